@@ -1,0 +1,158 @@
+"""The few frozen dataclasses that every part of facetell speaks.
+
+Images are uint8 RGB of shape (H, W, 3). Boxes are ``(x0, y0, x1, y1)`` in pixels of the upright frame. Times are
+seconds from the first picture of the video. Probabilities are those of "forged", in [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+UInt8Array = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
+
+
+class FacetellError(Exception):
+    """A fault that a user can mend; its message is one sentence: what, where, what to do."""
+
+
+class Box(NamedTuple):
+    """Axis-aligned box ``(x0, y0, x1, y1)`` in pixels of the upright frame; ``x1`` and ``y1`` are exclusive."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def width(self) -> float:
+        """Width in pixels."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        """Height in pixels."""
+        return self.y1 - self.y0
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Centre ``(x, y)`` in pixels."""
+        return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded, upright picture: ``image`` is uint8 RGB (H, W, 3), ``time`` in seconds, ``index`` in decoding order."""
+
+    index: int
+    time: float
+    image: UInt8Array
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face in one frame.
+
+    ``landmarks`` is float32 (468, 2): the face mesh in pixels of the frame. ``box`` is their bounding box.
+    ``presence`` in [0, 1] is the mesh network's belief that there is a face.
+    """
+
+    box: Box
+    landmarks: FloatArray
+    presence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """``T`` consecutive pictures of one face, cut by one stabilised square.
+
+    ``frames`` is uint8 RGB (T, S, S, 3); ``times`` has T entries in seconds; ``square`` is the cut in pixels of the
+    frame; ``face_width`` is the median width of the face mesh in pixels before cutting.
+    """
+
+    track_id: int
+    times: tuple[float, ...]
+    frames: UInt8Array
+    square: Box
+    face_width: float
+
+
+class Status(StrEnum):
+    """What became of a video or a track. Everything but ``SCORED`` is an abstention and carries no probability."""
+
+    SCORED = "scored"
+    NO_FACE = "no_face"
+    TOO_SHORT = "too_short"
+    FACE_TOO_SMALL = "face_too_small"
+    UNREADABLE = "unreadable"
+
+
+class Verdict(StrEnum):
+    """The reading of a probability and its interval against the threshold."""
+
+    FORGED = "forged"
+    GENUINE = "genuine"
+    INCONCLUSIVE = "inconclusive"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScore:
+    """The model's word on one clip: ``logit`` (positive = forged) and its calibrated ``probability``."""
+
+    t0: float
+    t1: float
+    logit: float
+    probability: float
+    square: Box
+
+
+@dataclass(frozen=True, slots=True)
+class TrackVerdict:
+    """One face followed through the video: when, how large (median mesh width in pixels) and how suspect."""
+
+    track_id: int
+    status: Status
+    probability: float | None
+    interval: tuple[float, float] | None
+    logit: float | None
+    t0: float
+    t1: float
+    face_width: float
+    clips: tuple[ClipScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VideoVerdict:
+    """All that is said of one video.
+
+    ``probability`` and ``interval`` are those of the most suspect track and None unless ``status`` is ``scored``.
+    ``message`` says why a video was not scored; ``warnings`` what a reader should know of one that was.
+    """
+
+    path: str
+    status: Status
+    verdict: Verdict
+    probability: float | None
+    interval: tuple[float, float] | None
+    tracks: tuple[TrackVerdict, ...] = ()
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+    sha256: str | None = None
+    duration: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    seconds_spent: float = 0.0
+    provenance: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def most_suspect(self) -> ClipScore | None:
+        """The clip with the highest logit of all tracks, or None where nothing was scored."""
+        clips = [clip for track in self.tracks for clip in track.clips]
+        return max(clips, key=lambda clip: clip.logit, default=None)
