@@ -1,0 +1,48 @@
+"""The command line: find the verb, parse its arguments, call it, turn a known fault into one sentence.
+
+A verb is a module of :mod:`facetell.commands` with ``add_arguments(parser)`` and ``run(args) -> int``. Modules are
+imported only when their verb is called, so that ``facetell --help`` stays instant and no verb pays for another's imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from facetell import __version__
+from facetell.types import FacetellError
+
+VERBS: dict[str, str] = {
+    "detect": "score videos: is a face in them forged?",
+    "doctor": "show what is installed and what is missing",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code: 0 done, 2 not (or not wholly) done, 130 interrupted."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="facetell", description="Tell a forged face from a real one by how it moves.")
+    parser.add_argument("--version", action="version", version=f"facetell {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    called = next((word for word in argv if word in VERBS), None)
+    for name, summary in VERBS.items():
+        verb = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
+        if name == called:
+            module = importlib.import_module(f"facetell.commands.{name}")
+            module.add_arguments(verb)
+            verb.set_defaults(run=module.run)
+    args = parser.parse_args(argv)
+    try:
+        return int(args.run(args))
+    except FacetellError as error:
+        print(f"facetell {args.verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"facetell {args.verb}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
