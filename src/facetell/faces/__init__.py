@@ -1,0 +1,1 @@
+"""Faces: find them (``detector``), follow them (``mesh``, ``tracker``) and cut them out without jitter (``crop``)."""

@@ -1,0 +1,79 @@
+"""The 468-point face mesh: landmarks of one face from a rough idea of where it is, through OpenVINO."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from facetell.assets import locate
+from facetell.faces.detector import Detection
+from facetell.faces.runtime import compile_small
+from facetell.types import Box, Face, FloatArray, UInt8Array
+
+SIZE = 192
+MARGIN = 1.5  # side of the square shown to the network, in lengths of the longer side of the face box
+RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, in the mesh's numbering
+
+
+class FaceMesh:
+    """Places 468 landmarks on a face.
+
+    Raises:
+        AssetError: the pinned network is missing or altered.
+    """
+
+    def __init__(self) -> None:
+        self._network = compile_small(locate("face_mesh"))
+
+    def from_detection(self, image: UInt8Array, detection: Detection) -> Face:
+        """Landmarks of a detected face; ``image`` is uint8 RGB (H, W, 3)."""
+        return self._place(image, detection.box, detection.roll)
+
+    def from_previous(self, image: UInt8Array, previous: Face) -> Face:
+        """Landmarks of a face that stood at ``previous`` in the picture before."""
+        eyes = previous.landmarks[LEFT_EYE] - previous.landmarks[RIGHT_EYE]
+        return self._place(image, previous.box, float(np.arctan2(eyes[1], eyes[0])))
+
+    def _place(self, image: UInt8Array, box: Box, roll: float) -> Face:
+        to_image = _square_to_image(box, roll)
+        patch = _cut(image, to_image)
+        landmarks, presence = self._network(patch[None].astype(np.float32) / 255)
+        points = landmarks.reshape(468, 3)[:, :2] @ to_image[:, :2].T + to_image[:, 2]
+        probability = 1 / (1 + np.exp(-np.clip(presence.reshape(-1)[0], -60, 60)))
+        return Face(bounding_box(points), points.astype(np.float32), float(probability))
+
+
+def _square_to_image(box: Box, roll: float) -> FloatArray:
+    """The 2 x 3 affine map from pixels of the network's square to pixels of the picture."""
+    scale = MARGIN * max(box.width, box.height, 1.0) / SIZE
+    cos, sin = scale * np.cos(roll), scale * np.sin(roll)
+    rotation = np.array([[cos, -sin], [sin, cos]])
+    shift = np.array(box.center) - rotation @ np.full(2, SIZE / 2)
+    return np.hstack([rotation, shift[:, None]])
+
+
+def _cut(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
+    """The network's square out of the picture; strong shrinking is done by area first, against aliasing."""
+    scale = float(np.hypot(to_image[0, 0], to_image[1, 0]))
+    if scale >= 2:
+        corners = np.array([[0, 0], [SIZE, 0], [0, SIZE], [SIZE, SIZE]]) @ to_image[:, :2].T + to_image[:, 2]
+        low = np.clip(np.floor(corners.min(axis=0)), 0, None).astype(int)
+        high = np.ceil(corners.max(axis=0)).astype(int)
+        patch = image[low[1] : high[1], low[0] : high[0]]
+        if patch.size:
+            factor = int(scale)
+            small = cv2.resize(patch, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+            to_small = to_image.copy()
+            to_small[:, 2] -= low
+            # Pixel centres: i of the shrunken patch stands at factor * (i + 0.5) - 0.5 of the patch.
+            ratio = np.array([small.shape[1] / patch.shape[1], small.shape[0] / patch.shape[0]])
+            to_small = np.diag(ratio) @ to_small
+            to_small[:, 2] += 0.5 * ratio - 0.5
+            image, to_image = small, to_small
+    return cv2.warpAffine(image, to_image, (SIZE, SIZE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
+def bounding_box(points: FloatArray) -> Box:
+    """The smallest box around ``points`` (K, 2)."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    return Box(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
