@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -199,19 +200,28 @@ class VideoReader:
 
     def _note_early_end(self, last_time: float) -> None:
         """Say so when the file promised more than it held."""
-        promised = self._stream.frames
+        promised, seconds = self._stream.frames, self._video_seconds()
         if promised and self._packets_seen < promised:
             self._notes.append(f"the file ends early: {self._packets_seen} of {promised} pictures are there")
-        elif not promised and self.info.duration is not None and self.info.duration - last_time > 1.0 + last_time / 20:
-            self._notes.append(f"the file ends early: {last_time:.1f} of {self.info.duration:.1f} seconds are there")
+        elif not promised and seconds is not None and seconds - last_time > 1.0 + last_time / 20:
+            self._notes.append(f"the file ends early: {last_time:.1f} of {seconds:.1f} seconds are there")
+
+    def _video_seconds(self) -> float | None:
+        """Length of the pictures, not of a sound track that may go on longer; None where the file does not tell."""
+        stream = self._stream
+        if stream.duration and stream.time_base and stream.duration > 0:
+            return float(stream.duration * stream.time_base)
+        tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))  # of Matroska
+        if tag:
+            return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+        length = self._container.duration
+        return length / av.time_base if length and length > 0 and len(self._container.streams) == 1 else None
 
     def _describe(self) -> VideoInfo:
         stream, container = self._stream, self._container
         fps = _rate(stream)
-        duration = None
-        if stream.duration and stream.time_base and stream.duration > 0:
-            duration = float(stream.duration * stream.time_base)
-        elif container.duration and container.duration > 0:
+        duration = self._video_seconds()
+        if duration is None and container.duration and container.duration > 0:
             duration = container.duration / av.time_base
         n_frames = stream.frames or (round(fps * duration) if fps and duration else None)
         width, height = self._geometry.upright
@@ -222,7 +232,7 @@ class VideoReader:
             fps=fps,
             duration=duration,
             rotation=self._geometry.orientation.rotation,
-            codec=stream.codec_context.name,
+            codec=stream.codec_context.codec.canonical_name,
             has_audio=bool(container.streams.audio),
             n_frames=n_frames,
         )
