@@ -1,5 +1,38 @@
-"""facetell tells a forged face from a real one by how it moves."""
+"""facetell tells a forged face from a real one by how it moves.
+
+>>> import facetell
+>>> from facetell.assets import locate
+>>> facetell.detect(locate("sample_no_face")).probability is None
+True
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from facetell.detect import Detector, Settings, detect
+    from facetell.types import FacetellError, Status, Verdict, VideoVerdict
+
+__all__ = ["Detector", "FacetellError", "Settings", "Status", "Verdict", "VideoVerdict", "__version__", "detect"]
+
+_HOME = {
+    "Detector": "facetell.detector",
+    "Settings": "facetell.detector",
+    "detect": "facetell.detector",
+    "FacetellError": "facetell.types",
+    "Status": "facetell.types",
+    "Verdict": "facetell.types",
+    "VideoVerdict": "facetell.types",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Imported on first use, so that `import facetell` costs milliseconds.
+    if name not in _HOME:
+        raise AttributeError(f"module 'facetell' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

@@ -1,7 +1,7 @@
 """The command line: find the verb, parse its arguments, call it, turn a known fault into one sentence.
 
 A verb is a module of :mod:`facetell.commands` with ``add_arguments(parser)`` and ``run(args) -> int``. Modules are
-imported only when their verb is called, so that ``facetell --help`` stays instant and no verb pays for another's imports.
+imported only when their verb is called: ``facetell --help`` stays instant and no verb pays for another's imports.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded, upright picture: ``image`` is uint8 RGB (H, W, 3), ``time`` in seconds, ``index`` in decoding order."""
+    """One decoded, upright picture: uint8 RGB (H, W, 3), its ``time`` in seconds, its ``index`` in order of time."""
 
     index: int
     time: float

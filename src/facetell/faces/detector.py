@@ -1,6 +1,6 @@
 """BlazeFace full range: face boxes in a picture, through OpenVINO.
 
-The network sees 192 x 192 pixels and finds faces down to about 1/12 of the longer side of what it is shown; for
+The network sees 192 x 192 pixels and finds faces down to about 1/10 of the longer side of what it is shown; for
 smaller ones it is shown overlapping tiles as well (:meth:`FaceDetector.detect` with ``tiles=True``).
 """
 
@@ -18,7 +18,7 @@ from facetell.types import Box, FloatArray, UInt8Array
 SIZE = 192
 GRID = 48  # 48 x 48 anchors, one at the centre of each cell of 4 x 4 input pixels
 IOU_SAME = 0.3
-TILE = 480  # side in pixels of a tile: faces of 40 pixels and more are found in it
+TILE = 640  # side in pixels of a tile: faces of 64 pixels and more, the smallest we score, are found in it
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,9 @@ class FaceMesh:
         to_image = _square_to_image(box, roll)
         patch = _cut(image, to_image)
         landmarks, presence = self._network(patch[None].astype(np.float32) / 255)
-        points = landmarks.reshape(468, 3)[:, :2] @ to_image[:, :2].T + to_image[:, 2]
+        points = (landmarks.reshape(468, 3)[:, :2] @ to_image[:, :2].T + to_image[:, 2]).astype(np.float32)
         probability = 1 / (1 + np.exp(-np.clip(presence.reshape(-1)[0], -60, 60)))
-        return Face(bounding_box(points), points.astype(np.float32), float(probability))
+        return Face(bounding_box(points), points, float(probability))
 
 
 def _square_to_image(box: Box, roll: float) -> FloatArray:
@@ -49,7 +49,7 @@ def _square_to_image(box: Box, roll: float) -> FloatArray:
     cos, sin = scale * np.cos(roll), scale * np.sin(roll)
     rotation = np.array([[cos, -sin], [sin, cos]])
     shift = np.array(box.center) - rotation @ np.full(2, SIZE / 2)
-    return np.hstack([rotation, shift[:, None]])
+    return np.hstack([rotation, shift[:, None]]).astype(np.float32)
 
 
 def _cut(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
@@ -69,8 +69,9 @@ def _cut(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
             ratio = np.array([small.shape[1] / patch.shape[1], small.shape[0] / patch.shape[0]])
             to_small = np.diag(ratio) @ to_small
             to_small[:, 2] += 0.5 * ratio - 0.5
-            image, to_image = small, to_small
-    return cv2.warpAffine(image, to_image, (SIZE, SIZE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+            image, to_image = small.astype(np.uint8, copy=False), to_small
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(image, to_image, (SIZE, SIZE), flags=flags).astype(np.uint8, copy=False)
 
 
 def bounding_box(points: FloatArray) -> Box:

@@ -1,0 +1,132 @@
+"""From tracked faces to clips: T consecutive frames at the model's frame rate, one stabilised square each.
+
+**Frame rate.** Second differences see uneven time as motion, so frames are never repeated or dropped at uneven places
+to hit a rate exactly. The step is the whole multiple of the source's own frame interval nearest to the model's:
+24, 25 and 30 fps are taken as they are, of 50 and 60 fps every second frame, of 240 fps every tenth.
+
+**Cover.** Time is divided into periods (one second by default); each track gives one clip a period, so every second
+of every track is scored. Frames that no clip needs are not even converted to RGB.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facetell.faces.crop import cut_square, stable_square
+from facetell.types import Box, Clip, Face, Frame, UInt8Array
+
+EARLY = 0.75  # a frame may come this share of a step after the one before it (jitter of timestamps)
+LATE = 1.75  # beyond this share of a step there is a hole, and a clip must not reach across it
+MAX_JUMP = 0.5  # face lengths the face may move in one step: beyond it is a jump cut, not a motion
+
+
+class FrameSampler:
+    """Chooses the frames that a model of ``rate`` frames per second is to see.
+
+    Args:
+        fps: frame rate of the source in frames per second, None if unknown (every frame is taken).
+        rate: frame rate the model was trained at, > 0.
+    """
+
+    def __init__(self, fps: float | None, rate: float) -> None:
+        multiple = max(1, round(fps / rate)) if fps else 1
+        self.step = multiple / fps if fps else 1 / rate
+        self._last = -math.inf
+        self._number = 0
+
+    def take(self, time: float) -> int | None:
+        """The frame's running number if it is to be taken, else None; a number is skipped where there is a hole."""
+        elapsed = time - self._last
+        if elapsed < EARLY * self.step:
+            return None
+        if elapsed > LATE * self.step:
+            self._number += 1
+        self._number += 1
+        self._last = time
+        return self._number
+
+
+@dataclass(slots=True)
+class _Window:
+    """What one track has gathered for its next clip."""
+
+    number: int = -1
+    period: int = -1
+    pictures: deque[tuple[Frame, Face]] = field(default_factory=deque)
+
+
+class ClipAssembler:
+    """Gathers consecutive faces of each track and gives a clip as soon as one is whole.
+
+    Args:
+        length: T, frames a clip, >= 2.
+        size: side of a cut in pixels.
+        scale: side of the square in face lengths.
+        period: seconds; one clip a track begins in each.
+    """
+
+    def __init__(self, length: int, size: int, scale: float, period: float = 1.0) -> None:
+        self._length, self._size, self._scale, self._period = length, size, scale, period
+        self._windows: dict[int, _Window] = {}
+
+    def wants(self, time: float, active: Sequence[int]) -> bool:
+        """Whether any of the ``active`` tracks still needs a clip of the period that ``time`` lies in."""
+        period = math.floor(time / self._period)
+        return any(self._open(track_id, period) for track_id in active)
+
+    def push(self, number: int, frame: Frame, faces: dict[int, Face]) -> list[Clip]:
+        """Add the faces of a frame (``number`` from :class:`FrameSampler`); returns the clips that it completes."""
+        period = math.floor(frame.time / self._period)
+        clips = []
+        for track_id in [known for known in self._windows if known not in faces]:
+            self._windows[track_id].pictures.clear()
+        for track_id, face in faces.items():
+            window = self._windows.setdefault(track_id, _Window())
+            if window.pictures and (number != window.number + 1 or _jumped(window.pictures[-1][1], face)):
+                window.pictures.clear()
+            window.number = number
+            if not window.pictures and not self._open(track_id, period):
+                continue
+            window.pictures.append((frame, face))
+            if len(window.pictures) == self._length:
+                window.period = math.floor(window.pictures[0][0].time / self._period)
+                clips.append(self._cut(track_id, window))
+                window.pictures.clear()
+        return clips
+
+    def _open(self, track_id: int, period: int) -> bool:
+        window = self._windows.get(track_id)
+        return window is None or bool(window.pictures) or window.period < period
+
+    def _cut(self, track_id: int, window: _Window) -> Clip:
+        boxes = [face.box for _, face in window.pictures]
+        frames, square = cut_clip([frame.image for frame, _ in window.pictures], boxes, self._size, self._scale)
+        times = tuple(frame.time for frame, _ in window.pictures)
+        return Clip(track_id, times, frames, square, float(np.median([box.width for box in boxes])))
+
+
+def cut_clip(images: Sequence[UInt8Array], boxes: Sequence[Box], size: int, scale: float) -> tuple[UInt8Array, Box]:
+    """Cut one stabilised square out of T pictures; training and detection both cut with this function.
+
+    Args:
+        images: T uint8 RGB pictures (H, W, 3).
+        boxes: T bounding boxes of the face mesh, in pixels.
+        size: side of the cut in pixels.
+        scale: side of the square in face lengths.
+
+    Returns:
+        The cut frames, uint8 (T, size, size, 3), and the square in pixels of the pictures.
+    """
+    square = stable_square(boxes, scale)
+    return np.stack([cut_square(image, square, size) for image in images]), square
+
+
+def _jumped(before: Face, after: Face) -> bool:
+    (x0, y0), (x1, y1) = before.box.center, after.box.center
+    length = max(before.box.width, before.box.height, 1.0)
+    return math.hypot(x1 - x0, y1 - y0) > MAX_JUMP * length

@@ -1,0 +1,147 @@
+"""``facetell detect``: score videos."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from facetell.detector import Detector, Settings
+from facetell.engine import ENGINES
+from facetell.media.find import find_videos
+from facetell.report.result import write_result
+from facetell.report.table import print_table
+from facetell.types import Status, VideoVerdict
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb's arguments."""
+    parser.add_argument("videos", nargs="+", metavar="VIDEO|FOLDER|GLOB", help="what to score")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result of all videos to FILE")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write a JSON and a picture per video to DIR")
+    parser.add_argument(
+        "--fps-scored",
+        type=_positive,
+        default=1.0,
+        metavar="N",
+        help="clips scored per second of each face (default: 1; a clip is a third of a second)",
+    )
+    parser.add_argument("--max-faces", type=_count, default=8, metavar="N", help="faces followed at once (default: 8)")
+    parser.add_argument(
+        "--threshold", type=_share, metavar="P", help="probability from which on a face is called forged"
+    )
+    parser.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
+    parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
+    parser.add_argument("--threads", type=_count, metavar="N", help="CPU threads of the engine (default: all cores)")
+    parser.add_argument("--model", type=Path, metavar="ONNX", help="another model file than the released one")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score every video; 0 if all were scored, 2 if not."""
+    paths = find_videos(args.videos)
+    settings = Settings(
+        clips_per_second=args.fps_scored,
+        max_faces=args.max_faces,
+        threshold=args.threshold,
+        engine=args.engine,
+        precision=args.precision,
+        threads=args.threads,
+    )
+    detector = Detector(args.model, settings)
+    names = _names(paths)
+    done: list[VideoVerdict] = []
+    errors = Console(stderr=True)
+    try:
+        for path, verdict in _score(detector, paths, errors):
+            done.append(verdict)
+            if args.out:
+                _write_one(verdict, detector.threshold, args.out, names[path])
+    finally:
+        # Also when interrupted: what was scored is kept.
+        if args.json:
+            write_result(done, args.json)
+        if done:
+            # A file has no width: 120 columns hold the table.
+            print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
+            _print_remarks(done)
+    return 0 if all(verdict.status is Status.SCORED for verdict in done) else 2
+
+
+def _score(detector: Detector, paths: Sequence[Path], console: Console) -> Iterator[tuple[Path, VideoVerdict]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[within]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("scoring", total=len(paths), within="")
+
+        def show(seconds: float, duration: float | None) -> None:
+            progress.update(task, within=f"{seconds:.0f} s" + (f" of {duration:.0f} s" if duration else ""))
+
+        for path in paths:
+            progress.update(task, description=path.name[-40:], within="")
+            yield path, detector(path, show if console.is_terminal else None)
+            progress.advance(task)
+
+
+def _write_one(verdict: VideoVerdict, threshold: float, folder: Path, name: str) -> None:
+    from facetell.report.timeline import draw_timeline
+
+    write_result([verdict], folder / f"{name}.json")
+    draw_timeline(verdict, threshold, folder / f"{name}.png")
+
+
+def _names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name for each video's outputs: its file name, numbered where two folders hold the same one."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in paths:
+        name, number = path.name, 1
+        while name in taken:
+            number += 1
+            name = f"{path.name}-{number}"
+        taken.add(name)
+        names[path] = name
+    return names
+
+
+def _print_remarks(verdicts: Sequence[VideoVerdict]) -> None:
+    sys.stdout.flush()
+    for verdict in verdicts:
+        if verdict.status is not Status.SCORED:
+            print(f"facetell detect: {verdict.path}: not scored: {verdict.message}", file=sys.stderr)
+        for warning in verdict.warnings:
+            print(f"facetell detect: {verdict.path}: {warning}", file=sys.stderr)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and up to 100")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a probability between 0 and 1")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+    return int(text)

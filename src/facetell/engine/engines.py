@@ -1,0 +1,164 @@
+"""Three ways to run the same model file."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facetell.assets import file_sha256
+from facetell.engine.info import ModelInfo
+from facetell.types import FacetellError, FloatArray, UInt8Array
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+DEFAULT_MODEL = WEIGHTS / "facetell-fast.onnx"
+
+
+class Engine(ABC):
+    """A loaded model. ``precision`` is the arithmetic in use, ``version`` the library's."""
+
+    name: str
+    version: str
+    precision: str
+
+    def __init__(self, path: Path, info: ModelInfo) -> None:
+        self.path, self.info = path, info
+        self.sha256 = file_sha256(path)
+
+    def score(self, clips: UInt8Array) -> FloatArray:
+        """Logits (N,) float32 of uint8 RGB clips (N, T, S, S, 3); positive = forged."""
+        blob = np.ascontiguousarray(clips.transpose(0, 1, 4, 2, 3), dtype=np.float32)
+        blob *= np.float32(1 / 255)
+        return self.run(blob)
+
+    @abstractmethod
+    def run(self, clips: FloatArray) -> FloatArray:
+        """Logits (N,) of float32 RGB clips (N, T, 3, S, S) in [0, 1]."""
+
+
+class OpenVinoEngine(Engine):
+    """The default: the fastest on a CPU; bfloat16 where the CPU has it, unless ``precision`` says "f32"."""
+
+    name = "openvino"
+
+    def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
+        import openvino
+
+        from facetell.faces.runtime import openvino_core
+
+        core = openvino_core()
+        model = core.read_model(path)
+        framework = model.get_rt_info().get("framework")
+        metadata = framework.value if framework is not None else {}
+        metadata = {key: str(value.value if hasattr(value, "value") else value) for key, value in metadata.items()}
+        super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
+        has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self.precision = precision or ("bf16" if has_bf16 else "f32")
+        self.version = openvino.__version__.split("-")[0]
+        config: dict[str, object] = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
+        if threads:
+            config["INFERENCE_NUM_THREADS"] = threads
+        # The shape is fixed to one clip: a fixed shape compiles to faster code, and a clip's score cannot depend on
+        # the clips beside it.
+        info = self.info
+        model.reshape({"clip": [1, info.clip_frames, 3, info.size, info.size]})
+        self._request = core.compile_model(model, "CPU", config).create_infer_request()
+
+    def run(self, clips: FloatArray) -> FloatArray:
+        """See :meth:`Engine.run`."""
+        logits = [np.array(self._request.infer({"clip": clip[None]})["logit"]).reshape(1) for clip in clips]
+        return np.concatenate(logits).astype(np.float32)
+
+
+class OnnxRuntimeEngine(Engine):
+    """ONNX Runtime on the CPU, float32."""
+
+    name = "onnxruntime"
+    precision = "f32"
+
+    def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
+        _only_f32(self.name, precision)
+        runtime = _require("onnxruntime", "onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
+        self.version = runtime.__version__
+
+    def run(self, clips: FloatArray) -> FloatArray:
+        """See :meth:`Engine.run`."""
+        return np.asarray(self._session.run(["logit"], {"clip": clips})[0], dtype=np.float32)
+
+
+class TorchEngine(Engine):
+    """The network rebuilt in torch from the weights inside the model file, float32."""
+
+    name = "torch"
+    precision = "f32"
+
+    def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
+        _only_f32(self.name, precision)
+        self._torch = _require("torch", "train")
+        export = importlib.import_module("facetell.models.export")
+        if threads:
+            self._torch.set_num_threads(threads)
+        metadata, self._model = export.model_from_onnx(path)
+        self._model.eval()
+        super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
+        self.version = str(self._torch.__version__)
+
+    def run(self, clips: FloatArray) -> FloatArray:
+        """See :meth:`Engine.run`."""
+        with self._torch.inference_mode():
+            logits = self._model(self._torch.from_numpy(clips)).logit
+        return np.asarray(logits.float().numpy(), dtype=np.float32)
+
+
+ENGINES: dict[str, Callable[..., Engine]] = {
+    engine.name: engine for engine in (OpenVinoEngine, OnnxRuntimeEngine, TorchEngine)
+}
+
+
+def load_engine(
+    path: Path | None = None, engine: str = "openvino", *, precision: str | None = None, threads: int | None = None
+) -> Engine:
+    """Load a model file (the released one by default) into an engine.
+
+    Args:
+        path: ONNX file under the model-file contract.
+        engine: "openvino", "onnxruntime" or "torch".
+        precision: "f32" or "bf16" (OpenVINO only); by default the fastest the CPU has.
+        threads: CPU threads of the engine; all cores by default.
+
+    Raises:
+        FacetellError: unknown engine, engine not installed, or file missing or not a model file.
+    """
+    path = path or DEFAULT_MODEL
+    if engine not in ENGINES:
+        raise FacetellError(f"there is no engine '{engine}'; choose one of {', '.join(ENGINES)}")
+    if not path.is_file():
+        raise FacetellError(f"there is no model file at {path}; give --model an .onnx file exported by facetell")
+    try:
+        return ENGINES[engine](path, precision=precision, threads=threads)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise FacetellError(f"{engine} cannot load {path}: {reason}; give a model file exported by facetell") from error
+
+
+def _require(module: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise FacetellError(
+            f"the engine needs {module}, which is not installed; run: python -m pip install 'facetell[{extra}]'"
+        ) from None
+
+
+def _only_f32(engine: str, precision: str | None) -> None:
+    if precision not in (None, "f32"):
+        raise FacetellError(f"the engine {engine} computes in f32 only; use --engine openvino for {precision}")

@@ -1,0 +1,172 @@
+"""Follow the faces of a video: detection now and then, landmarks in between.
+
+A track's landmarks in one picture say where to look in the next, so the detector runs only at the start, every
+``detect_every`` seconds for newcomers, and while a track is lost. A lost track waits ``patience`` seconds for its face
+to come back from behind a hand; a scene cut ends all tracks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from facetell.faces.detector import FaceDetector, iou
+from facetell.faces.mesh import FaceMesh
+from facetell.types import Box, Face, Frame, UInt8Array
+
+MIN_PRESENCE = 0.5
+MAX_GROWTH = 1.6  # a face does not grow or shrink by more from one look to the next
+SAME_FACE_IOU = 0.4
+CLOSE_LOOK_EVERY = 2.0  # seconds between looks at tiles of a large picture: eight detections instead of one
+
+
+@dataclass(slots=True)
+class _Track:
+    track_id: int
+    face: Face
+    seen: float
+    lost: bool = False
+
+
+class FaceTracker:
+    """Gives every face of a video a number that it keeps.
+
+    Args:
+        detector: finds faces; one instance may serve many trackers, not at the same time.
+        mesh: places landmarks.
+        max_faces: at most this many faces are followed at once, the largest first.
+        detect_every: seconds between looks for newcomers.
+        patience: seconds a lost face is waited for.
+    """
+
+    def __init__(
+        self,
+        detector: FaceDetector,
+        mesh: FaceMesh,
+        *,
+        max_faces: int = 8,
+        detect_every: float = 1.0,
+        patience: float = 1.0,
+    ) -> None:
+        self._detector, self._mesh = detector, mesh
+        self._max_faces, self._detect_every, self._patience = max_faces, detect_every, patience
+        self._tracks: list[_Track] = []
+        self._next_id = 0
+        self._next_detection = self._next_close_look = -np.inf
+
+    @property
+    def active(self) -> list[int]:
+        """Numbers of the faces that were seen in the last picture."""
+        return [track.track_id for track in self._tracks if not track.lost]
+
+    def cut(self) -> None:
+        """End all tracks: the scene has changed."""
+        self._tracks.clear()
+        self._next_detection = self._next_close_look = -np.inf
+
+    def update(self, frame: Frame) -> dict[int, Face]:
+        """The faces of the next picture by track number; pictures come in order of time."""
+        for track in self._tracks:
+            if not track.lost:
+                self._follow(track, frame)
+        self._tracks = [t for t in self._tracks if not t.lost or frame.time - t.seen <= self._patience]
+        self._drop_doubles()
+        any_lost = any(track.lost for track in self._tracks)
+        if any_lost or not self._tracks or frame.time >= self._next_detection:
+            self._look_for_newcomers(frame)
+            self._next_detection = frame.time + self._detect_every
+        return {track.track_id: track.face for track in self._tracks if not track.lost}
+
+    def _follow(self, track: _Track, frame: Frame) -> None:
+        face = self._mesh.from_previous(frame.image, track.face)
+        if _plausible(face, frame.image) and 1 / MAX_GROWTH < _growth(track.face.box, face.box) < MAX_GROWTH:
+            track.face, track.seen = face, frame.time
+        else:
+            track.lost = True
+
+    def _look_for_newcomers(self, frame: Frame) -> None:
+        close = frame.time >= self._next_close_look
+        if close:
+            self._next_close_look = frame.time + CLOSE_LOOK_EVERY
+        detections = self._detector.detect(frame.image, tiles=close)
+        for detection in sorted(detections, key=lambda d: d.box.width, reverse=True):
+            if len(self.active) >= self._max_faces:
+                return
+            if any(_covers(t.face.box, detection.box) for t in self._tracks if not t.lost):
+                continue
+            face = self._mesh.from_detection(frame.image, detection)
+            if not _plausible(face, frame.image):
+                continue
+            if any(iou(t.face.box, face.box) > SAME_FACE_IOU for t in self._tracks if not t.lost):
+                continue
+            track = next(self._lost_near(face.box), None)
+            if track is None:
+                self._tracks.append(_Track(self._next_id, face, frame.time))
+                self._next_id += 1
+            else:
+                track.face, track.seen, track.lost = face, frame.time, False
+
+    def _lost_near(self, box: Box) -> Iterator[_Track]:
+        """Lost tracks whose last place and size fit ``box``, the nearest first."""
+
+        def distance(track: _Track) -> float:
+            (x0, y0), (x1, y1) = track.face.box.center, box.center
+            return float(np.hypot(x1 - x0, y1 - y0)) / max(track.face.box.width, 1.0)
+
+        lost = sorted((t for t in self._tracks if t.lost), key=distance)
+        return (t for t in lost if distance(t) < 1 and 1 / MAX_GROWTH < _growth(t.face.box, box) < MAX_GROWTH)
+
+    def _drop_doubles(self) -> None:
+        """Two tracks that slid onto one face become one: the older stays."""
+        kept: list[_Track] = []
+        for track in self._tracks:
+            if track.lost or all(k.lost or iou(k.face.box, track.face.box) <= SAME_FACE_IOU for k in kept):
+                kept.append(track)
+        self._tracks = kept
+
+
+def _plausible(face: Face, image: UInt8Array) -> bool:
+    """Whether the mesh network believes in the face and most of it lies in the picture."""
+    height, width = image.shape[:2]
+    x, y = face.box.center
+    return face.presence >= MIN_PRESENCE and 0 <= x < width and 0 <= y < height and face.box.width >= 8
+
+
+def _growth(before: Box, after: Box) -> float:
+    return max(after.width, after.height) / max(before.width, before.height, 1.0)
+
+
+def _covers(face: Box, detection: Box) -> bool:
+    """Whether a detection is of an already known face: detector boxes are smaller than the mesh's."""
+    x, y = detection.center
+    return face.x0 < x < face.x1 and face.y0 < y < face.y1
+
+
+class SceneCuts:
+    """Tells the first picture of a new scene by its luma thumbnail.
+
+    A cut changes the picture's layout; a flash or a fade changes its brightness. So thumbnails are compared by the
+    correlation of their pixels, and only where a fair share of them changed at all.
+    """
+
+    MIN_CORRELATION = 0.5
+    MIN_CHANGE = 12.0  # mean absolute difference in grey levels
+
+    def __init__(self) -> None:
+        self._previous: np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None = None
+
+    def __call__(self, thumbnail: UInt8Array) -> bool:
+        """True when ``thumbnail`` (uint8 (h, w)) begins a new scene; the very first picture does not."""
+        current = thumbnail.astype(np.float32)
+        previous, self._previous = self._previous, current
+        if previous is None:
+            return False
+        if previous.shape != current.shape:
+            return True
+        if np.abs(current - previous).mean() < self.MIN_CHANGE:
+            return False
+        a, b = current - current.mean(), previous - previous.mean()
+        norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
+        return norm > 0 and float((a * b).sum()) / norm < self.MIN_CORRELATION

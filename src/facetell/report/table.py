@@ -1,0 +1,58 @@
+"""The table that ends a run in the terminal, and the lines for what could not be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from facetell.types import Status, Verdict, VideoVerdict
+
+STYLE = {Verdict.FORGED: "bold red", Verdict.GENUINE: "green", Verdict.INCONCLUSIVE: "yellow", Verdict.NONE: "dim"}
+
+
+def print_table(verdicts: Sequence[VideoVerdict], console: Console) -> None:
+    """One row a video: verdict, probability with interval, faces, most suspect moment, speed."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("file", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("forged, 95 % interval", justify="right", no_wrap=True)
+    table.add_column("faces", justify="right")
+    table.add_column("most suspect", justify="right", no_wrap=True)
+    table.add_column("speed", justify="right", no_wrap=True)
+    for verdict in verdicts:
+        table.add_row(*cells(verdict), style=None if verdict.status is Status.SCORED else "dim")
+    console.print(table)
+
+
+def cells(verdict: VideoVerdict) -> tuple[str, str, str, str, str, str]:
+    """The texts of one row."""
+    word = verdict.verdict.value if verdict.status is Status.SCORED else f"not scored: {verdict.status}"
+    probability = ""
+    if verdict.probability is not None and verdict.interval is not None:
+        low, high = verdict.interval
+        probability = f"{verdict.probability:4.0%}  ({low:.0%} to {high:.0%})"
+    suspect = verdict.most_suspect
+    speed = f"{verdict.duration / verdict.seconds_spent:.1f} x" if verdict.duration and verdict.seconds_spent else ""
+    return (
+        escape(Path(verdict.path).name),
+        f"[{STYLE[verdict.verdict]}]{word}[/]",
+        probability,
+        str(len(verdict.tracks)) if verdict.tracks else "",
+        f"{clock(suspect.t0)} ({suspect.probability:.0%})" if suspect else "",
+        speed,
+    )
+
+
+def clock(seconds: float) -> str:
+    """A time in a video as m:ss.s (or h:mm:ss.s).
+
+    >>> clock(75.25)
+    '1:15.2'
+    """
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

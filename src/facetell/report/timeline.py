@@ -1,0 +1,45 @@
+"""A simple picture of the score over time, one line a face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facetell.types import FacetellError, Status, VideoVerdict
+
+
+def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
+    """Draw the probability of each clip of each face over time as a PNG; an abstention is drawn as its reason.
+
+    Raises:
+        FacetellError: the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.2), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.axhline(threshold, color="0.5", linewidth=1, linestyle="--")
+    axes.text(1.005, threshold, "threshold", color="0.4", va="center", fontsize=8, transform=axes.get_yaxis_transform())
+    scored = [track for track in verdict.tracks if track.status is Status.SCORED]
+    for number, track in enumerate(scored, start=1):
+        times = [(clip.t0 + clip.t1) / 2 for clip in track.clips]
+        label = f"face {number}: {track.probability:.0%}"
+        (line,) = axes.plot(times, [clip.probability for clip in track.clips], marker="o", markersize=4, label=label)
+        if track.interval is not None:
+            axes.fill_between([track.t0, track.t1], *track.interval, color=line.get_color(), alpha=0.12, linewidth=0)
+    axes.set(ylim=(-0.02, 1.02), xlabel="time (s)", ylabel="probability of forged")
+    axes.set_xlim(0, max(verdict.duration or 0.0, 0.1))
+    axes.spines[["top", "right"]].set_visible(False)
+    name = Path(verdict.path).name
+    if scored:
+        axes.legend(loc="upper left", frameon=False, fontsize=8, ncols=4)
+        axes.set_title(f"{name}: {verdict.verdict}", loc="left", fontsize=10, parse_math=False)
+    else:
+        axes.set_title(f"{name}: not scored", loc="left", fontsize=10, parse_math=False)
+        axes.text(0.5, 0.5, verdict.message, ha="center", va="center", wrap=True, transform=axes.transAxes)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Software": None})
+    except OSError as error:
+        raise FacetellError(f"cannot write {path}: {error.strerror}; choose another folder") from None

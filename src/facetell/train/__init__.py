@@ -1,0 +1,1 @@
+"""Training: ``corpus`` (clips landmarked once), ``batches`` (forged and degraded pairs), ``loop``, ``release``."""

@@ -1,0 +1,118 @@
+"""From clip logits to a verdict: pure functions, no video and no model in sight.
+
+A track's logit is the mean of its clips' logits, its probability the calibrated one of that mean; the most suspect
+track speaks for a video (METHOD section 4). Where there is nothing to score there is a status, never a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facetell.engine.info import ModelInfo
+from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict
+
+LOW_RATE = 0.7  # below this share of the model's frame rate, motion is coarser than what the model has learned
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredClip:
+    """A clip's place in time and picture, and the model's logit on it."""
+
+    t0: float
+    t1: float
+    square: Box
+    logit: float
+
+
+@dataclass(slots=True)
+class TrackRecord:
+    """What was seen of one face while the video ran: from ``t0`` to ``t1`` in seconds, its mesh ``widths`` in pixels.
+
+    ``small`` counts the clips that were not scored because the face was too small in them.
+    """
+
+    t0: float
+    t1: float
+    widths: list[float] = field(default_factory=list)
+    clips: list[ScoredClip] = field(default_factory=list)
+    small: int = 0
+
+
+def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVerdict:
+    """The verdict on one face: scored where it has at least one clip, else the reason why not."""
+    logit = probability = interval = None
+    if record.clips:
+        status = Status.SCORED
+        logits = [clip.logit for clip in record.clips]
+        logit = float(np.mean(logits))
+        probability = info.calibration.probability(logit)
+        interval = info.calibration.interval(logits)
+    else:
+        status = Status.FACE_TOO_SMALL if record.small else Status.TOO_SHORT
+    return TrackVerdict(
+        track_id=track_id,
+        status=status,
+        probability=probability,
+        interval=interval,
+        logit=logit,
+        t0=record.t0,
+        t1=record.t1,
+        face_width=float(np.median(record.widths)),
+        clips=tuple(
+            ClipScore(c.t0, c.t1, c.logit, info.calibration.probability(c.logit), c.square) for c in record.clips
+        ),
+    )
+
+
+def most_suspect_track(tracks: Sequence[TrackVerdict]) -> TrackVerdict | None:
+    """The scored track with the highest probability; None where none was scored."""
+    scored = [track for track in tracks if track.status is Status.SCORED]
+    return max(scored, key=lambda track: track.probability or 0.0, default=None)
+
+
+def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Status, str]:
+    """Status and sentence for a video of which no track was scored."""
+    if not tracks:
+        return Status.NO_FACE, "no face was found in it"
+    small = [track for track in tracks if track.status is Status.FACE_TOO_SMALL]
+    if small:
+        widest = max(track.face_width for track in small)
+        return Status.FACE_TOO_SMALL, (
+            f"its largest face is {widest:.0f} pixels wide; at least {info.min_face_width:.0f} are needed"
+        )
+    longest = max(track.t1 - track.t0 for track in tracks)
+    return Status.TOO_SHORT, (
+        f"no face is seen without a break for {info.clip_frames} frames at {info.frame_rate:g} frames per second "
+        f"(the longest stays {longest:.2f} s)"
+    )
+
+
+def read_verdict(probability: float | None, interval: tuple[float, float] | None, threshold: float) -> Verdict:
+    """Words for a probability: forged or genuine only where the whole interval lies on one side of the threshold."""
+    if probability is None or interval is None:
+        return Verdict.NONE
+    if interval[0] >= threshold:
+        return Verdict.FORGED
+    if interval[1] < threshold:
+        return Verdict.GENUINE
+    return Verdict.INCONCLUSIVE
+
+
+def warnings_of(
+    tracks: Sequence[TrackVerdict], fps: float | None, errors: Sequence[str], info: ModelInfo
+) -> tuple[str, ...]:
+    """What a reader of the score should know: damage, a low frame rate, faces that were left out."""
+    warnings = list(errors)
+    if fps is not None and fps < LOW_RATE * info.frame_rate:
+        warnings.append(
+            f"{fps:.3g} frames per second is below what the model was trained for ({info.frame_rate:g}): "
+            "take the score with caution"
+        )
+    left_out = sum(track.status is not Status.SCORED for track in tracks)
+    if left_out and left_out < len(tracks):
+        noun = "face was" if left_out == 1 else "faces were"
+        warnings.append(f"{left_out} {noun} seen too briefly or too small to be scored")
+    return tuple(warnings)
