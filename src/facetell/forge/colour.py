@@ -1,0 +1,136 @@
+"""Colour and sharpness of a whole clip, and putting one clip into another through a mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from facetell.types import FloatArray, UInt8Array
+
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+@dataclass(frozen=True, slots=True)
+class ColourConfig:
+    """Half-widths of the ranges of a colour mismatch (METHOD section 6; arXiv 2204.08376, section 3.2).
+
+    ``rgb`` in grey levels of 255 per channel; ``saturation`` and ``value`` relative; ``hue`` in degrees (the paper's
+    ±.3 is in units of a library's hue scale: nearly nothing, a few degrees are ours); ``brightness`` in shares of 255;
+    ``contrast`` relative.
+    """
+
+    rgb: float = 20.0
+    hue: float = 4.0
+    saturation: float = 0.3
+    value: float = 0.05
+    brightness: float = 0.1
+    contrast: float = 0.1
+    probability: float = 0.5
+
+
+def draw_colour(rng: np.random.Generator, config: ColourConfig) -> FloatArray:
+    """A random colour change as a 3 x 4 matrix on RGB in [0, 255]; each of its three parts has the given probability."""
+    matrix = np.eye(3, 4)
+    if rng.random() < config.probability:
+        matrix[:, 3] += rng.uniform(-config.rgb, config.rgb, 3)
+    if rng.random() < config.probability:
+        gain = 1 + rng.uniform(-config.value, config.value)
+        turn = np.deg2rad(rng.uniform(-config.hue, config.hue))
+        matrix = gain * _chroma_matrix(1 + rng.uniform(-config.saturation, config.saturation), turn) @ matrix
+    if rng.random() < config.probability:
+        contrast = 1 + rng.uniform(-config.contrast, config.contrast)
+        matrix *= contrast
+        matrix[:, 3] += 127.5 * (1 - contrast) + 255 * rng.uniform(-config.brightness, config.brightness)
+    return matrix.astype(np.float32)
+
+
+def _chroma_matrix(saturation: float, turn: float) -> FloatArray:
+    """Scales colours about their luma by ``saturation`` and turns them about the grey axis by ``turn`` radians."""
+    grey = np.tile(LUMA, (3, 1))
+    axis = np.full((3, 3), 1 / 3)
+    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    rotation = np.cos(turn) * np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * axis
+    return np.asarray((grey + saturation * (np.eye(3) - grey)) @ rotation)
+
+
+def apply_colour(frames: UInt8Array, matrix: FloatArray) -> UInt8Array:
+    """Frames (T, H, W, 3) through a 3 x 4 colour matrix, truncated to [0, 255]."""
+    count, height, width, _ = frames.shape
+    flat = cv2.transform(np.ascontiguousarray(frames).reshape(count * height, width, 3), matrix)
+    return np.asarray(flat).reshape(frames.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class SharpnessConfig:
+    """A sharpness mismatch: shrinking by 2 or 4 and growing again, or sharpening (arXiv 2204.08376, section 3.2)."""
+
+    probability: float = 0.6
+    shrink: float = 0.5
+    quarter: float = 0.25
+    amount: tuple[float, float] = (0.2, 0.8)
+
+
+def draw_sharpness(rng: np.random.Generator, config: SharpnessConfig) -> float:
+    """A change of sharpness: 1/2 or 1/4 to shrink and grow, 1 + amount to sharpen, 1 for none."""
+    if rng.random() >= config.probability:
+        return 1.0
+    if rng.random() < config.shrink:
+        return 0.25 if rng.random() < config.quarter else 0.5
+    return 1 + float(rng.uniform(*config.amount))
+
+
+def apply_sharpness(frames: UInt8Array, change: float) -> UInt8Array:
+    """Frames (T, H, W, 3) shrunken and grown (``change`` < 1), sharpened (> 1) or as they are (1)."""
+    if change == 1.0:
+        return frames
+    height, width = frames.shape[1:3]
+    changed = np.empty_like(frames)
+    for frame, out in zip(frames, changed, strict=True):
+        if change < 1:
+            small = cv2.resize(
+                frame, (max(1, round(width * change)), max(1, round(height * change))), None, 0, 0, cv2.INTER_AREA
+            )
+            cv2.resize(small, (width, height), out, interpolation=cv2.INTER_LINEAR)
+        else:
+            soft = cv2.GaussianBlur(frame, (0, 0), 1.2)
+            cv2.addWeighted(frame, change, soft, 1 - change, 0, out)
+    return changed
+
+
+def blend(target: UInt8Array, source: UInt8Array, mask: FloatArray) -> UInt8Array:
+    """``source`` put into ``target`` (T, H, W, 3) through ``mask`` (T, H, W); where the mask is 0 not a pixel changes."""
+    result = np.empty_like(target)
+    for under, over, alpha, out in zip(target, source, mask, result, strict=True):
+        mixed = cv2.subtract(over, under, dtype=cv2.CV_32F)
+        mixed *= alpha[..., None]
+        mixed += under
+        np.rint(mixed, out=mixed)
+        out[...] = mixed  # stays within [0, 255]: it lies between the two
+    return result
+
+
+def match_colour(
+    source: UInt8Array, source_mask: FloatArray, target: UInt8Array, target_mask: FloatArray
+) -> UInt8Array:
+    """Colours of ``source`` (T, H, W, 3) brought to the mean and spread of ``target`` in Lab, one change for the clip.
+
+    Reinhard et al., Color Transfer between Images (2001), with CIE Lab for their lαβ; statistics are weighted by the
+    masks (T, H, W) and taken over every fourth frame.
+    """
+    lab = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2LAB) for frame in source])
+    mean, spread = _statistics(lab[::4], source_mask[::4])
+    goal = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2LAB) for frame in target[::4]])
+    goal_mean, goal_spread = _statistics(goal, target_mask[::4])
+    gain = np.clip(goal_spread / np.maximum(spread, 1.0), 0.5, 2.0)
+    matrix = np.hstack([np.diag(gain), (goal_mean - gain * mean)[:, None]]).astype(np.float32)
+    return np.stack([cv2.cvtColor(frame, cv2.COLOR_LAB2RGB) for frame in apply_colour(lab, matrix)])
+
+
+def _statistics(lab: UInt8Array, mask: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation (3,) each of Lab values under a mask."""
+    inside = lab[mask > 0.5].astype(np.float32)
+    if not len(inside):
+        inside = lab.reshape(-1, 3).astype(np.float32)
+    return inside.mean(axis=0), inside.std(axis=0)

@@ -1,0 +1,122 @@
+"""Where things are on the 468-point face mesh, and small sums over its landmarks.
+
+The index lists name points of the mesh that :mod:`facetell.faces.mesh` places; they were checked by drawing them on
+people. "Right" and "left" are the person's own, so the right eye is at the left of the picture.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facetell.types import FloatArray
+
+POINTS = 468
+IndexArray = NDArray[np.int64]
+
+
+def _indices(text: str) -> IndexArray:
+    return np.array([int(word) for word in text.split()], dtype=np.int64)
+
+
+# Rings run round their region; OVAL starts at the top of the forehead and runs clockwise in the picture.
+OVAL = _indices(
+    "10 338 297 332 284 251 389 356 454 323 361 288 397 365 379 378 400 377 152 148 176 149 150 136 172 58 132 93 "
+    "234 127 162 21 54 103 67 109"
+)
+LIPS_OUTER = _indices("61 185 40 39 37 0 267 269 270 409 291 375 321 405 314 17 84 181 91 146")
+LIPS_INNER = _indices("78 191 80 81 82 13 312 311 310 415 308 324 318 402 317 14 87 178 88 95")
+RIGHT_EYE = _indices("33 246 161 160 159 158 157 173 133 155 154 153 145 144 163 7")
+LEFT_EYE = _indices("362 398 384 385 386 387 388 466 263 249 390 373 374 380 381 382")
+RIGHT_BROW = _indices("70 63 105 66 107 55 65 52 53 46")
+LEFT_BROW = _indices("336 296 334 293 300 276 283 282 295 285")
+NOSE = _indices("168 193 122 196 236 198 49 64 98 97 2 326 327 294 279 420 456 419 351 417 6 197 195 5 4 1 19")
+CHEEKS = _indices("50 280 205 425 118 347 101 330 187 411 207 427 192 416")
+FOREHEAD = _indices("151 9 69 299 108 337")
+CHIN = _indices("152 199 200 18 175 208 428")
+LOWER_FACE = np.concatenate([OVAL[7:30], LIPS_OUTER, CHIN, _indices("2 98 327 205 425 50 280")])
+INNER = np.concatenate([RIGHT_EYE, LEFT_EYE, RIGHT_BROW, LEFT_BROW, NOSE, LIPS_OUTER, CHIN[1:3]])
+UPPER_LID, LOWER_LID = (159, 386), (145, 374)
+EYES = (RIGHT_EYE, LEFT_EYE)
+REGIONS: dict[str, IndexArray] = {
+    "right_eye": np.concatenate([RIGHT_EYE, RIGHT_BROW]),
+    "left_eye": np.concatenate([LEFT_EYE, LEFT_BROW]),
+    "nose": NOSE,
+    "mouth": LIPS_OUTER,
+}
+
+# What a warp of the whole face needs to know: every ring, and enough of the skin between them.
+CONTROL = np.unique(
+    np.concatenate(
+        [OVAL, LIPS_OUTER, LIPS_INNER, RIGHT_EYE, LEFT_EYE, RIGHT_BROW, LEFT_BROW, NOSE[::2], CHEEKS, FOREHEAD, CHIN]
+    )
+)
+
+
+def check_landmarks(landmarks: FloatArray, length: int) -> FloatArray:
+    """``landmarks`` as float32 (T, 468, 2).
+
+    Raises:
+        ValueError: another shape, another T than ``length``, or a value that is not finite.
+    """
+    landmarks = np.asarray(landmarks, dtype=np.float32)
+    if landmarks.shape != (length, POINTS, 2):
+        raise ValueError(f"landmarks must have the shape ({length}, {POINTS}, 2), not {landmarks.shape}")
+    if not np.isfinite(landmarks).all():
+        raise ValueError("landmarks must be finite")
+    return landmarks
+
+
+def face_width(landmarks: FloatArray) -> float:
+    """Median width of the mesh over a clip (T, 468, 2), in pixels, at least 8: the unit of all sizes in forging."""
+    return max(8.0, float(np.median(np.ptp(landmarks[..., 0], axis=-1))))
+
+
+def centers(landmarks: FloatArray) -> FloatArray:
+    """Centre of the inner face in every frame, (T, 2)."""
+    return landmarks[:, INNER].mean(axis=1)
+
+
+def smooth(values: FloatArray, sigma: float) -> FloatArray:
+    """Gaussian smoothing along the first axis, ``sigma`` in frames, ends replicated; 0 changes nothing."""
+    if sigma <= 0 or len(values) < 2:
+        return values
+    flat = values.reshape(len(values), -1)
+    size = 2 * round(3 * sigma) + 1
+    smoothed = cv2.sepFilter2D(
+        flat, cv2.CV_32F, np.ones(1), cv2.getGaussianKernel(size, sigma), borderType=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(smoothed, dtype=np.float32).reshape(values.shape)
+
+
+def similarity(source: FloatArray, target: FloatArray) -> FloatArray:
+    """The 2 x 3 similarity (turn, scale, shift) that best maps ``source`` (K, 2) onto ``target`` (K, 2)."""
+    a, b = source.mean(axis=0), target.mean(axis=0)
+    p, q = (source - a).astype(np.float64), (target - b).astype(np.float64)
+    norm = float((p * p).sum())
+    if norm < 1e-6:  # all points coincide: there is a shift only
+        linear = np.eye(2)
+    else:
+        cos = float((p * q).sum()) / norm
+        sin = float((p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]).sum()) / norm
+        linear = np.array([[cos, -sin], [sin, cos]])
+    return np.hstack([linear, (b - linear @ a)[:, None]]).astype(np.float32)
+
+
+def transform(points: FloatArray, matrix: FloatArray) -> FloatArray:
+    """Points (..., 2) through a 2 x 3 affine map."""
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float32)
+
+
+def mouth_opening(landmarks: FloatArray) -> FloatArray:
+    """Gap between the lips over the face's height, (T,)."""
+    height = np.maximum(np.linalg.norm(landmarks[:, 10] - landmarks[:, 152], axis=-1), 1.0)
+    return np.asarray(np.linalg.norm(landmarks[:, 13] - landmarks[:, 14], axis=-1) / height)
+
+
+def eye_opening(landmarks: FloatArray) -> FloatArray:
+    """Gap between the lids over the eye's width, (T, 2): right eye, left eye."""
+    gaps = np.linalg.norm(landmarks[:, UPPER_LID] - landmarks[:, LOWER_LID], axis=-1)
+    widths = np.linalg.norm(landmarks[:, (33, 263)] - landmarks[:, (133, 362)], axis=-1)
+    return np.asarray(gaps / np.maximum(widths, 1.0))

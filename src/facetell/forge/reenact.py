@@ -1,0 +1,224 @@
+"""Single-frame reenactment: one picture of a face, moved by landmarks: the model of talking heads made from a portrait.
+
+Nothing is blended in, so there is no seam to find. What gives it away is in time: the texture of skin and hair is
+frozen and stretches with the warp, shadows do not move, the background stands still or swims with the head, the mouth
+is painted, motion is too smooth or trembles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from facetell.forge.colour import apply_sharpness, blend
+from facetell.forge.masks import MaskConfig, draw_mask
+from facetell.forge.mesh import (
+    CONTROL,
+    EYES,
+    INNER,
+    LEFT_BROW,
+    LIPS_INNER,
+    LIPS_OUTER,
+    OVAL,
+    RIGHT_BROW,
+    eye_opening,
+    face_width,
+    mouth_opening,
+    similarity,
+    smooth,
+    transform,
+)
+from facetell.forge.temporal import FEATURES, coloured_noise
+from facetell.forge.warp import border_points, grid_nodes, remap_field, spline_field
+from facetell.types import FloatArray, UInt8Array
+
+BROWS = (RIGHT_BROW, LEFT_BROW)
+Donor = tuple[UInt8Array, FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class ReenactConfig:
+    """Ranges of single-frame reenactment (ours; METHOD has no source for it). Lengths are in face widths.
+
+    ``donor_motion``: chance that another person's motion drives the face, where one is given; ``whole``: chance that
+    the whole frame is warped without a seam, else the face is blended into the clip's own frames; ``smooth``: chance
+    that the driving landmarks are low-passed by ``smoothing`` frames; ``noisy``: chance of per-frame ``noise`` of the
+    features; ``follow``: how far the background swims with the head (0 in half of the clips); ``teeth``: chance that
+    teeth are painted; ``finish``: sharpness change of the decoder (below 1 blurs); ``texture``: grey levels of a
+    decoder's per-frame error.
+    """
+
+    donor_motion: float = 0.5
+    whole: float = 0.8
+    smooth: float = 0.45
+    noisy: float = 0.4
+    smoothing: tuple[float, float] = (0.8, 2.5)
+    noise: tuple[float, float] = (0.001, 0.005)
+    follow: tuple[float, float] = (0.1, 0.7)
+    teeth: float = 0.5
+    finish: tuple[float, float] = (0.6, 1.4)
+    texture: tuple[float, float] = (0.0, 2.0)
+    mask: MaskConfig = field(
+        default_factory=lambda: MaskConfig(hull=1, inner=0, lower=0, regions=0, random=0, softness=(0.02, 0.08))
+    )
+
+
+def reenact(
+    frames: UInt8Array,
+    landmarks: FloatArray,
+    rng: np.random.Generator,
+    config: ReenactConfig,
+    donor: Donor | None = None,
+) -> tuple[UInt8Array, FloatArray]:
+    """One frame of the clip, animated. Returns forged frames (T, H, W, 3) and their mask (T, H, W)."""
+    source = _portrait(landmarks, rng)
+    whole = rng.random() < config.whole
+    goals = landmarks
+    if donor is not None and whole and rng.random() < config.donor_motion:
+        goals = borrowed_motion(landmarks[source], donor[1], len(frames), rng)
+    goals = _shaken(goals, rng, config)
+    follow = rng.uniform(*config.follow) if rng.random() < 0.5 else 0.0
+    animated = animate(frames[source], landmarks[source], goals, follow)
+    paint_mouth(animated, frames[source], landmarks[source], goals, bool(rng.random() < config.teeth))
+    paint_lids(animated, landmarks[source], goals)
+    animated = decoder_finish(animated, rng, config)
+    if whole:
+        return animated, np.ones(frames.shape[:3], np.float32)
+    mask = draw_mask(goals, frames.shape[1:3], rng, config.mask)
+    return blend(frames, animated, mask), mask
+
+
+def _portrait(landmarks: FloatArray, rng: np.random.Generator) -> int:
+    """A frame with the eyes more open than in most: what a forger would choose as the portrait."""
+    opening = eye_opening(landmarks).min(axis=1)
+    return int(rng.choice(np.flatnonzero(opening >= np.median(opening))))
+
+
+def borrowed_motion(portrait: FloatArray, driver: FloatArray, length: int, rng: np.random.Generator) -> FloatArray:
+    """The ``driver``'s motion (D, 468, 2) on the face ``portrait`` (468, 2): ``length`` frames of landmarks.
+
+    Relative, as in first-order motion models: each point moves as the driver's moved since the frame in which the
+    driver looked most like the portrait.
+    """
+    start = int(rng.integers(max(1, len(driver) - length + 1)))
+    part = driver[reflected(start + np.arange(length), len(driver))]
+    fits = [similarity(frame, portrait) for frame in part]
+    errors = [float(np.square(transform(f, fit) - portrait).sum()) for f, fit in zip(part, fits, strict=True)]
+    rest = int(np.argmin(errors))
+    linear = fits[rest][:, :2]
+    return np.asarray(portrait + (part - part[rest]) @ linear.T, dtype=np.float32)
+
+
+def reflected(
+    indices: np.ndarray[tuple[int], np.dtype[np.int64]], length: int
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Indices that run back and forth within [0, length)."""
+    if length == 1:
+        return np.zeros_like(indices)
+    period = 2 * (length - 1)
+    folded = indices % period
+    return np.minimum(folded, period - folded)
+
+
+def _shaken(goals: FloatArray, rng: np.random.Generator, config: ReenactConfig) -> FloatArray:
+    """Driving landmarks as a network gives them: too smooth, or with an error of their own in every frame."""
+    width = face_width(goals)
+    chance = rng.random()
+    if chance < config.smooth:
+        return smooth(goals, rng.uniform(*config.smoothing))
+    if chance >= config.smooth + config.noisy:
+        return goals
+    sigma = rng.uniform(*config.noise) * width
+    shaken = goals + sigma * 0.5 * coloured_noise(rng, (len(goals), 1, 2), 0.3)
+    for feature in FEATURES:
+        shaken[:, feature] += sigma * coloured_noise(rng, (len(goals), 1, 2), 0.3)
+    return np.asarray(shaken, dtype=np.float32)
+
+
+def animate(portrait: UInt8Array, rest: FloatArray, goals: FloatArray, follow: float) -> UInt8Array:
+    """One picture (H, W, 3) with landmarks ``rest`` (468, 2) moved to ``goals`` (T, 468, 2): frames (T, H, W, 3).
+
+    ``follow`` in [0, 1]: how far the frame's edge goes with the head; at 0 the background is frozen.
+    """
+    size = portrait.shape[:2]
+    border = border_points(size)
+    shift = (goals[:, OVAL] - rest[OVAL]).mean(axis=1)
+    edge = border + follow * shift[:, None]
+    field_ = spline_field(
+        grid_nodes(size),
+        np.concatenate([goals[:, CONTROL], edge], axis=1),
+        np.repeat(np.concatenate([rest[CONTROL], border])[None], len(goals), axis=0),
+    )
+    return np.stack([remap_field(portrait, part) for part in field_])
+
+
+def paint_mouth(frames: UInt8Array, portrait: UInt8Array, rest: FloatArray, goals: FloatArray, teeth: bool) -> None:
+    """Paint the inside of a mouth that opens further than the portrait's, in place: dark, with teeth or without."""
+    opened = mouth_opening(goals)
+    known = max(0.01, float(mouth_opening(rest[None])[0]))
+    lips = _mean_colour(portrait, rest[LIPS_OUTER])
+    skin = _mean_colour(portrait, rest[INNER])
+    for frame, points, opening in zip(frames, goals[:, LIPS_INNER], opened, strict=True):
+        strength = float(np.clip((opening - known) / 0.03, 0, 1))
+        if strength <= 0:
+            continue
+        _paint(frame, points, 0.25 * lips, strength)
+        if teeth:
+            upper, lower = points[:11], np.concatenate([points[10:], points[:1]])[::-1]
+            band = np.concatenate([upper[2:-2], (0.55 * upper + 0.45 * lower)[2:-2][::-1]])
+            _paint(frame, band, 0.75 * skin + 30, 0.7 * strength)
+
+
+def paint_lids(frames: UInt8Array, rest: FloatArray, goals: FloatArray) -> None:
+    """Paint skin over an eye that closes further than the portrait's, in place."""
+    known = eye_opening(rest[None])[0]
+    openings = eye_opening(goals)
+    for side in range(2):
+        for frame, points, opening in zip(frames, goals, openings[:, side], strict=True):
+            start = 0.55 * max(float(known[side]), 0.05)
+            strength = float(np.clip((start - opening) / start, 0, 1))
+            if strength > 0:
+                lid = 0.5 * points[EYES[side]].mean(axis=0) + 0.5 * points[BROWS[side]].mean(axis=0)
+                _paint(
+                    frame, points[EYES[side]], _mean_colour(frame, lid[None] + np.array([[-1, 0], [1, 0]])), strength
+                )
+
+
+def _mean_colour(image: UInt8Array, points: FloatArray) -> FloatArray:
+    """Mean colour (3,) of the pixels at ``points`` (K, 2)."""
+    x = np.round(points[:, 0]).astype(int).clip(0, image.shape[1] - 1)
+    y = np.round(points[:, 1]).astype(int).clip(0, image.shape[0] - 1)
+    return np.asarray(image[y, x].mean(axis=0, dtype=np.float64))
+
+
+def _paint(image: UInt8Array, polygon: FloatArray, colour: FloatArray, strength: float) -> None:
+    """Fill a polygon (K, 2) softly with a colour, in place, touching its surroundings only."""
+    low = np.floor(polygon.min(axis=0)).astype(int) - 3
+    high = np.ceil(polygon.max(axis=0)).astype(int) + 4
+    x0, y0 = np.clip(low, 0, None)
+    x1, y1 = np.minimum(high, (image.shape[1], image.shape[0]))
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return
+    alpha = np.zeros((y1 - y0, x1 - x0), np.float32)
+    cv2.fillPoly(alpha, [np.round((polygon - (x0, y0)) * 16).astype(np.int32)], strength, cv2.LINE_8, 4)
+    alpha = cv2.GaussianBlur(alpha, (0, 0), max(0.6, 0.06 * float(np.ptp(polygon[:, 1]))))[..., None]
+    patch = image[y0:y1, x0:x1]
+    patch[...] = np.rint(patch + alpha * (np.clip(colour, 0, 255) - patch))
+
+
+def decoder_finish(frames: UInt8Array, rng: np.random.Generator, config: ReenactConfig) -> UInt8Array:
+    """A decoder's hand: a little blur or sharpening, and a faint soft error of its own in every frame."""
+    change = float(rng.uniform(*config.finish))
+    finished = apply_sharpness(frames, change if abs(change - 1) > 0.1 else 1.0)
+    level = rng.uniform(*config.texture)
+    if level < 0.3:
+        return finished
+    height, width = frames.shape[1:3]
+    result = np.empty_like(finished)
+    for frame, out in zip(finished, result, strict=True):
+        coarse = rng.normal(0, 1.6 * level, (height // 3 + 1, width // 3 + 1)).astype(np.float32)
+        noise = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+        out[...] = np.clip(np.rint(frame + noise[..., None]), 0, 255)
+    return result

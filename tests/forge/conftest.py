@@ -1,0 +1,50 @@
+"""Two real people, cut out of the sample clips with their landmarks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from facetell.assets import locate
+from facetell.faces.crop import cut_square, square_matrix, stable_square
+from facetell.faces.detector import FaceDetector
+from facetell.faces.mesh import FaceMesh
+from facetell.types import FloatArray, UInt8Array
+
+Face = tuple[UInt8Array, FloatArray]
+
+
+def face_clip(path: Path, length: int, step: int, size: int = 160) -> Face:
+    """``length`` frames of the first face, cut by one square of twice the face: frames and landmarks in pixels."""
+    detector, mesh = FaceDetector(), FaceMesh()
+    images, faces = [], []
+    with av.open(str(path)) as container:
+        for index, picture in enumerate(container.decode(video=0)):
+            if index % step:
+                continue
+            image = picture.to_ndarray(format="rgb24")
+            faces.append(
+                mesh.from_previous(image, faces[-1]) if faces else mesh.from_detection(image, detector.detect(image)[0])
+            )
+            images.append(image)
+            if len(images) == length:
+                break
+    square = stable_square([face.box for face in faces], 2.0)
+    matrix = square_matrix(square, size)
+    landmarks = np.stack([face.landmarks for face in faces]) @ matrix[:, :2].T + matrix[:, 2]
+    return np.stack([cut_square(image, square, size) for image in images]), landmarks.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def woman() -> Face:
+    cv2.setNumThreads(1)
+    return face_clip(locate("sample_woman"), 8, 3)
+
+
+@pytest.fixture(scope="session")
+def man() -> Face:
+    return face_clip(locate("sample_man"), 6, 4, size=192)
