@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +26,7 @@ __all__ = ["RawFrame", "Unreadable", "VideoInfo", "VideoReader", "probe"]
 _MAX_RATE = 1000
 _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
-# A backward step longer than this is a new start of the clock (joined recordings), not pictures out of order.
+# A longer step back is a new start of the clock (joined recordings), a shorter one a picture out of order.
 _CLOCK_RESTART_S = 1.0
 
 
@@ -83,22 +85,22 @@ class VideoReader:
     def __init__(self, path: str | Path, *, threads: int = 2) -> None:
         self.path = Path(path)
         self._damaged = 0
-        self._packets_seen = 0
         self._notes: list[str] = []
-        self._container = _open(self.path)
-        try:
-            self._stream = _video_stream(self._container, self.path)
-            self._stream.thread_type = "AUTO"
-            self._stream.codec_context.thread_count = threads
-            self._pictures = self._decode()
-            first = next(self._pictures, None)
-            if first is None:
-                raise Unreadable(
-                    f"no picture of {self.path} can be decoded (it is damaged or cut off): get the file anew"
-                )
-        except BaseException:
+        self._recent_stamps: deque[int | None] = deque(maxlen=threads + 1)
+        self._bad_from: int | None = None
+        self._packets_seen = 0
+        self._pictures_due = 0
+        self._whole_pictures = True
+        self._container: InputContainer
+        self._stream: VideoStream
+        first = self._start(threads, strict=True)
+        if first is None:
+            # Some encoders write headers that break the rules while their pictures are sound: try once more, leniently.
             self._container.close()
-            raise
+            first = self._start(threads, strict=False)
+        if first is None:
+            self._container.close()
+            raise Unreadable(f"no picture of {self.path} can be decoded (it is damaged or cut off): get the file anew")
         self._first: av.VideoFrame | None = first
         self._first_size = (first.width, first.height)
         self._geometry = Geometry.of(first, self._stream.sample_aspect_ratio or None)
@@ -131,11 +133,41 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[RawFrame]:
         clock = _Clock(1 / (self.info.fps or _FALLBACK_RATE))
+        index = 0
         last = 0.0
-        for index, picture in enumerate(self._deinterlaced()):
-            last = clock.seconds(picture)
+        for picture in self._deinterlaced():
+            time = clock.seconds(picture, drop_late=self._damaged > 0)
+            if time is None:
+                self._damaged += 1
+                continue
+            last = time
             yield RawFrame(index, last, picture, self._geometry, self._first_size)
+            index += 1
+        if self._damaged and self._whole_pictures:
+            # Some damage makes the decoder give nothing, without a word.
+            self._damaged = max(self._damaged, self._pictures_due - index)
         self._note_early_end(last)
+
+    def _start(self, threads: int, strict: bool) -> av.VideoFrame | None:
+        """Open the file from its beginning and decode its first picture; None where there is none."""
+        self._damaged = 0
+        self._notes.clear()
+        self._recent_stamps.clear()
+        self._bad_from = None
+        self._packets_seen = self._pictures_due = 0
+        self._container = _open(self.path)
+        try:
+            self._stream = _video_stream(self._container, self.path)
+            context = self._stream.codec_context
+            context.thread_type, context.thread_count = "AUTO", threads
+            if strict:
+                # Without it, damaged blocks are filled by guess and the picture given out as if it were sound.
+                context.options = {"err_detect": "explode"}
+            self._pictures = self._decode()
+            return next(self._pictures, None)
+        except BaseException:
+            self._container.close()
+            raise
 
     def _deinterlaced(self) -> Iterator[av.VideoFrame]:
         deinterlacer: Deinterlacer | None = None
@@ -143,6 +175,7 @@ class VideoReader:
             # Once a video has shown fields, everything passes through the filter: it looks ahead by one picture.
             if deinterlacer is None and picture.interlaced_frame:
                 deinterlacer = Deinterlacer()
+                self._whole_pictures = False  # a packet may hold one field
             if deinterlacer is None:
                 yield picture
             else:
@@ -161,22 +194,44 @@ class VideoReader:
         decoder = self._stream.codec_context
         for packet in self._packets():
             if packet.size and packet.is_corrupt:
-                self._damaged += 1
+                self._note_damage([packet.pts])
                 continue
+            self._recent_stamps.append(packet.pts)
             try:
                 pictures = decoder.decode(packet)
             except EOFError:
                 return
             except (av.FFmpegError, ValueError):
-                self._damaged += 1
+                # With several threads the error may belong to one of the packets before.
+                self._note_damage(self._recent_stamps)
                 continue
             for picture in pictures:
-                if picture.is_corrupt or not picture.width or not picture.height:
+                if self._is_sound(picture):
+                    if not picture.time_base:
+                        picture.time_base = self._stream.time_base
+                    yield picture
+                else:
                     self._damaged += 1
-                    continue
-                if not picture.time_base:
-                    picture.time_base = self._stream.time_base
-                yield picture
+
+    def _note_damage(self, stamps: Iterable[int | None]) -> None:
+        """A packet was damaged, one of ``stamps``: from its picture on nothing is to be trusted until a key picture."""
+        self._damaged += 1
+        self._bad_from = min((stamp for stamp in (*stamps, self._bad_from) if stamp is not None), default=0)
+
+    def _is_sound(self, picture: av.VideoFrame) -> bool:
+        """Whether a picture is whole and rests on whole ones: prediction carries damage on to the next key picture."""
+        if not picture.width or not picture.height:
+            return False
+        stamp = picture.pts
+        if picture.is_corrupt:
+            self._bad_from = min((bad for bad in (stamp, self._bad_from) if bad is not None), default=0)
+            return False
+        if self._bad_from is None:
+            return True
+        if picture.key_frame and (stamp is None or stamp > self._bad_from):
+            self._bad_from = None
+            return True
+        return stamp is not None and stamp < self._bad_from
 
     def _packets(self) -> Iterator[av.Packet]:  # type: ignore[type-arg]  # generic in the stubs only
         """Packets of the video stream, the last one empty (it makes the decoder give up what it holds)."""
@@ -186,6 +241,7 @@ class VideoReader:
                 for packet in self._container.demux(self._stream):
                     failures = 0
                     self._packets_seen += bool(packet.size)
+                    self._pictures_due += bool(packet.size) and not packet.is_discard
                     yield packet
                 return
             except av.FFmpegError as error:
@@ -244,26 +300,26 @@ class _Clock:
     def __init__(self, interval: float) -> None:
         self._interval = interval
         self._origin: float | None = None
-        self._last: float | None = None
+        self._last = -interval
+        self._last_stamp = -math.inf
 
-    def seconds(self, picture: av.VideoFrame) -> float:
-        time = self._stamp(picture)
-        if self._last is not None and time <= self._last:
-            if self._last - time > _CLOCK_RESTART_S and self._origin is not None:
-                self._origin -= self._last + self._interval - time
-                time = self._last + self._interval
-            else:
+    def seconds(self, picture: av.VideoFrame, *, drop_late: bool) -> float | None:
+        """Time of the next picture; None for one whose time is over, where ``drop_late`` (as after damage)."""
+        due = self._last + self._interval
+        time = due
+        if picture.pts is not None and picture.time_base:
+            stamp = float(picture.pts * picture.time_base)
+            if self._origin is None or self._last - (stamp - self._origin) > _CLOCK_RESTART_S:
+                self._origin = stamp - due
+            if stamp != self._last_stamp:  # one that stands still says nothing: the picture is taken to come when due
+                time = stamp - self._origin
+            self._last_stamp = stamp
+            if time <= self._last:
+                if drop_late and self._last - time > self._interval / 2:
+                    return None
                 time = self._last + self._interval / 4
         self._last = time
         return time
-
-    def _stamp(self, picture: av.VideoFrame) -> float:
-        if picture.pts is None or not picture.time_base:
-            return 0.0 if self._last is None else self._last + self._interval
-        stamp = float(picture.pts * picture.time_base)
-        if self._origin is None:
-            self._origin = stamp - (0.0 if self._last is None else self._last + self._interval)
-        return stamp - self._origin
 
 
 def _open(path: Path) -> InputContainer:

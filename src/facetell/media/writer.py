@@ -73,7 +73,9 @@ class VideoWriter:
         self._audio: InputContainer | None = None
         self._temporary = _temporary_beside(self.path)
         try:
-            self._container: OutputContainer = av.open(str(self._temporary), "w")
+            # The index in front: a player can start, and a cut-off copy be read, before the end is there.
+            layout = {"movflags": "faststart"} if self.path.suffix.lower() in {".mp4", ".m4v", ".mov"} else {}
+            self._container: OutputContainer = av.open(str(self._temporary), "w", container_options=layout)
             self._container.metadata.update(metadata or {})
             self._video = _add_video(self._container, codec, 1 / self._interval, (width, height), pix_fmt, crf, options)
             self._sound = self._add_sound(audio_from)
