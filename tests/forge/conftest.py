@@ -13,20 +13,21 @@ from facetell.assets import locate
 from facetell.faces.crop import cut_square, square_matrix, stable_square
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
-from facetell.types import FloatArray, UInt8Array
+from facetell.types import Face, FloatArray, UInt8Array
 
-Face = tuple[UInt8Array, FloatArray]
+FaceClip = tuple[UInt8Array, FloatArray]
 
 
-def face_clip(path: Path, length: int, step: int, size: int = 160) -> Face:
+def face_clip(path: Path, length: int, step: int, size: int = 160) -> FaceClip:
     """``length`` frames of the first face, cut by one square of twice the face: frames and landmarks in pixels."""
     detector, mesh = FaceDetector(), FaceMesh()
-    images, faces = [], []
+    images: list[UInt8Array] = []
+    faces: list[Face] = []
     with av.open(str(path)) as container:
         for index, picture in enumerate(container.decode(video=0)):
             if index % step:
                 continue
-            image = picture.to_ndarray(format="rgb24")
+            image = np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
             faces.append(
                 mesh.from_previous(image, faces[-1]) if faces else mesh.from_detection(image, detector.detect(image)[0])
             )
@@ -40,11 +41,11 @@ def face_clip(path: Path, length: int, step: int, size: int = 160) -> Face:
 
 
 @pytest.fixture(scope="session")
-def woman() -> Face:
+def woman_face() -> FaceClip:
     cv2.setNumThreads(1)
     return face_clip(locate("sample_woman"), 8, 3)
 
 
 @pytest.fixture(scope="session")
-def man() -> Face:
+def man_face() -> FaceClip:
     return face_clip(locate("sample_man"), 6, 4, size=192)

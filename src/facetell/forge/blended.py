@@ -7,6 +7,7 @@ landmarks (FakeSTormer). ``cut`` draws them anew within the clip, ``breathe`` le
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -61,10 +62,7 @@ def cut(
         return self_blend(frames, landmarks, rng, config)
     count = int(rng.integers(1, 3)) if length > 3 else 1
     bounds = [0, *sorted(rng.choice(np.arange(1, length), count, replace=False).tolist()), length]
-    parts = [
-        self_blend(frames[start:stop], landmarks[start:stop], rng, config)
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    parts = [self_blend(frames[start:stop], landmarks[start:stop], rng, config) for start, stop in pairwise(bounds)]
     return np.concatenate([f for f, _ in parts]), np.concatenate([m for _, m in parts])
 
 

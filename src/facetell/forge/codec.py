@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import av
 import cv2
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 
 from facetell.types import UInt8Array
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+    VideoPacket: TypeAlias = Packet[VideoStream]
 
 DECODERS = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "libdav1d"}
 
@@ -31,8 +39,8 @@ def recode(frames: UInt8Array, coder: Coder) -> UInt8Array:
         RuntimeError: the coder lost a frame.
     """
     count, height, width, _ = frames.shape
-    packets = [packet for packet in encode_packets(frames, coder)]
-    decoder = av.CodecContext.create(DECODERS[coder.name], "r")
+    packets = encode_packets(frames, coder)
+    decoder = cast(VideoCodecContext, av.CodecContext.create(DECODERS[coder.name], "r"))
     decoder.thread_count = 1
     pictures = [picture for packet in [*packets, None] for picture in decoder.decode(packet)]
     if len(pictures) != count:
@@ -40,10 +48,10 @@ def recode(frames: UInt8Array, coder: Coder) -> UInt8Array:
     return np.stack([picture.to_ndarray(format="rgb24")[:height, :width] for picture in pictures])
 
 
-def encode_packets(frames: UInt8Array, coder: Coder) -> list[av.Packet]:
+def encode_packets(frames: UInt8Array, coder: Coder) -> list[VideoPacket]:
     """The coded stream of a clip, packet by packet; odd sizes are padded by a repeated row or column."""
     height, width = frames.shape[1:3]
-    encoder = av.CodecContext.create(coder.name, "w")
+    encoder = cast(VideoCodecContext, av.CodecContext.create(coder.name, "w"))
     encoder.width, encoder.height = width + width % 2, height + height % 2
     encoder.pix_fmt = "yuv420p"
     encoder.time_base = 1 / coder.rate

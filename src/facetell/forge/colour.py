@@ -31,7 +31,7 @@ class ColourConfig:
 
 
 def draw_colour(rng: np.random.Generator, config: ColourConfig) -> FloatArray:
-    """A random colour change as a 3 x 4 matrix on RGB in [0, 255]; each of its three parts has the given probability."""
+    """A random colour change as a 3 x 4 matrix on RGB in [0, 255]; each of its three parts comes by chance."""
     matrix = np.eye(3, 4)
     if rng.random() < config.probability:
         matrix[:, 3] += rng.uniform(-config.rgb, config.rgb, 3)
@@ -59,7 +59,7 @@ def apply_colour(frames: UInt8Array, matrix: FloatArray) -> UInt8Array:
     """Frames (T, H, W, 3) through a 3 x 4 colour matrix, truncated to [0, 255]."""
     count, height, width, _ = frames.shape
     flat = cv2.transform(np.ascontiguousarray(frames).reshape(count * height, width, 3), matrix)
-    return np.asarray(flat).reshape(frames.shape)
+    return np.asarray(flat, dtype=np.uint8).reshape(frames.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def apply_sharpness(frames: UInt8Array, change: float) -> UInt8Array:
 
 
 def blend(target: UInt8Array, source: UInt8Array, mask: FloatArray) -> UInt8Array:
-    """``source`` put into ``target`` (T, H, W, 3) through ``mask`` (T, H, W); where the mask is 0 not a pixel changes."""
+    """``source`` put into ``target`` (T, H, W, 3) by ``mask`` (T, H, W); where the mask is 0 not a pixel changes."""
     result = np.empty_like(target)
     for under, over, alpha, out in zip(target, source, mask, result, strict=True):
         mixed = cv2.subtract(over, under, dtype=cv2.CV_32F)

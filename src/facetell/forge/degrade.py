@@ -187,7 +187,8 @@ def harmless_twin(
     changed = frames
     if rng.random() < config.warped:
         points = np.stack([landmarks[:, feature].mean(axis=1) for feature in FEATURES], axis=1)
-        pushes = np.repeat(rng.normal(0, rng.uniform(*config.warp) * width, (1, len(FEATURES), 2)), len(frames), axis=0)
+        push = rng.uniform(*config.warp) * width * rng.standard_normal((1, len(FEATURES), 2), dtype=np.float32)
+        pushes = np.repeat(push, len(frames), axis=0).astype(np.float32)
         field_ = bump_field(grid_nodes(frames.shape[1:3]), points, pushes, rng.uniform(*config.radius) * width)
         there = np.stack([remap_field(frame, part) for frame, part in zip(frames, field_, strict=True)])
         changed = np.stack([remap_field(frame, -part) for frame, part in zip(there, field_, strict=True)])

@@ -61,7 +61,7 @@ def elastic_offsets(shape: FloatArray, rng: np.random.Generator, config: MaskCon
     """Smooth random displacements (468, 2) of the landmarks ``shape`` (468, 2), in face widths."""
     size = REFERENCE
     noise = rng.uniform(-1, 1, (size, size, 2)).astype(np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), config.elastic_sigma)
+    noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), config.elastic_sigma), dtype=np.float32)
     low, high = shape.min(axis=0), shape.max(axis=0)
     cells = ((shape - low) / max(1e-6, float((high - low).max())) * (size - 1)).astype(int).clip(0, size - 1)
     return np.asarray(noise[cells[:, 1], cells[:, 0]] * (config.elastic_alpha / REFERENCE))

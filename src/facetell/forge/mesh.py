@@ -75,7 +75,7 @@ def face_width(landmarks: FloatArray) -> float:
 
 def centers(landmarks: FloatArray) -> FloatArray:
     """Centre of the inner face in every frame, (T, 2)."""
-    return landmarks[:, INNER].mean(axis=1)
+    return np.asarray(landmarks[:, INNER].mean(axis=1), dtype=np.float32)
 
 
 def smooth(values: FloatArray, sigma: float) -> FloatArray:
@@ -84,9 +84,8 @@ def smooth(values: FloatArray, sigma: float) -> FloatArray:
         return values
     flat = values.reshape(len(values), -1)
     size = 2 * round(3 * sigma) + 1
-    smoothed = cv2.sepFilter2D(
-        flat, cv2.CV_32F, np.ones(1), cv2.getGaussianKernel(size, sigma), borderType=cv2.BORDER_REPLICATE
-    )
+    kernel = cv2.getGaussianKernel(size, sigma)
+    smoothed = cv2.sepFilter2D(flat, cv2.CV_32F, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(smoothed, dtype=np.float32).reshape(values.shape)
 
 

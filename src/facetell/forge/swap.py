@@ -42,7 +42,7 @@ class SwapConfig:
     colour: float = 0.85
     poisson: float = 0.15
     smoothing: tuple[float, float] = (0.0, 1.2)
-    sharpness: SharpnessConfig = SharpnessConfig(probability=0.5, quarter=0.0)
+    sharpness: SharpnessConfig = field(default_factory=lambda: SharpnessConfig(quarter=0.0))
     mask: MaskConfig = field(
         default_factory=lambda: MaskConfig(
             hull=0.5, inner=0.5, lower=0, regions=0, random=0, scale=(0.94, 1.1), softness=(0.015, 0.06)

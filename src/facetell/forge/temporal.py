@@ -6,7 +6,7 @@ difference, while a head's own motion shrinks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -46,7 +46,9 @@ class TemporalConfig:
     frame's.
     """
 
-    mask: MaskConfig = MaskConfig(hull=0.5, inner=0.5, lower=0, regions=0, random=0, softness=(0.02, 0.08))
+    mask: MaskConfig = field(
+        default_factory=lambda: MaskConfig(hull=0.5, inner=0.5, lower=0, regions=0, random=0, softness=(0.02, 0.08))
+    )
     drift: tuple[float, float] = (0.003, 0.012)
     drift_memory: tuple[float, float] = (0.0, 0.8)
     drift_radius: tuple[float, float] = (0.12, 0.22)

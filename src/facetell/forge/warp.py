@@ -1,16 +1,20 @@
-"""Smooth dense warps: a displacement is known at some points, or at the nodes of a coarse grid, and wanted at each pixel.
+"""Smooth dense warps: a displacement is known at some points or at nodes of a coarse grid, and wanted at each pixel.
 
 All maps are backward maps, as ``cv2.remap`` takes them: for each pixel of the result, where to look in the source.
 """
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from facetell.types import FloatArray, UInt8Array
 
 CELL = 4  # pixels between nodes of the coarse grid on which warps are computed
+Floating = TypeVar("Floating", np.float32, np.float64)
 MAX_NODES = 64  # nodes along the longer side at most
 
 
@@ -33,10 +37,11 @@ def remap_field(image: UInt8Array, field: FloatArray, size: tuple[int, int] | No
     The result has the ``size`` (height, width) that the field was made for, the image's own by default.
     """
     height, width = image.shape[:2] if size is None else size
-    dense = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR)
-    dense[..., 0] += np.arange(width, dtype=np.float32)
-    dense[..., 1] += np.arange(height, dtype=np.float32)[:, None]
-    return cv2.remap(image, dense, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    xs = cv2.resize(field[..., 0], (width, height), interpolation=cv2.INTER_LINEAR) + np.arange(width, dtype=np.float32)
+    ys = cv2.resize(field[..., 1], (width, height), interpolation=cv2.INTER_LINEAR)
+    ys = ys + np.arange(height, dtype=np.float32)[:, None]
+    warped = cv2.remap(image, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, dtype=np.uint8)
 
 
 def bump_field(
@@ -77,7 +82,7 @@ def spline_field(nodes: FloatArray, to: FloatArray, source: FloatArray, stiffnes
     """
     count, k = to.shape[:2]
     unit = max(1.0, float(nodes.max()))
-    points, values = (to / unit).astype(np.float64), ((source - to) / unit).astype(np.float64)
+    points, values = to.astype(np.float64) / unit, (source - to).astype(np.float64) / unit
     system = np.zeros((count, k + 3, k + 3))
     system[:, :k, :k] = _spline_kernel(_squared_distances(points, points)) + stiffness * np.eye(k)
     system[:, :k, k] = system[:, k, :k] = 1
@@ -95,13 +100,13 @@ def spline_field(nodes: FloatArray, to: FloatArray, source: FloatArray, stiffnes
     return fields.reshape(count, *nodes.shape)
 
 
-def _spline_kernel(squared: FloatArray) -> FloatArray:
+def _spline_kernel(squared: NDArray[Floating]) -> NDArray[Floating]:
     """r² log r², 0 at 0."""
     safe = np.maximum(squared, 1e-12)
     return np.asarray(safe * np.log(safe), dtype=squared.dtype)
 
 
-def _squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
+def _squared_distances(a: NDArray[Floating], b: NDArray[Floating]) -> NDArray[Floating]:
     """Squared distances between points (..., N, 2) and (..., M, 2): (..., N, M)."""
     dx = a[..., :, None, 0] - b[..., None, :, 0]
     dy = a[..., :, None, 1] - b[..., None, :, 1]
