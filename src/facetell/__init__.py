@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from facetell.detect import Detector, Settings, detect
+    from facetell.detector import Detector, Settings, detect
     from facetell.types import FacetellError, Status, Verdict, VideoVerdict
 
 __all__ = ["Detector", "FacetellError", "Settings", "Status", "Verdict", "VideoVerdict", "__version__", "detect"]

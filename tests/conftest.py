@@ -1,0 +1,49 @@
+"""Fixtures shared by all tests: the sample videos, and one loaded detector for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from facetell.assets import locate
+from facetell.detector import Detector
+from facetell.faces.detector import FaceDetector
+from facetell.faces.mesh import FaceMesh
+from facetell.media.reader import VideoReader
+from facetell.types import Frame
+
+
+@pytest.fixture(scope="session")
+def woman() -> Path:
+    """20 s of a woman speaking, laughing, covering her mouth; 640 x 360, 23.976 fps."""
+    return locate("sample_woman")
+
+
+@pytest.fixture(scope="session")
+def man() -> Path:
+    """2.4 s of a man; 640 x 360, 30 fps."""
+    return locate("sample_man")
+
+
+@pytest.fixture(scope="session")
+def detector() -> Detector:
+    """The released model, loaded once."""
+    return Detector()
+
+
+@pytest.fixture(scope="session")
+def face_networks() -> tuple[FaceDetector, FaceMesh]:
+    return FaceDetector(), FaceMesh()
+
+
+@pytest.fixture(scope="session")
+def frames() -> Callable[[Path], list[Frame]]:
+    """All frames of a short video."""
+
+    def read(path: Path) -> list[Frame]:
+        with VideoReader(path) as reader:
+            return [Frame(raw.index, raw.time, raw.rgb()) for raw in reader]
+
+    return read

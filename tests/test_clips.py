@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from facetell.clips import ClipAssembler, FrameSampler
+from facetell.types import Box, Face, Frame
+
+
+def taken(fps, times, rate=25.0):
+    sampler = FrameSampler(fps, rate)
+    return [(time, number) for time in times if (number := sampler.take(time)) is not None]
+
+
+@pytest.mark.parametrize(
+    ("fps", "every"), [(24, 1), (25, 1), (29.97, 1), (30, 1), (50, 2), (60, 2), (120, 5), (240, 10), (15, 1)]
+)
+def test_constant_rates_are_thinned_evenly(fps, every):
+    times = [i / fps for i in range(480)]
+    chosen = taken(fps, times)
+    assert [time for time, _ in chosen] == times[::every]
+    numbers = [number for _, number in chosen]
+    assert np.all(np.diff(numbers) == 1)
+
+
+def test_rounded_timestamps_do_not_make_gaps():
+    times = [round(i / 30, 3) for i in range(90)]
+    assert len(taken(30, times)) == 90
+
+
+def test_a_hole_in_time_breaks_the_numbering():
+    times = [i / 25 for i in range(10)] + [1 + i / 25 for i in range(10)]
+    numbers = [number for _, number in taken(25, times)]
+    assert np.diff(numbers).tolist() == [1] * 9 + [2] + [1] * 9
+
+
+def test_unknown_rate_takes_what_comes_at_the_models_pace():
+    assert len(taken(None, [i / 25 for i in range(50)])) == 50
+    assert len(taken(None, [i / 100 for i in range(200)])) == pytest.approx(50, abs=20)
+
+
+def face(x=50.0, width=40.0):
+    landmarks = np.full((468, 2), x, np.float32)
+    return Face(Box(x - width / 2, 30, x + width / 2, 30 + width), landmarks, 1.0)
+
+
+def picture(index, fps=25):
+    return Frame(index, index / fps, np.full((100, 100, 3), index % 250, np.uint8))
+
+
+def run(assembler, count, faces_at, numbers=None):
+    clips = []
+    for index in range(count):
+        number = numbers[index] if numbers else index
+        clips += assembler.push(number, picture(index), faces_at(index))
+    return clips
+
+
+def test_every_second_of_a_track_gets_one_clip_of_consecutive_frames():
+    clips = run(ClipAssembler(8, 32, 1.35), 100, lambda i: {0: face()})
+    assert [round(clip.times[0], 2) for clip in clips] == [0, 1, 2, 3]
+    for clip in clips:
+        assert clip.frames.shape == (8, 32, 32, 3)
+        assert np.diff(clip.times) == pytest.approx([0.04] * 7)
+        assert np.diff(clip.frames[:, 0, 0, 0].astype(int)).tolist() == [1] * 7
+
+
+def test_two_tracks_give_clips_of_their_own():
+    clips = run(ClipAssembler(8, 32, 1.35), 50, lambda i: {0: face(), 1: face(80, 20)})
+    assert sorted(clip.track_id for clip in clips) == [0, 0, 1, 1]
+    assert {clip.track_id: clip.face_width for clip in clips} == {0: 40, 1: 20}
+
+
+def test_a_clip_never_reaches_across_a_frame_without_the_face():
+    clips = run(ClipAssembler(8, 32, 1.35), 25, lambda i: {} if i == 4 else {0: face()})
+    assert clips[0].times[0] == pytest.approx(5 / 25)
+
+
+def test_a_clip_never_reaches_across_a_hole_in_time():
+    numbers = [i if i < 4 else i + 1 for i in range(25)]
+    clips = run(ClipAssembler(8, 32, 1.35), 25, lambda i: {0: face()}, numbers)
+    assert clips[0].times[0] == pytest.approx(4 / 25)
+
+
+def test_a_clip_never_reaches_across_a_jump_cut():
+    clips = run(ClipAssembler(8, 32, 1.35), 25, lambda i: {0: face(30 if i < 4 else 80)})
+    assert clips[0].times[0] == pytest.approx(4 / 25)
+
+
+def test_a_track_shorter_than_a_clip_gives_none():
+    assert run(ClipAssembler(8, 32, 1.35), 7, lambda i: {0: face()}) == []
+
+
+def test_wants_frames_only_until_the_second_has_its_clip():
+    assembler = ClipAssembler(8, 32, 1.35)
+    wanted = []
+    for index in range(50):
+        wanted.append(assembler.wants(index / 25, [0]))
+        if wanted[-1]:
+            assembler.push(index, picture(index), {0: face()})
+    assert sum(wanted) == 16 and wanted[:8] == [True] * 8 and wanted[25:33] == [True] * 8
+    assert not assembler.wants(1.9, [])
+
+
+def test_denser_scoring_gives_more_clips():
+    clips = run(ClipAssembler(8, 32, 1.35, period=0.5), 100, lambda i: {0: face()})
+    assert len(clips) == 8

@@ -1,0 +1,81 @@
+import pytest
+
+from facetell.engine import Calibration, ModelInfo
+from facetell.types import Box, Status, TrackVerdict, Verdict
+from facetell.verdict import (
+    ScoredClip,
+    TrackRecord,
+    judge_track,
+    most_suspect_track,
+    read_verdict,
+    warnings_of,
+    why_not_scored,
+)
+
+INFO = ModelInfo("test", 8, 25.0, 160, 1.35, 64.0, Calibration(2.0, -0.5, (0.01, 0, 0, 0.04), 0.8))
+
+
+def record(*logits, small=0, t1=4.0):
+    clips = [ScoredClip(i, i + 0.3, Box(0, 0, 9, 9), logit) for i, logit in enumerate(logits)]
+    return TrackRecord(0.0, t1, [100.0, 120.0, 110.0], clips, small)
+
+
+def test_a_track_is_the_mean_of_its_logits_calibrated():
+    verdict = judge_track(3, record(1.0, 3.0), INFO)
+    assert verdict.logit == 2.0
+    assert verdict.probability == pytest.approx(1 / (1 + 2.718281828 ** -(2.0 / 2 - 0.5)))
+    assert verdict.face_width == 110
+    assert [clip.logit for clip in verdict.clips] == [1.0, 3.0]
+
+
+def test_interval_holds_the_probability_and_shrinks_with_more_clips():
+    few = judge_track(0, record(*[1.0, 2.0]), INFO)
+    many = judge_track(0, record(*[1.0, 2.0] * 20), INFO)
+    assert few.interval[0] < few.probability < few.interval[1]
+    assert many.interval[1] - many.interval[0] < few.interval[1] - few.interval[0]
+
+
+def test_interval_never_vanishes_below_the_calibrations_own_doubt():
+    low, high = Calibration(1.0, 0.0, (0.0, 0.0, 0.0, 0.25), 0.0).interval([0.0] * 1000)
+    assert (low, high) == pytest.approx((1 / (1 + 2.7182818**0.98), 1 / (1 + 2.7182818**-0.98)), abs=1e-3)
+
+
+def test_abstentions_carry_no_number():
+    for given, status in ((record(), Status.TOO_SHORT), (record(small=2), Status.FACE_TOO_SMALL)):
+        verdict = judge_track(0, given, INFO)
+        assert (verdict.status, verdict.probability, verdict.interval, verdict.logit) == (status, None, None, None)
+
+
+def test_the_most_suspect_track_speaks():
+    tracks = [judge_track(i, r, INFO) for i, r in enumerate([record(0.0), record(5.0), record(small=1)])]
+    assert most_suspect_track(tracks).track_id == 1
+    assert most_suspect_track(tracks[2:]) is None
+
+
+@pytest.mark.parametrize(
+    ("probability", "interval", "verdict"),
+    [
+        (0.9, (0.7, 0.95), Verdict.FORGED),
+        (0.9, (0.4, 0.95), Verdict.INCONCLUSIVE),
+        (0.1, (0.02, 0.3), Verdict.GENUINE),
+        (0.1, (0.02, 0.5), Verdict.INCONCLUSIVE),
+        (None, None, Verdict.NONE),
+    ],
+)
+def test_words_need_the_whole_interval(probability, interval, verdict):
+    assert read_verdict(probability, interval, 0.5) is verdict
+
+
+def test_reasons_name_what_was_missing():
+    assert why_not_scored([], INFO) == (Status.NO_FACE, "no face was found in it")
+    status, message = why_not_scored([judge_track(0, record(small=1), INFO)], INFO)
+    assert status is Status.FACE_TOO_SMALL and "110 pixels" in message and "64" in message
+    status, message = why_not_scored([judge_track(0, record(t1=0.2), INFO)], INFO)
+    assert status is Status.TOO_SHORT and "8 frames" in message and "0.20 s" in message
+
+
+def test_warnings():
+    tracks: list[TrackVerdict] = [judge_track(0, record(1.0), INFO), judge_track(1, record(), INFO)]
+    warnings = warnings_of(tracks, 12.0, ["2 damaged pictures were left out"], INFO)
+    assert len(warnings) == 3 and "12 frames per second" in warnings[1] and "1 face was" in warnings[2]
+    assert warnings_of(tracks[:1], 30.0, [], INFO) == ()
