@@ -1,0 +1,1 @@
+"""Networks: ``blocks`` (CSTM, CMM, MCB), ``lite`` (EfficientNet-Lite), ``anomaly``, ``losses``, ``zoo``."""
