@@ -113,8 +113,12 @@ def encode(
         for index, image in enumerate(images):
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             if tags is None:
-                limited = 1 if pix_fmt.startswith(("yuv", "gray")) else 0
-                picture = picture.reformat(format=pix_fmt, src_color_range=2, dst_color_range=limited)
+                yuv = pix_fmt.startswith(("yuv", "gray"))
+                into = "yuv420p" if pix_fmt == "gray" else pix_fmt
+                picture = picture.reformat(format=into, src_color_range=2, dst_color_range=1 if yuv else 0)
+                if pix_fmt == "gray":  # swscale knows grey in full range only
+                    luma = picture.to_ndarray()[: picture.height]
+                    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(luma), format="gray")
             else:
                 matrix = 5 if tags[2] in (5, 6) else tags[2]
                 picture = picture.reformat(

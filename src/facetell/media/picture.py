@@ -61,8 +61,12 @@ class Orientation:
         side_data = picture.side_data.get("DISPLAYMATRIX")
         if not isinstance(side_data, SideData) or side_data.buffer_size < 36:
             return cls()
-        # Row-vector convention, 16.16 fixed point: x' = a x + c y, y' = b x + d y (rows of three, the third is 2.30).
         a, b, _, c, d = np.frombuffer(bytes(side_data)[:20], np.int32).tolist()
+        return cls.from_matrix(a, b, c, d)
+
+    @classmethod
+    def from_matrix(cls, a: int, b: int, c: int, d: int) -> Orientation:
+        """The nearest of the eight: a point goes to x' = a x + c y, y' = b x + d y (any common scale)."""
         if abs(a) + abs(d) >= abs(b) + abs(c):
             return cls(False, a < 0, d < 0)
         return cls(True, c < 0, b < 0)
@@ -160,21 +164,27 @@ def to_rgb(picture: av.VideoFrame, width: int, height: int) -> UInt8Array:
     if matrix == _UNSPECIFIED_MATRIX:
         large = picture.width >= _HD_WIDTH or picture.height >= _HD_HEIGHT
         matrix = int(Colorspace.ITU709 if large else Colorspace.ITU601)
+    # The steps of 8-bit PQ would show as bands once the curve has spread them: 16 bits in between.
+    pq = int(picture.color_trc) == _PQ
     scaled = (width, height) != (picture.width, picture.height)
     converted = picture.reformat(
         width=width,
         height=height,
-        format="rgb24",
+        format="rgb48le" if pq else "rgb24",
         src_colorspace=matrix,
         src_color_range=int(picture.color_range) or int(ColorRange.MPEG),
         dst_color_range=int(ColorRange.JPEG),
         interpolation=Interpolation.BICUBIC if scaled else Interpolation.BILINEAR,
         threads=1,
     )
+    rows = _rows(converted.planes[0], height)
+    if pq:
+        deep = np.ascontiguousarray(rows.view("<u2")[:, : width * 3]).reshape(height, width, 3)
+        return cast(UInt8Array, cv2.LUT(deep, _pq_curve()))
     # A view where the rows lie close together (no copy), else one copy: both keep what they need alive.
-    image = np.ascontiguousarray(_rows(converted.planes[0], height)[:, : width * 3]).reshape(height, width, 3)
-    if int(picture.color_trc) == _PQ:
-        return cast(UInt8Array, cv2.LUT(image, _pq_curve()))
+    image = np.ascontiguousarray(rows[:, : width * 3]).reshape(height, width, 3)
+    if picture.format.name.startswith("gray") and int(picture.color_range) != int(ColorRange.JPEG):
+        image = cast(UInt8Array, cv2.LUT(image, _limited_range()))  # swscale takes every grey for full range
     return image
 
 
@@ -215,13 +225,19 @@ def _luma_layout(name: str) -> tuple[np.dtype[Any], int] | None:
 
 
 @functools.cache
+def _limited_range() -> UInt8Array:
+    """The 256 full-range values of limited-range luma."""
+    return np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+
+
+@functools.cache
 def _pq_curve() -> UInt8Array:
-    """The 256 output values for 8-bit PQ code values: ST 2084 to light, a soft knee under white, gamma 2.2."""
-    code = np.arange(256) / 255
+    """8-bit values for 16-bit PQ code values, (1, 65536): ST 2084 to light, a soft knee under white, gamma 2.2."""
+    code = np.arange(65536) / 65535
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     power = code ** (1 / m2)
     nits = 10000 * (np.maximum(power - c1, 0) / (c2 - c3 * power)) ** (1 / m1)
     light = nits / _REFERENCE_WHITE_NITS
     above = _KNEE + (1 - _KNEE) * (1 - np.exp(-np.maximum(light - _KNEE, 0) / (1 - _KNEE)))
     shown = np.where(light < _KNEE, light, above) ** (1 / 2.2)
-    return np.round(shown * 255).astype(np.uint8)
+    return np.round(shown * 255).astype(np.uint8)[None]
