@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import cv2
 import numpy as np
 
-from facetell.forge.codec import Coder, recode
 from facetell.forge.colour import (
     ColourConfig,
     SharpnessConfig,
@@ -28,9 +26,19 @@ from facetell.forge.masks import MaskConfig, draw_mask
 from facetell.forge.mesh import check_landmarks, face_width, smooth
 from facetell.forge.temporal import FEATURES, repeat_order
 from facetell.forge.warp import bump_field, grid_nodes, remap_field
+from facetell.media.writer import reencode
 from facetell.types import FloatArray, UInt8Array
 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
+
+
+@dataclass(frozen=True, slots=True)
+class Coder:
+    """How a clip is coded: PyAV's name of the encoder, its options by FFmpeg's names, frames a second."""
+
+    name: str
+    options: dict[str, str]
+    rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +149,12 @@ def draw_coder(rng: np.random.Generator) -> Coder:
         }
     elif name == "libx265":
         options = {"preset": "ultrafast", "crf": str(int(rng.integers(20, 38)))}
+        options["x265-params"] = "log-level=error:pools=1:frame-threads=1"
     else:
         options = {"crf": str(int(rng.integers(25, 50))), "b": "0"}
-    rate = Fraction((24, 25, 30, 50)[int(rng.integers(4))])
-    return Coder(name, options, gop=int(rng.integers(3, 60)), rate=rate)
+        options |= {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+    rate = (24, 25, 30, 50)[int(rng.integers(4))]
+    return Coder(name, {**options, "g": str(int(rng.integers(3, 60))), "threads": "1"}, rate)
 
 
 def recode_within(clip: UInt8Array, coder: Coder, lead: int) -> UInt8Array:
@@ -154,7 +164,7 @@ def recode_within(clip: UInt8Array, coder: Coder, lead: int) -> UInt8Array:
     """
     lead = min(lead, len(clip) - 1)
     longer = np.concatenate([clip[1 : lead + 1][::-1], clip])
-    return recode(longer, coder)[lead:]
+    return reencode(longer, coder.rate, coder.name, **coder.options)[lead:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +199,7 @@ def harmless_twin(
         points = np.stack([landmarks[:, feature].mean(axis=1) for feature in FEATURES], axis=1)
         push = rng.uniform(*config.warp) * width * rng.standard_normal((1, len(FEATURES), 2), dtype=np.float32)
         pushes = np.repeat(push, len(frames), axis=0).astype(np.float32)
-        field_ = bump_field(grid_nodes(frames.shape[1:3]), points, pushes, rng.uniform(*config.radius) * width)
+        field_ = bump_field(grid_nodes(frames.shape[1:3], width), points, pushes, rng.uniform(*config.radius) * width)
         there = np.stack([remap_field(frame, part) for frame, part in zip(frames, field_, strict=True)])
         changed = np.stack([remap_field(frame, -part) for frame, part in zip(there, field_, strict=True)])
     changed = apply_sharpness(changed, draw_sharpness(rng, config.sharpness))

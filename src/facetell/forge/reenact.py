@@ -65,6 +65,46 @@ class ReenactConfig:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """A portrait and all that is needed to move it: what :func:`plan` draws and :meth:`render` plays.
+
+    ``portrait`` uint8 RGB (H, W, 3) with landmarks ``rest`` (468, 2); ``goals`` (T, 468, 2) in its pixels.
+    """
+
+    portrait: UInt8Array
+    rest: FloatArray
+    goals: FloatArray
+    follow: float
+    teeth: bool
+    sharpness: float
+    texture: float
+
+    def render(self, rng: np.random.Generator, start: int = 0, stop: int | None = None) -> UInt8Array:
+        """Frames ``start`` to ``stop`` of the performance, (T, H, W, 3); ``rng`` draws the decoder's error."""
+        goals = self.goals[start:stop]
+        frames = animate(self.portrait, self.rest, goals, self.follow)
+        paint_mouth(frames, self.portrait, self.rest, goals, self.teeth)
+        paint_lids(frames, self.rest, goals)
+        return decoder_finish(frames, rng, self.sharpness, self.texture)
+
+
+def plan(
+    portrait: UInt8Array, rest: FloatArray, goals: FloatArray, rng: np.random.Generator, config: ReenactConfig
+) -> Performance:
+    """Draw how ``portrait`` follows ``goals``."""
+    change = float(rng.uniform(*config.finish))
+    return Performance(
+        portrait,
+        rest,
+        _shaken(goals, rng, config),
+        follow=float(rng.uniform(*config.follow)) if rng.random() < 0.5 else 0.0,
+        teeth=bool(rng.random() < config.teeth),
+        sharpness=change if abs(change - 1) > 0.1 else 1.0,
+        texture=float(rng.uniform(*config.texture)),
+    )
+
+
 def reenact(
     frames: UInt8Array,
     landmarks: FloatArray,
@@ -73,36 +113,32 @@ def reenact(
     donor: Donor | None = None,
 ) -> tuple[UInt8Array, FloatArray]:
     """One frame of the clip, animated. Returns forged frames (T, H, W, 3) and their mask (T, H, W)."""
-    source = _portrait(landmarks, rng)
+    source = choose_portrait(landmarks, rng)
     whole = rng.random() < config.whole
     goals = landmarks
     if donor is not None and whole and rng.random() < config.donor_motion:
-        goals = borrowed_motion(landmarks[source], donor[1], len(frames), rng)
-    goals = _shaken(goals, rng, config)
-    follow = rng.uniform(*config.follow) if rng.random() < 0.5 else 0.0
-    animated = animate(frames[source], landmarks[source], goals, follow)
-    paint_mouth(animated, frames[source], landmarks[source], goals, bool(rng.random() < config.teeth))
-    paint_lids(animated, landmarks[source], goals)
-    animated = decoder_finish(animated, rng, config)
+        start = int(rng.integers(max(1, len(donor[1]) - len(frames) + 1)))
+        goals = borrowed_motion(landmarks[source], donor[1], start, len(frames))
+    performance = plan(frames[source], landmarks[source], goals, rng, config)
+    animated = performance.render(rng)
     if whole:
         return animated, np.ones(frames.shape[:3], np.float32)
-    mask = draw_mask(goals, frames.shape[1:3], rng, config.mask)
+    mask = draw_mask(performance.goals, frames.shape[1:3], rng, config.mask)
     return blend(frames, animated, mask), mask
 
 
-def _portrait(landmarks: FloatArray, rng: np.random.Generator) -> int:
+def choose_portrait(landmarks: FloatArray, rng: np.random.Generator) -> int:
     """A frame with the eyes more open than in most: what a forger would choose as the portrait."""
     opening = eye_opening(landmarks).min(axis=1)
     return int(rng.choice(np.flatnonzero(opening >= np.median(opening))))
 
 
-def borrowed_motion(portrait: FloatArray, driver: FloatArray, length: int, rng: np.random.Generator) -> FloatArray:
+def borrowed_motion(portrait: FloatArray, driver: FloatArray, start: int, length: int) -> FloatArray:
     """The ``driver``'s motion (D, 468, 2) on the face ``portrait`` (468, 2): ``length`` frames of landmarks.
 
     Relative, as in first-order motion models: each point moves as the driver's moved since the frame in which the
     driver looked most like the portrait.
     """
-    start = int(rng.integers(max(1, len(driver) - length + 1)))
     part = driver[reflected(start + np.arange(length), len(driver))]
     fits = [similarity(frame, portrait) for frame in part]
     errors = [float(np.square(transform(f, fit) - portrait).sum()) for f, fit in zip(part, fits, strict=True)]
@@ -147,7 +183,7 @@ def animate(portrait: UInt8Array, rest: FloatArray, goals: FloatArray, follow: f
     shift = (goals[:, OVAL] - rest[OVAL]).mean(axis=1)
     edge = border + follow * shift[:, None]
     field_ = spline_field(
-        grid_nodes(size),
+        grid_nodes(size, face_width(goals)),
         np.concatenate([goals[:, CONTROL], edge], axis=1),
         np.repeat(np.concatenate([rest[CONTROL], border])[None], len(goals), axis=0),
     )
@@ -208,11 +244,9 @@ def _paint(image: UInt8Array, polygon: FloatArray, colour: FloatArray, strength:
     patch[...] = np.rint(patch + alpha * (np.clip(colour, 0, 255) - patch))
 
 
-def decoder_finish(frames: UInt8Array, rng: np.random.Generator, config: ReenactConfig) -> UInt8Array:
+def decoder_finish(frames: UInt8Array, rng: np.random.Generator, sharpness: float, level: float) -> UInt8Array:
     """A decoder's hand: a little blur or sharpening, and a faint soft error of its own in every frame."""
-    change = float(rng.uniform(*config.finish))
-    finished = apply_sharpness(frames, change if abs(change - 1) > 0.1 else 1.0)
-    level = rng.uniform(*config.texture)
+    finished = apply_sharpness(frames, sharpness)
     if level < 0.3:
         return finished
     height, width = frames.shape[1:3]

@@ -17,6 +17,7 @@ from facetell.forge.mesh import (
     LIPS_OUTER,
     LOWER_FACE,
     NOSE,
+    face_width,
     similarity,
     smooth,
     transform,
@@ -78,7 +79,7 @@ def carry(pictures: UInt8Array, faces: FloatArray, goals: FloatArray, size: tupl
     border = border_points(size)
     outside = np.stack([transform(border, similarity(g, f)) for g, f in zip(goals, faces, strict=True)])
     to = np.concatenate([goals[:, CONTROL], np.repeat(border[None], len(goals), axis=0)], axis=1)
-    field_ = spline_field(grid_nodes(size), to, np.concatenate([faces[:, CONTROL], outside], axis=1))
+    field_ = spline_field(grid_nodes(size, face_width(goals)), to, np.concatenate([faces[:, CONTROL], outside], axis=1))
     return np.stack([remap_field(picture, part, size) for picture, part in zip(pictures, field_, strict=True)])
 
 

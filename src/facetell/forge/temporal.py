@@ -67,7 +67,7 @@ def drift(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator, c
     points = np.stack([landmarks[:, feature].mean(axis=1) for feature in FEATURES], axis=1)
     wander = coloured_noise(rng, (len(frames), len(FEATURES), 2), rng.uniform(*config.drift_memory))
     wander *= rng.uniform(*config.drift) * width
-    field = bump_field(grid_nodes(frames.shape[1:3]), points, wander, rng.uniform(*config.drift_radius) * width)
+    field = bump_field(grid_nodes(frames.shape[1:3], width), points, wander, rng.uniform(*config.drift_radius) * width)
     warped = np.stack([remap_field(frame, part) for frame, part in zip(frames, field, strict=True)])
     mask = draw_mask(smooth(landmarks, 1), frames.shape[1:3], rng, config.mask)
     return blend(frames, warped, mask), mask
@@ -139,7 +139,7 @@ def oversmooth(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generat
     border = np.repeat(border_points(size)[None], len(frames), axis=0)
     to = np.concatenate([calm[:, CONTROL], border], axis=1)
     source = np.concatenate([landmarks[:, CONTROL], border], axis=1)
-    field = spline_field(grid_nodes(size), to, source)
+    field = spline_field(grid_nodes(size, face_width(landmarks)), to, source)
     warped = np.stack([remap_field(frame, part) for frame, part in zip(frames, field, strict=True)])
     mask = draw_mask(calm, size, rng, config.mask)
     return blend(frames, warped, mask), mask

@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from facetell.types import FloatArray, UInt8Array
 
-CELL = 4  # pixels between nodes of the coarse grid on which warps are computed
+CELL = 4  # pixels between nodes of the coarse grid on which warps are computed, at least
+CELLS_A_FACE = 32  # nodes across a face where it is large
+MAX_NODES = 256  # nodes along the longer side at most, whatever the face
 Floating = TypeVar("Floating", np.float32, np.float64)
-MAX_NODES = 64  # nodes along the longer side at most
 
 
-def grid_nodes(size: tuple[int, int]) -> FloatArray:
-    """Pixel positions of the coarse grid's nodes, (rows, columns, 2) as (x, y), for a picture of ``size`` (H, W).
+def grid_nodes(size: tuple[int, int], width: float) -> FloatArray:
+    """Pixels of the coarse grid's nodes (rows, columns, 2) as (x, y), for a picture (H, W), face ``width`` wide.
 
     Nodes stand where ``cv2.resize`` takes the pixels of a shrunken picture to be, so that resizing a field is right.
     """
     height, width = size
-    cell = max(CELL, max(size) / MAX_NODES)
+    cell = max(CELL, width / CELLS_A_FACE, max(size) / MAX_NODES)
     rows, columns = max(2, round(height / cell)), max(2, round(width / cell))
     ys = (np.arange(rows) + 0.5) * height / rows - 0.5
     xs = (np.arange(columns) + 0.5) * width / columns - 0.5
