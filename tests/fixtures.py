@@ -19,7 +19,7 @@ import av
 import numpy as np
 
 from facetell.assets import locate
-from facetell.media.reader import VideoReader
+from facetell.media.reader import VideoReader, probe
 from facetell.media.writer import VideoWriter
 from facetell.types import UInt8Array
 
@@ -167,9 +167,9 @@ def noise(path: Path) -> None:
 def truncated_without_moov(path: Path) -> None:
     """Cut off before the index, which stands at the end: nothing can be found in it."""
     encode(path, sample_frames(), codec="libx264", pix_fmt="yuv420p", options={"preset": "ultrafast"})
-    whole = path.read_bytes()
-    assert whole.index(b"mdat") < whole.index(b"moov")
-    path.write_bytes(whole[: len(whole) // 2])
+    data = path.read_bytes()
+    assert data.index(b"mdat") < data.index(b"moov")
+    path.write_bytes(data[: len(data) // 2])
 
 
 @_maker("audio_only.mp4", BROKEN)
@@ -181,8 +181,8 @@ def audio_only(path: Path) -> None:
 @_maker("moov_only.mp4", BROKEN)
 def index_without_pictures(path: Path) -> None:
     """An index in front, and not one of the pictures that it lists."""
-    whole = _faststart()
-    path.write_bytes(whole[: whole.index(b"mdat") + 8])
+    data = _faststart()
+    path.write_bytes(data[: data.index(b"mdat") + 8])
 
 
 # --- to be read, with a note
@@ -201,23 +201,29 @@ def _faststart() -> bytes:
         return path.read_bytes()
 
 
+@_maker("whole.mp4")
+def whole(path: Path) -> None:
+    """The sound clip of 48 pictures, a key picture every 12, that the damaged ones are made from."""
+    path.write_bytes(_faststart())
+
+
 @_maker("truncated.mp4", ODD)
 def truncated(path: Path) -> None:
     """Cut off in the middle, index in front: about half of 48 pictures are there."""
-    whole = _faststart()
-    start = whole.index(b"mdat")
-    path.write_bytes(whole[: start + (len(whole) - start) // 2])
+    data = _faststart()
+    start = data.index(b"mdat")
+    path.write_bytes(data[: start + (len(data) - start) // 2])
 
 
 @_maker("damaged.mp4", ODD)
 def damaged(path: Path) -> None:
     """A stretch of the pictures' bytes overwritten in the middle; the 12 pictures before and after are sound."""
-    whole = bytearray(_faststart())
-    start = whole.index(b"mdat")
-    length = len(whole) - start
+    data = bytearray(_faststart())
+    start = data.index(b"mdat")
+    length = len(data) - start
     middle = slice(start + length * 45 // 100, start + length * 55 // 100)
-    whole[middle] = np.random.default_rng(2).bytes(middle.stop - middle.start)
-    path.write_bytes(bytes(whole))
+    data[middle] = np.random.default_rng(2).bytes(middle.stop - middle.start)
+    path.write_bytes(bytes(data))
 
 
 # --- to be read
@@ -295,13 +301,18 @@ def ten_bit(path: Path) -> None:
     )
 
 
+def weave(frames: UInt8Array) -> UInt8Array:
+    """Half as many pictures: odd rows of each first, even rows of each second one; uint8 (T, H, W, 3)."""
+    woven = frames[0::2].copy()
+    woven[:, 0::2] = frames[1::2, 0::2]
+    return woven
+
+
 @_maker("interlaced.mp4", ODD)
 def interlaced(path: Path) -> None:
-    """Fields woven from successive pictures (upper first) and flagged so: 12 pictures at 25 a second."""
-    frames = sample_frames()
-    woven = frames[0::2].copy()
-    woven[:, 1::2] = frames[1::2, 1::2]
-    options = {"preset": "ultrafast", "flags": "+ilme+ildct", "x264-params": "tff=1"}
+    """Fields woven from successive pictures (lower first) and flagged so: 12 pictures at 25 a second."""
+    options = {"preset": "ultrafast", "flags": "+ilme+ildct"}
+    woven = weave(sample_frames())
     encode(path, woven, codec="libx264", pix_fmt="yuv420p", fps=25, options=options)
 
 
@@ -347,10 +358,11 @@ def fast_240(path: Path) -> None:
 def at_rate(fps: float, seconds: float = 1.0) -> Maker:
     """A maker of a face at a constant rate: pictures of the sample clip, chosen by time."""
 
-    @_maker(f"{fps:g}_fps.mp4")
+    @_maker(f"{fps:g}_fps_{seconds:g}_s.mp4")
     def constant(path: Path) -> None:
-        frames = sample_frames("sample_woman", 72)
-        chosen = [min(int(index * 30 / fps), len(frames) - 1) for index in range(round(seconds * fps))]
+        rate = probe(locate("sample_woman")).fps or 24
+        chosen = [int(index * rate / fps) for index in range(round(seconds * fps))]
+        frames = sample_frames("sample_woman", chosen[-1] + 1)
         write_frames(path, frames[chosen], fps=fps)
 
     return constant

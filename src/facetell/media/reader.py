@@ -144,8 +144,8 @@ class VideoReader:
             yield RawFrame(index, last, picture, self._geometry, self._first_size)
             index += 1
         if self._damaged and self._whole_pictures:
-            # Some damage makes the decoder give nothing, without a word.
-            self._damaged = max(self._damaged, self._pictures_due - index)
+            # Some damage makes the decoder give nothing without a word, some is told of twice: only the sum is sure.
+            self._damaged = max(1, self._pictures_due - index)
         self._note_early_end(last)
 
     def _start(self, threads: int, strict: bool) -> av.VideoFrame | None:

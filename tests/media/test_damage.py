@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facetell.assets import locate
+from facetell.media.reader import Unreadable, VideoReader
+from fixtures import ODD, damaged, encode, truncated, whole
+from media.painted import number_of, numbered
+
+
+def read(path: Path) -> tuple[list[int], VideoReader]:
+    """The numbers painted on the pictures of a video, and its reader."""
+    with VideoReader(path) as reader:
+        return [number_of(frame.rgb()) for frame in reader], reader
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100 numbered pictures in groups of 20, with some noise so that the bytes are in the pictures."""
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 60, (64, 128, 1)) for _ in range(100)]
+    images = [np.clip(numbered(number) // 2 + 40 + noise[number], 0, 255).astype(np.uint8) for number in range(100)]
+    options = {"g": "20", "crf": "20"}
+    path = tmp_path_factory.mktemp("damage") / "painted.mkv"
+    return encode(path, images, codec="libx264", pix_fmt="yuv420p", options=options)
+
+
+def test_cut_off_file_gives_what_is_there_and_says_so(tmp_path: Path) -> None:
+    with VideoReader(truncated(tmp_path)) as reader:
+        images = [frame.rgb() for frame in reader]
+    assert 20 <= len(images) <= 30
+    assert any("ends early" in note and "48" in note for note in reader.errors)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_cut_off_matroska(painted: Path, share: float, tmp_path: Path) -> None:
+    data = painted.read_bytes()
+    path = tmp_path / "cut.mkv"
+    path.write_bytes(data[: int(len(data) * share)])
+    numbers, reader = read(path)
+    assert numbers == list(range(len(numbers))) and abs(len(numbers) - 100 * share) <= 12
+    if share < 0.6:  # less than a second missing may as well be how the length was rounded
+        assert any("ends early" in note for note in reader.errors)
+
+
+def test_damage_in_the_middle_keeps_both_ends(tmp_path: Path) -> None:
+    with VideoReader(damaged(tmp_path)) as reader:
+        times = [frame.time for frame in reader]
+    numbers = np.round(np.array(times) * 30).astype(int).tolist()
+    assert numbers[:12] == list(range(12)) and numbers[-12:] == list(range(36, 48))
+    assert reader.damaged == 48 - len(numbers) > 0
+    assert f"{reader.damaged} damaged pictures were left out" in reader.errors
+
+
+def test_pictures_that_rest_on_damage_are_left_out(tmp_path: Path) -> None:
+    """Of single bytes changed anywhere in the pictures hardly one shows, and none without a note."""
+    path = whole(tmp_path)
+    sound = path.read_bytes()
+    with VideoReader(path) as reader:
+        wanted = [frame.rgb().astype(np.int16) for frame in reader]
+    first = sound.index(b"mdat") + 8
+    rng = np.random.default_rng(3)
+    given, wrong = 0, 0
+    for _ in range(15):
+        data = bytearray(sound)
+        for at in rng.integers(first, len(data), 2):
+            data[at] ^= int(rng.integers(1, 256))
+        path.write_bytes(bytes(data))
+        with VideoReader(path) as reader:
+            seen = {round(frame.time * 30): frame.rgb() for frame in reader}
+        bad = sum(np.abs(image - wanted[number]).mean() > 1 for number, image in seen.items())
+        assert reader.damaged == 48 - len(seen)
+        assert not bad or reader.errors
+        given, wrong = given + len(seen), wrong + bad
+    assert 15 * 48 * 0.3 < given < 15 * 48
+    assert wrong <= 0.02 * given
+
+
+def test_sound_files_report_nothing() -> None:
+    for name in ("sample_woman", "sample_no_face", "sample_face_then_none"):
+        with VideoReader(locate(name)) as reader:
+            assert sum(1 for _ in reader) > 60
+        assert reader.errors == () and reader.damaged == 0
+
+
+@pytest.mark.parametrize("name", ["tiny", "alpha_planes", "a_ts"])
+def test_any_corruption_is_read_or_refused(name: str, tmp_path: Path) -> None:
+    """Bytes overwritten anywhere, headers included: pictures of the right size come out, or one sentence."""
+    source = ODD["new_size" if name == "a_ts" else name](tmp_path)
+    intact = source.read_bytes()
+    rng = np.random.default_rng(len(intact))
+    path = tmp_path / f"x{source.suffix}"
+    outcomes = set()
+    for _ in range(25):
+        data = bytearray(intact)
+        for at in rng.integers(0, len(data), rng.integers(1, 30)):
+            data[at] = rng.integers(256)
+        path.write_bytes(bytes(data[: rng.integers(1, len(data))] if rng.random() < 0.2 else data))
+        try:
+            with VideoReader(path) as reader:
+                last = -1.0
+                for frame in reader:
+                    assert frame.time > last
+                    last = frame.time
+                    assert frame.rgb().shape == (reader.info.height, reader.info.width, 3)
+                    frame.luma_thumbnail()
+            outcomes.add("read")
+        except Unreadable as error:
+            assert "\n" not in str(error)
+            outcomes.add("refused")
+    assert outcomes
