@@ -16,7 +16,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from facetell.assets import locate
 from facetell.media.reader import VideoReader, probe
@@ -80,7 +82,7 @@ def write_frames(path: Path, images: Iterable[UInt8Array], fps: float = 30, **ho
 
 def encode(
     path: Path,
-    images: Iterable[UInt8Array],
+    images: Iterable[UInt8Array | NDArray[np.uint16]],
     *,
     codec: str,
     pix_fmt: str,
@@ -111,7 +113,8 @@ def encode(
             context = stream.codec_context
             context.color_primaries, context.color_trc, context.colorspace, context.color_range = tags
         for index, image in enumerate(images):
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            deep = "rgb48le" if image.dtype == np.uint16 else "rgb24"
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=deep)
             if tags is None:
                 yuv = pix_fmt.startswith(("yuv", "gray"))
                 into = "yuv420p" if pix_fmt == "gray" else pix_fmt
@@ -277,10 +280,13 @@ def odd_size(path: Path) -> None:
 
 @_maker("hdr10.mp4", ODD)
 def hdr10(path: Path) -> None:
-    """10-bit HEVC tagged BT.2020 and PQ (the picture is an ordinary one, so it looks as if seen through a curve)."""
+    """10-bit HEVC in BT.2020 and PQ, white at 203 cd/m2 (the colours are not moved to the wider gamut)."""
+    light = (sample_frames()[:12] / 255) ** 2.2 * 203 / 10000
+    power = light**0.1593017578125
+    code = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375  # SMPTE ST 2084
     encode(
         path,
-        sample_frames()[:12],
+        np.round(code * 65535).astype(np.uint16),
         codec="libx265",
         pix_fmt="yuv420p10le",
         options={"preset": "ultrafast", "x265-params": "log-level=error"},
@@ -424,6 +430,5 @@ def new_size(path: Path) -> None:
 @_maker("twenty_faces.mp4", ODD)
 def twenty_faces(path: Path) -> None:
     """The woman's face twenty times in a frame of 1920 x 1080 (five by four tiles of 384 x 270), 10 pictures."""
-    # A cut of 384 x 270 around her face, laid out as tiles.
-    tiles = (frame[:270, 128:512] for frame in sample_frames()[:10])
+    tiles = (cv2.resize(frame[:, 128:], (384, 270), interpolation=cv2.INTER_AREA) for frame in sample_frames()[:10])
     write_frames(path, (np.tile(tile, (4, 5, 1)) for tile in tiles), crf=23)

@@ -204,6 +204,15 @@ def test_interlaced_pictures_are_made_whole(tmp_path: Path) -> None:
         assert error < 0.3 * np.abs(fields[2 * index + 1][8:-8].astype(int) - fields[2 * index][8:-8]).mean()
 
 
+def test_hdr_looks_like_the_ordinary_picture(tmp_path: Path) -> None:
+    with VideoReader(ODD["hdr10"](tmp_path)) as reader:
+        images = np.stack([frame.rgb() for frame in reader])
+    wanted = sample_frames()[:12].astype(int)
+    dark = wanted.max(axis=3) < 180  # what the curve leaves as it is
+    assert np.abs(images[dark] - wanted[dark]).mean() < 4
+    assert np.abs(images - wanted).mean() < 6
+
+
 def test_new_size_in_mid_stream_is_fitted_to_the_first(tmp_path: Path) -> None:
     with VideoReader(ODD["new_size"](tmp_path)) as reader:
         frames = list(reader)
