@@ -1,1 +1,1 @@
-"""Networks: ``blocks`` (CSTM, CMM, MCB), ``lite`` (EfficientNet-Lite), ``anomaly``, ``losses``, ``zoo``."""
+"""The networks (torch; needs the ``train`` extra). Detecting needs none of this: it runs exported model files."""

@@ -1,4 +1,8 @@
-"""The auxiliary anomaly-detection block (METHOD section 1; the idea of learned spoof cues, arXiv 2005.03922)."""
+"""The auxiliary anomaly-detection (AD) block (METHOD: placement and shape are ours, the idea is arXiv 2403.05172's).
+
+Real faces should leave the anomaly map A at zero (L^l1), forged ones may do as they please; an auxiliary classifier fed
+by A alone (L^cls2) keeps A = 0 from being the answer to everything. It is a training aid: exported models lack it.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +10,33 @@ from torch import Tensor, nn
 
 
 class AnomalyBlock(nn.Module):
-    """Deep feature to an anomaly map A, and an auxiliary logit read from A.
-
-    A is drawn to zero on reals by L^l1; the classifier (L^cls2) keeps A = 0 everywhere from being the optimum.
+    """A small convolution stack on the deepest feature map, and a classifier of its answer.
 
     Args:
-        channels: of the last-stage feature.
-        classify: whether there is an auxiliary classifier (the ablation "no_cls2" has none).
-        width: channels inside and of A.
+        channels: C of the feature map.
+        num_classes: outputs of the auxiliary classifier; 0 leaves it out (the ablation without L^cls2).
+        hidden: width of the stack.
+        cues: channels of the anomaly map.
     """
 
-    def __init__(self, channels: int, classify: bool = True, width: int = 64) -> None:
+    def __init__(self, channels: int, num_classes: int = 1, *, hidden: int = 128, cues: int = 16) -> None:
         super().__init__()
-        self.cue = nn.Sequential(
-            nn.Conv2d(channels, width, 1, bias=False),
-            nn.BatchNorm2d(width),
+        self.stack = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1, bias=False),
+            nn.BatchNorm2d(hidden),
             nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 3, padding=1),
+            nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(inplace=True),
+            # No bias: "nothing seen" must be able to mean A = 0 everywhere.
+            nn.Conv2d(hidden, cues, 1, bias=False),
         )
-        self.classifier = nn.Linear(width, 1) if classify else None
+        self.classifier = nn.Linear(cues, num_classes) if num_classes else None
 
-    def forward(self, feature: Tensor, frames: int) -> tuple[Tensor, Tensor | None]:
-        """(N·T, C, h, w) to A (N, T, width, h, w) and the auxiliary logit (N,) or None."""
-        cue = self.cue(feature)
-        maps = cue.reshape(-1, frames, *cue.shape[1:])
+    def forward(self, x: Tensor, clips: int) -> tuple[Tensor, Tensor | None]:
+        """Feature maps (N*T, C, h, w) of N ``clips`` to A (N, T, cues, h, w) and auxiliary logits (N, num_classes)."""
+        cues = self.stack(x)
+        anomaly: Tensor = cues.reshape(clips, -1, *cues.shape[1:])
         if self.classifier is None:
-            return maps, None
-        return maps, self.classifier(maps.abs().mean((1, 3, 4)))[:, 0]
+            return anomaly, None
+        return anomaly, self.classifier(anomaly.abs().mean(dim=(1, 3, 4)))

@@ -1,130 +1,238 @@
-"""EfficientNet-Lite carrying CSTM and the motion block in its inverted residuals.
+"""EfficientNet-Lite 0 to 2 (no squeeze-and-excitation, ReLU6) carrying motion blocks.
 
-The plain network and its parameter names are those of the public EfficientNet-Lite checkpoints (``_blocks.3._bn1``),
-so that ImageNet weights load by name.
+In a chosen inverted residual block the depthwise convolution takes the place that the 3x3 convolution has in STM's
+bottleneck: CSTM before it, the motion module beside it, their sum into the activation and the projecting 1x1.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facetell.models.blocks import CSTM, MotionConsistency
+from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, Trace
+from facetell.models.network import Backbone
 
-# (repeats, kernel, stride, expansion, in, out) of EfficientNet-B0, from which the Lite family is scaled.
+MEAN = (127 / 255,) * 3  # pixels enter as (value - 127) / 128
+STD = (128 / 255,) * 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """``repeats`` inverted residual blocks, the first of which has the stride."""
+
+    kernel: int
+    stride: int
+    expand: int
+    channels: int
+    repeats: int
+
+
 STAGES = (
-    (1, 3, 1, 1, 32, 16),
-    (2, 3, 2, 6, 16, 24),
-    (2, 5, 2, 6, 24, 40),
-    (3, 3, 2, 6, 40, 80),
-    (3, 5, 1, 6, 80, 112),
-    (4, 5, 2, 6, 112, 192),
-    (1, 3, 1, 6, 192, 320),
+    Stage(3, 1, 1, 16, 1),
+    Stage(3, 2, 6, 24, 2),
+    Stage(5, 2, 6, 40, 2),
+    Stage(3, 2, 6, 80, 3),
+    Stage(5, 1, 6, 112, 3),
+    Stage(5, 2, 6, 192, 4),
+    Stage(3, 1, 6, 320, 1),
 )
-SCALING = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}  # width, depth
-MOTION_BLOCKS = {"lite0": (2, 4, 6, 9, 12), "lite1": (2, 5, 8, 12, 16), "lite2": (2, 5, 8, 12, 16)}
-FEATURES = 1280
+STEM_CHANNELS, FEATURES = 32, 1280
+
+
+def scaled_stages(width: float, depth: float) -> list[Stage]:
+    """The stages of a larger variant; Lite leaves the depth of the first and the last stage alone."""
+    stages = []
+    for index, stage in enumerate(STAGES):
+        fixed = index in (0, len(STAGES) - 1)
+        repeats = stage.repeats if fixed else math.ceil(stage.repeats * depth)
+        stages.append(Stage(stage.kernel, stage.stride, stage.expand, _round_channels(stage.channels * width), repeats))
+    return stages
+
+
+def default_motion_blocks(stages: list[Stage]) -> tuple[int, ...]:
+    """Numbers of the blocks that carry motion: the second block of every stage that has one."""
+    starts = [sum(s.repeats for s in stages[:i]) for i in range(len(stages))]
+    return tuple(start + 1 for start, stage in zip(starts, stages, strict=True) if stage.repeats > 1)
 
 
 class SameConv2d(nn.Conv2d):
-    """Convolution with the "same" padding of the original weights: at stride 2 the odd pixel goes to the far side."""
+    """Convolution padded as TensorFlow pads ("SAME"): an odd pixel goes to the right and the bottom.
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C', ceil(H / s), ceil(W / s))."""
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        pads = []
-        for length in (input.shape[3], input.shape[2]):
-            total = max((math.ceil(length / stride) - 1) * stride + kernel - length, 0)
-            pads += [total // 2, total - total // 2]
-        if pads[0] == pads[1] and pads[2] == pads[3]:
-            return functional.conv2d(input, self.weight, self.bias, self.stride, (pads[2], pads[0]), 1, self.groups)
-        return functional.conv2d(functional.pad(input, pads), self.weight, self.bias, self.stride, 0, 1, self.groups)
+    The ImageNet weights were learnt so: on even sizes a stride of 2 samples odd rows and columns.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C', ceil(H / stride), ceil(W / stride))."""
+        top, bottom = self._padding(x.shape[-2])
+        left, right = self._padding(x.shape[-1])
+        if top == bottom and left == right:
+            return functional.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
+        x = functional.pad(x, (left, right, top, bottom))
+        return functional.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+    def offset(self, size: int) -> int:
+        """Row (column) of an input of this size on which the first output row (column) is centred."""
+        return int(self.kernel_size[0]) // 2 - self._padding(size)[0]
+
+    def _padding(self, size: int) -> tuple[int, int]:
+        kernel, stride = int(self.kernel_size[0]), int(self.stride[0])
+        total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        return total // 2, total - total // 2
 
 
-def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+class ConvNorm(nn.Sequential):
+    """Convolution and batch norm with EfficientNet's constants."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__()
+        self.conv = SameConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
 
 
 class InvertedResidual(nn.Module):
-    """Expand, depthwise, project; with ``frames`` the depthwise stage becomes F^S + F^M + F^MM of METHOD section 1."""
+    """1x1 expand, depthwise convolution (or a motion block around it), 1x1 project, identity where shapes allow.
+
+    ``drop_path`` is the chance in training that a clip passes by its identity alone; whole clips are drawn, as dropping
+    single frames would itself be a flicker in time.
+    """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, frames: int = 0, order: int = 0
+        self,
+        inputs: int,
+        stage: Stage,
+        stride: int,
+        *,
+        drop_path: float,
+        temporal: TemporalKind,
+        motion: MotionKind,
+        **switches: object,
     ) -> None:
         super().__init__()
-        inner = inputs * expansion
-        self.expands = expansion > 1
-        if self.expands:
-            self._expand_conv = SameConv2d(inputs, inner, 1, bias=False)
-            self._bn0 = _norm(inner)
-        self.cstm = CSTM(inner, frames) if frames else None
-        self.motion = MotionConsistency(inner, frames, order) if frames and order else None
-        self._depthwise_conv = SameConv2d(inner, inner, kernel, stride, groups=inner, bias=False)
-        self._bn1 = _norm(inner)
-        self._project_conv = SameConv2d(inner, outputs, 1, bias=False)
-        self._bn2 = _norm(outputs)
-        self.residual = stride == 1 and inputs == outputs
+        middle = inputs * stage.expand
+        self.expand = ConvNorm(inputs, middle, 1) if stage.expand > 1 else None
+        depthwise = ConvNorm(middle, middle, stage.kernel, stride, groups=middle)
+        self.mix = MotionBlock(middle, depthwise, stride=stride, temporal=temporal, motion=motion, **switches)  # type: ignore[arg-type]
+        self.project = ConvNorm(middle, stage.channels, 1)
+        self.residual = stride == 1 and inputs == stage.channels
+        self.drop_path = drop_path
 
-    def forward(self, x: Tensor, drop: float = 0.0) -> Tensor:
-        """(N·T, C, H, W) to (N·T, C', H / s, W / s)."""
-        y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        spatial = self._bn1(self._depthwise_conv(self.cstm(y) if self.cstm is not None else y))
-        y = functional.relu6(spatial + self.motion(y) if self.motion is not None else spatial)
-        y = self._bn2(self._project_conv(y))
+    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
+        """(N*T, C, H, W) to (N*T, C', H', W')."""
+        wide: Tensor = x if self.expand is None else functional.relu6(self.expand(x), inplace=True)
+        offset = self.mix.spatial.conv.offset(wide.shape[-1])  # type: ignore[union-attr, operator]
+        y: Tensor = self.project(functional.relu6(self.mix(wide, frames, trace, offset), inplace=True))
         if not self.residual:
             return y
-        if self.training and drop > 0:
-            keep = torch.rand(len(y), 1, 1, 1, device=y.device) >= drop
-            y = y * (keep / (1 - drop)).to(y.dtype)
+        if self.training and self.drop_path:
+            keep = torch.rand(x.shape[0] // frames, device=x.device) >= self.drop_path
+            y = y * (keep.to(y.dtype) / (1 - self.drop_path)).repeat_interleave(frames).view(-1, 1, 1, 1)
         return x + y
 
 
-class EfficientNetLite(nn.Module):
-    """Frames to deep features: (N·T, 3, H, W), normalised, to (N·T, 320·w, H / 32, W / 32) and pooled (N·T, 1280).
+class EfficientNetLite(Backbone):
+    """The backbone of one variant.
 
     Args:
-        variant: "lite0", "lite1" or "lite2".
-        frames: T.
-        order: 0 no motion block, 1 CMM, 2 MCB.
-        temporal: whether the chosen blocks carry CSTM (without it and with ``order=0`` the network is 2-D).
-        drop_path: chance that the last residual block is left out in training; earlier ones less, in proportion.
+        width, depth: multipliers of the variant.
+        motion: motion module of the chosen blocks.
+        temporal: temporal module of the chosen blocks.
+        motion_blocks: numbers of the chosen blocks, counted from 0; by default the second block of every stage that
+            repeats (five of Lite0's sixteen).
+        drop_path: chance of the last block; it grows from 0 with depth.
+        switches: further arguments of the motion blocks.
     """
 
-    def __init__(self, variant: str, frames: int, order: int, temporal: bool = True, drop_path: float = 0.1) -> None:
+    def __init__(
+        self,
+        width: float = 1.0,
+        depth: float = 1.0,
+        *,
+        motion: MotionKind = "mcb",
+        temporal: TemporalKind = "cstm",
+        motion_blocks: Collection[int] | None = None,
+        drop_path: float = 0.1,
+        **switches: object,
+    ) -> None:
         super().__init__()
-        width, depth = SCALING[variant]
-        self.drop_path = drop_path
-        self._conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
-        self._bn0 = _norm(32)
-        chosen = MOTION_BLOCKS[variant] if temporal else ()
-        blocks: list[InvertedResidual] = []
-        inputs = 32
-        for number, (repeats, kernel, stride, expansion, _, outputs) in enumerate(STAGES):
-            outputs = _rounded(outputs * width)
-            count = repeats if number in (0, len(STAGES) - 1) else math.ceil(repeats * depth)
-            for repeat in range(count):
-                here = frames if len(blocks) in chosen else 0
-                step = stride if repeat == 0 else 1
-                blocks.append(InvertedResidual(inputs, outputs, kernel, step, expansion, here, order))
-                inputs = outputs
-        self._blocks = nn.ModuleList(blocks)
-        self.channels = inputs
-        self._conv_head = SameConv2d(inputs, FEATURES, 1, bias=False)
-        self._bn1 = _norm(FEATURES)
+        stages = scaled_stages(width, depth)
+        chosen = set(default_motion_blocks(stages) if motion_blocks is None else motion_blocks)
+        total = sum(stage.repeats for stage in stages)
+        self.stem = ConvNorm(3, STEM_CHANNELS, 3, 2)
+        self.blocks = nn.ModuleList()
+        channels = STEM_CHANNELS
+        for stage in stages:
+            for repeat in range(stage.repeats):
+                number = len(self.blocks)
+                carries = number in chosen
+                self.blocks.append(
+                    InvertedResidual(
+                        channels,
+                        stage,
+                        stage.stride if repeat == 0 else 1,
+                        drop_path=drop_path * number / total,
+                        temporal=temporal if carries else "none",
+                        motion=motion if carries else "none",
+                        **switches,
+                    )
+                )
+                channels = stage.channels
+        self.head = ConvNorm(channels, FEATURES, 1)
+        self.deep_channels, self.feature_channels = channels, FEATURES
+        for module in self.modules():
+            if isinstance(module, SameConv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N·T, 3, H, W) to the last map (N·T, C, h, w) and pooled features (N·T, 1280)."""
-        x = functional.relu6(self._bn0(self._conv_stem(x)))
-        for index, block in enumerate(self._blocks):
-            x = block(x, self.drop_path * index / len(self._blocks))
-        pooled = functional.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
-        return x, pooled
+    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
+        """(N*T, 3, H, W) to (N*T, 320, ceil(H / 32), ceil(W / 32)) (Lite0)."""
+        x = functional.relu6(self.stem(x), inplace=True)
+        for block in self.blocks:
+            x = block(x, frames, trace)
+        return x
+
+    def embed(self, deep: Tensor) -> Tensor:
+        """Deepest maps to 1280 features each."""
+        return functional.relu6(self.head(deep), inplace=True).mean(dim=(2, 3))
 
 
-def _rounded(channels: float) -> int:
-    """To a multiple of eight, never more than a tenth below."""
+def from_reference_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict in the names of the published checkpoints (``_blocks.0._bn1.weight``...) under this module's names.
+
+    The classifier (``_fc``) is left out.
+    """
+    renamed = {}
+    for name, value in state.items():
+        if name.startswith("_fc."):
+            continue
+        expands = not re.match(r"_blocks\.0\.", name)  # the first block's expansion is 1: no 1x1, no _bn0
+        for pattern, new in _NAMES:
+            if (pattern != r"_bn0\." or expands) and re.search(pattern, name):
+                name = re.sub(pattern, new, name)
+                break
+        renamed[name.replace("_blocks.", "blocks.")] = value
+    return renamed
+
+
+_NAMES = (
+    (r"^_conv_stem\.", "stem.conv."),
+    (r"^_bn0\.", "stem.norm."),
+    (r"^_conv_head\.", "head.conv."),
+    (r"^_bn1\.", "head.norm."),
+    (r"_expand_conv\.", "expand.conv."),
+    (r"_bn0\.", "expand.norm."),
+    (r"_depthwise_conv\.", "mix.spatial.conv."),
+    (r"_bn1\.", "mix.spatial.norm."),
+    (r"_project_conv\.", "project.conv."),
+    (r"_bn2\.", "project.norm."),
+)
+
+
+def _round_channels(channels: float) -> int:
+    """Nearest multiple of 8, never more than a tenth below."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded

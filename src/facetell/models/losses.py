@@ -1,53 +1,65 @@
-"""L = L^cls1 + a L^cls2 + b L^l1 (METHOD section 1), each part a function of its own, all in float32."""
+"""The three terms of the training loss: L = L^cls1 + a L^cls2 + b L^l1 (METHOD section 1)."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-class Output(Protocol):
-    """What a network of the zoo returns."""
-
-    logit: Tensor
-    aux_logit: Tensor | None
-    anomaly: Tensor | None
+from facetell.models.network import ClipOutput
 
 
 def classification_loss(logit: Tensor, target: Tensor) -> Tensor:
-    """L^cls1 and L^cls2: binary cross-entropy of logits (N,) against targets (N,) in [0, 1]."""
-    return functional.binary_cross_entropy_with_logits(logit.float(), target.float())
+    """Cross-entropy, in float32: L^cls1 of the main head, L^cls2 of the auxiliary classifier.
+
+    Args:
+        logit: (N,) with ``target`` float (N,) in [0, 1], 1 = forged; or (N, classes) with ``target`` int (N,).
+        target: see above; smoothed targets are welcome.
+    """
+    if logit.ndim == 1:
+        return functional.binary_cross_entropy_with_logits(logit.float(), target.float())
+    return functional.cross_entropy(logit.float(), target)
 
 
-def compactness_loss(anomaly: Tensor, label: Tensor) -> Tensor:
-    """L^l1: mean |A| over the reals (``label`` 0) of a batch, A of shape (N, ...); 0 where there is no real."""
-    real = (label < 0.5).float()
-    per_clip = anomaly.float().abs().flatten(1).mean(1)
-    return (per_clip * real).sum() / real.sum().clamp(min=1)
+def anomaly_l1(anomaly: Tensor, labels: Tensor) -> Tensor:
+    """L^l1: mean |A| over the real clips alone, in float32; 0 if the batch holds none.
+
+    Args:
+        anomaly: A (N, ...).
+        labels: (N,), 0 = real. The sum is divided by reals x elements of one clip's A, so that the share of reals in a
+            batch does not change its weight.
+    """
+    real = (labels < 0.5).to(anomaly.device)
+    sizes = anomaly.float().abs().flatten(1).mean(dim=1)
+    return torch.where(real, sizes, torch.zeros_like(sizes)).sum() / real.sum().clamp(min=1)
 
 
 def combined_loss(
-    output: Output, target: Tensor, label: Tensor, *, aux_weight: float = 1.0, anomaly_weight: float = 1.0
+    output: ClipOutput,
+    targets: Tensor,
+    labels: Tensor,
+    *,
+    aux_weight: float = 1.0,
+    anomaly_weight: float = 1.0,
 ) -> tuple[Tensor, dict[str, float]]:
-    """The whole loss and its parts.
+    """L^cls1 + ``aux_weight`` L^cls2 + ``anomaly_weight`` L^l1 of what the network's output has.
 
     Args:
-        output: of a network of the zoo.
-        target: (N,) in [0, 1], possibly smoothed.
-        label: (N,) 1 = forged, 0 = real.
-        aux_weight: a.
+        output: of a network in training; its parts that are None take no part.
+        targets: what the heads should say: (N,), possibly smoothed.
+        labels: what the clips are: (N,), 0 = real.
+        aux_weight: a of METHOD section 1.
         anomaly_weight: b.
+
+    Returns:
+        The loss, and its unweighted terms by name ("cls1", "cls2", "l1") for the log.
     """
-    total = main = classification_loss(output.logit, target)
-    parts = {"cls1": main.item()}
+    loss = classification_loss(output.logit, targets)
+    parts = {"cls1": loss.item()}
     if output.aux_logit is not None:
-        auxiliary = classification_loss(output.aux_logit, target)
-        parts["cls2"] = auxiliary.item()
-        total = total + aux_weight * auxiliary
-    if output.anomaly is not None and anomaly_weight > 0:
-        compact = compactness_loss(output.anomaly, label)
-        parts["l1"] = compact.item()
-        total = total + anomaly_weight * compact
-    return total, parts
+        auxiliary = classification_loss(output.aux_logit, targets)
+        loss, parts["cls2"] = loss + aux_weight * auxiliary, auxiliary.item()
+    if output.anomaly_map is not None:
+        compact = anomaly_l1(output.anomaly_map, labels)
+        loss, parts["l1"] = loss + anomaly_weight * compact, compact.item()
+    return loss, parts

@@ -1,0 +1,153 @@
+"""The frame around every backbone: normalisation, classifier, AD block, and what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facetell.models.anomaly import AnomalyBlock
+from facetell.models.blocks import CMM, CSTM, Trace
+
+AnomalyKind = Literal["none", "no_cls2", "no_l1", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """What a network expects of its input.
+
+    Attributes:
+        name: its name in the zoo.
+        clip_frames: T.
+        frame_rate: frames per second.
+        size: side of the square input in pixels.
+        mean, std: of RGB in [0, 1]; applied inside the network.
+        crop_scale: side of the square in face lengths.
+    """
+
+    name: str
+    clip_frames: int = 8
+    frame_rate: float = 25.0
+    size: int = 224
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    crop_scale: float = 1.35
+
+
+class ClipOutput(NamedTuple):
+    """What a network says of N clips.
+
+    ``logit`` and ``aux_logit`` are (N,), positive = forged, or (N, classes) where there are several. ``anomaly_map`` is
+    A (N, T, cues, h, w), present where L^l1 is to act on it. ``motion`` (N, T, h, w) is the size of the highest-order
+    motion response, present where asked for.
+    """
+
+    logit: Tensor
+    aux_logit: Tensor | None = None
+    anomaly_map: Tensor | None = None
+    motion: Tensor | None = None
+
+
+class Backbone(nn.Module):
+    """A network of feature maps.
+
+    Attributes:
+        deep_channels: channels of what ``forward`` returns.
+        feature_channels: length of what ``embed`` returns.
+    """
+
+    deep_channels: int
+    feature_channels: int
+
+    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
+        """Normalised frames (N*T, 3, H, W) to the deepest maps (N*T', deep_channels, h, w)."""
+        raise NotImplementedError
+
+    def embed(self, deep: Tensor) -> Tensor:
+        """Deepest maps to one feature vector each, (N*T', feature_channels)."""
+        return deep.mean(dim=(2, 3))
+
+
+class ClipNetwork(nn.Module):
+    """Clips in, logits out.
+
+    Args:
+        config: what the input is.
+        backbone: the network of feature maps.
+        num_classes: 1 gives one logit a clip, positive = forged.
+        anomaly: "full" AD block, "no_cls2" (without its classifier), "no_l1" (without the pull to zero), or "none".
+        dropout: before the classifier.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        backbone: Backbone,
+        *,
+        num_classes: int = 1,
+        anomaly: AnomalyKind = "full",
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.architecture: dict[str, object] = {}  # arguments of create_model that build this network again
+        self.backbone = backbone
+        self.num_classes = num_classes
+        self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(backbone.feature_channels, num_classes)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.zeros_(self.classifier.bias)
+        self.uses_l1 = anomaly in ("full", "no_cls2")
+        self.anomaly: AnomalyBlock | None = None
+        if anomaly != "none":
+            self.anomaly = AnomalyBlock(backbone.deep_channels, 0 if anomaly == "no_cls2" else num_classes)
+
+    def forward(self, clip: Tensor, with_motion: bool = False) -> ClipOutput:
+        """Score clips (N, T, 3, H, W), float RGB in [0, 1].
+
+        The logit is the mean of the frames' logits; as the classifier is linear, that is the logit of their mean
+        feature, which is cheaper.
+        """
+        frames = clip.shape[1]
+        x = (clip.flatten(0, 1) - self.mean) / self.std
+        trace: Trace | None = [] if with_motion else None
+        deep = self.backbone(x, frames, trace)
+        embedded = self.backbone.embed(deep)
+        pooled = embedded.reshape(clip.shape[0], -1, self.backbone.feature_channels).mean(dim=1)
+        logit = self._squeeze(self.classifier(self.dropout(pooled)))
+        motion = _motion_map(trace) if trace else None
+        if self.anomaly is None or torch.compiler.is_exporting():
+            return ClipOutput(logit, motion=motion)
+        anomaly_map, aux_logit = self.anomaly(deep, clip.shape[0])
+        return ClipOutput(
+            logit,
+            None if aux_logit is None else self._squeeze(aux_logit),
+            anomaly_map if self.uses_l1 else None,
+            motion,
+        )
+
+    def new_parameter_names(self) -> list[str]:
+        """Parameters that no ImageNet checkpoint has: temporal and motion modules, heads."""
+        new = (CSTM, CMM, AnomalyBlock)
+        prefixes = [f"{name}." for name, module in self.named_modules() if isinstance(module, new)]
+        prefixes.append("classifier.")
+        return [name for name, _ in self.named_parameters() if name.startswith(tuple(prefixes))]
+
+    def _squeeze(self, logit: Tensor) -> Tensor:
+        return logit.squeeze(1) if self.num_classes == 1 else logit
+
+
+def _motion_map(trace: Trace) -> Tensor:
+    """Mean over the motion blocks of the size of their highest-order response, on the finest of their grids."""
+    maps = [highest for _, highest in trace]
+    size = maps[0].shape[-2:]
+    resized = [maps[0], *(functional.interpolate(m, size=size, mode="bilinear") for m in maps[1:])]
+    return torch.stack(resized).mean(dim=0)

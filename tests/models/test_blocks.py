@@ -1,0 +1,138 @@
+"""The properties that METHOD section 1 states of the motion blocks."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from facetell.models.blocks import CMM, CSTM, MCB, MotionBlock, TemporalShift
+
+T, C, SIZE = 8, 32, 6
+
+
+def clips(*shape: int) -> Tensor:
+    return torch.randn(*shape)
+
+
+def wake(block: nn.Module) -> nn.Module:
+    """Give the restoring convolutions, which start at zero, a say."""
+    for module in block.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias)
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    return block
+
+
+def test_a_static_clip_has_no_first_differences() -> None:
+    block = wake(MCB(C)).eval()
+    still = clips(2, 1, C, SIZE, SIZE).expand(-1, T, -1, -1, -1).flatten(0, 1)
+    first = block.first_order(still, T)
+    assert first.abs().max() == 0
+    assert block.second_order(first, T).abs().max() == 0
+
+
+def test_a_clip_linear_in_time_has_no_second_differences() -> None:
+    block = wake(MCB(C)).eval().double()
+    start, slope = clips(2, 1, C, SIZE, SIZE).double(), clips(2, 1, C, SIZE, SIZE).double()
+    linear = (start + slope * torch.arange(T).view(1, T, 1, 1, 1)).flatten(0, 1)
+    first = block.first_order(linear, T)
+    assert first.unflatten(0, (2, T))[:, :-1].abs().min() > 1e-6
+    assert block.second_order(first, T).abs().max() < 1e-12
+
+
+def test_frame_noise_grows_twofold_and_sixfold() -> None:
+    block = MCB(16, batch_norm=False, reduction=1)
+    nn.init.dirac_(block.reduce[0].weight)
+    nn.init.zeros_(block.reduce[0].bias)
+    noise = 0.7 * clips(40 * T, 16, 12, 12)
+    with torch.no_grad():
+        first = block.first_order(noise, T)
+        second = block.second_order(first, T)
+    variance = noise.var()
+    valid = first.unflatten(0, (-1, T))[:, :-1].var(), second.unflatten(0, (-1, T))[:, :-2].var()
+    assert valid[0] / variance == pytest.approx(2, rel=0.02)
+    assert valid[1] / variance == pytest.approx(6, rel=0.02)
+
+
+@pytest.mark.parametrize("block", [CSTM(C), TemporalShift(C), CMM(C), MCB(C)], ids=lambda b: type(b).__name__)
+def test_clips_of_a_batch_do_not_touch(block: nn.Module) -> None:
+    wake(block).eval()
+    batch = clips(3, T, C, SIZE, SIZE)
+    whole = block(batch)
+    order = torch.tensor([2, 0, 1])
+    assert torch.equal(block(batch[order]), whole[order])
+    for one, alone in zip(whole, batch, strict=True):
+        torch.testing.assert_close(block(alone[None])[0], one)
+
+
+@pytest.mark.parametrize("block", [CSTM(C), CMM(C), MCB(C)], ids=lambda b: type(b).__name__)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_folded_batches_and_memory_layouts_agree(block: nn.Module, memory_format: torch.memory_format) -> None:
+    wake(block).eval()
+    batch = clips(2, T, C, SIZE, SIZE + 1)
+    folded = batch.flatten(0, 1).contiguous(memory_format=memory_format)
+    torch.testing.assert_close(block(folded, T).unflatten(0, (2, T)), block(batch))
+
+
+def test_the_shift_start_moves_quarters() -> None:
+    x = clips(1, T, C, SIZE, SIZE)
+    y = CSTM(C)(x)
+    quarter = C // 4
+    torch.testing.assert_close(y[:, 1:, :quarter], x[:, :-1, :quarter])
+    torch.testing.assert_close(y[:, :, quarter:-quarter], x[:, :, quarter:-quarter])
+    torch.testing.assert_close(y[:, :-1, -quarter:], x[:, 1:, -quarter:])
+    assert y[:, 0, :quarter].abs().max() == 0
+    assert y[:, -1, -quarter:].abs().max() == 0
+
+
+@pytest.mark.parametrize("motion", ["cmm", "mcb"])
+def test_a_new_motion_module_leaves_the_network_undisturbed(motion: str) -> None:
+    spatial = nn.Conv2d(C, C, 3, padding=1)
+    x = clips(2 * T, C, SIZE, SIZE)
+    block = MotionBlock(C, spatial, temporal="none", motion=motion)
+    torch.testing.assert_close(block(x, T), spatial(x))
+    assert not torch.equal(MotionBlock(C, spatial, temporal="none", motion=motion, restore_gain=1.0)(x, T), spatial(x))
+
+
+@pytest.mark.parametrize(
+    ("kernels", "restore", "norm", "padding"),
+    itertools.product(*[[True, False]] * 3, ["zeros", "repeat"]),
+)
+def test_every_parameter_learns_under_every_switch(kernels: bool, restore: bool, norm: bool, padding: str) -> None:
+    block = MCB(
+        C, separate_kernels=kernels, separate_restore=restore, batch_norm=norm, time_padding=padding, restore_gain=1.0
+    )
+    block(clips(2, T, C, SIZE, SIZE)).square().sum().backward()
+    for name, parameter in block.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_short_clips_keep_their_shape(frames: int) -> None:
+    x = clips(2, frames, C, SIZE, SIZE)
+    assert MCB(C)(x).shape == x.shape
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_strided_summands_share_one_grid(offset: int) -> None:
+    """Where F is bright in one spot, all three summands are largest at the same place."""
+    spatial = nn.Conv2d(C, C, 3, stride=2, padding=1, groups=C, bias=False)
+    if offset:  # centres at odd rows: pad the end alone
+        spatial = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(C, C, 3, stride=2, groups=C, bias=False))
+    nn.init.dirac_((spatial[1] if offset else spatial).weight, groups=C)
+    block = MotionBlock(C, spatial, stride=2, temporal="none")
+    x = torch.zeros(T, C, 8, 8)
+    x[3, :, 4 + offset, 2 + offset] = 1
+    own = spatial(x)[3].abs().sum(0)
+    first, second = block.motion.first_order(x, T, 2, offset), None
+    second = block.motion.second_order(first, T)
+    assert first.shape[-2:] == own.shape
+    for order in (first, second):
+        change = (order.unflatten(0, (1, T))[0] - order[-1]).abs().sum(dim=(0, 1))
+        assert change.argmax() == own.argmax()
