@@ -181,6 +181,12 @@ def audio_only(path: Path) -> None:
     _remux(locate("sample_woman"), path, "audio")
 
 
+@_maker("unknown_codec.mp4", BROKEN)
+def unknown_codec(path: Path) -> None:
+    """A sound container whose pictures are of a kind that nobody knows."""
+    path.write_bytes(_faststart().replace(b"avc1", b"zzz9").replace(b"avcC", b"zzzC"))
+
+
 @_maker("moov_only.mp4", BROKEN)
 def index_without_pictures(path: Path) -> None:
     """An index in front, and not one of the pictures that it lists."""

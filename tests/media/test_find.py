@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 
 import pytest
 
+from facetell.media import find
 from facetell.media.find import find_videos
 from facetell.types import FacetellError
 
@@ -71,3 +73,7 @@ def test_circles_of_links_end(tree: Path) -> None:
 def test_a_link_and_its_file_are_one(tree: Path) -> None:
     (tree / "link.mp4").symlink_to(tree / "b.mp4")
     assert find_videos(["b.mp4", "link.mp4"]) == [Path("b.mp4")]
+
+
+def test_example_runs() -> None:
+    assert doctest.testmod(find).attempted == 1 and doctest.testmod(find).failed == 0

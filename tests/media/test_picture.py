@@ -145,7 +145,7 @@ def test_thumbnail_of_every_kind_of_format(pix_fmt: str) -> None:
     image = np.ascontiguousarray(np.repeat(np.tile(ramp, (360, 1))[:, :, None], 3, axis=2))
     source = av.VideoFrame.from_ndarray(image, format="rgb24")
     picture = source if pix_fmt == "rgb24" else source.reformat(format=pix_fmt)
-    frame = RawFrame(0, 0.0, picture, Geometry(Orientation(transpose=True), (640, 360)), (640, 360))
+    frame = RawFrame(0, 0.0, picture, Geometry(Orientation(transpose=True), (640, 360), (640, 360)))
     small = frame.luma_thumbnail()
     assert small.shape == (64, 36) and small.dtype == np.uint8
     # Steps of 8-bit RGB are coarse, and the range is the stored one.

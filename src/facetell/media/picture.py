@@ -76,10 +76,12 @@ class Orientation:
 class Geometry:
     """What every picture of a video is brought to, whatever changes in mid-stream.
 
-    ``stored`` is (width, height) with square pixels before, ``upright`` after ``orientation``.
+    ``decoded`` is (width, height) of the first picture as it left the decoder, ``stored`` the same with square pixels,
+    ``upright`` after ``orientation``.
     """
 
     orientation: Orientation
+    decoded: tuple[int, int]
     stored: tuple[int, int]
 
     @property
@@ -101,7 +103,7 @@ class Geometry:
                 width = round(width * sample_aspect)
             else:
                 height = round(height / sample_aspect)
-        return cls(Orientation.of(picture), (width, height))
+        return cls(Orientation.of(picture), (picture.width, picture.height), (width, height))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,6 @@ class RawFrame:
     time: float
     picture: av.VideoFrame
     geometry: Geometry
-    first_size: tuple[int, int]
 
     def rgb(self) -> UInt8Array:
         """The picture as uint8 RGB (H, W, 3): upright, square pixels, always of the video's first size.
@@ -127,7 +128,7 @@ class RawFrame:
         """
         stored = self.geometry.stored
         size = (self.picture.width, self.picture.height)
-        if size == self.first_size:
+        if size == self.geometry.decoded:
             return self.geometry.orientation.apply(to_rgb(self.picture, *stored))
         scale = min(stored[0] / size[0], stored[1] / size[1])
         width, height = (max(1, round(side * scale)) for side in size)

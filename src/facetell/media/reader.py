@@ -102,7 +102,6 @@ class VideoReader:
             self._container.close()
             raise Unreadable(f"no picture of {self.path} can be decoded (it is damaged or cut off): get the file anew")
         self._first: av.VideoFrame | None = first
-        self._first_size = (first.width, first.height)
         self._geometry = Geometry.of(first, self._stream.sample_aspect_ratio or None)
         self.info = self._describe()
 
@@ -141,7 +140,7 @@ class VideoReader:
                 self._damaged += 1
                 continue
             last = time
-            yield RawFrame(index, last, picture, self._geometry, self._first_size)
+            yield RawFrame(index, last, picture, self._geometry)
             index += 1
         if self._damaged and self._whole_pictures:
             # Some damage makes the decoder give nothing without a word, some is told of twice: only the sum is sure.

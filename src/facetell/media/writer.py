@@ -25,7 +25,7 @@ from facetell.types import FacetellError, UInt8Array
 
 _TIME_BASE = Fraction(1, 90000)
 _BT709, _BT601, _LIMITED = 1, 6, 1
-_CRF_CODECS = {"libx264", "libx265", "libvpx-vp9", "libsvtav1"}
+_FREE_TIMES = {"libx264", "libx265", "libvpx-vp9", "libsvtav1", "ffv1"}
 
 
 class VideoWriter:
@@ -40,7 +40,8 @@ class VideoWriter:
         fps: pictures a second, used where :meth:`write` is given no time.
         width: of the pictures, in pixels.
         height: likewise. Odd sides are grown by one (the edge is repeated) where the pixel format halves the chroma.
-        codec: an encoder of PyAV, such as libx264, libx265, libvpx-vp9, libsvtav1, ffv1.
+        codec: an encoder of PyAV, such as libx264, libx265, libvpx-vp9, libsvtav1, ffv1. These keep any time; others
+            know only multiples of 1 / ``fps``.
         crf: constant quality of those that know it; lower is better.
         pix_fmt: pixel format in the file.
         options: further options of the encoder, by FFmpeg's names.
@@ -266,7 +267,7 @@ def _add_video(
     even = pix_fmt.startswith(("yuv420", "yuv422", "nv12", "p010"))
     stream.width, stream.height = (width + width % 2, height + height % 2) if even else size
     stream.pix_fmt = pix_fmt
-    stream.codec_context.time_base = _TIME_BASE if codec in _CRF_CODECS | {"ffv1"} else 1 / rate
+    stream.codec_context.time_base = _TIME_BASE if codec in _FREE_TIMES else 1 / rate
     if not av.VideoFormat(pix_fmt).is_rgb:
         stream.codec_context.colorspace = _BT709 if width >= 1280 or height >= 720 else _BT601
         stream.codec_context.color_range = _LIMITED
