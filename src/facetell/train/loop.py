@@ -7,6 +7,7 @@ gets evaluated and released.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 import time
@@ -73,6 +74,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, corpus: Path, out: Path) -> None:
         self.config, self.corpus, self.out = config, corpus, out
         out.mkdir(parents=True, exist_ok=True)
+        keep_freed_memory()
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self.model = _network(config, pretrained=True).to(memory_format=torch.channels_last)
@@ -166,6 +168,21 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         self.step = state["step"]
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc's allocator to keep what is freed for the next step; elsewhere do nothing.
+
+    A step frees and takes gigabytes in large blocks. Given back to the system each time, they come again as a million
+    page faults: measured, a step of 1.5 s took 8 to 15 s.
+    """
+    trim_threshold, mmap_max = -1, -4
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2**31 - 1)
 
 
 def _network(config: TrainConfig, pretrained: bool) -> nn.Module:
