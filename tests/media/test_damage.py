@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -44,6 +45,19 @@ def test_cut_off_matroska(painted: Path, share: float, tmp_path: Path) -> None:
     assert numbers == list(range(len(numbers))) and abs(len(numbers) - 100 * share) <= 12
     if share < 0.6:  # less than a second missing may as well be how the length was rounded
         assert any("ends early" in note for note in reader.errors)
+
+
+def test_recording_that_starts_between_key_pictures(painted: Path, tmp_path: Path) -> None:
+    path = tmp_path / "middle.ts"
+    with av.open(str(painted)) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
+            if number >= 45:  # in decoding order; a key picture comes every 20 at the latest
+                packet.stream = stream
+                output.mux(packet)
+    numbers, reader = read(path)
+    assert 45 < numbers[0] <= 60 and numbers == list(range(numbers[0], 100))
+    assert not any("ends early" in note for note in reader.errors)
 
 
 def test_damage_in_the_middle_keeps_both_ends(tmp_path: Path) -> None:

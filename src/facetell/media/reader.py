@@ -26,6 +26,7 @@ __all__ = ["RawFrame", "Unreadable", "VideoInfo", "VideoReader", "probe"]
 _MAX_RATE = 1000
 _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
+_SKIP_WORTH_TELLING_S = 0.5
 # A longer step back is a new start of the clock (joined recordings), a shorter one a picture out of order.
 _CLOCK_RESTART_S = 1.0
 
@@ -104,6 +105,9 @@ class VideoReader:
         self._first: av.VideoFrame | None = first
         self._geometry = Geometry.of(first, self._stream.sample_aspect_ratio or None)
         self.info = self._describe()
+        self._skipped = self._seconds_before(first)
+        if self._skipped > _SKIP_WORTH_TELLING_S:
+            self._notes.append(f"the first {self._skipped:.1f} seconds hold no picture that can be decoded")
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -253,8 +257,16 @@ class VideoReader:
                     yield av.Packet()
                     return
 
+    def _seconds_before(self, first: av.VideoFrame) -> float:
+        """How long the stream has run before its first picture, as in a recording cut out of another."""
+        start, stamp = self._stream.start_time, first.pts
+        if start is None or stamp is None or not first.time_base:
+            return 0.0
+        return max(0.0, float((stamp - start) * first.time_base))
+
     def _note_early_end(self, last_time: float) -> None:
         """Say so when the file promised more than it held."""
+        last_time += self._skipped
         promised, seconds = self._stream.frames, self._video_seconds()
         if promised and self._packets_seen < promised:
             self._notes.append(f"the file ends early: {self._packets_seen} of {promised} pictures are there")
