@@ -31,18 +31,23 @@ class ColourConfig:
 
 
 def draw_colour(rng: np.random.Generator, config: ColourConfig) -> FloatArray:
-    """A random colour change as a 3 x 4 matrix on RGB in [0, 255]; each of its three parts comes by chance."""
+    """A random colour change as a 3 x 4 matrix on RGB in [0, 255]; each of its three parts comes by chance.
+
+    All ranges are scaled by one strength uniform in [0, 1]: the full range is reached, but most changes are subtle.
+    """
+    strength = rng.random()
     matrix = np.eye(3, 4)
     if rng.random() < config.probability:
-        matrix[:, 3] += rng.uniform(-config.rgb, config.rgb, 3)
+        matrix[:, 3] += strength * rng.uniform(-config.rgb, config.rgb, 3)
     if rng.random() < config.probability:
-        gain = 1 + rng.uniform(-config.value, config.value)
-        turn = np.deg2rad(rng.uniform(-config.hue, config.hue))
-        matrix = gain * _chroma_matrix(1 + rng.uniform(-config.saturation, config.saturation), turn) @ matrix
+        gain, saturation = 1 + strength * rng.uniform(-1, 1, 2) * (config.value, config.saturation)
+        turn = strength * np.deg2rad(rng.uniform(-config.hue, config.hue))
+        matrix = gain * _chroma_matrix(saturation, turn) @ matrix
     if rng.random() < config.probability:
-        contrast = 1 + rng.uniform(-config.contrast, config.contrast)
+        contrast = 1 + strength * rng.uniform(-config.contrast, config.contrast)
+        lift = 255 * strength * rng.uniform(-config.brightness, config.brightness)
         matrix *= contrast
-        matrix[:, 3] += 127.5 * (1 - contrast) + 255 * rng.uniform(-config.brightness, config.brightness)
+        matrix[:, 3] += 127.5 * (1 - contrast) + lift
     return matrix.astype(np.float32)
 
 

@@ -101,18 +101,19 @@ def forge_clip(
     landmarks = check_landmarks(landmarks, len(frames))
     if donor is not None:
         donor = (donor[0], check_landmarks(donor[1], len(donor[0])))
-    kind = _draw(rng, recipe, KINDS)
+    kind = draw_kind(rng, recipe, KINDS)
     forged, mask = _apply(kind, frames, landmarks, rng, recipe, donor)
     applied = [kind]
     if kind in ("sbv", "swap", "mouth") and rng.random() < recipe.more:
-        extra = _draw(rng, recipe, TEMPORAL)
+        extra = draw_kind(rng, recipe, TEMPORAL)
         forged, second = _apply(extra, forged, landmarks, rng, recipe, donor)
         mask = np.maximum(mask, second)
         applied.append(extra)
     return Forged(forged, mask, tuple(applied))
 
 
-def _draw(rng: np.random.Generator, recipe: ForgeRecipe, kinds: tuple[str, ...]) -> str:
+def draw_kind(rng: np.random.Generator, recipe: ForgeRecipe, kinds: tuple[str, ...] = KINDS) -> str:
+    """One of ``kinds`` by the recipe's weights; all alike where they weigh nothing."""
     weights = np.array([float(getattr(recipe, kind)) for kind in kinds])
     if weights.sum() <= 0:
         weights[:] = 1

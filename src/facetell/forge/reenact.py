@@ -16,25 +16,18 @@ from facetell.forge.colour import apply_sharpness, blend
 from facetell.forge.masks import MaskConfig, draw_mask
 from facetell.forge.mesh import (
     CONTROL,
-    EYES,
-    INNER,
-    LEFT_BROW,
-    LIPS_INNER,
-    LIPS_OUTER,
     OVAL,
-    RIGHT_BROW,
     eye_opening,
     face_width,
-    mouth_opening,
     similarity,
     smooth,
     transform,
 )
+from facetell.forge.paint import Still, most_opened, paint_lids, paint_mouth
 from facetell.forge.temporal import FEATURES, coloured_noise
 from facetell.forge.warp import border_points, grid_nodes, remap_field, spline_field
 from facetell.types import FloatArray, UInt8Array
 
-BROWS = (RIGHT_BROW, LEFT_BROW)
 Donor = tuple[UInt8Array, FloatArray]
 
 
@@ -45,8 +38,9 @@ class ReenactConfig:
     ``donor_motion``: chance that another person's motion drives the face, where one is given; ``whole``: chance that
     the whole frame is warped without a seam, else the face is blended into the clip's own frames; ``smooth``: chance
     that the driving landmarks are low-passed by ``smoothing`` frames; ``noisy``: chance of per-frame ``noise`` of the
-    features; ``follow``: how far the background swims with the head (0 in half of the clips); ``teeth``: chance that
-    teeth are painted; ``finish``: sharpness change of the decoder (below 1 blurs); ``texture``: grey levels of a
+    features; ``follow``: how far the background swims with the head (0 in half of the clips); ``inside``: chance that
+    the inside of the mouth is borrowed from the frame that shows it best, else it is painted, with ``teeth`` by that
+    chance; ``finish``: sharpness change of the decoder (below 1 blurs); ``texture``: grey levels of a
     decoder's per-frame error.
     """
 
@@ -57,7 +51,8 @@ class ReenactConfig:
     smoothing: tuple[float, float] = (0.8, 2.5)
     noise: tuple[float, float] = (0.001, 0.005)
     follow: tuple[float, float] = (0.1, 0.7)
-    teeth: float = 0.5
+    inside: float = 0.7
+    teeth: float = 0.75
     finish: tuple[float, float] = (0.6, 1.4)
     texture: tuple[float, float] = (0.0, 2.0)
     mask: MaskConfig = field(
@@ -69,12 +64,13 @@ class ReenactConfig:
 class Performance:
     """A portrait and all that is needed to move it: what :func:`plan` draws and :meth:`render` plays.
 
-    ``portrait`` uint8 RGB (H, W, 3) with landmarks ``rest`` (468, 2); ``goals`` (T, 468, 2) in its pixels.
+    ``portrait``: picture and landmarks; ``goals`` (T, 468, 2) in its pixels; ``opened``: where there is one, a
+    picture that shows the inside of the mouth.
     """
 
-    portrait: UInt8Array
-    rest: FloatArray
+    portrait: Still
     goals: FloatArray
+    opened: Still | None
     follow: float
     teeth: bool
     sharpness: float
@@ -83,21 +79,21 @@ class Performance:
     def render(self, rng: np.random.Generator, start: int = 0, stop: int | None = None) -> UInt8Array:
         """Frames ``start`` to ``stop`` of the performance, (T, H, W, 3); ``rng`` draws the decoder's error."""
         goals = self.goals[start:stop]
-        frames = animate(self.portrait, self.rest, goals, self.follow)
-        paint_mouth(frames, self.portrait, self.rest, goals, self.teeth)
-        paint_lids(frames, self.rest, goals)
+        frames = animate(*self.portrait, goals, self.follow)
+        paint_mouth(frames, self.portrait, goals, self.opened, self.teeth)
+        paint_lids(frames, self.portrait[1], goals)
         return decoder_finish(frames, rng, self.sharpness, self.texture)
 
 
 def plan(
-    portrait: UInt8Array, rest: FloatArray, goals: FloatArray, rng: np.random.Generator, config: ReenactConfig
+    portrait: Still, goals: FloatArray, opened: Still | None, rng: np.random.Generator, config: ReenactConfig
 ) -> Performance:
-    """Draw how ``portrait`` follows ``goals``."""
+    """Draw how ``portrait`` follows ``goals``; ``opened`` is used as often as the configuration says."""
     change = float(rng.uniform(*config.finish))
     return Performance(
         portrait,
-        rest,
         _shaken(goals, rng, config),
+        opened if rng.random() < config.inside else None,
         follow=float(rng.uniform(*config.follow)) if rng.random() < 0.5 else 0.0,
         teeth=bool(rng.random() < config.teeth),
         sharpness=change if abs(change - 1) > 0.1 else 1.0,
@@ -119,7 +115,9 @@ def reenact(
     if donor is not None and whole and rng.random() < config.donor_motion:
         start = int(rng.integers(max(1, len(donor[1]) - len(frames) + 1)))
         goals = borrowed_motion(landmarks[source], donor[1], start, len(frames))
-    performance = plan(frames[source], landmarks[source], goals, rng, config)
+    widest = most_opened(landmarks, landmarks[source])
+    opened = None if widest is None else (frames[widest], landmarks[widest])
+    performance = plan((frames[source], landmarks[source]), goals, opened, rng, config)
     animated = performance.render(rng)
     if whole:
         return animated, np.ones(frames.shape[:3], np.float32)
@@ -188,60 +186,6 @@ def animate(portrait: UInt8Array, rest: FloatArray, goals: FloatArray, follow: f
         np.repeat(np.concatenate([rest[CONTROL], border])[None], len(goals), axis=0),
     )
     return np.stack([remap_field(portrait, part) for part in field_])
-
-
-def paint_mouth(frames: UInt8Array, portrait: UInt8Array, rest: FloatArray, goals: FloatArray, teeth: bool) -> None:
-    """Paint the inside of a mouth that opens further than the portrait's, in place: dark, with teeth or without."""
-    opened = mouth_opening(goals)
-    known = max(0.01, float(mouth_opening(rest[None])[0]))
-    lips = _mean_colour(portrait, rest[LIPS_OUTER])
-    skin = _mean_colour(portrait, rest[INNER])
-    for frame, points, opening in zip(frames, goals[:, LIPS_INNER], opened, strict=True):
-        strength = float(np.clip((opening - known) / 0.03, 0, 1))
-        if strength <= 0:
-            continue
-        _paint(frame, points, 0.25 * lips, strength)
-        if teeth:
-            upper, lower = points[:11], np.concatenate([points[10:], points[:1]])[::-1]
-            band = np.concatenate([upper[2:-2], (0.55 * upper + 0.45 * lower)[2:-2][::-1]])
-            _paint(frame, band, 0.75 * skin + 30, 0.7 * strength)
-
-
-def paint_lids(frames: UInt8Array, rest: FloatArray, goals: FloatArray) -> None:
-    """Paint skin over an eye that closes further than the portrait's, in place."""
-    known = eye_opening(rest[None])[0]
-    openings = eye_opening(goals)
-    for side in range(2):
-        for frame, points, opening in zip(frames, goals, openings[:, side], strict=True):
-            start = 0.55 * max(float(known[side]), 0.05)
-            strength = float(np.clip((start - opening) / start, 0, 1))
-            if strength > 0:
-                lid = 0.5 * points[EYES[side]].mean(axis=0) + 0.5 * points[BROWS[side]].mean(axis=0)
-                _paint(
-                    frame, points[EYES[side]], _mean_colour(frame, lid[None] + np.array([[-1, 0], [1, 0]])), strength
-                )
-
-
-def _mean_colour(image: UInt8Array, points: FloatArray) -> FloatArray:
-    """Mean colour (3,) of the pixels at ``points`` (K, 2)."""
-    x = np.round(points[:, 0]).astype(int).clip(0, image.shape[1] - 1)
-    y = np.round(points[:, 1]).astype(int).clip(0, image.shape[0] - 1)
-    return np.asarray(image[y, x].mean(axis=0, dtype=np.float64))
-
-
-def _paint(image: UInt8Array, polygon: FloatArray, colour: FloatArray, strength: float) -> None:
-    """Fill a polygon (K, 2) softly with a colour, in place, touching its surroundings only."""
-    low = np.floor(polygon.min(axis=0)).astype(int) - 3
-    high = np.ceil(polygon.max(axis=0)).astype(int) + 4
-    x0, y0 = np.clip(low, 0, None)
-    x1, y1 = np.minimum(high, (image.shape[1], image.shape[0]))
-    if x1 - x0 < 2 or y1 - y0 < 2:
-        return
-    alpha = np.zeros((y1 - y0, x1 - x0), np.float32)
-    cv2.fillPoly(alpha, [np.round((polygon - (x0, y0)) * 16).astype(np.int32)], strength, cv2.LINE_8, 4)
-    alpha = cv2.GaussianBlur(alpha, (0, 0), max(0.6, 0.06 * float(np.ptp(polygon[:, 1]))))[..., None]
-    patch = image[y0:y1, x0:x1]
-    patch[...] = np.rint(patch + alpha * (np.clip(colour, 0, 255) - patch))
 
 
 def decoder_finish(frames: UInt8Array, rng: np.random.Generator, sharpness: float, level: float) -> UInt8Array:

@@ -16,16 +16,17 @@ from facetell.types import FloatArray, UInt8Array
 CELL = 4  # pixels between nodes of the coarse grid on which warps are computed, at least
 CELLS_A_FACE = 32  # nodes across a face where it is large
 MAX_NODES = 256  # nodes along the longer side at most, whatever the face
+CHUNK = 512  # nodes evaluated at once
 Floating = TypeVar("Floating", np.float32, np.float64)
 
 
-def grid_nodes(size: tuple[int, int], width: float) -> FloatArray:
-    """Pixels of the coarse grid's nodes (rows, columns, 2) as (x, y), for a picture (H, W), face ``width`` wide.
+def grid_nodes(size: tuple[int, int], face: float) -> FloatArray:
+    """Pixels of the coarse grid's nodes (rows, columns, 2) as (x, y), for a picture (H, W) with a ``face`` so wide.
 
     Nodes stand where ``cv2.resize`` takes the pixels of a shrunken picture to be, so that resizing a field is right.
     """
     height, width = size
-    cell = max(CELL, width / CELLS_A_FACE, max(size) / MAX_NODES)
+    cell = max(CELL, face / CELLS_A_FACE, max(size) / MAX_NODES)
     rows, columns = max(2, round(height / cell)), max(2, round(width / cell))
     ys = (np.arange(rows) + 0.5) * height / rows - 0.5
     xs = (np.arange(columns) + 0.5) * width / columns - 0.5
@@ -62,7 +63,7 @@ def bump_field(
     return fields.reshape(len(points), *nodes.shape)
 
 
-def border_points(size: tuple[int, int], per_side: int = 4) -> FloatArray:
+def border_points(size: tuple[int, int], per_side: int = 3) -> FloatArray:
     """Points (4 * per_side, 2) round the edge of a picture of ``size`` (H, W), corners among them."""
     height, width = size
     steps = np.arange(per_side) / per_side
@@ -95,9 +96,11 @@ def spline_field(nodes: FloatArray, to: FloatArray, source: FloatArray, stiffnes
     flat = (nodes / unit).reshape(-1, 2)
     affine = np.concatenate([np.ones((len(flat), 1), np.float32), flat], axis=1)
     fields = np.empty((count, len(flat), 2), np.float32)
-    for t in range(count):  # frame by frame, so that the kernel stays in the cache
-        kernel = _spline_kernel(_squared_distances(flat, to[t] / np.float32(unit)))
-        fields[t] = kernel @ weights[t, :k] + affine @ weights[t, k:]
+    for t in range(count):
+        for start in range(0, len(flat), CHUNK):  # piece by piece, so that the kernel stays in the cache
+            part = slice(start, start + CHUNK)
+            kernel = _spline_kernel(_squared_distances(flat[part], to[t] / np.float32(unit)))
+            fields[t, part] = kernel @ weights[t, :k] + affine[part] @ weights[t, k:]
     return fields.reshape(count, *nodes.shape)
 
 
