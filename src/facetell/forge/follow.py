@@ -23,6 +23,7 @@ DONOR_LENGTH = 96
 DONOR_SIDE = 640
 
 Progress = Callable[[float], None]
+SHORTEST = 8  # frames; what shows for less is a glimpse, or no face at all
 LOOK = 32  # pixels: side of the thumbnail that tells whether a face is covered
 
 
@@ -45,7 +46,7 @@ def follow(path: Path, progress: Progress | None = None) -> list[Run]:
     """Unbroken runs of the main face: in each scene the one that covers most pixels over time.
 
     Raises:
-        FacetellError: the video cannot be read, or shows no face.
+        FacetellError: the video cannot be read, or shows no face for 8 frames together.
     """
     tracker, cuts = FaceTracker(FaceDetector(), FaceMesh()), SceneCuts()
     tracks: dict[int, list[tuple[int, Sighting]]] = {}
@@ -64,13 +65,15 @@ def follow(path: Path, progress: Progress | None = None) -> list[Run]:
                 area[track_id] = area.get(track_id, 0.0) + face.box.width * face.box.height
             if progress and reader.info.duration:
                 progress(min(1.0, raw.time / reader.info.duration))
-    if not tracks:
-        raise FacetellError(f"no face was found in {path}: name a video that shows one")
     main: dict[int, int] = {}
     for track_id, of in scene_of.items():
         if of not in main or area[track_id] > area[main[of]]:
             main[of] = track_id
-    return _runs(dict(chain.from_iterable(tracks[track_id] for track_id in main.values())))
+    runs = _runs(dict(chain.from_iterable(tracks[track_id] for track_id in main.values())))
+    runs = [run for run in runs if len(run.landmarks) >= SHORTEST]
+    if not runs:
+        raise FacetellError(f"no face was found for {SHORTEST} frames together in {path}: name a video that shows one")
+    return runs
 
 
 def _look(image: UInt8Array, landmarks: FloatArray) -> UInt8Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from facetell.forge.mesh import (
     LIPS_OUTER,
     LOWER_FACE,
     NOSE,
+    POINTS,
     face_width,
     similarity,
     smooth,
@@ -36,7 +37,8 @@ class SwapConfig:
 
     ``still``: chance that one picture of the donor serves the whole clip; ``colour``: chance that colours are matched
     (Reinhard in Lab); ``poisson``: chance of Poisson blending instead of feathering; ``smoothing`` of the target's
-    landmarks in frames.
+    landmarks in frames; ``whole``: chance that the whole face is replaced, else brows to mouth, and how much larger
+    than that region the mask is (a whole face's stays inside, or the donor's background shows).
     """
 
     still: float = 0.3
@@ -44,11 +46,10 @@ class SwapConfig:
     poisson: float = 0.15
     smoothing: tuple[float, float] = (0.0, 1.2)
     sharpness: SharpnessConfig = field(default_factory=lambda: SharpnessConfig(quarter=0.0))
-    mask: MaskConfig = field(
-        default_factory=lambda: MaskConfig(
-            hull=0.5, inner=0.5, lower=0, regions=0, random=0, scale=(0.94, 1.1), softness=(0.015, 0.06)
-        )
-    )
+    whole: float = 0.5
+    whole_scale: tuple[float, float] = (0.84, 0.97)
+    inner_scale: tuple[float, float] = (0.98, 1.12)
+    mask: MaskConfig = field(default_factory=lambda: MaskConfig(softness=(0.015, 0.05)))
 
 
 def swap(
@@ -65,7 +66,9 @@ def swap(
         order = np.full(count, order[0])
     calm = smooth(landmarks, rng.uniform(*config.smoothing))
     warped = carry(pictures[order], faces[order], calm, size)
-    mask = draw_mask(calm, size, rng, config.mask)
+    whole = rng.random() < config.whole
+    ranges = replace(config.mask, scale=config.whole_scale if whole else config.inner_scale)
+    mask = draw_mask(calm, size, rng, ranges, shapes=[np.arange(POINTS) if whole else INNER])
     if rng.random() < config.colour:
         warped = match_colour(warped, mask, frames, mask)
     warped = apply_sharpness(warped, draw_sharpness(rng, config.sharpness))

@@ -1,0 +1,116 @@
+"""Whole videos forged: what comes out plays, is marked, tagged, repeats, and keeps sound and time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from facetell.assets import locate
+from facetell.cli import main
+from facetell.forge.mark import stamp
+from facetell.forge.video import forge_video
+from facetell.media.reader import VideoReader
+from facetell.media.writer import VideoWriter
+from facetell.types import FacetellError, UInt8Array
+
+
+def read(path: Path) -> tuple[UInt8Array, list[float]]:
+    with VideoReader(path) as reader:
+        pairs = [(raw.rgb(), raw.time) for raw in reader]
+    return np.stack([image for image, _ in pairs]), [time for _, time in pairs]
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a second of the man, with a second scene without a face at its end."""
+    path = tmp_path_factory.mktemp("short") / "man.mp4"
+    with VideoWriter(path, fps=30, width=640, height=360, crf=16, audio_from=locate("sample_woman")) as writer:
+        with VideoReader(locate("sample_man")) as reader:
+            for raw in reader:
+                writer.write(raw.rgb())
+                if raw.index == 13:
+                    break
+        ramp = np.tile(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (360, 1, 3))
+        for _ in range(4):
+            writer.write(ramp)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["sbv", "drift", "reenact", "mouth", "mix"])
+def test_a_forgery_plays_and_only_the_face_is_touched(kind: str, short: Path, tmp_path: Path) -> None:
+    out, mask_path = tmp_path / "fake.mp4", tmp_path / "mask.mp4"
+    made = forge_video(short, out, kind, seed=3, mark=False, mask_out=mask_path)
+    assert (made.frames, made.forged) == (18, 14)
+    (real, times), (fake, fake_times), (mask, _) = read(short), read(out), read(mask_path)
+    assert fake.shape == real.shape == mask.shape
+    np.testing.assert_allclose(fake_times, times, atol=1e-3)
+    difference = np.abs(fake.astype(float) - real)
+    untouched = mask.max(axis=(0, 3)) < 3
+    if made.kind != "reenact":  # which makes the whole picture
+        assert untouched.mean() > 0.5
+        assert difference[:, untouched].mean() < 3  # what re-encoding leaves
+    assert difference[14:].mean() < 3
+    assert difference[:14][mask[:14] > 128].mean() > difference[14:].mean()
+
+
+def test_a_swap_shows_the_donor(short: Path, tmp_path: Path) -> None:
+    made = forge_video(short, tmp_path / "a.mp4", "swap", donor=locate("sample_woman"), seed=1, mark=False)
+    assert made.forged == 14
+    difference = np.abs(read(tmp_path / "a.mp4")[0].astype(float) - read(short)[0])
+    assert difference[0].max() > 60
+
+
+def test_the_file_says_that_it_is_forged(short: Path, tmp_path: Path) -> None:
+    forge_video(short, tmp_path / "a.mp4", "drift", seed=5)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.metadata["comment"].startswith("forged by facetell")
+        assert "drift, seed 5" in container.metadata["comment"]
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+    marked, _ = read(tmp_path / "a.mp4")
+    forge_video(short, tmp_path / "b.mp4", "drift", seed=5, mark=False)
+    plain, _ = read(tmp_path / "b.mp4")
+    corner = np.s_[:, -14:, :50]
+    assert np.abs(marked[corner].astype(float) - plain[corner]).mean() > 20
+    assert np.abs(marked[:, :300].astype(float) - plain[:, :300]).mean() < 1
+
+
+def test_a_seed_repeats(short: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        forge_video(short, tmp_path / f"{name}.mp4", "sbv", seed=4)
+    np.testing.assert_array_equal(read(tmp_path / "a.mp4")[0], read(tmp_path / "b.mp4")[0])
+
+
+def test_none_only_encodes_anew(short: Path, tmp_path: Path) -> None:
+    made = forge_video(short, tmp_path / "a.mp4", "none")
+    assert made.forged == 0
+    assert np.abs(read(tmp_path / "a.mp4")[0].astype(float) - read(short)[0]).mean() < 2
+
+
+def test_faults_are_one_sentence(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(FacetellError, match="--with"):
+        forge_video(short, tmp_path / "a.mp4", "swap")
+    with pytest.raises(FacetellError, match="overwrite"):
+        forge_video(short, short, "sbv")
+    with pytest.raises(FacetellError, match="no face"):
+        forge_video(locate("sample_no_face"), tmp_path / "a.mp4", "sbv")
+    assert main(["forge", str(tmp_path / "missing.mp4"), "--out", str(tmp_path / "a.mp4")]) == 2
+    assert "missing.mp4" in capsys.readouterr().err
+    assert not (tmp_path / "a.mp4").exists()
+
+
+def test_the_command_forges(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["forge", str(short), "--kind", "drift", "--seed", "2", "--out", str(tmp_path / "a.mp4")]) == 0
+    assert "drift, 14 of 18 frames forged" in capsys.readouterr().out
+
+
+def test_the_mark_is_small_and_leaves_tiny_pictures_alone() -> None:
+    image = np.full((360, 640, 3), 90, np.uint8)
+    marked = stamp(image)
+    changed = (marked != image).any(axis=2)
+    assert 0.001 < changed.mean() < 0.02
+    assert not changed[:330].any() and not changed[:, 100:].any()
+    assert (image == 90).all()
+    np.testing.assert_array_equal(stamp(image[:40, :40]), image[:40, :40])
