@@ -101,7 +101,7 @@ def test_a_new_motion_module_leaves_the_network_undisturbed(motion: str) -> None
 
 @pytest.mark.parametrize(
     ("kernels", "restore", "norm", "padding"),
-    itertools.product(*[[True, False]] * 3, ["zeros", "repeat"]),
+    list(itertools.product(*[[True, False]] * 3, ["zeros", "repeat"])),
 )
 def test_every_parameter_learns_under_every_switch(kernels: bool, restore: bool, norm: bool, padding: str) -> None:
     block = MCB(

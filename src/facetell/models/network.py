@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facetell.models.anomaly import AnomalyBlock
-from facetell.models.blocks import CMM, CSTM, Trace
+from facetell.models.blocks import CMM, CSTM, Trace, by_clip
 
 AnomalyKind = Literal["none", "no_cls2", "no_l1", "full"]
 
@@ -121,7 +121,7 @@ class ClipNetwork(nn.Module):
         trace: Trace | None = [] if with_motion else None
         deep = self.backbone(x, frames, trace)
         embedded = self.backbone.embed(deep)
-        pooled = embedded.reshape(clip.shape[0], -1, self.backbone.feature_channels).mean(dim=1)
+        pooled = by_clip(embedded, embedded.shape[0] // clip.shape[0]).mean(dim=1)
         logit = self._squeeze(self.classifier(self.dropout(pooled)))
         motion = _motion_map(trace) if trace else None
         if self.anomaly is None or torch.compiler.is_exporting():
@@ -149,5 +149,7 @@ def _motion_map(trace: Trace) -> Tensor:
     """Mean over the motion blocks of the size of their highest-order response, on the finest of their grids."""
     maps = [highest for _, highest in trace]
     size = maps[0].shape[-2:]
-    resized = [maps[0], *(functional.interpolate(m, size=size, mode="bilinear") for m in maps[1:])]
-    return torch.stack(resized).mean(dim=0)
+    total = maps[0]
+    for coarser in maps[1:]:
+        total = total + functional.interpolate(coarser, size=size, mode="bilinear")
+    return total / len(maps)

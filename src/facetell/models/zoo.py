@@ -39,7 +39,7 @@ class Entry:
 
 def _lite(name: str, width: float, depth: float, size: int, dropout: float, asset: str | None = None) -> Entry:
     def build(**overrides: object) -> Backbone:
-        return lite.EfficientNetLite(width, depth, **overrides)  # type: ignore[arg-type]
+        return lite.EfficientNetLite(**{"width": width, "depth": depth, **overrides})  # type: ignore[arg-type]
 
     config = ModelConfig(name, size=size, mean=lite.MEAN, std=lite.STD)
     about = f"EfficientNet-Lite{name[-1]} with CSTM and motion blocks at one depth a stage"

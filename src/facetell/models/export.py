@@ -1,0 +1,268 @@
+"""Model files: a network as ONNX under the contract of ``docs/models.md``, and back.
+
+Every array keeps the name it has in the network's state dict and nothing is folded away, so that the torch network can
+be built again from the file alone; engines fold what they like when they load it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from facetell.models.network import ClipNetwork
+from facetell.models.zoo import create_model
+from facetell.types import FacetellError
+
+OPSET = 18
+HALF_FROM = 256  # elements; smaller arrays (norms, biases) stay float32: they weigh nothing and matter most
+
+Precision = Literal["fp32", "fp16"]
+
+
+class _Exported(nn.Module):
+    """What the file computes: positional outputs in the contract's order."""
+
+    def __init__(self, network: ClipNetwork, with_motion: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.with_motion = with_motion
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, ...]:
+        output = self.network(clip, self.with_motion)
+        return (output.logit,) if output.motion is None else (output.logit, output.motion)
+
+
+def export_onnx(
+    model: ClipNetwork,
+    path: Path | str,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    with_motion: bool = False,
+    precision: Precision = "fp32",
+) -> Path:
+    """Write the network as it scores (evaluation mode, without its AD block).
+
+    Args:
+        model: left as it is.
+        path: file to write; input ``clip`` float32 (N, T, 3, H, W), output ``logit`` (N,), optionally ``motion``.
+        metadata: one string a field; by default what the network knows of itself (:func:`describe`).
+        with_motion: add the output ``motion`` (N, T, h, w).
+        precision: "fp16" stores large arrays in half precision, at half the size; the file still computes in float32.
+
+    Raises:
+        FacetellError: a motion output is asked of a network without motion blocks.
+    """
+    if with_motion and model.architecture.get("motion") == "none":
+        raise FacetellError(
+            f"'{model.config.name}' has no motion blocks to explain by; export it without motion output"
+        )
+    proto = _trace(model, with_motion)
+    _tidy(proto)
+    _free_batch(proto)
+    if precision == "fp16":
+        _store_half(proto)
+    fields = describe(model) if metadata is None else dict(metadata)
+    for key in sorted(fields):
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = key, fields[key]
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(proto.SerializeToString(deterministic=True))
+    return path
+
+
+def describe(model: ClipNetwork) -> dict[str, str]:
+    """The metadata that a network can tell of itself, each value JSON."""
+    config = model.config
+    fields = {
+        "name": config.name,
+        "clip_frames": config.clip_frames,
+        "frame_rate": config.frame_rate,
+        "size": config.size,
+        "crop_scale": config.crop_scale,
+        "architecture": model.architecture,
+    }
+    return {key: json.dumps(value, sort_keys=True) for key, value in fields.items()}
+
+
+def load_onnx_state(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata of a model file, and its arrays as a float32 state dict.
+
+    Raises:
+        FacetellError: the file is missing or no ONNX.
+    """
+    import onnx
+
+    path = Path(path)
+    try:
+        proto = onnx.load_model(path)
+    except FileNotFoundError:
+        raise FacetellError(f"there is no model file at {path}; give an .onnx file exported by facetell") from None
+    except Exception as error:  # protobuf's own error types are not public
+        raise FacetellError(f"{path} is not an ONNX file; give one exported by facetell") from error
+    state = {}
+    for array in proto.graph.initializer:
+        values = np.array(onnx.numpy_helper.to_array(array))
+        if values.dtype in (np.float16, np.float32):
+            state[array.name] = torch.from_numpy(values.astype(np.float32))
+    return {entry.key: entry.value for entry in proto.metadata_props}, state
+
+
+def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
+    """Metadata of a model file, and its network built again in torch (evaluation mode, without AD block).
+
+    Raises:
+        FacetellError: the file does not say how its network is built, or lacks some of its arrays.
+    """
+    metadata, state = load_onnx_state(path)
+    try:
+        architecture: dict[str, Any] = json.loads(metadata["architecture"])
+        model = create_model(**{**architecture, "anomaly": "none"})
+    except (KeyError, TypeError, ValueError) as error:
+        raise FacetellError(
+            f"{path} does not say how its network is built ({error}); export it with `facetell export`"
+        ) from error
+    wanted = {name for name in model.state_dict() if not name.endswith("num_batches_tracked")}
+    missing = wanted - state.keys()
+    if missing:
+        raise FacetellError(
+            f"{path} lacks {len(missing)} arrays of its network, such as '{min(missing)}'; export it again"
+        )
+    model.load_state_dict({name: state[name] for name in wanted}, strict=False)
+    return metadata, model.eval()
+
+
+def _trace(model: ClipNetwork, with_motion: bool) -> Any:
+    """ONNX graph of the network in evaluation mode for a batch of two, weights untouched."""
+    import onnx_ir
+    from onnxscript import optimizer
+
+    config = model.config
+    clip = torch.zeros(2, config.clip_frames, 3, config.size, config.size)
+    training = model.training
+    wrapper = _Exported(model, with_motion).eval()
+    noisy = logging.getLogger("torch.onnx")
+    level = noisy.level
+    noisy.setLevel(logging.ERROR)  # the exporter tells of packages that it could also have exported
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                wrapper,
+                (clip,),
+                input_names=["clip"],
+                output_names=["logit", "motion"][: 1 + with_motion],
+                opset_version=OPSET,
+                dynamo=True,
+                optimize=False,  # its optimiser merges batch norms into convolutions
+                verbose=False,
+            )
+    finally:
+        noisy.setLevel(level)
+        model.train(training)
+    graph_model = program.model  # type: ignore[union-attr]
+    optimizer.fold_constants(graph_model, input_size_limit=64, output_size_limit=8192)
+    optimizer.remove_unused_nodes(graph_model)
+    return onnx_ir.to_proto(graph_model)
+
+
+def _tidy(proto: Any) -> None:
+    """Give arrays their names in the state dict, and drop what the exporter noted for its own debugging."""
+    graph = proto.graph
+    kept = {value.name for value in [*graph.input, *graph.output]} | {""}
+    prefix = "network."
+
+    def rename(name: str) -> str:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+        return name if name in kept else f"/{name}"  # no intermediate can then bear the name of an array
+
+    for array in graph.initializer:
+        array.name = rename(array.name)
+        array.ClearField("doc_string")
+        array.ClearField("metadata_props")
+    for node in graph.node:
+        node.input[:] = [rename(name) for name in node.input]
+        node.output[:] = [rename(name) for name in node.output]
+        node.ClearField("name")
+        node.ClearField("doc_string")
+        node.ClearField("metadata_props")
+    for value in [*graph.input, *graph.output]:
+        value.ClearField("metadata_props")
+    graph.ClearField("value_info")
+    graph.ClearField("metadata_props")
+    proto.ClearField("metadata_props")
+    graph.name = "facetell"
+
+
+def _free_batch(proto: Any) -> None:
+    """Make a graph traced for one batch size serve any.
+
+    Tracing a symbolic batch takes several times as long and leaves a shape computation before every reshape. In these
+    networks axis 0 always runs over the batch (N or N*T) and no other axis does, so that it is enough to leave axis 0
+    of every reshape open.
+    """
+    import onnx
+
+    graph = proto.graph
+    constants = {array.name: array for array in graph.initializer}
+    sizes: dict[str, list[int]] = {}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            sizes[node.output[0]] = np.atleast_1d(
+                onnx.helper.get_node_attr_value(node, node.attribute[0].name)
+            ).tolist()
+    extra = []
+    for number, node in enumerate(graph.node):
+        if node.op_type not in ("Reshape", "Resize"):
+            continue
+        which = len(node.input) - 1
+        name = node.input[which]
+        shape = onnx.numpy_helper.to_array(constants[name]).tolist() if name in constants else sizes[name]
+        if node.op_type == "Reshape":
+            if -1 in shape[1:]:
+                raise ValueError(f"the traced reshape to {shape} leaves an axis other than the batch open")
+            shape = [-1, *shape[1:]]
+        else:
+            shape = shape[2:]
+            node.attribute.append(onnx.helper.make_attribute("axes", [2, 3]))
+        node.input[which] = f"/shape_{number}"
+        extra.append(onnx.numpy_helper.from_array(np.array(shape, dtype=np.int64), node.input[which]))
+    graph.initializer.extend(extra)
+    used = {name for node in graph.node for name in node.input}
+    arrays = [array for array in graph.initializer if array.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(arrays)
+    for value in [*graph.input, *graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+
+
+def _store_half(proto: Any) -> None:
+    """Store large float32 arrays as float16, each followed by a cast back to float32."""
+    import onnx
+
+    graph = proto.graph
+    casts = []
+    renamed = {}
+    for array in graph.initializer:
+        if array.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = onnx.numpy_helper.to_array(array)
+        if values.size < HALF_FROM or np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        array.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), array.name))
+        renamed[array.name] = f"{array.name}/float32"
+        casts.append(onnx.helper.make_node("Cast", [array.name], [renamed[array.name]], to=onnx.TensorProto.FLOAT))
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)

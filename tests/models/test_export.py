@@ -1,0 +1,104 @@
+"""Model files: what the engines compute from them, and the way back to torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+import torch
+from torch import nn
+
+from facetell.models.export import export_onnx, load_onnx_state, model_from_onnx
+from facetell.models.network import ClipNetwork
+from facetell.models.zoo import create_model
+from facetell.types import FacetellError
+
+
+@pytest.fixture(scope="module")
+def network() -> ClipNetwork:
+    torch.manual_seed(1)
+    model = create_model("lite0", clip_frames=4, size=48, width=0.25, motion_blocks=(1, 2, 6))
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.6, 1.4)
+            module.running_mean.normal_(std=0.1)
+    nn.init.normal_(model.classifier.weight, std=1)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def files(network: ClipNetwork, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "fp32": export_onnx(network, folder / "a.onnx", with_motion=True),
+        "fp16": export_onnx(network, folder / "b.onnx", precision="fp16", metadata={"hello": '"you"'}),
+    }
+
+
+@pytest.mark.parametrize("clips", [1, 3])
+def test_engines_agree_with_torch(network: ClipNetwork, files: dict[str, Path], clips: int) -> None:
+    batch = torch.rand(clips, 4, 3, 48, 48) * torch.linspace(0.1, 1, clips).view(-1, 1, 1, 1, 1)
+    with torch.no_grad():
+        want = network(batch, with_motion=True)
+    assert want.logit.std() > 1e-3 if clips > 1 else want.logit.shape == (1,)
+    session = onnxruntime.InferenceSession(files["fp32"])
+    logit, motion = session.run(["logit", "motion"], {"clip": batch.numpy()})
+    np.testing.assert_allclose(logit, want.logit, atol=1e-4)
+    np.testing.assert_allclose(motion, want.motion, atol=1e-4)
+    compiled = openvino.Core().compile_model(files["fp32"], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    result = compiled({"clip": batch.numpy()})
+    np.testing.assert_allclose(result["logit"], want.logit, atol=1e-4)
+    np.testing.assert_allclose(result["motion"], want.motion, atol=1e-4)
+
+
+def test_the_way_back_is_exact(network: ClipNetwork, files: dict[str, Path]) -> None:
+    metadata, rebuilt = model_from_onnx(files["fp32"])
+    assert metadata["name"] == '"lite0"'
+    batch = torch.rand(2, 4, 3, 48, 48)
+    with torch.no_grad():
+        assert torch.equal(rebuilt(batch).logit, network(batch).logit)
+    assert rebuilt(batch).aux_logit is None
+
+
+def test_half_precision_is_storage_alone(network: ClipNetwork, files: dict[str, Path]) -> None:
+    metadata, state = load_onnx_state(files["fp16"])
+    assert metadata == {"hello": '"you"'}
+    own = network.state_dict()
+    for name, value in state.items():
+        if name in own:
+            assert value.dtype == torch.float32
+            torch.testing.assert_close(value, own[name], rtol=1e-3, atol=1e-4)
+    batch = torch.rand(2, 4, 3, 48, 48)
+    rounded = create_model(**network.architecture, anomaly="none")
+    rounded.load_state_dict({k: v for k, v in state.items() if k in rounded.state_dict()}, strict=False)
+    with torch.no_grad():
+        want = rounded.eval()(batch).logit
+    logit = onnxruntime.InferenceSession(files["fp16"]).run(["logit"], {"clip": batch.numpy()})[0]
+    np.testing.assert_allclose(logit, want, atol=1e-4)
+
+
+def test_the_file_keeps_the_contract(files: dict[str, Path]) -> None:
+    proto = onnx.load(files["fp32"])
+    onnx.checker.check_model(proto, full_check=True)
+    (clip,) = proto.graph.input
+    assert clip.name == "clip"
+    dims = clip.type.tensor_type.shape.dim
+    assert [d.dim_value or d.dim_param for d in dims] == ["N", 4, 3, 48, 48]
+    assert [output.name for output in proto.graph.output] == ["logit", "motion"]
+    assert not any("anomaly" in array.name for array in proto.graph.initializer)
+    assert not any(entry.key.startswith("pkg.") for node in proto.graph.node for entry in node.metadata_props)
+    assert str(Path.cwd()).encode() not in files["fp32"].read_bytes()
+
+
+def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FacetellError, match="no motion blocks"):
+        export_onnx(create_model("lite0", "none", size=32), tmp_path / "x.onnx", with_motion=True)
+    with pytest.raises(FacetellError, match="no model file"):
+        load_onnx_state(tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("not a model")
+    with pytest.raises(FacetellError, match="not an ONNX file"):
+        load_onnx_state(tmp_path / "text.onnx")

@@ -1,0 +1,81 @@
+"""EfficientNet-Lite: the ImageNet start is the published network, and motion sits where it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from sklearn import datasets
+
+from facetell.assets import locate
+from facetell.models.lite import SameConv2d, default_motion_blocks, scaled_stages
+from facetell.models.zoo import create_model
+from facetell.types import FacetellError
+
+PALACE, DAISY = 698, 985
+
+
+@pytest.mark.parametrize(("picture", "meaning"), [("china.jpg", PALACE), ("flower.jpg", DAISY)])
+def test_the_imagenet_start_knows_what_it_sees(picture: str, meaning: int) -> None:
+    reference = torch.load(locate("imagenet_lite0"), weights_only=True)
+    model = create_model("lite0", "none", "none", 1, num_classes=1000, pretrained=True, temporal="none").eval()
+    model.classifier.load_state_dict({"weight": reference["_fc.weight"], "bias": reference["_fc.bias"]})
+    image = cv2.imread(str(Path(datasets.__file__).parent / "images" / picture))[..., ::-1]
+    side = min(image.shape[:2])
+    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+    square = cv2.resize(image[top : top + side, left : left + side], (224, 224), interpolation=cv2.INTER_AREA)
+    clip = torch.from_numpy(square).permute(2, 0, 1)[None, None].float() / 255
+    with torch.no_grad():
+        assert model(clip).logit.argmax().item() == meaning
+
+
+def test_motion_and_time_do_not_disturb_the_start_on_a_still_clip() -> None:
+    """With the shift undone, a network with fresh motion blocks says what the plain one says."""
+    plain = create_model("lite0", "none", "none", 4, 64, pretrained=True, temporal="none").eval()
+    moving = create_model("lite0", "mcb", "none", 4, 64, pretrained=True, shift_init=False).eval()
+    moving.classifier.load_state_dict(plain.classifier.state_dict())
+    clip = torch.rand(1, 4, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(moving(clip).logit, plain(clip).logit)
+
+
+def test_published_sizes() -> None:
+    """Parameters with the 1000-way head: 4.65 M, 5.42 M, 6.09 M (the EfficientNet-Lite release notes)."""
+    for name, millions in (("lite0", 4.65), ("lite1", 5.42), ("lite2", 6.09)):
+        model = create_model(name, "none", "none", num_classes=1000, temporal="none")
+        assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.006)
+
+
+def test_default_motion_blocks() -> None:
+    assert default_motion_blocks(scaled_stages(1.0, 1.0)) == (2, 4, 6, 9, 12)
+
+
+@pytest.mark.parametrize(("size", "kernel", "offset"), [(8, 3, 1), (9, 3, 0), (8, 5, 1), (9, 5, 0)])
+def test_the_offset_is_where_the_first_output_is_centred(size: int, kernel: int, offset: int) -> None:
+    conv = SameConv2d(1, 1, kernel, 2, bias=False)
+    torch.nn.init.dirac_(conv.weight)
+    x = torch.arange(size * size, dtype=torch.float32).view(1, 1, size, size)
+    assert conv.offset(size) == offset
+    torch.testing.assert_close(conv(x), x[..., offset::2, offset::2])
+
+
+def test_whole_clips_are_dropped_not_frames() -> None:
+    torch.manual_seed(3)
+    block = create_model("lite0", "none", "none", 4, 64, drop_path=0.5).backbone.blocks[14].train()
+    x = torch.randn(8 * 4, 192, 2, 2)
+    passed = (block(x, 4) == x).flatten(1).all(dim=1).view(8, 4)
+    assert passed.any()
+    assert not passed.all()
+    assert (passed.all(dim=1) == passed.any(dim=1)).all()
+
+
+def test_faults_are_told_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FacetellError, match="no ImageNet checkpoint for 'lite1'"):
+        create_model("lite1", pretrained=True)
+    with pytest.raises(FacetellError, match="choose one of lite0"):
+        create_model("lite9")
+    torch.save({"_conv_stem.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(FacetellError, match="not a checkpoint of 'lite0'"):
+        create_model("lite0", pretrained=tmp_path / "other.pth")

@@ -1,0 +1,66 @@
+"""Each loss term alone, against sums written out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from facetell.models.anomaly import AnomalyBlock
+from facetell.models.losses import anomaly_l1, classification_loss, combined_loss
+from facetell.models.network import ClipOutput
+
+
+def test_l1_is_the_mean_over_reals_and_elements() -> None:
+    anomaly = torch.randn(4, 2, 3, 5, 5)
+    labels = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    by_hand = sum(abs(v) for v in anomaly[0].flatten().tolist()) + sum(abs(v) for v in anomaly[2].flatten().tolist())
+    assert anomaly_l1(anomaly, labels).item() == pytest.approx(by_hand / (2 * 150), rel=1e-5)
+
+
+def test_l1_does_not_see_the_fakes_and_is_zero_without_reals() -> None:
+    anomaly = torch.randn(2, 1, 3, 4, 4, requires_grad=True)
+    anomaly_l1(anomaly, torch.tensor([0.0, 1.0])).backward()
+    assert anomaly.grad is not None
+    assert anomaly.grad[0].abs().min() > 0
+    assert anomaly.grad[1].abs().max() == 0
+    assert anomaly_l1(anomaly, torch.ones(2)).item() == 0
+
+
+def test_l1_is_summed_in_float32() -> None:
+    anomaly = torch.full((1, 8, 16, 32, 32), 0.1, dtype=torch.bfloat16)
+    value = anomaly_l1(anomaly, torch.zeros(1))
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(float(torch.tensor(0.1, dtype=torch.bfloat16)), rel=1e-5)
+
+
+def test_cross_entropy_of_one_logit_and_of_several() -> None:
+    logit, target = torch.tensor([2.0, -1.0]), torch.tensor([1.0, 0.25])
+    by_hand = [math.log1p(math.exp(-2.0)), 0.25 * math.log1p(math.exp(1.0)) + 0.75 * math.log1p(math.exp(-1.0))]
+    assert classification_loss(logit, target).item() == pytest.approx(sum(by_hand) / 2, rel=1e-6)
+    several = classification_loss(torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([1]))
+    assert several.item() == pytest.approx(math.log(4 / 3), rel=1e-6)
+
+
+def test_the_sum_takes_what_the_output_has() -> None:
+    labels = torch.tensor([0.0, 1.0])
+    output = ClipOutput(torch.tensor([0.3, -0.2]), torch.tensor([1.0, 2.0]), torch.ones(2, 1, 1, 2, 2))
+    loss, parts = combined_loss(output, labels, labels, aux_weight=0.5, anomaly_weight=3.0)
+    assert loss.item() == pytest.approx(parts["cls1"] + 0.5 * parts["cls2"] + 3.0 * parts["l1"], rel=1e-6)
+    assert parts["l1"] == 1
+    loss, parts = combined_loss(output._replace(aux_logit=None, anomaly_map=None), labels, labels)
+    assert parts == {"cls1": pytest.approx(loss.item())}
+
+
+def test_an_anomaly_map_of_zeros_is_within_reach_and_tells_nothing() -> None:
+    """Without its last convolution's say the block answers A = 0, and the auxiliary logit is then the same for all."""
+    block = AnomalyBlock(8).eval()
+    torch.nn.init.zeros_(block.stack[-1].weight)
+    anomaly, logit = block(torch.randn(6, 8, 4, 4), clips=3)
+    assert anomaly.shape == (3, 2, 16, 4, 4)
+    assert anomaly.abs().max() == 0
+    assert logit is not None
+    assert logit.shape == (3, 1)
+    assert (logit == logit[0]).all()
+    assert AnomalyBlock(8, 0)(torch.randn(6, 8, 4, 4), clips=3)[1] is None
