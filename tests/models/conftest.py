@@ -2,11 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor, nn
+
+from facetell.models.network import ClipNetwork
 
 
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def some_clips() -> Callable[..., Tensor]:
+    """Clips (N, T, 3, S, S) in [0, 1] that differ: coarse patterns under noise, each clip of its own brightness."""
+
+    def make(clips: int, frames: int, size: int, seed: int = 0) -> Tensor:
+        chance = torch.Generator().manual_seed(seed)
+        coarse = torch.rand(clips * frames, 3, 4, 4, generator=chance)
+        fine = torch.rand(clips * frames, 3, size, size, generator=chance)
+        pattern = nn.functional.interpolate(coarse, size=size, mode="bilinear")
+        bright = torch.linspace(0.3, 1, clips).view(-1, 1, 1, 1, 1)
+        return bright * (0.7 * pattern + 0.3 * fine).unflatten(0, (clips, frames))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def enliven(some_clips: Callable[..., Tensor]) -> Callable[[ClipNetwork], ClipNetwork]:
+    """Bring a fresh network to a state as after training: no scale at zero, norms that know their inputs."""
+
+    def wake(model: ClipNetwork) -> ClipNetwork:
+        torch.manual_seed(1)
+        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            nn.init.uniform_(norm.weight, 0.6, 1.4)
+            nn.init.normal_(norm.bias, std=0.2)
+            norm.momentum = None  # the plain mean of the batches seen
+        nn.init.normal_(model.classifier.weight, std=0.3)
+        with torch.no_grad():
+            model.train()(some_clips(4, model.config.clip_frames, model.config.size, seed=1))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        return model.eval()
+
+    return wake
