@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from facetell.assets import locate
-from facetell.models import lite
-from facetell.models.blocks import MotionKind
+from facetell.models import lite, stm, volumetric
+from facetell.models.blocks import MotionKind, TemporalKind
 from facetell.models.network import AnomalyKind, Backbone, ClipNetwork, ModelConfig
 from facetell.types import FacetellError
+
+Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,36 +26,75 @@ class Entry:
 
     Attributes:
         config: its defaults.
-        build: backbone from ``motion`` and further overrides.
-        rename: ImageNet state dict in published names to the backbone's.
+        build: backbone from ``motion`` (where it has ``motions``) and further overrides.
+        about: one line for the table.
+        motions: kinds of motion module that it can carry; the first is its default.
+        rename: ImageNet state dict in published names to the backbone's; None where there is no such start.
         asset: name of the pinned ImageNet checkpoint, if there is one.
         dropout: default before the classifier.
-        about: one line for the table.
     """
 
     config: ModelConfig
     build: Callable[..., Backbone]
-    rename: Callable[[dict[str, Tensor]], dict[str, Tensor]]
-    asset: str | None
-    dropout: float
     about: str
+    motions: tuple[MotionKind, ...] = ("mcb", "cmm", "none")
+    rename: Rename | None = None
+    asset: str | None = None
+    dropout: float = 0.5
 
 
-def _lite(name: str, width: float, depth: float, size: int, dropout: float, asset: str | None = None) -> Entry:
+def _lite(number: int, width: float, depth: float, size: int, dropout: float, asset: str | None = None) -> Entry:
+    return Entry(
+        ModelConfig(f"lite{number}", size=size, mean=lite.MEAN, std=lite.STD),
+        _backbone(lite.EfficientNetLite, width=width, depth=depth),
+        f"EfficientNet-Lite{number}, CSTM and motion at one depth of every stage that repeats",
+        rename=lite.from_reference_names,
+        asset=asset,
+        dropout=dropout,
+    )
+
+
+def _stm(depth: int) -> Entry:
+    return Entry(
+        ModelConfig(f"stm_resnet{depth}"),
+        _backbone(stm.ResNet, depth=depth),
+        f"STM: ResNet-{depth}, CSTM and motion in every residual block",
+        rename=stm.from_torchvision_names,
+    )
+
+
+def _plain(name: str, depth: int, temporal: TemporalKind, about: str) -> Entry:
+    build = _backbone(stm.ResNet, depth=depth, temporal=temporal)
+    return Entry(ModelConfig(name), build, about, ("none",), stm.from_torchvision_names)
+
+
+def _volumetric(name: str, factorised: bool, about: str) -> Entry:
+    def build(motion: MotionKind, **overrides: Any) -> Backbone:
+        return volumetric.VolumetricResNet(factorised=factorised, **overrides)
+
+    return Entry(ModelConfig(name), build, about, ("none",))
+
+
+def _backbone(kind: Callable[..., Backbone], **defaults: object) -> Callable[..., Backbone]:
     def build(**overrides: object) -> Backbone:
-        return lite.EfficientNetLite(**{"width": width, "depth": depth, **overrides})  # type: ignore[arg-type]
+        return kind(**{**defaults, **overrides})
 
-    config = ModelConfig(name, size=size, mean=lite.MEAN, std=lite.STD)
-    about = f"EfficientNet-Lite{name[-1]} with CSTM and motion blocks at one depth a stage"
-    return Entry(config, build, lite.from_reference_names, asset, dropout, about)
+    return build
 
 
 _ENTRIES: dict[str, Entry] = {
     entry.config.name: entry
     for entry in (
-        _lite("lite0", 1.0, 1.0, 224, 0.2, "imagenet_lite0"),
-        _lite("lite1", 1.0, 1.1, 240, 0.2),
-        _lite("lite2", 1.1, 1.2, 260, 0.3),
+        _lite(0, 1.0, 1.0, 224, 0.2, "imagenet_lite0"),
+        _lite(1, 1.0, 1.1, 240, 0.2),
+        _lite(2, 1.1, 1.2, 260, 0.3),
+        *(_stm(depth) for depth in stm.LAYERS),
+        _plain("resnet18", 18, "none", "ResNet-18, frames averaged"),
+        _plain("resnet50", 50, "none", "ResNet-50, frames averaged"),
+        _plain("tsm_resnet18", 18, "tsm", "TSM: ResNet-18 with shifted channels"),
+        _plain("tsm_resnet50", 50, "tsm", "TSM: ResNet-50 with shifted channels"),
+        _volumetric("r2plus1d_18", True, "R(2+1)D-18: spatial and temporal convolutions in turn"),
+        _volumetric("i3d_resnet50", False, "I3D: ResNet-50 inflated to 3-D, full length of time"),
     )
 }
 
@@ -61,9 +104,19 @@ def list_models() -> list[str]:
     return list(_ENTRIES)
 
 
+def motions_of(name: str) -> tuple[MotionKind, ...]:
+    """Kinds of motion module that a network can carry; the first is its default."""
+    return _entry(name).motions
+
+
+def about(name: str) -> str:
+    """A network in one line."""
+    return _entry(name).about
+
+
 def create_model(
     name: str,
-    motion: MotionKind = "mcb",
+    motion: MotionKind | None = None,
     anomaly: AnomalyKind = "full",
     clip_frames: int = 8,
     size: int | None = None,
@@ -76,7 +129,7 @@ def create_model(
 
     Args:
         name: one of :func:`list_models`.
-        motion: "mcb", "cmm" or "none".
+        motion: "mcb", "cmm" or "none"; by default "mcb" where the network can carry it.
         anomaly: "full", "no_cls2", "no_l1" or "none".
         clip_frames: T.
         size: side of the input in pixels; the network's own by default.
@@ -89,13 +142,17 @@ def create_model(
         FacetellError: unknown name or kind, or no ImageNet checkpoint at hand.
     """
     entry = _entry(name)
-    _choose("motion", motion, ("mcb", "cmm", "none"))
+    motion = motion or entry.motions[0]
+    _choose(f"motion for '{name}'", motion, entry.motions)
     _choose("anomaly", anomaly, ("full", "no_cls2", "no_l1", "none"))
     config = replace(entry.config, clip_frames=clip_frames, size=size or entry.config.size)
     dropout = entry.dropout if dropout is None else dropout
-    backbone = entry.build(motion=motion, **overrides)
+    try:
+        backbone = entry.build(motion=motion, **overrides)
+    except TypeError as error:
+        raise FacetellError(f"'{name}' cannot be built so: {error}; leave that argument out") from None
     if pretrained:
-        load_imagenet(backbone, entry, None if pretrained is True else Path(pretrained))
+        load_imagenet(backbone, name, None if pretrained is True else pretrained)
     model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=anomaly, dropout=dropout)
     model.architecture = {
         "name": name,
@@ -108,29 +165,57 @@ def create_model(
     return model
 
 
-def load_imagenet(backbone: Backbone, entry: Entry, path: Path | None) -> list[str]:
-    """Load an ImageNet checkpoint in published names; returns the names of the parameters it does not have.
+class LoadReport(NamedTuple):
+    """What became of a checkpoint: backbone arrays it filled, those it lacks (new modules), its own left unused."""
+
+    loaded: tuple[str, ...]
+    new: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+def load_imagenet(backbone: Backbone, name: str, path: str | Path | None = None) -> LoadReport:
+    """Load an ImageNet checkpoint in published names into a backbone; all of it but the classifier must fit.
+
+    Args:
+        backbone: of the network ``name``.
+        name: one of :func:`list_models`.
+        path: the checkpoint; by default the one that is pinned for this network.
 
     Raises:
         FacetellError: no checkpoint is at hand, or it is of another network.
     """
+    entry = _entry(name)
+    if entry.rename is None:
+        raise FacetellError(f"'{name}' has no ImageNet start; build it without pretrained")
     if path is None:
         if entry.asset is None:
             raise FacetellError(
-                f"no ImageNet checkpoint for '{entry.config.name}' comes with facetell; "
-                "give the path of one as pretrained=..."
+                f"no ImageNet checkpoint for '{name}' comes with facetell; give the path of one as pretrained=..."
             )
         path = locate(entry.asset)
-    state = entry.rename(torch.load(path, map_location="cpu", weights_only=True))
+    try:
+        published = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise FacetellError(f"{path} cannot be read as a torch checkpoint ({reason}); give a .pth file") from None
+    state = entry.rename(published)
     own = backbone.state_dict()
-    unfit = [k for k, v in state.items() if k not in own or own[k].shape != v.shape]
-    if unfit:
+    unfit = sorted(k for k, v in state.items() if k not in own or own[k].shape != v.shape)
+    new = tuple(
+        array
+        for array in own
+        if array not in state and not array.endswith("num_batches_tracked")  # old checkpoints lack the counters
+    )
+    absent = sorted(array for array in new if ".temporal." not in array and ".motion." not in array)
+    if unfit or absent:
+        example = (unfit + absent)[0]
         raise FacetellError(
-            f"{path} is not a checkpoint of '{entry.config.name}' ({len(unfit)} of its arrays do not fit, such as "
-            f"'{unfit[0]}'); give one that is"
+            f"{path} is not a checkpoint of '{name}' ({len(unfit)} of its arrays do not fit, {len(absent)} are absent, "
+            f"such as '{example}'); give one that is"
         )
-    missing, _ = backbone.load_state_dict(state, strict=False)
-    return list(missing)
+    backbone.load_state_dict(state, strict=False)
+    dropped = tuple(array for array in published if array.split(".")[0] in ("fc", "_fc"))
+    return LoadReport(tuple(state), new, dropped)
 
 
 def _entry(name: str) -> Entry:
