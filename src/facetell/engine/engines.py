@@ -52,9 +52,9 @@ class OpenVinoEngine(Engine):
 
         core = openvino_core()
         model = core.read_model(path)
-        framework = model.get_rt_info().get("framework")
-        metadata = framework.value if framework is not None else {}
-        metadata = {key: str(value.value if hasattr(value, "value") else value) for key, value in metadata.items()}
+        found = model.get_rt_info()
+        framework = found["framework"] if "framework" in found else {}
+        metadata = {key: str(value.value) for key, value in framework.items()}
         super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = precision or ("bf16" if has_bf16 else "f32")
