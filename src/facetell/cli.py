@@ -17,6 +17,7 @@ from facetell.types import FacetellError
 VERBS: dict[str, str] = {
     "detect": "score videos: is a face in them forged?",
     "doctor": "show what is installed and what is missing",
+    "distort": "make distorted copies of videos, to test detectors",
     "forge": "make a forgery from a real video, to train or test detectors",
 }
 

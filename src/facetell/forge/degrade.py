@@ -146,6 +146,7 @@ def draw_coder(rng: np.random.Generator) -> Coder:
             "preset": ("ultrafast", "superfast", "veryfast", "faster")[int(rng.integers(4))],
             "crf": str(int(rng.integers(18, 38))),
             "bf": str(int(rng.integers(0, 3))),
+            "x264-params": "mbtree=0",  # the one part of x264 that does not repeat to the last bit
         }
     elif name == "libx265":
         options = {"preset": "ultrafast", "crf": str(int(rng.integers(20, 38)))}

@@ -132,7 +132,8 @@ def _open(
                 height=size[0],
                 width=size[1],
                 crf=18,
-                options={"preset": "veryfast"},
+                # Without its macroblock tree x264 gives the same file for the same pictures.
+                options={"preset": "veryfast", "x264-params": "mbtree=0"},
                 audio_from=source if number == 0 else None,
                 metadata={"comment": tag},
             )

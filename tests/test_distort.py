@@ -1,0 +1,326 @@
+"""Distortions against values worked out by hand, and what they must keep whatever the picture."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facetell.assets import locate
+from facetell.cli import main
+from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, distort_video, parameter
+from facetell.distort.pictures import FUNCTIONS, moire
+from facetell.distort.times import Timed, drop, freeze, lower_rate
+from facetell.distort.video import distort_picture
+from facetell.media.reader import VideoReader
+from facetell.types import FacetellError, UInt8Array
+
+PICTURES = [code for code in KINDS if code in FUNCTIONS]
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def flat(red: int, green: int, blue: int, size: tuple[int, int] = (32, 40)) -> UInt8Array:
+    return np.full((*size, 3), (red, green, blue), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def face() -> UInt8Array:
+    with VideoReader(locate("sample_man")) as reader:
+        return next(iter(reader)).rgb()
+
+
+def test_the_table_is_the_published_one() -> None:
+    """METHOD section 3, and get_distortion_parameter of the published tool."""
+    expected = {
+        "CS": (0.4, 0.3, 0.2, 0.1, 0.0),
+        "CC": (0.85, 0.725, 0.6, 0.475, 0.35),
+        "BW": (16, 32, 48, 64, 80),
+        "GNC": (0.001, 0.002, 0.005, 0.01, 0.05),
+        "GB": (7, 9, 13, 17, 21),
+        "JPEG": (2, 3, 4, 5, 6),
+        "VC": (30, 32, 35, 38, 40),
+    }
+    assert {code: KINDS[code].levels for code in PUBLISHED} == expected
+    assert parameter("GNC", 5) == 0.05
+    assert len(PUBLISHED) == 7 and not set(PUBLISHED) & set(BEYOND)
+    for code, level in (("XX", 1), ("CS", 0), ("CS", 6)):
+        with pytest.raises(FacetellError):
+            parameter(code, level)
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    # Y = .299 200 + .587 100 + .114 50 = 124.2; each channel Y + p (c - Y), truncated.
+    [(1, (154, 114, 94)), (3, (139, 119, 109)), (5, (124, 124, 124))],
+)
+def test_saturation_by_hand(level: int, expected: tuple[int, int, int]) -> None:
+    np.testing.assert_array_equal(distort_picture(flat(200, 100, 50), "CS", level, rng())[0, 0], expected)
+
+
+@pytest.mark.parametrize("level", range(1, 6))
+def test_grey_has_no_saturation_to_lose(level: int) -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    np.testing.assert_array_equal(distort_picture(ramp, "CS", level, rng()), ramp)
+
+
+def test_contrast_by_hand() -> None:
+    # 200 x .6 = 120; 101 x .35 = 35.35, truncated.
+    np.testing.assert_array_equal(distort_picture(flat(200, 100, 50), "CC", 3, rng())[0, 0], (120, 60, 30))
+    assert distort_picture(flat(101, 101, 101), "CC", 5, rng())[0, 0, 0] == 35
+
+
+@pytest.mark.parametrize(
+    ("size", "level", "count"), [((255, 900), 5, 0), ((256, 300), 1, 16), ((720, 1280), 1, 32), ((1080, 1920), 2, 128)]
+)
+def test_blocks_are_as_many_as_published(size: tuple[int, int], level: int, count: int) -> None:
+    """(min(H, W) // 256) p blocks of 64 pixels; overlaps make them cover a little less."""
+    changed = (distort_picture(flat(0, 0, 0, size), "BW", level, rng(3)) == 128).all(axis=2)
+    assert 0.9 * 64 * count <= changed.sum() <= 64 * count
+    assert changed.any() == (count > 0)
+
+
+def test_blocks_fall_elsewhere_in_every_picture_and_repeat_with_the_seed() -> None:
+    clip = [(flat(0, 0, 0, (256, 256)), t / 25) for t in range(3)]
+    first = [image for image, _ in distort_stream(clip, "BW", 1, seed=1)]
+    again = [image for image, _ in distort_stream(clip, "BW", 1, seed=1)]
+    np.testing.assert_array_equal(first, again)
+    assert (first[0] != first[1]).any() and (first[1] != first[2]).any()
+    assert not clip[0][0].any()
+
+
+@pytest.mark.parametrize("level", range(1, 6))
+def test_noise_has_the_published_strength(level: int) -> None:
+    """Y and Cr, Cb of the result scatter by sqrt(p) 255 x 255 / 219 and / 224 grey levels, where nothing is clipped."""
+    p = parameter("GNC", level)
+    noise = distort_picture(flat(128, 128, 128, (400, 400)), "GNC", min(level, 3), rng(1)).astype(np.float32) - 127.5
+    p = parameter("GNC", min(level, 3))
+    luma = noise @ np.array([0.299, 0.587, 0.114], np.float32)
+    red = 0.713 * (noise[..., 0] - luma)
+    blue = 0.564 * (noise[..., 2] - luma)
+    assert luma.std() == pytest.approx(np.sqrt(p) * 255 * 255 / 219, rel=0.03)
+    for chroma in (red, blue):
+        assert chroma.std() == pytest.approx(np.sqrt(p) * 255 * 255 / 224, rel=0.03)
+    assert abs(noise.mean()) < 0.6
+
+
+def test_blur_is_the_gaussian_of_that_size() -> None:
+    """A point becomes the kernel: p x p, sigma p / 6, written out from the exponential."""
+    image = flat(0, 0, 0, (41, 41))
+    image[20, 20] = 255
+    spread = distort_picture(image, "GB", 1, rng())[..., 0].astype(float)
+    x = np.arange(-3, 4)
+    line = np.exp(-(x**2) / (2 * (7 / 6) ** 2))
+    kernel = np.outer(line, line) / line.sum() ** 2 * 255
+    np.testing.assert_allclose(spread[17:24, 17:24], kernel, atol=1)
+    assert spread.sum() == pytest.approx(spread[17:24, 17:24].sum())
+
+
+def test_pixelation_by_hand() -> None:
+    """Steps of 4 pixels shrunken by 2 and grown: the middle of a step keeps its value, its border is a ramp."""
+    image = np.repeat(np.array([0, 0, 0, 0, 80, 80, 80, 80], np.uint8)[None, :, None], 3, axis=2).repeat(8, axis=0)
+    row = distort_picture(image, "JPEG", 1, rng())[4, :, 0]
+    np.testing.assert_array_equal(row, [0, 0, 0, 20, 60, 80, 80, 80])
+
+
+@pytest.mark.parametrize("code", [code for code in PICTURES if code not in ("BW",)])
+def test_every_level_is_worse_than_the_one_before(code: str, face: UInt8Array) -> None:
+    errors = [
+        np.square(distort_picture(face, code, level, rng(1)).astype(float) - face).mean() for level in range(1, 6)
+    ]
+    assert all(a < b for a, b in itertools.pairwise(errors))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    height=st.integers(8, 70),
+    width=st.integers(8, 70),
+    code=st.sampled_from(PICTURES),
+    level=st.integers(1, 5),
+    seed=st.integers(0, 100),
+)
+def test_pictures_keep_size_and_type(height: int, width: int, code: str, level: int, seed: int) -> None:
+    image = rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    before = image.copy()
+    result = distort_picture(image, code, level, rng(seed))
+    assert result.shape == image.shape and result.dtype == np.uint8
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(result, distort_picture(image, code, level, rng(seed)))
+
+
+def test_moire_of_nothing_is_haze_alone() -> None:
+    np.testing.assert_array_equal(moire(flat(100, 100, 100), 0.0, rng()), flat(104, 104, 104))
+
+
+def clock(count: int, fps: float = 30) -> list[Timed]:
+    """Pictures whose value is their number."""
+    return [(np.full((2, 2, 3), n, np.uint8), n / fps) for n in range(count)]
+
+
+def test_drop_leaves_the_share_and_the_times() -> None:
+    kept = list(drop(clock(250), 0.2, rng(1)))
+    assert 0.7 < len(kept) / 250 < 0.9
+    assert all(image[0, 0, 0] == round(time * 30) for image, time in kept)
+    assert [time for _, time in drop(clock(9), 1.0, rng())] == [0]
+
+
+@pytest.mark.parametrize("p", KINDS["FREEZE"].levels)
+def test_freeze_freezes_the_share_and_keeps_every_time(p: float) -> None:
+    shares = []
+    for seed in range(40):
+        frozen = list(freeze(clock(250), p, rng(seed)))
+        assert [time for _, time in frozen] == [time for _, time in clock(250)]
+        numbers = [int(image[0, 0, 0]) for image, _ in frozen]
+        assert all(a <= b for a, b in itertools.pairwise(numbers)) and numbers[0] == 0
+        shares.append(sum(a == b for a, b in itertools.pairwise(numbers)) / 249)
+    assert np.mean(shares) == pytest.approx(p, rel=0.15)
+
+
+@settings(max_examples=40, deadline=None)
+@given(fps=st.sampled_from([12.0, 24.0, 25.0, 30.0, 50.0, 60.0]), p=st.sampled_from(KINDS["FPS"].levels))
+def test_a_lower_rate_shows_the_last_picture_at_each_tick(fps: float, p: float) -> None:
+    result = list(lower_rate(clock(90, fps), p, rng()))
+    times = np.array([time for _, time in result])
+    numbers = [int(image[0, 0, 0]) for image, _ in result]
+    np.testing.assert_allclose(times * p, np.round(times * p), atol=1e-9)
+    assert len(set(numbers)) == len(numbers) and numbers == sorted(numbers)
+    if fps >= p:
+        assert numbers == [min(89, int(np.floor(t * fps + 1e-4))) for t in times]
+        assert len(result) == pytest.approx(90 / fps * p, abs=1.5)
+    else:
+        assert len(result) == 90
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of the man at half size, with sound."""
+    path = tmp_path_factory.mktemp("clip") / "man.mp4"
+    with VideoReader(locate("sample_man")) as reader:
+        pictures = [(cv2.resize(raw.rgb(), (320, 180)), raw.time) for raw in reader if raw.index < 30]
+    from facetell.media.writer import VideoWriter
+
+    with VideoWriter(path, fps=30, width=320, height=180, crf=12, audio_from=locate("sample_woman")) as writer:
+        for image, time in pictures:
+            writer.write(np.asarray(image, dtype=np.uint8), time)
+    return path
+
+
+def frames_of(path: Path) -> list[Timed]:
+    with VideoReader(path) as reader:
+        return [(raw.rgb(), raw.time) for raw in reader]
+
+
+@pytest.mark.parametrize("code", [code for code in KINDS if code not in PICTURES])
+def test_videos_come_out_whole(code: str, clip: Path, tmp_path: Path) -> None:
+    out = distort_video(clip, tmp_path / "a.mp4", code, 3, seed=1)
+    clean, distorted = frames_of(clip), frames_of(out)
+    if code in ("DROP", "FPS"):
+        assert len(distorted) < len(clean)
+    else:
+        np.testing.assert_allclose([t for _, t in distorted], [t for _, t in clean], atol=2e-3)
+        assert distorted[0][0].shape == clean[0][0].shape
+    with av.open(str(out)) as container:
+        assert {stream.type for stream in container.streams} == {"video", "audio"}
+        assert container.metadata["comment"] == f"distorted by facetell: {code} 3"
+
+
+def test_compression_is_that_of_the_encoder_alone(clip: Path, tmp_path: Path) -> None:
+    """VC's file is H.264 and shrinks with the level."""
+    sizes = []
+    for level in (1, 3, 5):
+        out = distort_video(clip, tmp_path / f"{level}.mp4", "VC", level)
+        with av.open(str(out)) as container:
+            assert container.streams.video[0].codec_context.name == "h264"
+            sizes.append(sum(packet.size for packet in container.demux(video=0)))
+    assert sizes[0] > 1.2 * sizes[1] > 1.2 * 1.2 * sizes[2]
+
+
+@pytest.mark.parametrize(("code", "codec"), [("H265", "hevc"), ("VP9", "vp9"), ("AV1", "av1")])
+def test_coders_are_what_they_say(code: str, codec: str, clip: Path, tmp_path: Path) -> None:
+    out = distort_video(clip, tmp_path / "a.mp4", code, 2)
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].codec_context.codec.canonical_name == codec
+
+
+@pytest.mark.parametrize("code", [code for code in KINDS if code != "VC"])
+def test_a_seed_repeats_to_the_last_bit(code: str, clip: Path) -> None:
+    """VC is left out: it is published with x264's defaults, whose rate control does not repeat to the last bit."""
+    first, second = (list(distort_stream(frames_of(clip), code, 4, fps=30, seed=7)) for _ in range(2))
+    np.testing.assert_array_equal([image for image, _ in first], [image for image, _ in second])
+
+
+def test_losses_hurt_more_at_higher_levels(clip: Path) -> None:
+    clean = frames_of(clip)
+
+    def hurt(level: int, seed: int) -> list[UInt8Array]:
+        return [image for image, _ in distort_stream(clean, "LOSS", level, fps=30, seed=seed)]
+
+    def error(level: int) -> float:
+        return float(
+            np.mean(
+                [
+                    np.abs(a.astype(float) - b[0]).mean()
+                    for seed in range(4)
+                    for a, b in zip(hurt(level, seed), clean, strict=True)
+                ]
+            )
+        )
+
+    assert error(5) > 1.1 * error(1)
+
+
+def test_a_social_copy_is_smaller(clip: Path, tmp_path: Path) -> None:
+    big = [(cv2.resize(image, (1280, 720)), time) for image, time in frames_of(clip)[:8]]
+    small = list(distort_stream(((np.asarray(i, np.uint8), t) for i, t in big), "SOCIAL", 4, fps=30))
+    assert small[0][0].shape == (360, 640, 3) and len(small) == 8
+
+
+def test_the_command_makes_one_or_all_and_goes_on_where_it_stopped(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = tmp_path / "one.mp4"
+    assert main(["distort", str(clip), "--kind", "CC", "--level", "5", "--out", str(one)]) == 0
+    assert frames_of(one)[0][0].mean() == pytest.approx(0.35 * frames_of(clip)[0][0].mean(), rel=0.06)
+    arguments = [
+        "distort",
+        str(clip.parent),
+        "--kind",
+        "CS",
+        "GB",
+        "--level",
+        "1",
+        "2",
+        "--out",
+        str(tmp_path / "many"),
+    ]
+    assert main(arguments) == 0
+    made = sorted(str(path.relative_to(tmp_path / "many")) for path in tmp_path.glob("many/**/*.mp4"))
+    assert made == ["CS/1/man.mp4", "CS/2/man.mp4", "GB/1/man.mp4", "GB/2/man.mp4"]
+    (tmp_path / "many/GB/2/man.mp4").unlink()
+    stamp = (tmp_path / "many/CS/1/man.mp4").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "1 made, 3 were there" in capsys.readouterr().out
+    assert (tmp_path / "many/CS/1/man.mp4").stat().st_mtime_ns == stamp
+
+
+def test_faults_are_sentences(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["distort", str(clip), "--out", str(tmp_path / "a.mp4")]) == 2
+    assert "--kind" in capsys.readouterr().err
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    assert main(["distort", str(text), str(clip), "--kind", "CC", "--level", "1", "--out", str(tmp_path / "o")]) == 2
+    assert "text.mp4" in capsys.readouterr().err
+    assert (tmp_path / "o/CC/1/man.mp4").is_file()
+    with pytest.raises(FacetellError, match="overwrite"):
+        distort_video(clip, clip, "CC", 1)
+    with pytest.raises(FacetellError, match="whole videos"):
+        distort_picture(flat(0, 0, 0), "DROP", 1, rng())
