@@ -6,15 +6,17 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from facetell.forge import KINDS, ForgeRecipe, TwinConfig, degrade_pair, forge_clip, harmless_twin
 from facetell.types import FloatArray, UInt8Array
 
-Face = tuple[UInt8Array, FloatArray]
+FaceClip = tuple[UInt8Array, FloatArray]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_seed_repeats_bit_for_bit_and_another_does_not(kind: str, woman_face: Face, man_face: Face) -> None:
+def test_a_seed_repeats_bit_for_bit_and_another_does_not(kind: str, woman_face: FaceClip, man_face: FaceClip) -> None:
     def forge(seed: int) -> UInt8Array:
         return forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face).frames
 
@@ -23,7 +25,7 @@ def test_a_seed_repeats_bit_for_bit_and_another_does_not(kind: str, woman_face: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_not_a_pixel_changes_outside_the_mask(kind: str, woman_face: Face, man_face: Face) -> None:
+def test_not_a_pixel_changes_outside_the_mask(kind: str, woman_face: FaceClip, man_face: FaceClip) -> None:
     for seed in range(4):
         forged = forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face)
         assert forged.frames.dtype == np.uint8 and forged.frames.shape == woman_face[0].shape
@@ -35,7 +37,7 @@ def test_not_a_pixel_changes_outside_the_mask(kind: str, woman_face: Face, man_f
         assert (forged.frames != woman_face[0]).any()
 
 
-def test_forgeries_are_subtle(woman_face: Face, man_face: Face) -> None:
+def test_forgeries_are_subtle(woman_face: FaceClip, man_face: FaceClip) -> None:
     """Inside the face the mean change stays below what a glance would catch; a swap shows another person, and may."""
     for kind in set(KINDS) - {"swap", "reenact"}:
         changes = []
@@ -47,20 +49,20 @@ def test_forgeries_are_subtle(woman_face: Face, man_face: Face) -> None:
         assert 0.2 < np.median(changes) < 25, kind
 
 
-def test_the_mixture_draws_by_weight(woman_face: Face) -> None:
+def test_the_mixture_draws_by_weight(woman_face: FaceClip) -> None:
     recipe = dataclasses.replace(ForgeRecipe.only("drift"), flicker=1.0)
     rng = np.random.default_rng(0)
     drawn = {forge_clip(*woman_face, rng, recipe).applied for _ in range(12)}
     assert drawn == {("drift",), ("flicker",)}
 
 
-def test_a_seamed_forgery_may_carry_a_temporal_one(woman_face: Face) -> None:
+def test_a_seamed_forgery_may_carry_a_temporal_one(woman_face: FaceClip) -> None:
     recipe = ForgeRecipe.only("sbv", more=1.0)
     applied = forge_clip(*woman_face, np.random.default_rng(0), recipe).applied
     assert applied[0] == "sbv" and applied[1] in ("drift", "jitter", "flicker", "inner_repeat")
 
 
-def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face: Face) -> None:
+def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face: FaceClip) -> None:
     """Equal clips stay equal, but for noise, which is new in each clip."""
     frames = woman_face[0][:4]
     equal = 0
@@ -73,14 +75,14 @@ def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face: Face) -> None:
     assert equal >= 15
 
 
-def test_a_twin_stays_the_same_picture(woman_face: Face) -> None:
+def test_a_twin_stays_the_same_picture(woman_face: FaceClip) -> None:
     for seed in range(6):
         twin = harmless_twin(*woman_face, np.random.default_rng(seed))
         assert twin.shape == woman_face[0].shape
         assert np.abs(twin.astype(float) - woman_face[0]).mean() < 3
 
 
-def test_a_twin_warped_there_and_back_moves_nothing(woman_face: Face) -> None:
+def test_a_twin_warped_there_and_back_moves_nothing(woman_face: FaceClip) -> None:
     """The median change of a warp there and back is that of resampling: a grey level or two."""
     config = TwinConfig(warped=1.0, whole=1.0, jpeg=0.0)
     config = dataclasses.replace(config, sharpness=dataclasses.replace(config.sharpness, probability=0.0))
@@ -88,7 +90,7 @@ def test_a_twin_warped_there_and_back_moves_nothing(woman_face: Face) -> None:
     assert np.median(np.abs(twin.astype(float) - woman_face[0])) <= 1
 
 
-def test_wrong_shapes_are_refused(woman_face: Face) -> None:
+def test_wrong_shapes_are_refused(woman_face: FaceClip) -> None:
     frames, landmarks = woman_face
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="landmarks must have the shape"):
@@ -99,3 +101,42 @@ def test_wrong_shapes_are_refused(woman_face: Face) -> None:
         forge_clip(frames, landmarks * np.nan, rng)
     with pytest.raises(ValueError, match="kinds are sbv"):
         ForgeRecipe.only("morph")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    length=st.integers(1, 6),
+    height=st.integers(24, 90),
+    width=st.integers(24, 90),
+    x=st.floats(-0.7, 0.7),
+    y=st.floats(-0.7, 0.7),
+    scale=st.sampled_from([0.0, 0.1, 0.6, 2.5]),
+    seed=st.integers(0, 10_000),
+)
+def test_any_size_length_and_place_of_a_face_is_borne(
+    kind: str, length: int, height: int, width: int, x: float, y: float, scale: float, seed: int, woman_face: FaceClip
+) -> None:
+    """Faces cut by the frame's edge or outside of it, landmarks in one point, clips of one frame, tiny pictures."""
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (length, height, width, 3), dtype=np.uint8)
+    shape = (woman_face[1][0] - woman_face[1][0].mean(axis=0)) / 80
+    drift = rng.normal(0, 0.02, (length, 1, 2)).cumsum(axis=0)
+    place = np.array([width * (0.5 + x), height * (0.5 + y)])
+    landmarks = ((shape + drift) * scale * min(height, width) + place).astype(np.float32)
+    before = frames.copy()
+    forged = forge_clip(frames, landmarks, rng, ForgeRecipe.only(kind), woman_face)
+    assert forged.frames.shape == frames.shape and forged.mask.shape == frames.shape[:3]
+    assert np.isfinite(forged.mask).all() and 0 <= forged.mask.min() <= forged.mask.max() <= 1
+    np.testing.assert_array_equal(forged.frames[forged.mask == 0], before[forged.mask == 0])
+    np.testing.assert_array_equal(frames, before)
+    assert harmless_twin(frames, landmarks, rng).shape == frames.shape
+
+
+@settings(max_examples=25, deadline=None)
+@given(length=st.integers(1, 9), height=st.integers(16, 80), width=st.integers(16, 80), seed=st.integers(0, 10_000))
+def test_any_pair_of_clips_can_be_degraded(length: int, height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    clips = [rng.integers(0, 256, (length, height, width, 3), dtype=np.uint8) for _ in range(2)]
+    for clip in degrade_pair(clips, rng):
+        assert clip.shape == (length, height, width, 3) and clip.dtype == np.uint8
