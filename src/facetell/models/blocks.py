@@ -10,6 +10,7 @@ touches another.
 
 from __future__ import annotations
 
+import inspect
 from typing import Literal
 
 import torch
@@ -297,6 +298,9 @@ def make_temporal(kind: TemporalKind, channels: int, shift_init: bool = True) ->
 def make_motion(kind: MotionKind, channels: int, **switches: object) -> CMM | None:
     """The motion module of that name."""
     if kind == "none":
+        unknown = set(switches) - set(inspect.signature(MCB).parameters)
+        if unknown:
+            raise TypeError(f"unexpected argument '{min(unknown)}'")
         return None
     block: type[CMM] = {"cmm": CMM, "mcb": MCB}[kind]
     return block(channels, **switches)  # type: ignore[arg-type]

@@ -169,9 +169,15 @@ def _trace(model: ClipNetwork, with_motion: bool) -> Any:
         noisy.setLevel(level)
         model.train(training)
     graph_model = program.model  # type: ignore[union-attr]
-    optimizer.fold_constants(graph_model, input_size_limit=64, output_size_limit=8192)
+    optimizer.fold_constants(graph_model, should_fold=_may_fold)
     optimizer.remove_unused_nodes(graph_model)
     return onnx_ir.to_proto(graph_model)
+
+
+def _may_fold(node: Any) -> bool | None:
+    """Fold what the exporter computes from shapes and constants, but nothing computed from the network's arrays."""
+    of_network = any(value is not None and (value.name or "").startswith("network.") for value in node.inputs)
+    return False if of_network and node.op_type != "Shape" else None
 
 
 def _tidy(proto: Any) -> None:
@@ -237,6 +243,9 @@ def _free_batch(proto: Any) -> None:
         node.input[which] = f"/shape_{number}"
         extra.append(onnx.numpy_helper.from_array(np.array(shape, dtype=np.int64), node.input[which]))
     graph.initializer.extend(extra)
+    for node in graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[2].startswith("/"):
+            del node.input[2]  # zeros that the exporter gives a convolution without bias
     used = {name for node in graph.node for name in node.input}
     arrays = [array for array in graph.initializer if array.name in used]
     del graph.initializer[:]

@@ -186,7 +186,8 @@ class EfficientNetLite(Backbone):
         self.deep_channels, self.feature_channels = channels, FEATURES
         for module in self.modules():
             if isinstance(module, SameConv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                fan_out = module.weight[0, 0].numel() * module.out_channels / module.groups
+                nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
         """(N*T, 3, H, W) to (N*T, 320, ceil(H / 32), ceil(W / 32)) (Lite0)."""

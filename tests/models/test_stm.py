@@ -1,0 +1,114 @@
+"""ResNets: sizes as published, and checkpoints in torchvision's names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from facetell.models.blocks import CSTM, MCB
+from facetell.models.count import multiply_adds, parameters
+from facetell.models.zoo import create_model, load_imagenet
+from facetell.types import FacetellError
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("resnet18", 11_689_512), ("resnet50", 25_557_032), ("tsm_resnet50", 25_557_032)],
+)
+def test_plain_networks_have_the_published_parameters(name: str, count: int) -> None:
+    with torch.device("meta"):
+        assert parameters(create_model(name, "none", "none", num_classes=1000)) == count
+
+
+def test_r2plus1d_is_as_published() -> None:
+    """31,505,325 parameters with 400 classes and 40.52 G multiply-adds for 16 frames of 112 x 112."""
+    with torch.device("meta"):
+        model = create_model("r2plus1d_18", anomaly="none", clip_frames=16, size=112, num_classes=400)
+        assert parameters(model) == 31_505_325
+        assert multiply_adds(model) / 1e9 == pytest.approx(40.52, abs=0.01)
+
+
+def test_stm_is_about_as_large_as_published() -> None:
+    """24.0 M parameters (174 classes) and 33.3 G multiply-adds for 8 frames of 224 x 224; ours are with batch norms."""
+    with torch.device("meta"):
+        model = create_model("stm_resnet50", "cmm", "none", num_classes=174)
+        assert 23.9e6 < parameters(model) < 24.1e6
+        assert multiply_adds(model) / 1e9 == pytest.approx(33.3, rel=0.015)
+        fuller = create_model("stm_resnet50", "mcb", "none", num_classes=174)
+        assert multiply_adds(fuller) < 1.01 * multiply_adds(model)
+
+
+@pytest.mark.parametrize(("depth", "blocks"), [(18, 8), (34, 16), (50, 16), (101, 33)])
+def test_every_residual_block_carries_motion(depth: int, blocks: int) -> None:
+    with torch.device("meta"):
+        model = create_model(f"stm_resnet{depth}")
+    for kind in (CSTM, MCB):
+        assert sum(isinstance(module, kind) for module in model.modules()) == blocks
+
+
+def torchvision_state(bottleneck: bool, layers: tuple[int, ...], width: int) -> dict[str, Tensor]:
+    """A ResNet's arrays in torchvision's names, each filled with a number of its own."""
+    state: dict[str, Tensor] = {}
+
+    def add(name: str, *shape: int) -> None:
+        state[name] = torch.full(shape, float(len(state)))
+
+    def norm(name: str, channels: int) -> None:
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            add(f"{name}.{part}", channels)
+
+    add("conv1.weight", width, 3, 7, 7)
+    norm("bn1", width)
+    inputs = width
+    for stage, count in enumerate(layers):
+        w = width << stage
+        out = w * 4 if bottleneck else w
+        for block in range(count):
+            path = f"layer{stage + 1}.{block}"
+            shapes = [(w, inputs, 1), (w, w, 3), (out, w, 1)] if bottleneck else [(w, inputs, 3), (w, w, 3)]
+            for number, (o, i, k) in enumerate(shapes, 1):
+                add(f"{path}.conv{number}.weight", o, i, k, k)
+                norm(f"{path}.bn{number}", o)
+            if inputs != out or (stage and not block):
+                add(f"{path}.downsample.0.weight", out, inputs, 1, 1)
+                norm(f"{path}.downsample.1", out)
+            inputs = out
+    add("fc.weight", 1000, inputs)
+    add("fc.bias", 1000)
+    return state
+
+
+@pytest.mark.parametrize(("name", "bottleneck"), [("stm_resnet18", False), ("stm_resnet50", True), ("resnet50", True)])
+def test_a_torchvision_checkpoint_loads_by_name(name: str, bottleneck: bool, tmp_path: Path) -> None:
+    state = torchvision_state(bottleneck, (2, 1, 1, 1), 16)
+    path = tmp_path / "resnet.pth"
+    torch.save(state, path)
+    backbone = create_model(name, layers=(2, 1, 1, 1), width=16, size=32).backbone
+    report = load_imagenet(backbone, name, path)
+    assert set(report.dropped) == {"fc.weight", "fc.bias"}
+    assert len(report.loaded) == len(state) - 2
+    assert all(".temporal." in array or ".motion." in array for array in report.new)
+    assert bool(report.new) == name.startswith("stm")
+    own = backbone.state_dict()
+    assert (own["stem.0.weight"] == state["conv1.weight"][0, 0, 0, 0]).all()
+    assert (own["stages.0.1.mix.spatial.0.weight"] == state["layer1.1.conv2.weight"][0, 0, 0, 0]).all()
+    assert (own["stages.3.0.downsample.1.running_var"] == state["layer4.0.downsample.1.running_var"][0]).all()
+
+
+def test_half_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    state = torchvision_state(True, (1, 1, 1, 1), 16)
+    del state["layer3.0.conv2.weight"]
+    torch.save(state, tmp_path / "half.pth")
+    with pytest.raises(FacetellError, match="1 are absent"):
+        create_model("stm_resnet50", layers=(1, 1, 1, 1), width=16, pretrained=tmp_path / "half.pth")
+    with pytest.raises(FacetellError, match="cannot be read"):
+        create_model("stm_resnet50", pretrained=tmp_path / "none.pth")
+    with pytest.raises(FacetellError, match="has no ImageNet start"):
+        create_model("i3d_resnet50", pretrained=True)
+    with pytest.raises(FacetellError, match="no motion for 'i3d_resnet50' 'mcb'"):
+        create_model("i3d_resnet50", "mcb")
+    with pytest.raises(FacetellError, match="cannot be built so"):
+        create_model("resnet18", colour="red")
