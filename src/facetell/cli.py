@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "doctor": "show what is installed and what is missing",
     "distort": "make distorted copies of videos, to test detectors",
     "forge": "make a forgery from a real video, to train or test detectors",
+    "models": "list the networks that can be trained, and how large they are",
 }
 
 

@@ -47,7 +47,7 @@ def _lite(number: int, width: float, depth: float, size: int, dropout: float, as
     return Entry(
         ModelConfig(f"lite{number}", size=size, mean=lite.MEAN, std=lite.STD),
         _backbone(lite.EfficientNetLite, width=width, depth=depth),
-        f"EfficientNet-Lite{number}, CSTM and motion at one depth of every stage that repeats",
+        f"EfficientNet-Lite{number}, motion at five depths",
         rename=lite.from_reference_names,
         asset=asset,
         dropout=dropout,
@@ -58,7 +58,7 @@ def _stm(depth: int) -> Entry:
     return Entry(
         ModelConfig(f"stm_resnet{depth}"),
         _backbone(stm.ResNet, depth=depth),
-        f"STM: ResNet-{depth}, CSTM and motion in every residual block",
+        f"STM: ResNet-{depth}, motion in every block",
         rename=stm.from_torchvision_names,
     )
 
@@ -93,8 +93,8 @@ _ENTRIES: dict[str, Entry] = {
         _plain("resnet50", 50, "none", "ResNet-50, frames averaged"),
         _plain("tsm_resnet18", 18, "tsm", "TSM: ResNet-18 with shifted channels"),
         _plain("tsm_resnet50", 50, "tsm", "TSM: ResNet-50 with shifted channels"),
-        _volumetric("r2plus1d_18", True, "R(2+1)D-18: spatial and temporal convolutions in turn"),
-        _volumetric("i3d_resnet50", False, "I3D: ResNet-50 inflated to 3-D, full length of time"),
+        _volumetric("r2plus1d_18", True, "R(2+1)D-18"),
+        _volumetric("i3d_resnet50", False, "ResNet-50 inflated to 3-D"),
     )
 }
 

@@ -1,0 +1,50 @@
+"""``facetell models``: the networks that can be built, trained and exported, and how large they are."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+
+from facetell.types import FacetellError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb's arguments."""
+    parser.add_argument("--markdown", action="store_true", help="print the table of docs/models.md")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table; 0 when done."""
+    try:
+        from facetell.models.table import markdown, model_rows
+    except ModuleNotFoundError as error:
+        raise FacetellError(
+            f"counting networks needs {error.name}, which is not installed; "
+            "run: python -m pip install 'facetell[train]'"
+        ) from None
+    rows = model_rows()
+    if args.markdown:
+        print(markdown(rows))
+        return 0
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("network")
+    table.add_column("motion")
+    table.add_column("clip")
+    table.add_column("parameters", justify="right")
+    table.add_column("multiply-adds", justify="right")
+    table.add_column("what it is")
+    last = ""
+    for row in rows:
+        table.add_row(
+            row.name if row.name != last else "",
+            row.motion,
+            f"{row.frames} x {row.size}²",
+            f"{row.parameters / 1e6:.2f} M",
+            f"{row.multiply_adds / 1e9:.2f} G",
+            row.about if row.name != last else "",
+        )
+        last = row.name
+    Console().print(table)
+    return 0
