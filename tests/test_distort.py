@@ -322,5 +322,7 @@ def test_faults_are_sentences(clip: Path, tmp_path: Path, capsys: pytest.Capture
     assert (tmp_path / "o/CC/1/man.mp4").is_file()
     with pytest.raises(FacetellError, match="overwrite"):
         distort_video(clip, clip, "CC", 1)
+    with pytest.raises(FacetellError, match="too small for H.265"):
+        list(distort_stream([(flat(9, 9, 9), t / 25) for t in range(5)], "H265", 1))
     with pytest.raises(FacetellError, match="whole videos"):
         distort_picture(flat(0, 0, 0), "DROP", 1, rng())

@@ -17,6 +17,7 @@ from facetell.media.reader import VideoReader
 from facetell.media.writer import VideoWriter
 from facetell.types import FacetellError, UInt8Array
 
+X265_LEAST = 64  # pixels a side: on smaller pictures than its blocks x265 overruns its memory
 Progress = Callable[[float], None]
 
 
@@ -127,6 +128,8 @@ def _encode(
     if first is None:
         raise FacetellError(f"{path} was not written: there was no picture to write")
     height, width = first[0].shape[:2]
+    if encoding.codec == "libx265" and min(height, width) < X265_LEAST:
+        raise FacetellError(f"pictures of {width}x{height} are too small for H.265: use at least {X265_LEAST} a side")
     with VideoWriter(
         path,
         fps=fps,

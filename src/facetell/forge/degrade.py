@@ -8,7 +8,7 @@ twins of the forging steps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -101,6 +101,8 @@ def degrade_pair(
         results = [add_noise(clip, level, rng) for clip in results]
     if rng.random() < config.codec:
         coder, lead = draw_coder(rng), int(rng.integers(0, 5))
+        if coder.name == "libx265" and not all(fit_for_x265(clip) for clip in results):
+            coder = replace(draw_coder(rng, h264=True), rate=coder.rate)
         return [recode_within(clip, coder, lead) for clip in results]
     if rng.random() < config.jpeg:
         quality = int(rng.integers(*config.quality))
@@ -138,9 +140,16 @@ def jpeg(clip: UInt8Array, quality: int) -> UInt8Array:
     return out
 
 
-def draw_coder(rng: np.random.Generator) -> Coder:
+def fit_for_x265(clip: UInt8Array) -> bool:
+    """Whether x265 can be trusted with a clip (T, H, W, 3): it overruns its memory on pictures smaller than its blocks
+    of 64 pixels, and refuses clips of one or two frames.
+    """
+    return len(clip) >= 4 and min(clip.shape[1:3]) >= 64
+
+
+def draw_coder(rng: np.random.Generator, h264: bool = False) -> Coder:
     """A random coder as videos on the web have been through: mostly H.264, at any quality, GOP and frame rate."""
-    name = ("libx264", "libx265", "libvpx-vp9")[int(rng.choice(3, p=(0.8, 0.12, 0.08)))]
+    name = "libx264" if h264 else ("libx264", "libx265", "libvpx-vp9")[int(rng.choice(3, p=(0.8, 0.12, 0.08)))]
     if name == "libx264":
         options = {
             "preset": ("ultrafast", "superfast", "veryfast", "faster")[int(rng.integers(4))],
