@@ -20,6 +20,7 @@ VERBS: dict[str, str] = {
     "distort": "make distorted copies of videos, to test detectors",
     "forge": "make a forgery from a real video, to train or test detectors",
     "models": "list the networks that can be trained, and how large they are",
+    "export": "write a trained network as a model file, and prove it",
 }
 
 

@@ -1,4 +1,4 @@
-"""A task that no single frame can solve: does a moving dot turn round? Motion blocks must learn it, frames alone cannot.
+"""A task that no single frame can solve: does a moving dot turn round? Motion blocks learn it, frames alone cannot.
 
 It also shows the networks as recognisers of other things than forgeries: classes and heads are free.
 """

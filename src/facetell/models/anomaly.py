@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from facetell.models.blocks import by_clip
+
 
 class AnomalyBlock(nn.Module):
     """A small convolution stack on the deepest feature map, and a classifier of its answer.
@@ -36,7 +38,7 @@ class AnomalyBlock(nn.Module):
     def forward(self, x: Tensor, clips: int) -> tuple[Tensor, Tensor | None]:
         """Feature maps (N*T, C, h, w) of N ``clips`` to A (N, T, cues, h, w) and auxiliary logits (N, num_classes)."""
         cues = self.stack(x)
-        anomaly: Tensor = cues.reshape(clips, -1, *cues.shape[1:])
+        anomaly = by_clip(cues, cues.shape[0] // clips)
         if self.classifier is None:
             return anomaly, None
         return anomaly, self.classifier(anomaly.abs().mean(dim=(1, 3, 4)))

@@ -30,14 +30,15 @@ Precision = Literal["fp32", "fp16"]
 class _Exported(nn.Module):
     """What the file computes: positional outputs in the contract's order."""
 
-    def __init__(self, network: ClipNetwork, with_motion: bool) -> None:
+    def __init__(self, network: ClipNetwork, with_motion: bool, with_anomaly: bool) -> None:
         super().__init__()
         self.network = network
-        self.with_motion = with_motion
+        self.with_motion, self.with_anomaly = with_motion, with_anomaly
+        self.names = ["logit", *["motion"] * with_motion, *["aux_logit"] * with_anomaly]
 
     def forward(self, clip: Tensor) -> tuple[Tensor, ...]:
-        output = self.network(clip, self.with_motion)
-        return (output.logit,) if output.motion is None else (output.logit, output.motion)
+        output = self.network(clip, self.with_motion, self.with_anomaly)
+        return tuple(getattr(output, name) for name in self.names)
 
 
 def export_onnx(
@@ -46,6 +47,7 @@ def export_onnx(
     *,
     metadata: Mapping[str, str] | None = None,
     with_motion: bool = False,
+    with_anomaly: bool = False,
     precision: Precision = "fp32",
 ) -> Path:
     """Write the network as it scores (evaluation mode, without its AD block).
@@ -55,16 +57,20 @@ def export_onnx(
         path: file to write; input ``clip`` float32 (N, T, 3, H, W), output ``logit`` (N,), optionally ``motion``.
         metadata: one string a field; by default what the network knows of itself (:func:`describe`).
         with_motion: add the output ``motion`` (N, T, h, w).
+        with_anomaly: add the output ``aux_logit`` (N,) of the AD block's classifier.
         precision: "fp16" stores large arrays in half precision, at half the size; the file still computes in float32.
 
     Raises:
-        FacetellError: a motion output is asked of a network without motion blocks.
+        FacetellError: a motion output is asked of a network without motion blocks, or an auxiliary one where there is
+            no auxiliary classifier.
     """
     if with_motion and model.architecture.get("motion") == "none":
         raise FacetellError(
             f"'{model.config.name}' has no motion blocks to explain by; export it without motion output"
         )
-    proto = _trace(model, with_motion)
+    if with_anomaly and (model.anomaly is None or model.anomaly.classifier is None):
+        raise FacetellError(f"this '{model.config.name}' has no auxiliary classifier; export it without anomaly output")
+    proto = _trace(_Exported(model, with_motion, with_anomaly))
     _tidy(proto)
     _free_batch(proto)
     if precision == "fp16":
@@ -140,15 +146,16 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
     return metadata, model.eval()
 
 
-def _trace(model: ClipNetwork, with_motion: bool) -> Any:
+def _trace(wrapper: _Exported) -> Any:
     """ONNX graph of the network in evaluation mode for a batch of two, weights untouched."""
     import onnx_ir
     from onnxscript import optimizer
 
+    model = wrapper.network
     config = model.config
     clip = torch.zeros(2, config.clip_frames, 3, config.size, config.size)
     training = model.training
-    wrapper = _Exported(model, with_motion).eval()
+    wrapper.eval()
     noisy = logging.getLogger("torch.onnx")
     level = noisy.level
     noisy.setLevel(logging.ERROR)  # the exporter tells of packages that it could also have exported
@@ -159,7 +166,7 @@ def _trace(model: ClipNetwork, with_motion: bool) -> Any:
                 wrapper,
                 (clip,),
                 input_names=["clip"],
-                output_names=["logit", "motion"][: 1 + with_motion],
+                output_names=wrapper.names,
                 opset_version=OPSET,
                 dynamo=True,
                 optimize=False,  # its optimiser merges batch norms into convolutions
@@ -198,7 +205,8 @@ def _tidy(proto: Any) -> None:
     for node in graph.node:
         node.input[:] = [rename(name) for name in node.input]
         node.output[:] = [rename(name) for name in node.output]
-        node.ClearField("name")
+        # A convolution is known by its module, anything else by what it gives.
+        node.name = node.input[1].removesuffix(".weight") if node.op_type == "Conv" else node.output[0]
         node.ClearField("doc_string")
         node.ClearField("metadata_props")
     for value in [*graph.input, *graph.output]:

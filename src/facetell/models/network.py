@@ -110,8 +110,10 @@ class ClipNetwork(nn.Module):
         if anomaly != "none":
             self.anomaly = AnomalyBlock(backbone.deep_channels, 0 if anomaly == "no_cls2" else num_classes)
 
-    def forward(self, clip: Tensor, with_motion: bool = False) -> ClipOutput:
+    def forward(self, clip: Tensor, with_motion: bool = False, with_anomaly: bool = True) -> ClipOutput:
         """Score clips (N, T, 3, H, W), float RGB in [0, 1].
+
+        ``with_anomaly=False`` leaves the AD block uncomputed.
 
         The logit is the mean of the frames' logits; as the classifier is linear, that is the logit of their mean
         feature, which is cheaper.
@@ -124,7 +126,7 @@ class ClipNetwork(nn.Module):
         pooled = by_clip(embedded, embedded.shape[0] // clip.shape[0]).mean(dim=1)
         logit = self._squeeze(self.classifier(self.dropout(pooled)))
         motion = _motion_map(trace) if trace else None
-        if self.anomaly is None or torch.compiler.is_exporting():
+        if self.anomaly is None or not with_anomaly:
             return ClipOutput(logit, motion=motion)
         anomaly_map, aux_logit = self.anomaly(deep, clip.shape[0])
         return ClipOutput(

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -116,8 +116,8 @@ def about(name: str) -> str:
 
 def create_model(
     name: str,
-    motion: MotionKind | None = None,
-    anomaly: AnomalyKind = "full",
+    motion: str | None = None,
+    anomaly: str = "full",
     clip_frames: int = 8,
     size: int | None = None,
     num_classes: int = 1,
@@ -153,7 +153,8 @@ def create_model(
         raise FacetellError(f"'{name}' cannot be built so: {error}; leave that argument out") from None
     if pretrained:
         load_imagenet(backbone, name, None if pretrained is True else pretrained)
-    model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=anomaly, dropout=dropout)
+    kind = cast(AnomalyKind, anomaly)
+    model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=kind, dropout=dropout)
     model.architecture = {
         "name": name,
         "motion": motion,

@@ -1,0 +1,89 @@
+"""``facetell export``: from a training checkpoint to a model file, with proof that engines score as torch does."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from facetell.types import FacetellError, FloatArray
+
+PROOF_CLIPS = 6
+PROVED = ("openvino", "onnxruntime", "torch")
+SAMPLES = ("sample_woman", "sample_man")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb's arguments."""
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="of a training run; or a model file (.onnx)"
+    )
+    parser.add_argument("--to", type=Path, required=True, metavar="MODEL.onnx", help="the model file to write")
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        default="fp32",
+        help="fp16 halves the file and computes the same; int8 computes convolutions in eight bits (default: fp32)",
+    )
+    parser.add_argument("--with-motion", action="store_true", help="add the output that `facetell motion` draws")
+    parser.add_argument("--with-anomaly", action="store_true", help="add the auxiliary classifier's logit as an output")
+    parser.add_argument(
+        "--clips",
+        type=Path,
+        nargs="+",
+        metavar="VIDEO",
+        help="videos of faces to prove the file on, and to fit int8 to (default: the sample clips)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file and print each engine's largest deviation; 0 if those of full precision keep to 1e-3, else 2."""
+    try:
+        from facetell.models.convert import check_parity, read_trained
+        from facetell.models.export import export_onnx
+        from facetell.models.quantise import quantise_onnx
+    except ModuleNotFoundError as error:
+        raise FacetellError(
+            f"exporting needs {error.name}, which is not installed; run: python -m pip install 'facetell[train]'"
+        ) from None
+    if args.to.suffix != ".onnx":
+        raise FacetellError(f"{args.to} does not end in .onnx; engines know a model file by that")
+    model, metadata = read_trained(args.checkpoint)
+    clips = _clips(args.clips, model.config.clip_frames, model.config.size, model.config.crop_scale)
+    outputs = {"with_motion": args.with_motion, "with_anomaly": args.with_anomaly}
+    if args.precision == "int8":
+        with tempfile.TemporaryDirectory() as folder:
+            full = export_onnx(model, Path(folder) / "full.onnx", metadata=metadata, **outputs)
+            args.to.parent.mkdir(parents=True, exist_ok=True)
+            quantise_onnx(full, args.to, clips)
+    else:
+        export_onnx(model, args.to, metadata=metadata, precision=args.precision, **outputs)
+    print(f"{args.to}: {model.config.name}, {args.precision}, {args.to.stat().st_size / 1e6:.1f} MB")
+    engines = [e for e in PROVED if e != "torch" or args.precision != "int8"]  # torch cannot read int8 files
+    parts = check_parity(model, args.to, clips, engines)
+    limit = {"fp32": 1e-3, "fp16": 5e-2, "int8": float("inf")}[args.precision]
+    print(f"largest deviation from torch's logit over {len(clips)} clips:")
+    agree = True
+    for part in parts:
+        shown = part.note if part.largest is None else f"{part.largest:.2g}"
+        print(f"  {part.engine} {part.precision}: {shown}")
+        agree &= part.largest is None or part.precision != "f32" or part.largest <= limit
+    return 0 if agree else 2
+
+
+def _clips(videos: list[Path] | None, frames: int, size: int, scale: float) -> FloatArray:
+    """Real clips (N, T, 3, S, S) in [0, 1], evenly from all videos."""
+    from facetell.assets import locate
+    from facetell.motion.excerpt import face_clips
+
+    paths = videos or [locate(name) for name in SAMPLES]
+    found = []
+    for path in paths:
+        share = -(-PROOF_CLIPS // len(paths))
+        for clip, _ in zip(face_clips(path, frames, size, scale=scale), range(share), strict=False):
+            found.append(clip.frames.transpose(0, 3, 1, 2))
+    if not found:
+        raise FacetellError("no face clip was found in the videos to prove the file on; give others with --clips")
+    return np.stack(found).astype(np.float32) / np.float32(255)

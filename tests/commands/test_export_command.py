@@ -1,0 +1,74 @@
+"""``facetell export`` from a checkpoint as training writes it, proved on the sample clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from facetell.cli import main
+from facetell.engine import load_engine
+from facetell.models.convert import read_trained
+from facetell.models.count import parameters
+from facetell.models.export import model_from_onnx
+from facetell.models.zoo import create_model
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    narrow = {"width": 0.25, "depth": 0.5, "motion_blocks": [1, 3]}
+    model = create_model("lite0", clip_frames=3, size=32, **narrow)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d) and not module.weight.any():
+            nn.init.uniform_(module.weight, 0.2, 0.4)
+    nn.init.normal_(model.classifier.weight, std=0.2)
+    config = {
+        "model": "lite0",
+        "motion": "mcb",
+        "anomaly": "full",
+        "overrides": narrow,
+        "batch": {"clip_frames": 3, "size": 32, "crop_scale": 1.4},
+    }
+    path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
+    torch.save({"config": config, "average": model.state_dict(), "step": 7}, path)
+    return path
+
+
+@pytest.mark.parametrize(("precision", "share"), [("fp32", 4.5), ("fp16", 2.6), ("int8", 3.0)])
+def test_files_are_written_and_proved(
+    precision: str, share: float, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "model.onnx"
+    assert main(["export", str(checkpoint), "--to", str(target), "--precision", precision]) == 0
+    printed = capsys.readouterr().out
+    assert "openvino f32" in printed
+    assert "onnxruntime f32" in printed
+    assert ("torch f32" in printed) == (precision != "int8")
+    assert target.stat().st_size < share * parameters(read_trained(checkpoint)[0])
+    info = load_engine(target).info
+    assert (info.clip_frames, info.size, info.crop_scale) == (3, 32, 1.4)
+    assert info.training["steps"] == 7
+
+
+def test_a_model_file_can_be_written_again(checkpoint: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    assert main(["export", str(checkpoint), "--to", str(first), "--with-anomaly"]) == 0
+    assert main(["export", str(first), "--to", str(second), "--with-motion"]) == 0
+    (_, one), (_, two) = model_from_onnx(first), model_from_onnx(second)
+    assert all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())
+
+
+def test_faults_are_told_in_one_sentence(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for source, target, words in (
+        (tmp_path / "none.pt", "a.onnx", "there is no checkpoint at"),
+        (Path(__file__), "a.onnx", "is not a checkpoint of a training run"),
+        (checkpoint, "a.bin", "does not end in .onnx"),
+    ):
+        assert main(["export", str(source), "--to", str(tmp_path / target)]) == 2
+        printed = capsys.readouterr().err
+        assert words in printed
+        assert printed.count("\n") == 1
