@@ -38,8 +38,8 @@ class BatchConfig:
         twin_share: share of reals that go through harmless twins of the forging steps.
     """
 
-    pairs: int = 4
-    generated: int = 2
+    pairs: int = 5
+    generated: int = 1
     clip_frames: int = 8
     size: int = 160
     crop_scale: float = 1.35
@@ -47,9 +47,11 @@ class BatchConfig:
     shift_jitter: float = 0.06
     work_margin: float = 1.25
     donor_share: float = 0.5
-    twin_share: float = 0.3
-    recipe: ForgeRecipe = field(default_factory=ForgeRecipe)
-    degrade: DegradeConfig = field(default_factory=DegradeConfig)
+    twin_share: float = 0.15
+    recipe: ForgeRecipe = field(default_factory=lambda: ForgeRecipe(swap=2.0, cut=0.25, mouth=0.5))
+    degrade: DegradeConfig = field(
+        default_factory=lambda: DegradeConfig(resize=0.2, blur=0.1, noisy=0.1, codec=0.3, jpeg=0.15)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,162 @@
+"""What detection costs, end to end, in one run: speed, CPU time by stage, memory, and time to the first score.
+
+    python benchmarks/end_to_end.py [--model ONNX]
+
+The clip is made from the sample video of the woman: scaled to 720p, 30 fps, about 4 Mbit/s H.264, looped to one and to
+ten minutes. Each measurement runs in a process of its own, so that peak memory is that of one video.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+
+from facetell.assets import locate
+from facetell.media.reader import VideoReader
+from facetell.media.writer import VideoWriter
+
+BASE_SECONDS = 20
+
+
+def make_clip(path: Path, seconds: int) -> None:
+    """720p30 footage of ``seconds``; the sample is played over and over."""
+    with VideoWriter(
+        path, fps=30, width=1280, height=720, options={"b": "4000000", "preset": "veryfast", "threads": "2"}
+    ) as out:
+        written = 0
+        while written < seconds * 30:
+            with VideoReader(locate("sample_woman")) as reader:
+                for raw in reader:
+                    if written >= seconds * 30:
+                        break
+                    out.write(cv2.resize(raw.rgb(), (1280, 720), interpolation=cv2.INTER_LINEAR))
+                    written += 1
+
+
+def loop(source: Path, target: Path, times: int) -> None:
+    """Join ``times`` copies of a video by copying its packets: long footage without long encoding."""
+    import av
+
+    with av.open(str(source)) as probe:
+        stream = probe.streams.video[0]
+        length = int(stream.duration or 0)
+    with av.open(str(target), "w") as out:
+        written = None
+        for turn in range(times):
+            with av.open(str(source)) as container:
+                stream = container.streams.video[0]
+                if written is None:
+                    written = out.add_stream_from_template(stream)
+                for packet in container.demux(stream):
+                    if packet.dts is None:
+                        continue
+                    packet.pts += turn * length
+                    packet.dts += turn * length
+                    packet.stream = written
+                    out.mux(packet)
+
+
+def measure(path: Path, model: Path | None) -> dict[str, float]:
+    """Score one video in this process; figures in seconds and MB."""
+    born = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + _start_ticks() / os.sysconf("SC_CLK_TCK")
+    from facetell.detector import Detector
+
+    detector = Detector(model)
+    loaded = time.time()
+    first: list[float] = []
+    score = detector.engine.score
+
+    def timed(clips):  # type: ignore[no-untyped-def]
+        logits = score(clips)
+        first.append(time.time())
+        return logits
+
+    detector.engine.score = timed  # type: ignore[method-assign]
+    cpu, wall = time.process_time(), time.perf_counter()
+    verdict = detector(path)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    times = detector.stage_times
+    duration = verdict.duration or 0.0
+    return {
+        "duration": duration,
+        "clips": float(sum(len(track.clips) for track in verdict.tracks)),
+        "start_to_loaded": loaded - born,
+        "start_to_first_score": first[0] - born,
+        "wall": wall,
+        "speed": duration / wall,
+        "cpu_total": cpu,
+        "cpu_faces": times.faces,
+        "cpu_crop": times.crop,
+        "wall_model": times.model,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _start_ticks() -> int:
+    """When this process was started, in clock ticks since boot."""
+    return int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
+
+
+def decode_only(path: Path) -> float:
+    """CPU seconds of reading all pictures without looking at them."""
+    cpu = time.process_time()
+    with VideoReader(path) as reader:
+        for _ in reader:
+            pass
+    return time.process_time() - cpu
+
+
+def in_process(what: str, path: Path, model: Path | None) -> dict[str, float]:
+    command = [sys.executable, __file__, "--measure", what, str(path), *(["--model", str(model)] if model else [])]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--measure", nargs=2, metavar=("WHAT", "VIDEO"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        what, video = args.measure
+        result = measure(Path(video), args.model) if what == "detect" else {"cpu": decode_only(Path(video))}
+        print(json.dumps(result))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        short = Path(folder) / "20s.mp4"
+        make_clip(short, BASE_SECONDS)
+        videos = {1: Path(folder) / "1min.mp4", 10: Path(folder) / "10min.mp4"}
+        for minutes, path in videos.items():
+            loop(short, path, minutes * 60 // BASE_SECONDS)
+        decode = in_process("decode", videos[1], args.model)["cpu"]
+        runs = {minutes: in_process("detect", path, args.model) for minutes, path in videos.items()}
+    one = runs[1]
+    per = 1000 / one["duration"]
+    rest = one["cpu_total"] - decode - one["cpu_faces"] - one["cpu_crop"]
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; 720p30 H.264, 1 clip a second"
+    )
+    print(f"speed                  {one['speed']:.1f} x real time (1 min), {runs[10]['speed']:.1f} x (10 min)")
+    print(
+        f"CPU-ms a second of video  decode {decode * per:.0f}, faces {one['cpu_faces'] * per:.0f}, "
+        f"crop {one['cpu_crop'] * per:.0f}, model, RGB and the rest {rest * per:.0f}"
+    )
+    print(f"model, wall            {1000 * one['wall_model'] / one['clips']:.1f} ms a clip")
+    print(f"peak memory            {one['peak_mb']:.0f} MB (1 min), {runs[10]['peak_mb']:.0f} MB (10 min)")
+    print(
+        f"process start to       loaded {one['start_to_loaded']:.2f} s, first score {one['start_to_first_score']:.2f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

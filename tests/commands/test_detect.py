@@ -1,0 +1,99 @@
+"""The command as a user meets it: exit codes, table, JSON, pictures, one line for each fault."""
+
+import json
+import shutil
+
+import jsonschema
+import pytest
+
+from facetell.cli import main
+from facetell.report.result import SCHEMA_PATH
+from fixtures import BROKEN
+
+SCHEMA = json.loads(SCHEMA_PATH.read_text())
+
+
+@pytest.fixture
+def folder(tmp_path, man):
+    """A folder with a real video and a broken one."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    shutil.copy(man, videos / "man.mp4")
+    BROKEN["text"](videos)
+    return videos
+
+
+def test_all_scored_is_zero_and_the_table_says_so(capsys, man):
+    assert main(["detect", str(man)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    header, row = out.strip().splitlines()
+    assert header.split() == ["file", "verdict", "forged,", "95", "%", "interval", "faces", "most", "suspect", "speed"]
+    assert row.startswith("single_face.mp4") and "%" in row and row.rstrip().endswith("x")
+
+
+def test_a_fault_leaves_the_others_done_and_written(capsys, folder, tmp_path):
+    code = main(["detect", str(folder), "--json", str(tmp_path / "r.json"), "--out", str(tmp_path / "out")])
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert "not scored: unreadable" in out and "man.mp4" in out
+    assert len(err.strip().splitlines()) == 1 and "text.mp4" in err
+    result = json.loads((tmp_path / "r.json").read_text())
+    jsonschema.validate(result, SCHEMA)
+    assert [video["status"] for video in result["videos"]] == ["scored", "unreadable"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "man.mp4.json",
+        "man.mp4.png",
+        "text.mp4.json",
+        "text.mp4.png",
+    ]
+    assert (tmp_path / "out" / "man.mp4.png").read_bytes().startswith(b"\x89PNG")
+    jsonschema.validate(json.loads((tmp_path / "out" / "man.mp4.json").read_text()), SCHEMA)
+
+
+def test_an_interrupt_keeps_what_was_scored(folder, tmp_path, monkeypatch, capsys):
+    from facetell.detector import Detector
+
+    score = Detector.__call__
+
+    def interrupted(self, path, progress=None):
+        if path.name == "text.mp4":
+            raise KeyboardInterrupt
+        return score(self, path, progress)
+
+    monkeypatch.setattr(Detector, "__call__", interrupted)
+    assert main(["detect", str(folder), "--json", str(tmp_path / "r.json")]) == 130
+    assert [video["status"] for video in json.loads((tmp_path / "r.json").read_text())["videos"]] == ["scored"]
+    assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere*.mp4"], "nowhere*.mp4"),
+        (["{empty}"], "no video"),
+        (["{man}", "--model", "none.onnx"], "there is no model file"),
+        (["{man}", "--engine", "torch", "--precision", "bf16"], "f32 only"),
+    ],
+)
+def test_faults_of_the_call_are_one_sentence(arguments, sentence, tmp_path, man, capsys):
+    (tmp_path / "empty").mkdir()
+    words = [word.format(empty=tmp_path / "empty", man=man) for word in arguments]
+    assert main(["detect", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and sentence in err and len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["--fps-scored", "0"], ["--max-faces", "0"], ["--threshold", "2"], ["--engine", "x"]]
+)
+def test_wrong_options_are_refused(words, man, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["detect", str(man), *words])
+    assert stop.value.code == 2 and words[1] in capsys.readouterr().err
+
+
+def test_doctor_finds_everything_here(capsys):
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "face_detector" in out and "engine openvino" in out and "!!" not in out

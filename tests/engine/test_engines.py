@@ -1,0 +1,98 @@
+"""The same model file in three engines gives the same scores on real clips."""
+
+import numpy as np
+import pytest
+
+from facetell.clips import cut_clip
+from facetell.engine import load_engine
+from facetell.engine.engines import DEFAULT_MODEL
+from facetell.faces.tracker import FaceTracker
+from facetell.types import FacetellError
+
+
+@pytest.fixture(scope="module")
+def clips(face_networks, frames, woman, man):
+    """Real clips: (6, T, S, S, 3) of both people, and the first with its frames out of order."""
+    info = load_engine().info
+    made = []
+    for person, starts in ((woman, (0, 200, 400)), (man, (0, 40))):
+        footage = frames(person)
+        for start in starts:
+            part = footage[start : start + info.clip_frames]
+            tracker = FaceTracker(*face_networks)
+            boxes = [tracker.update(frame)[0].box for frame in part]
+            made.append(cut_clip([frame.image for frame in part], boxes, info.size, info.crop_scale)[0])
+    made.append(made[0][::-1])
+    return np.stack(made)
+
+
+@pytest.fixture(scope="module")
+def reference(clips):
+    return load_engine(engine="openvino", precision="f32").score(clips)
+
+
+def test_the_clips_are_told_apart(reference):
+    assert reference.dtype == np.float32 and reference.shape == (6,)
+    assert np.ptp(reference) > 0.05
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+def test_f32_engines_agree(clips, reference, engine):
+    logits = load_engine(engine=engine).score(clips)
+    assert np.abs(logits - reference).max() <= 1e-3
+
+
+def test_bf16_drifts_little(clips, reference, capsys):
+    try:
+        engine = load_engine(precision="bf16")
+    except FacetellError:
+        pytest.skip("this CPU has no bfloat16")
+    drift = np.abs(engine.score(clips) - reference)
+    with capsys.disabled():
+        print(f"\nbf16 drift of the logit: mean {drift.mean():.4f}, largest {drift.max():.4f}")
+    assert drift.max() < 0.25
+
+
+def test_a_score_does_not_depend_on_its_batch(clips):
+    for engine in ("openvino", "onnxruntime"):
+        loaded = load_engine(engine=engine)
+        together = loaded.score(clips)
+        alone = np.concatenate([loaded.score(clip[None]) for clip in clips])
+        assert np.abs(together - alone).max() < 1e-4
+
+
+def test_wrong_files_and_names_are_one_sentence(tmp_path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a model")
+    for path, engine, sentence in (
+        (tmp_path / "none.onnx", "openvino", "there is no model file"),
+        (broken, "openvino", "cannot load"),
+        (broken, "onnxruntime", "cannot load"),
+        (broken, "torch", ""),
+        (None, "abacus", "there is no engine 'abacus'"),
+    ):
+        with pytest.raises(FacetellError) as caught:
+            load_engine(path, engine)
+        assert sentence in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(FacetellError, match="f32 only"):
+        load_engine(engine="onnxruntime", precision="bf16")
+
+
+def test_an_onnx_file_of_something_else_is_refused(tmp_path):
+    import onnx
+    from onnx import TensorProto, helper
+
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N"]) for n in ("clip", "logit")]
+    graph = helper.make_graph([helper.make_node("Relu", ["clip"], ["logit"])], "g", ports[:1], ports[1:])
+    path = tmp_path / "other.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), str(path))
+    for engine in ("openvino", "onnxruntime"):
+        with pytest.raises(FacetellError, match="not a facetell model file"):
+            load_engine(path, engine)
+
+
+def test_the_released_model_file_is_lean_and_says_what_it_is():
+    assert DEFAULT_MODEL.stat().st_size < 20_000_000
+    info = load_engine().info
+    assert info.licence == "Apache-2.0" and info.clip_frames >= 4 and info.training["steps"] > 0
+    assert info.calibration.temperature > 0 and 0 < info.calibration.threshold < 1

@@ -1,0 +1,205 @@
+"""The main job on real footage and on every kind of odd or broken input."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+import facetell
+from facetell.assets import locate
+from facetell.detector import Detector, Settings
+from facetell.types import Status, Verdict
+from fixtures import BROKEN, ODD, at_rate
+
+
+def check_scored(verdict):
+    assert verdict.status is Status.SCORED, verdict.message
+    assert 0 <= verdict.interval[0] <= verdict.probability <= verdict.interval[1] <= 1
+    assert verdict.probability == max(t.probability for t in verdict.tracks if t.probability is not None)
+    assert verdict.most_suspect is not None and verdict.message == ""
+
+
+def check_abstained(verdict, status):
+    assert verdict.status is status
+    assert verdict.probability is None and verdict.interval is None and verdict.verdict is Verdict.NONE
+    assert all(track.probability is None for track in verdict.tracks)
+    assert verdict.message
+
+
+@pytest.fixture(scope="module")
+def of_woman(detector, woman):
+    return detector(woman)
+
+
+def test_every_second_of_a_real_person_is_scored(of_woman):
+    check_scored(of_woman)
+    (track,) = of_woman.tracks
+    seconds = [int(clip.t0) for clip in track.clips]
+    # 19.7 s: the last period is too short for a clip to be sure of.
+    assert set(range(19)) <= set(seconds) and len(seconds) == len(set(seconds))
+    assert all(clip.t1 - clip.t0 == pytest.approx(7 * 1001 / 24000, abs=0.002) for clip in track.clips)
+    assert all(100 < clip.square.width < 400 for clip in track.clips)
+    assert of_woman.duration == pytest.approx(19.69, abs=0.1) and (of_woman.width, of_woman.height) == (640, 360)
+
+
+def test_a_run_repeats_bit_for_bit(detector, woman, of_woman):
+    assert replace(detector(woman), seconds_spent=0) == replace(of_woman, seconds_spent=0)
+
+
+def test_what_is_needed_to_repeat_a_run_is_in_the_result(of_woman, detector, woman):
+    from facetell.assets import file_sha256
+
+    assert of_woman.sha256 == file_sha256(woman)
+    assert of_woman.provenance["model"]["sha256"] == detector.engine.sha256
+    assert of_woman.provenance["settings"]["clips_per_second"] == 1.0
+    assert set(of_woman.provenance) == {"facetell", "python", "model", "engine", "assets", "settings"}
+
+
+def test_denser_scoring_gives_more_clips(man):
+    dense = Detector(settings=Settings(clips_per_second=3.0))(man)
+    check_scored(dense)
+    assert len(dense.tracks[0].clips) >= 6
+
+
+def test_the_threshold_decides_the_word(man):
+    assert Detector(settings=Settings(threshold=0.0))(man).verdict is Verdict.FORGED
+    assert Detector(settings=Settings(threshold=1.0))(man).verdict is Verdict.GENUINE
+
+
+@pytest.mark.parametrize("make", BROKEN.values(), ids=BROKEN)
+def test_broken_files_are_unreadable(detector, make, tmp_path):
+    path = make(tmp_path)
+    verdict = detector(path)
+    check_abstained(verdict, Status.UNREADABLE)
+    assert path.name in verdict.message and "\n" not in verdict.message
+    assert verdict.sha256 is not None
+
+
+def test_a_missing_file_and_a_folder_are_unreadable(detector, tmp_path):
+    for path in (tmp_path / "none.mp4", tmp_path):
+        verdict = detector(path)
+        check_abstained(verdict, Status.UNREADABLE)
+        assert verdict.sha256 is None and str(path) in verdict.message
+
+
+TOO_LITTLE = {"one_frame": {Status.TOO_SHORT}, "tiny": {Status.NO_FACE}}
+
+
+@pytest.mark.parametrize("name", sorted(set(ODD) - {"twenty_faces"}))
+def test_odd_files_are_scored_or_abstained_from_with_reason(detector, name, tmp_path):
+    verdict = detector(ODD[name](tmp_path))
+    if name in TOO_LITTLE:
+        check_abstained(verdict, next(iter(TOO_LITTLE[name])))
+    else:
+        check_scored(verdict)
+        assert len(verdict.tracks) == 1
+
+
+@pytest.mark.parametrize("name", ["truncated", "damaged"])
+def test_damage_is_told_beside_the_score(detector, name, tmp_path):
+    verdict = detector(ODD[name](tmp_path))
+    check_scored(verdict)
+    assert verdict.warnings
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
+def test_all_frame_rates_give_clips_of_much_the_same_length(detector, fps, tmp_path):
+    verdict = detector(at_rate(fps)(tmp_path))
+    check_scored(verdict)
+    clip = verdict.tracks[0].clips[0]
+    assert clip.t1 - clip.t0 == pytest.approx(7 / 25, rel=0.2)
+
+
+def test_no_face(detector):
+    check_abstained(detector(locate("sample_no_face")), Status.NO_FACE)
+
+
+@pytest.mark.parametrize(("name", "first_half"), [("sample_face_then_none", True), ("sample_none_then_face", False)])
+def test_a_face_in_half_of_a_video_is_scored_where_it_is(detector, name, first_half):
+    verdict = detector(locate(name))
+    check_scored(verdict)
+    times = [(clip.t0, clip.t1) for track in verdict.tracks for clip in track.clips]
+    if first_half:
+        assert max(t1 for _, t1 in times) < 3.2
+    else:
+        assert min(t0 for t0, _ in times) > 2.8
+
+
+def test_twenty_faces_are_followed_up_to_the_limit(tmp_path):
+    path = ODD["twenty_faces"](tmp_path)
+    verdict = Detector(settings=Settings(max_faces=20))(path)
+    assert len(verdict.tracks) == 20
+    assert len(Detector(settings=Settings(max_faces=5))(path).tracks) == 5
+
+
+def test_a_small_face_is_told_to_be_too_small(detector, man, tmp_path):
+    import cv2
+
+    from fixtures import sample_frames, write_frames
+
+    small = [cv2.resize(image, (160, 90), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_man")]
+    verdict = detector(write_frames(tmp_path / "small.mp4", small))
+    check_abstained(verdict, Status.FACE_TOO_SMALL)
+    assert "pixels wide" in verdict.message
+
+
+def test_a_scene_cut_ends_the_track_and_no_clip_reaches_across(detector, tmp_path):
+    from fixtures import sample_frames, write_frames
+
+    frames = [*sample_frames("sample_woman", 20), *sample_frames("sample_man", 30)]
+    verdict = detector(write_frames(tmp_path / "cut.mp4", frames, fps=25))
+    check_scored(verdict)
+    assert len(verdict.tracks) == 2
+    assert all(clip.t1 < 0.8 or clip.t0 >= 0.8 for track in verdict.tracks for clip in track.clips)
+
+
+def test_no_more_than_a_few_frames_are_held_at_a_time(detector, woman, monkeypatch):
+    """Every RGB frame that is still referenced is counted while a video runs: the bound is that of one clip."""
+    import weakref
+
+    from facetell.media.picture import RawFrame
+
+    alive: set[int] = set()
+    most = 0
+    convert = RawFrame.rgb
+
+    def counted(self):
+        nonlocal most
+        image = convert(self).copy()
+        alive.add(key := id(image))
+        weakref.finalize(image, alive.discard, key)
+        most = max(most, len(alive))
+        return image
+
+    monkeypatch.setattr(RawFrame, "rgb", counted)
+    check_scored(detector(woman))
+    assert 0 < most <= detector.engine.info.clip_frames + 4
+
+
+def test_importing_is_quick_and_imports_no_torch():
+    code = (
+        "import sys, time; t = time.perf_counter(); import facetell; t = time.perf_counter() - t;"
+        "heavy = {'torch', 'cv2', 'numpy', 'openvino'} & set(sys.modules); print(t); assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0.3
+
+
+def test_detecting_imports_neither_torch_nor_training():
+    code = (
+        "import sys; import facetell; from facetell.assets import locate; facetell.detect(locate('sample_no_face'));"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('torch', 'onnxruntime', 'onnx', 'matplotlib')"
+        " or m.startswith(('facetell.train', 'facetell.forge', 'facetell.models'))]; assert not bad, bad"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_package_offers_what_it_says():
+    for name in facetell.__all__:
+        assert getattr(facetell, name) is not None
+    assert callable(facetell.detect)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = facetell.nonsense
