@@ -134,7 +134,10 @@ class Detector:
             "assets": {name: ASSETS[name].sha256 for name in ("face_detector", "face_mesh")},
             "settings": asdict(self.settings) | {"threshold": self.threshold},
         }
-        digest = file_sha256(path) if path.is_file() else None
+        try:
+            digest = file_sha256(path)
+        except OSError:  # missing, a folder, or not ours to read: the verdict has said so
+            digest = None
         return replace(verdict, sha256=digest, seconds_spent=seconds, provenance=provenance)
 
 

@@ -22,11 +22,19 @@ def main() -> int:
     run.add_argument("out", type=Path)
     run.add_argument("--max-minutes", type=float, default=float("inf"))
     run.add_argument("--steps", type=int, default=None, help="length of the schedule")
+    release = steps.add_parser("release", help="export, score val, calibrate; write weights/ and the card")
+    release.add_argument("run", type=Path)
+    release.add_argument("data", type=Path)
+    release.add_argument("corpus", type=Path)
+    release.add_argument("--to", type=Path, default=None, help="the model file (default: the released one)")
+    release.add_argument("--note", default="", help="a sentence for the card on what is particular to this run")
     args = parser.parse_args()
     try:
         if args.step == "prepare":
             return _prepare(args.data, args.corpus)
-        return _run(args.corpus, args.out, args.steps, args.max_minutes)
+        if args.step == "run":
+            return _run(args.corpus, args.out, args.steps, args.max_minutes)
+        return _release(args.run, args.data, args.corpus, args.to, args.note)
     except FacetellError as error:
         print(f"facetell.train {args.step}: {error}", file=sys.stderr)
         return 2
@@ -52,6 +60,15 @@ def _run(corpus: Path, out: Path, steps: int | None, minutes: float) -> int:
     if steps is not None:
         config = replace(config, steps=steps)
     Trainer(config, corpus, out).run(time.time() + 60 * minutes)
+    return 0
+
+
+def _release(run: Path, data: Path, corpus: Path, to: Path | None, note: str) -> int:
+    from facetell.engine.engines import DEFAULT_MODEL
+    from facetell.train.release import release
+
+    for figure in release(run / "checkpoint.pt", data, corpus, to or DEFAULT_MODEL, note)["generators"]:
+        print(f"{figure['name']}: AUC {figure['auc']:.3f} ({figure['low']:.2f} to {figure['high']:.2f})")
     return 0
 
 

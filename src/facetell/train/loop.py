@@ -20,7 +20,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from facetell.models.blocks import MotionKind
 from facetell.models.losses import combined_loss
+from facetell.models.network import AnomalyKind, ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.train.batches import Batch, BatchConfig, BatchStream
 from facetell.train.evaluate import summarise, validate
@@ -42,8 +44,8 @@ class TrainConfig:
     """
 
     model: str = "lite0"
-    motion: str = "mcb"
-    anomaly: str = "full"
+    motion: MotionKind = "mcb"
+    anomaly: AnomalyKind = "full"
     steps: int = 1500
     warmup: int = 100
     lr: float = 4e-4
@@ -77,8 +79,8 @@ class Trainer:
         keep_freed_memory()
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.model = _network(config, pretrained=True).to(memory_format=torch.channels_last)
-        self.average = _network(config, pretrained=False).to(memory_format=torch.channels_last).eval()
+        self.model = _network(config, pretrained=True)
+        self.average = _network(config, pretrained=False).eval()
         self.average.load_state_dict(self.model.state_dict())
         self.optimizer = torch.optim.AdamW(_groups(self.model, config), lr=config.lr)
         self.step = 0
@@ -124,7 +126,7 @@ class Trainer:
                 "resume with a lower learning rate"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
         self.optimizer.step()
         self._update_average()
@@ -185,8 +187,8 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, 2**31 - 1)
 
 
-def _network(config: TrainConfig, pretrained: bool) -> nn.Module:
-    return create_model(
+def _network(config: TrainConfig, pretrained: bool) -> ClipNetwork:
+    network = create_model(
         config.model,
         motion=config.motion,
         anomaly=config.anomaly,
@@ -194,9 +196,11 @@ def _network(config: TrainConfig, pretrained: bool) -> nn.Module:
         size=config.batch.size,
         pretrained=pretrained,
     )
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
-def _groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+def _groups(model: ClipNetwork, config: TrainConfig) -> list[dict[str, Any]]:
     """Parameters in four groups: new or pretrained, with or without weight decay (none on biases and norms)."""
     new = set(model.new_parameter_names())
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)

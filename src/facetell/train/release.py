@@ -1,7 +1,7 @@
 """From a trained network to the released model file: export, score ``val`` as a user would, calibrate, write the card.
 
-Every figure of the card comes from here: the videos of ``val`` go through :class:`facetell.detector.Detector` (files in,
-verdicts out), and pseudo-fakes are forged from its reals, of people the network has not seen.
+Every figure of the card comes from here: the videos of ``val`` go through :class:`facetell.detector.Detector` (files
+in, verdicts out), and pseudo-fakes are forged from its reals, of people the network has not seen.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from facetell.forge import ForgeRecipe, degrade_pair, forge_clip
 from facetell.forge.degrade import DegradeConfig
 from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model
+from facetell.report.result import write_text
+from facetell.train.card import write_card
 from facetell.train.corpus import Recording, Row, load, read_manifest
 from facetell.train.evaluate import VideoScore, auc, auc_interval
 from facetell.types import Status
@@ -44,7 +46,7 @@ class Figure:
     high: float
 
 
-def release(checkpoint: Path, data: Path, corpus: Path, model_path: Path) -> dict[str, Any]:
+def release(checkpoint: Path, data: Path, corpus: Path, model_path: Path, note: str = "") -> dict[str, Any]:
     """Export the checkpoint's averaged weights to ``model_path`` and write ``model_path``'s card beside it.
 
     Args:
@@ -52,6 +54,7 @@ def release(checkpoint: Path, data: Path, corpus: Path, model_path: Path) -> dic
         data: folder of ``manifest.csv`` and its clips.
         corpus: the same, prepared.
         model_path: the ONNX file to write; the card is its name with ``.md``, the figures with ``.json``.
+        note: what a reader of the card must know of this run beyond its configuration.
 
     Returns:
         The figures.
@@ -84,7 +87,8 @@ def release(checkpoint: Path, data: Path, corpus: Path, model_path: Path) -> dic
     figures = _figures(scores, abstained, calibration, detector.engine, corpus)
     info = replace(info, calibration=calibration, training=info.training | {"val": figures})
     export_onnx(network, model_path, metadata=info.to_metadata(), precision="fp16")
-    model_path.with_suffix(".json").write_text(json.dumps(figures | {"config": config}, indent=1) + "\n")
+    write_text(model_path.with_suffix(".json"), json.dumps(figures | {"config": config}, indent=1) + "\n")
+    write_text(model_path.with_suffix(".md"), write_card(info, figures, note))
     return figures
 
 
@@ -95,9 +99,7 @@ def score_files(detector: Detector, data: Path, split: str) -> tuple[list[VideoS
         if row.split != split:
             continue
         verdict = detector(data / row.file)
-        track = max(
-            (t for t in verdict.tracks if t.logit is not None), key=lambda t: t.logit or 0.0, default=None
-        )
+        track = max((t for t in verdict.tracks if t.logit is not None), key=lambda t: t.logit or 0.0, default=None)
         if track is None:
             abstained.append((row, verdict.status))
         else:
