@@ -28,7 +28,7 @@ from facetell.types import FloatArray, UInt8Array
 
 @dataclass(frozen=True, slots=True)
 class BlendedConfig:
-    """Ranges of self-blending (METHOD section 6; arXiv 2204.08376, section 3.2).
+    """Ranges of self-blending (self-blended images, arXiv 2204.08376).
 
     ``shift_x``, ``shift_y`` and ``scale`` are half-widths in face widths; ``ratios`` the blend ratios drawn from;
     ``smoothing`` the standard deviation of landmark smoothing in frames; ``breath`` that of the mask's size where it

@@ -14,7 +14,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 
 @dataclass(frozen=True, slots=True)
 class ColourConfig:
-    """Half-widths of the ranges of a colour mismatch (METHOD section 6; arXiv 2204.08376, section 3.2).
+    """Half-widths of the ranges of a colour mismatch (self-blended images, arXiv 2204.08376).
 
     ``rgb`` in grey levels of 255 per channel; ``saturation`` and ``value`` relative; ``hue`` in degrees (the paper's
     ±.3 is in units of a library's hue scale: nearly nothing, a few degrees are ours); ``brightness`` in shares of 255;
@@ -69,7 +69,7 @@ def apply_colour(frames: UInt8Array, matrix: FloatArray) -> UInt8Array:
 
 @dataclass(frozen=True, slots=True)
 class SharpnessConfig:
-    """A sharpness mismatch: shrinking by 2 or 4 and growing again, or sharpening (arXiv 2204.08376, section 3.2)."""
+    """A sharpness mismatch: shrinking by 2 or 4 and growing again, or sharpening (arXiv 2204.08376)."""
 
     probability: float = 0.6
     shrink: float = 0.5

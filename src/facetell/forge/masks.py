@@ -21,7 +21,7 @@ FRACTION_BITS = 4  # sub-pixel precision of filling: a mask must not tremble by 
 
 @dataclass(frozen=True, slots=True)
 class MaskConfig:
-    """Ranges from which a mask is drawn (METHOD section 6; arXiv 2204.08376, section 3.2).
+    """Ranges from which a mask is drawn (self-blended images, arXiv 2204.08376).
 
     ``weights`` by family: ``hull`` whole face, ``inner`` brows to mouth, ``lower`` below the nose, ``regions`` some of
     eyes, nose and mouth, ``random`` hulls of random groups of landmarks. ``elastic_alpha`` and ``elastic_sigma`` in

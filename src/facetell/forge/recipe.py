@@ -9,6 +9,7 @@ import numpy as np
 from facetell.forge.blended import BlendedConfig, breathe, cut, self_blend
 from facetell.forge.mesh import check_landmarks
 from facetell.forge.reenact import Donor, ReenactConfig, reenact
+from facetell.forge.resynth import ResynthConfig, resynth
 from facetell.forge.swap import SwapConfig, mouth, swap
 from facetell.forge.temporal import TemporalConfig, drift, flicker, inner_repeat, jitter, oversmooth
 from facetell.types import FloatArray, UInt8Array
@@ -25,6 +26,7 @@ KINDS = (
     "reenact",
     "swap",
     "mouth",
+    "resynth",
 )
 TEMPORAL = ("drift", "jitter", "flicker", "inner_repeat")
 
@@ -47,11 +49,13 @@ class ForgeRecipe:
     reenact: float = 3.0
     swap: float = 1.5
     mouth: float = 0.75
+    resynth: float = 0.75
     more: float = 0.3
     blended: BlendedConfig = field(default_factory=BlendedConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     reenacted: ReenactConfig = field(default_factory=ReenactConfig)
     swapped: SwapConfig = field(default_factory=SwapConfig)
+    resynthesised: ResynthConfig = field(default_factory=ResynthConfig)
 
     @classmethod
     def only(cls, kind: str, **changes: object) -> ForgeRecipe:
@@ -144,4 +148,6 @@ def _apply(
         return reenact(frames, landmarks, rng, recipe.reenacted, donor)
     if kind == "swap":
         return swap(frames, landmarks, rng, recipe.swapped, donor)
+    if kind == "resynth":
+        return resynth(frames, landmarks, rng, recipe.resynthesised)
     return mouth(frames, landmarks, rng, recipe.swapped)

@@ -33,7 +33,7 @@ Donor = tuple[UInt8Array, FloatArray]
 
 @dataclass(frozen=True, slots=True)
 class ReenactConfig:
-    """Ranges of single-frame reenactment (ours; METHOD has no source for it). Lengths are in face widths.
+    """Ranges of single-frame reenactment (ours). Lengths are in face widths.
 
     ``donor_motion``: chance that another person's motion drives the face, where one is given; ``whole``: chance that
     the whole frame is warped without a seam, else the face is blended into the clip's own frames; ``smooth``: chance

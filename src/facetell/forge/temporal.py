@@ -37,7 +37,7 @@ FEATURES = (RIGHT_EYE, LEFT_EYE, RIGHT_BROW, LEFT_BROW, NOSE, LIPS_OUTER, CHIN, 
 
 @dataclass(frozen=True, slots=True)
 class TemporalConfig:
-    """Ranges of the temporal forgeries (METHOD section 6). Lengths are in face widths.
+    """Ranges of the temporal forgeries (ours). Lengths are in face widths.
 
     ``drift``: standard deviation of a feature's displacement in a frame; ``drift_memory``: how much of it is left in
     the next frame; ``drift_radius``: reach of a feature; ``jitter``: standard deviation of the inner face's shift and
