@@ -32,6 +32,12 @@ def test_a_hole_in_time_breaks_the_numbering():
     assert np.diff(numbers).tolist() == [1] * 9 + [2] + [1] * 9
 
 
+def test_a_dropped_frame_is_counted_but_breaks_nothing():
+    sampler = FrameSampler(25, 25.0)
+    numbers = [sampler.take(i / 25) for i in range(20) if i != 10]
+    assert numbers == list(range(1, 20)) and sampler.uneven == pytest.approx(1 / 19)
+
+
 def test_unknown_rate_takes_what_comes_at_the_models_pace():
     assert len(taken(None, [i / 25 for i in range(50)])) == 50
     assert len(taken(None, [i / 100 for i in range(200)])) == pytest.approx(50, abs=20)

@@ -96,8 +96,8 @@ def test_odd_files_are_scored_or_abstained_from_with_reason(detector, name, tmp_
         assert len(verdict.tracks) == 1
 
 
-@pytest.mark.parametrize("name", ["truncated", "damaged"])
-def test_damage_is_told_beside_the_score(detector, name, tmp_path):
+@pytest.mark.parametrize("name", ["truncated", "damaged", "variable_rate"])
+def test_damage_and_uneven_time_are_told_beside_the_score(detector, name, tmp_path):
     verdict = detector(ODD[name](tmp_path))
     check_scored(verdict)
     assert verdict.warnings

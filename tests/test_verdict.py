@@ -76,6 +76,7 @@ def test_reasons_name_what_was_missing():
 
 def test_warnings():
     tracks: list[TrackVerdict] = [judge_track(0, record(1.0), INFO), judge_track(1, record(), INFO)]
-    warnings = warnings_of(tracks, 12.0, ["2 damaged pictures were left out"], INFO)
-    assert len(warnings) == 3 and "12 frames per second" in warnings[1] and "1 face was" in warnings[2]
-    assert warnings_of(tracks[:1], 30.0, [], INFO) == ()
+    warnings = warnings_of(tracks, 12.0, 0.2, ["2 damaged pictures were left out"], INFO)
+    assert len(warnings) == 4 and "12 frames per second" in warnings[1] and "1 face was" in warnings[3]
+    assert warnings[2].startswith("20% of its frames come late")
+    assert warnings_of(tracks[:1], 30.0, 0.01, [], INFO) == ()

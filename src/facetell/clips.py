@@ -20,7 +20,8 @@ import numpy as np
 from facetell.faces.crop import cut_square, stable_square
 from facetell.types import Box, Clip, Face, Frame, UInt8Array
 
-LATE = 1.75  # steps: beyond it there is a hole in time, and a clip must not reach across it
+LATE = 1.75  # steps: a frame that comes later than this after the one before makes time uneven
+HOLE = 0.12  # seconds: a pause that is also longer than this is a hole, and a clip must not reach across it
 MAX_JUMP = 0.5  # face lengths the face may move in one step: beyond it is a jump cut, not a motion
 
 
@@ -39,14 +40,22 @@ class FrameSampler:
         self._earliest = (multiple - 0.5) / fps if fps else 0.75 * self.step
         self._last = -math.inf
         self._number = 0
+        self._late = 0
+
+    @property
+    def uneven(self) -> float:
+        """Share of the frames taken so far that came late: of dropped frames and variable frame rates."""
+        return self._late / max(self._number, 1)
 
     def take(self, time: float) -> int | None:
         """The frame's running number if it is to be taken, else None; a number is skipped where there is a hole."""
         elapsed = time - self._last
         if elapsed < self._earliest:
             return None
-        if elapsed > LATE * self.step:
-            self._number += 1
+        if LATE * self.step < elapsed < math.inf:
+            self._late += 1
+            if elapsed > HOLE:
+                self._number += 1
         self._number += 1
         self._last = time
         return self._number

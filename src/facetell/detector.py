@@ -236,7 +236,7 @@ class _Run:
             interval=interval,
             tracks=tracks,
             message=message,
-            warnings=warnings_of(tracks, info.fps, self._reader.errors, model),
+            warnings=warnings_of(tracks, info.fps, self._sampler.uneven, self._reader.errors, model),
             duration=info.duration if info.duration is not None else self._last_time,
             width=info.width,
             height=info.height,

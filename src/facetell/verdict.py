@@ -15,6 +15,7 @@ from facetell.engine.info import ModelInfo
 from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict
 
 LOW_RATE = 0.7  # below this share of the model's frame rate, motion is coarser than what the model has learned
+UNEVEN = 0.05  # above this share of late frames, second differences see the timing as well as the face
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,18 @@ def read_verdict(probability: float | None, interval: tuple[float, float] | None
 
 
 def warnings_of(
-    tracks: Sequence[TrackVerdict], fps: float | None, errors: Sequence[str], info: ModelInfo
+    tracks: Sequence[TrackVerdict], fps: float | None, uneven: float, errors: Sequence[str], info: ModelInfo
 ) -> tuple[str, ...]:
-    """What a reader of the score should know: damage, a low frame rate, faces that were left out."""
+    """What a reader of the score should know: damage, a low or uneven frame rate, faces that were left out."""
     warnings = list(errors)
     if fps is not None and fps < LOW_RATE * info.frame_rate:
         warnings.append(
             f"{fps:.3g} frames per second is below what the model was trained for ({info.frame_rate:g}): "
             "take the score with caution"
+        )
+    if uneven > UNEVEN:
+        warnings.append(
+            f"{uneven:.0%} of its frames come late (variable frame rate or dropped frames): take the score with caution"
         )
     left_out = sum(track.status is not Status.SCORED for track in tracks)
     if left_out and left_out < len(tracks):

@@ -53,7 +53,7 @@ class OpenVinoEngine(Engine):
         core = openvino_core()
         model = core.read_model(path)
         found = model.get_rt_info()
-        framework = found["framework"] if "framework" in found else {}
+        framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
         metadata = {key: str(value.value) for key, value in framework.items()}
         super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -145,8 +145,10 @@ def load_engine(
         raise FacetellError(f"there is no model file at {path}; give --model an .onnx file exported by facetell")
     try:
         return ENGINES[engine](path, precision=precision, threads=threads)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
+    except FacetellError:
+        raise
+    except Exception as error:  # every engine has exceptions of its own for a file that it cannot read
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise FacetellError(f"{engine} cannot load {path}: {reason}; give a model file exported by facetell") from error
 
 
