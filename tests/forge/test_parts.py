@@ -19,7 +19,7 @@ from facetell.forge.colour import (
     draw_sharpness,
     match_colour,
 )
-from facetell.forge.degrade import Coder, recode_within
+from facetell.forge.degrade import Coder, lower_rate_order, recode_within
 from facetell.forge.masks import MaskConfig, draw_mask, fill, soften
 from facetell.forge.paint import most_opened, paint_mouth
 from facetell.forge.reenact import ReenactConfig, animate, borrowed_motion, plan, reflected
@@ -330,3 +330,12 @@ def test_a_lead_is_cut_off_again() -> None:
         back = recode_within(clip, coder, lead)
         assert back.shape == clip.shape
         assert np.abs(back.astype(float) - clip).mean() < 4
+
+
+def test_a_lower_rate_repeats_frames_evenly() -> None:
+    np.testing.assert_array_equal(lower_rate_order(8, 0.5, 0.0), [0, 0, 2, 2, 4, 4, 6, 6])
+    np.testing.assert_array_equal(lower_rate_order(6, 1.0, 0.3), [0, 1, 2, 3, 4, 5])
+    # 24 of 30 frames a second: one of five is shown twice.
+    order = lower_rate_order(50, 0.8, 0.25)
+    assert (np.diff(order) >= 0).all() and (order <= np.arange(50)).all()
+    assert int((np.diff(order) == 0).sum()) == pytest.approx(10, abs=1)

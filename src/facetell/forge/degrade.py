@@ -23,7 +23,7 @@ from facetell.forge.colour import (
     draw_sharpness,
 )
 from facetell.forge.masks import MaskConfig, draw_mask
-from facetell.forge.mesh import check_landmarks, face_width, smooth
+from facetell.forge.mesh import IndexArray, check_landmarks, face_width, smooth
 from facetell.forge.temporal import FEATURES, repeat_order
 from facetell.forge.warp import bump_field, grid_nodes, remap_field
 from facetell.media.writer import reencode
@@ -46,23 +46,28 @@ class DegradeConfig:
     """Chances and ranges of each degradation (ours).
 
     ``scale`` of the shrunken picture; ``sigma`` of the blur in pixels; ``noise`` in grey levels; ``gamma`` exponent;
-    ``repeat_share`` of frames that repeat, drop or swap; ``codec`` chance of a real coder, else ``jpeg`` chance of the
-    cheap substitute: JPEG of one quality for the whole clip.
+    ``repeats`` chance of frames that repeat, drop or swap, to the share ``repeat_share``; ``rerate`` chance of a change
+    to the share ``slower`` of the frame rate and back by repetition; ``social`` chance of a messenger's chain
+    (shrunken, sharpened, coded at a low rate); else ``codec`` chance of a coder; else ``jpeg`` chance of the cheap
+    substitute, JPEG of one quality for the whole clip.
     """
 
-    resize: float = 0.35
-    scale: tuple[float, float] = (0.45, 0.9)
-    blur: float = 0.2
-    sigma: tuple[float, float] = (0.4, 1.2)
-    noisy: float = 0.2
-    noise: tuple[float, float] = (1.0, 6.0)
+    repeats: float = 0.1
+    repeat_share: tuple[float, float] = (0.1, 0.4)
+    rerate: float = 0.04
+    slower: tuple[float, float] = (0.5, 0.95)
     colourful: float = 0.5
     colour: ColourConfig = field(default_factory=lambda: ColourConfig(rgb=12.0, hue=6.0, contrast=0.2))
     gamma_chance: float = 0.3
     gamma: tuple[float, float] = (0.75, 1.33)
+    blur: float = 0.2
+    sigma: tuple[float, float] = (0.4, 1.2)
     sharpen: float = 0.1
-    repeats: float = 0.12
-    repeat_share: tuple[float, float] = (0.1, 0.4)
+    resize: float = 0.35
+    scale: tuple[float, float] = (0.45, 0.9)
+    noisy: float = 0.2
+    noise: tuple[float, float] = (1.0, 6.0)
+    social: float = 0.06
     codec: float = 0.5
     jpeg: float = 0.25
     quality: tuple[int, int] = (35, 95)
@@ -77,17 +82,7 @@ def degrade_pair(
     the first is only used on clips of its length.
     """
     config = config or DegradeConfig()
-    results = list(clips)
-    if rng.random() < config.repeats:
-        length = len(results[0])
-        order = repeat_order(length, rng, rng.uniform(*config.repeat_share))
-        results = [clip[order] if len(clip) == length else clip for clip in results]
-    if rng.random() < config.colourful:
-        matrix = draw_colour(rng, config.colour)
-        results = [apply_colour(clip, matrix) for clip in results]
-    if rng.random() < config.gamma_chance:
-        table = np.rint(255 * (np.arange(256) / 255) ** rng.uniform(*config.gamma)).astype(np.uint8)
-        results = [table[clip] for clip in results]
+    results = _recoloured(_reordered(list(clips), rng, config), rng, config)
     if rng.random() < config.blur:
         sigma = rng.uniform(*config.sigma)
         results = [np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in clip]) for clip in results]
@@ -95,24 +90,67 @@ def degrade_pair(
         amount = 1 + float(rng.uniform(0.2, 0.8))
         results = [apply_sharpness(clip, amount) for clip in results]
     if rng.random() < config.resize:
-        results = _resized(results, rng, config)
+        results = _resized(results, rng, config.scale)
     if rng.random() < config.noisy:
         level = rng.uniform(*config.noise)
         results = [add_noise(clip, level, rng) for clip in results]
+    return _coded(results, rng, config)
+
+
+def _reordered(clips: list[UInt8Array], rng: np.random.Generator, config: DegradeConfig) -> list[UInt8Array]:
+    """Whole frames repeated, dropped, swapped; or shown at a lower rate."""
+    length = len(clips[0])
+    if rng.random() < config.repeats:
+        order = repeat_order(length, rng, rng.uniform(*config.repeat_share))
+    elif rng.random() < config.rerate:
+        order = lower_rate_order(length, float(rng.uniform(*config.slower)), float(rng.uniform(0, 1)))
+    else:
+        return clips
+    return [clip[order] if len(clip) == length else clip for clip in clips]
+
+
+def lower_rate_order(length: int, share: float, phase: float) -> IndexArray:
+    """Which frame is on the screen at each of ``length`` ticks where only the ``share`` of frames is shown, (T,).
+
+    ``phase`` in [0, 1) of the slower clock against the frames.
+    """
+    ticks = np.floor(np.arange(length) * share + phase)  # of the slower clock
+    return np.asarray(np.ceil((ticks - phase) / share - 1e-9).clip(0, length - 1), dtype=np.int64)
+
+
+def _recoloured(clips: list[UInt8Array], rng: np.random.Generator, config: DegradeConfig) -> list[UInt8Array]:
+    """One change of colour and of gamma."""
+    if rng.random() < config.colourful:
+        matrix = draw_colour(rng, config.colour)
+        clips = [apply_colour(clip, matrix) for clip in clips]
+    if rng.random() < config.gamma_chance:
+        table = np.rint(255 * (np.arange(256) / 255) ** rng.uniform(*config.gamma)).astype(np.uint8)
+        clips = [table[clip] for clip in clips]
+    return clips
+
+
+def _coded(clips: list[UInt8Array], rng: np.random.Generator, config: DegradeConfig) -> list[UInt8Array]:
+    """A messenger's chain, a coder, JPEG, or nothing."""
+    lead = int(rng.integers(0, 5))
+    if rng.random() < config.social:
+        small = _resized(clips, rng, (0.4, 0.8))
+        coder = Coder("libx264", _h264_options(rng, (28, 38)), 30)
+        amount = 1 + float(rng.uniform(0, 0.6))
+        return [recode_within(apply_sharpness(clip, amount), coder, lead) for clip in small]
     if rng.random() < config.codec:
-        coder, lead = draw_coder(rng), int(rng.integers(0, 5))
-        if coder.name == "libx265" and not all(fit_for_x265(clip) for clip in results):
-            coder = replace(draw_coder(rng, h264=True), rate=coder.rate)
-        return [recode_within(clip, coder, lead) for clip in results]
+        coder = draw_coder(rng)
+        if coder.name == "libx265" and not all(fit_for_x265(clip) for clip in clips):
+            coder = replace(coder, name="libx264", options=_h264_options(rng))
+        return [recode_within(clip, coder, lead) for clip in clips]
     if rng.random() < config.jpeg:
         quality = int(rng.integers(*config.quality))
-        return [jpeg(clip, quality) for clip in results]
-    return results
+        return [jpeg(clip, quality) for clip in clips]
+    return clips
 
 
-def _resized(clips: list[UInt8Array], rng: np.random.Generator, config: DegradeConfig) -> list[UInt8Array]:
+def _resized(clips: list[UInt8Array], rng: np.random.Generator, scales: tuple[float, float]) -> list[UInt8Array]:
     """Shrunken and grown again, each by an interpolation of its own."""
-    scale = rng.uniform(*config.scale)
+    scale = rng.uniform(*scales)
     down, up = (INTERPOLATIONS[int(i)] for i in rng.integers(len(INTERPOLATIONS), size=2))
     results = []
     for clip in clips:
@@ -147,24 +185,33 @@ def fit_for_x265(clip: UInt8Array) -> bool:
     return len(clip) >= 4 and min(clip.shape[1:3]) >= 64
 
 
-def draw_coder(rng: np.random.Generator, h264: bool = False) -> Coder:
+def draw_coder(rng: np.random.Generator) -> Coder:
     """A random coder as videos on the web have been through: mostly H.264, at any quality, GOP and frame rate."""
-    name = "libx264" if h264 else ("libx264", "libx265", "libvpx-vp9")[int(rng.choice(3, p=(0.8, 0.12, 0.08)))]
+    name = ("libx264", "libx265", "libvpx-vp9")[int(rng.choice(3, p=(0.8, 0.12, 0.08)))]
     if name == "libx264":
-        options = {
-            "preset": ("ultrafast", "superfast", "veryfast", "faster")[int(rng.integers(4))],
-            "crf": str(int(rng.integers(18, 38))),
-            "bf": str(int(rng.integers(0, 3))),
-            "x264-params": "mbtree=0",  # the one part of x264 that does not repeat to the last bit
-        }
+        options = _h264_options(rng)
     elif name == "libx265":
         options = {"preset": "ultrafast", "crf": str(int(rng.integers(20, 38)))}
         options["x265-params"] = "log-level=error:pools=1:frame-threads=1"
     else:
         options = {"crf": str(int(rng.integers(25, 50))), "b": "0"}
         options |= {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
-    rate = (24, 25, 30, 50)[int(rng.integers(4))]
-    return Coder(name, {**options, "g": str(int(rng.integers(3, 60))), "threads": "1"}, rate)
+    options |= {"g": str(int(rng.integers(3, 60))), "threads": "1"}
+    return Coder(name, options, (24, 25, 30, 50)[int(rng.integers(4))])
+
+
+def _h264_options(rng: np.random.Generator, crf: tuple[int, int] = (18, 38)) -> dict[str, str]:
+    """Quality by constant rate factor, or in a quarter of the cases by bit rate."""
+    options = {
+        "preset": ("ultrafast", "superfast", "veryfast", "faster")[int(rng.integers(4))],
+        "bf": str(int(rng.integers(0, 3))),
+        "g": str(int(rng.integers(3, 60))),
+        "threads": "1",
+        "x264-params": "mbtree=0",  # the one part of x264 that does not repeat to the last bit
+    }
+    if rng.random() < 0.25:
+        return options | {"b": str(int(np.exp(rng.uniform(np.log(80_000), np.log(600_000)))))}
+    return options | {"crf": str(int(rng.integers(*crf)))}
 
 
 def recode_within(clip: UInt8Array, coder: Coder, lead: int) -> UInt8Array:
