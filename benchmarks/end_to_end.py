@@ -143,9 +143,8 @@ def main() -> None:
     one = runs[1]
     per = 1000 / one["duration"]
     rest = one["cpu_total"] - decode - one["cpu_faces"] - one["cpu_crop"]
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; 720p30 H.264, 1 clip a second"
-    )
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"{machine}; 720p30 H.264 of about 4 Mbit/s, one clip a second")
     print(f"speed                  {one['speed']:.1f} x real time (1 min), {runs[10]['speed']:.1f} x (10 min)")
     print(
         f"CPU-ms a second of video  decode {decode * per:.0f}, faces {one['cpu_faces'] * per:.0f}, "

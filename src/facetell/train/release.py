@@ -200,7 +200,7 @@ def _score_recording(engine: Engine, recording: Recording, kind: str | None) -> 
 
 
 _RECOMPRESSION = DegradeConfig(
-    resize=0, blur=0, noisy=0, colourful=0, gamma_chance=0, sharpen=0, repeats=0, codec=1.0, jpeg=0
+    resize=0, blur=0, noisy=0, colourful=0, gamma_chance=0, sharpen=0, repeats=0, rerate=0, social=0, codec=1, jpeg=0
 )
 
 
