@@ -49,7 +49,7 @@ class ForgeRecipe:
     reenact: float = 3.0
     swap: float = 1.5
     mouth: float = 0.75
-    resynth: float = 0.75
+    resynth: float = 0.5
     more: float = 0.3
     blended: BlendedConfig = field(default_factory=BlendedConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)

@@ -69,9 +69,11 @@ def resynth(
     size = (frames.shape[1], frames.shape[2])
     count = len(frames)
     code = (count, LATENT, SIDE // 8, SIDE // 8)
-    noise = rng.uniform(*config.noise) * rng.standard_normal(code, dtype=np.float32)
-    noise += rng.uniform(*config.steady) * rng.standard_normal((1, *code[1:]), dtype=np.float32)
-    scale = rng.uniform(*config.scale)
+    # What holds for the clip is drawn before what is new in every frame: it does not depend on the clip's length.
+    scale, whole = rng.uniform(*config.scale), rng.random() < config.whole
+    mask = draw_mask(calm, size, rng, config.mask)
+    steady = rng.uniform(*config.steady) * rng.standard_normal((1, *code[1:]), dtype=np.float32)
+    noise = steady + rng.uniform(*config.noise) * rng.standard_normal(code, dtype=np.float32)
     matrices = [_square(points, scale) for points in calm]
     shape = (SIDE, SIDE)
     squares = [
@@ -81,12 +83,10 @@ def resynth(
     made = remake(np.asarray(squares, dtype=np.uint8), noise)
     back = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     pasted = np.stack([cv2.warpAffine(m, a, size[::-1], flags=back) for m, a in zip(made, matrices, strict=True)])
-    if rng.random() < config.whole:
+    if whole:
         ramp = _ramp()
         placed = np.stack([cv2.warpAffine(ramp, matrix, size[::-1], flags=back) for matrix in matrices])
-        mask: FloatArray = np.clip(placed, 0, 1).astype(np.float32)
-    else:
-        mask = draw_mask(calm, size, rng, config.mask)
+        mask = np.clip(placed, 0, 1).astype(np.float32)
     return blend(frames, pasted.astype(np.uint8), mask), mask
 
 

@@ -29,7 +29,7 @@ VIDEO_KINDS = (*KINDS, "mix", NONE)
 TAKE_BYTES = 400_000_000
 TAKE_LENGTHS = (12, 96)
 # Parameters of these hold for a whole video, so every take replays them; the others are noise, new in every take.
-STEADY = ("sbv", "breathe", "swap")
+STEADY = ("sbv", "breathe", "swap", "resynth")
 
 Picture = tuple[UInt8Array, FloatArray, float]
 """A frame (H, W, 3), its mask (H, W), its time in seconds."""
