@@ -119,6 +119,13 @@ def test_every_parameter_learns_under_every_switch(kernels: bool, restore: bool,
         assert parameter.grad.abs().max() > 0, name
 
 
+@pytest.mark.parametrize(("restore", "norm"), [(True, True), (True, False), (False, True), (False, False)])
+def test_the_trained_shortcut_changes_nothing(restore: bool, norm: bool) -> None:
+    block = wake(MCB(C, separate_restore=restore, batch_norm=norm)).eval()
+    x = clips(2 * T, C, SIZE, SIZE)
+    torch.testing.assert_close(block(x, T), sum(block.responses(x, T)), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_short_clips_keep_their_shape(frames: int) -> None:
     x = clips(2, frames, C, SIZE, SIZE)

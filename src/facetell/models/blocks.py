@@ -154,11 +154,15 @@ class CMM(nn.Module):
     def forward(self, x: Tensor, frames: int | None = None, *, stride: int = 1, offset: int = 0) -> Tensor:
         """F (N*T, C, H, W) or (N, T, C, H, W) to F^M, sampled at rows and columns ``offset, offset + stride, ...``."""
         folded, frames = fold_time(x, frames)
-        return _as_given(self.responses(folded, frames, stride, offset)[0], x)
+        return _as_given(self.total(folded, frames, stride, offset), x)
 
     def responses(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> tuple[Tensor, ...]:
         """The summands (F^M,) of a folded batch, each (N*T, C, H', W')."""
         return (self.restore(self.first_order(x, frames, stride, offset)),)
+
+    def total(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
+        """The sum of :meth:`responses`, in as few passes over full-width maps as it takes."""
+        return self.responses(x, frames, stride, offset)[0]
 
     def first_order(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
         """M (N*T, C', H', W') of a folded batch, its last map padded."""
@@ -210,17 +214,24 @@ class MCB(CMM):
         self.kernel2 = _spatial_kernel(hidden, delta_init) if separate_kernels else None
         self.restore2 = _pointwise(hidden, channels, batch_norm, restore_gain) if separate_restore else None
 
-    def forward(self, x: Tensor, frames: int | None = None, *, stride: int = 1, offset: int = 0) -> Tensor:
-        """F (N*T, C, H, W) or (N, T, C, H, W) to F^M + F^MM on the grid that stride and offset give."""
-        folded, frames = fold_time(x, frames)
-        first, second = self.responses(folded, frames, stride, offset)
-        return _as_given(first + second, x)
-
     def responses(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> tuple[Tensor, ...]:
         """The summands (F^M, F^MM) of a folded batch, each (N*T, C, H', W')."""
         first = self.first_order(x, frames, stride, offset)
         second = self.second_order(first, frames)
         return self.restore(first), (self.restore2 or self.restore)(second)
+
+    def total(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
+        """F^M + F^MM (N*T, C, H', W').
+
+        Once trained, both restoring convolutions are one: of the two orders side by side, with norms folded in.
+        """
+        if self.training:
+            first, second = self.responses(x, frames, stride, offset)
+            return first + second
+        first = self.first_order(x, frames, stride, offset)
+        orders = torch.cat([first, self.second_order(first, frames)], dim=1)
+        (weight, bias), (weight2, bias2) = _folded(self.restore), _folded(self.restore2 or self.restore)
+        return functional.conv2d(orders, torch.cat([weight, weight2], dim=1), bias + bias2)
 
     def second_order(self, first: Tensor, frames: int) -> Tensor:
         """MM (N*T, C', H', W') from the padded M; its last two maps are padding."""
@@ -269,10 +280,11 @@ class MotionBlock(nn.Module):
         out: Tensor = self.spatial(x if self.temporal is None else self.temporal(x, frames))
         if self.motion is None:
             return out
+        if trace is None:
+            return out + self.motion.total(x, frames, self.stride, offset)
         parts = self.motion.responses(x, frames, self.stride, offset)
-        if trace is not None:
-            sizes = [response_size(part, frames) for part in parts]
-            trace.append((sizes[0], sizes[-1]))
+        sizes = [response_size(part, frames) for part in parts]
+        trace.append((sizes[0], sizes[-1]))
         for part in parts:
             out = out + part
         return out
@@ -326,6 +338,21 @@ def _pointwise(inputs: int, outputs: int, batch_norm: bool, gain: float = 1.0) -
         nn.init.constant_(norm.weight, gain)
         layers.append(norm)
     return nn.Sequential(*layers)
+
+
+def _folded(layer: nn.Sequential) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a 1x1 convolution with its batch norm (evaluation) folded in."""
+    conv = layer[0]
+    assert isinstance(conv, nn.Conv2d)
+    if len(layer) == 1:
+        assert conv.bias is not None
+        return conv.weight, conv.bias
+    norm = layer[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
 
 
 def _spatial_kernel(channels: int, delta_init: bool) -> nn.Conv2d:

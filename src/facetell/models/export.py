@@ -205,8 +205,7 @@ def _tidy(proto: Any) -> None:
     for node in graph.node:
         node.input[:] = [rename(name) for name in node.input]
         node.output[:] = [rename(name) for name in node.output]
-        # A convolution is known by its module, anything else by what it gives.
-        node.name = node.input[1].removesuffix(".weight") if node.op_type == "Conv" else node.output[0]
+        node.name = node.output[0]
         node.ClearField("doc_string")
         node.ClearField("metadata_props")
     for value in [*graph.input, *graph.output]:
@@ -215,6 +214,14 @@ def _tidy(proto: Any) -> None:
     graph.ClearField("metadata_props")
     proto.ClearField("metadata_props")
     graph.name = "facetell"
+    arrays = {array.name for array in graph.initializer}
+    makers = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        if node.op_type == "Conv":  # known by the module whose weights it has, however they are put together
+            weight = node.input[1]
+            while weight not in arrays:
+                weight = makers[weight].input[0]
+            node.name = f"{weight.removesuffix('.weight')}{node.output[0]}"
 
 
 def _free_batch(proto: Any) -> None:
@@ -228,6 +235,7 @@ def _free_batch(proto: Any) -> None:
 
     graph = proto.graph
     constants = {array.name: array for array in graph.initializer}
+    parameters = {name for name in constants if not name.startswith("/")}
     sizes: dict[str, list[int]] = {}
     for node in graph.node:
         if node.op_type == "Constant":
@@ -252,7 +260,7 @@ def _free_batch(proto: Any) -> None:
         extra.append(onnx.numpy_helper.from_array(np.array(shape, dtype=np.int64), node.input[which]))
     graph.initializer.extend(extra)
     for node in graph.node:
-        if node.op_type == "Conv" and len(node.input) == 3 and node.input[2].startswith("/"):
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[2] in constants.keys() - parameters:
             del node.input[2]  # zeros that the exporter gives a convolution without bias
     used = {name for node in graph.node for name in node.input}
     arrays = [array for array in graph.initializer if array.name in used]
