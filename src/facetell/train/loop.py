@@ -90,7 +90,10 @@ class Trainer:
         """Train to the end of the schedule, or until ``time.time()`` passes ``until``; then checkpoint."""
         config = self.config
         stream = BatchStream(self.corpus, "train", config.batch, config.seed, first=self.step)
-        loader = DataLoader(stream, batch_size=None, num_workers=config.workers, prefetch_factor=4)
+        ahead = 4 if config.workers else None  # batches made ahead by each worker
+        # A generator of its own: the loader draws from it, and dropout must not notice whether a run was taken up again.
+        own = torch.Generator()
+        loader = DataLoader(stream, batch_size=None, num_workers=config.workers, prefetch_factor=ahead, generator=own)
         recent: deque[dict[str, float]] = deque(maxlen=50)
         started = time.time()
         for batch in loader:

@@ -31,7 +31,7 @@ from facetell.train.evaluate import VideoScore, auc, auc_interval
 from facetell.types import Status
 
 PSEUDO_KINDS = ("sbv", "drift", "jitter", "flicker", "reenact", "swap", "mouth")
-BOOTSTRAP = 1000
+BOOTSTRAP = 500
 
 
 @dataclass(frozen=True, slots=True)
