@@ -33,7 +33,7 @@ Files as a user would give them, through the whole of `facetell.Detector`. Not s
 ### Pseudo-fakes
 
 Forged from the {val_reals} real videos of `val` (their people were not trained on) by the kinds that training also
-used, one clip a second; both classes re-encoded alike.
+used, one clip every two seconds; both classes re-encoded alike.
 
 {pseudo}
 

@@ -182,10 +182,10 @@ def _figure(name: str, fakes: list[VideoScore], reals: list[VideoScore]) -> Figu
 
 
 def _score_recording(engine: Engine, recording: Recording, kind: str | None) -> VideoScore:
-    """One clip a second of a real, forged with ``kind`` where one is given; both classes recompressed alike."""
+    """One clip every two seconds of a real, forged with ``kind`` where one is given; both classes recompressed alike."""
     info = engine.info
     logits = []
-    for start in range(0, len(recording.frames) - info.clip_frames + 1, 25):
+    for start in range(0, len(recording.frames) - info.clip_frames + 1, 50):
         rng = np.random.default_rng([start, len(recording.frames)])
         images = np.asarray(recording.frames[start : start + info.clip_frames])
         if kind is not None:
