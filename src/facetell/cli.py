@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "forge": "make a forgery from a real video, to train or test detectors",
     "models": "list the networks that can be trained, and how large they are",
     "export": "write a trained network as a model file, and prove it",
+    "motion": "draw the motion of a face, and what the network sees of it",
 }
 
 

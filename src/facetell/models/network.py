@@ -125,7 +125,7 @@ class ClipNetwork(nn.Module):
         embedded = self.backbone.embed(deep)
         pooled = by_clip(embedded, embedded.shape[0] // clip.shape[0]).mean(dim=1)
         logit = self._squeeze(self.classifier(self.dropout(pooled)))
-        motion = _motion_map(trace) if trace else None
+        motion = _mean_map([highest for _, highest in trace]) if trace else None
         if self.anomaly is None or not with_anomaly:
             return ClipOutput(logit, motion=motion)
         anomaly_map, aux_logit = self.anomaly(deep, clip.shape[0])
@@ -135,6 +135,20 @@ class ClipNetwork(nn.Module):
             anomaly_map if self.uses_l1 else None,
             motion,
         )
+
+    def motion_maps(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """Sizes of F^M and of F^MM over the picture, each (N, T, h, w): means over the motion blocks.
+
+        Of F^M the last map is empty, of F^MM the last two; for ``cmm`` both are F^M.
+
+        Raises:
+            ValueError: the network has no motion blocks.
+        """
+        trace: Trace = []
+        self.backbone((clip.flatten(0, 1) - self.mean) / self.std, clip.shape[1], trace)
+        if not trace:
+            raise ValueError("a network without motion blocks has no motion maps")
+        return _mean_map([first for first, _ in trace]), _mean_map([highest for _, highest in trace])
 
     def new_parameter_names(self) -> list[str]:
         """Parameters that no ImageNet checkpoint has: temporal and motion modules, heads."""
@@ -147,11 +161,9 @@ class ClipNetwork(nn.Module):
         return logit.squeeze(1) if self.num_classes == 1 else logit
 
 
-def _motion_map(trace: Trace) -> Tensor:
-    """Mean over the motion blocks of the size of their highest-order response, on the finest of their grids."""
-    maps = [highest for _, highest in trace]
-    size = maps[0].shape[-2:]
+def _mean_map(maps: list[Tensor]) -> Tensor:
+    """Mean of maps (N, T, h, w) of several sizes, on the grid of the first, which is the finest."""
     total = maps[0]
     for coarser in maps[1:]:
-        total = total + functional.interpolate(coarser, size=size, mode="bilinear")
+        total = total + functional.interpolate(coarser, size=maps[0].shape[-2:], mode="bilinear")
     return total / len(maps)

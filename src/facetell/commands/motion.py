@@ -1,0 +1,43 @@
+"""``facetell motion``: the motion of a face, and what the network's motion blocks make of it, as pictures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from facetell.types import FacetellError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb's arguments."""
+    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video of a face")
+    parser.add_argument("other", type=Path, metavar="OTHER", nargs="?", help="a second one, to set beside it")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for motion.png and motion.mp4")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="model file (default: the released one)")
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to pass over (default: 0)")
+    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="how much to look at (default: 2)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw the strip and the video; 0 when done."""
+    from facetell.engine.engines import DEFAULT_MODEL
+    from facetell.motion.draw import draw_strip, draw_video
+    from facetell.motion.views import view_video
+
+    try:
+        from facetell.models.export import model_from_onnx
+    except ModuleNotFoundError as error:
+        raise FacetellError(
+            f"looking into the network needs {error.name}, which is not installed; "
+            "run: python -m pip install 'facetell[train]'"
+        ) from None
+    path = args.model or DEFAULT_MODEL
+    _, model = model_from_onnx(path)
+    if model.architecture["motion"] == "none":
+        raise FacetellError(f"{path} has no motion blocks to look into; give --model another")
+    videos = [args.video] if args.other is None else [args.video, args.other]
+    views = [view_video(video, model, start=args.start, seconds=args.seconds) for video in videos]
+    for name, draw in (("motion.png", draw_strip), ("motion.mp4", draw_video)):
+        draw(views, args.out / name)
+        print(args.out / name)
+    return 0

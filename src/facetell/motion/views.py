@@ -1,0 +1,84 @@
+"""What is drawn of one video: its frames, their flow, and the network's first and second order responses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from facetell.motion.excerpt import face_clips
+from facetell.motion.flow import dense_flow
+from facetell.types import FacetellError, FloatArray, UInt8Array
+
+if TYPE_CHECKING:
+    from facetell.models.network import ClipNetwork
+
+SIDE = 240  # pixels of a drawn face
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """L pictures of one face under one square, one after the other.
+
+    ``frames`` is uint8 RGB (L, S, S, 3), ``times`` in seconds; ``flow`` float32 (L, S, S, 2) in pixels of the cut to
+    the next picture; ``first`` and ``second`` float32 (L, h, w), the sizes of |F^M| and |F^MM|.
+    """
+
+    name: str
+    times: tuple[float, ...]
+    frames: UInt8Array
+    flow: FloatArray
+    first: FloatArray
+    second: FloatArray
+
+
+def view_video(path: Path, model: ClipNetwork, *, start: float = 0.0, seconds: float = 2.0) -> View:
+    """Follow the largest face of a video for a while and look at it with flow and network.
+
+    Args:
+        path: the video.
+        model: in evaluation mode, with motion blocks.
+        start, seconds: the excerpt; a face that is not there for so long is drawn as long as one clip.
+
+    Raises:
+        FacetellError: the video cannot be read, or no face stays for one clip.
+    """
+    config = model.config
+    wanted = max(config.clip_frames + 1, round(seconds * config.frame_rate))
+    for length in (wanted, config.clip_frames + 1):
+        clips = face_clips(path, length, SIDE, scale=config.crop_scale, rate=config.frame_rate, start=start)
+        clip = next(iter(clips), None)
+        if clip is not None:
+            break
+    else:
+        raise FacetellError(f"{path} shows no face for {config.clip_frames + 1} pictures in a row from {start:g} s on")
+    flow = dense_flow(clip.frames)
+    known, first, second = _responses(model, clip.frames)
+    times = tuple(clip.times[t] for t in known)
+    return View(path.name, times, clip.frames[known], flow[known], first, second)
+
+
+def _responses(model: ClipNetwork, frames: UInt8Array) -> tuple[list[int], FloatArray, FloatArray]:
+    """Which of L frames have responses, and |F^M|, |F^MM| (K, h, w) of those K.
+
+    The clips overlap, and only what each says of its middle is taken: at its ends the temporal convolutions meet the
+    zeros beyond the clip, which no face does.
+    """
+    import torch
+
+    config = model.config
+    small = np.stack([cv2.resize(f, (config.size, config.size), interpolation=cv2.INTER_AREA) for f in frames])
+    blob = torch.from_numpy(small.transpose(0, 3, 1, 2).copy()).float() / 255
+    clip = config.clip_frames
+    inner = range(1, clip - 3) if clip >= 6 else range(max(1, clip - 2))
+    found: dict[int, tuple[FloatArray, FloatArray]] = {}
+    with torch.inference_mode():
+        for begin in range(0, len(frames) - clip, len(inner)):
+            one, two = model.motion_maps(blob[None, begin : begin + clip])
+            for t in inner:
+                found[begin + t] = one[0, t].numpy(), two[0, t].numpy()
+    known = sorted(found)
+    return known, np.stack([found[t][0] for t in known]), np.stack([found[t][1] for t in known])

@@ -1,0 +1,89 @@
+"""What `facetell motion` draws: flow and responses with known answers, and the files of the whole command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from facetell.cli import main
+from facetell.media.reader import VideoReader
+from facetell.models.export import export_onnx
+from facetell.models.zoo import create_model
+from facetell.motion.flow import dense_flow, draw_flow, heat
+from facetell.types import FloatArray, UInt8Array
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    torch.set_num_threads(1)
+
+
+def texture(shift: tuple[float, float], size: int = 96) -> UInt8Array:
+    noise = np.random.default_rng(0).uniform(0, 255, (size, size, 3)).astype(np.float32)
+    smooth = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
+    moved = cv2.warpAffine(smooth, np.float32([[1, 0, shift[0]], [0, 1, shift[1]]]), (size, size))
+    return moved.astype(np.uint8)
+
+
+def test_flow_of_a_known_shift() -> None:
+    frames = np.stack([texture((0, 0)), texture((2, -1)), texture((4, -2))])
+    flow = dense_flow(frames)
+    assert flow.shape == (2, 96, 96, 2)
+    inside = flow[:, 16:-16, 16:-16]
+    np.testing.assert_allclose(np.median(inside, axis=(0, 1, 2)), (2, -1), atol=0.15)
+
+
+def test_drawings_show_where_it_moves() -> None:
+    frame = np.full((80, 80, 3), 100, dtype=np.uint8)
+    flow: FloatArray = np.zeros((80, 80, 2), dtype=np.float32)
+    flow[:, 40:, 0] = 3
+    picture = draw_flow(frame, flow, top=3).astype(int)
+    assert picture[:, 40:].mean() > 2 * picture[:, :40].mean()
+    values = np.zeros((4, 4), dtype=np.float32)
+    values[0, 0] = 1
+    assert heat(frame, values, 1.0)[2, 2].sum() > heat(frame, values, 1.0)[70, 70].sum()
+
+
+def test_jitter_answers_more_than_smooth_motion() -> None:
+    """With the delta kernels of a fresh network |F^MM| grows where frames shake, and not where they glide."""
+    torch.manual_seed(0)
+    model = create_model("lite0", "mcb", "none", 8, 96, pretrained=True, restore_gain=1.0).eval()
+    glide = [(0.5 * t, 0.0) for t in range(8)]
+    shake = [(0.5 * t + 0.8 * (-1) ** t, 0.0) for t in range(8)]
+    answers = []
+    for path in (glide, shake):
+        clip = torch.from_numpy(np.stack([texture(at) for at in path]).transpose(0, 3, 1, 2).copy())
+        with torch.no_grad():
+            first, second = model.motion_maps(clip[None].float() / 255)
+        assert first.shape == second.shape == (1, 8, 24, 24)
+        assert second[:, -2:].abs().max() < 1e-5
+        answers.append(second[:, 1:5].mean().item())
+    assert answers[1] > 1.5 * answers[0]
+
+
+def test_the_command_draws_one_and_two_videos(man: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    narrow = {"width": 0.25, "depth": 0.5, "motion_blocks": [1, 3]}
+    model = export_onnx(
+        create_model("lite0", clip_frames=6, size=48, restore_gain=1.0, **narrow), tmp_path / "model.onnx"
+    )
+    for videos in ([man], [man, man]):
+        out = tmp_path / str(len(videos))
+        words = ["motion", *map(str, videos), "--out", str(out), "--model", str(model), "--seconds", "0.5"]
+        assert main(words) == 0
+        strip = cv2.imread(str(out / "motion.png"))
+        assert strip.shape[0] == 26 + 4 * 240
+        assert strip.std() > 20
+        with VideoReader(out / "motion.mp4") as reader:
+            assert reader.info.height == 26 + len(videos) * (240 + 26)
+            assert sum(1 for _ in reader) >= 4
+
+
+def test_faults_are_told_in_one_sentence(tmp_path: Path, man: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = export_onnx(create_model("lite0", "none", size=32, width=0.25, depth=0.5), tmp_path / "plain.onnx")
+    assert main(["motion", str(man), "--out", str(tmp_path), "--model", str(plain)]) == 2
+    assert "has no motion blocks to look into" in capsys.readouterr().err
