@@ -1,0 +1,130 @@
+"""Latency of every network at its default clip, on every engine, with the cost of its motion modules side by side.
+
+    python benchmarks/models.py [--models lite0,stm_resnet50] [--rounds 7] [--threads 1]
+
+All variants of a network are measured in turns, so that a busy machine slows them alike, and by CPU time, which does
+not count waiting for others; the figure is the lower quartile. Weights are random: they do not change the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import openvino
+import torch
+
+from facetell.models.export import export_onnx
+from facetell.models.network import ClipNetwork
+from facetell.models.zoo import create_model, list_models, motions_of
+from facetell.types import FloatArray
+
+ENGINES = ("torch", "onnxruntime", "openvino f32", "openvino bf16")
+MOTIONS = ("none", "cmm", "mcb")
+
+Run = Callable[[], object]
+
+
+def runners(model: ClipNetwork, path: Path, clip: FloatArray, threads: int) -> dict[str, Run]:
+    """One function an engine that scores the clip once."""
+    ready = model.to(memory_format=torch.channels_last) if model.architecture["name"] in LAYOUT else model
+    tensor = torch.from_numpy(clip)
+
+    def eager() -> object:
+        with torch.inference_mode():
+            return ready(tensor, with_anomaly=False).logit
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    found: dict[str, Run] = {"torch": eager, "onnxruntime": lambda: session.run(["logit"], {"clip": clip})}
+    core = openvino.Core()
+    for precision in ("f32", "bf16"):
+        if precision.upper() not in (*core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), "F32"):
+            continue
+        network = core.read_model(path)
+        network.reshape({"clip": list(clip.shape)})
+        config = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        request = core.compile_model(network, "CPU", config).create_infer_request()
+        found[f"openvino {precision}"] = lambda request=request: request.infer({"clip": clip})
+    return found
+
+
+LAYOUT = tuple(name for name in list_models() if len(motions_of(name)) > 1 or ("resnet" in name and "i3d" not in name))
+
+
+def lively(model: ClipNetwork) -> ClipNetwork:
+    """No scale at zero: what is multiplied by nothing could be left out by an engine."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+    return model.eval()
+
+
+def measure(name: str, rounds: int, threads: int) -> dict[tuple[str, str], float]:
+    """CPU-ms a clip by (engine, motion)."""
+    runs: dict[tuple[str, str], Run] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for motion in motions_of(name):
+            model = lively(create_model(name, motion, "none"))
+            config = model.config
+            path = export_onnx(model, Path(folder) / f"{motion}.onnx")
+            clip = np.random.default_rng(0).random((1, config.clip_frames, 3, config.size, config.size), np.float32)
+            for engine, run in runners(model, path, clip, threads).items():
+                run()
+                runs[engine, motion] = run
+        spent: dict[tuple[str, str], list[float]] = {key: [] for key in runs}
+        for _ in range(rounds):
+            for key, run in runs.items():
+                started = time.process_time()
+                run()
+                spent[key].append(1e3 * (time.process_time() - started))
+    return {key: float(np.quantile(values, 0.25)) for key, values in spent.items()}
+
+
+def report(name: str, figures: dict[tuple[str, str], float]) -> None:
+    own = motions_of(name)[0]
+    for engine in ENGINES:
+        if (engine, own) not in figures:
+            continue
+        base = figures.get((engine, "none"))
+        cells = []
+        for motion in MOTIONS:
+            value = figures.get((engine, motion))
+            if value is None:
+                cells.append(f"{'':>16}")
+            else:
+                more = f"{value / base - 1:+.1%}" if base and motion != "none" else ""
+                cells.append(f"{value:8.0f} {more:>7}")
+        ratio = figures["torch", own] / figures[engine, own]
+        print(f"{name:<15}{engine:<15}{''.join(cells)}{ratio:10.1f}x", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", default=",".join(list_models()), help="names, separated by commas")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {args.threads} thread(s); load {os.getloadavg()[0]:.1f}")
+    print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, openvino {openvino.__version__}")
+    print("CPU-ms a clip, and what motion adds over none; last: times as fast as torch eager (float32)")
+    print(f"{'network':<15}{'engine':<15}{'none':>8}{'cmm':>16}{'mcb':>16}{'':>8}{'vs torch':>11}")
+    for name in args.models.split(","):
+        report(name, measure(name, args.rounds, args.threads))
+
+
+if __name__ == "__main__":
+    main()
