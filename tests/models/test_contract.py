@@ -22,6 +22,12 @@ T, SIZE = 4, 32
 ANOMALIES = ("full", "no_cls2", "no_l1", "none")
 COMBINATIONS = [(name, motion) for name in list_models() for motion in motions_of(name)]
 
+# Built from the same code as a shallower relative whose file is tested each time.
+RELATIVES = ("lite1", "lite2", "stm_resnet34", "stm_resnet101")
+EXPORTED = [
+    pytest.param(name, motion, marks=pytest.mark.slow if name in RELATIVES else ()) for name, motion in COMBINATIONS
+]
+
 Clips = Callable[..., Tensor]
 Enliven = Callable[[ClipNetwork], ClipNetwork]
 
@@ -90,7 +96,7 @@ def test_scores(name: str, motion: str, some_clips: Clips, enliven: Enliven) -> 
         assert motion_map[:, -1].max() < 1e-5
 
 
-@pytest.mark.parametrize(("name", "motion"), COMBINATIONS)
+@pytest.mark.parametrize(("name", "motion"), EXPORTED)
 def test_export(name: str, motion: str, some_clips: Clips, enliven: Enliven, tmp_path: Path) -> None:
     """The file scores as torch does, a batch of another size than it was traced with, in both engines and rebuilt."""
     model = enliven(tiny(name, motion))
