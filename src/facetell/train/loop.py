@@ -91,7 +91,7 @@ class Trainer:
         config = self.config
         stream = BatchStream(self.corpus, "train", config.batch, config.seed, first=self.step)
         ahead = 4 if config.workers else None  # batches made ahead by each worker
-        # A generator of its own: the loader draws from it, and dropout must not notice whether a run was taken up again.
+        # A generator of its own: the loader draws from it, and dropout must not notice whether a run was resumed.
         own = torch.Generator()
         loader = DataLoader(stream, batch_size=None, num_workers=config.workers, prefetch_factor=ahead, generator=own)
         recent: deque[dict[str, float]] = deque(maxlen=50)

@@ -182,7 +182,7 @@ def _figure(name: str, fakes: list[VideoScore], reals: list[VideoScore]) -> Figu
 
 
 def _score_recording(engine: Engine, recording: Recording, kind: str | None) -> VideoScore:
-    """One clip every two seconds of a real, forged with ``kind`` where one is given; both classes recompressed alike."""
+    """One clip every two seconds of a real, forged with ``kind`` where one is given; both classes re-encoded alike."""
     info = engine.info
     logits = []
     for start in range(0, len(recording.frames) - info.clip_frames + 1, 50):
