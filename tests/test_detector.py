@@ -1,8 +1,10 @@
 """The main job on real footage and on every kind of odd or broken input."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -76,8 +78,9 @@ def test_broken_files_are_unreadable(detector, make, tmp_path):
     assert verdict.sha256 is not None
 
 
-def test_a_missing_file_and_a_folder_are_unreadable(detector, tmp_path):
-    for path in (tmp_path / "none.mp4", tmp_path):
+def test_what_is_no_file_is_unreadable(detector, tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path in (tmp_path / "none.mp4", tmp_path, tmp_path / "pipe.mp4", Path("/dev/zero")):
         verdict = detector(path)
         check_abstained(verdict, Status.UNREADABLE)
         assert verdict.sha256 is None and str(path) in verdict.message

@@ -135,8 +135,8 @@ class Detector:
             "settings": asdict(self.settings) | {"threshold": self.threshold},
         }
         try:
-            digest = file_sha256(path)
-        except OSError:  # missing, a folder, or not ours to read: the verdict has said so
+            digest = file_sha256(path) if path.is_file() else None
+        except OSError:  # not ours to read: the verdict has said so
             digest = None
         return replace(verdict, sha256=digest, seconds_spent=seconds, provenance=provenance)
 

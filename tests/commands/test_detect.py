@@ -74,6 +74,9 @@ def test_an_interrupt_keeps_what_was_scored(folder, tmp_path, monkeypatch, capsy
         (["{empty}"], "no video"),
         (["{man}", "--model", "none.onnx"], "there is no model file"),
         (["{man}", "--engine", "torch", "--precision", "bf16"], "f32 only"),
+        (["{man}", "--json", "{empty}"], "it is a folder"),
+        (["{man}", "--json", "{man}/r.json"], "cannot write"),
+        (["{man}", "--out", "{man}"], "cannot write"),
     ],
 )
 def test_faults_of_the_call_are_one_sentence(arguments, sentence, tmp_path, man, capsys):

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from facetell.detector import Detector, Settings
 from facetell.engine import ENGINES
 from facetell.media.find import find_videos
-from facetell.report.result import write_result
+from facetell.report.result import check_writable, write_result
 from facetell.report.table import print_table
 from facetell.types import Status, VideoVerdict
 
@@ -43,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all were scored, 2 if not."""
     paths = find_videos(args.videos)
+    if args.json:
+        check_writable(args.json)
+    if args.out:
+        check_writable(args.out / "result.json")
     settings = Settings(
         clips_per_second=args.fps_scored,
         max_faces=args.max_faces,

@@ -338,8 +338,10 @@ def _open(path: Path) -> InputContainer:
         raise Unreadable(f"there is no file {path}: check the name")
     if path.is_dir():
         raise Unreadable(f"{path} is a folder: name a video file")
+    if not path.is_file():
+        raise Unreadable(f"{path} is a device or a pipe, which may never end: name a video file")
     try:
-        if path.is_file() and path.stat().st_size == 0:
+        if path.stat().st_size == 0:
             raise Unreadable(f"{path} is empty (0 bytes): get the file anew")
         # "file:" and the whitelist keep names with a colon, and playlists, from being taken for network addresses.
         return av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"})

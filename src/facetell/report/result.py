@@ -52,6 +52,19 @@ def write_text(path: Path, text: str) -> None:
         raise FacetellError(f"cannot write {path}: {error.strerror}; choose another place") from None
 
 
+def check_writable(path: Path) -> None:
+    """Make sure, before hours of work, that ``path`` can be written; its folder is made where it is missing.
+
+    Raises:
+        FacetellError: it cannot.
+    """
+    if path.is_dir():
+        raise FacetellError(f"cannot write {path}: it is a folder; name a file in it")
+    probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
+    write_text(probe, "")
+    probe.unlink()
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Box):
         return [round(side, 2) for side in value]
