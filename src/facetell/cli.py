@@ -21,6 +21,13 @@ VERBS: dict[str, str] = {
     "forge": "make a forgery from a real video, to train or test detectors",
     "models": "list the networks that can be trained, and how large they are",
     "export": "write a trained network as a model file, and prove it",
+    "datasets": "turn a benchmark on disk into a manifest, check it, or make a miniature of it",
+    "prepare": "cut the faces out of the videos of a manifest, once",
+    "score": "score the videos of a manifest into a score file",
+    "evaluate": "tables, curves and a page from score files, under a published protocol",
+    "compare": "is one model better than another, by how much, and is that sure?",
+    "train": "train a network from a configuration file",
+    "sweep": "train and compare a grid of configurations",
     "motion": "draw the motion of a face, and what the network sees of it",
 }
 

@@ -21,6 +21,17 @@ class FacetellError(Exception):
     """A fault that a user can mend; its message is one sentence: what, where, what to do."""
 
 
+def needs_extra(what: str, extra: str) -> FacetellError:
+    """The fault that ``what`` cannot be done for want of an optional extra of the package.
+
+    >>> str(needs_extra("training", "train"))
+    "training needs packages that are not installed; get them with `pip install 'facetell[train]'`"
+    """
+    return FacetellError(
+        f"{what} needs packages that are not installed; get them with `pip install 'facetell[{extra}]'`"
+    )
+
+
 class Box(NamedTuple):
     """Axis-aligned box ``(x0, y0, x1, y1)`` in pixels of the upright frame; ``x1`` and ``y1`` are exclusive."""
 

@@ -1,0 +1,1 @@
+"""Benchmarks as they lie on disk, turned into one table: the manifest."""
