@@ -1,0 +1,250 @@
+"""Are the probabilities true? Brier score, expected calibration error, log-loss, reliability; and Platt scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facetell.engine.info import Calibration
+from facetell.evaluate.intervals import bootstrap, wilson
+from facetell.evaluate.scores import Scores
+from facetell.evaluate.weighted import Values, Vector, check, weighted
+from facetell.types import FacetellError, needs_extra
+
+BINS = 15
+"""Bins of the expected calibration error and the reliability curve: equally wide, [0, 1/15), ..., [14/15, 1]."""
+_PULL = 0.01  # of the slope to 1, on the scale of its logarithm: keeps it finite where the classes part wholly
+_CALIBRATION_DRAWS = 500
+
+
+@weighted
+def brier(labels: Vector, probabilities: Vector, weights: Values) -> Values:
+    """Brier score: mean of ``(p - y)²``; 0 is perfect, 0.25 is what a constant 0.5 gets.
+
+    Args:
+        labels: (N,), 1 forged, 0 real; one class alone will do.
+        probabilities: (N,) of "forged", in [0, 1].
+        weights: (..., N).
+
+    Returns:
+        In [0, 1]; NaN where a probability is NaN.
+
+    Raises:
+        ValueError: shapes or labels are wrong.
+
+    >>> brier([0, 1], [0.5, 1.0])
+    0.125
+    """
+    return np.asarray(weights @ (probabilities - labels) ** 2 / weights.sum(axis=-1))
+
+
+@weighted
+def log_loss(labels: Vector, probabilities: Vector, weights: Values) -> Values:
+    """Mean of ``-log p(label)``, in nats; probabilities are kept off 0 and 1 by the float's resolution (2e-16).
+
+    Args:
+        labels: (N,), 1 forged, 0 real; one class alone will do.
+        probabilities: (N,) of "forged", in [0, 1].
+        weights: (..., N).
+
+    Returns:
+        0 or more; NaN where a probability is NaN.
+
+    Raises:
+        ValueError: shapes or labels are wrong.
+
+    >>> round(log_loss([0, 1], [0.5, 1.0]), 4)
+    0.3466
+    """
+    tiny = np.finfo(np.float64).eps
+    p = np.clip(probabilities, tiny, 1 - tiny)
+    return np.asarray(-(weights @ np.where(labels > 0, np.log(p), np.log1p(-p))) / weights.sum(axis=-1))
+
+
+@weighted
+def ece(labels: Vector, probabilities: Vector, weights: Values, bins: int = BINS) -> Values:
+    """Expected calibration error: how far mean probability and share of fakes lie apart, averaged over the videos.
+
+    ``ECE = sum_b n_b / N · |mean p in b - share of fakes in b|`` over ``bins`` equally wide bins of the probability of
+    "forged", closed below, the last on both sides. It is biased upwards where there are few videos a bin.
+
+    Args:
+        labels: (N,), 1 forged, 0 real; one class alone will do.
+        probabilities: (N,) of "forged", in [0, 1].
+        weights: (..., N).
+        bins: how many.
+
+    Returns:
+        In [0, 1]; NaN where a probability is NaN.
+
+    Raises:
+        ValueError: shapes or labels are wrong.
+
+    >>> round(ece([0, 1, 1], [0.01, 0.02, 0.9]), 4)
+    0.3567
+    """
+    member = np.eye(bins)[_bin(probabilities, bins)]  # (N, bins)
+    gap = weights @ (member * (probabilities - labels)[:, None])
+    return np.asarray(np.abs(gap).sum(axis=-1) / weights.sum(axis=-1))
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """A reliability curve: in each bin of probability, what was foretold and what came.
+
+    Attributes:
+        edges: (B + 1,) of the bins, from 0 to 1.
+        counts: (B,) videos.
+        predicted: (B,) mean probability; NaN of an empty bin, as the following.
+        observed: (B,) share of fakes.
+        low, high: (B,) its 95 % Wilson interval.
+    """
+
+    edges: Vector
+    counts: NDArray[np.int64]
+    predicted: Vector
+    observed: Vector
+    low: Vector
+    high: Vector
+
+
+def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -> Reliability:
+    """The reliability curve over equally wide bins, as in :func:`ece`.
+
+    Args:
+        labels: (N,), 1 forged, 0 real.
+        probabilities: (N,) of "forged", in [0, 1], without NaN.
+        bins: how many.
+
+    Raises:
+        ValueError: shapes or labels are wrong, or a probability is NaN.
+
+    >>> curve = reliability([0, 1, 1], [0.1, 0.2, 0.9], bins=2)
+    >>> curve.counts.tolist(), curve.observed.tolist()
+    ([2, 1], [0.5, 1.0])
+    """
+    y, p = check(labels, probabilities)
+    if np.isnan(p).any():
+        raise ValueError("a probability is NaN; leave out the videos that were not scored")
+    where = _bin(p, bins)
+    counts, hits = np.bincount(where, minlength=bins), np.bincount(where, y, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        predicted, observed = np.bincount(where, p, minlength=bins) / counts, hits / counts
+    low, high = np.array([wilson(int(h), int(c)) for h, c in zip(hits, counts, strict=True)]).T
+    return Reliability(np.linspace(0, 1, bins + 1), counts, predicted, observed, low, high)
+
+
+def _bin(probabilities: Vector, bins: int) -> NDArray[np.int64]:
+    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities, side="right")
+
+
+def calibration_of(about: Mapping[str, Any]) -> Calibration:
+    """The calibration that a score file tells of; where it tells none, the logits are taken as they are.
+
+    Raises:
+        FacetellError: it is garbled.
+    """
+    told = dict(about.get("calibration") or {})
+    try:
+        if "covariance" in told:
+            told["covariance"] = tuple(told["covariance"])
+        return Calibration(**told)
+    except TypeError as error:
+        raise FacetellError(f"the calibration in the score file is garbled ({error}); score again") from None
+
+
+def probabilities(logits: ArrayLike, calibration: Calibration) -> Vector:
+    """Calibrated probabilities (N,) of raw logits (N,); NaN stays NaN.
+
+    >>> probabilities([0.0, np.nan], Calibration(temperature=2.0))
+    array([0.5, nan])
+    """
+    x = np.asarray(logits, dtype=np.float64) / calibration.temperature + calibration.bias
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.exp(-np.logaddexp(0, -x)))
+
+
+def fit_platt(
+    labels: ArrayLike,
+    logits: ArrayLike,
+    weights: ArrayLike | None = None,
+    start: tuple[float, float] = (1.0, 0.0),
+    pull: float = _PULL,
+) -> tuple[float, float]:
+    """Slope and bias of Platt scaling: ``p = sigmoid(slope · logit + bias)``.
+
+    Minimises the log-loss with both classes weighing the same, plus ``pull · log(slope)²``: the slope is positive, and
+    finite even where the classes part wholly.
+
+    Args:
+        labels: (N,), 1 forged, 0 real.
+        logits: (N,), finite.
+        weights: (N,) how often each video counts; None: once each.
+        start: slope and bias to search from.
+        pull: of the slope to 1.
+
+    Raises:
+        ValueError: a class is missing, a logit is not finite, or shapes or labels are wrong.
+        FacetellError: the ``bench`` extra is missing.
+    """
+    try:
+        from scipy.optimize import minimize
+    except ImportError:
+        raise needs_extra("calibrating", "bench") from None
+    y, x = check(labels, logits)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
+    fakes, reals = float(w @ y), float(w @ (1 - y))
+    if not (fakes > 0 and reals > 0 and np.isfinite(x).all()):
+        raise ValueError("Platt scaling needs finite logits of reals and of fakes")
+    share = w * np.where(y > 0, 0.5 / fakes, 0.5 / reals)
+
+    def loss(parameters: Vector) -> tuple[float, Vector]:
+        slope = np.exp(parameters[0])
+        z = slope * x + parameters[1]
+        pull_z = share * (np.exp(-np.logaddexp(0, -z)) - y)
+        value = share @ (np.logaddexp(0, z) - y * z) + pull * parameters[0] ** 2
+        return float(value), np.array([pull_z @ x * slope + 2 * pull * parameters[0], pull_z.sum()])
+
+    found = minimize(loss, np.array([np.log(start[0]), start[1]]), jac=True, method="BFGS").x
+    return float(np.exp(found[0])), float(found[1])
+
+
+def calibrate(scores: Scores, *, draws: int = _CALIBRATION_DRAWS, seed: int = 0) -> Calibration:
+    """Platt scaling of the video logits of a score file (of ``val``), its covariance bootstrapped over identities.
+
+    Args:
+        scores: clips of labelled videos; what was not scored, or has no label, is passed over.
+        draws, seed: of the bootstrap.
+
+    Raises:
+        FacetellError: no real or no forged video was scored.
+    """
+    from facetell.evaluate.measures import sample_of
+
+    sample = sample_of(scores.videos())
+    if len(set(sample.labels.tolist())) < 2:
+        raise FacetellError("the calibration needs scored videos of both kinds, real and forged; score more of val")
+    whole = fit_platt(sample.labels, sample.logits)
+
+    def refit(weights: Values) -> Values:
+        return np.array([fit_platt(sample.labels, sample.logits, w, start=whole) for w in weights])
+
+    covariance = np.cov(bootstrap(refit, sample.labels, sample.identities, draws=draws, seed=seed).T)
+    a, b, c, d = (float(v) for v in covariance.reshape(-1))
+    return Calibration(1 / whole[0], whole[1], (a, b, c, d), _clip_std(scores))
+
+
+def _clip_std(scores: Scores) -> float:
+    """Standard deviation of the clip logits within the track that speaks for a video, median over the videos."""
+    tracks: dict[tuple[Any, ...], dict[int, list[float]]] = {}
+    names = ("video", "distortion", "level", "track", "logit")
+    for *key, track, logit in zip(*(scores[name].tolist() for name in names), strict=True):
+        if not np.isnan(logit):
+            tracks.setdefault(tuple(key), {}).setdefault(track, []).append(logit)
+    deciding = [max(of.values(), key=np.mean) for of in tracks.values()]
+    spreads = [float(np.std(logits, ddof=1)) for logits in deciding if len(logits) > 1]
+    return float(np.median(spreads)) if spreads else 0.0
