@@ -36,7 +36,7 @@ def tiny(name: str, motion: str, anomaly: str = "full", **more: object) -> ClipN
     """A network of the zoo with every kind of its parts, narrow and shallow."""
     if name.startswith("lite"):
         depth = 0.5 + 0.1 * int(name[-1])
-        narrow: dict[str, object] = {"width": 0.25, "depth": depth, "motion_blocks": (1, 3, 5)}
+        narrow: dict[str, object] = {"width": 0.25, "depth": depth}
     else:
         narrow = {"width": 16, "layers": (1, 1, 1, 1)}
     return create_model(name, motion, anomaly, clip_frames=T, size=SIZE, **narrow, **more)

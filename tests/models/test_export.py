@@ -23,7 +23,7 @@ Clips = Callable[..., Tensor]
 
 @pytest.fixture(scope="module")
 def network(enliven: Callable[[ClipNetwork], ClipNetwork]) -> ClipNetwork:
-    return enliven(create_model("lite0", clip_frames=4, size=48, width=0.25, motion_blocks=(1, 2, 6)))
+    return enliven(create_model("lite0", clip_frames=4, size=48, width=0.25, motion_blocks=(2, 6)))
 
 
 @pytest.fixture(scope="module")
