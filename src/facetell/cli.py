@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from facetell import __version__
-from facetell.types import FacetellError
+from facetell.types import FacetellError, needs_extra
 
 VERBS: dict[str, str] = {
     "detect": "score videos: is a face in them forged?",
@@ -29,6 +29,20 @@ VERBS: dict[str, str] = {
     "train": "train a network from a configuration file",
     "sweep": "train and compare a grid of configurations",
     "motion": "draw the motion of a face, and what the network sees of it",
+}
+
+# Packages that come with an extra only, and its name: whichever verb misses one, the sentence is the same.
+EXTRAS = {
+    "lightning": "train",
+    "lightning_fabric": "train",
+    "onnx": "train",
+    "onnxruntime": "train",
+    "onnxscript": "train",
+    "pyarrow": "bench",
+    "scipy": "bench",
+    "tensorboard": "train",
+    "torch": "train",
+    "yaml": "train",
 }
 
 
@@ -50,6 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.run(args))
     except FacetellError as error:
         print(f"facetell {args.verb}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(f"facetell {args.verb}: {needs_extra('this', extra)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"facetell {args.verb}: interrupted", file=sys.stderr)

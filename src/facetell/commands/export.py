@@ -40,14 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and print each engine's largest deviation; 0 if those of full precision keep to 1e-3, else 2."""
-    try:
-        from facetell.models.convert import check_parity, read_trained
-        from facetell.models.export import export_onnx
-        from facetell.models.quantise import quantise_onnx
-    except ModuleNotFoundError as error:
-        raise FacetellError(
-            f"exporting needs {error.name}, which is not installed; run: python -m pip install 'facetell[train]'"
-        ) from None
+    from facetell.models.convert import check_parity, read_trained
+    from facetell.models.export import export_onnx
+    from facetell.models.quantise import quantise_onnx
+
     if args.to.suffix != ".onnx":
         raise FacetellError(f"{args.to} does not end in .onnx; engines know a model file by that")
     model, metadata = read_trained(args.checkpoint)

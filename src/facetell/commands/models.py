@@ -7,8 +7,6 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
-from facetell.types import FacetellError
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the verb's arguments."""
@@ -17,13 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; 0 when done."""
-    try:
-        from facetell.models.table import markdown, model_rows
-    except ModuleNotFoundError as error:
-        raise FacetellError(
-            f"counting networks needs {error.name}, which is not installed; "
-            "run: python -m pip install 'facetell[train]'"
-        ) from None
+    from facetell.models.table import markdown, model_rows
+
     rows = model_rows()
     if args.markdown:
         print(markdown(rows))

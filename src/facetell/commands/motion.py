@@ -21,16 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw the strip and the video; 0 when done."""
     from facetell.engine.engines import DEFAULT_MODEL
+    from facetell.models.export import model_from_onnx
     from facetell.motion.draw import draw_strip, draw_video
     from facetell.motion.views import view_video
 
-    try:
-        from facetell.models.export import model_from_onnx
-    except ModuleNotFoundError as error:
-        raise FacetellError(
-            f"looking into the network needs {error.name}, which is not installed; "
-            "run: python -m pip install 'facetell[train]'"
-        ) from None
     path = args.model or DEFAULT_MODEL
     _, model = model_from_onnx(path)
     if model.architecture["motion"] == "none":

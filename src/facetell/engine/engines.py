@@ -12,7 +12,7 @@ import numpy as np
 
 from facetell.assets import file_sha256
 from facetell.engine.info import ModelInfo
-from facetell.types import FacetellError, FloatArray, UInt8Array
+from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 DEFAULT_MODEL = WEIGHTS / "facetell-fast.onnx"
@@ -156,9 +156,7 @@ def _require(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError:
-        raise FacetellError(
-            f"the engine needs {module}, which is not installed; run: python -m pip install 'facetell[{extra}]'"
-        ) from None
+        raise needs_extra(f"the engine '{module}'", extra) from None
 
 
 def _only_f32(engine: str, precision: str | None) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facetell.types import FacetellError, FloatArray
+from facetell.types import FloatArray
 
 KEPT = (".motion.", "stem.")  # the stem sees few channels: little to gain, much to lose
 
@@ -26,16 +26,11 @@ def quantise_onnx(source: Path, target: Path, clips: FloatArray) -> Path:
         clips: float32 (N, T, 3, S, S) in [0, 1]; their range decides the scales of the activations.
 
     Raises:
-        FacetellError: onnxruntime is not installed.
+        ModuleNotFoundError: onnxruntime, of the ``train`` extra, is not installed.
     """
-    try:
-        import onnx
-        import onnxruntime
-        from onnxruntime import quantization
-    except ModuleNotFoundError as error:
-        raise FacetellError(
-            f"int8 needs {error.name}, which is not installed; run: python -m pip install 'facetell[train]'"
-        ) from None
+    import onnx
+    import onnxruntime
+    from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]  # untyped base
         def __init__(self) -> None:
