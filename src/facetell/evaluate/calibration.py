@@ -1,4 +1,4 @@
-"""Are the probabilities true? Brier score, expected calibration error, log-loss, reliability; and Platt scaling."""
+"""Are the probabilities true? Brier score, expected calibration error, log-loss, the reliability curve."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facetell.engine.info import Calibration
-from facetell.evaluate.intervals import bootstrap, wilson
-from facetell.evaluate.scores import Scores
+from facetell.evaluate.intervals import wilson
 from facetell.evaluate.weighted import Values, Vector, check, weighted
-from facetell.types import FacetellError, needs_extra
+from facetell.types import FacetellError
 
 BINS = 15
 """Bins of the expected calibration error and the reliability curve: equally wide, [0, 1/15), ..., [14/15, 1]."""
-_PULL = 0.01  # of the slope to 1, on the scale of its logarithm: keeps it finite where the classes part wholly
-_CALIBRATION_DRAWS = 500
 
 
 @weighted
@@ -166,85 +163,3 @@ def probabilities(logits: ArrayLike, calibration: Calibration) -> Vector:
     x = np.asarray(logits, dtype=np.float64) / calibration.temperature + calibration.bias
     with np.errstate(invalid="ignore"):
         return np.asarray(np.exp(-np.logaddexp(0, -x)))
-
-
-def fit_platt(
-    labels: ArrayLike,
-    logits: ArrayLike,
-    weights: ArrayLike | None = None,
-    start: tuple[float, float] = (1.0, 0.0),
-    pull: float = _PULL,
-) -> tuple[float, float]:
-    """Slope and bias of Platt scaling: ``p = sigmoid(slope · logit + bias)``.
-
-    Minimises the log-loss with both classes weighing the same, plus ``pull · log(slope)²``: the slope is positive, and
-    finite even where the classes part wholly.
-
-    Args:
-        labels: (N,), 1 forged, 0 real.
-        logits: (N,), finite.
-        weights: (N,) how often each video counts; None: once each.
-        start: slope and bias to search from.
-        pull: of the slope to 1.
-
-    Raises:
-        ValueError: a class is missing, a logit is not finite, or shapes or labels are wrong.
-        FacetellError: the ``bench`` extra is missing.
-    """
-    try:
-        from scipy.optimize import minimize
-    except ImportError:
-        raise needs_extra("calibrating", "bench") from None
-    y, x = check(labels, logits)
-    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
-    fakes, reals = float(w @ y), float(w @ (1 - y))
-    if not (fakes > 0 and reals > 0 and np.isfinite(x).all()):
-        raise ValueError("Platt scaling needs finite logits of reals and of fakes")
-    share = w * np.where(y > 0, 0.5 / fakes, 0.5 / reals)
-
-    def loss(parameters: Vector) -> tuple[float, Vector]:
-        slope = np.exp(parameters[0])
-        z = slope * x + parameters[1]
-        pull_z = share * (np.exp(-np.logaddexp(0, -z)) - y)
-        value = share @ (np.logaddexp(0, z) - y * z) + pull * parameters[0] ** 2
-        return float(value), np.array([pull_z @ x * slope + 2 * pull * parameters[0], pull_z.sum()])
-
-    found = minimize(loss, np.array([np.log(start[0]), start[1]]), jac=True, method="BFGS").x
-    return float(np.exp(found[0])), float(found[1])
-
-
-def calibrate(scores: Scores, *, draws: int = _CALIBRATION_DRAWS, seed: int = 0) -> Calibration:
-    """Platt scaling of the video logits of a score file (of ``val``), its covariance bootstrapped over identities.
-
-    Args:
-        scores: clips of labelled videos; what was not scored, or has no label, is passed over.
-        draws, seed: of the bootstrap.
-
-    Raises:
-        FacetellError: no real or no forged video was scored.
-    """
-    from facetell.evaluate.measures import sample_of
-
-    sample = sample_of(scores.videos())
-    if len(set(sample.labels.tolist())) < 2:
-        raise FacetellError("the calibration needs scored videos of both kinds, real and forged; score more of val")
-    whole = fit_platt(sample.labels, sample.logits)
-
-    def refit(weights: Values) -> Values:
-        return np.array([fit_platt(sample.labels, sample.logits, w, start=whole) for w in weights])
-
-    covariance = np.cov(bootstrap(refit, sample.labels, sample.identities, draws=draws, seed=seed).T)
-    a, b, c, d = (float(v) for v in covariance.reshape(-1))
-    return Calibration(1 / whole[0], whole[1], (a, b, c, d), _clip_std(scores))
-
-
-def _clip_std(scores: Scores) -> float:
-    """Standard deviation of the clip logits within the track that speaks for a video, median over the videos."""
-    tracks: dict[tuple[Any, ...], dict[int, list[float]]] = {}
-    names = ("video", "distortion", "level", "track", "logit")
-    for *key, track, logit in zip(*(scores[name].tolist() for name in names), strict=True):
-        if not np.isnan(logit):
-            tracks.setdefault(tuple(key), {}).setdefault(track, []).append(logit)
-    deciding = [max(of.values(), key=np.mean) for of in tracks.values()]
-    spreads = [float(np.std(logits, ddof=1)) for logits in deciding if len(logits) > 1]
-    return float(np.median(spreads)) if spreads else 0.0

@@ -131,6 +131,30 @@ def percentiles(samples: Values) -> Values:
     return np.quantile(samples, [0.025, 0.975], axis=0)
 
 
+def estimate_of(value: float, samples: Values | None) -> Estimate:
+    """A figure with the percentile interval of its bootstrap samples (draws,); None: without."""
+    if samples is None:
+        return Estimate(value)
+    low, high = percentiles(samples)
+    return Estimate(value, float(low), float(high))
+
+
+def difference_of(value: float, samples: Values | None) -> Difference:
+    """A difference with the interval and the two-sided p of its paired bootstrap samples (draws,); None: without.
+
+    p is twice the smaller share of draws on one side of zero (draws at zero count to both), with one draw added to
+    either so that it is never 0: ``min(1, 2 (1 + k) / (1 + draws))``.
+
+    >>> difference_of(2.0, np.array([1.0, 2.0, 3.0])).p
+    0.5
+    """
+    if samples is None or np.isnan(samples).any():
+        return Difference(value, math.nan, math.nan, math.nan)
+    low, high = percentiles(samples)
+    tail = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
+    return Difference(value, float(low), float(high), min(1.0, 2 * (1 + tail) / (1 + len(samples))))
+
+
 def interval(
     measure: Callable[[ArrayLike, ArrayLike, Values], Values],
     labels: ArrayLike,
@@ -160,42 +184,40 @@ def interval(
     value = float(measure(y, x, np.ones((1, len(y))))[0])
     if math.isnan(value) or not enough_people(y, identities):
         return Estimate(value)
-    low, high = percentiles(bootstrap(lambda w: measure(y, x, w), y, identities, draws=draws, seed=seed))
-    return Estimate(value, float(low), float(high))
+    return estimate_of(value, bootstrap(lambda w: measure(y, x, w), y, identities, draws=draws, seed=seed))
 
 
 def paired_difference(
-    statistic_a: Callable[[Values], Values],
-    statistic_b: Callable[[Values], Values],
+    measure: Callable[[ArrayLike, ArrayLike, Values], Values],
     labels: ArrayLike,
+    scores_a: ArrayLike,
+    scores_b: ArrayLike,
     identities: Sequence[Any] | NDArray[Any],
     *,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Difference:
-    """A minus B on the same videos, both resampled by the same draws of identities.
-
-    The two-sided p is twice the smaller share of draws on one side of zero (draws at zero count to both), with one draw
-    added to either so that it is never 0: ``min(1, 2 (1 + k) / (1 + draws))``.
+    """A minus B by a measure on the same videos, both resampled by the same draws of identities.
 
     Args:
-        statistic_a, statistic_b: from weights (block, N) to (block,).
+        measure: such as :func:`facetell.evaluate.ranking.auc`.
         labels: (N,), 1 forged, 0 real.
+        scores_a, scores_b: (N,).
         identities: N keys.
         draws, seed: of the bootstrap.
 
     Returns:
-        Interval and p are NaN where a class has a single identity, and all is NaN where a statistic is.
+        See :func:`difference_of`. Interval and p are NaN where a class has a single identity, all where the measure is.
     """
-    once = np.ones((1, len(np.asarray(labels))))
-    value = float(statistic_a(once)[0] - statistic_b(once)[0])
-    if math.isnan(value) or not enough_people(labels, identities):
-        return Difference(value, math.nan, math.nan, math.nan)
-    samples = bootstrap(lambda w: statistic_a(w) - statistic_b(w), labels, identities, draws=draws, seed=seed)
-    low, high = percentiles(samples)
-    tail = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
-    p = math.nan if np.isnan(samples).any() else min(1.0, 2 * (1 + tail) / (1 + draws))
-    return Difference(value, float(low), float(high), p)
+    y = check(labels, scores_a)[0]
+
+    def difference(weights: Values) -> Values:
+        return measure(y, scores_a, weights) - measure(y, scores_b, weights)
+
+    value = float(difference(np.ones((1, len(y))))[0])
+    if math.isnan(value) or not enough_people(y, identities):
+        return difference_of(value, None)
+    return difference_of(value, bootstrap(difference, y, identities, draws=draws, seed=seed))
 
 
 def delong(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
