@@ -65,12 +65,15 @@ def sample_of(videos: VideoScores) -> Sample:
 
 
 def identities_of(videos: VideoScores) -> NDArray[np.int64]:
-    """One number (N,) a video, equal for what belongs together: one person of one dataset, or one unknown's video."""
-    numbers: dict[tuple[Any, ...], int] = {}
+    """One number (N,) a video, equal for what belongs together: one person of one dataset, or one unknown's video.
+
+    Numbers follow the order of the names, so that a bootstrap does not depend on the order of the rows.
+    """
     names = ("dataset", "identity", "video")
     rows = zip(*(videos[name].tolist() for name in names), strict=True)
-    keys = ((dataset, "of", identity) if identity else (dataset, "in", video) for dataset, identity, video in rows)
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+    keys = [(dataset, identity, "" if identity else video) for dataset, identity, video in rows]
+    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
+    return np.array([numbers[key] for key in keys], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

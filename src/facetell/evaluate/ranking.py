@@ -206,7 +206,7 @@ def eer_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
     curve = roc_curve(labels, scores)
     if not (curve.reals > 0 and curve.fakes > 0):
         return float("nan")
-    unequal = np.abs(curve.fpr + curve.tpr - 1)[1:]
+    unequal = np.abs(curve.fpr + curve.tpr - 1)[1:].round(12)  # equal ones are to be equal, whatever their rounding
     return float(curve.thresholds[1:][np.argmin(unequal)])
 
 

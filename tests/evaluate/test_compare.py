@@ -1,0 +1,92 @@
+from dataclasses import astuple, replace
+
+import numpy as np
+import pytest
+
+from evaluate.tables import table
+from facetell.evaluate.compare import align, compare
+from facetell.evaluate.intervals import delong_test, paired_difference
+from facetell.evaluate.measures import MEASURES
+from facetell.evaluate.ranking import auc, eer
+from facetell.evaluate.summary import summarise
+from facetell.types import FacetellError
+
+
+def test_difference_is_that_of_the_videos_that_both_scored():
+    a = table(120, seed=1, noise=0.2, unscored=(3, 4))
+    b = table(110, seed=2, noise=4, unscored=(4, 5, 6))
+    found = compare(a, b, draws=300)
+    common = [i for i in range(110) if i not in (3, 4, 5, 6)]
+    names = [f"test/{i}.mp4" for i in common]
+    va, vb = a.select(video=names).videos(), b.select(video=names).videos()
+    assert (found.only_a, found.only_b, found.unscored_a, found.unscored_b, found.unscored_both) == (10, 0, 1, 2, 1)
+    assert found.real + found.fake == len(common) == len(va)
+    assert found.delong == delong_test(va["label"], va["logit"], vb["logit"])
+    people = [f"p{i // 3 % 20}" for i in common]
+    expected = paired_difference(auc, va["label"], va["logit"], vb["logit"], people, draws=300)
+    assert found.difference == expected and found.better == "a"
+    assert found.a == summarise(va, draws=300).auc and found.b == summarise(vb, draws=300).auc
+    turned = compare(b, a, draws=300)
+    assert turned.better == "b" and turned.difference.value == -found.difference.value
+
+
+def test_order_of_rows_does_not_matter():
+    a, b = table(60, seed=1), table(60, seed=2)
+    shuffled = b.where(np.random.default_rng(0).permutation(len(b)))
+    found, expected = compare(shuffled, a, draws=50), compare(b, a, draws=50)
+    assert astuple(found.difference) == pytest.approx(astuple(expected.difference)) and found.better == expected.better
+
+
+def test_a_model_is_not_better_than_itself():
+    a = table(60)
+    for measure in MEASURES:
+        found = compare(a, a, measure=measure, draws=50)
+        assert (found.difference.value, found.difference.p, found.better) == (0, 1, "")
+        assert (found.delong is not None) == (measure == "auc")
+
+
+def test_lower_is_better_where_it_is():
+    good, bad = table(150, seed=1, noise=0.1), table(150, seed=2, noise=5)
+    for measure in ("eer", "brier", "log_loss"):
+        found = compare(good, bad, measure=measure, draws=200)
+        assert found.difference.value < 0 and found.better == "a"
+    assert compare(good, bad, measure="eer", draws=2).a.value == eer(good.videos()["label"], good.videos()["logit"])
+
+
+def test_only_the_split_and_clean_videos_count():
+    a, b = table(60, seed=1), table(60, seed=2)
+    before = compare(a, b, draws=50)
+    others = [table(60, seed=9, split="val"), table(60, seed=8)]
+    others[1].columns["distortion"][:] = "GB"
+    for other in others:
+        joined = replace(a, columns={k: np.concatenate([a[k], other[k]]) for k in a.columns})
+        assert compare(joined, b, draws=50) == before
+
+
+def test_files_that_cannot_be_compared_are_refused():
+    a = table(30)
+    with pytest.raises(FacetellError, match=r"no video of the split val \(it has test\)"):
+        compare(a, a, split="val")
+    moved = replace(a, columns={**a.columns, "video": np.array([f"x/{v}" for v in a["video"]], dtype=object)})
+    with pytest.raises(FacetellError, match="A and B have no video in common"):
+        compare(a, moved)
+    turned = replace(a, columns={**a.columns, "label": np.where(a["video"] == "test/4.mp4", 0, a["label"])})
+    with pytest.raises(FacetellError, match=r"do not agree on whether test/4.mp4 is forged"):
+        compare(a, turned)
+    with pytest.raises(FacetellError, match="both scored 0 real and 20 forged videos, too few for AUC"):
+        compare(a.select(label=1), a)
+    assert np.isfinite(compare(a.select(label=1), a, measure="brier", draws=20).difference.p)
+
+
+def test_one_person_gives_a_difference_but_no_p():
+    a, b = table(30, seed=1, people=1), table(30, seed=2, people=1)
+    found = compare(a, b, draws=20)
+    assert np.isfinite(found.difference.value) and np.isnan(found.difference.p) and found.better == ""
+    assert np.isfinite(found.delong.p)
+
+
+def test_a_label_that_one_file_knows_holds_for_both():
+    a = table(6).videos()
+    blank = replace(a, columns={**a.columns, "label": np.full(6, -1)})
+    assert [t["label"].tolist() for t in align([blank, a], ("x", "y"))] == [[0, 1, 1, 0, 1, 1]] * 2
+    assert compare(table(6), replace(table(6), columns={**table(6).columns, "label": np.full(12, -1)})).real == 2

@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from evaluate.tables import table
+from facetell.evaluate.platt import calibrate, fit_platt
+from facetell.evaluate.scores import from_rows
+from facetell.types import FacetellError
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_fit_is_logistic_regression_with_both_classes_weighing_the_same(seed):
+    rng = np.random.default_rng(seed)
+    x = np.concatenate([rng.normal(2, 1.5, 60), rng.normal(-1, 1.5, 30)])
+    y = np.repeat([1, 0], [60, 30])
+    reference = LogisticRegression(C=1e9, class_weight="balanced", tol=1e-10).fit(x[:, None], y)
+    assert fit_platt(y, x, pull=0) == pytest.approx(
+        (reference.coef_[0, 0], reference.intercept_[0]), rel=1e-3, abs=1e-3
+    )
+    slope, bias = fit_platt(y, x)
+    assert 1 < slope < reference.coef_[0, 0] and slope == pytest.approx(reference.coef_[0, 0], rel=0.1)
+    assert bias == pytest.approx(reference.intercept_[0], abs=0.15)
+
+
+def test_weights_are_repetitions():
+    rng = np.random.default_rng(0)
+    y, times = np.arange(40) % 2, rng.integers(1, 4, 40)
+    x = rng.normal(y, 1)
+    assert fit_platt(y, x, times) == pytest.approx(fit_platt(np.repeat(y, times), np.repeat(x, times)), rel=1e-3)
+
+
+def test_slope_stays_finite_where_the_classes_part_and_positive_where_they_are_swapped():
+    assert 1 < fit_platt([0, 0, 1, 1], [-2, -1, 1, 2])[0] < 20
+    assert 0 < fit_platt([1, 1, 0, 0], [-2, -1, 1, 2])[0] < 0.2
+
+
+@pytest.mark.parametrize(("y", "x"), [([1, 1], [1, 2]), ([0, 1], [1, np.nan]), ([], [])])
+def test_fit_refuses_what_it_cannot_fit(y, x):
+    with pytest.raises(ValueError, match="Platt scaling needs"):
+        fit_platt(y, x)
+
+
+def test_calibration_takes_video_means_and_the_spread_of_their_clips():
+    scores = table(150, clips=4, noise=0.6, unscored=(3, 4))
+    found = calibrate(scores, draws=100)
+    videos = scores.videos().scored
+    slope, bias = fit_platt(videos["label"], videos["logit"])
+    assert (1 / found.temperature, found.bias) == pytest.approx((slope, bias))
+    assert found.clip_std == pytest.approx(0.6, abs=0.1)
+    a, b, c, d = found.covariance
+    assert a > 0 and d > 0 and b == pytest.approx(c) and a * d > b * c
+    assert found == calibrate(scores, draws=100)
+
+
+def test_spread_is_that_of_the_most_suspect_track():
+    quiet = [{"video": "v", "label": 1, "track": 0, "clip": c, "t0": c, "logit": -5.0 + c % 2 * 9} for c in range(6)]
+    loud = [{"video": "v", "label": 1, "track": 1, "clip": c, "t0": c, "logit": 3.0 + c % 2} for c in range(6)]
+    real = [{"video": "w", "label": 0, "track": 0, "clip": 0, "t0": 0, "logit": -1.0}]
+    found = calibrate(from_rows(quiet + loud + real, {}), draws=10)
+    assert found.clip_std == pytest.approx(np.std([3, 4] * 3, ddof=1))
+
+
+def test_calibration_without_both_kinds_is_refused_with_a_sentence():
+    scores = table(30)
+    with pytest.raises(FacetellError, match="both kinds"):
+        calibrate(scores.select(label=1))
+    with pytest.raises(FacetellError, match="both kinds"):
+        calibrate(replace(scores, columns={**scores.columns, "logit": np.full(len(scores), np.nan)}))
