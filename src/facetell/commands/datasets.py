@@ -1,0 +1,118 @@
+"""``facetell datasets``: from a benchmark on disk to a manifest, its check, and miniatures for a dry run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from facetell.datasets.layout import ReadOptions
+from facetell.datasets.manifest import SPLITS, Manifest, write_manifest
+from facetell.datasets.registry import BENCHMARKS, benchmark
+from facetell.types import FacetellError
+
+# Flags of `read` by the field of ReadOptions that they set.
+FLAGS = {
+    "compressions": "--compression",
+    "methods": "--methods",
+    "protocol": "--protocol",
+    "ffpp": "--ffpp",
+    "val": "--val",
+    "all_test": "--all-test",
+    "seed": "--seed",
+    "split_file": "--split-file",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb's arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="the benchmarks that can be read, and how each lies on disk")
+    _add_read(actions.add_parser("read", help="write the manifest of a benchmark on disk"))
+    mimic = actions.add_parser("mimic", help="write a miniature of a benchmark, made from the sample clips")
+    mimic.add_argument("name", metavar="NAME", help="name of the benchmark, as in `facetell datasets list`")
+    mimic.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    mimic.add_argument("--videos", type=int, default=10, metavar="N", help="how many people (default: 10)")
+    mimic.add_argument("--seconds", type=float, default=2.0, metavar="S", help="length of a video (default: 2)")
+
+
+def _add_read(read: argparse.ArgumentParser) -> None:
+    read.add_argument("name", metavar="NAME", help="name of the benchmark, as in `facetell datasets list`")
+    read.add_argument("root", type=Path, metavar="ROOT", help="where it lies; of csv and deepfakebench the file")
+    read.add_argument("--out", type=Path, required=True, metavar="FILE", help="the manifest, a CSV file")
+    default = argparse.SUPPRESS  # only what is given reaches the reader
+    read.add_argument(
+        FLAGS["compressions"], dest="compressions", nargs="+", default=default, metavar="C", help="raw, c23, c40"
+    )
+    read.add_argument(FLAGS["methods"], nargs="+", default=default, metavar="M", help="these only, by their folders")
+    read.add_argument(FLAGS["protocol"], choices=("A", "B"), default=default, help="of dfo (default: A)")
+    read.add_argument(FLAGS["ffpp"], type=Path, default=default, metavar="ROOT", help="FaceForensics++, for its reals")
+    read.add_argument(
+        FLAGS["val"], type=float, default=default, metavar="SHARE", help="of the training identities, for val"
+    )
+    read.add_argument(FLAGS["all_test"], action="store_true", default=default, help="take every video for testing")
+    read.add_argument(FLAGS["seed"], type=int, default=default, metavar="N", help="of a split by identity (default: 0)")
+    read.add_argument(
+        FLAGS["split_file"], type=Path, default=default, metavar="FILE", help="where a split by identity is kept"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, read, check or mimic; 0 when done, 2 where a check finds a leak or a missing file."""
+    actions = {"list": _list, "read": _read, "mimic": _mimic}
+    return actions[args.action](args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("name", "what it is", "how it lies on disk", "options"):
+        table.add_column(name)
+    for name, known in BENCHMARKS.items():
+        options = " ".join(flag for field, flag in FLAGS.items() if field in known.options)
+        table.add_row(name, known.about, known.layout.tree, options)
+    Console().print(table)
+    return 0
+
+
+def _read(args: argparse.Namespace) -> int:
+    known = benchmark(args.name)
+    given = {field: getattr(args, field) for field in FLAGS if field in args}
+    refused = [FLAGS[field] for field in given if field not in known.options]
+    if refused:
+        takes = ", ".join(flag for field, flag in FLAGS.items() if field in known.options) or "no option"
+        raise FacetellError(f"{args.name} does not take {refused[0]}; it takes {takes}")
+    for field in ("compressions", "methods"):
+        if field in given:
+            given[field] = tuple(given[field])
+    options = ReadOptions(**given, note=lambda text: print(f"note: {text}", file=sys.stderr))
+    manifest = known.read(args.root, options)
+    write_manifest(manifest, args.out)
+    print_counts(manifest)
+    print(f"{args.out}: {len(manifest)} videos")
+    return 0
+
+
+def print_counts(manifest: Manifest) -> None:
+    """The number of videos by method and split, as a table."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("method")
+    for split in SPLITS:
+        table.add_column(split, justify="right")
+    counts = manifest.counts()
+    rows = sorted({(label if label is not None else -1, method) for _, method, label in counts})
+    for label, method in rows:
+        names = {0: "real", 1: "forged", -1: "not known"}
+        shown = method or names[label]
+        table.add_row(shown, *(str(counts[split, method, None if label < 0 else label]) for split in SPLITS))
+    Console().print(table)
+
+
+def _mimic(args: argparse.Namespace) -> int:
+    from facetell.datasets.mimic.make import make_miniature
+
+    count = make_miniature(args.name, args.out, args.videos, args.seconds)
+    print(f"{args.out}: a miniature of {args.name}, {count} videos")
+    return 0
