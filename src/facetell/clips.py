@@ -12,17 +12,26 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from facetell.faces.crop import cut_square, stable_square
-from facetell.types import Box, Clip, Face, Frame, UInt8Array
+from facetell.types import Box, Clip, Frame, UInt8Array
 
 LATE = 1.75  # steps: a frame that comes later than this after the one before makes time uneven
 HOLE = 0.12  # seconds: a pause that is also longer than this is a hole, and a clip must not reach across it
 MAX_JUMP = 0.5  # face lengths the face may move in one step: beyond it is a jump cut, not a motion
+
+
+class Located(Protocol):
+    """A face whose place in a picture is known: one that a tracker follows, or one whose place was written down."""
+
+    @property
+    def box(self) -> Box:
+        """Bounding box of the face mesh in pixels."""
 
 
 class FrameSampler:
@@ -67,7 +76,7 @@ class _Window:
 
     number: int = -1
     period: int = -1
-    pictures: deque[tuple[Frame, Face]] = field(default_factory=deque)
+    pictures: deque[tuple[Frame, Located]] = field(default_factory=deque)
 
 
 class ClipAssembler:
@@ -89,7 +98,7 @@ class ClipAssembler:
         period = math.floor(time / self._period)
         return any(self._open(track_id, period) for track_id in active)
 
-    def push(self, number: int, frame: Frame, faces: dict[int, Face]) -> list[Clip]:
+    def push(self, number: int, frame: Frame, faces: Mapping[int, Located]) -> list[Clip]:
         """Add the faces of a frame (``number`` from :class:`FrameSampler`); returns the clips that it completes."""
         period = math.floor(frame.time / self._period)
         clips = []
@@ -136,7 +145,7 @@ def cut_clip(images: Sequence[UInt8Array], boxes: Sequence[Box], size: int, scal
     return np.stack([cut_square(image, square, size) for image in images]), square
 
 
-def _jumped(before: Face, after: Face) -> bool:
+def _jumped(before: Located, after: Located) -> bool:
     (x0, y0), (x1, y1) = before.box.center, after.box.center
     length = max(before.box.width, before.box.height, 1.0)
     return math.hypot(x1 - x0, y1 - y0) > MAX_JUMP * length

@@ -8,10 +8,11 @@ in a thread of its own while the next frames are decoded.
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker, SceneCuts
 from facetell.media.reader import Unreadable, VideoReader
-from facetell.types import Clip, Frame, Status, Verdict, VideoVerdict
+from facetell.types import Clip, Face, Frame, Status, Verdict, VideoVerdict
 from facetell.verdict import (
     ScoredClip,
     TrackRecord,
@@ -41,6 +42,21 @@ KEEPALIVE = 0.2  # seconds between looks while no clip needs frames: keeps track
 PENDING = 4  # clips that may wait for the model: bounds memory
 
 Progress = Callable[[float, float | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a caller follows or narrows the scoring of one video; what is scored gets the same scores with or without.
+
+    Attributes:
+        located: called with the time in seconds and the faces by track number of each picture that was looked at.
+        keep: a clip is scored only where this is true of its first and last time in seconds.
+        until: seconds; the video is read no further.
+    """
+
+    located: Callable[[float, Mapping[int, Face]], None] = lambda time, faces: None
+    keep: Callable[[float, float], bool] = lambda t0, t1: True
+    until: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +121,19 @@ class Detector:
         chosen = self.settings.threshold
         return self.engine.info.calibration.threshold if chosen is None else chosen
 
-    def __call__(self, path: Path | str, progress: Progress | None = None) -> VideoVerdict:
+    def __call__(self, path: Path | str, progress: Progress | None = None, watch: Watch | None = None) -> VideoVerdict:
         """The verdict on one video; a video that cannot be scored gives a verdict that says so, never an exception.
 
         Args:
             path: the video file.
             progress: called with (seconds done, seconds in all or None) as the video is read.
+            watch: follows what is located, and narrows what is scored.
         """
         path = Path(path)
         started = time.perf_counter()
         try:
             with VideoReader(path) as reader:
-                run = _Run(self, reader, progress)
+                run = _Run(self, reader, progress, watch or Watch())
                 run.stream()
                 verdict = run.verdict()
         except Unreadable as error:
@@ -158,8 +175,8 @@ def detect(path: Path | str, model: Path | str | None = None, settings: Settings
 class _Run:
     """One video on its way through the stages."""
 
-    def __init__(self, detector: Detector, reader: VideoReader, progress: Progress | None) -> None:
-        self._reader, self._progress = reader, progress
+    def __init__(self, detector: Detector, reader: VideoReader, progress: Progress | None, watch: Watch) -> None:
+        self._reader, self._progress, self._watch = reader, progress, watch
         self._engine, self._threshold = detector.engine, detector.threshold
         self._times = detector.stage_times
         info, settings = detector.engine.info, detector.settings
@@ -176,6 +193,8 @@ class _Run:
         pending: deque[Future[None]] = deque()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model") as pool:
             for raw in self._reader:
+                if raw.time >= self._watch.until:
+                    break
                 self._last_time = raw.time
                 if self._progress:
                     self._progress(raw.time, self._reader.info.duration)
@@ -199,6 +218,7 @@ class _Run:
         """The clips that this frame completes and that are large enough to score."""
         started = time.thread_time()
         faces = self._tracker.update(frame)
+        self._watch.located(frame.time, faces)
         for track_id, face in faces.items():
             record = self._tracks.setdefault(track_id, TrackRecord(frame.time, frame.time))
             record.t1 = frame.time
@@ -206,10 +226,10 @@ class _Run:
         followed = time.thread_time()
         clips = []
         for clip in self._assembler.push(number, frame, faces):
-            if clip.face_width >= self._engine.info.min_face_width:
-                clips.append(clip)
-            else:
+            if clip.face_width < self._engine.info.min_face_width:
                 self._tracks[clip.track_id].small += 1
+            elif self._watch.keep(clip.times[0], clip.times[-1]):
+                clips.append(clip)
         self._times.faces += followed - started
         self._times.crop += time.thread_time() - followed
         return clips
