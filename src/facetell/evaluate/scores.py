@@ -58,37 +58,43 @@ class Scores:
         return self.where(mask)
 
     def videos(self) -> VideoScores:
-        """One score a video: logits averaged over each track's clips; the worst track decides (METHOD section 4)."""
-        keys: dict[tuple[str, str, int], dict[int, list[float]]] = {}
-        first: dict[tuple[str, str, int], int] = {}
-        clips = zip(
-            *(self.columns[n].tolist() for n in ("video", "distortion", "level", "track", "logit")), strict=True
-        )
-        for row, (video, distortion, level, track, logit) in enumerate(clips):
-            key = (video, distortion, level)
-            tracks = keys.setdefault(key, {})
-            first.setdefault(key, row)
-            if not np.isnan(logit):
-                tracks.setdefault(track, []).append(logit)
-        rows = np.array(list(first.values()), dtype=np.int64)
-        logit = np.array([max((float(np.mean(v)) for v in t.values()), default=np.nan) for t in keys.values()])
-        words = {name: self.columns[name][rows] for name in (*WORDS, "level")}
-        label = np.array(
-            [self.columns["label"][self._rows(key)].max() for key in keys] if self._mixed() else self["label"][rows]
-        )
-        return VideoScores({**words, "label": label, "logit": logit}, self.about)
+        """One score a video: logits averaged over each track's clips; the worst track decides (METHOD section 4).
 
-    def _mixed(self) -> bool:
-        """Whether some video has parts of different labels."""
-        pairs = {*zip(self["video"].tolist(), self["label"].tolist(), strict=True)}
-        return len(pairs) > len({video for video, _ in pairs})
+        A video with parts of several labels is forged where one part is, and else of unknown label where one is; the
+        words are those of its first part of that label. Its status is "scored" where any clip of it was.
+        """
+        videos = _codes(*(self.columns[name].tolist() for name in ("video", "distortion", "level")))
+        count = int(videos.max(initial=-1)) + 1
+        logits = _worst_track(videos, count, self.columns["track"], self.columns["logit"])
+        # Of each video, the first row of the label that decides; rows are sorted by video, rank and place.
+        rank = np.select([self.columns["label"] == 1, self.columns["label"] < 0], [0, 1], 2)
+        order = np.lexsort((np.arange(len(self)), rank, videos))
+        rows = order[np.searchsorted(videos[order], np.arange(count))]
+        columns = {name: self.columns[name][rows] for name in (*WORDS, "level", "label")} | {"logit": logits}
+        columns["status"] = np.where(np.isnan(logits), columns["status"], Status.SCORED.value).astype(object)
+        return VideoScores(columns, self.about)
 
-    def _rows(self, key: tuple[str, str, int]) -> NDArray[np.bool_]:
-        video, distortion, level = key
-        mask: NDArray[np.bool_] = (
-            (self["video"] == video) & (self["distortion"] == distortion) & (self["level"] == level)
-        )
-        return mask
+
+def _codes(*columns: list[Any]) -> NDArray[np.int64]:
+    """A number for each row, the same for equal rows, ascending in order of first appearance."""
+    known: dict[tuple[Any, ...], int] = {}
+    keys = zip(*columns, strict=True)
+    return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
+
+
+def _worst_track(
+    videos: NDArray[np.int64], count: int, tracks: Column, logits: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The highest mean logit of a track of each of ``count`` videos; NaN where none was scored."""
+    worst = np.full(count, -np.inf)
+    scored = np.flatnonzero(~np.isnan(logits))
+    if len(scored):
+        order = scored[np.lexsort((tracks[scored], videos[scored]))]
+        of_video, of_track = videos[order], tracks[order]
+        starts = np.flatnonzero(np.r_[True, (np.diff(of_video) != 0) | (np.diff(of_track) != 0)])
+        means = np.add.reduceat(logits[order], starts) / np.diff(np.r_[starts, len(order)])
+        np.maximum.at(worst, of_video[starts], means)
+    return np.where(np.isneginf(worst), np.nan, worst)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +140,13 @@ def from_rows(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> Sc
         "status": Status.SCORED.value,
         "level": 0,
     }
-    columns: dict[str, Column] = {}
-    for name in COLUMNS:
-        values = [row.get(name, blank[name]) for row in rows]
-        kind = object if name in WORDS else np.int64 if name in WHOLE else np.float64
-        columns[name] = np.array(values, dtype=kind)
-    return Scores(columns, about)
+    return from_columns({name: [row.get(name, blank[name]) for row in rows] for name in COLUMNS}, about)
+
+
+def from_columns(columns: Mapping[str, Sequence[Any]], about: Mapping[str, Any]) -> Scores:
+    """A table from the values of every column of :data:`COLUMNS`, all of one length."""
+    kinds = {**dict.fromkeys(WORDS, object), **dict.fromkeys(WHOLE, np.int64), **dict.fromkeys(REAL, np.float64)}
+    return Scores({name: np.array(columns[name], dtype=kinds[name]) for name in COLUMNS}, about)
 
 
 def write_scores(scores: Scores, path: Path) -> None:
@@ -185,12 +192,23 @@ def read_scores(path: Path | str) -> Scores:
     absent = [name for name in COLUMNS if name not in table.column_names]
     if absent:
         raise FacetellError(f"{path} lacks the column {absent[0]}; make score files with `facetell score`")
-    columns = {
-        name: np.array(table[name].to_pylist(), dtype=object) if name in WORDS else table[name].to_numpy()
-        for name in COLUMNS
-    }
-    about = json.loads((table.schema.metadata or {}).get(b"facetell", b"{}"))
+    try:
+        columns = {name: _column(table[name], name, pa) for name in COLUMNS}
+        about = json.loads((table.schema.metadata or {}).get(b"facetell", b"{}"))
+    except (pa.ArrowException, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise FacetellError(f"{path} holds what is no score ({reason}); make it with `facetell score`") from None
     return Scores(columns, about)
+
+
+def _column(values: Any, name: str, pa: Any) -> Column:
+    """A column as it is held in memory; of words, rows of one value share one string."""
+    if name not in WORDS:
+        kind = pa.int64() if name in WHOLE else pa.float64()
+        return np.array(values.cast(kind).fill_null(-1 if name in WHOLE else np.nan).to_numpy())
+    coded = values.cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    words = np.array(coded.dictionary.to_pylist(), dtype=object)
+    return words[coded.indices.to_numpy()] if len(words) else np.array([], dtype=object)
 
 
 def _arrow() -> tuple[Any, Any]:
