@@ -119,10 +119,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(scores: Scores) -> str:
-    """How many videos were scored and why others were not; each counts once under each condition."""
-    counts = Counter(scores.videos()["status"].tolist())
+    """How many videos were scored, and why others were not; each counts once under each condition."""
+    videos = scores.videos()
+    counts = Counter(videos["status"].tolist())
     scored = counts.pop(Status.SCORED.value, 0)
     reasons = ", ".join(f"{status.replace('_', ' ')} {number}" for status, number in sorted(counts.items()))
-    distortions = len({*zip(scores["distortion"].tolist(), scores["level"].tolist(), strict=True)})
-    under = f" under {distortions} conditions" if distortions > 1 else ""
-    return f"{scored} scored{under}, {counts.total()} not" + (f" ({reasons})" if reasons else "")
+    missed = f"{counts.total()} not" + (f" ({reasons})" if reasons else "")
+    conditions = len({*zip(videos["distortion"].tolist(), videos["level"].tolist(), strict=True)})
+    if conditions == 1:
+        return f"{scored} videos scored, {missed}"
+    return f"{len(videos) // conditions} videos under {conditions} conditions: {scored} scored, {missed}"

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import Any
 
@@ -43,7 +43,77 @@ class ScoringSettings:
     splits: tuple[Split, ...] = ()
 
     @property
-    def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
+    def conditions(self) -> tuple[Condition, ...]:
+        """All that each video is scored under, the clean one first."""
+        return (CLEAN,) * self.clean + self.distortions
+
+    def about(self) -> dict[str, Any]:
+        """What a score file says of the settings."""
+        return {
+            "clips_per_second": self.detection.clips_per_second,
+            "max_faces": self.detection.max_faces,
+            "distortions": [f"{code}:{level}" for code, level in self.distortions],
+            "clean": self.clean,
+            "splits": list(self.splits),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One video: its number in the manifest's order, its name, and its rows there (parts, or prepared faces)."""
+
+    number: int
+    video: str
+    entries: tuple[Entry, ...]
+
+    def part_of(self, t0: float, t1: float) -> int | None:
+        """The entry in which the middle of a clip lies; None where there is none."""
+        middle = (t0 + t1) / 2
+        inside = (i for i, entry in enumerate(self.entries) if _start(entry) <= middle < _end(entry))
+        return next(inside, None)
+
+    @property
+    def until(self) -> float:
+        """Seconds from which on no clip belongs to any part; infinity where the last part is the video's end."""
+        return max(_end(entry) for entry in self.entries) + LONGEST_CLIP
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRow:
+    """A row of a score file, without what its manifest's row says; ``entry`` is that row's place in the job."""
+
+    entry: int
+    status: Status
+    distortion: str = ""
+    level: int = 0
+    track: int = -1
+    clip: int = -1
+    t0: float | None = None
+    t1: float | None = None
+    logit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came out of one job: rows, and one sentence for each thing that went wrong."""
+
+    rows: tuple[ClipRow, ...]
+    faults: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """One line of text; floats keep every bit."""
+        rows = [[getattr(row, field.name) for field in fields(row)] for row in self.rows]
+        return json.dumps({"rows": rows, "faults": list(self.faults)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Outcome:
+        """Undo :meth:`to_json`."""
+        content = json.loads(text)
+        rows = (ClipRow(entry, Status(status), *rest) for entry, status, *rest in content["rows"])
+        return cls(tuple(rows), tuple(content["faults"]))
+
+
+def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
     """Distortions by name: ``GB:3``, ``VC:1-5``, ``GNC`` (all levels), ``all`` (the published), ``own`` (the others).
 
     They come in the order of :data:`facetell.distort.KINDS`, each once.
@@ -113,9 +183,7 @@ def rows_of(
     for track in tracks:
         parts = ((job.part_of(clip.t0, clip.t1), clip) for clip in sorted(track.clips, key=lambda clip: clip.t0))
         for number, (part, clip) in enumerate((part, clip) for part, clip in parts if part is not None):
-            rows.append(
-                ClipRow(part, Status.SCORED, *condition, track.track_id, number, clip.t0, clip.t1, clip.logit)
-            )
+            rows.append(ClipRow(part, Status.SCORED, *condition, track.track_id, number, clip.t0, clip.t1, clip.logit))
             scored.add(part)
     for number, entry in enumerate(job.entries):
         if number not in scored:
