@@ -48,7 +48,7 @@ def _add_read(read: argparse.ArgumentParser) -> None:
         FLAGS["compressions"], dest="compressions", nargs="+", default=default, metavar="C", help="raw, c23, c40"
     )
     read.add_argument(FLAGS["methods"], nargs="+", default=default, metavar="M", help="these only, by their folders")
-    read.add_argument(FLAGS["protocol"], choices=("A", "B"), default=default, help="of dfo (default: A)")
+    read.add_argument(FLAGS["protocol"], choices=("A", "B", "lists"), default=default, help="of dfo (default: A)")
     read.add_argument(FLAGS["ffpp"], type=Path, default=default, metavar="ROOT", help="FaceForensics++, for its reals")
     read.add_argument(
         FLAGS["val"], type=float, default=default, metavar="SHARE", help="of the training identities, for val"

@@ -131,24 +131,41 @@ def read_dfd(root: Path, options: ReadOptions) -> Manifest:
     for compression in options.compressions:
         reals = _videos(DFD_LAYOUT, root, "original_sequences/actors", compression)
         fakes = _videos(DFD_LAYOUT, root, f"manipulated_sequences/{ACTED}", compression)
-        same = {"dataset": "dfd", "compression": compression}
-        known = set()
-        for path in DFD_LAYOUT.videos(root / reals):
-            actor, _, scene = path.stem.partition("__")
-            if not (actor.isdigit() and scene):
-                raise DFD_LAYOUT.fault(f"{path} is not named as an actor's video")
-            known.add(below(root, path))
-            entries.append(Entry(below(root, path), 0, "test", identity=f"actor{actor}", **same))
-        for path in DFD_LAYOUT.videos(root / fakes):
-            both, _, rest = path.stem.partition("__")
-            target, _, donor = both.partition("_")
-            if not (target.isdigit() and donor.isdigit() and rest):
-                raise DFD_LAYOUT.fault(f"{path} is not named as a forgery of two actors")
-            source = f"{reals}/{target}__{rest.rpartition('__')[0]}.mp4"
-            people = {"identity": f"actor{target}", "donor": f"actor{donor}"}
-            source = source if source in known else ""
-            entries.append(Entry(below(root, path), 1, "test", method=ACTED, source=source, **people, **same))
+        entries += _acted(root, reals, fakes, compression)
     return Manifest(root, tuple(split_by_identity(entries, root, options)))
+
+
+def _acted(root: Path, reals: str, fakes: str, compression: str) -> list[Entry]:
+    """Actors' videos and their forgeries, of no split yet (all stand under test)."""
+    entries = []
+    known = set()
+    for path in DFD_LAYOUT.videos(root / reals):
+        actor, _, scene = path.stem.partition("__")
+        if not (actor.isdigit() and scene):
+            raise DFD_LAYOUT.fault(f"{path} is not named as an actor's video")
+        name = below(root, path)
+        known.add(name)
+        entries.append(Entry(name, 0, "test", identity=f"actor{actor}", dataset="dfd", compression=compression))
+    for path in DFD_LAYOUT.videos(root / fakes):
+        both, _, rest = path.stem.partition("__")
+        target, _, donor = both.partition("_")
+        if not (target.isdigit() and donor.isdigit() and rest):
+            raise DFD_LAYOUT.fault(f"{path} is not named as a forgery of two actors")
+        source = f"{reals}/{target}__{rest.rpartition('__')[0]}.mp4"
+        entries.append(
+            Entry(
+                below(root, path),
+                1,
+                "test",
+                identity=f"actor{target}",
+                donor=f"actor{donor}",
+                method=ACTED,
+                dataset="dfd",
+                compression=compression,
+                source=source if source in known else "",
+            )
+        )
+    return entries
 
 
 def _videos(layout: Layout, root: Path, folder: str, compression: str) -> str:

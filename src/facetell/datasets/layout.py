@@ -26,7 +26,7 @@ class ReadOptions:
     Attributes:
         compressions: of "raw", "c23", "c40".
         methods: forgeries to take; empty for all that lie on disk.
-        protocol: of DeeperForensics-1.0, "A" or "B" (METHOD.md, section 2).
+        protocol: of DeeperForensics-1.0, "A", "B" or "lists" (:mod:`facetell.datasets.dfo`).
         ffpp: root of FaceForensics++, where another benchmark takes its reals.
         val: share of the identities of the training set that becomes ``val``, where a benchmark publishes none.
         all_test: take every video of a set without official split for testing, as cross-dataset papers do.

@@ -27,16 +27,26 @@ def pairs_of(videos: int) -> dict[str, list[tuple[int, int]]]:
 
 def mimic_ffpp(recorder: Recorder, videos: int) -> None:
     """The whole tree: reals, five methods, the actors and their forgeries, each raw, c23 and c40, and the splits."""
+    _mimic_youtube(recorder, videos, METHODS)
+    mimic_actors(recorder, range(1, max(6, videos // 2) + 1))
+
+
+def mimic_faceshifter(recorder: Recorder, videos: int) -> None:
+    """The same tree with the fifth method alone."""
+    _mimic_youtube(recorder, videos, METHODS[-1:])
+
+
+def _mimic_youtube(recorder: Recorder, videos: int, methods: tuple[str, ...]) -> None:
+    """The splits, the YouTube reals and the forgeries made from them."""
     splits = pairs_of(videos)
     for split, pairs in splits.items():
         recorder.text(f"splits/{split}.json", json.dumps([[identifier(n) for n in pair] for pair in pairs], indent=1))
     for a, b in (pair for pairs in splits.values() for pair in pairs):
         for target, donor in ((a, b), (b, a)):
             _write(recorder, "original_sequences/youtube", identifier(target), target, None, "")
-            for method in METHODS:
+            for method in methods:
                 name = f"{identifier(target)}_{identifier(donor)}"
                 _write(recorder, f"manipulated_sequences/{method}", name, target, donor, method)
-    mimic_actors(recorder, range(1, max(6, videos // 2) + 1))
 
 
 def mimic_actors(recorder: Recorder, actors: range) -> None:

@@ -7,12 +7,35 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from facetell.datasets.mimic.ffpp import mimic_ffpp
+from facetell.datasets.mimic.celebdf import mimic_celebdf, mimic_celebdfpp
+from facetell.datasets.mimic.dfo import mimic_dfo
+from facetell.datasets.mimic.ffpp import mimic_faceshifter, mimic_ffpp
+from facetell.datasets.mimic.others import (
+    mimic_deepfakebench,
+    mimic_dfd,
+    mimic_dfdc,
+    mimic_dfdcp,
+    mimic_ffiw,
+    mimic_pair,
+    mimic_wilddeepfake,
+)
 from facetell.datasets.mimic.people import Recorder
 from facetell.types import FacetellError
 
 MIMICS: dict[str, Callable[[Recorder, int], None]] = {
     "ffpp": mimic_ffpp,
+    "faceshifter": mimic_faceshifter,
+    "dfd": mimic_dfd,
+    "dfo": mimic_dfo,
+    "celebdf1": mimic_celebdf,
+    "celebdf2": mimic_celebdf,
+    "celebdf++": mimic_celebdfpp,
+    "dfdc": mimic_dfdc,
+    "dfdcp": mimic_dfdcp,
+    "wilddeepfake": mimic_wilddeepfake,
+    "ffiw": mimic_ffiw,
+    "deepfakebench": mimic_deepfakebench,
+    "pair": mimic_pair,
 }
 LEAST, MOST = 6, 200
 SHORTEST, LONGEST = 0.5, 10.0

@@ -19,6 +19,7 @@ from facetell.assets import locate
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
+from facetell.forge.mesh import IndexArray
 from facetell.forge.recipe import ForgeRecipe, forge_clip
 from facetell.forge.reenact import reflected
 from facetell.forge.swap import SwapConfig
@@ -76,7 +77,7 @@ def scene(number: int, seconds: float = 2.0) -> Scene:
     return Scene(frames, _tracked(frames), footage.fps)
 
 
-def _framed(footage: Footage, order: FloatArray, rng: np.random.Generator) -> UInt8Array:
+def _framed(footage: Footage, order: IndexArray, rng: np.random.Generator) -> UInt8Array:
     """The frames ``order`` through one similarity, mirrored or not, (T, 180, 320, 3)."""
     ratio = rng.uniform(*FACE) / footage.face_width
     mirror = -1.0 if rng.random() < 0.5 else 1.0
@@ -97,8 +98,8 @@ def _framed(footage: Footage, order: FloatArray, rng: np.random.Generator) -> UI
 def _lit(frames: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     """Frames in a light of the scene's own: a smooth, still field of gain and tint."""
     field_ = np.exp(rng.normal(0, 0.35, (4, 6, 1)) + rng.normal(0, 0.04, (4, 6, 3))).astype(np.float32)
-    gain = cv2.resize(field_, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-    gain /= gain.mean() / rng.uniform(0.9, 1.1)
+    gain = np.asarray(cv2.resize(field_, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+    gain *= np.float32(rng.uniform(0.9, 1.1) / gain.mean())
     return np.stack([np.clip(np.rint(frame * gain), 0, 255).astype(np.uint8) for frame in frames])
 
 
