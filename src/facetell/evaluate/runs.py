@@ -1,0 +1,174 @@
+"""Score files made ready for a protocol: one run a model, with one row a video (or a clip) of the wanted split."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facetell.evaluate.protocols import Protocol
+from facetell.evaluate.scores import Column, Scores, VideoScores, read_scores
+from facetell.types import FacetellError
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All scores of one model that count.
+
+    Attributes:
+        label: how the model is called in tables: as the user labelled its files, else by its name.
+        keys: values of the axes that the label tells (``held_out``, ``motion``, ``anomaly``).
+        about: what made the scores (of the first of its files).
+        files: names of the score files.
+        units: "video" and "clip" ▸ one row a decision; a clip's row is its video's, with its own logit.
+    """
+
+    label: str
+    keys: Mapping[str, str]
+    about: Mapping[str, Any]
+    files: tuple[str, ...]
+    units: Mapping[str, VideoScores]
+
+    @property
+    def model(self) -> str:
+        """Name in the model file; "unknown model" where the score file does not tell."""
+        return str(_model(self.about).get("name") or "unknown model")
+
+    @property
+    def sha256(self) -> str:
+        """Of the model file; "" where the score file does not tell."""
+        return str(_model(self.about).get("sha256") or "")
+
+
+def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) -> tuple[Run, ...]:
+    """Read score files, keep the split, and join those of one model.
+
+    Args:
+        named: label ("" for none) and path of each score file.
+        protocol: see :func:`facetell.evaluate.protocols.read_protocol`.
+        split: "train", "val" or "test".
+
+    Raises:
+        FacetellError: a file cannot be read, or does not hold what the protocol needs.
+    """
+    joined: dict[tuple[str, ...], Run] = {}
+    for label, path in named:
+        scores = with_reals(_of_split(read_scores(path), path, protocol, split))
+        run = _run(label, path, scores, protocol)
+        key = (run.label, run.sha256, json.dumps(run.about.get("calibration"), sort_keys=True))
+        joined[key] = _join(joined[key], run) if key in joined else run
+    _check_needs(list(joined.values()), protocol, split)
+    times = Counter(run.label for run in joined.values())
+    return tuple(
+        run if times[run.label] == 1 else replace(run, label=f"{run.label} ({', '.join(run.files)})")
+        for run in joined.values()
+    )
+
+
+def with_reals(scores: Scores) -> Scores:
+    """Scores in which a benchmark without reals of its own has those that stand beside it in its score file.
+
+    DeeperForensics-1.0 under protocol A is judged against reals of FaceForensics++: where one dataset of a file has
+    forgeries only and one other reals only, the reals are counted as the former's.
+    """
+    rows = [*zip(scores["dataset"].tolist(), scores["label"].tolist(), strict=True)]
+    with_fakes, with_reals = ({name for name, label in rows if label == wanted} for wanted in (1, 0))
+    lacking, lending = with_fakes - with_reals, with_reals - with_fakes
+    if len(lacking) != 1 or len(lending) != 1:
+        return scores
+    lent = np.isin(scores["dataset"], [*lending])
+    compressions = sorted({*scores["compression"][scores["dataset"] == next(iter(lacking))].tolist()})
+    changed = {
+        "dataset": np.where(lent, next(iter(lacking)), scores["dataset"]),
+        "compression": np.where(lent, compressions[0], scores["compression"]),
+    }
+    return replace(scores, columns={**scores.columns, **changed})
+
+
+def _of_split(scores: Scores, path: Path, protocol: Protocol, split: str) -> Scores:
+    kept = scores.select(split=split)
+    if not len(kept):
+        held = ", ".join(sorted({str(s) for s in scores["split"].tolist()})) or "nothing"
+        raise FacetellError(
+            f"{path} holds no video of the split {split} (it holds {held}); score a manifest that has it with "
+            "`facetell score`, or name another with --split"
+        )
+    if not (kept["label"] >= 0).any():
+        raise FacetellError(f"{path} tells of no video whether it is forged; score a manifest with labels")
+    for name, values in {k: v for table in protocol.tables for k, v in table.select.items()}.items():
+        if name != "distortion" and not len(kept.select(**{name: list(values)})):
+            held = ", ".join(sorted({str(value) for value in kept[name].tolist()} - {""}))
+            raise FacetellError(
+                f"the protocol {protocol.name} is about the {name} {' or '.join(values)}, but {path} holds "
+                f"{held or 'none'}; score a manifest of {' or '.join(values)}"
+            )
+    return kept
+
+
+def _check_needs(runs: Sequence[Run], protocol: Protocol, split: str) -> None:
+    for name in protocol.needs:
+        if not any((run.units["video"][name] != "").any() for run in runs):
+            files = ", ".join(file for run in runs for file in run.files)
+            raise FacetellError(
+                f"the protocol {protocol.name} needs a {name} of the videos, and {files} ({split}) tells of none: "
+                f"{protocol.how}"
+            )
+
+
+def _run(label: str, path: Path, scores: Scores, protocol: Protocol) -> Run:
+    units = {"video": scores.videos()}
+    if "clip" in protocol.units:
+        units["clip"] = _clips(scores)
+    run = Run(label, {}, scores.about, (path.name,), units)
+    keys = _keys(label, path, protocol)
+    return replace(run, keys=keys, label=run.model if keys or not label else label)
+
+
+def _keys(label: str, path: Path, protocol: Protocol) -> dict[str, str]:
+    """What the label tells of the protocol's label axes."""
+    if not protocol.label:
+        return {}
+    values = label.split("/")
+    if not label or len(values) != len(protocol.label):
+        raise FacetellError(f"what {path} stands for in the protocol {protocol.name} is not told: {protocol.how}")
+    for axis, value in zip(protocol.label, values, strict=True):
+        allowed = protocol.axes.get(axis, {})
+        if allowed and value not in allowed:
+            raise FacetellError(f"'{value}' of {path} is none of {', '.join(allowed)}: {protocol.how}")
+    return dict(zip(protocol.label, values, strict=True))
+
+
+def _model(about: Mapping[str, Any]) -> Mapping[str, Any]:
+    model = about.get("model")
+    return model if isinstance(model, Mapping) else {"name": model}
+
+
+def _clips(scores: Scores) -> VideoScores:
+    """One row a clip; a video that was not scored keeps its one row without a logit."""
+    names = [name for name in scores.columns if name not in ("track", "clip", "t0", "t1")]
+    return VideoScores({name: scores[name] for name in names}, scores.about)
+
+
+def _join(a: Run, b: Run) -> Run:
+    names = ("dataset", "compression", "video", "distortion", "level")
+
+    def rows(run: Run) -> set[tuple[Any, ...]]:
+        return {*zip(*(run.units["video"][name].tolist() for name in names), strict=True)}
+
+    twice = sorted(rows(a) & rows(b))
+    if twice:
+        raise FacetellError(
+            f"{b.files[0]} scores {len(twice)} videos that {', '.join(a.files)} scores with the same model, "
+            f"{twice[0][2]} among them; give each video once, or label the files apart (LABEL=FILE)"
+        )
+    return replace(a, files=a.files + b.files, units={unit: _stack(a.units[unit], b.units[unit]) for unit in a.units})
+
+
+def _stack(a: VideoScores, b: VideoScores) -> VideoScores:
+    columns: dict[str, Column] = {name: np.concatenate([a[name], b[name]]) for name in a.columns}
+    return VideoScores(columns, a.about)
