@@ -127,5 +127,5 @@ def _summary(scores: Scores) -> str:
     missed = f"{counts.total()} not" + (f" ({reasons})" if reasons else "")
     conditions = len({*zip(videos["distortion"].tolist(), videos["level"].tolist(), strict=True)})
     if conditions == 1:
-        return f"{scored} videos scored, {missed}"
+        return f"{scored} video{'s' * (scored != 1)} scored, {missed}"
     return f"{len(videos) // conditions} videos under {conditions} conditions: {scored} scored, {missed}"

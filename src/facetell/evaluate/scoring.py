@@ -87,7 +87,7 @@ def score_manifest(
         if out is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facetell-")))
         else:
-            if out.exists():
+            if out.is_file():
                 scores = _finished(out, about)
                 shutil.rmtree(_partial(out), ignore_errors=True)
                 return scores

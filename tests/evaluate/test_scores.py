@@ -1,0 +1,140 @@
+"""The score file: what is written is read, and one score a video comes out as the protocol says."""
+
+import time
+
+import numpy as np
+import pytest
+
+from facetell.evaluate.scores import COLUMNS, REAL, WHOLE, WORDS, from_rows, read_scores, write_scores
+from facetell.types import FacetellError
+
+
+def random_rows(rng, videos=40, level_of=(0, 3)):
+    """Clips of videos with several tracks in a random order; some have parts of several labels, some no score."""
+    rows = []
+    for video in range(videos):
+        labels = [int(label) for label in rng.choice([-1, 0, 1], rng.integers(1, 3))]
+        for level in level_of:
+            for number in range(rng.integers(1, 12)):
+                label = labels[number % len(labels)]
+                row = {"video": f"v{video}", "label": label, "method": f"m{label}", "level": level}
+                row |= {"distortion": "GB" if level else "", "split": "val"}
+                if rng.random() < 0.2:
+                    rows.append(row | {"status": "no_face"})
+                else:
+                    track = int(rng.integers(0, 3))
+                    rows.append(row | {"track": track, "clip": number, "t0": number, "logit": rng.normal(0, 3)})
+    return [rows[i] for i in rng.permutation(len(rows))]
+
+
+def slow_videos(rows):
+    """The protocol, written out: by video and condition (label, logit, method, status)."""
+    result = {}
+    for key in {(r["video"], r["distortion"], r["level"]) for r in rows}:
+        of_video = [r for r in rows if (r["video"], r["distortion"], r["level"]) == key]
+        labels = [r["label"] for r in of_video]
+        label = 1 if 1 in labels else -1 if -1 in labels else 0
+        tracks = {r["track"] for r in of_video if "logit" in r}
+        means = [np.mean([r["logit"] for r in of_video if r.get("track") == track]) for track in tracks]
+        word = next(r for r in of_video if r["label"] == label)
+        status = "scored" if means else word["status"]
+        result[key] = (label, max(means, default=np.nan), word["method"], status)
+    return result
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_one_score_a_video_as_the_protocol_says(seed):
+    rows = random_rows(np.random.default_rng(seed))
+    videos = from_rows(rows, {}).videos()
+    expected = slow_videos(rows)
+    keys = list(zip(*(videos[name].tolist() for name in ("video", "distortion", "level")), strict=True))
+    assert len(keys) == len(expected) == len(set(keys))
+    assert keys == list(dict.fromkeys((r["video"], r["distortion"], r["level"]) for r in rows))
+    for key, label, logit, method, status in zip(
+        keys, *(videos[name].tolist() for name in ("label", "logit", "method", "status")), strict=True
+    ):
+        assert (label, method, status) == (expected[key][0], *expected[key][2:])
+        assert logit == pytest.approx(expected[key][1], nan_ok=True, abs=1e-12)
+
+
+def test_the_most_suspect_track_decides_and_its_clips_are_averaged():
+    rows = [{"video": "a", "track": 0, "logit": x} for x in (9.0, -9.0)] + [{"video": "a", "track": 1, "logit": 1.0}]
+    assert from_rows(rows, {}).videos()["logit"].tolist() == [1.0]
+
+
+def test_no_rows_are_no_videos():
+    videos = from_rows([], {}).videos()
+    assert len(videos) == len(videos.scored) == 0
+
+
+def test_a_hundred_thousand_clips_take_well_under_a_second():
+    rng = np.random.default_rng(0)
+    rows = [
+        {"video": f"videos/{i // 20:05d}.mp4", "track": i % 2, "clip": i % 20, "logit": x, "label": i // 20 % 2}
+        for i, x in enumerate(rng.normal(size=100_000))
+    ]
+    scores = from_rows(rows, {})
+    started = time.process_time()
+    assert len(scores.videos()) == 5000
+    assert time.process_time() - started < 0.6
+
+
+def test_what_is_written_is_read(tmp_path):
+    rows = [
+        {"video": "Ünï/ä.mp4", "label": 1, "logit": 0.1 + 0.2, "t0": 1 / 3, "t1": 2 / 3, "track": 0, "clip": 0},
+        {"video": "b.mp4", "status": "no_face", "label": 0, "distortion": "GB", "level": 3},
+        {"video": "b.mp4", "status": "no_face"},
+    ]
+    scores = from_rows(rows, {"model": {"name": "x"}, "list": [1, 2]})
+    write_scores(scores, tmp_path / "deep" / "s.parquet")
+    again = read_scores(tmp_path / "deep" / "s.parquet")
+    assert again.about == scores.about and len(again) == 3
+    for name in COLUMNS:
+        np.testing.assert_array_equal(again[name], scores[name])
+        assert again[name].dtype == scores[name].dtype
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["s.parquet"]
+    write_scores(again, tmp_path / "again.parquet")
+    assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "deep" / "s.parquet").read_bytes()
+
+
+def test_what_a_row_lacks_is_blank():
+    scores = from_rows([{"video": "a"}], {})
+    assert all(scores[name][0] == "" for name in WORDS if name not in ("video", "status"))
+    assert scores["status"][0] == "scored" and scores["level"][0] == 0
+    assert all(scores[name][0] == -1 for name in WHOLE if name != "level")
+    assert all(np.isnan(scores[name][0]) for name in REAL)
+
+
+def test_a_table_of_no_rows_is_written_and_read(tmp_path):
+    write_scores(from_rows([], {}), tmp_path / "s.parquet")
+    assert len(read_scores(tmp_path / "s.parquet")) == 0
+
+
+def test_select_takes_one_value_or_several():
+    scores = from_rows([{"video": v, "method": m} for v, m in (("a", ""), ("b", "swap"), ("c", "reenact"))], {})
+    assert scores.select(method=["", "swap"])["video"].tolist() == ["a", "b"]
+    assert scores.select(method="swap").videos().select(video="b")["video"].tolist() == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda path: None, "there is no score file at"),
+        (lambda path: path.write_text("video,logit\n"), "is not a score file"),
+        (lambda path: write_table(path, {"video": ["a"]}), "lacks the column"),
+        (lambda path: write_table(path, {name: ["words"] for name in COLUMNS}), "holds what is no score"),
+    ],
+)
+def test_what_is_no_score_file_gives_a_sentence(tmp_path, write, words):
+    path = tmp_path / "s.parquet"
+    write(path)
+    with pytest.raises(FacetellError, match=words) as error:
+        read_scores(path)
+    assert "\n" not in str(error.value) and "facetell score" in str(error.value)
+
+
+def write_table(path, columns):
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)

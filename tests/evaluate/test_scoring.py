@@ -1,0 +1,313 @@
+"""Scoring a manifest: scores are those of detection, whatever the number of processes; every video is counted."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facetell.assets import locate
+from facetell.datasets.manifest import read_manifest
+from facetell.detector import Detector, Settings
+from facetell.evaluate.scores import from_rows, read_scores, write_scores
+from facetell.evaluate.scoring import score_manifest
+from facetell.evaluate.scoring_jobs import ScoringSettings, conditions
+from facetell.types import FacetellError, Status
+from fixtures import BROKEN, one_frame, sample_frames, write_frames
+
+
+def write_manifest(folder, rows, name="manifest.csv"):
+    """A manifest of rows (mappings) in a folder of videos."""
+    with (folder / name).open("w", newline="") as file:
+        table = csv.DictWriter(file, ["path", "label", "split", "identity", "method", "dataset", "start", "end"])
+        table.writeheader()
+        table.writerows({"split": "test"} | row for row in rows)
+    return read_manifest(folder / name)
+
+
+def clips(scores, **wanted):
+    """(track, clip, t0, t1, logit) of the chosen rows."""
+    part = scores.select(**wanted)
+    return list(zip(*(part[name].tolist() for name in ("track", "clip", "t0", "t1", "logit")), strict=True))
+
+
+def clips_of(verdict):
+    """The same of a verdict."""
+    return [
+        (track.track_id, number, clip.t0, clip.t1, clip.logit)
+        for track in verdict.tracks
+        for number, clip in enumerate(track.clips)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two speakers, two videos of tiny length, one without a face, one broken and one that is not there."""
+    folder = tmp_path_factory.mktemp("videos")
+    write_frames(folder / "woman.mp4", sample_frames("sample_woman", 72), fps=24)
+    write_frames(folder / "both.mp4", [*sample_frames("sample_man", 30), *sample_frames("sample_woman", 40)], fps=25)
+    write_frames(folder / "small.mp4", sample_frames("sample_man", 12)[:, ::4, ::4])
+    shutil.copy(locate("sample_no_face"), folder / "no_face.mp4")
+    BROKEN["text"](folder)
+    one_frame(folder)
+    return folder
+
+
+ROWS = [
+    {"path": "woman.mp4", "label": 0, "identity": "w"},
+    {"path": "both.mp4", "label": 1, "method": "cut", "identity": "b", "split": "val"},
+    {"path": "small.mp4", "label": ""},
+    {"path": "no_face.mp4", "label": 0},
+    {"path": "text.mp4", "label": 1},
+    {"path": "one_frame.mp4", "label": 1},
+    {"path": "gone.mp4", "label": 0},
+]
+
+
+@pytest.fixture(scope="module")
+def manifest(folder):
+    return write_manifest(folder, ROWS)
+
+
+@pytest.fixture(scope="module")
+def scored(manifest, tmp_path_factory):
+    """The scores by one process, the file, and what was said of faults."""
+    out, faults = tmp_path_factory.mktemp("scores") / "s.parquet", []
+    return score_manifest(manifest, out=out, fault=faults.append), out, faults
+
+
+def test_scores_are_those_of_detection(scored, detector, folder):
+    scores, _, _ = scored
+    for name in ("woman.mp4", "both.mp4"):
+        verdict = detector(folder / name)
+        assert len(clips_of(verdict)) >= 2
+        assert clips(scores, video=name) == clips_of(verdict)
+        worst = max(track.logit for track in verdict.tracks if track.logit is not None)
+        assert scores.videos().select(video=name)["logit"].tolist() == [worst]
+
+
+def test_every_video_is_counted_with_its_reason(scored):
+    scores, _, faults = scored
+    assert dict(zip(scores["video"].tolist(), scores["status"].tolist(), strict=True)) == {
+        "woman.mp4": "scored",
+        "both.mp4": "scored",
+        "small.mp4": "face_too_small",
+        "no_face.mp4": "no_face",
+        "text.mp4": "unreadable",
+        "one_frame.mp4": "too_short",
+        "gone.mp4": "unreadable",
+    }
+    unscored = scores.where(scores["status"] != "scored")
+    assert len(unscored) == 5 and np.isnan(unscored["logit"]).all() and (unscored["track"] == -1).all()
+    assert len(faults) == 2 and "text.mp4" in faults[0] and "gone.mp4" in faults[1]
+
+
+def test_what_is_known_of_a_video_stands_beside_its_scores(scored):
+    scores, _, _ = scored
+    row = scores.select(video="both.mp4").videos()
+    names = ("label", "method", "identity", "split", "distortion", "level")
+    assert [row[name][0] for name in names] == [1, "cut", "b", "val", "", 0]
+    assert scores.select(video="small.mp4")["label"].tolist() == [-1]
+
+
+def test_the_file_says_what_made_it_and_nothing_of_when_or_where(scored, detector, folder, tmp_path):
+    scores, out, _ = scored
+    about = read_scores(out).about
+    assert about == scores.about
+    assert about["model"] == {"name": detector.engine.info.name, "sha256": detector.engine.sha256}
+    assert about["calibration"]["temperature"] == detector.engine.info.calibration.temperature
+    assert about["engine"]["precision"] == detector.engine.precision
+    assert str(folder) not in json.dumps(about) and "workers" not in json.dumps(about)
+    assert not out.with_name("s.parquet.partial").exists()
+
+
+def test_two_processes_give_the_same_file_from_another_place(scored, folder, tmp_path):
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    out = tmp_path / "two.parquet"
+    score_manifest(read_manifest(moved), out=out, workers=2)
+    assert out.read_bytes() == scored[1].read_bytes()
+
+
+def test_rows_follow_the_manifest(scored, manifest, tmp_path):
+    few = replace(manifest, entries=tuple(reversed(manifest.entries[:3])))
+    scores = score_manifest(few)
+    assert list(dict.fromkeys(scores["video"].tolist())) == ["small.mp4", "both.mp4", "woman.mp4"]
+    assert clips(scores, video="both.mp4") == clips(scored[0], video="both.mp4")
+
+
+def test_only_the_wanted_splits_are_scored(manifest):
+    scores = score_manifest(manifest, settings=ScoringSettings(splits=("val",)))
+    assert {*scores["video"].tolist()} == {"both.mp4"}
+    with pytest.raises(FacetellError, match="no row of the split train"):
+        score_manifest(manifest, settings=ScoringSettings(splits=("train",)))
+
+
+# --- parts of videos
+
+
+def test_a_clip_has_the_label_of_the_part_that_its_middle_lies_in(scored, folder):
+    whole = clips(scored[0], video="woman.mp4")
+    cut = whole[1][2] + 0.1  # within the second clip, of which the larger part comes after
+    rows = [
+        {"path": "woman.mp4", "label": 0, "end": cut},
+        {"path": "woman.mp4", "label": 1, "method": "swap", "start": cut, "end": 2},
+        {"path": "woman.mp4", "label": 0, "start": 60, "end": 61},
+    ]
+    scores = score_manifest(write_manifest(folder, rows, "parts.csv"))
+    inside = [clip for clip in whole if sum(clip[2:4]) / 2 < 2]
+    assert clips(scores, status="scored") == inside and len(inside) == 2
+    assert scores["label"].tolist() == [0, 1, 0] and scores["method"].tolist() == ["", "swap", ""]
+    assert scores["status"].tolist() == ["scored", "scored", "too_short"]
+    video = scores.videos()
+    assert (len(video), video["label"][0], video["method"][0]) == (1, 1, "swap")
+
+
+@pytest.mark.parametrize("second", [{}, {"start": 1}, {"start": 0.5, "end": 0.7}])
+def test_no_moment_of_a_video_has_two_labels(folder, second):
+    rows = [{"path": "woman.mp4", "label": 0, "end": 1.5}, {"path": "woman.mp4", "label": 1} | second]
+    with pytest.raises(FacetellError, match=r"names woman\.mp4 twice, or parts of it that overlap"):
+        score_manifest(write_manifest(folder, rows, "twice.csv"))
+
+
+# --- taking up, and refusing to mix
+
+
+@pytest.fixture
+def begun(folder, tmp_path):
+    """A run that was stopped after its first video."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(state):
+        if state.done == 1:
+            raise Stop
+
+    few = write_manifest(folder, ROWS[:2], "few.csv")
+    with pytest.raises(Stop):
+        score_manifest(few, out=tmp_path / "s.parquet", progress=stop)
+    return few, tmp_path / "s.parquet"
+
+
+def test_a_stopped_run_is_taken_up_where_it_was(begun):
+    few, out = begun
+    (kept,) = out.with_name("s.parquet.partial").glob("0*.json")
+    before = kept.stat().st_mtime_ns
+    states = []
+
+    def look(state):
+        states.append((state.done, state.total, state.found))
+        assert kept.stat().st_mtime_ns == before
+
+    scores = score_manifest(few, out=out, progress=look)
+    assert states == [(1, 2, 1), (2, 2, 1)]
+    assert clips(scores) == clips(score_manifest(few))
+    assert sorted(path.name for path in out.parent.iterdir()) == ["s.parquet"]
+
+
+def other_model(tmp_path):
+    """The released model with some bytes more, which change its digest and nothing else."""
+    from facetell.engine.engines import DEFAULT_MODEL
+
+    path = tmp_path / "other.onnx"
+    # Field 7 of an ONNX file's model is the graph; 6 is a documentation string, which may stand anywhere.
+    path.write_bytes(DEFAULT_MODEL.read_bytes() + bytes([6 << 3 | 2, 3]) + b"abc")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda few, tmp: (few, other_model(tmp), ScoringSettings()), "another model"),
+        (lambda few, tmp: (replace(few, entries=few.entries[:1]), None, ScoringSettings()), "another manifest"),
+        (lambda few, tmp: (few, None, ScoringSettings(Settings(clips_per_second=2))), "other settings"),
+        (lambda few, tmp: (few, None, ScoringSettings(distortions=(("GB", 3),))), "other settings"),
+        (lambda few, tmp: (few, None, ScoringSettings(Settings(precision="f32"))), "another engine or precision"),
+    ],
+)
+def test_a_run_does_not_go_on_with_something_else(begun, tmp_path, change, words, detector):
+    if "precision" in words and detector.engine.precision == "f32":
+        pytest.skip("this processor has one precision only")
+    few, out = begun
+    kept = sorted((path, path.read_bytes()) for path in out.with_name("s.parquet.partial").iterdir())
+    manifest, model, settings = change(few, tmp_path)
+    with pytest.raises(FacetellError, match=f"was begun with {words}: .* or delete .*partial"):
+        score_manifest(manifest, model, settings, out=out)
+    assert kept == sorted((path, path.read_bytes()) for path in out.with_name("s.parquet.partial").iterdir())
+
+
+def test_a_finished_file_is_read_and_never_overwritten(scored, manifest, tmp_path):
+    out = tmp_path / "s.parquet"
+    shutil.copy(scored[1], out)
+    states = []
+    again = score_manifest(manifest, out=out, progress=states.append)
+    assert clips(again, video="woman.mp4") == clips(scored[0], video="woman.mp4") and not states
+    with pytest.raises(FacetellError, match="is there already, made with other settings: choose another name"):
+        score_manifest(manifest, settings=ScoringSettings(Settings(max_faces=1)), out=out)
+    write_scores(from_rows([{"video": "a"}], {}), out)
+    with pytest.raises(FacetellError, match="is there already"):
+        score_manifest(manifest, out=out)
+
+
+def test_faults_of_an_earlier_run_are_told_again(folder, tmp_path):
+    rows = write_manifest(folder, [ROWS[4], ROWS[2]], "faulty.csv")
+
+    def stop(state):
+        if state.done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_manifest(rows, out=tmp_path / "s.parquet", progress=stop)
+    faults = []
+    score_manifest(rows, out=tmp_path / "s.parquet", fault=faults.append)
+    assert len(faults) == 1 and "text.mp4" in faults[0]
+
+
+def test_a_manifest_in_the_wrong_place_is_told_at_once(folder, tmp_path):
+    rows = write_manifest(folder, ROWS, "lost.csv")
+    with pytest.raises(FacetellError, match=r"none of the manifest's 7 files is there \(the first: .*woman\.mp4\)"):
+        score_manifest(replace(rows, root=tmp_path), out=tmp_path / "s.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["GB:3"], (("GB", 3),)),
+        (["vc:2-3", "GB:1", "gb:1"], (("GB", 1), ("VC", 2), ("VC", 3))),
+        (["DROP"], tuple(("DROP", level) for level in range(1, 6))),
+        ([], ()),
+    ],
+)
+def test_distortions_by_name(words, expected):
+    assert conditions(words) == expected
+
+
+def test_all_are_the_published_and_own_the_others():
+    assert len(conditions(["all"])) == 35 and len(conditions(["own"])) == 55
+    assert not {*conditions(["all"])} & {*conditions(["own"])}
+    assert len(conditions(["all:3"])) == 7
+
+
+@pytest.mark.parametrize("word", ["GX", "GB:6", "GB:0", "GB:", "GB:3-2", "GB:1-9", "GB:x", "all:7", ":3", ""])
+def test_what_names_no_distortion_gives_a_sentence(word):
+    with pytest.raises(FacetellError, match=r"is not a distortion|names no level"):
+        conditions([word])
+
+
+def test_an_error_that_nobody_thought_of_is_one_videos_alone(folder, monkeypatch):
+    """Not a stand-in for a part of ours: the video's reading itself is made to fail."""
+    real = Detector.__call__
+
+    def fail(self, path, *rest, **named):
+        if path.name == "both.mp4":
+            raise RuntimeError("out of luck")
+        return real(self, path, *rest, **named)
+
+    monkeypatch.setattr(Detector, "__call__", fail)
+    faults = []
+    scores = score_manifest(write_manifest(folder, ROWS[1:3], "luck.csv"), fault=faults.append)
+    assert scores["status"].tolist() == [Status.UNREADABLE.value, Status.FACE_TOO_SMALL.value]
+    assert faults == ["both.mp4: RuntimeError: out of luck"]

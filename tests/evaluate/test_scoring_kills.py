@@ -1,0 +1,103 @@
+"""Killed at any moment and taken up again, a run ends in the same file, and nothing is scored twice."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from facetell.cli import main
+from fixtures import sample_frames, write_frames
+
+VIDEOS, KILLS = 30, 20
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """Thirty videos of a third of a second, a face and noise by turns."""
+    folder = tmp_path_factory.mktemp("tiny")
+    face, rng = sample_frames("sample_man", 9)[:, :, 100:540], np.random.default_rng(0)
+    rows = ["path,label,split"]
+    for number in range(VIDEOS):
+        frames = (
+            rng.integers(0, 255, (9, 64, 64, 3), np.uint8) if number % 3 == 2 else face[:, :, number : 360 + number]
+        )
+        write_frames(folder / f"{number}.mp4", frames)
+        rows.append(f"{number}.mp4,{number % 2},test")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return folder / "manifest.csv"
+
+
+def start(manifest, out, workers):
+    command = [sys.executable, "-m", "facetell.cli", "score", "default", manifest, "--out", out, "--workers", workers]
+    return subprocess.Popen([str(word) for word in command], start_new_session=True, stderr=subprocess.DEVNULL)
+
+
+def results(out):
+    """The results that a run has put down so far: name, content, time of writing."""
+    folder = Path(f"{out}.partial")
+    return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.glob("0*.json")} if folder.exists() else {}
+
+
+def wait_until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def test_killed_twenty_times_a_run_ends_in_the_same_file(manifest, tmp_path):
+    assert main(["score", "default", str(manifest), "--out", str(tmp_path / "whole.parquet"), "--workers", "1"]) == 0
+    out, rng = tmp_path / "killed.parquet", np.random.default_rng(int(time.time()))
+    kept = {}
+    for kill in range(KILLS):
+        process = start(manifest, out, 2 if kill % 7 == 3 else 1)
+        # Most kills fall while videos are scored, one in five while the run is being set up.
+        more = rng.integers(1, 3) if kill % 5 else 0
+        wait_until(lambda: process.poll() is not None or len(results(out)) >= len(kept) + more)  # noqa: B023
+        time.sleep(rng.uniform(0, 0.1 if more else 0.8))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if out.exists():
+            break
+        now = results(out)
+        assert all(now[name] == content for name, content in kept.items()), "a result was lost or made again"
+        kept = now
+    else:
+        kill += 1
+    assert kill >= KILLS - 2, f"the run was over after {kill} kills: use more videos"
+    assert main(["score", "default", str(manifest), "--out", str(out), "--workers", "1"]) == 0
+    assert out.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.parquet", "whole.parquet"]
+
+
+def test_processes_end_with_the_one_that_started_them(manifest, tmp_path):
+    out = tmp_path / "s.parquet"
+    process = start(manifest, out, 2)
+    try:
+        wait_until(lambda: results(out))
+        workers = psutil.Process(process.pid).children(recursive=True)
+        assert len(workers) >= 2
+        process.kill()
+        process.wait()
+        psutil.wait_procs(workers, timeout=10)
+        assert not any(w.is_running() and w.status() != psutil.STATUS_ZOMBIE for w in workers)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_interrupted_by_the_keyboard_it_ends_at_once_and_goes_on_later(manifest, tmp_path):
+    out = tmp_path / "s.parquet"
+    process = start(manifest, out, 2)
+    wait_until(lambda: results(out))
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert not out.exists() and 0 < len(results(out)) < VIDEOS
