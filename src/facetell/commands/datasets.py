@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from facetell.datasets.layout import ReadOptions
-from facetell.datasets.manifest import SPLITS, Manifest, write_manifest
+from facetell.datasets.manifest import SPLITS, Manifest, read_manifest, write_manifest
 from facetell.datasets.registry import BENCHMARKS, benchmark
 from facetell.types import FacetellError
 
+SHOWN = 5  # findings of a kind that are printed
 # Flags of `read` by the field of ReadOptions that they set.
 FLAGS = {
     "compressions": "--compression",
@@ -32,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="the benchmarks that can be read, and how each lies on disk")
     _add_read(actions.add_parser("read", help="write the manifest of a benchmark on disk"))
+    check = actions.add_parser("check", help="count a manifest's videos, look for missing files and leaks")
+    check.add_argument("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
+    check.add_argument("--fast", action="store_true", help="do not open the videos: no search for near-duplicates")
     mimic = actions.add_parser("mimic", help="write a miniature of a benchmark, made from the sample clips")
     mimic.add_argument("name", metavar="NAME", help="name of the benchmark, as in `facetell datasets list`")
     mimic.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
@@ -62,7 +67,7 @@ def _add_read(read: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List, read, check or mimic; 0 when done, 2 where a check finds a leak or a missing file."""
-    actions = {"list": _list, "read": _read, "mimic": _mimic}
+    actions = {"list": _list, "read": _read, "check": _check, "mimic": _mimic}
     return actions[args.action](args)
 
 
@@ -108,6 +113,37 @@ def print_counts(manifest: Manifest) -> None:
         shown = method or names[label]
         table.add_row(shown, *(str(counts[split, method, None if label < 0 else label]) for split in SPLITS))
     Console().print(table)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from facetell.datasets.check import KINDS, check_manifest
+
+    manifest = read_manifest(args.manifest)
+    print_counts(manifest)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("looking at the videos", total=1.0)
+        found = check_manifest(manifest, fast=args.fast, progress=lambda share: progress.update(task, completed=share))
+    _tell("missing", list(found.missing))
+    _tell("unreadable", [reason for _, reason in found.unreadable])
+    for kind, meaning in KINDS.items():
+        leaks = [leak for leak in found.leaks if leak.kind == kind]
+        told = [f"{leak.what}: " + ", ".join(f"{split} {path}" for split, path in leak.example) for leak in leaks]
+        _tell(f"leak ({meaning})", told)
+    if found.sound:
+        print(f"{len(manifest)} videos: no missing file, no leak" + " (not looked at)" * args.fast)
+        return 0
+    return 2
+
+
+def _tell(what: str, lines: list[str]) -> None:
+    """A heading with the number, and the first few."""
+    if lines:
+        print(f"{what}: {len(lines)}")
+        for line in lines[:SHOWN]:
+            print(f"  {line}")
+        if len(lines) > SHOWN:
+            print(f"  and {len(lines) - SHOWN} more")
 
 
 def _mimic(args: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ from facetell.media.writer import VideoWriter
 from facetell.types import FacetellError, FloatArray, Frame, UInt8Array
 
 WIDTH, HEIGHT = 320, 180
-FACE = (90.0, 112.0)  # width of a scene's face in pixels
+FACE = (84.0, 114.0)  # width of a scene's face in pixels
 CRF = {"raw": 0, "c23": 23, "c40": 40}
 _GOLDEN = 0.6180339887  # spreads the scenes of consecutive numbers over a clip
 
@@ -81,10 +81,10 @@ def _framed(footage: Footage, order: IndexArray, rng: np.random.Generator) -> UI
     """The frames ``order`` through one similarity, mirrored or not, (T, 180, 320, 3)."""
     ratio = rng.uniform(*FACE) / footage.face_width
     mirror = -1.0 if rng.random() < 0.5 else 1.0
-    turn = np.deg2rad(rng.uniform(-9, 9))
+    turn = np.deg2rad(rng.uniform(-13, 13))
     cos, sin = ratio * np.cos(turn), ratio * np.sin(turn)
     linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
-    place = np.array([rng.uniform(100, WIDTH - 100), rng.uniform(86, 96)])
+    place = np.array([rng.uniform(90, WIDTH - 90), rng.uniform(84, 98)])
     matrix = np.hstack([linear, (place - linear @ footage.middle)[:, None]])
     made = [
         cv2.warpAffine(
@@ -97,7 +97,7 @@ def _framed(footage: Footage, order: IndexArray, rng: np.random.Generator) -> UI
 
 def _lit(frames: UInt8Array, rng: np.random.Generator) -> UInt8Array:
     """Frames in a light of the scene's own: a smooth, still field of gain and tint."""
-    field_ = np.exp(rng.normal(0, 0.35, (4, 6, 1)) + rng.normal(0, 0.04, (4, 6, 3))).astype(np.float32)
+    field_ = np.exp(rng.normal(0, 0.45, (4, 6, 1)) + rng.normal(0, 0.04, (4, 6, 3))).astype(np.float32)
     gain = np.asarray(cv2.resize(field_, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
     gain *= np.float32(rng.uniform(0.9, 1.1) / gain.mean())
     return np.stack([np.clip(np.rint(frame * gain), 0, 255).astype(np.uint8) for frame in frames])

@@ -1,0 +1,130 @@
+"""Is a manifest fit to be trained and judged on? Missing files, and what leaks from one split into another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from facetell.datasets.layout import has_pictures
+from facetell.datasets.likeness import Likeness, look_at, near_duplicates
+from facetell.datasets.manifest import SPLITS, Entry, Manifest
+from facetell.types import FacetellError
+
+Progress = Callable[[float], None]
+
+KINDS = {
+    "video": "the same video in several splits",
+    "source": "videos made from the same recording in several splits",
+    "identity": "a person seen or used as a donor in several splits",
+    "pair": "the same two people forged onto each other in several splits",
+    "likeness": "videos of different splits that look alike",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Something that is in several splits: its ``kind`` of :data:`KINDS`, ``what`` it is, an ``example`` per split."""
+
+    kind: str
+    what: str
+    example: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that is wrong with a manifest: missing paths, unreadable ones with the reason, and leaks."""
+
+    missing: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    leaks: tuple[Leak, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not (self.missing or self.unreadable or self.leaks)
+
+
+def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress | None = None) -> Findings:
+    """Look for missing and unreadable files, and for leaks between splits.
+
+    Args:
+        manifest: identities must mean one person throughout it.
+        fast: leave the videos closed: no search for unreadable files and near-duplicates.
+        progress: called with the share done in [0, 1].
+    """
+    missing = tuple(entry.path for entry in manifest if not _is_there(manifest.file(entry)))
+    leaks = list(table_leaks(manifest))
+    if fast:
+        return Findings(missing, (), tuple(leaks))
+    gone = set(missing)
+    entries = [entry for entry in manifest if entry.path not in gone]
+    seen, unreadable = _look(manifest, entries, progress or (lambda share: None))
+    leaks += look_alikes(seen)
+    return Findings(missing, tuple(unreadable), tuple(leaks))
+
+
+def table_leaks(manifest: Iterable[Entry]) -> Iterator[Leak]:
+    """Leaks that the manifest itself tells of."""
+    entries = list(manifest)
+    yield from _shared("video", ((entry.video, entry) for entry in entries))
+    recordings = ((entry.source or entry.video, entry) for entry in entries)
+    doubled = {leak.what for leak in _shared("video", ((entry.video, entry) for entry in entries))}
+    yield from (leak for leak in _shared("source", recordings) if leak.what not in doubled)
+    people = ((person, entry) for entry in entries for person in (entry.identity, entry.donor) if person)
+    yield from _shared("identity", people)
+    pairs = (
+        (" and ".join(sorted((entry.identity, entry.donor))), entry)
+        for entry in entries
+        if entry.identity and entry.donor
+    )
+    yield from _shared("pair", pairs)
+
+
+def _shared(kind: str, named: Iterable[tuple[str, Entry]]) -> Iterator[Leak]:
+    """What is found under one name in several splits."""
+    found: dict[str, dict[str, str]] = {}
+    for name, entry in named:
+        found.setdefault(name, {}).setdefault(entry.split, entry.path)
+    for name, places in found.items():
+        if len(places) > 1:
+            yield Leak(kind, name, tuple((split, places[split]) for split in SPLITS if split in places))
+
+
+def look_alikes(seen: list[tuple[Entry, Likeness]]) -> Iterator[Leak]:
+    """Near-duplicates between splits; the most alike first within each two splits."""
+    for first, second in combinations(SPLITS, 2):
+        here = [pair for pair in seen if pair[0].split == first]
+        there = [pair for pair in seen if pair[0].split == second]
+        for i, j, share in near_duplicates([look for _, look in here], [look for _, look in there]):
+            a, b = here[i][0].path, there[j][0].path
+            yield Leak("likeness", f"{share:.1%} of what they show differs", ((first, a), (second, b)))
+
+
+def _look(
+    manifest: Manifest, entries: list[Entry], progress: Progress
+) -> tuple[list[tuple[Entry, Likeness]], list[tuple[str, str]]]:
+    """The likeness of each video, and those that cannot be read."""
+
+    def look(entry: Entry) -> Likeness | str:
+        try:
+            return look_at(manifest.file(entry), entry.start, entry.end)
+        except FacetellError as error:
+            return str(error)
+
+    seen, unreadable = [], []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding leaves Python alone
+        for number, (entry, found) in enumerate(zip(entries, pool.map(look, entries), strict=True), 1):
+            if isinstance(found, str):
+                unreadable.append((entry.path, found))
+            else:
+                seen.append((entry, found))
+            progress(number / len(entries))
+    return seen, unreadable
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() or has_pictures(path)
