@@ -34,9 +34,9 @@ def manifest(tmp_path_factory):
     return folder / "manifest.csv"
 
 
-def start(manifest, out, workers):
+def start(manifest, out, workers, errors=subprocess.DEVNULL):
     command = [sys.executable, "-m", "facetell.cli", "score", "default", manifest, "--out", out, "--workers", workers]
-    return subprocess.Popen([str(word) for word in command], start_new_session=True, stderr=subprocess.DEVNULL)
+    return subprocess.Popen([str(word) for word in command], start_new_session=True, stderr=errors)
 
 
 def results(out):
@@ -101,3 +101,18 @@ def test_interrupted_by_the_keyboard_it_ends_at_once_and_goes_on_later(manifest,
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=20) == 130
     assert not out.exists() and 0 < len(results(out)) < VIDEOS
+
+
+def test_a_process_that_is_ended_from_outside_ends_the_run_with_a_sentence(manifest, tmp_path):
+    out = tmp_path / "s.parquet"
+    with (tmp_path / "stderr").open("w") as errors:
+        process = start(manifest, out, 2, errors)
+        wait_until(lambda: results(out))
+        worker = next(
+            child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())
+        )
+        worker.kill()
+        assert process.wait(timeout=30) == 2
+    (sentence,) = (tmp_path / "stderr").read_text().splitlines()
+    assert "run the same command again" in sentence and ".mp4" in sentence
+    assert results(out) and not out.exists()
