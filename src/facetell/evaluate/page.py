@@ -16,7 +16,8 @@ from facetell.evaluate.tables import Cell, Evaluation, Table, model_lines
 HOW = (
     "A video's score is the mean logit of its clips; of several faces in a video the most suspect decides.",
     "A video in which no face was found, or that could not be read, has no score: it is counted, but in no figure.",
-    "Intervals are 95 %, from a bootstrap that draws people with all their videos, reals and forgeries apart.",
+    "Intervals are 95 %, from a bootstrap that draws people with all their videos, reals and forgeries apart. One of no "
+    "width, such as 100.0–100.0, comes of too few people: it says nothing of how sure the figure is.",
     "Probabilities (Brier, ECE, calibrated accuracy, reliability) are those of the model's own calibration; "
     "“accuracy at 0.5” takes the raw logit, as papers do.",
 )
@@ -122,8 +123,9 @@ def _grid(table: Table, anchor: str) -> str:
         names = "".join(f'<th scope="row">{escape(cell.text)}</th>' for cell in row[: table.stub])
         rows.append(f"<tr>{names}{''.join(_cell(cell) for cell in row[table.stub :])}</tr>")
     return (
+        f'<p class="soft">{escape(table.caption)}</p>'
         f'<div class="scroll" tabindex="0" role="group" aria-labelledby="{anchor}"><table>'
-        f"<caption>{escape(table.caption)}</caption>"
+        f'<caption class="hidden">{escape(table.title)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -149,6 +151,7 @@ def _published(table: Published) -> str:
     return (
         f'<div class="published"><h3>{escape(table.title)}</h3>'
         f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(table.title)}"><table>'
+        f'<caption class="hidden">{escape(table.title)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{_list(table.notes, 'notes')}</div>"
     )
 

@@ -21,11 +21,12 @@ from facetell.evaluate.ranking import Roc
 
 WIDTH = 4.3
 """Inches; text is of 9 points, so that it can be read where the plot is as wide as a telephone."""
-# Okabe and Ito's colours that part from white as from black, for all common kinds of colour vision.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# Stand-ins for the page's colours, which it sets by the light. Its series are after Okabe and Ito: they part from white
+# as from black, for all common kinds of colour vision; dashes part them in print.
+COLOURS = ("#010a01", "#010a02", "#010a03", "#010a04", "#010a05", "#010a06")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1)), (0, (8, 2)))
-_INK, _FAINT, _PAPER = "#010203", "#040506", "#070809"  # stand-ins, replaced by the page's colours
-_INKS = {_INK: "var(--ink)", _FAINT: "var(--line)", _PAPER: "var(--paper)"}
+_INK, _FAINT = "#010203", "#040506"
+_INKS = {_INK: "var(--ink)", _FAINT: "var(--line)"} | {c: f"var(--s{i})" for i, c in enumerate(COLOURS, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def bar_plot(name: str, title: str, bars: Sequence[Bar]) -> Plot:
         value, low, high = (100 * v for v in (bar.estimate.value, bar.estimate.low, bar.estimate.high))
         if not math.isnan(low):
             axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=2, alpha=0.55, solid_capstyle="butt")
-        axes.plot([value], [place], "o", color=COLOURS[0], markersize=5)
+        axes.plot([value], [place], "o", color=COLOURS[0], markersize=5, clip_on=False)
     axes.set_yticks(places, [f"{bar.name} ({bar.count})" for bar in bars])
     axes.set(xlim=(-1, 101), ylim=(-0.6, len(bars) - 0.4), xlabel="AUC, percent (thin line: chance)")
     axes.tick_params(axis="y", length=0)
