@@ -37,8 +37,8 @@ class FacePlaces:
     puts it; a face that only one of them saw is not there in between. For a moment after the last look faces stay.
     """
 
-    width: int = 0
-    height: int = 0
+    width: float = 0
+    height: float = 0
     _times: list[float] = field(default_factory=list)
     _boxes: list[dict[int, Box]] = field(default_factory=list)
 

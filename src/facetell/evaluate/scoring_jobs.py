@@ -68,9 +68,7 @@ class Job:
 
     def part_of(self, t0: float, t1: float) -> int | None:
         """The entry in which the middle of a clip lies; None where there is none."""
-        middle = (t0 + t1) / 2
-        inside = (i for i, entry in enumerate(self.entries) if _start(entry) <= middle < _end(entry))
-        return next(inside, None)
+        return next((number for number, entry in enumerate(self.entries) if inside(entry, t0, t1)), None)
 
     @property
     def until(self) -> float:
@@ -204,6 +202,11 @@ def fingerprint(manifest: Manifest) -> dict[str, Any]:
     for entry in manifest:
         digest.update(json.dumps(asdict(entry), sort_keys=True).encode() + b"\n")
     return {"rows": len(manifest), "sha256": digest.hexdigest()}
+
+
+def inside(entry: Entry, t0: float, t1: float) -> bool:
+    """Whether the middle of a clip lies in the part that an entry speaks of."""
+    return _start(entry) <= (t0 + t1) / 2 < _end(entry)
 
 
 def span_test(job: Job) -> Callable[[float, float], bool]:

@@ -42,6 +42,11 @@ def score_job(job: Job, root: Path, detector: Detector, settings: ScoringSetting
         settings: under which conditions.
     """
     try:
+        if job.entries[0].origin:
+            # Imported here: what reads prepared clips is not needed for videos.
+            from facetell.evaluate.scoring_prepared import score_prepared
+
+            return Outcome(tuple(score_prepared(job, root, detector)))
         return _score_video(job, root / job.entries[0].path, detector, settings)
     except Exception as error:  # whatever it is: hours of other videos must not end with this one
         rows = (row for condition in settings.conditions for row in failed(job, condition))

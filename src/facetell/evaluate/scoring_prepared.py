@@ -1,0 +1,70 @@
+"""Score the prepared clips of one video: nothing is detected; the landmarks beside each clip say where to cut."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from facetell.datasets.manifest import Entry
+from facetell.datasets.prepared import PreparedClip, read_clip
+from facetell.detector import Detector
+from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at
+from facetell.evaluate.scoring_jobs import CLEAN, ClipRow, Job, inside
+from facetell.types import Box, Status, TrackVerdict, UInt8Array
+from facetell.verdict import why_not_scored
+
+
+def score_prepared(job: Job, root: Path, detector: Detector) -> list[ClipRow]:
+    """The rows of one video from its prepared clips, by track and time; one row with the reason where there is none.
+
+    Args:
+        job: the video, each of its entries a prepared clip.
+        root: the prepared folder.
+        detector: its model and settings are used, not its tracker.
+
+    Raises:
+        FacetellError: a clip cannot be read.
+    """
+    tracks = [score_clip(read_clip(root / entry.path), entry, detector) for entry in job.entries]
+    found = sorted(
+        (entry.track, clip.t0, clip.t1, number, clip.logit)
+        for number, (entry, seen) in enumerate(zip(job.entries, tracks, strict=True))
+        for track in seen
+        for clip in track.clips
+    )
+    if not found:
+        status, _ = why_not_scored([track for seen in tracks for track in seen], detector.engine.info)
+        return [ClipRow(0, status, *CLEAN)]
+    before: dict[int, int] = {}  # clips of each track so far: a track may lie in several prepared clips
+    rows = []
+    for track, t0, t1, number, logit in found:
+        before[track] = before.get(track, -1) + 1
+        rows.append(ClipRow(number, Status.SCORED, *CLEAN, track, before[track], t0, t1, logit))
+    return rows
+
+
+def score_clip(clip: PreparedClip, entry: Entry, detector: Detector) -> tuple[TrackVerdict, ...]:
+    """What is seen and scored in one prepared clip; times are those of its video, clips begin as detection begins them.
+
+    Places are given in pixels of the video, as the least width of a face is.
+    """
+    height, width = clip.frames.shape[1:3]
+    scale = clip.square.width / width
+    places = FacePlaces(width * scale, height * scale)
+    for time, points in zip(clip.times, clip.landmarks, strict=True):
+        low, high = points.min(axis=0), points.max(axis=0)
+        places.add(float(time), {entry.track: Box(*(float(scale * side) for side in (*low, *high)))})
+    steps = np.diff(clip.times)
+    fps = 1 / float(np.median(steps)) if len(steps) else None
+    return score_at(places, _pictures(clip), fps, detector, partial(inside, entry))
+
+
+def _pictures(clip: PreparedClip) -> Pictures:
+    for time, image in zip(clip.times, clip.frames, strict=True):
+        yield float(time), partial(_as_it_is, image)
+
+
+def _as_it_is(image: UInt8Array) -> UInt8Array:
+    return image
