@@ -1,0 +1,69 @@
+"""``facetell datasets`` from end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from facetell.cli import main
+from facetell.datasets.manifest import read_manifest
+from facetell.datasets.registry import BENCHMARKS
+
+
+@pytest.fixture(scope="module")
+def dfd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("cli") / "dfd"
+    assert main(["datasets", "mimic", "dfd", "--out", str(root), "--videos", "6", "--seconds", "0.5"]) == 0
+    return root
+
+
+def test_list_names_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in BENCHMARKS)
+
+
+def test_read_then_check(dfd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "manifest.csv"
+    split = str(tmp_path / "split.json")
+    assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), "--split-file", split]) == 0
+    told = capsys.readouterr()
+    assert "no official split" in told.err and "DeepFakeDetection" in told.out
+    manifest = read_manifest(out)
+    assert all(manifest.file(entry).is_file() for entry in manifest)
+    assert main(["datasets", "check", str(out)]) == 0
+    assert "no leak" in capsys.readouterr().out
+
+
+def test_a_leak_gives_exit_code_2_and_is_named(dfd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "manifest.csv"
+    assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), "--all-test"]) == 0
+    lines = out.read_text().splitlines()
+    out.write_text("\n".join([*lines[:-1], lines[-1].replace(",test,", ",train,"), "absent.mp4,0,test"]) + "\n")
+    capsys.readouterr()
+    assert main(["datasets", "check", str(out), "--fast"]) == 2
+    told = capsys.readouterr().out
+    assert "missing: 1\n  absent.mp4" in told
+    assert "a person seen" in told and "actor06" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--protocol", "B"], "dfd does not take --protocol; it takes --compression, --all-test"),
+        (["--compression", "c99"], "c99"),
+    ],
+)
+def test_options_that_do_not_fit_are_told(
+    options: list[str], named: str, dfd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "manifest.csv"
+    assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), *options]) == 2
+    assert named in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_wrong_root_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets", "read", "ffpp", str(tmp_path), "--out", str(tmp_path / "m.csv")]) == 2
+    assert "original_sequences/youtube/{raw,c23,c40}/videos/NNN.mp4" in capsys.readouterr().err

@@ -1,0 +1,108 @@
+"""Leaks planted in clean miniatures, one of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from facetell.datasets.check import Findings, check_manifest
+from facetell.datasets.layout import ReadOptions
+from facetell.datasets.manifest import Entry, Manifest
+from facetell.datasets.registry import read_benchmark
+from facetell.media.reader import VideoReader
+from fixtures import write_frames
+
+Miniature = Callable[[str], Path]
+CLEAN = ("ffpp", "dfd", "celebdf2", "celebdf++", "dfdc", "dfdcp", "wilddeepfake", "ffiw", "pair")
+
+
+@pytest.fixture
+def ffpp(miniature: Miniature) -> Manifest:
+    return read_benchmark("ffpp", miniature("ffpp"), ReadOptions(methods=("Deepfakes",)))
+
+
+def planted(manifest: Manifest, *entries: Entry) -> Manifest:
+    return replace(manifest, entries=(*manifest.entries, *entries))
+
+
+def kinds(found: Findings) -> set[str]:
+    return {leak.kind for leak in found.leaks}
+
+
+def first(manifest: Manifest, split: str, label: int) -> Entry:
+    return next(entry for entry in manifest if entry.split == split and entry.label == label)
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_a_clean_miniature_passes(name: str, miniature: Miniature, tmp_path: Path) -> None:
+    options = ReadOptions(split_file=tmp_path / "split.json")
+    found = check_manifest(read_benchmark(name, miniature(name), options))
+    assert found == Findings((), (), ())
+    assert found.sound
+
+
+@pytest.mark.parametrize("protocol", ["A", "B", "lists"])
+def test_no_protocol_of_the_dfo_miniature_leaks(protocol: str, miniature: Miniature, tmp_path: Path) -> None:
+    options = ReadOptions(protocol=protocol, ffpp=miniature("ffpp"), split_file=tmp_path / "split.json")
+    assert check_manifest(read_benchmark("dfo", miniature("dfo"), options)).sound
+
+
+def test_a_video_in_two_splits(ffpp: Manifest) -> None:
+    twice = replace(first(ffpp, "train", 0), split="test", identity="other")
+    assert kinds(check_manifest(planted(ffpp, twice), fast=True)) == {"video"}
+
+
+def test_a_forgery_apart_from_its_real(ffpp: Manifest) -> None:
+    stray = replace(first(ffpp, "train", 1), path="stray.mp4", split="val", identity="", donor="")
+    found = check_manifest(planted(ffpp, stray), fast=True)
+    assert kinds(found) == {"source"}
+    assert [split for split, _ in found.leaks[0].example] == ["train", "val"]
+    assert found.missing == ("stray.mp4",)
+
+
+def test_a_person_in_two_splits(ffpp: Manifest) -> None:
+    person = first(ffpp, "train", 0).identity
+    stray = Entry("stray.mp4", 0, "test", identity=person)
+    found = check_manifest(planted(ffpp, stray), fast=True)
+    assert [(leak.kind, leak.what) for leak in found.leaks] == [("identity", person)]
+
+
+def test_a_donor_seen_in_another_split(ffpp: Manifest) -> None:
+    donor = first(ffpp, "train", 1).donor
+    stray = Entry("stray.mp4", 1, "test", identity="other", donor=donor)
+    assert [leak.what for leak in check_manifest(planted(ffpp, stray), fast=True).leaks] == [donor]
+
+
+def test_a_pair_turned_round_in_another_split(ffpp: Manifest) -> None:
+    fake = first(ffpp, "train", 1)
+    stray = Entry("stray.mp4", 1, "test", identity=fake.donor, donor=fake.identity)
+    found = check_manifest(planted(ffpp, stray), fast=True)
+    assert kinds(found) == {"pair", "identity"}
+    pair = next(leak for leak in found.leaks if leak.kind == "pair")
+    assert pair.what == " and ".join(sorted((fake.identity, fake.donor)))
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_renamed_copy_at_another_quality(label: int, ffpp: Manifest, tmp_path: Path) -> None:
+    chosen = first(ffpp, "train", label)
+    with VideoReader(ffpp.file(chosen)) as reader:
+        frames = [raw.rgb() for raw in reader]
+    copy = write_frames(tmp_path / "renamed.mp4", frames, crf=38)
+    found = check_manifest(planted(ffpp, Entry(str(copy), label, "test", identity="somebody")))
+    assert kinds(found) == {"likeness"}
+    copied = {path for leak in found.leaks for _, path in leak.example}
+    assert {chosen.path, str(copy)} <= copied
+    assert not check_manifest(planted(ffpp, Entry(str(copy), label, "test")), fast=True).leaks
+
+
+def test_missing_and_unreadable_videos_are_told_apart(ffpp: Manifest, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    manifest = planted(ffpp, Entry("absent.mp4", 0, "test"), Entry(str(broken), 0, "test"))
+    found = check_manifest(manifest)
+    assert found.missing == ("absent.mp4",)
+    assert [path for path, _ in found.unreadable] == [str(broken)]
+    assert check_manifest(manifest, fast=True).unreadable == ()
