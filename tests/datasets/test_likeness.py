@@ -90,8 +90,7 @@ def test_a_folder_of_pictures_is_looked_at_in_the_order_of_its_numbers(tmp_path:
     hashed = [hash_picture(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in frames[::2]]
     expected = Likeness(np.stack([bits for bits, _ in hashed]), np.stack([sure for _, sure in hashed]))
     apart = differences(look_at(tmp_path), expected)
-    assert apart.argmin(axis=1).tolist() == list(range(6))
-    assert np.diag(apart).max() < 0.005
+    assert np.diag(apart).max() < 0.005 < apart[1, 5]  # by letters, 10.png would come second
 
 
 def test_what_shows_nothing_is_told(tmp_path: Path) -> None:

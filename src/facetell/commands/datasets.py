@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import SPLITS, Manifest, read_manifest, write_manifest
@@ -72,12 +73,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("name", "what it is", "how it lies on disk", "options"):
-        table.add_column(name)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
     for name, known in BENCHMARKS.items():
-        options = " ".join(flag for field, flag in FLAGS.items() if field in known.options)
-        table.add_row(name, known.about, known.layout.tree, options)
+        flags = " ".join(flag for field, flag in FLAGS.items() if field in known.options)
+        lines = [known.about, f"holds {known.layout.tree}", *([f"takes {flags}"] if flags else []), ""]
+        table.add_row(name, Text("\n".join(lines)))
     Console().print(table)
     return 0
 
