@@ -143,7 +143,10 @@ def _flat(figure: Figure) -> dict[str, Any]:
 
 
 def _markdown_table(table: Table) -> str:
-    lines = [_md_row(table.head), _md_row(["---"] * table.stub + ["---:"] * (len(table.head) - table.stub))]
+    lines = [
+        _md_row([_md(head) for head in table.head]),
+        _md_row(["---"] * table.stub + ["---:"] * (len(table.head) - table.stub)),
+    ]
     lines += [_md_row([_md(_inline(cell)) for cell in row]) for row in table.rows]
     return "\n".join(lines)
 

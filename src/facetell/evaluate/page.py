@@ -16,8 +16,8 @@ from facetell.evaluate.tables import Cell, Evaluation, Table, model_lines
 HOW = (
     "A video's score is the mean logit of its clips; of several faces in a video the most suspect decides.",
     "A video in which no face was found, or that could not be read, has no score: it is counted, but in no figure.",
-    "Intervals are 95 %, from a bootstrap that draws people with all their videos, reals and forgeries apart. One of no "
-    "width, such as 100.0–100.0, comes of too few people: it says nothing of how sure the figure is.",
+    "Intervals are 95 %, from a bootstrap that draws people with all their videos, reals and forgeries apart. One "
+    "of no width, such as 100.0–100.0, comes of too few people: it says nothing of how sure the figure is.",
     "Probabilities (Brier, ECE, calibrated accuracy, reliability) are those of the model's own calibration; "
     "“accuracy at 0.5” takes the raw logit, as papers do.",
 )

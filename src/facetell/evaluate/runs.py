@@ -60,7 +60,7 @@ def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) ->
     for label, path in named:
         scores = with_reals(_of_split(read_scores(path), path, protocol, split))
         run = _run(label, path, scores, protocol)
-        key = (run.label, run.sha256, json.dumps(run.about.get("calibration"), sort_keys=True))
+        key = (run.label, *run.keys.values(), run.sha256, json.dumps(run.about.get("calibration"), sort_keys=True))
         joined[key] = _join(joined[key], run) if key in joined else run
     _check_needs(list(joined.values()), protocol, split)
     times = Counter(run.label for run in joined.values())

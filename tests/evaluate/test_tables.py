@@ -1,0 +1,274 @@
+"""Tables against figures worked out by hand; every format parses back; what was not scored is counted."""
+
+import csv
+import io
+import itertools
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from evaluate.scored import ABOUT, clip, toy, write
+from facetell.evaluate.formats import CSV_COLUMNS, FORMATS, tex, to_csv, to_json, to_latex, to_markdown
+from facetell.evaluate.intervals import Estimate
+from facetell.evaluate.protocols import read_protocol
+from facetell.evaluate.tables import DASH, evaluate, written
+from facetell.types import FacetellError
+
+
+def made(path, rows, protocol, label="", draws=50, **more):
+    return evaluate([(label, write(path, rows))], read_protocol(protocol), draws=draws, **more)
+
+
+def by_row(table, stub):
+    """Cells by the names of the row and the heading of the column."""
+    return {
+        tuple(cell.text for cell in row[:stub]): dict(zip(table.head[stub:], row[stub:], strict=True))
+        for row in table.rows
+    }
+
+
+def test_within_is_what_one_counts_by_hand(tmp_path):
+    found = made(tmp_path / "s.parquet", toy(), "within")
+    whole, by_method = found.tables
+    cells = by_row(whole, 1)["FaceForensics++",]
+    assert [cells[name].text for name in ("real", "forged", "not scored")] == ["2", "2", "1"]
+    assert cells["AUC"].text == "87.5"  # of four pairs one is a tie
+    assert cells["AP"].text == "83.3"  # 1/2 · 1 + 1/2 · 2/3
+    assert cells["accuracy at 0.5"].text == "75.0"  # the real at 0.3 is called forged
+    p = [1 / (1 + math.exp(-(x / 2 + 0.1))) for x in (-1.0, 0.3, 0.3, 2.0)]
+    brier = np.mean([(a - y) ** 2 for a, y in zip(p, (0, 0, 1, 1), strict=True)])
+    assert cells["Brier"].text == f"{brier:.3f}"
+    rows = by_row(by_method, 2)
+    assert rows["FaceForensics++", "all forgeries"]["AUC"].text == "87.5"
+    assert rows["FaceForensics++", "puppet"]["AUC"].text == "100.0"
+    assert rows["FaceForensics++", "swap"]["AUC"].text == "75.0"
+    assert "2 real and 2 forged videos of 2 people scored; 1 not scored" in whole.caption
+    assert "Video level, split test" in whole.caption and "toy (sha256 abababababab, Platt-calibrated)" in whole.caption
+
+
+def test_one_class_is_a_dash_with_its_reason_never_a_half(tmp_path):
+    rows = [*toy(), clip("x0", 0, 1.0, dataset="dfd"), clip("y1", 1, None, dataset="dfd")]
+    found = made(tmp_path / "s.parquet", rows, "within")
+    cells = by_row(found.tables[0], 1)["DeepFakeDetection",]
+    assert {cells[name].text for name in ("AUC", "EER", "Brier", "accuracy at 0.5")} == {DASH}
+    note = next(note for note in found.tables[0].notes if note.startswith(f"({cells['AUC'].mark})"))
+    assert note.endswith("no forged video was scored")
+    lines = list(csv.DictReader(io.StringIO(to_csv(found))))
+    lacking = [line for line in lines if line["dataset"] == "dfd"]
+    assert lacking and all(line["auc"] == line["brier"] == "" and line["reason"] for line in lacking)
+
+
+def test_cross_pairs_benchmarks_and_lends_reals_where_there_are_none(tmp_path):
+    ours = write(tmp_path / "ffpp.parquet", toy())
+    swaps = [clip("d1", 1, 0.0, dataset="dfo"), clip("e1", 1, 5.0, dataset="dfo")]
+    dfo = write(tmp_path / "dfo.parquet", [*toy(compression="c23")[:3], *swaps])
+    found = evaluate([("", ours), ("", dfo)], read_protocol("cross"), draws=20)
+    auc, _, cross = found.tables
+    assert auc.head == ("model", "FaceForensics++", "DFO")
+    assert [cell.text for cell in auc.rows[0]] == ["toy", "87.5", "75.0"]  # of -1, 0.3 against 0, 5: three of four
+    assert auc.counts and [cell.text for cell in auc.counts.rows[0]] == ["toy", "2 + 2 (1)", "2 + 2 (1)"]
+    assert [[cell.text for cell in row] for row in cross.rows] == [
+        ["FaceForensics++", "87.5", "75.0"],
+        ["DFO", "87.5", "75.0"],
+    ]
+
+
+def test_a_benchmark_in_two_compressions_is_never_thrown_together(tmp_path):
+    rows = [*toy(compression="c23"), *(row | {"video": f"{row['video']}-40"} for row in toy(compression="c40"))]
+    found = made(tmp_path / "s.parquet", rows, "cross")
+    assert found.tables[0].head == ("model", "FaceForensics++ c23", "FaceForensics++ c40")
+    found = made(tmp_path / "t.parquet", rows, "compression")
+    assert found.tables[0].head == ("model", "raw", "c23 (HQ)", "c40 (LQ)")
+    assert [cell.text for cell in found.tables[0].rows[0]] == ["toy", DASH, "87.5", "87.5"]
+    assert found.tables[0].notes == ("(a) not in the score files",)
+
+
+def test_clip_level_counts_each_clip(tmp_path):
+    rows = [*toy(), clip("b1", 1, -2.0, method="puppet", clip=1)]
+    found = made(tmp_path / "s.parquet", rows, "level")
+    cells = by_row(found.tables[0], 2)
+    video, each = cells["FaceForensics++", "video"], cells["FaceForensics++", "clip"]
+    assert video["AUC"].text == "62.5"  # -1, 0.3 against 0.3 and the mean of 2, -2: 2.5 of four
+    assert each["AUC"].text == "58.3"  # against 0.3, 2 and -2: 3.5 of six
+    assert [each[name].text for name in ("real", "forged", "not scored")] == ["2", "3", "1"]
+    assert "clip level" in found.tables[0].caption
+
+
+def sweep(kinds, levels, gap):
+    rows = toy()
+    for kind, level in itertools.product(kinds, levels):
+        for name, label in (("a0", 0), ("b0", 0), ("a1", 1), ("b1", 1)):
+            logit = (gap(kind, level) if label else 0.0) + (name[0] == "b")
+            rows.append(clip(name, label, logit, method="swap" if label else "", distortion=kind, level=level))
+    return rows
+
+
+def test_distortions_have_their_means_only_where_all_was_measured(tmp_path):
+    kinds = read_protocol("distortion").tables[0].select["distortion"]
+    # Reals at 0 and 1, fakes at g and g + 1: AUC 1 for g = 2, 7/8 for g = 1, 1/2 for g = 0.
+    rows = sweep(kinds, range(1, 6), lambda kind, level: 2 if level < 4 else 1 if level == 4 else 0)
+    (table,) = made(tmp_path / "s.parquet", rows, "distortion").tables
+    cells = by_row(table, 2)
+    expected = ["87.5", "100.0", "100.0", "100.0", "87.5", "50.0", "87.5"]
+    assert [cell.text for cell in cells["FaceForensics++", "blur (GB)"].values()] == expected
+    assert [cell.text for cell in cells["FaceForensics++", "mean of the kinds"].values()] == expected
+    assert table.head[2:] == ("clean", "1", "2", "3", "4", "5", "mean") and len(table.rows) == 8
+    rows = sweep(("GB", "CS"), (1, 2), lambda kind, level: 1)
+    (table,) = made(tmp_path / "t.parquet", rows, "distortion").tables
+    cells = by_row(table, 2)
+    assert [cell.text for cell in cells["FaceForensics++", "blur (GB)"].values()] == ["87.5"] * 3 + [DASH] * 4
+    assert {cell.text for cell in cells["FaceForensics++", "mean of the kinds"].values()} == {"87.5", DASH}
+    assert any("2 of 5 were measured" in note for note in table.notes)
+    assert any("4 of 35 were measured" in note for note in table.notes)
+
+
+def test_means_of_distortions_resample_all_at_once(tmp_path):
+    """The interval of a mean of equal cells is that of one cell, not a narrower one."""
+    rng = np.random.default_rng(3)
+    logits = {f"{i}{label}": rng.normal(label) for i in "abcdefgh" for label in (0, 1)}
+    rows = [
+        clip(name, int(name[1]), x, method="swap" if name[1] == "1" else "", distortion=kind, level=level)
+        for name, x in logits.items()
+        for kind in read_protocol("distortion").tables[0].select["distortion"]
+        for level in range(1, 6)
+    ]
+    found = made(tmp_path / "s.parquet", rows, "distortion", draws=200)
+    cells = found.grids[0].cells
+    one, mean = (cells[("toy", "ffpp", kind), level].measures["auc"] for kind, level in (("GB", "1"), ("mean", "mean")))
+    assert (one.low, one.high) == pytest.approx((mean.low, mean.high))
+    assert one.low < one.value < one.high
+
+
+def test_leave_one_out_judges_each_model_by_the_forgery_that_it_did_not_see(tmp_path):
+    names = {"swap": "Deepfakes", "puppet": "FaceSwap"}
+    rows = [row | {"method": names.get(row.get("method", ""), "")} for row in toy()]
+    first, second = write(tmp_path / "a.parquet", rows), write(tmp_path / "b.parquet", rows)
+    found = evaluate([("Deepfakes", first), ("FaceSwap", second)], read_protocol("leave_one_out"), draws=20)
+    cells = by_row(found.tables[0], 2 + ("model" in found.tables[0].head))
+    auc = {key[0]: cell["AUC"].text for key, cell in cells.items()}
+    assert auc == {
+        "Deepfakes (DF)": "75.0",
+        "FaceSwap (FS)": "100.0",
+        "Face2Face (F2F)": DASH,
+        "NeuralTextures (NT)": DASH,
+    }
+    with pytest.raises(FacetellError, match="name each score file by the forgery"):
+        evaluate([("", first)], read_protocol("leave_one_out"))
+    with pytest.raises(FacetellError, match=r"'Wav2Lip' of .* is none of Deepfakes"):
+        evaluate([("Wav2Lip", first)], read_protocol("leave_one_out"))
+
+
+def test_the_ablation_shows_its_whole_grid(tmp_path):
+    first, second = write(tmp_path / "a.parquet", toy()), write(tmp_path / "b.parquet", toy()[:-1])
+    found = evaluate([("mcb/full", first), ("none/none", second)], read_protocol("ablation"), draws=20)
+    cells = by_row(found.tables[0], 2)
+    assert len(cells) == 12
+    assert cells["MCB", "full AD"]["FaceForensics++"].text == "87.5"
+    assert cells["no motion module", "no AD"]["FaceForensics++"].text == "75.0"
+    assert cells["CMM", "full AD"]["FaceForensics++"].text == DASH
+    with pytest.raises(FacetellError, match="name each score file by its model's motion"):
+        evaluate([("mcb", first)], read_protocol("ablation"))
+
+
+def test_generators_of_val(tmp_path):
+    found = made(tmp_path / "s.parquet", toy(split="val"), "generators", split="val")
+    assert [row[1].text for row in found.tables[0].rows] == ["all forgeries", "puppet", "swap"]
+    assert "split val" in found.tables[0].caption
+
+
+def test_files_of_one_model_join_and_two_models_stand_apart(tmp_path):
+    first = write(tmp_path / "a.parquet", toy())
+    other = write(tmp_path / "b.parquet", toy(), model={"name": "toy", "sha256": "cd" * 32})
+    found = evaluate([("", first), ("", other)], read_protocol("within"), draws=0)
+    assert [row[0].text for row in found.tables[0].rows] == ["toy (a.parquet)", "toy (b.parquet)"]
+    found = evaluate([("old", first), ("new", other)], read_protocol("within"), draws=0)
+    assert [row[0].text for row in found.tables[0].rows] == ["old", "new"]
+    with pytest.raises(FacetellError, match=r"b2.parquet scores 5 videos that a.parquet scores with the same model"):
+        evaluate([("", first), ("", write(tmp_path / "b2.parquet", toy()))], read_protocol("within"))
+
+
+def test_what_a_protocol_needs_and_lacks_is_said_in_one_sentence(tmp_path):
+    path = write(tmp_path / "s.parquet", toy(split="train"))
+    with pytest.raises(FacetellError, match=r"holds no video of the split test \(it holds train\); score a manifest"):
+        evaluate([("", path)], read_protocol("within"))
+    path = write(tmp_path / "t.parquet", toy())
+    with pytest.raises(FacetellError, match=r"needs a distortion of the videos.*facetell score MODEL MANIFEST --dist"):
+        evaluate([("", path)], read_protocol("distortion"))
+    with pytest.raises(FacetellError, match="needs a compression"):
+        evaluate([("", path)], read_protocol("compression"))
+    path = write(tmp_path / "u.parquet", toy(dataset="dfdc"))
+    with pytest.raises(FacetellError, match=r"is about the dataset ffpp, but .* holds dfdc"):
+        evaluate([("", path)], read_protocol("compression"))
+    path = write(tmp_path / "v.parquet", [row | {"label": -1} for row in toy()])
+    with pytest.raises(FacetellError, match="of no video whether it is forged"):
+        evaluate([("", path)], read_protocol("within"))
+
+
+def test_unlabelled_videos_are_told_of_and_counted_nowhere(tmp_path):
+    found = made(tmp_path / "s.parquet", [*toy(), clip("q", -1, 9.0)], "within")
+    assert "1 without a label, in no figure" in found.tables[0].caption
+    assert by_row(found.tables[0], 1)["FaceForensics++",]["AUC"].text == "87.5"
+
+
+def test_one_person_has_no_interval_and_a_note_says_so(tmp_path):
+    rows = [row | {"identity": "a"} for row in toy()]
+    table = made(tmp_path / "s.parquet", rows, "within").tables[0]
+    cell = by_row(table, 1)["FaceForensics++",]["AUC"]
+    assert (cell.text, cell.interval) == ("87.5", "")
+    assert table.notes == (f"({cell.mark}) no interval: too few people to resample",)
+
+
+def test_markdown_and_latex_rows_have_the_columns_of_their_heads(tmp_path):
+    found = made(tmp_path / "s.parquet", toy(dataset="my_set|a&b"), "cross")
+    text = to_markdown(found)
+    tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("| ")]
+    assert len(tables) == sum(2 if table.counts else 1 for table in found.tables) + len(found.published)
+    for lines in tables:
+        counts = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
+        assert len(counts) == 1 and set(lines[1]) <= set("|-: ")
+    assert r"my\_set\|a&b" in text and "87.5 \\[" in text
+    latex = to_latex(found)
+    bodies = re.findall(r"\\begin\{tabular\}\{([lr]+)\}(.*?)\\end\{tabular\}", latex, flags=re.S)
+    assert len(bodies) == len(tables)
+    for columns, body in bodies:
+        rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+        assert rows and {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(columns)}
+    assert r"my\_set|a\&b" in latex and latex.count(r"\begin{table}") == latex.count(r"\end{table}") == len(bodies)
+    assert all(ord(letter) < 128 for letter in latex)
+
+
+def test_latex_escapes_every_special_letter():
+    assert tex(r"a_b & 5 % {x} $ # ~ ^ \ ≤") == (
+        r"a\_b \& 5 \% \{x\} \$ \# \textasciitilde{} \textasciicircum{} \textbackslash{} $\leq$"
+    )
+
+
+def test_csv_and_json_hold_the_figures_to_six_digits(tmp_path):
+    found = made(tmp_path / "s.parquet", toy(), "within")
+    lines = list(csv.DictReader(io.StringIO(to_csv(found))))
+    assert tuple(lines[0]) == CSV_COLUMNS
+    whole = next(line for line in lines if line["table"].startswith("All"))
+    assert float(whole["auc"]) == 0.875 and whole["dataset"] == "ffpp" and whole["unit"] == "video"
+    assert (whole["real"], whole["fake"], whole["unscored_real"], whole["unscored_fake"]) == ("2", "2", "1", "0")
+    assert float(whole["auc_low"]) <= 0.875 <= float(whole["auc_high"])
+    told = json.loads(to_json(found))
+    assert told["models"][0]["about"]["model"] == ABOUT["model"] and told["split"] == "test"
+    assert [figure["auc"] for figure in told["figures"]] == [float(line["auc"]) for line in lines]
+    published = json.loads(to_json(made(tmp_path / "c.parquet", toy(), "cross")))["published"]
+    assert "73.7" in published[0]["rows"][0] and "73.7" not in to_csv(found)
+
+
+def test_the_same_scores_give_the_same_bytes(tmp_path):
+    for name in ("within", "cross", "level"):
+        path = write(tmp_path / f"{name}.parquet", toy())
+        first, second = (evaluate([("", path)], read_protocol(name), draws=30) for _ in range(2))
+        for form in FORMATS.values():
+            assert form(first) == form(second)
+
+
+def test_figures_are_written_as_the_literature_writes_them():
+    assert written(Estimate(0.98765, 0.9, 1.0), "auc") == ("98.8", "90.0–100.0")
+    assert written(Estimate(0.0625, 0.05, 0.07), "ece") == ("0.062", "0.050–0.070")
