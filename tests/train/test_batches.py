@@ -1,16 +1,29 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from facetell.train.batches import BatchConfig, BatchStream, Sampler
-from facetell.train.corpus import load
+from facetell.train.batches import BatchStream, Sampler
+from facetell.train.config import BatchConfig
+from facetell.train.corpus import load_recordings
+from facetell.types import FacetellError
 
-CONFIG = BatchConfig(pairs=2, generated=1, clip_frames=4, size=64)
+CONFIG = BatchConfig(pairs=2, generated=1, clip_frames=4, size=64, every_second=0.5)
 
 
 @pytest.fixture(scope="module")
-def sampler(corpus):
-    return Sampler(load(corpus, "train", 4), CONFIG, seed=3)
+def recordings(data):
+    return load_recordings(data, "train", 4)
+
+
+@pytest.fixture(scope="module")
+def sampler(recordings):
+    return Sampler(recordings, CONFIG, seed=3)
+
+
+def alike(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(np.corrcoef(a.float().flatten(), b.float().flatten())[0, 1])
 
 
 def test_a_batch_is_half_forged_and_in_the_networks_layout(sampler):
@@ -20,23 +33,58 @@ def test_a_batch_is_half_forged_and_in_the_networks_layout(sampler):
     assert batch.kinds[4:] == ("real", "G") and "real" not in batch.kinds[1::2]
 
 
-def test_a_batch_follows_from_seed_and_number_alone(sampler, corpus):
-    again = Sampler(load(corpus, "train", 4), CONFIG, seed=3)
+def test_a_batch_follows_from_seed_and_number_alone(sampler, recordings):
+    again = Sampler(recordings, CONFIG, seed=3)
     sampler.batch(5)
     assert torch.equal(sampler.batch(7).clips, again.batch(7).clips)
     assert not torch.equal(sampler.batch(7).clips, sampler.batch(8).clips)
-    assert not torch.equal(sampler.batch(7).clips, Sampler(load(corpus, "train", 4), CONFIG, seed=4).batch(7).clips)
+    assert not torch.equal(sampler.batch(7).clips, Sampler(recordings, CONFIG, seed=4).batch(7).clips)
+
+
+def test_devices_share_the_batch_that_one_would_see(sampler):
+    whole, parts = sampler.batch(4), [sampler.batch(4, range(rank, 3, 2)) for rank in (0, 1)]
+    assert torch.equal(torch.cat([parts[0].clips[:2], parts[1].clips, parts[0].clips[2:]]), whole.clips)
+
+
+def test_parts_of_a_batch_are_whole_slots(sampler):
+    parts = sampler.batch(0).split(3)
+    assert [p.labels.tolist() for p in parts] == [[0, 1]] * 3
+    assert torch.equal(torch.cat([p.clips for p in parts]), sampler.batch(0).clips)
 
 
 def test_a_real_and_its_forgery_show_the_same_moment(sampler):
     for number in range(4):
-        real, forged = sampler.batch(number).clips[:2].float()
-        # Alike outside the face, so alike on the whole; not the same picture.
-        correlation = np.corrcoef(real.flatten(), forged.flatten())[0, 1]
-        assert correlation > 0.7 and not torch.equal(real, forged)
+        real, forged = sampler.batch(number).clips[:2]
+        assert alike(real, forged) > 0.7 and not torch.equal(real, forged)
 
 
-def test_the_stream_goes_on_where_it_is_told_to(sampler, corpus):
-    stream = iter(BatchStream(corpus, "train", CONFIG, seed=3, first=2))
+def test_a_forgery_of_the_data_stands_beside_its_source(sampler):
+    # The "forgery" is the source played again: cut and degraded alike, the two may differ by noise alone.
+    for number in range(4):
+        real, forged = sampler.batch(number).clips[4:]
+        assert alike(real, forged) > 0.97
+
+
+def test_every_second_frame_doubles_the_motion(recordings):
+    calm = replace(CONFIG, pairs=0, generated=1)
+    calm = replace(calm, degrade=replace(calm.degrade, repeats=0, rerate=0, noisy=0, codec=0, social=0, jpeg=0))
+
+    def motion(share: float) -> float:
+        sampler = Sampler(recordings, replace(calm, every_second=share), 1)
+        clips = torch.cat([sampler.batch(n).clips for n in range(6)]).float()
+        return float((clips[:, 1:] - clips[:, :-1]).abs().mean())
+
+    assert motion(1.0) > 1.2 * motion(0.0)
+
+
+def test_the_stream_goes_on_where_it_is_told_to(sampler, data):
+    stream = iter(BatchStream(data, CONFIG, 3, first=2))
     assert torch.equal(next(stream).clips, sampler.batch(2).clips)
     assert next(stream).number == 3
+
+
+def test_lacking_clips_are_told_in_a_sentence(recordings):
+    with pytest.raises(FacetellError, match="set batch.generated=0"):
+        Sampler([r for r in recordings if r.entry.label == 0], CONFIG, 1)
+    with pytest.raises(FacetellError, match="no real clips"):
+        Sampler([r for r in recordings if r.entry.label == 1], CONFIG, 1)

@@ -1,40 +1,54 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from facetell.train.corpus import load, prepare, read_manifest
-from facetell.types import FacetellError
+from facetell.datasets.prepared import read_clip
+from facetell.train.config import DataConfig
+from facetell.train.corpus import decode_all, load_recordings
+from facetell.types import Box, FacetellError
 
 
-def test_recordings_hold_frames_and_landmarks_of_the_main_face(corpus):
-    recordings = load(corpus, "train", 8)
-    assert [r.row.identity for r in recordings] == ["x", "man", "woman"]
+@pytest.fixture(scope="module")
+def recordings(data):
+    return load_recordings(data, "train", 8)
+
+
+def test_any_window_is_read_as_the_clip_holds_it(recordings):
     for recording in recordings:
-        assert recording.frames.dtype == np.uint8 and recording.landmarks.shape == (len(recording.frames), 468, 2)
-        box = recording.boxes(0, 1)[0]
-        assert 0 <= box.x0 < box.x1 <= recording.frames.shape[2] and box.width > 60
-    assert len(recordings[1].frames) == 72
+        clip = read_clip(recording.file)
+        assert len(recording) == len(clip.frames)
+        for window in (slice(0, 3, 1), slice(5, 12, 2)):
+            assert np.array_equal(recording.pictures(window), clip.frames[window])
+            assert np.array_equal(recording.mesh(window), clip.landmarks[window])
 
 
-def test_a_second_run_does_nothing_again(data, corpus):
-    before = {path: path.stat().st_mtime_ns for path in corpus.iterdir()}
-    assert len(list(prepare(data, corpus, rate=25.0))) == 6
-    assert before == {path: path.stat().st_mtime_ns for path in corpus.iterdir()}
+def test_without_room_the_clips_are_decoded_each_time(data, recordings, tmp_path):
+    config = replace(data, cache=str(tmp_path / "cache"), cache_gb=0.0)
+    assert [*decode_all(config, 2)][-1] == (6, 6)
+    bare = load_recordings(config, "train", 8)
+    assert all(r.decoded is None for r in bare)
+    window = slice(2, 7, 2)
+    assert np.array_equal(bare[0].pictures(window), recordings[0].pictures(window))
+    assert not [*decode_all(config, 0)]  # it has been here
 
 
-def test_a_clip_that_cannot_be_read_is_told_and_the_rest_is_done(data, tmp_path):
-    broken = tmp_path / "data"
-    (broken / "clips").mkdir(parents=True)
-    (broken / "clips" / "a.mp4").write_text("no video")
-    (broken / "manifest.csv").write_text("file,label,generator,identity,split\nclips/a.mp4,real,,a,train\n")
-    ((row, fault),) = prepare(broken, tmp_path / "out", rate=25.0)
-    assert row.identity == "a" and "a.mp4" in fault
+def test_boxes_go_to_the_video_and_back(recordings):
+    recording = replace(recordings[0], square=Box(100, 50, 100 + 2 * recordings[0].shape[2], 300))
+    box = Box(10.0, 20.0, 30.0, 60.0)
+    assert recording.in_video(box) == pytest.approx((120, 90, 160, 170))
+    assert recording.from_video(recording.in_video(box)) == pytest.approx(box)
 
 
-def test_wrong_manifests_are_one_sentence(tmp_path):
-    with pytest.raises(FacetellError, match="there is no manifest"):
-        read_manifest(tmp_path / "manifest.csv")
-    (tmp_path / "manifest.csv").write_text("file,label\na,real\n")
-    with pytest.raises(FacetellError, match="needs a header line and the columns"):
-        read_manifest(tmp_path / "manifest.csv")
-    with pytest.raises(FacetellError, match="no prepared clips of the split 'test'"):
-        load(tmp_path, "test", 8)
+def test_entries_can_be_left_out(data):
+    kept = load_recordings(replace(data, without=("G",)), "train", 1)
+    assert {r.entry.label for r in kept} == {0}
+
+
+def test_missing_data_are_told_in_a_sentence(data, tmp_path):
+    with pytest.raises(FacetellError, match="set data.folders"):
+        load_recordings(DataConfig(), "train", 1)
+    with pytest.raises(FacetellError, match="no clip of the split 'test'"):
+        load_recordings(data, "test", 1)
+    with pytest.raises(FacetellError, match="has not been decoded"):
+        load_recordings(replace(data, cache=str(tmp_path)), "train", 1)

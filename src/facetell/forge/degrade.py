@@ -26,7 +26,6 @@ from facetell.forge.masks import MaskConfig, draw_mask
 from facetell.forge.mesh import IndexArray, check_landmarks, face_width, smooth
 from facetell.forge.temporal import FEATURES, repeat_order
 from facetell.forge.warp import bump_field, grid_nodes, remap_field
-from facetell.media.writer import reencode
 from facetell.types import FloatArray, UInt8Array
 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
@@ -217,11 +216,21 @@ def _h264_options(rng: np.random.Generator, crf: tuple[int, int] = (18, 38)) -> 
 def recode_within(clip: UInt8Array, coder: Coder, lead: int) -> UInt8Array:
     """Re-encode a clip as a part of a longer video: ``lead`` mirrored frames run before it and are cut off again.
 
-    So the key frame does not always fall on the first frame of a clip.
+    So the key frame does not always fall on the first frame of a clip. Where PyAV is missing, JPEG of one quality for
+    the whole clip stands in.
     """
+    try:
+        from facetell.media.writer import reencode
+    except ModuleNotFoundError:
+        return jpeg(clip, _quality_like(coder))
     lead = min(lead, len(clip) - 1)
     longer = np.concatenate([clip[1 : lead + 1][::-1], clip])
     return reencode(longer, coder.rate, coder.name, **coder.options)[lead:]
+
+
+def _quality_like(coder: Coder) -> int:
+    """JPEG's quality, in [30, 90], for a coder's constant rate factor; a middling one where it has a bit rate."""
+    return int(np.clip(126 - 2.5 * int(coder.options.get("crf", 30)), 30, 90))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,17 @@
-"""Training batches: reals, forgeries of the very same moments, and clips of talking-head generators.
+"""Training batches: reals, forgeries of the very same moments, and the forged clips that the data hold.
 
-A pair (a real and a forgery of itself) goes through the same degradation and the same square, so that nothing but
-the forging tells them apart. Everything follows from (seed, batch number): a run that stops goes on with the batches
-it would have seen.
+A batch is made of slots; each slot is a real and a fake. Where the fake is made from the real, or is known to be, both
+go through the same degradation and the same square, so that nothing but the forging tells them apart. A slot follows
+from (seed, batch number, slot number) alone: a run that stops goes on with the batches it would have seen, and many
+devices share between them the very batch that one would have seen.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -18,111 +19,166 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from facetell.faces.crop import cut_square, square_matrix, stable_square
-from facetell.forge import DegradeConfig, ForgeRecipe, degrade_pair, forge_clip, harmless_twin
-from facetell.train.corpus import Recording, load
-from facetell.types import FloatArray, UInt8Array
+from facetell.forge import degrade_pair, forge_clip, harmless_twin
+from facetell.train.config import BatchConfig, DataConfig
+from facetell.train.corpus import Recording, load_recordings
+from facetell.types import FacetellError, FloatArray, UInt8Array
 
+SAME_FACE = 0.3  # intersection over union from which two face boxes of one video are one person's
 
-@dataclass(frozen=True, slots=True)
-class BatchConfig:
-    """What a batch is made of.
-
-    Attributes:
-        pairs: reals that stand beside a forgery of themselves.
-        generated: clips of generators, each beside one more real.
-        clip_frames: T.
-        size: side of the network's input in pixels.
-        crop_scale: side of the square in face lengths; jittered by ``scale_jitter`` (a share) and ``shift_jitter``.
-        work_margin: forging works on a square larger by this factor, so that it sees what lies around.
-        donor_share: share of forgeries that may borrow another person's face.
-        twin_share: share of reals that go through harmless twins of the forging steps.
-    """
-
-    pairs: int = 5
-    generated: int = 1
-    clip_frames: int = 8
-    size: int = 160
-    crop_scale: float = 1.35
-    scale_jitter: float = 0.1
-    shift_jitter: float = 0.06
-    work_margin: float = 1.25
-    donor_share: float = 0.5
-    twin_share: float = 0.15
-    recipe: ForgeRecipe = field(default_factory=lambda: ForgeRecipe(swap=2.0, cut=0.25, mouth=0.5))
-    degrade: DegradeConfig = field(
-        default_factory=lambda: DegradeConfig(resize=0.2, blur=0.1, noisy=0.1, codec=0.3, jpeg=0.15)
-    )
+Item = TypeVar("Item")
+Moment = tuple[UInt8Array, FloatArray]
+"""Frames (T, S, S, 3) on one square, and the face mesh (T, 468, 2) in their pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """``clips`` uint8 (N, T, 3, S, S), ``labels`` float32 (N,) with 1 = forged, ``kinds`` one word a clip."""
+    """``clips`` uint8 (N, T, 3, S, S), ``labels`` float32 (N,) with 1 = forged, ``kinds`` one word a clip.
+
+    Clips come in slots of two, a real and a fake.
+    """
 
     number: int
     clips: torch.Tensor
     labels: torch.Tensor
     kinds: tuple[str, ...]
 
+    def pin_memory(self) -> Batch:
+        """The batch in memory that a GPU can fetch from by itself."""
+        return Batch(self.number, self.clips.pin_memory(), self.labels.pin_memory(), self.kinds)
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        clips, labels = (t.to(device, non_blocking=True) for t in (self.clips, self.labels))
+        return Batch(self.number, clips, labels, self.kinds)
+
+    def split(self, parts: int) -> list[Batch]:
+        """``parts`` batches of as many slots each."""
+        size = len(self.kinds) // parts
+        cuts = [slice(i * size, (i + 1) * size) for i in range(parts)]
+        return [Batch(self.number, self.clips[c], self.labels[c], self.kinds[c]) for c in cuts]
+
 
 class Sampler:
-    """Draws clips of one split; the batch of a given number is always the same."""
+    """Draws clips of one split; the batch of a given number is always the same.
+
+    Raises:
+        FacetellError: the recordings lack reals, or forged clips where the configuration asks for some.
+    """
 
     def __init__(self, recordings: Sequence[Recording], config: BatchConfig, seed: int) -> None:
         self.config, self.seed = config, seed
-        self._reals = _by_identity(r for r in recordings if r.row.label == 0)
-        self._fakes = _by_identity(r for r in recordings if r.row.label == 1)
+        reals = [r for r in recordings if r.entry.label == 0]
+        fakes = [r for r in recordings if r.entry.label == 1]
+        if not reals:
+            raise FacetellError("there are no real clips to train on; prepare some, labelled 0")
+        if config.generated and not fakes:
+            raise FacetellError("there are no forged clips to train on; set batch.generated=0 to forge from reals only")
+        self._reals = _grouped(reals, lambda r: r.entry.identity)
+        self._fakes = {
+            method: _grouped(group, lambda r: r.entry.identity)
+            for method, group in _grouped(fakes, lambda r: r.entry.method).items()
+        }
+        self._of_video = _grouped(reals, lambda r: r.entry.video)
 
-    def batch(self, number: int) -> Batch:
-        """The batch of this number: 2 x ``pairs`` + 2 x ``generated`` clips, half of them forged."""
-        rng = np.random.default_rng([self.seed, number])
+    @property
+    def slots(self) -> int:
+        """Slots in a batch."""
+        return self.config.pairs + self.config.generated
+
+    def batch(self, number: int, slots: Sequence[int] | None = None) -> Batch:
+        """The batch of this number, or only these of its slots."""
         clips: list[UInt8Array] = []
-        labels: list[int] = []
         kinds: list[str] = []
-        for _ in range(self.config.pairs):
-            real, forged, kind = self._pair(rng)
-            clips += [real, forged]
-            labels += [0, 1]
+        for slot in range(self.slots) if slots is None else slots:
+            rng = np.random.default_rng([self.seed, number, slot])
+            real, fake, kind = self._pair(rng) if slot < self.config.pairs else self._generated(rng)
+            clips += [real, fake]
             kinds += ["real", kind]
-        for _ in range(self.config.generated):
-            for people, label in ((self._reals, 0), (self._fakes, 1)):
-                recording = _pick(people, rng)
-                frames, landmarks = self._moment(recording, rng)
-                clips += self._finish([frames], landmarks, rng)
-                labels.append(label)
-                kinds.append(recording.row.generator or "real")
-        stacked = np.stack(clips).transpose(0, 1, 4, 2, 3)
-        return Batch(
-            number,
-            torch.from_numpy(np.ascontiguousarray(stacked)),
-            torch.tensor(labels, dtype=torch.float32),
-            tuple(kinds),
-        )
+        stacked = np.stack(clips).transpose(0, 1, 4, 2, 3)  # (N, T, H, W, 3) -> (N, T, 3, H, W)
+        labels = torch.tensor([0.0, 1.0] * (len(clips) // 2))
+        return Batch(number, torch.from_numpy(np.ascontiguousarray(stacked)), labels, tuple(kinds))
 
     def _pair(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array, str]:
-        recording = _pick(self._reals, rng)
-        frames, landmarks = self._moment(recording, rng)
+        """A real and a forgery of itself."""
+        recording = self._real(rng)
+        step = self._step(rng, recording)
+        frames, landmarks = self._moment(recording, self._window(recording, step, rng))
         donor = None
         if rng.random() < self.config.donor_share:
-            other = _pick(self._reals, rng)
-            if other.row.identity != recording.row.identity:
-                donor = self._moment(other, rng)
+            other = self._real(rng)
+            if other.entry.identity != recording.entry.identity:
+                donor = self._moment(other, self._window(other, min(step, self._longest_step(other)), rng))
         forged = forge_clip(frames, landmarks, rng, self.config.recipe, donor)
         if rng.random() < self.config.twin_share:
             frames = harmless_twin(frames, landmarks, rng)
         real, fake = self._finish([frames, forged.frames], landmarks, rng)
         return real, fake, forged.applied[0]
 
-    def _moment(self, recording: Recording, rng: np.random.Generator) -> tuple[UInt8Array, FloatArray]:
-        """T consecutive frames on a square larger than the network's, with landmarks in its pixels."""
+    def _generated(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array, str]:
+        """A forged clip of the data and its source, or any real where the source is not at hand.
+
+        Each method is as likely as any other, within it each person, however many clips there are of each.
+        """
+        fake = _draw(_draw(_draw(self._fakes, rng), rng), rng)
+        window = self._window(fake, self._step(rng, fake), rng)
+        moment, landmarks = self._moment(fake, window)
+        found = self._source(fake, window)
+        if found is not None:
+            # One square for both: the forgery's, cut out of its source as well.
+            real, forged = self._finish([self._cut(*found, fake, window), moment], landmarks, rng)
+            return real, forged, fake.entry.method
+        (forged,) = self._finish([moment], landmarks, rng)
+        other = self._real(rng)
+        frames, landmarks = self._moment(other, self._window(other, self._step(rng, other), rng))
+        (real,) = self._finish([frames], landmarks, rng)
+        return real, forged, fake.entry.method
+
+    def _real(self, rng: np.random.Generator) -> Recording:
+        """Each person is as likely as any other, however many clips there are of each."""
+        return _draw(_draw(self._reals, rng), rng)
+
+    def _longest_step(self, recording: Recording) -> int:
+        return 2 if len(recording) >= 2 * self.config.clip_frames - 1 else 1
+
+    def _step(self, rng: np.random.Generator, recording: Recording) -> int:
+        """1, or 2 to show every second frame."""
+        wanted = 2 if rng.random() < self.config.every_second else 1
+        return min(wanted, self._longest_step(recording))
+
+    def _window(self, recording: Recording, step: int, rng: np.random.Generator) -> slice:
+        span = (self.config.clip_frames - 1) * step + 1
+        start = int(rng.integers(0, len(recording) - span + 1))
+        return slice(start, start + span, step)
+
+    def _moment(self, recording: Recording, window: slice) -> Moment:
+        """The frames of a window on a square larger than the network's, with landmarks in its pixels."""
         config = self.config
-        start = int(rng.integers(0, len(recording.frames) - config.clip_frames + 1))
-        window = slice(start, start + config.clip_frames)
         size = round(config.size * config.work_margin)
-        square = stable_square(recording.boxes(start, config.clip_frames), config.crop_scale * config.work_margin)
-        frames = np.stack([cut_square(np.asarray(image), square, size) for image in recording.frames[window]])
+        square = stable_square(recording.boxes(window), config.crop_scale * config.work_margin)
+        frames = np.stack([cut_square(image, square, size) for image in recording.pictures(window)])
         matrix = square_matrix(square, size)
-        landmarks = recording.landmarks[window] @ matrix[:, :2].T + matrix[:, 2]
+        landmarks = recording.mesh(window) @ matrix[:, :2].T + matrix[:, 2]
         return frames, landmarks.astype(np.float32)
+
+    def _source(self, fake: Recording, window: slice) -> tuple[Recording, slice] | None:
+        """The recording of the real video behind a forgery that shows the same frames, and their window in it."""
+        for real in self._of_video.get(fake.entry.source, []):
+            offset = round((fake.times[window.start] - real.times[0]) / real.interval)
+            moved = slice(offset, offset + window.stop - window.start, window.step)
+            if offset < 0 or moved.stop > len(real) or real.overlap(moved, fake, window) < SAME_FACE:
+                continue
+            if np.abs(real.times[moved] - fake.times[window]).max() < 0.5 * real.interval:
+                return real, moved
+        return None
+
+    def _cut(self, real: Recording, moved: slice, fake: Recording, window: slice) -> UInt8Array:
+        """The source's frames, cut by the square of its forgery."""
+        config = self.config
+        square = stable_square(fake.boxes(window), config.crop_scale * config.work_margin)
+        square = real.from_video(fake.in_video(square))
+        size = round(config.size * config.work_margin)
+        return np.stack([cut_square(image, square, size) for image in real.pictures(moved)])
 
     def _finish(self, clips: list[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
         """Degrade and cut all ``clips`` alike; mirrored half of the time."""
@@ -134,8 +190,7 @@ class Sampler:
         scale = config.size / side
         matrix = np.array([[scale, 0, 0], [0, scale, 0]], dtype=np.float32)
         matrix[:, 2] = (config.size - 1) / 2 - scale * center
-        mirror = rng.random() < 0.5
-        if mirror:
+        if rng.random() < 0.5:
             matrix[0] *= -1
             matrix[0, 2] += config.size - 1
         shape = (config.size, config.size)
@@ -146,31 +201,42 @@ class Sampler:
 
 
 class BatchStream(IterableDataset[Batch]):
-    """Batches ``first``, ``first + 1``, ... without end; workers take turns."""
+    """Batches ``first``, ``first + 1``, ... without end; workers take turns.
 
-    def __init__(self, folder: Path, split: str, config: BatchConfig, seed: int, first: int = 0) -> None:
-        self.folder, self.split, self.config, self.seed, self.first = folder, split, config, seed, first
+    Args:
+        data, config, seed: what to draw from, and how.
+        first: number of the first batch.
+        rank: which of ``world`` devices this is; it gets every ``world``-th slot of each batch.
+        world: number of devices.
+    """
+
+    def __init__(
+        self, data: DataConfig, config: BatchConfig, seed: int, *, first: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self.data, self.config, self.seed = data, config, seed
+        self.first, self.rank, self.world = first, rank, world
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
-        sampler = Sampler(load(self.folder, self.split, self.config.clip_frames), self.config, self.seed)
+        sampler = Sampler(load_recordings(self.data, "train", self.config.clip_frames), self.config, self.seed)
+        slots = range(self.rank, sampler.slots, self.world)
         worker = get_worker_info()
         number, stride = self.first, 1
         if worker is not None:
             number, stride = self.first + worker.id, worker.num_workers
         while True:
-            yield sampler.batch(number)
+            yield sampler.batch(number, slots)
             number += stride
 
 
-def _by_identity(recordings: Iterator[Recording]) -> dict[str, list[Recording]]:
-    people: dict[str, list[Recording]] = defaultdict(list)
-    for recording in recordings:
-        people[recording.row.identity].append(recording)
-    return dict(people)
+def _grouped(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:
+    groups: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return {name: groups[name] for name in sorted(groups)}
 
 
-def _pick(people: dict[str, list[Recording]], rng: np.random.Generator) -> Recording:
-    """Each person is as likely as any other, however many clips there are of each."""
-    clips = people[sorted(people)[int(rng.integers(len(people)))]]
-    return clips[int(rng.integers(len(clips)))]
+def _draw(choices: dict[str, Item] | list[Item], rng: np.random.Generator) -> Item:
+    """One of a list, or of a table's values, each as likely as any other."""
+    values = list(choices.values()) if isinstance(choices, dict) else choices
+    return values[int(rng.integers(len(values)))]

@@ -2,61 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from facetell.engine import ModelInfo
 
 TEMPLATE = """# Model card: {name}
 
-EfficientNet-Lite0 (ImageNet start) whose inverted residuals carry CSTM's temporal convolution and the Motion
-Consistency Block at five depths, trained with the anomaly block, after arXiv 2403.05172 as far as its public
-description goes (`docs/models.md` says what is read and what is our reconstruction). Input: {frames} consecutive frames
-at about {rate:g} frames per second, {size} x {size}, one stabilised square of {scale:g} face lengths. Licence:
-{licence}.
-
-Trained for {steps} steps of {batch} clips on 101 real clips of 68 people, 45 clips of two talking-head generators
-(AniTalker, EDTalk), and forgeries made from the real clips. Configuration: `{name}.json`; recipe: `docs/training.md`.
+{network}.
+After arXiv 2403.05172 as far as its public description goes (`docs/models.md` says what is read and what is our
+reconstruction). Input: {frames} consecutive frames at about {rate:g} frames per second, {size} x {size}, one stabilised
+square of {scale:g} face lengths. Licence: {licence}.
 {note}
+## Training
+
+{training}
+
+Configuration: `{name}.json`; how it is done: `docs/training.md`.
+
 ## Measured
 
-On `val`: people and generators that are not in the training data. Video-level AUC: a video's score is the mean logit of
-its clips, one clip a second. Intervals are 95 %, from a bootstrap over identities. `val` also chose and calibrated the
-model, so these figures are somewhat kind to it. OpenVINO, float32.
+On `val`, which was never trained on. Video-level AUC: a video's score is the mean logit of its clips, one clip a second
+(every two seconds for forgeries made here). Intervals are 95 %, from a bootstrap over identities. `val` also chose and
+calibrated the model, so these figures are somewhat kind to it. The exported file, OpenVINO, float32.
 
-### Real generators
+### Forgeries that `val` holds
 
-Files as a user would give them, through the whole of `facetell.Detector`. Not scored: {not_scored}.
+{how} Not scored: {unscored}.
 
 {generators}
 
-### Pseudo-fakes
+### Forgeries made from the reals of `val`
 
-Forged from the {val_reals} real videos of `val` (their people were not trained on) by the kinds that training also
-used, one clip every two seconds; both classes re-encoded alike.
+By the kinds of forging that training can use, of people it has not seen; both classes re-encoded alike.
 
 {pseudo}
 
 ### At the threshold ({threshold:g} of the calibrated probability)
 
-| | share | 95 % interval (Wilson) |
-|---|---|---|
-| real videos called forged | {fpr:.0%} | {fpr_low:.0%} to {fpr_high:.0%} |
-| generator videos called forged | {tpr:.0%} | {tpr_low:.0%} to {tpr_high:.0%} |
+{calls}
 
 `facetell detect` says `forged` only where the whole interval of the probability lies above the threshold.
+
+### Parity
+
+Largest deviation of a logit from the trained network, over real clips: {parity}.
 
 ## Limits
 
 - {verdict}
-- Figures by generator rest on one to seven videos each: their intervals say how little that tells.
-- Two generators were seen in training; they were learned within 200 steps, a sign that part of what was learned of
-  them is a shortcut. It does not carry over to every other generator.
-- Pseudo-fakes are made by the same code in training and here; they are of unseen people, not of an unseen kind.
-- Training faces were 90 to 200 pixels wide at 24 to 30 frames per second. Smaller faces (from 64 pixels), other rates
-  and heavy recompression are scored, but were not measured.
-- The people in the training data are mostly public figures and actors, filmed well; lighting, age, skin tone and
-  cameras of the world at large are not represented in proportion, and no figure by group is known.
+- Figures by method often rest on few videos: their intervals say how little that tells.
+- Forgeries made from reals are made by the same code in training and here: unseen people, not an unseen kind.
+- Faces smaller than {width:g} pixels are not scored. Frame rates, compression and lighting outside those of the
+  training data were not measured here.
+- How well people of different age, sex or skin tone are served is not known: the data do not tell.
 - Calibrated to equal odds of real and forged. Where forgeries are rare, the share of false alarms among alarms is
   larger than the probability suggests.
 
@@ -67,52 +67,136 @@ video {clip_std:.2f}.
 """
 
 
-def write_card(info: ModelInfo, figures: dict[str, Any], note: str) -> str:
-    """The card's text from a model file's metadata and :func:`facetell.train.release.release`'s figures."""
-    overall = figures["generators"][0]
-    settings: Any = info.training["config"]
-    batch = 2 * (settings["batch"]["pairs"] + settings["batch"]["generated"])
-    (fpr_low, fpr_high), (tpr_low, tpr_high) = figures["false_positive_interval"], figures["true_positive_interval"]
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A measured model file.
+
+    Attributes:
+        info: the file's metadata, calibration included.
+        state: of the checkpoint: ``step``, ``config``, and where it has them ``val`` and ``about``.
+        whole_files: whether ``val`` was scored from whole files rather than from prepared clips.
+        generators, pseudo: AUC over all, then by method (:func:`facetell.train.release.figures`).
+        parity: by engine, the largest deviation of a logit; None where the engine could not run.
+        note: of whoever released it.
+    """
+
+    info: ModelInfo
+    state: Mapping[str, Any]
+    whole_files: bool
+    generators: Sequence[Mapping[str, Any]]
+    pseudo: Sequence[Mapping[str, Any]]
+    parity: Mapping[str, float | None]
+    note: str = ""
+
+    def figures(self) -> dict[str, Any]:
+        """All that was measured, for JSON."""
+        return {
+            "generators": list(self.generators),
+            "pseudo_fakes": list(self.pseudo),
+            "calibration": asdict(self.info.calibration),
+            "parity": dict(self.parity),
+        }
+
+
+def write_card(made: Release) -> str:
+    """The card's text."""
+    info = made.info
+    first = (made.generators or made.pseudo)[0]
+    files = "Files as a user would give them, through the whole of `facetell.Detector`."
     return TEMPLATE.format(
         name=info.name,
+        network=_network(info, made.state["config"]),
         frames=info.clip_frames,
         rate=info.frame_rate,
         size=info.size,
         scale=info.crop_scale,
         licence=info.licence,
-        steps=info.training["steps"],
-        batch=batch,
-        note=f"\n{note}\n" if note else "",
-        not_scored=", ".join(f"{n} {status}" for status, n in figures["not_scored"].items()) or "none",
-        generators=_table(figures["generators"]),
-        val_reals=overall["reals"],
-        pseudo=_table(figures["pseudo_fakes"]),
+        note=f"\n{made.note}\n" if made.note else "",
+        training=_training(made.state),
+        how=files if made.whole_files else "Prepared clips (`facetell prepare`).",
+        unscored=made.generators[0]["unscored"] if made.generators else "none",
+        generators=_table(made.generators),
+        pseudo=_table(made.pseudo),
         threshold=info.calibration.threshold,
-        fpr=figures["false_positive_rate"],
-        fpr_low=fpr_low,
-        fpr_high=fpr_high,
-        tpr=figures["true_positive_rate"],
-        tpr_low=tpr_low,
-        tpr_high=tpr_high,
-        verdict=_verdict(overall),
+        calls=_calls(first),
+        parity=", ".join(f"{engine} {v:.2g}" for engine, v in made.parity.items() if v is not None),
+        verdict=_verdict(first),
+        width=info.min_face_width,
         temperature=info.calibration.temperature,
         bias=info.calibration.bias,
         clip_std=info.calibration.clip_std,
     )
 
 
-def _table(figures: Sequence[dict[str, Any]]) -> str:
+_MOTION = {"mcb": "the Motion Consistency Block", "cmm": "STM's motion module (CMM)", "none": "no motion module"}
+_ANOMALY = {
+    "full": "with the anomaly block",
+    "no_cls2": "with the anomaly block, without L^cls2",
+    "no_l1": "with the anomaly block, without L^l1",
+    "none": "without an anomaly block",
+}
+
+
+def _network(info: ModelInfo, config: Mapping[str, Any]) -> str:
+    from facetell.models.zoo import about
+
+    motion = str(info.architecture.get("motion", ""))
+    network = about(str(info.architecture["name"]))
+    return f"{network}: {_MOTION.get(motion, motion)}; trained {_ANOMALY[config['anomaly']]}"
+
+
+def _training(state: Mapping[str, Any]) -> str:
+    """What is known of the run, a line each; old checkpoints know less."""
+    config, about = state["config"], state.get("about", {})
+    batch = config["batch"]
+    lines = [
+        f"{state['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals beside a "
+        f"forgery of themselves, {batch['generated']} forged clips of the data beside a real); seed {config['seed']}"
+    ]
+    if "val" in state:
+        lines.append(f"the averaged weights of step {state['val']['step']:.0f}, chosen by the AUC on `val` alone")
+    for key in ("data", "time", "device", "code"):
+        if key in about:
+            lines.append(f"{key}: {about[key]}")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(figures: Sequence[Mapping[str, Any]]) -> str:
+    if not figures:
+        return "None."
     lines = ["| forgeries | videos | AUC | 95 % interval |", "|---|---|---|---|"]
-    for f in figures:
-        lines.append(f"| {f['name']} | {f['fakes']} | {f['auc']:.3f} | {f['low']:.2f} to {f['high']:.2f} |")
+    lines += [f"| {f['name']} | {f['fakes']} | {f['auc']:.3f} | {_between(f, 'auc', '.2f')} |" for f in figures]
     return "\n".join(lines)
 
 
-def _verdict(overall: dict[str, Any]) -> str:
+def sentence(figure: Mapping[str, Any]) -> str:
+    """A figure for the terminal.
+
+    >>> sentence({"name": "swap", "fakes": 3, "reals": 9, "auc": 0.8, "auc_low": 0.5, "auc_high": 1.0})
+    'swap: AUC 0.800 (0.50 to 1.00), 3 forged videos against 9'
+    """
+    between = _between(figure, "auc", ".2f")
+    videos = f"{figure['fakes']} forged videos against {figure['reals']}"
+    return f"{figure['name']}: AUC {figure['auc']:.3f} ({between}), {videos}"
+
+
+def _calls(first: Mapping[str, Any]) -> str:
+    lines = ["| | share | 95 % interval (Wilson) |", "|---|---|---|"]
+    for name, words in (("false_positive_rate", "real videos"), ("true_positive_rate", "forged videos")):
+        lines.append(f"| {words} called forged | {first[name]:.0%} | {_between(first, name, '.0%')} |")
+    return "\n".join(lines)
+
+
+def _between(figure: Mapping[str, Any], name: str, form: str) -> str:
+    low, high = figure[f"{name}_low"], figure[f"{name}_high"]
+    return "too few people" if low is None or high is None else f"{low:{form}} to {high:{form}}"
+
+
+def _verdict(first: Mapping[str, Any]) -> str:
     """What the overall figure allows one to say."""
-    text = f"AUC {overall['auc']:.2f} ({overall['low']:.2f} to {overall['high']:.2f}) over all unseen generators: "
-    if overall["low"] <= 0.5:
+    text = f"AUC {first['auc']:.2f} ({_between(first, 'auc', '.2f')}) over all forgeries of `val`: "
+    if first["auc_low"] is None or first["auc_low"] <= 0.5:
         return text + "not shown to be better than chance. Do not rely on it."
-    if overall["auc"] < 0.8:
+    if first["auc"] < 0.8:
         return text + "better than chance, far from evidence. Most single verdicts on such videos will be inconclusive."
     return text + "useful for sorting, not for proof."

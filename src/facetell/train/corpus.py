@@ -1,141 +1,228 @@
-"""The training corpus: every clip decoded once, its face followed once, kept as arrays that are mapped, not read.
+"""The clips that training draws from: prepared folders, decoded once.
 
-For each row of a manifest (columns ``file``, ``label``, ``generator``, ``identity``, ``split``) three files are made:
-``NAME.frames.npy`` uint8 (F, H, W, 3), ``NAME.landmarks.npy`` float32 (F, 468, 2) in pixels, and ``NAME.json``. Frames
-are those that detection would see (:class:`facetell.clips.FrameSampler`), the longest unbroken run of the main face.
+To draw eight frames out of a clip, a decoder has to go through all that lie before them. So every clip's pictures are
+written down once as plain arrays, of which any window can be read by itself, as far as the configured room goes.
 """
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import json
+import math
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.lib.format
+from numpy.typing import NDArray
 
-from facetell.clips import FrameSampler
-from facetell.faces.detector import FaceDetector
-from facetell.faces.mesh import FaceMesh
-from facetell.faces.tracker import FaceTracker, SceneCuts
-from facetell.media.reader import VideoReader
-from facetell.types import Box, FacetellError, FloatArray, Frame, UInt8Array
+from facetell.datasets.manifest import Entry, Manifest
+from facetell.datasets.prepared import read_clip, read_prepared
+from facetell.faces.detector import iou
+from facetell.report.result import write_text
+from facetell.train.config import DataConfig
+from facetell.types import Box, FacetellError, FloatArray, UInt8Array
 
+CACHE = ".decoded"
+POINTS = 468
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One clip of the manifest; ``label`` is 1 for forged, ``generator`` empty for real."""
-
-    file: str
-    label: int
-    generator: str
-    identity: str
-    split: str
+Item = TypeVar("Item", np.uint8, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A prepared clip: ``frames`` (F, H, W, 3) uint8 mapped from disk, ``landmarks`` (F, 468, 2) in pixels."""
+    """A prepared clip of one face.
 
-    row: Row
-    frames: UInt8Array
-    landmarks: FloatArray
+    Attributes:
+        entry: what is known of it.
+        file: the prepared clip.
+        shape: (F, H, W).
+        landmarks: array file of the face mesh.
+        times: float64 (F,) seconds in the video that it was cut from.
+        square: where its frames were cut from that video's, in its pixels.
+        decoded: array file of the pictures; None where there was no room for one.
+    """
 
-    def boxes(self, start: int, length: int) -> list[Box]:
-        """Bounding boxes of the mesh in the frames ``start`` to ``start + length``."""
-        part = self.landmarks[start : start + length]
+    entry: Entry
+    file: Path
+    shape: tuple[int, int, int]
+    landmarks: Path
+    times: NDArray[np.float64]
+    square: Box
+    decoded: Path | None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def interval(self) -> float:
+        """Seconds from frame to frame, in the middle."""
+        return float(np.median(np.diff(self.times))) if len(self) > 1 else 1.0
+
+    def pictures(self, window: slice) -> UInt8Array:
+        """The frames of a window, uint8 RGB (T, H, W, 3)."""
+        if self.decoded is None:
+            whole: UInt8Array = read_clip(self.file).frames
+            return whole[window]
+        _, height, width = self.shape
+        return _read(self.decoded, np.uint8, (height, width, 3), window)
+
+    def mesh(self, window: slice) -> FloatArray:
+        """The face mesh in the frames of a window, float32 (T, 468, 2) in their pixels."""
+        return _read(self.landmarks, np.float32, (POINTS, 2), window)
+
+    def boxes(self, window: slice) -> list[Box]:
+        """Bounding boxes of the mesh in the frames of a window."""
+        part = self.mesh(window)
         return [Box(*map(float, (*low, *high))) for low, high in zip(part.min(axis=1), part.max(axis=1), strict=True)]
 
+    def windows(self, length: int, seconds: float) -> list[slice]:
+        """Windows of ``length`` consecutive frames, one every so many seconds."""
+        stride = max(1, round(seconds / self.interval))
+        return [slice(start, start + length, 1) for start in range(0, len(self) - length + 1, stride)]
 
-def read_manifest(path: Path) -> list[Row]:
-    """Rows of a manifest.
+    def in_video(self, box: Box) -> Box:
+        """A box in pixels of the frames as one in pixels of the video that they were cut from."""
+        scale = self.square.width / self.shape[2]
+        x, y = self.square.x0, self.square.y0
+        return Box(x + scale * box.x0, y + scale * box.y0, x + scale * box.x1, y + scale * box.y1)
+
+    def from_video(self, box: Box) -> Box:
+        """Undo :meth:`in_video`."""
+        scale = self.shape[2] / self.square.width
+        x, y = self.square.x0, self.square.y0
+        return Box(*(scale * (side - edge) for side, edge in zip(box, (x, y, x, y), strict=True)))
+
+    def overlap(self, window: slice, other: Recording, others: slice) -> float:
+        """How far the faces lie at one place of their videos: intersection over union of the first boxes."""
+        mine = self.in_video(self.boxes(window)[0])
+        return float(iou(mine, other.in_video(other.boxes(others)[0])))
+
+
+def load_recordings(config: DataConfig, split: str, min_frames: int) -> list[Recording]:
+    """The clips of one split with at least ``min_frames`` frames, in the order of their manifests.
 
     Raises:
-        FacetellError: the file is missing or lacks a column.
+        FacetellError: there is none, or :func:`decode_all` has not been here.
     """
-    if not path.is_file():
-        raise FacetellError(f"there is no manifest at {path}; give the folder that holds manifest.csv")
-    with path.open(newline="", encoding="utf-8") as stream:
-        lines = list(csv.DictReader(stream))
-    needed = {"file", "label", "generator", "identity", "split"}
-    if not lines or not needed <= lines[0].keys():
-        raise FacetellError(f"{path} needs a header line and the columns {', '.join(sorted(needed))}")
-    return [
-        Row(line["file"], int(line["label"] == "fake"), line["generator"], line["identity"], line["split"])
-        for line in lines
-    ]
-
-
-def prepare(data: Path, out: Path, rate: float) -> Iterator[tuple[Row, str]]:
-    """Prepare every clip of ``data/manifest.csv`` under ``out``; goes on where an earlier run stopped.
-
-    Args:
-        data: folder of the manifest; its ``file`` column is relative to it.
-        out: folder for the arrays.
-        rate: frame rate of the model in frames per second.
-
-    Yields:
-        Each row as it is done, with "" or the reason why it could not be used.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    detector, mesh = FaceDetector(), FaceMesh()
-    for row in read_manifest(data / "manifest.csv"):
-        name = Path(row.file).stem
-        if (out / f"{name}.json").exists():
-            yield row, ""
-            continue
-        try:
-            frames, landmarks = _main_face(data / row.file, rate, FaceTracker(detector, mesh))
-        except FacetellError as error:
-            yield row, str(error)
-            continue
-        np.save(out / f"{name}.frames.npy", frames)
-        np.save(out / f"{name}.landmarks.npy", landmarks)
-        # The description comes last: where it stands, the arrays are whole.
-        (out / f"{name}.json").write_text(json.dumps(asdict(row)), encoding="utf-8")
-        yield row, ""
-
-
-def load(out: Path, split: str, min_frames: int) -> list[Recording]:
-    """Prepared clips of one split with at least ``min_frames`` frames, in the order of their names."""
     recordings = []
-    for path in sorted(out.glob("*.json")):
-        row = Row(**json.loads(path.read_text(encoding="utf-8")))
-        if row.split == split:
-            frames = numpy.lib.format.open_memmap(path.with_suffix(".frames.npy"), mode="r")
-            landmarks = np.load(path.with_suffix(".landmarks.npy"))
-            if len(frames) >= min_frames:
-                recordings.append(Recording(row, frames, landmarks))
+    for manifest in _manifests(config):
+        for entry in manifest:
+            if entry.split == split:
+                recording = _open(manifest, entry, _cache_of(config))
+                if len(recording) >= min_frames:
+                    recordings.append(recording)
     if not recordings:
         raise FacetellError(
-            f"{out} holds no prepared clips of the split '{split}'; run `python -m facetell.train prepare`"
+            f"{' and '.join(config.folders)} hold no clip of the split '{split}' that could be used; prepare some"
         )
     return recordings
 
 
-def _main_face(path: Path, rate: float, tracker: FaceTracker) -> tuple[UInt8Array, FloatArray]:
-    """Frames and landmarks of the longest unbroken run of one track."""
-    runs: dict[int, list[tuple[int, UInt8Array, FloatArray]]] = {}
-    best: list[tuple[int, UInt8Array, FloatArray]] = []
-    cuts = SceneCuts()
-    with VideoReader(path) as reader:
-        sampler = FrameSampler(reader.info.fps, rate)
-        for raw in reader:
-            number = sampler.take(raw.time)
-            if number is None:
-                continue
-            if cuts(raw.luma_thumbnail()):
-                tracker.cut()
-            image = raw.rgb()
-            for track_id, face in tracker.update(Frame(raw.index, raw.time, image)).items():
-                run = runs.setdefault(track_id, [])
-                if run and run[-1][0] != number - 1:
-                    run.clear()
-                run.append((number, image, face.landmarks))
-                if len(run) > len(best):
-                    best = list(run)
-    if not best:
-        raise FacetellError(f"no face was found in {path.name}")
-    return np.stack([image for _, image, _ in best]), np.stack([landmarks for _, _, landmarks in best])
+def decode_all(config: DataConfig, workers: int) -> Iterator[tuple[int, int]]:
+    """Write down the pictures of every clip of ``train`` and ``val``; what has been is left alone.
+
+    Args:
+        config: where the clips lie, and how much room there is.
+        workers: processes that decode; 0 for none but this.
+
+    Yields:
+        How many clips are done, and how many there are.
+    """
+    cache, room = _cache_of(config), config.cache_gb * 1e9
+    files = [m.file(e) for m in _manifests(config) for e in m if e.split in ("train", "val")]
+    missing = [file for file in files if not _name(cache, file, "json").exists()]
+    room -= sum(path.stat().st_size for path in cache.glob("*.rgb")) if cache.exists() else 0
+    done = len(files) - len(missing)
+    if not missing:
+        return
+    cache.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("forkserver"))) if workers else None
+        pending: deque[Future[int]] = deque()
+        for file in missing:
+            if pool is None:
+                room -= _decode(file, cache, room > 0)
+            else:
+                pending.append(pool.submit(_decode, file, cache, room > 0))
+                if len(pending) > 2 * workers:
+                    room -= pending.popleft().result()
+            done += 1
+            yield done - len(pending), len(files)
+        for future in pending:
+            room -= future.result()
+        yield len(files), len(files)
+
+
+def _decode(file: Path, cache: Path, keep: bool) -> int:
+    """Write down one clip, its pictures only if they are to be kept; returns the bytes of these."""
+    clip = read_clip(file)
+    frames = np.ascontiguousarray(clip.frames)
+    arrays: dict[str, NDArray[Any]] = {
+        "landmarks": np.asarray(clip.landmarks, dtype=np.float32),
+        "times": np.asarray(clip.times, dtype=np.float64),
+    }
+    for kind, array in (arrays | ({"rgb": frames} if keep else {})).items():
+        temporary = _name(cache, file, f"{kind}.tmp")
+        array.tofile(temporary)
+        temporary.replace(_name(cache, file, kind))
+    about = {"file": str(file), "shape": frames.shape[:3], "square": list(clip.square), "kept": keep}
+    # The description comes last: where it stands, the arrays are whole.
+    write_text(_name(cache, file, "json"), json.dumps(about) + "\n")
+    return frames.nbytes if keep else 0
+
+
+def _open(manifest: Manifest, entry: Entry, cache: Path) -> Recording:
+    file = manifest.file(entry)
+    try:
+        about = json.loads(_name(cache, file, "json").read_text(encoding="utf-8"))
+    except OSError:
+        raise FacetellError(f"{file} has not been decoded into {cache}; start the training again") from None
+    return Recording(
+        entry,
+        file,
+        tuple(about["shape"]),
+        _name(cache, file, "landmarks"),
+        np.fromfile(_name(cache, file, "times"), np.float64),
+        Box(*about["square"]),
+        _name(cache, file, "rgb") if about["kept"] else None,
+    )
+
+
+def _read(path: Path, kind: type[Item], shape: tuple[int, ...], window: slice) -> NDArray[Item]:
+    """A window of an array file (F, *shape).
+
+    It is read rather than mapped: thousands of mapped files are more than a process may hold open.
+    """
+    size = math.prod(shape)
+    offset = window.start * size * np.dtype(kind).itemsize
+    flat = np.fromfile(path, kind, (window.stop - window.start) * size, offset=offset)
+    return flat.reshape(-1, *shape)[:: window.step]
+
+
+def _name(cache: Path, file: Path, kind: str) -> Path:
+    """A file of the cache; another one where the clip has been prepared anew."""
+    stat = file.stat()
+    key = hashlib.sha256(f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:20]
+    return cache / f"{key}.{kind}"
+
+
+def _cache_of(config: DataConfig) -> Path:
+    return Path(config.cache) if config.cache else Path(config.folders[0]) / CACHE
+
+
+def _manifests(config: DataConfig) -> list[Manifest]:
+    """The prepared folders, without what the configuration leaves out."""
+    if not config.folders:
+        raise FacetellError("there is nothing to train on; set data.folders=[FOLDER] to what `facetell prepare` made")
+
+    def wanted(entry: Entry) -> bool:
+        right = not config.compression or entry.compression in ("", config.compression)
+        return right and entry.method not in config.without and entry.label is not None
+
+    return [read_prepared(Path(folder)).where(wanted) for folder in config.folders]

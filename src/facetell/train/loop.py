@@ -1,18 +1,24 @@
-"""The training loop: plain, checkpointed, resumable.
+"""The training loop: on any number of devices, checkpointed, resumable to the same losses.
 
-One step: a batch of clips forward in bfloat16 (channels-last), the combined loss L^cls1 + a L^cls2 + b L^l1 (METHOD
-section 1), AdamW under a cosine schedule with warm-up, and an exponential moving average of the weights, which is what
-gets evaluated and released.
+One step: a batch of clips forward (mixed precision, channels-last), the combined loss L^cls1 + a L^cls2 + b L^l1
+(METHOD section 1), an optimiser's step, and one of the moving average of the weights, which is what is validated,
+chosen by ``val`` and released.
+
+Batches follow from (seed, number), what is random inside the network (dropout) from (seed, step, device): so the step's
+number is the position in the data and the state of every random generator, and nothing else of them has to be kept.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import json
+import importlib.util
 import math
+import multiprocessing
 import time
-from collections import defaultdict, deque
-from dataclasses import asdict, dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +26,55 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from facetell.models.blocks import MotionKind
+from facetell.evaluate.scores import write_scores
 from facetell.models.losses import combined_loss
-from facetell.models.network import AnomalyKind, ClipNetwork
+from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
-from facetell.train.batches import Batch, BatchConfig, BatchStream
-from facetell.train.evaluate import summarise, validate
+from facetell.report.result import write_text
+from facetell.train.about import code_line, data_line, device_line, time_line
+from facetell.train.batches import Batch, BatchStream, Sampler
+from facetell.train.checkpoint import BEST, CHECKPOINT, load, save, unbundle
+from facetell.train.config import TrainConfig
+from facetell.train.corpus import decode_all, load_recordings
+from facetell.train.devices import Devices
+from facetell.train.journal import Journal, draw_batch, means
+from facetell.train.norm import synchronise_norms
+from facetell.train.optim import make_optimizer, schedule, set_rate, update_average
+from facetell.train.reading import plain, to_yaml
+from facetell.train.stop import Stop
+from facetell.train.watch import Watch
 from facetell.types import FacetellError
+
+CONFIG, SHEETS, BAD_BATCH = "config.yaml", "sheets", "bad_batch.pt"
+SCORES, PSEUDO = "val.parquet", "pseudo.parquet"
+FREE = ("machine", "data.folders", "data.cache", "data.cache_gb", "val.patience")  # may differ when a run goes on
 
 
 @dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """One training run.
+class Outcome:
+    """How far a run came: whether it is ``done``, its ``step``, and why it stopped before, if it did.
 
-    Attributes:
-        model, motion, anomaly: names for :func:`facetell.models.zoo.create_model`.
-        steps: length of the cosine schedule in steps.
-        lr: peak learning rate of AdamW; new modules (motion, heads) learn ``new_lr_factor`` times as fast.
-        ema: decay of the moving average of the weights.
-        label_smoothing: share by which targets are drawn towards one half.
-        aux_weight, anomaly_weight: a and b of METHOD section 1.
-        validate_every: steps between validations (and checkpoints kept for them).
+    ``first`` is false in all processes but one: the others have nothing more to do.
     """
 
-    model: str = "lite0"
-    motion: MotionKind = "mcb"
-    anomaly: AnomalyKind = "full"
-    steps: int = 1500
-    warmup: int = 100
-    lr: float = 4e-4
-    new_lr_factor: float = 3.0
-    weight_decay: float = 0.02
-    ema: float = 0.995
-    label_smoothing: float = 0.05
-    aux_weight: float = 0.5
-    anomaly_weight: float = 0.5
-    grad_clip: float = 2.0
-    seed: int = 1
-    threads: int = 2
-    workers: int = 1
-    checkpoint_every: int = 50
-    validate_every: int = 250
-    batch: BatchConfig = field(default_factory=BatchConfig)
+    done: bool
+    step: int
+    reason: str = ""
+    first: bool = True
+
+
+def train(config: TrainConfig, out: Path, stop: Stop) -> Outcome:
+    """Train, or go on with what lies in ``out``, and leave the scores of the chosen weights on ``val`` there.
+
+    Raises:
+        FacetellError: see :class:`Trainer`; or the loss is not a number.
+    """
+    trainer = Trainer(config, out)
+    outcome = trainer.run(stop)
+    if outcome.done:
+        trainer.write_scores()
+    trainer.devices.close()
+    return outcome
 
 
 class Trainer:
@@ -69,110 +82,270 @@ class Trainer:
 
     Args:
         config: the run.
-        corpus: folder made by :func:`facetell.train.corpus.prepare`.
         out: folder for checkpoints and the log; a run found there is taken up again.
+
+    Raises:
+        FacetellError: the configuration does not fit the devices or the run that lies in ``out``, or data are missing.
     """
 
-    def __init__(self, config: TrainConfig, corpus: Path, out: Path) -> None:
-        self.config, self.corpus, self.out = config, corpus, out
-        out.mkdir(parents=True, exist_ok=True)
+    def __init__(self, config: TrainConfig, out: Path) -> None:
+        self.config, self.out = config, out
         keep_freed_memory()
-        torch.set_num_threads(config.threads)
+        self.devices = Devices(config.machine)
+        _check_shares(config, self.devices.world)
+        if self.devices.first:
+            out.mkdir(parents=True, exist_ok=True)
+            unbundle(out)
+        self.devices.wait()
         torch.manual_seed(config.seed)
-        self.model = _network(config, pretrained=True)
-        self.average = _network(config, pretrained=False).eval()
-        self.average.load_state_dict(self.model.state_dict())
-        self.optimizer = torch.optim.AdamW(_groups(self.model, config), lr=config.lr)
+        network = build_network(config, pretrained=True)
+        self.average = build_network(config, pretrained=False).eval()
+        self.average.load_state_dict(network.state_dict())
+        if config.sync_norm and self.devices.world > 1:
+            synchronise_norms(network, self.devices.device.type == "cuda")
+        self.model, self.optimizer = self.devices.set_up(network, make_optimizer(network, config.optim))
+        self.average.to(self.devices.device)
+        self.network = network
         self.step = 0
+        self.best: dict[str, float] = {}
+        self.stale = 0  # validations since the best one
+        self.seconds = 0.0  # spent so far, by all attempts
+        self._pending: list[dict[str, float]] = []  # of the steps since the last line of the log
         self._resume()
+        if self.devices.first:
+            for _ in decode_all(config.data, config.machine.workers):
+                pass
+            write_text(out / CONFIG, to_yaml(config))
+        self.devices.wait()
+        self.watch = Watch(config, self.devices)
+        recordings = load_recordings(config.data, "train", config.batch.clip_frames)
+        Sampler(recordings, config.batch, config.seed)  # which says now what is lacking, not in a worker later
+        self._about = {
+            "data": data_line(recordings),
+            "device": device_line(self.devices.device, self.devices.world),
+            "code": code_line(),
+        }
 
-    def run(self, until: float = math.inf) -> None:
-        """Train to the end of the schedule, or until ``time.time()`` passes ``until``; then checkpoint."""
-        config = self.config
-        stream = BatchStream(self.corpus, "train", config.batch, config.seed, first=self.step)
-        ahead = 4 if config.workers else None  # batches made ahead by each worker
-        # A generator of its own: the loader draws from it, and dropout must not notice whether a run was resumed.
-        own = torch.Generator()
-        loader = DataLoader(stream, batch_size=None, num_workers=config.workers, prefetch_factor=ahead, generator=own)
-        recent: deque[dict[str, float]] = deque(maxlen=50)
-        started = time.time()
-        for batch in loader:
-            recent.append(self._learn(batch))
-            self.step += 1
-            if self.step % 25 == 0:
-                self._log("train", _means(recent) | {"seconds": round(time.time() - started, 1)})
-            last = self.step >= config.steps or time.time() > until
-            if last or self.step % config.checkpoint_every == 0:
-                self._save()
-            if last or self.step % config.validate_every == 0:
-                scores = validate(self.average, self.corpus, config.batch)
-                self._log("val", summarise(scores))
-            if last:
-                return
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to train."""
+        patience = self.config.val.patience
+        return self.step >= self.config.steps or bool(patience and self.stale >= patience)
 
-    def _learn(self, batch: Batch) -> dict[str, float]:
+    def run(self, stop: Stop) -> Outcome:
+        """Train to the end of the run, or until ``stop`` says so; then checkpoint."""
         config = self.config
-        self.model.train()
-        factor = _schedule(self.step, config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.lr * group["factor"] * factor
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            output = self.model(batch.clips.float() / 255)
-        targets = batch.labels * (1 - config.label_smoothing) + config.label_smoothing / 2
-        loss, parts = combined_loss(
-            output, targets, batch.labels, aux_weight=config.aux_weight, anomaly_weight=config.anomaly_weight
+        with Journal(self.out, self.step, config.steps, quiet=not self.devices.first) as journal:
+            stream, seconds = self._batches(), 0.0
+            clock, noted = Clock(), time.monotonic()
+            while not self.over:
+                if self.devices.any(stop.asked(ahead=seconds)):
+                    self._save()
+                    reason = stop.reason or "another device was asked to stop"
+                    return Outcome(False, self.step, reason, self.devices.first)
+                started = time.monotonic()
+                batch = next(stream)
+                clock.waited(time.monotonic() - started)
+                values, logits = self._learn(batch)
+                self._pending.append(values)
+                self.step += 1
+                seconds = time.monotonic() - started
+                clock.learned(len(batch.kinds) * self.devices.world, seconds)
+                journal.advance(self.step, values["loss"])
+                self.seconds, noted = self.seconds + time.monotonic() - noted, time.monotonic()
+                self._tell(journal, clock, batch, logits)
+            self._save()
+        return Outcome(True, self.step, first=self.devices.first)
+
+    def write_scores(self) -> None:
+        """Write the scores of the chosen weights on ``val``, and on forgeries made from its reals if there are such."""
+        if (self.out / SCORES).exists():
+            return
+        if importlib.util.find_spec("pyarrow") is None:
+            print("pyarrow is not installed: there will be no score file")
+            return
+        self.average.load_state_dict(load(self.out / BEST, str(self.devices.device))["average"])
+        scores, pseudo = self.watch.scores(self.average)
+        if self.devices.first:
+            if len(pseudo):
+                write_scores(pseudo, self.out / PSEUDO)
+            write_scores(scores, self.out / SCORES)
+
+    def _tell(self, journal: Journal, clock: Clock, batch: Batch, logits: list[float]) -> None:
+        """After a step: the log, the sheet, the validation and the checkpoint that are due."""
+        config, step, last = self.config, self.step, self.step >= self.config.steps
+        validates = last or step % config.val.every == 0
+        if (step == 1 or validates) and self.devices.first:
+            draw_batch(batch, logits, self.out / SHEETS / f"step_{step:06d}.png")
+        if last or step % config.machine.log_every == 0:
+            journal.write(step, "train", means(self.devices.gather(self._pending)) | clock.figures())
+            self._pending.clear()
+            clock.reset()
+        if validates:
+            self._validate(journal)
+            clock.reset()
+        if validates or step % config.machine.checkpoint_every == 0:
+            self._save()
+
+    def _batches(self) -> Iterator[Batch]:
+        config, devices = self.config, self.devices
+        stream = BatchStream(
+            config.data, config.batch, config.seed, first=self.step, rank=devices.rank, world=devices.world
         )
-        if not torch.isfinite(loss):
-            torch.save(asdict(batch), self.out / "bad_batch.pt")
-            raise FacetellError(
-                f"the loss is {loss.item()} at step {self.step}; the batch is kept in {self.out / 'bad_batch.pt'}; "
-                "resume with a lower learning rate"
-            )
+        workers = config.machine.workers
+        loader = DataLoader(
+            stream,
+            batch_size=None,
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,  # batches made ahead by each worker
+            # A process forked from one whose libraries hold threads may hang: a clean one is forked instead.
+            multiprocessing_context=_forkserver() if workers else None,
+            pin_memory=devices.device.type == "cuda",
+            generator=torch.Generator(),  # its own: it draws from it, and the network must not notice
+        )
+        return iter(loader)
+
+    def _learn(self, batch: Batch) -> tuple[dict[str, float], list[float]]:
+        """One step; returns the values for the log and the logit of each clip."""
+        config = self.config
+        torch.manual_seed(hash((config.seed, self.step, self.devices.rank)) % 2**63)
+        self.model.train()
+        set_rate(self.optimizer, config.optim.lr * schedule(self.step, config.steps, config.schedule))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
+        parts = batch.to(self.devices.device).split(config.optim.accumulate)
+        told, logits = [], []
+        for number, part in enumerate(parts):
+            with self.devices.no_sync(self.model, number < len(parts) - 1):
+                values, logit = self._backward(part, len(parts))
+            told.append(values)
+            logits += logit
+        limit = config.optim.grad_clip or math.inf
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
+        values = means(told)
+        if self.devices.any(not (math.isfinite(values["loss"]) and math.isfinite(norm))):
+            self._refuse(batch, values["loss"], norm)
         self.optimizer.step()
-        self._update_average()
-        return _by_kind(output.logit.detach().float(), batch) | {"loss": loss.item()} | parts
+        update_average(self.average, self.network, self.step, config.ema)
+        return values | {"grad_norm": norm} | _hits(logits, batch), logits
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        for kept, fresh in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(fresh, 1 - decay)
-            else:
-                kept.copy_(fresh)
+    def _backward(self, part: Batch, parts: int) -> tuple[dict[str, float], list[float]]:
+        smoothing = self.config.loss.label_smoothing
+        output = self.model(part.clips.float() / 255)
+        loss, terms = combined_loss(
+            output,
+            part.labels * (1 - smoothing) + smoothing / 2,
+            part.labels,
+            aux_weight=self.config.loss.aux_weight,
+            anomaly_weight=self.config.loss.anomaly_weight,
+        )
+        self.devices.backward(loss / parts)
+        return {"loss": loss.item()} | terms, output.logit.detach().float().tolist()
 
-    def _log(self, what: str, values: dict[str, Any]) -> None:
-        line = json.dumps({"step": self.step, "what": what} | values)
-        print(line, flush=True)
-        with (self.out / "log.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+    def _refuse(self, batch: Batch, loss: float, norm: float) -> None:
+        """Stop before nonsense reaches the weights; the last checkpoint is sound."""
+        path = self.out / BAD_BATCH
+        if self.devices.first:
+            torch.save(asdict(batch), path)
+        raise FacetellError(
+            f"the loss is {loss:g} and its gradient {norm:g} at step {self.step}; the batch is kept in {path}; "
+            "begin anew with a lower optim.lr, or with machine.precision=fp32"
+        )
+
+    def _validate(self, journal: Journal) -> None:
+        figures = self.watch.figures(self.average)
+        better = figures["chosen_by"] > self.best.get("chosen_by", -math.inf)
+        self.stale = 0 if better else self.stale + 1
+        if better or not self.best:
+            self.best = {"step": float(self.step)} | figures
+            if self.devices.first:
+                save({**self._identity(), "val": self.best}, self.out / BEST)
+        journal.write(self.step, "val", figures)
+
+    def _identity(self) -> dict[str, Any]:
+        """What a model can be made from: configuration, step and averaged weights."""
+        return {
+            "config": plain(self.config),
+            "step": self.step,
+            "average": self.average.state_dict(),
+            "about": self._about | {"time": time_line(self.seconds)},
+        }
 
     def _save(self) -> None:
-        state = {
-            "step": self.step,
-            "config": asdict(self.config),
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
-        }
-        temporary = self.out / "checkpoint.pt.tmp"
-        torch.save(state, temporary)
-        temporary.replace(self.out / "checkpoint.pt")
+        pending = self.devices.gather(self._pending)
+        if self.devices.first:
+            state = self._identity() | {
+                "model": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "best": self.best,
+                "stale": self.stale,
+                "seconds": self.seconds,
+                "pending": pending,
+            }
+            save(state, self.out / CHECKPOINT)
+        self.devices.wait()
 
     def _resume(self) -> None:
-        path = self.out / "checkpoint.pt"
+        path = self.out / CHECKPOINT
         if not path.exists():
             return
-        state = torch.load(path, weights_only=True)
-        self.model.load_state_dict(state["model"])
+        state = load(path, str(self.devices.device))
+        _check_same(state["config"], plain(self.config), self.out)
+        self.network.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
-        self.step = state["step"]
+        self.step, self.best, self.stale = state["step"], state["best"], state["stale"]
+        self.seconds = state["seconds"]
+        self._pending = state["pending"] if self.devices.first else []
+
+
+class Clock:
+    """Where the time of the last steps went."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin to count."""
+        self._clips, self._seconds, self._waited = 0, 0.0, 0.0
+
+    def waited(self, seconds: float) -> None:
+        """Count time spent waiting for a batch."""
+        self._waited += seconds
+
+    def learned(self, clips: int, seconds: float) -> None:
+        """Count a step of ``seconds`` in all."""
+        self._clips += clips
+        self._seconds += seconds
+
+    def figures(self) -> dict[str, float]:
+        """Clips a second, the share of time spent waiting for batches, and how busy the GPU is, if there is one."""
+        figures = {
+            "clips_per_second": self._clips / max(self._seconds, 1e-9),
+            "waiting": self._waited / max(self._seconds, 1e-9),
+        }
+        if torch.cuda.is_available():
+            figures["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+            with contextlib.suppress(ModuleNotFoundError, RuntimeError):  # needs pynvml
+                figures["gpu_busy"] = torch.cuda.utilization() / 100
+        return figures
+
+
+def build_network(config: TrainConfig, pretrained: bool) -> ClipNetwork:
+    """The network of a run, channels last; with its ImageNet start where it has one and ``pretrained`` says so."""
+    start: bool | str = False
+    if pretrained and config.pretrained:
+        start = True if config.pretrained == "imagenet" else config.pretrained
+    network = create_model(
+        config.model,
+        motion=config.motion or None,
+        anomaly=config.anomaly,
+        clip_frames=config.batch.clip_frames,
+        size=config.batch.size,
+        pretrained=start,
+        **config.overrides,
+    )
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def keep_freed_memory() -> None:
@@ -190,55 +363,45 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, 2**31 - 1)
 
 
-def _network(config: TrainConfig, pretrained: bool) -> ClipNetwork:
-    network = create_model(
-        config.model,
-        motion=config.motion,
-        anomaly=config.anomaly,
-        clip_frames=config.batch.clip_frames,
-        size=config.batch.size,
-        pretrained=pretrained,
-    )
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
+def _forkserver() -> Any:
+    """Where workers are forked from: a process that has imported what they need, and done nothing with it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["facetell.train.batches"])
+    return context
 
 
-def _groups(model: ClipNetwork, config: TrainConfig) -> list[dict[str, Any]]:
-    """Parameters in four groups: new or pretrained, with or without weight decay (none on biases and norms)."""
-    new = set(model.new_parameter_names())
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
-    for name, parameter in model.named_parameters():
-        groups[name in new, parameter.ndim > 1].append(parameter)
-    return [
-        {
-            "params": parameters,
-            "factor": config.new_lr_factor if is_new else 1.0,
-            "weight_decay": config.weight_decay if decays else 0.0,
-        }
-        for (is_new, decays), parameters in groups.items()
-    ]
+def _check_shares(config: TrainConfig, world: int) -> None:
+    slots, accumulate = config.batch.pairs + config.batch.generated, config.optim.accumulate
+    if slots <= 0 or slots % (world * accumulate):
+        raise FacetellError(
+            f"a batch of {slots} slots (batch.pairs + batch.generated) cannot be shared evenly by {world} device(s) in "
+            f"{accumulate} part(s); choose a multiple of {world * accumulate}"
+        )
 
 
-def _schedule(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then half a cosine to 1 % of the peak."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    done = min(1.0, (step - config.warmup) / max(1, config.steps - config.warmup))
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
+def _check_same(old: dict[str, Any], new: dict[str, Any], out: Path) -> None:
+    """A run goes on only as it was begun, but for what does not change its course."""
+    before, now = _flat(old), _flat(new)
+    for key in sorted(before.keys() | now.keys()):
+        free = any(key == name or key.startswith(f"{name}.") for name in FREE)
+        if not free and before.get(key) != now.get(key):
+            raise FacetellError(
+                f"the run in {out} was begun with {key}={before.get(key)}, not {now.get(key)}; "
+                "give it back, or begin another run with --out"
+            )
 
 
-def _by_kind(logits: torch.Tensor, batch: Batch) -> dict[str, float]:
+def _flat(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{above}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
+    return flat
+
+
+def _hits(logits: Sequence[float], batch: Batch) -> dict[str, float]:
     """Share of rightly called clips by kind (threshold 0), for the log."""
     hits: dict[str, list[float]] = defaultdict(list)
-    for logit, label, kind in zip(logits.tolist(), batch.labels.tolist(), batch.kinds, strict=True):
+    for logit, label, kind in zip(logits, batch.labels.tolist(), batch.kinds, strict=True):
         hits[f"hit/{kind}"].append(float((logit > 0) == bool(label)))
     return {kind: sum(values) / len(values) for kind, values in hits.items()}
-
-
-def _means(recent: deque[dict[str, float]]) -> dict[str, float]:
-    """Mean of each value over the steps that have it."""
-    sums: dict[str, list[float]] = defaultdict(list)
-    for values in recent:
-        for key, value in values.items():
-            sums[key].append(value)
-    return {key: round(sum(values) / len(values), 4) for key, values in sorted(sums.items())}

@@ -1,223 +1,191 @@
-"""From a trained network to the released model file: export, score ``val`` as a user would, calibrate, write the card.
+"""From trained weights to a model that can be used: export, parity, scores of ``val``, calibration, card.
 
-Every figure of the card comes from here: the videos of ``val`` go through :class:`facetell.detector.Detector` (files
-in, verdicts out), and pseudo-fakes are forged from its reals, of people the network has not seen.
+Every figure of the card comes from here and from the exported file, not from the network in training.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from dataclasses import asdict, dataclass, replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from scipy.optimize import minimize
 
-from facetell.clips import cut_clip
-from facetell.detector import Detector, Settings
-from facetell.engine import Calibration, Engine, ModelInfo
-from facetell.forge import ForgeRecipe, degrade_pair, forge_clip
-from facetell.forge.degrade import DegradeConfig
+from facetell.datasets.manifest import Manifest
+from facetell.detector import Settings
+from facetell.engine import Engine, ModelInfo, load_engine
+from facetell.evaluate.intervals import Estimate, wilson
+from facetell.evaluate.measures import sample_of
+from facetell.evaluate.platt import calibrate
+from facetell.evaluate.scores import Scores, from_rows, write_scores
+from facetell.evaluate.scoring import score_manifest
+from facetell.evaluate.scoring_jobs import ScoringSettings
+from facetell.evaluate.summary import summarise
+from facetell.models.convert import Parity, check_parity, read_trained
 from facetell.models.export import export_onnx
-from facetell.models.zoo import create_model
 from facetell.report.result import write_text
-from facetell.train.card import write_card
-from facetell.train.corpus import Recording, Row, load, read_manifest
-from facetell.train.evaluate import VideoScore, auc, auc_interval
-from facetell.types import Status
+from facetell.train.card import Release, write_card
+from facetell.train.checkpoint import load
+from facetell.train.config import BatchConfig
+from facetell.train.corpus import Recording
+from facetell.train.validate import Row, Score, by_method, cut_recording, score_pseudo, score_recordings
+from facetell.types import FacetellError, FloatArray
 
 PSEUDO_KINDS = ("sbv", "drift", "jitter", "flicker", "reenact", "swap", "mouth")
-BOOTSTRAP = 500
+PROOF_CLIPS, TOLERANCE = 6, 5e-2  # of the stored half precision against the network, in logits
+ENGINES = ("openvino", "onnxruntime", "torch")
+
+Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A video AUC with its 95 % interval and what it was measured on."""
+def release(
+    checkpoint: Path,
+    model_path: Path,
+    recordings: Sequence[Recording],
+    *,
+    videos: Manifest | None = None,
+    kinds: Sequence[str] = PSEUDO_KINDS,
+    note: str = "",
+    say: Say = print,
+) -> Release:
+    """Export a checkpoint's averaged weights, measure the file on ``val``, calibrate it and describe it.
 
-    name: str
-    fakes: int
-    reals: int
-    auc: float
-    low: float
-    high: float
-
-
-def release(checkpoint: Path, data: Path, corpus: Path, model_path: Path, note: str = "") -> dict[str, Any]:
-    """Export the checkpoint's averaged weights to ``model_path`` and write ``model_path``'s card beside it.
+    Beside ``model_path`` stand then its card (``.md``), figures and configuration (``.json``), and the score files of
+    ``val`` (``.val.parquet``) and of the forgeries made from its reals (``.pseudo.parquet``).
 
     Args:
-        checkpoint: of :class:`facetell.train.loop.Trainer`.
-        data: folder of ``manifest.csv`` and its clips.
-        corpus: the same, prepared.
-        model_path: the ONNX file to write; the card is its name with ``.md``, the figures with ``.json``.
+        checkpoint: of a training run, of any age.
+        model_path: the ONNX file to write.
+        recordings: prepared clips of ``val``; forgeries are made from its reals.
+        videos: if given, ``val`` is scored from these files, as a user would give them, through the whole detector;
+            else from ``recordings``.
+        kinds: of forgeries made from the reals.
         note: what a reader of the card must know of this run beyond its configuration.
+        say: told what is being done.
 
-    Returns:
-        The figures.
+    Raises:
+        FacetellError: the checkpoint is none, the engines disagree, or ``val`` has no reals or no fakes.
     """
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    config = state["config"]
-    batch = config["batch"]
-    network = create_model(
-        config["model"],
-        motion=config["motion"],
-        anomaly=config["anomaly"],
-        clip_frames=batch["clip_frames"],
-        size=batch["size"],
-    )
-    network.load_state_dict(state["average"])
-    network.eval()
-    info = ModelInfo(
-        name=model_path.stem,
-        clip_frames=batch["clip_frames"],
-        frame_rate=25.0,
-        size=batch["size"],
-        crop_scale=batch["crop_scale"],
-        architecture=dict(network.architecture),
-        training={"steps": state["step"], "config": config},
-    )
+    network, metadata = read_trained(checkpoint)
+    state = load(checkpoint)
+    info = replace(ModelInfo.from_metadata(metadata, str(checkpoint)), name=model_path.stem)
+    say(f"exporting {model_path}")
     export_onnx(network, model_path, metadata=info.to_metadata(), precision="fp16")
-    detector = Detector(model_path, Settings(precision="f32"))
-    scores, abstained = score_files(detector, data, "val")
-    calibration = calibrate(scores)
-    figures = _figures(scores, abstained, calibration, detector.engine, corpus)
-    info = replace(info, calibration=calibration, training=info.training | {"val": figures})
-    export_onnx(network, model_path, metadata=info.to_metadata(), precision="fp16")
-    write_text(model_path.with_suffix(".json"), json.dumps(figures | {"config": config}, indent=1) + "\n")
-    write_text(model_path.with_suffix(".md"), write_card(info, figures, note))
-    return figures
+    batch = BatchConfig(clip_frames=info.clip_frames, size=info.size, crop_scale=info.crop_scale)
+    parity = check_parity(network, model_path, _proof_clips(recordings, batch), ENGINES)
+    _check(parity, model_path)
+    engine = load_engine(model_path, precision="f32")
+    about = {"model": {"name": info.name, "sha256": engine.sha256, "architecture": info.architecture}}
+    say("scoring val")
+    if videos is not None:
+        settings = ScoringSettings(splits=("val",), detection=Settings(precision="f32"))
+        scores = replace(score_manifest(videos, model_path, settings), about=about)
+    else:
+        scores = from_rows(list(score_recordings(engine_score(engine), recordings, batch)), about)
+    say("scoring forgeries made from the reals of val")
+    pseudo = from_rows(_pseudo_rows(engine, recordings, batch, kinds), about)
+    calibration = calibrate(scores if _both(scores) else pseudo)
+    info = replace(info, calibration=calibration)
+    told = {"calibration": asdict(calibration)}
+    scores, pseudo = (replace(s, about={**s.about, **told}) for s in (scores, pseudo))
+    made = Release(
+        info=info,
+        state={key: value for key, value in state.items() if key in ("step", "config", "val", "about")},
+        whole_files=videos is not None,
+        generators=figures(scores),
+        pseudo=figures(pseudo),
+        parity={f"{p.engine} {p.precision}": p.largest for p in parity},
+        note=note,
+    )
+    info = replace(info, training={"steps": state["step"], "config": state["config"], "val": made.figures()})
+    _rewrite_metadata(model_path, info.to_metadata())
+    write_scores(scores, model_path.with_suffix(".val.parquet"))
+    if len(pseudo):
+        write_scores(pseudo, model_path.with_suffix(".pseudo.parquet"))
+    write_text(model_path.with_suffix(".json"), json.dumps({**made.figures(), **made.state}, indent=1) + "\n")
+    write_text(model_path.with_suffix(".md"), write_card(replace(made, info=info)))
+    return made
 
 
-def score_files(detector: Detector, data: Path, split: str) -> tuple[list[VideoScore], list[tuple[Row, Status]]]:
-    """Scores of the files of one split by their most suspect face, and those that were not scored."""
-    scores, abstained = [], []
-    for row in read_manifest(data / "manifest.csv"):
-        if row.split != split:
-            continue
-        verdict = detector(data / row.file)
-        track = max((t for t in verdict.tracks if t.logit is not None), key=lambda t: t.logit or 0.0, default=None)
-        if track is None:
-            abstained.append((row, verdict.status))
-        else:
-            scores.append(VideoScore(row, tuple(clip.logit for clip in track.clips)))
-    return scores, abstained
+def figures(scores: Scores) -> list[dict[str, Any]]:
+    """The AUC over all forgeries, then of each method, with counts and intervals; nothing where a class is missing."""
+    if not _both(scores):
+        return []
+    groups = {"all": scores} | by_method(scores)
+    found = []
+    for name, part in groups.items():
+        summary = summarise(part.videos())
+        found.append({"name": name, "fakes": summary.fake, "reals": summary.real, **_told("auc", summary.auc)})
+        if name == "all":
+            found[0] |= _told("tpr_at_5", summary.tpr_at_5) | _calls(part) | {"unscored": summary.unscored}
+    return found
 
 
-def calibrate(scores: list[VideoScore], seed: int = 0) -> Calibration:
-    """Platt scaling of the video logits: log-loss with both classes weighing the same, a slight pull to slope 1.
-
-    The covariance comes from a bootstrap over identities.
-    """
-    logits = np.array([s.logit for s in scores])
-    labels = np.array([s.row.label for s in scores], dtype=np.float64)
-    slope, bias = _platt(logits, labels)
-    rng = np.random.default_rng(seed)
-    groups = [
-        np.array([i for i, s in enumerate(scores) if (s.row.label, s.row.identity) == key])
-        for key in sorted({(s.row.label, s.row.identity) for s in scores})
-    ]
-    draws = []
-    for _ in range(BOOTSTRAP):
-        chosen = np.concatenate([groups[i] for i in rng.integers(0, len(groups), len(groups))])
-        if 0 < labels[chosen].mean() < 1:
-            draws.append(_platt(logits[chosen], labels[chosen]))
-    covariance = np.cov(np.array(draws).T)
-    clip_std = float(np.median([np.std(s.logits, ddof=1) for s in scores if len(s.logits) > 1]))
-    a, b, c, d = (float(v) for v in covariance.reshape(-1))
-    return Calibration(1 / slope, bias, (a, b, c, d), clip_std)
+def _calls(scores: Scores) -> dict[str, Any]:
+    """How many videos of either class are called forged at the model's threshold, with Wilson's interval."""
+    sample = sample_of(scores.videos())
+    called = sample.probabilities >= sample.threshold
+    told: dict[str, Any] = {}
+    for name, label in (("false_positive_rate", 0), ("true_positive_rate", 1)):
+        of = called[sample.labels == label]
+        low, high = wilson(int(of.sum()), len(of))
+        told |= _told(name, Estimate(float(of.mean()), low, high))
+    return told
 
 
-def _platt(logits: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[float, float]:
-    weights = np.where(labels > 0.5, 0.5 / max(labels.mean(), 1e-9), 0.5 / max(1 - labels.mean(), 1e-9))
-
-    def loss(parameters: NDArray[np.float64]) -> float:
-        slope = np.exp(parameters[0])
-        x = slope * logits + parameters[1]
-        return float((weights * (np.logaddexp(0, x) - labels * x)).mean() + 0.01 * parameters[0] ** 2)
-
-    found = minimize(loss, np.zeros(2), method="Nelder-Mead").x
-    return float(np.exp(found[0])), float(found[1])
+def _told(name: str, estimate: Estimate) -> dict[str, float | None]:
+    values = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return {key: None if math.isnan(value) else round(value, 4) for key, value in values.items()}
 
 
-def _figures(
-    scores: list[VideoScore],
-    abstained: list[tuple[Row, Status]],
-    calibration: Calibration,
-    engine: Engine,
-    corpus: Path,
-) -> dict[str, Any]:
-    reals = [s for s in scores if not s.row.label]
-    fakes = [s for s in scores if s.row.label]
-    found = [_figure("all generators", fakes, reals)]
-    for generator in sorted({s.row.generator for s in fakes}):
-        found.append(_figure(generator, [s for s in fakes if s.row.generator == generator], reals))
-    recordings = [r for r in load(corpus, "val", engine.info.clip_frames) if not r.row.label]
-    clean = [_score_recording(engine, r, None) for r in recordings]
-    pseudo = {kind: [_score_recording(engine, r, kind) for r in recordings] for kind in PSEUDO_KINDS}
-    forged = [_figure("all pseudo-fakes", [s for group in pseudo.values() for s in group], clean)]
-    forged += [_figure(kind, group, clean) for kind, group in pseudo.items()]
-    chosen = calibration.threshold
-    called = [calibration.probability(s.logit) >= chosen for s in reals]
-    caught = [calibration.probability(s.logit) >= chosen for s in fakes]
-    return {
-        "generators": [asdict(f) for f in found],
-        "pseudo_fakes": [asdict(f) for f in forged],
-        "false_positive_rate": float(np.mean(called)),
-        "false_positive_interval": wilson(sum(called), len(called)),
-        "true_positive_rate": float(np.mean(caught)),
-        "true_positive_interval": wilson(sum(caught), len(caught)),
-        "not_scored": dict(_count(status.value for _, status in abstained)),
-        "calibration": asdict(calibration),
-    }
+def engine_score(engine: Engine) -> Score:
+    """A :data:`facetell.train.validate.Score` by a model file."""
+    return lambda clips: [float(logit) for logit in engine.score(clips)]
 
 
-def _figure(name: str, fakes: list[VideoScore], reals: list[VideoScore]) -> Figure:
-    value = auc(np.array([s.logit for s in fakes]), np.array([s.logit for s in reals]))
-    low, high = auc_interval(fakes, reals)
-    return Figure(name, len(fakes), len(reals), round(value, 3), round(low, 3), round(high, 3))
+def _pseudo_rows(
+    engine: Engine, recordings: Sequence[Recording], batch: BatchConfig, kinds: Sequence[str]
+) -> list[Row]:
+    reals = [r for r in recordings if r.entry.label == 0]
+    found = []
+    for kind in ("", *kinds) if kinds else ():
+        found += list(score_pseudo(engine_score(engine), reals, batch, kind))
+    return found
 
 
-def _score_recording(engine: Engine, recording: Recording, kind: str | None) -> VideoScore:
-    """One clip every two seconds of a real, forged with ``kind`` where one is given; both classes re-encoded alike."""
-    info = engine.info
-    logits = []
-    for start in range(0, len(recording.frames) - info.clip_frames + 1, 50):
-        rng = np.random.default_rng([start, len(recording.frames)])
-        images = np.asarray(recording.frames[start : start + info.clip_frames])
-        if kind is not None:
-            landmarks = recording.landmarks[start : start + info.clip_frames]
-            images = forge_clip(images, landmarks, rng, ForgeRecipe.only(kind)).frames
-        (images,) = degrade_pair([images], np.random.default_rng(start), _RECOMPRESSION)
-        boxes = recording.boxes(start, info.clip_frames)
-        clip, _ = cut_clip(list(images), boxes, info.size, info.crop_scale)
-        logits.append(float(engine.score(clip[None])[0]))
-    row = replace(recording.row, label=int(kind is not None), generator=kind or "")
-    return VideoScore(row, tuple(logits))
+def _both(scores: Scores) -> bool:
+    return {0, 1} <= {*scores["label"][~np.isnan(scores["logit"])].tolist()}
 
 
-_RECOMPRESSION = DegradeConfig(
-    resize=0, blur=0, noisy=0, colourful=0, gamma_chance=0, sharpen=0, repeats=0, rerate=0, social=0, codec=1, jpeg=0
-)
+def _proof_clips(recordings: Sequence[Recording], batch: BatchConfig) -> FloatArray:
+    """A clip of each of a few recordings, float32 (N, T, 3, S, S) in [0, 1]."""
+    whole = (r for r in recordings if len(r) >= batch.clip_frames)
+    clips = [cut_recording(r, slice(0, batch.clip_frames, 1), batch) for r in islice(whole, PROOF_CLIPS)]
+    return np.stack(clips).transpose(0, 1, 4, 2, 3).astype(np.float32) / np.float32(255)
 
 
-def wilson(hits: int, total: int) -> tuple[float, float]:
-    """95 % Wilson interval of a share.
-
-    >>> tuple(round(v, 3) for v in wilson(0, 10))
-    (0.0, 0.278)
-    """
-    z = 1.959964
-    center = (hits + z * z / 2) / (total + z * z)
-    half = z / (total + z * z) * np.sqrt(hits * (total - hits) / total + z * z / 4)
-    return max(0.0, float(center - half)), min(1.0, float(center + half))
+def _check(parity: Sequence[Parity], path: Path) -> None:
+    for part in parity:
+        if part.largest is not None and part.precision == "f32" and part.largest > TOLERANCE:
+            raise FacetellError(
+                f"{path} scores otherwise in {part.engine} than the network did (by {part.largest:.2g}); "
+                "do not use it, and report this with the versions that `facetell doctor` prints"
+            )
 
 
-def _count(words: Any) -> dict[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for word in words:
-        counts[word] += 1
-    return counts
+def _rewrite_metadata(path: Path, metadata: Mapping[str, str]) -> None:
+    """Put other metadata into a model file; the graph stays as it is."""
+    import onnx
+
+    proto = onnx.load_model(path)
+    proto.ClearField("metadata_props")
+    for key in sorted(metadata):
+        field = proto.metadata_props.add()
+        field.key, field.value = key, metadata[key]
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(proto.SerializeToString(deterministic=True))
+    temporary.replace(path)

@@ -1,0 +1,32 @@
+"""``facetell sweep``: train every configuration of a grid, one after the other, and compare them."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb's arguments."""
+    parser.add_argument("grid", type=Path, metavar="GRID", help="configuration with a `grid` (.yaml)")
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="changes to every configuration of it")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder of the runs, taken up again if there (default: runs/GRID)"
+    )
+    parser.add_argument("--max-minutes", type=float, default=math.inf, metavar="M", help="end cleanly after M minutes")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train what is not trained yet, then print and write the table; 0 when all is done, else 2."""
+    from facetell.train.stop import Stop
+    from facetell.train.sweep import read_grid, run_grid, write_table
+
+    points = read_grid(args.grid, args.changes)
+    out = args.out or Path("runs") / args.grid.stem
+    with Stop(args.max_minutes) as stop:
+        if not run_grid(points, out, stop):
+            return 2
+    print(write_table(points, out), end="")
+    print(f"{out / 'table.md'}; runs and their score files below {out}")
+    return 0

@@ -1,0 +1,185 @@
+"""What a training run is: one tree of frozen dataclasses, read from YAML by :mod:`facetell.train.reading`.
+
+Steps, not epochs, measure a run: every batch follows from (seed, number), so a step is the same step on any machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from facetell.forge.degrade import DegradeConfig
+from facetell.forge.recipe import ForgeRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Which clips there are to train and validate on.
+
+    Attributes:
+        folders: made by ``facetell prepare``, relative to where the command runs.
+        without: methods of forgery that neither training nor validation may see (leave-one-out).
+        compression: if not empty, only entries of this compression, and those that name none.
+        cache: folder for decoded pictures, mapped from disk instead of decoded again; "" for ``.decoded`` in the first
+            of ``folders``.
+        cache_gb: size that the cache may reach; clips beyond it are decoded each time. 0 for no cache.
+    """
+
+    folders: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    compression: str = ""
+    cache: str = ""
+    cache_gb: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchConfig:
+    """What a batch is made of, over all devices together; it holds ``2 * (pairs + generated)`` clips.
+
+    Attributes:
+        pairs: reals that stand beside a forgery of themselves.
+        generated: forged clips of the data, each beside a real: its own source where the data know it, else anyone.
+        clip_frames: T.
+        size: side of the network's input in pixels.
+        crop_scale: side of the square in face lengths; jittered by ``scale_jitter`` (a share) and ``shift_jitter``.
+        work_margin: forging works on a square larger by this factor, so that it sees what lies around.
+        donor_share: share of forgeries that may borrow another person's face.
+        twin_share: share of reals that go through harmless twins of the forging steps.
+        every_second: share of pairs that show every second frame only, as videos of 12 to 15 frames per second do.
+    """
+
+    pairs: int = 5
+    generated: int = 1
+    clip_frames: int = 8
+    size: int = 160
+    crop_scale: float = 1.35
+    scale_jitter: float = 0.1
+    shift_jitter: float = 0.06
+    work_margin: float = 1.25
+    donor_share: float = 0.5
+    twin_share: float = 0.15
+    every_second: float = 0.15
+    recipe: ForgeRecipe = field(default_factory=lambda: ForgeRecipe(swap=2.0, cut=0.25, mouth=0.5))
+    degrade: DegradeConfig = field(
+        default_factory=lambda: DegradeConfig(resize=0.2, blur=0.1, noisy=0.1, codec=0.3, jpeg=0.15)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OptimConfig:
+    """How weights move.
+
+    Attributes:
+        kind: the optimiser.
+        lr: peak learning rate; new modules (motion, heads) learn ``new_lr_factor`` times as fast.
+        momentum: of SGD.
+        weight_decay: of weights; none on biases and norms.
+        grad_clip: largest norm of the gradient; 0 for no limit.
+        accumulate: parts that a batch is computed in, one after the other.
+    """
+
+    kind: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 4e-4
+    new_lr_factor: float = 3.0
+    momentum: float = 0.9
+    weight_decay: float = 0.02
+    grad_clip: float = 2.0
+    accumulate: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleConfig:
+    """The learning rate's factor over the run.
+
+    Attributes:
+        kind: "cosine" falls to ``floor``; "step" (STM's recipe) is multiplied by ``gamma`` at each of ``milestones``.
+        warmup: steps of linear rise before.
+        milestones: shares of the run in (0, 1), rising.
+    """
+
+    kind: Literal["cosine", "step"] = "cosine"
+    warmup: int = 100
+    floor: float = 0.01
+    milestones: tuple[float, ...] = (0.6, 0.8, 0.9)
+    gamma: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """L = L^cls1 + ``aux_weight`` L^cls2 + ``anomaly_weight`` L^l1 (METHOD section 1: a and b).
+
+    ``label_smoothing`` is the share by which targets are drawn towards one half.
+    """
+
+    aux_weight: float = 0.5
+    anomaly_weight: float = 0.5
+    label_smoothing: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ValConfig:
+    """How the run is watched; the weights with the best AUC on ``val`` are the ones that are kept.
+
+    Attributes:
+        every: steps between validations.
+        kinds: forgeries made from the reals of ``val``, each measured beside those that ``val`` itself holds.
+        patience: validations without a gain after which the run ends; 0 for never.
+    """
+
+    every: int = 250
+    kinds: tuple[str, ...] = ()
+    patience: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MachineConfig:
+    """What it runs on; none of it changes which batches are seen.
+
+    Attributes:
+        device: "auto" takes a GPU where there is one.
+        devices: processes, one a device; ``nodes`` machines of as many each.
+        precision: "bf16" (mixed) or "fp32".
+        threads: of each process for computing on a CPU; 0 leaves it to torch.
+        workers: processes that forge and degrade, for each device; 0 for none of their own.
+        checkpoint_every: steps.
+        log_every: steps.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = 1
+    nodes: int = 1
+    precision: Literal["bf16", "fp32"] = "bf16"
+    threads: int = 0
+    workers: int = 1
+    checkpoint_every: int = 50
+    log_every: int = 25
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        model, motion, anomaly, pretrained, overrides: for :func:`facetell.models.zoo.create_model`; ``motion`` "" takes
+            the network's own; ``pretrained`` is "imagenet", "" for a random start, or the path of a checkpoint.
+        steps: length of the run and of its schedule.
+        ema: decay of the moving average of the weights, which is what is validated and released.
+        sync_norm: batch norm over the whole batch of all devices, not over each one's share.
+    """
+
+    model: str = "lite0"
+    motion: str = ""
+    anomaly: Literal["none", "no_cls2", "no_l1", "full"] = "full"
+    pretrained: str = "imagenet"
+    overrides: dict[str, Any] = field(default_factory=dict)
+    steps: int = 1500
+    ema: float = 0.995
+    seed: int = 1
+    sync_norm: bool = True
+    data: DataConfig = field(default_factory=DataConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    val: ValConfig = field(default_factory=ValConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)

@@ -1,0 +1,76 @@
+"""Optimisers, the learning rate's course, and the moving average of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import Any
+
+import torch
+from torch import nn
+
+from facetell.models.network import ClipNetwork
+from facetell.train.config import OptimConfig, ScheduleConfig
+
+
+def make_optimizer(model: ClipNetwork, config: OptimConfig) -> torch.optim.Optimizer:
+    """AdamW or SGD over :func:`parameter_groups`."""
+    groups = parameter_groups(model, config)
+    if config.kind == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+    return torch.optim.AdamW(groups, lr=config.lr)
+
+
+def parameter_groups(model: ClipNetwork, config: OptimConfig) -> list[dict[str, Any]]:
+    """Parameters in up to four groups: new or pretrained, with or without weight decay (none on biases and norms).
+
+    Each group's ``factor`` is what its learning rate is multiplied by.
+    """
+    new = set(model.new_parameter_names())
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        groups[name in new, parameter.ndim > 1].append(parameter)
+    return [
+        {
+            "params": parameters,
+            "factor": config.new_lr_factor if is_new else 1.0,
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for (is_new, decays), parameters in groups.items()
+    ]
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group its learning rate, ``rate`` times the group's own factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+
+
+def schedule(step: int, steps: int, config: ScheduleConfig) -> float:
+    """Factor of the peak learning rate at ``step`` of ``steps``.
+
+    >>> [schedule(s, 100, ScheduleConfig("step", warmup=2, milestones=(0.5,))) for s in (0, 1, 49, 50)]
+    [0.5, 1.0, 1.0, 0.1]
+    """
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    if config.kind == "step":
+        return float(config.gamma ** sum(step >= share * steps for share in config.milestones))
+    done = min(1.0, (step - config.warmup) / max(1, steps - config.warmup))
+    return config.floor + (1 - config.floor) * (1 + math.cos(math.pi * done)) / 2
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
+    """Move the averaged weights towards the model's.
+
+    a <- d a + (1 - d) w with d = min(``decay``, (1 + step) / (10 + step)): the average of the first steps is short, so
+    that the start is soon forgotten. Counters are copied.
+    """
+    decay = min(decay, (1 + step) / (10 + step))
+    kept, fresh = list(average.state_dict().values()), list(model.state_dict().values())
+    moving = [(a, w) for a, w in zip(kept, fresh, strict=True) if a.is_floating_point()]
+    torch._foreach_lerp_([a for a, _ in moving], [w for _, w in moving], 1 - decay)
+    for a, w in zip(kept, fresh, strict=True):
+        if not a.is_floating_point():
+            a.copy_(w)

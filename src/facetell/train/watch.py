@@ -1,0 +1,40 @@
+"""Watching a run by ``val``: its figures, and the one that chooses between checkpoints."""
+
+from __future__ import annotations
+
+from facetell.evaluate.scores import Scores, from_rows
+from facetell.models.network import ClipNetwork
+from facetell.train.config import TrainConfig
+from facetell.train.corpus import load_recordings
+from facetell.train.devices import Devices
+from facetell.train.validate import figures_of, score_pseudo, score_recordings, torch_score
+
+
+class Watch:
+    """Scores the recordings of ``val``, each device its share of them."""
+
+    def __init__(self, config: TrainConfig, devices: Devices) -> None:
+        self._config, self._devices = config, devices
+        self._recordings = load_recordings(config.data, "val", 1)
+
+    def figures(self, model: ClipNetwork) -> dict[str, float]:
+        """Video AUCs of an evaluated network, all by method, and ``chosen_by``, the one that chooses.
+
+        That is the AUC over the forgeries that ``val`` holds; over those made from its reals where it holds none.
+        """
+        return figures_of(*self.scores(model))
+
+    def scores(self, model: ClipNetwork) -> tuple[Scores, Scores]:
+        """Scores of ``val`` as it lies, and of its reals beside the forgeries made from them."""
+        devices, config = self._devices, self._config
+        score = torch_score(model, devices.device, devices.bf16)
+        share = self._recordings[devices.rank :: devices.world]
+        rows = list(score_recordings(score, share, config.batch))
+        pseudo = []
+        if config.val.kinds:
+            reals = [r for r in share if r.entry.label == 0]
+            for kind in ("", *config.val.kinds):
+                pseudo += list(score_pseudo(score, reals, config.batch, kind))
+        name = {"name": config.model, "architecture": {**model.architecture, "anomaly": config.anomaly}}
+        about = {"model": name, "seed": config.seed}
+        return from_rows(devices.gather(rows), about), from_rows(devices.gather(pseudo), about)

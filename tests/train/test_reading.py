@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from facetell.train.config import TrainConfig
+from facetell.train.reading import read_config, to_yaml
+from facetell.train.sweep import read_grid
+from facetell.types import FacetellError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_configuration_reads_back_as_it_was_written(tmp_path):
+    config = read_config(CONFIGS / "ffpp_c23.yaml", ["optim.lr=3e-2", "batch.recipe.sbv=1", "data.without=[a, b]"])
+    assert (config.optim.lr, config.batch.recipe.sbv, config.data.without) == (0.03, 1.0, ("a", "b"))
+    assert read_config(write(tmp_path / "again.yaml", to_yaml(config))) == config
+
+
+def test_a_file_says_only_what_differs_from_the_one_it_extends(tmp_path):
+    (tmp_path / "below").mkdir()
+    write(tmp_path / "base.yaml", "steps: 7\noptim: {lr: 1.0, momentum: 0.5}\n")
+    config = read_config(write(tmp_path / "below" / "a.yaml", "extends: ../base.yaml\noptim: {lr: 2}\n"))
+    assert (config.steps, config.optim.lr, config.optim.momentum) == (7, 2.0, 0.5)
+    assert config.schedule == TrainConfig().schedule
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("optm.lr=3", "there is no key 'optm'; did you mean 'optim'?"),
+        ("optim.lrr=3", "there is no key 'optim.lrr'; did you mean 'optim.lr'?"),
+        ("batch.recipe.blended.shift=3", "did you mean 'batch.recipe.blended.shift_"),
+        ("optim.lr=fast", "'optim.lr' is a number, not 'fast'"),
+        ("steps=1.5", "'steps' is a whole number, not 1.5"),
+        ("steps=true", "'steps' is a whole number, not True"),
+        ("anomaly=half", "'anomaly' is one of none, no_cls2, no_l1, full, not 'half'"),
+        ("batch=3", "'batch' is a table of keys"),
+        ("schedule.milestones=0.5", "'schedule.milestones' is a list, not 0.5"),
+        ("batch.degrade.scale=[1]", "'batch.degrade.scale' is a list of 2, not of 1"),
+        ("steps", "'steps' changes nothing; write key=value"),
+        ("steps=[", "is not YAML"),
+    ],
+)
+def test_wrong_words_are_refused_in_a_sentence(word, sentence):
+    with pytest.raises(FacetellError) as caught:
+        read_config(CONFIGS / "tiny.yaml", [word])
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("steps: [", "is not YAML"),
+        ("a word", "holds no keys"),
+        ("extends: a.yaml", "extends itself"),
+        ("extends: none.yaml", "there is no configuration at"),
+    ],
+)
+def test_wrong_files_are_refused_in_a_sentence(text, sentence, tmp_path):
+    with pytest.raises(FacetellError, match=sentence):
+        read_config(write(tmp_path / "a.yaml", text))
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda p: p.stem)
+def test_every_configuration_of_the_project_is_sound(path):
+    if "\ngrid:" in path.read_text(encoding="utf-8"):
+        points = read_grid(path)
+        assert len({p.name for p in points}) == len(points) and points[0].config.motion == "none"
+        return
+    config = read_config(path)
+    assert config.batch.pairs + config.batch.generated > 0
+
+
+def test_the_rows_of_the_ablation_grid_are_what_their_names_say():
+    rows = {path.stem: read_config(path) for path in (CONFIGS / "ablation").glob("*.yaml")}
+    assert {f"{c.motion}_{c.anomaly}" for c in rows.values()} == set(rows) and len(rows) == 12
+
+
+def test_a_sweep_without_a_grid_is_refused(tmp_path):
+    with pytest.raises(FacetellError, match="has no grid"):
+        read_grid(write(tmp_path / "a.yaml", "steps: 3\n"))
