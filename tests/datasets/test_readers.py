@@ -112,6 +112,17 @@ def test_protocol_b_of_dfo_takes_the_actors_as_reals_and_its_own_lists(read: Cal
     assert all(actors[entry.donor] == entry.split for entry in manifest if entry.label)
 
 
+def test_actors_that_the_lists_do_not_keep_apart_are_split_by_identity(miniature: Miniature, tmp_path: Path) -> None:
+    root = tmp_path / "dfo"
+    shutil.copytree(miniature("dfo"), root)
+    for split in ("val", "test"):
+        path = root / f"lists/splits/{split}.txt"
+        path.write_text("".join(f"{line[:4]}W999.mp4\n" for line in path.read_text().splitlines()))
+    manifest = read_benchmark("dfo", root, ReadOptions(protocol="B"))
+    assert (root / "facetell-split.json").is_file()
+    assert {entry.split for entry in manifest if not entry.label} == {"train", "val", "test"}
+
+
 def test_distorted_folders_of_dfo_keep_the_method_and_name_the_wear(read: Callable[..., Manifest]) -> None:
     folders = ("end_to_end_level_3", "end_to_end_mix_2_distortions", "end_to_end_random_level", "reenact_postprocess")
     manifest = read("dfo", methods=folders)

@@ -5,12 +5,14 @@ same forgeries, worn: in a manifest they keep the method, and ``compression`` na
 ``random_level``, ``mix_2``). The reals are not part of the set, which is why there are several protocols:
 
 A: the c23 test reals of FaceForensics++ against the forgeries of the same target ids (LipForensics, RealForensics).
-B: the actors' own videos as reals, split by identity, and the forgeries by the set's own lists (DeepfakeBench).
+B: the actors' own videos as reals, and the forgeries by the set's own lists (DeepfakeBench). An actor is in the split
+   of the forgeries made with them; the lists are of different actors (71, 9 and 20).
 lists: the forgeries by the set's own lists, and the c23 reals that they were made from: to train on it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from facetell.datasets.ffpp import LAYOUT as FFPP_LAYOUT
@@ -47,7 +49,7 @@ def read_dfo(root: Path, options: ReadOptions) -> Manifest:
     LAYOUT.folder(root, "manipulated_videos")
     if options.protocol == "B":
         fakes = [entry for name in folders for entry in _fakes(root, name, _lists(root))]
-        return Manifest(root, (*split_by_identity(_actors(root), root, options), *fakes))
+        return Manifest(root, (*_with_their_forgeries(_actors(root), fakes, root, options), *fakes))
     if options.ffpp is None:
         raise FacetellError(
             f"protocol {options.protocol} of DeeperForensics-1.0 takes its reals from FaceForensics++; "
@@ -59,6 +61,16 @@ def read_dfo(root: Path, options: ReadOptions) -> Manifest:
         fakes = [entry for name in folders for entry in _fakes_of_targets(root, name, wanted)]
         return Manifest(root, (*wanted.values(), *fakes))
     return _by_lists(root, folders, {entry.identity: entry for entry in youtube})
+
+
+def _with_their_forgeries(reals: list[Entry], fakes: list[Entry], root: Path, options: ReadOptions) -> list[Entry]:
+    """Actors in the split of their forgeries; split by identity where the lists do not keep all of them apart."""
+    places: dict[str, set[Split]] = {}
+    for fake in fakes:
+        places.setdefault(fake.donor, set()).add(fake.split)
+    if options.all_test or any(len(places.get(real.identity, ())) != 1 for real in reals):
+        return split_by_identity(reals, root, options)
+    return [replace(real, split=next(iter(places[real.identity]))) for real in reals]
 
 
 def _by_lists(root: Path, folders: tuple[str, ...], youtube: dict[str, Entry]) -> Manifest:

@@ -26,8 +26,8 @@ SPAN = 10.0  # seconds from the beginning over which they are spread: what has t
 SURE = 0.5  # share of a picture's bits that count: those of its larger differences
 LIMIT = 0.04
 """Share of differing bits up to which two videos are alike. Measured (docs/datasets.md): copies at crf 40, of half the
-size, recoloured or cut stay below 0.025; the nearest two people filmed alike in one studio lie at 0.058, different
-scenes of the miniatures, all of two people in two rooms, above 0.13."""
+size, recoloured or cut stay below 0.025; of 21,355 pairs of real clips of different people, cropped alike, the nearest
+that is no copy lies at 0.046; different scenes of the miniatures, all of two people in two rooms, above 0.13."""
 _BLOCK = 4096  # pictures compared at once
 
 Words = NDArray[np.uint64]

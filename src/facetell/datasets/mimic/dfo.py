@@ -1,6 +1,6 @@
 """A miniature of DeeperForensics-1.0. Its targets are the identities of the FaceForensics++ miniature of the same size.
 
-Actors are dealt to the lists as the reader's split by identity deals them, so that no protocol leaks.
+As in the published lists, no actor is in two splits.
 """
 
 from __future__ import annotations
