@@ -43,7 +43,7 @@ class Road:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("out/bench-mini"), metavar="DIR", help="made anew")
-    parser.add_argument("--people", type=int, default=8, metavar="N", help="identities of a miniature (default: 8)")
+    parser.add_argument("--people", type=int, default=10, metavar="N", help="identities of a miniature (default: 10)")
     args = parser.parse_args()
     shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True)

@@ -67,6 +67,7 @@ def test_cross_pairs_benchmarks_and_lends_reals_where_there_are_none(tmp_path):
     dfo = write(tmp_path / "dfo.parquet", [*toy(compression="c23")[:3], *swaps])
     found = evaluate([("", ours), ("", dfo)], read_protocol("cross"), draws=20)
     auc, _, cross = found.tables
+    assert "DFO against c23 reals of FaceForensics++ (protocol A" in to_markdown(found).replace("\\", "")
     assert auc.head == ("model", "FaceForensics++", "DFO")
     assert [cell.text for cell in auc.rows[0]] == ["toy", "87.5", "75.0"]  # of -1, 0.3 against 0, 5: three of four
     assert auc.counts and [cell.text for cell in auc.counts.rows[0]] == ["toy", "2 + 2 (1)", "2 + 2 (1)"]

@@ -26,6 +26,7 @@ class Run:
         about: what made the scores (of the first of its files).
         files: names of the score files.
         units: "video" and "clip" ▸ one row a decision; a clip's row is its video's, with its own logit.
+        reals: which reals DeeperForensics-1.0 was judged against, where it is among the scores.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Run:
     about: Mapping[str, Any]
     files: tuple[str, ...]
     units: Mapping[str, VideoScores]
+    reals: str = ""
 
     @property
     def model(self) -> str:
@@ -58,8 +60,8 @@ def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) ->
     """
     joined: dict[tuple[str, ...], Run] = {}
     for label, path in named:
-        scores = with_reals(_of_split(read_scores(path), path, protocol, split))
-        run = _run(label, path, scores, protocol)
+        kept = _of_split(read_scores(path), path, protocol, split)
+        run = replace(_run(label, path, with_reals(kept), protocol), reals=_reals_of_dfo(kept))
         key = (run.label, *run.keys.values(), run.sha256, json.dumps(run.about.get("calibration"), sort_keys=True))
         joined[key] = _join(joined[key], run) if key in joined else run
     _check_needs(list(joined.values()), protocol, split)
@@ -88,6 +90,20 @@ def with_reals(scores: Scores) -> Scores:
         "compression": np.where(lent, compressions[0], scores["compression"]),
     }
     return replace(scores, columns={**scores.columns, **changed})
+
+
+def _reals_of_dfo(scores: Scores) -> str:
+    """The protocol of DeeperForensics-1.0, by the reals that stand beside its forgeries in a score file."""
+    rows = {*zip(scores["dataset"].tolist(), scores["label"].tolist(), strict=True)}
+    if ("dfo", 1) not in rows:
+        return ""
+    if ("dfo", 0) in rows:
+        return "DFO against its own source videos (protocol B)"
+    return (
+        "DFO against c23 reals of FaceForensics++ (protocol A, unless read by its own lists)"
+        if ("ffpp", 0) in rows
+        else ""
+    )
 
 
 def _of_split(scores: Scores, path: Path, protocol: Protocol, split: str) -> Scores:
@@ -166,7 +182,12 @@ def _join(a: Run, b: Run) -> Run:
             f"{b.files[0]} scores {len(twice)} videos that {', '.join(a.files)} scores with the same model, "
             f"{twice[0][2]} among them; give each video once, or label the files apart (LABEL=FILE)"
         )
-    return replace(a, files=a.files + b.files, units={unit: _stack(a.units[unit], b.units[unit]) for unit in a.units})
+    return replace(
+        a,
+        reals=a.reals or b.reals,
+        files=a.files + b.files,
+        units={unit: _stack(a.units[unit], b.units[unit]) for unit in a.units},
+    )
 
 
 def _stack(a: VideoScores, b: VideoScores) -> VideoScores:

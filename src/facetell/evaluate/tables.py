@@ -151,6 +151,7 @@ def model_lines(run: Run) -> list[tuple[str, str]]:
         ("sha256", run.sha256 or "not told by the score file"),
         ("calibration", calibration_line(run.about)),
         ("score files", ", ".join(run.files)),
+        *([("reals", run.reals)] if run.reals else []),
     ]
 
 
