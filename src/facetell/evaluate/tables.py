@@ -106,12 +106,7 @@ def evaluate(
 def write_table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> Table:
     """A grid of figures as a table for people."""
     notes = _Notes()
-    named = len(runs) > 1 or grid.spec.rows == ("model",)  # of one model alone the caption tells
-    shown = [
-        index
-        for index, axis in enumerate(grid.spec.rows)
-        if any(row[index] for row in grid.rows) and (axis != "model" or named)
-    ]
+    shown = _shown(grid)
     stub = [HEADINGS[grid.spec.rows[index]] for index in shown]
     names = [[Cell(axis_value(grid.spec.rows[i], row[i], protocol)) for i in shown] for row in grid.rows]
     caption = _caption(grid, protocol, split, runs)
@@ -139,9 +134,12 @@ def write_table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run])
     return Table(grid.spec.title, caption, tuple(head), len(stub), _frozen(rows), tuple(notes.written), counts)
 
 
-def measured_anything(table: Table) -> bool:
-    """Whether any cell of a table holds a figure."""
-    return any(cell.number and cell.text != DASH for row in table.rows for cell in row)
+def _shown(grid: Grid) -> list[int]:
+    """The axes that become columns of names: what is the same in all rows stands in the caption, if others are left."""
+    axes = grid.spec.rows
+    used = [index for index in range(len(axes)) if any(row[index] for row in grid.rows)]
+    varying = [i for i in used if len({row[i] for row in grid.rows} - {""}) > 1 or axes[i] not in ("model", "dataset")]
+    return varying or [i for i in used if axes[i] == "dataset"] or used[:1]
 
 
 def model_lines(run: Run) -> list[tuple[str, str]]:
@@ -233,6 +231,9 @@ def _caption(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) ->
     plain = [MEASURES[name].title for name in measures if not percent(name)]
     but = f", but {' and '.join(plain)}" if plain else ""
     text += f". Figures in percent{but}, with 95 % intervals (bootstrap over people)"
+    if "dataset" in grid.spec.rows and (at := grid.spec.rows.index("dataset")) not in _shown(grid):
+        names = dict.fromkeys(axis_value("dataset", row[at], protocol) for row in grid.rows if row[at])
+        text += f". Benchmark: {', '.join(names)}"
     return text + f". {_made_by(runs)}"
 
 
