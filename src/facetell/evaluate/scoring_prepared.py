@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facetell.datasets.manifest import Entry
-from facetell.datasets.prepared import PreparedClip, read_clip
 from facetell.detector import Detector
 from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at
 from facetell.evaluate.scoring_jobs import CLEAN, ClipRow, Job, inside
-from facetell.types import Box, Status, TrackVerdict, UInt8Array
+from facetell.types import Box, FloatArray, Status, TrackVerdict, UInt8Array
 from facetell.verdict import why_not_scored
+
+
+class CutClip(Protocol):
+    """Pictures of one face, all cut from a video by one square, as :mod:`facetell.datasets.prepared` reads them."""
+
+    @property
+    def frames(self) -> UInt8Array:
+        """RGB (F, H, W, 3)."""
+
+    @property
+    def landmarks(self) -> FloatArray:
+        """The face mesh (F, 468, 2) in pixels of the frames."""
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds (F,) in the video that the clip was cut from."""
+
+    @property
+    def square(self) -> Box:
+        """Where the frames were cut, in pixels of that video."""
 
 
 def score_prepared(job: Job, root: Path, detector: Detector) -> list[ClipRow]:
@@ -27,6 +48,8 @@ def score_prepared(job: Job, root: Path, detector: Detector) -> list[ClipRow]:
     Raises:
         FacetellError: a clip cannot be read.
     """
+    from facetell.datasets.prepared import read_clip
+
     tracks = [score_clip(read_clip(root / entry.path), entry, detector) for entry in job.entries]
     found = sorted(
         (entry.track, clip.t0, clip.t1, number, clip.logit)
@@ -45,7 +68,7 @@ def score_prepared(job: Job, root: Path, detector: Detector) -> list[ClipRow]:
     return rows
 
 
-def score_clip(clip: PreparedClip, entry: Entry, detector: Detector) -> tuple[TrackVerdict, ...]:
+def score_clip(clip: CutClip, entry: Entry, detector: Detector) -> tuple[TrackVerdict, ...]:
     """What is seen and scored in one prepared clip; times are those of its video, clips begin as detection begins them.
 
     Places are given in pixels of the video, as the least width of a face is.
@@ -61,7 +84,7 @@ def score_clip(clip: PreparedClip, entry: Entry, detector: Detector) -> tuple[Tr
     return score_at(places, _pictures(clip), fps, detector, partial(inside, entry))
 
 
-def _pictures(clip: PreparedClip) -> Pictures:
+def _pictures(clip: CutClip) -> Pictures:
     for time, image in zip(clip.times, clip.frames, strict=True):
         yield float(time), partial(_as_it_is, image)
 

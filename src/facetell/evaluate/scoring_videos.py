@@ -24,6 +24,7 @@ from facetell.evaluate.scoring_jobs import (
     rows_of,
     span_test,
 )
+from facetell.evaluate.scoring_prepared import score_prepared
 from facetell.media.picture import RawFrame
 from facetell.media.reader import VideoReader
 from facetell.types import Status, UInt8Array, VideoVerdict
@@ -43,9 +44,6 @@ def score_job(job: Job, root: Path, detector: Detector, settings: ScoringSetting
     """
     try:
         if job.entries[0].origin:
-            # Imported here: what reads prepared clips is not needed for videos.
-            from facetell.evaluate.scoring_prepared import score_prepared
-
             return Outcome(tuple(score_prepared(job, root, detector)))
         return _score_video(job, root / job.entries[0].path, detector, settings)
     except Exception as error:  # whatever it is: hours of other videos must not end with this one
