@@ -70,6 +70,7 @@ def test_the_roc_curve_is_drawn_where_it_runs():
     """The points of the drawn line, scaled back to the axes, are those of the curve."""
     root = ET.fromstring(roc().svg)
     path = next(p for p in root.iter("path") if "--s1" in p.get("style", "") and p.get("clip-path"))
+    assert ">chance</text>" in roc().svg
     points = np.array(re.findall(r"[ML] ([\d.]+) ([\d.]+)", path.get("d")), dtype=float)
     x, y = points.T
     assert np.allclose((x - x[0]) / (x[-1] - x[0]), [0, 0, 0.5, 1], atol=1e-3)

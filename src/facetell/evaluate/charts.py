@@ -99,7 +99,8 @@ def _entries(found: Evaluation) -> list[tuple[str, Figure, VideoScores]]:
         if values.get("method", ALL) == ALL
     ]
     differing = [axis for axis in axes if len({values[axis] for values, _, _ in groups}) > 1 and axis != "method"]
-    shown = differing or [axis for axis in axes if axis in ("dataset", "model")][-1:] or axes[:1]
+    named = [axis for axis in axes if axis in ("dataset", "model") and groups and groups[0][0][axis]]
+    shown = differing or named[-1:] or axes[:1]
     return [
         (", ".join(axis_value(axis, values[axis], found.protocol) for axis in shown), figure, videos)
         for values, figure, videos in groups

@@ -115,7 +115,7 @@ def _table(table: Table, index: int) -> str:
 def _grid(table: Table, anchor: str) -> str:
     """The table itself, in a box that scrolls sideways (and can be reached by keyboard) where it is too wide."""
     head = "".join(
-        f'<th scope="col"{"" if i < table.stub else " class=n"}>{escape(text)}</th>'
+        f'<th scope="col"{"" if i < table.stub else " class=n"}>{_heading(text)}</th>'
         for i, text in enumerate(table.head)
     )
     rows = []
@@ -128,6 +128,11 @@ def _grid(table: Table, anchor: str) -> str:
         f'<caption class="hidden">{escape(table.title)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _heading(text: str) -> str:
+    """A heading that does not break between a number and what it is of."""
+    return escape(text.replace("FPR ", "FPR\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%"))
 
 
 def _cell(cell: Cell) -> str:

@@ -68,13 +68,12 @@ class Sweep:
 
 def roc_plot(name: str, title: str, curves: Sequence[Curve]) -> Plot:
     """ROC curves on one pair of axes, chance as a thin diagonal."""
-    figure, axes = _figure(WIDTH, 3.9 + 0.2 * len(curves))
-    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1)
-    axes.text(0.62, 0.56, "chance", color=_INK, alpha=0.7, rotation=45, rotation_mode="anchor", fontsize=8)
+    figure, axes = _figure(WIDTH, 4.1 + 0.2 * len(curves))
     for index, curve in enumerate(curves):
         label = f"{curve.name}, AUC {_percent(curve.auc)}"
         colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
         axes.plot(curve.roc.fpr, curve.roc.tpr, color=colour, linestyle=dash, linewidth=1.8, label=label)
+    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, label="chance", zorder=0)
     axes.set(
         xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="reals called forged (FPR)", ylabel="forgeries caught (TPR)"
     )

@@ -233,7 +233,7 @@ def _caption(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) ->
     text += f". Figures in percent{but}, with 95 % intervals (bootstrap over people)"
     if "dataset" in grid.spec.rows and (at := grid.spec.rows.index("dataset")) not in _shown(grid):
         names = dict.fromkeys(axis_value("dataset", row[at], protocol) for row in grid.rows if row[at])
-        text += f". Benchmark: {', '.join(names)}"
+        text += f". Benchmark: {', '.join(names)}" if names else ""
     return text + f". {_made_by(runs)}"
 
 
