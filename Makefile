@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The asset distributions are folders of files to us; what their own code would need is not installed, on purpose.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format bench clean
+.PHONY: help setup demo test test-slow check format bench bench-mini clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -44,6 +44,9 @@ format: $(VENV)/.dev  ## mend format and lint
 
 bench: $(VENV)/.dev  ## measure speed and memory end to end
 	$(PY) benchmarks/end_to_end.py
+
+bench-mini: $(VENV)/.dev  ## benchmarks end to end, on miniatures of them; writes out/bench-mini/
+	$(PY) benchmarks/mini.py
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache
