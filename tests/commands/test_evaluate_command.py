@@ -20,7 +20,9 @@ def test_prints_the_tables_and_writes_five_files(capsys, scores, tmp_path, monke
     said = capsys.readouterr().out
     assert "87.5" in said and "FaceForensics++" in said and "scored; 1 not scored" in " ".join(said.split())
     assert "…" not in said and max(map(len, said.splitlines()[:-1])) <= 80
-    assert said.index("AUC by benchmark") < said.index("Published: video AUC") and "not measured here" in " ".join(said.split())
+    assert said.index("AUC by benchmark") < said.index("Published: video AUC") and "not measured here" in " ".join(
+        said.split()
+    )
     assert sorted(path.name for path in out.iterdir()) == [
         f"cross.{end}" for end in ("csv", "html", "json", "md", "tex")
     ]

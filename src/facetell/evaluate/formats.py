@@ -12,7 +12,6 @@ from typing import Any
 
 from facetell import __version__
 from facetell.evaluate.figures import Figure
-from facetell.evaluate.intervals import DRAWS
 from facetell.evaluate.measures import MEASURES
 from facetell.evaluate.protocols import AXES, Published
 from facetell.evaluate.tables import Cell, Evaluation, Table, model_lines
@@ -90,7 +89,7 @@ def to_json(found: Evaluation) -> str:
         "facetell": __version__,
         "protocol": {"name": protocol.name, "title": protocol.title, "units": list(protocol.units)},
         "split": found.split,
-        "intervals": {"level": 0.95, "by": "bootstrap over identities, percentiles", "draws": DRAWS, "seed": 0},
+        "intervals": {"level": 0.95, "by": "bootstrap over identities, percentiles", "draws": found.draws, "seed": 0},
         "models": [
             {"label": run.label, "keys": dict(run.keys), "files": list(run.files), "about": dict(run.about)}
             for run in found.runs

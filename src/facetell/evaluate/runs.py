@@ -79,8 +79,8 @@ def with_reals(scores: Scores) -> Scores:
     forgeries only and one other reals only, the reals are counted as the former's.
     """
     rows = [*zip(scores["dataset"].tolist(), scores["label"].tolist(), strict=True)]
-    with_fakes, with_reals = ({name for name, label in rows if label == wanted} for wanted in (1, 0))
-    lacking, lending = with_fakes - with_reals, with_reals - with_fakes
+    fakes_of, reals_of = ({name for name, label in rows if label == wanted} for wanted in (1, 0))
+    lacking, lending = fakes_of - reals_of, reals_of - fakes_of
     if len(lacking) != 1 or len(lending) != 1:
         return scores
     lent = np.isin(scores["dataset"], [*lending])

@@ -70,10 +70,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came of score files under a protocol."""
+    """What came of score files under a protocol; ``draws`` are those of the bootstrap."""
 
     protocol: Protocol
     split: str
+    draws: int
     runs: tuple[Run, ...]
     grids: tuple[Grid, ...]
     tables: tuple[Table, ...]
@@ -100,7 +101,9 @@ def evaluate(
     measured = (measure(runs, protocol, spec, draws=draws, known=known) for spec in protocol.tables)
     grids = tuple(grid for grid in measured if grid.rows)
     tables = tuple(write_table(grid, protocol, split, runs) for grid in grids)
-    return Evaluation(protocol, split, runs, grids, tables, tuple(read_published(name) for name in protocol.published))
+    return Evaluation(
+        protocol, split, draws, runs, grids, tables, tuple(read_published(name) for name in protocol.published)
+    )
 
 
 def write_table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> Table:
