@@ -12,7 +12,7 @@ from facetell.train.stop import Stop
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import TINY
+from tiny_training import TINY
 
 if __name__ == "__main__":
     out, folder, *changes = sys.argv[1:]

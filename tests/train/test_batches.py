@@ -84,7 +84,7 @@ def test_the_stream_goes_on_where_it_is_told_to(sampler, data):
 
 
 def test_lacking_clips_are_told_in_a_sentence(recordings):
-    with pytest.raises(FacetellError, match="set batch.generated=0"):
+    with pytest.raises(FacetellError, match=r"set batch.generated=0"):
         Sampler([r for r in recordings if r.entry.label == 0], CONFIG, 1)
     with pytest.raises(FacetellError, match="no real clips"):
         Sampler([r for r in recordings if r.entry.label == 1], CONFIG, 1)

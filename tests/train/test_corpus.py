@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from facetell.datasets.prepared import read_clip
+
 from facetell.train.config import DataConfig
 from facetell.train.corpus import decode_all, load_recordings
 from facetell.types import Box, FacetellError
@@ -46,7 +46,7 @@ def test_entries_can_be_left_out(data):
 
 
 def test_missing_data_are_told_in_a_sentence(data, tmp_path):
-    with pytest.raises(FacetellError, match="set data.folders"):
+    with pytest.raises(FacetellError, match=r"set data.folders"):
         load_recordings(DataConfig(), "train", 1)
     with pytest.raises(FacetellError, match="no clip of the split 'test'"):
         load_recordings(data, "test", 1)

@@ -1,0 +1,69 @@
+"""Prepared clips of two real people and one forgery, as any other data are prepared."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from facetell.assets import locate
+from facetell.train.config import DataConfig, TrainConfig
+from facetell.train.corpus import decode_all
+from facetell.train.reading import build, merge
+
+TINY = {
+    "model": "lite0",
+    "pretrained": "",
+    "overrides": {"width": 0.25, "depth": 0.5},
+    "steps": 4,
+    "batch": {"pairs": 1, "generated": 1, "clip_frames": 4, "size": 64},
+    "schedule": {"warmup": 1},
+    "val": {"every": 2},
+    "machine": {"device": "cpu", "threads": 1, "workers": 0, "checkpoint_every": 1, "log_every": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of prepared clips; the forgery is the man played again, and said to be made from him."""
+    data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("prepared")
+    rows = []
+    for split in ("train", "val"):
+        real = {"woman": f"{split}_woman.mp4", "man": f"{split}_man.mp4"}
+        for name, path in real.items():
+            shutil.copy(locate(f"sample_{name}"), data / path)
+            rows.append((path, "real", "", name, split, ""))
+        shutil.copy(locate("sample_man"), data / f"{split}_fake.mp4")
+        rows.append((f"{split}_fake.mp4", "fake", "G", "man", split, real["man"]))
+    with (data / "manifest.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("path", "label", "method", "identity", "split", "source"), *rows])
+    prepare_for_tests(data, out)
+    return out
+
+
+def prepare_for_tests(data: Path, out: Path) -> None:
+    from tests_shim import prepare  # type: ignore[import-not-found]
+
+    prepare(data, out)
+
+
+@pytest.fixture(scope="session")
+def data(prepared: Path) -> DataConfig:
+    """The prepared clips, decoded."""
+    config = DataConfig(folders=(str(prepared),))
+    assert [*decode_all(config, 0)][-1] == (6, 6)
+    return config
+
+
+@pytest.fixture
+def tiny(data: DataConfig) -> TrainConfig:
+    """A run of four steps."""
+    return tiny_config(data)
+
+
+def tiny_config(data: DataConfig, **changes: object) -> TrainConfig:
+    torch.set_num_threads(1)
+    return build(TrainConfig, merge(TINY, {"data": {"folders": list(data.folders)}, **changes}), "tiny")
