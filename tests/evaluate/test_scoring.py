@@ -185,7 +185,7 @@ def begun(folder, tmp_path):
         if state.done == 1:
             raise Stop
 
-    few = write_manifest(folder, ROWS[:2], "few.csv")
+    few = write_manifest(folder, [ROWS[2], ROWS[1]], "few.csv")
     with pytest.raises(Stop):
         score_manifest(few, out=tmp_path / "s.parquet", progress=stop)
     return few, tmp_path / "s.parquet"
@@ -203,7 +203,7 @@ def test_a_stopped_run_is_taken_up_where_it_was(begun):
 
     scores = score_manifest(few, out=out, progress=look)
     assert states == [(1, 2, 1), (2, 2, 1)]
-    assert clips(scores) == clips(score_manifest(few))
+    assert clips(scores, status="scored") == clips(score_manifest(few), status="scored") != []
     assert sorted(path.name for path in out.parent.iterdir()) == ["s.parquet"]
 
 
