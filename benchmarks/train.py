@@ -55,11 +55,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, Path(folder))
         alone, whole = measure(trainer, args.seconds)
-    batch = config.batch
+    batch, motion = config.batch, trainer.network.architecture["motion"]
     print(f"{platform.machine()}, {os.cpu_count()} cores, {trainer.devices.device}; load {os.getloadavg()[0]:.1f}")
-    print(
-        f"{config.model} {trainer.network.architecture['motion']}, {batch.clip_frames} x {batch.size}², {config.machine.precision}"
-    )
+    print(f"{config.model} {motion}, {batch.clip_frames} x {batch.size}², {config.machine.precision}")
     print(f"the network alone {alone:8.1f} clips/s")
     print(f"training          {whole:8.1f} clips/s, {whole / alone:.2f} of it ({config.machine.workers} workers)")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from facetell.assets import locate
+from facetell.cli import main
 from facetell.train.config import DataConfig, TrainConfig
 from facetell.train.corpus import decode_all
 from facetell.train.reading import build, merge
@@ -29,25 +29,20 @@ TINY = {
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of prepared clips; the forgery is the man played again, and said to be made from him."""
+    from fixtures import sample_frames, write_frames
+
     data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("prepared")
     rows = []
     for split in ("train", "val"):
-        real = {"woman": f"{split}_woman.mp4", "man": f"{split}_man.mp4"}
-        for name, path in real.items():
-            shutil.copy(locate(f"sample_{name}"), data / path)
-            rows.append((path, "real", "", name, split, ""))
-        shutil.copy(locate("sample_man"), data / f"{split}_fake.mp4")
-        rows.append((f"{split}_fake.mp4", "fake", "G", "man", split, real["man"]))
+        for name in ("woman", "man"):
+            write_frames(data / f"{split}_{name}.mp4", sample_frames(f"sample_{name}", 72), fps=25)
+            rows.append((f"{split}_{name}.mp4", "real", "", name, split, ""))
+        shutil.copy(data / f"{split}_man.mp4", data / f"{split}_fake.mp4")
+        rows.append((f"{split}_fake.mp4", "fake", "G", "man", split, f"{split}_man.mp4"))
     with (data / "manifest.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([("path", "label", "method", "identity", "split", "source"), *rows])
-    prepare_for_tests(data, out)
+    assert main(["prepare", str(data), "--out", str(out)]) == 0
     return out
-
-
-def prepare_for_tests(data: Path, out: Path) -> None:
-    from tests_shim import prepare  # type: ignore[import-not-found]
-
-    prepare(data, out)
 
 
 @pytest.fixture(scope="session")

@@ -134,8 +134,8 @@ def decode_all(config: DataConfig, workers: int) -> Iterator[tuple[int, int]]:
     Yields:
         How many clips are done, and how many there are.
     """
-    cache, room = _cache_of(config), config.cache_gb * 1e9
     files = [m.file(e) for m in _manifests(config) for e in m if e.split in ("train", "val")]
+    cache, room = _cache_of(config), config.cache_gb * 1e9
     missing = [file for file in files if not _name(cache, file, "json").exists()]
     room -= sum(path.stat().st_size for path in cache.glob("*.rgb")) if cache.exists() else 0
     done = len(files) - len(missing)

@@ -135,7 +135,7 @@ def _statistic(samples: Sequence[Sample]) -> Callable[[Values], Values]:
     """Mean over the seeds of the AUC, for weights (block, N) of the videos."""
 
     def statistic(weights: Values) -> Values:
-        return np.mean([auc(s.labels, s.logits, weights) for s in samples], axis=0)
+        return np.asarray(np.mean([auc(s.labels, s.logits, weights) for s in samples], axis=0))
 
     return statistic
 
