@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,12 +18,18 @@ from facetell.report.result import check_writable, write_result
 from facetell.report.table import print_table
 from facetell.types import Status, VideoVerdict
 
+if TYPE_CHECKING:
+    from facetell.report.page import Report
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the verb's arguments."""
     parser.add_argument("videos", nargs="+", metavar="VIDEO|FOLDER|GLOB", help="what to score")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result of all videos to FILE")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a JSON and a picture per video to DIR")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write a report of all videos to FILE, one HTML page"
+    )
     parser.add_argument(
         "--fps-scored",
         type=_positive,
@@ -47,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
         check_writable(args.json)
     if args.out:
         check_writable(args.out / "result.json")
+    if args.report:
+        check_writable(args.report)
     settings = Settings(
         clips_per_second=args.fps_scored,
         max_faces=args.max_faces,
@@ -57,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     )
     detector = Detector(args.model, settings)
     names = _names(paths)
+    report = _report(detector, len(paths)) if args.report else None
     done: list[VideoVerdict] = []
     errors = Console(stderr=True)
     try:
@@ -64,10 +74,14 @@ def run(args: argparse.Namespace) -> int:
             done.append(verdict)
             if args.out:
                 _write_one(verdict, detector.threshold, args.out, names[path])
+            if report:
+                report.add(verdict)
     finally:
         # Also when interrupted: what was scored is kept.
         if args.json:
             write_result(done, args.json)
+        if report and done:
+            report.write(args.report)
         if done:
             # A file has no width: 120 columns hold the table.
             print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
@@ -93,6 +107,12 @@ def _score(detector: Detector, paths: Sequence[Path], console: Console) -> Itera
             progress.update(task, description=path.name[-40:], within="")
             yield path, detector(path, show if console.is_terminal else None)
             progress.advance(task)
+
+
+def _report(detector: Detector, videos: int) -> Report:
+    from facetell.report.page import Report
+
+    return Report(detector, videos)
 
 
 def _write_one(verdict: VideoVerdict, threshold: float, folder: Path, name: str) -> None:

@@ -1,2 +1,2 @@
 """What a run leaves behind: the versioned JSON result (``result``), the terminal table (``table``),
-a picture of the score over time (``timeline``)."""
+a picture of the score over time (``timeline``), and the report for people who have to rely on it (``page``)."""

@@ -1,0 +1,122 @@
+"""The condition of a video's picture: what was measured of it, and what that does to certainty."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+
+from facetell.clips import FrameSampler
+from facetell.engine.info import ModelInfo
+from facetell.media.reader import Unreadable, probe
+from facetell.report import strings as t
+from facetell.types import Status, TrackVerdict, VideoVerdict
+from facetell.verdict import LOW_RATE, UNEVEN
+
+TAGS = ("encoder", "encoding_tool", "software", "com.apple.quicktime.software")
+LONGEST_TAG = 80
+
+
+class Fact(NamedTuple):
+    """A row: what, measured how, and what it does to certainty."""
+
+    what: str
+    measured: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What a file tells of itself: ``size`` in bytes, ``codec``, the software it names; None or empty if unknown."""
+
+    size: int | None = None
+    codec: str | None = None
+    writers: tuple[str, ...] = ()
+
+
+def read_facts(path: Path) -> FileFacts:
+    """Look at a file; whatever cannot be had is left out."""
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError:
+        return FileFacts()
+    try:
+        codec = probe(path).codec
+    except Unreadable:
+        return FileFacts(size)
+    writers: list[str] = []
+    with (
+        contextlib.suppress(av.FFmpegError, OSError, ValueError),
+        # As the reader does: a name with a colon is no network address.
+        av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"}) as file,
+    ):
+        for metadata in (file.metadata, *(stream.metadata for stream in file.streams.video)):
+            writers += [text[:LONGEST_TAG] for tag, text in metadata.items() if tag.lower() in TAGS and text]
+    return FileFacts(size, codec, tuple(dict.fromkeys(writers)))
+
+
+def describe_condition(verdict: VideoVerdict, facts: FileFacts, info: ModelInfo, most: int) -> list[Fact]:
+    """The rows for a video from which pictures could be read, of at most so many faces."""
+    rows: list[Fact] = []
+    for number, track in enumerate(verdict.tracks[:most], start=1):
+        rows += _of_face(number, track, info)
+    rows.append(_rate(verdict.fps, info))
+    if verdict.width and verdict.height:
+        size = t.SIZE_VALUE.format(width=verdict.width, height=verdict.height)
+        rows.append(Fact(t.SIZE, size, t.SIZE_EFFECT))
+    if facts.codec and facts.size and verdict.duration:
+        rate = round(facts.size * 8 / verdict.duration / 1000)
+        rows.append(Fact(t.CODEC, t.CODEC_VALUE.format(codec=facts.codec, rate=rate), t.CODEC_EFFECT))
+    if facts.writers:
+        rows.append(Fact(t.WRITER, ", ".join(facts.writers), t.WRITER_EFFECT))
+    if verdict.warnings:
+        rows.append(Fact(t.DAMAGE, "; ".join(verdict.warnings), t.DAMAGE_EFFECT))
+    else:
+        rows.append(Fact(t.DAMAGE, t.DAMAGE_NONE, t.DAMAGE_NONE_EFFECT.format(share=f"{UNEVEN:.0%}")))
+    return rows
+
+
+def _of_face(number: int, track: TrackVerdict, info: ModelInfo) -> Iterator[Fact]:
+    what, measured = t.FACE_WIDTH.format(number=number), t.PIXELS.format(width=round(track.face_width))
+    if track.status is not Status.SCORED:
+        yield Fact(what, measured, t.FACE_UNSCORED.format(least=f"{info.min_face_width:.0f}"))
+        return
+    widths = sorted(clip.square.width for clip in track.clips)
+    square = round(widths[len(widths) // 2])
+    effect = t.FACE_ENLARGED if square < info.size else t.FACE_ENOUGH
+    yield Fact(what, measured, effect.format(square=square, size=info.size))
+    yield Fact(t.EVIDENCE.format(number=number), clips_of(track), t.EVIDENCE_EFFECT)
+
+
+def clips_of(track: TrackVerdict) -> str:
+    """How many clips of a scored track there are, and how long one is."""
+    return t.EVIDENCE_VALUE.format(clips=count_clips(track), seconds=clip_seconds(track))
+
+
+def count_clips(track: TrackVerdict) -> str:
+    """The number of clips in words."""
+    return t.CLIP_ONE if len(track.clips) == 1 else t.CLIPS.format(count=len(track.clips))
+
+
+def clip_seconds(track: TrackVerdict) -> str:
+    """Length of a clip of a scored track in seconds."""
+    lengths = sorted(clip.t1 - clip.t0 for clip in track.clips)
+    return f"{lengths[len(lengths) // 2]:.2f}"
+
+
+def used_rate(fps: float | None, info: ModelInfo) -> float:
+    """Pictures a second that a video of ``fps`` is scored at."""
+    return 1 / FrameSampler(fps, info.frame_rate).step
+
+
+def _rate(fps: float | None, info: ModelInfo) -> Fact:
+    measured = t.RATE_VALUE.format(fps=f"{fps:.4g}") if fps else t.RATE_UNKNOWN
+    low = fps is not None and fps < LOW_RATE * info.frame_rate
+    effect = (t.RATE_LOW if low else t.RATE_GOOD).format(
+        used=f"{used_rate(fps, info):.4g}", trained=f"{info.frame_rate:.4g}"
+    )
+    return Fact(t.RATE, measured, effect)

@@ -1,0 +1,182 @@
+"""The report: one HTML file that needs nothing else, says what was found, and how far that carries.
+
+Nothing in it depends on when it was made: the same files, model and settings give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from facetell.assets import ASSETS, AssetError, locate
+from facetell.detector import Detector, Watch
+from facetell.engine.engines import DEFAULT_MODEL
+from facetell.engine.info import ModelInfo
+from facetell.report import strings
+from facetell.report.card import read_card
+from facetell.report.condition import read_facts, used_rate
+from facetell.report.pictures import Budget, collect_pictures
+from facetell.report.result import to_result, write_text
+from facetell.report.table import clock
+from facetell.report.views import Reference, VideoView, make_view
+from facetell.report.words import moment, percent, plain_text
+from facetell.types import VideoVerdict
+
+TEMPLATES = Path(__file__).with_name("templates")
+NAMED = 10  # videos that the command names one by one
+REFERENCE_SECONDS = 3.0  # of the reference that are looked at
+
+
+class Report:
+    """Gathers what a report shows, video by video, and writes it.
+
+    Args:
+        detector: the one that scores the videos; it also scores the genuine reference.
+        videos: how many videos the report will hold: the more, the fewer pictures each gets.
+    """
+
+    def __init__(self, detector: Detector, videos: int = 1) -> None:
+        self._detector, self._budget = detector, Budget.of(videos)
+        self._views: list[VideoView] = []
+        self._references: dict[str, Reference | None] = {}
+
+    def add(self, verdict: VideoVerdict) -> None:
+        """Take a video up: its pictures are cut now, in a second pass over the file."""
+        info = self._detector.engine.info
+        pictures = collect_pictures(verdict, info, self._budget)
+        view = make_view(
+            verdict,
+            pictures,
+            read_facts(Path(verdict.path)),
+            info,
+            threshold=self._detector.threshold,
+            budget=self._budget,
+            reference=self._reference(verdict) if pictures.worst is not None and self._budget.heat else None,
+        )
+        self._views.append(view)
+
+    def html(self) -> str:
+        """The whole page."""
+        return render(self._views, self._detector)
+
+    def write(self, path: Path) -> None:
+        """Write the page; it appears whole or not at all.
+
+        Raises:
+            FacetellError: the file cannot be written.
+        """
+        write_text(path, self.html())
+
+    def _reference(self, verdict: VideoVerdict) -> Reference | None:
+        """Genuine footage to compare with, other than the video itself; None where it is not installed."""
+        name = "sample_man" if verdict.sha256 == ASSETS["sample_woman"].sha256 else "sample_woman"
+        if name not in self._references:
+            self._references[name] = find_reference(name, self._detector)
+        return self._references[name]
+
+
+def find_reference(name: str, detector: Detector) -> Reference | None:
+    """The most suspect clip of the first seconds of a sample video; None where it is missing or cannot be scored."""
+    try:
+        path = locate(name)
+    except AssetError:
+        return None
+    verdict = detector(path, watch=Watch(until=REFERENCE_SECONDS))
+    frames = collect_pictures(verdict, detector.engine.info, Budget(0, 0, 0)).worst
+    if frames is None or len(frames) < 3 or verdict.most_suspect is None:
+        return None
+    return Reference(path.name, frames, verdict.most_suspect.probability, used_rate(verdict.fps, detector.engine.info))
+
+
+def render(views: Sequence[VideoView], detector: Detector) -> str:
+    """The page of these videos; ``detector`` has scored them."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    environment.filters |= {"percent": percent, "clock": clock, "moment": moment, "text": plain_text}
+    environment.globals["t"] = strings
+    css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    js = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    verdicts = [view.verdict for view in views]
+    info = detector.engine.info
+    page = environment.get_template("report.html").render(
+        title=strings.TITLE_ONE.format(name=views[0].name) if len(views) == 1 else strings.TITLE,
+        policy=content_policy(css, js),
+        css=Markup(css),
+        js=Markup(js),
+        videos=views,
+        threshold=detector.threshold,
+        card=read_card(detector.engine.path),
+        method=_method(info, detector),
+        provenance=list(_provenance(verdicts)),
+        command=plain_text(_command(verdicts, detector)),
+        result=_embedded(verdicts),
+    )
+    # Names and remarks may hold what UTF-8 cannot carry.
+    return plain_text(page)
+
+
+def content_policy(css: str, js: str) -> str:
+    """A policy under which the page's own style and script run and nothing else: no network, no inline handlers."""
+
+    def hashed(text: str) -> str:
+        return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") + "'"
+
+    return f"default-src 'none'; img-src data:; style-src {hashed(css)}; script-src {hashed(js)}; base-uri 'none'"
+
+
+def _method(info: ModelInfo, detector: Detector) -> list[str]:
+    values = {
+        "rate": f"{info.frame_rate:g}",
+        "per_second": f"{detector.settings.clips_per_second:g}",
+        "frames": info.clip_frames,
+        "model": info.name,
+    }
+    return [step.format(**values) for step in strings.METHOD_STEPS]
+
+
+def _provenance(verdicts: Sequence[VideoVerdict]) -> Iterator[tuple[str, str]]:
+    """Versions and settings, the same for all videos of a run."""
+    if not verdicts:
+        return
+    found: Mapping[str, Any] = verdicts[0].provenance
+    model, engine = found["model"], found["engine"]
+    yield strings.VERSION, str(found["facetell"])
+    yield strings.MODEL, f"{model['name']}, SHA-256 {model['sha256']}"
+    yield (
+        strings.ENGINE,
+        strings.ENGINE_VALUE.format(name=engine["name"], version=engine["version"], precision=engine["precision"]),
+    )
+    yield strings.PYTHON, str(found["python"])
+    yield strings.ASSETS, "; ".join(f"{name}: SHA-256 {digest}" for name, digest in found["assets"].items())
+    yield strings.SETTINGS, ", ".join(f"{key} = {value}" for key, value in found["settings"].items())
+
+
+def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
+    """The command that scores the same again, every setting that bears on the figures spelt out."""
+    settings = replace(detector.settings, threshold=detector.threshold, precision=detector.engine.precision)
+    paths = [verdict.path for verdict in verdicts] if len(verdicts) <= NAMED else ["VIDEO..."]
+    words = ["facetell", "detect", *(shlex.quote(path) if path != "VIDEO..." else path for path in paths)]
+    words += ["--fps-scored", f"{settings.clips_per_second:g}", "--max-faces", str(settings.max_faces)]
+    words += ["--threshold", repr(settings.threshold), "--engine", settings.engine]
+    words += ["--precision", str(settings.precision)] if settings.engine == "openvino" else []
+    words += ["--threads", str(settings.threads)] if settings.threads else []
+    words += ["--model", shlex.quote(str(detector.engine.path))] if detector.engine.path != DEFAULT_MODEL else []
+    return " ".join([*words, "--report", "report.html"])
+
+
+def _embedded(verdicts: Sequence[VideoVerdict]) -> Markup:
+    """The JSON result for a script element: what could end the element is written as an escape."""
+    text = json.dumps(to_result(verdicts), ensure_ascii=False, separators=(",", ":"))
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
