@@ -7,13 +7,15 @@ part of it where ``start`` and ``end`` are given; a row without ``label`` can be
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from facetell.report.result import write_text
 from facetell.types import FacetellError
@@ -41,8 +43,8 @@ class Entry:
         compression: "raw", "c23", "c40"...; "" where the benchmark has one only.
         source: ``path`` of the real video of this manifest that a forgery was made from, frame for frame; "" unknown.
         start, end: seconds; the part of the video that the row speaks of, None for the whole.
-        origin: of a prepared clip, the ``path`` of the video that it was cut from; "" of a video itself.
-        track: of a prepared clip, the number of the face within that video; -1 of a video itself.
+        origin: in a prepared folder, the ``path`` that the video had in the manifest it was prepared from; else "".
+        track: of a prepared clip, the number of the face within its video; -1 of a whole video.
     """
 
     path: str
@@ -63,6 +65,11 @@ class Entry:
     def video(self) -> str:
         """What the row's scores are gathered under: the video it is, or was cut from."""
         return self.origin or self.path
+
+    @property
+    def is_clip(self) -> bool:
+        """Whether it is a clip of one face that was cut out already."""
+        return self.track >= 0
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
@@ -88,6 +95,13 @@ class Manifest:
     def where(self, keep: Callable[[Entry], bool]) -> Manifest:
         """The manifest of the entries that ``keep`` accepts."""
         return replace(self, entries=tuple(entry for entry in self.entries if keep(entry)))
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Number and SHA-256 of the rows, as they stand: not where the manifest lies."""
+        digest = hashlib.sha256()
+        for entry in self.entries:
+            digest.update(json.dumps(asdict(entry), sort_keys=True).encode() + b"\n")
+        return {"rows": len(self.entries), "sha256": digest.hexdigest()}
 
     def counts(self) -> Counter[tuple[str, str, int | None]]:
         """Number of entries by (split, method, label)."""
@@ -157,7 +171,6 @@ def _moved(entry: Entry, old: Path, new: Path) -> Entry:
         entry,
         path=move(entry.path),
         source=move(entry.source) if entry.source else "",
-        origin=move(entry.origin) if entry.origin else "",
     )
 
 

@@ -71,6 +71,7 @@ class VideoWriter:
         self._interval = 1 / Fraction(fps).limit_denominator(1001)
         self._next = Fraction(0)
         self._last_pts: int | None = None
+        self._finished = False
         self._audio: InputContainer | None = None
         self._temporary = _temporary_beside(self.path)
         try:
@@ -117,11 +118,13 @@ class VideoWriter:
             raise FacetellError(f"{self.path} cannot be written with these settings: {error}") from error
 
     def close(self) -> None:
-        """Finish the file and give it its name.
+        """Finish the file and give it its name; harmless when that is done.
 
         Raises:
             FacetellError: not one picture was written, or the file cannot be finished.
         """
+        if self._finished:
+            return
         if self._last_pts is None:
             self._discard()
             raise FacetellError(f"{self.path} was not written: there was no picture to write")
@@ -130,6 +133,7 @@ class VideoWriter:
             self._copy_sound(math.inf)
             self._container.close()
             self._temporary.replace(self.path)
+            self._finished = True
         except (av.FFmpegError, OSError) as error:
             raise FacetellError(f"{self.path} cannot be finished: {error}") from error
         finally:

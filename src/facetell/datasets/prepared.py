@@ -1,0 +1,86 @@
+"""Read what ``facetell prepare`` wrote, with NumPy and OpenCV alone: a machine that trains may have nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facetell.datasets.manifest import Manifest, read_manifest
+from facetell.types import Box, FacetellError, FloatArray, UInt8Array
+
+CLIPS = "clips"
+MANIFEST = "manifest.csv"
+LEDGER = "ledger.jsonl"
+ABOUT = "prepare.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedClip:
+    """Pictures of one face, all cut from its video by one square.
+
+    Attributes:
+        frames: uint8 RGB (F, S, S, 3).
+        landmarks: float32 (F, 468, 2), the face mesh in pixels of the frames.
+        times: float64 (F,), seconds in the video that the clip was cut from.
+        square: where it was cut, in pixels of that video.
+    """
+
+    frames: UInt8Array
+    landmarks: FloatArray
+    times: NDArray[np.float64]
+    square: Box
+
+
+def read_prepared(folder: Path | str) -> Manifest:
+    """The clips of a prepared folder.
+
+    Videos out of which no clip could be cut stand in the folder's ``manifest.csv`` too, so that they are counted where
+    videos are scored; here they are left out.
+
+    Raises:
+        FacetellError: the folder is not prepared to the end, or holds no clip.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        begun = (folder / ABOUT).is_file()
+        raise FacetellError(
+            f"{folder} is not prepared to its end; run the same `facetell prepare` again to go on"
+            if begun
+            else f"{folder} is not a prepared folder; make one with `facetell prepare MANIFEST --out {folder}`"
+        )
+    clips = read_manifest(folder / MANIFEST).where(lambda entry: entry.is_clip)
+    if not len(clips):
+        raise FacetellError(f"{folder} holds no clip; its {LEDGER} says why")
+    return clips
+
+
+def read_clip(path: Path | str) -> PreparedClip:
+    """One prepared clip: its pictures, and what lies beside them in the ``.npz`` file of the same name.
+
+    Raises:
+        FacetellError: either file is missing or damaged, or they do not belong together.
+    """
+    path = Path(path)
+    try:
+        with np.load(path.with_suffix(".npz")) as beside:
+            landmarks, times = beside["landmarks"], beside["times"]
+            square = Box(*map(float, beside["square"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise FacetellError(f"{path.with_suffix('.npz')} cannot be read ({error}); prepare its video anew") from None
+    frames = []
+    capture = cv2.VideoCapture(str(path))
+    try:
+        while True:
+            there, image = capture.read()
+            if not there:
+                break
+            frames.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    finally:
+        capture.release()
+    if len(frames) != len(times):
+        raise FacetellError(f"{path} has {len(frames)} pictures of {len(times)}; prepare its video anew")
+    return PreparedClip(np.stack(frames).astype(np.uint8, copy=False), landmarks, times, square)

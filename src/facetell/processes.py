@@ -1,0 +1,79 @@
+"""Work spread over processes that end with the one that started them, however that ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for
+from typing import Any, TypeVar
+
+from facetell.types import FacetellError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def unordered(
+    work: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    workers: int,
+    start: Callable[..., None],
+    arguments: tuple[Any, ...],
+    name: Callable[[Task], str] = str,
+) -> Iterator[Result]:
+    """Results as they are finished, in any order.
+
+    Args:
+        work: done once a task in some process; a function of a module.
+        tasks: for ``work``; drawn as they are needed.
+        workers: processes.
+        start: called once in each process before its first task, with ``arguments``.
+        arguments: for ``start``.
+        name: of a task, for the sentence when a process dies over it.
+
+    Raises:
+        FacetellError: a process was ended from outside.
+    """
+    # Spawned, not forked: the libraries that run networks have threads, which a fork would cut off.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(start, arguments))
+    running: dict[Future[Result], Task] = {}
+    waiting = iter(tasks)
+    nothing = object()
+    try:
+        while True:
+            # One more than there are workers, so that none waits for the next; not all, so that a crash can be placed.
+            while len(running) <= workers and (task := next(waiting, nothing)) is not nothing:
+                running[pool.submit(work, task)] = task  # type: ignore[arg-type, assignment]
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield future.result()
+                del running[future]
+    except BrokenProcessPool:
+        names = ", ".join(name(task) for task in running.values())
+        raise FacetellError(
+            f"a process was ended from outside (for want of memory?) at one of {names}; "
+            "run the same command again to go on, with fewer workers"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """See to it that this process ends with its parent, then make it ready."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def follow(sentinel: int) -> None:
+            wait_for([sentinel])
+            os._exit(1)
+
+        threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    start(*arguments)
