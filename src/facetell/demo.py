@@ -33,8 +33,10 @@ def main() -> int:
             print(f"making {videos / f'{person}-{name}.mp4'}", flush=True)
             forge_video(locate(sample), videos / f"{person}-{name}.mp4", kind, donor=other if kind == "swap" else None)
     shutil.copy(locate("sample_no_face"), videos / "no-face.mp4")
-    facetell(["detect", str(videos), "--json", str(OUT / "result.json"), "--out", str(OUT)])
-    print(f"\n{OUT}/ holds the result (result.json), and for each video its JSON and its score over time as a picture.")
+    report = OUT / "report.html"
+    facetell(["detect", str(videos), "--json", str(OUT / "result.json"), "--out", str(OUT), "--report", str(report)])
+    print(f"\n{OUT}/ holds the result (result.json), for each video its JSON and its score over time as a picture, and")
+    print(f"{report}: what it all means, to be opened in a browser.")
     return 0
 
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -51,6 +53,25 @@ def test_a_fault_leaves_the_others_done_and_written(capsys, folder, tmp_path):
     jsonschema.validate(json.loads((tmp_path / "out" / "man.mp4.json").read_text()), SCHEMA)
 
 
+def test_a_report_holds_the_same_result_as_the_json(folder, tmp_path):
+    report, result = tmp_path / "deep" / "r.html", tmp_path / "r.json"
+    assert main(["detect", str(folder), "--report", str(report), "--json", str(result)]) == 2
+    html = report.read_text()
+    embedded = html.partition('<script type="application/json" id="result">')[2].partition("</script>")[0]
+    assert json.loads(embedded) == json.loads(result.read_text())
+    assert [path.name for path in report.parent.iterdir()] == ["r.html"]
+
+
+def test_a_report_needs_neither_torch_nor_what_comes_with_it(man, tmp_path):
+    code = (
+        "import sys; from facetell.cli import main; "
+        f"main(['detect', {str(man)!r}, '--report', {str(tmp_path / 'r.html')!r}]); "
+        "sys.exit(bool({'torch', 'scipy', 'pyarrow', 'onnx', 'matplotlib'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+    assert (tmp_path / "r.html").stat().st_size > 100_000
+
+
 def test_an_interrupt_keeps_what_was_scored(folder, tmp_path, monkeypatch, capsys):
     from facetell.detector import Detector
 
@@ -77,6 +98,8 @@ def test_an_interrupt_keeps_what_was_scored(folder, tmp_path, monkeypatch, capsy
         (["{man}", "--json", "{empty}"], "it is a folder"),
         (["{man}", "--json", "{man}/r.json"], "cannot write"),
         (["{man}", "--out", "{man}"], "cannot write"),
+        (["{man}", "--report", "{empty}"], "it is a folder"),
+        (["{man}", "--report", "{man}/r.html"], "cannot write"),
     ],
 )
 def test_faults_of_the_call_are_one_sentence(arguments, sentence, tmp_path, man, capsys):

@@ -79,9 +79,11 @@ NO_CARD = "There is no model card beside the model file: how good this model is,
 GAUGE_ALT = "Scale from 0 to 100 %: estimate {probability}, interval {low} to {high}, threshold {threshold}"
 FORGED_END = "100 % forged"
 GENUINE_END = "0 %"
+PERCENT = "{figure}\N{NO-BREAK SPACE}%"
+OVER = "over {percent}"
+UNDER = "under {percent}"
 THRESHOLD = "threshold"
 
-FACES = "Faces"
 FACES_NOTE = (
     "A “face” here is one unbroken appearance: the same person may come back as another face after a cut. Faces are "
     "numbered as they appear."
@@ -124,7 +126,6 @@ COLUMN_FACE = "Face"
 COLUMN_FROM = "From"
 COLUMN_TO = "To"
 COLUMN_WIDTH = "Width in pixels"
-NOT_SCORED = "not scored"
 TRACK_ABSTAINED = {
     Status.TOO_SHORT: "not scored: seen too briefly",
     Status.FACE_TOO_SMALL: "not scored: too small",

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from facetell.report import strings
+
 
 def percent(probability: float) -> str:
-    """A probability in words that never claims certainty.
+    """A probability in words that never claims more certainty than it has.
 
-    >>> percent(0.826), percent(0.9991), percent(0.001)
-    ('83 %', 'over 99 %', 'under 1 %')
+    >>> percent(0.826), percent(0.9991)
+    ('83\\xa0%', 'over 99\\xa0%')
     """
-    if probability > 0.995:
-        return "over 99\N{NO-BREAK SPACE}%" if probability < 1 else "100\N{NO-BREAK SPACE}%"
-    if probability < 0.005:
-        return "under 1\N{NO-BREAK SPACE}%" if probability > 0 else "0\N{NO-BREAK SPACE}%"
-    return f"{100 * probability:.0f}\N{NO-BREAK SPACE}%"
+    if 0.995 < probability < 1:
+        return strings.OVER.format(percent=strings.PERCENT.format(figure=99))
+    if 0 < probability < 0.005:
+        return strings.UNDER.format(percent=strings.PERCENT.format(figure=1))
+    return strings.PERCENT.format(figure=f"{100 * probability:.0f}")
 
 
 def moment(seconds: float) -> str:
-    """A time in a video to a hundredth: two ends of a clip lie close together.
+    """A time in a video to a hundredth: the two ends of a clip lie close together.
 
     >>> moment(75.256)
     '1:15.26'
@@ -28,5 +30,9 @@ def moment(seconds: float) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Text that UTF-8 can carry: a file name may hold what it cannot."""
+    """Text that UTF-8 can carry: a file name may hold what it cannot.
+
+    >>> plain_text("caf\\udce9")
+    'caf\\\\udce9'
+    """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

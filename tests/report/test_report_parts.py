@@ -1,0 +1,114 @@
+"""The parts of the report, each against figures worked out by hand."""
+
+import numpy as np
+import pytest
+
+from facetell.report.card import read_card
+from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart
+from facetell.report.condition import describe_condition, read_facts
+from facetell.report.heat import draw_heat, scale_colours, second_differences
+from facetell.report.points import shown_points, suspects
+from facetell.report.words import percent
+from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
+
+
+def clip_of(levels):
+    """Pictures of one grey each."""
+    return np.stack([np.full((40, 40, 3), level, np.uint8) for level in levels])
+
+
+def track_of(times, probabilities):
+    clips = tuple(ClipScore(t, t + 0.28, p, p, Box(0, 0, 200, 200)) for t, p in zip(times, probabilities, strict=True))
+    return TrackVerdict(0, Status.SCORED, 0.5, (0.4, 0.6), 0.0, times[0], times[-1] + 0.28, 150.0, clips)
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [([90] * 5, 0), ([10, 20, 30, 40], 0), ([100, 110, 100, 110], 20), ([0, 0, 30], 30), ([50, 60, 90, 100], 20)],
+)
+def test_second_differences_by_hand(levels, expected):
+    heat = second_differences(clip_of(levels))
+    assert heat.mean == pytest.approx(expected, abs=1e-3) and heat.values.shape == (40, 40)
+
+
+def test_second_differences_show_where():
+    frames = clip_of([100] * 6)
+    frames[::2, :, 30:] = 120
+    heat = second_differences(frames)
+    assert heat.values[:, 34:].min() > 30 > 1 > heat.values[:, :20].max()
+    drawn = draw_heat(heat, heat.top, 80)
+    assert drawn.shape == (80, 80, 3) and drawn[:, 70:].mean() > 3 * drawn[:, :40].mean()
+
+
+def test_two_pictures_have_no_second_difference():
+    with pytest.raises(ValueError, match="three frames"):
+        second_differences(clip_of([1, 2]))
+
+
+def test_the_scale_grows_brighter_all_the_way():
+    light = [int(c[1:3], 16) * 0.3 + int(c[3:5], 16) * 0.59 + int(c[5:], 16) * 0.11 for c in scale_colours()]
+    assert light == sorted(light)
+
+
+def test_a_chart_places_time_and_probability():
+    chart = make_chart(track_of([0.0, 1.0, 2.0], [0.0, 1.0, 0.5]), 0.5)
+    assert [p.y for p in chart.points] == [HEIGHT - BOTTOM, TOP, (HEIGHT - BOTTOM + TOP) / 2]
+    assert LEFT < chart.points[0].x < chart.points[2].x < WIDTH - RIGHT
+    assert chart.points[1].x - chart.points[0].x == pytest.approx((WIDTH - LEFT - RIGHT) / 2.28, abs=0.2)
+    assert chart.threshold == chart.points[2].y and [label for _, label in chart.ticks][:2] == ["0:00", "0:00.5"]
+
+
+def test_a_line_is_broken_where_the_face_was_away():
+    chart = make_chart(track_of([0.0, 1.0, 2.0, 12.0, 13.0], [0.5] * 5), 0.5)
+    assert [len(line.split()) for line in chart.lines] == [3, 2]
+
+
+def test_a_long_track_shares_points_and_keeps_the_most_suspect():
+    rng = np.random.default_rng(0)
+    track = track_of([float(i) for i in range(1000)], rng.random(1000).tolist())
+    points = shown_points(track)
+    assert len(points) == 200 and points == sorted(points)
+    assert suspects(track)[0] in points
+    assert make_chart(track, 0.5).group == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.0, "0 %"), (0.004, "under 1 %"), (0.826, "83 %"), (0.996, "over 99 %"), (1.0, "100 %")]
+)
+def test_no_figure_claims_more_than_it_knows(value, words):
+    assert percent(value).replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+def test_a_card_is_read_into_blocks(tmp_path):
+    (tmp_path / "m.md").write_text(
+        "# Card\n\nRun `facetell`\nnow.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
+        "## Limits\n\n- one\n  more\n- two\n\n## End\n\n- x\n"
+    )
+    card = read_card(tmp_path / "m.onnx")
+    assert [block.kind for block in card.blocks] == ["heading", "text", "table", "heading", "list", "heading", "list"]
+    assert card.blocks[1].lines == ("Run facetell now.",) and card.blocks[2].rows == (("a", "b"), ("1", "2"))
+    assert card.limits == ("one more", "two")
+
+
+def test_no_card_is_an_empty_card(tmp_path):
+    assert read_card(tmp_path / "m.onnx").blocks == () and read_card(tmp_path / "m.onnx").limits == ()
+
+
+def test_the_released_model_states_its_limits():
+    from facetell.engine.engines import DEFAULT_MODEL
+
+    assert len(read_card(DEFAULT_MODEL).limits) >= 3
+
+
+def test_condition_tells_only_what_was_measured(detector, man, tmp_path):
+    facts = read_facts(man)
+    assert facts.size == man.stat().st_size and facts.codec == "h264"
+    track = track_of([0.0, 1.0], [0.5, 0.5])
+    verdict = VideoVerdict(
+        str(man), Status.SCORED, Verdict.INCONCLUSIVE, 0.5, (0.4, 0.6), (track,), duration=2.0, fps=10.0
+    )
+    rows = {row.what: row for row in describe_condition(verdict, facts, detector.engine.info, 6)}
+    assert rows["Compression"].measured.startswith(f"h264, {round(facts.size * 4 / 1000)} kbit/s")
+    assert "coarser" in rows["Frame rate"].effect and rows["Frame rate"].measured == "10 pictures a second"
+    assert "150" in rows["Width of face 1"].measured and "200" in rows["Width of face 1"].effect
+    assert read_facts(tmp_path / "none.mp4").size is None
