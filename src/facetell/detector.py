@@ -26,7 +26,8 @@ from facetell.engine import Engine, load_engine
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker, SceneCuts
-from facetell.media.reader import Unreadable, VideoReader
+from facetell.media.pictures import PictureSource, open_video
+from facetell.media.reader import Unreadable
 from facetell.types import Clip, Face, Frame, Status, Verdict, VideoVerdict
 from facetell.verdict import (
     ScoredClip,
@@ -125,14 +126,14 @@ class Detector:
         """The verdict on one video; a video that cannot be scored gives a verdict that says so, never an exception.
 
         Args:
-            path: the video file.
+            path: the video file, or a folder of its pictures.
             progress: called with (seconds done, seconds in all or None) as the video is read.
             watch: follows what is located, and narrows what is scored.
         """
         path = Path(path)
         started = time.perf_counter()
         try:
-            with VideoReader(path) as reader:
+            with open_video(path) as reader:
                 run = _Run(self, reader, progress, watch or Watch())
                 run.stream()
                 verdict = run.verdict()
@@ -175,7 +176,7 @@ def detect(path: Path | str, model: Path | str | None = None, settings: Settings
 class _Run:
     """One video on its way through the stages."""
 
-    def __init__(self, detector: Detector, reader: VideoReader, progress: Progress | None, watch: Watch) -> None:
+    def __init__(self, detector: Detector, reader: PictureSource, progress: Progress | None, watch: Watch) -> None:
         self._reader, self._progress, self._watch = reader, progress, watch
         self._engine, self._threshold = detector.engine, detector.threshold
         self._times = detector.stage_times

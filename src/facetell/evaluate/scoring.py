@@ -9,17 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
-from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +21,9 @@ from facetell import __version__
 from facetell.datasets.manifest import Manifest
 from facetell.detector import Detector
 from facetell.evaluate.scores import REAL, WORDS, Scores, from_columns, read_scores, write_scores
-from facetell.evaluate.scoring_jobs import ClipRow, Job, Outcome, ScoringSettings, fingerprint, jobs_of
+from facetell.evaluate.scoring_jobs import ClipRow, Job, Outcome, ScoringSettings, jobs_of
 from facetell.evaluate.scoring_videos import score_job
+from facetell.processes import unordered
 from facetell.report.result import check_writable, write_text
 from facetell.types import FacetellError
 
@@ -108,7 +103,7 @@ def _check(manifest: Manifest, settings: ScoringSettings) -> None:
         raise FacetellError(f"the manifest has no row of the split {', '.join(settings.splits)}; choose another")
     if not settings.conditions:
         raise FacetellError("there is nothing to score: name distortions, or let the clean videos be scored")
-    if settings.distortions and any(entry.origin for entry in manifest):
+    if settings.distortions and any(entry.is_clip for entry in manifest):
         raise FacetellError(
             "distortions act on whole pictures, and prepared clips hold faces only; give the manifest of the videos"
         )
@@ -133,7 +128,7 @@ def _about(detector: Detector, manifest: Manifest, settings: ScoringSettings) ->
         "facetell": __version__,
         "engine": {"name": engine.name, "version": engine.version, "precision": engine.precision},
         "settings": settings.about(),
-        "manifest": fingerprint(manifest),
+        "manifest": manifest.fingerprint(),
     }
     plain: dict[str, Any] = json.loads(json.dumps(about))  # as it is read back
     return plain
@@ -211,47 +206,16 @@ def _in_processes(
     jobs: Sequence[Job], root: Path, detector: Detector, settings: ScoringSettings, folder: Path, workers: int
 ) -> Iterator[Job]:
     """Jobs as they are finished, in any order."""
-    # Spawned, not forked: the libraries that run networks have threads, which a fork would cut off.
-    context = multiprocessing.get_context("spawn")
     start = (detector.engine.path, detector.settings, root, settings, folder)
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=start)
-    running: dict[Future[Job], Job] = {}
-    waiting = iter(jobs)
-    try:
-        while True:
-            # One more than there are workers, so that none waits for the next; not all, so that a crash can be placed.
-            while len(running) <= workers and (job := next(waiting, None)):
-                running[pool.submit(_work_here, job)] = job
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield future.result()
-                del running[future]
-    except BrokenProcessPool:
-        names = ", ".join(job.video for job in running.values())
-        raise FacetellError(
-            f"a process was ended from outside (for want of memory?) at one of {names}; "
-            "run the same command again to go on, with fewer workers"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    return unordered(_work_here, jobs, workers, _start_worker, start, lambda job: job.video)
 
 
 _here: tuple[Path, Detector, ScoringSettings, Path] | None = None
 
 
 def _start_worker(model: Path, detection: Any, root: Path, settings: ScoringSettings, folder: Path) -> None:
-    """Load the model, and see to it that this process ends with the one that started it, however that ends."""
+    """Load the model."""
     global _here
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-
-        def follow(sentinel: int) -> None:
-            wait_for([sentinel])
-            os._exit(1)
-
-        threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
     _here = (root, Detector(model, detection), settings, folder)
 
 

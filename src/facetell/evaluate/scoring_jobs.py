@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any
 
@@ -152,10 +151,10 @@ def jobs_of(manifest: Manifest) -> list[Job]:
 
 
 def _check(job: Job) -> None:
-    whole = sorted((entry for entry in job.entries if not entry.origin), key=_start)
+    whole = sorted((entry for entry in job.entries if not entry.is_clip), key=_start)
     if whole and len(whole) < len(job.entries):
         raise FacetellError(f"{job.video} is there itself and as prepared clips: leave out one of them")
-    if len({entry.path for entry in job.entries if entry.origin}) < len(job.entries) - len(whole):
+    if len({entry.path for entry in job.entries if entry.is_clip}) < len(job.entries) - len(whole):
         raise FacetellError(f"{job.video} has a prepared clip that is named twice: leave out one of the rows")
     for before, after in pairwise(whole):
         if _start(after) < _end(before):
@@ -194,14 +193,6 @@ def rows_of(
 def failed(job: Job, condition: Condition, status: Status = Status.UNREADABLE) -> list[ClipRow]:
     """The rows of a video of which nothing was scored, all for one reason."""
     return [ClipRow(number, status, *condition) for number in range(len(job.entries))]
-
-
-def fingerprint(manifest: Manifest) -> dict[str, Any]:
-    """Number and SHA-256 of a manifest's rows, as they stand in it: not where it lies."""
-    digest = hashlib.sha256()
-    for entry in manifest:
-        digest.update(json.dumps(asdict(entry), sort_keys=True).encode() + b"\n")
-    return {"rows": len(manifest), "sha256": digest.hexdigest()}
 
 
 def inside(entry: Entry, t0: float, t1: float) -> bool:

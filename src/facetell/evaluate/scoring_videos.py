@@ -25,8 +25,7 @@ from facetell.evaluate.scoring_jobs import (
     span_test,
 )
 from facetell.evaluate.scoring_prepared import score_prepared
-from facetell.media.picture import RawFrame
-from facetell.media.reader import VideoReader
+from facetell.media.pictures import Picture, PictureSource, open_video
 from facetell.types import Status, UInt8Array, VideoVerdict
 
 SEED = 0
@@ -43,7 +42,7 @@ def score_job(job: Job, root: Path, detector: Detector, settings: ScoringSetting
         settings: under which conditions.
     """
     try:
-        if job.entries[0].origin:
+        if job.entries[0].is_clip:
             return Outcome(tuple(score_prepared(job, root, detector)))
         return _score_video(job, root / job.entries[0].path, detector, settings)
     except Exception as error:  # whatever it is: hours of other videos must not end with this one
@@ -81,7 +80,7 @@ def _score_distorted(
     if not places:
         tracks = clean.tracks
     else:
-        with VideoReader(path) as reader:
+        with open_video(path) as reader:
             fps = reader.info.fps
             pictures = distorted(reader, condition, fps, job.until)
             if condition[0] == "FPS":
@@ -90,7 +89,7 @@ def _score_distorted(
     return rows_of(job, tracks, condition, detector.engine.info, clean.duration)
 
 
-def distorted(reader: VideoReader, condition: Condition, fps: float | None, until: float = np.inf) -> Pictures:
+def distorted(reader: PictureSource, condition: Condition, fps: float | None, until: float = np.inf) -> Pictures:
     """The pictures of a video under a distortion, as :func:`facetell.distort.distort_stream` makes them.
 
     Distortions of single pictures are carried out only where a picture is wanted: two of three are not. Pictures that
@@ -115,14 +114,14 @@ def distorted(reader: VideoReader, condition: Condition, fps: float | None, unti
         yield exact, partial(_as_it_is, image)
 
 
-def _before(reader: VideoReader, until: float) -> Iterator[RawFrame]:
+def _before(reader: PictureSource, until: float) -> Iterator[Picture]:
     for raw in reader:
         if raw.time >= until:
             return
         yield raw
 
 
-def _distort_one(raw: RawFrame, condition: Condition, number: int) -> UInt8Array:
+def _distort_one(raw: Picture, condition: Condition, number: int) -> UInt8Array:
     # The source of chance of a picture is set by its number alone, as distort_stream does it.
     return distort_picture(raw.rgb(), *condition, np.random.Generator(np.random.SFC64([SEED, number])))
 
