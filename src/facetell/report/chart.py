@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from facetell.report.points import group_size, shown_points
 from facetell.report.table import clock
+from facetell.report.words import percent
 from facetell.types import TrackVerdict
 
 WIDTH, HEIGHT = 640, 240
@@ -66,7 +67,7 @@ def make_chart(track: TrackVerdict, threshold: float) -> Chart:
         mean=level(track.probability or 0.0),
         threshold=level(threshold),
         ticks=tuple((x(time), clock(time).removesuffix(".0")) for time in _ticks(first, first + span)),
-        levels=tuple((level(share), f"{share:.0%}") for share in (0, 0.25, 0.5, 0.75, 1)),
+        levels=tuple((level(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)),
         group=group_size(len(track.clips)),
     )
 

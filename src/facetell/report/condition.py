@@ -14,6 +14,7 @@ from facetell.clips import FrameSampler
 from facetell.engine.info import ModelInfo
 from facetell.media.reader import Unreadable, probe
 from facetell.report import strings as t
+from facetell.report.words import percent
 from facetell.types import Status, TrackVerdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN
 
@@ -76,7 +77,7 @@ def describe_condition(verdict: VideoVerdict, facts: FileFacts, info: ModelInfo,
     if verdict.warnings:
         rows.append(Fact(t.DAMAGE, "; ".join(verdict.warnings), t.DAMAGE_EFFECT))
     else:
-        rows.append(Fact(t.DAMAGE, t.DAMAGE_NONE, t.DAMAGE_NONE_EFFECT.format(share=f"{UNEVEN:.0%}")))
+        rows.append(Fact(t.DAMAGE, t.DAMAGE_NONE, t.DAMAGE_NONE_EFFECT.format(share=percent(UNEVEN))))
     return rows
 
 

@@ -180,10 +180,10 @@ EVIDENCE_EFFECT = "More clips narrow the interval. It already counts how few the
 RATE = "Frame rate"
 RATE_VALUE = "{fps} pictures a second"
 RATE_UNKNOWN = "not stated in the file"
-RATE_GOOD = "Scored at {used} a second; the model was trained at {trained}."
+RATE_GOOD = "Sampled at {used} a second; the model was trained at {trained}."
 RATE_LOW = (
-    "Scored at {used} a second; the model was trained at {trained}: motion is coarser than what it knows. The interval "
-    "does not count this."
+    "Sampled at {used} a second; the model was trained at {trained}: motion is coarser than what it knows. "
+    "The interval does not count this."
 )
 SIZE = "Picture size"
 SIZE_VALUE = "{width} × {height} pixels"
@@ -227,8 +227,8 @@ MEANING = (
     "The interval. It counts two doubts: that few clips of the face were seen, and that the calibration rests on few "
     "videos. It does not count that a video may be of a kind that the model has never met: another way of forging, "
     "another camera, heavy compression.",
-    "The reading. “Forged” and “no sign of forgery” are said only where the whole interval lies on one side of the "
-    "threshold; everything else is “inconclusive”.",
+    "The reading. “Reads as forged” and “no sign of forgery” are said only where the whole interval lies on one side "
+    "of the threshold; everything else is “inconclusive”.",
     "No statement. A video without a face, or with faces too small or too brief, or a file that cannot be read, "
     "gets no figure. It is never counted as one half, nor as genuine.",
     "The most suspect face speaks for the video. With many faces in it, a high figure of one of them by chance "

@@ -12,6 +12,8 @@ for (const chart of document.querySelectorAll(".chart")) {
   const other = chart.querySelector(".other");
   const pictured = rows.map((row, place) => [place, row.querySelector("img")]).filter(([, picture]) => picture);
 
+  if (rows.length < 2) continue;
+
   const nearest = (items, distance) =>
     items.reduce((best, item) => (distance(item) < distance(best) ? item : best));
 
