@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -60,10 +60,12 @@ def read_facts(path: Path) -> FileFacts:
     return FileFacts(size, codec, tuple(dict.fromkeys(writers)))
 
 
-def describe_condition(verdict: VideoVerdict, facts: FileFacts, info: ModelInfo, most: int) -> list[Fact]:
-    """The rows for a video from which pictures could be read, of at most so many faces."""
+def describe_condition(
+    verdict: VideoVerdict, facts: FileFacts, info: ModelInfo, faces: Sequence[tuple[int, TrackVerdict]]
+) -> list[Fact]:
+    """The rows for a video from which pictures could be read, and for some of its numbered faces."""
     rows: list[Fact] = []
-    for number, track in enumerate(verdict.tracks[:most], start=1):
+    for number, track in faces:
         rows += _of_face(number, track, info)
     rows.append(_rate(verdict.fps, info))
     if verdict.width and verdict.height:

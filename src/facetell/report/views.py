@@ -161,6 +161,7 @@ def make_view(
     if frames is not None and len(frames) >= 3 and budget.heat:
         heat = _heat(verdict, frames, reference, used_rate(verdict.fps, info))
     readable = verdict.status is not Status.UNREADABLE
+    described = [(face.number, face.track) for face in faces] or [(face.number, face.track) for face in others]
     return VideoView(
         verdict=verdict,
         name=plain_text(Path(verdict.path).name),
@@ -168,7 +169,7 @@ def make_view(
         others=others[:LISTED],
         more=max(0, len(others) - LISTED),
         heat=heat,
-        facts=describe_condition(verdict, facts, info, max(budget.faces, 1)) if readable else [],
+        facts=describe_condition(verdict, facts, info, described[: max(budget.faces, 1)]) if readable else [],
         size=facts.size,
         note=pictures.note,
     )
