@@ -28,11 +28,15 @@ STEPS = ["steps=6", "val.every=3", "machine.checkpoint_every=2"]
 
 def start(out: Path, folder: Path, *changes: str) -> subprocess.Popen:
     command = [sys.executable, str(SCRIPT), str(out), str(folder), *STEPS, *changes]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def finish(process: subprocess.Popen) -> str:
-    printed, errors = process.communicate(timeout=200)
+    try:
+        printed, errors = process.communicate(timeout=150)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     assert process.returncode == 0, errors
     return printed
 

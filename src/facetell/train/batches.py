@@ -24,8 +24,6 @@ from facetell.train.config import BatchConfig, DataConfig
 from facetell.train.corpus import Recording, load_recordings
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
-SAME_FACE = 0.3  # intersection over union from which two face boxes of one video are one person's
-
 Item = TypeVar("Item")
 Moment = tuple[UInt8Array, FloatArray]
 """Frames (T, S, S, 3) on one square, and the face mesh (T, 468, 2) in their pixels."""
@@ -79,7 +77,7 @@ class Sampler:
             method: _grouped(group, lambda r: r.entry.identity)
             for method, group in _grouped(fakes, lambda r: r.entry.method).items()
         }
-        self._of_video = _grouped(reals, lambda r: r.entry.video)
+        self._by_file = {r.file: r for r in reals}
 
     @property
     def slots(self) -> int:
@@ -123,10 +121,10 @@ class Sampler:
         fake = _draw(_draw(_draw(self._fakes, rng), rng), rng)
         window = self._window(fake, self._step(rng, fake), rng)
         moment, landmarks = self._moment(fake, window)
-        found = self._source(fake, window)
-        if found is not None:
-            # One square for both: the forgery's, cut out of its source as well.
-            real, forged = self._finish([self._cut(*found, fake, window), moment], landmarks, rng)
+        source = self._source(fake, window)
+        if source is not None:
+            # Prepared clips of a pair are cut alike; one square within them is right for both.
+            real, forged = self._finish([self._moment(source, window, fake)[0], moment], landmarks, rng)
             return real, forged, fake.entry.method
         (forged,) = self._finish([moment], landmarks, rng)
         other = self._real(rng)
@@ -151,34 +149,26 @@ class Sampler:
         start = int(rng.integers(0, len(recording) - span + 1))
         return slice(start, start + span, step)
 
-    def _moment(self, recording: Recording, window: slice) -> Moment:
-        """The frames of a window on a square larger than the network's, with landmarks in its pixels."""
+    def _moment(self, recording: Recording, window: slice, squared: Recording | None = None) -> Moment:
+        """The frames of a window on a square larger than the network's, with landmarks in its pixels.
+
+        The square is that of the face in ``squared``, by default in the recording itself.
+        """
         config = self.config
         size = round(config.size * config.work_margin)
-        square = stable_square(recording.boxes(window), config.crop_scale * config.work_margin)
+        square = stable_square((squared or recording).boxes(window), config.crop_scale * config.work_margin)
         frames = np.stack([cut_square(image, square, size) for image in recording.pictures(window)])
         matrix = square_matrix(square, size)
         landmarks = recording.mesh(window) @ matrix[:, :2].T + matrix[:, 2]
         return frames, landmarks.astype(np.float32)
 
-    def _source(self, fake: Recording, window: slice) -> tuple[Recording, slice] | None:
-        """The recording of the real video behind a forgery that shows the same frames, and their window in it."""
-        for real in self._of_video.get(fake.entry.source, []):
-            offset = round((fake.times[window.start] - real.times[0]) / real.interval)
-            moved = slice(offset, offset + window.stop - window.start, window.step)
-            if offset < 0 or moved.stop > len(real) or real.overlap(moved, fake, window) < SAME_FACE:
-                continue
-            if np.abs(real.times[moved] - fake.times[window]).max() < 0.5 * real.interval:
-                return real, moved
-        return None
-
-    def _cut(self, real: Recording, moved: slice, fake: Recording, window: slice) -> UInt8Array:
-        """The source's frames, cut by the square of its forgery."""
-        config = self.config
-        square = stable_square(fake.boxes(window), config.crop_scale * config.work_margin)
-        square = real.from_video(fake.in_video(square))
-        size = round(config.size * config.work_margin)
-        return np.stack([cut_square(image, square, size) for image in real.pictures(moved)])
+    def _source(self, fake: Recording, window: slice) -> Recording | None:
+        """The recording of the real behind a forgery, where it shows the same frames in the window."""
+        real = self._by_file.get(fake.source) if fake.source else None
+        if real is None or len(real) < window.stop or real.shape[1:] != fake.shape[1:]:
+            return None
+        apart = np.abs(real.times[window] - fake.times[window]).max()
+        return real if apart < 0.5 * real.interval else None
 
     def _finish(self, clips: list[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
         """Degrade and cut all ``clips`` alike; mirrored half of the time."""

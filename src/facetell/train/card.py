@@ -29,10 +29,10 @@ calibrated the model, so these figures are somewhat kind to it. The exported fil
 
 ### Forgeries that `val` holds
 
-{how} Not scored: {unscored}.
+{how} Not scored: {unscored}.{leaked}
 
 {generators}
-
+{shortcuts}
 ### Forgeries made from the reals of `val`
 
 By the kinds of forging that training can use, of people it has not seen; both classes re-encoded alike.
@@ -76,6 +76,9 @@ class Release:
         state: of the checkpoint: ``step``, ``config``, and where it has them ``val`` and ``about``.
         whole_files: whether ``val`` was scored from whole files rather than from prepared clips.
         generators, pseudo: AUC over all, then by method (:func:`facetell.train.release.figures`).
+        leaked: videos of ``val`` left out of these, as their people or recordings are in the training data, too.
+        with_leaked: the figure over all, these included; nothing where there are none.
+        shortcuts: AUC by treatment (:mod:`facetell.evaluate.shortcuts`); nothing where it was not checked.
         parity: by engine, the largest deviation of a logit; None where the engine could not run.
         note: of whoever released it.
     """
@@ -87,12 +90,18 @@ class Release:
     pseudo: Sequence[Mapping[str, Any]]
     parity: Mapping[str, float | None]
     note: str = ""
+    leaked: int = 0
+    with_leaked: Sequence[Mapping[str, Any]] = ()
+    shortcuts: Sequence[Mapping[str, Any]] = ()
 
     def figures(self) -> dict[str, Any]:
         """All that was measured, for JSON."""
         return {
             "generators": list(self.generators),
             "pseudo_fakes": list(self.pseudo),
+            "leaked": self.leaked,
+            "with_leaked": list(self.with_leaked),
+            "shortcuts": list(self.shortcuts),
             "calibration": asdict(self.info.calibration),
             "parity": dict(self.parity),
         }
@@ -115,7 +124,9 @@ def write_card(made: Release) -> str:
         training=_training(made.state),
         how=files if made.whole_files else "Prepared clips (`facetell prepare`).",
         unscored=made.generators[0]["unscored"] if made.generators else "none",
+        leaked=_leaked(made),
         generators=_table(made.generators),
+        shortcuts=_shortcuts(made.shortcuts),
         pseudo=_table(made.pseudo),
         threshold=info.calibration.threshold,
         calls=_calls(first),
@@ -167,6 +178,28 @@ def _table(figures: Sequence[Mapping[str, Any]]) -> str:
     lines = ["| forgeries | videos | AUC | 95 % interval |", "|---|---|---|---|"]
     lines += [f"| {f['name']} | {f['fakes']} | {f['auc']:.3f} | {_between(f, 'auc', '.2f')} |" for f in figures]
     return "\n".join(lines)
+
+
+def _leaked(made: Release) -> str:
+    if not made.leaked:
+        return ""
+    figure = f" With them: {sentence(made.with_leaked[0])}." if made.with_leaked else ""
+    return (
+        f" Left out: {made.leaked} videos of `val` whose people or footage are in the training data, too "
+        f"(`facetell datasets check` finds them).{figure}"
+    )
+
+
+def _shortcuts(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The same videos with one cue gone, as a section; "" where that was not checked."""
+    if not rows:
+        return ""
+    lines = ["| the same videos | AUC | 95 % interval |", "|---|---|---|"]
+    lines += [f"| {row['about']} | {row['auc']:.3f} | {_between(row, 'auc', '.2f')} |" for row in rows]
+    return (
+        "\n### Shortcuts\n\nCoding, rate, size and background should hardly matter; the order of the frames should, "
+        "where motion is what is judged.\n\n" + "\n".join(lines) + "\n"
+    )
 
 
 def sentence(figure: Mapping[str, Any]) -> str:

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.prepared import read_clip, read_prepared
-from facetell.faces.detector import iou
 from facetell.report.result import write_text
 from facetell.train.config import DataConfig
 from facetell.types import Box, FacetellError, FloatArray, UInt8Array
@@ -44,7 +43,7 @@ class Recording:
         shape: (F, H, W).
         landmarks: array file of the face mesh.
         times: float64 (F,) seconds in the video that it was cut from.
-        square: where its frames were cut from that video's, in its pixels.
+        source: in a forgery, the prepared clip of the real that it was made from, frame for frame; None unknown.
         decoded: array file of the pictures; None where there was no room for one.
     """
 
@@ -53,7 +52,7 @@ class Recording:
     shape: tuple[int, int, int]
     landmarks: Path
     times: NDArray[np.float64]
-    square: Box
+    source: Path | None
     decoded: Path | None
 
     def __len__(self) -> int:
@@ -85,23 +84,6 @@ class Recording:
         """Windows of ``length`` consecutive frames, one every so many seconds."""
         stride = max(1, round(seconds / self.interval))
         return [slice(start, start + length, 1) for start in range(0, len(self) - length + 1, stride)]
-
-    def in_video(self, box: Box) -> Box:
-        """A box in pixels of the frames as one in pixels of the video that they were cut from."""
-        scale = self.square.width / self.shape[2]
-        x, y = self.square.x0, self.square.y0
-        return Box(x + scale * box.x0, y + scale * box.y0, x + scale * box.x1, y + scale * box.y1)
-
-    def from_video(self, box: Box) -> Box:
-        """Undo :meth:`in_video`."""
-        scale = self.shape[2] / self.square.width
-        x, y = self.square.x0, self.square.y0
-        return Box(*(scale * (side - edge) for side, edge in zip(box, (x, y, x, y), strict=True)))
-
-    def overlap(self, window: slice, other: Recording, others: slice) -> float:
-        """How far the faces lie at one place of their videos: intersection over union of the first boxes."""
-        mine = self.in_video(self.boxes(window)[0])
-        return float(iou(mine, other.in_video(other.boxes(others)[0])))
 
 
 def load_recordings(config: DataConfig, split: str, min_frames: int) -> list[Recording]:
@@ -171,7 +153,7 @@ def _decode(file: Path, cache: Path, keep: bool) -> int:
         temporary = _name(cache, file, f"{kind}.tmp")
         array.tofile(temporary)
         temporary.replace(_name(cache, file, kind))
-    about = {"file": str(file), "shape": frames.shape[:3], "square": list(clip.square), "kept": keep}
+    about = {"file": str(file), "shape": frames.shape[:3], "kept": keep}
     # The description comes last: where it stands, the arrays are whole.
     write_text(_name(cache, file, "json"), json.dumps(about) + "\n")
     return frames.nbytes if keep else 0
@@ -189,7 +171,7 @@ def _open(manifest: Manifest, entry: Entry, cache: Path) -> Recording:
         tuple(about["shape"]),
         _name(cache, file, "landmarks"),
         np.fromfile(_name(cache, file, "times"), np.float64),
-        Box(*about["square"]),
+        manifest.root / entry.source if entry.source else None,
         _name(cache, file, "rgb") if about["kept"] else None,
     )
 

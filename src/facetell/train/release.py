@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from facetell.datasets.check import leaking_videos
 from facetell.datasets.manifest import Manifest
-from facetell.detector import Settings
+from facetell.detector import Detector, Settings
 from facetell.engine import Engine, ModelInfo, load_engine
 from facetell.evaluate.intervals import Estimate, wilson
 from facetell.evaluate.measures import sample_of
@@ -24,6 +25,7 @@ from facetell.evaluate.platt import calibrate
 from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_jobs import ScoringSettings
+from facetell.evaluate.shortcuts import TREATMENTS, check_shortcuts, summaries
 from facetell.evaluate.summary import summarise
 from facetell.models.convert import Parity, check_parity, read_trained
 from facetell.models.export import export_onnx
@@ -62,7 +64,8 @@ def release(
         model_path: the ONNX file to write.
         recordings: prepared clips of ``val``; forgeries are made from its reals.
         videos: if given, ``val`` is scored from these files, as a user would give them, through the whole detector;
-            else from ``recordings``.
+            else from ``recordings``. Those of its people and recordings that are in other splits, too, are left out
+            of the figures and of the calibration.
         kinds: of forgeries made from the reals.
         note: what a reader of the card must know of this run beyond its configuration.
         say: told what is being done.
@@ -81,22 +84,33 @@ def release(
     engine = load_engine(model_path, precision="f32")
     about = {"model": {"name": info.name, "sha256": engine.sha256, "architecture": info.architecture}}
     say("scoring val")
+    leaked: frozenset[str] = frozenset()
     if videos is not None:
+        leaked = leaking_videos(videos, "val")
         settings = ScoringSettings(splits=("val",), detection=Settings(precision="f32"))
         scores = replace(score_manifest(videos, model_path, settings), about=about)
     else:
         scores = from_rows(list(score_recordings(engine_score(engine), recordings, batch)), about)
     say("scoring forgeries made from the reals of val")
     pseudo = from_rows(_pseudo_rows(engine, recordings, batch, kinds), about)
-    calibration = calibrate(scores if _both(scores) else pseudo)
+    unseen = without(scores, leaked)
+    calibration = calibrate(unseen if _both(unseen) else pseudo)
     info = replace(info, calibration=calibration)
     told = {"calibration": asdict(calibration)}
-    scores, pseudo = (replace(s, about={**s.about, **told}) for s in (scores, pseudo))
+    scores, unseen, pseudo = (replace(s, about={**s.about, **told}) for s in (scores, unseen, pseudo))
+    _rewrite_metadata(model_path, replace(info, calibration=calibration).to_metadata())
+    checks: list[dict[str, Any]] = []
+    if videos is not None and _both(unseen):
+        say("checking for shortcuts")
+        checks = _checks(model_path, videos.where(lambda e: e.split == "val" and e.video not in leaked))
     made = Release(
         info=info,
         state={key: value for key, value in state.items() if key in ("step", "config", "val", "about")},
         whole_files=videos is not None,
-        generators=figures(scores),
+        generators=figures(unseen),
+        leaked=len(leaked),
+        with_leaked=figures(scores)[:1] if leaked else [],
+        shortcuts=checks,
         pseudo=figures(pseudo),
         parity={f"{p.engine} {p.precision}": p.largest for p in parity},
         note=note,
@@ -123,6 +137,21 @@ def figures(scores: Scores) -> list[dict[str, Any]]:
         if name == "all":
             found[0] |= _told("tpr_at_5", summary.tpr_at_5) | _calls(part) | {"unscored": summary.unscored}
     return found
+
+
+def without(scores: Scores, videos: Collection[str]) -> Scores:
+    """The scores of all but some videos."""
+    return scores.where(~np.isin(scores["video"].astype(str), sorted(videos)))
+
+
+def _checks(model_path: Path, videos: Manifest) -> list[dict[str, Any]]:
+    """AUC and share of reals above the threshold, untreated and under every treatment of the shortcut check."""
+    detector = Detector(model_path, Settings(precision="f32"))
+    rows = []
+    for name, summary in summaries(check_shortcuts(detector, videos)).items():
+        about = TREATMENTS[name].about if name else "as it is"
+        rows.append({"treatment": name, "about": about, "reals": summary.real, **_told("auc", summary.auc)})
+    return rows
 
 
 def _calls(scores: Scores) -> dict[str, Any]:

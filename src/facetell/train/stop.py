@@ -10,7 +10,7 @@ from typing import Any, Self
 
 
 class Stop:
-    """Within ``with``, SIGTERM and the first SIGINT ask for a stop at the end of the step in hand.
+    """Within ``with``, the first SIGTERM or SIGINT asks for a stop at the end of the step in hand.
 
     Args:
         minutes: after which to stop as well; infinite for no limit.
@@ -38,5 +38,4 @@ class Stop:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.reason = "it was asked to stop"
-        if number == signal.SIGINT:
-            signal.signal(number, self._old[number])  # a second one interrupts at once
+        signal.signal(number, self._old[number])  # a second one ends it at once
