@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facetell.datasets.check import Findings, check_manifest
+from facetell.datasets.check import Findings, check_manifest, leaking_videos
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.registry import read_benchmark
@@ -106,3 +106,13 @@ def test_missing_and_unreadable_videos_are_told_apart(ffpp: Manifest, tmp_path: 
     assert found.missing == ("absent.mp4",)
     assert [path for path, _ in found.unreadable] == [str(broken)]
     assert check_manifest(manifest, fast=True).unreadable == ()
+
+
+def test_the_videos_that_leak_are_named_and_no_others(ffpp: Manifest, tmp_path: Path) -> None:
+    assert leaking_videos(ffpp, "val") == frozenset()
+    known = replace(first(ffpp, "val", 1), path="known.mp4", source="", identity=first(ffpp, "train", 0).identity)
+    of_train = first(ffpp, "train", 0)
+    with VideoReader(ffpp.file(of_train)) as reader:
+        write_frames(tmp_path / "copy.mp4", [raw.rgb() for raw in reader], fps=30, crf=32)
+    copy = replace(of_train, path=str(tmp_path / "copy.mp4"), split="val", identity="renamed")
+    assert leaking_videos(planted(ffpp, known, copy), "val") == {"known.mp4", copy.path}

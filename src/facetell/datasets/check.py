@@ -84,6 +84,30 @@ def table_leaks(manifest: Iterable[Entry]) -> Iterator[Leak]:
     yield from _shared("pair", pairs)
 
 
+def leaking_videos(manifest: Manifest, split: str) -> frozenset[str]:
+    """The videos of a split that share a person, a recording or their look with another split.
+
+    Figures on these tell how well a model knows them, not how well it judges what it has not seen.
+
+    Args:
+        manifest: of all splits; its files are opened.
+        split: whose videos.
+    """
+    others = [entry for entry in manifest if entry.split != split]
+    people = {person for entry in others for person in (entry.identity, entry.donor) if person}
+    recordings = {entry.source or entry.video for entry in others}
+    found = {
+        entry.video
+        for entry in manifest
+        if entry.split == split
+        and (people & {entry.identity, entry.donor} or (entry.source or entry.video) in recordings)
+    }
+    videos = {entry.path: entry.video for entry in manifest if entry.split == split}
+    seen, _ = _look(manifest, [entry for entry in manifest if _is_there(manifest.file(entry))], lambda share: None)
+    alike = {path for leak in look_alikes(seen) for place, path in leak.example if place == split}
+    return frozenset(found | {videos[path] for path in alike})
+
+
 def _shared(kind: str, named: Iterable[tuple[str, Entry]]) -> Iterator[Leak]:
     """What is found under one name in several splits."""
     found: dict[str, dict[str, str]] = {}
