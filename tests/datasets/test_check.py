@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facetell.datasets.check import Findings, check_manifest, leaking_videos
+from facetell.datasets.check import Findings, check_manifest, leaking_videos, without_leaks
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.registry import read_benchmark
@@ -115,4 +115,10 @@ def test_the_videos_that_leak_are_named_and_no_others(ffpp: Manifest, tmp_path: 
     with VideoReader(ffpp.file(of_train)) as reader:
         write_frames(tmp_path / "copy.mp4", [raw.rgb() for raw in reader], fps=30, crf=32)
     copy = replace(of_train, path=str(tmp_path / "copy.mp4"), split="val", identity="renamed")
-    assert leaking_videos(planted(ffpp, known, copy), "val") == {"known.mp4", copy.path}
+    leaky = planted(ffpp, known, copy)
+    assert leaking_videos(leaky, "val") == {"known.mp4", copy.path}
+    kept = without_leaks(leaky)
+    assert {entry.path for entry in kept if entry.split != "train"} >= {"known.mp4", copy.path}
+    left_out = [entry for entry in leaky if entry not in kept.entries]
+    assert of_train in left_out
+    assert all(of_train.identity in (entry.identity, entry.donor) for entry in left_out)

@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="count a manifest's videos, look for missing files and leaks")
     check.add_argument("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
     check.add_argument("--fast", action="store_true", help="do not open the videos: no search for near-duplicates")
+    check.add_argument(
+        "--without-leaks",
+        type=Path,
+        metavar="FILE",
+        help="write a manifest without the videos that leak (training videos go before val, val before test)",
+    )
     mimic = actions.add_parser("mimic", help="write a miniature of a benchmark, made from the sample clips")
     mimic.add_argument("name", metavar="NAME", help="name of the benchmark, as in `facetell datasets list`")
     mimic.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
@@ -118,7 +124,7 @@ def print_counts(manifest: Manifest) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from facetell.datasets.check import KINDS, check_manifest
+    from facetell.datasets.check import KINDS, check_manifest, without_leaks
 
     manifest = read_manifest(args.manifest)
     print_counts(manifest)
@@ -132,6 +138,10 @@ def _check(args: argparse.Namespace) -> int:
         leaks = [leak for leak in found.leaks if leak.kind == kind]
         told = [f"{leak.what}: " + ", ".join(f"{split} {path}" for split, path in leak.example) for leak in leaks]
         _tell(f"leak ({meaning})", told)
+    if args.without_leaks:
+        kept = without_leaks(manifest)
+        write_manifest(kept, args.without_leaks)
+        print(f"{args.without_leaks}: {len(kept)} videos, {len(manifest) - len(kept)} left out")
     if found.sound:
         print(f"{len(manifest)} videos: no missing file, no leak" + " (not looked at)" * args.fast)
         return 0

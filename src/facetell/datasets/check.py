@@ -108,6 +108,17 @@ def leaking_videos(manifest: Manifest, split: str) -> frozenset[str]:
     return frozenset(found | {videos[path] for path in alike})
 
 
+def without_leaks(manifest: Manifest) -> Manifest:
+    """The manifest without what leaks: a training video goes before one of ``val``, this before one of ``test``."""
+    for number, split in enumerate(SPLITS[:-1]):
+        later = manifest.where(lambda entry, least=number: SPLITS.index(entry.split) >= least)  # type: ignore[misc]
+        leaked = leaking_videos(later, split)
+        manifest = manifest.where(
+            lambda entry, gone=leaked, of=split: entry.split != of or entry.video not in gone  # type: ignore[misc]
+        )
+    return manifest
+
+
 def _shared(kind: str, named: Iterable[tuple[str, Entry]]) -> Iterator[Leak]:
     """What is found under one name in several splits."""
     found: dict[str, dict[str, str]] = {}
