@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
@@ -16,6 +16,14 @@ from facetell.types import FacetellError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+class ProcessEnded(FacetellError):
+    """A process was ended from outside; ``tasks`` are those that were at work or about to be."""
+
+    def __init__(self, message: str, tasks: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.tasks = tuple(tasks)
 
 
 def unordered(
@@ -37,7 +45,7 @@ def unordered(
         name: of a task, for the sentence when a process dies over it.
 
     Raises:
-        FacetellError: a process was ended from outside.
+        ProcessEnded: a process was ended from outside.
     """
     # Spawned, not forked: the libraries that run networks have threads, which a fork would cut off.
     context = multiprocessing.get_context("spawn")
@@ -57,9 +65,10 @@ def unordered(
                 del running[future]
     except BrokenProcessPool:
         names = ", ".join(name(task) for task in running.values())
-        raise FacetellError(
+        raise ProcessEnded(
             f"a process was ended from outside (for want of memory?) at one of {names}; "
-            "run the same command again to go on, with fewer workers"
+            "run the same command again to go on, with fewer workers",
+            list(running.values()),
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

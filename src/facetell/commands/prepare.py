@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from facetell.datasets.manifest import read_manifest
     from facetell.datasets.prepare import Progress as State
     from facetell.datasets.prepare import prepare
-    from facetell.datasets.prepare_cuts import PrepareSettings
+    from facetell.datasets.prepare_faces import PrepareSettings
     from facetell.datasets.prepared import LEDGER
 
     if args.workers < 1 or args.seconds < 1:

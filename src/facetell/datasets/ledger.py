@@ -9,14 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from facetell.report.result import write_text
+from facetell.types import FacetellError
 
 
 def open_ledger(path: Path) -> list[dict[str, Any]]:
-    """The lines of a ledger that is to be gone on with; a last line that was cut short is taken out of the file."""
+    """The lines of a ledger that is to be gone on with; a last line that was cut short is taken out of the file.
+
+    Raises:
+        FacetellError: another line is damaged, or the file cannot be rewritten.
+    """
     if not path.exists():
         return []
     whole, _, cut_short = path.read_bytes().rpartition(b"\n")
-    lines = [json.loads(line) for line in whole.splitlines()]
+    lines = []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            raise FacetellError(f"{path}, line {number}, is damaged; delete that line to have it done again") from None
     if cut_short:
         write_ledger(path, lines)
     return lines

@@ -8,31 +8,34 @@ and go on later, and what it makes does not depend on when it ended or on how ma
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import fcntl
 import json
-import math
-import re
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-import cv2
 
 from facetell import __version__
-from facetell.assets import ASSETS
+from facetell.assets import ASSETS, locate
 from facetell.datasets.ledger import append_line, open_ledger, write_ledger
 from facetell.datasets.manifest import Entry, Manifest, write_manifest
-from facetell.datasets.prepare_cuts import Cut, Locator, PrepareSettings, Stretch, cut_stretches, move_to
+from facetell.datasets.prepare_faces import PrepareSettings
+from facetell.datasets.prepare_work import ITSELF, WORK, Line, Task, Worker, failed, start_worker, work
 from facetell.datasets.prepared import ABOUT, CLIPS, LEDGER, MANIFEST
-from facetell.media.pictures import open_video
-from facetell.processes import unordered
+from facetell.processes import ProcessEnded, unordered
 from facetell.report.result import write_text
 from facetell.types import FacetellError
 
-WORK = ".work"
-ALIKE = 0.02  # share by which a forgery's number of pictures may differ from its real's
+SMALLEST, LARGEST = (
+    64,
+    640,
+)  # pixels; players take larger pictures for high definition, whose colours are coded otherwise
+ADVICE = "make room in memory, and run the same command again to go on"
+NETWORKS = ("face_detector", "face_mesh")
+LIBRARIES = ("av", "cv2", "openvino")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +46,6 @@ class Progress:
     total: int
     found: int
     last: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Rows of the manifest, with their numbers there, that are prepared together: the first is located."""
-
-    rows: tuple[tuple[int, Entry], ...]
-
-
-Line = dict[str, Any]
-"""Of the ledger: ``row`` (number in the manifest), ``path``, ``located`` ("itself" or the path of the real whose faces
-were taken), ``reason`` ("" or why there is no clip), ``clips`` (``path``, ``track``, ``number``, ``frames``, ``start``,
-``end``)."""
 
 
 def prepare(
@@ -80,20 +70,32 @@ def prepare(
 
     Raises:
         FacetellError: the manifest holds clips that were cut already, ``out`` is of another manifest or of other
-            settings, or it cannot be written.
+            settings, is at work in another run, or cannot be written.
     """
     settings = settings or PrepareSettings()
     if any(entry.is_clip for entry in manifest):
         raise FacetellError("the manifest names clips that are prepared already; give the manifest of the videos")
-    if settings.size < 64:
-        raise FacetellError(f"clips of {settings.size} pixels are too small to be of use; take at least 64")
-    _claim(out, manifest, settings)
+    if not SMALLEST <= settings.size <= LARGEST:
+        raise FacetellError(f"clips have {SMALLEST} to {LARGEST} pixels a side, not {settings.size}; take another size")
+    try:
+        with _claimed(out, manifest, settings):
+            return _run(manifest, out, settings, workers, progress)
+    except OSError as error:
+        reason = error.strerror or error
+        raise FacetellError(f"{out} cannot be written ({reason}); mend that, and run the same command again") from None
+
+
+def _run(
+    manifest: Manifest, out: Path, settings: PrepareSettings, workers: int, progress: Callable[[Progress], None]
+) -> list[Line]:
+    for folder in (CLIPS, WORK):
+        (out / folder).mkdir(exist_ok=True)
     lines = {line["row"]: line for line in open_ledger(out / LEDGER)}
     tasks = [task for task in tasks_of(manifest) if any(number not in lines for number, _ in task.rows)]
     found = len(lines)
     progress(Progress(found, len(manifest), found))
-    root = manifest.root.resolve()
-    for done in _finished(tasks, root, out.resolve(), settings, workers):
+    places = (manifest.root.resolve(), out.resolve(), settings)
+    for done in _one_by_one(tasks, places) if workers == 1 else _side_by_side(tasks, places, workers):
         for line in done:
             if line["row"] not in lines:
                 append_line(out / LEDGER, line)
@@ -108,166 +110,123 @@ def prepare(
 
 def tasks_of(manifest: Manifest) -> list[Task]:
     """Reals with the forgeries made from them, in the order in which the manifest first names one of them."""
-    reals = {entry.path: number for number, entry in enumerate(manifest) if entry.label == 0}
+    reals = {(e.path, e.start, e.end): number for number, e in enumerate(manifest) if e.label == 0}
     groups: dict[int, list[int]] = {}
     for number, entry in enumerate(manifest):
-        head = reals.get(entry.source, number) if entry.label == 1 and entry.source != entry.path else number
-        other = manifest.entries[head]
-        if (other.start, other.end) != (entry.start, entry.end):
-            head = number
-        groups.setdefault(head, [head])
-        if head != number:
-            groups[head].append(number)
+        head = reals.get((entry.source, entry.start, entry.end), number) if entry.label == 1 else number
+        group = groups.setdefault(head, [head])
+        if number != head:
+            group.append(number)
     return [Task(tuple((number, manifest.entries[number]) for number in group)) for group in groups.values()]
 
 
-def _claim(out: Path, manifest: Manifest, settings: PrepareSettings) -> None:
-    """Make the folder of a run, or make sure that the one that is there is of the same run."""
+@contextlib.contextmanager
+def _claimed(out: Path, manifest: Manifest, settings: PrepareSettings) -> Iterator[None]:
+    """Make the folder of a run, or make sure that the one that is there is of the same run and that nobody is at it."""
+    for network in NETWORKS:
+        locate(network)
+    if out.exists() and not out.is_dir():
+        raise FacetellError(f"{out} is a file; name a folder for the clips")
+    out.mkdir(parents=True, exist_ok=True)
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process, however that ends
+        except BlockingIOError:
+            raise FacetellError(f"another `facetell prepare` is at work in {out}; wait for its end") from None
+        for left in out.glob(".*.tmp"):  # of a file that was being written when a run was ended
+            left.unlink()
+        _compare(out, manifest, settings)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _compare(out: Path, manifest: Manifest, settings: PrepareSettings) -> None:
+    """Write down what the run is of, or compare it with what stands there."""
     about = {
         "settings": asdict(settings),
         "manifest": manifest.fingerprint(),
-        "facetell": __version__,
-        "assets": {name: ASSETS[name].sha256 for name in ("face_detector", "face_mesh")},
+        "versions": {"facetell": __version__} | {name: import_module(name).__version__ for name in LIBRARIES},
+        "assets": {name: ASSETS[name].sha256 for name in NETWORKS},
     }
     path = out / ABOUT
-    if path.exists():
+    if not path.exists():
+        if any(out.iterdir()):
+            raise FacetellError(f"{out} holds something else already; choose a new folder")
+        write_text(path, json.dumps(about, indent=1) + "\n")
+        return
+    try:
         begun = json.loads(path.read_text(encoding="utf-8"))
-        for key, words in (("settings", "other settings"), ("manifest", "another manifest")):
-            if begun.get(key) != about[key]:
-                raise FacetellError(f"{out} was begun with {words}: go on as it was begun, or choose another folder")
-        if begun != about:
-            raise FacetellError(f"{out} was begun by another version of facetell: choose another folder")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FacetellError(f"{out} is there already and holds something else: choose a new folder")
-    write_text(path, json.dumps(about, indent=1) + "\n")
+        differs = next((key for key in about if begun[key] != about[key]), None)
+    except (ValueError, KeyError, TypeError):
+        raise FacetellError(f"{path} is not what `facetell prepare` wrote; choose a new folder") from None
+    if differs is not None:
+        words = {"settings": "other settings", "manifest": "another manifest", "versions": "other versions of software"}
+        raise FacetellError(
+            f"{out} was begun with {words.get(differs, 'other networks')} (see {ABOUT} there); "
+            "go on as it was begun, or choose a new folder"
+        )
 
 
-def _finished(
-    tasks: list[Task], root: Path, out: Path, settings: PrepareSettings, workers: int
-) -> Iterator[list[Line]]:
-    if not tasks:
-        return
-    for folder in (CLIPS, WORK):
-        (out / folder).mkdir(exist_ok=True)
-    start = (root, out, settings)
-    if workers == 1:
-        _ready(*start)
-        yield from (_work(task) for task in tasks)
-    else:
-        yield from unordered(_work, tasks, min(workers, len(tasks)), _ready, start, lambda task: task.rows[0][1].path)
+Places = tuple[Path, Path, PrepareSettings]
 
 
-_here: tuple[Locator, Path, Path, PrepareSettings] | None = None
+def _one_by_one(tasks: list[Task], places: Places) -> Iterator[list[Line]]:
+    if tasks:
+        worker = Worker(*places)
+        yield from (worker(task) for task in tasks)
 
 
-def _ready(root: Path, out: Path, settings: PrepareSettings) -> None:
-    """Load the networks that find faces."""
-    global _here
-    cv2.setNumThreads(1)  # processes share the cores
-    _here = (Locator(), root, out, settings)
+def _side_by_side(tasks: list[Task], places: Places, workers: int) -> Iterator[list[Line]]:
+    """The lines of each task, as they are done.
 
+    Where a process is ended from outside, the tasks that were at work are done again one at a time: there may have been
+    too little memory for several. One over which a process of its own ends, too, has failed.
 
-def _work(task: Task) -> list[Line]:
-    assert _here is not None
-    locator, root, out, settings = _here
-    (number, first), *others = task.rows
-    folder = out / WORK / f"{number:07d}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    stretches: list[Stretch] = []
-    try:
-        line, stretches = _located(locator, root, out, settings, folder, number, first)
-        lines = [line]
-        for other_number, other in others:
-            alike = _alike(root, out, settings, folder, other_number, other, first, stretches)
-            lines.append(alike or _located(locator, root, out, settings, folder, other_number, other)[0])
-        return lines
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _located(
-    locator: Locator, root: Path, out: Path, settings: PrepareSettings, folder: Path, number: int, entry: Entry
-) -> tuple[Line, list[Stretch]]:
-    """Find and cut the faces of one video; whatever is wrong with it becomes the reason in its line."""
-    try:
-        path = root / entry.path
-        points = folder / f"points-{number}"
-        points.mkdir()
-        end = math.inf if entry.end is None else entry.end
-        stretches, reason = locator.stretches(path, settings, points, entry.start or 0.0, end)
-        cuts = cut_stretches(path, stretches, folder, _name(entry), settings.codec) if stretches else []
-        return _line(number, entry, "itself", reason, _moved(cuts, out)), stretches
-    except Exception as error:  # whatever it is: hours of other videos must not end with this one
-        return _line(number, entry, "itself", _sentence(error), []), []
-
-
-def _alike(
-    root: Path,
-    out: Path,
-    settings: PrepareSettings,
-    folder: Path,
-    number: int,
-    entry: Entry,
-    real: Entry,
-    stretches: list[Stretch],
-) -> Line | None:
-    """Cut a forgery where its real was cut; None where they are not the same frame for frame, or it cannot be read."""
-    try:
-        if not stretches or not _same_frames(root / real.path, root / entry.path):
-            return None
-        cuts = cut_stretches(root / entry.path, stretches, folder, _name(entry), settings.codec)
-        return _line(number, entry, real.path, "", _moved(cuts, out))
-    except Exception:  # located for itself, it tells what is wrong with it
-        return None
-
-
-def _same_frames(real: Path, forged: Path) -> bool:
-    """Whether two videos have the same size and rate, and (nearly) as many pictures, as far as they tell."""
-    with open_video(real, threads=1) as a, open_video(forged, threads=1) as b:
-        one, other = a.info, b.info
-    counts = one.n_frames, other.n_frames
-    return (
-        (one.width, one.height) == (other.width, other.height)
-        and abs((one.fps or 0) - (other.fps or 0)) <= 0.01 * (one.fps or 1)
-        and (None in counts or abs(counts[0] - counts[1]) <= max(2, ALIKE * counts[0]))  # type: ignore[operator]
-    )
-
-
-def _moved(cuts: list[Cut], out: Path) -> list[dict[str, Any]]:
-    clips = []
-    for number, cut in enumerate(cuts):
-        *_, file = move_to(cut, out / CLIPS)
-        place = {"path": f"{CLIPS}/{file.name}", "track": cut.track, "number": number}
-        clips.append(place | {"frames": cut.frames, "start": cut.start, "end": cut.end})
-    return clips
-
-
-def _line(number: int, entry: Entry, located: str, reason: str, clips: list[dict[str, Any]]) -> Line:
-    return {"row": number, "path": entry.path, "located": located, "reason": reason, "clips": clips}
-
-
-def _name(entry: Entry) -> str:
-    """Begins the names of a video's clips: what it is called, and a hash that tells it from its namesakes."""
-    digest = hashlib.sha256(json.dumps([entry.path, entry.start, entry.end]).encode()).hexdigest()[:10]
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(entry.path).stem)[:60]
-    return f"{stem}-{digest}"
+    Raises:
+        FacetellError: that happened to two in a row: the fault is not theirs.
+    """
+    waiting = {task.rows[0][0]: task for task in tasks}
+    suspects: list[Task] = []
+    lost = ""
+    while waiting:
+        alone = suspects.pop(0) if suspects else None
+        batch = [alone] if alone else list(waiting.values())
+        try:
+            for lines in unordered(work, batch, min(workers, len(batch)), start_worker, places, lambda task: task.name):
+                del waiting[lines[0]["row"]]
+                lost = ""
+                yield lines
+        except ProcessEnded as error:
+            if alone is None:
+                suspects = [task for task in error.tasks if task.rows[0][0] in waiting]
+            elif lost:
+                raise ProcessEnded(
+                    f"processes were ended from outside at {lost} and at {alone.name}; {ADVICE}"
+                ) from None
+            else:
+                lost = alone.name
+                del waiting[alone.rows[0][0]]
+                yield failed(alone, "its process was ended from outside; there may be too little memory for it")
 
 
 def _rows(manifest: Manifest, ledger: list[Line], out: Path) -> Iterator[Entry]:
     """The manifest of the clips; a video without one stands there itself, so that it is counted where it is scored."""
-    clips_of = {line["path"]: line["clips"] for line in ledger if line["located"] == "itself"}
+    real_clips = {
+        (entry.path, entry.start, entry.end): {clip["number"]: clip["path"] for clip in line["clips"]}
+        for entry, line in zip(manifest, ledger, strict=True)
+        if line["located"] == ITSELF
+    }
+    base = out.resolve()
     for entry, line in zip(manifest, ledger, strict=True):
         if not line["clips"]:
             where = manifest.file(entry).resolve()
-            base = out.resolve()
             path = where.relative_to(base) if where.is_relative_to(base) else where
             yield replace(entry, path=path.as_posix(), origin=entry.path, source="")
+        beside = line["located"] != ITSELF
+        sources = real_clips[line["located"], entry.start, entry.end] if beside else {}
         for clip in line["clips"]:
-            source = ""
-            if line["located"] != "itself":
-                source = clips_of[line["located"]][clip["number"]]["path"]
             yield replace(
                 entry,
                 path=clip["path"],
@@ -275,10 +234,5 @@ def _rows(manifest: Manifest, ledger: list[Line], out: Path) -> Iterator[Entry]:
                 track=clip["track"],
                 start=clip["start"],
                 end=clip["end"],
-                source=source,
+                source=sources.get(clip["number"], ""),
             )
-
-
-def _sentence(error: Exception) -> str:
-    text = (str(error).strip().splitlines() or [""])[0]
-    return text if isinstance(error, FacetellError) else f"{type(error).__name__}: {text}"

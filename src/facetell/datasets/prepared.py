@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -69,18 +70,23 @@ def read_clip(path: Path | str) -> PreparedClip:
         with np.load(path.with_suffix(".npz")) as beside:
             landmarks, times = beside["landmarks"], beside["times"]
             square = Box(*map(float, beside["square"]))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise FacetellError(f"{path.with_suffix('.npz')} cannot be read ({error}); prepare its video anew") from None
-    frames = []
     capture = cv2.VideoCapture(str(path))
+    frames: UInt8Array = np.empty((0, 0, 0, 3), np.uint8)
+    count = 0
     try:
         while True:
             there, image = capture.read()
             if not there:
                 break
-            frames.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            if not count:
+                frames = np.empty((len(times), *image.shape), np.uint8)
+            if count < len(frames):
+                cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=frames[count])
+            count += 1
     finally:
         capture.release()
-    if len(frames) != len(times):
-        raise FacetellError(f"{path} has {len(frames)} pictures of {len(times)}; prepare its video anew")
-    return PreparedClip(np.stack(frames).astype(np.uint8, copy=False), landmarks, times, square)
+    if not count or not count == len(times) == len(landmarks):
+        raise FacetellError(f"{path} has {count} pictures of {len(times)}; prepare its video anew")
+    return PreparedClip(frames, landmarks, times, square)

@@ -103,7 +103,10 @@ class PictureFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._files = sorted((f for f in self.path.iterdir() if f.suffix.lower() in SUFFIXES), key=_by_number)
+        try:
+            self._files = sorted((f for f in self.path.iterdir() if f.suffix.lower() in SUFFIXES), key=_by_number)
+        except OSError as error:
+            raise Unreadable(f"{self.path} may not be read ({error.strerror}): change its permissions") from None
         self._bad = 0
         first = next((image for file in self._files if (image := _read(file)) is not None), None)
         if first is None:
