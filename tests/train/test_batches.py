@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from facetell.train.batches import BatchStream, Sampler
+from facetell.train.batches import BatchStream, Sampler, blur_background
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import load_recordings
 from facetell.types import FacetellError
@@ -88,3 +88,19 @@ def test_lacking_clips_are_told_in_a_sentence(recordings):
         Sampler([r for r in recordings if r.entry.label == 0], CONFIG, 1)
     with pytest.raises(FacetellError, match="no real clips"):
         Sampler([r for r in recordings if r.entry.label == 1], CONFIG, 1)
+
+
+def test_the_background_is_blurred_alike_and_the_face_is_left(recordings):
+    real = recordings[0]
+    window = slice(0, 4, 1)
+    frames, landmarks = real.pictures(window), real.mesh(window)
+    darker = (frames * 0.5).astype(np.uint8)
+    blurred, other = blur_background([frames, darker], landmarks, np.random.default_rng(0))
+    x, y = landmarks[0].mean(axis=0).astype(int)
+    assert np.array_equal(blurred[0, y - 4 : y + 4, x - 4 : x + 4], frames[0, y - 4 : y + 4, x - 4 : x + 4])
+
+    def detail(image):
+        return np.abs(np.diff(image[:8].astype(float), axis=1)).mean()
+
+    assert detail(blurred[0]) < 0.6 * detail(frames[0])
+    np.testing.assert_allclose(other, blurred * 0.5, atol=2)

@@ -46,6 +46,7 @@ class BatchConfig:
         donor_share: share of forgeries that may borrow another person's face.
         twin_share: share of reals that go through harmless twins of the forging steps.
         every_second: share of pairs that show every second frame only, as videos of 12 to 15 frames per second do.
+        background: share of pairs whose surroundings of the face are blurred, in real and forgery alike.
     """
 
     pairs: int = 5
@@ -59,6 +60,7 @@ class BatchConfig:
     donor_share: float = 0.5
     twin_share: float = 0.15
     every_second: float = 0.15
+    background: float = 0.3
     recipe: ForgeRecipe = field(default_factory=lambda: ForgeRecipe(swap=2.0, cut=0.25, mouth=0.5))
     degrade: DegradeConfig = field(
         default_factory=lambda: DegradeConfig(resize=0.2, blur=0.1, noisy=0.1, codec=0.3, jpeg=0.15)
