@@ -61,5 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if len(failed) > 20:
         print(f"facetell prepare: and {len(failed) - 20} more, see {args.out / LEDGER}", file=sys.stderr)
     clips = sum(len(line["clips"]) for line in ledger)
-    print(f"{clips} clips of {len(ledger) - len(failed)} videos, {len(failed)} without, in {args.out}")
+    videos = len(ledger) - len(failed)
+    without = f", {len(failed)} without" if failed else ""
+    print(f"{clips} clip{'s' * (clips != 1)} of {videos} video{'s' * (videos != 1)}{without}, in {args.out}")
     return 2 if failed else 0

@@ -84,7 +84,7 @@ class _File:
         height, width = self.image.shape[:2]
         scale = min(1.0, THUMBNAIL_SIDE / max(width, height))
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = cv2.resize(self.image, size, interpolation=cv2.INTER_NEAREST)
+        small = cv2.resize(self.image, size, interpolation=cv2.INTER_NEAREST_EXACT)
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 

@@ -1,0 +1,233 @@
+"""What a prepared folder holds: pairs cut alike, faults with their reasons, the same whatever the number of workers."""
+
+import fcntl
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from facetell.cli import main
+from facetell.datasets.manifest import Entry, Manifest, read_manifest
+from facetell.datasets.prepare import prepare, tasks_of
+from facetell.datasets.prepare_faces import PrepareSettings
+from facetell.datasets.prepared import read_clip, read_prepared
+from facetell.forge.video import forge_video
+from facetell.types import FacetellError
+from prepare_videos import content, in_video, man, manifest_of, noise, recoloured, woman, write_frames
+
+REAL = "reals/a.mp4"
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """A real, four forgeries that say they are of it, and four videos without a pair, two of which give no clip."""
+    root = tmp_path_factory.mktemp("videos")
+    (root / "reals").mkdir()
+    write_frames(root / REAL, man())
+    forge_video(root / REAL, root / "fakes.mp4", "sbv", seed=3)
+    write_frames(root / "shorter.mp4", recoloured(man()[:20]))
+    write_frames(root / "other.mp4", woman())
+    write_frames(root / "small.mp4", [cv2.resize(image, (320, 320)) for image in man()])
+    write_frames(root / "noise.mp4", noise())
+    (root / "text.mp4").write_text("this is no video")
+    (root / "pictures").mkdir()
+    for number, image in enumerate(man(12)):
+        cv2.imwrite(str(root / "pictures" / f"{number}.png"), image[:, :, ::-1])
+    fake = Entry("fakes.mp4", 1, "train", identity="a", method="sbv", dataset="mine", source=REAL)
+    return manifest_of(
+        root,
+        fake,
+        Entry(REAL, 0, "train", identity="a", dataset="mine"),
+        replace(fake, path="shorter.mp4"),
+        replace(fake, path="other.mp4"),
+        replace(fake, path="small.mp4"),
+        Entry("noise.mp4", 0, "val"),
+        Entry("text.mp4", 1, "test"),
+        Entry("pictures", 0, "test"),
+        Entry(REAL, 0, "test", identity="a", start=0.3, end=0.7),
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared(videos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("prepared") / "out"
+    return out, prepare(videos, out)
+
+
+def line_of(prepared, path):
+    return next(line for line in prepared[1] if line["path"] == path)
+
+
+def clip_of(prepared, path):
+    return read_clip(prepared[0] / line_of(prepared, path)["clips"][0]["path"])
+
+
+def test_every_video_has_a_line_and_every_clip_a_row(videos, prepared):
+    out, ledger = prepared
+    assert [line["row"] for line in ledger] == list(range(len(videos)))
+    assert [json.loads(line) for line in (out / "ledger.jsonl").read_text().splitlines()] == ledger
+    clips = read_prepared(out)
+    assert sorted(clip["path"] for line in ledger for clip in line["clips"]) == sorted(e.path for e in clips)
+    assert {p.suffix for p in (out / "clips").iterdir()} == {".mp4", ".npz"}
+    assert len(list((out / "clips").iterdir())) == 2 * len(clips)
+    assert sorted(p.name for p in out.iterdir()) == ["clips", "ledger.jsonl", "manifest.csv", "prepare.json"]
+    for entry in clips:
+        clip = read_clip(clips.file(entry))
+        assert (clip.times[0], clip.times[-1]) == (entry.start, entry.end)
+        assert (clip.square.x1 - clip.square.x0) == clip.square.y1 - clip.square.y0 >= clip.frames.shape[1]
+
+
+def test_rows_carry_what_was_known_of_the_video(prepared):
+    row = next(entry for entry in read_prepared(prepared[0]) if entry.origin == "fakes.mp4")
+    assert (row.label, row.split, row.identity, row.method, row.dataset) == (1, "train", "a", "sbv", "mine")
+    assert row.video == "fakes.mp4" and row.track == 0
+    assert row.source == line_of(prepared, REAL)["clips"][0]["path"]
+
+
+def test_a_forgery_has_the_square_and_landmarks_of_its_real(prepared):
+    real, fake = clip_of(prepared, REAL), clip_of(prepared, "fakes.mp4")
+    assert line_of(prepared, "fakes.mp4")["located"] == REAL
+    assert np.array_equal(real.landmarks, fake.landmarks) and np.array_equal(real.times, fake.times)
+    assert real.square == fake.square and real.frames.shape == fake.frames.shape == (30, *real.frames.shape[1:])
+    assert not np.array_equal(real.frames, fake.frames)
+
+
+def test_a_forgery_that_ends_before_its_real_is_cut_as_far_as_it_goes(prepared):
+    real, fake = clip_of(prepared, REAL), clip_of(prepared, "shorter.mp4")
+    assert line_of(prepared, "shorter.mp4")["located"] == REAL
+    assert len(fake.frames) == len(fake.times) == len(fake.landmarks) == 20
+    assert np.array_equal(fake.landmarks, real.landmarks[:20]) and fake.square == real.square
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("other.mp4", "its faces are elsewhere"), ("small.mp4", "its pictures are 320x320, not 360x360")]
+)
+def test_a_forgery_unlike_its_real_is_located_by_itself_and_the_ledger_says_so(prepared, path, why):
+    line = line_of(prepared, path)
+    assert line["located"] == "itself" and line["note"] == f"not cut like {REAL}: {why}" and line["clips"]
+    assert next(e for e in read_prepared(prepared[0]) if e.origin == path).source == ""
+
+
+def test_what_gives_no_clip_is_in_the_ledger_with_its_reason_and_in_the_manifest(videos, prepared):
+    assert line_of(prepared, "noise.mp4")["reason"] == "no face was found"
+    assert "is not a video that can be read" in line_of(prepared, "text.mp4")["reason"]
+    rows = {entry.origin: entry for entry in read_manifest(prepared[0])}
+    assert not rows["noise.mp4"].is_clip
+    assert (prepared[0] / rows["noise.mp4"].path).resolve() == (videos.root / "noise.mp4").resolve()
+
+
+def test_a_folder_of_pictures_is_a_video(prepared):
+    clip = clip_of(prepared, "pictures")
+    assert clip.times == pytest.approx(np.arange(12) / 25)
+    # The same face as in the video that the pictures came from.
+    assert np.abs(in_video(clip) - in_video(clip_of(prepared, REAL))[:12]).max() < 6
+
+
+def test_a_part_of_a_video_is_cut_alone(prepared):
+    (clip,) = prepared[1][8]["clips"]
+    assert 0.3 <= clip["start"] < clip["end"] < 0.7
+    assert clip["frames"] == 12
+
+
+def test_the_number_of_workers_leaves_no_trace(videos, prepared, tmp_path):
+    assert prepare(videos, tmp_path / "out", workers=2) == prepared[1]
+    assert content(tmp_path / "out") == content(prepared[0])
+
+
+def test_done_again_nothing_is_done(videos, prepared):
+    before = {p: p.stat().st_mtime_ns for p in (prepared[0] / "clips").iterdir()}
+    assert prepare(videos, prepared[0]) == prepared[1]
+    assert {p: p.stat().st_mtime_ns for p in (prepared[0] / "clips").iterdir()} == before
+
+
+def test_a_run_goes_on_after_what_was_done(videos, prepared, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(prepared[0], out)
+    lines = (out / "ledger.jsonl").read_text().splitlines(keepends=True)
+    (out / "manifest.csv").unlink()
+    (out / "ledger.jsonl").write_text("".join(lines[1:4]) + lines[4][:30])  # the last line was cut short
+    for name in json.loads(lines[0])["clips"]:
+        (out / name["path"]).unlink()
+    (out / ".manifest.csv.12.tmp").write_text("path,la")
+    (out / ".work" / "0000000").mkdir(parents=True)
+    with pytest.raises(FacetellError, match="not prepared to its end; run the same"):
+        read_prepared(out)
+    assert prepare(videos, out) == prepared[1]
+    assert content(out) == content(prepared[0])
+
+
+def test_pairs_are_one_task_in_the_order_of_the_manifest(videos):
+    assert [[number for number, _ in task.rows] for task in tasks_of(videos)] == [[1, 0, 2, 3, 4], [5], [6], [7], [8]]
+    # A forgery whose real is of another part, or is not there, goes alone.
+    alone = Manifest(videos.root, (replace(videos.entries[0], start=0.1), *videos.entries[1:2]))
+    assert [len(task.rows) for task in tasks_of(alone)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "sentence"),
+    [
+        (PrepareSettings(size=128), slice(None), "begun with other settings"),
+        (PrepareSettings(), slice(1, None), "begun with another manifest"),
+        (PrepareSettings(size=32), slice(None), "64 to 640 pixels"),
+    ],
+)
+def test_nothing_is_mixed(videos, prepared, settings, rows, sentence):
+    before = content(prepared[0])
+    with pytest.raises(FacetellError, match=sentence):
+        prepare(Manifest(videos.root, videos.entries[rows]), prepared[0], settings)
+    assert content(prepared[0]) == before
+
+
+def test_another_version_is_refused(videos, prepared, tmp_path):
+    shutil.copytree(prepared[0], tmp_path / "out")
+    about = tmp_path / "out" / "prepare.json"
+    about.write_text(about.read_text().replace('"av": "', '"av": "0.'))
+    with pytest.raises(FacetellError, match="begun with other versions of software"):
+        prepare(videos, tmp_path / "out")
+    about.write_text("{")
+    with pytest.raises(FacetellError, match="is not what `facetell prepare` wrote"):
+        prepare(videos, tmp_path / "out")
+
+
+def test_folders_that_cannot_be_used(videos, prepared, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FacetellError, match="is a file; name a folder"):
+        prepare(videos, tmp_path / "file")
+    with pytest.raises(FacetellError, match="cannot be written \\(Not a directory\\)"):
+        prepare(videos, tmp_path / "file" / "below")
+    with pytest.raises(FacetellError, match="holds something else already"):
+        prepare(videos, tmp_path)
+    with pytest.raises(FacetellError, match="prepared already"):
+        prepare(read_prepared(prepared[0]), tmp_path / "twice")
+
+
+def test_two_runs_do_not_share_a_folder(videos, prepared):
+    handle = os.open(prepared[0], os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(FacetellError, match="another `facetell prepare` is at work"):
+            prepare(videos, prepared[0])
+    finally:
+        os.close(handle)
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence_and_blames_no_video(videos, prepared, tmp_path):
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-m", "facetell.cli", "prepare", videos.root / "manifest.csv", "--out", out, "--workers", "1"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    (sentence,) = done.stderr.splitlines()
+    assert f"{out} cannot be written (File too large)" in sentence and "run the same command again" in sentence
+    assert main(["prepare", str(videos.root / "manifest.csv"), "--out", str(out), "--workers", "1"]) == 2
+    assert content(out) == content(prepared[0])

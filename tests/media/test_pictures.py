@@ -1,0 +1,67 @@
+"""Folders of pictures read like videos."""
+
+import cv2
+import numpy as np
+import pytest
+
+from facetell.media.pictures import RATE, PictureFolder, open_video
+from facetell.media.reader import Unreadable, VideoReader
+from fixtures import sample_frames, write_frames
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve pictures whose names count without zeros in front; each is of the grey of its number."""
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / f"frame{number}.png"), np.full((20, 30, 3), 20 * number, np.uint8))
+    (tmp_path / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+def test_pictures_come_by_their_numbers_at_a_nominal_rate(folder):
+    with open_video(folder) as reader:
+        pictures = list(reader)
+        assert (reader.info.width, reader.info.height, reader.info.fps, reader.info.n_frames) == (30, 20, RATE, 12)
+        assert reader.info.duration == pytest.approx(12 / RATE) and reader.errors == ()
+    assert [picture.rgb()[0, 0, 0] for picture in pictures] == [20 * number for number in range(12)]
+    assert [picture.index for picture in pictures] == list(range(12))
+    assert [picture.time for picture in pictures] == pytest.approx(np.arange(12) / RATE)
+
+
+def test_a_picture_that_cannot_be_read_leaves_its_place_in_time_empty(folder):
+    (folder / "frame3.png").write_bytes(b"no picture")
+    with PictureFolder(folder) as reader:
+        assert [picture.index for picture in reader] == [0, 1, 2, *range(4, 12)]
+        assert reader.errors == ("1 picture could not be read and left out",)
+        assert len(list(reader)) == 11 and len(reader.errors) == 1  # read again, it is not counted twice
+
+
+def test_pictures_of_other_sizes_are_scaled_to_the_first(folder):
+    cv2.imwrite(str(folder / "frame5.png"), np.full((40, 60, 3), 100, np.uint8))
+    with PictureFolder(folder) as reader:
+        assert {picture.rgb().shape for picture in reader} == {(20, 30, 3)}
+
+
+def test_colours_are_rgb_and_thumbnails_are_luma_as_of_a_video(tmp_path):
+    frames = sample_frames("sample_man", 2)
+    video = write_frames(tmp_path / "man.mp4", frames, crf=4)
+    (tmp_path / "man").mkdir()
+    for number, image in enumerate(frames):
+        cv2.imwrite(str(tmp_path / "man" / f"{number:03d}.png"), image[:, :, ::-1])
+    with open_video(tmp_path / "man") as pictures, open_video(video) as reader:
+        assert isinstance(reader, VideoReader)
+        for picture, raw, image in zip(pictures, reader, frames, strict=True):
+            assert np.array_equal(picture.rgb(), image)
+            mine, its = picture.luma_thumbnail().astype(float), raw.luma_thumbnail().astype(float)
+            assert mine.shape == its.shape
+            assert np.corrcoef(mine.ravel(), its.ravel())[0, 1] > 0.99
+
+
+def test_a_folder_without_pictures_is_told_of(tmp_path):
+    with pytest.raises(Unreadable, match="is a folder without a picture that can be read"):
+        open_video(tmp_path)
+    (tmp_path / "1.jpg").write_bytes(b"")
+    with pytest.raises(Unreadable, match="without a picture"):
+        open_video(tmp_path)
+    with pytest.raises(Unreadable, match="there is no file"):
+        open_video(tmp_path / "none")
