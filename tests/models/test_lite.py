@@ -10,7 +10,7 @@ import torch
 from sklearn import datasets
 
 from facetell.assets import locate
-from facetell.models.lite import SameConv2d, identity_blocks, scaled_stages
+from facetell.models.lite import SameConv2d, default_motion_blocks, scaled_stages
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
 
@@ -48,23 +48,21 @@ def test_published_sizes() -> None:
         assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.006)
 
 
-def test_motion_sits_where_there_is_an_identity() -> None:
-    backbone = create_model("lite0", "mcb", "none", 4, 64).backbone
-    blocks = [number for number, block in enumerate(backbone.blocks) if block.mix.motion is not None]
-    assert tuple(blocks) == identity_blocks(scaled_stages(1.0, 1.0)) == (2, 4, 6, 7, 9, 10, 12, 13, 14)
-    assert all(backbone.blocks[number].residual for number in blocks)
+def test_default_motion_blocks() -> None:
+    assert default_motion_blocks(scaled_stages(1.0, 1.0)) == (4, 6, 9, 12)
 
 
-def test_motion_elsewhere_is_refused() -> None:
-    with pytest.raises(FacetellError, match="'lite0' cannot be built so: only blocks with an identity"):
-        create_model("lite0", motion_blocks=[1])
+def test_a_file_names_its_motion_blocks_though_they_were_not_chosen() -> None:
+    assert create_model("lite0", "mcb", "none", 4, 64).architecture["motion_blocks"] == [4, 6, 9, 12]
+    assert create_model("lite0", motion_blocks=(2, 6)).architecture["motion_blocks"] == (2, 6)
 
 
 @pytest.mark.parametrize(("size", "kernel", "offset"), [(8, 3, 1), (9, 3, 0), (8, 5, 1), (9, 5, 0)])
-def test_strides_are_centred_as_tensorflow_centres_them(size: int, kernel: int, offset: int) -> None:
+def test_the_offset_is_where_the_first_output_is_centred(size: int, kernel: int, offset: int) -> None:
     conv = SameConv2d(1, 1, kernel, 2, bias=False)
     torch.nn.init.dirac_(conv.weight)
     x = torch.arange(size * size, dtype=torch.float32).view(1, 1, size, size)
+    assert conv.offset(size) == offset
     torch.testing.assert_close(conv(x), x[..., offset::2, offset::2])
 
 

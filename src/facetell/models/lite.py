@@ -1,9 +1,7 @@
 """EfficientNet-Lite 0 to 2 (no squeeze-and-excitation, ReLU6) carrying motion blocks.
 
-STM puts its modules where a block is narrowest, between the reducing and the expanding 1x1 of a bottleneck. An
-inverted residual block is narrow at its ends, so there they stand: CSTM on what enters the block's branch, the motion
-module beside the whole branch, their sum before the identity is added. On the six times wider maps in the middle of
-the branch the same modules would cost a quarter of the network's time.
+In a chosen inverted residual block the depthwise convolution takes the place that the 3x3 convolution has in STM's
+bottleneck: CSTM before it, the motion module beside it, their sum into the activation and the projecting 1x1.
 """
 
 from __future__ import annotations
@@ -45,7 +43,6 @@ STAGES = (
     Stage(3, 1, 6, 320, 1),
 )
 STEM_CHANNELS, FEATURES = 32, 1280
-REDUCTION = 4  # C / C' of the motion modules: narrow maps have few channels to begin with
 
 
 def scaled_stages(width: float, depth: float) -> list[Stage]:
@@ -58,12 +55,13 @@ def scaled_stages(width: float, depth: float) -> list[Stage]:
     return stages
 
 
-def identity_blocks(stages: list[Stage]) -> tuple[int, ...]:
-    """Numbers of the blocks with an identity: all but the first of every stage."""
+def default_motion_blocks(stages: list[Stage]) -> tuple[int, ...]:
+    """Numbers of the blocks that carry motion: the second block of every stage from the third on that has one.
+
+    The second stage's maps, at a quarter of the side, are as large as those of all other chosen blocks together.
+    """
     starts = [sum(s.repeats for s in stages[:i]) for i in range(len(stages))]
-    return tuple(
-        start + repeat for start, stage in zip(starts, stages, strict=True) for repeat in range(1, stage.repeats)
-    )
+    return tuple(start + 1 for start, stage in list(zip(starts, stages, strict=True))[2:] if stage.repeats > 1)
 
 
 class SameConv2d(nn.Conv2d):
@@ -81,6 +79,10 @@ class SameConv2d(nn.Conv2d):
         x = functional.pad(x, (left, right, top, bottom))
         return functional.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
+    def offset(self, size: int) -> int:
+        """Row (column) of an input of this size on which the first output row (column) is centred."""
+        return int(self.kernel_size[0]) // 2 - self._padding(size)[0]
+
     def _padding(self, size: int) -> tuple[int, int]:
         kernel, stride = int(self.kernel_size[0]), int(self.stride[0])
         total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
@@ -96,32 +98,11 @@ class ConvNorm(nn.Sequential):
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
 
 
-class Branch(nn.Module):
-    """What an inverted residual block adds to its input: 1x1 expand, depthwise convolution, 1x1 project."""
-
-    def __init__(self, inputs: int, stage: Stage, stride: int) -> None:
-        super().__init__()
-        middle = inputs * stage.expand
-        self.expand = ConvNorm(inputs, middle, 1) if stage.expand > 1 else None
-        self.depthwise = ConvNorm(middle, middle, stage.kernel, stride, groups=middle)
-        self.project = ConvNorm(middle, stage.channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C', H', W')."""
-        if self.expand is not None:
-            x = functional.relu6(self.expand(x), inplace=True)
-        out: Tensor = self.project(functional.relu6(self.depthwise(x), inplace=True))
-        return out
-
-
 class InvertedResidual(nn.Module):
-    """A branch, or a motion block around it, and an identity where shapes allow.
+    """1x1 expand, depthwise convolution (or a motion block around it), 1x1 project, identity where shapes allow.
 
     ``drop_path`` is the chance in training that a clip passes by its identity alone; whole clips are drawn, as dropping
     single frames would itself be a flicker in time.
-
-    Raises:
-        ValueError: motion is asked of a block without identity, whose narrow maps change their shape.
     """
 
     def __init__(
@@ -136,15 +117,19 @@ class InvertedResidual(nn.Module):
         **switches: object,
     ) -> None:
         super().__init__()
+        middle = inputs * stage.expand
+        self.expand = ConvNorm(inputs, middle, 1) if stage.expand > 1 else None
+        depthwise = ConvNorm(middle, middle, stage.kernel, stride, groups=middle)
+        self.mix = MotionBlock(middle, depthwise, stride=stride, temporal=temporal, motion=motion, **switches)  # type: ignore[arg-type]
+        self.project = ConvNorm(middle, stage.channels, 1)
         self.residual = stride == 1 and inputs == stage.channels
-        if not self.residual and (temporal, motion) != ("none", "none"):
-            raise ValueError("only blocks with an identity can carry motion")
-        self.mix = MotionBlock(inputs, Branch(inputs, stage, stride), temporal=temporal, motion=motion, **switches)  # type: ignore[arg-type]
         self.drop_path = drop_path
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
         """(N*T, C, H, W) to (N*T, C', H', W')."""
-        y: Tensor = self.mix(x, frames, trace)
+        wide: Tensor = x if self.expand is None else functional.relu6(self.expand(x), inplace=True)
+        offset = self.mix.spatial.conv.offset(wide.shape[-1])  # type: ignore[union-attr, operator]
+        y: Tensor = self.project(functional.relu6(self.mix(wide, frames, trace, offset), inplace=True))
         if not self.residual:
             return y
         if self.training and self.drop_path:
@@ -160,8 +145,8 @@ class EfficientNetLite(Backbone):
         width, depth: multipliers of the variant.
         motion: motion module of the chosen blocks.
         temporal: temporal module of the chosen blocks.
-        motion_blocks: numbers of the chosen blocks, counted from 0; by default all that have an identity (nine of
-            Lite0's sixteen).
+        motion_blocks: numbers of the chosen blocks, counted from 0; by default those of
+            :func:`default_motion_blocks` (four of Lite0's sixteen).
         drop_path: chance of the last block; it grows from 0 with depth.
         switches: further arguments of the motion blocks.
     """
@@ -179,9 +164,9 @@ class EfficientNetLite(Backbone):
     ) -> None:
         super().__init__()
         stages = scaled_stages(width, depth)
-        chosen = set(identity_blocks(stages) if motion_blocks is None else motion_blocks)
+        chosen = set(default_motion_blocks(stages) if motion_blocks is None else motion_blocks)
+        self.decided = {"motion_blocks": sorted(chosen)}
         total = sum(stage.repeats for stage in stages)
-        switches = {"reduction": REDUCTION} | switches
         self.stem = ConvNorm(3, STEM_CHANNELS, 3, 2)
         self.blocks = nn.ModuleList()
         channels = STEM_CHANNELS
@@ -243,12 +228,12 @@ _NAMES = (
     (r"^_bn0\.", "stem.norm."),
     (r"^_conv_head\.", "head.conv."),
     (r"^_bn1\.", "head.norm."),
-    (r"_expand_conv\.", "mix.spatial.expand.conv."),
-    (r"_bn0\.", "mix.spatial.expand.norm."),
-    (r"_depthwise_conv\.", "mix.spatial.depthwise.conv."),
-    (r"_bn1\.", "mix.spatial.depthwise.norm."),
-    (r"_project_conv\.", "mix.spatial.project.conv."),
-    (r"_bn2\.", "mix.spatial.project.norm."),
+    (r"_expand_conv\.", "expand.conv."),
+    (r"_bn0\.", "expand.norm."),
+    (r"_depthwise_conv\.", "mix.spatial.conv."),
+    (r"_bn1\.", "mix.spatial.norm."),
+    (r"_project_conv\.", "project.conv."),
+    (r"_bn2\.", "project.norm."),
 )
 
 

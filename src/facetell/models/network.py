@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import torch
@@ -57,10 +59,13 @@ class Backbone(nn.Module):
     Attributes:
         deep_channels: channels of what ``forward`` returns.
         feature_channels: length of what ``embed`` returns.
+        decided: arguments that defaults have decided and that change the shape; kept with the weights, so that files
+            outlive the defaults.
     """
 
     deep_channels: int
     feature_channels: int
+    decided: Mapping[str, object] = MappingProxyType({})
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
         """Normalised frames (N*T, 3, H, W) to the deepest maps (N*T', deep_channels, h, w)."""

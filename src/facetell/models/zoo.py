@@ -47,7 +47,7 @@ def _lite(number: int, width: float, depth: float, size: int, dropout: float, as
     return Entry(
         ModelConfig(f"lite{number}", size=size, mean=lite.MEAN, std=lite.STD),
         _backbone(lite.EfficientNetLite, width=width, depth=depth),
-        f"EfficientNet-Lite{number}, motion in its identity blocks",
+        f"EfficientNet-Lite{number}, motion at four depths",
         rename=lite.from_reference_names,
         asset=asset,
         dropout=dropout,
@@ -149,7 +149,7 @@ def create_model(
     dropout = entry.dropout if dropout is None else dropout
     try:
         backbone = entry.build(motion=motion, **overrides)
-    except (TypeError, ValueError) as error:
+    except TypeError as error:
         raise FacetellError(f"'{name}' cannot be built so: {error}; leave that argument out") from None
     if pretrained:
         load_imagenet(backbone, name, None if pretrained is True else pretrained)
@@ -161,6 +161,7 @@ def create_model(
         "clip_frames": clip_frames,
         "size": config.size,
         "num_classes": num_classes,
+        **backbone.decided,
         **overrides,
     }
     return model
