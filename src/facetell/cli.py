@@ -16,6 +16,7 @@ from facetell.types import FacetellError, needs_extra
 
 VERBS: dict[str, str] = {
     "detect": "score videos: is a face in them forged?",
+    "scan": "score a corpus: any number of videos, each once, resumable",
     "doctor": "show what is installed and what is missing",
     "distort": "make distorted copies of videos, to test detectors",
     "forge": "make a forgery from a real video, to train or test detectors",
@@ -39,6 +40,7 @@ EXTRAS = {
     "onnxruntime": "train",
     "onnxscript": "train",
     "pyarrow": "bench",
+    "ray": "ray",
     "scipy": "bench",
     "tensorboard": "train",
     "torch": "train",

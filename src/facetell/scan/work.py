@@ -1,0 +1,142 @@
+"""What is done with one video of a corpus, in whichever process or on whichever machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+
+from facetell.assets import file_sha256
+from facetell.detector import Detector, Settings
+from facetell.scan.record import HERE, to_record, unreadable
+from facetell.scan.source import Item, look
+from facetell.types import Status
+
+CHANGED = "it changed while it was being scanned: run the same command again once it is complete"
+LOST = (
+    "every process that read it was ended from outside; there may be too little memory for it, or it breaks a decoder"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a video.
+
+    Attributes:
+        item: the video.
+        content: SHA-256 of what is in it; None where that was not found out.
+        record: of the verdict, see :mod:`facetell.scan.record`; None where it was not scored.
+        fault: why neither could be had, for a reason that does not lie in the content; "" where there is none.
+    """
+
+    item: Item
+    content: str | None = None
+    record: dict[str, Any] | None = None
+    fault: str = ""
+
+    def to_json(self) -> str:
+        """One line of text; floats keep every bit."""
+        return json.dumps(asdict(self) | {"item": self.item.to_json()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Outcome:
+        """Undo :meth:`to_json`."""
+        fields = json.loads(text)
+        return cls(**fields | {"item": Item.from_json(fields["item"])})
+
+
+class Engine(Protocol):
+    """What carries out the work: processes of this machine, or a cluster. Outcomes come in any order."""
+
+    def contents(self, items: Iterable[Item]) -> Iterator[Outcome]:
+        """What each of these holds."""
+
+    def verdicts(self, items: Iterable[Item]) -> Iterator[Outcome]:
+        """The verdict on each of these, which are drawn as they are needed."""
+
+
+def make_detector(model: Path | None, settings: Settings) -> Detector:
+    """The detector of one process; processes share the cores, so it takes one thread."""
+    cv2.setNumThreads(1)
+    return Detector(model, settings)
+
+
+def score(detector: Detector, item: Item) -> Outcome:
+    """Score a video; whatever is wrong with it is said in what comes out, never an exception."""
+    if _stamp(item) != item.stamp:
+        return Outcome(item, fault=_why_gone(item))
+    try:
+        verdict = detector(item.path)
+    except Exception as error:  # whatever it is: days of other videos must not end with this one
+        text = (str(error).strip().splitlines() or [""])[0]
+        verdict = unreadable(item.path, f"{item.path} broke the reader ({type(error).__name__}: {text})", {})
+    content = verdict.sha256 or read_content(item.path)
+    if content is None or _stamp(item) != item.stamp:
+        return Outcome(item, fault=_named(verdict.message, item) if content is None else _why_gone(item))
+    return Outcome(item, content, to_record(verdict))
+
+
+def read_item(item: Item) -> Outcome:
+    """Find out what a video holds, without looking at it."""
+    content = read_content(item.path)
+    if content is None or _stamp(item) != item.stamp:
+        return Outcome(item, fault=_why_gone(item))
+    return Outcome(item, content)
+
+
+def lost(item: Item) -> Outcome:
+    """What is said of a video over which processes died."""
+    content = read_content(item.path)
+    if content is None:
+        return Outcome(item, fault=_why_gone(item))
+    return Outcome(item, content, to_record(unreadable(HERE, f"{HERE}: {LOST}", {})))
+
+
+def read_content(path: str) -> str | None:
+    """SHA-256 of a file, or of the names and contents of a folder's files; None where it cannot be read."""
+    try:
+        if not os.path.isdir(path):  # noqa: PTH112
+            return file_sha256(Path(path)) if os.path.isfile(path) else None  # noqa: PTH113  # a pipe may never end
+        digest = hashlib.sha256()
+        for file in sorted(Path(path).iterdir()):
+            if file.is_file():
+                digest.update(os.fsencode(file.name) + b"\0" + file_sha256(file).encode() + b"\n")
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def _stamp(item: Item) -> str | None:
+    """As it is now; None where it is gone."""
+    try:
+        return look(item.path)[1]
+    except (OSError, ValueError):
+        return None
+
+
+def _why_gone(item: Item) -> str:
+    """Why a file is not what was listed."""
+    try:
+        if look(item.path)[1] != item.stamp:
+            return f"{item.name}: {CHANGED}"
+        if not os.access(item.path, os.R_OK):
+            return f"{item.name} may not be read: change its permissions"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return f"{item.name} was there and is gone ({reason}): mend that, and run the same command again"
+    return f"{item.name} cannot be read: check the disk or the network, and run the same command again"
+
+
+def _named(message: str, item: Item) -> str:
+    return message.replace(item.path, item.name)
+
+
+def is_unreadable(record: dict[str, Any]) -> bool:
+    """Whether a record says that there is nothing to be had from the video."""
+    return bool(record["status"] == Status.UNREADABLE)
