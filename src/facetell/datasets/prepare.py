@@ -29,10 +29,8 @@ from facetell.processes import ProcessEnded, unordered
 from facetell.report.result import write_text
 from facetell.types import FacetellError
 
-SMALLEST, LARGEST = (
-    64,
-    640,
-)  # pixels; players take larger pictures for high definition, whose colours are coded otherwise
+# Pixels; players take larger pictures for high definition, whose colours are coded otherwise.
+SMALLEST, LARGEST = 64, 640
 ADVICE = "make room in memory, and run the same command again to go on"
 NETWORKS = ("face_detector", "face_mesh")
 LIBRARIES = ("av", "cv2", "openvino")
