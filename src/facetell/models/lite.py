@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, Trace
+from facetell.models.depthwise import depthwise_conv2d
 from facetell.models.network import Backbone
 
 MEAN = (127 / 255,) * 3  # pixels enter as (value - 127) / 128
@@ -74,10 +75,13 @@ class SameConv2d(nn.Conv2d):
         """(N, C, H, W) to (N, C', ceil(H / stride), ceil(W / stride))."""
         top, bottom = self._padding(x.shape[-2])
         left, right = self._padding(x.shape[-1])
-        if top == bottom and left == right:
-            return functional.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
-        x = functional.pad(x, (left, right, top, bottom))
-        return functional.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+        padding = top
+        if not top == bottom == left == right:
+            x, padding = functional.pad(x, (left, right, top, bottom)), 0
+        stride = int(self.stride[0])
+        if self.groups > 1:
+            return depthwise_conv2d(x, self.weight, stride, padding)
+        return functional.conv2d(x, self.weight, self.bias, stride, padding)
 
     def offset(self, size: int) -> int:
         """Row (column) of an input of this size on which the first output row (column) is centred."""
