@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from facetell.commands.arguments import count, positive, share
 from facetell.detector import Detector, Settings
 from facetell.engine import ENGINES
 from facetell.media.find import find_videos
@@ -32,18 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fps-scored",
-        type=_positive,
+        type=positive,
         default=1.0,
         metavar="N",
         help="clips scored per second of each face (default: 1; a clip is a third of a second)",
     )
-    parser.add_argument("--max-faces", type=_count, default=8, metavar="N", help="faces followed at once (default: 8)")
+    parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
     parser.add_argument(
-        "--threshold", type=_share, metavar="P", help="probability from which on a face is called forged"
+        "--threshold", type=share, metavar="P", help="probability from which on a face is called forged"
     )
     parser.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
     parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
-    parser.add_argument("--threads", type=_count, metavar="N", help="CPU threads of the engine (default: all cores)")
+    parser.add_argument("--threads", type=count, metavar="N", help="CPU threads of the engine (default: all cores)")
     parser.add_argument("--model", type=Path, metavar="ONNX", help="another model file than the released one")
 
 
@@ -143,29 +144,3 @@ def _print_remarks(verdicts: Sequence[VideoVerdict]) -> None:
             print(f"facetell detect: {verdict.path}: not scored: {verdict.message}", file=sys.stderr)
         for warning in verdict.warnings:
             print(f"facetell detect: {verdict.path}: {warning}", file=sys.stderr)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 100:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and up to 100")
-    return value
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a probability between 0 and 1")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
-    return int(text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from facetell.commands.detect import _count, _positive, _share
+from facetell.commands.arguments import count, positive, share
 from facetell.detector import Settings
 from facetell.engine import ENGINES
 from facetell.types import FacetellError, Status
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workers",
-        type=_count,
+        type=count,
         metavar="N",
         help="processes, one core each (default: one a core; of a cluster, one a CPU that it offers)",
     )
@@ -54,14 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
     parser.add_argument(
         "--fps-scored",
-        type=_positive,
+        type=positive,
         default=1.0,
         metavar="N",
         help="clips scored per second of each face (default: 1)",
     )
-    parser.add_argument("--max-faces", type=_count, default=8, metavar="N", help="faces followed at once (default: 8)")
+    parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
     parser.add_argument(
-        "--threshold", type=_share, metavar="P", help="probability from which on a face is called forged"
+        "--threshold", type=share, metavar="P", help="probability from which on a face is called forged"
     )
 
 
@@ -118,8 +118,8 @@ def _engine(args: argparse.Namespace) -> MakeEngine:
 def _summary(counts: Counts) -> str:
     statuses = dict(counts.statuses)
     scored = statuses.pop(Status.SCORED.value, 0)
-    words = ", ".join(f"{count} {word}" for word, count in sorted(counts.verdicts.items()) if word != "none")
-    reasons = ", ".join(f"{status.replace('_', ' ')} {count}" for status, count in sorted(statuses.items()))
+    words = ", ".join(f"{number} {word}" for word, number in sorted(counts.verdicts.items()) if word != "none")
+    reasons = ", ".join(f"{status.replace('_', ' ')} {number}" for status, number in sorted(statuses.items()))
     text = f"{counts.videos} video{'s' * (counts.videos != 1)}: {scored} scored" + (f" ({words})" if words else "")
     text += f", {counts.videos - scored} not" + (f" ({reasons})" if reasons else "")
     if counts.duplicates:

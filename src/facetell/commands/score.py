@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from facetell.commands.detect import _count, _positive
+from facetell.commands.arguments import count, positive
 from facetell.datasets.manifest import SPLITS, read_manifest
 from facetell.detector import Settings
 from facetell.engine import ENGINES
@@ -46,19 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-clean", action="store_true", help="leave out the videos as they are")
     parser.add_argument(
         "--workers",
-        type=_count,
+        type=count,
         default=max(1, (os.cpu_count() or 1) // 2),
         metavar="N",
         help="processes (default: one for two cores)",
     )
     parser.add_argument(
         "--fps-scored",
-        type=_positive,
+        type=positive,
         default=1.0,
         metavar="N",
         help="clips scored per second of each face (default: 1)",
     )
-    parser.add_argument("--max-faces", type=_count, default=8, metavar="N", help="faces followed at once (default: 8)")
+    parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
     parser.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
     parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
 
