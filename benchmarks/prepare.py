@@ -40,7 +40,8 @@ def cost(*commands: list[object]) -> Cost:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     running = [subprocess.Popen([str(word) for word in c], stdout=subprocess.DEVNULL) for c in commands]
-    if any([process.wait() for process in running]):
+    codes = [process.wait() for process in running]
+    if any(codes):
         raise SystemExit("a command failed")
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
