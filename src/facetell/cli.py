@@ -29,21 +29,26 @@ VERBS: dict[str, str] = {
     "compare": "is one model better than another, by how much, and is that sure?",
     "train": "train a network from a configuration file",
     "sweep": "train and compare a grid of configurations",
+    "serve": "a page and an API: upload videos, read their reports",
     "motion": "draw the motion of a face, and what the network sees of it",
 }
 
 # Packages that come with an extra only, and its name: whichever verb misses one, the sentence is the same.
 EXTRAS = {
+    "fastapi": "serve",
     "lightning": "train",
     "lightning_fabric": "train",
     "onnx": "train",
     "onnxruntime": "train",
     "onnxscript": "train",
+    "prometheus_client": "serve",
     "pyarrow": "bench",
+    "python_multipart": "serve",
     "ray": "ray",
     "scipy": "bench",
     "tensorboard": "train",
     "torch": "train",
+    "uvicorn": "serve",
     "yaml": "train",
 }
 

@@ -1,0 +1,187 @@
+"""``facetell serve``: the page and the API."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facetell.commands.arguments import count, positive, share
+from facetell.detector import Settings
+from facetell.engine import ENGINES
+from facetell.types import FacetellError
+
+if TYPE_CHECKING:
+    from facetell.serve.settings import ServeSettings
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb's arguments."""
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=8000, metavar="N", help="to listen on, 0 for any (default: 8000)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("facetell-data"),
+        metavar="DIR",
+        help="keeps jobs, videos and reports (default: facetell-data)",
+    )
+    parser.add_argument("--token", metavar="TOKEN", help="ask for it; better given as FACETELL_TOKEN")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name under which browsers reach the server"
+    )
+    parser.add_argument("--workers", type=count, default=1, metavar="N", help="processes that score (default: 1)")
+    parser.add_argument(
+        "--keep-days", type=_days, default=7.0, metavar="N", help="keep results so long, 0 for ever (default: 7)"
+    )
+    limits = parser.add_argument_group("limits")
+    limits.add_argument("--max-mb", type=count, default=2048, metavar="N", help="MiB a video (default: 2048)")
+    limits.add_argument("--max-minutes", type=_amount, default=60.0, metavar="N", help="of a video (default: 60)")
+    limits.add_argument(
+        "--max-megapixels",
+        type=_amount,
+        default=35.4,
+        metavar="N",
+        help="a picture (default: 35.4, that is 8192 x 4320)",
+    )
+    limits.add_argument("--max-uploads", type=count, default=8, metavar="N", help="at the same time (default: 8)")
+    limits.add_argument("--max-queue", type=count, default=100, metavar="N", help="videos that wait (default: 100)")
+    limits.add_argument(
+        "--min-free-mb", type=count, default=512, metavar="N", help="MiB of disk that are left alone (default: 512)"
+    )
+    scoring = parser.add_argument_group("scoring, as in `facetell detect`")
+    scoring.add_argument("--fps-scored", type=positive, default=1.0, metavar="N", help="clips a second (default: 1)")
+    scoring.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
+    scoring.add_argument("--threshold", type=share, metavar="P", help="from which on a face is called forged")
+    scoring.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
+    scoring.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
+    scoring.add_argument("--threads", type=count, metavar="N", help="CPU threads a worker (default: cores / workers)")
+    scoring.add_argument("--model", type=Path, metavar="ONNX", help="another model file than the released one")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop; 0 then."""
+    from facetell.serve.app import create_app
+    from facetell.serve.server import serve
+    from facetell.serve.service import Service
+
+    settings = settings_of(args)
+    listening = listen(args.host, args.port)
+    service = Service(settings)
+    try:
+        service.start()
+        address, port = listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        print(f"facetell serves http://{shown}:{port}, data in {service.files.root}; stop it with Ctrl-C", flush=True)
+        if settings.token is None and not _is_local(args.host):
+            print(
+                "facetell serve: anybody who reaches this address may upload, read and delete: set FACETELL_TOKEN",
+                file=sys.stderr,
+            )
+        serve(create_app(service), service, listening)
+    finally:
+        service.stop()
+        listening.close()
+    return 0
+
+
+def settings_of(args: argparse.Namespace) -> ServeSettings:
+    """The server's settings from the command line and the environment.
+
+    Raises:
+        FacetellError: the token is unfit.
+    """
+    from facetell.serve.auth import check_token
+    from facetell.serve.settings import MIB, Limits, ServeSettings
+
+    token = args.token or os.environ.get("FACETELL_TOKEN") or None
+    threads = args.threads or max(1, (os.cpu_count() or 1) // args.workers)
+    names = tuple(args.allow_host)
+    return ServeSettings(
+        data=args.data,
+        limits=Limits(
+            upload_bytes=args.max_mb * MIB,
+            duration=60 * args.max_minutes,
+            pixels=round(1e6 * args.max_megapixels),
+            uploads=args.max_uploads,
+            queue=args.max_queue,
+            free_bytes=args.min_free_mb * MIB,
+        ),
+        workers=args.workers,
+        keep_seconds=86400 * args.keep_days if args.keep_days else None,
+        token=check_token(token) if token else None,
+        # A site that points its own name at this machine must not reach a server that is meant for this machine alone.
+        hosts=(*LOCAL, args.host, *names) if names or _is_local(args.host) else (),
+        model=args.model,
+        detector=Settings(
+            clips_per_second=args.fps_scored,
+            max_faces=args.max_faces,
+            threshold=args.threshold,
+            engine=args.engine,
+            precision=args.precision,
+            threads=threads,
+        ),
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        FacetellError: the address is not ours, or in use.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(1024)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        raise FacetellError(
+            f"cannot listen on {host}, port {port} ({error.strerror}): choose another --host or --port"
+        ) from None
+    return listening
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port between 0 and 65535")
+    return int(text)
+
+
+def _amount(text: str) -> float:
+    value = _number(text)
+    if not 0 < value <= 1e6:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return value
+
+
+def _days(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 36500:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of days from 0 to 36500")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

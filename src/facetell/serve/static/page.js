@@ -1,0 +1,233 @@
+// Uploads with progress, rows that stay fresh, deleting without leaving the page. Without it the forms do the same.
+"use strict";
+const words = JSON.parse(document.body.dataset.words);
+const say = (name, values) => words[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+const list = document.getElementById("jobs");
+const one = document.querySelector(".detail");
+const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+
+// --- times in the reader's own zone
+
+const localise = (root) => {
+  for (const time of root.querySelectorAll("time")) {
+    time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  }
+};
+localise(document);
+
+// --- parts of the page that the server renders anew
+
+const fetchPart = async (address) => {
+  const answer = await fetch(address, { cache: "no-store" });
+  if (answer.redirected) location.reload(); // logged out meanwhile
+  if (!answer.ok) return null;
+  const part = document.createElement("template");
+  part.innerHTML = await answer.text(); // our own page, escaped by the server
+  localise(part.content);
+  return part.content;
+};
+
+const element = (id) => document.getElementById(`job-${id}`);
+const noteEmpty = () => {
+  const empty = document.getElementById("empty");
+  if (empty) empty.hidden = list.children.length > 0;
+};
+
+const refresh = async (id) => {
+  const old = element(id);
+  const place = old || (list && list.dataset.first ? list : null);
+  if (!place) return;
+  const part = await fetchPart(old ? old.dataset.part : `${list.dataset.first}/${id}`);
+  const fresh = part && part.firstElementChild;
+  const now = element(id); // another refresh may have been quicker
+  if (!fresh) return;
+  if (now) now.replaceWith(fresh);
+  else if (list) list.prepend(fresh);
+  noteEmpty();
+};
+
+const drop = (id) => {
+  const old = element(id);
+  if (!old) return;
+  if (old === one || old.classList.contains("detail")) location.assign("/");
+  else old.remove();
+  if (list) noteEmpty();
+};
+
+const update = (job) => {
+  const old = element(job.id);
+  if (!old || old.dataset.state !== job.state) {
+    refresh(job.id).catch(() => {});
+    return;
+  }
+  const bar = old.querySelector("progress");
+  if (!bar || job.progress === null) return;
+  bar.value = job.progress;
+  old.querySelector(".state").textContent = say("scoring", { percent: Math.round(100 * job.progress) });
+};
+
+// --- live
+
+const lost = document.getElementById("lost");
+const follow = () => {
+  const stream = new EventSource("/v1/events");
+  stream.addEventListener("job", (event) => update(JSON.parse(event.data)));
+  stream.addEventListener("deleted", (event) => drop(JSON.parse(event.data).id));
+  stream.onopen = async () => {
+    lost.hidden = true;
+    // What happened before the stream was open, or while it was not.
+    if (one) refresh(one.dataset.id).catch(() => {});
+    if (!list || !list.dataset.first) return;
+    const part = await fetchPart(list.dataset.first).catch(() => null);
+    if (part) list.replaceChildren(...part.children);
+    noteEmpty();
+  };
+  stream.onerror = () => {
+    if (!leaving) lost.hidden = false;
+    if (stream.readyState !== EventSource.CLOSED) return; // else the browser tries again by itself
+    setTimeout(follow, 5000);
+  };
+};
+let leaving = false;
+addEventListener("pagehide", () => { leaving = true; });
+if (list || one) follow();
+
+// --- deleting
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches(".delete")) return;
+  event.preventDefault();
+  if (!confirm(say("confirm", form.dataset))) return;
+  let message = words.unreachable;
+  try {
+    const answer = await fetch(`/v1/jobs/${form.dataset.id}`, { method: "DELETE" });
+    if (answer.ok || answer.status === 404) {
+      drop(form.dataset.id);
+      return;
+    }
+    message = (await answer.json()).message;
+  } catch { /* said below */ }
+  alert(say("undeleted", { message }));
+});
+
+// --- uploading: one after the other, so that the first is scored while the next is sent
+
+const upload = document.getElementById("upload");
+const queue = [];
+let busy = false;
+
+const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (x) => x.toString(16).padStart(2, "0")).join("");
+
+const show = (item, name, values = {}) => {
+  item.text.textContent = say(name, { name: item.file.name, ...values });
+};
+
+const send = (item) => new Promise((done) => {
+  const request = new XMLHttpRequest();
+  request.open("POST", "/v1/jobs");
+  request.setRequestHeader("Idempotency-Key", item.key); // a second try is never a second job
+  request.upload.onprogress = (event) => {
+    item.bar.value = event.loaded / event.total;
+    show(item, "sending", { percent: Math.round((100 * event.loaded) / event.total) });
+  };
+  request.upload.onload = () => {
+    item.bar.removeAttribute("value");
+    show(item, "checking");
+  };
+  request.onload = () => done(request);
+  request.onerror = () => done(null);
+  const form = new FormData();
+  form.append("file", item.file);
+  request.send(form);
+});
+
+const ended = (item, name, values) => {
+  item.bar.remove();
+  show(item, name, values);
+  item.entry.classList.toggle("problem", name !== "sent");
+};
+
+const handle = async (item) => {
+  for (;;) {
+    const request = await send(item);
+    if (request === null) {
+      ended(item, "offline");
+      const again = document.createElement("button");
+      again.className = "again";
+      again.textContent = words.again;
+      again.addEventListener("click", () => {
+        item.entry.remove();
+        enqueue(item.file, item.key);
+      });
+      item.entry.append(again);
+      return;
+    }
+    let answer = {};
+    try { answer = JSON.parse(request.responseText); } catch { /* a proxy's page */ }
+    if (request.status === 401) location.reload();
+    if (request.status === 429) {
+      const seconds = Number(request.getResponseHeader("Retry-After")) || 5;
+      show(item, "busy", { seconds });
+      await sleep(seconds);
+      continue;
+    }
+    if (request.status !== 201 && request.status !== 200) {
+      ended(item, "fault", { message: answer.message || `${request.status}` });
+      return;
+    }
+    ended(item, "sent");
+    setTimeout(() => { item.entry.remove(); }, 4000);
+    await refresh(answer.id).catch(() => {});
+    return;
+  }
+};
+
+const work = async () => {
+  if (busy) return;
+  busy = true;
+  while (queue.length) await handle(queue.shift());
+  busy = false;
+};
+
+const enqueue = (file, key) => {
+  const entry = document.createElement("li");
+  const text = document.createElement("p");
+  const bar = document.createElement("progress");
+  bar.max = 1;
+  bar.value = 0;
+  bar.setAttribute("aria-label", file.name);
+  entry.append(text, bar);
+  document.getElementById("sending").hidden = false;
+  document.getElementById("uploading").append(entry);
+  const item = { file, key, entry, text, bar };
+  if (file.size > Number(document.body.dataset.most)) {
+    ended(item, "large", { size: document.body.dataset.mostWords });
+    return;
+  }
+  show(item, "waiting");
+  queue.push(item);
+  work();
+};
+
+if (upload) {
+  const input = document.getElementById("files");
+  input.multiple = true; // without the script, one at a time
+  document.getElementById("send").hidden = true;
+  const take = (files) => { for (const file of files) enqueue(file, newKey()); };
+  input.addEventListener("change", () => {
+    take(input.files);
+    upload.reset();
+  });
+  upload.addEventListener("submit", (event) => event.preventDefault());
+  for (const kind of ["dragenter", "dragover"]) {
+    addEventListener(kind, (event) => { event.preventDefault(); upload.classList.add("over"); });
+  }
+  addEventListener("dragleave", (event) => { if (!event.relatedTarget) upload.classList.remove("over"); });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    upload.classList.remove("over");
+    take(event.dataTransfer.files);
+  });
+  addEventListener("beforeunload", (event) => { if (busy) event.preventDefault(); });
+}
