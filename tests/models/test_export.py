@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from facetell.models.export import export_onnx, load_onnx_state, model_from_onnx
+from facetell.models.export import continue_from, export_onnx, load_onnx_state, model_from_onnx
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
@@ -99,3 +99,12 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("not a model")
     with pytest.raises(FacetellError, match="not an ONNX file"):
         load_onnx_state(tmp_path / "text.onnx")
+
+
+def test_a_file_s_weights_can_be_trained_on(network: ClipNetwork, files: dict[str, Path], some_clips: Clips) -> None:
+    started = create_model("lite0", anomaly="full", clip_frames=4, size=48, width=0.25, motion_blocks=(2, 6)).eval()
+    continue_from(started, files["fp32"])
+    batch = some_clips(2, 4, 48)
+    assert torch.equal(started(batch).logit, network(batch).logit)
+    with pytest.raises(FacetellError, match=r"holds another network: .*set model, motion and overrides as that file"):
+        continue_from(create_model("lite0", clip_frames=4, size=48, width=0.25, motion_blocks=(2, 4)), files["fp32"])

@@ -146,6 +146,32 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
     return metadata, model.eval()
 
 
+def continue_from(model: ClipNetwork, path: Path | str) -> None:
+    """Fill a network with the weights of a model file, to train it on; only its AD block stays as it is.
+
+    Raises:
+        FacetellError: the file is missing, no ONNX, or holds another network.
+    """
+    metadata, state = load_onnx_state(path)
+    fitting = {
+        name: state[name]
+        for name, own in model.state_dict().items()
+        if name in state and state[name].shape == own.shape
+    }
+    lacking = [
+        name
+        for name in model.state_dict()
+        if name not in fitting and not name.startswith("anomaly.") and not name.endswith("num_batches_tracked")
+    ]
+    if lacking:
+        built = metadata.get("architecture", "which it does not say")
+        raise FacetellError(
+            f"{path} holds another network: '{lacking[0]}' is not in it, or of another shape; "
+            f"set model, motion and overrides as that file has them ({built})"
+        )
+    model.load_state_dict(fitting, strict=False)
+
+
 def _trace(wrapper: _Exported) -> Any:
     """ONNX graph of the network in evaluation mode for a batch of two, weights untouched."""
     import onnx_ir

@@ -163,7 +163,8 @@ class TrainConfig:
 
     Attributes:
         model, motion, anomaly, pretrained, overrides: for :func:`facetell.models.zoo.create_model`; ``motion`` "" takes
-            the network's own; ``pretrained`` is "imagenet", "" for a random start, or the path of a checkpoint.
+            the network's own; ``pretrained`` is "imagenet", "" for a random start, the path of an ImageNet checkpoint,
+            or that of a model file (.onnx) of the same network, which is then trained on.
         steps: length of the run and of its schedule.
         ema: decay of the moving average of the weights, which is what is validated and released.
         sync_norm: batch norm over the whole batch of all devices, not over each one's share.

@@ -28,8 +28,6 @@ from torch.utils.data import DataLoader
 
 from facetell.evaluate.scores import write_scores
 from facetell.models.losses import combined_loss
-from facetell.models.network import ClipNetwork
-from facetell.models.zoo import create_model
 from facetell.report.result import write_text
 from facetell.train.about import code_line, data_line, device_line, time_line
 from facetell.train.batches import Batch, BatchStream, Sampler
@@ -41,6 +39,7 @@ from facetell.train.journal import Journal, draw_batch, means
 from facetell.train.norm import synchronise_norms
 from facetell.train.optim import make_optimizer, schedule, set_rate, update_average
 from facetell.train.reading import plain, to_yaml
+from facetell.train.start import build_network
 from facetell.train.stop import Stop
 from facetell.train.watch import Watch
 from facetell.types import FacetellError
@@ -328,24 +327,6 @@ class Clock:
             with contextlib.suppress(ModuleNotFoundError, RuntimeError):  # needs pynvml
                 figures["gpu_busy"] = torch.cuda.utilization() / 100
         return figures
-
-
-def build_network(config: TrainConfig, pretrained: bool) -> ClipNetwork:
-    """The network of a run, channels last; with its ImageNet start where it has one and ``pretrained`` says so."""
-    start: bool | str = False
-    if pretrained and config.pretrained:
-        start = True if config.pretrained == "imagenet" else config.pretrained
-    network = create_model(
-        config.model,
-        motion=config.motion or None,
-        anomaly=config.anomaly,
-        clip_frames=config.batch.clip_frames,
-        size=config.batch.size,
-        pretrained=start,
-        **config.overrides,
-    )
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
 
 
 def keep_freed_memory() -> None:
