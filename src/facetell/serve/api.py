@@ -62,7 +62,7 @@ _UPLOAD: dict[str, Any] = {
     ],
 }
 
-router = APIRouter(prefix="/v1", responses=_LOCKED, tags=["jobs"])
+router = APIRouter(prefix="/v1", responses={**_LOCKED, **_BAD_VALUE}, tags=["jobs"])
 monitor = APIRouter(tags=["monitoring"])
 
 
@@ -95,7 +95,7 @@ async def create_job(request: Request, response: Response, service: Serving) -> 
     return await asyncio.to_thread(JobView.of, job, service)
 
 
-@router.get("/jobs", response_model=JobList, summary="List jobs", responses=_BAD_VALUE)
+@router.get("/jobs", response_model=JobList, summary="List jobs")
 def list_jobs(
     service: Serving,
     limit: Annotated[int, Query(ge=1, le=200, description="at most so many")] = 50,
@@ -220,12 +220,12 @@ def get_report(
     "/healthz",
     response_model=Health,
     summary="Can it score?",
-    responses={503: {"model": Fault, "description": "No worker has a model loaded at the moment"}},
+    responses={503: {"model": Fault, "description": "There has been no worker for a minute"}},
 )
 def health(service: Serving) -> Health:
     """For load balancers and service managers; asks for no token."""
     service.store.counts()
-    if not service.pool.ready:
+    if not service.pool.healthy:
         raise Refused(503, "no_worker", "no worker is ready: look at the server's log")
     return Health(status="ok")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -21,6 +22,7 @@ Answer = TypeVar("Answer")
 LOG = logging.getLogger("facetell.serve")
 START_SECONDS = 120.0  # for a worker to load its model
 SILENT_SECONDS = 600.0  # without a word, after which a worker is taken to hang
+REPLACE_SECONDS = 60.0  # without a process, after which a worker is missing
 PAUSE_SECONDS = 30.0  # longest pause before another process is started in place of one that could not start
 
 
@@ -62,6 +64,11 @@ class Pool:
     def ready(self) -> int:
         """How many workers have a process with a loaded model."""
         return sum(slot.ready for slot in self._slots)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether jobs are done, or will be in a moment: a worker that is being replaced is no fault."""
+        return any(slot.ready or time.monotonic() - slot.since < REPLACE_SECONDS for slot in self._slots)
 
     @property
     def stopping(self) -> bool:
@@ -147,6 +154,7 @@ class Slot(threading.Thread):
         self._process: Companion | None = None
         self._job_id = ""
         self.ready = False
+        self.since = time.monotonic()
 
     def launch(self) -> None:
         """Start the process and wait until its model is loaded.
@@ -172,6 +180,7 @@ class Slot(threading.Thread):
             raise FacetellError(message["message"])
         self._pool.threshold, self._pool.model = message["threshold"], message["model"]
         self.ready = True
+        self.since = time.monotonic()
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -200,17 +209,23 @@ class Slot(threading.Thread):
                 pause = min(2 * pause, PAUSE_SECONDS)
             except Exception:
                 LOG.exception("a worker's thread met a fault; it goes on")
-                self.ready = False
+                self._missing()
                 self._pool.wait(pause)
                 pause = min(2 * pause, PAUSE_SECONDS)
         self._discard()
+
+    def _missing(self) -> None:
+        """There is no process any more that could do a job."""
+        self.ready = False
+        self.since = time.monotonic()
 
     def _replace(self) -> None:
         self._discard()
         self.launch()
 
     def _discard(self) -> None:
-        self.ready = False
+        if self.ready:
+            self._missing()
         with self._lock:
             process, self._process = self._process, None
         if process is not None:
@@ -220,7 +235,7 @@ class Slot(threading.Thread):
         """Do one job, or wait a moment for one."""
         process = self._process
         if process is None or not process.alive:
-            self.ready = False
+            self._missing()
             return
         job = self._pool.take(1.0)
         if job is None:
@@ -232,7 +247,7 @@ class Slot(threading.Thread):
             process.send(asdict(self._pool.order(job)))
             self._follow(process, job)
         except Ended as error:
-            self.ready = False
+            self._missing()
             self._lost(job, error)
         finally:
             with self._lock:

@@ -38,7 +38,7 @@ STATES = {
 }
 FAILED = "Not scored: {message}."
 PROGRESS = "Progress of {name}"
-FIGURES = "{probability} forged ({low} to {high})"
+FIGURES = "Probability of forged: {probability} ({low} to {high})"
 DELETE = "Delete"
 DELETE_NAME = "Delete {name}"
 BACK = "All videos"

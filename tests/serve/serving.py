@@ -1,0 +1,117 @@
+"""A real server in a process of its own, and what tests do with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+
+from fixtures import sample_frames, write_frames
+
+SECONDS = 90.0  # for whatever must happen: the machine may be busy
+
+
+class Server:
+    """`facetell serve` with some arguments on a data folder; stopped at the end of a `with`."""
+
+    def __init__(self, data: Path, *words: str, environment: dict[str, str] | None = None, ulimit: int | None = None):
+        self.data, self.words, self.environment, self.ulimit = data, words, environment or {}, ulimit
+        self.log = data.parent / f"{data.name}.log"
+        self.start()
+
+    def start(self) -> None:
+        """Start it (again) and wait until it serves."""
+        command = [sys.executable, "-m", "facetell.cli", "serve", "--port", "0", "--data", str(self.data), *self.words]
+        if self.ulimit:
+            command = ["bash", "-c", f'ulimit -f {self.ulimit}; exec "$@"', "-", *command]
+        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **self.environment}
+        place = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=self.data.parent
+            )
+        end = time.monotonic() + SECONDS
+        while not (found := re.search(r"facetell serves (http://\S+),", self.log.read_text()[place:])):
+            assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
+            time.sleep(0.02)
+        self.url = found[1]
+        self.client = httpx.Client(base_url=self.url, timeout=SECONDS)
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> int:
+        """Stop it in good order."""
+        self.client.close()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(SECONDS)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """As the power cut would."""
+        self.client.close()
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes beside it that score or look."""
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+    def upload(self, path: Path, name: str | None = None, **headers: str) -> httpx.Response:
+        """Upload a video."""
+        with path.open("rb") as stream:
+            return self.client.post("/v1/jobs", files={"file": (name or path.name, stream)}, headers=headers)
+
+    def job(self, job_id: str) -> dict:
+        """A job as it is now."""
+        return self.client.get(f"/v1/jobs/{job_id}").json()
+
+    def ended(self, job_id: str) -> dict:
+        """A job once it has ended."""
+        return wait_for(lambda: (job := self.job(job_id))["state"] in ("done", "failed") and job)
+
+    def files(self) -> set[str]:
+        """Everything in the data folder but the database."""
+        found = (path.relative_to(self.data).as_posix() for path in self.data.rglob("*") if path.is_file())
+        return {name for name in found if not name.startswith("jobs.sqlite3") and name != "lock"}
+
+
+def wait_for(condition, seconds: float = SECONDS):
+    """What a condition gives once it gives something."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+def short_video(folder: Path, name: str = "short.mp4", frames: int = 15, first: int = 0) -> Path:
+    """Half a second of the man's face."""
+    return write_frames(folder / name, np.roll(sample_frames("sample_man", 60), -first, axis=0)[:frames], fps=30)
+
+
+def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
+    """(kind, data) of server-sent events as they come."""
+    kind = ""
+    for line in response.iter_lines():
+        if line.startswith("event: "):
+            kind = line[7:]
+        elif line.startswith("data: "):
+            yield kind, line[6:]
