@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from facetell.scan.results import ERRORS, SUMMARY
     from facetell.scan.run import scan
     from facetell.scan.source import open_source, read_shard
+    from facetell.scan.work import make_detector
 
     if args.address and args.engine != "ray":
         raise FacetellError("--address is that of a Ray cluster; add --engine ray")
@@ -82,15 +83,15 @@ def run(args: argparse.Namespace) -> int:
         engine=args.inference,
         precision=args.precision,
     )
+    source, shard = open_source(args.source), read_shard(args.shard)
     console = Console(stderr=True)
     with _Meter(console) as meter:
         counts = scan(
-            open_source(args.source),
+            source,
             args.out,
-            args.model,
-            settings,
+            make_detector(args.model, settings),
             make_engine=_engine(args),
-            shard=read_shard(args.shard),
+            shard=shard,
             merge=args.merge,
             retry=args.retry,
             progress=meter,

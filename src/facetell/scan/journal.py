@@ -56,7 +56,7 @@ class Journal:
     def content(self, item: Item) -> str | None:
         """The content of a file that has not changed since it was read; None where it is not known."""
         stamp, content = self._files.get(item.name, ("", ""))
-        return content if stamp and stamp == item.stamp else None
+        return content if content and stamp == item.stamp else None
 
     def may_be_known(self, item: Item) -> bool:
         """Whether a verdict on a content of this size is there."""
@@ -75,12 +75,18 @@ class Journal:
         return record
 
     def add_content(self, item: Item, content: str) -> None:
-        """Put down what a file holds; it may be lost in a crash of the machine, and is then found out again."""
+        """Put down what a file holds; it may be lost in a crash of the machine, and is then found out again.
+
+        What has no stamp to tell a change by, a folder of pictures, is looked into by each run.
+        """
+        if not item.stamp:
+            self._files[item.name] = ("", content)
+            return
         self._append({"file": item.name, "stamp": item.stamp, "content": content})
 
     def add_verdict(self, item: Item, content: str, record: Line) -> None:
         """Put down what was said of a content, and that the item holds it; both are on disk when this returns."""
-        if item.stamp and self.content(item) != content:
+        if self.content(item) != content:
             self.add_content(item, content)
         self._append({"content": content, "suffix": item.suffix, "size": item.size, "verdict": record})
         self.flush()

@@ -15,7 +15,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from facetell.scan.journal import Journal
 from facetell.scan.local import Local
 from facetell.scan.results import Corpus, Counts, write_results
 from facetell.scan.source import Item, Shard, Source
-from facetell.scan.work import Engine, Outcome, is_unreadable, make_detector
+from facetell.scan.work import Engine, Outcome, is_unreadable
 from facetell.types import FacetellError
 
 WORK, ABOUT, JOURNAL, LISTING, RUNS = "work", "about.json", "journal.jsonl", "listing.jsonl", "runs.jsonl"
@@ -60,8 +60,7 @@ def local_engine(workers: int) -> MakeEngine:
 def scan(
     source: Source,
     out: Path,
-    model: Path | None = None,
-    settings: Settings | None = None,
+    detector: Detector,
     *,
     make_engine: MakeEngine | None = None,
     shard: Shard | None = None,
@@ -74,8 +73,7 @@ def scan(
     Args:
         source: of the videos.
         out: folder of the results; it may hold those of an earlier scan, whose verdicts are used.
-        model: ONNX file; the released model by default.
-        settings: of the detector; each process takes one thread, whatever they say.
+        detector: of :func:`facetell.scan.work.make_detector`; each process makes itself one like it.
         make_engine: what does the work, one process of this machine by default.
         shard: only this part of the videos.
         merge: folders of other scans (of other parts, by other machines), whose verdicts are used.
@@ -89,8 +87,6 @@ def scan(
         FacetellError: the source names no video, ``out`` or one of ``merge`` is of another model or other settings,
             is at work in another run, or cannot be written.
     """
-    settings = replace(settings or Settings(), threads=1)
-    detector = make_detector(model, settings)
     # The verdict on no video tells what every verdict does: versions, hashes, settings.
     about = _about(detector, detector(Path(os.devnull)).provenance)
     started = time.time()
@@ -102,7 +98,7 @@ def scan(
             journal.take_over(other / WORK / JOURNAL)
         run = _Run(source, out, shard or Shard(), journal, progress)
         run.list()
-        engine = (make_engine or local_engine(1))(detector.engine.path, settings, about["provenance"])
+        engine = (make_engine or local_engine(1))(detector.engine.path, detector.settings, about["provenance"])
         run.read_same_sizes(engine)
         while run.score(engine):  # where a video vanished, another of the same content takes its place
             pass

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,10 +61,10 @@ class Engine(Protocol):
         """The verdict on each of these, which are drawn as they are needed."""
 
 
-def make_detector(model: Path | None, settings: Settings) -> Detector:
-    """The detector of one process; processes share the cores, so it takes one thread."""
+def make_detector(model: Path | None = None, settings: Settings | None = None) -> Detector:
+    """The detector of one process; processes share the cores, so it takes one thread, whatever the settings say."""
     cv2.setNumThreads(1)
-    return Detector(model, settings)
+    return Detector(model, replace(settings or Settings(), threads=1))
 
 
 def score(detector: Detector, item: Item) -> Outcome:

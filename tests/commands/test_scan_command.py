@@ -1,0 +1,54 @@
+"""The verb as a user meets it: exit codes, one summary line, one sentence for each fault."""
+
+import io
+import os
+import sys
+
+import pytest
+
+from facetell.cli import main
+from fixtures import BROKEN, sample_frames, write_frames
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_frames(folder / "man.mp4", sample_frames("sample_man", 12))
+    return folder
+
+
+def test_a_corpus_without_fault_ends_with_one_line(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["scan", str(folder), "--out", str(out), "--workers", "1", "--precision", "f32"]) == 0
+    printed, errors = capsys.readouterr()
+    assert printed == f"1 video: 1 scored (1 genuine), 0 not; see {out / 'summary.html'}\n" and errors == ""
+
+
+def test_what_cannot_be_read_is_counted_and_the_list_may_come_from_a_pipe(folder, tmp_path, capsys, monkeypatch):
+    names = [folder / "man.mp4", BROKEN["text"](folder), folder / "gone.mp4"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\0".join(os.fsencode(name) for name in names))))
+    out = tmp_path / "out"
+    assert main(["scan", "-", "--out", str(out), "--workers", "1"]) == 2
+    printed, errors = capsys.readouterr()
+    assert printed.startswith("3 videos: 1 scored (1 genuine), 2 not (unreadable 2); see ")
+    assert errors == f"facetell scan: 2 lines in {out / 'errors.csv'} say what could not be read\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nowhere"], "there is no nowhere"),
+        (["{folder}/man.mp4"], "is one video; score it with `facetell detect`"),
+        (["{folder}", "--shard", "3/2"], "'3/2' names no part"),
+        (["{folder}", "--model", "nowhere.onnx"], "there is no model file at nowhere.onnx"),
+        (["{folder}", "--address", "host:1"], "add --engine ray"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(folder, tmp_path, monkeypatch, capsys, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["scan", *(word.format(folder=folder) for word in words), "--out", "out"]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.startswith("facetell scan: ") and error.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before

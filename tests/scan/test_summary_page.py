@@ -1,0 +1,110 @@
+"""The summary shows the most suspect of any number of videos, and sorts them in a real browser."""
+
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from facetell.scan.page import ERRORS_SHOWN, SHOWN, Page
+from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ABOUT = {
+    "model": {"name": "net", "sha256": "0" * 64},
+    "facetell": "1",
+    "engine": {"name": "e", "version": "1", "precision": "f32"},
+    "settings": {"clips_per_second": 1.0, "max_faces": 8},
+}
+
+
+def scored(name, probability, faces=1):
+    clip = ClipScore(1.0, 1.3, 0.0, probability, Box(0, 0, 1, 1))
+    interval = (probability / 2, (1 + probability) / 2)
+    tracks = tuple(
+        TrackVerdict(n, Status.SCORED, probability, interval, 0.0, 0.0, 2.0, 99.0, (clip,)) for n in range(faces)
+    )
+    return VideoVerdict(name, Status.SCORED, Verdict.FORGED, probability, interval, tracks, duration=2.0)
+
+
+def page_of(probabilities, errors=()):
+    page = Page(ABOUT, 0.5)
+    for number, probability in enumerate(probabilities):
+        page.add(scored(f"v{number:06d}.mp4", float(probability), 1 + number % 3), "")
+    for name, reason in errors:
+        page.add_error(name, reason)
+    count = len(probabilities)
+    return page.html(
+        {
+            "videos": count,
+            "statuses": {"scored": count} if count else {},
+            "verdicts": {"forged": count},
+            "duplicates": 0,
+            "errors": len(errors),
+        }
+    )
+
+
+def names(html):
+    return re.findall(r'class="name">([^<]*)', html)
+
+
+def test_of_a_hundred_thousand_videos_the_most_suspect_are_shown():
+    values = np.random.default_rng(0).random(100_000).round(3)
+    html = page_of(values)
+    expected = sorted(range(len(values)), key=lambda number: (-values[number], number))[:SHOWN]
+    assert names(html) == [f"v{number:06d}.mp4" for number in expected]
+    assert f"The {SHOWN:,} most suspect".replace(",", "\u202f") in html and len(html) < 1_000_000
+    counts = [int(text.replace("\u202f", "")) for text in re.findall(r'<td class="n">([\d\u202f]+)</td></tr>', html)]
+    assert counts == np.histogram(values, np.linspace(0, 1, 21) - 1e-9)[0].tolist() and sum(counts) == len(values)
+    assert page_of(values) == html
+
+
+def test_few_or_no_videos_make_a_page_as_well():
+    assert "All scored videos" in page_of([0.2, 0.9])
+    empty = page_of([], [("a.mp4", "is empty")])
+    assert "No video was scored." in empty and "<table id" not in empty and "is empty" in empty
+    many = page_of([0.5], [(f"{number}.mp4", "bad") for number in range(3 * ERRORS_SHOWN)])
+    assert many.count("<li><code>") == ERRORS_SHOWN and f"first {ERRORS_SHOWN} of {3 * ERRORS_SHOWN}" in many
+
+
+def test_nothing_is_loaded_and_nothing_foreign_can_run():
+    html = page_of([0.5])
+    assert "default-src 'none'" in html and "unsafe-inline" not in html
+    assert not re.search(r'(src|href)="(?!videos.parquet|tracks.parquet|scores.parquet|results.jsonl|errors.csv)', html)
+    assert not re.search(r"\son\w+=|\sstyle=", html)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")
+def test_a_browser_sorts_and_filters_it(tmp_path):
+    html = page_of([0.2, 0.9, 0.5, 0.7])
+    script = """
+      const names = () => Array.from(document.querySelectorAll("#videos tbody tr"))
+        .filter((row) => !row.hidden).map((row) => row.cells[1].textContent.slice(0, 7)).join(" ");
+      const said = [names()];
+      const head = (n) => document.querySelectorAll("#videos th button")[n];
+      for (const column of [3, 3, 1, 5]) { head(column).click(); said.push(names()); }
+      const input = document.getElementById("filter");
+      input.value = "V000002"; input.dispatchEvent(new Event("input")); said.push(names());
+      said.push(document.getElementById("shown").textContent);
+      const title = document.createElement("pre"); title.id = "said"; title.textContent = said.join("|");
+      document.body.append(title);
+    """
+    # The page's own policy would, rightly, not let the test's script run.
+    html = re.sub(r"<meta http-equiv[^>]*>", "", html).replace("</main>", "</main>", 1)
+    html = html.replace("</body>", f"<script>{script}</script></body>")
+    (tmp_path / "page.html").write_text(html)
+    words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [*words, "--dump-dom", (tmp_path / "page.html").as_uri()], capture_output=True, text=True, timeout=120
+    )
+    found = re.search(r'<pre id="said">([^<]*)', done.stdout)
+    assert found is not None, done.stderr
+    said = found[1].split("|")
+    assert said[0] == "v000001 v000003 v000002 v000000", "by probability, as it comes"
+    assert said[1] == "v000000 v000002 v000003 v000001", "one click turns it round"
+    assert said[2] == said[0]
+    assert said[3] == "v000000 v000001 v000002 v000003"
+    assert said[4] == "v000002 v000001 v000003 v000000", "by faces, the others as they were listed"
+    assert said[5:] == ["v000002", "1 of 4 shown"]
