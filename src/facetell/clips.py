@@ -93,6 +93,11 @@ class ClipAssembler:
         self._length, self._size, self._scale, self._period = length, size, scale, period
         self._windows: dict[int, _Window] = {}
 
+    @property
+    def gathering(self) -> bool:
+        """Whether the clip of any track is begun and not whole."""
+        return any(window.pictures for window in self._windows.values())
+
     def wants(self, time: float, active: Sequence[int]) -> bool:
         """Whether any of the ``active`` tracks still needs a clip of the period that ``time`` lies in."""
         period = math.floor(time / self._period)
@@ -104,6 +109,10 @@ class ClipAssembler:
         clips = []
         for track_id in [known for known in self._windows if known not in faces]:
             self._windows[track_id].pictures.clear()
+            if (
+                self._windows[track_id].period < period
+            ):  # it would say no more than none does: faces come and go for days
+                del self._windows[track_id]
         for track_id, face in faces.items():
             window = self._windows.setdefault(track_id, _Window())
             if window.pictures and (number != window.number + 1 or _jumped(window.pictures[-1][1], face)):

@@ -12,12 +12,10 @@ import math
 import platform
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from facetell import __version__
 from facetell.assets import ASSETS, file_sha256
@@ -26,7 +24,7 @@ from facetell.engine import Engine, load_engine
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker, SceneCuts
-from facetell.media.pictures import PictureSource, open_video
+from facetell.media.pictures import Picture, PictureSource, open_video
 from facetell.media.reader import Unreadable
 from facetell.types import Clip, Face, Frame, Status, Verdict, VideoVerdict
 from facetell.verdict import (
@@ -141,6 +139,13 @@ class Detector:
             verdict = VideoVerdict(str(path), Status.UNREADABLE, Verdict.NONE, None, None, message=str(error))
         return self._sign(verdict, path, time.perf_counter() - started)
 
+    def score(self, clip: Clip) -> ScoredClip:
+        """The model's word on one clip; may be called in another thread than the one that gathers clips."""
+        started = time.perf_counter()
+        logit = float(self.engine.score(clip.frames[None])[0])
+        self.stage_times.model += time.perf_counter() - started
+        return ScoredClip(clip.times[0], clip.times[-1], clip.square, logit)
+
     def _sign(self, verdict: VideoVerdict, path: Path, seconds: float) -> VideoVerdict:
         """Add what is needed to repeat the run: hashes, versions and settings."""
         engine = self.engine
@@ -173,24 +178,78 @@ def detect(path: Path | str, model: Path | str | None = None, settings: Settings
     return Detector(model, settings)(path)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a picture that was looked at showed: its ``faces`` by track number, and the ``clips`` that it made whole."""
+
+    faces: Mapping[int, Face]
+    clips: Sequence[Clip]
+
+
+class ClipStream:
+    """Pictures in, whole clips out: the part of the road that a file and a camera share.
+
+    Holds no more pictures than one clip a face needs, however long it runs.
+
+    Args:
+        detector: whose networks and settings are used.
+        fps: frame rate of the source, None if unknown.
+    """
+
+    def __init__(self, detector: Detector, fps: float | None) -> None:
+        info, settings = detector.engine.info, detector.settings
+        self._times = detector.stage_times
+        self._sampler = FrameSampler(fps, info.frame_rate)
+        self._tracker = FaceTracker(detector._detector, detector._mesh, max_faces=settings.max_faces)
+        self._assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, 1 / settings.clips_per_second)
+        self._cuts = SceneCuts()
+        self._next_look = -math.inf
+
+    @property
+    def uneven(self) -> float:
+        """Share of the pictures taken so far that came late."""
+        return self._sampler.uneven
+
+    @property
+    def gathering(self) -> bool:
+        """Whether a clip is begun and not whole: a picture left out now would lose it."""
+        return self._assembler.gathering
+
+    def push(self, raw: Picture) -> Look | None:
+        """Take the next picture, in order of time; None where nothing had to be looked at.
+
+        A pause of more than :data:`facetell.clips.HOLE` seconds ends the clips that are begun: none reaches across it.
+        """
+        number = self._sampler.take(raw.time)
+        if number is None:
+            return None
+        if self._cuts(raw.luma_thumbnail()):
+            self._tracker.cut()
+            self._next_look = -math.inf
+        if raw.time < self._next_look and not self._assembler.wants(raw.time, self._tracker.active):
+            return None
+        self._next_look = raw.time + KEEPALIVE
+        frame = Frame(raw.index, raw.time, raw.rgb())
+        started = time.thread_time()
+        faces = self._tracker.update(frame)
+        followed = time.thread_time()
+        clips = self._assembler.push(number, frame, faces)
+        self._times.faces += followed - started
+        self._times.crop += time.thread_time() - followed
+        return Look(faces, clips)
+
+
 class _Run:
     """One video on its way through the stages."""
 
     def __init__(self, detector: Detector, reader: PictureSource, progress: Progress | None, watch: Watch) -> None:
-        self._reader, self._progress, self._watch = reader, progress, watch
-        self._engine, self._threshold = detector.engine, detector.threshold
-        self._times = detector.stage_times
-        info, settings = detector.engine.info, detector.settings
-        self._sampler = FrameSampler(reader.info.fps, info.frame_rate)
-        self._tracker = FaceTracker(detector._detector, detector._mesh, max_faces=settings.max_faces)
-        self._assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, 1 / settings.clips_per_second)
+        self._detector, self._reader, self._progress, self._watch = detector, reader, progress, watch
+        self._stream = ClipStream(detector, reader.info.fps)
         self._tracks: dict[int, TrackRecord] = {}
         self._last_time = 0.0
 
     def stream(self) -> None:
         """Read the video to its end, handing each clip to the model as soon as it is whole."""
-        cuts = SceneCuts()
-        next_look = -np.inf
         pending: deque[Future[None]] = deque()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model") as pool:
             for raw in self._reader:
@@ -199,52 +258,35 @@ class _Run:
                 self._last_time = raw.time
                 if self._progress:
                     self._progress(raw.time, self._reader.info.duration)
-                number = self._sampler.take(raw.time)
-                if number is None:
+                look = self._stream.push(raw)
+                if look is None:
                     continue
-                if cuts(raw.luma_thumbnail()):
-                    self._tracker.cut()
-                    next_look = -np.inf
-                if raw.time < next_look and not self._assembler.wants(raw.time, self._tracker.active):
-                    continue
-                next_look = raw.time + KEEPALIVE
-                for clip in self._clips(number, Frame(raw.index, raw.time, raw.rgb())):
+                for clip in self._clips(raw.time, look):
                     if len(pending) >= PENDING:
                         pending.popleft().result()
                     pending.append(pool.submit(self._score, clip))
             for future in pending:
                 future.result()
 
-    def _clips(self, number: int, frame: Frame) -> list[Clip]:
-        """The clips that this frame completes and that are large enough to score."""
-        started = time.thread_time()
-        faces = self._tracker.update(frame)
-        self._watch.located(frame.time, faces)
-        for track_id, face in faces.items():
-            record = self._tracks.setdefault(track_id, TrackRecord(frame.time, frame.time))
-            record.t1 = frame.time
+    def _clips(self, now: float, look: Look) -> Iterator[Clip]:
+        """Note the faces; give the clips that are large enough to score."""
+        self._watch.located(now, look.faces)
+        for track_id, face in look.faces.items():
+            record = self._tracks.setdefault(track_id, TrackRecord(now, now))
+            record.t1 = now
             record.widths.append(face.box.width)
-        followed = time.thread_time()
-        clips = []
-        for clip in self._assembler.push(number, frame, faces):
-            if clip.face_width < self._engine.info.min_face_width:
+        for clip in look.clips:
+            if clip.face_width < self._detector.engine.info.min_face_width:
                 self._tracks[clip.track_id].small += 1
             elif self._watch.keep(clip.times[0], clip.times[-1]):
-                clips.append(clip)
-        self._times.faces += followed - started
-        self._times.crop += time.thread_time() - followed
-        return clips
+                yield clip
 
     def _score(self, clip: Clip) -> None:
-        started = time.perf_counter()
-        logit = float(self._engine.score(clip.frames[None])[0])
-        record = self._tracks[clip.track_id]
-        record.clips.append(ScoredClip(clip.times[0], clip.times[-1], clip.square, logit))
-        self._times.model += time.perf_counter() - started
+        self._tracks[clip.track_id].clips.append(self._detector.score(clip))
 
     def verdict(self) -> VideoVerdict:
         """Put together what the tracks say; the most suspect track speaks for the video."""
-        info, model = self._reader.info, self._engine.info
+        info, model = self._reader.info, self._detector.engine.info
         tracks = tuple(judge_track(number, record, model) for number, record in sorted(self._tracks.items()))
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
@@ -252,12 +294,12 @@ class _Run:
         return VideoVerdict(
             path=str(self._reader.path),
             status=status,
-            verdict=read_verdict(probability, interval, self._threshold),
+            verdict=read_verdict(probability, interval, self._detector.threshold),
             probability=probability,
             interval=interval,
             tracks=tracks,
             message=message,
-            warnings=warnings_of(tracks, info.fps, self._sampler.uneven, self._reader.errors, model),
+            warnings=warnings_of(tracks, info.fps, self._stream.uneven, self._reader.errors, model),
             duration=info.duration if info.duration is not None else self._last_time,
             width=info.width,
             height=info.height,
