@@ -17,6 +17,7 @@ from facetell.types import FacetellError, needs_extra
 VERBS: dict[str, str] = {
     "detect": "score videos: is a face in them forged?",
     "scan": "score a corpus: any number of videos, each once, resumable",
+    "watch": "score a camera, a stream or a file while it plays",
     "doctor": "show what is installed and what is missing",
     "distort": "make distorted copies of videos, to test detectors",
     "forge": "make a forgery from a real video, to train or test detectors",

@@ -158,7 +158,7 @@ class VideoReader:
         self._recent_stamps.clear()
         self._bad_from = None
         self._packets_seen = self._pictures_due = 0
-        self._container = _open(self.path)
+        self._container = self._open()
         try:
             self._stream = _video_stream(self._container, self.path)
             context = self._stream.codec_context
@@ -171,6 +171,10 @@ class VideoReader:
         except BaseException:
             self._container.close()
             raise
+
+    def _open(self) -> InputContainer:
+        """Open what the pictures come from."""
+        return _open(self.path)
 
     def _deinterlaced(self) -> Iterator[av.VideoFrame]:
         deinterlacer: Deinterlacer | None = None

@@ -1,0 +1,98 @@
+"""How a watch looks in a terminal, and the sentences at its end."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from facetell.detector import Detector
+from facetell.report.table import STYLE, clock
+from facetell.types import Verdict
+from facetell.verdict import read_verdict
+from facetell.watch.board import Watched
+from facetell.watch.run import State
+
+BARS = "▁▂▃▄▅▆▇█"
+AWAY = 1.0  # seconds after which a face that is not seen is told to be away
+
+
+def sparkline(probabilities: list[float]) -> str:
+    """A bar for each probability, the latest last.
+
+    >>> sparkline([0.0, 0.5, 1.0])
+    '▁▅█'
+    """
+    return "".join(BARS[min(len(BARS) - 1, int(p * len(BARS)))] for p in probabilities)
+
+
+def draw(state: State, detector: Detector) -> RenderableType:
+    """The whole view."""
+    verdict = state.verdict()
+    worst = state.board.most_suspect()
+    title = Text.assemble(
+        (verdict.value if worst else waits(state), STYLE[verdict]),
+        f"   {state.name}   {clock(state.at)}   over the last {state.board.window:g} s",
+    )
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("face", justify="right")
+    table.add_column("verdict", no_wrap=True, min_width=12)
+    table.add_column("forged, 95 % interval", justify="right", no_wrap=True)
+    table.add_column("recent scores", no_wrap=True)
+    table.add_column("seen", no_wrap=True)
+    for face in state.board.faces:
+        table.add_row(*_cells(face, state, detector))
+    dropped, share = state.dropped
+    keeps = f"dropped {dropped} pictures ({share:.0%}) to keep up" if dropped else "nothing dropped"
+    lines: list[RenderableType] = [title, table if state.board.faces else Text("")]
+    if state.quiet:
+        lines.append(Text(f"no picture for {state.quiet:.0f} s", "yellow"))
+    lines += [Text(note, "yellow") for note in state.notes]
+    lines.append(Text(f"score {state.delay:.1f} s after the picture; {keeps}; Ctrl-C ends", "dim"))
+    return Group(*lines)
+
+
+def waits(state: State) -> str:
+    """Why there is no score now."""
+    if not state.board.faces:
+        return "no face"
+    if all(face.small for face in state.board.faces):
+        return "face too small"
+    return "looking"
+
+
+def _cells(face: Watched, state: State, detector: Detector) -> tuple[str, str, str, str, str]:
+    running = face.running(detector.engine.info.calibration)
+    word, figures = "too small" if face.small else "looking", ""
+    style = STYLE[Verdict.NONE]
+    if running:
+        verdict = read_verdict(*running, state.threshold)
+        word, style = verdict.value, STYLE[verdict]
+        figures = f"{running[0]:4.0%}  ({running[1][0]:.0%} to {running[1][1]:.0%})"
+    away = state.at - face.last
+    seen = f"away for {away:.0f} s" if away > AWAY else f"since {clock(face.first)}, {face.width:.0f} px"
+    return str(face.number), f"[{style}]{escape(word)}[/]", figures, sparkline(list(face.recent)), seen
+
+
+def summary(state: State, reason: str) -> str:
+    """What is said at the end."""
+    board = state.board
+    dropped, share = state.dropped
+    clips, faces = f"{board.scored} clip{'s' * (board.scored != 1)}", f"{board.seen} face{'s' * (board.seen != 1)}"
+    lines = [
+        f"{state.name}: {reason}",
+        f"{clock(state.at)} watched, {faces} seen, {clips} scored; a score came at most {state.most_delay:.1f} s "
+        "after its last picture",
+    ]
+    if board.highest:
+        probability, when, face = board.highest
+        lines.append(f"most suspect: face {face} at {clock(when)}, {probability:.0%} over {board.window:g} s")
+    else:
+        lines.append("nothing was scored: " + waits(state))
+    lines.append(
+        f"{dropped} pictures dropped ({share:.1%}) to keep up; no clip reaches across them"
+        if dropped
+        else "no picture was dropped"
+    )
+    return "\n".join(lines)
