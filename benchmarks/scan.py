@@ -4,8 +4,8 @@
     python benchmarks/scan.py --engine ray       # the same on a Ray cluster of this machine
     python benchmarks/scan.py --rehearse 100000  # list, journal and results of so many videos, without scoring them
 
-The videos are made from the sample video of the woman: 720p, 30 fps, about 4 Mbit/s H.264, twenty seconds each, told apart
-by a few bytes at their ends. Each measurement is a command of its own; starting it and its workers is counted apart.
+The videos are made from the sample video of the woman: 720p, 30 fps, about 4 Mbit/s H.264, twenty seconds each, told
+apart by a few bytes at their ends. Each measurement is a command of its own; what it takes to start is counted apart.
 """
 
 from __future__ import annotations

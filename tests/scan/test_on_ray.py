@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import threading
-import time
 
 import psutil
 import pytest
@@ -26,14 +25,13 @@ def cluster():
 
 def kill_readers(path, times, killed, done):
     """End the workers that have a file open, so many of them."""
-    while len(killed) < times and not done.is_set():
+    while len(killed) < times and not done.wait(0.05):
         for process in psutil.process_iter(["name"]):
             with contextlib.suppress(psutil.Error):
-                if "ray::" in (process.info["name"] or "") and str(path) in [f.path for f in process.open_files()]:
+                if "MapWorker" in (process.info["name"] or "") and str(path) in [f.path for f in process.open_files()]:
                     process.kill()
                     killed.append(process.pid)
                     break
-        time.sleep(0.01)
 
 
 def scan_while_killing(videos, out, single, cluster, path, times):

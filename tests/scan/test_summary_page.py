@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from html import unescape
 
 import numpy as np
 import pytest
@@ -50,14 +51,14 @@ def names(html):
     return re.findall(r'class="name">([^<]*)', html)
 
 
-def test_of_a_hundred_thousand_videos_the_most_suspect_are_shown():
-    values = np.random.default_rng(0).random(100_000).round(3)
+def test_of_many_videos_the_most_suspect_are_shown():
+    values = (np.random.default_rng(0).integers(0, 1000, 20_000) + 0.5) / 1000  # many are equal
     html = page_of(values)
     expected = sorted(range(len(values)), key=lambda number: (-values[number], number))[:SHOWN]
     assert names(html) == [f"v{number:06d}.mp4" for number in expected]
     assert f"The {SHOWN:,} most suspect".replace(",", "\u202f") in html and len(html) < 1_000_000
     counts = [int(text.replace("\u202f", "")) for text in re.findall(r'<td class="n">([\d\u202f]+)</td></tr>', html)]
-    assert counts == np.histogram(values, np.linspace(0, 1, 21) - 1e-9)[0].tolist() and sum(counts) == len(values)
+    assert counts == np.histogram(values, np.linspace(0, 1, 21))[0].tolist() and sum(counts) == len(values)
     assert page_of(values) == html
 
 
@@ -71,7 +72,7 @@ def test_few_or_no_videos_make_a_page_as_well():
 
 def test_nothing_is_loaded_and_nothing_foreign_can_run():
     html = page_of([0.5])
-    assert "default-src 'none'" in html and "unsafe-inline" not in html
+    assert "default-src 'none'" in unescape(html) and "unsafe-inline" not in html
     assert not re.search(r'(src|href)="(?!videos.parquet|tracks.parquet|scores.parquet|results.jsonl|errors.csv)', html)
     assert not re.search(r"\son\w+=|\sstyle=", html)
 

@@ -93,7 +93,8 @@ class Page:
     def add_error(self, name: str, reason: str) -> None:
         """Take a line of the error ledger up."""
         if len(self._errors) < ERRORS_SHOWN:
-            self._errors.append((printable(name), printable(reason)))
+            # Most sentences name the video themselves.
+            self._errors.append(("" if name in reason else printable(name), printable(reason)))
 
     def html(self, counts: Mapping[str, Any]) -> str:
         """The page; the same videos give the same bytes."""
