@@ -17,7 +17,7 @@ from facetell.serve.faults import Refused
 from facetell.serve.inspect import Inspector
 from facetell.serve.settings import Limits
 
-KILLS, MORE_KILLS = 5, 25
+KILLS, MORE_KILLS = 4, 25
 
 
 def kill_many_times(tmp_path, kills):
@@ -141,7 +141,7 @@ def test_ctrl_c_ends_it_quietly(tmp_path, short):
     server = Server(tmp_path / "data")
     server.upload(short)
     os.killpg(server.process.pid, signal.SIGINT)
-    assert server.process.wait(30) in (0, 130)
+    assert server.process.wait(30) == 0
     assert "Traceback" not in server.log.read_text()
     server.client.close()
 

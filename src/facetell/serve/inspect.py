@@ -16,6 +16,7 @@ from facetell.serve.process import Companion, Ended, Link, Message
 from facetell.serve.settings import Limits
 
 SECONDS = 30.0  # for one look
+START_SECONDS = 60.0  # for the process to be ready for it
 MEMORY = 8 << 30  # bytes of addresses that the process may use
 
 # Containers of video that are files in themselves. Playlists, lists of files and captures are left out on purpose:
@@ -51,10 +52,10 @@ class Inspector:
             Refused: it is no video that can be read, or beyond a limit.
         """
         with self._lock:
-            if self._process is None or not self._process.alive:
-                self.close()
-                self._process = Companion(_serve)
             try:
+                if self._process is None or not self._process.alive:
+                    self.start()
+                assert self._process is not None
                 self._process.send({"path": str(path), "pixels": self._limits.pixels})
                 found = self._process.receive(SECONDS)
             except Ended:
@@ -67,6 +68,12 @@ class Inspector:
         seen = Inspected(found["width"], found["height"], found["duration"])
         self._check(seen)
         return seen
+
+    def start(self) -> None:
+        """Start the process, so that the first upload need not wait for it."""
+        self.close()
+        self._process = Companion(_serve)
+        self._process.receive(START_SECONDS)
 
     def close(self) -> None:
         """End the process."""
@@ -101,6 +108,7 @@ def _serve(link: Link) -> None:
     """Answer one question after the other."""
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    link.send({"ready": True})
     while (question := link.receive()) is not None:
         link.send(look(Path(question["path"]), question["pixels"]))
 

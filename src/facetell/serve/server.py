@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from types import FrameType
 
@@ -21,9 +22,13 @@ class Server(uvicorn.Server):
         self._service = service
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal has come."""
+        """A signal has come: end in good order, at the second Ctrl-C at once.
+
+        Uvicorn's own would send the signal again once the last request is answered, and the workers would be cut off.
+        """
         self._service.hub.close()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:

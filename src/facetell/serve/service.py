@@ -70,6 +70,7 @@ class Service:
         for job_id, state in self.store.ids().items():
             if not state.ended and not self.files.video(job_id).exists():
                 self.store.fail(job_id, "its video is gone from the server's disk: upload it again")
+        self.inspector.start()
         self.pool.start()
         self._sweeper.start()
 

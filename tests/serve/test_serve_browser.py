@@ -1,0 +1,205 @@
+"""The page in headless Chromium, on a desk and on a phone."""
+
+import re
+
+import pytest
+from chromium import FLAGS, find_chromium
+from playwright.sync_api import expect, sync_playwright
+from serving import SECONDS, Server, wait_for
+
+from facetell.assets import locate
+from facetell.serve import strings
+from fixtures import BROKEN
+
+WAIT = 1000 * SECONDS
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = find_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def one_site(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("site") / "data", "--max-mb", "8") as server:
+        yield server
+
+
+@pytest.fixture
+def site(one_site):
+    """A server without jobs."""
+    yield one_site
+    for job in one_site.client.get("/v1/jobs").json()["jobs"]:
+        one_site.client.delete(job["links"]["self"])
+
+
+@pytest.fixture(params=[DESK, PHONE], ids=["desk", "phone"])
+def page(request, browser):
+    with browser.new_context(viewport=request.param, timezone_id="Europe/Berlin") as context:
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        expect.set_options(timeout=WAIT)
+        page.faults = []
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on("console", lambda m: "Content Security Policy" in m.text and page.faults.append(m.text))
+        yield page
+        assert page.faults == []
+
+
+@pytest.fixture
+def desk(browser):
+    with browser.new_context(viewport=DESK) as context:
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        expect.set_options(timeout=WAIT)
+        yield page
+
+
+def choose(page, *paths):
+    page.set_input_files("#files", [str(path) for path in paths])
+
+
+def rows(page, state=None):
+    return page.locator(f'#jobs .job[data-state="{state}"]' if state else "#jobs .job")
+
+
+def no_sideways(page):
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_upload_progress_result_report_delete(site, page, tmp_path):
+    page.goto(site.url)
+    expect(page.locator("#empty")).to_be_visible()
+    assert page.locator("#files").get_attribute("multiple") is not None and page.locator("#send").is_hidden()
+    choose(page, locate("sample_woman"), locate("sample_man"), locate("sample_no_face"))
+    expect(page.locator("#jobs progress[value]")).to_be_visible()
+    expect(page.locator("#jobs .job .state").filter(has_text=re.compile(r"Scoring, \d+ % done"))).to_be_visible()
+    expect(rows(page, "done")).to_have_count(3)
+    expect(page.locator("#empty")).to_be_hidden()
+    text = page.locator("#jobs").inner_text()
+    assert "Probability of forged: 31\N{NO-BREAK SPACE}% (19" in text and "no face was found in it" in text
+    no_sideways(page)
+    page.screenshot(path=tmp_path / "home.png", full_page=True)
+
+    page.locator("#jobs .job", has_text=locate("sample_man").name).get_by_role("link").click()
+    expect(page.locator(".verdict h2")).to_have_text("No sign of forgery")
+    expect(page.locator(".gauge")).to_be_visible()
+    no_sideways(page)
+    page.screenshot(path=tmp_path / "job.png", full_page=True)
+    page.get_by_role("link", name=strings.REPORT).click()
+    expect(page.locator(".chart .slider")).to_be_visible()  # the report's own script runs under its own policy
+    assert page.evaluate("window.origin") == "null"  # and in a sandbox: it can reach nothing of ours
+    page.go_back()
+
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.locator(".delete button").click()
+    expect(page.locator(".verdict h2")).to_be_visible()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator(".delete button").click()
+    expect(rows(page)).to_have_count(2)
+    page.on("dialog", lambda dialog: dialog.accept())
+    rows(page).first.locator(".delete button").click()
+    expect(rows(page)).to_have_count(1)
+    assert len(site.client.get("/v1/jobs").json()["jobs"]) == 1
+
+
+def test_wrong_and_too_large_files_are_told_of_and_the_next_is_sent(site, page, tmp_path, short):
+    large = tmp_path / "large.mp4"
+    large.write_bytes(bytes(9 * 2**20))
+    page.goto(site.url)
+    choose(page, large, BROKEN["text"](tmp_path), short)
+    uploads = page.locator("#uploading")
+    expect(uploads).to_contain_text("large.mp4 is larger than 8.0 MiB: cut out the part that matters.")
+    expect(uploads).to_contain_text("text.mp4: the file is not a video that can be read")
+    expect(rows(page, "done")).to_have_count(1)
+    assert "large" not in site.client.get("/metrics").text.split("facetell_uploads_refused_total")[-1]  # never sent
+    no_sideways(page)
+
+
+def test_dropping_files_uploads_them(site, desk, short):
+    desk.goto(site.url)
+    content = list(short.read_bytes())
+    desk.evaluate(
+        """(content) => {
+            const transfer = new DataTransfer();
+            for (const name of ["a.mp4", "b.mp4"]) transfer.items.add(new File([new Uint8Array(content)], name));
+            window.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
+        }""",
+        content,
+    )
+    expect(rows(desk, "done")).to_have_count(2)
+
+
+def test_reload_in_the_middle_shows_where_it_stands(site, desk):
+    desk.goto(site.url)
+    choose(desk, locate("sample_woman"))
+    expect(rows(desk, "running")).to_have_count(1)
+    desk.reload()
+    expect(rows(desk)).to_have_count(1)
+    expect(rows(desk, "done")).to_have_count(1)
+    assert len(site.client.get("/v1/jobs").json()["jobs"]) == 1
+
+
+def test_a_server_that_goes_away_is_told_of_and_found_again(site, desk, short, woman):
+    desk.goto(site.url)
+    choose(desk, woman)
+    expect(rows(desk, "running")).to_have_count(1)
+    port = site.url.rsplit(":", 1)[1]
+    site.kill()
+    expect(desk.locator("#lost")).to_be_visible()
+    choose(desk, short)
+    expect(desk.locator("#uploading")).to_contain_text("short.mp4: the server cannot be reached.")
+    site.words = (*site.words, "--port", port)  # the last --port counts
+    site.start()
+    expect(desk.locator("#lost")).to_be_hidden()
+    desk.get_by_role("button", name=strings.SCRIPT["again"]).click()
+    expect(rows(desk, "done")).to_have_count(2)  # the new one, and the one that was cut short
+
+
+def test_a_full_queue_is_waited_for(tmp_path, desk, short, woman):
+    with Server(tmp_path / "data", "--max-queue", "1") as site:
+        site.upload(woman)
+        wait_for(lambda: site.client.get("/v1/jobs").json()["jobs"][0]["state"] == "running")
+        site.upload(woman)
+        desk.goto(site.url)
+        choose(desk, short)
+        expect(desk.locator("#uploading")).to_contain_text("the server is busy, trying again in 5 s")
+        expect(rows(desk, "done").filter(has_text="short.mp4")).to_have_count(1)
+
+
+def test_with_a_token_the_page_asks_for_it(tmp_path, desk, short):
+    token = "a-token-of-enough-signs"
+    with Server(tmp_path / "data", "--token", token) as site:
+        desk.goto(site.url)
+        desk.fill("#token", "wrong-wrong-wrong-wrong")
+        desk.get_by_role("button").click()
+        expect(desk.get_by_role("alert")).to_have_text(strings.WRONG_TOKEN)
+        desk.fill("#token", token)
+        desk.get_by_role("button").click()
+        choose(desk, short)
+        expect(rows(desk, "done")).to_have_count(1)
+        assert desk.evaluate("document.cookie") == ""
+        desk.get_by_role("button", name=strings.LOGOUT).click()
+        expect(desk.locator("#token")).to_be_visible()
+        desk.goto(f"{site.url}/")
+        expect(desk.locator("#token")).to_be_visible()
+
+
+def test_without_script_the_forms_do_the_same(site, browser, short):
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.goto(site.url)
+        choose(page, short)
+        page.click("#send")
+        assert re.fullmatch(rf"{site.url}/jobs/[0-9a-f]{{32}}", page.url)
+        site.ended(page.url.rsplit("/", 1)[1])
+        page.reload()
+        assert page.locator(".verdict.genuine, .verdict.inconclusive, .verdict.forged").count() == 1
+        page.click(".delete button")
+        expect(page.locator("#empty")).to_be_visible()
