@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ TRIES = 3
 """Workers that may end over one video: machines of a cluster come and go for reasons of their own."""
 AHEAD = 2
 """Videos that a worker is given at once, so that it need not wait for the next."""
+PER_WAVE = 200
+"""Videos a worker in one run of Ray Data, which holds them all: enough to forget its start, whatever the corpus."""
 
 
 def ray_engine(workers: int | None = None, address: str | None = None) -> MakeEngine:
@@ -73,25 +76,29 @@ class OnRay:
         Raises:
             FacetellError: a worker has another model or other software than the driver.
         """
-        tries = ray.remote(num_cpus=0)(_Tries).remote()
+        tries = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Tries).remote()
         pool = ray.data.ActorPoolStrategy(size=self._workers, max_tasks_in_flight_per_actor=AHEAD)
         how = {"num_cpus": 1, "compute": pool, "fn_constructor_args": (*self._scorer, tries)}
         return self._run(items, _Scorer, how)
 
     def _run(self, items: Iterable[Item], work: Callable[..., Any], how: dict[str, Any]) -> Iterator[Outcome]:
         """Do something with each item, a block and so a task each; results as they come."""
-        rows = [{"item": item.to_json()} for item in items]
-        if not rows:
-            return
-        blocks = ray.data.from_items(rows, override_num_blocks=len(rows)).map(work, **how)
-        try:
-            for batch in blocks.iter_batches(batch_size=None, prefetch_batches=0):
-                for text in batch["outcome"]:
-                    yield Outcome.from_json(str(text))
-        except ray.exceptions.RayError as error:
-            cause = getattr(error, "cause", None) or error
-            sentence = str(cause).strip().splitlines()[0]
-            raise FacetellError(f"the Ray cluster gave up ({sentence}); run the same command again to go on") from None
+        waiting = iter(items)
+        while rows := [{"item": item.to_json()} for item in islice(waiting, PER_WAVE * self._workers)]:
+            blocks = ray.data.from_items(rows, override_num_blocks=len(rows)).map(work, **how)
+            yield from _outcomes(blocks)
+
+
+def _outcomes(blocks: Any) -> Iterator[Outcome]:
+    """What comes out of Ray Data, as it comes."""
+    try:
+        for batch in blocks.iter_batches(batch_size=None, prefetch_batches=0):
+            for text in batch["outcome"]:
+                yield Outcome.from_json(str(text))
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None) or error
+        sentence = str(cause).strip().splitlines()[0]
+        raise FacetellError(f"the Ray cluster gave up ({sentence}); run the same command again to go on") from None
 
 
 def _begin(workers: int | None, address: str | None) -> None:
