@@ -166,6 +166,6 @@ class LiveReader(VideoReader):
 
 def _words(error: Exception, stall: float) -> str:
     if isinstance(error, av.error.ExitError):
-        return f"nothing came for {stall:.0f} seconds"
+        return f"nothing came for {stall:g} seconds"
     text = (getattr(error, "strerror", None) or str(error)).splitlines()[0]
     return text[:1].lower() + text[1:]

@@ -1,0 +1,248 @@
+"""Live sources as they come: played files, real streams over UDP and HTTP that stop, stall and come back."""
+
+import itertools
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import av
+import pytest
+
+from facetell.assets import locate
+from facetell.cli import main
+from facetell.clips import LATE
+from facetell.detector import Detector, Settings
+from facetell.media.live import LiveReader, source_of
+from facetell.types import FacetellError
+from facetell.watch.pump import MOST_HELD, Pump
+from facetell.watch.run import Watcher
+from facetell.watch.screen import draw, summary
+
+
+@pytest.fixture(scope="module")
+def transport(tmp_path_factory):
+    """The man as an MPEG transport stream, a key picture every 10."""
+    path = tmp_path_factory.mktemp("ts") / "man.ts"
+    with av.open(str(locate("sample_man"))) as source, av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=30, options={"g": "10", "bf": "0", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for picture in source.decode(video=0):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture.to_ndarray(format="rgb24"))))
+        out.mux(stream.encode())
+    return path
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def watched(detector, text, *, window=30.0, fast=False, **how):
+    events = []
+    source = source_of(str(text))
+    pump = Pump(source, fast=fast, **how)
+    watcher = Watcher(detector, pump, source.name, window, events.append)
+    try:
+        watcher.run(fast=fast)
+    finally:
+        watcher.close()
+    return watcher.state, events
+
+
+def clips_of(events):
+    return [event for event in events if event["event"] == "clip"]
+
+
+def test_a_file_read_fast_has_the_scores_of_detection(detector, man):
+    _, events = watched(detector, man, fast=True)
+    (track,) = detector(man).tracks
+    assert [(c["t0"], c["t1"], c["logit"]) for c in clips_of(events)] == [(c.t0, c.t1, c.logit) for c in track.clips]
+    assert clips_of(events)[-1]["running"] == pytest.approx(track.probability)
+    assert clips_of(events)[-1]["interval"] == pytest.approx(track.interval)
+
+
+def test_a_file_is_played_in_real_time(detector, man):
+    began = time.monotonic()
+    state, events = watched(detector, man)
+    assert time.monotonic() - began >= 2.3
+    assert state.pump.ended == "it ended" and not state.pump.fault and clips_of(events)
+
+
+def test_one_who_is_slow_drops_whole_stretches_and_stays_near(woman):
+    """Scoring takes longer than there is time: what is scored is whole, late by no more than the bound, and told."""
+    slow = Detector(settings=Settings(clips_per_second=3.0))
+    score, seen = slow.score, []
+
+    def throttled(clip):
+        seen.append(clip.times)
+        time.sleep(0.7)
+        return score(clip)
+
+    slow.score = throttled
+    pump = Pump(source_of(str(woman)))
+    events, most_waiting = [], 0
+    watcher = Watcher(slow, pump, "woman", 5.0, events.append)
+    end = time.monotonic() + 12
+    try:
+        while time.monotonic() < end:
+            watcher.step()
+            most_waiting = max(most_waiting, len(pump._waiting))
+    finally:
+        watcher.close()
+    dropped, share = watcher.state.dropped
+    assert dropped > 30 and 0.1 < share < 1 and 0 < most_waiting <= MOST_HELD
+    assert next(e for e in events if e["event"] == "dropped")["pictures"] > 0
+    assert f"{dropped} pictures dropped" in summary(watcher.state, "enough")
+    step = 1001 / 24000
+    assert len(seen) >= 8 and all(b - a < LATE * step for times in seen for a, b in itertools.pairwise(times))
+    # A second that waits, four clips that wait to be scored and the one in work: no more, however long it runs.
+    delays = [event["delay"] for event in clips_of(events)]
+    assert max(delays) < 1.0 + 5 * 0.7 + 2.0
+    assert watcher.state.at > 7, "it did not keep up with time"
+
+
+def test_a_stream_over_udp_is_scored_and_its_silence_is_told(detector, transport):
+    port = free_port(socket.SOCK_DGRAM)
+    quit_now = threading.Event()
+
+    def send():
+        with av.open(f"udp://127.0.0.1:{port}?pkt_size=1316", "w", format="mpegts") as out:
+            stream, shift, began = None, 0, time.monotonic()
+            for _ in range(3):
+                with av.open(str(transport)) as source:
+                    stream = stream or out.add_stream_from_template(source.streams.video[0])
+                    last = 0
+                    for packet in source.demux(video=0):
+                        if packet.pts is None:
+                            continue
+                        last = packet.pts + 3000  # a thirtieth of a second
+                        due = began + float((packet.pts + shift) * packet.time_base)
+                        if quit_now.wait(max(0, due - time.monotonic())):
+                            return
+                        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                        out.mux(packet)
+                    shift += last
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        state, events = watched(detector, f"udp://127.0.0.1:{port}", stall=1.5, give_up=2.0)
+    finally:
+        quit_now.set()
+        sender.join()
+    assert len(clips_of(events)) >= 2
+    assert state.pump.fault and "is gone (nothing came for 1.5 seconds)" in state.pump.ended
+    assert any("is lost (nothing came" in e["message"] for e in events if e["event"] == "source")
+
+
+def test_a_lost_connection_is_made_again(detector, transport):
+    """The server ends the stream without saying how long it is, refuses once, and then gives it anew."""
+    asked = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(time.monotonic())
+            if len(asked) in (2, 3, 5, 6, 7, 8):
+                self.send_error(503)
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(transport.read_bytes())
+
+        def log_message(self, *words):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://me:secret@127.0.0.1:{server.server_port}/live"
+        state, events = watched(detector, address, stall=2.0, give_up=4.0)
+    finally:
+        server.shutdown()
+        server.server_close()
+    told = [event["message"] for event in events if event["event"] == "source"]
+    assert "is lost (" in told[0] and told[0].endswith("trying again in 1 s")
+    assert any("is back after" in words for words in told)
+    assert not any("secret" in json.dumps(event) for event in events) and "secret" not in state.pump.ended
+    assert state.board.seen == 2, "who is seen after a break may be somebody else"
+    times = [(clip["t0"], clip["t1"]) for clip in clips_of(events)]
+    assert len(times) >= 3 and times == sorted(times) and all(t1 - t0 < 0.4 for t0, t1 in times)
+
+
+def test_nobody_looks_and_no_more_is_held(woman):
+    pump = Pump(source_of(str(woman)))
+    try:
+        time.sleep(3.0)
+        assert len(pump._waiting) == 24 and pump.dropped >= 40
+    finally:
+        pump.close()
+
+
+def test_pictures_that_are_skipped_are_counted_and_what_follows_is_sound(transport):
+    with LiveReader(source_of(str(transport))) as reader:
+        pictures = iter(reader)
+        before = [next(pictures).time for _ in range(5)]
+        reader.skip(0.5)
+        after = [picture.time for picture in pictures]
+    hole = [b - a for a, b in itertools.pairwise(before + after) if b - a > 0.1]
+    assert len(hole) == 1 and hole[0] >= 0.5 and reader.skipped >= 15 and reader.damaged == 0
+
+
+def test_the_view(detector, man):
+    from rich.console import Console
+
+    state, _ = watched(detector, man, fast=True)
+    console = Console(width=110, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console.print(draw(state, detector))
+    view = console.export_text()
+    assert "forged, 95 % interval" in view and "nothing dropped" in view and any(bar in view for bar in "▁▂▃▄▅▆▇█")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["97"], "camera 97 cannot be opened (no such file or directory); see that /dev/video97 is there"),
+        (["rtsp://me:secret@127.0.0.1:9/x"], "rtsp://127.0.0.1:9/x cannot be opened (connection refused)"),
+        (["gopher://x"], "'gopher://' is not a kind of stream"),
+        (["none.mp4"], "there is no file none.mp4"),
+        (["0", "--fast"], "--fast is for files"),
+        (["none.mp4", "--window", "0"], "--window is 1 to 3600"),
+        (["none.mp4", "--threshold", "2"], "--threshold is a probability"),
+    ],
+)
+def test_faults_are_one_sentence(words, sentence, capsys):
+    assert main(["watch", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and sentence in err and len(err.splitlines()) == 1 and "secret" not in err
+
+
+def test_addresses():
+    assert source_of("0").address == "/dev/video0" and source_of("/dev/video2").kind == "camera"
+    assert source_of("https://a.b/c?token=x").name == "https://a.b/c" and source_of("a.mp4").paced
+    with pytest.raises(FacetellError):
+        source_of("ftp://a")
+
+
+def test_ctrl_c_ends_it_with_a_summary(woman, tmp_path):
+    out = tmp_path / "scores.jsonl"
+    command = [sys.executable, "-m", "facetell.cli", "watch", str(woman), "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        end = time.monotonic() + 60
+        while not (out.exists() and '"clip"' in out.read_text()):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        told, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0 and errors == ""
+    assert "ended by Ctrl-C" in told and "1 face seen" in told
+    last = json.loads(out.read_text().splitlines()[-1])
+    assert last["event"] == "end" and last["reason"] == "ended by Ctrl-C" and last["clips"] >= 1
