@@ -26,7 +26,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from facetell.evaluate.scores import write_scores
+from facetell.evaluate.scores import Scores, write_scores
 from facetell.models.losses import combined_loss
 from facetell.report.result import write_text
 from facetell.train.about import code_line, data_line, device_line, time_line
@@ -41,6 +41,7 @@ from facetell.train.optim import make_optimizer, schedule, set_rate, update_aver
 from facetell.train.reading import plain, to_yaml
 from facetell.train.start import build_network
 from facetell.train.stop import Stop
+from facetell.train.validate import figures_of
 from facetell.train.watch import Watch
 from facetell.types import FacetellError
 
@@ -108,6 +109,7 @@ class Trainer:
         self.step = 0
         self.best: dict[str, float] = {}
         self.stale = 0  # validations since the best one
+        self._best_scores: tuple[Scores, Scores] | None = None  # of val and of forgeries made from its reals
         self.seconds = 0.0  # spent so far, by all attempts
         self._pending: list[dict[str, float]] = []  # of the steps since the last line of the log
         self._resume()
@@ -163,8 +165,10 @@ class Trainer:
         if importlib.util.find_spec("pyarrow") is None:
             print("pyarrow is not installed: there will be no score file")
             return
-        self.average.load_state_dict(load(self.out / BEST, str(self.devices.device))["average"])
-        scores, pseudo = self.watch.scores(self.average)
+        if self._best_scores is None:  # found in a run that was taken up again
+            self.average.load_state_dict(load(self.out / BEST, str(self.devices.device))["average"])
+            self._best_scores = self.watch.scores(self.average)
+        scores, pseudo = self._best_scores
         if self.devices.first:
             if len(pseudo):
                 write_scores(pseudo, self.out / PSEUDO)
@@ -251,11 +255,12 @@ class Trainer:
         )
 
     def _validate(self, journal: Journal) -> None:
-        figures = self.watch.figures(self.average)
+        scores = self.watch.scores(self.average)
+        figures = figures_of(*scores)
         better = figures["chosen_by"] > self.best.get("chosen_by", -math.inf)
         self.stale = 0 if better else self.stale + 1
         if better or not self.best:
-            self.best = {"step": float(self.step)} | figures
+            self.best, self._best_scores = {"step": float(self.step)} | figures, scores
             if self.devices.first:
                 save({**self._identity(), "val": self.best}, self.out / BEST)
         journal.write(self.step, "val", figures)

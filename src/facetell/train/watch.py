@@ -1,4 +1,4 @@
-"""Watching a run by ``val``: its figures, and the one that chooses between checkpoints."""
+"""Watching a run by ``val``: scores of its recordings, from which the figures come that choose between checkpoints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from facetell.models.network import ClipNetwork
 from facetell.train.config import TrainConfig
 from facetell.train.corpus import load_recordings
 from facetell.train.devices import Devices
-from facetell.train.validate import figures_of, score_pseudo, score_recordings, torch_score
+from facetell.train.validate import score_pseudo, score_recordings, torch_score
 
 
 class Watch:
@@ -16,13 +16,6 @@ class Watch:
     def __init__(self, config: TrainConfig, devices: Devices) -> None:
         self._config, self._devices = config, devices
         self._recordings = load_recordings(config.data, "val", 1)
-
-    def figures(self, model: ClipNetwork) -> dict[str, float]:
-        """Video AUCs of an evaluated network, all by method, and ``chosen_by``, the one that chooses.
-
-        That is the AUC over the forgeries that ``val`` holds; over those made from its reals where it holds none.
-        """
-        return figures_of(*self.scores(model))
 
     def scores(self, model: ClipNetwork) -> tuple[Scores, Scores]:
         """Scores of ``val`` as it lies, and of its reals beside the forgeries made from them."""
