@@ -84,6 +84,7 @@ monitor = APIRouter(tags=["monitoring"])
         **fault(415, "The request is not a form", "not_a_form", "send the video as multipart/form-data…"),
         **fault(422, "No video, or beyond a limit", "unreadable", "the file is not a video that can be read: …"),
         **fault(429, "The queue is full", "queue_full", "100 videos wait to be scored, no more are taken: try later"),
+        **fault(503, "Uploads cannot be looked at now", "not_ready", "the server cannot look at uploads now (is its…"),
         **fault(507, "The disk is full", "disk_full", "the server's disk is full: try again later"),
     },
 )

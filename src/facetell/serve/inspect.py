@@ -70,10 +70,22 @@ class Inspector:
         return seen
 
     def start(self) -> None:
-        """Start the process, so that the first upload need not wait for it."""
+        """Start the process, so that the first upload need not wait for it.
+
+        Raises:
+            Refused: it cannot be started.
+        """
         self.close()
         self._process = Companion(_serve)
-        self._process.receive(START_SECONDS)
+        try:
+            ready = self._process.receive(START_SECONDS)
+        except Ended:
+            ready = None
+        if ready is None:
+            self.close()
+            raise Refused(
+                503, "not_ready", "the server cannot look at uploads now (is its memory full?): try later", 10
+            )
 
     def close(self) -> None:
         """End the process."""

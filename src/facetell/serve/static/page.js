@@ -114,6 +114,7 @@ document.addEventListener("submit", async (event) => {
 // --- uploading: one after the other, so that the first is scored while the next is sent
 
 const upload = document.getElementById("upload");
+const sending = document.getElementById("sending");
 const queue = [];
 let busy = false;
 
@@ -177,7 +178,10 @@ const handle = async (item) => {
       return;
     }
     ended(item, "sent");
-    setTimeout(() => { item.entry.remove(); }, 4000);
+    setTimeout(() => {
+      item.entry.remove();
+      sending.hidden = !document.querySelector("#uploading li");
+    }, 4000);
     await refresh(answer.id).catch(() => {});
     return;
   }
@@ -198,7 +202,7 @@ const enqueue = (file, key) => {
   bar.value = 0;
   bar.setAttribute("aria-label", file.name);
   entry.append(text, bar);
-  document.getElementById("sending").hidden = false;
+  sending.hidden = false;
   document.getElementById("uploading").append(entry);
   const item = { file, key, entry, text, bar };
   if (file.size > Number(document.body.dataset.most)) {
