@@ -124,8 +124,8 @@ class Service:
 
     def accept(self, new: NewJob) -> Job:
         """Queue a received and inspected upload; where its key is known already, that job, and the files go."""
-        self.files.accept(new.id)
         try:
+            self.files.accept(new.id)
             job = self.store.add(new)
         except BaseException:
             self.files.remove(new.id)
