@@ -13,11 +13,10 @@ import numpy as np
 import psutil
 import pytest
 
-from facetell.cli import main
 from facetell.scan.results import FILES
 from scans import CONTENTS, lines, results, start, verdicts
 
-KILLS, MORE_KILLS = 6, 25
+KILLS, MORE_KILLS = 5, 25
 
 
 def journal_of(out):
@@ -136,7 +135,7 @@ def test_interrupted_by_the_keyboard_it_ends_at_once_and_leaves_no_process(corpu
 
 
 @pytest.mark.parametrize("room", [2_000, 9_000])
-def test_a_full_disk_ends_the_scan_with_a_sentence_and_blames_no_video(corpus, whole, tmp_path, room):
+def test_a_full_disk_ends_the_scan_with_a_sentence_and_blames_no_video(corpus, whole, here, tmp_path, room):
     """With room for some verdicts only; with room for all of them, but not for the results."""
     out = tmp_path / "out"
     if room > 5_000:
@@ -152,5 +151,5 @@ def test_a_full_disk_ends_the_scan_with_a_sentence_and_blames_no_video(corpus, w
     assert str(out) in sentence and "cannot be written (File too large)" in sentence
     assert "run the same command again" in sentence
     assert sorted(path.name for path in out.iterdir()) == ["work"], "no half a result"
-    assert main(["scan", str(corpus), "--out", str(out), "--workers", "1"]) == 2
+    here.scan(corpus, out)
     assert results(out) == results(whole) and len(verdicts(out)) == CONTENTS

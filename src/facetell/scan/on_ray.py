@@ -62,7 +62,7 @@ class OnRay:
         workers: int | None = None,
         address: str | None = None,
     ) -> None:
-        _begin(workers, address)
+        _begin(address)
         self._scorer = (model, settings, dict(provenance))
         self._workers = workers or int(ray.cluster_resources().get("CPU", 1))
 
@@ -96,13 +96,21 @@ def _outcomes(blocks: Any) -> Iterator[Outcome]:
             for text in batch["outcome"]:
                 yield Outcome.from_json(str(text))
     except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None) or error
-        sentence = str(cause).strip().splitlines()[0]
-        raise FacetellError(f"the Ray cluster gave up ({sentence}); run the same command again to go on") from None
+        lines = str(error).strip().splitlines()
+        # What a worker said itself comes last, behind the places where it was said.
+        ours = [line.partition("FacetellError: ")[2] for line in lines if "FacetellError: " in line]
+        if ours:
+            raise FacetellError(ours[-1]) from None
+        raise FacetellError(f"the Ray cluster gave up ({lines[0]}); run the same command again to go on") from None
 
 
-def _begin(workers: int | None, address: str | None) -> None:
+def _begin(address: str | None) -> None:
     """Join the cluster, or start one in this machine; a process has one, for all its scans."""
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_consecutive_actor_init_deaths = TRIES - 1
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told of this
@@ -114,9 +122,6 @@ def _begin(workers: int | None, address: str | None) -> None:
         where = f" at {address}" if address else ""
         sentence = str(error).strip().splitlines()[0]
         raise FacetellError(f"there is no Ray cluster{where} ({sentence}); start one with `ray start --head`") from None
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    ray.data.DataContext.get_current().enable_progress_bars = False
 
 
 class _Tries:
