@@ -77,8 +77,8 @@ def test_upload_progress_result_report_delete(site, page, tmp_path):
     expect(page.locator("#empty")).to_be_visible()
     assert page.locator("#files").get_attribute("multiple") is not None and page.locator("#send").is_hidden()
     choose(page, locate("sample_woman"), locate("sample_man"), locate("sample_no_face"))
-    expect(page.locator("#jobs progress[value]")).to_be_visible()
-    expect(page.locator("#jobs .job .state").filter(has_text=re.compile(r"Scoring, \d+ % done"))).to_be_visible()
+    expect(page.locator("#jobs progress[value]").first).to_be_visible()  # two, while one row is not yet fresh
+    expect(page.locator("#jobs .job .state").filter(has_text=re.compile(r"Scoring, \d+ % done")).first).to_be_visible()
     expect(rows(page, "done")).to_have_count(3)
     expect(page.locator("#empty")).to_be_hidden()
     text = page.locator("#jobs").inner_text()
@@ -166,9 +166,13 @@ def test_a_full_queue_is_waited_for(tmp_path, desk, short, woman):
         site.upload(woman)
         wait_for(lambda: site.client.get("/v1/jobs").json()["jobs"][0]["state"] == "running")
         site.upload(woman)
+        for process in site.workers():
+            process.suspend()  # so that the queue stays full until it has been seen
         desk.goto(site.url)
         choose(desk, short)
-        expect(desk.locator("#uploading")).to_contain_text("the server is busy, trying again in 5 s")
+        expect(desk.locator("#uploading")).to_contain_text("the server is busy, trying again in 10 s")
+        for process in site.workers():
+            process.resume()
         expect(rows(desk, "done").filter(has_text="short.mp4")).to_have_count(1)
 
 
