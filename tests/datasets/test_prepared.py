@@ -11,6 +11,7 @@ import pytest
 from facetell.datasets.prepare import LARGEST
 from facetell.datasets.prepare_cuts import CODECS, cut_stretches
 from facetell.datasets.prepare_faces import FaceFinder, PrepareSettings, Stretch
+from facetell.datasets.prepare_patch import Patch
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.faces.crop import cut_square
 from facetell.types import Box, FacetellError
@@ -51,7 +52,8 @@ def test_strong_colours_are_understood(codec, size, tmp_path):
     card = np.repeat(colours, 110, axis=0).astype(np.uint8)[None].repeat(660, axis=0)
     path = write_frames(tmp_path / "card.mkv", [card] * 8, codec="ffv1", pix_fmt="bgr0")
     np.savez(tmp_path / "points.npz", landmarks=np.zeros((8, 468, 2), np.float32), times=np.arange(8) / 30)
-    stretch = Stretch(0, 0, 7, Box(0, 0, 660, 660), size, 400.0, tmp_path / "points.npz")
+    patch = Patch(0, 0, 660, 660, factor=1)
+    stretch = Stretch(0, 0, 7, Box(0, 0, 660, 660), patch, size, 400.0, tmp_path / "points.npz")
     ((made,), _) = cut_stretches(path, [stretch], tmp_path, "card", codec)
     clip = read_clip(made.file)
     middles = ((np.arange(6) + 0.5) * size / 6).astype(int)

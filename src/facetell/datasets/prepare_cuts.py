@@ -1,18 +1,18 @@
-"""Cut the faces of one video out of it where they were located: the second of two passes over it."""
+"""Cut the faces of a video where they were located: out of pictures that were kept, or by reading it again."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facetell.datasets.prepare_faces import LEAST_FRAMES, Codec, Stretch
-from facetell.faces.crop import cut_square, square_matrix
+from facetell.faces.crop import square_matrix
 from facetell.media.pictures import open_video
 from facetell.media.writer import VideoWriter
 from facetell.types import FloatArray, UInt8Array
@@ -52,9 +52,53 @@ class _Writing:
     times: NDArray[np.float64]
     written: int = 0
 
+    def write(self, part: UInt8Array) -> None:
+        """Append what the patch of the stretch is in the next picture."""
+        stretch = self.stretch
+        self.writer.write(stretch.patch.cut(part, stretch.square, stretch.size))
+        self.written += 1
+
+
+class KeptCuts:
+    """Cuts stretches whose pictures were kept, while their video is read.
+
+    Args:
+        folder: where to.
+        codec: of the clips.
+    """
+
+    def __init__(self, folder: Path, codec: Codec) -> None:
+        self._folder, self._codec = folder, codec
+        self._cuts: dict[Path, Cut] = {}
+
+    def __call__(self, stretch: Stretch, pictures: Sequence[UInt8Array], fps: float | None) -> None:
+        """Cut one; see :data:`facetell.datasets.prepare_faces.CutNow`."""
+        with _begin(self._folder / f"kept-{stretch.points.stem}", 0, stretch, fps, self._codec) as clip:
+            for part in pictures:
+                clip.write(part)
+            self._cuts[stretch.points] = _finish(clip)
+
+    def named(self, stretches: Sequence[Stretch], name: str) -> dict[int, Cut]:
+        """Those that were cut, by number among ``stretches``; their files get the names of :func:`cut_stretches`."""
+        cuts = {}
+        for number, stretch in enumerate(stretches):
+            cut = self._cuts.get(stretch.points)
+            if cut is not None:
+                file = _clip_path(self._folder, name, number).with_suffix(cut.file.suffix)
+                for suffix in (".npz", file.suffix):
+                    cut.file.with_suffix(suffix).replace(file.with_suffix(suffix))
+                cuts[number] = replace(cut, file=file, number=number)
+        return cuts
+
 
 def cut_stretches(
-    path: Path, stretches: Sequence[Stretch], folder: Path, name: str, codec: Codec, look: Look | None = None
+    path: Path,
+    stretches: Sequence[Stretch],
+    folder: Path,
+    name: str,
+    codec: Codec,
+    look: Look | None = None,
+    made: Mapping[int, Cut] | None = None,
 ) -> tuple[list[Cut], tuple[str, ...]]:
     """Write each stretch as a video and, beside it, its landmarks, times and square.
 
@@ -67,6 +111,7 @@ def cut_stretches(
         name: begins the names of the files.
         codec: of the clips.
         look: called now and then with a picture (H, W, 3) and the landmarks (468, 2) that are taken to be its own.
+        made: those that are cut already, by number; where these are all, the video is not read.
 
     Returns:
         What was cut, in the order of the stretches, and what could not be read of the video.
@@ -74,18 +119,18 @@ def cut_stretches(
     Raises:
         FacetellError: the video cannot be read, or a clip cannot be written.
     """
-    cuts: list[Cut] = []
-    waiting = list(enumerate(stretches))
+    cuts = list(made.values()) if made else []
+    waiting = [(number, stretch) for number, stretch in enumerate(stretches) if not made or number not in made]
+    if not waiting:
+        return sorted(cuts, key=lambda cut: cut.number), ()
     writing: list[_Writing] = []
     with ExitStack() as stack:
         reader = stack.enter_context(open_video(path, threads=1))
         for raw in reader:
             while waiting and waiting[0][1].first <= raw.index:
                 number, stretch = waiting.pop(0)
-                writer = _writer(folder / f"{name}-{number:03d}", stretch.size, reader.info.fps, codec)
-                with np.load(stretch.points) as points:
-                    begun = _Writing(number, stretch, stack.enter_context(writer), points["landmarks"], points["times"])
-                writing.append(begun)
+                file = _clip_path(folder, name, number)
+                writing.append(stack.enter_context(_begin(file, number, stretch, reader.info.fps, codec)))
             if not writing:
                 if not waiting:
                     break
@@ -94,8 +139,7 @@ def cut_stretches(
             for clip in writing:
                 if look is not None and clip.written % LOOK_EVERY == 0:
                     look(image, clip.landmarks[clip.written])
-                clip.writer.write(cut_square(image, clip.stretch.square, clip.stretch.size))
-                clip.written += 1
+                clip.write(clip.stretch.patch.of(image))
             cuts += [_finish(clip) for clip in writing if raw.index == clip.stretch.last]
             writing = [clip for clip in writing if raw.index < clip.stretch.last]
         cuts += [_finish(clip) for clip in writing if clip.written >= LEAST_FRAMES]
@@ -103,18 +147,27 @@ def cut_stretches(
     return sorted(cuts, key=lambda cut: cut.number), damage
 
 
-def _writer(file: Path, size: int, fps: float | None, codec: Codec) -> VideoWriter:
+def _clip_path(folder: Path, name: str, number: int) -> Path:
+    """A clip's file, still without the suffix of its codec."""
+    return folder / f"{name}-{number:03d}"
+
+
+@contextmanager
+def _begin(file: Path, number: int, stretch: Stretch, fps: float | None, codec: Codec) -> Iterator[_Writing]:
+    """Begin the clip of a stretch; ``file`` is without suffix."""
     suffix, encoder, crf, pix_fmt, options = CODECS[codec]
-    return VideoWriter(
+    writer = VideoWriter(
         file.with_name(file.name + suffix),
         fps=fps or 25.0,
-        width=size,
-        height=size,
+        width=stretch.size,
+        height=stretch.size,
         codec=encoder,
         crf=crf,
         pix_fmt=pix_fmt,
         options=options,
     )
+    with writer, np.load(stretch.points) as points:
+        yield _Writing(number, stretch, writer, points["landmarks"], points["times"])
 
 
 def _finish(clip: _Writing) -> Cut:

@@ -1,4 +1,4 @@
-"""Where the faces of a video are, and into which clips they are to be cut: the first of two passes over it.
+"""Where the faces of a video are, and into which clips they are to be cut.
 
 A clip has one square for all its frames, placed so that it holds the face with a margin throughout: a square that
 followed the face would add the jitter of its own placing to the face's motion, which second differences amplify.
@@ -7,6 +7,7 @@ followed the face would add the jitter of its own placing to the face's motion, 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetell.clips import HOLE, MAX_JUMP
+from facetell.datasets.prepare_patch import KEPT_BYTES, Keeper, Kept, Patch, patch_around, patch_of
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh, bounding_box
 from facetell.faces.tracker import MIN_PRESENCE, FaceTracker, SceneCuts
 from facetell.media.pictures import open_video
+from facetell.media.reader import VideoInfo
 from facetell.types import Box, Face, FloatArray, Frame, UInt8Array
 
 MARGIN = 1.7  # the square holds a square of so many face lengths around the face in every frame
@@ -52,7 +55,7 @@ class PrepareSettings:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A clip to be cut: frames ``first`` to ``last`` of a video (by index), one square for all.
+    """A clip to be cut: frames ``first`` to ``last`` of a video (by index), one square for all, out of one patch.
 
     ``points`` is a file with ``landmarks`` (F, 468, 2) in pixels of the video and ``times`` (F,) in seconds: the
     landmarks of long videos do not fit into memory. ``length`` is the median of the face's longer side in pixels.
@@ -62,6 +65,7 @@ class Stretch:
     first: int
     last: int
     square: Box
+    patch: Patch
     size: int
     length: float
     points: Path
@@ -84,6 +88,10 @@ class Located:
     damage: tuple[str, ...] = ()
 
 
+CutNow = Callable[[Stretch, Sequence[UInt8Array], float | None], None]
+"""Takes a stretch, its patch of each of its pictures, and the pictures a second of the video."""
+
+
 class FaceFinder:
     """Finds the faces of videos; made once a process, as its networks take time to load."""
 
@@ -91,7 +99,13 @@ class FaceFinder:
         self._detector, self.mesh = FaceDetector(), FaceMesh()
 
     def locate(
-        self, path: Path, settings: PrepareSettings, folder: Path, start: float = 0.0, end: float = math.inf
+        self,
+        path: Path,
+        settings: PrepareSettings,
+        folder: Path,
+        start: float = 0.0,
+        end: float = math.inf,
+        cut: CutNow | None = None,
     ) -> Located:
         """Follow the faces of a video from ``start`` to ``end`` seconds.
 
@@ -100,47 +114,98 @@ class FaceFinder:
             settings: how to cut.
             folder: for the files of landmarks.
             start, end: seconds.
+            cut: called at the end of each stretch whose pictures could be kept, also of those that turn out not to be
+                of a main face.
 
         Raises:
             Unreadable: no picture can be had of it.
         """
         tracker = FaceTracker(self._detector, self.mesh, max_faces=8 if settings.faces == "all" else 2)
-        cuts = SceneCuts()
-        growing: dict[int, _Growing] = {}
-        found: list[Stretch] = []
-        closed = seen = 0
-
-        def close(track: int) -> None:
-            nonlocal closed
-            stretch = _closed(growing.pop(track), track, settings.size, folder / f"{closed}.npz")
-            closed += 1
-            if stretch is not None:
-                found.append(stretch)
-
+        scenes = SceneCuts()
+        seen = 0
         # One thread: processes share the cores, and the same pictures come out of a damaged file whatever the machine.
         with open_video(path, threads=1) as reader:
+            growth = _Growth(settings, folder, reader.info, cut)
             for raw in reader:
                 if raw.time < start:
                     continue
                 if raw.time >= end:
                     break
-                if cuts(raw.luma_thumbnail()):
+                if scenes(raw.luma_thumbnail()):
                     tracker.cut()
-                faces = tracker.update(Frame(raw.index, raw.time, raw.rgb()))
+                frame = Frame(raw.index, raw.time, raw.rgb())
+                faces = tracker.update(frame)
                 seen += len(faces)
-                for track in [track for track in growing if track not in faces]:
-                    close(track)
-                for track, face in faces.items():
-                    if track in growing and not growing[track].takes(raw.index, raw.time, face, settings.seconds):
-                        close(track)
-                    growing.setdefault(track, _Growing(raw.index)).add(raw.time, face)
+                growth.add(frame, faces)
             damage = reader.errors
-        for track in list(growing):
-            close(track)
+        found = growth.end()
         if settings.faces == "main":
             found = _main_faces(found)
         reason = "" if found else "no face was found" if not seen else "faces are seen too briefly or too small"
         return Located(tuple(sorted(found, key=lambda stretch: (stretch.first, stretch.track))), reason, damage)
+
+
+class _Growth:
+    """The stretches of a video while it is read.
+
+    Args:
+        settings: how to cut.
+        folder: for the files of landmarks.
+        info: of the video.
+        cut: see :meth:`FaceFinder.locate`.
+    """
+
+    def __init__(self, settings: PrepareSettings, folder: Path, info: VideoInfo, cut: CutNow | None) -> None:
+        self._settings, self._folder, self._info, self._cut = settings, folder, info, cut
+        self._growing: dict[int, _Growing] = {}
+        self._found: list[Stretch] = []
+        self._closed = 0
+        self._keeper = Keeper()
+        # A clip of the greatest length is to fit; without a rate, as in `cut`, 25 pictures a second are assumed.
+        self._most = KEPT_BYTES / (settings.seconds * (info.fps or 25.0) + 1)
+
+    def add(self, frame: Frame, faces: dict[int, Face]) -> None:
+        """Go on with the faces of the next picture."""
+        for track in [track for track in self._growing if track not in faces]:
+            self._close(track)
+        for track, face in faces.items():
+            growing = self._growing.get(track)
+            if growing is not None and not growing.takes(frame.index, frame.time, face, self._settings.seconds):
+                self._close(track)
+            if track not in self._growing:
+                self._growing[track] = _Growing(frame.index, self._kept(frame, face))
+            self._growing[track].add(frame, face)
+
+    def end(self) -> list[Stretch]:
+        """All stretches, in the order in which they ended."""
+        for track in list(self._growing):
+            self._close(track)
+        return self._found
+
+    def _kept(self, frame: Frame, face: Face) -> Kept | None:
+        low, high, length = _need(face)
+        side = float((high - low).max())
+        patch = patch_around(face.box.center, length, side, self._settings.size, frame.image.shape, self._most)
+        if patch is None:
+            return None
+        kept = Kept(patch, self._keeper)
+        if self._cut is None:
+            kept.drop()
+        return kept
+
+    def _close(self, track: int) -> None:
+        grown = self._growing.pop(track)
+        width, height = self._info.width, self._info.height
+        points = self._folder / f"{self._closed}.npz"
+        stretch = _closed(grown, track, self._settings.size, (width, height), points)
+        self._closed += 1
+        if stretch is not None:
+            self._found.append(stretch)
+            kept = grown.kept
+            if self._cut and kept and kept.pictures is not None and kept.patch == stretch.patch:
+                self._cut(stretch, kept.pictures, self._info.fps)
+        if grown.kept:
+            grown.kept.drop()
 
 
 @dataclass(slots=True)
@@ -148,6 +213,7 @@ class _Growing:
     """A stretch that is not closed yet."""
 
     first: int
+    kept: Kept | None
     times: list[float] = field(default_factory=list)
     landmarks: list[FloatArray] = field(default_factory=list)
     low: NDArray[np.float64] = field(default_factory=lambda: np.full(2, np.inf))
@@ -168,13 +234,29 @@ class _Growing:
             and side <= LARGEST * min(self.shortest, length)
         )
 
-    def add(self, time: float, face: Face) -> None:
+    def add(self, frame: Frame, face: Face) -> None:
+        """Go on with the next picture."""
         low, high, length = _need(face)
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
         self.center, self.shortest = (low + high) / 2, min(self.shortest, length)
-        self.times.append(time)
+        self.times.append(frame.time)
         self.landmarks.append(face.landmarks)
         self.lengths.append(length)
+        if self.kept:
+            height, width = frame.image.shape[:2]
+            if self.kept.pictures is not None and not self.kept.patch.holds(self.square, width, height):
+                self.kept.drop()
+            self.kept.add(frame.image)
+
+    @property
+    def square(self) -> Box:
+        """What holds the face in all pictures so far: whole and even pixels.
+
+        So a square that is not scaled is a plain copy, and coders want even sides.
+        """
+        side = 2 * math.ceil(float((self.high - self.low).max()) / 2)
+        x0, y0 = (float(v) for v in np.floor((self.low + self.high - side) / 2))
+        return Box(x0, y0, x0 + side, y0 + side)
 
 
 def _need(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
@@ -184,22 +266,24 @@ def _need(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     return center - MARGIN / 2 * length, center + MARGIN / 2 * length, length
 
 
-def _closed(grown: _Growing, track: int, size: int, points: Path) -> Stretch | None:
+def _closed(grown: _Growing, track: int, size: int, picture: tuple[int, int], points: Path) -> Stretch | None:
     """The finished stretch with its landmarks written down; None where it is too short, or the face too small."""
     landmarks = np.stack(grown.landmarks)
     width = float(np.median(np.ptp(landmarks[:, :, 0], axis=1)))
     if len(grown.times) < LEAST_FRAMES or width < LEAST_FACE:
         return None
-    # Whole and even pixels: a square that is not scaled is a plain copy, and coders want even sides.
-    side = 2 * math.ceil(float((grown.high - grown.low).max()) / 2)
-    x0, y0 = (float(v) for v in np.floor((grown.low + grown.high - side) / 2))
+    square = grown.square
+    # Whether pictures were kept must leave no trace: the patch of the beginning is that of the clip where it suffices.
+    begun = grown.kept.patch if grown.kept else None
+    patch = begun if begun and begun.holds(square, *picture) else patch_of(square, size, *picture)
     np.savez(points, landmarks=landmarks, times=np.array(grown.times))
     return Stretch(
         track=track,
         first=grown.first,
         last=grown.first + len(grown.times) - 1,
-        square=Box(x0, y0, x0 + side, y0 + side),
-        size=min(side, size - size % 2),
+        square=square,
+        patch=patch,
+        size=min(int(square.width), size - size % 2),
         length=float(np.median(grown.lengths)),
         points=points,
     )

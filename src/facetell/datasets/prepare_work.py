@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 
 from facetell.datasets.manifest import Entry
-from facetell.datasets.prepare_cuts import Cut, cut_stretches, move_cuts
+from facetell.datasets.prepare_cuts import Cut, KeptCuts, cut_stretches, move_cuts
 from facetell.datasets.prepare_faces import Agreement, FaceFinder, Located, PrepareSettings
 from facetell.datasets.prepared import CLIPS
 from facetell.media.pictures import open_video
@@ -88,11 +88,14 @@ class Worker:
         points.mkdir()
         located = Located(())
         try:
-            located = self._finder.locate(path, self._settings, points, *_span(entry))
+            now = KeptCuts(folder, self._settings.codec)
+            located = self._finder.locate(path, self._settings, points, *_span(entry), now)
             cuts: list[Cut] = []
             if located.stretches:
-                cuts, _ = cut_stretches(path, located.stretches, folder, _name(entry), self._settings.codec)
-                if [cut.frames for cut in cuts] != [stretch.frames for stretch in located.stretches]:
+                name, stretches = _name(entry), located.stretches
+                made = now.named(stretches, name)
+                cuts, _ = cut_stretches(path, stretches, folder, name, self._settings.codec, made=made)
+                if [cut.frames for cut in cuts] != [stretch.frames for stretch in stretches]:
                     raise FacetellError("it reads differently each time; copy it anew")
             move_cuts(cuts, self._out / CLIPS)
         except Exception as error:  # whatever it is: hours of other videos must not end with this one

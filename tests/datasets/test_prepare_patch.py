@@ -1,0 +1,94 @@
+"""What is kept of a picture gives the same clip as the picture, and whether it was kept leaves no trace."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from facetell.datasets import prepare_cuts, prepare_patch
+from facetell.datasets.manifest import Entry
+from facetell.datasets.prepare import prepare
+from facetell.datasets.prepare_faces import PrepareSettings
+from facetell.datasets.prepare_patch import Patch, patch_around, patch_of
+from facetell.datasets.prepared import read_clip
+from facetell.faces.crop import cut_square
+from facetell.types import Box
+from prepare_videos import content, man, manifest_of, woman, write_frames
+
+SQUARES = [Box(40, 30, 240, 230), Box(-60, -20, 340, 380), Box(101, 3, 361, 263), Box(0, 0, 360, 360)]
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """How often a video was read for its cuts."""
+    opened = []
+
+    def counted(path, **how):
+        opened.append(path)
+        return open_video(path, **how)
+
+    open_video = prepare_cuts.open_video
+    monkeypatch.setattr(prepare_cuts, "open_video", counted)
+    return opened
+
+
+@pytest.mark.parametrize(("square", "size"), list(itertools.product(SQUARES, [200, 96, 64])))
+def test_a_cut_out_of_the_patch_is_that_out_of_the_picture(square, size):
+    image = man(1)[0]
+    patch = patch_of(square, size, 360, 360)
+    assert patch.factor == max(1, int(square.width / size)) and patch.holds(square, 360, 360)
+    part = patch.of(image)
+    assert part.nbytes == patch.size and not np.shares_memory(part, image)
+    apart = np.abs(patch.cut(part, square, size).astype(int) - cut_square(image, square, size))
+    assert apart.max() <= 1 and apart.mean() < 0.01  # coordinates are rounded to 1/32 of a pixel
+
+
+def test_a_patch_holds_what_a_square_shows_and_no_more():
+    patch = Patch(100, 0, 300, 200, 1)
+    assert patch.holds(Box(110, -50, 290, 130), 640, 360), "beyond the picture there is nothing to hold"
+    assert not patch.holds(Box(90, 10, 270, 190), 640, 360)
+    assert not patch.holds(Box(110, 30, 290, 210), 640, 360)
+
+
+def test_as_much_is_kept_as_there_is_memory_for():
+    widths = []
+    for most in (1e6, 7.5e5, 5.2e5, 1e5):
+        patch = patch_around((640, 360), 200, 340, 320, (720, 1280, 3), most)
+        assert patch is None or patch.size <= most
+        widths.append(patch and (patch.x1 - patch.x0) / 200)
+    assert widths[0] > widths[1] > widths[2] >= 2.0 and widths[3] is None
+    assert patch_around((640, 360), 400, 680, 320, (720, 1280, 3), 1e6).factor == 2
+
+
+def test_what_does_not_fit_into_memory_is_read_again_and_leaves_no_trace(tmp_path, monkeypatch, reads):
+    write_frames(tmp_path / "a.mp4", np.concatenate([man(20), woman(20)]))
+    manifest = manifest_of(tmp_path, Entry("a.mp4", 0, "train"))
+    made = []
+    for most, again in ((prepare_patch.KEPT_BYTES, 0), (15 * man(1).nbytes, 1), (0, 1)):
+        monkeypatch.setattr(prepare_patch, "KEPT_BYTES", most)
+        reads.clear()
+        prepare(manifest, tmp_path / f"out{most}")
+        assert len(reads) == again
+        made.append(content(tmp_path / f"out{most}"))
+    assert made[0] == made[1] == made[2] and len([name for name in made[0] if name.endswith(".npz")]) == 2
+
+
+def test_a_clip_that_leaves_what_is_kept_is_read_again(tmp_path, monkeypatch, reads):
+    """A face stands, then wanders out of a narrow patch: the clips show its pictures, kept or read again."""
+    still = np.repeat(man(1), 24, axis=0)
+    wide = [np.pad(image, ((0, 0), (60 + 4 * i, 150 - 4 * i), (0, 0)), mode="edge") for i, image in enumerate(still)]
+    frames = [wide[0]] * 12 + wide[:24]
+    write_frames(tmp_path / "wide.mkv", frames, codec="ffv1", pix_fmt="bgr0")
+    monkeypatch.setattr(prepare_patch, "REACHES", (1.8,))
+    out = tmp_path / "out"
+    (line,) = prepare(manifest_of(tmp_path, Entry("wide.mkv", 0, "train")), out, PrepareSettings(seconds=0.4, size=256))
+    assert len(line["clips"]) >= 2 and sum(clip["frames"] for clip in line["clips"]) == len(frames)
+    for clip in line["clips"]:
+        shown = read_clip(out / clip["path"])
+        first = round(clip["start"] * 30)
+        expected = [
+            cut_square(image, shown.square, shown.frames.shape[1]) for image in frames[first:][: clip["frames"]]
+        ]
+        error = shown.frames - np.stack(expected).astype(float)
+        assert 10 * np.log10(255**2 / np.mean(error**2)) > 36
+    assert len(reads) == 1
