@@ -11,6 +11,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 from facetell.assets import locate
@@ -22,6 +24,7 @@ from facetell.types import FacetellError
 from facetell.watch.pump import MOST_HELD, Pump
 from facetell.watch.run import Watcher
 from facetell.watch.screen import draw, summary
+from fixtures import sample_frames, write_frames
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +91,7 @@ def test_one_who_is_slow_drops_whole_stretches_and_stays_near(woman):
     pump = Pump(source_of(str(woman)))
     events, most_waiting = [], 0
     watcher = Watcher(slow, pump, "woman", 5.0, events.append)
-    end = time.monotonic() + 12
+    end = time.monotonic() + 7
     try:
         while time.monotonic() < end:
             watcher.step()
@@ -100,11 +103,11 @@ def test_one_who_is_slow_drops_whole_stretches_and_stays_near(woman):
     assert next(e for e in events if e["event"] == "dropped")["pictures"] > 0
     assert f"{dropped} pictures dropped" in summary(watcher.state, "enough")
     step = 1001 / 24000
-    assert len(seen) >= 8 and all(b - a < LATE * step for times in seen for a, b in itertools.pairwise(times))
+    assert len(seen) >= 5 and all(b - a < LATE * step for times in seen for a, b in itertools.pairwise(times))
     # A second that waits, four clips that wait to be scored and the one in work: no more, however long it runs.
     delays = [event["delay"] for event in clips_of(events)]
     assert max(delays) < 1.0 + 5 * 0.7 + 2.0
-    assert watcher.state.at > 7, "it did not keep up with time"
+    assert watcher.state.at > 4, "it did not keep up with time"
 
 
 def test_a_stream_over_udp_is_scored_and_its_silence_is_told(detector, transport):
@@ -114,7 +117,7 @@ def test_a_stream_over_udp_is_scored_and_its_silence_is_told(detector, transport
     def send():
         with av.open(f"udp://127.0.0.1:{port}?pkt_size=1316", "w", format="mpegts") as out:
             stream, shift, began = None, 0, time.monotonic()
-            for _ in range(3):
+            for _ in range(2):
                 with av.open(str(transport)) as source:
                     stream = stream or out.add_stream_from_template(source.streams.video[0])
                     last = 0
@@ -148,7 +151,7 @@ def test_a_lost_connection_is_made_again(detector, transport):
     class Server(BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(time.monotonic())
-            if len(asked) in (2, 3, 5, 6, 7, 8):
+            if len(asked) == 2 or len(asked) > 3:
                 self.send_error(503)
                 return
             self.send_response(200)
@@ -162,7 +165,7 @@ def test_a_lost_connection_is_made_again(detector, transport):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         address = f"http://me:secret@127.0.0.1:{server.server_port}/live"
-        state, events = watched(detector, address, stall=2.0, give_up=4.0)
+        state, events = watched(detector, address, stall=2.0, give_up=3.2)
     finally:
         server.shutdown()
         server.server_close()
@@ -227,6 +230,56 @@ def test_addresses():
     assert source_of("https://a.b/c?token=x").name == "https://a.b/c" and source_of("a.mp4").paced
     with pytest.raises(FacetellError):
         source_of("ftp://a")
+
+
+def test_a_first_connection_that_gives_nothing_is_given_its_time_too(transport, monkeypatch):
+    """It lets itself be opened, gives nothing and refuses from then on: the time to give up counts from the start."""
+    asked = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(time.monotonic())
+            if len(asked) > 1:
+                self.send_error(503)
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(transport.read_bytes())
+
+        def log_message(self, *words):
+            pass
+
+    monkeypatch.setattr(LiveReader, "__iter__", lambda self: iter(()))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        pump = Pump(source_of(f"http://127.0.0.1:{server.server_port}/live"), stall=1.0, give_up=2.5)
+        began = time.monotonic()
+        while not pump.done and time.monotonic() < began + 20:
+            pump.get(0.1)
+        pump.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert pump.fault and "did not come back in" in pump.ended
+    assert time.monotonic() - began >= 2.3 and len(asked) >= 2
+    assert all("trying again in" in note for note in pump.notes())
+
+
+def test_why_nothing_was_scored(detector, man, tmp_path):
+    state, _ = watched(detector, write_frames(tmp_path / "brief.mp4", sample_frames("sample_man", 4)), fast=True)
+    assert "nothing was scored: no face was seen for long enough" in summary(state, "it ended")
+    state, _ = watched(detector, write_frames(tmp_path / "grey.mp4", np.full((9, 96, 96, 3), 90, np.uint8)), fast=True)
+    assert "nothing was scored: no face was seen\n" in summary(state, "it ended")
+    small = [cv2.resize(image, (160, 90), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_man", 40)]
+    state, _ = watched(detector, write_frames(tmp_path / "small.mp4", small), fast=True)
+    assert "nothing was scored: faces were too small" in summary(state, "it ended")
+
+
+def test_a_wrong_name_is_told_before_the_model_is_loaded(tmp_path, capsys):
+    (tmp_path / "model.onnx").write_text("no model")
+    assert main(["watch", "none.mp4", "--model", str(tmp_path / "model.onnx")]) == 2
+    assert "there is no file none.mp4" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_it_with_a_summary(woman, tmp_path):

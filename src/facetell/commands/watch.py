@@ -45,9 +45,11 @@ def run(args: argparse.Namespace) -> int:
     source = source_of(args.source)
     _check(args, source.kind)
     settings = Settings(max_faces=args.max_faces, threshold=args.threshold, threads=args.threads)
-    detector = Detector(args.model, settings)
     console = Console()
     with ExitStack() as stack:
+        pump = Pump(source, fast=args.fast, start=False)  # a wrong name is told before the model is loaded
+        stack.callback(pump.close)
+        detector = Detector(args.model, settings)
         out = stack.enter_context(_opened(args.out)) if args.out else None
 
         def tell(event: dict[str, Any]) -> None:
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
                 "window": args.window,
             }
         )
-        pump = Pump(source, fast=args.fast)
+        pump.start()
         watcher = Watcher(detector, pump, source.name, args.window, tell)
         live = stack.enter_context(Live(console=console, auto_refresh=False, transient=True))
 

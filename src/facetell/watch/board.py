@@ -21,7 +21,8 @@ class Watched:
     first: float
     last: float
     width: float = 0.0
-    small: bool = False
+    small: bool = False  # now
+    was_small: bool = False  # at some time
     clips: deque[ScoredClip] = field(default_factory=deque)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
@@ -39,7 +40,7 @@ class Board:
     def __init__(self, calibration: Calibration, window: float) -> None:
         self._calibration, self.window = calibration, window
         self._faces: dict[Key, Watched] = {}
-        self.seen = self.scored = 0
+        self.seen = self.scored = self.smalls = 0  # faces, clips, faces that were too small at some time
         self.highest: tuple[float, float, int] | None = None  # probability, when, face
 
     @property
@@ -78,8 +79,11 @@ class Board:
 
     def too_small(self, session: int, track: int) -> None:
         """Note that a face is too small to be scored."""
-        if (session, track) in self._faces:
-            self._faces[session, track].small = True
+        watched = self._faces.get((session, track))
+        if watched is None:
+            return
+        self.smalls += not watched.was_small
+        watched.small = watched.was_small = True
 
     def most_suspect(self) -> tuple[float, tuple[float, float]] | None:
         """Probability and interval of the most suspect face."""

@@ -46,6 +46,10 @@ class Pump:
         fast: a file is read as fast as it is asked for, and nothing is left out.
         stall, give_up: seconds, see :data:`STALL` and :data:`GIVE_UP`.
         options: for :class:`LiveReader`.
+        start: False only opens the source, so that one that is not there is told at once; :meth:`start` plays it.
+
+    Raises:
+        FacetellError: the source cannot be opened.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Pump:
         stall: float = STALL,
         give_up: float = GIVE_UP,
         options: dict[str, str] | None = None,
+        start: bool = True,
     ) -> None:
         self.source, self._fast, self._stall, self._give_up, self._options = source, fast, stall, give_up, options
         self.read = 0  # pictures that were decoded
@@ -71,9 +76,16 @@ class Pump:
         self._dropping = False
         self._last = -math.inf  # time of the last picture that was let in
         self._began = time.monotonic()
-        reader = LiveReader(source, stall, options)  # here, so that a source that is not there is told at once
-        self.info = reader.info
-        self._thread = threading.Thread(target=self._run, args=(reader,), name="facetell-reader", daemon=True)
+        self._first = LiveReader(source, stall, options)
+        self.info = self._first.info
+        self._thread: threading.Thread | None = None
+        if start:
+            self.start()
+
+    def start(self) -> None:
+        """Begin to read; time counts from here."""
+        self._began = self.arrived = time.monotonic()
+        self._thread = threading.Thread(target=self._run, args=(self._first,), name="facetell-reader", daemon=True)
         self._thread.start()
 
     def get(self, timeout: float) -> Waiting | None:
@@ -110,11 +122,14 @@ class Pump:
         self._stop.set()
         with self._change:
             self._change.notify_all()
-        self._thread.join(1.0)
+        if self._thread is None:
+            self._first.close()
+        else:
+            self._thread.join(1.0)
 
     def _run(self, first: LiveReader) -> None:
         reader: LiveReader | None = first
-        session, lost_since = 0, 0.0
+        session, lost_since = 0, self._began  # a first connection may give nothing
         reason, fault = "it ended", False
         attempt = 0
         try:

@@ -55,11 +55,19 @@ def draw(state: State, detector: Detector) -> RenderableType:
 
 def waits(state: State) -> str:
     """Why there is no score now."""
-    if not state.board.faces:
+    near = [face for face in state.board.faces if state.at - face.last <= AWAY]
+    if not near:
         return "no face"
-    if all(face.small for face in state.board.faces):
-        return "face too small"
-    return "looking"
+    return "face too small" if all(face.small for face in near) else "looking"
+
+
+def _why_unscored(state: State) -> str:
+    """Why there was no score to the end."""
+    if not state.board.seen:
+        return "no face was seen"
+    if state.board.smalls == state.board.seen:
+        return "faces were too small"
+    return "no face was seen for long enough without a break"
 
 
 def _cells(face: Watched, state: State, detector: Detector) -> tuple[str, str, str, str, str]:
@@ -89,7 +97,7 @@ def summary(state: State, reason: str) -> str:
         probability, when, face = board.highest
         lines.append(f"most suspect: face {face} at {clock(when)}, {probability:.0%} over {board.window:g} s")
     else:
-        lines.append("nothing was scored: " + waits(state))
+        lines.append("nothing was scored: " + _why_unscored(state))
     lines.append(
         f"{dropped} pictures dropped ({share:.1%}) to keep up; no clip reaches across them"
         if dropped
