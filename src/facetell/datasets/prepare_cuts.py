@@ -71,7 +71,7 @@ class KeptCuts:
         self._folder, self._codec = folder, codec
         self._cuts: dict[Path, Cut] = {}
 
-    def __call__(self, stretch: Stretch, pictures: Sequence[UInt8Array], fps: float | None) -> None:
+    def __call__(self, stretch: Stretch, pictures: UInt8Array, fps: float | None) -> None:
         """Cut one; see :data:`facetell.datasets.prepare_faces.CutNow`."""
         with _begin(self._folder / f"kept-{stretch.points.stem}", 0, stretch, fps, self._codec) as clip:
             for part in pictures:

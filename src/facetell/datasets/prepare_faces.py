@@ -7,7 +7,7 @@ followed the face would add the jitter of its own placing to the face's motion, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetell.clips import HOLE, MAX_JUMP
-from facetell.datasets.prepare_patch import KEPT_BYTES, Keeper, Kept, Patch, patch_around, patch_of
+from facetell.datasets.prepare_patch import KEPT_BYTES, Kept, Patch, Store, patch_around, patch_of
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh, bounding_box
 from facetell.faces.tracker import MIN_PRESENCE, FaceTracker, SceneCuts
@@ -88,15 +88,15 @@ class Located:
     damage: tuple[str, ...] = ()
 
 
-CutNow = Callable[[Stretch, Sequence[UInt8Array], float | None], None]
-"""Takes a stretch, its patch of each of its pictures, and the pictures a second of the video."""
+CutNow = Callable[[Stretch, UInt8Array, float | None], None]
+"""Takes a stretch, its patch of each of its pictures (F, h, w, 3), and the pictures a second of the video."""
 
 
 class FaceFinder:
     """Finds the faces of videos; made once a process, as its networks take time to load."""
 
     def __init__(self) -> None:
-        self._detector, self.mesh = FaceDetector(), FaceMesh()
+        self._detector, self.mesh, self._store = FaceDetector(), FaceMesh(), Store()
 
     def locate(
         self,
@@ -125,7 +125,8 @@ class FaceFinder:
         seen = 0
         # One thread: processes share the cores, and the same pictures come out of a damaged file whatever the machine.
         with open_video(path, threads=1) as reader:
-            growth = _Growth(settings, folder, reader.info, cut)
+            self._store.lent = False  # an earlier video may have ended in a fault
+            growth = _Growth(settings, folder, reader.info, cut, self._store)
             for raw in reader:
                 if raw.time < start:
                     continue
@@ -153,16 +154,19 @@ class _Growth:
         folder: for the files of landmarks.
         info: of the video.
         cut: see :meth:`FaceFinder.locate`.
+        store: for the pictures that are kept.
     """
 
-    def __init__(self, settings: PrepareSettings, folder: Path, info: VideoInfo, cut: CutNow | None) -> None:
+    def __init__(
+        self, settings: PrepareSettings, folder: Path, info: VideoInfo, cut: CutNow | None, store: Store
+    ) -> None:
         self._settings, self._folder, self._info, self._cut = settings, folder, info, cut
         self._growing: dict[int, _Growing] = {}
         self._found: list[Stretch] = []
         self._closed = 0
-        self._keeper = Keeper()
+        self._store = store
         # A clip of the greatest length is to fit; without a rate, as in `cut`, 25 pictures a second are assumed.
-        self._most = KEPT_BYTES / (settings.seconds * (info.fps or 25.0) + 1)
+        self._most = math.ceil(settings.seconds * (info.fps or 25.0)) + 1
 
     def add(self, frame: Frame, faces: dict[int, Face]) -> None:
         """Go on with the faces of the next picture."""
@@ -185,10 +189,12 @@ class _Growth:
     def _kept(self, frame: Frame, face: Face) -> Kept | None:
         low, high, length = _need(face)
         side = float((high - low).max())
-        patch = patch_around(face.box.center, length, side, self._settings.size, frame.image.shape, self._most)
+        patch = patch_around(
+            face.box.center, length, side, self._settings.size, frame.image.shape, KEPT_BYTES / self._most
+        )
         if patch is None:
             return None
-        kept = Kept(patch, self._keeper)
+        kept = Kept(patch, self._store)
         if self._cut is None:
             kept.drop()
         return kept

@@ -7,6 +7,7 @@ whether it was kept or the video is read again (a forgery, or what did not fit i
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -15,7 +16,7 @@ import numpy as np
 from facetell.faces.crop import cut_square
 from facetell.types import Box, UInt8Array
 
-KEPT_BYTES = 192_000_000  # of the pictures of one video, all faces together
+KEPT_BYTES = 192_000_000  # of the pictures of one clip; those of others at the same time are not kept
 REACHES = (3.2, 2.8, 2.4, 2.0)  # face lengths that the part is wide; the widest for which there is memory
 AROUND = 2  # shrunken pixels around a square, so that interpolation at its edge meets what the video holds
 
@@ -30,18 +31,24 @@ class Patch(NamedTuple):
     factor: int
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns and colours once it is shrunken."""
+        return (self.y1 - self.y0) // self.factor, (self.x1 - self.x0) // self.factor, 3
+
+    @property
     def size(self) -> int:
         """Bytes of one, uint8 RGB."""
-        return 3 * (self.x1 - self.x0) * (self.y1 - self.y0) // self.factor**2
+        return math.prod(self.shape)
 
-    def of(self, image: UInt8Array) -> UInt8Array:
-        """This part of a uint8 RGB (H, W, 3) picture, shrunken; memory of its own."""
+    def of(self, image: UInt8Array, out: UInt8Array | None = None) -> UInt8Array:
+        """This part of a uint8 RGB (H, W, 3) picture, shrunken, as uint8 of :attr:`shape`; into ``out`` if given."""
+        out = np.empty(self.shape, np.uint8) if out is None else out
         part = image[self.y0 : self.y1, self.x0 : self.x1]
         if self.factor == 1:
-            return part.copy()
-        height, width = part.shape[:2]
-        size = width // self.factor, height // self.factor
-        return cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+            np.copyto(out, part)
+        else:
+            cv2.resize(part, out.shape[1::-1], dst=out, interpolation=cv2.INTER_AREA)
+        return out
 
     def cut(self, part: UInt8Array, square: Box, size: int) -> UInt8Array:
         """``square`` (in pixels of the picture) out of what :meth:`of` gave, as uint8 (size, size, 3)."""
@@ -97,11 +104,12 @@ def _cells(low: float, high: float, factor: int, length: int) -> tuple[int, int]
     return first * factor, last * factor
 
 
-class Keeper:
-    """Counts what is kept of one video, of all its faces, in bytes."""
+class Store:
+    """Memory for the pictures of one clip at a time, the same for all clips of a process: fresh memory costs time."""
 
     def __init__(self) -> None:
-        self.held = 0
+        self.memory: UInt8Array = np.empty(KEPT_BYTES, np.uint8)  # the system gives it as it is written
+        self.lent = False
 
 
 class Kept:
@@ -109,25 +117,34 @@ class Kept:
 
     Args:
         patch: what of each.
-        keeper: of the video.
+        store: gives the memory; where another clip has it, nothing is kept.
     """
 
-    def __init__(self, patch: Patch, keeper: Keeper) -> None:
-        self.patch, self._keeper = patch, keeper
-        self.pictures: list[UInt8Array] | None = []
+    def __init__(self, patch: Patch, store: Store) -> None:
+        self.patch, self._store, self._count = patch, store, 0
+        self._buffer: UInt8Array | None = None
+        if not store.lent:
+            room = len(store.memory) // patch.size
+            self._buffer = store.memory[: room * patch.size].reshape(room, *patch.shape)
+            store.lent = True
+
+    @property
+    def pictures(self) -> UInt8Array | None:
+        """What is kept, uint8 (F, h, w, 3); None where nothing is."""
+        return None if self._buffer is None else self._buffer[: self._count]
 
     def add(self, image: UInt8Array) -> None:
         """Keep the part of one more picture; where there is no memory for it, all are given up."""
-        if self.pictures is None:
+        if self._buffer is None:
             return
-        if self._keeper.held + self.patch.size > KEPT_BYTES:
+        if self._count == len(self._buffer):
             self.drop()
             return
-        self._keeper.held += self.patch.size
-        self.pictures.append(self.patch.of(image))
+        self.patch.of(image, self._buffer[self._count])
+        self._count += 1
 
     def drop(self) -> None:
-        """Give all of them up."""
-        if self.pictures is not None:
-            self._keeper.held -= self.patch.size * len(self.pictures)
-        self.pictures = None
+        """Give all of them up, and the memory back."""
+        if self._buffer is not None:
+            self._store.lent = False
+        self._buffer = None
