@@ -204,6 +204,9 @@ def test_the_view(detector, man):
     console = Console(width=110, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     console.print(draw(state, detector))
     view = console.export_text()
+    state.name = "folder/" * 30 + "man.mp4"
+    console.print(draw(state, detector))
+    assert len(console.export_text().splitlines()) == len(view.splitlines()), "a long name breaks no line"
     assert "forged, 95 % interval" in view and "nothing dropped" in view and any(bar in view for bar in "▁▂▃▄▅▆▇█")
 
 

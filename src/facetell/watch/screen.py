@@ -33,7 +33,9 @@ def draw(state: State, detector: Detector) -> RenderableType:
     worst = state.board.most_suspect()
     title = Text.assemble(
         (verdict.value if worst else waits(state), STYLE[verdict]),
-        f"   {state.name}   {clock(state.at)}   over the last {state.board.window:g} s",
+        f"   {clock(state.at)}   over the last {state.board.window:g} s   {state.name}",
+        no_wrap=True,
+        overflow="ellipsis",  # long names, which stand last, must not break the line
     )
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("face", justify="right")
@@ -49,7 +51,8 @@ def draw(state: State, detector: Detector) -> RenderableType:
     if state.quiet:
         lines.append(Text(f"no picture for {state.quiet:.0f} s", "yellow"))
     lines += [Text(note, "yellow") for note in state.notes]
-    lines.append(Text(f"score {state.delay:.1f} s after the picture; {keeps}; Ctrl-C ends", "dim"))
+    late = f"score {state.delay:.1f} s after the picture; " if state.board.scored else ""
+    lines.append(Text(f"{late}{keeps}; Ctrl-C ends", "dim"))
     return Group(*lines)
 
 
