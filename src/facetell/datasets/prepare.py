@@ -34,6 +34,7 @@ SMALLEST, LARGEST = 64, 640
 ADVICE = "make room in memory, and run the same command again to go on"
 NETWORKS = ("face_detector", "face_mesh")
 LIBRARIES = ("av", "cv2", "openvino")
+CUTTING = "2"  # raised when the same video comes to give other clips, so that no folder mixes both
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def _compare(out: Path, manifest: Manifest, settings: PrepareSettings) -> None:
     about = {
         "settings": asdict(settings),
         "manifest": manifest.fingerprint(),
-        "versions": {"facetell": __version__} | {name: import_module(name).__version__ for name in LIBRARIES},
+        "versions": {"facetell": __version__, "cutting": CUTTING} | {name: import_module(name).__version__ for name in LIBRARIES},
         "assets": {name: ASSETS[name].sha256 for name in NETWORKS},
     }
     path = out / ABOUT
