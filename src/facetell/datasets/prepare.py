@@ -146,7 +146,8 @@ def _compare(out: Path, manifest: Manifest, settings: PrepareSettings) -> None:
     about = {
         "settings": asdict(settings),
         "manifest": manifest.fingerprint(),
-        "versions": {"facetell": __version__, "cutting": CUTTING} | {name: import_module(name).__version__ for name in LIBRARIES},
+        "versions": {"facetell": __version__, "cutting": CUTTING}
+        | {name: import_module(name).__version__ for name in LIBRARIES},
         "assets": {name: ASSETS[name].sha256 for name in NETWORKS},
     }
     path = out / ABOUT
