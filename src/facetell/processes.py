@@ -74,15 +74,20 @@ def unordered(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """See to it that this process ends with its parent, then make it ready."""
+def end_with_parent() -> None:
+    """See to it that this process ends when the one that started it does, however that ends; there must be one."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
+    assert parent is not None
 
-        def follow(sentinel: int) -> None:
-            wait_for([sentinel])
-            os._exit(1)
+    def follow(sentinel: int) -> None:
+        wait_for([sentinel])
+        os._exit(1)
 
-        threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _begin(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Make this process ready."""
+    end_with_parent()
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
     start(*arguments)

@@ -6,11 +6,11 @@ import json
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from multiprocessing.connection import wait as wait_for
 from typing import Any
+
+from facetell.processes import end_with_parent
 
 Message = dict[str, Any]
 
@@ -112,14 +112,7 @@ class Link:
 
 def _begin(target: Callable[..., None], connection: Connection, *arguments: Any) -> None:
     """See to it that this process ends with its parent, then do its work."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow(sentinel: int) -> None:
-        wait_for([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+    end_with_parent()
     # Ctrl-C reaches the whole group: end at once, without a word, with the code of one that was told to.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + signal.SIGINT))
     link = Link(connection)
