@@ -47,7 +47,7 @@ def _lite(number: int, width: float, depth: float, size: int, dropout: float, as
     return Entry(
         ModelConfig(f"lite{number}", size=size, mean=lite.MEAN, std=lite.STD),
         _backbone(lite.EfficientNetLite, width=width, depth=depth),
-        f"EfficientNet-Lite{number}, motion at four depths",
+        f"EfficientNet-Lite{number}, motion at several depths",
         rename=lite.from_reference_names,
         asset=asset,
         dropout=dropout,
