@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.media.reader import VideoReader
 from facetell.types import Frame
+
+# Tests press Ctrl-C in processes that they start; these would ignore it if this one, put into the background, does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
