@@ -66,6 +66,22 @@ def test_words_need_the_whole_interval(probability, interval, verdict):
     assert read_verdict(probability, interval, 0.5) is verdict
 
 
+@pytest.mark.parametrize(
+    ("probability", "interval", "threshold", "verdict"),
+    [
+        (0.9, (0.7, 0.95), 0.8, Verdict.FORGED),
+        (0.9, (0.4, 0.95), 0.8, Verdict.INCONCLUSIVE),  # too doubtful
+        (0.7, (0.6, 0.79), 0.8, Verdict.INCONCLUSIVE),  # below a high threshold, and likelier forged than not
+        (0.2, (0.1, 0.4), 0.8, Verdict.GENUINE),
+        (0.3, (0.25, 0.4), 0.2, Verdict.FORGED),  # who asks for a low threshold gets one
+        (0.1, (0.05, 0.19), 0.2, Verdict.GENUINE),
+        (0.15, (0.1, 0.3), 0.2, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_what_stays_below_a_high_threshold_is_not_yet_genuine(probability, interval, threshold, verdict):
+    assert read_verdict(probability, interval, threshold) is verdict
+
+
 def test_reasons_name_what_was_missing():
     assert why_not_scored([], INFO) == (Status.NO_FACE, "no face was found in it")
     status, message = why_not_scored([judge_track(0, record(small=1), INFO)], INFO)

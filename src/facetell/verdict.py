@@ -91,13 +91,27 @@ def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Sta
     )
 
 
+def even_odds(threshold: float) -> float:
+    """The probability that parts what speaks for forged from what speaks for genuine; not above the threshold."""
+    return min(0.5, threshold)
+
+
 def read_verdict(probability: float | None, interval: tuple[float, float] | None, threshold: float) -> Verdict:
-    """Words for a probability: forged or genuine only where the whole interval lies on one side of the threshold."""
+    """Words for a probability.
+
+    Forged where it reaches the threshold and the whole interval lies at or above even odds, genuine where the whole
+    interval lies below them. A threshold chosen for few false alarms lies high; what stays below it is not yet genuine.
+
+    Example:
+        >>> [str(read_verdict(p, (p - 0.2, p + 0.2), 0.8)) for p in (0.2, 0.6, 0.75, 0.9)]
+        ['genuine', 'inconclusive', 'inconclusive', 'forged']
+    """
     if probability is None or interval is None:
         return Verdict.NONE
-    if interval[0] >= threshold:
+    even = even_odds(threshold)
+    if probability >= threshold and interval[0] >= even:
         return Verdict.FORGED
-    if interval[1] < threshold:
+    if interval[1] < even:
         return Verdict.GENUINE
     return Verdict.INCONCLUSIVE
 

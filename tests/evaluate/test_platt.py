@@ -5,7 +5,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from evaluate.tables import table
-from facetell.evaluate.platt import calibrate, fit_platt
+from facetell.evaluate.measures import Sample, sample_of
+from facetell.evaluate.platt import calibrate, called_unseen, fit_platt, threshold_logit
 from facetell.evaluate.scores import from_rows
 from facetell.types import FacetellError
 
@@ -52,6 +53,37 @@ def test_calibration_takes_video_means_and_the_spread_of_their_clips():
     a, b, c, d = found.covariance
     assert a > 0 and d > 0 and b == pytest.approx(c) and a * d > b * c
     assert found == calibrate(scores, draws=100)
+
+
+def test_the_threshold_lets_through_the_share_of_further_reals_that_it_was_chosen_for():
+    rng = np.random.default_rng(0)
+    reals = rng.standard_t(3, size=(4000, 40))  # heavy tails: no distribution is assumed
+    further = rng.standard_t(3, size=4000)
+    reached = [x >= threshold_logit(row, 0.05) for row, x in zip(reals, further, strict=True)]
+    assert np.mean(reached) == pytest.approx(0.05, abs=0.012)
+
+
+def test_calibration_chooses_the_threshold_on_reals_but_not_below_even_odds():
+    scores = table(150, clips=4, noise=0.6)
+    found = calibrate(scores, draws=10)
+    sample = sample_of(scores.videos())
+    logit = threshold_logit(sample.logits[sample.labels == 0])
+    assert found.threshold == pytest.approx(max(0.5, found.probability(logit)), abs=0.001)
+    assert found.probability(logit) <= found.threshold and found.false_positives == 0.05
+    apart = scores["label"] * 20 + scores["logit"]
+    parted = calibrate(replace(scores, columns={**scores.columns, "logit": apart}), draws=10)
+    assert parted.threshold == 0.5
+
+
+def test_a_video_is_called_by_a_threshold_that_its_own_people_did_not_choose():
+    labels = np.array([0.0] * 40 + [1.0])
+    logits = np.append(np.arange(40.0), 39.5)
+    people = np.arange(41)
+    sample = Sample(labels, logits, logits, people, 0.5)
+    called = called_unseen(sample)
+    assert called.nonzero()[0].tolist() == [38, 39, 40]  # 38 lies above what the 39 others choose, 37.0
+    people[:40] = 0
+    assert not called_unseen(Sample(labels, logits, logits, people, 0.5))[:40].any()  # nobody else is there to choose
 
 
 def test_spread_is_that_of_the_most_suspect_track():

@@ -25,6 +25,7 @@ class Calibration:
         clip_std: standard deviation of the clip logits within one video, median over the calibration videos; stands in
             where a track has too few clips to tell its own.
         threshold: probability from which on a face is called forged.
+        false_positives: share of genuine videos that the threshold was chosen to let through; 0 where it was not.
     """
 
     temperature: float = 1.0
@@ -32,6 +33,7 @@ class Calibration:
     covariance: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     clip_std: float = 0.0
     threshold: float = 0.5
+    false_positives: float = 0.0
 
     def probability(self, logit: float) -> float:
         """Calibrated probability of "forged" of a raw logit."""

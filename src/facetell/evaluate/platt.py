@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+import math
 
-from facetell.engine.info import Calibration
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facetell.engine.info import Calibration, sigmoid
 from facetell.evaluate.intervals import bootstrap
-from facetell.evaluate.measures import sample_of
+from facetell.evaluate.measures import Sample, sample_of
 from facetell.evaluate.scores import Scores
 from facetell.evaluate.tracks import deciding_tracks
 from facetell.evaluate.weighted import Values, Vector, check
@@ -15,6 +17,8 @@ from facetell.types import FacetellError, needs_extra
 
 _PULL = 0.01  # of the slope to 1, on the scale of its logarithm: keeps it finite where the classes part wholly
 _DRAWS = 500
+FALSE_POSITIVES = 0.05
+"""Share of genuine videos that the threshold lets through as forged."""
 
 
 def fit_platt(
@@ -65,6 +69,9 @@ def fit_platt(
 def calibrate(scores: Scores, *, draws: int = _DRAWS, seed: int = 0) -> Calibration:
     """Platt scaling of the video logits of a score file (of ``val``), its covariance bootstrapped over identities.
 
+    The threshold is where :data:`FALSE_POSITIVES` of further reals are expected (:func:`threshold_logit`), but not
+    below even odds.
+
     Args:
         scores: clips of labelled videos; what was not scored, or has no label, is passed over.
         draws, seed: of the bootstrap.
@@ -82,7 +89,42 @@ def calibrate(scores: Scores, *, draws: int = _DRAWS, seed: int = 0) -> Calibrat
 
     covariance = np.cov(bootstrap(refit, sample.labels, sample.identities, draws=draws, seed=seed).T)
     a, b, c, d = (float(v) for v in covariance.reshape(-1))
-    return Calibration(1 / whole[0], whole[1], (a, b, c, d), _clip_std(scores))
+    threshold = sigmoid(whole[0] * threshold_logit(sample.logits[sample.labels == 0]) + whole[1])
+    threshold = max(0.5, min(math.ceil(threshold * 1000) / 1000, 0.999))  # told in full wherever it is told
+    return Calibration(1 / whole[0], whole[1], (a, b, c, d), _clip_std(scores), threshold, FALSE_POSITIVES)
+
+
+def threshold_logit(reals: ArrayLike, false_positives: float = FALSE_POSITIVES) -> float:
+    """The logit that a share of further reals is expected to reach.
+
+    Of N reals and one more, the one more is as likely to take any of the N + 1 ranks: the quantile is read at
+    ``(1 - share) · (N + 1)`` of the N sorted logits. Too few reals to tell of so small a share give the highest.
+
+    Args:
+        reals: (N,) video logits, N >= 1.
+        false_positives: the share, in (0, 1).
+
+    Example:
+        >>> threshold_logit(range(1, 20))
+        19.0
+        >>> threshold_logit(range(1, 40))
+        38.0
+    """
+    return float(np.quantile(np.asarray(reals, dtype=np.float64), 1 - false_positives, method="weibull"))
+
+
+def called_unseen(sample: Sample, false_positives: float = FALSE_POSITIVES) -> NDArray[np.bool_]:
+    """Which videos (N,) are called forged at a threshold chosen without their own people's reals.
+
+    What a threshold does to the very videos that chose it says little of others; this says more.
+    """
+    called = np.zeros(len(sample), dtype=bool)
+    for person in np.unique(sample.identities):
+        own = sample.identities == person
+        others = sample.logits[~own & (sample.labels == 0)]
+        if len(others):
+            called[own] = sample.logits[own] >= threshold_logit(others, false_positives)
+    return called
 
 
 def _clip_std(scores: Scores) -> float:

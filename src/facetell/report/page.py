@@ -30,6 +30,7 @@ from facetell.report.table import clock
 from facetell.report.views import Reference, VideoView, make_view
 from facetell.report.words import moment, percent, plain_text
 from facetell.types import VideoVerdict
+from facetell.verdict import even_odds
 
 TEMPLATES = Path(__file__).with_name("templates")
 NAMED = 10  # videos that the command names one by one
@@ -102,7 +103,7 @@ def render(views: Sequence[VideoView], detector: Detector) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
-    environment.filters |= {"percent": percent, "clock": clock, "moment": moment, "text": plain_text}
+    environment.filters |= {"percent": percent, "even": even_odds, "clock": clock, "moment": moment, "text": plain_text}
     environment.globals["t"] = strings
     css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     js = (TEMPLATES / "report.js").read_text(encoding="utf-8")
@@ -141,7 +142,12 @@ def _method(info: ModelInfo, detector: Detector) -> list[str]:
         "frames": info.clip_frames,
         "model": info.name,
     }
-    return [step.format(**values) for step in strings.METHOD_STEPS]
+    calibration = info.calibration
+    of_model = calibration.false_positives > 0 and detector.threshold == calibration.threshold
+    threshold = (strings.THRESHOLD_CHOSEN if of_model else strings.THRESHOLD_GIVEN).format(
+        threshold=percent(detector.threshold), share=percent(calibration.false_positives)
+    )
+    return [*(step.format(**values) for step in strings.METHOD_STEPS), threshold]
 
 
 def _provenance(verdicts: Sequence[VideoVerdict]) -> Iterator[tuple[str, str]]:

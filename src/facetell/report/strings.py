@@ -40,12 +40,15 @@ SENTENCES = {
     Verdict.NONE: "This video could not be scored. That is a result: it speaks neither for nor against the video.",
 }
 WHY = {
-    Verdict.FORGED: "The whole interval lies at or above the threshold of {threshold}.",
+    Verdict.FORGED: "It reaches the threshold of {threshold}, and the whole interval lies at or above {even}.",
     Verdict.GENUINE: (
-        "The whole interval lies below the threshold of {threshold}. That does not prove the video genuine: a forgery "
+        "The whole interval lies below {even}. That does not prove the video genuine: a forgery "
         "of a kind that the model does not recognise looks the same."
     ),
-    Verdict.INCONCLUSIVE: "The threshold of {threshold} lies within the interval.",
+    Verdict.INCONCLUSIVE: (
+        "“Forged” would need an estimate of {threshold} or more and a whole interval at or above {even}; “no sign of "
+        "forgery” a whole interval below {even}."
+    ),
     Verdict.NONE: "",
 }
 ESTIMATE = "Estimated probability that it is forged: {probability} (95 % interval: {low} to {high})."
@@ -227,8 +230,9 @@ MEANING = (
     "The interval. It counts two doubts: that few clips of the face were seen, and that the calibration rests on few "
     "videos. It does not count that a video may be of a kind that the model has never met: another way of forging, "
     "another camera, heavy compression.",
-    "The reading. “Reads as forged” and “no sign of forgery” are said only where the whole interval lies on one side "
-    "of the threshold; everything else is “inconclusive”.",
+    "The reading. “Reads as forged” is said where the probability reaches the threshold and the whole interval lies "
+    "on the side of forged, “no sign of forgery” where the whole interval lies on the other side; everything else is "
+    "“inconclusive”.",
     "No statement. A video without a face, or with faces too small or too brief, or a file that cannot be read, "
     "gets no figure. It is never counted as one half, nor as genuine.",
     "The most suspect face speaks for the video. With many faces in it, a high figure of one of them by chance "
@@ -246,6 +250,11 @@ METHOD_STEPS = (
     "The mean score of a face's clips is turned into a probability by a calibration fitted on videos that were not "
     "used for training. The most suspect face decides.",
 )
+THRESHOLD_CHOSEN = (
+    "The threshold for “forged” is {threshold}. It was chosen so that about {share} of genuine videos reach it, on the "
+    "genuine videos that the calibration was fitted on; they are few, and others may differ."
+)
+THRESHOLD_GIVEN = "The threshold for “forged” is {threshold}, as set by whoever ran it or exported the model."
 LIMITS = "Limits"
 LIMITS_NOTE = "From the model card, as measured by the makers of the model:"
 LIMITS_ALWAYS = (

@@ -26,6 +26,7 @@ from facetell.serve.models import JobView
 from facetell.serve.service import Service
 from facetell.serve.settings import MIB
 from facetell.serve.uploads import receive_job
+from facetell.verdict import even_odds
 
 SHOWN = 50  # jobs on a page
 FORM_BYTES = 4096  # of the login form
@@ -46,6 +47,7 @@ def _environment() -> Environment:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     environment.filters |= {
         "percent": percent,
+        "even": even_odds,
         "clock": clock,
         "moment": moment,
         "text": plain_text,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from facetell.engine import ModelInfo
+from facetell.engine.info import Calibration
 
 TEMPLATE = """# Model card: {name}
 
@@ -41,9 +42,11 @@ By the kinds of forging that training can use, of people it has not seen; both c
 
 ### At the threshold ({threshold:g} of the calibrated probability)
 
+{chosen}
+
 {calls}
 
-`facetell detect` says `forged` only where the whole interval of the probability lies above the threshold.
+`facetell detect` says `forged` where the probability reaches the threshold and its whole interval lies above one half.
 
 ### Parity
 
@@ -129,6 +132,7 @@ def write_card(made: Release) -> str:
         shortcuts=_shortcuts(made.shortcuts),
         pseudo=_table(made.pseudo),
         threshold=info.calibration.threshold,
+        chosen=_chosen(info.calibration),
         calls=_calls(first),
         parity=", ".join(f"{engine} {v:.2g}" for engine, v in made.parity.items() if v is not None),
         verdict=_verdict(first),
@@ -215,9 +219,23 @@ def sentence(figure: Mapping[str, Any]) -> str:
 
 def _calls(first: Mapping[str, Any]) -> str:
     lines = ["| | share | 95 % interval (Wilson) |", "|---|---|---|"]
-    for name, words in (("false_positive_rate", "real videos"), ("true_positive_rate", "forged videos")):
-        lines.append(f"| {words} called forged | {first[name]:.0%} | {_between(first, name, '.0%')} |")
+    for name, words in (
+        ("false_positive_rate", "real videos called forged"),
+        ("false_positive_rate_unseen", "the same, their own people left out of choosing the threshold"),
+        ("true_positive_rate", "forged videos called forged"),
+        ("true_positive_rate_unseen", "the same, the people in them left out"),
+    ):
+        lines.append(f"| {words} | {first[name]:.0%} | {_between(first, name, '.0%')} |")
     return "\n".join(lines)
+
+
+def _chosen(calibration: Calibration) -> str:
+    if not calibration.false_positives:
+        return "Set by hand."
+    return (
+        f"Chosen on the reals of `val` so that {calibration.false_positives:.0%} of further reals are expected above "
+        "it, but not below one half. It rests on the few highest of them."
+    )
 
 
 def _between(figure: Mapping[str, Any], name: str, form: str) -> str:

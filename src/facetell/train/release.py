@@ -21,7 +21,7 @@ from facetell.detector import Detector, Settings
 from facetell.engine import Engine, ModelInfo, load_engine
 from facetell.evaluate.intervals import Estimate, wilson
 from facetell.evaluate.measures import sample_of
-from facetell.evaluate.platt import calibrate
+from facetell.evaluate.platt import calibrate, called_unseen
 from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_jobs import ScoringSettings
@@ -155,14 +155,17 @@ def _checks(model_path: Path, videos: Manifest) -> list[dict[str, Any]]:
 
 
 def _calls(scores: Scores) -> dict[str, Any]:
-    """How many videos of either class are called forged at the model's threshold, with Wilson's interval."""
+    """How many videos of either class are called forged at the model's threshold, with Wilson's interval.
+
+    With ``_unseen``: each at a threshold that was chosen without the people in it.
+    """
     sample = sample_of(scores.videos())
-    called = sample.probabilities >= sample.threshold
     told: dict[str, Any] = {}
-    for name, label in (("false_positive_rate", 0), ("true_positive_rate", 1)):
-        of = called[sample.labels == label]
-        low, high = wilson(int(of.sum()), len(of))
-        told |= _told(name, Estimate(float(of.mean()), low, high))
+    for kind, called in (("", sample.probabilities >= sample.threshold), ("_unseen", called_unseen(sample))):
+        for name, label in (("false_positive_rate", 0), ("true_positive_rate", 1)):
+            of = called[sample.labels == label]
+            low, high = wilson(int(of.sum()), len(of))
+            told |= _told(name + kind, Estimate(float(of.mean()), low, high))
     return told
 
 
