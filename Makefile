@@ -27,7 +27,7 @@ demo: $(VENV)/.detect  ## set up, then score real footage and forgeries made fro
 	$(PY) -m facetell.demo
 
 test: $(VENV)/.dev  ## the test suite
-	$(PY) -m pytest -m 'not slow and not gpu'
+	$(PY) -m pytest -n 2 --dist loadfile -m 'not slow and not gpu'
 
 test-slow: $(VENV)/.dev  ## the tests that take minutes
 	$(PY) -m pytest -m 'slow and not gpu'

@@ -7,6 +7,7 @@ from facetell.clips import cut_clip
 from facetell.engine import load_engine
 from facetell.engine.engines import DEFAULT_MODEL
 from facetell.faces.tracker import FaceTracker
+from facetell.models.export import export_onnx, model_from_onnx
 from facetell.types import FacetellError
 
 
@@ -55,6 +56,35 @@ def test_bf16_drifts_little(clips, reference, capsys):
         print(f"\nbf16 drift: logit mean {drift.mean():.3f}, largest {drift.max():.3f}; probability {max(shift):.4f}")
     # What a user sees is the calibrated probability: two points of it at most.
     assert max(shift) < 0.02
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory):
+    """The released network, exported with its motion output."""
+    _, network = model_from_onnx(DEFAULT_MODEL)
+    info = load_engine().info
+    path = tmp_path_factory.mktemp("motion") / "moving.onnx"
+    return export_onnx(network, path, metadata=info.to_metadata(), with_motion=True, precision="fp16")
+
+
+def test_engines_tell_where_the_motion_blocks_respond(clips, moving, reference):
+    engines = [load_engine(moving, name, precision="f32") for name in ("openvino", "onnxruntime", "torch")]
+    maps = [engine.motion(clips[0]) for engine in engines]
+    assert all(found.dtype == np.float32 and found.shape[0] == len(clips[0]) - 2 for found in maps)
+    assert maps[0].max() > 0
+    for found in maps[1:]:
+        assert np.abs(found - maps[0]).max() <= 1e-2 * maps[0].max()
+    still = np.repeat(clips[0][:1], len(clips[0]), axis=0)
+    assert engines[0].motion(still).mean() < 0.2 * maps[0].mean()
+    # The other output changes no score.
+    assert np.abs(engines[0].score(clips) - reference).max() <= 1e-3
+
+
+def test_a_model_file_without_the_output_says_so(clips, tmp_path):
+    _, network = model_from_onnx(DEFAULT_MODEL)
+    path = export_onnx(network, tmp_path / "plain.onnx", metadata=load_engine().info.to_metadata(), precision="fp16")
+    assert load_engine(path).motion(clips[0]) is None
+    assert load_engine(path, "onnxruntime").motion(clips[0]) is None
 
 
 def test_a_score_does_not_depend_on_its_batch(clips):

@@ -12,7 +12,8 @@ from facetell import Detector
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.evaluate.scores import Scores
 from facetell.evaluate.scoring_faces import FacePlaces
-from facetell.evaluate.shortcuts import RATE, SIDE, TREATMENTS, check_shortcuts, summaries
+from facetell.evaluate.shortcuts import RATE, SHORTCUTS, SIDE
+from facetell.evaluate.treatments import outcomes, score_treated
 from facetell.media.reader import VideoReader
 from facetell.types import Box, UInt8Array
 from fixtures import sample_frames, write_frames
@@ -32,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scores(folder: Path) -> Scores:
     entries = (Entry("man.mp4", 0, "val", "man"), Entry("woman.mp4", 1, "val", "woman"), Entry("no.mp4", 0, "val"))
-    return check_shortcuts(Detector(), Manifest(folder, entries))
+    return score_treated(Detector(), Manifest(folder, entries), SHORTCUTS)
 
 
 def test_untreated_scores_are_those_of_detection(folder: Path, scores: Scores) -> None:
@@ -43,21 +44,21 @@ def test_untreated_scores_are_those_of_detection(folder: Path, scores: Scores) -
 
 def test_every_treatment_changes_the_scores_of_the_same_clips(scores: Scores) -> None:
     untreated = scores.select(video="man.mp4", distortion="")
-    for name in TREATMENTS:
+    for name in SHORTCUTS:
         treated = scores.select(video="man.mp4", distortion=name)
         assert treated["t0"] == pytest.approx(untreated["t0"], abs=1.5 / RATE)
         assert not np.array_equal(treated["logit"], untreated["logit"])
 
 
 def test_tables_hold_the_videos_scored_throughout(scores: Scores) -> None:
-    found = summaries(scores, draws=0)
-    assert list(found) == ["", *TREATMENTS]
-    assert {(s.real, s.fake) for s in found.values()} == {(1, 1)}
+    found = outcomes(scores, SHORTCUTS, draws=0)
+    assert list(found) == ["", *SHORTCUTS]
+    assert {(s.reals, s.fakes) for s in found.values()} == {(1, 1)}
 
 
 def treated(name: str, video: Path, places: FacePlaces) -> tuple[list[float], list[UInt8Array]]:
     with VideoReader(video) as reader:
-        made = [(time, picture()) for time, picture in TREATMENTS[name].pictures(reader, places)[0]]
+        made = [(time, picture()) for time, picture in SHORTCUTS[name].pictures(reader, places)[0]]
     return [time for time, _ in made], [image for _, image in made]
 
 

@@ -35,9 +35,25 @@ class Engine(ABC):
         blob *= np.float32(1 / 255)
         return self.run(blob)
 
+    def motion(self, clip: UInt8Array) -> FloatArray | None:
+        """Where and when the network's motion blocks respond to a clip, uint8 RGB (T, S, S, 3).
+
+        Returns:
+            float32 (T - 2, h, w), 0 and more: the mean over the motion blocks of the size of F^MM (METHOD section 1),
+            at the first of the three frames that each second difference takes. None where the model file has no such
+            output.
+        """
+        blob = clip.transpose(0, 3, 1, 2)[None].astype(np.float32) / np.float32(255)
+        maps = self.run_motion(np.ascontiguousarray(blob))
+        return None if maps is None else maps[:-2]  # a second difference is not defined on the last two frames
+
     @abstractmethod
     def run(self, clips: FloatArray) -> FloatArray:
         """Logits (N,) of float32 RGB clips (N, T, 3, S, S) in [0, 1]."""
+
+    def run_motion(self, clip: FloatArray) -> FloatArray | None:
+        """The output ``motion`` (T, h, w) of one clip, float32 RGB (1, T, 3, S, S) in [0, 1]; None without one."""
+        return None
 
 
 class OpenVinoEngine(Engine):
@@ -52,6 +68,7 @@ class OpenVinoEngine(Engine):
 
         core = openvino_core()
         model = core.read_model(path)
+        self._has_motion = any("motion" in output.get_names() for output in model.outputs)
         found = model.get_rt_info()
         framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
         metadata = {key: str(value.value) for key, value in framework.items()}
@@ -64,9 +81,31 @@ class OpenVinoEngine(Engine):
             config["INFERENCE_NUM_THREADS"] = threads
         # The shape is fixed to one clip: a fixed shape compiles to faster code, and a clip's score cannot depend on
         # the clips beside it.
-        info = self.info
-        model.reshape({"clip": [1, info.clip_frames, 3, info.size, info.size]})
-        self._request = core.compile_model(model, "CPU", config).create_infer_request()
+        self._config = config
+        self._request = self._compile(model, "logit")
+        self._motion_request: Any = None
+
+    def _compile(self, model: Any, output: str) -> Any:
+        """A request that computes one of the outputs, and nothing that only the others need; ``model`` is used up."""
+        import openvino
+
+        from facetell.faces.runtime import openvino_core
+
+        model.reshape({"clip": [1, self.info.clip_frames, 3, self.info.size, self.info.size]})
+        only = openvino.Model([model.output(output)], model.get_parameters())
+        return openvino_core().compile_model(only, "CPU", self._config).create_infer_request()
+
+    def run_motion(self, clip: FloatArray) -> FloatArray | None:
+        """See :meth:`Engine.run_motion`."""
+        if not self._has_motion:
+            return None
+        if self._motion_request is None:
+            from facetell.faces.runtime import openvino_core
+
+            # Not compiled with the logit: scoring must not pay for what few clips are asked for.
+            self._motion_request = self._compile(openvino_core().read_model(self.path), "motion")
+        maps: FloatArray = np.array(self._motion_request.infer({"clip": clip})["motion"], dtype=np.float32)
+        return np.asarray(maps[0])
 
     def run(self, clips: FloatArray) -> FloatArray:
         """See :meth:`Engine.run`."""
@@ -94,6 +133,12 @@ class OnnxRuntimeEngine(Engine):
         """See :meth:`Engine.run`."""
         return np.asarray(self._session.run(["logit"], {"clip": clips})[0], dtype=np.float32)
 
+    def run_motion(self, clip: FloatArray) -> FloatArray | None:
+        """See :meth:`Engine.run_motion`."""
+        if all(output.name != "motion" for output in self._session.get_outputs()):
+            return None
+        return np.asarray(self._session.run(["motion"], {"clip": clip})[0][0], dtype=np.float32)
+
 
 class TorchEngine(Engine):
     """The network rebuilt in torch from the weights inside the model file, float32."""
@@ -117,6 +162,14 @@ class TorchEngine(Engine):
         with self._torch.inference_mode():
             logits = self._model(self._torch.from_numpy(clips)).logit
         return np.asarray(logits.float().numpy(), dtype=np.float32)
+
+    def run_motion(self, clip: FloatArray) -> FloatArray | None:
+        """See :meth:`Engine.run_motion`."""
+        if self._model.architecture.get("motion") in (None, "none"):
+            return None
+        with self._torch.inference_mode():
+            maps = self._model(self._torch.from_numpy(clip), with_motion=True).motion
+        return np.asarray(maps[0].float().numpy(), dtype=np.float32)
 
 
 ENGINES: dict[str, Callable[..., Engine]] = {

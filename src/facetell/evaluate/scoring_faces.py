@@ -7,6 +7,7 @@ face in the distorted one says nothing of the model. So the places are written d
 from __future__ import annotations
 
 import math
+import statistics
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,12 @@ class FacePlaces:
     def __bool__(self) -> bool:
         """Whether any face was seen at all."""
         return any(self._boxes)
+
+    @property
+    def face_width(self) -> float:
+        """Median width of all boxes in pixels; NaN where no face was seen."""
+        widths = [box.width for boxes in self._boxes for box in boxes.values()]
+        return statistics.median(widths) if widths else math.nan
 
     def at(self, time: float) -> dict[int, Box]:
         """The boxes at a time by track number; exactly those of a look at that very time."""

@@ -1,7 +1,7 @@
-"""Where a face's motion is uneven: second differences of the picture itself, drawn over the face.
+"""Where a face moves unevenly: second differences of the picture, and of the network's features, drawn over it.
 
-These are differences of grey levels, not the response of the network: they show what METHOD section 1 says the network
-is given to see, and can be checked with pencil and paper.
+The first are differences of grey levels: they show what METHOD section 1 says the network is given to see, and can be
+checked with pencil and paper. The second are what its motion blocks make of it, where the model file gives that out.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ COLOURS = cv2.COLORMAP_INFERNO  # grows brighter all the way: reads the same in 
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """A clip's map: float32 (S, S) in grey levels, over its first picture, uint8 RGB (S, S, 3)."""
+    """A clip's map: float32 (S, S), 0 and more, over its first picture, uint8 RGB (S, S, 3)."""
 
     values: FloatArray
     face: UInt8Array
 
     @property
     def mean(self) -> float:
-        """Mean of the map in grey levels."""
+        """Mean of the map."""
         return float(self.values.mean())
 
     @property
     def top(self) -> float:
-        """What nearly all values lie below, in grey levels."""
+        """What nearly all values lie below."""
         return float(np.quantile(self.values, TOP_SHARE))
 
 
@@ -63,8 +63,21 @@ def second_differences(frames: UInt8Array) -> Heat:
     return Heat(cast(FloatArray, cv2.GaussianBlur(size, (0, 0), MAP_SIGMA * side)), frames[0])
 
 
+def response(maps: FloatArray, frames: UInt8Array) -> Heat:
+    """The response of the motion blocks, float32 (T - 2, h, w), mean over time, on the grid of the picture.
+
+    Args:
+        maps: of :meth:`facetell.engine.Engine.motion`.
+        frames: the clip, uint8 RGB (T, S, S, 3).
+    """
+    side = frames.shape[1]
+    return Heat(
+        cast(FloatArray, cv2.resize(maps.mean(axis=0), (side, side), interpolation=cv2.INTER_LINEAR)), frames[0]
+    )
+
+
 def draw_heat(heat: Heat, top: float, side: int) -> UInt8Array:
-    """The map over the grey face, uint8 RGB (side, side, 3); ``top`` grey levels and more get the brightest colour."""
+    """The map over the grey face, uint8 RGB (side, side, 3); values of ``top`` and more get the brightest colour."""
     share = np.clip(heat.values / max(top, 1e-6), 0, 1)
     colour = cv2.applyColorMap(np.round(255 * share).astype(np.uint8), COLOURS)[:, :, ::-1].astype(np.float32)
     grey = cv2.cvtColor(heat.face, cv2.COLOR_RGB2GRAY).astype(np.float32)[:, :, None]

@@ -61,6 +61,7 @@ class Report:
             info,
             threshold=self._detector.threshold,
             budget=self._budget,
+            motion=None if pictures.worst is None else self._detector.engine.motion(pictures.worst),
             reference=self._reference(verdict) if pictures.worst is not None and self._budget.heat else None,
         )
         self._views.append(view)
@@ -95,7 +96,13 @@ def find_reference(name: str, detector: Detector) -> Reference | None:
     frames = collect_pictures(verdict, detector.engine.info, Budget(0, 0, 0)).worst
     if frames is None or len(frames) < 3 or verdict.most_suspect is None:
         return None
-    return Reference(path.name, frames, verdict.most_suspect.probability, used_rate(verdict.fps, detector.engine.info))
+    return Reference(
+        path.name,
+        frames,
+        verdict.most_suspect.probability,
+        used_rate(verdict.fps, detector.engine.info),
+        detector.engine.motion(frames),
+    )
 
 
 def render(views: Sequence[VideoView], detector: Detector) -> str:

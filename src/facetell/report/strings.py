@@ -142,10 +142,16 @@ HEAT_NOTE = (
     "Second differences of the picture: how far each picture of the clip departs from what the two before it lead one "
     "to expect, |x(t+2) − 2 x(t+1) + x(t)|, mean over the clip, in grey levels of 256. Steady motion gives little; "
     "trembling, flicker, noise, compression and quick natural movements such as blinks and speech all give much. "
-    "These are differences of the picture itself, not the response of the network, and alone no evidence."
+    "These are differences of the picture itself, and alone no evidence."
+)
+RESPONSE_NOTE = (
+    "The third picture is the network's own: how strongly its motion blocks answer to second differences of their "
+    "features, mean over the blocks and the clip, brightest at the strongest answer of the two faces. It says where "
+    "the network sees uneven motion, not what it makes of it: natural movement is answered as well."
 )
 HEAT_FACE_ALT = "{title}: the face"
 HEAT_MAP_ALT = "{title}: map of second differences, mean {mean} grey levels, peak {top}"
+RESPONSE_ALT = "{title}: map of the network's response"
 HEAT_HERE = "This video, {time}"
 HEAT_REFERENCE = "Genuine reference"
 HEAT_HERE_NOTE = "Face {number}, its most suspect clip ({probability})."

@@ -10,12 +10,12 @@ from facetell.engine.info import ModelInfo
 from facetell.report import strings
 from facetell.report.chart import Chart, make_chart
 from facetell.report.condition import Fact, FileFacts, clip_seconds, count_clips, describe_condition, used_rate
-from facetell.report.heat import Heat, draw_heat, scale_colours, second_differences
+from facetell.report.heat import Heat, draw_heat, response, scale_colours, second_differences
 from facetell.report.pictures import Budget, Picture, TrackPictures, VideoPictures, by_suspicion
 from facetell.report.points import suspects
 from facetell.report.table import clock
 from facetell.report.words import percent, plain_text
-from facetell.types import ClipScore, Status, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.types import ClipScore, FloatArray, Status, TrackVerdict, UInt8Array, VideoVerdict
 
 STRIP = 12  # faces in a strip
 LISTED = 100  # faces without pictures that are listed
@@ -24,12 +24,16 @@ HEAT_SIDE = 224  # pixels
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The most suspect clip of genuine footage: frames uint8 RGB (T, S, S, 3), its score, pictures a second."""
+    """The most suspect clip of genuine footage: frames uint8 RGB (T, S, S, 3), its score, pictures a second.
+
+    ``motion`` is the network's response to it (:meth:`facetell.engine.Engine.motion`).
+    """
 
     name: str
     frames: UInt8Array
     probability: float
     rate: float
+    motion: FloatArray | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class HeatSide:
-    """One of the two faces of the heat map."""
+    """One of the two faces of the heat map; ``response`` is the network's, where its model file gives it out."""
 
     title: str
     note: str
     face: Picture
     map: Picture
+    response: Picture | None
     mean: str
     top: str
 
@@ -140,6 +145,7 @@ def make_view(
     *,
     threshold: float,
     budget: Budget,
+    motion: FloatArray | None,
     reference: Reference | None,
 ) -> VideoView:
     """Everything that the page shows of a video.
@@ -151,6 +157,7 @@ def make_view(
         info: of the model that scored it.
         threshold: probability from which on a face is called forged.
         budget: how many pictures it may have.
+        motion: the network's response to the most suspect clip (T - 2, h, w), where its model file gives it out.
         reference: genuine footage to compare with, where there is some.
     """
     faces = list(_faces(verdict, pictures, threshold, budget))
@@ -159,7 +166,7 @@ def make_view(
     frames = pictures.worst
     heat = None
     if frames is not None and len(frames) >= 3 and budget.heat:
-        heat = _heat(verdict, frames, reference, used_rate(verdict.fps, info))
+        heat = _heat(verdict, frames, motion, reference, used_rate(verdict.fps, info))
     readable = verdict.status is not Status.UNREADABLE
     described = [(face.number, face.track) for face in faces] or [(face.number, face.track) for face in others]
     return VideoView(
@@ -219,27 +226,38 @@ def _face(number: int, track: TrackVerdict, pictures: TrackPictures, threshold: 
     )
 
 
-def _heat(verdict: VideoVerdict, frames: UInt8Array, reference: Reference | None, rate: float) -> HeatView:
+def _heat(
+    verdict: VideoVerdict, frames: UInt8Array, motion: FloatArray | None, reference: Reference | None, rate: float
+) -> HeatView:
     clip = verdict.most_suspect
     assert clip is not None  # there are no frames without it
     owner = next(number for number, track in enumerate(verdict.tracks, start=1) if clip in track.clips)
     heats = [second_differences(frames)] + ([second_differences(reference.frames)] if reference else [])
     top = max(heat.top for heat in heats)
+    responses = _responses([(motion, frames)] + ([(reference.motion, reference.frames)] if reference else []))
     here = strings.HEAT_HERE_NOTE.format(number=owner, probability=percent(clip.probability))
-    sides = [_side(strings.HEAT_HERE.format(time=clock(clip.t0)), here, heats[0], top)]
+    sides = [_side(strings.HEAT_HERE.format(time=clock(clip.t0)), here, heats[0], top, responses[0])]
     if reference:
         there = strings.HEAT_REFERENCE_NOTE.format(name=reference.name, probability=percent(reference.probability))
-        sides.append(_side(strings.HEAT_REFERENCE, there, heats[1], top))
+        sides.append(_side(strings.HEAT_REFERENCE, there, heats[1], top, responses[1]))
     rates = strings.HEAT_NO_REFERENCE
     if reference:
         rates = strings.HEAT_RATES.format(here=f"{rate:.4g}", there=f"{reference.rate:.4g}")
     return HeatView(sides, f"{top:.1f}", rates, scale_colours())
 
 
-def _side(title: str, note: str, heat: Heat, top: float) -> HeatSide:
+def _responses(clips: list[tuple[FloatArray | None, UInt8Array]]) -> list[Picture | None]:
+    """The network's responses to clips, drawn on one scale; None where it gives none out."""
+    heats = [None if maps is None else response(maps, frames) for maps, frames in clips]
+    top = max((heat.top for heat in heats if heat), default=0.0)
+    return [None if heat is None else Picture.of(draw_heat(heat, top, HEAT_SIDE)) for heat in heats]
+
+
+def _side(title: str, note: str, heat: Heat, top: float, answer: Picture | None) -> HeatSide:
     mean, peak = f"{heat.mean:.1f}", f"{heat.top:.1f}"
     note = f"{note} {strings.HEAT_FIGURES.format(mean=mean, top=peak)}"
-    return HeatSide(title, note, Picture.of(heat.face), Picture.of(draw_heat(heat, top, HEAT_SIDE)), mean, peak)
+    drawn = Picture.of(draw_heat(heat, top, HEAT_SIDE))
+    return HeatSide(title, note, Picture.of(heat.face), drawn, answer, mean, peak)
 
 
 def _middle(clip: ClipScore) -> float:

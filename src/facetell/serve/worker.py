@@ -127,6 +127,7 @@ class Scorer:
             info,
             threshold=self.threshold,
             budget=budget,
+            motion=None if pictures.worst is None else self._detector.engine.motion(pictures.worst),
             reference=self._reference if pictures.worst is not None else None,
         )
         result, report = Path(order.result), Path(order.report)

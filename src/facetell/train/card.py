@@ -8,6 +8,7 @@ from typing import Any
 
 from facetell.engine import ModelInfo
 from facetell.engine.info import Calibration
+from facetell.evaluate.limits import LOSS
 
 TEMPLATE = """# Model card: {name}
 
@@ -33,7 +34,7 @@ calibrated the model, so these figures are somewhat kind to it. The exported fil
 {how} Not scored: {unscored}.{leaked}
 
 {generators}
-{shortcuts}
+{shortcuts}{limits}
 ### Forgeries made from the reals of `val`
 
 By the kinds of forging that training can use, of people it has not seen; both classes re-encoded alike.
@@ -81,7 +82,8 @@ class Release:
         generators, pseudo: AUC over all, then by method (:func:`facetell.train.release.figures`).
         leaked: videos of ``val`` left out of these, as their people or recordings are in the training data, too.
         with_leaked: the figure over all, these included; nothing where there are none.
-        shortcuts: AUC by treatment (:mod:`facetell.evaluate.shortcuts`); nothing where it was not checked.
+        shortcuts, limits: AUC and share of reals called forged by treatment (:mod:`facetell.evaluate.shortcuts`,
+            :mod:`facetell.evaluate.limits`); nothing where it was not checked.
         parity: by engine, the largest deviation of a logit; None where the engine could not run.
         note: of whoever released it.
     """
@@ -96,6 +98,7 @@ class Release:
     leaked: int = 0
     with_leaked: Sequence[Mapping[str, Any]] = ()
     shortcuts: Sequence[Mapping[str, Any]] = ()
+    limits: Sequence[Mapping[str, Any]] = ()
 
     def figures(self) -> dict[str, Any]:
         """All that was measured, for JSON."""
@@ -105,6 +108,7 @@ class Release:
             "leaked": self.leaked,
             "with_leaked": list(self.with_leaked),
             "shortcuts": list(self.shortcuts),
+            "limits": list(self.limits),
             "calibration": asdict(self.info.calibration),
             "parity": dict(self.parity),
         }
@@ -129,7 +133,8 @@ def write_card(made: Release) -> str:
         unscored=made.generators[0]["unscored"] if made.generators else "none",
         leaked=_leaked(made),
         generators=_table(made.generators),
-        shortcuts=_shortcuts(made.shortcuts),
+        shortcuts=_treated("Shortcuts", _CUES, made.shortcuts),
+        limits=_treated("Where it holds", _LIMITS.format(loss=LOSS, width=info.min_face_width), made.limits),
         pseudo=_table(made.pseudo),
         threshold=info.calibration.threshold,
         chosen=_chosen(info.calibration),
@@ -194,16 +199,27 @@ def _leaked(made: Release) -> str:
     )
 
 
-def _shortcuts(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The same videos with one cue gone, as a section; "" where that was not checked."""
+_CUES = (
+    "Coding, rate, size and background should hardly matter; the order of the frames should, where motion is what is "
+    "judged."
+)
+_LIMITS = (
+    "Smaller faces, blur, short footage. Faces are not scored below {width:g} pixels: the least width measured that, "
+    "as all larger ones, costs at most {loss:g} of the AUC and adds at most {loss:.0%} of the reals to those "
+    "called forged."
+)
+
+
+def _treated(title: str, text: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The same videos, treated, as a section; "" where that was not looked into."""
     if not rows:
         return ""
-    lines = ["| the same videos | AUC | 95 % interval |", "|---|---|---|"]
-    lines += [f"| {row['about']} | {row['auc']:.3f} | {_between(row, 'auc', '.2f')} |" for row in rows]
-    return (
-        "\n### Shortcuts\n\nCoding, rate, size and background should hardly matter; the order of the frames should, "
-        "where motion is what is judged.\n\n" + "\n".join(lines) + "\n"
-    )
+    lines = ["| the same videos | AUC | 95 % interval | reals called forged |", "|---|---|---|---|"]
+    lines += [
+        f"| {row['about']} | {row['auc']:.3f} | {_between(row, 'auc', '.2f')} | {row['false_positive_rate']:.0%} |"
+        for row in rows
+    ]
+    return f"\n### {title}\n\n{text}\n\n" + "\n".join(lines) + "\n"
 
 
 def sentence(figure: Mapping[str, Any]) -> str:

@@ -20,13 +20,15 @@ from facetell.datasets.manifest import Manifest
 from facetell.detector import Detector, Settings
 from facetell.engine import Engine, ModelInfo, load_engine
 from facetell.evaluate.intervals import Estimate, wilson
+from facetell.evaluate.limits import LIMITS, by_length, least_face_width
 from facetell.evaluate.measures import sample_of
 from facetell.evaluate.platt import calibrate, called_unseen
 from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_jobs import ScoringSettings
-from facetell.evaluate.shortcuts import TREATMENTS, check_shortcuts, summaries
+from facetell.evaluate.shortcuts import SHORTCUTS
 from facetell.evaluate.summary import summarise
+from facetell.evaluate.treatments import Outcome, outcomes, score_treated
 from facetell.models.convert import Parity, check_parity, read_trained
 from facetell.models.export import export_onnx
 from facetell.report.result import write_text
@@ -77,7 +79,8 @@ def release(
     state = load(checkpoint)
     info = replace(ModelInfo.from_metadata(metadata, str(checkpoint)), name=model_path.stem)
     say(f"exporting {model_path}")
-    export_onnx(network, model_path, metadata=info.to_metadata(), precision="fp16")
+    moves = network.architecture.get("motion") != "none"
+    export_onnx(network, model_path, metadata=info.to_metadata(), with_motion=moves, precision="fp16")
     batch = BatchConfig(clip_frames=info.clip_frames, size=info.size, crop_scale=info.crop_scale)
     parity = check_parity(network, model_path, _proof_clips(recordings, batch), ENGINES)
     _check(parity, model_path)
@@ -99,10 +102,18 @@ def release(
     told = {"calibration": asdict(calibration)}
     scores, unseen, pseudo = (replace(s, about={**s.about, **told}) for s in (scores, unseen, pseudo))
     _rewrite_metadata(model_path, replace(info, calibration=calibration).to_metadata())
-    checks: list[dict[str, Any]] = []
+    shortcuts: list[dict[str, Any]] = []
+    limits: list[dict[str, Any]] = []
     if videos is not None and _both(unseen):
+        detector = Detector(model_path, Settings(precision="f32"))
+        judged = videos.where(lambda e: e.split == "val" and e.video not in leaked)
         say("checking for shortcuts")
-        checks = _checks(model_path, videos.where(lambda e: e.split == "val" and e.video not in leaked))
+        shortcuts = _rows(outcomes(score_treated(detector, judged, SHORTCUTS), SHORTCUTS))
+        say("looking for limits")
+        treated = score_treated(detector, judged, LIMITS)
+        found = outcomes(treated, LIMITS)
+        info = replace(info, min_face_width=float(least_face_width(found)))
+        limits = _rows(found | by_length(treated))
     made = Release(
         info=info,
         state={key: value for key, value in state.items() if key in ("step", "config", "val", "about")},
@@ -110,7 +121,8 @@ def release(
         generators=figures(unseen),
         leaked=len(leaked),
         with_leaked=figures(scores)[:1] if leaked else [],
-        shortcuts=checks,
+        shortcuts=shortcuts,
+        limits=limits,
         pseudo=figures(pseudo),
         parity={f"{p.engine} {p.precision}": p.largest for p in parity},
         note=note,
@@ -144,14 +156,14 @@ def without(scores: Scores, videos: Collection[str]) -> Scores:
     return scores.where(~np.isin(scores["video"].astype(str), sorted(videos)))
 
 
-def _checks(model_path: Path, videos: Manifest) -> list[dict[str, Any]]:
-    """AUC and share of reals above the threshold, untreated and under every treatment of the shortcut check."""
-    detector = Detector(model_path, Settings(precision="f32"))
-    rows = []
-    for name, summary in summaries(check_shortcuts(detector, videos)).items():
-        about = TREATMENTS[name].about if name else "as it is"
-        rows.append({"treatment": name, "about": about, "reals": summary.real, **_told("auc", summary.auc)})
-    return rows
+def _rows(found: Mapping[str, Outcome]) -> list[dict[str, Any]]:
+    """AUC and share of reals called forged, by treatment."""
+    return [
+        {"treatment": name, "about": o.about, "reals": o.reals, "fakes": o.fakes}
+        | _told("auc", o.auc)
+        | _told("false_positive_rate", o.false_positives)
+        for name, o in found.items()
+    ]
 
 
 def _calls(scores: Scores) -> dict[str, Any]:
