@@ -6,7 +6,7 @@ import pytest
 from facetell.report.card import read_card
 from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart
 from facetell.report.condition import describe_condition, read_facts
-from facetell.report.heat import draw_heat, scale_colours, second_differences
+from facetell.report.heat import draw_heat, response, scale_colours, second_differences
 from facetell.report.points import shown_points, suspects
 from facetell.report.words import percent
 from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
@@ -38,6 +38,14 @@ def test_second_differences_show_where():
     assert heat.values[:, 34:].min() > 30 > 1 > heat.values[:, :20].max()
     drawn = draw_heat(heat, heat.top, 80)
     assert drawn.shape == (80, 80, 3) and drawn[:, 70:].mean() > 3 * drawn[:, :40].mean()
+
+
+def test_the_networks_response_is_laid_over_the_face_where_it_is():
+    maps = np.zeros((4, 10, 10), np.float32)
+    maps[1, 7:, :] = 4.0  # at the bottom, in one of four moments
+    heat = response(maps, clip_of([100] * 6))
+    assert heat.values.shape == (40, 40) and heat.values[:20].max() == 0
+    assert heat.values[36:].min() == pytest.approx(1.0, abs=0.01)
 
 
 def test_two_pictures_have_no_second_difference():

@@ -71,9 +71,8 @@ def response(maps: FloatArray, frames: UInt8Array) -> Heat:
         frames: the clip, uint8 RGB (T, S, S, 3).
     """
     side = frames.shape[1]
-    return Heat(
-        cast(FloatArray, cv2.resize(maps.mean(axis=0), (side, side), interpolation=cv2.INTER_LINEAR)), frames[0]
-    )
+    grown = cv2.resize(maps.mean(axis=0), (side, side), interpolation=cv2.INTER_LINEAR)
+    return Heat(cast(FloatArray, cv2.GaussianBlur(grown, (0, 0), MAP_SIGMA * side)), frames[0])
 
 
 def draw_heat(heat: Heat, top: float, side: int) -> UInt8Array:

@@ -160,7 +160,7 @@ HEAT_REFERENCE_NOTE = (
     "of the first seconds ({probability})."
 )
 HEAT_FIGURES = "Mean {mean}, peak {top} grey levels."
-HEAT_SCALE = "Same scale for both, dark to bright: 0 to {top} grey levels"
+HEAT_SCALE = "Second differences, one scale for both faces, dark to bright: 0 to {top} grey levels"
 HEAT_RATES = (
     "The two have {here} and {there} pictures a second as scored, and were filmed and compressed differently: "
     "compare where it is bright rather than how bright."
