@@ -42,8 +42,11 @@ def start(manifest, out, workers, errors=subprocess.DEVNULL):
 
 def results(out):
     """The results that a run has put down so far: name, content, time of writing."""
-    folder = Path(f"{out}.partial")
-    return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.glob("0*.json")} if folder.exists() else {}
+    found = {}
+    for path in Path(f"{out}.partial").glob("0*.json"):
+        with contextlib.suppress(FileNotFoundError):  # a run that ends meanwhile takes them away
+            found[path.name] = (path.read_bytes(), path.stat().st_mtime_ns)
+    return found
 
 
 def wait_until(condition, seconds=60.0):
