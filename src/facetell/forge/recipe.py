@@ -35,7 +35,8 @@ TEMPORAL = ("drift", "jitter", "flicker", "inner_repeat")
 class ForgeRecipe:
     """How often each kind is drawn (weights, not summing to anything), and each kind's ranges.
 
-    ``more``: chance that a seamed forgery (self-blended, swapped, mouth) carries a temporal one on top.
+    ``more``: chance that a seamed forgery (self-blended, swapped, mouth) carries a temporal one on top; ``decoded``:
+    chance that a reenactment goes through re-synthesis as well, as a generator's picture through its decoder.
     """
 
     sbv: float = 3.0
@@ -51,6 +52,7 @@ class ForgeRecipe:
     mouth: float = 0.75
     resynth: float = 0.5
     more: float = 0.3
+    decoded: float = 0.0
     blended: BlendedConfig = field(default_factory=BlendedConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     reenacted: ReenactConfig = field(default_factory=ReenactConfig)
@@ -113,6 +115,10 @@ def forge_clip(
         forged, second = _apply(extra, forged, landmarks, rng, recipe, donor)
         mask = np.maximum(mask, second)
         applied.append(extra)
+    elif kind == "reenact" and rng.random() < recipe.decoded:
+        forged, second = resynth(forged, landmarks, rng, recipe.resynthesised)
+        mask = np.maximum(mask, second)
+        applied.append("resynth")
     return Forged(forged, mask, tuple(applied))
 
 

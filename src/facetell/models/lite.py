@@ -204,6 +204,10 @@ class EfficientNetLite(Backbone):
             x = block(x, frames, trace)
         return x
 
+    def layers(self) -> list[nn.Module]:
+        """The stem, then every inverted residual block."""
+        return [self.stem, *self.blocks]
+
     def embed(self, deep: Tensor) -> Tensor:
         """Deepest maps to 1280 features each."""
         return functional.relu6(self.head(deep), inplace=True).mean(dim=(2, 3))

@@ -71,6 +71,10 @@ class Backbone(nn.Module):
         """Normalised frames (N*T, 3, H, W) to the deepest maps (N*T', deep_channels, h, w)."""
         raise NotImplementedError
 
+    def layers(self) -> list[nn.Module]:
+        """What the input passes one after the other: the stem, then every block; all but ``embed``."""
+        raise NotImplementedError
+
     def embed(self, deep: Tensor) -> Tensor:
         """Deepest maps to one feature vector each, (N*T', feature_channels)."""
         return deep.mean(dim=(2, 3))

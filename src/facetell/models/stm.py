@@ -138,6 +138,10 @@ class ResNet(Backbone):
                 x = block(x, frames, trace)
         return x
 
+    def layers(self) -> list[nn.Module]:
+        """The stem, then every residual block."""
+        return [self.stem, *(block for stage in self.stages for block in stage)]  # type: ignore[attr-defined]
+
 
 def from_torchvision_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A ResNet state dict in torchvision's names (``layer1.0.conv1.weight``...) under this module's.

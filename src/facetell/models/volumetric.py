@@ -118,3 +118,7 @@ class VolumetricResNet(Backbone):
             volume = functional.max_pool3d(volume, (1, 3, 3), (1, 2, 2), (0, 1, 1))
         deep: Tensor = self.blocks(volume)
         return deep.permute(0, 2, 1, 3, 4).flatten(0, 1)
+
+    def layers(self) -> list[nn.Module]:
+        """The stem, then every residual block."""
+        return [self.stem, *self.blocks]

@@ -20,6 +20,9 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from facetell.faces.crop import cut_square, square_matrix, stable_square
 from facetell.forge import degrade_pair, forge_clip, harmless_twin
+from facetell.forge.mesh import face_width
+from facetell.forge.temporal import FEATURES
+from facetell.forge.warp import bump_field, grid_nodes, remap_field
 from facetell.train.config import BatchConfig, DataConfig
 from facetell.train.corpus import Recording, load_recordings
 from facetell.types import FacetellError, FloatArray, UInt8Array
@@ -155,7 +158,7 @@ class Sampler:
         The square is that of the face in ``squared``, by default in the recording itself.
         """
         config = self.config
-        size = round(config.size * config.work_margin)
+        size = round(config.size * config.work_margin * config.detail)
         square = stable_square((squared or recording).boxes(window), config.crop_scale * config.work_margin)
         frames = np.stack([cut_square(image, square, size) for image in recording.pictures(window)])
         matrix = square_matrix(square, size)
@@ -171,25 +174,60 @@ class Sampler:
         return real if apart < 0.5 * real.interval else None
 
     def _finish(self, clips: list[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
-        """Degrade and cut all ``clips`` alike; mirrored half of the time."""
+        """Degrade, bend and cut all ``clips`` alike; mirrored half of the time."""
         config = self.config
+        if rng.random() < config.reverse:
+            clips, landmarks = [clip[::-1] for clip in clips], landmarks[::-1]
         if rng.random() < config.background:
             clips = blur_background(clips, landmarks, rng)
         clips = degrade_pair(clips, rng, config.degrade)
-        side = config.size * float(rng.uniform(1 - config.scale_jitter, 1 + config.scale_jitter))
+        if rng.random() < config.bend:
+            clips = bend(clips, landmarks, rng)
+        matrix = self._placement(landmarks, rng)
+        return [np.stack([_cut(frame, matrix, config.size) for frame in clip]) for clip in clips]
+
+    def _placement(self, landmarks: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Where the face comes to lie: the 2 x 3 map from the working square to the network's pixels."""
+        config = self.config
+        side = config.size * config.detail * float(rng.uniform(1 - config.scale_jitter, 1 + config.scale_jitter))
         low = landmarks.min(axis=(0, 1))
         center = (low + landmarks.max(axis=(0, 1))) / 2 + rng.uniform(-1, 1, 2) * config.shift_jitter * side
-        scale = config.size / side
-        matrix = np.array([[scale, 0, 0], [0, scale, 0]], dtype=np.float32)
-        matrix[:, 2] = (config.size - 1) / 2 - scale * center
-        if rng.random() < 0.5:
-            matrix[0] *= -1
-            matrix[0, 2] += config.size - 1
-        shape = (config.size, config.size)
-        return [
-            np.stack([cv2.warpAffine(f, matrix, shape, borderMode=cv2.BORDER_REPLICATE) for f in clip])
-            for clip in clips
-        ]
+        angle = np.deg2rad(rng.uniform(-1, 1) * config.turn)
+        wider = np.sqrt(1 + rng.uniform(-1, 1) * config.stretch)
+        mirror = -1 if rng.random() < 0.5 else 1
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        linear = config.size / side * np.diag([mirror * wider, 1 / wider]) @ turn
+        matrix = np.concatenate([linear, ((config.size - 1) / 2 - linear @ center)[:, None]], axis=1)
+        return matrix.astype(np.float32)
+
+
+def _cut(frame: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
+    """A frame (H, W, 3) under a 2 x 3 map to (size, size, 3); what shrinks is averaged over cells, as detection does."""
+    shrinks = float(np.abs(np.linalg.det(matrix[:, :2]))) ** -0.5
+    cells = max(1, int(shrinks + 0.5))
+    fine = matrix * cells
+    fine[:, 2] += (cells - 1) / 2  # the centre of pixel i stands at cells * (i + 0.5) - 0.5 of the finer grid
+    shape = (size * cells, size * cells)
+    cut = cv2.warpAffine(frame, fine, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if cells > 1:
+        cut = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
+    return cut.astype(np.uint8, copy=False)
+
+
+def bend(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
+    """Clips warped by one smooth field that holds for all frames: features moved, grown or shrunk; motion stays.
+
+    Args:
+        clips: uint8 RGB (T, H, W, 3) each, of the same moments.
+        landmarks: (T, 468, 2) in their pixels.
+        rng: chance: features are pushed by 3 % of the face's width (standard deviation).
+    """
+    width = face_width(landmarks)
+    points = np.stack([landmarks[:, feature].mean(axis=(0, 1)) for feature in FEATURES])[None]
+    pushes = 0.03 * width * rng.standard_normal(points.shape, dtype=np.float32)
+    nodes = grid_nodes(clips[0].shape[1:3], width)
+    (field,) = bump_field(nodes, points, pushes, float(rng.uniform(0.2, 0.4)) * width)
+    return [np.stack([remap_field(frame, field) for frame in clip]) for clip in clips]
 
 
 def blur_background(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:

@@ -43,10 +43,15 @@ class BatchConfig:
         size: side of the network's input in pixels.
         crop_scale: side of the square in face lengths; jittered by ``scale_jitter`` (a share) and ``shift_jitter``.
         work_margin: forging works on a square larger by this factor, so that it sees what lies around.
+        detail: forging and degrading work on pixels finer than the network's by this factor, as forgers and cameras do.
         donor_share: share of forgeries that may borrow another person's face.
         twin_share: share of reals that go through harmless twins of the forging steps.
         every_second: share of pairs that show every second frame only, as videos of 12 to 15 frames per second do.
         background: share of pairs whose surroundings of the face are blurred, in real and forgery alike.
+        reverse: share of pairs that run backwards: as smooth, and other motion.
+        turn: pairs are turned by up to so many degrees, each by one angle.
+        stretch: and made wider or narrower by up to this share.
+        bend: share of pairs warped steadily, alike in all frames, to the face of nobody.
     """
 
     pairs: int = 5
@@ -57,10 +62,15 @@ class BatchConfig:
     scale_jitter: float = 0.1
     shift_jitter: float = 0.06
     work_margin: float = 1.25
+    detail: float = 1.0
     donor_share: float = 0.5
     twin_share: float = 0.15
     every_second: float = 0.15
     background: float = 0.3
+    reverse: float = 0.0
+    turn: float = 0.0
+    stretch: float = 0.0
+    bend: float = 0.0
     recipe: ForgeRecipe = field(default_factory=lambda: ForgeRecipe(swap=2.0, cut=0.25, mouth=0.5))
     degrade: DegradeConfig = field(
         default_factory=lambda: DegradeConfig(resize=0.2, blur=0.1, noisy=0.1, codec=0.3, jpeg=0.15)
@@ -76,6 +86,8 @@ class OptimConfig:
         lr: peak learning rate; new modules (motion, heads) learn ``new_lr_factor`` times as fast.
         momentum: of SGD.
         weight_decay: of weights; none on biases and norms.
+        frozen: layers that stay as they start, counted from the input (the stem is one, each block another), norms too:
+            fewer people are learnt by heart, and a step costs less. None of them may hold anything new.
         grad_clip: largest norm of the gradient; 0 for no limit.
         accumulate: parts that a batch is computed in, one after the other.
     """
@@ -85,6 +97,7 @@ class OptimConfig:
     new_lr_factor: float = 3.0
     momentum: float = 0.9
     weight_decay: float = 0.02
+    frozen: int = 0
     grad_clip: float = 2.0
     accumulate: int = 1
 

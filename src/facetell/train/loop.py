@@ -37,7 +37,7 @@ from facetell.train.corpus import decode_all, load_recordings
 from facetell.train.devices import Devices
 from facetell.train.journal import Journal, draw_batch, means
 from facetell.train.norm import synchronise_norms
-from facetell.train.optim import make_optimizer, schedule, set_rate, update_average
+from facetell.train.optim import freeze, make_optimizer, schedule, set_rate, update_average
 from facetell.train.reading import plain, to_yaml
 from facetell.train.start import build_network
 from facetell.train.stop import Stop
@@ -103,9 +103,11 @@ class Trainer:
         self.average.load_state_dict(network.state_dict())
         if config.sync_norm and self.devices.world > 1:
             synchronise_norms(network, self.devices.device.type == "cuda")
+        frozen = freeze(network, config.optim.frozen)
         self.model, self.optimizer = self.devices.set_up(network, make_optimizer(network, config.optim))
         self.average.to(self.devices.device)
         self.network = network
+        self._frozen = frozen
         self.step = 0
         self.best: dict[str, float] = {}
         self.stale = 0  # validations since the best one
@@ -213,6 +215,8 @@ class Trainer:
         config = self.config
         torch.manual_seed(hash((config.seed, self.step, self.devices.rank)) % 2**63)
         self.model.train()
+        for layer in self._frozen:
+            layer.eval()
         set_rate(self.optimizer, config.optim.lr * schedule(self.step, config.steps, config.schedule))
         self.optimizer.zero_grad(set_to_none=True)
         parts = batch.to(self.devices.device).split(config.optim.accumulate)

@@ -11,6 +11,7 @@ from torch import nn
 
 from facetell.models.network import ClipNetwork
 from facetell.train.config import OptimConfig, ScheduleConfig
+from facetell.types import FacetellError
 
 
 def make_optimizer(model: ClipNetwork, config: OptimConfig) -> torch.optim.Optimizer:
@@ -29,6 +30,8 @@ def parameter_groups(model: ClipNetwork, config: OptimConfig) -> list[dict[str, 
     new = set(model.new_parameter_names())
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         groups[name in new, parameter.ndim > 1].append(parameter)
     return [
         {
@@ -38,6 +41,23 @@ def parameter_groups(model: ClipNetwork, config: OptimConfig) -> list[dict[str, 
         }
         for (is_new, decays), parameters in groups.items()
     ]
+
+
+def freeze(model: ClipNetwork, count: int) -> list[nn.Module]:
+    """Keep the first ``count`` layers as they are: no gradients. The caller holds them in evaluation mode.
+
+    Raises:
+        FacetellError: there are not so many, or one holds parameters that no pretrained start has given.
+    """
+    layers = model.backbone.layers()
+    if count > len(layers):
+        raise FacetellError(f"optim.frozen={count}, but this network has {len(layers)} layers")
+    new = {id(p) for n, p in model.named_parameters() if n in set(model.new_parameter_names())}
+    for number, layer in enumerate(layers[:count]):
+        if any(id(p) in new for p in layer.parameters()):
+            raise FacetellError(f"optim.frozen={count} would freeze layer {number}, which has a motion module to learn")
+        layer.requires_grad_(False)
+    return layers[:count]
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
