@@ -202,7 +202,7 @@ class Sampler:
 
 
 def _cut(frame: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
-    """A frame (H, W, 3) under a 2 x 3 map to (size, size, 3); what shrinks is averaged over cells, as detection does."""
+    """A frame (H, W, 3) under a 2 x 3 map to (size, size, 3); what shrinks is averaged, as detection does."""
     shrinks = float(np.abs(np.linalg.det(matrix[:, :2]))) ** -0.5
     cells = max(1, int(shrinks + 0.5))
     fine = matrix * cells
