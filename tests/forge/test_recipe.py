@@ -62,6 +62,15 @@ def test_a_seamed_forgery_may_carry_a_temporal_one(woman_face: FaceClip) -> None
     assert applied[0] == "sbv" and applied[1] in ("drift", "jitter", "flicker", "inner_repeat")
 
 
+def test_a_reenactment_may_go_through_a_decoder(woman_face: FaceClip) -> None:
+    forged = [
+        forge_clip(*woman_face, np.random.default_rng(1), ForgeRecipe.only("reenact", decoded=share))
+        for share in (0.0, 1.0)
+    ]
+    assert [f.applied for f in forged] == [("reenact",), ("reenact", "resynth")]
+    assert not np.array_equal(forged[0].frames, forged[1].frames)
+
+
 def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face: FaceClip) -> None:
     """Equal clips stay equal, but for noise, which is new in each clip."""
     frames = woman_face[0][:4]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from facetell.train.batches import BatchStream, Sampler, blur_background
+from facetell.forge.degrade import DegradeConfig
+from facetell.train.batches import BatchStream, Sampler, bend, blur_background
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import load_recordings
 from facetell.types import FacetellError
@@ -75,6 +76,48 @@ def test_every_second_frame_doubles_the_motion(recordings):
         return float((clips[:, 1:] - clips[:, :-1]).abs().mean())
 
     assert motion(1.0) > 1.2 * motion(0.0)
+
+
+PLAIN = DegradeConfig(
+    repeats=0, rerate=0, colourful=0, gamma_chance=0, blur=0, sharpen=0, resize=0, noisy=0, social=0, codec=0, jpeg=0
+)
+
+
+def clips_of(recordings, **changes):
+    config = replace(CONFIG, pairs=0, background=0, degrade=PLAIN, **changes)
+    return Sampler(recordings, config, 2).batch(0).clips
+
+
+def test_a_clip_run_backwards_is_the_clip_run_backwards(recordings):
+    assert torch.equal(clips_of(recordings, reverse=1.0), clips_of(recordings).flip(1))
+
+
+def test_working_on_finer_pixels_does_not_move_the_picture(recordings):
+    coarse, fine = clips_of(recordings), clips_of(recordings, detail=2.0)
+    assert fine.shape == coarse.shape and not torch.equal(fine, coarse)
+    # One pixel further it is less alike, whichever the direction.
+    own = alike(coarse, fine)
+    assert own > 0.99
+    for axis in (3, 4):
+        for way in (-1, 1):
+            assert alike(coarse, fine.roll(way, axis)) < own
+
+
+@pytest.mark.parametrize("how", ["turn", "stretch"])
+def test_a_pair_is_placed_anew_and_alike(how, recordings):
+    moved = clips_of(recordings, **{how: {"turn": 30.0, "stretch": 0.4}[how]})
+    assert alike(moved, clips_of(recordings)) < 0.97
+    assert alike(moved[0], moved[1]) > 0.97  # the "forgery" is the source played again
+
+
+def test_a_bend_holds_for_all_frames_and_both_clips(recordings):
+    real, window = recordings[0], slice(0, 4, 1)
+    frames, landmarks = real.pictures(window), real.mesh(window)
+    still = np.repeat(frames[:1], 4, axis=0)
+    bent, other = bend([still, frames], landmarks, np.random.default_rng(0))
+    assert all(np.array_equal(frame, bent[0]) for frame in bent)
+    assert np.array_equal(bent[0], other[0])
+    assert np.abs(bent[0].astype(float) - frames[0]).mean() > 1
 
 
 def test_the_stream_goes_on_where_it_is_told_to(sampler, data):

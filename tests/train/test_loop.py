@@ -157,6 +157,17 @@ def test_a_batch_that_cannot_be_shared_is_refused(data, tmp_path):
         )
 
 
+def test_frozen_layers_leave_a_run_as_they_entered_it(data, tmp_path):
+    config = tiny_config(data, steps=2, optim={"frozen": 2})
+    trainer = Trainer(config, tmp_path)
+    layers = trainer.network.backbone.layers()
+    before = [{k: v.clone() for k, v in layer.state_dict().items()} for layer in layers]
+    with Stop() as stop:
+        trainer.run(stop)
+    same = [all(torch.equal(v, b[k]) for k, v in a.state_dict().items()) for a, b in zip(layers, before, strict=True)]
+    assert same == [True, True] + [False] * (len(layers) - 2)
+
+
 def test_without_a_gain_it_ends_early(data, tmp_path):
     config = tiny_config(data, steps=50, val={"every": 1, "patience": 2}, optim={"lr": 0.0})
     with Stop() as stop:

@@ -6,7 +6,8 @@ from torch import nn
 
 from facetell.models.zoo import create_model
 from facetell.train.config import OptimConfig, ScheduleConfig
-from facetell.train.optim import make_optimizer, parameter_groups, schedule, set_rate, update_average
+from facetell.train.optim import freeze, make_optimizer, parameter_groups, schedule, set_rate, update_average
+from facetell.types import FacetellError
 
 
 def test_the_cosine_warms_up_and_falls_to_its_floor():
@@ -55,3 +56,21 @@ def test_new_modules_learn_faster_and_norms_do_not_decay(kind):
     stem = model.backbone.stem
     assert of[id(stem.conv.weight)]["lr"] == pytest.approx(0.05)
     assert of[id(stem.conv.weight)]["weight_decay"] == 0.02 and of[id(stem.norm.weight)]["weight_decay"] == 0
+
+
+def test_frozen_layers_learn_nothing():
+    model = create_model("lite0", width=0.25, depth=0.5)
+    frozen = freeze(model, 2)
+    assert frozen == [model.backbone.stem, model.backbone.blocks[0]]
+    still = {id(p) for layer in frozen for p in layer.parameters()}
+    learned = [p for g in parameter_groups(model, OptimConfig()) for p in g["params"]]
+    assert len(learned) + len(still) == len([*model.parameters()])
+    assert not still & {id(p) for p in learned}
+
+
+def test_what_cannot_be_frozen_is_told_in_a_sentence():
+    model = create_model("lite0", width=0.25, depth=0.5, motion_blocks=[1])
+    with pytest.raises(FacetellError, match="would freeze layer 2, which has a motion module to learn"):
+        freeze(model, 3)
+    with pytest.raises(FacetellError, match="this network has"):
+        freeze(model, 99)
