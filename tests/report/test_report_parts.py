@@ -1,15 +1,21 @@
 """The parts of the report, each against figures worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from facetell.report.card import read_card
+from facetell.evaluate.limits import LIMITS
+from facetell.evaluate.shortcuts import SHORTCUTS
+from facetell.report import strings
+from facetell.report.card import NARROWED, RECODED, Card, Measured, read_card
 from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart
 from facetell.report.condition import describe_condition, read_facts
 from facetell.report.heat import draw_heat, response, scale_colours, second_differences
 from facetell.report.points import shown_points, suspects
 from facetell.report.words import percent
 from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
+from fixtures import encode
 
 
 def clip_of(levels):
@@ -115,8 +121,53 @@ def test_condition_tells_only_what_was_measured(detector, man, tmp_path):
     verdict = VideoVerdict(
         str(man), Status.SCORED, Verdict.INCONCLUSIVE, 0.5, (0.4, 0.6), (track,), duration=2.0, fps=10.0
     )
-    rows = {row.what: row for row in describe_condition(verdict, facts, detector.engine.info, [(3, track)])}
+    rows = {row.what: row for row in describe_condition(verdict, facts, detector.engine.info, Card(), [(3, track)])}
     assert rows["Compression"].measured.startswith(f"h264, {round(facts.size * 4 / 1000)} kbit/s")
     assert "coarser" in rows["Frame rate"].effect and rows["Frame rate"].measured == "10 pictures a second"
     assert "150" in rows["Width of face 3"].measured and "200" in rows["Width of face 3"].effect
+    assert "In general" not in rows["Compression"].effect + rows["Width of face 3"].effect
     assert read_facts(tmp_path / "none.mp4").size is None
+
+
+def test_what_a_condition_does_comes_from_the_models_own_measurement(detector, man, tmp_path):
+    head = "| the same videos | AUC | 95 % interval |\n|---|---|---|\n| as it is | 0.9 | 0.8 to 1.0 |\n"
+    (tmp_path / "m.md").write_text(
+        f"## Shortcuts\n\n{head}| re-encoded, H.264 crf 23 | 0.8 | - |\n| re-encoded, H.264 crf 40 | 0.6 | - |\n\n"
+        f"## Where it holds\n\n{head}| faces 160 pixels wide | 0.7 | - |\n| faces 64 pixels wide | 0.5 | - |\n"
+    )
+    card = read_card(tmp_path / "m.onnx")
+    assert card.measured(RECODED) == [Measured(23, "0.8", "0.9"), Measured(40, "0.6", "0.9")]
+    track = track_of([0.0, 1.0], [0.5, 0.5])  # 150 pixels wide
+    verdict = VideoVerdict(
+        str(man), Status.SCORED, Verdict.INCONCLUSIVE, 0.5, (0.4, 0.6), (track,), duration=2.0, fps=30.0
+    )
+    faces = [(1, track), (2, replace(track, face_width=161.0))]
+    rows = {row.what: row for row in describe_condition(verdict, read_facts(man), detector.engine.info, card, faces)}
+    assert rows["Compression"].effect.endswith(
+        strings.RECODED.format(before="0.9", figures="0.8 at crf 23, 0.6 at crf 40")
+    )
+    assert rows["Width of face 1"].effect.endswith(strings.NARROWED.format(width=160, auc="0.7", before="0.9"))
+    assert "In general" not in rows["Width of face 2"].effect
+
+
+def test_a_card_calls_treatments_as_they_call_themselves():
+    for treatments, pattern in ((SHORTCUTS, RECODED), (LIMITS, NARROWED)):
+        assert sum(bool(pattern.fullmatch(treatment.about)) for treatment in treatments.values()) >= 3
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "coder"),
+    [
+        ("libx264", {"crf": "37"}, "x264, crf 37"),
+        ("libx264", {"qp": "30"}, "x264, qp 30"),
+        ("libx264", {"b": "300000"}, "x264, bitrate 300 kbit/s"),
+        ("libx265", {"crf": "31.5"}, "x265, crf 31.5"),
+        ("libvpx-vp9", {}, ""),
+    ],
+)
+def test_what_the_encoder_noted_is_told(tmp_path, codec, options, coder):
+    path = tmp_path / ("a.mp4" if "x26" in codec else "a.webm")
+    options = {**options, "x265-params": "log-level=none"} if codec == "libx265" else options
+    pictures = [np.full((64, 64, 3), grey, np.uint8) for grey in range(60, 90)]
+    encode(path, pictures, codec=codec, pix_fmt="yuv420p", fps=30, options=options)
+    assert read_facts(path).coder == coder

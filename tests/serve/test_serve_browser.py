@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from chromium import FLAGS, find_chromium
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from serving import SECONDS, Server, wait_for
 
+from chromium import launched
 from facetell.assets import locate
 from facetell.report.strings import READINGS
 from facetell.report.words import percent
@@ -19,11 +19,8 @@ DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 @pytest.fixture(scope="module")
 def browser():
-    path = find_chromium()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _CODE = re.compile(r"`([^`]+)`")
+AS_IT_IS = "as it is"
+RECODED = re.compile(r"re-encoded, H\.264 crf (\d+)")
+NARROWED = re.compile(r"faces (\d+) pixels wide")
+"""How cards call videos left alone, and what was done to the same videos (:mod:`facetell.evaluate.limits`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,15 @@ class Block:
     lines: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was done to videos, in a number, and the AUC before and after, as a card writes them."""
+
+    value: int
+    auc: str
+    before: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,16 @@ class Card:
             elif under and block.kind == "list":
                 return block.lines
         return ()
+
+    def measured(self, treatment: re.Pattern[str]) -> list[Measured]:
+        """What the card's tables say of a treatment, :data:`RECODED` or :data:`NARROWED`, in their order."""
+        found, before = [], ""
+        for what, *cells in (row for block in self.blocks for row in block.rows):
+            if cells and what == AS_IT_IS:
+                before = cells[0]
+            elif cells and before and (match := treatment.fullmatch(what)):
+                found.append(Measured(int(match[1]), cells[0], before))
+        return found
 
 
 def read_card(model: Path) -> Card:

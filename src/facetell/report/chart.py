@@ -12,7 +12,7 @@ from facetell.report.words import percent
 from facetell.types import TrackVerdict
 
 WIDTH, HEIGHT = 640, 240
-LEFT, RIGHT, TOP, BOTTOM = 72, 14, 14, 40  # margins
+LEFT, RIGHT, TOP, BOTTOM = 80, 14, 14, 40  # margins
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import av
+from av.container import InputContainer
 
 from facetell.clips import FrameSampler
 from facetell.engine.info import ModelInfo
 from facetell.media.reader import Unreadable, probe
 from facetell.report import strings as t
+from facetell.report.card import NARROWED, RECODED, Card
 from facetell.report.words import percent
 from facetell.types import Status, TrackVerdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN
 
 TAGS = ("encoder", "encoding_tool", "software", "com.apple.quicktime.software")
 LONGEST_TAG = 80
+_CODER = re.compile(rb"(x26[45]) .{,400}?options: [\x20-\x7e]*?\b(crf|qp|bitrate)=([0-9.]{1,9})", re.DOTALL)
 
 
 class Fact(NamedTuple):
@@ -32,11 +36,15 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a file tells of itself: ``size`` in bytes, ``codec``, the software it names; None or empty if unknown."""
+    """What a file tells of itself: ``size`` in bytes, ``codec``, the software it names; None or empty if unknown.
+
+    ``coder`` is what the encoder left in the pictures' stream: its name and how strongly it was told to compress.
+    """
 
     size: int | None = None
     codec: str | None = None
     writers: tuple[str, ...] = ()
+    coder: str = ""
 
 
 def read_facts(path: Path) -> FileFacts:
@@ -50,6 +58,7 @@ def read_facts(path: Path) -> FileFacts:
     except Unreadable:
         return FileFacts(size)
     writers: list[str] = []
+    coder = ""
     with (
         contextlib.suppress(av.FFmpegError, OSError, ValueError),
         # As the reader does: a name with a colon is no network address.
@@ -57,23 +66,37 @@ def read_facts(path: Path) -> FileFacts:
     ):
         for metadata in (file.metadata, *(stream.metadata for stream in file.streams.video)):
             writers += [text[:LONGEST_TAG] for tag, text in metadata.items() if tag.lower() in TAGS and text]
-    return FileFacts(size, codec, tuple(dict.fromkeys(writers)))
+        coder = _coder(file)
+    return FileFacts(size, codec, tuple(dict.fromkeys(writers)), coder)
+
+
+def _coder(file: InputContainer) -> str:
+    """The note of x264 or x265, which stands before the first picture: "x264, crf 23"; empty where there is none."""
+    stream = file.streams.video[0]
+    first = next(file.demux(stream), None)
+    found = _CODER.search((stream.codec_context.extradata or b"") + (bytes(first) if first else b""))
+    if found is None:
+        return ""
+    name, setting, value = (part.decode("ascii") for part in found.groups())
+    return f"{name}, {setting} {value.removesuffix('.0')}" + (" kbit/s" if setting == "bitrate" else "")
 
 
 def describe_condition(
-    verdict: VideoVerdict, facts: FileFacts, info: ModelInfo, faces: Sequence[tuple[int, TrackVerdict]]
+    verdict: VideoVerdict, facts: FileFacts, info: ModelInfo, card: Card, faces: Sequence[tuple[int, TrackVerdict]]
 ) -> list[Fact]:
     """The rows for a video from which pictures could be read, and for some of its numbered faces."""
     rows: list[Fact] = []
     for number, track in faces:
-        rows += _of_face(number, track, info)
+        rows += _of_face(number, track, info, card)
     rows.append(_rate(verdict.fps, info))
     if verdict.width and verdict.height:
         size = t.SIZE_VALUE.format(width=verdict.width, height=verdict.height)
         rows.append(Fact(t.SIZE, size, t.SIZE_EFFECT))
     if facts.codec and facts.size and verdict.duration:
         rate = round(facts.size * 8 / verdict.duration / 1000)
-        rows.append(Fact(t.CODEC, t.CODEC_VALUE.format(codec=facts.codec, rate=rate), t.CODEC_EFFECT))
+        measured = t.CODEC_VALUE.format(codec=facts.codec, rate=rate)
+        measured += t.CODER.format(coder=facts.coder) if facts.coder else ""
+        rows.append(Fact(t.CODEC, measured, f"{t.CODEC_EFFECT} {_of_recoding(card)}".rstrip()))
     if facts.writers:
         rows.append(Fact(t.WRITER, ", ".join(facts.writers), t.WRITER_EFFECT))
     if verdict.warnings:
@@ -83,7 +106,25 @@ def describe_condition(
     return rows
 
 
-def _of_face(number: int, track: TrackVerdict, info: ModelInfo) -> Iterator[Fact]:
+def _of_recoding(card: Card) -> str:
+    """What re-encoding alone did to the model's own measurement; empty where its card does not tell."""
+    measured = card.measured(RECODED)
+    if not measured:
+        return ""
+    figures = ", ".join(t.RECODED_FIGURE.format(crf=line.value, auc=line.auc) for line in measured)
+    return t.RECODED.format(before=measured[0].before, figures=figures)
+
+
+def _of_width(width: float, card: Card) -> str:
+    """What faces of such a width did to it; empty where faces so wide were not measured apart."""
+    wider = [line for line in card.measured(NARROWED) if line.value >= width]
+    if not wider:
+        return ""
+    line = min(wider, key=lambda line: line.value)
+    return t.NARROWED.format(width=line.value, auc=line.auc, before=line.before)
+
+
+def _of_face(number: int, track: TrackVerdict, info: ModelInfo, card: Card) -> Iterator[Fact]:
     what, measured = t.FACE_WIDTH.format(number=number), t.PIXELS.format(width=round(track.face_width))
     if track.status is not Status.SCORED:
         yield Fact(what, measured, t.FACE_UNSCORED.format(least=f"{info.min_face_width:.0f}"))
@@ -91,7 +132,8 @@ def _of_face(number: int, track: TrackVerdict, info: ModelInfo) -> Iterator[Fact
     widths = sorted(clip.square.width for clip in track.clips)
     square = round(widths[len(widths) // 2])
     effect = t.FACE_ENLARGED if square < info.size else t.FACE_ENOUGH
-    yield Fact(what, measured, effect.format(square=square, size=info.size))
+    effect = f"{effect.format(square=square, size=info.size)} {_of_width(track.face_width, card)}".rstrip()
+    yield Fact(what, measured, effect)
     yield Fact(t.EVIDENCE.format(number=number), clips_of(track), t.EVIDENCE_EFFECT)
 
 

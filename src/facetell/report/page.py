@@ -22,7 +22,7 @@ from facetell.detector import Detector, Watch
 from facetell.engine.engines import DEFAULT_MODEL
 from facetell.engine.info import ModelInfo
 from facetell.report import strings
-from facetell.report.card import read_card
+from facetell.report.card import Card, read_card
 from facetell.report.condition import read_facts, used_rate
 from facetell.report.pictures import Budget, collect_pictures
 from facetell.report.result import to_result, write_text
@@ -43,32 +43,40 @@ class Report:
     Args:
         detector: the one that scores the videos; it also scores the genuine reference.
         videos: how many videos the report will hold: the more, the fewer pictures each gets.
+        references: of other reports by the same detector, where there are some.
     """
 
-    def __init__(self, detector: Detector, videos: int = 1) -> None:
+    def __init__(self, detector: Detector, videos: int = 1, references: References | None = None) -> None:
         self._detector, self._budget = detector, Budget.of(videos)
         self._views: list[VideoView] = []
-        self._references: dict[str, Reference | None] = {}
+        self._references = references or References(detector)
+        self._card = read_card(detector.engine.path)
 
-    def add(self, verdict: VideoVerdict) -> None:
-        """Take a video up: its pictures are cut now, in a second pass over the file."""
+    def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None) -> None:
+        """Take a video up: its pictures are cut now, in a second pass over the file.
+
+        Args:
+            verdict: on the video, whose file it names.
+            shown: the same as it is to be shown, by default as it is.
+        """
         info = self._detector.engine.info
         pictures = collect_pictures(verdict, info, self._budget)
         view = make_view(
-            verdict,
+            shown or verdict,
             pictures,
             read_facts(Path(verdict.path)),
             info,
+            self._card,
             threshold=self._detector.threshold,
             budget=self._budget,
             motion=None if pictures.worst is None else self._detector.engine.motion(pictures.worst),
-            reference=self._reference(verdict) if pictures.worst is not None and self._budget.heat else None,
+            reference=self._references(verdict) if pictures.worst is not None and self._budget.heat else None,
         )
         self._views.append(view)
 
     def html(self) -> str:
         """The whole page."""
-        return render(self._views, self._detector)
+        return render(self._views, self._detector, self._card)
 
     def write(self, path: Path) -> None:
         """Write the page; it appears whole or not at all.
@@ -78,12 +86,24 @@ class Report:
         """
         write_text(path, self.html())
 
-    def _reference(self, verdict: VideoVerdict) -> Reference | None:
-        """Genuine footage to compare with, other than the video itself; None where it is not installed."""
+
+class References:
+    """Genuine footage to compare with; each is scored once.
+
+    Args:
+        detector: scores it.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._found: dict[str, Reference | None] = {}
+
+    def __call__(self, verdict: VideoVerdict) -> Reference | None:
+        """Footage other than the video itself; None where it is not installed."""
         name = "sample_man" if verdict.sha256 == ASSETS["sample_woman"].sha256 else "sample_woman"
-        if name not in self._references:
-            self._references[name] = find_reference(name, self._detector)
-        return self._references[name]
+        if name not in self._found:
+            self._found[name] = find_reference(name, self._detector)
+        return self._found[name]
 
 
 def find_reference(name: str, detector: Detector) -> Reference | None:
@@ -105,8 +125,8 @@ def find_reference(name: str, detector: Detector) -> Reference | None:
     )
 
 
-def render(views: Sequence[VideoView], detector: Detector) -> str:
-    """The page of these videos; ``detector`` has scored them."""
+def render(views: Sequence[VideoView], detector: Detector, card: Card) -> str:
+    """The page of these videos; ``detector`` has scored them, ``card`` is that of its model."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
@@ -123,7 +143,7 @@ def render(views: Sequence[VideoView], detector: Detector) -> str:
         js=Markup(js),
         videos=views,
         threshold=detector.threshold,
-        card=read_card(detector.engine.path),
+        card=card,
         method=_method(info, detector),
         provenance=list(_provenance(verdicts)),
         command=plain_text(_command(verdicts, detector)),
@@ -145,7 +165,7 @@ def content_policy(css: str, js: str) -> str:
 def _method(info: ModelInfo, detector: Detector) -> list[str]:
     values = {
         "rate": f"{info.frame_rate:g}",
-        "per_second": f"{detector.settings.clips_per_second:g}",
+        "every": f"{1 / detector.settings.clips_per_second:.3g}",
         "frames": info.clip_frames,
         "model": info.name,
     }

@@ -77,6 +77,10 @@ ABSTAINED = {
 }
 REASON = "What the detector noted"
 MODEL_SAYS = "How good the model is, by its own measurement:"
+AUC = (
+    "AUC: of pairs of a forged and a genuine video, the share in which the forged one gets the higher score. "
+    "0.5 is chance, 1 is without fault. “val” are videos that the model was not trained on."
+)
 NO_CARD = "There is no model card beside the model file: how good this model is, is not known here."
 
 GAUGE_ALT = "Scale from 0 to 100 %: estimate {probability}, interval {low} to {high}, threshold {threshold}"
@@ -199,9 +203,19 @@ SIZE_VALUE = "{width} × {height} pixels"
 SIZE_EFFECT = "What counts is the width of the face."
 CODEC = "Compression"
 CODEC_VALUE = "{codec}, {rate} kbit/s on average (whole file, sound included)"
+CODER = "; last encoded by {coder}, says the stream"
 CODEC_EFFECT = (
-    "Compression removes fine differences between pictures and adds others. How often the file was re-encoded, and "
-    "what that did to the score, was not measured. Where an earlier version exists, score that."
+    "Compression removes fine differences between pictures and adds others. How often this file was re-encoded, and "
+    "what that did to its score, was not measured. Where an earlier version exists, score that."
+)
+RECODED = (
+    "In general: on the videos that the model was measured on, its AUC was {before}, and with the same videos "
+    "re-encoded {figures} (crf: the larger, the more is lost)."
+)
+RECODED_FIGURE = "{auc} at crf {crf}"
+NARROWED = (
+    "In general: with faces made {width} pixels wide, the model's AUC was {auc}, with the same videos as they were "
+    "{before}."
 )
 WRITER = "Written by, says the file"
 WRITER_EFFECT = (
@@ -248,8 +262,8 @@ METHOD = "How it was done"
 METHOD_STEPS = (
     "The file is decoded from beginning to end; its pictures are taken at about {rate} a second, as evenly as the "
     "file has them.",
-    "Faces are found and followed by a mesh of 468 points. Each face gives {per_second} clip(s) a second, of {frames} "
-    "pictures each, all cut by one square that stands still, so that the cutting itself adds no motion.",
+    "Faces are found and followed by a mesh of 468 points. Each face is scored every {every} s, on a clip of "
+    "{frames} pictures, all cut by one square that stands still, so that the cutting itself adds no motion.",
     "A neural network, {model}, gives each clip a score. It compares neighbouring features in time, and the "
     "differences of these differences: errors made anew in each picture stand out there, smooth motion fades. After "
     "arXiv 2403.05172, as far as its public description goes.",
@@ -271,6 +285,7 @@ LIMITS_ALWAYS = (
     "evidence, and a person who looks.",
 )
 CARD = "Model card, in full"
+CARD_SHOW = "Show it"
 REPEAT = "To repeat this"
 REPEAT_NOTE = (
     "The same file, model, settings and versions on the same kind of processor give the same figures and the same "

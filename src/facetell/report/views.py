@@ -8,6 +8,7 @@ from pathlib import Path
 
 from facetell.engine.info import ModelInfo
 from facetell.report import strings
+from facetell.report.card import Card
 from facetell.report.chart import Chart, make_chart
 from facetell.report.condition import Fact, FileFacts, clip_seconds, count_clips, describe_condition, used_rate
 from facetell.report.heat import Heat, draw_heat, response, scale_colours, second_differences
@@ -142,6 +143,7 @@ def make_view(
     pictures: VideoPictures,
     facts: FileFacts,
     info: ModelInfo,
+    card: Card,
     *,
     threshold: float,
     budget: Budget,
@@ -155,6 +157,7 @@ def make_view(
         pictures: cut from it.
         facts: what its file tells of itself.
         info: of the model that scored it.
+        card: of that model.
         threshold: probability from which on a face is called forged.
         budget: how many pictures it may have.
         motion: the network's response to the most suspect clip (T - 2, h, w), where its model file gives it out.
@@ -176,7 +179,7 @@ def make_view(
         others=others[:LISTED],
         more=max(0, len(others) - LISTED),
         heat=heat,
-        facts=describe_condition(verdict, facts, info, described[: max(budget.faces, 1)]) if readable else [],
+        facts=describe_condition(verdict, facts, info, card, described[: max(budget.faces, 1)]) if readable else [],
         size=facts.size,
         note=pictures.note,
     )

@@ -12,18 +12,14 @@ from typing import Any
 from markupsafe import Markup
 
 from facetell.detector import Detector
-from facetell.report.condition import read_facts
-from facetell.report.page import TEMPLATES, content_policy, find_reference, render
-from facetell.report.pictures import Budget, collect_pictures
-from facetell.report.result import write_result, write_text
-from facetell.report.views import Reference, make_view
+from facetell.report.page import TEMPLATES, References, Report, content_policy
+from facetell.report.result import write_result
 from facetell.serve.files import sync
 from facetell.serve.inspect import too_long
 from facetell.serve.process import Link, Message
 from facetell.types import FacetellError, Status, VideoVerdict
 
 BEAT = 0.2  # seconds between two words on progress
-REFERENCE = "sample_woman"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Scorer:
 
     def __init__(self, detector: Detector, link: Link) -> None:
         self._detector, self._link = detector, link
-        self._reference: Reference | None = find_reference(REFERENCE, detector)
+        self._references = References(detector)
         self._policy = content_policy(*(Markup((TEMPLATES / f"report.{k}").read_text("utf-8")) for k in ("css", "js")))
 
     @property
@@ -117,23 +113,12 @@ class Scorer:
             message=_without_path(verdict.message, order),
             warnings=tuple(_without_path(warning, order) for warning in verdict.warnings),
         )
-        budget = Budget.of(1)
-        info = self._detector.engine.info
-        pictures = collect_pictures(verdict, info, budget)
-        view = make_view(
-            shown,
-            pictures,
-            read_facts(Path(order.video)),
-            info,
-            threshold=self.threshold,
-            budget=budget,
-            motion=None if pictures.worst is None else self._detector.engine.motion(pictures.worst),
-            reference=self._reference if pictures.worst is not None else None,
-        )
+        page = Report(self._detector, references=self._references)
+        page.add(verdict, shown)
         result, report = Path(order.result), Path(order.report)
         try:
             write_result([shown], result)
-            write_text(report, render([view], self._detector))
+            page.write(report)
             for path in (result, report, result.parent):
                 sync(path)
         except (FacetellError, OSError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -21,6 +24,16 @@ FLAGS = [
     "--disable-sync",
 ]
 INSTALL_SECONDS = 180
+
+
+@contextlib.contextmanager
+def launched() -> Iterator[Browser]:
+    """The browser; skips the test, with the reason, where there is none and none can be installed."""
+    path = find_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
 
 
 def find_chromium() -> str:

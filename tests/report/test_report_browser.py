@@ -1,0 +1,107 @@
+"""The report in headless Chromium: at the chart, by keyboard, on a phone and on paper."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from chromium import launched
+from facetell.report import strings
+from facetell.report.page import Report
+
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def report(detector, woman, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    report = Report(detector)
+    report.add(detector(woman))
+    report.write(path)
+    return path
+
+
+@pytest.fixture(params=[DESK, PHONE], ids=["desk", "phone"])
+def page(request, browser, report):
+    with browser.new_context(viewport=request.param) as context:
+        page = context.new_page()
+        asked, faults = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text))
+        page.goto(report.as_uri())
+        yield page
+        assert faults == [] and [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+
+
+def moments(page):
+    """Of each clip: what the table says, its picture, and its place in the chart."""
+    rows = page.locator(".values tbody tr").all()
+    return [
+        (
+            row.get_attribute("data-text"),
+            row.locator("img").get_attribute("src"),
+            float(row.get_attribute("data-x")),
+        )
+        for row in rows
+    ]
+
+
+def shown(page):
+    return page.locator(".when").inner_text(), page.locator(".moment img").get_attribute("src")
+
+
+def test_pointing_at_the_chart_shows_the_face_at_that_moment(page):
+    chart = page.locator(".plot svg")
+    chart.scroll_into_view_if_needed()
+    box, found = chart.bounding_box(), moments(page)
+    assert len(found) > 3 and len({picture for _, picture, _ in found}) == len(found)
+    for text, picture, x in found:
+        page.mouse.move(box["x"] + x / 640 * box["width"], box["y"] + box["height"] / 2)
+        assert shown(page) == (text, picture)
+
+
+def test_the_keyboard_alone_does_the_same(page):
+    found = moments(page)
+    slider = page.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("Home")
+    for text, picture, _ in found:
+        assert shown(page) == (text, picture) and slider.get_attribute("aria-valuetext") == text
+        page.keyboard.press("ArrowRight")
+    page.get_by_text(strings.TABLE.format(number=1)).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".values table")).to_be_visible()
+
+
+def test_nothing_is_too_wide_and_no_label_lies_over_another(page):
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    for drawing in page.locator("svg[role=img]").all():
+        boxes = [box for text in drawing.locator("text").all() if (box := text.bounding_box())]
+        frame = drawing.bounding_box()
+        assert len(boxes) >= 4
+        for index, box in enumerate(boxes):
+            assert frame["x"] - 1 <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
+            for other in boxes[:index]:
+                beside = box["x"] >= other["x"] + other["width"] or other["x"] >= box["x"] + box["width"]
+                # A box is as high as a line, the signs in it are not.
+                apart = abs(box["y"] - other["y"]) >= 0.75 * box["height"]
+                assert beside or apart
+
+
+def test_on_paper_everything_is_there_but_what_can_only_be_used_on_a_screen(page):
+    pages = len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
+    assert 4 <= pages <= 14
+    page.emulate_media(media="print")
+    for name in ("nav", ".slider", ".hint", ".values", ".cursor", "summary"):
+        assert not any(element.is_visible() for element in page.locator(name).all()), name
+    for name in (".verdict", ".gauge", ".strip img", ".plot", ".moment img", ".segments img", ".heat img", ".cards"):
+        assert all(element.is_visible() for element in page.locator(name).all()), name
+    assert page.locator("details table").last.bounding_box()["height"] > 50, "the model card is open"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
