@@ -100,12 +100,19 @@ def test_an_interrupt_keeps_what_was_scored(folder, tmp_path, monkeypatch, capsy
         (["{man}", "--out", "{man}"], "cannot write"),
         (["{man}", "--report", "{empty}"], "it is a folder"),
         (["{man}", "--report", "{man}/r.html"], "cannot write"),
+        (["{man}", "--report", "/dev/null"], "it is a device"),
+        (["{link}", "--report", "{man}"], "it is named for something else"),
+        (["{man}", "--json", "{link}"], "it is named for something else"),
+        (["{man}", "--json", "{empty}/r", "--report", "{empty}/../empty/r"], "it is named for something else"),
     ],
 )
 def test_faults_of_the_call_are_one_sentence(arguments, sentence, tmp_path, man, capsys):
     (tmp_path / "empty").mkdir()
-    words = [word.format(empty=tmp_path / "empty", man=man) for word in arguments]
+    (tmp_path / "link.mp4").symlink_to(man)
+    words = [word.format(empty=tmp_path / "empty", man=man, link=tmp_path / "link.mp4") for word in arguments]
+    before = man.read_bytes()
     assert main(["detect", *words]) == 2
+    assert man.read_bytes() == before, "what is to be scored is never written over"
     out, err = capsys.readouterr()
     assert out == "" and sentence in err and len(err.strip().splitlines()) == 1
 

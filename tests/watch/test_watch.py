@@ -285,6 +285,13 @@ def test_a_wrong_name_is_told_before_the_model_is_loaded(tmp_path, capsys):
     assert "there is no file none.mp4" in capsys.readouterr().err
 
 
+def test_what_is_watched_is_never_written_over(man, tmp_path, capsys):
+    before, link = man.read_bytes(), tmp_path / "link.mp4"
+    link.symlink_to(man)
+    assert main(["watch", str(man), "--out", str(link)]) == 2
+    assert "it is what is watched; choose another file" in capsys.readouterr().err and man.read_bytes() == before
+
+
 def test_ctrl_c_ends_it_with_a_summary(woman, tmp_path):
     out = tmp_path / "scores.jsonl"
     command = [sys.executable, "-m", "facetell.cli", "watch", str(woman), "--out", str(out)]

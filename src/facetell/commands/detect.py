@@ -52,11 +52,11 @@ def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all were scored, 2 if not."""
     paths = find_videos(args.videos)
     if args.json:
-        check_writable(args.json)
+        check_writable(args.json, paths)
     if args.out:
         check_writable(args.out / "result.json")
     if args.report:
-        check_writable(args.report)
+        check_writable(args.report, [*paths, *([args.json] if args.json else [])])
     settings = Settings(
         clips_per_second=args.fps_scored,
         max_faces=args.max_faces,

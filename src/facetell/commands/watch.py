@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         pump = Pump(source, fast=args.fast, start=False)  # a wrong name is told before the model is loaded
         stack.callback(pump.close)
         detector = Detector(args.model, settings)
-        out = stack.enter_context(_opened(args.out)) if args.out else None
+        out = stack.enter_context(_opened(args.out, source.address)) if args.out else None
 
         def tell(event: dict[str, Any]) -> None:
             if out is not None:
@@ -114,7 +114,9 @@ def _check(args: argparse.Namespace, kind: str) -> None:
         raise FacetellError("--threshold is a probability between 0 and 1")
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: Path, source: str) -> Any:
+    if path.resolve() == Path(source).resolve():
+        raise FacetellError(f"cannot write {path}: it is what is watched; choose another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("w", encoding="utf-8")

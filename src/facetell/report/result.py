@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,18 @@ def write_text(path: Path, text: str) -> None:
         raise FacetellError(f"cannot write {path}: {error.strerror}; choose another place") from None
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, keep: Iterable[Path] = ()) -> None:
     """Make sure, before hours of work, that ``path`` can be written; its folder is made where it is missing.
 
     Raises:
-        FacetellError: it cannot.
+        FacetellError: it cannot, or is one of the files to ``keep``, such as a video that is to be scored.
     """
     if path.is_dir():
         raise FacetellError(f"cannot write {path}: it is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise FacetellError(f"cannot write {path}: it is a device or a pipe; name a file")
+    if path.resolve() in {other.resolve() for other in keep}:
+        raise FacetellError(f"cannot write {path}: it is named for something else as well; choose another file")
     probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
     write_text(probe, "")
     probe.unlink()
