@@ -64,6 +64,8 @@ def test_the_folder_can_be_scored(videos, tmp_path, capsys):
     [
         (("--workers", 0), "--workers and --seconds are at least 1"),
         (("--seconds", 0.5), "--workers and --seconds are at least 1"),
+        (("--seconds", "nan"), "--workers and --seconds are at least 1"),
+        (("--seconds", "inf"), "--workers and --seconds are at least 1"),
         (("--size", 9), "clips have 64 to 640 pixels a side, not 9"),
     ],
 )

@@ -265,8 +265,10 @@ def test_an_empty_or_absent_root_is_told(name: str, tmp_path: Path, miniature: M
         ("celebdf2", TEST_LIST, "1 Celeb-real/absent.mp4"),
         ("dfdc", "dfdc_train_part_0/metadata.json", '{"a.mp4": {"label": "MAYBE"}}'),
         ("dfdc", "test/labels.csv", "file,truth\na.mp4,1"),
+        ("dfdc", "test/labels.csv", f"filename,label\n{'a' * 200_000}.mp4,1"),
         ("dfdcp", "dataset.json", '{"original_videos/1/a.mp4": {"label": "real"}}'),
         ("deepfakebench", ROOT_OF["deepfakebench"], '{"a": {"b": ["c"]}}'),
+        ("deepfakebench", ROOT_OF["deepfakebench"], '{"a": {"b": {"test": {"c": {}}}}}'),
     ],
 )
 def test_a_broken_list_is_told(name: str, file: str, text: str, miniature: Miniature, tmp_path: Path) -> None:
@@ -287,3 +289,14 @@ def test_unknown_choices_are_told(miniature: Miniature) -> None:
             read_benchmark("ffpp", miniature("ffpp"), bad)
     with pytest.raises(FacetellError, match="ffpp"):
         read_benchmark("ff++", miniature("ffpp"))
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("dfo", "end_to_end"), ("celebdf++", "SimSwap"), ("deepfakebench", "FF-DF")]
+)
+def test_a_method_that_is_not_there_leaves_no_manifest_of_reals_alone(
+    name: str, known: str, read: Callable[..., Manifest]
+) -> None:
+    assert {entry.method for entry in read(name, methods=(known,))} == {"", known}
+    with pytest.raises(FacetellError, match=rf"'Deepfake' is no method of .*; choose of .*{known}"):
+        read(name, methods=(known, "Deepfake"))

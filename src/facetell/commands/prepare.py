@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from facetell.datasets.prepare_faces import PrepareSettings
     from facetell.datasets.prepared import LEDGER
 
-    if args.workers < 1 or args.seconds < 1:
+    if args.workers < 1 or not 1 <= args.seconds < math.inf:
         raise FacetellError("--workers and --seconds are at least 1")
     settings = PrepareSettings(args.codec, args.size, args.faces, args.seconds)
     console = Console(stderr=True)

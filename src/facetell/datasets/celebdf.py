@@ -62,7 +62,9 @@ def _read(root: Path, options: ReadOptions, dataset: str, layout: Layout) -> Man
     found = {below(root, path): ("", path.stem.partition("_")[0]) for path in _videos(layout, celebrities)}
     reals = {path.rpartition("/")[2]: path for path in found}
     found |= {below(root, path): ("", f"youtube{path.stem}") for path in _videos(layout, others)}
-    for method, folder in _methods(layout, forged).items():
+    methods = _methods(layout, forged)
+    layout.check_methods(options.methods, tuple(methods))
+    for method, folder in methods.items():
         found |= {below(root, path): (method, "") for path in _videos(layout, folder)}
     unknown = sorted(tests.keys() - {_key(path) for path in found})
     if unknown:

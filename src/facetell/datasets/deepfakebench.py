@@ -42,8 +42,9 @@ def read_deepfakebench(root: Path, options: ReadOptions) -> Manifest:
     doubled = 0
     try:
         found = list(_rows(table))
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise LAYOUT.fault(f"{path} has another form") from None
+    LAYOUT.check_methods(options.methods, sorted({entry.method for entry in found} - {""}))
     for entry in sorted(found, key=lambda entry: _ORDER.index(entry.split)):
         if entry.compression and entry.compression not in options.compressions:
             continue

@@ -43,9 +43,7 @@ def read_dfo(root: Path, options: ReadOptions) -> Manifest:
         FacetellError: the layout is another one, or FaceForensics++ is needed and was not named.
     """
     folders = options.methods or CLEAN[:1]
-    unknown = [name for name in folders if name not in FOLDERS]
-    if unknown:
-        raise FacetellError(f"'{unknown[0]}' is no folder of DeeperForensics-1.0; choose of {', '.join(FOLDERS)}")
+    LAYOUT.check_methods(folders, FOLDERS)
     LAYOUT.folder(root, "manipulated_videos")
     if options.protocol == "B":
         fakes = [entry for name in folders for entry in _fakes(root, name, _lists(root))]

@@ -43,10 +43,7 @@ def read_ffpp(root: Path, options: ReadOptions) -> Manifest:
     pairs = read_pairs(root)
     present = tuple(name for name in METHODS if (root / "manipulated_sequences" / name).is_dir())
     methods = options.methods or present
-    unknown = [name for name in methods if name not in (*METHODS, ACTED)]
-    if unknown:
-        names = ", ".join((*METHODS, ACTED))
-        raise FacetellError(f"'{unknown[0]}' is no method of FaceForensics++; choose of {names}")
+    LAYOUT.check_methods(methods, (*METHODS, ACTED))
     if not methods:
         raise LAYOUT.fault(f"{root} lacks manipulated_sequences/{METHODS[0]} and every other method")
     entries = []

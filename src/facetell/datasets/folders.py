@@ -118,9 +118,8 @@ def read_csv(root: Path, options: ReadOptions) -> Manifest:
         FacetellError: as :func:`facetell.datasets.manifest.read_manifest`.
     """
     manifest = read_manifest(root)
-    doubled = len(manifest) - len({(e.path, e.start, e.end, e.track) for e in manifest})
-    if doubled:
-        raise FacetellError(f"{root} names {doubled} videos twice; keep one row of each")
+    if manifest.doubled:
+        raise FacetellError(f"{root} names {manifest.doubled} videos twice; keep one row of each")
     return manifest
 
 

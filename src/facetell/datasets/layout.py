@@ -102,6 +102,16 @@ class Layout:
             raise self.fault(f"{folder} holds no video")
         return found
 
+    def check_methods(self, wanted: Sequence[str], known: Sequence[str]) -> None:
+        """See to it that the methods that are asked for are there.
+
+        Raises:
+            FacetellError: one is not.
+        """
+        unknown = next((name for name in wanted if name not in known), None)
+        if unknown is not None:
+            raise FacetellError(f"'{unknown}' is no method of {self.title}; choose of {', '.join(known)}")
+
     def json(self, path: Path) -> Any:
         """What a JSON file holds.
 
@@ -134,11 +144,15 @@ class Layout:
         Raises:
             FacetellError: it cannot be read, or lacks a column.
         """
-        reader = csv.DictReader(self.lines(path))
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
+        try:
+            reader = csv.DictReader(self.lines(path))
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            rows = list(reader)
+        except csv.Error as error:
+            raise self.fault(f"{path} cannot be read as a CSV table ({error})") from None
         if missing:
             raise self.fault(f"{path} lacks the column {missing[0]}")
-        for row in reader:
+        for row in rows:
             yield {name: (row[name] or "").strip() for name in columns}
 
 

@@ -96,6 +96,11 @@ class Manifest:
         """The manifest of the entries that ``keep`` accepts."""
         return replace(self, entries=tuple(entry for entry in self.entries if keep(entry)))
 
+    @property
+    def doubled(self) -> int:
+        """How many entries name what an earlier one names, too."""
+        return len(self.entries) - len({(entry.path, entry.start, entry.end, entry.track) for entry in self.entries})
+
     def fingerprint(self) -> dict[str, Any]:
         """Number and SHA-256 of the rows, as they stand: not where the manifest lies."""
         digest = hashlib.sha256()
@@ -112,8 +117,8 @@ def read_manifest(path: Path | str) -> Manifest:
     """A manifest from its CSV file, or from a folder that holds ``manifest.csv``.
 
     The columns ``path``, ``label`` and ``split`` are needed, the others of :class:`Entry` are optional, further ones
-    are passed over. ``file`` and ``generator`` are taken for ``path`` and ``method``; labels may be 1/0, fake/real,
-    forged/genuine or empty.
+    are passed over. Where there is no ``path``, ``file`` or ``video`` is taken for it, and ``generator`` for a
+    ``method`` that is not there; labels may be 1/0, fake/real, forged/genuine or empty.
 
     Raises:
         FacetellError: the file is missing, no table, lacks a column, or a cell cannot be understood.
@@ -122,21 +127,21 @@ def read_manifest(path: Path | str) -> Manifest:
     if path.is_dir():
         path = path / "manifest.csv"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        names, rows = _table(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise FacetellError(f"there is no manifest at {path}; give a CSV file or a folder with manifest.csv") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FacetellError(f"{path} cannot be read as a CSV table ({error}); give a manifest") from None
-    reader = csv.DictReader(io.StringIO(text))
-    names = [_ALIASES.get(name.strip(), name.strip()) for name in reader.fieldnames or ()]
     missing = [name for name in ("path", "label", "split") if name not in names]
     if missing:
         raise FacetellError(
             f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
             "a manifest needs a header line with path, label and split"
         )
-    reader.fieldnames = names
-    entries = tuple(_entry(row, f"{path}, line {reader.line_num}") for row in reader)
+    doubled = next((name for name in COLUMNS if names.count(name) > 1), None)
+    if doubled:
+        raise FacetellError(f"{path} has the column {doubled} twice; leave one of them")
+    entries = tuple(_entry(row, f"{path}, line {line}") for line, row in rows)
     if not entries:
         raise FacetellError(f"{path} has a header line but no row; add one a video")
     return Manifest(path.parent, entries)
@@ -146,7 +151,7 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     """Write the CSV file; paths are made relative to its folder where they lie under it, else absolute.
 
     Raises:
-        FacetellError: the file cannot be written.
+        FacetellError: the file cannot be written, or the name of a video is no text.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -154,7 +159,13 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     for entry in manifest:
         cells = (getattr(_moved(entry, manifest.root, path.parent), name) for name in COLUMNS)
         writer.writerow("" if cell is None else cell for cell in cells)
-    write_text(path, out.getvalue())
+    text = out.getvalue()
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        line = text[text.rfind("\n", 0, error.start) + 1 :].partition(",")[0]
+        raise FacetellError(f"the name of {line!a} is not UTF-8; rename the file") from None
+    write_text(path, text)
 
 
 def _moved(entry: Entry, old: Path, new: Path) -> Entry:
@@ -172,6 +183,15 @@ def _moved(entry: Entry, old: Path, new: Path) -> Entry:
         path=move(entry.path),
         source=move(entry.source) if entry.source else "",
     )
+
+
+def _table(text: str) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
+    """Names of the columns, and the rows with the number of the line that each ends in."""
+    reader = csv.DictReader(io.StringIO(text))
+    given = [name.strip() for name in reader.fieldnames or ()]
+    names = [name if _ALIASES.get(name) in given else _ALIASES.get(name, name) for name in given]
+    reader.fieldnames = names
+    return names, [(reader.line_num, row) for row in reader]
 
 
 def _entry(row: Mapping[str, str | None], where: str) -> Entry:

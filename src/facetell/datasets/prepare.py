@@ -68,12 +68,14 @@ def prepare(
         The ledger: one line a row of the manifest, in its order.
 
     Raises:
-        FacetellError: the manifest holds clips that were cut already, ``out`` is of another manifest or of other
-            settings, is at work in another run, or cannot be written.
+        FacetellError: the manifest holds clips that were cut already or a video twice, ``out`` is of another manifest
+            or of other settings, is at work in another run, or cannot be written.
     """
     settings = settings or PrepareSettings()
     if any(entry.is_clip for entry in manifest):
         raise FacetellError("the manifest names clips that are prepared already; give the manifest of the videos")
+    if manifest.doubled:
+        raise FacetellError(f"the manifest names {manifest.doubled} videos twice; keep one row of each")
     if not SMALLEST <= settings.size <= LARGEST:
         raise FacetellError(f"clips have {SMALLEST} to {LARGEST} pixels a side, not {settings.size}; take another size")
     try:

@@ -1,0 +1,106 @@
+"""The one table: what others call its columns, what cannot be understood, and what comes back of what was written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from facetell.datasets.manifest import Entry, Manifest, join_manifests, read_manifest, write_manifest
+from facetell.types import FacetellError
+
+HEAD = "path,label,split\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "manifest.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_everything_that_is_known_comes_back(tmp_path: Path) -> None:
+    whole = Entry("a,b/ä.mp4", 1, "val", "ann", "bob", "swap", "mine", "c23", "a,b/real.mp4", 0.5, 2.25, "v.mp4", 3)
+    entries = (whole, Entry("c.mp4", 0, "train"), Entry("d.mp4", None, "test"))
+    write_manifest(Manifest(tmp_path, entries), tmp_path / "manifest.csv")
+    assert read_manifest(tmp_path).entries == entries
+
+
+def test_paths_follow_the_file(tmp_path: Path) -> None:
+    inside = Manifest(tmp_path / "data", (Entry("a.mp4", 1, "test", source="b.mp4"),))
+    write_manifest(inside, tmp_path / "m.csv")
+    assert read_manifest(tmp_path / "m.csv").entries == (Entry("data/a.mp4", 1, "test", source="data/b.mp4"),)
+    write_manifest(inside, tmp_path / "other/m.csv")
+    (entry,) = read_manifest(tmp_path / "other/m.csv")
+    assert entry.path == (tmp_path / "data/a.mp4").as_posix() and entry.source == (tmp_path / "data/b.mp4").as_posix()
+
+
+@pytest.mark.parametrize(("word", "label"), [("1", 1), ("Fake", 1), ("forged", 1), ("0", 0), ("REAL", 0), ("", None)])
+def test_labels_as_people_write_them(word: str, label: int | None, tmp_path: Path) -> None:
+    (entry,) = read_manifest(written(tmp_path, f"{HEAD}a.mp4, {word} ,test\n"))
+    assert entry.label == label
+
+
+def test_columns_as_others_call_them(tmp_path: Path) -> None:
+    text = "\ufefffile, generator ,label,split,licence\na\\b.mp4,swap,fake,val,none\n"
+    assert read_manifest(written(tmp_path, text)).entries == (Entry("a/b.mp4", 1, "val", method="swap"),)
+
+
+@pytest.mark.parametrize("head", ["path,video", "video,path"])
+def test_a_column_of_the_right_name_goes_before_one_of_another(head: str, tmp_path: Path) -> None:
+    cells = ",".join({"path": "a.mp4", "video": "b.mp4"}[name] for name in head.split(","))
+    (entry,) = read_manifest(written(tmp_path, f"{head},label,split\n{cells},1,test\n"))
+    assert entry.path == "a.mp4"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "lacks the columns path, label, split"),
+        ("path,label\na.mp4,1\n", "lacks the column split; a manifest needs a header line"),
+        (HEAD, "has a header line but no row"),
+        ("path,label,split,label\na.mp4,1,test,0\n", "has the column label twice"),
+        ("file,video,label,split\na.mp4,b.mp4,1,test\n", "has the column path twice"),
+        (f"{HEAD}a.mp4,1,test\n,1,test\n", "line 3: the path is empty"),
+        (f"{HEAD}a.mp4,2,test\n", "line 2: the label '2' is not known; write 1 for forged or 0 for real"),
+        (f"{HEAD}a.mp4,1,dev\n", "line 2: the split 'dev' is not known; write one of train, val, test"),
+        ("path,label,split,start\na.mp4,1,test,nan\n", "the start 'nan' is not a number of seconds"),
+        ("path,label,split,start,end\na.mp4,1,test,2,1\n", "the end (1 s) does not come after the start (2 s)"),
+        ("path,label,split,track\na.mp4,1,test,first\n", "the track 'first' is not a whole number"),
+        (f'{HEAD}"a.mp4,1,test\n' + "b.mp4,0,test\n" * 20_000, "cannot be read as a CSV table (field larger than"),
+        ("x" * 200_000, "cannot be read as a CSV table (field larger than"),
+    ],
+)
+def test_what_cannot_be_understood_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(FacetellError) as fault:
+        read_manifest(path)
+    assert said in str(fault.value) and str(path) in str(fault.value) and "\n" not in str(fault.value)
+
+
+def test_no_table_at_all(tmp_path: Path) -> None:
+    with pytest.raises(FacetellError, match=r"there is no manifest at .*manifest.csv; give a CSV file or a folder"):
+        read_manifest(tmp_path)
+    (tmp_path / "clip.mp4").write_bytes(b"\x00\x00\x00\x20ftyp\xff\xfe")
+    with pytest.raises(FacetellError, match=r"clip\.mp4 cannot be read as a CSV table"):
+        read_manifest(tmp_path / "clip.mp4")
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+    odd = Manifest(tmp_path, (Entry("a.mp4", 0, "test"), Entry(os.fsdecode(b"b\xff.mp4"), 1, "test")))
+    with pytest.raises(FacetellError, match=r"the name of 'b\\udcff.mp4' is not UTF-8; rename the file"):
+        write_manifest(odd, tmp_path / "manifest.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_named_twice_is_counted(tmp_path: Path) -> None:
+    part = Entry("a.mp4", 1, "test", start=0.0, end=1.0)
+    assert Manifest(tmp_path, (part, Entry("a.mp4", 0, "test", start=1.0), Entry("b.mp4", 0, "test"))).doubled == 0
+    assert Manifest(tmp_path, (part, Entry("a.mp4", 0, "train", start=0.0, end=1.0), part)).doubled == 2
+
+
+def test_joined_manifests_keep_their_files(tmp_path: Path) -> None:
+    one = Manifest(tmp_path / "one", (Entry("a.mp4", 1, "train", source="b.mp4"),))
+    joined = join_manifests([one, Manifest(tmp_path / "two", (Entry("a.mp4", 0, "test"),))])
+    assert [joined.file(entry) for entry in joined] == [tmp_path / "one/a.mp4", tmp_path / "two/a.mp4"]
+    assert joined.entries[0].source == (tmp_path / "one/b.mp4").as_posix()
