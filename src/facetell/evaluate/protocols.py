@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from facetell.datasets.manifest import SPLITS
 from facetell.evaluate.measures import MEASURES
 from facetell.evaluate.scores import WORDS
 from facetell.types import FacetellError
@@ -197,6 +198,8 @@ def _protocol(name: str, told: dict[str, Any]) -> Protocol:
         "published": _published_names(),
     }.items():
         _among(values[key], allowed, key)
+    _among([values["split"]], SPLITS, "split")
+    _filled(values, "units")
     _is(values, "axes", dict)
     _among(values["axes"], AXES, "axes")
     for axis, titles in values["axes"].items():
@@ -223,6 +226,8 @@ def _table(told: Any, number: int) -> TableSpec:
         _is(values, key, kind, where)
     for key in ("rows", "measures", "complete", "mean"):
         values[key] = _strings(values, key, where)
+    for key in ("rows", "measures"):
+        _filled(values, key, where)
     _among(values["rows"], AXES, f"rows of {where}")
     _among([values["columns"]], (*AXES, "measure"), f"columns of {where}")
     _among(values["measures"], tuple(MEASURES), f"measures of {where}")
@@ -263,6 +268,11 @@ def _strings(values: Mapping[str, Any], name: str, where: str = "it") -> tuple[s
     if not (isinstance(found, list) and all(isinstance(item, str) for item in found)):
         raise _Unfit(f"'{name}' of {where} has to be a list of strings")
     return tuple(found)
+
+
+def _filled(values: Mapping[str, Any], name: str, where: str = "it") -> None:
+    if not values[name]:
+        raise _Unfit(f"'{name}' of {where} is empty")
 
 
 def _among(found: Any, allowed: tuple[str, ...], where: str) -> None:
