@@ -48,6 +48,30 @@ def test_a_leak_gives_exit_code_2_and_is_named(dfd: Path, tmp_path: Path, capsys
     assert "a person seen" in told and "actor06" in told
 
 
+def test_training_stays_whole_where_what_it_has_seen_is_left_out(
+    dfd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "manifest.csv"
+    assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), "--all-test"]) == 0
+    lines = out.read_text().splitlines()
+    real = next(number for number, line in enumerate(lines) if ",0,test,actor06," in line)
+    lines[real] = lines[real].replace(",test,", ",train,")
+    out.write_text("\n".join(lines) + "\n")
+    assert main(["datasets", "check", str(out), "--unseen", str(tmp_path / "unseen.csv")]) == 2
+    assert "unseen.csv: 10 videos, 2 left out" in capsys.readouterr().out
+    kept = read_manifest(tmp_path / "unseen.csv")
+    assert [entry.identity for entry in kept if entry.split == "train"] == ["actor06"]
+    assert all("actor06" not in (entry.identity, entry.donor) for entry in kept if entry.split == "test")
+    with pytest.raises(SystemExit):  # what looks alike is not known unless the videos are opened
+        main(["datasets", "check", str(out), "--fast", "--unseen", str(tmp_path / "other.csv")])
+
+
+def test_what_is_named_twice_on_the_command_line_is_read_once(dfd: Path, tmp_path: Path) -> None:
+    out, words = tmp_path / "manifest.csv", ["--all-test", "--compression", "c40", "c23", "c40"]
+    assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), *words]) == 0
+    assert read_manifest(out).doubled == 0 and {e.compression for e in read_manifest(out)} == {"c23", "c40"}
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facetell.datasets.check import Findings, check_manifest, leaking_videos, without_leaks
+from facetell.datasets.check import Findings, check_manifest, leaking_videos, unseen, without_leaks
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.registry import read_benchmark
@@ -122,3 +122,5 @@ def test_the_videos_that_leak_are_named_and_no_others(ffpp: Manifest, tmp_path: 
     left_out = [entry for entry in leaky if entry not in kept.entries]
     assert of_train in left_out
     assert all(of_train.identity in (entry.identity, entry.donor) for entry in left_out)
+    new = unseen(leaky)
+    assert {entry.path for entry in leaky if entry not in new.entries} == {"known.mp4", copy.path}

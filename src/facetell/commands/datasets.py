@@ -37,12 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_read(actions.add_parser("read", help="write the manifest of a benchmark on disk"))
     check = actions.add_parser("check", help="count a manifest's videos, look for missing files and leaks")
     check.add_argument("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
-    check.add_argument("--fast", action="store_true", help="do not open the videos: no search for near-duplicates")
-    check.add_argument(
+    how = check.add_mutually_exclusive_group()
+    how.add_argument("--fast", action="store_true", help="do not open the videos: no search for near-duplicates")
+    how.add_argument(
         "--without-leaks",
         type=Path,
         metavar="FILE",
         help="write a manifest without the videos that leak (training videos go before val, val before test)",
+    )
+    how.add_argument(
+        "--unseen",
+        type=Path,
+        metavar="FILE",
+        help="write a manifest without the videos of val and test that leak: what training on all of train left unseen",
     )
     mimic = actions.add_parser("mimic", help="write a miniature of a benchmark, made from the sample clips")
     mimic.add_argument("name", metavar="NAME", help="name of the benchmark, as in `facetell datasets list`")
@@ -99,7 +106,7 @@ def _read(args: argparse.Namespace) -> int:
         raise FacetellError(f"{args.name} does not take {refused[0]}; it takes {takes}")
     for field in ("compressions", "methods"):
         if field in given:
-            given[field] = tuple(given[field])
+            given[field] = tuple(dict.fromkeys(given[field]))  # each once
     options = ReadOptions(**given, note=lambda text: print(f"note: {text}", file=sys.stderr))
     manifest = known.read(args.root, options)
     write_manifest(manifest, args.out)
@@ -124,7 +131,7 @@ def print_counts(manifest: Manifest) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from facetell.datasets.check import KINDS, check_manifest, without_leaks
+    from facetell.datasets.check import KINDS, check_manifest, unseen, without_leaks
 
     manifest = read_manifest(args.manifest)
     print_counts(manifest)
@@ -138,10 +145,11 @@ def _check(args: argparse.Namespace) -> int:
         leaks = [leak for leak in found.leaks if leak.kind == kind]
         told = [f"{leak.what}: " + ", ".join(f"{split} {path}" for split, path in leak.example) for leak in leaks]
         _tell(f"leak ({meaning})", told)
-    if args.without_leaks:
-        kept = without_leaks(manifest)
-        write_manifest(kept, args.without_leaks)
-        print(f"{args.without_leaks}: {len(kept)} videos, {len(manifest) - len(kept)} left out")
+    for out, leave_out in ((args.without_leaks, without_leaks), (args.unseen, unseen)):
+        if out:
+            kept = leave_out(manifest)
+            write_manifest(kept, out)
+            print(f"{out}: {len(kept)} videos, {len(manifest) - len(kept)} left out")
     if found.sound:
         print(f"{len(manifest)} videos: no missing file, no leak" + " (not looked at)" * args.fast)
         return 0

@@ -119,6 +119,15 @@ def without_leaks(manifest: Manifest) -> Manifest:
     return manifest
 
 
+def unseen(manifest: Manifest) -> Manifest:
+    """The manifest without the videos of ``val`` and ``test`` that share anything with another split.
+
+    What is left of them is new to a model that was trained on all of ``train``; model cards give figures of that.
+    """
+    leaked = {split: leaking_videos(manifest, split) for split in SPLITS[1:]}
+    return manifest.where(lambda entry: entry.video not in leaked.get(entry.split, ()))
+
+
 def _shared(kind: str, named: Iterable[tuple[str, Entry]]) -> Iterator[Leak]:
     """What is found under one name in several splits."""
     found: dict[str, dict[str, str]] = {}
