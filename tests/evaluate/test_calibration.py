@@ -65,5 +65,11 @@ def test_probabilities_are_the_models_own():
     assert probabilities(logits, calibration) == pytest.approx([calibration.probability(x) for x in logits])
     assert np.isnan(probabilities([np.nan], calibration)[0])
     assert calibration_of({}) == Calibration()
+
+
+@pytest.mark.parametrize(
+    "told", [{"heat": 1}, ["hot"], 3, {"temperature": "hot"}, {"temperature": 0.0}, {"bias": float("nan")}]
+)
+def test_a_garbled_calibration_is_told(told):
     with pytest.raises(FacetellError, match="garbled"):
-        calibration_of({"calibration": {"heat": 1}})
+        calibration_of({"calibration": told})

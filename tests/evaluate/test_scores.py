@@ -123,6 +123,11 @@ def test_select_takes_one_value_or_several():
         (lambda path: path.write_text("video,logit\n"), "is not a score file"),
         (lambda path: write_table(path, {"video": ["a"]}), "lacks the column"),
         (lambda path: write_table(path, {name: ["words"] for name in COLUMNS}), "holds what is no score"),
+        (
+            lambda path: write_scores(from_rows([{"video": "a", "label": 2}], {}), path),
+            "a label is none of 1, 0 and -1",
+        ),
+        (lambda path: write_scores(from_rows([{"video": "a"}], ["m"]), path), "what made it is no table"),
     ],
 )
 def test_what_is_no_score_file_gives_a_sentence(tmp_path, write, words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -145,12 +146,15 @@ def calibration_of(about: Mapping[str, Any]) -> Calibration:
     Raises:
         FacetellError: it is garbled.
     """
-    told = dict(about.get("calibration") or {})
     try:
+        told = dict(about.get("calibration") or {})
         if "covariance" in told:
             told["covariance"] = tuple(told["covariance"])
-        return Calibration(**told)
-    except TypeError as error:
+        found = Calibration(**told)
+        if not (all(map(math.isfinite, (found.temperature, found.bias, found.threshold))) and found.temperature > 0):
+            raise ValueError("temperature, bias and threshold are numbers, the temperature above 0")
+        return found
+    except (TypeError, ValueError) as error:
         raise FacetellError(f"the calibration in the score file is garbled ({error}); score again") from None
 
 

@@ -195,6 +195,10 @@ def read_scores(path: Path | str) -> Scores:
     try:
         columns = {name: _column(table[name], name, pa) for name in COLUMNS}
         about = json.loads((table.schema.metadata or {}).get(b"facetell", b"{}"))
+        if not np.isin(columns["label"], (-1, 0, 1)).all():
+            raise ValueError("a label is none of 1, 0 and -1")
+        if not isinstance(about, dict):
+            raise ValueError("what made it is no table")
     except (pa.ArrowException, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise FacetellError(f"{path} holds what is no score ({reason}); make it with `facetell score`") from None
