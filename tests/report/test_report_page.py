@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from report_reader import check_page, read
 
-from facetell.assets import locate
+from facetell.assets import ASSETS, locate
+from facetell.report import page as report_page
 from facetell.report import strings
 from facetell.report.page import TEMPLATES, Report
 from facetell.report.pictures import Budget, collect_pictures
@@ -152,6 +153,15 @@ def test_a_hostile_name_is_only_text(detector, man, tmp_path):
 def test_what_is_shown_is_what_the_model_saw(detector, of_man):
     worst = collect_pictures(of_man, detector.engine.info, Budget()).worst
     assert float(detector.engine.score(worst[None])[0]) == of_man.most_suspect.logit
+
+
+def test_no_video_is_its_own_reference(detector, of_man, monkeypatch):
+    asked = []
+    monkeypatch.setattr(report_page, "find_reference", lambda name, by: asked.append(name))
+    references = report_page.References(detector)
+    for name in ("sample_woman", "sample_man", "sample_woman"):
+        references(replace(of_man, sha256=ASSETS[name].sha256))
+    assert asked == ["sample_man", "sample_woman"], "each is scored once"
 
 
 def test_a_file_that_changed_or_went_has_words_for_pictures(detector, of_man, man, tmp_path):

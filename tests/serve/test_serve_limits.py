@@ -1,15 +1,21 @@
 """Limits that only a caller of the library can set: slow uploads and many listeners."""
 
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
 import pytest
 import uvicorn
+from serving import wait_for
 
 from facetell.commands.serve import listen
+from facetell.serve import pages
 from facetell.serve.app import create_app
+from facetell.serve.faults import Refused
+from facetell.serve.inspect import Inspector
 from facetell.serve.server import Server
 from facetell.serve.service import Service
 from facetell.serve.settings import Limits, ServeSettings
@@ -53,6 +59,40 @@ def test_an_upload_that_does_not_get_on_is_given_up(tmp_path, limits):
             assert time.monotonic() - started < 30
         assert 'facetell_uploads_refused_total{code="too_slow"} 1.0' in service.figures()
         assert not list((tmp_path / "incoming").iterdir())
+
+
+def test_a_login_that_does_not_get_on_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "FORM_SECONDS", 0.3)
+    with serving(tmp_path, Limits()) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(f"POST /login HTTP/1.1\r\nHost: {host}\r\nContent-Length: 99\r\n\r\ntoken=".encode())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_file_that_holds_up_the_first_look_holds_up_nothing_else(tmp_path, monkeypatch):
+    """More uploads wait for it than the server has threads; who follows a job is answered all the same."""
+    begun, gate = threading.Semaphore(0), threading.Event()
+
+    def held(inspector, path):
+        begun.release()
+        gate.wait(60)
+        raise Refused(422, "unreadable", "no")
+
+    def upload():
+        return httpx.post(f"{url}/v1/jobs", content=HEAD + b"x\r\n--b--\r\n", headers=FORM, timeout=60).status_code
+
+    monkeypatch.setattr(Inspector, "__call__", held)
+    with serving(tmp_path, Limits(uploads=50)) as (url, _), ThreadPoolExecutor(50) as clients:
+        uploads = [clients.submit(upload) for _ in range(50)]
+        try:
+            assert begun.acquire(timeout=60)
+            wait_for(lambda: len(list((tmp_path / "incoming").iterdir())) == 50)
+            assert httpx.get(f"{url}/v1/jobs/{'0' * 32}/events", timeout=20).status_code == 404
+            assert not begun.acquire(blocking=False), "they are looked at one after the other"
+        finally:
+            gate.set()
+        assert {answer.result() for answer in uploads} == {422}
 
 
 def test_listeners_are_counted_and_given_back(tmp_path):

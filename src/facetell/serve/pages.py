@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,10 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from starlette.responses import Response
 
+from facetell.engine.engines import DEFAULT_MODEL
 from facetell.report import page as report_page
 from facetell.report import strings as report_strings
+from facetell.report.card import Card, read_card
 from facetell.report.table import clock
 from facetell.report.words import moment, percent, plain_text
 from facetell.serve import strings
@@ -30,6 +33,7 @@ from facetell.verdict import even_odds
 
 SHOWN = 50  # jobs on a page
 FORM_BYTES = 4096  # of the login form
+FORM_SECONDS = 10.0  # for it to come
 HERE = Path(__file__).parent
 STATIC = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
 OURS = re.compile(r"/|/jobs/[0-9a-f]{32}")
@@ -97,9 +101,15 @@ def render(name: str, service: Service, status: int = 200, **values: Any) -> HTM
         kept=strings.KEPT.format(after=after),
         threshold=service.pool.threshold,
         model=service.pool.model,
+        card=_card(service.settings.model or DEFAULT_MODEL),
         **values,
     )
     return HTMLResponse(plain_text(html), status)
+
+
+@functools.cache
+def _card(model: Path) -> Card:
+    return read_card(model)
 
 
 @router.get("/")
@@ -204,11 +214,14 @@ def static(name: str) -> Response:
 
 async def _short_body(request: Request) -> bytes:
     body = b""
-    async with asyncio.timeout(10):
-        async for piece in request.stream():
-            body += piece
-            if len(body) > FORM_BYTES:
-                raise Refused(413, "too_large", "the form is too large: send the token alone")
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > FORM_BYTES:
+                    raise Refused(413, "too_large", "the form is too large: send the token alone")
+    except TimeoutError:
+        raise Refused(408, "too_slow", "the form came too slowly and was given up: try again") from None
     return body
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import threading
@@ -52,6 +53,7 @@ class Service:
         self.metrics = Metrics()
         self.hub = Hub(settings.limits.listeners)
         self.inspector = Inspector(settings.limits)
+        self.looking = asyncio.Lock()  # who waits for the inspector waits here, and holds no thread that others need
         self.pool = Pool(settings, self.store, self.files, self)
         self._progress: dict[str, Progress] = {}
         self._uploads = 0

@@ -66,7 +66,8 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
         path = service.files.incoming(job_id)
         try:
             form = await _store(service, request, boundary, path)
-            seen = await asyncio.to_thread(service.inspector, path)
+            async with service.looking:
+                seen = await asyncio.to_thread(service.inspector, path)
             new = NewJob(job_id, key, shown_name(form.name), form.size, seen.duration, seen.width, seen.height)
             # Shielded: once it is queued it must not be half undone by a client that goes away.
             job = await asyncio.shield(asyncio.to_thread(service.accept, new))
