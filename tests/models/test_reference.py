@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from facetell.models.blocks import CMM, CSTM, MCB, MotionBlock
+from facetell.models.blocks import CMM, CSTM, MCB, MotionBlock, Trace
 
 Array = NDArray[np.float64]
 N, T, C, H, W = 2, 5, 16, 4, 6
@@ -41,23 +41,27 @@ def depthwise3x3(image: Array, kernel: Array) -> Array:
     return out
 
 
-def differences(maps: Array, kernel: Array, count: int) -> Array:
-    """K * maps[t+1] - maps[t] for the first ``count`` t; zeros up to T."""
+def differences(maps: Array, kernel: Array, count: int, repeat: bool) -> Array:
+    """K * maps[t+1] - maps[t] for the first ``count`` t; up to T zeros, or the last of them again."""
     out = np.zeros_like(maps)
     for t in range(count):
         for c in range(maps.shape[1]):
             out[t, c] = depthwise3x3(maps[t + 1, c], kernel[c, 0]) - maps[t, c]
+    if repeat:
+        out[count:] = out[count - 1]
     return out
 
 
 def motion_by_hand(clip: Array, block: CMM, stride: int = 1, offset: int = 0) -> list[Array]:
     """F^M, and F^MM for an MCB, of one clip (T, C, H, W)."""
     reduced = pointwise(clip[:, :, offset::stride, offset::stride], block.reduce)
-    first = differences(reduced, block.kernel.weight.detach().numpy(), T - 1)
+    repeat = block.time_padding == "repeat"
+    first = differences(reduced, block.kernel.weight.detach().numpy(), T - 1, repeat)
     out = [pointwise(first, block.restore)]
     if isinstance(block, MCB):
-        second = differences(first, block.kernel2.weight.detach().numpy(), T - 2)
-        out.append(pointwise(second, block.restore2))
+        kernel2 = block.kernel if block.kernel2 is None else block.kernel2
+        second = differences(first, kernel2.weight.detach().numpy(), T - 2, repeat)
+        out.append(pointwise(second, block.restore if block.restore2 is None else block.restore2))
     return out
 
 
@@ -82,6 +86,16 @@ def test_motion_modules(kind: type[CMM], stride: int, offset: int) -> None:
         np.testing.assert_allclose(out, sum(motion_by_hand(clip, block, stride, offset)), atol=1e-10)
 
 
+@pytest.mark.parametrize(
+    "switches", [{"separate_kernels": False}, {"separate_restore": False}, {"time_padding": "repeat"}], ids=str
+)
+def test_switches(switches: dict[str, object]) -> None:
+    block = randomised(MCB(C, reduction=4, **switches))
+    clip = torch.randn(1, T, C, H, W, dtype=torch.float64)
+    with torch.no_grad():
+        np.testing.assert_allclose(block(clip)[0].numpy(), sum(motion_by_hand(clip[0].numpy(), block)), atol=1e-10)
+
+
 def test_temporal_convolution() -> None:
     block = randomised(CSTM(C))
     weight = block.weight.detach().numpy()
@@ -95,11 +109,18 @@ def test_temporal_convolution() -> None:
                 np.testing.assert_allclose(out[t, c], want, atol=1e-12)
 
 
-def test_the_block_is_the_sum_of_its_three_parts() -> None:
-    spatial = nn.Conv2d(C, C, 3, padding=1, bias=False)
-    block = randomised(MotionBlock(C, spatial, reduction=4))
+@pytest.mark.parametrize(("stride", "offset"), [(1, 0), (2, 0), (2, 1)])
+def test_the_block_is_the_sum_of_its_three_parts(stride: int, offset: int) -> None:
+    spatial = nn.Conv2d(C, C, 3, stride, padding=1, bias=False)
+    block = randomised(MotionBlock(C, spatial, stride=stride, reduction=4))
     clip = torch.randn(T, C, H, W, dtype=torch.float64)
+    trace: Trace = []
     with torch.no_grad():
-        got = block(clip, T).numpy()
+        got = block(clip, T, offset=offset).numpy()
+        traced = block(clip, T, trace, offset).numpy()
         shared = spatial(block.temporal(clip, T)).numpy()
-    np.testing.assert_allclose(got, shared + sum(motion_by_hand(clip.numpy(), block.motion)), atol=1e-10)
+    parts = motion_by_hand(clip.numpy(), block.motion, stride, offset)
+    np.testing.assert_allclose(got, shared + sum(parts), atol=1e-10)
+    np.testing.assert_allclose(traced, got, atol=1e-10)
+    for size, part in zip(trace[0], parts, strict=True):  # less the answer to no motion, which ends every clip
+        np.testing.assert_allclose(size[0].numpy(), np.sqrt(((part - part[-1:]) ** 2).mean(axis=1)), atol=1e-10)

@@ -106,6 +106,9 @@ def test_half_a_checkpoint_is_refused(tmp_path: Path) -> None:
         create_model("stm_resnet50", layers=(1, 1, 1, 1), width=16, pretrained=tmp_path / "half.pth")
     with pytest.raises(FacetellError, match="cannot be read"):
         create_model("stm_resnet50", pretrained=tmp_path / "none.pth")
+    (tmp_path / "empty.pth").touch()
+    with pytest.raises(FacetellError, match="cannot be read"):
+        create_model("stm_resnet50", pretrained=tmp_path / "empty.pth")
     with pytest.raises(FacetellError, match="has no ImageNet start"):
         create_model("i3d_resnet50", pretrained=True)
     with pytest.raises(FacetellError, match="no motion for 'i3d_resnet50' 'mcb'"):

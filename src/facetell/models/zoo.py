@@ -197,8 +197,8 @@ def load_imagenet(backbone: Backbone, name: str, path: str | Path | None = None)
         path = locate(entry.asset)
     try:
         published = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise FacetellError(f"{path} cannot be read as a torch checkpoint ({reason}); give a .pth file") from None
     state = entry.rename(published)
     own = backbone.state_dict()
