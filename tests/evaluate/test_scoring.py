@@ -207,6 +207,21 @@ def test_a_stopped_run_is_taken_up_where_it_was(begun):
     assert sorted(path.name for path in out.parent.iterdir()) == ["s.parquet"]
 
 
+def test_what_a_machine_that_stopped_left_half_written_is_named(begun):
+    few, out = begun
+    folder = out.with_name("s.parquet.partial")
+    (kept,) = folder.glob("0*.json")
+    for path, words in ((kept, f"{kept} is damaged: delete it"), (folder / "about.json", f"damaged: delete {folder}")):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:9])
+        with pytest.raises(FacetellError, match=words):
+            score_manifest(few, out=out)
+        path.write_bytes(whole)
+    kept.unlink()
+    score_manifest(few, out=out)
+    assert out.is_file() and not folder.exists()
+
+
 def other_model(tmp_path):
     """The released model with some bytes more, which change its digest and nothing else."""
     from facetell.engine.engines import DEFAULT_MODEL

@@ -151,7 +151,10 @@ def _claim(folder: Path, about: Mapping[str, Any], out: Path) -> None:
     if not path.exists():
         write_text(path, json.dumps(about, indent=1) + "\n")
         return
-    begun = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        begun = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise FacetellError(f"{path} is damaged: delete {folder} to score anew") from None
     if begun != about:
         raise FacetellError(
             f"{out} was begun {_difference(begun, about).removeprefix('made ')}: "
@@ -229,7 +232,11 @@ def _gather(jobs: Sequence[Job], folder: Path, about: Mapping[str, Any], fault: 
     """The table of all jobs in their order."""
     columns: dict[str, list[Any]] = {}
     for job in jobs:
-        outcome = Outcome.from_json((folder / _name(job)).read_text(encoding="utf-8"))
+        path = folder / _name(job)
+        try:
+            outcome = Outcome.from_json(path.read_text(encoding="utf-8"))
+        except (ValueError, KeyError, TypeError):  # the machine may have stopped before it was on disk
+            raise FacetellError(f"{path} is damaged: delete it, and run the same command again") from None
         for sentence in outcome.faults:
             fault(sentence)
         for row in outcome.rows:
