@@ -204,7 +204,7 @@ def test_folders_that_cannot_be_used(videos, prepared, tmp_path):
         prepare(videos, tmp_path / "file" / "below")
     with pytest.raises(FacetellError, match="holds something else already"):
         prepare(videos, tmp_path)
-    with pytest.raises(FacetellError, match="names 1 videos twice; keep one row of each"):
+    with pytest.raises(FacetellError, match="names 1 video twice; keep one row of each"):
         prepare(replace(videos, entries=(*videos.entries, videos.entries[0])), tmp_path / "doubled")
     with pytest.raises(FacetellError, match="prepared already"):
         prepare(read_prepared(prepared[0]), tmp_path / "twice")

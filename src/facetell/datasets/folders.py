@@ -118,8 +118,8 @@ def read_csv(root: Path, options: ReadOptions) -> Manifest:
         FacetellError: as :func:`facetell.datasets.manifest.read_manifest`.
     """
     manifest = read_manifest(root)
-    if manifest.doubled:
-        raise FacetellError(f"{root} names {manifest.doubled} videos twice; keep one row of each")
+    if count := manifest.doubled:
+        raise FacetellError(f"{root} names {count} video{'s' * (count != 1)} twice; keep one row of each")
     return manifest
 
 
