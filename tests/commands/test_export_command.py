@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from facetell.cli import main
 from facetell.engine import load_engine
+from facetell.engine.engines import Engine, TorchEngine
 from facetell.models.convert import read_trained
 from facetell.models.count import parameters
 from facetell.models.export import model_from_onnx
 from facetell.models.zoo import create_model
+from facetell.types import FacetellError, FloatArray
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +65,35 @@ def test_a_model_file_can_be_written_again(checkpoint: Path, tmp_path: Path) -> 
     assert all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())
 
 
+@pytest.mark.parametrize(("engine", "shown"), [("onnxruntime", "cannot load it"), ("torch", "0.5")])
+def test_an_engine_that_fails_or_strays_fails_the_proof(
+    engine: str,
+    shown: str,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Straying(TorchEngine):
+        def run(self, clips: FloatArray) -> FloatArray:
+            return super().run(clips) + np.float32(0.5)
+
+    def load(path: Path, name: str, precision: str | None = None) -> Engine:
+        if name == engine == "onnxruntime":
+            raise FacetellError("cannot load it")
+        return Straying(path) if name == engine else load_engine(path, name, precision=precision)
+
+    monkeypatch.setattr("facetell.models.convert.load_engine", load)
+    assert main(["export", str(checkpoint), "--to", str(tmp_path / "model.onnx")]) == 2
+    assert f"{engine} f32: {shown}" in capsys.readouterr().out
+
+
 def test_faults_are_told_in_one_sentence(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for source, target, words in (
         (tmp_path / "none.pt", "a.onnx", "there is no checkpoint at"),
         (Path(__file__), "a.onnx", "is not a checkpoint of a training run"),
         (checkpoint, "a.bin", "does not end in .onnx"),
+        (checkpoint, checkpoint / "a.onnx", "cannot write"),
     ):
         assert main(["export", str(source), "--to", str(tmp_path / target)]) == 2
         printed = capsys.readouterr().err
