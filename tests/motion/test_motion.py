@@ -13,7 +13,9 @@ from facetell.cli import main
 from facetell.media.reader import VideoReader
 from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model
+from facetell.motion.draw import draw_strip
 from facetell.motion.flow import dense_flow, draw_flow, heat
+from facetell.motion.views import view_video
 from facetell.types import FloatArray, UInt8Array
 
 
@@ -83,7 +85,18 @@ def test_the_command_draws_one_and_two_videos(man: Path, tmp_path: Path) -> None
             assert sum(1 for _ in reader) >= 4
 
 
+def test_a_cmm_has_one_order_to_draw(man: Path, tmp_path: Path) -> None:
+    narrow = {"width": 0.25, "depth": 0.5, "restore_gain": 1.0}
+    model = create_model("lite0", "cmm", "none", clip_frames=6, size=48, **narrow).eval()
+    view = view_video(man, model, seconds=0.4)
+    assert len(view.responses) == 1
+    draw_strip([view], tmp_path / "strip.png")
+    assert cv2.imread(str(tmp_path / "strip.png")).shape[0] == 26 + 3 * 240
+
+
 def test_faults_are_told_in_one_sentence(tmp_path: Path, man: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain = export_onnx(create_model("lite0", "none", size=32, width=0.25, depth=0.5), tmp_path / "plain.onnx")
     assert main(["motion", str(man), "--out", str(tmp_path), "--model", str(plain)]) == 2
     assert "has no motion blocks to look into" in capsys.readouterr().err
+    assert main(["motion", str(man), "--out", str(plain)]) == 2
+    assert f"cannot write {plain}" in capsys.readouterr().err

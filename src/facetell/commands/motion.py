@@ -24,14 +24,18 @@ def run(args: argparse.Namespace) -> int:
     from facetell.models.export import model_from_onnx
     from facetell.motion.draw import draw_strip, draw_video
     from facetell.motion.views import view_video
+    from facetell.report.result import check_writable
 
     path = args.model or DEFAULT_MODEL
     _, model = model_from_onnx(path)
     if model.architecture["motion"] == "none":
         raise FacetellError(f"{path} has no motion blocks to look into; give --model another")
     videos = [args.video] if args.other is None else [args.video, args.other]
+    drawings = {args.out / "motion.png": draw_strip, args.out / "motion.mp4": draw_video}
+    for target in drawings:
+        check_writable(target, keep=videos)
     views = [view_video(video, model, start=args.start, seconds=args.seconds) for video in videos]
-    for name, draw in (("motion.png", draw_strip), ("motion.mp4", draw_video)):
-        draw(views, args.out / name)
-        print(args.out / name)
+    for target, draw in drawings.items():
+        draw(views, target)
+        print(target)
     return 0

@@ -15,7 +15,8 @@ from facetell.motion.views import SIDE, View
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
 COLUMNS = 6  # pictures a view in the strip
-BAR, GAP = 26, 12
+BAR, LABEL, GAP = 26, 250, 12
+ORDERS = ("1st order |F^M|", "2nd order |F^MM|")
 TOP_SHARE = 0.995  # the brightest colour is what so large a share of all values lies below
 
 
@@ -24,8 +25,7 @@ class Scale:
     """What the brightest colour means: flow in pixels a picture, responses in the network's own units."""
 
     flow: float
-    first: float
-    second: float
+    responses: tuple[float, ...]
 
 
 def common_scale(views: Sequence[View]) -> Scale:
@@ -35,33 +35,31 @@ def common_scale(views: Sequence[View]) -> Scale:
         return float(np.quantile(np.concatenate([a.ravel() for a in arrays]), TOP_SHARE))
 
     lengths = [np.linalg.norm(v.flow, axis=3).astype(np.float32) for v in views]
-    return Scale(top(lengths), top([v.first for v in views]), top([v.second for v in views]))
+    return Scale(top(lengths), tuple(top(list(order)) for order in zip(*(v.responses for v in views), strict=True)))
 
 
 def panels(view: View, t: int, scale: Scale) -> list[UInt8Array]:
-    """The four pictures of time ``t``: face, flow, |F^M|, |F^MM|; each (S, S, 3)."""
+    """The pictures of time ``t``: face, flow, |F^M| and, of an MCB, |F^MM|; each (S, S, 3)."""
     frame = view.frames[t]
     return [
         frame,
         draw_flow(frame, view.flow[t], scale.flow),
-        heat(frame, view.first[t], scale.first),
-        heat(frame, view.second[t], scale.second),
+        *(heat(frame, sizes[t], top) for sizes, top in zip(view.responses, scale.responses, strict=True)),
     ]
 
 
 def titles(scale: Scale) -> list[str]:
-    """One line a row: what it shows and what its brightest colour means."""
+    """A few words a picture of :func:`panels`: what it shows and what its brightest colour means."""
     percent = 100 * scale.flow / SIDE
     return [
         "face",
         f"flow (yellow: {percent:.1f}% of width)",
-        f"|F^M| (yellow: {scale.first:.2g})",
-        f"|F^MM| (yellow: {scale.second:.2g})",
+        *(f"{name} (yellow: {top:.2g})" for name, top in zip(ORDERS, scale.responses, strict=False)),
     ]
 
 
 def draw_strip(views: Sequence[View], path: Path) -> None:
-    """Consecutive pictures at the moment of the strongest second-order response; views stand side by side.
+    """Consecutive pictures at the moment of the strongest response of the highest order; views stand side by side.
 
     Raises:
         FacetellError: the file cannot be written.
@@ -74,7 +72,7 @@ def draw_strip(views: Sequence[View], path: Path) -> None:
         title = f"{view.name}, from {view.times[moment]:.2f} s"
         block = np.hstack(columns)
         blocks += [np.vstack([_bar(title, block.shape[1]), block]), _gap(block.shape[0] + BAR)]
-    labels = np.vstack([_bar("", 250), *(_side_label(text) for text in titles(scale))])
+    labels = np.vstack([_bar("", LABEL), *(_side_label(text) for text in titles(scale))])
     picture = np.hstack([labels, *blocks[:-1]])
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
@@ -96,24 +94,24 @@ def draw_video(views: Sequence[View], path: Path, fps: float = 8.0) -> None:
 
 
 def _strongest(view: View) -> int:
-    """Picture from which on the strip's stretch of second-order responses is strongest."""
-    strength = view.second.mean(axis=(1, 2))
+    """Picture from which on the strip's stretch of responses of the highest order is strongest."""
+    strength = view.responses[-1].mean(axis=(1, 2))
     if len(strength) <= COLUMNS:
         return 0
     return int(np.convolve(strength, np.ones(COLUMNS), mode="valid").argmax())
 
 
-def _bar(text: str, width: int, size: float = 0.5) -> UInt8Array:
+def _bar(text: str, width: int, size: float = 0.7) -> UInt8Array:
     bar = np.full((BAR, width, 3), 255, dtype=np.uint8)
     cv2.putText(bar, text, (4, BAR - 8), cv2.FONT_HERSHEY_SIMPLEX, size, (20, 20, 20), 1, cv2.LINE_AA)
     return bar
 
 
 def _side_label(text: str) -> UInt8Array:
-    label = np.full((SIDE, 250, 3), 255, dtype=np.uint8)
+    label = np.full((SIDE, LABEL, 3), 255, dtype=np.uint8)
     for number, line in enumerate(text.replace(" (", "\n(").split("\n")):
-        place = (8, SIDE // 2 + 22 * number)
-        cv2.putText(label, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, (20, 20, 20), 1, cv2.LINE_AA)
+        place = (8, SIDE // 2 + 30 * number)
+        cv2.putText(label, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.75, (20, 20, 20), 1, cv2.LINE_AA)
     return label
 
 

@@ -1,4 +1,4 @@
-"""What is drawn of one video: its frames, their flow, and the network's first and second order responses."""
+"""What is drawn of one video: its frames, their flow, and the network's responses of each order."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ class View:
     """L pictures of one face under one square, one after the other.
 
     ``frames`` is uint8 RGB (L, S, S, 3), ``times`` in seconds; ``flow`` float32 (L, S, S, 2) in pixels of the cut to
-    the next picture; ``first`` and ``second`` float32 (L, h, w), the sizes of |F^M| and |F^MM|.
+    the next picture; ``responses`` the sizes |F^M| and, of an MCB, |F^MM|, each float32 (L, h, w).
     """
 
     name: str
     times: tuple[float, ...]
     frames: UInt8Array
     flow: FloatArray
-    first: FloatArray
-    second: FloatArray
+    responses: tuple[FloatArray, ...]
 
 
 def view_video(path: Path, model: ClipNetwork, *, start: float = 0.0, seconds: float = 2.0) -> View:
@@ -56,13 +55,13 @@ def view_video(path: Path, model: ClipNetwork, *, start: float = 0.0, seconds: f
     else:
         raise FacetellError(f"{path} shows no face for {config.clip_frames + 1} pictures in a row from {start:g} s on")
     flow = dense_flow(clip.frames)
-    known, first, second = _responses(model, clip.frames)
+    known, responses = _responses(model, clip.frames)
     times = tuple(clip.times[t] for t in known)
-    return View(path.name, times, clip.frames[known], flow[known], first, second)
+    return View(path.name, times, clip.frames[known], flow[known], responses)
 
 
-def _responses(model: ClipNetwork, frames: UInt8Array) -> tuple[list[int], FloatArray, FloatArray]:
-    """Which of L frames have responses, and |F^M|, |F^MM| (K, h, w) of those K.
+def _responses(model: ClipNetwork, frames: UInt8Array) -> tuple[list[int], tuple[FloatArray, ...]]:
+    """Which of L frames have responses, and |F^M| (and |F^MM|) (K, h, w) of those K.
 
     The clips overlap, and only what each says of its middle is taken: at its ends the temporal convolutions meet the
     zeros beyond the clip, which no face does.
@@ -74,11 +73,12 @@ def _responses(model: ClipNetwork, frames: UInt8Array) -> tuple[list[int], Float
     blob = torch.from_numpy(small.transpose(0, 3, 1, 2).copy()).float() / 255
     clip = config.clip_frames
     inner = range(1, clip - 3) if clip >= 6 else range(max(1, clip - 2))
-    found: dict[int, tuple[FloatArray, FloatArray]] = {}
+    orders = 2 if model.architecture["motion"] == "mcb" else 1
+    found: dict[int, tuple[FloatArray, ...]] = {}
     with torch.inference_mode():
         for begin in range(0, len(frames) - clip, len(inner)):
-            one, two = model.motion_maps(blob[None, begin : begin + clip])
+            maps = model.motion_maps(blob[None, begin : begin + clip])[:orders]
             for t in inner:
-                found[begin + t] = one[0, t].numpy(), two[0, t].numpy()
+                found[begin + t] = tuple(sizes[0, t].numpy() for sizes in maps)
     known = sorted(found)
-    return known, np.stack([found[t][0] for t in known]), np.stack([found[t][1] for t in known])
+    return known, tuple(np.stack([found[t][order] for t in known]) for order in range(orders))
