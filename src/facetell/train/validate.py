@@ -31,7 +31,7 @@ Row = dict[str, Any]
 SECONDS, PSEUDO_SECONDS = 1.0, 2.0  # between the clips of a recording
 TOGETHER = 8  # clips scored at once
 DRAWS = 500  # of the bootstrap: enough to watch by
-_RECOMPRESSION = DegradeConfig(
+RECOMPRESSION = DegradeConfig(
     resize=0, blur=0, noisy=0, colourful=0, gamma_chance=0, sharpen=0, repeats=0, rerate=0, social=0, codec=1, jpeg=0
 )
 
@@ -82,7 +82,7 @@ def score_pseudo(score: Score, recordings: Sequence[Recording], config: BatchCon
             frames = recording.pictures(window)
             if kind:
                 frames = forge_clip(frames, recording.mesh(window), rng, ForgeRecipe.only(kind)).frames
-            (frames,) = degrade_pair([frames], np.random.default_rng(window.start), _RECOMPRESSION)
+            (frames,) = degrade_pair([frames], np.random.default_rng(window.start), RECOMPRESSION)
             clips.append(_cut(frames, recording, window, config))
         if clips:
             for number, (window, logit) in enumerate(zip(windows, score(np.stack(clips)), strict=True)):
