@@ -6,7 +6,7 @@ For each clip: the mean size of the second difference of its pixels over that of
 averaged down to 28 pixels, where the coder's own noise is gone. Smooth motion makes it small, errors that are new in
 every frame make it large (up to the square root of three). Printed is the AUC of this one number, forged against real:
 0.5 where both move alike, above where the forgeries are more restless than the reals, below where they are smoother. A
-forging kind that lies on the other side of 0.5 than the generators teaches a detector the opposite of what it will meet.
+forging kind on the other side of 0.5 than the generators teaches a detector the opposite of what it will meet.
 """
 
 from __future__ import annotations
