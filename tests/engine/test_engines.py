@@ -1,5 +1,8 @@
 """The same model file in three engines gives the same scores on real clips."""
 
+import os
+import threading
+
 import numpy as np
 import pytest
 
@@ -131,3 +134,24 @@ def test_the_released_model_file_is_lean_and_says_what_it_is():
     info = load_engine().info
     assert info.licence == "Apache-2.0" and info.clip_frames >= 4 and info.training["steps"] > 0
     assert info.calibration.temperature > 0 and 0 < info.calibration.threshold < 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not tell where threads may run")
+def test_no_thread_is_tied_to_a_core(clips, face_networks):
+    # Processes that do the same would be tied to the same core, and wait for each other while others idle.
+    allowed = os.sched_getaffinity(0)
+    engine, image = load_engine(), np.zeros((64, 64, 3), np.uint8)
+    seen, done, me = set(), threading.Event(), threading.get_native_id()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.add(frozenset(os.sched_getaffinity(me)))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for _ in range(50):
+        engine.score(clips[:1])
+        face_networks[0].detect(image)
+    done.set()
+    watcher.join()
+    assert seen == {frozenset(allowed)}

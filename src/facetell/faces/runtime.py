@@ -11,6 +11,9 @@ import numpy as np
 
 from facetell.types import FloatArray
 
+UNPINNED = {"ENABLE_CPU_PINNING": False}
+"""Left to itself, OpenVINO ties its thread to the first core, in every process the same: two took 2.6 times as long."""
+
 
 @functools.cache
 def openvino_core() -> Any:
@@ -26,7 +29,7 @@ def compile_small(path: Path) -> Callable[[FloatArray], list[FloatArray]]:
     One thread, as a second one costs more than it saves at this size; float32 even where the CPU offers bfloat16, as
     rounded landmarks would jitter.
     """
-    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1} | UNPINNED
     core = openvino_core()
     request = core.compile_model(core.read_model(path), "CPU", config).create_infer_request()
 
