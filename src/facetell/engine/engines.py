@@ -64,7 +64,7 @@ class OpenVinoEngine(Engine):
     def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
         import openvino
 
-        from facetell.faces.runtime import UNPINNED, openvino_core
+        from facetell.faces.runtime import openvino_core
 
         core = openvino_core()
         model = core.read_model(path)
@@ -77,7 +77,6 @@ class OpenVinoEngine(Engine):
         self.precision = precision or ("bf16" if has_bf16 else "f32")
         self.version = openvino.__version__.split("-")[0]
         config: dict[str, object] = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
-        config |= UNPINNED
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
         # The shape is fixed to one clip: a fixed shape compiles to faster code, and a clip's score cannot depend on

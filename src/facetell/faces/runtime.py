@@ -11,16 +11,18 @@ import numpy as np
 
 from facetell.types import FloatArray
 
-UNPINNED = {"ENABLE_CPU_PINNING": False}
-"""Left to itself, OpenVINO ties its thread to the first core, in every process the same: two took 2.6 times as long."""
-
 
 @functools.cache
 def openvino_core() -> Any:
-    """The process-wide OpenVINO core (its creation costs about 0.1 s)."""
+    """The process-wide OpenVINO core (its creation costs about 0.1 s).
+
+    Left to itself, OpenVINO ties its thread to the first core, in every process the same: two took 2.6 times as long.
+    """
     import openvino
 
-    return openvino.Core()
+    core = openvino.Core()
+    core.set_property("CPU", {"ENABLE_CPU_PINNING": False})
+    return core
 
 
 def compile_small(path: Path) -> Callable[[FloatArray], list[FloatArray]]:
@@ -29,7 +31,7 @@ def compile_small(path: Path) -> Callable[[FloatArray], list[FloatArray]]:
     One thread, as a second one costs more than it saves at this size; float32 even where the CPU offers bfloat16, as
     rounded landmarks would jitter.
     """
-    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1} | UNPINNED
+    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
     core = openvino_core()
     request = core.compile_model(core.read_model(path), "CPU", config).create_infer_request()
 

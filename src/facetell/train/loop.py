@@ -103,11 +103,10 @@ class Trainer:
         self.average.load_state_dict(network.state_dict())
         if config.sync_norm and self.devices.world > 1:
             synchronise_norms(network, self.devices.device.type == "cuda")
-        frozen = freeze(network, config.optim.frozen)
+        self._frozen = freeze(network, config.optim.frozen)
         self.model, self.optimizer = self.devices.set_up(network, make_optimizer(network, config.optim))
         self.average.to(self.devices.device)
         self.network = network
-        self._frozen = frozen
         self.step = 0
         self.best: dict[str, float] = {}
         self.stale = 0  # validations since the best one

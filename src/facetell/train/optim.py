@@ -52,7 +52,7 @@ def freeze(model: ClipNetwork, count: int) -> list[nn.Module]:
     layers = model.backbone.layers()
     if count > len(layers):
         raise FacetellError(f"optim.frozen={count}, but this network has {len(layers)} layers")
-    new = {id(p) for n, p in model.named_parameters() if n in set(model.new_parameter_names())}
+    new = {id(model.get_parameter(name)) for name in model.new_parameter_names()}
     for number, layer in enumerate(layers[:count]):
         if any(id(p) in new for p in layer.parameters()):
             raise FacetellError(f"optim.frozen={count} would freeze layer {number}, which has a motion module to learn")
