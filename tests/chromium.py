@@ -24,6 +24,7 @@ FLAGS = [
     "--disable-sync",
 ]
 INSTALL_SECONDS = 180
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}  # viewports
 
 
 @contextlib.contextmanager

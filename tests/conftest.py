@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from chromium import launched
 from facetell.assets import locate
 from facetell.detector import Detector
 from facetell.faces.detector import FaceDetector
@@ -52,3 +54,10 @@ def frames() -> Callable[[Path], list[Frame]]:
             return [Frame(raw.index, raw.time, raw.rgb()) for raw in reader]
 
     return read
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; tests that need it are skipped, with the reason, where there is none."""
+    with launched() as chromium:
+        yield chromium

@@ -5,17 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from chromium import launched
+from chromium import DESK, PHONE
 from facetell.report import strings
 from facetell.report.page import Report
-
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 from serving import SECONDS, Server, wait_for
 
-from chromium import launched
+from chromium import DESK, PHONE
 from facetell.assets import locate
 from facetell.engine.engines import DEFAULT_MODEL
 from facetell.report.card import read_card
@@ -16,13 +16,6 @@ from facetell.serve import strings
 from fixtures import BROKEN
 
 WAIT = 1000 * SECONDS
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
