@@ -18,16 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from facetell.clips import cut_clip
 from facetell.evaluate.ranking import auc
-from facetell.forge import KINDS, ForgeRecipe, degrade_pair, forge_clip
-from facetell.train.config import DataConfig
+from facetell.forge import KINDS, ForgeRecipe
+from facetell.train.config import BatchConfig, DataConfig
 from facetell.train.corpus import Recording, decode_all, load_recordings
 from facetell.train.reading import read_config
-from facetell.train.validate import RECOMPRESSION
+from facetell.train.validate import pseudo_clips
 from facetell.types import UInt8Array
 
-SIZE, LENGTH, SCALE, SECONDS = 28, 8, 1.35, 2.0
+CLIPS = BatchConfig(clip_frames=8, size=28)
 
 
 def jerk(clip: UInt8Array) -> float:
@@ -36,17 +35,10 @@ def jerk(clip: UInt8Array) -> float:
     return float(np.abs(np.diff(first, axis=0)).mean() / max(1e-6, float(np.abs(first).mean())))
 
 
-def jerks(recordings: list[Recording], recipe: ForgeRecipe | None, kind: str) -> Iterator[float]:
-    """The mean of each recording's clips, forged by ``kind``, or as they are where it is ""; all re-encoded alike."""
+def jerks(recordings: list[Recording], recipe: ForgeRecipe | None = None) -> Iterator[float]:
+    """The mean of each recording's clips, forged by ``recipe`` if there is one; all re-encoded alike."""
     for recording in recordings:
-        values = []
-        for window in recording.windows(LENGTH, SECONDS):
-            frames = recording.pictures(window)
-            if kind and recipe is not None:
-                chance = np.random.default_rng([window.start, len(recording)])
-                frames = forge_clip(frames, recording.mesh(window), chance, recipe).frames
-            (frames,) = degrade_pair([frames], np.random.default_rng(window.start), RECOMPRESSION)
-            values.append(jerk(cut_clip(list(frames), recording.boxes(window), SIZE, SCALE)[0]))
+        values = [jerk(clip) for _, clip in pseudo_clips(recording, CLIPS, recipe)]
         if values:
             yield float(np.mean(values))
 
@@ -67,9 +59,9 @@ def main() -> None:
         pass
     ranges = read_config(args.config, []).batch.recipe if args.config else ForgeRecipe()
     for split in ("train", "val"):
-        recordings = load_recordings(data, split, LENGTH)
+        recordings = load_recordings(data, split, CLIPS.clip_frames)
         real = [r for r in recordings if r.entry.label == 0]
-        reals = [*jerks(real, None, "")]
+        reals = [*jerks(real)]
         print(f"{split}: {len(reals)} reals, jerk {np.mean(reals):.2f} (standard deviation {np.std(reals):.2f})")
         methods = defaultdict(list)
         for recording in recordings:
@@ -77,10 +69,10 @@ def main() -> None:
                 methods["all generators"].append(recording)
                 methods[recording.entry.method].append(recording)
         for method, forged in methods.items():
-            fakes = [*jerks(forged, None, "")]
+            fakes = [*jerks(forged)]
             print(f"  {method:24} {len(fakes):4}  {versus(fakes, reals):.2f}")
         for kind in args.kinds:
-            fakes = [*jerks(real, only(ranges, kind), kind)]
+            fakes = [*jerks(real, only(ranges, kind))]
             print(f"  {'made here: ' + kind:24} {len(fakes):4}  {versus(fakes, reals):.2f}", flush=True)
 
 

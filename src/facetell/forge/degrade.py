@@ -24,7 +24,7 @@ from facetell.forge.colour import (
 )
 from facetell.forge.masks import MaskConfig, draw_mask
 from facetell.forge.mesh import IndexArray, check_landmarks, face_width, smooth
-from facetell.forge.temporal import FEATURES, repeat_order
+from facetell.forge.temporal import FEATURES, feature_centres, repeat_order
 from facetell.forge.warp import bump_field, grid_nodes, remap_field
 from facetell.types import FloatArray, UInt8Array
 
@@ -262,7 +262,7 @@ def harmless_twin(
     width = face_width(landmarks)
     changed = frames
     if rng.random() < config.warped:
-        points = np.stack([landmarks[:, feature].mean(axis=1) for feature in FEATURES], axis=1)
+        points = feature_centres(landmarks)
         push = rng.uniform(*config.warp) * width * rng.standard_normal((1, len(FEATURES), 2), dtype=np.float32)
         pushes = np.repeat(push, len(frames), axis=0).astype(np.float32)
         field_ = bump_field(grid_nodes(frames.shape[1:3], width), points, pushes, rng.uniform(*config.radius) * width)

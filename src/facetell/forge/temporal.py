@@ -61,10 +61,15 @@ class TemporalConfig:
 Forgery = tuple[UInt8Array, FloatArray]
 
 
+def feature_centres(landmarks: FloatArray) -> FloatArray:
+    """Middles of the facial :data:`FEATURES` (T, K, 2) in a face mesh (T, 468, 2)."""
+    return np.stack([landmarks[:, feature].mean(axis=1) for feature in FEATURES], axis=1)
+
+
 def drift(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator, config: TemporalConfig) -> Forgery:
     """Eyes, brows, nose, mouth and cheeks each wander a little on their own."""
     width = face_width(landmarks)
-    points = np.stack([landmarks[:, feature].mean(axis=1) for feature in FEATURES], axis=1)
+    points = feature_centres(landmarks)
     wander = coloured_noise(rng, (len(frames), len(FEATURES), 2), rng.uniform(*config.drift_memory))
     wander *= rng.uniform(*config.drift) * width
     field = bump_field(grid_nodes(frames.shape[1:3], width), points, wander, rng.uniform(*config.drift_radius) * width)

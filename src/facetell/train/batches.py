@@ -21,7 +21,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from facetell.faces.crop import cut_square, square_matrix, stable_square
 from facetell.forge import degrade_pair, forge_clip, harmless_twin
 from facetell.forge.mesh import face_width
-from facetell.forge.temporal import FEATURES
+from facetell.forge.temporal import feature_centres
 from facetell.forge.warp import bump_field, grid_nodes, remap_field
 from facetell.train.config import BatchConfig, DataConfig
 from facetell.train.corpus import Recording, load_recordings
@@ -223,7 +223,7 @@ def bend(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Gene
         rng: chance: features are pushed by 3 % of the face's width (standard deviation).
     """
     width = face_width(landmarks)
-    points = np.stack([landmarks[:, feature].mean(axis=(0, 1)) for feature in FEATURES])[None]
+    points = feature_centres(landmarks).mean(axis=0, keepdims=True)
     pushes = 0.03 * width * rng.standard_normal(points.shape, dtype=np.float32)
     nodes = grid_nodes(clips[0].shape[1:3], width)
     (field,) = bump_field(nodes, points, pushes, float(rng.uniform(0.2, 0.4)) * width)

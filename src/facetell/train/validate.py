@@ -31,7 +31,7 @@ Row = dict[str, Any]
 SECONDS, PSEUDO_SECONDS = 1.0, 2.0  # between the clips of a recording
 TOGETHER = 8  # clips scored at once
 DRAWS = 500  # of the bootstrap: enough to watch by
-RECOMPRESSION = DegradeConfig(
+_RECOMPRESSION = DegradeConfig(
     resize=0, blur=0, noisy=0, colourful=0, gamma_chance=0, sharpen=0, repeats=0, rerate=0, social=0, codec=1, jpeg=0
 )
 
@@ -75,18 +75,25 @@ def score_pseudo(score: Score, recordings: Sequence[Recording], config: BatchCon
         label = int(bool(kind))
         name = f"{entry.video}#{kind}" if kind else entry.video
         row = row_of(replace(entry, label=label, method=kind)) | {"video": name}
-        windows = recording.windows(config.clip_frames, PSEUDO_SECONDS)
-        clips = []
-        for window in windows:
-            rng = np.random.default_rng([window.start, len(recording)])
-            frames = recording.pictures(window)
-            if kind:
-                frames = forge_clip(frames, recording.mesh(window), rng, ForgeRecipe.only(kind)).frames
-            (frames,) = degrade_pair([frames], np.random.default_rng(window.start), RECOMPRESSION)
-            clips.append(_cut(frames, recording, window, config))
-        if clips:
-            for number, (window, logit) in enumerate(zip(windows, score(np.stack(clips)), strict=True)):
+        recipe = ForgeRecipe.only(kind) if kind else None
+        made = list(pseudo_clips(recording, config, recipe))
+        if made:
+            logits = score(np.stack([clip for _, clip in made]))
+            for number, ((window, _), logit) in enumerate(zip(made, logits, strict=True)):
                 yield row | _times(recording, window) | {"clip": number, "logit": logit}
+
+
+def pseudo_clips(
+    recording: Recording, config: BatchConfig, recipe: ForgeRecipe | None
+) -> Iterator[tuple[slice, UInt8Array]]:
+    """A clip (T, S, S, 3) every two seconds, and its window: forged by ``recipe`` if there is one, re-encoded, cut."""
+    for window in recording.windows(config.clip_frames, PSEUDO_SECONDS):
+        frames = recording.pictures(window)
+        if recipe is not None:
+            rng = np.random.default_rng([window.start, len(recording)])
+            frames = forge_clip(frames, recording.mesh(window), rng, recipe).frames
+        (frames,) = degrade_pair([frames], np.random.default_rng(window.start), _RECOMPRESSION)
+        yield window, _cut(frames, recording, window, config)
 
 
 def cut_recording(recording: Recording, window: slice, config: BatchConfig) -> UInt8Array:
