@@ -84,7 +84,7 @@ PLAIN = DegradeConfig(
 
 
 def clips_of(recordings, **changes):
-    config = replace(CONFIG, pairs=0, background=0, degrade=PLAIN, **changes)
+    config = replace(CONFIG, pairs=0, generated_background=0, degrade=PLAIN, **changes)
     return Sampler(recordings, config, 2).batch(0).clips
 
 
@@ -147,3 +147,28 @@ def test_the_background_is_blurred_alike_and_the_face_is_left(recordings):
 
     assert detail(blurred[0]) < 0.6 * detail(frames[0])
     np.testing.assert_allclose(other, blurred * 0.5, atol=2)
+
+
+def test_surroundings_that_stand_still_stand_still_under_a_face_that_moves(recordings):
+    real, window = recordings[0], slice(0, 4, 1)
+    frames, landmarks = real.pictures(window), real.mesh(window)
+    rolled = np.stack([np.roll(frame, 5 * t, axis=1) for t, frame in enumerate(frames)])
+    held, own = blur_background([rolled, frames], landmarks, np.random.default_rng(0), still=True)
+    x, y = landmarks[0].mean(axis=0).astype(int)
+    for blurred, sharp in ((held, rolled), (own, frames)):
+        assert all(np.array_equal(frame[:8], blurred[0, :8]) for frame in blurred)
+        face = (slice(None), slice(y - 4, y + 4), slice(x - 4, x + 4))
+        assert np.array_equal(blurred[face], sharp[face])
+    moving = blur_background([rolled], landmarks, np.random.default_rng(0))[0]
+    assert not np.array_equal(moving[1, :8], moving[0, :8])
+
+
+def test_generated_clips_have_a_share_of_blurred_surroundings_of_their_own(recordings):
+    def clips(pairs, **changes):
+        config = replace(CONFIG, pairs=pairs, generated=1 - pairs, degrade=PLAIN, still=0.0, **changes)
+        return Sampler(recordings, config, 2).batch(0).clips
+
+    for pairs, changed, kept in ((0, "generated_background", "background"), (1, "background", "generated_background")):
+        sharp = clips(pairs, background=0.0, generated_background=0.0)
+        assert torch.equal(clips(pairs, **{kept: 1.0, changed: 0.0}), sharp)
+        assert not torch.equal(clips(pairs, **{kept: 0.0, changed: 1.0}), sharp)

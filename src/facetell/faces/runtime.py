@@ -1,4 +1,4 @@
-"""How the two small face networks are run: OpenVINO, one thread, full precision."""
+"""How small networks that are part of a larger work are run: OpenVINO, one thread, full precision."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def openvino_core() -> Any:
     return core
 
 
-def compile_small(path: Path) -> Callable[[FloatArray], list[FloatArray]]:
-    """Load a network of one input; returns a function from its input array to the list of its output arrays.
+def compile_small(path: Path) -> Callable[..., list[FloatArray]]:
+    """Load a network; returns a function from its float32 inputs, in their order, to the list of its outputs.
 
     One thread, as a second one costs more than it saves at this size; float32 even where the CPU offers bfloat16, as
     rounded landmarks would jitter.
@@ -35,8 +35,8 @@ def compile_small(path: Path) -> Callable[[FloatArray], list[FloatArray]]:
     core = openvino_core()
     request = core.compile_model(core.read_model(path), "CPU", config).create_infer_request()
 
-    def run(blob: FloatArray) -> list[FloatArray]:
-        results = request.infer({0: blob}, share_inputs=True)
+    def run(*blobs: FloatArray) -> list[FloatArray]:
+        results = request.infer(dict(enumerate(blobs)), share_inputs=True)
         return [np.array(value) for value in results.values()]
 
     return run

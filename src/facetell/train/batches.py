@@ -113,7 +113,7 @@ class Sampler:
         forged = forge_clip(frames, landmarks, rng, self.config.recipe, donor)
         if rng.random() < self.config.twin_share:
             frames = harmless_twin(frames, landmarks, rng)
-        real, fake = self._finish([frames, forged.frames], landmarks, rng)
+        real, fake = self._finish([frames, forged.frames], landmarks, rng, self.config.background)
         return real, fake, forged.applied[0]
 
     def _generated(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array, str]:
@@ -125,14 +125,15 @@ class Sampler:
         window = self._window(fake, self._step(rng, fake), rng)
         moment, landmarks = self._moment(fake, window)
         source = self._source(fake, window)
+        background = self.config.generated_background
         if source is not None:
             # Prepared clips of a pair are cut alike; one square within them is right for both.
-            real, forged = self._finish([self._moment(source, window, fake)[0], moment], landmarks, rng)
+            real, forged = self._finish([self._moment(source, window, fake)[0], moment], landmarks, rng, background)
             return real, forged, fake.entry.method
-        (forged,) = self._finish([moment], landmarks, rng)
+        (forged,) = self._finish([moment], landmarks, rng, background)
         other = self._real(rng)
         frames, landmarks = self._moment(other, self._window(other, self._step(rng, other), rng))
-        (real,) = self._finish([frames], landmarks, rng)
+        (real,) = self._finish([frames], landmarks, rng, background)
         return real, forged, fake.entry.method
 
     def _real(self, rng: np.random.Generator) -> Recording:
@@ -173,18 +174,20 @@ class Sampler:
         apart = np.abs(real.times[window] - fake.times[window]).max()
         return real if apart < 0.5 * real.interval else None
 
-    def _finish(self, clips: list[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
+    def _finish(
+        self, clips: list[UInt8Array], landmarks: FloatArray, rng: np.random.Generator, background: float
+    ) -> list[UInt8Array]:
         """Degrade, bend and cut all ``clips`` alike; mirrored half of the time."""
         config = self.config
         if rng.random() < config.reverse:
             clips, landmarks = [clip[::-1] for clip in clips], landmarks[::-1]
-        if rng.random() < config.background:
-            clips = blur_background(clips, landmarks, rng)
+        if rng.random() < background:
+            clips = blur_background(clips, landmarks, rng, still=rng.random() < config.still)
         clips = degrade_pair(clips, rng, config.degrade)
         if rng.random() < config.bend:
             clips = bend(clips, landmarks, rng)
         matrix = self._placement(landmarks, rng)
-        return [np.stack([_cut(frame, matrix, config.size) for frame in clip]) for clip in clips]
+        return [cut_frames(clip, matrix, config.size) for clip in clips]
 
     def _placement(self, landmarks: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Where the face comes to lie: the 2 x 3 map from the working square to the network's pixels."""
@@ -201,17 +204,19 @@ class Sampler:
         return matrix.astype(np.float32)
 
 
-def _cut(frame: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
-    """A frame (H, W, 3) under a 2 x 3 map to (size, size, 3); what shrinks is averaged, as detection does."""
+def cut_frames(frames: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
+    """Frames (T, H, W, 3) under a 2 x 3 map to (T, size, size, 3); what shrinks is averaged, as detection does."""
     shrinks = float(np.abs(np.linalg.det(matrix[:, :2]))) ** -0.5
     cells = max(1, int(shrinks + 0.5))
     fine = matrix * cells
     fine[:, 2] += (cells - 1) / 2  # the centre of pixel i stands at cells * (i + 0.5) - 0.5 of the finer grid
-    shape = (size * cells, size * cells)
-    cut = cv2.warpAffine(frame, fine, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    if cells > 1:
-        cut = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
-    return cut.astype(np.uint8, copy=False)
+    cuts = np.empty((len(frames), size, size, 3), np.uint8)
+    for frame, cut in zip(frames, cuts, strict=True):
+        large = cv2.warpAffine(
+            frame, fine, (size * cells, size * cells), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        cut[:] = large if cells == 1 else cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
+    return cuts
 
 
 def bend(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
@@ -230,29 +235,38 @@ def bend(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Gene
     return [np.stack([remap_field(frame, field) for frame in clip]) for clip in clips]
 
 
-def blur_background(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
+def blur_background(
+    clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Generator, *, still: bool = False
+) -> list[UInt8Array]:
     """Clips with what lies around the face blurred alike: a studio or a room must not tell a class.
 
     Args:
         clips: uint8 RGB (T, H, W, 3) each, of the same moments.
         landmarks: (T, P, 2) in their pixels; the face is their convex hull, grown by 5 to 40 %.
         rng: chance.
+        still: the blurred surroundings are those of the middle frame throughout: nor must it tell whether they move.
     """
     height, width = clips[0].shape[1:3]
     reach, strength = float(rng.uniform(1.05, 1.4)), float(rng.uniform(0.03, 0.12)) * width
     results = [np.empty_like(clip) for clip in clips]
+    middles = [_blurred(clip[len(clip) // 2], strength) for clip in clips] if still else None
     for t, points in enumerate(landmarks):
         middle = points.mean(axis=0)
         hull = cv2.convexHull(((points - middle) * reach + middle).astype(np.int32))
         face = cv2.fillConvexPoly(np.zeros((height, width), np.float32), hull, 1.0)
         face = cv2.GaussianBlur(face, (0, 0), width / 40)[..., None]
-        for clip, result in zip(clips, results, strict=True):
-            # The blur is computed on a quarter of the side: it leaves nothing finer, and costs a sixteenth.
-            small = cv2.resize(clip[t], (width // 4, height // 4), interpolation=cv2.INTER_AREA)
-            small = cv2.GaussianBlur(small, (0, 0), strength / 4)
-            soft = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+        softs = middles or [_blurred(clip[t], strength) for clip in clips]
+        for clip, soft, result in zip(clips, softs, results, strict=True):
             result[t] = (face * clip[t] + (1 - face) * soft + 0.5).astype(np.uint8)
     return results
+
+
+def _blurred(picture: UInt8Array, sigma: float) -> UInt8Array:
+    """A picture (H, W, 3) blurred by ``sigma`` pixels, computed on a quarter of the side: it leaves nothing finer."""
+    height, width = picture.shape[:2]
+    small = cv2.resize(picture, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / 4)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 class BatchStream(IterableDataset[Batch]):

@@ -48,6 +48,8 @@ class BatchConfig:
         twin_share: share of reals that go through harmless twins of the forging steps.
         every_second: share of pairs that show every second frame only, as videos of 12 to 15 frames per second do.
         background: share of pairs whose surroundings of the face are blurred, in real and forgery alike.
+        generated_background: the same for clips of generators and the reals beside them: few studios, many clips.
+        still: share of those whose blurred surroundings are one picture that stands still under the face.
         reverse: share of pairs that run backwards: as smooth, and other motion.
         turn: pairs are turned by up to so many degrees, each by one angle.
         stretch: and made wider or narrower by up to this share.
@@ -67,6 +69,8 @@ class BatchConfig:
     twin_share: float = 0.15
     every_second: float = 0.15
     background: float = 0.3
+    generated_background: float = 0.3
+    still: float = 0.0
     reverse: float = 0.0
     turn: float = 0.0
     stretch: float = 0.0
