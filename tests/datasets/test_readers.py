@@ -134,6 +134,15 @@ def test_distorted_folders_of_dfo_keep_the_method_and_name_the_wear(read: Callab
     }
 
 
+@pytest.mark.parametrize("protocol", ["A", "lists"])
+@pytest.mark.parametrize("change", [{"seed": 1}, {"all_test": True}], ids=str)
+def test_dfo_splits_by_identity_in_protocol_b_alone(
+    protocol: str, change: dict[str, object], read: Callable[..., Manifest]
+) -> None:
+    with pytest.raises(FacetellError, match=f"protocol {protocol} .* are for --protocol B"):
+        read("dfo", protocol=protocol, **change)
+
+
 def test_dfo_asks_for_ffpp(read: Callable[..., Manifest]) -> None:
     with pytest.raises(FacetellError, match="--ffpp"):
         read("dfo", ffpp=None)

@@ -40,10 +40,16 @@ def read_dfo(root: Path, options: ReadOptions) -> Manifest:
     """DeeperForensics-1.0 under ``options.protocol``; of its folders ``end_to_end`` unless others are named.
 
     Raises:
-        FacetellError: the layout is another one, or FaceForensics++ is needed and was not named.
+        FacetellError: the layout is another one, FaceForensics++ is needed and was not named, or a split by identity
+            was asked for where splits are published.
     """
     folders = options.methods or CLEAN[:1]
     LAYOUT.check_methods(folders, FOLDERS)
+    if options.protocol != "B" and (options.all_test or options.seed):
+        raise FacetellError(
+            f"protocol {options.protocol} of DeeperForensics-1.0 has published splits; --all-test and --seed are for "
+            "--protocol B, whose actors may have to be split"
+        )
     LAYOUT.folder(root, "manipulated_videos")
     if options.protocol == "B":
         fakes = [entry for name in folders for entry in _fakes(root, name, _lists(root))]
