@@ -62,13 +62,18 @@ def test_a_seamed_forgery_may_carry_a_temporal_one(woman_face: FaceClip) -> None
     assert applied[0] == "sbv" and applied[1] in ("drift", "jitter", "flicker", "inner_repeat")
 
 
-def test_a_reenactment_may_go_through_a_decoder(woman_face: FaceClip) -> None:
-    forged = [
-        forge_clip(*woman_face, np.random.default_rng(1), ForgeRecipe.only("reenact", decoded=share))
-        for share in (0.0, 1.0)
+def test_a_reenactment_may_go_through_a_network(woman_face: FaceClip) -> None:
+    plain, decoded, rendered = (
+        forge_clip(*woman_face, np.random.default_rng(1), ForgeRecipe.only("reenact", **more))
+        for more in ({}, {"decoded": 1.0}, {"rendered": 1.0})
+    )
+    assert [f.applied for f in (plain, decoded, rendered)] == [
+        ("reenact",),
+        ("reenact", "resynth"),
+        ("reenact", "render"),
     ]
-    assert [f.applied for f in forged] == [("reenact",), ("reenact", "resynth")]
-    assert not np.array_equal(forged[0].frames, forged[1].frames)
+    assert not np.array_equal(plain.frames, decoded.frames)
+    assert not np.array_equal(plain.frames, rendered.frames)
 
 
 def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face: FaceClip) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facetell.forge import resynth as module
-from facetell.forge.resynth import LATENT, SIDE, WEIGHTS, ResynthConfig, remake, resynth
+from facetell.forge import networks
+from facetell.forge.networks import CODE_SIDE, SIDE, remake
+from facetell.forge.resynth import LATENT, WEIGHTS, ResynthConfig, resynth
 from facetell.types import FloatArray, UInt8Array
 
 FaceClip = tuple[UInt8Array, FloatArray]
@@ -17,7 +18,7 @@ def squares(clip: FaceClip, count: int) -> UInt8Array:
 
 
 def code(count: int) -> FloatArray:
-    return np.zeros((count, LATENT, SIDE // 8, SIDE // 8), np.float32)
+    return np.zeros((count, LATENT, CODE_SIDE, CODE_SIDE), np.float32)
 
 
 def test_the_weights_are_small() -> None:
@@ -27,7 +28,7 @@ def test_the_weights_are_small() -> None:
 def test_a_face_comes_back_much_as_it_was_but_not_the_same(woman_face: FaceClip) -> None:
     """The woman is none of the people it was trained on."""
     real = squares(woman_face, 2)
-    made = remake(real, code(2))
+    made = remake(WEIGHTS, real, code(2))
     error = np.abs(made.astype(float) - real)
     assert 0.5 < error.mean() < 12
     assert np.corrcoef(made.ravel(), real.ravel())[0, 1] > 0.95
@@ -37,9 +38,9 @@ def test_opencv_makes_the_same_where_there_is_no_openvino(
     woman_face: FaceClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, noise = squares(woman_face, 2), code(2) + np.float32(0.2)
-    made = remake(real, noise)
-    monkeypatch.setattr(module, "_network", module._in_opencv)
-    other = remake(real, noise)
+    made = remake(WEIGHTS, real, noise)
+    monkeypatch.setattr(networks, "_load", networks._in_opencv)
+    other = remake(WEIGHTS, real, noise)
     assert np.abs(other.astype(int) - made).max() <= 1
     assert (other == made).mean() > 0.99
 
@@ -47,9 +48,9 @@ def test_opencv_makes_the_same_where_there_is_no_openvino(
 def test_frames_are_made_alone(woman_face: FaceClip) -> None:
     """What a frame becomes does not depend on its neighbours, and new noise makes it another."""
     real = squares(woman_face, 3)
-    together = remake(real, code(3))
-    np.testing.assert_array_equal(together[1], remake(real[1:2], code(1))[0])
-    disturbed = remake(real[:1], code(1) + np.float32(0.3))
+    together = remake(WEIGHTS, real, code(3))
+    np.testing.assert_array_equal(together[1], remake(WEIGHTS, real[1:2], code(1))[0])
+    disturbed = remake(WEIGHTS, real[:1], code(1) + np.float32(0.3))
     assert (disturbed != together[:1]).mean() > 0.3
 
 

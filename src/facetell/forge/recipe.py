@@ -9,6 +9,7 @@ import numpy as np
 from facetell.forge.blended import BlendedConfig, breathe, cut, self_blend
 from facetell.forge.mesh import check_landmarks
 from facetell.forge.reenact import Donor, ReenactConfig, reenact
+from facetell.forge.renderer import RendererConfig, render
 from facetell.forge.resynth import ResynthConfig, resynth
 from facetell.forge.swap import SwapConfig, mouth, swap
 from facetell.forge.temporal import TemporalConfig, drift, flicker, inner_repeat, jitter, oversmooth
@@ -36,7 +37,8 @@ class ForgeRecipe:
     """How often each kind is drawn (weights, not summing to anything), and each kind's ranges.
 
     ``more``: chance that a seamed forgery (self-blended, swapped, mouth) carries a temporal one on top; ``decoded``:
-    chance that a reenactment goes through re-synthesis as well, as a generator's picture through its decoder.
+    chance that a reenactment goes through re-synthesis as well; ``rendered``: or through neural rendering, as a
+    generator's picture through its decoder.
     """
 
     sbv: float = 3.0
@@ -53,11 +55,13 @@ class ForgeRecipe:
     resynth: float = 0.5
     more: float = 0.3
     decoded: float = 0.0
+    rendered: float = 0.0
     blended: BlendedConfig = field(default_factory=BlendedConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     reenacted: ReenactConfig = field(default_factory=ReenactConfig)
     swapped: SwapConfig = field(default_factory=SwapConfig)
     resynthesised: ResynthConfig = field(default_factory=ResynthConfig)
+    renderer: RendererConfig = field(default_factory=RendererConfig)
 
     @classmethod
     def only(cls, kind: str, **changes: object) -> ForgeRecipe:
@@ -115,10 +119,16 @@ def forge_clip(
         forged, second = _apply(extra, forged, landmarks, rng, recipe, donor)
         mask = np.maximum(mask, second)
         applied.append(extra)
-    elif kind == "reenact" and rng.random() < recipe.decoded:
-        forged, second = resynth(forged, landmarks, rng, recipe.resynthesised)
-        mask = np.maximum(mask, second)
-        applied.append("resynth")
+    elif kind == "reenact":
+        chance = rng.random()
+        if chance < recipe.rendered:
+            forged, second = render(forged, landmarks, rng, recipe.renderer)
+            mask = np.maximum(mask, second)
+            applied.append("render")
+        elif chance < recipe.rendered + recipe.decoded:
+            forged, second = resynth(forged, landmarks, rng, recipe.resynthesised)
+            mask = np.maximum(mask, second)
+            applied.append("resynth")
     return Forged(forged, mask, tuple(applied))
 
 

@@ -1,16 +1,15 @@
 """Train the autoencoder of :mod:`facetell.forge.resynth` on real faces, and write it as ONNX (needs the train extra).
 
-    python -m facetell.forge.resynth_train CORPUS OUT.onnx [--minutes 5]
+    python -m facetell.forge.resynth_train PREPARED OUT.onnx [--minutes 5]
 
-``CORPUS`` is what ``python -m facetell.train prepare`` writes: ``NAME.frames.npy`` (F, H, W, 3), ``NAME.landmarks.npy``
-(F, 468, 2) and ``NAME.json`` with ``label`` and ``split``. Only reals of the training split are used.
+``PREPARED`` is a folder of ``facetell prepare``; only reals of its training split are used.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -19,8 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from facetell.faces.crop import cut_square, stable_square
-from facetell.forge.resynth import LATENT, SIDE
-from facetell.types import Box, UInt8Array
+from facetell.forge.networks import CODE_SIDE, SIDE
+from facetell.forge.resynth import LATENT
+from facetell.train.config import DataConfig
+from facetell.train.corpus import Recording, decode_all, load_recordings
+from facetell.types import UInt8Array
 
 
 class Autoencoder(nn.Module):
@@ -54,19 +56,22 @@ class Autoencoder(nn.Module):
         return picture * 0.5 + 0.5
 
 
-def load_faces(corpus: Path, per_clip: int, rng: np.random.Generator) -> UInt8Array:
-    """Squares (N, 160, 160, 3) round real faces of the training split, ``per_clip`` moments of each clip."""
+def training_reals(prepared: Path) -> list[Recording]:
+    """The reals of the training split of a prepared folder, their pictures decoded."""
+    data = DataConfig(folders=(str(prepared),))
+    for _ in decode_all(data, 0):
+        pass
+    return [r for r in load_recordings(data, "train", 2) if r.entry.label == 0]
+
+
+def load_faces(reals: Sequence[Recording], per_clip: int, rng: np.random.Generator) -> UInt8Array:
+    """Squares (N, 160, 160, 3) round real faces, ``per_clip`` moments of each clip."""
     faces = []
-    for path in sorted(corpus.glob("*.json")):
-        row = json.loads(path.read_text(encoding="utf-8"))
-        if row["label"] == 0 and row["split"] == "train":
-            frames = np.load(path.with_suffix(".frames.npy"), mmap_mode="r")
-            landmarks = np.load(path.with_suffix(".landmarks.npy"))
-            for index in rng.integers(0, len(frames), per_clip):
-                points = landmarks[index]
-                box = Box(*map(float, (*points.min(axis=0), *points.max(axis=0))))
-                square = stable_square([box], float(rng.uniform(1.3, 1.9)))
-                faces.append(cut_square(np.asarray(frames[index]), square, SIDE))
+    for recording in reals:
+        for index in rng.integers(0, len(recording), per_clip).tolist():
+            moment = slice(index, index + 1)
+            square = stable_square(recording.boxes(moment), float(rng.uniform(1.3, 1.9)))
+            faces.append(cut_square(recording.pictures(moment)[0], square, SIDE))
     return np.stack(faces)
 
 
@@ -88,7 +93,7 @@ def train(faces: UInt8Array, minutes: float, batch: int = 12) -> Autoencoder:
         real = torch.from_numpy(chosen).permute(0, 3, 1, 2).float() / 255
         if rng.random() < 0.5:
             real = real.flip(3)
-        noise = 0.1 * torch.randn(batch, LATENT, SIDE // 8, SIDE // 8)
+        noise = 0.1 * torch.randn(batch, LATENT, CODE_SIDE, CODE_SIDE)
         made = model(real, noise)
         loss = (made - real).abs().mean() + gradient_loss(made, real)
         optimiser.zero_grad()
@@ -105,7 +110,7 @@ def train(faces: UInt8Array, minutes: float, batch: int = 12) -> Autoencoder:
 def main() -> None:
     """Parse, train, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path)
+    parser.add_argument("prepared", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--threads", type=int, default=1)
@@ -113,10 +118,10 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
-    faces = load_faces(args.corpus, 12, np.random.default_rng(0))
+    faces = load_faces(training_reals(args.prepared), 12, np.random.default_rng(0))
     print(f"{len(faces)} faces")
     model = train(faces, args.minutes)
-    example = (torch.zeros(1, 3, SIDE, SIDE), torch.zeros(1, LATENT, SIDE // 8, SIDE // 8))
+    example = (torch.zeros(1, 3, SIDE, SIDE), torch.zeros(1, LATENT, CODE_SIDE, CODE_SIDE))
     torch.onnx.export(
         model, example, args.out, input_names=["image", "noise"], output_names=["made"], dynamo=False, opset_version=17
     )

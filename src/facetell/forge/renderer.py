@@ -1,0 +1,52 @@
+"""Neural rendering: a warped portrait made anew by a network, as talking-head generators do (PIRenderer, SadTalker).
+
+A warp alone leaves stretched skin and a painted mouth; generators pass what they have warped through a decoder that
+was trained to make a real frame of it. Ours was, on real faces only (``renderer_train``). It shows what such decoders
+have in common: texture that is made up on a coarse grid, and as steady from frame to frame as the warp.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facetell.forge.colour import blend
+from facetell.forge.networks import CODE_SIDE, face_square, put, remake, take
+from facetell.types import FloatArray, UInt8Array
+
+CHANNELS = 64  # of the network's code
+WEIGHTS = Path(__file__).with_name("renderer.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class RendererConfig:
+    """Ranges of rendering (ours).
+
+    ``steady``: standard deviation of what is added to the code, one for the clip: each draw is another decoder;
+    ``noise``: the same, new in every frame; ``scale``: side of the square in face lengths; ``strength``: share of the
+    rendered picture in what is shown.
+    """
+
+    steady: tuple[float, float] = (0.0, 0.25)
+    noise: tuple[float, float] = (0.0, 0.03)
+    scale: tuple[float, float] = (1.5, 2.2)
+    strength: tuple[float, float] = (0.6, 1.0)
+
+
+def render(
+    frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator, config: RendererConfig
+) -> tuple[UInt8Array, FloatArray]:
+    """An animated portrait (T, H, W, 3) with ``landmarks`` (T, 468, 2) as a network renders it, and the mask (T, H, W).
+
+    The square that is rendered stands still for the clip, as a generator's frame does.
+    """
+    code = (len(frames), CHANNELS, CODE_SIDE, CODE_SIDE)
+    scale, strength = rng.uniform(*config.scale), rng.uniform(*config.strength)
+    steady = rng.uniform(*config.steady) * rng.standard_normal((1, *code[1:]), dtype=np.float32)
+    noise = steady + rng.uniform(*config.noise) * rng.standard_normal(code, dtype=np.float32)
+    matrices = [face_square(landmarks.mean(axis=0), scale)] * len(frames)
+    pasted, mask = put(remake(WEIGHTS, take(frames, matrices), noise), matrices, frames.shape[1:3])
+    mask = np.asarray(mask * strength, np.float32)
+    return blend(frames, pasted, mask), mask

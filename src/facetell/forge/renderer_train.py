@@ -1,0 +1,152 @@
+"""Train the network of :mod:`facetell.forge.renderer` on real faces, and write it as ONNX (needs the train extra).
+
+    python -m facetell.forge.renderer_train PREPARED OUT.onnx [--minutes 12]
+
+``PREPARED`` is a folder of ``facetell prepare``; only reals of its training split are used. What the network is shown
+is made as talking heads are: one frame of a clip, warped by the landmarks of another. It is to make that other of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facetell.faces.crop import cut_square, square_matrix, stable_square
+from facetell.forge.networks import CODE_SIDE, SIDE
+from facetell.forge.paint import paint_lids, paint_mouth
+from facetell.forge.reenact import animate
+from facetell.forge.renderer import CHANNELS
+from facetell.forge.resynth_train import gradient_loss, training_reals
+from facetell.models.zoo import create_model
+from facetell.train.corpus import Recording
+from facetell.types import UInt8Array
+
+CODE = (CHANNELS, CODE_SIDE, CODE_SIDE)
+JUDGES = 6  # layers of the ImageNet network whose features should agree: down to an eighth of the side
+
+
+class Renderer(nn.Module):
+    """(N, 3, 160, 160) RGB in [0, 1], warped, and noise (N, 64, 20, 20) for its code, to the picture made of it.
+
+    Warped features pass at a quarter of the side; all that is finer the decoder makes up, by transposed convolutions
+    and a pixel shuffle: their grids are part of what a generated picture shows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        act = nn.LeakyReLU(0.1)
+        self.fine = nn.Sequential(nn.Conv2d(3, 24, 3, 2, 1), act, nn.Conv2d(24, 48, 3, 2, 1), act)
+        self.coarse = nn.Sequential(
+            *(nn.Conv2d(48, CHANNELS, 3, 2, 1), act),
+            *(nn.Conv2d(CHANNELS, CHANNELS, 3, 1, 1), act),
+            nn.Conv2d(CHANNELS, CHANNELS, 3, 1, 1),
+        )
+        self.up = nn.Sequential(
+            *(act, nn.Conv2d(CHANNELS, 96, 3, 1, 1), act),
+            *(nn.ConvTranspose2d(96, 48, 4, 2, 1), act),
+        )
+        self.decoder = nn.Sequential(
+            *(nn.Conv2d(96, 64, 3, 1, 1), act),
+            *(nn.ConvTranspose2d(64, 40, 4, 2, 1), act),
+            nn.Conv2d(40, 12, 3, 1, 1),
+            nn.PixelShuffle(2),
+        )
+
+    def forward(self, image: Tensor, noise: Tensor) -> Tensor:
+        """Encode, disturb the code, decode."""
+        fine = self.fine(image * 2 - 1)
+        up = self.up(self.coarse(fine) + noise)
+        picture: Tensor = self.decoder(torch.cat([fine, up], dim=1))
+        return picture * 0.5 + 0.5
+
+
+def warped_pair(recording: Recording, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
+    """One frame moved to the landmarks of another, and that other frame, (160, 160, 3) each."""
+    moments = [slice(int(t), int(t) + 1) for t in rng.choice(len(recording), 2, replace=False)]
+    boxes = [recording.boxes(moment)[0] for moment in moments]
+    square = stable_square(boxes, float(rng.uniform(1.4, 2.0)))
+    matrix = square_matrix(square, SIDE)
+    portrait, target = (cut_square(recording.pictures(moment)[0], square, SIDE) for moment in moments)
+    rest, goal = ((recording.mesh(m)[0] @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32) for m in moments)
+    moved = animate(portrait, rest, goal[None], float(rng.choice([0.0, rng.uniform(0.1, 0.7)])))
+    paint_mouth(moved, (portrait, rest), goal[None], None, bool(rng.random() < 0.75))
+    paint_lids(moved, rest, goal[None])
+    return moved[0], target
+
+
+def load_pairs(reals: Sequence[Recording], count: int, rng: np.random.Generator) -> UInt8Array:
+    """``count`` pairs (count, 2, 160, 160, 3), as many of each person."""
+    people = sorted({r.entry.identity for r in reals})
+    pairs = np.empty((count, 2, SIDE, SIDE, 3), np.uint8)
+    for index, pair in enumerate(pairs):
+        own = [r for r in reals if r.entry.identity == people[index % len(people)]]
+        pair[:] = warped_pair(own[int(rng.integers(len(own)))], rng)
+    return pairs
+
+
+def train(pairs: UInt8Array, minutes: float, batch: int = 12) -> Renderer:
+    """Train for so long on mirrored pairs; prints the loss."""
+    judge = create_model("lite0", motion="none", anomaly="none", clip_frames=1, size=SIDE, pretrained=True).eval()
+    judge.requires_grad_(False)
+
+    def features(picture: Tensor) -> list[Tensor]:
+        stem, *blocks = judge.backbone.layers()[:JUDGES]
+        found = [functional.relu6(stem((picture - judge.mean) / judge.std))]
+        for block in blocks:
+            found.append(block(found[-1], 1))
+        return found
+
+    model = Renderer()
+    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3, betas=(0.9, 0.95))
+    start, step, rng = time.monotonic(), 0, np.random.default_rng(0)
+    while (spent := (time.monotonic() - start) / (60 * minutes)) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = 2e-3 * min(1.0, (step + 1) / 20) * max(0.02, 1 - spent)
+        chosen = torch.from_numpy(pairs[rng.integers(0, len(pairs), batch)]).permute(1, 0, 4, 2, 3).float() / 255
+        warped, real = chosen.flip(4) if rng.random() < 0.5 else chosen
+        with torch.autocast("cpu", torch.bfloat16):
+            made = model(warped, 0.1 * torch.randn(batch, *CODE))
+            wanted, shown = ([part.float() for part in features(picture)] for picture in (real, made))
+        likeness = sum((a - b).abs().mean() / b.abs().mean() for a, b in zip(shown, wanted, strict=True))
+        error = (made.float() - real).abs().mean()
+        loss = error + gradient_loss(made.float(), real) + 0.05 * likeness
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if step % 25 == 0:
+            before = (warped - real).abs().mean().item()
+            print(f"step {step:5} loss {loss.item():.4f} mean error {error.item():.4f} of {before:.4f}", flush=True)
+        step += 1
+    return model.eval()
+
+
+def main() -> None:
+    """Parse, train, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("prepared", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--pairs", type=int, default=3000)
+    args = parser.parse_args()
+    torch.manual_seed(0)
+    cv2.setNumThreads(1)
+    pairs = load_pairs(training_reals(args.prepared), args.pairs, np.random.default_rng(0))
+    print(f"{len(pairs)} pairs")
+    model = train(pairs, args.minutes)
+    example = (torch.zeros(1, 3, SIDE, SIDE), torch.zeros(1, *CODE))
+    torch.onnx.export(
+        model, example, args.out, input_names=["image", "noise"], output_names=["made"], dynamo=False, opset_version=17
+    )
+    print(f"{args.out}: {args.out.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
