@@ -66,7 +66,8 @@ def test_a_forgery_plays_and_only_the_face_is_touched(kind: str, short: Path, tm
         assert untouched.mean() > 0.5
         assert difference[:, untouched].mean() < 3  # what re-encoding leaves
     assert difference[14:].mean() < 3
-    assert difference[:14][mask[:14] > 128].mean() > difference[14:].mean()
+    inside = mask[:14] > mask.max() / 2  # a blend may be weak all over
+    assert mask.max() > 50 and difference[:14][inside].mean() > difference[14:].mean()
 
 
 def test_a_swap_shows_the_donor(short: Path, other: Path, tmp_path: Path) -> None:

@@ -106,14 +106,8 @@ def apply_sharpness(frames: UInt8Array, change: float) -> UInt8Array:
 
 def blend(target: UInt8Array, source: UInt8Array, mask: FloatArray) -> UInt8Array:
     """``source`` put into ``target`` (T, H, W, 3) by ``mask`` (T, H, W); where the mask is 0 not a pixel changes."""
-    result = np.empty_like(target)
-    for under, over, alpha, out in zip(target, source, mask, result, strict=True):
-        mixed = cv2.subtract(over, under, dtype=cv2.CV_32F)
-        mixed *= alpha[..., None]
-        mixed += under
-        np.rint(mixed, out=mixed)
-        out[...] = mixed  # stays within [0, 255]: it lies between the two
-    return result
+    mixed = [cv2.blendLinear(over, under, a, 1 - a) for under, over, a in zip(target, source, mask, strict=True)]
+    return np.asarray(mixed, dtype=np.uint8)
 
 
 def match_colour(

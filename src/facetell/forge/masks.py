@@ -59,9 +59,10 @@ def draw_shapes(rng: np.random.Generator, config: MaskConfig) -> list[IndexArray
 
 def elastic_offsets(shape: FloatArray, rng: np.random.Generator, config: MaskConfig) -> FloatArray:
     """Smooth random displacements (468, 2) of the landmarks ``shape`` (468, 2), in face widths."""
-    size = REFERENCE
-    noise = rng.uniform(-1, 1, (size, size, 2)).astype(np.float32)
-    noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), config.elastic_sigma), dtype=np.float32)
+    # On every second pixel, half the noise blurred half as far is the same field, at a quarter of the cost.
+    size = REFERENCE // 2
+    noise = rng.uniform(-0.5, 0.5, (size, size, 2)).astype(np.float32)
+    noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), config.elastic_sigma / 2), dtype=np.float32)
     low, high = shape.min(axis=0), shape.max(axis=0)
     cells = ((shape - low) / max(1e-6, float((high - low).max())) * (size - 1)).astype(int).clip(0, size - 1)
     return np.asarray(noise[cells[:, 1], cells[:, 0]] * (config.elastic_alpha / REFERENCE))

@@ -254,10 +254,10 @@ def blur_background(
         middle = points.mean(axis=0)
         hull = cv2.convexHull(((points - middle) * reach + middle).astype(np.int32))
         face = cv2.fillConvexPoly(np.zeros((height, width), np.float32), hull, 1.0)
-        face = cv2.GaussianBlur(face, (0, 0), width / 40)[..., None]
+        face = cv2.GaussianBlur(face, (0, 0), width / 40)
         softs = middles or [_blurred(clip[t], strength) for clip in clips]
         for clip, soft, result in zip(clips, softs, results, strict=True):
-            result[t] = (face * clip[t] + (1 - face) * soft + 0.5).astype(np.uint8)
+            result[t] = cv2.blendLinear(clip[t], soft, face, 1 - face)
     return results
 
 
