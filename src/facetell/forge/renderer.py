@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facetell.forge.colour import blend
+from facetell.forge.colour import blend, match_colour
 from facetell.forge.networks import CODE_SIDE, face_square, put, remake, take
 from facetell.types import FloatArray, UInt8Array
 
@@ -47,6 +47,10 @@ def render(
     steady = rng.uniform(*config.steady) * rng.standard_normal((1, *code[1:]), dtype=np.float32)
     noise = steady + rng.uniform(*config.noise) * rng.standard_normal(code, dtype=np.float32)
     matrices = [face_square(landmarks.mean(axis=0), scale)] * len(frames)
-    pasted, mask = put(remake(WEIGHTS, take(frames, matrices), noise), matrices, frames.shape[1:3])
+    squares = take(frames, matrices)
+    everywhere = np.ones(squares.shape[:3], np.float32)
+    # A network so small makes all a little paler, which would be the easiest thing to learn of it.
+    made = match_colour(remake(WEIGHTS, squares, noise), everywhere, squares, everywhere)
+    pasted, mask = put(made, matrices, frames.shape[1:3])
     mask = np.asarray(mask * strength, np.float32)
     return blend(frames, pasted, mask), mask
