@@ -11,6 +11,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from facetell.noise import normal_noise
 from facetell.types import FloatArray, UInt8Array
 
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green, blue: ITU-R BT.601
@@ -54,10 +55,7 @@ def blocks(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
 
 def colour_noise(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
     """GNC: Gaussian noise of variance ``p`` on each of Y, Cb, Cr in units of 255 (see NOISE_SCALE), truncated."""
-    noise = np.empty(image.shape, np.float32)
-    # OpenCV draws normal numbers three times as fast as NumPy; its source is set from ours, so that a seed repeats.
-    cv2.setRNGSeed(int(rng.integers(1 << 31)))
-    cv2.randn(noise.reshape(image.shape[0], -1), np.zeros(1), np.ones(1))
+    noise = normal_noise(image.shape, 1.0, rng)
     matrix = (np.sqrt(p) * FROM_YCRCB * NOISE_SCALE).astype(np.float32)
     coloured = cv2.transform(noise, np.hstack([matrix, np.full((3, 1), TRUNCATE, np.float32)]))
     return np.asarray(cv2.add(image, coloured, dtype=cv2.CV_8U), dtype=np.uint8)

@@ -26,6 +26,7 @@ from facetell.forge.masks import MaskConfig, draw_mask
 from facetell.forge.mesh import IndexArray, check_landmarks, face_width, smooth
 from facetell.forge.temporal import FEATURES, feature_centres, repeat_order
 from facetell.forge.warp import bump_field, grid_nodes, remap_field
+from facetell.noise import normal_noise
 from facetell.types import FloatArray, UInt8Array
 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
@@ -162,10 +163,7 @@ def _resized(clips: list[UInt8Array], rng: np.random.Generator, scales: tuple[fl
 
 def add_noise(clip: UInt8Array, level: float, rng: np.random.Generator) -> UInt8Array:
     """Gaussian noise of standard deviation ``level`` in grey levels, new in every frame."""
-    noise = np.empty(clip.shape, np.float32)
-    # OpenCV draws normal numbers four times as fast as NumPy; its source is set from ours, so that a seed repeats.
-    cv2.setRNGSeed(int(rng.integers(1 << 31)))
-    cv2.randn(noise.reshape(len(clip), -1), np.zeros(1), np.full(1, level))
+    noise = normal_noise(clip.shape, level, rng)
     noise += clip
     return np.clip(np.rint(noise, out=noise), 0, 255).astype(np.uint8)
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from facetell.faces.runtime import compile_small
 from facetell.types import Box, FacetellError, FloatArray, UInt8Array
@@ -29,6 +31,19 @@ def remake(weights: Path, squares: UInt8Array, noise: FloatArray) -> UInt8Array:
         (decoded,) = network(image, np.ascontiguousarray(disturbance[None], np.float32))
         out[...] = np.clip(np.rint(decoded[0].transpose(1, 2, 0) * 255), 0, 255)
     return made
+
+
+def code_noise(
+    count: int, channels: int, steady: tuple[float, float], fresh: tuple[float, float], rng: np.random.Generator
+) -> FloatArray:
+    """Noise (count, C, 20, 20) for the codes of a clip: one draw that holds for all of it, and one for each frame.
+
+    ``steady`` and ``fresh`` are the ranges of their standard deviations.
+    """
+    shape = (channels, CODE_SIDE, CODE_SIDE)
+    held = rng.uniform(*steady) * rng.standard_normal((1, *shape), dtype=np.float32)
+    noise = held + rng.uniform(*fresh) * rng.standard_normal((count, *shape), dtype=np.float32)
+    return np.asarray(noise, np.float32)
 
 
 def face_square(points: FloatArray, scale: float) -> FloatArray:
@@ -50,12 +65,16 @@ def take(frames: UInt8Array, matrices: list[FloatArray]) -> UInt8Array:
     return np.asarray(squares, dtype=np.uint8)
 
 
-def put(squares: UInt8Array, matrices: list[FloatArray], size: tuple[int, int]) -> tuple[UInt8Array, FloatArray]:
-    """Squares where they came from in frames of ``size`` (H, W), and their mask (T, H, W), which fades to the edge."""
-    ramp, shape, back = _ramp(), size[::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    placed = np.stack([cv2.warpAffine(s, m, shape, flags=back) for s, m in zip(squares, matrices, strict=True)])
-    mask = np.stack([cv2.warpAffine(ramp, m, shape, flags=back) for m in matrices])
-    return placed.astype(np.uint8), np.clip(mask, 0, 1).astype(np.float32)
+def put(squares: Iterable[NDArray[Any]], matrices: list[FloatArray], size: tuple[int, int]) -> NDArray[Any]:
+    """Squares (T, 160, 160, ...) where they came from, in frames (T, H, W, ...) of ``size`` (H, W), 0 around them."""
+    shape, back = size[::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.stack([cv2.warpAffine(s, m, shape, flags=back) for s, m in zip(squares, matrices, strict=True)])
+
+
+def square_masks(matrices: list[FloatArray], size: tuple[int, int]) -> FloatArray:
+    """Masks (T, H, W) in [0, 1] of whole squares, which fade to their edge."""
+    placed = put([_ramp()] * len(matrices), matrices, size)
+    return np.asarray(np.clip(placed, 0, 1), np.float32)
 
 
 @functools.cache

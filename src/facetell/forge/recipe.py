@@ -114,22 +114,24 @@ def forge_clip(
     kind = draw_kind(rng, recipe, KINDS)
     forged, mask = _apply(kind, frames, landmarks, rng, recipe, donor)
     applied = [kind]
-    if kind in ("sbv", "swap", "mouth") and rng.random() < recipe.more:
-        extra = draw_kind(rng, recipe, TEMPORAL)
+    if extra := _draw_extra(kind, rng, recipe):
         forged, second = _apply(extra, forged, landmarks, rng, recipe, donor)
         mask = np.maximum(mask, second)
         applied.append(extra)
-    elif kind == "reenact":
+    return Forged(forged, mask, tuple(applied))
+
+
+def _draw_extra(kind: str, rng: np.random.Generator, recipe: ForgeRecipe) -> str:
+    """What is done on top of a forgery of this kind; "" for nothing."""
+    if kind in ("sbv", "swap", "mouth") and rng.random() < recipe.more:
+        return draw_kind(rng, recipe, TEMPORAL)
+    if kind == "reenact":
         chance = rng.random()
         if chance < recipe.rendered:
-            forged, second = render(forged, landmarks, rng, recipe.renderer)
-            mask = np.maximum(mask, second)
-            applied.append("render")
-        elif chance < recipe.rendered + recipe.decoded:
-            forged, second = resynth(forged, landmarks, rng, recipe.resynthesised)
-            mask = np.maximum(mask, second)
-            applied.append("resynth")
-    return Forged(forged, mask, tuple(applied))
+            return "render"
+        if chance < recipe.rendered + recipe.decoded:
+            return "resynth"
+    return ""
 
 
 def draw_kind(rng: np.random.Generator, recipe: ForgeRecipe, kinds: tuple[str, ...] = KINDS) -> str:
@@ -166,4 +168,6 @@ def _apply(
         return swap(frames, landmarks, rng, recipe.swapped, donor)
     if kind == "resynth":
         return resynth(frames, landmarks, rng, recipe.resynthesised)
+    if kind == "render":
+        return render(frames, landmarks, rng, recipe.renderer)
     return mouth(frames, landmarks, rng, recipe.swapped)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from facetell.forge.colour import blend, match_colour
-from facetell.forge.networks import CODE_SIDE, face_square, put, remake, take
+from facetell.forge.networks import code_noise, face_square, put, remake, square_masks, take
 from facetell.types import FloatArray, UInt8Array
 
 CHANNELS = 64  # of the network's code
@@ -42,15 +42,14 @@ def render(
 
     The square that is rendered stands still for the clip, as a generator's frame does.
     """
-    code = (len(frames), CHANNELS, CODE_SIDE, CODE_SIDE)
+    size = (frames.shape[1], frames.shape[2])
     scale, strength = rng.uniform(*config.scale), rng.uniform(*config.strength)
-    steady = rng.uniform(*config.steady) * rng.standard_normal((1, *code[1:]), dtype=np.float32)
-    noise = steady + rng.uniform(*config.noise) * rng.standard_normal(code, dtype=np.float32)
-    matrices = [face_square(landmarks.mean(axis=0), scale)] * len(frames)
+    noise = code_noise(len(frames), CHANNELS, config.steady, config.noise, rng)
+    matrix = face_square(landmarks.mean(axis=0), scale)
+    matrices = [matrix] * len(frames)
     squares = take(frames, matrices)
     everywhere = np.ones(squares.shape[:3], np.float32)
     # A network so small makes all a little paler, which would be the easiest thing to learn of it.
     made = match_colour(remake(WEIGHTS, squares, noise), everywhere, squares, everywhere)
-    pasted, mask = put(made, matrices, frames.shape[1:3])
-    mask = np.asarray(mask * strength, np.float32)
-    return blend(frames, pasted, mask), mask
+    mask = np.repeat(square_masks([matrix], size) * np.float32(strength), len(frames), axis=0)
+    return blend(frames, put(made, matrices, size), mask), mask

@@ -8,10 +8,7 @@ is made as talking heads are: one frame of a clip, warped by the landmarks of an
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,16 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facetell.faces.crop import cut_square, square_matrix, stable_square
-from facetell.forge.networks import CODE_SIDE, SIDE
+from facetell.forge.networks import SIDE
+from facetell.forge.networks_train import BATCH, arguments, batch_noise, fit, gradient_loss, training_reals, write
 from facetell.forge.paint import paint_lids, paint_mouth
 from facetell.forge.reenact import animate
 from facetell.forge.renderer import CHANNELS
-from facetell.forge.resynth_train import gradient_loss, training_reals
 from facetell.models.zoo import create_model
 from facetell.train.corpus import Recording
 from facetell.types import UInt8Array
 
-CODE = (CHANNELS, CODE_SIDE, CODE_SIDE)
 JUDGES = 6  # layers of the ImageNet network whose features should agree: down to an eighth of the side
 
 
@@ -92,7 +88,7 @@ def load_pairs(reals: Sequence[Recording], count: int, rng: np.random.Generator)
     return pairs
 
 
-def train(pairs: UInt8Array, minutes: float, batch: int = 12) -> Renderer:
+def train(pairs: UInt8Array, minutes: float) -> Renderer:
     """Train for so long on mirrored pairs; prints the loss."""
     judge = create_model("lite0", motion="none", anomaly="none", clip_frames=1, size=SIDE, pretrained=True).eval()
     judge.requires_grad_(False)
@@ -105,47 +101,32 @@ def train(pairs: UInt8Array, minutes: float, batch: int = 12) -> Renderer:
         return found
 
     model = Renderer()
-    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3, betas=(0.9, 0.95))
-    start, step, rng = time.monotonic(), 0, np.random.default_rng(0)
-    while (spent := (time.monotonic() - start) / (60 * minutes)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * min(1.0, (step + 1) / 20) * max(0.02, 1 - spent)
-        chosen = torch.from_numpy(pairs[rng.integers(0, len(pairs), batch)]).permute(1, 0, 4, 2, 3).float() / 255
+
+    def look(rng: np.random.Generator) -> dict[str, Tensor]:
+        chosen = torch.from_numpy(pairs[rng.integers(0, len(pairs), BATCH)]).permute(1, 0, 4, 2, 3).float() / 255
         warped, real = chosen.flip(4) if rng.random() < 0.5 else chosen
         with torch.autocast("cpu", torch.bfloat16):
-            made = model(warped, 0.1 * torch.randn(batch, *CODE))
+            made = model(warped, batch_noise(CHANNELS))
             wanted, shown = ([part.float() for part in features(picture)] for picture in (real, made))
+        made = made.float()
         likeness = sum((a - b).abs().mean() / b.abs().mean() for a, b in zip(shown, wanted, strict=True))
-        error = (made.float() - real).abs().mean()
-        loss = error + gradient_loss(made.float(), real) + 0.05 * likeness
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        if step % 25 == 0:
-            before = (warped - real).abs().mean().item()
-            print(f"step {step:5} loss {loss.item():.4f} mean error {error.item():.4f} of {before:.4f}", flush=True)
-        step += 1
-    return model.eval()
+        error = (made - real).abs().mean()
+        loss = error + gradient_loss(made, real) + 0.05 * likeness
+        return {"loss": loss, "mean error": error, "of": (warped - real).abs().mean()}
+
+    return fit(model, look, minutes)
 
 
 def main() -> None:
     """Parse, train, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("prepared", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=12.0)
+    parser = arguments(__doc__, minutes=12.0)
     parser.add_argument("--pairs", type=int, default=3000)
     args = parser.parse_args()
     torch.manual_seed(0)
     cv2.setNumThreads(1)
     pairs = load_pairs(training_reals(args.prepared), args.pairs, np.random.default_rng(0))
     print(f"{len(pairs)} pairs")
-    model = train(pairs, args.minutes)
-    example = (torch.zeros(1, 3, SIDE, SIDE), torch.zeros(1, *CODE))
-    torch.onnx.export(
-        model, example, args.out, input_names=["image", "noise"], output_names=["made"], dynamo=False, opset_version=17
-    )
-    print(f"{args.out}: {args.out.stat().st_size} bytes")
+    write(train(pairs, args.minutes), CHANNELS, args.out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 from facetell.forge.colour import blend
 from facetell.forge.masks import MaskConfig, draw_mask
 from facetell.forge.mesh import smooth
-from facetell.forge.networks import CODE_SIDE, face_square, put, remake, take
+from facetell.forge.networks import code_noise, face_square, put, remake, square_masks, take
 from facetell.types import FloatArray, UInt8Array
 
 LATENT = 32  # channels of the network's code
@@ -45,14 +45,12 @@ def resynth(
     """The face re-made frame by frame. Returns forged frames (T, H, W, 3) and their mask (T, H, W)."""
     calm = smooth(landmarks, 1.0)
     size = (frames.shape[1], frames.shape[2])
-    code = (len(frames), LATENT, CODE_SIDE, CODE_SIDE)
     # What holds for the clip is drawn before what is new in every frame: it does not depend on the clip's length.
     scale, whole = rng.uniform(*config.scale), rng.random() < config.whole
     mask = draw_mask(calm, size, rng, config.mask)
-    steady = rng.uniform(*config.steady) * rng.standard_normal((1, *code[1:]), dtype=np.float32)
-    noise = steady + rng.uniform(*config.noise) * rng.standard_normal(code, dtype=np.float32)
+    noise = code_noise(len(frames), LATENT, config.steady, config.noise, rng)
     matrices = [face_square(points, scale) for points in calm]
-    pasted, square = put(remake(WEIGHTS, take(frames, matrices), noise), matrices, size)
+    pasted = put(remake(WEIGHTS, take(frames, matrices), noise), matrices, size)
     if whole:
-        mask = square
+        mask = square_masks(matrices, size)
     return blend(frames, pasted, mask), mask

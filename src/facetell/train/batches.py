@@ -187,7 +187,7 @@ class Sampler:
         if rng.random() < config.bend:
             clips = bend(clips, landmarks, rng)
         matrix = self._placement(landmarks, rng)
-        return [cut_frames(clip, matrix, config.size) for clip in clips]
+        return [_cut_frames(clip, matrix, config.size) for clip in clips]
 
     def _placement(self, landmarks: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Where the face comes to lie: the 2 x 3 map from the working square to the network's pixels."""
@@ -204,7 +204,7 @@ class Sampler:
         return matrix.astype(np.float32)
 
 
-def cut_frames(frames: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
+def _cut_frames(frames: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
     """Frames (T, H, W, 3) under a 2 x 3 map to (T, size, size, 3); what shrinks is averaged, as detection does."""
     shrinks = float(np.abs(np.linalg.det(matrix[:, :2]))) ** -0.5
     cells = max(1, int(shrinks + 0.5))
