@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from facetell.forge import networks
 from facetell.forge.networks import CODE_SIDE, SIDE, remake
 from facetell.forge.resynth import LATENT, WEIGHTS, ResynthConfig, resynth
 from facetell.types import FloatArray, UInt8Array
@@ -32,17 +30,6 @@ def test_a_face_comes_back_much_as_it_was_but_not_the_same(woman_face: FaceClip)
     error = np.abs(made.astype(float) - real)
     assert 0.5 < error.mean() < 12
     assert np.corrcoef(made.ravel(), real.ravel())[0, 1] > 0.95
-
-
-def test_opencv_makes_the_same_where_there_is_no_openvino(
-    woman_face: FaceClip, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, noise = squares(woman_face, 2), code(2) + np.float32(0.2)
-    made = remake(WEIGHTS, real, noise)
-    monkeypatch.setattr(networks, "_load", networks._in_opencv)
-    other = remake(WEIGHTS, real, noise)
-    assert np.abs(other.astype(int) - made).max() <= 1
-    assert (other == made).mean() > 0.99
 
 
 def test_frames_are_made_alone(woman_face: FaceClip) -> None:
