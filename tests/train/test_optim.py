@@ -68,6 +68,14 @@ def test_frozen_layers_learn_nothing():
     assert not still & {id(p) for p in learned}
 
 
+def test_layers_with_a_motion_module_stay_still_once_a_trained_start_has_filled_them():
+    model = create_model("lite0", width=0.25, depth=0.5, motion_blocks=[1])
+    frozen = freeze(model, 3, trained=True)
+    assert frozen == [model.backbone.stem, *model.backbone.blocks[:2]]
+    learned = {id(p) for g in parameter_groups(model, OptimConfig()) for p in g["params"]}
+    assert not learned & {id(p) for layer in frozen for p in layer.parameters()}
+
+
 def test_what_cannot_be_frozen_is_told_in_a_sentence():
     model = create_model("lite0", width=0.25, depth=0.5, motion_blocks=[1])
     with pytest.raises(FacetellError, match="would freeze layer 2, which has a motion module to learn"):

@@ -91,7 +91,8 @@ class OptimConfig:
         momentum: of SGD.
         weight_decay: of weights; none on biases and norms.
         frozen: layers that stay as they start, counted from the input (the stem is one, each block another), norms too:
-            fewer people are learnt by heart, and a step costs less. None of them may hold anything new.
+            fewer people are learnt by heart, and a step costs less. None may hold a motion module, unless
+            ``pretrained`` is a model file, which has learnt it.
         grad_clip: largest norm of the gradient; 0 for no limit.
         accumulate: parts that a batch is computed in, one after the other.
     """

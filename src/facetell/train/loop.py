@@ -39,7 +39,7 @@ from facetell.train.journal import Journal, draw_batch, means
 from facetell.train.norm import synchronise_norms
 from facetell.train.optim import freeze, make_optimizer, schedule, set_rate, update_average
 from facetell.train.reading import plain, to_yaml
-from facetell.train.start import build_network
+from facetell.train.start import build_network, starts_trained
 from facetell.train.stop import Stop
 from facetell.train.validate import figures_of
 from facetell.train.watch import Watch
@@ -103,7 +103,7 @@ class Trainer:
         self.average.load_state_dict(network.state_dict())
         if config.sync_norm and self.devices.world > 1:
             synchronise_norms(network, self.devices.device.type == "cuda")
-        self._frozen = freeze(network, config.optim.frozen)
+        self._frozen = freeze(network, config.optim.frozen, starts_trained(config))
         self.model, self.optimizer = self.devices.set_up(network, make_optimizer(network, config.optim))
         self.average.to(self.devices.device)
         self.network = network

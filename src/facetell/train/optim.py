@@ -43,16 +43,19 @@ def parameter_groups(model: ClipNetwork, config: OptimConfig) -> list[dict[str, 
     ]
 
 
-def freeze(model: ClipNetwork, count: int) -> list[nn.Module]:
+def freeze(model: ClipNetwork, count: int, trained: bool = False) -> list[nn.Module]:
     """Keep the first ``count`` layers as they are: no gradients. The caller holds them in evaluation mode.
 
+    Args:
+        trained: the start was a trained model of the same network, so that its motion modules are learnt as well.
+
     Raises:
-        FacetellError: there are not so many, or one holds parameters that no pretrained start has given.
+        FacetellError: there are not so many, or one holds parameters that the start has not given.
     """
     layers = model.backbone.layers()
     if count > len(layers):
         raise FacetellError(f"optim.frozen={count}, but this network has {len(layers)} layers")
-    new = {id(model.get_parameter(name)) for name in model.new_parameter_names()}
+    new = set() if trained else {id(model.get_parameter(name)) for name in model.new_parameter_names()}
     for number, layer in enumerate(layers[:count]):
         if any(id(p) in new for p in layer.parameters()):
             raise FacetellError(f"optim.frozen={count} would freeze layer {number}, which has a motion module to learn")

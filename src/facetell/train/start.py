@@ -10,10 +10,15 @@ from facetell.models.zoo import create_model
 from facetell.train.config import TrainConfig
 
 
+def starts_trained(config: TrainConfig) -> bool:
+    """Whether the start is a trained model of the same network, motion modules and all."""
+    return config.pretrained.endswith(".onnx")
+
+
 def build_network(config: TrainConfig, pretrained: bool) -> ClipNetwork:
     """The network of a run, channels last; with the start that its configuration names if ``pretrained``."""
     start: bool | str = False
-    trained = config.pretrained.endswith(".onnx")
+    trained = starts_trained(config)
     if pretrained and config.pretrained and not trained:
         start = True if config.pretrained == "imagenet" else config.pretrained
     network = create_model(
