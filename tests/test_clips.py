@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facetell.clips import ClipAssembler, FrameSampler
+from facetell.clips import ClipAssembler, FrameSampler, jump_cut
 from facetell.types import Box, Face, Frame
 
 
@@ -41,6 +41,20 @@ def test_a_dropped_frame_is_counted_but_breaks_nothing():
 def test_unknown_rate_takes_what_comes_at_the_models_pace():
     assert len(taken(None, [i / 25 for i in range(50)])) == 50
     assert len(taken(None, [i / 100 for i in range(200)])) == pytest.approx(50, abs=20)
+
+
+@pytest.mark.parametrize(("before", "after"), [(60, 15), (60, 30), (30, 60), (24, 120)])
+def test_the_step_follows_a_rate_that_changes_on_the_way(before, after):
+    times = [i / before for i in range(2 * before)] + [2 + i / after for i in range(2 * after)]
+    average = len(times) / 4  # which is all that a file tells
+    chosen = taken(average, times)
+    own = {rate: max(1, round(rate / 25)) / rate for rate in (before, after)}
+    for rate, t0, t1 in ((before, 0.5, 2), (after, 2.7, 4)):
+        steps = np.diff([time for time, _ in chosen if t0 < time < t1])
+        assert len(steps) > 10 and steps == pytest.approx(own[rate])
+    if own[before] != pytest.approx(own[after], rel=0.1):
+        numbers = [number for time, number in chosen if 1.9 < time < 2.7]
+        assert 2 in np.diff(numbers)
 
 
 def face(x=50.0, width=40.0):
@@ -89,6 +103,28 @@ def test_a_clip_never_reaches_across_a_hole_in_time():
 def test_a_clip_never_reaches_across_a_jump_cut():
     clips = run(ClipAssembler(8, 32, 1.35), 25, lambda i: {0: face(30 if i < 4 else 80)})
     assert clips[0].times[0] == pytest.approx(4 / 25)
+
+
+def still(index, level=0):
+    """A face before a room with noise, of which ``level`` moves the lot."""
+    rng = np.random.default_rng(index)
+    room = np.random.default_rng(level).integers(0, 200, (10, 10, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1)
+    return Frame(index, index / 25, (room + rng.integers(0, 4, room.shape)).astype(np.uint8))
+
+
+def test_a_clip_never_reaches_across_a_cut_that_leaves_the_face_in_its_place():
+    assembler = ClipAssembler(8, 32, 1.35)
+    clips = [clip for i in range(25) for clip in assembler.push(i, still(i, level=i >= 5), {0: face()})]
+    assert [clip.times[0] for clip in clips] == [pytest.approx(5 / 25)]
+    assert jump_cut(np.stack([still(i, level=i >= 5).image for i in range(8)])) == 5
+
+
+def test_fast_motion_flashes_and_key_pictures_are_no_cut():
+    room = still(0).image
+    shaken = np.stack([np.roll(room, 4 * (i % 3), axis=1) for i in range(8)])
+    popped = np.stack([np.clip(room + 3 * (i >= 4), 0, 255).astype(np.uint8) for i in range(8)])
+    flash = np.stack([np.clip(room.astype(int) + 60 * (i == 4), 0, 255).astype(np.uint8) for i in range(8)])
+    assert [jump_cut(clip) for clip in (shaken, popped, flash)] == [0, 0, 0]
 
 
 def test_a_track_shorter_than_a_clip_gives_none():

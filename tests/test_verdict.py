@@ -16,7 +16,7 @@ INFO = ModelInfo("test", 8, 25.0, 160, 1.35, 64.0, Calibration(2.0, -0.5, (0.01,
 
 
 def record(*logits, small=0, t1=4.0):
-    clips = [ScoredClip(i, i + 0.3, Box(0, 0, 9, 9), logit) for i, logit in enumerate(logits)]
+    clips = [ScoredClip(i, i + 0.28, Box(0, 0, 9, 9), logit) for i, logit in enumerate(logits)]
     return TrackRecord(0.0, t1, [100.0, 120.0, 110.0], clips, small)
 
 
@@ -92,7 +92,21 @@ def test_reasons_name_what_was_missing():
 
 def test_warnings():
     tracks: list[TrackVerdict] = [judge_track(0, record(1.0), INFO), judge_track(1, record(), INFO)]
-    warnings = warnings_of(tracks, 12.0, 0.2, ["2 damaged pictures were left out"], INFO)
-    assert len(warnings) == 4 and "12 frames per second" in warnings[1] and "1 face was" in warnings[3]
-    assert warnings[2].startswith("20% of its frames come late")
-    assert warnings_of(tracks[:1], 30.0, 0.01, [], INFO) == ()
+    warnings = warnings_of(tracks, 0.2, ["2 damaged pictures were left out"], INFO)
+    assert len(warnings) == 3 and warnings[0].startswith("2 damaged") and "1 face was" in warnings[2]
+    assert warnings[1].startswith("20% of its frames come late")
+    assert warnings_of(tracks[:1], 0.01, [], INFO) == ()
+
+
+def test_a_low_rate_is_told_of_the_clips_that_have_it():
+    slow = TrackRecord(0.0, 4.0, [100.0], [ScoredClip(i, i + 7 / 12, Box(0, 0, 9, 9), 0.0) for i in range(3)])
+    (warning,) = warnings_of([judge_track(0, slow, INFO)], 0.0, [], INFO)
+    assert warning.startswith("12 frames per second is below")
+    slow.clips.append(ScoredClip(3, 3.28, Box(0, 0, 9, 9), 0.0))
+    (warning,) = warnings_of([judge_track(0, slow, INFO)], 0.0, [], INFO)
+    assert warning.startswith("12 frames per second, as in 75% of its clips, is below")
+
+
+def test_faces_that_were_too_many_are_told():
+    (warning,) = warnings_of([judge_track(0, record(1.0), INFO)], 0.0, [], INFO, crowded=4)
+    assert warning.startswith("more than 4 faces at once")

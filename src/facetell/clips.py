@@ -2,10 +2,11 @@
 
 **Frame rate.** Second differences see uneven time as motion, so frames are never repeated or dropped at uneven places
 to hit a rate exactly. The step is the whole multiple of the source's own frame interval nearest to the model's:
-24, 25 and 30 fps are taken as they are, of 50 and 60 fps every second frame, of 240 fps every tenth.
+24, 25 and 30 fps are taken as they are, of 50 and 60 fps every second frame, of 240 fps every tenth. Where a file's
+rate changes on the way, the step follows within a few pictures, and a clip begun before is given up.
 
-**Cover.** Time is divided into periods (one second by default); each track gives one clip a period, so every second
-of every track is scored. Frames that no clip needs are not even converted to RGB.
+**Cover.** Time is divided into periods (one second by default); each track gives one clip a period, the first whole one
+that holds no jump cut. Frames that no clip needs are not even converted to RGB.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from facetell.faces.crop import cut_square, stable_square
 from facetell.types import Box, Clip, Frame, UInt8Array
@@ -24,6 +28,14 @@ from facetell.types import Box, Clip, Frame, UInt8Array
 LATE = 1.75  # steps: a frame that comes later than this after the one before makes time uneven
 HOLE = 0.12  # seconds: a pause that is also longer than this is a hole, and a clip must not reach across it
 MAX_JUMP = 0.5  # face lengths the face may move in one step: beyond it is a jump cut, not a motion
+RATE_WINDOW = 8  # pictures whose median interval tells that the source's rate has changed
+RATE_CHANGE = 1.3  # by more than this factor
+# A jump cut on one speaker leaves the face where it was; but what lies around it (hair, clothes, the room) changes once
+# and by far more than between any two other frames. Measured on 3015 clips of 208 videos: 14 are said to hold a cut,
+# and most do; of cuts made between two moments of one calm shot a second apart, the hardest ones, 62 % are found.
+CUT = 2.5  # times the next largest change of the clip
+CUT_LEVEL = 4.0  # grey levels, on average: key pictures of hard compression change a still room by less
+_CELLS = 40  # side of the small pictures that are compared
 
 
 class Located(Protocol):
@@ -38,16 +50,18 @@ class FrameSampler:
     """Chooses the frames that a model of ``rate`` frames per second is to see.
 
     Args:
-        fps: frame rate of the source in frames per second, None if unknown (every frame is taken).
+        fps: frame rate of the source in frames per second; None if unknown: it is learned from the first pictures.
         rate: frame rate the model was trained at, > 0.
     """
 
     def __init__(self, fps: float | None, rate: float) -> None:
-        multiple = max(1, round(fps / rate)) if fps else 1
-        self.step = multiple / fps if fps else 1 / rate
-        # Half a source frame of grace: timestamps are rounded and jitter.
-        self._earliest = (multiple - 0.5) / fps if fps else 0.75 * self.step
-        self._last = -math.inf
+        self._rate = rate
+        self._interval: float | None = None  # of the source
+        self.step, self._earliest = 1 / rate, 0.75 / rate
+        if fps:
+            self._set_interval(1 / fps)
+        self._recent: deque[float] = deque(maxlen=RATE_WINDOW)
+        self._previous = self._last = -math.inf  # the last picture that came, and the last that was taken
         self._number = 0
         self._late = 0
 
@@ -57,7 +71,8 @@ class FrameSampler:
         return self._late / max(self._number, 1)
 
     def take(self, time: float) -> int | None:
-        """The frame's running number if it is to be taken, else None; a number is skipped where there is a hole."""
+        """The frame's running number if it is to be taken, else None; a number is skipped where no clip may go on."""
+        self._number += self._follow_rate(time)
         elapsed = time - self._last
         if elapsed < self._earliest:
             return None
@@ -68,6 +83,27 @@ class FrameSampler:
         self._number += 1
         self._last = time
         return self._number
+
+    def _follow_rate(self, time: float) -> bool:
+        """Whether the source has another rate than before; the step is then that of the new one."""
+        if self._previous > -math.inf:
+            self._recent.append(time - self._previous)
+        self._previous = time
+        if len(self._recent) < RATE_WINDOW:
+            return False
+        interval = float(np.median(self._recent))
+        known = self._interval
+        if known is not None and 1 / RATE_CHANGE < interval / known < RATE_CHANGE:
+            return False
+        step = self.step
+        self._set_interval(interval)
+        return not math.isclose(step, self.step, rel_tol=0.1)
+
+    def _set_interval(self, interval: float) -> None:
+        multiple = max(1, round(1 / (interval * self._rate)))
+        self._interval, self.step = interval, multiple * interval
+        # Half a source frame of grace: timestamps are rounded and jitter.
+        self._earliest = (multiple - 0.5) * interval
 
 
 @dataclass(slots=True)
@@ -122,8 +158,14 @@ class ClipAssembler:
                 continue
             window.pictures.append((frame, face))
             if len(window.pictures) == self._length:
-                window.period = math.floor(window.pictures[0][0].time / self._period)
-                clips.append(self._cut(track_id, window))
+                clip = self._cut(track_id, window)
+                cut = jump_cut(clip.frames)
+                if cut:
+                    for _ in range(cut):
+                        window.pictures.popleft()
+                    continue
+                window.period = math.floor(clip.times[0] / self._period)
+                clips.append(clip)
                 window.pictures.clear()
         return clips
 
@@ -152,6 +194,33 @@ def cut_clip(images: Sequence[UInt8Array], boxes: Sequence[Box], size: int, scal
     """
     square = stable_square(boxes, scale)
     return np.stack([cut_square(image, square, size) for image in images]), square
+
+
+def jump_cut(frames: UInt8Array) -> int:
+    """Number of the first frame after a cut, in 1..T-1; 0 where the clip holds none.
+
+    Args:
+        frames: a clip as the network sees it, uint8 RGB (T, size, size, 3), the face in its middle.
+    """
+    grey = [
+        cv2.cvtColor(cv2.resize(frame, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        for frame in frames
+    ]
+    changes = [float(np.abs(a[_AROUND] - b[_AROUND]).mean()) for a, b in pairwise(np.asarray(grey, np.float32))]
+    *others, largest = sorted(changes)
+    if len(changes) < 2 or largest < CUT_LEVEL or largest < CUT * (others[-1] + 0.5):
+        return 0
+    return changes.index(largest) + 1
+
+
+def _around_the_face() -> NDArray[np.bool_]:
+    """Cells outside the face's oval."""
+    y, x = np.mgrid[:_CELLS, :_CELLS] - (_CELLS - 1) / 2
+    oval: NDArray[np.bool_] = np.hypot(x / (_CELLS * 0.325), y / (_CELLS * 0.375)) >= 1
+    return oval
+
+
+_AROUND = _around_the_face()
 
 
 def _jumped(before: Located, after: Located) -> bool:

@@ -117,14 +117,20 @@ def read_verdict(probability: float | None, interval: tuple[float, float] | None
 
 
 def warnings_of(
-    tracks: Sequence[TrackVerdict], fps: float | None, uneven: float, errors: Sequence[str], info: ModelInfo
+    tracks: Sequence[TrackVerdict], uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int = 0
 ) -> tuple[str, ...]:
-    """What a reader of the score should know: damage, a low or uneven frame rate, faces that were left out."""
+    """What a reader of the score should know: damage, a low or uneven frame rate, faces that were left out.
+
+    ``crowded`` is the number of faces that were followed at once while there were more; 0 where there never were.
+    """
     warnings = list(errors)
-    if fps is not None and fps < LOW_RATE * info.frame_rate:
+    rates = [(info.clip_frames - 1) / max(clip.t1 - clip.t0, 1e-6) for track in tracks for clip in track.clips]
+    slow = [rate for rate in rates if rate < LOW_RATE * info.frame_rate]
+    if slow:
+        part = "" if len(slow) == len(rates) else f", as in {len(slow) / len(rates):.0%} of its clips,"
         warnings.append(
-            f"{fps:.3g} frames per second is below what the model was trained for ({info.frame_rate:g}): "
-            "take the score with caution"
+            f"{np.median(slow):.3g} frames per second{part} is below what the model was trained for "
+            f"({info.frame_rate:g}): take the score with caution"
         )
     if uneven > UNEVEN:
         warnings.append(
@@ -134,4 +140,6 @@ def warnings_of(
     if left_out and left_out < len(tracks):
         noun = "face was" if left_out == 1 else "faces were"
         warnings.append(f"{left_out} {noun} seen too briefly or too small to be scored")
+    if crowded:
+        warnings.append(f"more than {crowded} faces at once: the smallest were not followed (--max-faces follows more)")
     return tuple(warnings)

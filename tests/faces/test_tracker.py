@@ -102,6 +102,38 @@ def test_the_largest_faces_come_first_when_there_are_too_many(face_networks, fra
     assert widths == pytest.approx(sorted(face.box.width for face in largest.values())[-2:], rel=0.02)
 
 
+def test_a_larger_face_that_comes_late_takes_the_place_of_the_smallest(face_networks, frames, man):
+    image = frames(man)[0].image
+    crowd = canvas(image, 1600, 900, [(0, 0, 0.4), (0, 300, 0.45)])
+    with_large = canvas(image, 1600, 900, [(0, 0, 0.4), (0, 300, 0.45), (640, 0, 1.4)])
+    tracker = FaceTracker(*face_networks, max_faces=2)
+    first = tracker.update(Frame(0, 0.0, crowd))
+    assert sorted(first) == [0, 1] and not tracker.crowded
+    later = [tracker.update(Frame(i, i / 2, with_large)) for i in range(1, 4)][-1]
+    assert len(later) == 2 and tracker.crowded
+    kept, newcomer = sorted(later)
+    assert newcomer == 2 and later[newcomer].box.width > 2 * first[kept].box.width
+    assert first[kept].box.width == max(face.box.width for face in first.values())
+
+
+def in_one_place(picture, network, size=320):
+    """The first face of a picture, brought to the middle of a grey room of its own size."""
+    detection = network[0].detect(picture)[0]
+    box = network[1].from_detection(picture, detection).box
+    scale = 0.5 * size / box.height
+    x, y = box.center
+    to_room = np.float32([[scale, 0, size / 2 - scale * x], [0, scale, size / 2 - scale * y]])
+    face = cv2.warpAffine(picture, to_room, (size, size), borderMode=cv2.BORDER_REPLICATE)
+    rows, columns = np.mgrid[:size, :size] - size / 2
+    return np.where((np.hypot(rows / 0.32, columns / 0.28) < size)[..., None], face, 90).astype(np.uint8)
+
+
+def test_another_person_in_the_same_place_is_another_track(face_networks, frames, woman, man):
+    a, b = (in_one_place(frames(sample)[0].image, face_networks) for sample in (woman, man))
+    seen = follow(face_networks, [Frame(i, i / 25, a if i < 4 else b) for i in range(8)])
+    assert [list(faces) for faces in seen] == [[0]] * 4 + [[1]] * 4
+
+
 def test_no_face_gives_no_track(face_networks):
     rng = np.random.default_rng(1)
     picture = rng.integers(0, 255, (360, 640, 3), dtype=np.uint8)

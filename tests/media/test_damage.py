@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -127,3 +128,57 @@ def test_any_corruption_is_read_or_refused(name: str, tmp_path: Path) -> None:
             assert "\n" not in str(error)
             outcomes.add("refused")
     assert outcomes
+
+
+def encode_at(path: Path, stamps: list[float], codec: str, sound: float = 0.0) -> Path:
+    """Numbered pictures at the given seconds, and so many seconds of silence from 0 on."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 25)
+        if sound:
+            track = output.add_stream("aac", rate=16000)
+            for start in range(0, int(sound * 16000), 1024):
+                silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+                silence.sample_rate, silence.pts, silence.time_base = 16000, start, Fraction(1, 16000)
+                output.mux(track.encode(silence))
+            output.mux(track.encode())
+        for number, seconds in enumerate(stamps):
+            picture = av.VideoFrame.from_ndarray(numbered(number), format="rgb24").reformat(format="yuv420p")
+            picture.pts, picture.time_base = round(seconds * 25), Fraction(1, 25)
+            output.mux(stream.encode(picture))
+        output.mux(stream.encode())
+    return path
+
+
+def test_dropped_pictures_are_no_early_end(tmp_path: Path) -> None:
+    stamps = [i / 25 for i in (*range(30), *range(60, 90))]
+    numbers, reader = read(encode_at(tmp_path / "gap.avi", stamps, "mpeg4"))  # which counts the places left empty
+    assert numbers == list(range(60)) and reader.errors == ()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_pictures_that_begin_after_the_sound_are_no_damage(suffix: str, tmp_path: Path) -> None:
+    stamps = [2 + i / 25 for i in range(75)]
+    numbers, reader = read(encode_at(tmp_path / f"late{suffix}", stamps, "libx264", sound=5.0))
+    assert numbers == list(range(75))
+    assert reader.errors == ("players show its first picture at 2.0 seconds: times here count from it",)
+    assert reader.info.duration == pytest.approx(3.0, abs=0.1)
+
+
+def test_pictures_that_would_fill_the_memory_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = (
+        encode(
+            tmp_path / f"{side}.h264",
+            [np.full((side, side, 3), 90, np.uint8)] * 3,
+            codec="libx264",
+            pix_fmt="yuv420p",
+            container="h264",
+        )
+        for side in (64, 128)
+    )
+    path = tmp_path / "grows.h264"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    monkeypatch.setattr("facetell.media.reader.MOST_PIXELS", 100 * 100)
+    with VideoReader(path, threads=1) as reader:
+        assert 1 <= len(list(reader)) <= 3 and reader.damaged >= 3

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import doctest
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from facetell.media import find
 from facetell.media.find import find_videos
+from facetell.media.pictures import open_video
+from facetell.media.reader import Unreadable
 from facetell.types import FacetellError
 
 
@@ -73,6 +78,75 @@ def test_circles_of_links_end(tree: Path) -> None:
 def test_a_link_and_its_file_are_one(tree: Path) -> None:
     (tree / "link.mp4").symlink_to(tree / "b.mp4")
     assert find_videos(["b.mp4", "link.mp4"]) == [Path("b.mp4")]
+
+
+def test_links_that_lead_in_a_circle_are_left_to_the_reader(tree: Path) -> None:
+    (tree / "sub" / "circle.mp4").symlink_to("circle.mp4")
+    assert find_videos(["b.mp4", "sub/circle.mp4"]) == [Path("b.mp4"), Path("sub/circle.mp4")]
+    assert len(find_videos(["sub"])) == 3
+
+
+def test_a_tilde_before_nobody_is_part_of_the_name(tree: Path) -> None:
+    assert find_videos(["~nobody-is-called-so.mp4"]) == [Path("~nobody-is-called-so.mp4")]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["1.png", "2.png", "10.png"], ["frames"]),
+        (["frame_0001.JPG", "frame_0002.jpg", ".directory"], ["frames"]),
+        (["deep/1.png", "deep/2.png", "deeper/1.webp"], ["frames/deep", "frames/deeper"]),
+        (["1.png", "2.png", "a.mp4"], ["frames/a.mp4"]),
+        (["1.png", "deep/a.mp4"], ["frames/deep/a.mp4"]),
+    ],
+)
+def test_a_folder_of_nothing_but_numbered_pictures_is_one_video(names: list[str], found: list[str], tree: Path) -> None:
+    _touch(tree / "frames", names)
+    assert [path.as_posix() for path in find_videos(["frames"])] == found
+
+
+@pytest.mark.parametrize(
+    "names", [["1.png", "2.png", "notes.txt"], ["1.png", "b1.png"], ["cover.png"], ["1.txt", "2.txt"], [".1.png"]]
+)
+def test_other_pictures_are_no_video(names: list[str], tree: Path) -> None:
+    _touch(tree / "frames", names)
+    with pytest.raises(FacetellError, match="holds no video"):
+        find_videos(["frames"])
+
+
+def _touch(folder: Path, names: list[str]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Without the rights of root, who may read everything."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_folder_that_may_not_be_read_is_told_of_and_the_others_get_done(tree: Path) -> None:
+    tree.chmod(0o755)
+    closed = tree / "sub" / "deep"
+    closed.chmod(0)
+    try:
+        with nobody():
+            assert find_videos(["sub"]) == [Path("sub/c.webm"), Path("sub/deep")]
+            assert find_videos(["sub/deep", "sub/deep/d.mkv"]) == [Path("sub/deep"), Path("sub/deep/d.mkv")]
+            with pytest.raises(Unreadable, match="may not be read"):
+                open_video(Path("sub/deep"))
+            with pytest.raises(Unreadable, match="may not be looked at: change the permissions of its folder"):
+                open_video(Path("sub/deep/d.mkv"))
+    finally:
+        closed.chmod(0o700)
 
 
 def test_example_runs() -> None:

@@ -12,7 +12,7 @@ from facetell.types import Box, Face, FloatArray, UInt8Array
 
 SIZE = 192
 MARGIN = 1.5  # side of the square shown to the network, in lengths of the longer side of the face box
-RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, in the mesh's numbering
+RIGHT_EYE, LEFT_EYE, NOSE_BASE = 33, 263, 2  # outer corners and below the tip, in the mesh's numbering
 
 
 class FaceMesh:

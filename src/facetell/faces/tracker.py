@@ -2,7 +2,8 @@
 
 A track's landmarks in one picture say where to look in the next, so the detector runs only at the start, every
 ``detect_every`` seconds for newcomers, and while a track is lost. A lost track waits ``patience`` seconds for its face
-to come back from behind a hand; a scene cut ends all tracks.
+to come back from behind a hand; a scene cut ends all tracks, and a face that is another person's all at once begins a
+track of its own.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import numpy as np
 
 from facetell.faces.detector import FaceDetector, iou
 from facetell.faces.mesh import FaceMesh
-from facetell.types import Box, Face, Frame, UInt8Array
+from facetell.faces.portrait import alike, portrait
+from facetell.types import Box, Face, FloatArray, Frame, UInt8Array
 
 MIN_PRESENCE = 0.5
 MAX_GROWTH = 1.6  # a face does not grow or shrink by more from one look to the next
 SAME_FACE_IOU = 0.4
+CLEARLY_LARGER = 1.5  # a newcomer so many times as wide as the smallest face that is followed takes its place
 CLOSE_LOOK_EVERY = 2.0  # seconds between looks at tiles of a large picture: eight detections instead of one
 
 
@@ -27,6 +30,7 @@ class _Track:
     track_id: int
     face: Face
     seen: float
+    portrait: FloatArray | None
     lost: bool = False
 
 
@@ -36,7 +40,8 @@ class FaceTracker:
     Args:
         detector: finds faces; one instance may serve many trackers, not at the same time.
         mesh: places landmarks.
-        max_faces: at most this many faces are followed at once, the largest first.
+        max_faces: at most this many faces are followed at once, the largest first; a newcomer that is clearly larger
+            than the smallest of them takes its place.
         detect_every: seconds between looks for newcomers.
         patience: seconds a lost face is waited for.
     """
@@ -51,7 +56,8 @@ class FaceTracker:
         patience: float = 1.0,
     ) -> None:
         self._detector, self._mesh = detector, mesh
-        self._max_faces, self._detect_every, self._patience = max_faces, detect_every, patience
+        self.max_faces, self._detect_every, self._patience = max_faces, detect_every, patience
+        self.crowded = False  # whether there has been a face that could not be followed
         self._tracks: list[_Track] = []
         self._next_id = 0
         self._next_detection = self._next_close_look = -np.inf
@@ -81,10 +87,13 @@ class FaceTracker:
 
     def _follow(self, track: _Track, frame: Frame) -> None:
         face = self._mesh.from_previous(frame.image, track.face)
-        if _plausible(face, frame.image) and 1 / MAX_GROWTH < _growth(track.face.box, face.box) < MAX_GROWTH:
-            track.face, track.seen = face, frame.time
-        else:
+        if not _plausible(face, frame.image) or not 1 / MAX_GROWTH < _growth(track.face.box, face.box) < MAX_GROWTH:
             track.lost = True
+            return
+        now = portrait(frame.image, face)
+        if not alike(track.portrait, now):
+            track.track_id = self._new_id()
+        track.face, track.seen, track.portrait = face, frame.time, now
 
     def _look_for_newcomers(self, frame: Frame) -> None:
         close = frame.time >= self._next_close_look
@@ -92,8 +101,6 @@ class FaceTracker:
             self._next_close_look = frame.time + CLOSE_LOOK_EVERY
         detections = self._detector.detect(frame.image, tiles=close)
         for detection in sorted(detections, key=lambda d: d.box.width, reverse=True):
-            if len(self.active) >= self._max_faces:
-                return
             if any(_covers(t.face.box, detection.box) for t in self._tracks if not t.lost):
                 continue
             face = self._mesh.from_detection(frame.image, detection)
@@ -101,12 +108,27 @@ class FaceTracker:
                 continue
             if any(iou(t.face.box, face.box) > SAME_FACE_IOU for t in self._tracks if not t.lost):
                 continue
+            if len(self.active) >= self.max_faces and not self._make_room(face.box):
+                return  # those to come are smaller still
+            now = portrait(frame.image, face)
             track = next(self._lost_near(face.box), None)
             if track is None:
-                self._tracks.append(_Track(self._next_id, face, frame.time))
-                self._next_id += 1
+                self._tracks.append(_Track(self._new_id(), face, frame.time, now))
             else:
-                track.face, track.seen, track.lost = face, frame.time, False
+                track.face, track.seen, track.portrait, track.lost = face, frame.time, now, False
+
+    def _make_room(self, box: Box) -> bool:
+        """Whether the smallest face that is followed has given way to a clearly larger one."""
+        self.crowded = True
+        smallest = min((t for t in self._tracks if not t.lost), key=lambda t: t.face.box.width)
+        if box.width < CLEARLY_LARGER * smallest.face.box.width:
+            return False
+        self._tracks.remove(smallest)
+        return True
+
+    def _new_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
 
     def _lost_near(self, box: Box) -> Iterator[_Track]:
         """Lost tracks whose last place and size fit ``box``, the nearest first."""
@@ -128,7 +150,7 @@ class FaceTracker:
 
 
 def _plausible(face: Face, image: UInt8Array) -> bool:
-    """Whether the mesh network believes in the face and most of it lies in the picture."""
+    """Whether the mesh network believes in the face, and its middle lies in the picture."""
     height, width = image.shape[:2]
     x, y = face.box.center
     return face.presence >= MIN_PRESENCE and 0 <= x < width and 0 <= y < height and face.box.width >= 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,8 +22,9 @@ def find_videos(arguments: Sequence[str]) -> list[Path]:
     """Videos meant by ``arguments``: files as they are, folders searched to the bottom, patterns expanded.
 
     A named file is kept whatever its suffix, and even if it is not there: its reader says what is wrong with it, so
-    that the others still get done. In folders, hidden files and folders are passed over. Each file comes once, in the
-    order of the arguments and sorted within each.
+    that the others still get done; so is a folder that may not be read. A folder of nothing but numbered pictures is
+    one video. In folders, hidden files and folders are passed over. Each video comes once, in the order of the
+    arguments and sorted within each.
 
     Raises:
         FacetellError: nothing was named, a folder holds no video, or a pattern matches none.
@@ -32,22 +34,24 @@ def find_videos(arguments: Sequence[str]) -> list[Path]:
     """
     if not arguments:
         raise FacetellError("no video was named: name files, folders or patterns such as 'clips/*.mp4'")
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for argument in arguments:
         for path in _expand(argument):
-            found.setdefault(path.resolve(), path)
+            # Unlike Path.resolve it takes links that lead in a circle, which are told of like a file that is not there.
+            found.setdefault(os.path.realpath(path), path)
     return list(found.values())
 
 
 def _expand(argument: str) -> list[Path]:
-    path = Path(argument).expanduser()
-    # A file whose very name holds brackets or stars is that file, not a pattern.
-    if path.is_dir():
+    # These of os.path, unlike those of Path, take "~a.mp4" where no user is called so, and what may not be looked at.
+    path = Path(os.path.expanduser(argument))  # noqa: PTH111
+    if os.path.isdir(path):  # noqa: PTH112
         videos = sorted(_walk(path))
         if not videos:
             raise FacetellError(f"the folder {argument} holds no video: name another, or the file itself")
         return videos
-    if path.exists() or not glob.has_magic(argument):
+    # A file whose very name holds brackets or stars is that file, not a pattern.
+    if os.path.exists(path) or not glob.has_magic(argument):  # noqa: PTH110
         return [path]
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  # Path.glob takes no absolute pattern
     videos = [match for match in matches if match.is_file()]
@@ -60,9 +64,22 @@ def _expand(argument: str) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Video files below ``folder``; links to folders are not followed, so that a circle of links ends."""
-    for parent, folders, files in os.walk(folder):
+    """Videos below ``folder``; links to folders are not followed, so that a circle of links ends."""
+    closed: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
+        shown = [name for name in files if not name.startswith(".")]
+        if not folders and _is_one_video(shown):
+            yield Path(parent)
+        for name in shown:
+            if Path(name).suffix.lower() in VIDEO_SUFFIXES:
                 yield Path(parent, name)
+    yield from closed
+
+
+def _is_one_video(files: Sequence[str]) -> bool:
+    """Whether the files of a folder are the pictures of one video: their names differ in nothing but numbers."""
+    from facetell.media.pictures import SUFFIXES  # brings OpenCV, which most who search for videos do not need
+
+    patterns = {re.sub("[0-9]+", "\0", name.lower()) for name in files}
+    return len(patterns) == 1 and "\0" in patterns.pop() and Path(files[0]).suffix.lower() in SUFFIXES

@@ -46,7 +46,7 @@ def source_of(text: str) -> Source:
     """What a user means: a number is a camera, an address a stream, all else a file.
 
     Raises:
-        FacetellError: the address is of a kind that is not known.
+        FacetellError: the address is of a kind that is not known, or is none.
 
     >>> source_of("rtsp://me:secret@10.0.0.7/door").name
     'rtsp://10.0.0.7/door'
@@ -64,7 +64,14 @@ def source_of(text: str) -> Source:
 
 
 def _without_password(address: str) -> str:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        # In words of our own, and without the address: either may hold the password.
+        scheme = address.split("://")[0]
+        raise FacetellError(
+            f"what follows '{scheme}://' is no address; write it as in {scheme}://10.0.0.7/door"
+        ) from None
     # What follows the question mark may hold a token.
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,7 +69,9 @@ def open_video(path: Path | str, *, threads: int = 2) -> PictureSource:
         Unreadable: there is neither, or no picture can be decoded from it.
     """
     path = Path(path)
-    return PictureFolder(path) if path.is_dir() else VideoReader(path, threads=threads)
+    # Unlike Path.is_dir it takes what may not be looked at.
+    is_folder = os.path.isdir(path)  # noqa: PTH112
+    return PictureFolder(path) if is_folder else VideoReader(path, threads=threads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from facetell.types import FacetellError
 
 __all__ = ["RawFrame", "Unreadable", "VideoInfo", "VideoReader", "probe"]
 
+MOST_PIXELS = 1 << 27  # of a picture: four times those of 8K; a larger one counts as damaged
 _MAX_RATE = 1000
 _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
@@ -108,6 +109,9 @@ class VideoReader:
         self._skipped = self._seconds_before(first)
         if self._skipped > _SKIP_WORTH_TELLING_S:
             self._notes.append(f"the first {self._skipped:.1f} seconds hold no picture that can be decoded")
+        late = self._late_start() + self._skipped
+        if late > _SKIP_WORTH_TELLING_S:
+            self._notes.append(f"players show its first picture at {late:.1f} seconds: times here count from it")
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -160,12 +164,14 @@ class VideoReader:
         self._packets_seen = self._pictures_due = 0
         self._container = self._open()
         try:
-            self._stream = _video_stream(self._container, self.path)
+            self._stream = video_stream(self._container, self.path)
             context = self._stream.codec_context
             context.thread_type, context.thread_count = "AUTO", threads
+            # A few bytes may ask for a picture that fills the memory.
+            context.options = {"max_pixels": str(MOST_PIXELS)}
             if strict:
                 # Without it, damaged blocks are filled by guess and the picture given out as if it were sound.
-                context.options = {"err_detect": "explode"}
+                context.options |= {"err_detect": "explode"}
             self._pictures = self._decode()
             return next(self._pictures, None)
         except BaseException:
@@ -272,6 +278,10 @@ class VideoReader:
         """Say so when the file promised more than it held."""
         last_time += self._skipped
         promised, seconds = self._stream.frames, self._video_seconds()
+        # Fewer pictures than promised, yet to the last moment: an edit list hides some, or dropped ones left gaps.
+        is_whole = seconds is not None and last_time + 1.5 / (self.info.fps or _FALLBACK_RATE) >= seconds
+        if is_whole:
+            return
         if promised and self._packets_seen < promised:
             self._notes.append(f"the file ends early: {self._packets_seen} of {promised} pictures are there")
         elif not promised and seconds is not None and seconds - last_time > 1.0 + last_time / 20:
@@ -282,11 +292,18 @@ class VideoReader:
         stream = self._stream
         if stream.duration and stream.time_base and stream.duration > 0:
             return float(stream.duration * stream.time_base)
-        tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))  # of Matroska
+        tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))  # of Matroska: when it ends
         if tag:
-            return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+            return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - self._late_start()
         length = self._container.duration
         return length / av.time_base if length and length > 0 and len(self._container.streams) == 1 else None
+
+    def _late_start(self) -> float:
+        """Seconds by which the pictures begin later than the file, as where its sound comes first."""
+        start, time_base = self._stream.start_time, self._stream.time_base
+        if start is None or time_base is None or self._container.start_time is None:
+            return 0.0
+        return max(0.0, float(start * time_base) - self._container.start_time / av.time_base)
 
     def _describe(self) -> VideoInfo:
         stream, container = self._stream, self._container
@@ -338,8 +355,12 @@ class _Clock:
 
 
 def _open(path: Path) -> InputContainer:
-    if not path.exists():
-        raise Unreadable(f"there is no file {path}: check the name")
+    try:
+        path.stat()
+    except PermissionError:
+        raise Unreadable(f"{path} may not be looked at: change the permissions of its folder") from None
+    except OSError:
+        raise Unreadable(f"there is no file {path}: check the name") from None
     if path.is_dir():
         raise Unreadable(f"{path} is a folder: name a video file")
     if not path.is_file():
@@ -357,7 +378,7 @@ def _open(path: Path) -> InputContainer:
         ) from None
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
     """The largest video stream that is not a cover picture."""
     cover = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]

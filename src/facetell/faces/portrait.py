@@ -1,0 +1,51 @@
+"""Is a face still the same person's? A small portrait, laid on fixed eyes and nose, compared with the last look's.
+
+A mesh that follows a face locks on to whichever face stands there, also after a cut to another person at the same
+place. What a cut changes at once is the face's relief of light and dark; from one look to the next it changes little.
+Measured on 208 clips of real and forged faces: of pairs of different people 64 % are less alike than :data:`ALIKE`, of
+looks at one face in neighbouring frames 1 in 6000, mostly where footage was cut. A dissolve is not found so: in every
+look the face is nearly that of the look before.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from facetell.faces.mesh import LEFT_EYE, NOSE_BASE, RIGHT_EYE
+from facetell.types import Face, FloatArray, UInt8Array
+
+SIZE = 16
+ALIKE = 0.35
+_PLACES = np.array([[3.5, 4.5], [11.5, 4.5], [7.5, 10.5]], dtype=np.float32)  # of the eyes' outer corners and the nose
+_RELIEF = 2.0  # pixels: what is smoother than this is lighting, and not compared
+
+
+def portrait(image: UInt8Array, face: Face) -> FloatArray | None:
+    """The relief of a face, float32 (16, 16) of mean 0 and norm 1; None where the face lies outside or is flat.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        face: where it is in the picture.
+    """
+    height, width = image.shape[:2]
+    x0, y0 = (max(0, int(value)) for value in face.box[:2])
+    x1, y1 = min(width, int(face.box.x1) + 1), min(height, int(face.box.y1) + 1)
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return None
+    corners = face.landmarks[[RIGHT_EYE, LEFT_EYE, NOSE_BASE]].astype(np.float32)
+    to_portrait = cv2.getAffineTransform(corners - np.array([x0, y0], dtype=np.float32), _PLACES)
+    shrinking = int(1 / max(float(np.sqrt(abs(np.linalg.det(to_portrait[:, :2])))), 1e-3))
+    grey = cv2.cvtColor(image[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
+    if shrinking > 1:  # against aliasing
+        grey = cv2.blur(grey, (shrinking, shrinking))
+    small = cv2.warpAffine(grey, to_portrait, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    relief = small - cv2.GaussianBlur(small, (0, 0), _RELIEF)
+    relief -= relief.mean()
+    norm = float(np.linalg.norm(relief))
+    return np.asarray(relief / norm, dtype=np.float32) if norm > 1 else None
+
+
+def alike(before: FloatArray | None, after: FloatArray | None) -> bool:
+    """Whether two portraits may be of one person; also where one of them says nothing."""
+    return before is None or after is None or float((before * after).sum()) >= ALIKE
