@@ -177,9 +177,9 @@ def test_our_own_origin_may(server, short):
 
 
 def test_a_name_that_someone_points_at_this_machine_is_refused(server):
-    for host, status in (("evil.example", 421), ("localhost:1", 200), ("127.0.0.1", 200), ("[::1]:8000", 200)):
+    for host, status in (("evil.example", 421), ("localhost:1", 200), ("10.0.0.7", 200), ("[fe80::1]:8000", 200)):
         assert server.client.get("/v1/jobs", headers={"Host": host}).status_code == status
-    assert server.client.get("/healthz", headers={"Host": "10.0.0.7"}).status_code == 200
+    assert server.client.get("/healthz", headers={"Host": "box.example"}).status_code == 200
 
 
 def test_figures_for_a_monitor(server, done):

@@ -1,5 +1,6 @@
-"""Limits that only a caller of the library can set: slow uploads and many listeners."""
+"""Limits that only a caller of the library can set: slow uploads, many listeners and connections without a request."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -8,15 +9,15 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-import uvicorn
 from serving import wait_for
 
 from facetell.commands.serve import listen
 from facetell.serve import pages
+from facetell.serve import server as network
 from facetell.serve.app import create_app
 from facetell.serve.faults import Refused
 from facetell.serve.inspect import Inspector
-from facetell.serve.server import Server
+from facetell.serve.server import make_server
 from facetell.serve.service import Service
 from facetell.serve.settings import Limits, ServeSettings
 
@@ -29,8 +30,7 @@ def serving(folder, limits):
     """A server in this process, without workers: what is tested here comes before them."""
     service = Service(ServeSettings(folder, limits=limits))
     listening = listen("127.0.0.1", 0)
-    config = uvicorn.Config(create_app(service), http="h11", ws="none", log_level="warning")
-    server = Server(config, service)
+    server = make_server(create_app(service), service)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
@@ -42,7 +42,11 @@ def serving(folder, limits):
         listening.close()
 
 
-@pytest.mark.parametrize("limits", [Limits(idle_seconds=0.3), Limits(upload_seconds=0.6)], ids=["silent", "trickling"])
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(idle_seconds=0.3), Limits(upload_seconds=0.6), Limits(idle_seconds=1.0)],
+    ids=["silent", "too_long", "trickling"],
+)
 def test_an_upload_that_does_not_get_on_is_given_up(tmp_path, limits):
     def trickle():
         yield HEAD
@@ -107,3 +111,83 @@ def test_listeners_are_counted_and_given_back(tmp_path):
         while len(service.hub):
             assert time.monotonic() < end
             time.sleep(0.02)
+
+
+def address(url):
+    host, port = url.removeprefix("http://").split(":")
+    return host, int(port)
+
+
+@contextmanager
+def connections(url, count):
+    """So many clients that have said nothing yet."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection(address(url), timeout=30)) for _ in range(count)]
+
+
+def is_closed(connection):
+    try:
+        return connection.recv(1000) == b""
+    except ConnectionResetError:
+        return True
+
+
+HALF = b"GET / HTTP/1.1\r\nHost: "
+
+
+@pytest.mark.parametrize(
+    ("begun", "before"), [(b"", False), (HALF, False), (HALF, True)], ids=["silent", "half a head", "half a second"]
+)
+def test_a_connection_without_a_whole_request_is_closed(tmp_path, monkeypatch, begun, before):
+    monkeypatch.setattr(network, "HEAD_SECONDS", 0.6)
+    with serving(tmp_path, Limits()) as (url, _), connections(url, 1) as (connection,):
+        if before:
+            connection.sendall(b"HEAD /login HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(10000).startswith(b"HTTP/1.1 ")
+        connection.sendall(begun)
+        end = time.monotonic() + 20
+        connection.settimeout(0.1)
+        while time.monotonic() < end:
+            with contextlib.suppress(TimeoutError):
+                assert is_closed(connection)
+                break
+            if begun:  # a sign now and then does not put it off
+                with contextlib.suppress(ConnectionError):
+                    connection.sendall(b"x")
+        else:
+            raise AssertionError("it was left open")
+
+
+def test_a_request_that_is_answered_slowly_is_not_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "HEAD_SECONDS", 0.3)
+    with serving(tmp_path, Limits()) as (url, service), httpx.stream("GET", f"{url}/v1/events", timeout=60) as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith("retry")
+        time.sleep(1.0)
+        assert len(service.hub) == 1
+
+
+def test_no_site_can_make_itself_our_page_by_a_name_of_its_own(tmp_path):
+    """The server is told of no name, as one that listens on all addresses is."""
+    evil = {"Host": "evil.example:8000", "Origin": "http://evil.example:8000"}
+    with serving(tmp_path, Limits()) as (url, _):
+        assert httpx.delete(f"{url}/v1/jobs/{'0' * 32}", headers=evil, timeout=30).json()["error"] == "wrong_host"
+        assert httpx.get(f"{url}/v1/jobs", headers=evil, timeout=30).status_code == 421
+
+
+def test_silent_connections_make_room_for_requests_the_oldest_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "CONNECTIONS", 20)
+    with serving(tmp_path, Limits()) as (url, _), connections(url, 60) as silent:
+        assert httpx.get(f"{url}/openapi.json", timeout=30).status_code == 200
+        assert all(is_closed(connection) for connection in silent[:41])
+        silent[-1].sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert silent[-1].recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_where_all_connections_are_at_work_the_next_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "CONNECTIONS", 4)
+    with serving(tmp_path, Limits()) as (url, _), connections(url, 3) as busy:
+        for connection in busy:
+            connection.sendall(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert httpx.get(f"{url}/openapi.json", timeout=30).status_code == 503

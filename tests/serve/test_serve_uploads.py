@@ -166,6 +166,8 @@ def post(server, body, kind=f"multipart/form-data; boundary={BOUNDARY}"):
         ),
         (HEAD + b"x\r\n" + HEAD + f"x\r\n--{BOUNDARY}--\r\n".encode(), None, 422, "several_files"),
         (HEAD.replace(b'name="file"', b'name="other"') + bytes(200_000), None, 400, "bad_form"),
+        (HEAD + f"x\r\n--{BOUNDARY}--\r\n".encode() + bytes(200_000), None, 400, "bad_form"),
+        (b"\r\n" * 100_000 + HEAD + f"x\r\n--{BOUNDARY}--\r\n".encode(), None, 400, "bad_form"),
     ],
 )
 def test_forms_that_are_none(server, body, kind, status, code):

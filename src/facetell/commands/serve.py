@@ -18,8 +18,6 @@ from facetell.types import FacetellError
 if TYPE_CHECKING:
     from facetell.serve.settings import ServeSettings
 
-LOCAL = ("localhost", "127.0.0.1", "::1")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the verb's arguments."""
@@ -102,7 +100,6 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
 
     token = args.token or os.environ.get("FACETELL_TOKEN") or None
     threads = args.threads or max(1, (os.cpu_count() or 1) // args.workers)
-    names = tuple(args.allow_host)
     return ServeSettings(
         data=args.data,
         limits=Limits(
@@ -116,8 +113,7 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
         workers=args.workers,
         keep_seconds=86400 * args.keep_days if args.keep_days else None,
         token=check_token(token) if token else None,
-        # A site that points its own name at this machine must not reach a server that is meant for this machine alone.
-        hosts=(*LOCAL, args.host, *names) if names or _is_local(args.host) else (),
+        hosts=(args.host, *args.allow_host),
         model=args.model,
         detector=Settings(
             clips_per_second=args.fps_scored,

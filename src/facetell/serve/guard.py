@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
 from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
@@ -92,11 +93,12 @@ class Guard:
     Args:
         app: gets the rest.
         door: knows the token.
-        hosts: names that are ours; any where empty.
+        hosts: names that are ours; besides, ``localhost`` and all addresses are.
     """
 
     def __init__(self, app: ASGIApp, door: Door, hosts: Sequence[str] = ()) -> None:
-        self._app, self._door, self._hosts = app, door, frozenset(host.lower() for host in hosts)
+        self._app, self._door = app, door
+        self._hosts = frozenset({"localhost", *(host.lower() for host in hosts)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request."""
@@ -109,7 +111,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers, path, method = Headers(scope=scope), str(scope["path"]), str(scope["method"])
         host = headers.get("host", "")
-        if self._hosts and path != "/healthz" and _host_name(host) not in self._hosts:
+        if path != "/healthz" and not self._is_ours(_host_name(host)):
             return refusal(
                 Refused(421, "wrong_host", "the server is not known under this name: its operator can --allow-host it")
             )
@@ -124,6 +126,17 @@ class Guard:
         answer = refusal(Refused(401, "no_token", "this server asks for a token: send `Authorization: Bearer TOKEN`"))
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a name is ours: a site may point its own at this machine and so become our page's "same origin".
+
+        An address is no name, so no site can do that with one.
+        """
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return name in self._hosts
+        return True
 
     def _lets_in(self, headers: Headers) -> bool:
         door = self._door

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import resource
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,6 @@ from facetell.serve.settings import Limits
 
 SECONDS = 30.0  # for one look
 START_SECONDS = 60.0  # for the process to be ready for it
-MEMORY = 8 << 30  # bytes of addresses that the process may use
 
 # Containers of video that are files in themselves. Playlists, lists of files and captures are left out on purpose:
 # they name other files or addresses, which an upload must never make the server open.
@@ -118,8 +115,6 @@ def _too_many(width: int, height: int, most: int) -> str:
 
 def _serve(link: Link) -> None:
     """Answer one question after the other."""
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     link.send({"ready": True})
     while (question := link.receive()) is not None:
         link.send(look(Path(question["path"]), question["pixels"]))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
+import resource
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from facetell.processes import end_with_parent
+
+MEMORY = 8 << 30  # bytes that a process may take: a few bytes of a video may ask for pictures that fill the machine
 
 Message = dict[str, Any]
 
@@ -111,8 +115,11 @@ class Link:
 
 
 def _begin(target: Callable[..., None], connection: Connection, *arguments: Any) -> None:
-    """See to it that this process ends with its parent, then do its work."""
+    """See to it that this process ends with its parent and leaves it room, then do its work."""
     end_with_parent()
+    with contextlib.suppress(ValueError, OSError):  # less is allowed already
+        # Not RLIMIT_AS: that counts what is only set aside, which the libraries that run networks do freely.
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     # Ctrl-C reaches the whole group: end at once, without a word, with the code of one that was told to.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + signal.SIGINT))
     link = Link(connection)

@@ -2,16 +2,72 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
 import signal
 import socket
 from types import FrameType
+from typing import cast
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facetell.serve.service import Service
 
 GRACE = 5  # seconds that requests have to end
+HEAD_SECONDS = 15.0  # for the head of a request to come
+CONNECTIONS = 1000  # at most, and at most half of the files that may be open
+
+
+class Protocol(H11Protocol):
+    """Uvicorn's, which waits for the head of a request for ever, but closes connections on which none comes in time.
+
+    Where there are too many, the one that has waited longest makes room for the next; only where all are at work is a
+    request answered with 503.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Somebody has connected."""
+        super().connection_made(transport)
+        if len(self.connections) >= cast(int, self.limit_concurrency):
+            self._make_room()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """They have gone."""
+        self._unwatch()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Something has come: it does not put off the deadline, only a whole head does."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._unwatch()
+        elif self._deadline is None:
+            self._watch()
+
+    def _watch(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _unwatch(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _make_room(self) -> None:
+        waiting = {
+            other._deadline.when(): other
+            for other in self.connections
+            if isinstance(other, Protocol) and other._deadline is not None
+        }
+        if waiting:
+            oldest = waiting[min(waiting)]
+            oldest._unwatch()
+            oldest.transport.abort()
 
 
 class Server(uvicorn.Server):
@@ -33,14 +89,21 @@ class Server(uvicorn.Server):
 
 def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:
     """Answer requests until a signal comes."""
+    make_server(app, service).run(sockets=[listening])
+
+
+def make_server(app: ASGIApp, service: Service) -> Server:
+    """The server of an app; its ``run`` answers requests."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_level="warning",
         access_log=False,
         server_header=False,
+        limit_concurrency=CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2),
         timeout_graceful_shutdown=GRACE,
     )
-    Server(config, service).run(sockets=[listening])
+    return Server(config, service)

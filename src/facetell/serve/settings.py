@@ -21,7 +21,8 @@ class Limits:
         uploads: uploads received at the same time.
         queue: jobs that wait.
         free_bytes: disk space that is left alone: no upload is taken where less would remain.
-        idle_seconds: without a byte, after which an upload is given up.
+        idle_seconds: in which ``idle_bytes`` must come, or an upload is given up.
+        idle_bytes: see there.
         upload_seconds: in all, after which an upload is given up.
         listeners: event streams open at the same time.
     """
@@ -33,6 +34,7 @@ class Limits:
     queue: int = 100
     free_bytes: int = 512 * MIB
     idle_seconds: float = 30.0
+    idle_bytes: int = 256 * 1024
     upload_seconds: float = 3600.0
     listeners: int = 200
 
@@ -47,7 +49,7 @@ class ServeSettings:
         workers: processes that score.
         keep_seconds: for which a finished job is kept; None for ever.
         token: that a caller must show; None lets anybody in.
-        hosts: names under which the server may be addressed; empty for any.
+        hosts: names under which the server may be addressed, besides ``localhost`` and all addresses.
         model: ONNX file; None takes the released one.
         detector: see :class:`facetell.detector.Settings`.
     """

@@ -15,7 +15,6 @@ LEAD = (
     "generated. It says how sure that is, or that there is nothing to score."
 )
 DROP = "Drop videos here, or choose them"
-CHOOSE = "Videos"
 SEND = "Upload"
 LIMITS = "At most {size}, {minutes} minutes and {pixels} million pixels a picture, each."
 KEPT = "A video is deleted from this server as soon as it is scored; its result and report {after}."

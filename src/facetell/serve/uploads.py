@@ -94,15 +94,15 @@ class Form:
         self.name, self.size, self.found, self.whole = "", 0, False, False
         self.pending = bytearray()
         self._limits = limits
-        self._in_file, self._beside = False, 0
+        self._in_file, self._read = False, 0
         self._header, self._value = bytearray(), bytearray()
         self._disposition = b""
         self._parser = MultipartParser(
             boundary,
             {
                 "on_part_begin": self._begin,
-                "on_header_field": lambda data, start, end: self._gather(self._header, data[start:end]),
-                "on_header_value": lambda data, start, end: self._gather(self._value, data[start:end]),
+                "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
                 "on_header_end": self._header_ended,
                 "on_headers_finished": self._headers_ended,
                 "on_part_data": self._data,
@@ -121,19 +121,13 @@ class Form:
             self._parser.write(piece)
         except FormParserError:
             raise _bad_form() from None
+        self._read += len(piece)
+        # Whatever is not the file is small, also what follows the last boundary, of which the parser says nothing.
+        if self._read - self.size > BESIDE:
+            raise _bad_form()
 
     def _begin(self) -> None:
         self._disposition = b""
-
-    def _gather(self, into: bytearray, piece: bytes) -> None:
-        self._count(len(piece))
-        into += piece
-
-    def _count(self, size: int) -> None:
-        """Whatever is not the file is small, or the request is refused."""
-        self._beside += size
-        if self._beside > BESIDE:
-            raise _bad_form()
 
     def _header_ended(self) -> None:
         if self._header.lower() == b"content-disposition":
@@ -152,7 +146,6 @@ class Form:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if not self._in_file:
-            self._count(end - start)
             return
         self.size += end - start
         if self.size > self._limits.upload_bytes:
@@ -193,17 +186,23 @@ async def _store(service: Service, request: Request, boundary: bytes, path: Path
 
 
 async def _pieces(request: Request, limits: Limits) -> AsyncIterator[bytes]:
-    """The body of a request, given up when nothing comes for too long or it takes too long in all."""
+    """The body of a request, given up when too little comes for too long or it takes too long in all."""
     until = time.monotonic() + limits.upload_seconds
+    patience, came = limits.idle_seconds, 0
     async with contextlib.aclosing(request.stream()) as stream:
         while True:
+            begun = time.monotonic()
             try:
-                async with asyncio.timeout(min(limits.idle_seconds, until - time.monotonic())):
+                async with asyncio.timeout(min(patience, until - begun)):
                     piece = await anext(stream, None)
             except TimeoutError:
                 raise Refused(408, "too_slow", "the upload came too slowly and was given up: try again") from None
             if piece is None:
                 return
+            patience -= time.monotonic() - begun  # not what writing takes: a slow disk is not the client's fault
+            came += len(piece)
+            if came >= limits.idle_bytes:
+                patience, came = limits.idle_seconds, 0
             yield piece
 
 

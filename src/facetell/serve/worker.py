@@ -61,7 +61,7 @@ class Scorer:
     """Turns an order into files and an answer."""
 
     def __init__(self, detector: Detector, link: Link) -> None:
-        self._detector, self._link = detector, link
+        self._detector, self._link, self._told = detector, link, 0.0
         self._references = References(detector)
         self._policy = content_policy(*(Markup((TEMPLATES / f"report.{k}").read_text("utf-8")) for k in ("css", "js")))
 
@@ -92,21 +92,21 @@ class Scorer:
         return {"kind": "done", "summary": summary_of(verdict, order), "policy": self._policy}
 
     def _score(self, order: Order) -> VideoVerdict:
-        last = 0.0
-
         def progress(seconds: float, duration: float | None) -> None:
-            nonlocal last
             if seconds > order.duration:
                 raise _TooLong(too_long(seconds, order.duration))
-            if time.monotonic() - last > BEAT:
-                last = time.monotonic()
-                self._link.send({"kind": "progress", "seconds": seconds, "duration": duration})
+            self._tell({"kind": "progress", "seconds": seconds, "duration": duration})
 
         return self._detector(order.video, progress)
 
+    def _tell(self, message: Message) -> None:
+        """Say how far it is, so that nobody takes it to hang; no more often than anybody needs."""
+        if time.monotonic() - self._told > BEAT:
+            self._told = time.monotonic()
+            self._link.send(message)
+
     def _store(self, order: Order, verdict: VideoVerdict) -> str:
         """Write result and report; returns why that could not be done, else nothing."""
-        self._link.send({"kind": "report"})
         shown = replace(
             verdict,
             path=order.name,
@@ -114,7 +114,7 @@ class Scorer:
             warnings=tuple(_without_path(warning, order) for warning in verdict.warnings),
         )
         page = Report(self._detector, references=self._references)
-        page.add(verdict, shown)
+        page.add(verdict, shown, lambda seconds, duration: self._tell({"kind": "report"}))
         result, report = Path(order.result), Path(order.report)
         try:
             write_result([shown], result)
