@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -84,6 +87,29 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+
+
+@contextlib.contextmanager
+def ended_if_silent(seconds: float) -> Iterator[Callable[[], None]]:
+    """Within ``with``, end this process as soon as what is given has not been called for so many seconds.
+
+    It ends whatever it is stuck in, be it a library that never lets go of the interpreter.
+    """
+    last = -seconds
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # where it stood, users do not care for
+
+        def alive() -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last > seconds / 100:  # winding it up starts a thread
+                last = now
+                faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+
+        alive()
+        try:
+            yield alive
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _begin(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -17,7 +17,7 @@ from facetell.detector import Settings
 from facetell.evaluate.scores import read_scores
 from facetell.evaluate.scoring import score_manifest
 from facetell.report.result import SCHEMA_PATH, to_result
-from facetell.scan.run import local_engine, scan
+from facetell.scan.run import _compare, local_engine, scan
 from facetell.scan.source import Shard, open_source
 from facetell.scan.work import make_detector
 from facetell.types import FacetellError
@@ -200,19 +200,20 @@ def test_names_with_newlines_quotes_and_odd_bytes_come_through(corpus, here, tmp
     ]
     for number, name in enumerate(odd):
         shutil.copy(corpus / "ab"[number % 2] / f"{number}.mp4", folder / name)
-    shutil.copy(BROKEN["text"](tmp_path), folder / "bad\n\"'.mp4")
+    bad = "=1+1\n\"'.mp4"  # a formula to a spreadsheet: in the ledger, too, it is the file's name
+    shutil.copy(BROKEN["text"](tmp_path), folder / bad)
     out = tmp_path / "out"
     here.scan(folder, out)
-    shown = sorted([*odd[:3], "caf\\udce9.mp4", odd[4], "bad\n\"'.mp4"])
+    shown = sorted([*odd[:3], "caf\\udce9.mp4", odd[4], bad])
     assert sorted(row["video"] for row in table(out)) == shown
     assert sorted(line["path"] for line in lines(out / "results.jsonl")) == shown
     assert {*read_scores(out / "scores.parquet")["video"]} == {*shown}
     with (out / "errors.csv").open(newline="") as stream:
-        assert [line["path"] for line in csv.DictReader(stream)] == ["bad\n\"'.mp4"]
+        assert [line["path"] for line in csv.DictReader(stream)] == [bad]
     page = (out / "summary.html").read_text()
     assert "<script>alert" not in page and "&lt;script&gt;alert(1).mp4" in page
     assert (
-        "a\\nb.mp4" in page and "caf\\udce9.mp4" in page and "\\u202eR.mp4" in page and "bad\\n&#34;&#39;.mp4" in page
+        "a\\nb.mp4" in page and "caf\\udce9.mp4" in page and "\\u202eR.mp4" in page and "=1+1\\n&#34;&#39;.mp4" in page
     )
     here.scan(folder, out)
     assert here.scored == here.read == []
@@ -274,6 +275,39 @@ def test_a_scan_is_not_gone_on_with_as_something_else(corpus, whole, here, tmp_p
     (out / "work" / "about.json").write_text("{")
     with pytest.raises(FacetellError, match="not what `facetell scan` wrote"):
         here.scan(corpus, out)
+
+
+def test_what_versions_a_scan_is_gone_on_with(corpus, whole, here, tmp_path):
+    out = shutil.copytree(whole, tmp_path / "out")
+    path = out / "work" / "about.json"
+    about = json.loads(path.read_text())
+
+    def begun_with(**versions):
+        path.write_text(json.dumps(about | {"provenance": about["provenance"] | versions}))
+
+    major, minor, patch = about["provenance"]["python"].split(".")
+    begun_with(python=f"{major}.{minor}.{patch}1")
+    here.scan(corpus, out)
+    assert here.scored == []
+    begun_with(python=f"{major}.{minor}1.{patch}")
+    with pytest.raises(FacetellError, match="was begun with another version of software"):
+        here.scan(corpus, out)
+
+
+def test_a_scan_is_not_gone_on_with_on_other_libraries(tmp_path):
+    def about(**libraries):
+        noted = {"libraries": libraries} if libraries else {}
+        return {"provenance": {"facetell": "1", "python": "3.11.6", **noted}, "calibration": {}}
+
+    path = tmp_path / "about.json"
+    for now in (about(av="18.1.0"), about()):  # with and without what this version notes
+        path.write_text(json.dumps(about(av="18.1.0")))
+        _compare(path, now, tmp_path)
+    path.write_text(json.dumps(about()))
+    _compare(path, about(av="18.1.0"), tmp_path)
+    path.write_text(json.dumps(about(av="18.0.0")))
+    with pytest.raises(FacetellError, match="was begun with other versions of libraries"):
+        _compare(path, about(av="18.1.0"), tmp_path)
 
 
 def test_two_scans_do_not_share_a_folder(corpus, whole, here):

@@ -13,7 +13,10 @@ import numpy as np
 import psutil
 import pytest
 
+from facetell.scan.local import Local
 from facetell.scan.results import FILES
+from facetell.scan.run import scan
+from facetell.scan.source import open_source
 from scans import CONTENTS, lines, results, start, verdicts
 
 KILLS, MORE_KILLS = 5, 25
@@ -100,6 +103,24 @@ def test_a_video_that_ends_every_process_is_told_of_and_the_rest_is_done(corpus,
     assert "every process that read it was ended from outside" in found.pop("b/deadly.mp4")["message"]
     assert [*found.values()] == lines(whole / "results.jsonl")
     assert len(verdicts(out)) == CONTENTS + 1, "it is in the journal as well, and not tried again unasked"
+
+
+def test_a_video_that_is_never_read_to_its_end_is_told_of_and_the_rest_is_done(corpus, whole, single, tmp_path):
+    """A picture that never comes, as where a decoder hangs: nobody writes to the pipe."""
+    still = tmp_path / "still"
+    still.mkdir()
+    os.mkfifo(still / "0.png")
+    names = sorted(str(path) for path in corpus.rglob("*.mp4") if path.stat().st_size)
+    (tmp_path / "list").write_text("\n".join([*names[:2], str(still), *names[2:]]))
+
+    def engine(model, settings, provenance):
+        return Local(model, settings, 2, silent=8.0)
+
+    scan(open_source(str(tmp_path / "list")), tmp_path / "out", single, make_engine=engine)
+    found = {line["path"]: line for line in lines(tmp_path / "out" / "results.jsonl")}
+    assert "every process that read it was ended from outside or stood still" in found.pop(str(still))["message"]
+    scored = {line["sha256"]: line["tracks"] for line in lines(whole / "results.jsonl")}
+    assert len(found) == len(names) and all(line["tracks"] == scored[line["sha256"]] for line in found.values())
 
 
 @pytest.mark.slow

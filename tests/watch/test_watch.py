@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import av
@@ -21,7 +22,7 @@ from facetell.clips import LATE
 from facetell.detector import Detector, Settings
 from facetell.media.live import LiveReader, source_of
 from facetell.types import FacetellError
-from facetell.watch.pump import MOST_HELD, Pump
+from facetell.watch.pump import FEWEST_HELD, HELD_BYTES, MOST_HELD, Pump
 from facetell.watch.run import Watcher
 from facetell.watch.screen import draw, summary
 from fixtures import sample_frames, write_frames
@@ -187,6 +188,22 @@ def test_nobody_looks_and_no_more_is_held(woman):
         pump.close()
 
 
+@pytest.mark.parametrize(("width", "height", "held"), [(3840, 2160, 10), (7680, 4320, FEWEST_HELD)])
+def test_of_large_pictures_fewer_wait(tmp_path, width, height, held):
+    grey = np.full((height, width, 3), 90, np.uint8)
+    pump = Pump(source_of(str(write_frames(tmp_path / "large.mp4", [grey] * (held + 2)))), fast=True)
+    try:
+        end = time.monotonic() + 60
+        while pump.read <= held:  # the next one is there, and has to wait outside
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        time.sleep(0.5)
+        size = sum(plane.buffer_size for item in pump._waiting for plane in item.raw.picture.planes)
+        assert len(pump._waiting) == held and (size <= HELD_BYTES or held == FEWEST_HELD)
+    finally:
+        pump.close()
+
+
 def test_pictures_that_are_skipped_are_counted_and_what_follows_is_sound(transport):
     with LiveReader(source_of(str(transport))) as reader:
         pictures = iter(reader)
@@ -220,6 +237,10 @@ def test_the_view(detector, man):
         (["0", "--fast"], "--fast is for files"),
         (["none.mp4", "--window", "0"], "--window is 1 to 3600"),
         (["none.mp4", "--threshold", "2"], "--threshold is a probability"),
+        (["none.mp4", "--give-up", "-1"], "--give-up is 0 seconds or more"),
+        (["none.mp4", "--give-up", "nan"], "--give-up is 0 seconds or more"),
+        (["rtsp://me:secret@[bad/x"], "what follows 'rtsp://' is no address; write it as in rtsp://10.0.0.7/door"),
+        (["rtsp://me:secret@a\u2100b/x"], "what follows 'rtsp://' is no address"),
     ],
 )
 def test_faults_are_one_sentence(words, sentence, capsys):
@@ -292,7 +313,79 @@ def test_what_is_watched_is_never_written_over(man, tmp_path, capsys):
     assert "it is what is watched; choose another file" in capsys.readouterr().err and man.read_bytes() == before
 
 
-def test_ctrl_c_ends_it_with_a_summary(woman, tmp_path):
+def test_a_file_of_scores_is_gone_on_with_and_says_when(man, tmp_path, capsys):
+    out, began = tmp_path / "scores.jsonl", datetime.now(UTC)
+    words = ["watch", str(man), "--fast", "--out", str(out)]
+    assert main(words) == 0
+    first = out.read_text()
+    out.write_text(first + '{"event": "cl')  # the machine stopped in the middle of a line
+    assert main(words) == 0
+    whole, cut_short, more = out.read_text().partition('{"event": "cl\n')
+    assert whole == first and cut_short
+    for run in (first, more):
+        events = [json.loads(line) for line in run.splitlines()]
+        assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"] and clips_of(events)
+        assert all(event["time"].endswith("Z") for event in events)
+        times = [datetime.fromisoformat(event["time"]) for event in events]
+        assert times == sorted(times) and all(abs((at - began).total_seconds()) < 600 for at in times)
+
+
+def test_what_is_no_file_of_scores_is_left_alone(man, tmp_path, capsys):
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear")
+    assert main(["watch", str(man), "--out", str(letter)]) == 2
+    assert "letter.txt is not what `facetell watch` wrote; choose another file" in capsys.readouterr().err
+    assert letter.read_text() == "Dear"
+
+
+def test_what_is_being_scored_at_the_end_is_told(woman):
+    slow = Detector(settings=Settings(clips_per_second=3.0))
+    score = slow.score
+
+    def throttled(clip):
+        time.sleep(0.5)
+        return score(clip)
+
+    slow.score = throttled
+    source, events = source_of(str(woman)), []
+    watcher = Watcher(slow, Pump(source, fast=True), source.name, 30.0, events.append)
+    try:
+        while len(watcher._scoring) < 3:
+            watcher.step(fast=True)
+        handed = len(clips_of(events)) + len(watcher._scoring)
+    finally:
+        watcher.close()
+    assert len(clips_of(events)) == handed == watcher.state.board.scored
+
+
+def test_a_stream_that_is_away_is_given_up_when_asked(transport, tmp_path, capsys):
+    class Server(BaseHTTPRequestHandler):
+        asked = 0
+
+        def do_GET(self):
+            Server.asked += 1
+            if Server.asked > 1:
+                self.send_error(503)
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(transport.read_bytes())
+
+        def log_message(self, *words):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert main(["watch", f"http://127.0.0.1:{server.server_port}/live", "--give-up", "2"]) == 2
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "and did not come back in 2 seconds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_ends_it_with_a_summary(woman, tmp_path, number, reason):
     out = tmp_path / "scores.jsonl"
     command = [sys.executable, "-m", "facetell.cli", "watch", str(woman), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -301,11 +394,11 @@ def test_ctrl_c_ends_it_with_a_summary(woman, tmp_path):
         while not (out.exists() and '"clip"' in out.read_text()):
             assert time.monotonic() < end and process.poll() is None
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         told, errors = process.communicate(timeout=20)
     finally:
         process.kill()
     assert process.returncode == 0 and errors == ""
-    assert "ended by Ctrl-C" in told and "1 face seen" in told
+    assert f"ended by {reason}" in told and "1 face seen" in told
     last = json.loads(out.read_text().splitlines()[-1])
-    assert last["event"] == "end" and last["reason"] == "ended by Ctrl-C" and last["clips"] >= 1
+    assert last["event"] == "end" and last["reason"] == f"ended by {reason}" and last["clips"] >= 1

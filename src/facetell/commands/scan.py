@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from facetell.scan.run import Progress as State
 
 EVERY = 60.0  # seconds between lines where there is no terminal
-TOLD = 20  # errors that are told one by one
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any
 
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
     from facetell.watch.run import State
+
+SIGNALS = {signal.SIGINT: "ended by Ctrl-C", signal.SIGTERM: "ended by SIGTERM"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--window", type=float, default=30.0, metavar="S", help="seconds that the running score is of (default: 30)"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write each score to FILE, a line of JSON each")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="append each score to FILE, a line of JSON each")
+    parser.add_argument(
+        "--give-up",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds without a picture after which a lost stream is given up; inf: never (default: 60)",
+    )
     parser.add_argument("--max-faces", type=int, default=4, metavar="N", help="faces followed at once (default: 4)")
     parser.add_argument(
         "--threshold", type=float, metavar="P", help="probability from which on a face is called forged"
@@ -32,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Watch until the source ends or Ctrl-C; 0, or 2 if the source was lost."""
+    """Watch until the source ends, Ctrl-C or SIGTERM; 0, or 2 if the source was lost."""
     from rich.console import Console
     from rich.live import Live
 
@@ -47,15 +61,17 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(max_faces=args.max_faces, threshold=args.threshold, threads=args.threads)
     console = Console()
     with ExitStack() as stack:
-        pump = Pump(source, fast=args.fast, start=False)  # a wrong name is told before the model is loaded
+        # Opened first: a wrong name is told before the model is loaded.
+        pump = Pump(source, fast=args.fast, give_up=args.give_up, start=False)
         stack.callback(pump.close)
         detector = Detector(args.model, settings)
         out = stack.enter_context(_opened(args.out, source.address)) if args.out else None
 
         def tell(event: dict[str, Any]) -> None:
             if out is not None:
+                now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
                 try:
-                    out.write(json.dumps(event) + "\n")
+                    out.write(json.dumps(event | {"time": now}) + "\n")
                     out.flush()
                 except OSError as error:
                     raise FacetellError(f"{args.out} cannot be written ({error.strerror}); make room there") from None
@@ -79,14 +95,12 @@ def run(args: argparse.Namespace) -> int:
             if console.is_terminal:
                 live.update(draw(state, detector), refresh=True)
 
-        interrupted = False
-        try:
-            watcher.run(show, args.fast)
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            watcher.close()
-        reason = "ended by Ctrl-C" if interrupted else pump.ended or "it ended"
+        with _told_to_end(watcher.stop) as told:
+            try:
+                watcher.run(show, args.fast)
+            finally:
+                watcher.close()
+        reason = told[0] if told else pump.ended or "it ended"
         dropped, share = watcher.state.dropped
         tell(
             {
@@ -100,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
     print(summary(watcher.state, reason))
-    return 2 if pump.fault and not interrupted else 0
+    return 2 if pump.fault and not told else 0
 
 
 def _check(args: argparse.Namespace, kind: str) -> None:
@@ -112,13 +126,50 @@ def _check(args: argparse.Namespace, kind: str) -> None:
         raise FacetellError("--max-faces and --threads are at least 1")
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise FacetellError("--threshold is a probability between 0 and 1")
+    if not args.give_up >= 0:
+        raise FacetellError("--give-up is 0 seconds or more, or inf to never give up")
 
 
-def _opened(path: Path, source: str) -> Any:
+@contextmanager
+def _told_to_end(stop: Callable[[], None]) -> Iterator[list[str]]:
+    """Within ``with``, the first Ctrl-C or SIGTERM calls ``stop`` and stands in the list; a second one is as ever."""
+    told: list[str] = []
+    # Who started this in the background of a shell had Ctrl-C ignored, and means it.
+    before = {number: old for number in SIGNALS if (old := signal.getsignal(number)) != signal.SIG_IGN}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        told.append(SIGNALS[signal.Signals(number)])
+        stop()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield told
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _opened(path: Path, source: str) -> IO[str]:
+    """The file of scores, to be gone on with: what an earlier watch wrote is evidence."""
     if path.resolve() == Path(source).resolve():
         raise FacetellError(f"cannot write {path}: it is what is watched; choose another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("w", encoding="utf-8")
+        cut_short = path.is_file() and path.stat().st_size > 0 and _is_cut_short(path)
+        out = path.open("a", encoding="utf-8")
+        if cut_short:
+            out.write("\n")
+        return out
     except OSError as error:
         raise FacetellError(f"cannot write {path}: {error.strerror}; choose another file") from None
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Whether the last line of an earlier watch was not written to its end."""
+    with path.open("rb") as stream:
+        if not stream.readline(80).startswith(b'{"event": "begin"'):
+            raise FacetellError(f"{path} is not what `facetell watch` wrote; choose another file")
+        stream.seek(-1, os.SEEK_END)
+        return stream.read() != b"\n"

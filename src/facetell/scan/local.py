@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from facetell.detector import Detector, Settings
 from facetell.processes import ProcessEnded, unordered
 from facetell.scan.source import Item
-from facetell.scan.work import Outcome, lost, make_detector, read_item, score
+from facetell.scan.work import SILENT, Outcome, lost, make_detector, read_item, score
 
 LOST_IN_A_ROW = 4
 """Videos each of which ended a process of its own, with none between: then the fault is not theirs."""
@@ -19,11 +20,15 @@ LOST_IN_A_ROW = 4
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Processes, each with a model of its own; a video over which one ends is tried again alone, then given up."""
+    """Processes, each with a model of its own; a video over which one ends is tried again alone, then given up.
+
+    One that gives no picture for ``silent`` seconds ends itself.
+    """
 
     model: Path
     settings: Settings
     workers: int
+    silent: float = SILENT
 
     def contents(self, items: Iterable[Item]) -> Iterator[Outcome]:
         """What each of these holds, in their order."""
@@ -67,8 +72,9 @@ class Local:
                 in_a_row = in_a_row + 1 if alone is None else 0
                 if in_a_row == LOST_IN_A_ROW:
                     raise ProcessEnded(
-                        f"processes were ended from outside at {in_a_row} videos in a row, the last of them "
-                        f"{item.name}; make room in memory, and run the same command again to go on"
+                        f"processes were ended from outside or stood still at {in_a_row} videos in a row, the last of "
+                        f"them {item.name}; make room in memory or see to the disk, and run the same command again "
+                        "to go on"
                     )
                 yield alone or lost(item)
 
@@ -80,7 +86,8 @@ class Local:
             return None
 
     def _score(self, items: Iterable[Item], workers: int) -> Iterator[Outcome]:
-        return unordered(_work, items, workers, _start, (self.model, self.settings), lambda item: item.name)
+        work = partial(_work, silent=self.silent)
+        return unordered(work, items, workers, _start, (self.model, self.settings), lambda item: item.name)
 
 
 _detector: Detector | None = None
@@ -92,6 +99,6 @@ def _start(model: Path, settings: Settings) -> None:
     _detector = make_detector(model, settings)
 
 
-def _work(item: Item) -> Outcome:
+def _work(item: Item, silent: float) -> Outcome:
     assert _detector is not None
-    return score(_detector, item)
+    return score(_detector, item, silent)

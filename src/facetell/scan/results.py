@@ -132,6 +132,7 @@ def _write(corpus: Corpus, paths: Mapping[str, Path], threshold: float, counts: 
     page = Page(about, threshold)
     for item, verdict, same in corpus.results():
         if verdict.status is Status.UNREADABLE:
+            # As it is, be it a formula to a spreadsheet: by its path a file is found again.
             errors.writerow((plain_text(item.name), plain_text(verdict.message)))
             page.add_error(item.name, verdict.message)
         if item.is_search:

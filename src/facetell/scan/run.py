@@ -258,7 +258,7 @@ def _compare(path: Path, about: Mapping[str, Any], out: Path) -> None:
     """
     try:
         begun = json.loads(path.read_text(encoding="utf-8"))
-        old, new = ({**it["provenance"], "calibration": it["calibration"]} for it in (begun, about))
+        old, new = _that_counts(begun), _that_counts(about)
     except FileNotFoundError:
         raise FacetellError(f"there is no scan in {out}; name a folder that `facetell scan` wrote to") from None
     except (ValueError, KeyError, TypeError):
@@ -268,10 +268,20 @@ def _compare(path: Path, about: Mapping[str, Any], out: Path) -> None:
         "calibration": "another calibration of the model",
         "engine": "another engine or precision",
         "settings": "other settings",
+        "libraries": "other versions of libraries",
     }
+    if "libraries" not in old:  # as it was written before they were noted
+        new.pop("libraries", None)
     differs = next((key for key in new if old.get(key) != new[key]), None)
     if differs is not None:
         raise FacetellError(
             f"{out} was begun with {words.get(differs, 'another version of software')} (see {WORK}/{ABOUT} there); "
             "go on as it was begun, or name a new folder"
         )
+
+
+def _that_counts(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes the results what they are, by name; of Python the third number does not."""
+    provenance = about["provenance"]
+    python = str(provenance["python"]).split(".")[:2]
+    return {**provenance, "python": python, "calibration": about["calibration"]}

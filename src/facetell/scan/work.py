@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -12,16 +11,20 @@ from typing import Any, Protocol
 
 import cv2
 
-from facetell.assets import file_sha256
+from facetell.assets import content_sha256
 from facetell.detector import Detector, Settings
+from facetell.processes import ended_if_silent
 from facetell.scan.record import HERE, to_record, unreadable
 from facetell.scan.source import Item, look
 from facetell.types import Status
 
 CHANGED = "it changed while it was being scanned: run the same command again once it is complete"
 LOST = (
-    "every process that read it was ended from outside; there may be too little memory for it, or it breaks a decoder"
+    "every process that read it was ended from outside or stood still for minutes; there may be too little memory for "
+    "it, or it breaks a decoder"
 )
+SILENT = 600.0  # seconds without a picture, after which a process is taken to hang
+SLOWEST = 10e6  # bytes a second: a file is read to its end without a picture for its hash, which may take longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +70,20 @@ def make_detector(model: Path | None = None, settings: Settings | None = None) -
     return Detector(model, replace(settings or Settings(), threads=1))
 
 
-def score(detector: Detector, item: Item) -> Outcome:
-    """Score a video; whatever is wrong with it is said in what comes out, never an exception."""
+def score(detector: Detector, item: Item, silent: float = SILENT) -> Outcome:
+    """Score a video; whatever is wrong with it is said in what comes out, never an exception.
+
+    Where for ``silent`` seconds no picture comes of it, this process ends; of large files it has longer.
+    """
     if _stamp(item) != item.stamp:
         return Outcome(item, fault=_why_gone(item))
     try:
-        verdict = detector(item.path)
+        with ended_if_silent(silent + max(item.size, 0) / SLOWEST) as alive:
+            verdict = detector(item.path, lambda seconds, duration: alive())
     except Exception as error:  # whatever it is: days of other videos must not end with this one
         text = (str(error).strip().splitlines() or [""])[0]
         verdict = unreadable(item.path, f"{item.path} broke the reader ({type(error).__name__}: {text})", {})
-    content = verdict.sha256 or read_content(item.path)
+    content = verdict.sha256 or content_sha256(item.path)
     if content is None or _stamp(item) != item.stamp:
         return Outcome(item, fault=_named(verdict.message, item) if content is None else _why_gone(item))
     return Outcome(item, content, to_record(verdict))
@@ -84,7 +91,7 @@ def score(detector: Detector, item: Item) -> Outcome:
 
 def read_item(item: Item) -> Outcome:
     """Find out what a video holds, without looking at it."""
-    content = read_content(item.path)
+    content = content_sha256(item.path)
     if content is None or _stamp(item) != item.stamp:
         return Outcome(item, fault=_why_gone(item))
     return Outcome(item, content)
@@ -92,24 +99,10 @@ def read_item(item: Item) -> Outcome:
 
 def lost(item: Item) -> Outcome:
     """What is said of a video over which processes died."""
-    content = read_content(item.path)
+    content = content_sha256(item.path)
     if content is None:
         return Outcome(item, fault=_why_gone(item))
     return Outcome(item, content, to_record(unreadable(HERE, f"{HERE}: {LOST}", {})))
-
-
-def read_content(path: str) -> str | None:
-    """SHA-256 of a file, or of the names and contents of a folder's files; None where it cannot be read."""
-    try:
-        if not os.path.isdir(path):  # noqa: PTH112
-            return file_sha256(Path(path)) if os.path.isfile(path) else None  # noqa: PTH113  # a pipe may never end
-        digest = hashlib.sha256()
-        for file in sorted(Path(path).iterdir()):
-            if file.is_file():
-                digest.update(os.fsencode(file.name) + b"\0" + file_sha256(file).encode() + b"\n")
-    except OSError:
-        return None
-    return digest.hexdigest()
 
 
 def _stamp(item: Item) -> str | None:

@@ -21,6 +21,8 @@ from facetell.types import FacetellError
 
 HELD = 1.0  # seconds of pictures that may wait
 MOST_HELD = 60  # pictures that may wait, whatever the frame rate
+HELD_BYTES = 128 << 20  # of pictures that may wait
+FEWEST_HELD = 4  # pictures that may wait, however large they are
 LATE = 1.0  # seconds that decoding may lag behind before whole groups of pictures are left out undecoded
 FORGET = 60.0  # seconds after which the least delay seen is forgotten: clocks drift
 BACK_OFF = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between attempts to connect again
@@ -172,7 +174,6 @@ class Pump:
     def _play(self, reader: LiveReader, session: int) -> bool:
         """Give the pictures of one connection; whether there was one."""
         pace = _Pace(self.source.paced)
-        most = min(MOST_HELD, max(8, round(HELD * (reader.info.fps or 25))))
         begun: float | None = None
         skipped = 0
         for raw in reader:
@@ -192,10 +193,11 @@ class Pump:
                 skipped = reader.skipped
                 self.read += 1
                 self.arrived = time.monotonic()
-            self._put(Waiting(session, reader.info, begun + raw.time, self.arrived, raw), most)
+            self._put(Waiting(session, reader.info, begun + raw.time, self.arrived, raw))
         return begun is not None
 
-    def _put(self, item: Waiting, most: int) -> None:
+    def _put(self, item: Waiting) -> None:
+        most = _most_held(item)
         with self._change:
             if self._fast:
                 self._change.wait_for(lambda: len(self._waiting) < most or self._stop.is_set())
@@ -208,6 +210,13 @@ class Pump:
             self._last = item.at
             self._waiting.append(item)
             self._change.notify_all()
+
+
+def _most_held(item: Waiting) -> int:
+    """How many pictures like this one may wait."""
+    size = sum(plane.buffer_size for plane in item.raw.picture.planes)
+    of_rate = max(8, round(HELD * (item.info.fps or 25)))
+    return min(MOST_HELD, of_rate, max(FEWEST_HELD, HELD_BYTES // size))
 
 
 class _Pace:

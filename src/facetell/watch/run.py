@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from facetell.detector import PENDING, ClipStream, Detector
 from facetell.types import Clip, Verdict
@@ -55,6 +55,16 @@ class State:
         return read_verdict(*worst, self.threshold) if worst else Verdict.NONE
 
 
+class _Scoring(NamedTuple):
+    """A clip that is being scored: all that is needed of its last picture, which would take memory until then."""
+
+    future: Future[ScoredClip]
+    session: int
+    track: int
+    shift: float  # from the time of the connection to that of the watch
+    arrived: float
+
+
 class Watcher:
     """A source on its way to the screen.
 
@@ -79,27 +89,35 @@ class Watcher:
         self._detector, self._pump, self._tell, self._behind = detector, pump, tell, behind
         self.state = State(name, detector.threshold, Board(detector.engine.info.calibration, window), pump)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
-        self._scoring: deque[tuple[Future[ScoredClip], Clip, Waiting]] = deque()
+        self._scoring: deque[_Scoring] = deque()
         self._stream: ClipStream | None = None
         self._session = -1
         self._told_dropped = 0
+        self._stopped = False
 
     def run(self, show: Callable[[State], None] = lambda state: None, fast: bool = False) -> None:
-        """Until the source ends; ``show`` is called several times a second."""
+        """Until the source ends, or :meth:`stop`; ``show`` is called several times a second."""
         shown = -1.0
-        while not self._pump.done:
+        while not self._pump.done and not self._stopped:
             self.step(fast)
             if time.monotonic() - shown >= TICK:
                 shown = time.monotonic()
                 show(self.state)
-        self._collect(0)
-        self._events()
+        self._finish()
         show(self.state)
 
+    def stop(self) -> None:
+        """Have :meth:`run` end after the picture in hand; may be called from a signal handler."""
+        self._stopped = True
+
     def close(self) -> None:
-        """Stop reading, let what is being scored come to its end."""
+        """Stop reading, wait for what is being scored and tell it."""
+        self._finish()
+        self._pool.shutdown()
+
+    def _finish(self) -> None:
         self._pump.close()
-        self._pool.shutdown(cancel_futures=True)
+        self._collect(0)
         self._events()
 
     def step(self, fast: bool = False) -> None:
@@ -127,20 +145,20 @@ class Watcher:
             self.state.board.too_small(item.session, clip.track_id)
             return
         self._collect(PENDING - 1)
-        self._scoring.append((self._pool.submit(self._detector.score, clip), clip, item))
+        future = self._pool.submit(self._detector.score, clip)
+        self._scoring.append(_Scoring(future, item.session, clip.track_id, item.at - item.raw.time, item.arrived))
 
     def _collect(self, most: int) -> None:
         """Take the scores that are there; wait until no more than ``most`` are to come."""
-        while self._scoring and (self._scoring[0][0].done() or len(self._scoring) > most):
-            future, clip, item = self._scoring.popleft()
+        while self._scoring and (self._scoring[0].future.done() or len(self._scoring) > most):
+            future, session, track, shift, arrived = self._scoring.popleft()
             score = future.result()
             state = self.state
-            state.delay = time.monotonic() - item.arrived
+            state.delay = time.monotonic() - arrived
             state.most_delay = max(state.most_delay, state.delay)
             # Times of a clip are those of its connection, on the screen and in the file those of the watch.
-            shift = item.at - item.raw.time
             score = ScoredClip(score.t0 + shift, score.t1 + shift, score.square, score.logit)
-            watched = state.board.add(item.session, clip.track_id, score)
+            watched = state.board.add(session, track, score)
             calibration = self._detector.engine.info.calibration
             running = watched.running(calibration) if watched else None
             self._tell(

@@ -1,0 +1,36 @@
+"""Work in processes that may hang."""
+
+import re
+import time
+
+import pytest
+
+from facetell.processes import ProcessEnded, ended_if_silent, unordered
+
+
+def nothing():
+    pass
+
+
+def stuck(task):
+    with ended_if_silent(2.0):
+        re.fullmatch(r"(a+)+b", "a" * 60)  # takes for ever, and keeps the interpreter to itself
+
+
+def slow(task):
+    with ended_if_silent(2.0) as alive:
+        for _ in range(50):
+            time.sleep(0.1)
+            alive()
+    time.sleep(2.5)  # behind it nobody waits any more
+    return task
+
+
+def test_one_that_is_stuck_is_ended():
+    with pytest.raises(ProcessEnded) as told:
+        list(unordered(stuck, ["a"], 1, nothing, ()))
+    assert told.value.tasks == ("a",)
+
+
+def test_one_that_is_slow_is_not():
+    assert list(unordered(slow, ["a"], 1, nothing, ())) == ["a"]
