@@ -55,7 +55,8 @@ def test_what_is_needed_to_repeat_a_run_is_in_the_result(of_woman, detector, wom
     assert of_woman.sha256 == file_sha256(woman)
     assert of_woman.provenance["model"]["sha256"] == detector.engine.sha256
     assert of_woman.provenance["settings"]["clips_per_second"] == 1.0
-    assert set(of_woman.provenance) == {"facetell", "python", "model", "engine", "assets", "settings"}
+    assert set(of_woman.provenance) == {"facetell", "python", "libraries", "model", "engine", "assets", "settings"}
+    assert {"av", "ffmpeg", "numpy", "opencv-python-headless", "openvino"} == set(of_woman.provenance["libraries"])
 
 
 def test_denser_scoring_gives_more_clips(man):

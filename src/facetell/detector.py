@@ -9,16 +9,20 @@ in a thread of its own while the next frames are decoded.
 from __future__ import annotations
 
 import math
+import os
 import platform
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
+import av
+
 from facetell import __version__
-from facetell.assets import ASSETS, file_sha256
+from facetell.assets import ASSETS, content_sha256
 from facetell.clips import ClipAssembler, FrameSampler
 from facetell.engine import Engine, load_engine
 from facetell.faces.detector import FaceDetector
@@ -39,6 +43,10 @@ from facetell.verdict import (
 
 KEEPALIVE = 0.2  # seconds between looks while no clip needs frames: keeps tracks alive, finds new faces
 PENDING = 4  # clips that may wait for the model: bounds memory
+
+# What decides pixels, besides the engine of the model: decoding, conversion, cutting, the networks of faces.
+_LIBRARIES = {name: version(name) for name in ("av", "numpy", "opencv-python-headless", "openvino")}
+_LIBRARIES["ffmpeg"] = av.ffmpeg_version_info
 
 Progress = Callable[[float, float | None], None]
 
@@ -66,6 +74,7 @@ class Settings:
         clips_per_second: clips scored per second of each face, > 0.
         max_faces: faces followed at once, the largest first, >= 1.
         threshold: probability from which on a face is called forged; None takes the model's own.
+        engine: what runs the model: "openvino", "onnxruntime" or "torch".
         precision: arithmetic of the engine, see :func:`facetell.engine.load_engine`.
         threads: CPU threads of the engine; all cores by default.
     """
@@ -152,15 +161,15 @@ class Detector:
         provenance: dict[str, object] = {
             "facetell": __version__,
             "python": platform.python_version(),
+            "libraries": _LIBRARIES,
             "model": {"name": engine.info.name, "sha256": engine.sha256},
             "engine": {"name": engine.name, "version": engine.version, "precision": engine.precision},
             "assets": {name: ASSETS[name].sha256 for name in ("face_detector", "face_mesh")},
             "settings": asdict(self.settings) | {"threshold": self.threshold},
         }
-        try:
-            digest = file_sha256(path) if path.is_file() else None
-        except OSError:  # not ours to read: the verdict has said so
-            digest = None
+        # A folder that is no video may hold anything, and much of it.
+        skipped = verdict.status is Status.UNREADABLE and os.path.isdir(path)  # noqa: PTH112
+        digest = None if skipped else content_sha256(path)
         return replace(verdict, sha256=digest, seconds_spent=seconds, provenance=provenance)
 
 
@@ -209,6 +218,11 @@ class ClipStream:
     def uneven(self) -> float:
         """Share of the pictures taken so far that came late."""
         return self._sampler.uneven
+
+    @property
+    def crowded(self) -> int:
+        """How many faces were followed while there were more to follow; 0 where there never were."""
+        return self._tracker.max_faces if self._tracker.crowded else 0
 
     @property
     def gathering(self) -> bool:
@@ -299,7 +313,7 @@ class _Run:
             interval=interval,
             tracks=tracks,
             message=message,
-            warnings=warnings_of(tracks, info.fps, self._stream.uneven, self._reader.errors, model),
+            warnings=warnings_of(tracks, self._stream.uneven, self._reader.errors, model, self._stream.crowded),
             duration=info.duration if info.duration is not None else self._last_time,
             width=info.width,
             height=info.height,

@@ -114,7 +114,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClipScore:
-    """The model's word on one clip: ``logit`` (positive = forged) and its calibrated ``probability``."""
+    """The model's word on one clip: ``logit`` (positive = forged), and ``probability``.
+
+    The latter is the calibration of a video's mean logit read at this one: a single clip looks surer than it is.
+    """
 
     t0: float
     t1: float

@@ -2,15 +2,19 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
+import cv2
 import jsonschema
 import pytest
 
 from facetell.cli import main
+from facetell.report import strings
 from facetell.report.result import SCHEMA_PATH
-from fixtures import BROKEN
+from fixtures import BROKEN, sample_frames
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
 
@@ -86,6 +90,75 @@ def test_an_interrupt_keeps_what_was_scored(folder, tmp_path, monkeypatch, capsy
     assert main(["detect", str(folder), "--json", str(tmp_path / "r.json")]) == 130
     assert [video["status"] for video in json.loads((tmp_path / "r.json").read_text())["videos"]] == ["scored"]
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.fixture
+def begun(tmp_path, man, woman):
+    """A run over a short video and three longer ones, in a process of its own, of which the first is done."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for name, video in (("a", man), ("b", woman), ("c", woman), ("d", woman)):
+        shutil.copy(video, videos / f"{name}.mp4")
+    names = ["--out", "out", "--json", "json/r.json", "--report", "r.html"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facetell.cli", "detect", "videos", *names],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 120
+    while not (tmp_path / "out" / "a.mp4.json").exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_what_was_scored_is_written_when_it_is_asked_to_end(begun, tmp_path):
+    begun.send_signal(signal.SIGTERM)
+    out, err = begun.communicate(timeout=120)
+    assert begun.returncode == 130 and "interrupted" in err and "a.mp4" in out
+    result = json.loads((tmp_path / "json" / "r.json").read_text())
+    assert 1 <= len(result["videos"]) < 4 and (tmp_path / "r.html").exists()
+
+
+def test_an_output_that_cannot_be_written_costs_no_other(begun, tmp_path):
+    (tmp_path / "json").rmdir()
+    (tmp_path / "json").write_text("in the way")
+    out, err = begun.communicate(timeout=240)
+    assert begun.returncode == 2 and len(out.strip().splitlines()) == 5
+    assert len(err.strip().splitlines()) == 1 and "cannot write json/r.json" in err
+    assert (tmp_path / "r.html").exists()
+
+
+def test_a_file_in_the_way_of_one_video_stops_no_other(folder, tmp_path, capsys):
+    (tmp_path / "out" / "man.mp4.png").mkdir(parents=True)
+    assert main(["detect", str(folder), "--out", str(tmp_path / "out"), "--json", str(tmp_path / "r.json")]) == 2
+    out, err = capsys.readouterr()
+    assert "man.mp4" in out and "text.mp4" in out and (tmp_path / "out" / "text.mp4.png").exists()
+    assert len(json.loads((tmp_path / "r.json").read_text())["videos"]) == 2
+    assert len(err.strip().splitlines()) == 2 and "man.mp4.png" in err
+
+
+def test_a_folder_of_pictures_is_a_video(tmp_path, capsys):
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(sample_frames("sample_man", 30)):
+        cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), frame[:, :, ::-1])
+    outputs = ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
+    assert main(["detect", str(tmp_path / "frames"), *outputs]) == 0
+    (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
+    assert video["path"] == str(tmp_path / "frames") and video["status"] == "scored" and len(video["sha256"]) == 64
+    page = (tmp_path / "r.html").read_text()
+    assert strings.FILE_GONE not in page and "data:image/" in page.partition("</main>")[0]
+
+
+def test_a_link_that_leads_in_a_circle_costs_no_other(folder, tmp_path, capsys):
+    (folder / "circle.mp4").symlink_to("circle.mp4")
+    (folder / "text.mp4").unlink()
+    assert main(["detect", str(folder)]) == 2
+    out, err = capsys.readouterr()
+    assert "man.mp4" in out and len(err.strip().splitlines()) == 1 and "circle.mp4" in err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from facetell.engine import load_engine
 from facetell.engine.engines import DEFAULT_MODEL
 from facetell.faces.tracker import FaceTracker
 from facetell.models.export import export_onnx, model_from_onnx
+from facetell.models.zoo import create_model
 from facetell.types import FacetellError
 
 
@@ -126,6 +128,17 @@ def test_an_onnx_file_of_something_else_is_refused(tmp_path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), str(path))
     for engine in ("openvino", "onnxruntime"):
         with pytest.raises(FacetellError, match="not a facetell model file"):
+            load_engine(path, engine)
+
+
+def test_a_model_of_several_classes_is_refused(tmp_path):
+    info = load_engine().info
+    model = create_model("lite0", "none", "none", info.clip_frames, info.size, num_classes=3, width=0.25, depth=0.3)
+    path = export_onnx(
+        model.eval(), tmp_path / "three.onnx", metadata=replace(info, architecture=model.architecture).to_metadata()
+    )
+    for engine in ("openvino", "onnxruntime", "torch"):
+        with pytest.raises(FacetellError, match="tells 3 classes apart"):
             load_engine(path, engine)
 
 

@@ -96,6 +96,11 @@ def test_it_says_what_was_found_and_what_is_needed_to_repeat_it(html, of_man, de
     assert "facetell detect" in text and f"--precision {detector.engine.precision}" in text
 
 
+def test_a_name_that_looks_like_an_option_is_none_in_the_command(detector, of_man):
+    text = read(report_of(detector, replace(of_man, path="-o man.mp4"))).text
+    assert "facetell detect './-o man.mp4' --fps-scored" in text
+
+
 def test_every_clip_stands_in_the_table_with_its_probability(html, of_man):
     page = read(html)
     rows = [e for e in page.all("tr") if "data-x" in e.attributes]

@@ -1,10 +1,12 @@
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
 
-from facetell.report.result import SCHEMA_PATH, to_result, write_result, write_text
+from facetell.report.result import SCHEMA_PATH, check_writable, to_result, write_result, write_text
 from facetell.types import Box, ClipScore, FacetellError, Status, TrackVerdict, Verdict, VideoVerdict
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
@@ -74,3 +76,26 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FacetellError, match=r"cannot write .*; choose another place"):
         write_text(tmp_path / "file" / "a.json", "{}")
+
+
+def test_links_that_lead_in_a_circle_are_no_place_to_write(tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(FacetellError, match=r"cannot write .*; choose another place"):
+        check_writable(tmp_path / "circle" / "a.json", [tmp_path / "circle"])
+
+
+def test_a_folder_that_may_not_be_looked_into_is_no_place_to_write(tmp_path, monkeypatch):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    root = os.geteuid() == 0  # who may look into everything
+    try:
+        if root:
+            os.seteuid(65534)
+        with pytest.raises(FacetellError, match=r"cannot write .*: Permission denied; choose another place"):
+            check_writable(Path("closed/a.json"))
+    finally:
+        if root:
+            os.seteuid(0)
+        closed.chmod(0o700)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from facetell.engine import ENGINES
 from facetell.media.find import find_videos
 from facetell.report.result import check_writable, write_result
 from facetell.report.table import print_table
-from facetell.types import Status, VideoVerdict
+from facetell.types import FacetellError, Status, VideoVerdict
 
 if TYPE_CHECKING:
     from facetell.report.page import Report
@@ -70,24 +72,41 @@ def run(args: argparse.Namespace) -> int:
     report = _report(detector, len(paths)) if args.report else None
     done: list[VideoVerdict] = []
     errors = Console(stderr=True)
+    written = True
+    # Asked to end, as by a shutdown or a time limit, it ends as on Ctrl-C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for path, verdict in _score(detector, paths, errors):
             done.append(verdict)
             if args.out:
-                _write_one(verdict, detector.threshold, args.out, names[path])
+                written &= _try(partial(_write_one, verdict, detector.threshold, args.out, names[path]))
             if report:
                 report.add(verdict)
     finally:
         # Also when interrupted: what was scored is kept.
-        if args.json:
-            write_result(done, args.json)
-        if report and done:
-            report.write(args.report)
-        if done:
-            # A file has no width: 120 columns hold the table.
-            print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
-            _print_remarks(done)
-    return 0 if all(verdict.status is Status.SCORED for verdict in done) else 2
+        try:
+            if done:
+                # A file has no width: 120 columns hold the table.
+                print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
+                _print_remarks(done)
+        finally:
+            # Also when nobody reads the table to its end.
+            if args.json:
+                written &= _try(partial(write_result, done, args.json))
+            if report and done:
+                written &= _try(partial(report.write, args.report))
+            signal.signal(signal.SIGTERM, before)
+    return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
+
+
+def _try(write: Callable[[], None]) -> bool:
+    """Whether writing went well; if not, its sentence is printed."""
+    try:
+        write()
+    except FacetellError as error:
+        print(f"facetell detect: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _score(detector: Detector, paths: Sequence[Path], console: Console) -> Iterator[tuple[Path, VideoVerdict]]:

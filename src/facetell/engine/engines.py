@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ class OpenVinoEngine(Engine):
         framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
         metadata = {key: str(value.value) for key, value in framework.items()}
         super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
+        _one_logit(path, [int(size.get_max_length()) for size in model.output("logit").partial_shape])
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = precision or ("bf16" if has_bf16 else "f32")
         self.version = openvino.__version__.split("-")[0]
@@ -127,6 +128,7 @@ class OnnxRuntimeEngine(Engine):
         self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         metadata = self._session.get_modelmeta().custom_metadata_map
         super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
+        _one_logit(path, next(output.shape for output in self._session.get_outputs() if output.name == "logit"))
         self.version = runtime.__version__
 
     def run(self, clips: FloatArray) -> FloatArray:
@@ -155,6 +157,7 @@ class TorchEngine(Engine):
         metadata, self._model = export.model_from_onnx(path)
         self._model.eval()
         super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
+        _one_logit(path, [1] if self._model.num_classes == 1 else [1, self._model.num_classes])
         self.version = str(self._torch.__version__)
 
     def run(self, clips: FloatArray) -> FloatArray:
@@ -210,6 +213,12 @@ def _require(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError:
         raise needs_extra(f"the engine '{module}'", extra) from None
+
+
+def _one_logit(path: Path, shape: Sequence[object]) -> None:
+    """Refuse a model of several classes: ``shape`` of its "logit" is then (N, K)."""
+    if len(shape) != 1:
+        raise FacetellError(f"{path} tells {shape[-1]} classes apart: give a model of one logit a clip (num_classes=1)")
 
 
 def _only_f32(engine: str, precision: str | None) -> None:

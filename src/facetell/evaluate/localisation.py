@@ -48,7 +48,7 @@ class Localisation:
 def localise(scores: Scores, spans: Mapping[str, ArrayLike], *, period: float = PERIOD) -> Localisation:
     """Judge the clip scores of the deciding track of each video against its forged spans.
 
-    A clip is called forged at the model's own threshold (the calibrated probability of its logit).
+    A clip is called forged at the model's own threshold (the calibration of a video, read at its logit).
 
     Args:
         scores: clips; videos that ``spans`` does not name are passed over.

@@ -18,7 +18,7 @@ _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A clip in the chart: ``index`` among the track's clips, its place, and ``end``, where it ends in time."""
+    """A clip in the chart: ``index`` among the track's clips, and its place."""
 
     index: int
     x: float

@@ -14,7 +14,7 @@ from av.container import InputContainer
 
 from facetell.clips import FrameSampler
 from facetell.engine.info import ModelInfo
-from facetell.media.reader import Unreadable, probe
+from facetell.media.reader import Unreadable, probe, video_stream
 from facetell.report import strings as t
 from facetell.report.card import NARROWED, RECODED, Card
 from facetell.report.words import percent
@@ -23,7 +23,10 @@ from facetell.verdict import LOW_RATE, UNEVEN
 
 TAGS = ("encoder", "encoding_tool", "software", "com.apple.quicktime.software")
 LONGEST_TAG = 80
-_CODER = re.compile(rb"(x26[45]) .{,400}?options: [\x20-\x7e]*?\b(crf|qp|bitrate)=([0-9.]{1,9})", re.DOTALL)
+CODER_WITHIN = 65_536  # bytes before and of the first picture in which the coder's note is looked for
+NOTE_BYTES = 4096  # of such a note at most
+_NOTE = re.compile(rb"(x26[45]) [\x20-\x7e]{,%d}" % NOTE_BYTES)
+_SETTING = re.compile(rb"\b(crf|qp|bitrate)=([0-9.]{1,9})")
 
 
 class Fact(NamedTuple):
@@ -60,24 +63,27 @@ def read_facts(path: Path) -> FileFacts:
     writers: list[str] = []
     coder = ""
     with (
-        contextlib.suppress(av.FFmpegError, OSError, ValueError),
+        contextlib.suppress(av.FFmpegError, OSError, ValueError, Unreadable),
         # As the reader does: a name with a colon is no network address.
         av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"}) as file,
     ):
         for metadata in (file.metadata, *(stream.metadata for stream in file.streams.video)):
             writers += [text[:LONGEST_TAG] for tag, text in metadata.items() if tag.lower() in TAGS and text]
-        coder = _coder(file)
+        coder = _coder(file, path)
     return FileFacts(size, codec, tuple(dict.fromkeys(writers)), coder)
 
 
-def _coder(file: InputContainer) -> str:
+def _coder(file: InputContainer, path: Path) -> str:
     """The note of x264 or x265, which stands before the first picture: "x264, crf 23"; empty where there is none."""
-    stream = file.streams.video[0]
+    stream = video_stream(file, path)
     first = next(file.demux(stream), None)
-    found = _CODER.search((stream.codec_context.extradata or b"") + (bytes(first) if first else b""))
-    if found is None:
+    head = (stream.codec_context.extradata or b"") + (bytes(first) if first else b"")
+    # Only the first note counts: a file may be full of them to keep a search busy.
+    note = _NOTE.search(head[:CODER_WITHIN])
+    found = note and _SETTING.search(note[0].partition(b"options: ")[2])
+    if not note or not found:
         return ""
-    name, setting, value = (part.decode("ascii") for part in found.groups())
+    name, setting, value = (part.decode("ascii") for part in (note[1], *found.groups()))
     return f"{name}, {setting} {value.removesuffix('.0')}" + (" kbit/s" if setting == "bitrate" else "")
 
 

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from facetell.assets import ASSETS, AssetError, locate
-from facetell.detector import Detector, Watch
+from facetell.detector import Detector, Progress, Watch
 from facetell.engine.engines import DEFAULT_MODEL
 from facetell.engine.info import ModelInfo
 from facetell.report import strings
@@ -52,15 +52,16 @@ class Report:
         self._references = references or References(detector)
         self._card = read_card(detector.engine.path)
 
-    def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None) -> None:
+    def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None) -> None:
         """Take a video up: its pictures are cut now, in a second pass over the file.
 
         Args:
             verdict: on the video, whose file it names.
             shown: the same as it is to be shown, by default as it is.
+            progress: called with (seconds done, seconds in all or None) as the video is read.
         """
         info = self._detector.engine.info
-        pictures = collect_pictures(verdict, info, self._budget)
+        pictures = collect_pictures(verdict, info, self._budget, progress)
         view = make_view(
             shown or verdict,
             pictures,
@@ -197,14 +198,20 @@ def _provenance(verdicts: Sequence[VideoVerdict]) -> Iterator[tuple[str, str]]:
 def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
     """The command that scores the same again, every setting that bears on the figures spelt out."""
     settings = replace(detector.settings, threshold=detector.threshold, precision=detector.engine.precision)
-    paths = [verdict.path for verdict in verdicts] if len(verdicts) <= NAMED else ["VIDEO..."]
-    words = ["facetell", "detect", *(shlex.quote(path) if path != "VIDEO..." else path for path in paths)]
+    paths = [_word(verdict.path) for verdict in verdicts] if len(verdicts) <= NAMED else ["VIDEO..."]
+    words = ["facetell", "detect", *paths]
     words += ["--fps-scored", f"{settings.clips_per_second:g}", "--max-faces", str(settings.max_faces)]
     words += ["--threshold", repr(settings.threshold), "--engine", settings.engine]
     words += ["--precision", str(settings.precision)] if settings.engine == "openvino" else []
     words += ["--threads", str(settings.threads)] if settings.threads else []
-    words += ["--model", shlex.quote(str(detector.engine.path))] if detector.engine.path != DEFAULT_MODEL else []
+    # Only its name: where a server keeps its model is nobody's business, and the hash above says which it is.
+    words += ["--model", _word(detector.engine.path.name)] if detector.engine.path != DEFAULT_MODEL else []
     return " ".join([*words, "--report", "report.html"])
+
+
+def _word(path: str) -> str:
+    """A path as one word of a command, which no shell takes apart and no program takes for an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
 def _embedded(verdicts: Sequence[VideoVerdict]) -> Markup:

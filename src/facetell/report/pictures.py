@@ -14,11 +14,13 @@ from typing import cast
 import cv2
 import numpy as np
 
-from facetell.assets import file_sha256
+from facetell.assets import content_sha256
 from facetell.clips import FrameSampler
+from facetell.detector import Progress
 from facetell.engine.info import ModelInfo
 from facetell.faces.crop import cut_square
-from facetell.media.reader import Unreadable, VideoReader
+from facetell.media.pictures import PictureSource, open_video
+from facetell.media.reader import Unreadable
 from facetell.report import strings
 from facetell.report.points import shown_points, suspects
 from facetell.types import Box, ClipScore, Status, TrackVerdict, UInt8Array, VideoVerdict
@@ -118,23 +120,26 @@ def by_suspicion(tracks: Iterable[TrackVerdict]) -> list[TrackVerdict]:
     return sorted(scored, key=lambda track: (-(track.probability or 0.0), track.track_id))
 
 
-def collect_pictures(verdict: VideoVerdict, info: ModelInfo, budget: Budget) -> VideoPictures:
+def collect_pictures(
+    verdict: VideoVerdict, info: ModelInfo, budget: Budget, progress: Progress | None = None
+) -> VideoPictures:
     """Cut what a report shows of a video; a file that has changed or gone since gives a note instead of pictures.
 
     Args:
         verdict: of the video, scored by the model that ``info`` describes.
         info: says at which rate and size clips were cut.
         budget: how many pictures.
+        progress: called with (seconds done, seconds in all or None) as the video is read.
     """
     wants = _wants(verdict, budget)
     found = VideoPictures()
     if not wants:
         return found
     try:
-        with VideoReader(verdict.path) as reader:
-            if file_sha256(reader.path) != verdict.sha256:
+        with open_video(verdict.path) as reader:
+            if content_sha256(reader.path) != verdict.sha256:
                 return VideoPictures(note=strings.FILE_CHANGED)
-            _cut(reader, wants, info)
+            _cut(reader, wants, info, progress)
     except (Unreadable, OSError):
         return VideoPictures(note=strings.FILE_GONE)
     for want in wants:
@@ -167,11 +172,13 @@ def _spread(indices: list[int], count: int) -> set[int]:
     return {indices[round(place)] for place in np.linspace(0, len(indices) - 1, count)} if count else set()
 
 
-def _cut(reader: VideoReader, wants: list[_Want], info: ModelInfo) -> None:
+def _cut(reader: PictureSource, wants: list[_Want], info: ModelInfo, progress: Progress | None) -> None:
     """Read the video once, no further than the last clip that is wanted."""
     sampler = FrameSampler(reader.info.fps, info.frame_rate)
     waiting, open_wants = list(reversed(wants)), list[_Want]()
     for raw in reader:
+        if progress:
+            progress(raw.time, reader.info.duration)
         if sampler.take(raw.time) is None:
             continue
         while waiting and waiting[-1].clip.t0 <= raw.time + _GRACE:

@@ -58,11 +58,12 @@ def check_writable(path: Path, keep: Iterable[Path] = ()) -> None:
     Raises:
         FacetellError: it cannot, or is one of the files to ``keep``, such as a video that is to be scored.
     """
-    if path.is_dir():
+    # All of os.path, which unlike Path takes links that lead in a circle and folders that may not be looked into.
+    if os.path.isdir(path):  # noqa: PTH112
         raise FacetellError(f"cannot write {path}: it is a folder; name a file in it")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
         raise FacetellError(f"cannot write {path}: it is a device or a pipe; name a file")
-    if path.resolve() in {other.resolve() for other in keep}:
+    if os.path.realpath(path) in {os.path.realpath(other) for other in keep}:
         raise FacetellError(f"cannot write {path}: it is named for something else as well; choose another file")
     probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
     write_text(probe, "")

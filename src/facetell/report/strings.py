@@ -110,7 +110,8 @@ CHART_ALT = (
 )
 CHART_NOTE = (
     "Each dot is one clip of {seconds} s; diamonds are the highest. The solid line is the estimate for the face, "
-    "the band its 95 % interval, the dashed line the threshold. Single clips vary more than the estimate of the face."
+    "the band its 95 % interval, the dashed line the threshold. Single clips vary more than the estimate of the face, "
+    "and their figures look surer than they are: the calibration is that of the mean score of a video."
 )
 CHART_GROUP = "Each dot is the most suspect of {group} clips in a row."
 CHART_HINT = "Point at the chart, or move the slider with the arrow keys, to see the face at that moment."

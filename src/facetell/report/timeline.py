@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facetell.types import FacetellError, Status, VideoVerdict
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
-    """Draw the probability of each clip of each face over time as a PNG; an abstention is drawn as its reason.
+    """Write :func:`make_timeline` as a PNG.
 
     Raises:
         FacetellError: the file cannot be written.
+    """
+    figure = make_timeline(verdict, threshold)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Software": None})
+    except OSError as error:
+        raise FacetellError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+
+
+def make_timeline(verdict: VideoVerdict, threshold: float) -> Figure:
+    """The probability of each clip of each face over time; an abstention is drawn as its reason.
+
+    Faces are numbered by their place in ``verdict.tracks``, as everywhere; those without a score are left out.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -21,8 +38,8 @@ def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
     axes = figure.add_subplot()
     axes.axhline(threshold, color="0.5", linewidth=1, linestyle="--")
     axes.text(1.005, threshold, "threshold", color="0.4", va="center", fontsize=8, transform=axes.get_yaxis_transform())
-    scored = [track for track in verdict.tracks if track.status is Status.SCORED]
-    for number, track in enumerate(scored, start=1):
+    scored = [(n, track) for n, track in enumerate(verdict.tracks, start=1) if track.status is Status.SCORED]
+    for number, track in scored:
         times = [(clip.t0 + clip.t1) / 2 for clip in track.clips]
         label = f"face {number}: {track.probability:.0%}"
         (line,) = axes.plot(times, [clip.probability for clip in track.clips], marker="o", markersize=4, label=label)
@@ -38,8 +55,4 @@ def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
     else:
         axes.set_title(f"{name}: not scored", loc="left", fontsize=10, parse_math=False)
         axes.text(0.5, 0.5, verdict.message, ha="center", va="center", wrap=True, transform=axes.transAxes)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Software": None})
-    except OSError as error:
-        raise FacetellError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+    return figure

@@ -1,0 +1,20 @@
+"""The picture of the score over time."""
+
+from facetell.report.timeline import make_timeline
+from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
+
+SHORT = TrackVerdict(0, Status.TOO_SHORT, None, None, None, 0.0, 0.1, 88.0)
+CLIP = ClipScore(0.0, 0.28, 1.25, 0.75, Box(0, 0, 100, 100))
+SCORED = TrackVerdict(7, Status.SCORED, 0.75, (0.5, 0.9), 1.25, 0.0, 2.0, 88.0, (CLIP,))
+
+
+def test_a_face_has_the_number_of_its_place_in_the_result():
+    verdict = VideoVerdict("a.mp4", Status.SCORED, Verdict.FORGED, 0.75, (0.5, 0.9), (SHORT, SCORED), duration=2.0)
+    (axes,) = make_timeline(verdict, 0.5).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["face 2: 75%"]
+
+
+def test_an_abstention_is_drawn_as_its_reason():
+    verdict = VideoVerdict("a.mp4", Status.TOO_SHORT, Verdict.NONE, None, None, (SHORT,), message="it is too short")
+    (axes,) = make_timeline(verdict, 0.5).axes
+    assert "it is too short" in [text.get_text() for text in axes.texts] and axes.get_legend() is None
