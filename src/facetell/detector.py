@@ -27,7 +27,7 @@ from facetell.clips import ClipAssembler, FrameSampler
 from facetell.engine import Engine, load_engine
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
-from facetell.faces.tracker import FaceTracker, SceneCuts
+from facetell.faces.tracker import FaceTracker
 from facetell.media.pictures import Picture, PictureSource, open_video
 from facetell.media.reader import Unreadable
 from facetell.types import Clip, Face, Frame, Status, Verdict, VideoVerdict
@@ -211,7 +211,6 @@ class ClipStream:
         self._sampler = FrameSampler(fps, info.frame_rate)
         self._tracker = FaceTracker(detector._detector, detector._mesh, max_faces=settings.max_faces)
         self._assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, 1 / settings.clips_per_second)
-        self._cuts = SceneCuts()
         self._next_look = -math.inf
 
     @property
@@ -237,8 +236,7 @@ class ClipStream:
         number = self._sampler.take(raw.time)
         if number is None:
             return None
-        if self._cuts(raw.luma_thumbnail()):
-            self._tracker.cut()
+        if self._tracker.glance(raw.luma_thumbnail()):
             self._next_look = -math.inf
         if raw.time < self._next_look and not self._assembler.wants(raw.time, self._tracker.active):
             return None

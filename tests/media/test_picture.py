@@ -147,6 +147,6 @@ def test_thumbnail_of_every_kind_of_format(pix_fmt: str) -> None:
     picture = source if pix_fmt == "rgb24" else source.reformat(format=pix_fmt)
     frame = RawFrame(0, 0.0, picture, Geometry(Orientation(transpose=True), (640, 360), (640, 360)))
     small = frame.luma_thumbnail()
-    assert small.shape == (64, 36) and small.dtype == np.uint8
+    assert small.shape == (128, 72) and small.dtype == np.uint8
     # Steps of 8-bit RGB are coarse, and the range is the stored one.
-    assert np.abs(small.astype(int) - np.linspace(20, 235, 64)[:, None]).max() <= (40 if pix_fmt == "rgb8" else 21)
+    assert np.abs(small.astype(int) - np.linspace(20, 235, 128)[:, None]).max() <= (40 if pix_fmt == "rgb8" else 21)

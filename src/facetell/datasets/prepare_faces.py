@@ -19,7 +19,7 @@ from facetell.clips import HOLE, MAX_JUMP
 from facetell.datasets.prepare_patch import KEPT_BYTES, Kept, Patch, Store, patch_around, patch_of
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh, bounding_box
-from facetell.faces.tracker import MIN_PRESENCE, FaceTracker, SceneCuts
+from facetell.faces.tracker import MIN_PRESENCE, FaceTracker
 from facetell.media.pictures import open_video
 from facetell.media.reader import VideoInfo
 from facetell.types import Box, Face, FloatArray, Frame, UInt8Array
@@ -121,7 +121,6 @@ class FaceFinder:
             Unreadable: no picture can be had of it.
         """
         tracker = FaceTracker(self._detector, self.mesh, max_faces=8 if settings.faces == "all" else 2)
-        scenes = SceneCuts()
         seen = 0
         # One thread: processes share the cores, and the same pictures come out of a damaged file whatever the machine.
         with open_video(path, threads=1) as reader:
@@ -132,8 +131,7 @@ class FaceFinder:
                     continue
                 if raw.time >= end:
                     break
-                if scenes(raw.luma_thumbnail()):
-                    tracker.cut()
+                tracker.glance(raw.luma_thumbnail())
                 frame = Frame(raw.index, raw.time, raw.rgb())
                 faces = tracker.update(frame)
                 seen += len(faces)

@@ -1,10 +1,10 @@
 """Is a face still the same person's? A small portrait, laid on fixed eyes and nose, compared with the last look's.
 
 A mesh that follows a face locks on to whichever face stands there, also after a cut to another person at the same
-place. What a cut changes at once is the face's relief of light and dark; from one look to the next it changes little.
-Measured on 208 clips of real and forged faces: of pairs of different people 64 % are less alike than :data:`ALIKE`, of
-looks at one face in neighbouring frames 1 in 6000, mostly where footage was cut. A dissolve is not found so: in every
-look the face is nearly that of the look before.
+place. Then the face's relief of light and dark is another all at once. Quick turns of a head change it, too, so it
+counts only where the place has changed from one frame to the next (:func:`facetell.faces.cuts.changed_at`). Measured
+on 208 clips of 93 people, looked at five times a second: of 42,712 pairs of different people 58 % are told apart, and
+of 4565 looks at one face none is taken for another's. A dissolve is not found so: nothing changes all at once.
 """
 
 from __future__ import annotations

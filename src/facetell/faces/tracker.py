@@ -2,8 +2,8 @@
 
 A track's landmarks in one picture say where to look in the next, so the detector runs only at the start, every
 ``detect_every`` seconds for newcomers, and while a track is lost. A lost track waits ``patience`` seconds for its face
-to come back from behind a hand; a scene cut ends all tracks, and a face that is another person's all at once begins a
-track of its own.
+to come back from behind a hand; a scene cut ends all tracks, and where another person's face takes the place of one all
+at once, it begins a track of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facetell.faces.cuts import SceneCuts, changed_at
 from facetell.faces.detector import FaceDetector, iou
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.portrait import alike, portrait
@@ -32,6 +33,7 @@ class _Track:
     seen: float
     portrait: FloatArray | None
     lost: bool = False
+    changed: bool = False  # whether its place has changed all at once since it was looked at
 
 
 class FaceTracker:
@@ -61,19 +63,35 @@ class FaceTracker:
         self._tracks: list[_Track] = []
         self._next_id = 0
         self._next_detection = self._next_close_look = -np.inf
+        self._scenes = SceneCuts()
+        self._thumbnail: UInt8Array | None = None
+        self._width = 0  # of the pictures
 
     @property
     def active(self) -> list[int]:
         """Numbers of the faces that were seen in the last picture."""
         return [track.track_id for track in self._tracks if not track.lost]
 
-    def cut(self) -> None:
-        """End all tracks: the scene has changed."""
-        self._tracks.clear()
-        self._next_detection = self._next_close_look = -np.inf
+    def glance(self, thumbnail: UInt8Array) -> bool:
+        """See the next frame in small, looked at or not, uint8 (h, w); True where it begins a new scene.
+
+        That ends all tracks. Who never glances is told of no cut.
+        """
+        before, self._thumbnail = self._thumbnail, thumbnail
+        if self._scenes(thumbnail):
+            self._tracks.clear()
+            self._next_detection = self._next_close_look = -np.inf
+            return True
+        if before is not None and self._width:
+            scale = thumbnail.shape[1] / self._width
+            for track in self._tracks:
+                place = Box(*(scale * value for value in track.face.box))
+                track.changed = track.changed or changed_at(before, thumbnail, place)
+        return False
 
     def update(self, frame: Frame) -> dict[int, Face]:
         """The faces of the next picture by track number; pictures come in order of time."""
+        self._width = frame.image.shape[1]
         for track in self._tracks:
             if not track.lost:
                 self._follow(track, frame)
@@ -91,9 +109,9 @@ class FaceTracker:
             track.lost = True
             return
         now = portrait(frame.image, face)
-        if not alike(track.portrait, now):
+        if track.changed and not alike(track.portrait, now):
             track.track_id = self._new_id()
-        track.face, track.seen, track.portrait = face, frame.time, now
+        track.face, track.seen, track.portrait, track.changed = face, frame.time, now, False
 
     def _look_for_newcomers(self, frame: Frame) -> None:
         close = frame.time >= self._next_close_look
@@ -115,7 +133,8 @@ class FaceTracker:
             if track is None:
                 self._tracks.append(_Track(self._new_id(), face, frame.time, now))
             else:
-                track.face, track.seen, track.portrait, track.lost = face, frame.time, now, False
+                track.face, track.seen, track.portrait = face, frame.time, now
+                track.lost = track.changed = False
 
     def _make_room(self, box: Box) -> bool:
         """Whether the smallest face that is followed has given way to a clearly larger one."""
@@ -164,31 +183,3 @@ def _covers(face: Box, detection: Box) -> bool:
     """Whether a detection is of an already known face: detector boxes are smaller than the mesh's."""
     x, y = detection.center
     return face.x0 < x < face.x1 and face.y0 < y < face.y1
-
-
-class SceneCuts:
-    """Tells the first picture of a new scene by its luma thumbnail.
-
-    A cut changes the picture's layout; a flash or a fade changes its brightness. So thumbnails are compared by the
-    correlation of their pixels, and only where a fair share of them changed at all.
-    """
-
-    MIN_CORRELATION = 0.5
-    MIN_CHANGE = 12.0  # mean absolute difference in grey levels
-
-    def __init__(self) -> None:
-        self._previous: np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None = None
-
-    def __call__(self, thumbnail: UInt8Array) -> bool:
-        """True when ``thumbnail`` (uint8 (h, w)) begins a new scene; the very first picture does not."""
-        current = thumbnail.astype(np.float32)
-        previous, self._previous = self._previous, current
-        if previous is None:
-            return False
-        if previous.shape != current.shape:
-            return True
-        if np.abs(current - previous).mean() < self.MIN_CHANGE:
-            return False
-        a, b = current - current.mean(), previous - previous.mean()
-        norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
-        return norm > 0 and float((a * b).sum()) / norm < self.MIN_CORRELATION

@@ -12,7 +12,7 @@ import numpy as np
 
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
-from facetell.faces.tracker import FaceTracker, SceneCuts
+from facetell.faces.tracker import FaceTracker
 from facetell.forge.mesh import mouth_opening, similarity
 from facetell.forge.reenact import Donor
 from facetell.media.reader import VideoReader
@@ -48,16 +48,14 @@ def follow(path: Path, progress: Progress | None = None) -> list[Run]:
     Raises:
         FacetellError: the video cannot be read, or shows no face for 8 frames together.
     """
-    tracker, cuts = FaceTracker(FaceDetector(), FaceMesh()), SceneCuts()
+    tracker = FaceTracker(FaceDetector(), FaceMesh())
     tracks: dict[int, list[tuple[int, Sighting]]] = {}
     area: dict[int, float] = {}
     scene_of: dict[int, int] = {}
     scene = 0
     with VideoReader(path) as reader:
         for raw in reader:
-            if cuts(raw.luma_thumbnail()):
-                tracker.cut()
-                scene += 1
+            scene += tracker.glance(raw.luma_thumbnail())
             image = raw.rgb()
             for track_id, face in tracker.update(Frame(raw.index, raw.time, image)).items():
                 scene_of.setdefault(track_id, scene)

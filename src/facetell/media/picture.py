@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from facetell.types import UInt8Array
 
-THUMBNAIL_SIDE = 64
+THUMBNAIL_SIDE = 128
 """Long side of a luma thumbnail in pixels (shorter only where the picture itself is)."""
 
 _UNSPECIFIED_MATRIX = 2
@@ -138,7 +138,7 @@ class RawFrame:
         return self.geometry.orientation.apply(canvas)
 
     def luma_thumbnail(self) -> UInt8Array:
-        """A small upright luma image, uint8 (h, w), long side 64: for change detection, not for looking at.
+        """A small upright luma image, uint8 (h, w), long side 128: for change detection, not for looking at.
 
         Every n-th sample of the Y plane, in the range in which it is stored; of RGB formats, of the green channel.
         """

@@ -8,7 +8,7 @@ from pathlib import Path
 from facetell.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
-from facetell.faces.tracker import FaceTracker, SceneCuts
+from facetell.faces.tracker import FaceTracker
 from facetell.media.reader import VideoReader
 from facetell.types import Clip, Frame
 
@@ -39,14 +39,12 @@ def face_clips(
     """
     tracker = FaceTracker(FaceDetector(), FaceMesh(), max_faces=1)
     assembler = ClipAssembler(frames, size, scale, 1 / clips_per_second)
-    cuts = SceneCuts()
     with VideoReader(path) as reader:
         sampler = FrameSampler(reader.info.fps, rate)
         for raw in reader:
             number = sampler.take(raw.time) if raw.time >= start else None
             if number is None:
                 continue
-            if cuts(raw.luma_thumbnail()):
-                tracker.cut()
+            tracker.glance(raw.luma_thumbnail())
             frame = Frame(raw.index, raw.time, raw.rgb())
             yield from assembler.push(number, frame, tracker.update(frame))
