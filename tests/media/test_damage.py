@@ -182,3 +182,12 @@ def test_pictures_that_would_fill_the_memory_are_left_out(tmp_path: Path, monkey
     monkeypatch.setattr("facetell.media.reader.MOST_PIXELS", 100 * 100)
     with VideoReader(path, threads=1) as reader:
         assert 1 <= len(list(reader)) <= 3 and reader.damaged >= 3
+
+
+@pytest.mark.parametrize("named", ["woman.mp4", "/etc/passwd"])
+def test_a_list_of_other_files_is_no_video(named: str, tmp_path: Path) -> None:
+    (tmp_path / "woman.mp4").write_bytes(locate("sample_woman").read_bytes())
+    path = tmp_path / "list.mp4"
+    path.write_text(f"ffconcat version 1.0\nfile {named}\n")
+    with pytest.raises(Unreadable, match="is a list that names other files: name the video itself"):
+        VideoReader(path)

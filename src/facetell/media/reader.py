@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import re
 from collections import deque
@@ -23,6 +24,9 @@ from facetell.types import FacetellError
 
 __all__ = ["RawFrame", "Unreadable", "VideoInfo", "VideoReader", "probe"]
 
+LISTS = frozenset({"concat", "dash", "hls", "imf"})
+"""Formats whose pictures lie in other files: what is scored, hashed and reported must be the file that was named."""
+_A_LIST = "{path} is a list that names other files: name the video itself"
 MOST_PIXELS = 1 << 27  # of a picture: four times those of 8K; a larger one counts as damaged
 _MAX_RATE = 1000
 _FALLBACK_RATE = 25.0
@@ -369,8 +373,14 @@ def _open(path: Path) -> InputContainer:
         if path.stat().st_size == 0:
             raise Unreadable(f"{path} is empty (0 bytes): get the file anew")
         # "file:" and the whitelist keep names with a colon, and playlists, from being taken for network addresses.
-        return av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"})
-    except PermissionError:
+        container = av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"})
+        if LISTS.isdisjoint(container.format.name.split(",")):
+            return container
+        container.close()
+        raise Unreadable(_A_LIST.format(path=path))
+    except PermissionError as error:
+        if error.errno == errno.EPERM:  # FFmpeg's own word, where a list names what it may not follow
+            raise Unreadable(_A_LIST.format(path=path)) from None
         raise Unreadable(f"{path} may not be read: change its permissions") from None
     except (av.FFmpegError, OSError, ValueError) as error:
         raise Unreadable(
