@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,51 @@ def test_a_missing_extra_is_one_sentence() -> None:
     assert "pip install 'facetell[train]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert EXTRAS["torch"] == "train"
+
+
+def test_an_interrupt_while_a_verb_is_loaded_is_one_sentence() -> None:
+    code = """if True:
+        import sys
+        from facetell.cli import main
+        class Interrupts:
+            def find_spec(self, name, *rest):
+                if name == "facetell.commands.detect":
+                    raise KeyboardInterrupt
+        sys.meta_path.insert(0, Interrupts())
+        sys.exit(main(["detect", "a.mp4"]))"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "facetell detect: interrupted\n")
+
+
+def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command of facetell as a shell runs it."""
+    variables = {**os.environ, "PYTHONUNBUFFERED": "", **environment}
+    words = ["sh", "-c", command.replace("facetell", f"{sys.executable} -m facetell.cli", 1)]
+    return subprocess.run(words, cwd=folder, env=variables, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_one_sentence(unbuffered: str, tmp_path: Path) -> None:
+    done = shell("facetell detect a.mp4 --json r.json > /dev/full", tmp_path, PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (2, "facetell detect: cannot write its output: No space left on device\n")
+    assert (tmp_path / "r.json").exists()
+
+
+def test_a_help_that_is_not_taken_is_one_sentence(tmp_path: Path) -> None:
+    done = shell("facetell --help > /dev/full", tmp_path)
+    assert done.returncode == 2 and done.stderr == "facetell: cannot write its output: No space left on device\n"
+
+
+def test_a_closed_standard_output_costs_nothing_else(tmp_path: Path) -> None:
+    done = shell("facetell detect a.mp4 --json r.json >&-", tmp_path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "there is no" in done.stderr
+    assert (tmp_path / "r.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "shown"),
+    [("ascii", "\u00fc.mp4", r"\xfc.mp4"), ("utf-8:strict", "caf\udce9.mp4", r"caf\udce9.mp4")],
+)
+def test_a_name_that_the_output_cannot_carry_is_escaped(encoding: str, name: str, shown: str, tmp_path: Path) -> None:
+    done = shell(f"facetell detect {name}", tmp_path, PYTHONIOENCODING=encoding)
+    assert done.returncode == 2 and shown in done.stdout and shown in done.stderr and "Traceback" not in done.stderr

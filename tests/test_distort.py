@@ -315,6 +315,9 @@ def test_the_command_makes_one_or_all_and_goes_on_where_it_stopped(
 def test_faults_are_sentences(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["distort", str(clip), "--out", str(tmp_path / "a.mp4")]) == 2
     assert "--kind" in capsys.readouterr().err
+    words = ["distort", str(clip), "--kind", "GNC", "--level", "3", "--seed", "-1", "--out", str(tmp_path / "a.mp4")]
+    assert main(words) == 2
+    assert capsys.readouterr().err == "facetell distort: --seed is a whole number, 0 or more\n"
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     assert main(["distort", str(text), str(clip), "--kind", "CC", "--level", "1", "--out", str(tmp_path / "o")]) == 2

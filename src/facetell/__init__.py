@@ -8,7 +8,12 @@ True
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
+
+# OpenVINO tells a web analytics service that it was imported, and leaves a number for the user in the home folder,
+# unasked. Without this module it takes a stub of its own: what is examined here is nobody's business.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: not to be imported
 
 __version__ = "0.1.0"
 

@@ -7,11 +7,16 @@ imported only when their verb is called: ``facetell --help`` stays instant and n
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from facetell import __version__
+from facetell.report.words import one_line
 from facetell.types import FacetellError, needs_extra
 
 VERBS: dict[str, str] = {
@@ -56,11 +61,39 @@ EXTRAS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0 done, 2 not (or not wholly) done, 130 interrupted."""
+    _settle_streams()
     argv = list(sys.argv[1:] if argv is None else argv)
+    called = next((word for word in argv if word in VERBS), None)
+    told = f"facetell {called}" if called else "facetell"
+    try:
+        try:
+            return _run(argv, called)
+        finally:
+            sys.stdout.flush()
+    except FacetellError as error:
+        print(f"{told}: {one_line(str(error))}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(f"{told}: {needs_extra('this', extra)}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
+            raise
+        _drop_output()
+        print(f"{told}: cannot write its output: {error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{told}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(argv: Sequence[str], called: str | None) -> int:
     parser = argparse.ArgumentParser(prog="facetell", description="Tell a forged face from a real one by how it moves.")
     parser.add_argument("--version", action="version", version=f"facetell {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    called = next((word for word in argv if word in VERBS), None)
     for name, summary in VERBS.items():
         verb = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
         if name == called:
@@ -68,20 +101,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             module.add_arguments(verb)
             verb.set_defaults(run=module.run)
     args = parser.parse_args(argv)
+    return int(args.run(args))
+
+
+def _settle_streams() -> None:
+    """Make sure that both streams are there and take any text: a name or a sign may not fit their encoding."""
+    # One that was closed is None.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # open to the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Throw away what standard output does not take: Python would try once more, at its end."""
     try:
-        return int(args.run(args))
-    except FacetellError as error:
-        print(f"facetell {args.verb}: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
-            raise
-        print(f"facetell {args.verb}: {needs_extra('this', extra)}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"facetell {args.verb}: interrupted", file=sys.stderr)
-        return 130
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ class Detector:
             "model": {"name": engine.info.name, "sha256": engine.sha256},
             "engine": {"name": engine.name, "version": engine.version, "precision": engine.precision},
             "assets": {name: ASSETS[name].sha256 for name in ("face_detector", "face_mesh")},
-            "settings": asdict(self.settings) | {"threshold": self.threshold},
+            "settings": asdict(self.settings) | {"threshold": self.threshold, "precision": engine.precision},
         }
         # A folder that is no video may hold anything, and much of it.
         skipped = verdict.status is Status.UNREADABLE and os.path.isdir(path)  # noqa: PTH112

@@ -116,6 +116,17 @@ def read_verdict(probability: float | None, interval: tuple[float, float] | None
     return Verdict.INCONCLUSIVE
 
 
+def low_rate(slow: Sequence[float], clips: int, info: ModelInfo) -> tuple[str, ...]:
+    """What a reader should know of the ``slow`` clips' frame rates, of so many ``clips`` in all; nothing if none is."""
+    if not slow:
+        return ()
+    part = "" if len(slow) == clips else f", as in {len(slow) / clips:.0%} of its clips,"
+    return (
+        f"{np.median(slow):.3g} frames per second{part} is below what the model was trained for "
+        f"({info.frame_rate:g}): take the score with caution",
+    )
+
+
 def warnings_of(
     tracks: Sequence[TrackVerdict], uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int = 0
 ) -> tuple[str, ...]:
@@ -125,13 +136,7 @@ def warnings_of(
     """
     warnings = list(errors)
     rates = [(info.clip_frames - 1) / max(clip.t1 - clip.t0, 1e-6) for track in tracks for clip in track.clips]
-    slow = [rate for rate in rates if rate < LOW_RATE * info.frame_rate]
-    if slow:
-        part = "" if len(slow) == len(rates) else f", as in {len(slow) / len(rates):.0%} of its clips,"
-        warnings.append(
-            f"{np.median(slow):.3g} frames per second{part} is below what the model was trained for "
-            f"({info.frame_rate:g}): take the score with caution"
-        )
+    warnings += low_rate([rate for rate in rates if rate < LOW_RATE * info.frame_rate], len(rates), info)
     if uneven > UNEVEN:
         warnings.append(
             f"{uneven:.0%} of its frames come late (variable frame rate or dropped frames): take the score with caution"

@@ -92,6 +92,18 @@ def test_an_interrupt_keeps_what_was_scored(folder, tmp_path, monkeypatch, capsy
     assert "interrupted" in capsys.readouterr().err
 
 
+def test_an_interrupt_while_pictures_are_cut_leaves_the_report_equal_to_the_json(man, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cv2, "imencode", interrupted)
+    report, result = tmp_path / "r.html", tmp_path / "r.json"
+    assert main(["detect", str(man), "--report", str(report), "--json", str(result)]) == 130
+    embedded = report.read_text().partition('<script type="application/json" id="result">')[2].partition("</script>")[0]
+    assert json.loads(embedded) == json.loads(result.read_text())
+    assert [video["status"] for video in json.loads(embedded)["videos"]] == ["scored"]
+
+
 @pytest.fixture
 def begun(tmp_path, man, woman):
     """A run over a short video and three longer ones, in a process of its own, of which the first is done."""
@@ -132,13 +144,21 @@ def test_an_output_that_cannot_be_written_costs_no_other(begun, tmp_path):
     assert (tmp_path / "r.html").exists()
 
 
-def test_a_file_in_the_way_of_one_video_stops_no_other(folder, tmp_path, capsys):
-    (tmp_path / "out" / "man.mp4.png").mkdir(parents=True)
-    assert main(["detect", str(folder), "--out", str(tmp_path / "out"), "--json", str(tmp_path / "r.json")]) == 2
+def test_a_file_in_the_way_of_one_video_stops_no_other(begun, tmp_path):
+    (tmp_path / "out" / "c.mp4.png").mkdir()
+    out, err = begun.communicate(timeout=240)
+    assert begun.returncode == 2 and len(out.strip().splitlines()) == 5 and (tmp_path / "out" / "d.mp4.png").exists()
+    assert len(json.loads((tmp_path / "json" / "r.json").read_text())["videos"]) == 4
+    assert len(err.strip().splitlines()) == 1 and "c.mp4.png" in err
+
+
+def test_out_never_writes_over_what_is_to_be_scored(folder, capsys):
+    (folder / "man.mp4.png").write_bytes(b"evidence")
+    before = sorted(folder.iterdir())
+    assert main(["detect", str(folder / "man.mp4"), str(folder / "man.mp4.png"), "--out", str(folder)]) == 2
     out, err = capsys.readouterr()
-    assert "man.mp4" in out and "text.mp4" in out and (tmp_path / "out" / "text.mp4.png").exists()
-    assert len(json.loads((tmp_path / "r.json").read_text())["videos"]) == 2
-    assert len(err.strip().splitlines()) == 2 and "man.mp4.png" in err
+    assert out == "" and "man.mp4.png: it is named for something else" in err and len(err.splitlines()) == 1
+    assert (folder / "man.mp4.png").read_bytes() == b"evidence" and sorted(folder.iterdir()) == before
 
 
 def test_a_folder_of_pictures_is_a_video(tmp_path, capsys):
@@ -169,7 +189,9 @@ def test_a_link_that_leads_in_a_circle_costs_no_other(folder, tmp_path, capsys):
         (["{man}", "--model", "none.onnx"], "there is no model file"),
         (["{man}", "--engine", "torch", "--precision", "bf16"], "f32 only"),
         (["{man}", "--json", "{empty}"], "it is a folder"),
-        (["{man}", "--json", "{man}/r.json"], "cannot write"),
+        (["{man}", "--json", "{man}/r.json"], "r.json: its folder is a file"),
+        (["{frames}", "--json", "{frames}/r.json"], "its folder is one of the videos"),
+        (["{man}", "--model", "{frames}/1.png", "--json", "{frames}/1.png"], "it is named for something else"),
         (["{man}", "--out", "{man}"], "cannot write"),
         (["{man}", "--report", "{empty}"], "it is a folder"),
         (["{man}", "--report", "{man}/r.html"], "cannot write"),
@@ -182,12 +204,15 @@ def test_a_link_that_leads_in_a_circle_costs_no_other(folder, tmp_path, capsys):
 def test_faults_of_the_call_are_one_sentence(arguments, sentence, tmp_path, man, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "link.mp4").symlink_to(man)
-    words = [word.format(empty=tmp_path / "empty", man=man, link=tmp_path / "link.mp4") for word in arguments]
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "1.png").touch()
+    places = {name: tmp_path / name for name in ("empty", "frames")}
+    words = [word.format(man=man, link=tmp_path / "link.mp4", **places) for word in arguments]
     before = man.read_bytes()
     assert main(["detect", *words]) == 2
     assert man.read_bytes() == before, "what is to be scored is never written over"
     out, err = capsys.readouterr()
-    assert out == "" and sentence in err and len(err.strip().splitlines()) == 1
+    assert out == "" and sentence in err and len(err.strip().splitlines()) == 1 and "probe" not in err
 
 
 @pytest.mark.parametrize(

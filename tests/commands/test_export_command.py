@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from facetell.models.count import parameters
 from facetell.models.export import model_from_onnx
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError, FloatArray
+from fixtures import BROKEN
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,13 @@ def test_an_engine_that_fails_or_strays_fails_the_proof(
 
 
 def test_faults_are_told_in_one_sentence(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = tmp_path / "archive.pt"
+    with zipfile.ZipFile(archive, "w") as file:  # whose commands take from a stack on which nothing lies
+        for name, content in (("data.pkl", b"u."), ("version", b"3\n"), ("byteorder", b"little")):
+            file.writestr(f"archive/{name}", content)
     for source, target, words in (
+        (BROKEN["text"](tmp_path), "a.onnx", "is not a checkpoint of a training run; give one"),
+        (archive, "a.onnx", "is not a checkpoint of a training run; give one"),
         (tmp_path / "none.pt", "a.onnx", "there is no checkpoint at"),
         (Path(__file__), "a.onnx", "is not a checkpoint of a training run"),
         (checkpoint, "a.bin", "does not end in .onnx"),

@@ -1,13 +1,17 @@
 """The verb as a user meets it: exit codes, one summary line, one sentence for each fault."""
 
+import csv
 import io
 import json
 import os
 import sys
 
 import pytest
+from rich.console import Console
 
 from facetell.cli import main
+from facetell.commands.scan import _Meter
+from facetell.scan.run import Progress
 from fixtures import BROKEN, sample_frames, write_frames
 
 
@@ -40,6 +44,26 @@ def test_what_cannot_be_read_is_counted_and_the_list_may_come_from_a_pipe(folder
     printed, errors = capsys.readouterr()
     assert printed.startswith(f"3 videos: 1 scored (1 {decision(out)}), 2 not (unreadable 2); see ")
     assert errors == f"facetell scan: 2 lines in {out / 'errors.csv'} say what could not be read\n"
+
+
+def test_as_many_lines_are_told_as_there_are(folder, tmp_path, capsys):
+    (folder / "a\rb\n.mp4").symlink_to("nowhere")
+    (folder / "loop.mp4").symlink_to("loop.mp4")
+    out = tmp_path / "out"
+    assert main(["scan", str(folder), "--out", str(out), "--workers", "1", "--precision", "f32"]) == 2
+    printed, errors = capsys.readouterr()
+    assert "3 videos: 1 scored" in printed and "2 lines in " in errors
+    with (out / "errors.csv").open(newline="") as stream:
+        _, *rows = csv.reader(stream)
+    assert [name for name, _ in rows] == ["a\rb\n.mp4", "loop.mp4"]
+
+
+def test_a_name_in_the_bar_steers_no_terminal():
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=120)
+    with _Meter(console) as meter:
+        meter(Progress("scoring", 1, 2, 1, 2, last="a\x1b]0;hi\x07:smile:[red]b.mp4"))
+    assert r"a\x1b]0;hi\x07:smile:[red]b.mp4" in shown.getvalue() and "\x07" not in shown.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,25 @@ def test_a_data_folder_that_cannot_be_used(sentence, tmp_path):
     files.close()
 
 
+def test_a_folder_of_other_things_is_left_as_it_is(sentence, tmp_path):
+    texts = {tmp_path / name: name for name in ("jobs/case-42/notes.txt", "incoming/photo.jpg", "lock")}
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    words = ["--port", 0, "--data", tmp_path, "--model", tmp_path / "no.onnx"]  # it must not come to this model
+    assert "holds files that are not a server's: choose another --data" in sentence(*words)
+    assert {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == texts
+
+
+@pytest.mark.parametrize("name", ["lock", "incoming", "jobs"])
+def test_a_link_in_the_data_folder_is_not_followed(sentence, tmp_path, name):
+    Files(tmp_path / "d").close()
+    place = tmp_path / "d" / name
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    assert "is a link" in sentence("--port", 0, "--data", tmp_path / "d", "--model", tmp_path / "no.onnx")
+
+
 def test_a_model_that_cannot_be_loaded(sentence, tmp_path):
     assert "there is no model file" in sentence("--port", 0, "--data", tmp_path / "d", "--model", tmp_path / "no.onnx")
 

@@ -106,9 +106,9 @@ def test_wrong_files_and_names_are_one_sentence(tmp_path):
     broken.write_bytes(b"not a model")
     for path, engine, sentence in (
         (tmp_path / "none.onnx", "openvino", "there is no model file"),
-        (broken, "openvino", "cannot load"),
-        (broken, "onnxruntime", "cannot load"),
-        (broken, "torch", ""),
+        (broken, "openvino", "is not a whole ONNX file"),
+        (broken, "onnxruntime", "is not a whole ONNX file"),
+        (broken, "torch", "is not a whole ONNX file"),
         (None, "abacus", "there is no engine 'abacus'"),
     ):
         with pytest.raises(FacetellError) as caught:
@@ -116,6 +116,42 @@ def test_wrong_files_and_names_are_one_sentence(tmp_path):
         assert sentence in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(FacetellError, match="f32 only"):
         load_engine(engine="onnxruntime", precision="bf16")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello, this is text\n",
+        bytes(1000),
+        b"\xff" * 1000,
+        b"\x08\x01\x12\x02\x0a\x00",  # the outermost fields of a TensorFlow SavedModel
+        DEFAULT_MODEL.read_bytes()[:-1000],
+    ],
+)
+def test_what_is_no_whole_onnx_file_is_shown_to_no_engine(tmp_path, capfd, content):
+    path = tmp_path / "model.mp4"
+    path.write_bytes(content)
+    with pytest.raises(FacetellError, match=r"model\.mp4: it is not a whole ONNX file; give"):
+        load_engine(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_name_of_a_model_file_does_not_matter(tmp_path):
+    path = tmp_path / "model"
+    path.symlink_to(DEFAULT_MODEL)
+    assert load_engine(path).info == load_engine().info
+
+
+def test_the_reason_of_an_engine_is_not_a_place_in_its_source(tmp_path):
+    import onnx
+
+    model = onnx.load(str(DEFAULT_MODEL))
+    model.graph.node[3].op_type = "Foo"
+    path = tmp_path / "odd.onnx"
+    onnx.save(model, str(path))
+    with pytest.raises(FacetellError, match=r"odd\.onnx: No conversion rule found for operations: Foo"):
+        load_engine(path)
 
 
 def test_an_onnx_file_of_something_else_is_refused(tmp_path):

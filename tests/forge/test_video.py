@@ -112,6 +112,8 @@ def test_faults_are_one_sentence(short: Path, tmp_path: Path, capsys: pytest.Cap
         forge_video(locate("sample_no_face"), tmp_path / "a.mp4", "sbv")
     assert main(["forge", str(tmp_path / "missing.mp4"), "--out", str(tmp_path / "a.mp4")]) == 2
     assert "missing.mp4" in capsys.readouterr().err
+    assert main(["forge", str(short), "--kind", "sbv", "--seed", "-1", "--out", str(tmp_path / "a.mp4")]) == 2
+    assert capsys.readouterr().err == "facetell forge: --seed is a whole number, 0 or more\n"
     assert not (tmp_path / "a.mp4").exists()
 
 

@@ -62,7 +62,7 @@ def test_absolute_patterns(tree: Path) -> None:
     assert find_videos([f"{tree}/*.MOV"]) == [tree / "a.MOV"]
 
 
-@pytest.mark.parametrize("arguments", [["empty"], ["*.avi"], [], ["b.mp4", "nowhere/*.mp4"]])
+@pytest.mark.parametrize("arguments", [["empty"], ["*.avi"], [], [""], ["b.mp4", "nowhere/*.mp4"]])
 def test_nothing_found_is_one_sentence(arguments: list[str], tree: Path) -> None:
     with pytest.raises(FacetellError) as caught:
         find_videos(arguments)

@@ -100,3 +100,10 @@ def test_faults_are_told_in_one_sentence(tmp_path: Path, man: Path, capsys: pyte
     assert "has no motion blocks to look into" in capsys.readouterr().err
     assert main(["motion", str(man), "--out", str(plain)]) == 2
     assert f"cannot write {plain}" in capsys.readouterr().err
+    for start in ("nan", "inf", "-5"):
+        assert main(["motion", str(man), "--out", str(tmp_path), "--start", start]) == 2
+        assert capsys.readouterr().err == "facetell motion: --start is a number of seconds, 0 or more\n"
+    for seconds in ("nan", "inf", "0", "-1"):
+        with pytest.raises(SystemExit):
+            main(["motion", str(man), "--out", str(tmp_path), "--seconds", seconds])
+        assert f"'{seconds}' is not a number above 0" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from report_reader import check_page, read
 
 from facetell.assets import ASSETS, locate
+from facetell.cli import main
 from facetell.report import page as report_page
 from facetell.report import strings
 from facetell.report.page import TEMPLATES, Report
@@ -113,6 +115,15 @@ def test_every_clip_stands_in_the_table_with_its_probability(html, of_man):
 
 def test_the_same_run_gives_the_same_bytes(html, detector, man):
     assert report_of(detector, replace(detector(man), seconds_spent=99.0)) == html
+
+
+def test_its_command_gives_the_same_bytes(man, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["detect", str(man), "--fps-scored", "0.7654321", "--report", "first.html"]) == 0
+    html = Path("first.html").read_text("utf-8")
+    (command,) = [e.text for e in read(html).all("code") if e.text.startswith("facetell detect ")]
+    assert main(shlex.split(command)[1:]) == 0
+    assert Path("report.html").read_text("utf-8") == html
 
 
 def test_several_videos_have_a_summary_and_a_section_each(several, of_man, abstained):

@@ -84,6 +84,23 @@ def test_links_that_lead_in_a_circle_are_no_place_to_write(tmp_path):
         check_writable(tmp_path / "circle" / "a.json", [tmp_path / "circle"])
 
 
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "link.json").symlink_to("deep/a.json")
+    for text in ("1", "2"):
+        write_text(tmp_path / "link.json", text)
+        assert (tmp_path / "deep" / "a.json").read_text() == text
+    assert (tmp_path / "link.json").is_symlink() and len(list((tmp_path / "deep").iterdir())) == 1
+
+
+def test_a_pipe_is_refused_and_stays(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.json").symlink_to("pipe")
+    with pytest.raises(FacetellError, match="it is a device or a pipe"):
+        write_text(tmp_path / "link.json", "{}")
+    assert (tmp_path / "link.json").is_symlink() and (tmp_path / "pipe").is_fifo()
+
+
 def test_a_folder_that_may_not_be_looked_into_is_no_place_to_write(tmp_path, monkeypatch):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)

@@ -1,6 +1,10 @@
 """The picture of the score over time."""
 
-from facetell.report.timeline import make_timeline
+import warnings
+
+import pytest
+
+from facetell.report.timeline import draw_timeline, make_timeline
 from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
 
 SHORT = TrackVerdict(0, Status.TOO_SHORT, None, None, None, 0.0, 0.1, 88.0)
@@ -18,3 +22,12 @@ def test_an_abstention_is_drawn_as_its_reason():
     verdict = VideoVerdict("a.mp4", Status.TOO_SHORT, Verdict.NONE, None, None, (SHORT,), message="it is too short")
     (axes,) = make_timeline(verdict, 0.5).axes
     assert "it is too short" in [text.get_text() for text in axes.texts] and axes.get_legend() is None
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.mp4", "\u65e5\u672c.mp4", "a\nb\x1b.mp4", r"$\frac$.mp4"])
+def test_any_name_can_be_drawn(name, tmp_path):
+    verdict = VideoVerdict(name, Status.UNREADABLE, Verdict.NONE, None, None, (), message=f"{name} cannot be read")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw_timeline(verdict, 0.5, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

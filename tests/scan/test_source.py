@@ -2,10 +2,14 @@
 
 import io
 import os
+import shutil
 import sys
 
+import cv2
+import numpy as np
 import pytest
 
+from facetell.engine.engines import DEFAULT_MODEL
 from facetell.scan.source import Item, Shard, open_source, read_shard
 from facetell.types import FacetellError
 
@@ -27,6 +31,7 @@ def test_a_folder_is_walked_in_the_order_of_its_parts(tmp_path):
     (tmp_path / "link.mp4").symlink_to("b.mp4")
     (tmp_path / "circle").symlink_to(".")
     (tmp_path / "dangling.mp4").symlink_to("nowhere")
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
     found = [*open_source(str(tmp_path)).items(Shard())]
     assert [item.name for item in found] == [
         "a/B.MP4",
@@ -36,9 +41,10 @@ def test_a_folder_is_walked_in_the_order_of_its_parts(tmp_path):
         "b.mp4",
         "dangling.mp4",
         "link.mp4",
+        "loop.mp4",
     ]
     assert all(item.path == str(tmp_path / item.name) and item.size in (1, -1) for item in found)
-    assert [bool(item.fault) for item in found] == [False] * 5 + [True, False]
+    assert [bool(item.fault) for item in found] == [False] * 5 + [True, False, True]
     assert found[4].stamp == found[6].stamp != found[0].stamp and found[0].suffix == ".mp4"
 
 
@@ -63,6 +69,30 @@ def test_a_list_has_a_path_a_line_or_up_to_each_nul(tmp_path, monkeypatch):
     assert [bool(item.fault) for item in open_source("nul").items(Shard())] == [False, False, True]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"c.mp4\n")))
     assert names("-") == ["c.mp4"]
+
+
+def test_a_folder_of_a_list_is_a_video_whatever_its_name_ends_with(tmp_path, monkeypatch):
+    touch(tmp_path / "pictures" / "1.png")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list").write_text("pictures/\nnowhere/\n")
+    found = [*open_source("list").items(Shard())]
+    assert [(item.name, bool(item.fault), item.is_search) for item in found] == [
+        ("pictures/", False, False),
+        ("nowhere/", True, False),
+    ]
+
+
+def test_what_is_no_text_is_no_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("image.png", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    (tmp_path / "wide").write_text("c.mp4\n", encoding="utf-16")
+    shutil.copy(DEFAULT_MODEL, "model")
+    for name in ("image.png", "wide", "model"):
+        with pytest.raises(FacetellError, match=f"what stands in {name} is no list of paths"):
+            names(name)
+    touch(tmp_path / "odd\x1b.mp4")
+    (tmp_path / "odd").write_bytes(b"odd\x1b.mp4\0")
+    assert names("odd") == ["odd\x1b.mp4"], "a name may hold anything"
 
 
 def test_a_part_is_settled_by_the_name_alone(tmp_path):
@@ -94,6 +124,7 @@ def test_what_names_no_corpus_is_refused(tmp_path):
     (tmp_path / "bad.csv").write_text("name\na.mp4\n")
     for name, sentence in (
         ("nowhere", "there is no "),
+        ("n" * 300, "there is no "),
         ("one.mp4", "is one video; score it with `facetell detect`"),
         ("clips.csv", "names prepared clips"),
         ("twice.csv", "names a.mp4 twice"),

@@ -8,6 +8,9 @@ import pytest
 from serving import Server, events, wait_for
 
 from facetell.report.result import SCHEMA_PATH, to_result
+from facetell.serve.pages import render
+from facetell.serve.service import Service
+from facetell.serve.settings import Limits, ServeSettings
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,20 @@ def test_a_key_makes_a_second_upload_the_first_job(server, short):
     assert (first.status_code, second.status_code) == (201, 200) and first.json()["id"] == second.json()["id"]
     assert server.upload(short, **{"Idempotency-Key": "x" * 101}).json()["error"] == "bad_key"
     server.ended(first.json()["id"])
+
+
+def test_a_key_with_another_video_is_refused(server, short, tmp_path):
+    """As large as the first, and of the same name: only what is in it tells it apart."""
+    first = server.upload(short, **{"Idempotency-Key": "reused"}).json()
+    other = tmp_path / short.name
+    content = short.read_bytes()
+    other.write_bytes(content.replace(b"isom", b"iso2"))
+    assert other.stat().st_size == len(content) and other.read_bytes() != content
+    answer = server.upload(other, **{"Idempotency-Key": "reused"})
+    assert answer.status_code == 422 and answer.json()["error"] == "key_reused"
+    assert "another video" in answer.json()["message"]
+    server.ended(first["id"])
+    assert server.ended(server.upload(other).json()["id"])["state"] == "done"
 
 
 def test_the_list_comes_page_by_page(server, done, short):
@@ -205,6 +222,13 @@ def test_the_description_is_whole(server):
             if status >= "400" and path != "/healthz":
                 (content,) = answer["content"].values()
                 assert content["schema"]["$ref"].endswith("/Fault") and content["example"]["message"], (path, status)
+
+
+def test_one_minute_and_one_day_are_not_plural(tmp_path):
+    service = Service(ServeSettings(tmp_path / "data", Limits(duration=60), keep_seconds=86400))
+    text = render("home.html", service, jobs=[], first=True, older=None).body.decode()
+    service.stop()
+    assert ", 1 minute and" in text and "after 1 day." in text
 
 
 def test_jobs_expire(tmp_path, short):

@@ -1,5 +1,6 @@
 """Live sources as they come: played files, real streams over UDP and HTTP that stop, stall and come back."""
 
+import io
 import itertools
 import json
 import signal
@@ -15,6 +16,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
 from facetell.assets import locate
 from facetell.cli import main
@@ -25,7 +27,7 @@ from facetell.types import FacetellError
 from facetell.watch.pump import FEWEST_HELD, HELD_BYTES, MOST_HELD, Pump
 from facetell.watch.run import Watcher
 from facetell.watch.screen import draw, summary
-from fixtures import sample_frames, write_frames
+from fixtures import ODD, sample_frames, write_frames
 
 
 @pytest.fixture(scope="module")
@@ -336,6 +338,40 @@ def test_what_is_no_file_of_scores_is_left_alone(man, tmp_path, capsys):
     assert main(["watch", str(man), "--out", str(letter)]) == 2
     assert "letter.txt is not what `facetell watch` wrote; choose another file" in capsys.readouterr().err
     assert letter.read_text() == "Dear"
+
+
+def test_a_full_disk_is_one_sentence(man, capsys):
+    assert main(["watch", str(man), "--fast", "--out", "/dev/full"]) == 2
+    error = capsys.readouterr().err
+    assert error == "facetell watch: /dev/full cannot be written (No space left on device); make room there\n"
+
+
+def test_what_detection_warns_of_is_told_at_the_end(detector, tmp_path, capsys):
+    slow = write_frames(tmp_path / "slow.mp4", sample_frames("sample_man", 60)[::4], fps=5)
+    for video in (ODD["truncated"](tmp_path), ODD["damaged"](tmp_path), slow):
+        warnings = [*detector(video).warnings]
+        assert warnings
+        out = tmp_path / f"{video.stem}.jsonl"
+        assert main(["watch", str(video), "--fast", "--out", str(out)]) == 0
+        assert capsys.readouterr().out.splitlines()[-len(warnings) :] == warnings
+        assert json.loads(out.read_text().splitlines()[-1])["warnings"] == warnings
+
+
+def test_the_summary_claims_only_what_was_there(detector, man, tmp_path):
+    state, events = watched(detector, man, fast=True)
+    told = summary(state, "it ended")
+    clips = [clip["running"] for clip in clips_of(events)]
+    over = 1 + clips.index(max(clips))
+    words = "1 clip" if over == 1 else f"{over} clips of the 30 s before"
+    assert f"{max(clips):.0%} over {words}\n" in told and "after its last picture" in told
+    grey = write_frames(tmp_path / "grey\x1b:smile:.mp4", np.full((9, 96, 96, 3), 90, np.uint8))
+    state, _ = watched(detector, grey, fast=True)
+    told = summary(state, "it ended")
+    assert "after its last picture" not in told
+    assert r"grey\x1b:smile:.mp4: it ended" in told
+    shown = io.StringIO()
+    Console(file=shown, width=300).print(draw(state, detector))
+    assert r"grey\x1b:smile:.mp4" in shown.getvalue()
 
 
 def test_what_is_being_scored_at_the_end_is_told(woman):

@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,9 @@ from facetell.commands.arguments import count, positive, share
 from facetell.detector import Detector, Settings
 from facetell.engine import ENGINES
 from facetell.media.find import find_videos
-from facetell.report.result import check_writable, write_result
+from facetell.report.result import check_all_writable, write_result
 from facetell.report.table import print_table
+from facetell.report.words import one_line
 from facetell.types import FacetellError, Status, VideoVerdict
 
 if TYPE_CHECKING:
@@ -53,12 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all were scored, 2 if not."""
     paths = find_videos(args.videos)
-    if args.json:
-        check_writable(args.json, paths)
+    names = _names(paths)
+    outputs = [path for path in (args.json, args.report) if path]
     if args.out:
-        check_writable(args.out / "result.json")
-    if args.report:
-        check_writable(args.report, [*paths, *([args.json] if args.json else [])])
+        outputs += [file for name in names.values() for file in _files(args.out, name)]
+    check_all_writable(outputs, [*paths, *([args.model] if args.model else [])])
     settings = Settings(
         clips_per_second=args.fps_scored,
         max_faces=args.max_faces,
@@ -68,9 +69,9 @@ def run(args: argparse.Namespace) -> int:
         threads=args.threads,
     )
     detector = Detector(args.model, settings)
-    names = _names(paths)
     report = _report(detector, len(paths)) if args.report else None
     done: list[VideoVerdict] = []
+    reported = 0
     errors = Console(stderr=True)
     written = True
     # Asked to end, as by a shutdown or a time limit, it ends as on Ctrl-C.
@@ -82,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
                 written &= _try(partial(_write_one, verdict, detector.threshold, args.out, names[path]))
             if report:
                 report.add(verdict)
+                reported += 1
     finally:
         # Also when interrupted: what was scored is kept.
         try:
@@ -94,6 +96,9 @@ def run(args: argparse.Namespace) -> int:
             if args.json:
                 written &= _try(partial(write_result, done, args.json))
             if report and done:
+                for verdict in done[reported:]:
+                    # Interrupted while its pictures were cut, which only a verdict with faces asks for.
+                    report.add(replace(verdict, tracks=()), shown=verdict)
                 written &= _try(partial(report.write, args.report))
             signal.signal(signal.SIGTERM, before)
     return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
@@ -104,14 +109,14 @@ def _try(write: Callable[[], None]) -> bool:
     try:
         write()
     except FacetellError as error:
-        print(f"facetell detect: {error}", file=sys.stderr)
+        print(one_line(f"facetell detect: {error}"), file=sys.stderr)
         return False
     return True
 
 
 def _score(detector: Detector, paths: Sequence[Path], console: Console) -> Iterator[tuple[Path, VideoVerdict]]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[within]}"),
@@ -124,7 +129,7 @@ def _score(detector: Detector, paths: Sequence[Path], console: Console) -> Itera
             progress.update(task, within=f"{seconds:.0f} s" + (f" of {duration:.0f} s" if duration else ""))
 
         for path in paths:
-            progress.update(task, description=path.name[-40:], within="")
+            progress.update(task, description=one_line(path.name)[-40:], within="")
             yield path, detector(path, show if console.is_terminal else None)
             progress.advance(task)
 
@@ -138,8 +143,14 @@ def _report(detector: Detector, videos: int) -> Report:
 def _write_one(verdict: VideoVerdict, threshold: float, folder: Path, name: str) -> None:
     from facetell.report.timeline import draw_timeline
 
-    write_result([verdict], folder / f"{name}.json")
-    draw_timeline(verdict, threshold, folder / f"{name}.png")
+    result, picture = _files(folder, name)
+    write_result([verdict], result)
+    draw_timeline(verdict, threshold, picture)
+
+
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    """The result and the picture of a video in the folder of ``--out``."""
+    return folder / f"{name}.json", folder / f"{name}.png"
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -160,6 +171,6 @@ def _print_remarks(verdicts: Sequence[VideoVerdict]) -> None:
     sys.stdout.flush()
     for verdict in verdicts:
         if verdict.status is not Status.SCORED:
-            print(f"facetell detect: {verdict.path}: not scored: {verdict.message}", file=sys.stderr)
+            print(one_line(f"facetell detect: {verdict.path}: not scored: {verdict.message}"), file=sys.stderr)
         for warning in verdict.warnings:
-            print(f"facetell detect: {verdict.path}: {warning}", file=sys.stderr)
+            print(one_line(f"facetell detect: {verdict.path}: {warning}"), file=sys.stderr)

@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     """Make the copies; those that are there already are kept. 0 if all were made, 2 if not."""
     if bool(args.kind) == args.all:
         raise FacetellError("say what to make: either --kind with one or more kinds, or --all")
+    if args.seed < 0:
+        raise FacetellError("--seed is a whole number, 0 or more")
     kinds = list(PUBLISHED) if args.all else args.kind
     levels = args.level or list(LEVELS)
     sources = find_videos(args.videos)

@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
         for path in draw_sheets(args.sheet):
             print(path)
         return 0
+    if args.seed < 0:
+        raise FacetellError("--seed is a whole number, 0 or more")
     if args.video is None:
         raise FacetellError("no video was named: give the real video to forge from (or --sheet DIR)")
     out = args.out or Path(f"{args.video.stem}-{args.kind}.mp4")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
+from facetell.commands.arguments import positive
 from facetell.types import FacetellError
 
 
@@ -15,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for motion.png and motion.mp4")
     parser.add_argument("--model", type=Path, metavar="FILE", help="model file (default: the released one)")
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to pass over (default: 0)")
-    parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="how much to look at (default: 2)")
+    parser.add_argument("--seconds", type=positive, default=2.0, metavar="S", help="how much to look at (default: 2)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,6 +28,8 @@ def run(args: argparse.Namespace) -> int:
     from facetell.motion.views import view_video
     from facetell.report.result import check_writable
 
+    if not 0 <= args.start < math.inf:
+        raise FacetellError("--start is a number of seconds, 0 or more")
     path = args.model or DEFAULT_MODEL
     _, model = model_from_onnx(path)
     if model.architecture["motion"] == "none":

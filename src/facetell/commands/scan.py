@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from facetell.commands.arguments import count, positive, share
 from facetell.detector import Settings
 from facetell.engine import ENGINES
+from facetell.report.words import one_line
 from facetell.types import FacetellError, Status
 
 if TYPE_CHECKING:
@@ -96,12 +97,11 @@ def run(args: argparse.Namespace) -> int:
             progress=meter,
         )
     sys.stdout.flush()
-    print(f"{_summary(counts)}; see {args.out / SUMMARY}")
+    print(f"{_summary(counts)}; see {one_line(str(args.out / SUMMARY))}")
     if counts.errors:
         noun = "line" if counts.errors == 1 else "lines"
-        print(
-            f"facetell scan: {counts.errors} {noun} in {args.out / ERRORS} say what could not be read", file=sys.stderr
-        )
+        errors = one_line(str(args.out / ERRORS))
+        print(f"facetell scan: {counts.errors} {noun} in {errors} say what could not be read", file=sys.stderr)
     return 2 if counts.errors else 0
 
 
@@ -132,7 +132,7 @@ class _Meter:
 
     def __init__(self, console: Console) -> None:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # a name may look like markup
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[videos]}"),
@@ -164,7 +164,7 @@ class _Meter:
         if self._console.is_terminal:
             # By bytes, not by videos: one may be as long as a thousand others.
             total = state.size or None
-            name = "".join(c if c.isprintable() else "?" for c in state.last[-40:]).replace("[", r"\[")
+            name = one_line(state.last[-40:])
             self._bar.update(
                 self._task, completed=state.read, total=total, videos=videos, description=name or state.step
             )

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from facetell.types import FacetellError
 
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     from facetell.detector import Detector, Settings
     from facetell.media.live import source_of
+    from facetell.report.words import one_line
     from facetell.watch.pump import Pump
     from facetell.watch.run import Watcher
     from facetell.watch.screen import draw, summary
@@ -70,13 +72,14 @@ def run(args: argparse.Namespace) -> int:
         def tell(event: dict[str, Any]) -> None:
             if out is not None:
                 now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                line = (json.dumps(event | {"time": now}) + "\n").encode()
                 try:
-                    out.write(json.dumps(event | {"time": now}) + "\n")
-                    out.flush()
+                    while line:  # a disk that is nearly full takes a part
+                        line = line[out.write(line) :]
                 except OSError as error:
                     raise FacetellError(f"{args.out} cannot be written ({error.strerror}); make room there") from None
             if not console.is_terminal and event["event"] == "source":
-                print(f"facetell watch: {event['message']}", file=sys.stderr)
+                print(f"facetell watch: {one_line(event['message'])}", file=sys.stderr)
 
         tell(
             {
@@ -89,7 +92,9 @@ def run(args: argparse.Namespace) -> int:
         )
         pump.start()
         watcher = Watcher(detector, pump, source.name, args.window, tell)
-        live = stack.enter_context(Live(console=console, auto_refresh=False, transient=True))
+        live = Live(console=console, auto_refresh=False, transient=True)
+        if console.is_terminal:
+            stack.enter_context(live)
 
         def show(state: State) -> None:
             if console.is_terminal:
@@ -102,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
                 watcher.close()
         reason = told[0] if told else pump.ended or "it ended"
         dropped, share = watcher.state.dropped
+        warnings = watcher.state.warnings(detector.engine.info)
         tell(
             {
                 "event": "end",
@@ -111,9 +117,10 @@ def run(args: argparse.Namespace) -> int:
                 "dropped": dropped,
                 "share": round(share, 4),
                 "most_delay": round(watcher.state.most_delay, 3),
+                "warnings": list(warnings),
             }
         )
-    print(summary(watcher.state, reason))
+    print(summary(watcher.state, reason, warnings))
     return 2 if pump.fault and not told else 0
 
 
@@ -151,16 +158,19 @@ def _told_to_end(stop: Callable[[], None]) -> Iterator[list[str]]:
             signal.signal(number, old)
 
 
-def _opened(path: Path, source: str) -> IO[str]:
-    """The file of scores, to be gone on with: what an earlier watch wrote is evidence."""
+def _opened(path: Path, source: str) -> FileIO:
+    """The file of scores, to be gone on with: what an earlier watch wrote is evidence.
+
+    It has no buffer, as closing would fail on what a full disk did not take of it.
+    """
     if path.resolve() == Path(source).resolve():
         raise FacetellError(f"cannot write {path}: it is what is watched; choose another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         cut_short = path.is_file() and path.stat().st_size > 0 and _is_cut_short(path)
-        out = path.open("a", encoding="utf-8")
+        out = path.open("ab", buffering=0)
         if cut_short:
-            out.write("\n")
+            out.write(b"\n")
         return out
     except OSError as error:
         raise FacetellError(f"cannot write {path}: {error.strerror}; choose another file") from None

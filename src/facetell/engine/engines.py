@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -200,12 +201,44 @@ def load_engine(
     if not path.is_file():
         raise FacetellError(f"there is no model file at {path}; give --model an .onnx file exported by facetell")
     try:
+        # Asked before the engines: OpenVINO tries other formats, and their readers fill the log.
+        if not _is_onnx(path):
+            raise FacetellError(
+                f"cannot load {path}: it is not a whole ONNX file; give a model file exported by facetell"
+            )
         return ENGINES[engine](path, precision=precision, threads=threads)
     except FacetellError:
         raise
     except Exception as error:  # every engine has exceptions of its own for a file that it cannot read
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # The last line: those before it say where in its own source an engine found it.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1].lstrip("- ")
         raise FacetellError(f"{engine} cannot load {path}: {reason}; give a model file exported by facetell") from error
+
+
+def _is_onnx(path: Path) -> bool:
+    """Whether a file is a whole protobuf message with the fields of ONNX that must be there; skips what is in them."""
+    size, fields = path.stat().st_size, set()
+    with path.open("rb") as stream:
+        while (place := stream.tell()) < size:
+            field, kind = divmod(_varint(stream), 8)
+            length = _varint(stream)  # of kind 0 it is the value itself
+            fields.add(field)
+            if field == 0 or kind not in (0, 2) or (kind == 2 and length > size - stream.tell()):
+                return False
+            if kind == 2:
+                stream.seek(length, os.SEEK_CUR)
+    return place == size and {1, 7} <= fields  # the format's version and the graph
+
+
+def _varint(stream: BinaryIO) -> int:
+    """The next number of a protobuf message: seven bits a byte, the lowest first, the eighth says that more follow."""
+    value, shift = 0, 0
+    while shift < 64 and (byte := stream.read(1)):
+        value |= (byte[0] & 127) << shift
+        if byte[0] < 128:
+            break
+        shift += 7
+    return value
 
 
 def _require(module: str, extra: str) -> Any:

@@ -27,7 +27,7 @@ def find_videos(arguments: Sequence[str]) -> list[Path]:
     arguments and sorted within each.
 
     Raises:
-        FacetellError: nothing was named, a folder holds no video, or a pattern matches none.
+        FacetellError: nothing was named, or an empty name, a folder holds no video, or a pattern matches none.
 
     >>> find_videos(["a.mp4", "./a.mp4"])
     [PosixPath('a.mp4')]
@@ -43,6 +43,8 @@ def find_videos(arguments: Sequence[str]) -> list[Path]:
 
 
 def _expand(argument: str) -> list[Path]:
+    if not argument:
+        raise FacetellError("an empty name was given for a video: name a file, a folder or a pattern")
     # These of os.path, unlike those of Path, take "~a.mp4" where no user is called so, and what may not be looked at.
     path = Path(os.path.expanduser(argument))  # noqa: PTH111
     if os.path.isdir(path):  # noqa: PTH112

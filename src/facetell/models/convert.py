@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +33,16 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
         metadata, model = model_from_onnx(path)
         return model, metadata
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        # A zip archive that torch wrote; what it unpickles of another file fails in any way there is.
+        state = torch.load(path, map_location="cpu", weights_only=True) if zipfile.is_zipfile(path) else {}
         model = _build(state["config"])
         model.load_state_dict(state["average"] if "average" in state else state["model"])
-    except (KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise FacetellError(f"{path} is not a checkpoint of a training run ({reason}); give one that is") from None
+    except ModuleNotFoundError:
+        raise
+    except Exception:
+        raise FacetellError(
+            f"{path} is not a checkpoint of a training run; give one that is, or a model file (.onnx)"
+        ) from None
     config = model.config
     info = ModelInfo(
         name=path.stem if path.stem != "checkpoint" else path.resolve().parent.name,

@@ -200,7 +200,12 @@ def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
     settings = replace(detector.settings, threshold=detector.threshold, precision=detector.engine.precision)
     paths = [_word(verdict.path) for verdict in verdicts] if len(verdicts) <= NAMED else ["VIDEO..."]
     words = ["facetell", "detect", *paths]
-    words += ["--fps-scored", f"{settings.clips_per_second:g}", "--max-faces", str(settings.max_faces)]
+    words += [
+        "--fps-scored",
+        repr(settings.clips_per_second).removesuffix(".0"),
+        "--max-faces",
+        str(settings.max_faces),
+    ]
     words += ["--threshold", repr(settings.threshold), "--engine", settings.engine]
     words += ["--precision", str(settings.precision)] if settings.engine == "openvino" else []
     words += ["--threads", str(settings.threads)] if settings.threads else []

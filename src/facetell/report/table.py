@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from facetell.report.words import one_line
 from facetell.types import Status, Verdict, VideoVerdict
 
 STYLE = {Verdict.FORGED: "bold red", Verdict.GENUINE: "green", Verdict.INCONCLUSIVE: "yellow", Verdict.NONE: "dim"}
@@ -17,18 +18,17 @@ STYLE = {Verdict.FORGED: "bold red", Verdict.GENUINE: "green", Verdict.INCONCLUS
 def print_table(verdicts: Sequence[VideoVerdict], console: Console) -> None:
     """One row a video: verdict, probability with interval, faces, most suspect moment, speed."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("file", overflow="fold")
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("forged, 95 % interval", justify="right", no_wrap=True)
-    table.add_column("faces", justify="right")
-    table.add_column("most suspect", justify="right", no_wrap=True)
-    table.add_column("speed", justify="right", no_wrap=True)
+    # In a narrow terminal every column is folded and none cut off; names keep their share.
+    table.add_column("file", overflow="fold", width=12 if console.width < 80 else None)
+    table.add_column("verdict", overflow="fold")
+    for heading in ("forged, 95 % interval", "faces", "most suspect", "speed"):
+        table.add_column(heading, justify="right", overflow="fold")
     for verdict in verdicts:
         table.add_row(*cells(verdict), style=None if verdict.status is Status.SCORED else "dim")
     console.print(table)
 
 
-def cells(verdict: VideoVerdict) -> tuple[str, str, str, str, str, str]:
+def cells(verdict: VideoVerdict) -> tuple[Text, str, str, str, str, str]:
     """The texts of one row."""
     word = verdict.verdict.value if verdict.status is Status.SCORED else f"not scored: {verdict.status}"
     probability = ""
@@ -38,7 +38,7 @@ def cells(verdict: VideoVerdict) -> tuple[str, str, str, str, str, str]:
     suspect = verdict.most_suspect
     speed = f"{verdict.duration / verdict.seconds_spent:.1f} x" if verdict.duration and verdict.seconds_spent else ""
     return (
-        escape(Path(verdict.path).name),
+        Text(one_line(Path(verdict.path).name)),  # which no markup and no emoji code is read from
         f"[{STYLE[verdict.verdict]}]{word}[/]",
         probability,
         str(len(verdict.tracks)) if verdict.tracks else "",

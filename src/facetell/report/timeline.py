@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facetell.report.words import one_line
 from facetell.types import FacetellError, Status, VideoVerdict
 
 if TYPE_CHECKING:
@@ -20,7 +22,10 @@ def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
     figure = make_timeline(verdict, threshold)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Software": None})
+        with warnings.catch_warnings():
+            # Signs of a file name that the font lacks are drawn as boxes.
+            warnings.filterwarnings("ignore", "Glyph .* missing")
+            figure.savefig(path, metadata={"Software": None})
     except OSError as error:
         raise FacetellError(f"cannot write {path}: {error.strerror}; choose another folder") from None
 
@@ -48,11 +53,13 @@ def make_timeline(verdict: VideoVerdict, threshold: float) -> Figure:
     axes.set(ylim=(-0.02, 1.02), xlabel="time (s)", ylabel="probability of forged")
     axes.set_xlim(0, max(verdict.duration or 0.0, 0.1))
     axes.spines[["top", "right"]].set_visible(False)
-    name = Path(verdict.path).name
+    name = one_line(Path(verdict.path).name)
     if scored:
         axes.legend(loc="upper left", frameon=False, fontsize=8, ncols=4)
         axes.set_title(f"{name}: {verdict.verdict}", loc="left", fontsize=10, parse_math=False)
     else:
         axes.set_title(f"{name}: not scored", loc="left", fontsize=10, parse_math=False)
-        axes.text(0.5, 0.5, verdict.message, ha="center", va="center", wrap=True, transform=axes.transAxes)
+        # Wrapping reads formulas between dollar signs whatever parse_math says.
+        message = one_line(verdict.message).replace("$", r"\$")
+        axes.text(0.5, 0.5, message, ha="center", va="center", wrap=True, transform=axes.transAxes)
     return figure

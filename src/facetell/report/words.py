@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import category
+
 from facetell.report import strings
 
 
@@ -27,6 +29,19 @@ def moment(seconds: float) -> str:
     minutes, rest = divmod(round(seconds, 2), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:05.2f}" if hours else f"{minutes}:{rest:05.2f}"
+
+
+def one_line(text: str) -> str:
+    """Foreign text for a terminal or a picture: what would break the line, steer the terminal or not show is escaped.
+
+    >>> one_line("caf\\udce9\\n\\x1b]0;x\\x07")
+    'caf\\\\udce9\\\\n\\\\x1b]0;x\\\\x07'
+    """
+    return "".join(
+        # Spaces of other widths are no harm, and stand in our own sentences.
+        sign if sign.isprintable() or category(sign) == "Zs" else sign.encode("unicode_escape").decode("ascii")
+        for sign in text
+    )
 
 
 def plain_text(text: str) -> str:

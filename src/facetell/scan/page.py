@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from facetell.report.page import content_policy
 from facetell.report.table import clock
-from facetell.report.words import percent
+from facetell.report.words import one_line, percent
 from facetell.types import VideoVerdict
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -76,7 +76,7 @@ class Page:
         self._bins[min(BINS - 1, int(verdict.probability * BINS))] += 1
         row = Row(
             self._place,
-            printable(verdict.path),
+            one_line(verdict.path),
             verdict.verdict.value,
             verdict.probability,
             *verdict.interval,
@@ -84,7 +84,7 @@ class Page:
             sum(len(track.clips) for track in verdict.tracks),
             worst.t0,
             verdict.duration,
-            printable(same),
+            one_line(same),
         )
         # Of equal ones, those that come first in the corpus.
         add = heapq.heappush if len(self._top) < SHOWN else heapq.heappushpop
@@ -94,7 +94,7 @@ class Page:
         """Take a line of the error ledger up."""
         if len(self._errors) < ERRORS_SHOWN:
             # Most sentences name the video themselves.
-            self._errors.append(("" if name in reason else printable(name), printable(reason)))
+            self._errors.append(("" if name in reason else one_line(name), one_line(reason)))
 
     def html(self, counts: Mapping[str, Any]) -> str:
         """The page; the same videos give the same bytes."""
@@ -128,15 +128,6 @@ class Page:
             Bar(i / BINS, (i + 1) / BINS, n, i * step + 1, height - height * n / most, step - 2, height * n / most)
             for i, n in enumerate(self._bins)
         ]
-
-
-def printable(text: str) -> str:
-    """A name on one line in which every character shows; what cannot be shown is written as Python would.
-
-    >>> printable("a\\nb caf\\udce9")
-    'a\\\\nb caf\\\\udce9'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def number(value: int) -> str:

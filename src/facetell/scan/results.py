@@ -127,7 +127,7 @@ def _write(corpus: Corpus, paths: Mapping[str, Path], threshold: float, counts: 
         for name, columns in (("videos", VIDEOS), ("tracks", TRACKS), ("scores", SCORES))
     )
     lines = _text(stack, paths[VERDICTS])
-    errors = csv.writer(_text(stack, paths[ERRORS]), lineterminator="\n")
+    errors = csv.writer(_text(stack, paths[ERRORS]), lineterminator="\n", quoting=csv.QUOTE_ALL)  # or "\r" breaks lines
     errors.writerow(("path", "reason"))
     page = Page(about, threshold)
     for item, verdict, same in corpus.results():

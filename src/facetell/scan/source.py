@@ -18,6 +18,9 @@ from facetell.media.find import VIDEO_SUFFIXES
 from facetell.types import FacetellError
 
 STDIN = "-"
+_CLOSED = "the folder cannot be read, nor what is in it"
+_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")  # what no text holds; tabs and ends of lines it may
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Item:
     @property
     def is_search(self) -> bool:
         """Whether it is no video but a folder that could not be searched."""
-        return self.name.endswith("/")
+        return self.fault == _CLOSED
 
     def to_json(self) -> str:
         """One line of text."""
@@ -128,9 +131,10 @@ def open_source(word: str) -> Source:
     if word == STDIN:
         return Source(word, "list")
     path = Path(word).expanduser()
-    if path.is_dir():
+    # Unlike those of Path, these take names that are too long, or in a folder that may not be looked into.
+    if os.path.isdir(path):  # noqa: PTH112
         return Source(str(path), "folder")
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110
         raise FacetellError(f"there is no {word}; name a folder of videos, a manifest (.csv) or a list of paths")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         raise FacetellError(f"{word} is one video; score it with `facetell detect`, or name a folder or a list")
@@ -159,11 +163,18 @@ def _walk(root: Path, shard: Shard) -> Iterator[Item]:
             if len(levels) == 1:
                 raise FacetellError(f"the folder {root} cannot be read; check its name and permissions")
             if name in shard:
-                yield Item(name, str(root / name), fault="the folder cannot be read, nor what is in it")
-        elif entry.is_dir(follow_symlinks=False):
+                yield Item(name, str(root / name), fault=_CLOSED)
+        elif _is_folder(entry, follow_symlinks=False):
             levels.append(iter(_entries(root, f"{name}/")))
-        elif Path(name).suffix.lower() in VIDEO_SUFFIXES and name in shard and not entry.is_dir():
+        elif Path(name).suffix.lower() in VIDEO_SUFFIXES and name in shard and not _is_folder(entry):
             yield _look(name, root / name)
+
+
+def _is_folder(entry: os.DirEntry[str], *, follow_symlinks: bool = True) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_symlinks)
+    except OSError:  # a link that leads in a circle
+        return False
 
 
 def _entries(root: Path, prefix: str) -> Iterable[tuple[str, os.DirEntry[str] | None]]:
@@ -183,10 +194,15 @@ def _read_list(word: str) -> list[str]:
     except OSError as error:
         raise FacetellError(f"the list {word} cannot be read ({error.strerror}); name another") from None
     lines = content.split(b"\0") if b"\0" in content else content.splitlines()
-    names = [os.fsdecode(line) for line in lines if line.strip()]
-    if not names:
-        raise FacetellError(f"the list {'on standard input' if word == STDIN else word} names no video; add one a line")
-    return names
+    lines = [line for line in lines if line.strip()]
+    where = "on standard input" if word == STDIN else f"in {word}"
+    if not lines:
+        raise FacetellError(f"the list {where} names no video; add one a line")
+    # The name of a file may hold anything: what is there is meant, and a few that are gone are told of like others.
+    strange = sum(_CONTROL.search(line) is not None and not os.path.lexists(line) for line in lines)
+    if content.startswith(_UTF16) or strange > len(lines) / 10:
+        raise FacetellError(f"what stands {where} is no list of paths; write one a line, as plain text")
+    return [os.fsdecode(line) for line in lines]
 
 
 def _look(name: str, path: Path) -> Item:

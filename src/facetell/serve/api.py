@@ -56,7 +56,7 @@ _UPLOAD: dict[str, Any] = {
             "name": "Idempotency-Key",
             "in": "header",
             "required": False,
-            "description": "chosen by the client: a second upload with the same key gives the job of the first",
+            "description": "chosen by the client: the same video with the same key again gives the job of the first",
             "schema": {"type": "string", "pattern": "^[!-~]{1,100}$", "minLength": 1, "maxLength": 100},
         }
     ],
@@ -73,7 +73,7 @@ monitor = APIRouter(tags=["monitoring"])
     summary="Upload a video",
     openapi_extra=_UPLOAD,
     responses={
-        200: {"model": JobView, "description": "The Idempotency-Key was used before: the job of that upload"},
+        200: {"model": JobView, "description": "It came with the same Idempotency-Key before: the job of that upload"},
         201: {"description": "The video is queued"},
         **fault(400, "The request is not a whole form", "bad_form", "the form is cut off or not multipart/form-data"),
         **_OTHER_SITE,
@@ -82,7 +82,9 @@ monitor = APIRouter(tags=["monitoring"])
         ),
         **fault(413, "The video is too large", "too_large", "the video is larger than 2048 MiB: cut out the part…"),
         **fault(415, "The request is not a form", "not_a_form", "send the video as multipart/form-data…"),
-        **fault(422, "No video, or beyond a limit", "unreadable", "the file is not a video that can be read: …"),
+        **fault(
+            422, "No video, beyond a limit, a used key", "unreadable", "the file is not a video that can be read: …"
+        ),
         **fault(429, "The queue is full", "queue_full", "100 videos wait to be scored, no more are taken: try later"),
         **fault(503, "Uploads cannot be looked at now", "not_ready", "the server cannot look at uploads now (is its…"),
         **fault(507, "The disk is full", "disk_full", "the server's disk is full: try again later"),

@@ -8,6 +8,7 @@ DATA/jobs/ID/        video (until it is scored), result.json, report.html
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -21,6 +22,7 @@ from facetell.serve.jobs import State
 from facetell.types import FacetellError
 
 NAME_LENGTH = 200
+ID = re.compile(r"[0-9a-f]{32}")  # see new_id
 # No more room, beyond one's quota, or beyond the largest file that is allowed.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -48,15 +50,22 @@ class Files:
         root: made where it is missing; only its owner may look into it.
 
     Raises:
-        FacetellError: it cannot be written, or another server uses it.
+        FacetellError: it cannot be written, another server uses it, or it holds something else.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         try:
-            for folder in (self.root, self._incoming, self._jobs):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = (self.root / "lock").open("w")
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self.database.exists() and any(self.root.iterdir()):
+                raise FacetellError(f"{root} holds files that are not a server's: choose another --data, or a new one")
+            self.database.touch(mode=0o600)  # before all else: it marks the folder as ours, whenever this is ended
+            for path in (self._incoming, self._jobs, self.root / "lock"):
+                if path.is_symlink():
+                    raise FacetellError(f"{path} is a link: put the folder itself there, or choose another --data")
+            for folder in (self._incoming, self._jobs):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            self._lock = (self.root / "lock").open("a")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FacetellError(f"another server uses {root}: stop it, or choose another --data") from None
@@ -114,13 +123,14 @@ class Files:
         shutil.rmtree(self.folder(job_id), ignore_errors=True)
 
     def sweep(self, known: Mapping[str, State]) -> None:
-        """After a start: delete what belongs to no job, and videos that are no longer needed."""
-        for path in self._incoming.iterdir():
-            path.unlink(missing_ok=True)
-        for folder in self._jobs.iterdir():
+        """After a start: delete what belongs to no job, and videos that are no longer needed; of our names only."""
+        for path in _ours(self._incoming):
+            with contextlib.suppress(OSError):  # a folder, which no upload is
+                path.unlink()
+        for folder in _ours(self._jobs):
             state = known.get(folder.name)
             if state is None:
-                shutil.rmtree(folder, ignore_errors=True)
+                self.remove(folder.name)
             elif state.ended:
                 self.drop_video(folder.name)
 
@@ -131,6 +141,11 @@ class Files:
     @property
     def _jobs(self) -> Path:
         return self.root / "jobs"
+
+
+def _ours(folder: Path) -> list[Path]:
+    """What lies in a folder under a name that we give, and is no link to elsewhere."""
+    return [path for path in folder.iterdir() if ID.fullmatch(path.name) and not path.is_symlink()]
 
 
 def sync(path: Path) -> None:

@@ -17,7 +17,7 @@ from facetell.types import FacetellError
 
 CRASHES = 3  # of its process, after which a job fails
 STOPS = 10  # of the whole server while a job ran, after which it fails
-VERSION = 1
+VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -37,9 +37,16 @@ CREATE TABLE IF NOT EXISTS jobs (
     stops INTEGER NOT NULL DEFAULT 0,
     message TEXT NOT NULL DEFAULT '',
     summary TEXT,
-    policy TEXT NOT NULL DEFAULT ''
+    policy TEXT NOT NULL DEFAULT '',
+    sha256 TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, crashes, number);
+"""
+_FROM_VERSION_1 = """
+BEGIN;
+ALTER TABLE jobs ADD COLUMN sha256 TEXT;
+PRAGMA user_version = 2;
+COMMIT;
 """
 _CRASHED = (
     "its process was ended {count} times while it was scored (for want of memory, or by a fault of the decoder): "
@@ -76,6 +83,7 @@ class Job:
         message: why it failed.
         summary: of the verdict (see :class:`facetell.serve.models.Summary`); None until it is done.
         policy: content policy under which its report may be shown.
+        sha256: of the video; None where an older version received it.
     """
 
     number: int
@@ -95,6 +103,7 @@ class Job:
     message: str
     summary: dict[str, Any] | None
     policy: str
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,7 @@ class NewJob:
     duration: float | None
     width: int
     height: int
+    sha256: str
 
 
 class Store:
@@ -132,6 +142,8 @@ class Store:
                 raise FacetellError(
                     f"{path} was written by a newer facetell: update this one, or choose another --data"
                 )
+            if version == 1:
+                self._db.executescript(_FROM_VERSION_1)
             self._db.executescript(_SCHEMA)
             self._db.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.Error as error:
@@ -150,9 +162,9 @@ class Store:
             if new.key is not None and (found := self._one("SELECT * FROM jobs WHERE key = ?", new.key)):
                 return found
             db.execute(
-                "INSERT INTO jobs (id, key, name, state, size, duration, width, height, created)"
-                " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
-                (new.id, new.key, new.name, new.size, new.duration, new.width, new.height, time.time()),
+                "INSERT INTO jobs (id, key, name, state, size, duration, width, height, sha256, created)"
+                " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
+                (new.id, new.key, new.name, new.size, new.duration, new.width, new.height, new.sha256, time.time()),
             )
             added = self._one("SELECT * FROM jobs WHERE id = ?", new.id)
         assert added is not None
@@ -162,11 +174,6 @@ class Store:
         """The job under an id."""
         with self._lock:
             return self._one("SELECT * FROM jobs WHERE id = ?", job_id)
-
-    def by_key(self, key: str) -> Job | None:
-        """The job that was uploaded with a key of the client."""
-        with self._lock:
-            return self._one("SELECT * FROM jobs WHERE key = ?", key)
 
     def newest(self, limit: int, before: int | None = None, state: State | None = None) -> list[Job]:
         """At most ``limit`` jobs, the newest first; of those before a number, of those in a state."""

@@ -75,6 +75,15 @@ def size(count: int) -> str:
     return f"{count / 1024:.1f} KiB" if count >= 1024 else f"{count} bytes"
 
 
+def counted(count: str, one: str, several: str) -> str:
+    """A figure with its noun.
+
+    >>> counted("1", "1 day", "{count} days"), counted("0.5", "1 day", "{count} days")
+    ('1 day', '0.5 days')
+    """
+    return one if count == "1" else several.format(count=count)
+
+
 def when(moment: datetime) -> str:
     """A time in words, for readers without the script, which puts it into their own time zone.
 
@@ -90,11 +99,17 @@ ENVIRONMENT = _environment()
 def render(name: str, service: Service, status: int = 200, **values: Any) -> HTMLResponse:
     """A page or a part of one."""
     limits, keep = service.settings.limits, service.settings.keep_seconds
-    after = strings.KEPT_EVER if keep is None else strings.KEPT_DAYS.format(days=f"{keep / 86400:.3g}")
+    after = (
+        strings.KEPT_EVER
+        if keep is None
+        else strings.KEPT_DAYS.format(days=counted(f"{keep / 86400:.3g}", strings.DAY_ONE, strings.DAYS))
+    )
     html = ENVIRONMENT.get_template(name).render(
         locked=service.settings.token is not None,
         limits=strings.LIMITS.format(
-            size=size(limits.upload_bytes), minutes=f"{limits.duration / 60:g}", pixels=f"{limits.pixels / 1e6:.0f}"
+            size=size(limits.upload_bytes),
+            minutes=counted(f"{limits.duration / 60:g}", strings.MINUTE_ONE, strings.MINUTES),
+            pixels=f"{limits.pixels / 1e6:.0f}",
         ),
         most=limits.upload_bytes,
         most_words=size(limits.upload_bytes),

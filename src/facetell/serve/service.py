@@ -105,9 +105,8 @@ class Service:
             )
         waiting = self.store.counts()[State.QUEUED]
         if waiting + self._uploads >= limits.queue:
-            raise Refused(
-                429, "queue_full", f"{waiting} videos wait to be scored, no more are taken: try again later", 10
-            )
+            wait = "video waits" if waiting == 1 else "videos wait"
+            raise Refused(429, "queue_full", f"{waiting} {wait} to be scored, no more are taken: try again later", 10)
         self.check_room(announced or 0)
         self._uploads += 1
         try:

@@ -16,11 +16,14 @@ LEAD = (
 )
 DROP = "Drop videos here, or choose them"
 SEND = "Upload"
-LIMITS = "At most {size}, {minutes} minutes and {pixels} million pixels a picture, each."
+LIMITS = "At most {size}, {minutes} and {pixels} million pixels a picture, each."
 KEPT = "A video is deleted from this server as soon as it is scored; its result and report {after}."
-KEPT_DAYS = "after {days} days"
+KEPT_DAYS = "after {days}"
 KEPT_EVER = "stay until you delete them"
 MODEL = "Scored by the model {model}."
+
+MINUTE_ONE, MINUTES = "1 minute", "{count} minutes"
+DAY_ONE, DAYS = "1 day", "{count} days"
 
 UPLOADS = "Uploads"
 HISTORY = "Videos"

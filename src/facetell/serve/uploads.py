@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import re
 import sqlite3
@@ -53,11 +54,8 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
     limits = service.settings.limits
     boundary = _boundary(request)
     key = request.headers.get("idempotency-key")
-    if key is not None:
-        if not KEY.fullmatch(key):
-            raise Refused(400, "bad_key", "an Idempotency-Key has 1 to 100 visible ASCII characters: choose another")
-        if known := await asyncio.to_thread(service.store.by_key, key):
-            return known, False
+    if key is not None and not KEY.fullmatch(key):
+        raise Refused(400, "bad_key", "an Idempotency-Key has 1 to 100 visible ASCII characters: choose another")
     announced = _length(request)
     if announced is not None and announced > limits.upload_bytes + BESIDE:
         raise _too_large(limits)
@@ -68,7 +66,8 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
             form = await _store(service, request, boundary, path)
             async with service.looking:
                 seen = await asyncio.to_thread(service.inspector, path)
-            new = NewJob(job_id, key, shown_name(form.name), form.size, seen.duration, seen.width, seen.height)
+            name, sha256 = shown_name(form.name), form.digest.hexdigest()
+            new = NewJob(job_id, key, name, form.size, seen.duration, seen.width, seen.height, sha256)
             # Shielded: once it is queued it must not be half undone by a client that goes away.
             job = await asyncio.shield(asyncio.to_thread(service.accept, new))
         except sqlite3.OperationalError:
@@ -79,6 +78,8 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
             raise
         finally:
             path.unlink(missing_ok=True)
+    if (job.size, job.sha256 or sha256) != (form.size, sha256):
+        raise Refused(422, "key_reused", "this Idempotency-Key came with another video before: choose a new one")
     return job, job.id == job_id
 
 
@@ -92,9 +93,9 @@ class Form:
 
     def __init__(self, boundary: bytes, limits: Limits) -> None:
         self.name, self.size, self.found, self.whole = "", 0, False, False
-        self.pending = bytearray()
+        self.pending, self.digest = bytearray(), hashlib.sha256()
         self._limits = limits
-        self._in_file, self._read = False, 0
+        self._in_file, self._astray, self._read = False, False, 0
         self._header, self._value = bytearray(), bytearray()
         self._disposition = b""
         self._parser = MultipartParser(
@@ -124,7 +125,7 @@ class Form:
         self._read += len(piece)
         # Whatever is not the file is small, also what follows the last boundary, of which the parser says nothing.
         if self._read - self.size > BESIDE:
-            raise _bad_form()
+            raise _no_file() if self._astray and not self.found else _bad_form()
 
     def _begin(self) -> None:
         self._disposition = b""
@@ -137,7 +138,9 @@ class Form:
 
     def _headers_ended(self) -> None:
         _, options = parse_options_header(self._disposition)
-        self._in_file = options.get(b"name") == FIELD.encode() and b"filename" in options
+        named, is_file = options.get(b"name") == FIELD.encode(), b"filename" in options
+        self._in_file = named and is_file
+        self._astray |= named != is_file  # a video in another field, or in this one as text
         if self._in_file:
             if self.found:
                 raise Refused(422, "several_files", "the form holds several videos: send one request for each")
@@ -166,6 +169,7 @@ async def _store(service: Service, request: Request, boundary: bytes, path: Path
 
         def flush() -> None:
             service.check_room(len(form.pending))
+            form.digest.update(form.pending)
             view = memoryview(form.pending)
             while view:
                 view = view[stream.write(view) :]
@@ -180,7 +184,7 @@ async def _store(service: Service, request: Request, boundary: bytes, path: Path
         if not form.whole:
             raise _bad_form()
         if not form.found:
-            raise Refused(422, "no_file", f"the form holds no file: send the video in the field '{FIELD}'")
+            raise _no_file()
         await asyncio.to_thread(os.fsync, stream.fileno())
     return form
 
@@ -225,6 +229,10 @@ def _too_large(limits: Limits) -> Refused:
         "too_large",
         f"the video is larger than {limits.upload_bytes / MIB:g} MiB: cut out the part that matters",
     )
+
+
+def _no_file() -> Refused:
+    return Refused(422, "no_file", f"the form holds no file in the field '{FIELD}': send the video in it")
 
 
 def _bad_form() -> Refused:

@@ -41,7 +41,7 @@ class Board:
         self._calibration, self.window = calibration, window
         self._faces: dict[Key, Watched] = {}
         self.seen = self.scored = self.smalls = 0  # faces, clips, faces that were too small at some time
-        self.highest: tuple[float, float, int] | None = None  # probability, when, face
+        self.highest: tuple[float, float, int, int] | None = None  # probability, when, face, over how many clips
 
     @property
     def faces(self) -> list[Watched]:
@@ -74,7 +74,7 @@ class Board:
         watched.recent.append(self._calibration.probability(clip.logit))
         running = watched.running(self._calibration)
         if running and (self.highest is None or running[0] > self.highest[0]):
-            self.highest = (running[0], clip.t1, watched.number)
+            self.highest = (running[0], clip.t1, watched.number, len(watched.clips))
         return watched
 
     def too_small(self, session: int, track: int) -> None:

@@ -11,12 +11,15 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import av
 
 from facetell.clips import HOLE
 from facetell.media.live import STALL, LiveReader, Source
 from facetell.media.picture import RawFrame
-from facetell.media.reader import Unreadable, VideoInfo
+from facetell.media.reader import Unreadable, VideoInfo, VideoReader
 from facetell.types import FacetellError
 
 HELD = 1.0  # seconds of pictures that may wait
@@ -27,6 +30,7 @@ LATE = 1.0  # seconds that decoding may lag behind before whole groups of pictur
 FORGET = 60.0  # seconds after which the least delay seen is forgotten: clocks drift
 BACK_OFF = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between attempts to connect again
 GIVE_UP = 60.0  # seconds without a connection
+MOST_ERRORS = 10  # sentences on damage that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,15 @@ class Pump:
         self.ended: str | None = None  # why there will be no more
         self.fault = False  # whether that is a fault
         self._notes: deque[str] = deque(maxlen=100)
+        self._errors: deque[str] = deque(maxlen=MOST_ERRORS)
         self._waiting: deque[Waiting] = deque()
         self._change = threading.Condition()
         self._stop = threading.Event()
         self._dropping = False
         self._last = -math.inf  # time of the last picture that was let in
         self._began = time.monotonic()
-        self._first = LiveReader(source, stall, options)
+        self._first = self._open()
+        self._reader: LiveReader | None = self._first
         self.info = self._first.info
         self._thread: threading.Thread | None = None
         if start:
@@ -114,6 +120,12 @@ class Pump:
             return notes
 
     @property
+    def errors(self) -> tuple[str, ...]:
+        """What was found damaged so far, in the words of the reader; of many connections the latest."""
+        reader = self._reader
+        return (*self._errors, *(reader.errors if reader else ()))
+
+    @property
     def done(self) -> bool:
         """Whether there is no more to be had."""
         with self._change:
@@ -128,6 +140,10 @@ class Pump:
             self._first.close()
         else:
             self._thread.join(1.0)
+
+    def _open(self) -> LiveReader:
+        kind = PlayedFile if self.source.kind == "file" else LiveReader
+        return kind(self.source, self._stall, self._options)
 
     def _run(self, first: LiveReader) -> None:
         reader: LiveReader | None = first
@@ -144,7 +160,9 @@ class Pump:
                     lasting = self.source.kind == "file" or (not fault and reader.info.duration is not None)
                     if lasting:
                         break
+                    self._errors.extend(reader.errors)
                     session, reader = session + 1, None
+                    self._reader = None
                     if given:  # a source that lets itself be opened and gives nothing does not begin anew
                         attempt, lost_since = 0, time.monotonic()
                 if time.monotonic() - lost_since >= self._give_up:
@@ -156,7 +174,7 @@ class Pump:
                 if self._stop.wait(min(pause, max(0.1, lost_since + self._give_up - time.monotonic()))):
                     return
                 try:
-                    reader = LiveReader(self.source, self._stall, self._options)
+                    self._reader = reader = self._open()
                     self._note(f"{self.source.name} is back after {time.monotonic() - lost_since:.0f} s")
                 except (FacetellError, Unreadable) as error:
                     reason = str(error).partition("(")[2].rpartition(")")[0] or str(error)
@@ -217,6 +235,20 @@ def _most_held(item: Waiting) -> int:
     size = sum(plane.buffer_size for plane in item.raw.picture.planes)
     of_rate = max(8, round(HELD * (item.info.fps or 25)))
     return min(MOST_HELD, of_rate, max(FEWEST_HELD, HELD_BYTES // size))
+
+
+class PlayedFile(LiveReader):
+    """A file that is played: it promises a length, and damage in it is counted, unlike in a stream."""
+
+    def _packets(self) -> Iterator[av.Packet]:  # type: ignore[type-arg]  # generic in the stubs only
+        for packet in VideoReader._packets(self):
+            if self._passes(packet):
+                yield packet
+            else:
+                self._pictures_due -= 1
+
+    def _note_early_end(self, last_time: float) -> None:
+        VideoReader._note_early_end(self, last_time)
 
 
 class _Pace:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from facetell.detector import PENDING, ClipStream, Detector
+from facetell.engine.info import ModelInfo
 from facetell.types import Clip, Verdict
-from facetell.verdict import ScoredClip, read_verdict
+from facetell.verdict import LOW_RATE, ScoredClip, low_rate, read_verdict
 from facetell.watch.board import Board
 from facetell.watch.pump import Pump, Waiting
 
@@ -36,6 +37,11 @@ class State:
     delay: float = 0.0
     most_delay: float = 0.0
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=3))
+    slow: Counter[float] = field(default_factory=Counter)  # clips by their frame rate, where that was low
+
+    def warnings(self, info: ModelInfo) -> tuple[str, ...]:
+        """What a reader of the scores should know, in the words of ``detect``: damage, a low frame rate."""
+        return (*self.pump.errors, *low_rate([*self.slow.elements()], self.board.scored, info))
 
     @property
     def dropped(self) -> tuple[int, float]:
@@ -159,7 +165,11 @@ class Watcher:
             # Times of a clip are those of its connection, on the screen and in the file those of the watch.
             score = ScoredClip(score.t0 + shift, score.t1 + shift, score.square, score.logit)
             watched = state.board.add(session, track, score)
-            calibration = self._detector.engine.info.calibration
+            info = self._detector.engine.info
+            rate = (info.clip_frames - 1) / max(score.t1 - score.t0, 1e-6)
+            if rate < LOW_RATE * info.frame_rate:
+                state.slow[float(f"{rate:.3g}")] += 1  # as a key: there are not many, however long it runs
+            calibration = info.calibration
             running = watched.running(calibration) if watched else None
             self._tell(
                 {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -9,6 +11,7 @@ from rich.text import Text
 
 from facetell.detector import Detector
 from facetell.report.table import STYLE, clock
+from facetell.report.words import one_line
 from facetell.types import Verdict
 from facetell.verdict import read_verdict
 from facetell.watch.board import Watched
@@ -33,7 +36,7 @@ def draw(state: State, detector: Detector) -> RenderableType:
     worst = state.board.most_suspect()
     title = Text.assemble(
         (verdict.value if worst else waits(state), STYLE[verdict]),
-        f"   {clock(state.at)}   over the last {state.board.window:g} s   {state.name}",
+        f"   {clock(state.at)}   over the last {state.board.window:g} s   {one_line(state.name)}",
         no_wrap=True,
         overflow="ellipsis",  # long names, which stand last, must not break the line
     )
@@ -50,7 +53,7 @@ def draw(state: State, detector: Detector) -> RenderableType:
     lines: list[RenderableType] = [title, table if state.board.faces else Text("")]
     if state.quiet:
         lines.append(Text(f"no picture for {state.quiet:.0f} s", "yellow"))
-    lines += [Text(note, "yellow") for note in state.notes]
+    lines += [Text(one_line(note), "yellow") for note in state.notes]
     late = f"score {state.delay:.1f} s after the picture; " if state.board.scored else ""
     lines.append(Text(f"{late}{keeps}; Ctrl-C ends", "dim"))
     return Group(*lines)
@@ -86,19 +89,18 @@ def _cells(face: Watched, state: State, detector: Detector) -> tuple[str, str, s
     return str(face.number), f"[{style}]{escape(word)}[/]", figures, sparkline(list(face.recent)), seen
 
 
-def summary(state: State, reason: str) -> str:
+def summary(state: State, reason: str, warnings: Sequence[str] = ()) -> str:
     """What is said at the end."""
     board = state.board
     dropped, share = state.dropped
-    clips, faces = f"{board.scored} clip{'s' * (board.scored != 1)}", f"{board.seen} face{'s' * (board.seen != 1)}"
-    lines = [
-        f"{state.name}: {reason}",
-        f"{clock(state.at)} watched, {faces} seen, {clips} scored; a score came at most {state.most_delay:.1f} s "
-        "after its last picture",
-    ]
+    watched = f"{clock(state.at)} watched, {_counted(board.seen, 'face')} seen, {_counted(board.scored, 'clip')} scored"
+    if board.scored:
+        watched += f"; a score came at most {state.most_delay:.1f} s after its last picture"
+    lines = [one_line(f"{state.name}: {reason}"), watched]
     if board.highest:
-        probability, when, face = board.highest
-        lines.append(f"most suspect: face {face} at {clock(when)}, {probability:.0%} over {board.window:g} s")
+        probability, when, face, clips = board.highest
+        over = f"{_counted(clips, 'clip')} of the {board.window:g} s before" if clips > 1 else "1 clip"
+        lines.append(f"most suspect: face {face} at {clock(when)}, {probability:.0%} over {over}")
     else:
         lines.append("nothing was scored: " + _why_unscored(state))
     lines.append(
@@ -106,4 +108,8 @@ def summary(state: State, reason: str) -> str:
         if dropped
         else "no picture was dropped"
     )
-    return "\n".join(lines)
+    return "\n".join((*lines, *warnings))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
