@@ -168,6 +168,18 @@ def test_frozen_layers_leave_a_run_as_they_entered_it(data, tmp_path):
     assert same == [True, True] + [False] * (len(layers) - 2)
 
 
+def test_norms_of_the_start_keep_its_statistics_and_learn_on(data, tmp_path):
+    trainer = Trainer(tiny_config(data, steps=2, optim={"norms": "start"}), tmp_path)
+    norms = {n: m for n, m in trainer.network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
+    before = {name: (norm.running_mean.clone(), norm.weight.detach().clone()) for name, norm in norms.items()}
+    with Stop() as stop:
+        trainer.run(stop)
+    kept = {name for name, norm in norms.items() if torch.equal(norm.running_mean, before[name][0])}
+    new = {name.rpartition(".")[0] for name in trainer.network.new_parameter_names()}
+    assert kept == norms.keys() - new and kept and new & norms.keys()
+    assert any(not torch.equal(norms[name].weight, before[name][1]) for name in kept)
+
+
 def test_without_a_gain_it_ends_early(data, tmp_path):
     config = tiny_config(data, steps=50, val={"every": 1, "patience": 2}, optim={"lr": 0.0})
     with Stop() as stop:

@@ -93,6 +93,9 @@ class OptimConfig:
         frozen: layers that stay as they start, counted from the input (the stem is one, each block another), norms too:
             fewer people are learnt by heart, and a step costs less. None may hold a motion module, unless
             ``pretrained`` is a model file, which has learnt it.
+        norms: what batch norms take their statistics from: "batch", or "start", those that the start has given. A batch
+            holds each real beside its forgery, and with its statistics a network can tell the two by comparing them,
+            which it cannot where a clip is scored by itself (docs/experiments.md).
         grad_clip: largest norm of the gradient; 0 for no limit.
         accumulate: parts that a batch is computed in, one after the other.
     """
@@ -103,6 +106,7 @@ class OptimConfig:
     momentum: float = 0.9
     weight_decay: float = 0.02
     frozen: int = 0
+    norms: Literal["batch", "start"] = "batch"
     grad_clip: float = 2.0
     accumulate: int = 1
 

@@ -37,7 +37,7 @@ from facetell.train.corpus import decode_all, load_recordings
 from facetell.train.devices import Devices
 from facetell.train.journal import Journal, draw_batch, means
 from facetell.train.norm import synchronise_norms
-from facetell.train.optim import freeze, make_optimizer, schedule, set_rate, update_average
+from facetell.train.optim import freeze, make_optimizer, schedule, set_rate, still_norms, update_average
 from facetell.train.reading import plain, to_yaml
 from facetell.train.start import build_network, starts_trained
 from facetell.train.stop import Stop
@@ -104,6 +104,8 @@ class Trainer:
         if config.sync_norm and self.devices.world > 1:
             synchronise_norms(network, self.devices.device.type == "cuda")
         self._frozen = freeze(network, config.optim.frozen, starts_trained(config))
+        still = config.optim.norms == "start"
+        self._still_norms = still_norms(network, starts_trained(config)) if still else []
         self.model, self.optimizer = self.devices.set_up(network, make_optimizer(network, config.optim))
         self.average.to(self.devices.device)
         self.network = network
@@ -214,8 +216,8 @@ class Trainer:
         config = self.config
         torch.manual_seed(hash((config.seed, self.step, self.devices.rank)) % 2**63)
         self.model.train()
-        for layer in self._frozen:
-            layer.eval()
+        for module in (*self._frozen, *self._still_norms):
+            module.eval()
         set_rate(self.optimizer, config.optim.lr * schedule(self.step, config.steps, config.schedule))
         self.optimizer.zero_grad(set_to_none=True)
         parts = batch.to(self.devices.device).split(config.optim.accumulate)

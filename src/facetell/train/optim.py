@@ -63,6 +63,16 @@ def freeze(model: ClipNetwork, count: int, trained: bool = False) -> list[nn.Mod
     return layers[:count]
 
 
+def still_norms(model: ClipNetwork, trained: bool = False) -> list[nn.Module]:
+    """Batch norms whose statistics the start has given, to be held in evaluation mode by the caller; they learn on.
+
+    ``trained`` as for :func:`freeze`. A norm that nothing has given yet keeps to its batches.
+    """
+    new = set() if trained else {id(model.get_parameter(name)) for name in model.new_parameter_names()}
+    norms = (module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+    return [norm for norm in norms if not any(id(p) in new for p in norm.parameters())]
+
+
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every group its learning rate, ``rate`` times the group's own factor."""
     for group in optimizer.param_groups:
