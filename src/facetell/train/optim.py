@@ -64,12 +64,13 @@ def freeze(model: ClipNetwork, count: int, trained: bool = False) -> list[nn.Mod
 
 
 def still_norms(model: ClipNetwork, trained: bool = False) -> list[nn.Module]:
-    """Batch norms whose statistics the start has given, to be held in evaluation mode by the caller; they learn on.
+    """Batch norms of the backbone whose statistics the start has given, to be held in evaluation mode by the caller.
 
-    ``trained`` as for :func:`freeze`. A norm that nothing has given yet keeps to its batches.
+    They learn on. ``trained`` as for :func:`freeze`. Others keep to their batches: those of new motion modules, and of
+    the anomaly block, which model files mostly leave out.
     """
     new = set() if trained else {id(model.get_parameter(name)) for name in model.new_parameter_names()}
-    norms = (module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+    norms = (module for module in model.backbone.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
     return [norm for norm in norms if not any(id(p) in new for p in norm.parameters())]
 
 
