@@ -12,6 +12,7 @@ that holds no jump cut. Frames that no clip needs are not even converted to RGB.
 from __future__ import annotations
 
 import math
+import statistics
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ class FrameSampler:
         self._previous = time
         if len(self._recent) < RATE_WINDOW:
             return False
-        interval = float(np.median(self._recent))
+        interval = statistics.median(self._recent)
         known = self._interval
         if known is not None and 1 / RATE_CHANGE < interval / known < RATE_CHANGE:
             return False

@@ -116,6 +116,12 @@ def read_verdict(probability: float | None, interval: tuple[float, float] | None
     return Verdict.INCONCLUSIVE
 
 
+def slow_rate(t0: float, t1: float, info: ModelInfo) -> float | None:
+    """Frames a second of a clip, from its first frame's time to its last one's, where they are too few; else None."""
+    rate = (info.clip_frames - 1) / max(t1 - t0, 1e-6)
+    return rate if rate < LOW_RATE * info.frame_rate else None
+
+
 def low_rate(slow: Sequence[float], clips: int, info: ModelInfo) -> tuple[str, ...]:
     """What a reader should know of the ``slow`` clips' frame rates, of so many ``clips`` in all; nothing if none is."""
     if not slow:
@@ -135,8 +141,8 @@ def warnings_of(
     ``crowded`` is the number of faces that were followed at once while there were more; 0 where there never were.
     """
     warnings = list(errors)
-    rates = [(info.clip_frames - 1) / max(clip.t1 - clip.t0, 1e-6) for track in tracks for clip in track.clips]
-    warnings += low_rate([rate for rate in rates if rate < LOW_RATE * info.frame_rate], len(rates), info)
+    rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]
+    warnings += low_rate([rate for rate in rates if rate], len(rates), info)
     if uneven > UNEVEN:
         warnings.append(
             f"{uneven:.0%} of its frames come late (variable frame rate or dropped frames): take the score with caution"

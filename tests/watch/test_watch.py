@@ -1,12 +1,10 @@
 """Live sources as they come: played files, real streams over UDP and HTTP that stop, stall and come back."""
 
+import contextlib
 import io
 import itertools
 import json
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -147,19 +145,24 @@ def test_a_stream_over_udp_is_scored_and_its_silence_is_told(detector, transport
     assert any("is lost (nothing came" in e["message"] for e in events if e["event"] == "source")
 
 
-def test_a_lost_connection_is_made_again(detector, transport):
-    """The server ends the stream without saying how long it is, refuses once, and then gives it anew."""
-    asked = []
+@contextlib.contextmanager
+def broadcast(file, refused):
+    """A server that gives a file without saying how long it is, but where ``refused`` of the how many-th time, from 1.
+
+    Gives its port.
+    """
+    asked = 0
 
     class Server(BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(time.monotonic())
-            if len(asked) == 2 or len(asked) > 3:
+            nonlocal asked
+            asked += 1
+            if refused(asked):
                 self.send_error(503)
                 return
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(transport.read_bytes())
+            self.wfile.write(file.read_bytes())
 
         def log_message(self, *words):
             pass
@@ -167,11 +170,16 @@ def test_a_lost_connection_is_made_again(detector, transport):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        address = f"http://me:secret@127.0.0.1:{server.server_port}/live"
-        state, events = watched(detector, address, stall=2.0, give_up=3.2)
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_lost_connection_is_made_again(detector, transport):
+    """The server ends the stream without saying how long it is, refuses once, and then gives it anew."""
+    with broadcast(transport, refused=lambda time: time == 2 or time > 3) as port:
+        state, events = watched(detector, f"http://me:secret@127.0.0.1:{port}/live", stall=2.0, give_up=3.2)
     told = [event["message"] for event in events if event["event"] == "source"]
     assert "is lost (" in told[0] and told[0].endswith("trying again in 1 s")
     assert any("is back after" in words for words in told)
@@ -394,47 +402,7 @@ def test_what_is_being_scored_at_the_end_is_told(woman):
     assert len(clips_of(events)) == handed == watcher.state.board.scored
 
 
-def test_a_stream_that_is_away_is_given_up_when_asked(transport, tmp_path, capsys):
-    class Server(BaseHTTPRequestHandler):
-        asked = 0
-
-        def do_GET(self):
-            Server.asked += 1
-            if Server.asked > 1:
-                self.send_error(503)
-                return
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(transport.read_bytes())
-
-        def log_message(self, *words):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        assert main(["watch", f"http://127.0.0.1:{server.server_port}/live", "--give-up", "2"]) == 2
-    finally:
-        server.shutdown()
-        server.server_close()
+def test_a_stream_that_is_away_is_given_up_when_asked(transport, capsys):
+    with broadcast(transport, refused=lambda time: time > 1) as port:
+        assert main(["watch", f"http://127.0.0.1:{port}/live", "--give-up", "2"]) == 2
     assert "and did not come back in 2 seconds" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
-def test_a_signal_ends_it_with_a_summary(woman, tmp_path, number, reason):
-    out = tmp_path / "scores.jsonl"
-    command = [sys.executable, "-m", "facetell.cli", "watch", str(woman), "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        end = time.monotonic() + 60
-        while not (out.exists() and '"clip"' in out.read_text()):
-            assert time.monotonic() < end and process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(number)
-        told, errors = process.communicate(timeout=20)
-    finally:
-        process.kill()
-    assert process.returncode == 0 and errors == ""
-    assert f"ended by {reason}" in told and "1 face seen" in told
-    last = json.loads(out.read_text().splitlines()[-1])
-    assert last["event"] == "end" and last["reason"] == f"ended by {reason}" and last["clips"] >= 1

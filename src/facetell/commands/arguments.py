@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from facetell.types import FacetellError
+
 
 def positive(text: str) -> float:
     """A number above 0 and up to 100."""
@@ -32,3 +34,13 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
     return int(text)
+
+
+def check_seed(seed: int) -> None:
+    """A seed of chance.
+
+    Raises:
+        FacetellError: it is negative.
+    """
+    if seed < 0:
+        raise FacetellError("--seed is a whole number, 0 or more")

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from facetell.commands.arguments import check_seed
 from facetell.distort import KINDS, PUBLISHED, distort_video
 from facetell.distort.kinds import LEVELS
 from facetell.media.find import find_videos
@@ -52,8 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the copies; those that are there already are kept. 0 if all were made, 2 if not."""
     if bool(args.kind) == args.all:
         raise FacetellError("say what to make: either --kind with one or more kinds, or --all")
-    if args.seed < 0:
-        raise FacetellError("--seed is a whole number, 0 or more")
+    check_seed(args.seed)
     kinds = list(PUBLISHED) if args.all else args.kind
     levels = args.level or list(LEVELS)
     sources = find_videos(args.videos)

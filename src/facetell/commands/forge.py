@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from facetell.commands.arguments import check_seed
 from facetell.forge.video import VIDEO_KINDS, forge_video
 from facetell.types import FacetellError
 
@@ -35,8 +36,7 @@ def run(args: argparse.Namespace) -> int:
         for path in draw_sheets(args.sheet):
             print(path)
         return 0
-    if args.seed < 0:
-        raise FacetellError("--seed is a whole number, 0 or more")
+    check_seed(args.seed)
     if args.video is None:
         raise FacetellError("no video was named: give the real video to forge from (or --sheet DIR)")
     out = args.out or Path(f"{args.video.stem}-{args.kind}.mp4")

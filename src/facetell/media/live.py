@@ -137,6 +137,16 @@ class LiveReader(VideoReader):
             ) from None
 
     def _packets(self) -> Iterator[av.Packet]:  # type: ignore[type-arg]  # generic in the stubs only
+        if self.source.kind != "file":
+            yield from self._stream_packets()
+            return
+        for packet in super()._packets():  # which count what is due
+            if self._passes(packet):
+                yield packet
+            else:
+                self._pictures_due -= 1
+
+    def _stream_packets(self) -> Iterator[av.Packet]:  # type: ignore[type-arg]  # as above
         failures = 0
         while True:
             try:
@@ -168,7 +178,8 @@ class LiveReader(VideoReader):
         return False
 
     def _note_early_end(self, last_time: float) -> None:
-        """A live source promises no length."""
+        if self.source.kind == "file":  # a live source promises no length
+            super()._note_early_end(last_time)
 
 
 def _words(error: Exception, stall: float) -> str:

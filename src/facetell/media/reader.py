@@ -6,6 +6,7 @@ import contextlib
 import errno
 import math
 import re
+import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -360,18 +361,18 @@ class _Clock:
 
 def _open(path: Path) -> InputContainer:
     try:
-        path.stat()
+        found = path.stat()
     except PermissionError:
         raise Unreadable(f"{path} may not be looked at: change the permissions of its folder") from None
     except OSError:
         raise Unreadable(f"there is no file {path}: check the name") from None
-    if path.is_dir():
+    if stat.S_ISDIR(found.st_mode):
         raise Unreadable(f"{path} is a folder: name a video file")
-    if not path.is_file():
+    if not stat.S_ISREG(found.st_mode):
         raise Unreadable(f"{path} is a device or a pipe, which may never end: name a video file")
+    if found.st_size == 0:
+        raise Unreadable(f"{path} is empty (0 bytes): get the file anew")
     try:
-        if path.stat().st_size == 0:
-            raise Unreadable(f"{path} is empty (0 bytes): get the file anew")
         # "file:" and the whitelist keep names with a colon, and playlists, from being taken for network addresses.
         container = av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"})
         if LISTS.isdisjoint(container.format.name.split(",")):

@@ -32,17 +32,19 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
     if path.suffix == ".onnx":
         metadata, model = model_from_onnx(path)
         return model, metadata
+    foreign = FacetellError(f"{path} is not a checkpoint of a training run; give one that is, or a model file (.onnx)")
+    if not zipfile.is_zipfile(path):  # as torch writes them
+        raise foreign
     try:
-        # A zip archive that torch wrote; what it unpickles of another file fails in any way there is.
-        state = torch.load(path, map_location="cpu", weights_only=True) if zipfile.is_zipfile(path) else {}
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # what it unpickles of a foreign archive fails in any way there is
+        raise foreign from None
+    try:
         model = _build(state["config"])
         model.load_state_dict(state["average"] if "average" in state else state["model"])
-    except ModuleNotFoundError:
-        raise
-    except Exception:
-        raise FacetellError(
-            f"{path} is not a checkpoint of a training run; give one that is, or a model file (.onnx)"
-        ) from None
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise FacetellError(f"{path} is not a checkpoint of a training run ({reason}); give one that is") from None
     config = model.config
     info = ModelInfo(
         name=path.stem if path.stem != "checkpoint" else path.resolve().parent.name,

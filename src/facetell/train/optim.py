@@ -55,7 +55,7 @@ def freeze(model: ClipNetwork, count: int, trained: bool = False) -> list[nn.Mod
     layers = model.backbone.layers()
     if count > len(layers):
         raise FacetellError(f"optim.frozen={count}, but this network has {len(layers)} layers")
-    new = set() if trained else {id(model.get_parameter(name)) for name in model.new_parameter_names()}
+    new = _not_given(model, trained)
     for number, layer in enumerate(layers[:count]):
         if any(id(p) in new for p in layer.parameters()):
             raise FacetellError(f"optim.frozen={count} would freeze layer {number}, which has a motion module to learn")
@@ -69,9 +69,14 @@ def still_norms(model: ClipNetwork, trained: bool = False) -> list[nn.Module]:
     They learn on. ``trained`` as for :func:`freeze`. Others keep to their batches: those of new motion modules, and of
     the anomaly block, which model files mostly leave out.
     """
-    new = set() if trained else {id(model.get_parameter(name)) for name in model.new_parameter_names()}
+    new = _not_given(model, trained)
     norms = (module for module in model.backbone.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
     return [norm for norm in norms if not any(id(p) in new for p in norm.parameters())]
+
+
+def _not_given(model: ClipNetwork, trained: bool) -> set[int]:
+    """Ids of the backbone's parameters, and others, that the start has not given."""
+    return set() if trained else {id(model.get_parameter(name)) for name in model.new_parameter_names()}
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

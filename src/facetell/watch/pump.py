@@ -11,15 +11,12 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
-
-import av
 
 from facetell.clips import HOLE
 from facetell.media.live import STALL, LiveReader, Source
 from facetell.media.picture import RawFrame
-from facetell.media.reader import Unreadable, VideoInfo, VideoReader
+from facetell.media.reader import Unreadable, VideoInfo
 from facetell.types import FacetellError
 
 HELD = 1.0  # seconds of pictures that may wait
@@ -83,7 +80,7 @@ class Pump:
         self._dropping = False
         self._last = -math.inf  # time of the last picture that was let in
         self._began = time.monotonic()
-        self._first = self._open()
+        self._first = LiveReader(source, stall, options)
         self._reader: LiveReader | None = self._first
         self.info = self._first.info
         self._thread: threading.Thread | None = None
@@ -141,10 +138,6 @@ class Pump:
         else:
             self._thread.join(1.0)
 
-    def _open(self) -> LiveReader:
-        kind = PlayedFile if self.source.kind == "file" else LiveReader
-        return kind(self.source, self._stall, self._options)
-
     def _run(self, first: LiveReader) -> None:
         reader: LiveReader | None = first
         session, lost_since = 0, self._began  # a first connection may give nothing
@@ -174,7 +167,7 @@ class Pump:
                 if self._stop.wait(min(pause, max(0.1, lost_since + self._give_up - time.monotonic()))):
                     return
                 try:
-                    self._reader = reader = self._open()
+                    self._reader = reader = LiveReader(self.source, self._stall, self._options)
                     self._note(f"{self.source.name} is back after {time.monotonic() - lost_since:.0f} s")
                 except (FacetellError, Unreadable) as error:
                     reason = str(error).partition("(")[2].rpartition(")")[0] or str(error)
@@ -235,20 +228,6 @@ def _most_held(item: Waiting) -> int:
     size = sum(plane.buffer_size for plane in item.raw.picture.planes)
     of_rate = max(8, round(HELD * (item.info.fps or 25)))
     return min(MOST_HELD, of_rate, max(FEWEST_HELD, HELD_BYTES // size))
-
-
-class PlayedFile(LiveReader):
-    """A file that is played: it promises a length, and damage in it is counted, unlike in a stream."""
-
-    def _packets(self) -> Iterator[av.Packet]:  # type: ignore[type-arg]  # generic in the stubs only
-        for packet in VideoReader._packets(self):
-            if self._passes(packet):
-                yield packet
-            else:
-                self._pictures_due -= 1
-
-    def _note_early_end(self, last_time: float) -> None:
-        VideoReader._note_early_end(self, last_time)
 
 
 class _Pace:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from facetell.detector import PENDING, ClipStream, Detector
 from facetell.engine.info import ModelInfo
 from facetell.types import Clip, Verdict
-from facetell.verdict import LOW_RATE, ScoredClip, low_rate, read_verdict
+from facetell.verdict import ScoredClip, low_rate, read_verdict, slow_rate
 from facetell.watch.board import Board
 from facetell.watch.pump import Pump, Waiting
 
@@ -166,8 +166,7 @@ class Watcher:
             score = ScoredClip(score.t0 + shift, score.t1 + shift, score.square, score.logit)
             watched = state.board.add(session, track, score)
             info = self._detector.engine.info
-            rate = (info.clip_frames - 1) / max(score.t1 - score.t0, 1e-6)
-            if rate < LOW_RATE * info.frame_rate:
+            if rate := slow_rate(score.t0, score.t1, info):
                 state.slow[float(f"{rate:.3g}")] += 1  # as a key: there are not many, however long it runs
             calibration = info.calibration
             running = watched.running(calibration) if watched else None
