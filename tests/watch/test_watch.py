@@ -4,7 +4,10 @@ import contextlib
 import io
 import itertools
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -406,3 +409,23 @@ def test_a_stream_that_is_away_is_given_up_when_asked(transport, capsys):
     with broadcast(transport, refused=lambda time: time > 1) as port:
         assert main(["watch", f"http://127.0.0.1:{port}/live", "--give-up", "2"]) == 2
     assert "and did not come back in 2 seconds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_ends_it_with_a_summary(woman, tmp_path, number, reason):
+    out = tmp_path / "scores.jsonl"
+    command = [sys.executable, "-m", "facetell.cli", "watch", str(woman), "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        end = time.monotonic() + 60
+        while not (out.exists() and '"clip"' in out.read_text()):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        told, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0 and errors == ""
+    assert f"ended by {reason}" in told and "1 face seen" in told
+    last = json.loads(out.read_text().splitlines()[-1])
+    assert last["event"] == "end" and last["reason"] == f"ended by {reason}" and last["clips"] >= 1
