@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from facetell.forge.degrade import DegradeConfig
-from facetell.train.batches import BatchStream, Sampler, bend, blur_background
+from facetell.train.batches import BatchStream, Sampler, bend, blur_background, parts_of
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import load_recordings
 from facetell.types import FacetellError
@@ -48,9 +48,20 @@ def test_devices_share_the_batch_that_one_would_see(sampler):
 
 
 def test_parts_of_a_batch_are_whole_slots(sampler):
-    parts = sampler.batch(0).split(3)
+    batch = sampler.batch(0)
+    parts = [batch.take(places) for places in parts_of(3, 3, apart=False)]
     assert [p.labels.tolist() for p in parts] == [[0, 1]] * 3
-    assert torch.equal(torch.cat([p.clips for p in parts]), sampler.batch(0).clips)
+    assert torch.equal(torch.cat([p.clips for p in parts]), batch.clips)
+    assert [kind for p in parts for kind in p.kinds] == list(batch.kinds)
+
+
+@pytest.mark.parametrize(("slots", "parts"), [(2, 1), (5, 1), (6, 3), (12, 2)])
+def test_apart_no_part_holds_a_real_and_its_forgery(slots, parts):
+    found = parts_of(slots, parts, apart=True)
+    assert sorted(place for places in found for place in places) == list(range(2 * slots))
+    for places in found:
+        assert len({place // 2 for place in places}) == len(places) == slots // parts  # of each slot one clip
+        assert {place % 2 for place in places} == {0, 1}  # of both classes
 
 
 def test_a_real_and_its_forgery_show_the_same_moment(sampler):

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny_training import tiny_config
@@ -155,6 +156,29 @@ def test_a_batch_that_cannot_be_shared_is_refused(data, tmp_path):
         Trainer(
             tiny_config(data, batch={"pairs": 2, "generated": 1, "clip_frames": 4}, optim={"accumulate": 2}), tmp_path
         )
+
+
+def test_norms_apart_need_two_slots(data, tmp_path):
+    with pytest.raises(FacetellError, match=r"norms=apart needs two slots .* at least 4 in all; there are 2"):
+        Trainer(tiny_config(data, optim={"accumulate": 2, "norms": "apart"}), tmp_path)
+
+
+def test_norms_apart_see_half_the_clips_at_once_and_tell_the_logit_of_each(data, tmp_path):
+    still = {"width": 0.25, "depth": 0.5, "dropout": 0.0, "drop_path": 0.0}
+    seen: list[int] = []
+    logits = []
+    for norms in ("apart", "batch"):
+        changes = {"overrides": still, "optim": {"norms": norms}, "machine": {"precision": "fp32"}}
+        config = tiny_config(data, batch={"pairs": 3, "clip_frames": 4, "size": 64}, **changes)
+        trainer = Trainer(config, tmp_path / norms)
+        # Held still, so that a clip's logit is the same in any company.
+        trainer._still_norms = [m for m in trainer.network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        trainer.network.backbone.stem.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+        batch = Sampler(load_recordings(data, "train", 4), config.batch, 1).batch(0)
+        logits.append(trainer._learn(batch)[1])
+    assert seen == [4 * 4, 4 * 4, 8 * 4]
+    assert logits[0] == pytest.approx(logits[1], abs=1e-5)
+    assert len({round(logit, 4) for logit in logits[0]}) > 5  # and so hardly any can have changed places
 
 
 def test_frozen_layers_leave_a_run_as_they_entered_it(data, tmp_path):

@@ -58,6 +58,23 @@ def test_new_modules_learn_faster_and_norms_do_not_decay(kind):
     assert of[id(stem.conv.weight)]["weight_decay"] == 0.02 and of[id(stem.norm.weight)]["weight_decay"] == 0
 
 
+@pytest.mark.parametrize("motion", ["mcb", "cmm"])
+def test_kernels_that_start_as_identities_do_not_decay(motion):
+    model = create_model("lite0", motion=motion, width=0.25, depth=0.5)
+    decay = {id(p): g["weight_decay"] for g in parameter_groups(model, OptimConfig()) for p in g["params"]}
+    block = next(b.mix for b in model.backbone.blocks if b.mix.motion is not None)
+    kernels = [block.temporal.weight, block.motion.kernel.weight]
+    kernels += [block.motion.kernel2.weight] if motion == "mcb" else []
+    assert [decay[id(k)] for k in kernels] == [0] * len(kernels)
+    assert decay[id(block.motion.reduce[0].weight)] == OptimConfig().weight_decay
+
+
+def test_what_a_trained_start_has_given_is_not_new():
+    model = create_model("lite0", width=0.25, depth=0.5)
+    factors = {id(p): g["factor"] for g in parameter_groups(model, OptimConfig(), trained=True) for p in g["params"]}
+    assert {*factors.values()} == {1.0}
+
+
 def test_frozen_layers_learn_nothing():
     model = create_model("lite0", width=0.25, depth=0.5)
     frozen = freeze(model, 2)

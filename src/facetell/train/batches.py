@@ -53,11 +53,34 @@ class Batch:
         clips, labels = (t.to(device, non_blocking=True) for t in (self.clips, self.labels))
         return Batch(self.number, clips, labels, self.kinds)
 
-    def split(self, parts: int) -> list[Batch]:
-        """``parts`` batches of as many slots each."""
-        size = len(self.kinds) // parts
-        cuts = [slice(i * size, (i + 1) * size) for i in range(parts)]
-        return [Batch(self.number, self.clips[c], self.labels[c], self.kinds[c]) for c in cuts]
+    def take(self, places: Sequence[int]) -> Batch:
+        """The clips at these places alone."""
+        chosen = list(places)
+        return Batch(self.number, self.clips[chosen], self.labels[chosen], tuple(self.kinds[i] for i in chosen))
+
+
+def parts_of(slots: int, parts: int, apart: bool) -> list[list[int]]:
+    """Places of the clips of a batch in each of the parts that it is computed in.
+
+    Args:
+        slots: of the batch, of two clips each.
+        parts: of as many slots each.
+        apart: each of them is cut in two once more, so that no slot's clips are in one: the reals of its first half and
+            the fakes of the second, and the others.
+
+    >>> parts_of(4, 2, False), parts_of(2, 1, True)
+    ([[0, 1, 2, 3], [4, 5, 6, 7]], [[0, 3], [1, 2]])
+    """
+    size = slots // parts
+    places = []
+    for first in range(0, slots, size):
+        own = range(first, first + size)
+        if not apart:
+            places.append([2 * slot + fake for slot in own for fake in (0, 1)])
+            continue
+        for swapped in (0, 1):
+            places.append([2 * slot + ((slot - first >= size // 2) ^ swapped) for slot in own])
+    return places
 
 
 class Sampler:

@@ -87,15 +87,17 @@ class OptimConfig:
 
     Attributes:
         kind: the optimiser.
-        lr: peak learning rate; new modules (motion, heads) learn ``new_lr_factor`` times as fast.
+        lr: peak learning rate; modules that the start has not given (motion, heads) learn ``new_lr_factor`` times as
+            fast.
         momentum: of SGD.
-        weight_decay: of weights; none on biases and norms.
+        weight_decay: of weights; none on biases, norms and kernels that start as identities.
         frozen: layers that stay as they start, counted from the input (the stem is one, each block another), norms too:
             fewer people are learnt by heart, and a step costs less. None may hold a motion module, unless
             ``pretrained`` is a model file, which has learnt it.
-        norms: what batch norms take their statistics from: "batch", or "start", those that the start has given. A batch
-            holds each real beside its forgery, and with its statistics a network can tell the two by comparing them,
-            which it cannot where a clip is scored by itself (docs/experiments.md).
+        norms: what batch norms take their statistics from: "batch"; "apart", either of two halves of the batch, no real
+            in the same as its forgery; or "start", those that the start has given. With the statistics of a batch that
+            holds a real beside its forgery, a network can tell the two by comparing them, which it cannot where a clip
+            is scored by itself (docs/experiments.md).
         grad_clip: largest norm of the gradient; 0 for no limit.
         accumulate: parts that a batch is computed in, one after the other.
     """
@@ -106,7 +108,7 @@ class OptimConfig:
     momentum: float = 0.9
     weight_decay: float = 0.02
     frozen: int = 0
-    norms: Literal["batch", "start"] = "batch"
+    norms: Literal["batch", "apart", "start"] = "batch"
     grad_clip: float = 2.0
     accumulate: int = 1
 

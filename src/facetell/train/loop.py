@@ -30,7 +30,7 @@ from facetell.evaluate.scores import Scores, write_scores
 from facetell.models.losses import combined_loss
 from facetell.report.result import write_text
 from facetell.train.about import code_line, data_line, device_line, time_line
-from facetell.train.batches import Batch, BatchStream, Sampler
+from facetell.train.batches import Batch, BatchStream, Sampler, parts_of
 from facetell.train.checkpoint import BEST, CHECKPOINT, load, save, unbundle
 from facetell.train.config import TrainConfig
 from facetell.train.corpus import decode_all, load_recordings
@@ -106,7 +106,9 @@ class Trainer:
         self._frozen = freeze(network, config.optim.frozen, starts_trained(config))
         still = config.optim.norms == "start"
         self._still_norms = still_norms(network, starts_trained(config)) if still else []
-        self.model, self.optimizer = self.devices.set_up(network, make_optimizer(network, config.optim))
+        self.model, self.optimizer = self.devices.set_up(
+            network, make_optimizer(network, config.optim, starts_trained(config))
+        )
         self.average.to(self.devices.device)
         self.network = network
         self.step = 0
@@ -220,13 +222,16 @@ class Trainer:
             module.eval()
         set_rate(self.optimizer, config.optim.lr * schedule(self.step, config.steps, config.schedule))
         self.optimizer.zero_grad(set_to_none=True)
-        parts = batch.to(self.devices.device).split(config.optim.accumulate)
-        told, logits = [], []
-        for number, part in enumerate(parts):
+        batch = batch.to(self.devices.device)
+        slots = len(batch.kinds) // 2
+        parts = parts_of(slots, config.optim.accumulate, apart=config.optim.norms == "apart")
+        told, logits = [], [0.0] * len(batch.kinds)
+        for number, places in enumerate(parts):
             with self.devices.no_sync(self.model, number < len(parts) - 1):
-                values, logit = self._backward(part, len(parts))
+                values, found = self._backward(batch.take(places), len(parts))
             told.append(values)
-            logits += logit
+            for place, logit in zip(places, found, strict=True):
+                logits[place] = logit
         limit = config.optim.grad_clip or math.inf
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
         values = means(told)
@@ -367,6 +372,11 @@ def _check_shares(config: TrainConfig, world: int) -> None:
         raise FacetellError(
             f"a batch of {slots} slots (batch.pairs + batch.generated) cannot be shared evenly by {world} device(s) in "
             f"{accumulate} part(s); choose a multiple of {world * accumulate}"
+        )
+    if config.optim.norms == "apart" and slots < 2 * world * accumulate:
+        raise FacetellError(
+            f"optim.norms=apart needs two slots (batch.pairs + batch.generated) in each part, at least "
+            f"{2 * world * accumulate} in all; there are {slots}"
         )
 
 

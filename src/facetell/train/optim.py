@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
+from facetell.models.blocks import CMM, CSTM, MCB
 from facetell.models.network import ClipNetwork
 from facetell.train.config import OptimConfig, ScheduleConfig
 from facetell.types import FacetellError
 
 
-def make_optimizer(model: ClipNetwork, config: OptimConfig) -> torch.optim.Optimizer:
+def make_optimizer(model: ClipNetwork, config: OptimConfig, trained: bool = False) -> torch.optim.Optimizer:
     """AdamW or SGD over :func:`parameter_groups`."""
-    groups = parameter_groups(model, config)
+    groups = parameter_groups(model, config, trained)
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
     return torch.optim.AdamW(groups, lr=config.lr)
 
 
-def parameter_groups(model: ClipNetwork, config: OptimConfig) -> list[dict[str, Any]]:
-    """Parameters in up to four groups: new or pretrained, with or without weight decay (none on biases and norms).
+def parameter_groups(model: ClipNetwork, config: OptimConfig, trained: bool = False) -> list[dict[str, Any]]:
+    """Parameters in up to four groups: new or pretrained, with or without weight decay.
 
-    Each group's ``factor`` is what its learning rate is multiplied by.
+    None decays on biases and norms, nor on the kernels of motion modules that start as identities: decay would pull
+    their differences away from differences. Each group's ``factor`` is what its learning rate is multiplied by.
+    ``trained`` as for :func:`freeze`.
     """
-    new = set(model.new_parameter_names())
+    new = _not_given(model, trained)
+    identities = {id(parameter) for parameter in _identities(model)}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        groups[name in new, parameter.ndim > 1].append(parameter)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups[id(parameter) in new, parameter.ndim > 1 and id(parameter) not in identities].append(parameter)
     return [
         {
             "params": parameters,
@@ -72,6 +76,16 @@ def still_norms(model: ClipNetwork, trained: bool = False) -> list[nn.Module]:
     new = _not_given(model, trained)
     norms = (module for module in model.backbone.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
     return [norm for norm in norms if not any(id(p) in new for p in norm.parameters())]
+
+
+def _identities(model: ClipNetwork) -> Iterator[nn.Parameter]:
+    for module in model.modules():
+        if isinstance(module, CSTM):
+            yield module.weight
+        elif isinstance(module, CMM):
+            yield from module.kernel.parameters()
+            if isinstance(module, MCB) and module.kernel2 is not None:
+                yield from module.kernel2.parameters()
 
 
 def _not_given(model: ClipNetwork, trained: bool) -> set[int]:

@@ -197,7 +197,7 @@ def _pseudo_rows(
     reals = [r for r in recordings if r.entry.label == 0]
     found = []
     for kind in ("", *kinds) if kinds else ():
-        found += list(score_pseudo(engine_score(engine), reals, batch, kind))
+        found += list(score_pseudo(engine_score(engine), reals, batch, kind, reals))
     return found
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from facetell.evaluate.ranking import auc
 from facetell.evaluate.scores import Scores
 from facetell.forge import ForgeRecipe, degrade_pair, forge_clip
 from facetell.forge.degrade import DegradeConfig
+from facetell.forge.reenact import Donor
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording
 from facetell.types import Status, UInt8Array
@@ -65,10 +68,13 @@ def score_recordings(score: Score, recordings: Sequence[Recording], config: Batc
             yield row | _times(recording, window) | {"clip": number, "logit": logit}
 
 
-def score_pseudo(score: Score, recordings: Sequence[Recording], config: BatchConfig, kind: str) -> Iterator[Row]:
+def score_pseudo(
+    score: Score, recordings: Sequence[Recording], config: BatchConfig, kind: str, donors: Sequence[Recording] = ()
+) -> Iterator[Row]:
     """One row a clip, one clip every two seconds of each real, forged by ``kind``; not forged where it is "".
 
-    Both classes are re-encoded alike, so that having been re-encoded says nothing.
+    Both classes are re-encoded alike, so that having been re-encoded says nothing. ``donors`` as for
+    :func:`pseudo_clips`.
     """
     for recording in recordings:
         entry = recording.entry
@@ -76,7 +82,7 @@ def score_pseudo(score: Score, recordings: Sequence[Recording], config: BatchCon
         name = f"{entry.video}#{kind}" if kind else entry.video
         row = row_of(replace(entry, label=label, method=kind)) | {"video": name}
         recipe = ForgeRecipe.only(kind) if kind else None
-        made = list(pseudo_clips(recording, config, recipe))
+        made = list(pseudo_clips(recording, config, recipe, donors))
         if made:
             logits = score(np.stack([clip for _, clip in made]))
             for number, ((window, _), logit) in enumerate(zip(made, logits, strict=True)):
@@ -84,16 +90,30 @@ def score_pseudo(score: Score, recordings: Sequence[Recording], config: BatchCon
 
 
 def pseudo_clips(
-    recording: Recording, config: BatchConfig, recipe: ForgeRecipe | None
+    recording: Recording, config: BatchConfig, recipe: ForgeRecipe | None, donors: Sequence[Recording] = ()
 ) -> Iterator[tuple[slice, UInt8Array]]:
-    """A clip (T, S, S, 3) every two seconds, and its window: forged by ``recipe`` if there is one, re-encoded, cut."""
+    """A clip (T, S, S, 3) every two seconds, and its window: forged by ``recipe`` if there is one, re-encoded, cut.
+
+    Chance follows from the name of the video and the window: each person has draws of their own, the same for every
+    model that is measured. ``donors``: reals of which one of another person lends the face of a swap, or moves a
+    reenactment; where there is none, the clip is its own donor.
+    """
+    number = zlib.crc32(Path(recording.entry.video).name.encode())
+    others = [d for d in donors if d.entry.identity != recording.entry.identity and len(d) >= config.clip_frames]
     for window in recording.windows(config.clip_frames, PSEUDO_SECONDS):
         frames = recording.pictures(window)
         if recipe is not None:
-            rng = np.random.default_rng([window.start, len(recording)])
-            frames = forge_clip(frames, recording.mesh(window), rng, recipe).frames
-        (frames,) = degrade_pair([frames], np.random.default_rng(window.start), _RECOMPRESSION)
+            rng = np.random.default_rng([number, window.start])
+            donor = _lent(others[int(rng.integers(len(others)))], rng, config.clip_frames) if others else None
+            frames = forge_clip(frames, recording.mesh(window), rng, recipe, donor).frames
+        (frames,) = degrade_pair([frames], np.random.default_rng([number, window.start, 1]), _RECOMPRESSION)
         yield window, _cut(frames, recording, window, config)
+
+
+def _lent(recording: Recording, rng: np.random.Generator, length: int) -> Donor:
+    start = int(rng.integers(len(recording) - length + 1))
+    window = slice(start, start + length, 1)
+    return recording.pictures(window), recording.mesh(window)
 
 
 def cut_recording(recording: Recording, window: slice, config: BatchConfig) -> UInt8Array:

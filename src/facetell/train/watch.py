@@ -25,9 +25,10 @@ class Watch:
         rows = list(score_recordings(score, share, config.batch))
         pseudo = []
         if config.val.kinds:
+            donors = [r for r in self._recordings if r.entry.label == 0]
             reals = [r for r in share if r.entry.label == 0]
             for kind in ("", *config.val.kinds):
-                pseudo += list(score_pseudo(score, reals, config.batch, kind))
+                pseudo += list(score_pseudo(score, reals, config.batch, kind, donors))
         name = {"name": config.model, "architecture": {**model.architecture, "anomaly": config.anomaly}}
         about = {"model": name, "seed": config.seed}
         return from_rows(devices.gather(rows), about), from_rows(devices.gather(pseudo), about)
