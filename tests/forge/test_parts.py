@@ -19,7 +19,7 @@ from facetell.forge.colour import (
     draw_sharpness,
     match_colour,
 )
-from facetell.forge.degrade import Coder, lower_rate_order, recode_within
+from facetell.forge.degrade import Coder, jpeg, lower_rate_order, recode_within
 from facetell.forge.masks import MaskConfig, draw_mask, fill, soften
 from facetell.forge.paint import most_opened, paint_mouth
 from facetell.forge.reenact import ReenactConfig, animate, borrowed_motion, plan, reflected
@@ -339,3 +339,14 @@ def test_a_lower_rate_repeats_frames_evenly() -> None:
     order = lower_rate_order(50, 0.8, 0.25)
     assert (np.diff(order) >= 0).all() and (order <= np.arange(50)).all()
     assert int((np.diff(order) == 0).sum()) == pytest.approx(10, abs=1)
+
+
+def test_jpeg_weighs_colours_as_rgb() -> None:
+    """Brightness, kept at full size, is mostly green, then red, then blue: so much of each one's detail is kept."""
+    rng = np.random.default_rng(0)
+    lost = []
+    for channel in range(3):
+        clip = np.full((1, 64, 64, 3), 90, np.uint8)
+        clip[..., channel] += rng.integers(0, 80, (1, 64, 64)).astype(np.uint8)
+        lost.append(np.abs(jpeg(clip, 80).astype(int) - clip)[..., channel].mean())
+    assert lost[1] < lost[0] - 2 and lost[0] < lost[2] - 2

@@ -172,8 +172,9 @@ def jpeg(clip: UInt8Array, quality: int) -> UInt8Array:
     """Every frame through JPEG of the same ``quality`` in [1, 100]."""
     out = np.empty_like(clip)
     for frame, place in zip(clip, out, strict=True):
-        coded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        place[...] = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)  # colours have each their own weight in JPEG's brightness
+        coded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB, dst=place)
     return out
 
 

@@ -6,7 +6,7 @@ A file may begin with ``extends: OTHER.yaml`` (relative to itself): it then says
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -98,14 +98,16 @@ def override(tree: Tree, words: Sequence[str]) -> Tree:
     return tree
 
 
-def build(kind: type[Built], tree: Mapping[str, Any], where: str, above: str = "") -> Built:
-    """A dataclass from a tree of plain values; what the tree leaves out has its default.
+def build(kind: type[Built], tree: Mapping[str, Any], where: str, above: str = "", base: Built | None = None) -> Built:
+    """A dataclass from a tree of plain values; what the tree leaves out, at any depth, has its default.
 
     Args:
         kind: the dataclass.
         tree: its values by name; tables for the dataclasses inside it.
         where: begins the sentence of an error.
         above: key of this table in the whole tree, with a dot behind; "" for the whole.
+        base: what holds where the tree says nothing; by default the defaults of ``kind``. A table within another
+            starts from what the outer one has there: naming one chance of ``batch.degrade`` leaves the others alone.
 
     Raises:
         FacetellError: a key is unknown or a value of the wrong type.
@@ -116,17 +118,24 @@ def build(kind: type[Built], tree: Mapping[str, Any], where: str, above: str = "
             near = get_close_matches(str(key), hints, 1, 0.5)
             advice = f"did you mean '{above}{near[0]}'?" if near else f"the keys there are {', '.join(hints)}"
             raise FacetellError(f"{where}: there is no key '{above}{key}'; {advice}")
-    return kind(**{key: _fit(hints[key], value, where, f"{above}{key}") for key, value in tree.items()})
+    made = {f.name: f.default_factory for f in fields(kind) if f.default_factory is not MISSING}
+
+    def start(key: str) -> Any:
+        """What a table starts from."""
+        return getattr(base, key) if base is not None else made[key]() if key in made else None
+
+    values = {key: _fit(hints[key], value, where, f"{above}{key}", start(key)) for key, value in tree.items()}
+    return kind(**values) if base is None else replace(base, **values)
 
 
-def _fit(hint: Any, value: Any, where: str, key: str) -> Any:
-    """The value as the type says, or a sentence."""
+def _fit(hint: Any, value: Any, where: str, key: str, base: Any = None) -> Any:
+    """The value as the type says, a table filled up from ``base``; or a sentence."""
     origin, arguments = get_origin(hint), get_args(hint)
     if isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, Mapping):
             names = ", ".join(field.name for field in fields(hint))
             raise FacetellError(f"{where}: '{key}' is a table of keys ({names}), not {value!r}")
-        return build(hint, value, where, f"{key}.")
+        return build(hint, value, where, f"{key}.", base)
     if origin is Literal:
         if value not in arguments:
             raise FacetellError(f"{where}: '{key}' is one of {', '.join(map(str, arguments))}, not {value!r}")
