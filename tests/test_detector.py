@@ -142,7 +142,7 @@ def test_a_small_face_is_told_to_be_too_small(detector, man, tmp_path):
 
     from fixtures import sample_frames, write_frames
 
-    small = [cv2.resize(image, (160, 90), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_man")]
+    small = [cv2.resize(image, (106, 60), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_man")]
     verdict = detector(write_frames(tmp_path / "small.mp4", small))
     check_abstained(verdict, Status.FACE_TOO_SMALL)
     assert "pixels wide" in verdict.message

@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
     write_frames(folder / "woman.mp4", sample_frames("sample_woman", 72), fps=24)
     write_frames(folder / "both.mp4", [*sample_frames("sample_man", 30), *sample_frames("sample_woman", 40)], fps=25)
-    write_frames(folder / "small.mp4", sample_frames("sample_man", 12)[:, ::4, ::4])
+    write_frames(folder / "small.mp4", sample_frames("sample_man", 12)[:, ::6, ::6])
     shutil.copy(locate("sample_no_face"), folder / "no_face.mp4")
     BROKEN["text"](folder)
     one_frame(folder)

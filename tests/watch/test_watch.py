@@ -308,7 +308,7 @@ def test_why_nothing_was_scored(detector, man, tmp_path):
     assert "nothing was scored: no face was seen for long enough" in summary(state, "it ended")
     state, _ = watched(detector, write_frames(tmp_path / "grey.mp4", np.full((9, 96, 96, 3), 90, np.uint8)), fast=True)
     assert "nothing was scored: no face was seen\n" in summary(state, "it ended")
-    small = [cv2.resize(image, (160, 90), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_man", 40)]
+    small = [cv2.resize(image, (106, 60), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_man", 40)]
     state, _ = watched(detector, write_frames(tmp_path / "small.mp4", small), fast=True)
     assert "nothing was scored: faces were too small" in summary(state, "it ended")
 
