@@ -174,7 +174,9 @@ def jpeg(clip: UInt8Array, quality: int) -> UInt8Array:
     for frame, place in zip(clip, out, strict=True):
         bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)  # colours have each their own weight in JPEG's brightness
         coded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB, dst=place)
+        decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        assert decoded is not None  # it was encoded here
+        cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=place)
     return out
 
 

@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from facetell.train.config import TrainConfig
 from facetell.types import FacetellError, needs_extra
 
-Built = TypeVar("Built")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Built = TypeVar("Built", bound="DataclassInstance")
 Tree = dict[str, Any]
 
 _WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a word"}
