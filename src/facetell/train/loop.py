@@ -103,12 +103,10 @@ class Trainer:
         self.average.load_state_dict(network.state_dict())
         if config.sync_norm and self.devices.world > 1:
             synchronise_norms(network, self.devices.device.type == "cuda")
-        self._frozen = freeze(network, config.optim.frozen, starts_trained(config))
-        still = config.optim.norms == "start"
-        self._still_norms = still_norms(network, starts_trained(config)) if still else []
-        self.model, self.optimizer = self.devices.set_up(
-            network, make_optimizer(network, config.optim, starts_trained(config))
-        )
+        trained = starts_trained(config)
+        self._frozen = freeze(network, config.optim.frozen, trained)
+        self._still_norms = still_norms(network, trained) if config.optim.norms == "start" else []
+        self.model, self.optimizer = self.devices.set_up(network, make_optimizer(network, config.optim, trained))
         self.average.to(self.devices.device)
         self.network = network
         self.step = 0

@@ -6,7 +6,7 @@ A file may begin with ``extends: OTHER.yaml`` (relative to itself): it then says
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -105,7 +105,7 @@ def build(kind: type[Built], tree: Mapping[str, Any], where: str, above: str = "
     """A dataclass from a tree of plain values; what the tree leaves out, at any depth, has its default.
 
     Args:
-        kind: the dataclass.
+        kind: the dataclass; all of its fields have defaults.
         tree: its values by name; tables for the dataclasses inside it.
         where: begins the sentence of an error.
         above: key of this table in the whole tree, with a dot behind; "" for the whole.
@@ -121,17 +121,14 @@ def build(kind: type[Built], tree: Mapping[str, Any], where: str, above: str = "
             near = get_close_matches(str(key), hints, 1, 0.5)
             advice = f"did you mean '{above}{near[0]}'?" if near else f"the keys there are {', '.join(hints)}"
             raise FacetellError(f"{where}: there is no key '{above}{key}'; {advice}")
-    made = {f.name: f.default_factory for f in fields(kind) if f.default_factory is not MISSING}
-
-    def start(key: str) -> Any:
-        """What a table starts from."""
-        return getattr(base, key) if base is not None else made[key]() if key in made else None
-
-    values = {key: _fit(hints[key], value, where, f"{above}{key}", start(key)) for key, value in tree.items()}
-    return kind(**values) if base is None else replace(base, **values)
+    base = kind() if base is None else base
+    return replace(
+        base,
+        **{key: _fit(hints[key], value, where, f"{above}{key}", getattr(base, key)) for key, value in tree.items()},
+    )
 
 
-def _fit(hint: Any, value: Any, where: str, key: str, base: Any = None) -> Any:
+def _fit(hint: Any, value: Any, where: str, key: str, base: Any) -> Any:
     """The value as the type says, a table filled up from ``base``; or a sentence."""
     origin, arguments = get_origin(hint), get_args(hint)
     if isinstance(hint, type) and is_dataclass(hint):
@@ -167,7 +164,7 @@ def _fit_list(arguments: tuple[Any, ...], value: Any, where: str, key: str) -> t
     if arguments[-1] is not ... and len(value) != len(arguments):
         raise FacetellError(f"{where}: '{key}' is a list of {len(arguments)}, not of {len(value)}")
     kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
-    return tuple(_fit(kind, item, where, key) for kind, item in zip(kinds, value, strict=True))
+    return tuple(_fit(kind, item, where, key, None) for kind, item in zip(kinds, value, strict=True))
 
 
 def to_yaml(config: TrainConfig) -> str:
