@@ -19,6 +19,7 @@ from facetell.train.batches import Sampler
 from facetell.train.checkpoint import BEST, CHECKPOINT, bundle, load
 from facetell.train.corpus import load_recordings
 from facetell.train.loop import SCORES, Trainer, train
+from facetell.train.start import build_network
 from facetell.train.stop import Stop
 from facetell.types import FacetellError
 
@@ -208,6 +209,20 @@ def test_without_a_gain_it_ends_early(data, tmp_path):
     with Stop() as stop:
         outcome = train(config, tmp_path, stop)
     assert outcome.done and outcome.step <= 6
+
+
+def test_a_run_of_no_steps_measures_its_start(data, tmp_path):
+    config = tiny_config(data, steps=0)
+    with Stop() as stop:
+        outcome = train(config, tmp_path, stop)
+    assert outcome.done and outcome.step == 0
+    torch.manual_seed(config.seed)
+    start = build_network(config, pretrained=True).state_dict()
+    best = load(tmp_path / "best.pt")
+    assert best["step"] == 0 and 0 <= best["val"]["auc"] <= 1
+    assert all(torch.equal(values, start[name]) for name, values in best["average"].items())
+    with Stop() as stop:
+        assert train(config, tmp_path, stop).done
 
 
 @pytest.mark.parametrize("anomaly", ["none", "no_cls2", "no_l1", "full"])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from facetell.assets import locate
-from facetell.models import lite, stm, volumetric
+from facetell.models import lite, stm, two_stream, volumetric
 from facetell.models.blocks import MotionKind, TemporalKind
 from facetell.models.network import AnomalyKind, Backbone, ClipNetwork, ModelConfig
 from facetell.types import FacetellError
@@ -54,6 +54,27 @@ def _lite(number: int, width: float, depth: float, size: int, dropout: float, as
     )
 
 
+def _two_streams(of: Entry) -> Entry:
+    def build(motion: MotionKind, spatial_every: int = 2, **overrides: Any) -> Backbone:
+        shape = {key: value for key, value in overrides.items() if key in ("width", "depth", "drop_path")}
+        spatial = of.build(motion="none", temporal="none", **shape)
+        return two_stream.TwoStreams(spatial, of.build(motion=motion, **overrides), spatial_every)
+
+    def rename(published: dict[str, Tensor]) -> dict[str, Tensor]:
+        assert of.rename is not None
+        names = of.rename(published)
+        return {f"{stream}.{name}": values for stream in two_stream.STREAMS for name, values in names.items()}
+
+    return replace(
+        of,
+        config=replace(of.config, name=f"{of.config.name}_two_stream"),
+        build=build,
+        about=f"two {of.about.split(',')[0]}, one for pictures, one for motion, fused late",
+        motions=("mcb", "cmm"),
+        rename=rename,
+    )
+
+
 def _stm(depth: int) -> Entry:
     return Entry(
         ModelConfig(f"stm_resnet{depth}"),
@@ -82,12 +103,15 @@ def _backbone(kind: Callable[..., Backbone], **defaults: object) -> Callable[...
     return build
 
 
+_LITE0 = _lite(0, 1.0, 1.0, 224, 0.2, "imagenet_lite0")
+
 _ENTRIES: dict[str, Entry] = {
     entry.config.name: entry
     for entry in (
-        _lite(0, 1.0, 1.0, 224, 0.2, "imagenet_lite0"),
+        _LITE0,
         _lite(1, 1.0, 1.1, 240, 0.2),
         _lite(2, 1.1, 1.2, 260, 0.3),
+        _two_streams(_LITE0),
         *(_stm(depth) for depth in stm.LAYERS),
         _plain("resnet18", 18, "none", "ResNet-18, frames averaged"),
         _plain("resnet50", 50, "none", "ResNet-50, frames averaged"),

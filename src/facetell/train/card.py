@@ -169,6 +169,8 @@ def _training(state: Mapping[str, Any]) -> str:
     """What is known of the run, a line each; old checkpoints know less."""
     config, about = state["config"], state.get("about", {})
     batch = config["batch"]
+    if not state["step"]:
+        return "None of its own: it is released as it started."
     lines = [
         f"{state['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals beside a "
         f"forgery of themselves, {batch['generated']} forged clips of the data beside a real); seed {config['seed']}"

@@ -158,6 +158,8 @@ class Trainer:
                 journal.advance(self.step, values["loss"])
                 self.seconds, noted = self.seconds + time.monotonic() - noted, time.monotonic()
                 self._tell(journal, clock, batch, logits)
+            if not self.best:  # a run of no steps: its start is what is validated
+                self._validate(journal)
             self._save()
         return Outcome(True, self.step, first=self.devices.first)
 

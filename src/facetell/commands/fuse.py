@@ -1,0 +1,46 @@
+"""``facetell fuse``: two trained networks into one of two streams, as a model file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from facetell.commands.arguments import count
+from facetell.types import FacetellError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb's arguments."""
+    for name, sees in (("spatial", "single pictures"), ("temporal", "whole clips, motion and all")):
+        parser.add_argument(
+            name, type=Path, metavar=name.upper(), help=f"what sees {sees}: a checkpoint, or a model file (.onnx)"
+        )
+    parser.add_argument("--to", type=Path, required=True, metavar="MODEL.onnx", help="the model file to write")
+    parser.add_argument(
+        "--weights", type=float, nargs=2, default=(1.0, 1.0), metavar="W", help="of the two logits (default: 1 1)"
+    )
+    parser.add_argument(
+        "--every", type=count, default=2, metavar="N", help="show the spatial stream every Nth frame (default: 2)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file, not yet calibrated; 0 when done."""
+    from facetell.models.convert import read_trained
+    from facetell.models.export import describe, export_onnx
+    from facetell.models.fuse import fuse
+    from facetell.report.result import check_writable
+
+    if args.to.suffix != ".onnx":
+        raise FacetellError(f"{args.to} does not end in .onnx; engines know a model file by that")
+    check_writable(args.to, keep=[args.spatial, args.temporal])
+    (spatial, first), (temporal, second) = read_trained(args.spatial), read_trained(args.temporal)
+    if first["crop_scale"] != second["crop_scale"]:
+        raise FacetellError(
+            f"{args.spatial} sees squares of {first['crop_scale']} face lengths and {args.temporal} of "
+            f"{second['crop_scale']}; train both on the same (batch.crop_scale)"
+        )
+    model = fuse(spatial, temporal, tuple(args.weights), args.every)
+    export_onnx(model, args.to, metadata=describe(model) | {"crop_scale": second["crop_scale"]}, with_motion=True)
+    print(f"{args.to}: {model.config.name}, not calibrated; `facetell train` with pretrained={args.to} trains it on")
+    return 0

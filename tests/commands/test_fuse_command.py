@@ -1,0 +1,63 @@
+"""``facetell fuse`` from two model files to one that engines run and training takes up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from facetell.cli import main
+from facetell.engine import load_engine
+from facetell.models.export import continue_from, describe, export_onnx
+from facetell.models.zoo import create_model
+
+NARROW = {"width": 0.25, "depth": 0.5}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("streams")
+    paths = (folder / "spatial.onnx", folder / "temporal.onnx")
+    more = ({"motion": "none", "temporal": "none"}, {"motion": "mcb"})
+    for path, arguments in zip(paths, more, strict=True):
+        model = create_model("lite0", clip_frames=4, size=32, **NARROW, **arguments)
+        nn.init.normal_(model.classifier.weight, std=0.2)
+        export_onnx(model, path, metadata=describe(model) | {"crop_scale": "1.4"})
+    return paths
+
+
+def test_two_files_become_one(files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spatial, temporal = files
+    target = tmp_path / "both.onnx"
+    command = ["fuse", str(spatial), str(temporal), "--to", str(target), "--weights", "1", "0.5", "--every", "1"]
+    assert main(command) == 0
+    assert "not calibrated" in capsys.readouterr().out
+    clips = np.random.default_rng(0).integers(0, 256, (2, 4, 32, 32, 3), dtype=np.uint8)
+    both, one, other = (load_engine(path, precision="f32") for path in (target, spatial, temporal))
+    np.testing.assert_allclose(both.score(clips), one.score(clips) + 0.5 * other.score(clips), atol=1e-4)
+    assert both.info.crop_scale == 1.4
+    assert both.motion(clips[0]).shape[0] == 2
+    np.testing.assert_allclose(load_engine(target, "torch").score(clips), both.score(clips), atol=1e-4)
+    network = create_model("lite0_two_stream", clip_frames=4, size=32, spatial_every=1, **NARROW)
+    continue_from(network, target)
+    assert network.classifier.weight.abs().sum() > 0
+
+
+def test_what_cannot_be_done_is_said(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spatial, temporal = files
+    for arguments, says in (
+        ([spatial, temporal, "--to", tmp_path / "m.txt"], "does not end in .onnx"),
+        ([temporal, temporal, "--to", tmp_path / "m.onnx"], "must be a 'lite0' built with motion=none"),
+        ([tmp_path / "no.onnx", temporal, "--to", tmp_path / "m.onnx"], "there is no checkpoint at"),
+        ([spatial, temporal, "--to", temporal], "temporal.onnx"),
+    ):
+        assert main(["fuse", *map(str, arguments)]) == 2
+        assert says in capsys.readouterr().err
+    assert load_engine(temporal).info.size == 32

@@ -1,0 +1,87 @@
+"""Two streams: what each of them sees, and that fusing sums logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from facetell.models.fuse import fuse
+from facetell.models.network import ClipNetwork
+from facetell.models.zoo import create_model
+from facetell.types import FacetellError
+
+NARROW = {"width": 0.25, "depth": 0.5}
+Clips = Callable[..., Tensor]
+Enliven = Callable[[ClipNetwork], ClipNetwork]
+
+
+def spatial(**changes: object) -> ClipNetwork:
+    arguments = {"motion": "none", "temporal": "none", "clip_frames": 1, "size": 32, **NARROW, **changes}
+    return create_model("lite0", **arguments)  # type: ignore[arg-type]
+
+
+def temporal(**changes: object) -> ClipNetwork:
+    arguments = {"motion": "mcb", "clip_frames": 5, "size": 32, "motion_blocks": [2, 4], **NARROW, **changes}
+    return create_model("lite0", **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_the_logit_is_the_weighted_sum_of_both(every: int, some_clips: Clips, enliven: Enliven) -> None:
+    one, other = enliven(spatial()), enliven(temporal())
+    clips = some_clips(3, 5, 32)
+    with torch.no_grad():
+        both = fuse(one, other, (1.0, 0.5), every)(clips).logit
+        # Each picture seen stands for those that follow it: its logit counts as often as there are such.
+        seen = torch.stack([one(clips[:, t // every * every : t // every * every + 1]).logit for t in range(5)])
+        want = seen.mean(dim=0) + 0.5 * other(clips).logit
+    assert want.std() > 1e-3
+    torch.testing.assert_close(both, want, atol=1e-5, rtol=1e-5)
+
+
+def test_what_the_streams_see(some_clips: Clips, enliven: Enliven) -> None:
+    model = enliven(create_model("lite0_two_stream", clip_frames=4, size=32, **NARROW))
+    clips = some_clips(1, 4, 32)
+    backbone = model.backbone
+    with torch.no_grad():
+        frames = (clips.flatten(0, 1) - model.mean) / model.std
+        deep = backbone(frames, 4)
+        changed = frames.clone()
+        changed[1] = 0
+        after = backbone(changed, 4)
+    channels = backbone.spatial_stream.deep_channels
+    assert torch.equal(deep[:, :channels], after[:, :channels]), "the spatial stream sees every second frame alone"
+    assert torch.equal(deep[0, :channels], deep[1, :channels])
+    assert not torch.equal(deep[:, channels:], after[:, channels:])
+    assert model.architecture["spatial_every"] == 2
+    assert len(backbone.layers()) == len(backbone.temporal_stream.layers())
+
+
+def test_imagenet_fills_both_streams(some_clips: Clips) -> None:
+    model = create_model("lite0_two_stream", pretrained=True)
+    start = create_model("lite0", "none", pretrained=True, temporal="none").backbone.state_dict()
+    for stream in (model.backbone.spatial_stream, model.backbone.temporal_stream):
+        own = stream.state_dict()
+        assert all(torch.equal(own[name], values) for name, values in start.items())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "says"),
+    [
+        (spatial(temporal="cstm"), temporal(), "must be a 'lite0' built with motion=none and temporal=none"),
+        (temporal(), temporal(), "must be a 'lite0' built with motion=none"),
+        (spatial(size=64), temporal(), "differ in size (64, 32)"),
+        (spatial(num_classes=2), temporal(), "differ in num_classes (2, 1)"),
+        (
+            spatial(),
+            create_model("stm_resnet18", size=32, width=16, layers=(1, 1, 1, 1)),
+            "two 'stm_resnet18' cannot be fused",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(one: ClipNetwork, other: ClipNetwork, says: str) -> None:
+    with pytest.raises(FacetellError) as error:
+        fuse(one, other)
+    assert says in str(error.value)
