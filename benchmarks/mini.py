@@ -61,12 +61,12 @@ def main() -> None:
     workers = ["--workers", str(os.cpu_count() or 1)]
     for name in NAMES:
         facetell("datasets", "check", f"{name}.csv")
-        facetell("score", "fast", f"{name}.csv", "--split", "test", "--out", f"{name}.parquet", *workers)
+        facetell("score", "default", f"{name}.csv", "--split", "test", "--out", f"{name}.parquet", *workers)
         # Faces cut once, scored from the cuts: close to what the videos themselves give.
         facetell("prepare", f"{name}.csv", "--out", f"{name}-faces", *workers)
-        facetell("score", "fast", f"{name}-faces", "--split", "test", "--out", f"{name}-faces.parquet", *workers)
+        facetell("score", "default", f"{name}-faces", "--split", "test", "--out", f"{name}-faces.parquet", *workers)
     kinds = ["--distort", "all", "DROP", "FREEZE", "FPS"]
-    facetell("score", "fast", "dfo.csv", *kinds, "--out", "distorted.parquet", *workers)
+    facetell("score", "default", "dfo.csv", *kinds, "--out", "distorted.parquet", *workers)
 
     tables = ["--out", "tables"]
     facetell("evaluate", "videos=ffpp.parquet", "prepared=ffpp-faces.parquet", "--protocol", "within", *tables)

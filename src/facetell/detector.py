@@ -100,7 +100,7 @@ class Detector:
     """Scores videos with one loaded model; reuse it for many videos (not from several threads at once).
 
     Args:
-        model: ONNX file under the model-file contract, or the name of a released one ("fast", the default; "accurate").
+        model: ONNX file under the model-file contract; the released model by default.
         settings: see :class:`Settings`.
 
     Raises:
@@ -116,8 +116,9 @@ class Detector:
 
     def __init__(self, model: Path | str | None = None, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
+        path = Path(model) if model is not None else None
         self.engine: Engine = load_engine(
-            model, self.settings.engine, precision=self.settings.precision, threads=self.settings.threads
+            path, self.settings.engine, precision=self.settings.precision, threads=self.settings.threads
         )
         self._detector, self._mesh = FaceDetector(), FaceMesh()
         self.stage_times = StageTimes()
@@ -177,7 +178,7 @@ def detect(path: Path | str, model: Path | str | None = None, settings: Settings
 
     Args:
         path: the video file.
-        model: ONNX file, or the name of a released model; "fast" by default.
+        model: ONNX file; the released model by default.
         settings: see :class:`Settings`.
 
     Raises:

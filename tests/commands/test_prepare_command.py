@@ -50,7 +50,9 @@ def test_all_went_well(videos, tmp_path, capsys):
 def test_the_folder_can_be_scored(videos, tmp_path, capsys):
     run(videos, "--out", tmp_path / "out", "--workers", 1)
     # A missing file is as missing to the next verb.
-    assert main(["score", "fast", str(tmp_path / "out"), "--out", str(tmp_path / "s.parquet"), "--workers", "1"]) == 2
+    assert (
+        main(["score", "default", str(tmp_path / "out"), "--out", str(tmp_path / "s.parquet"), "--workers", "1"]) == 2
+    )
     from facetell.evaluate.scores import read_scores
 
     found = read_scores(tmp_path / "s.parquet").videos()

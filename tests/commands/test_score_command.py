@@ -28,7 +28,7 @@ def manifest(folder, *names):
 
 
 def score(folder, out, *more):
-    return main(["score", "fast", str(folder), "--out", str(out), "--workers", "1", *more])
+    return main(["score", "default", str(folder), "--out", str(out), "--workers", "1", *more])
 
 
 def test_a_video_without_a_face_is_a_result_and_no_fault(folder, tmp_path, capsys):
@@ -72,13 +72,13 @@ def test_distortions_are_counted_by_condition(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["fast", "nowhere.csv", "--out", "s.parquet"], "there is no manifest at nowhere.csv"),
+        (["default", "nowhere.csv", "--out", "s.parquet"], "there is no manifest at nowhere.csv"),
         (["nowhere.onnx", "{folder}", "--out", "s.parquet"], "there is no model file at nowhere.onnx"),
         (["{folder}/text.mp4", "{folder}", "--out", "s.parquet"], "cannot load"),
-        (["fast", "{folder}", "--out", "s.parquet", "--distort", "XY"], "'XY' is not a distortion"),
-        (["fast", "{folder}", "--out", "s.parquet", "--no-clean"], "there is nothing to score"),
-        (["fast", "{folder}", "--out", "s.parquet", "--split", "train"], "no row of the split train"),
-        (["fast", "{folder}", "--out", "{folder}"], "it is a folder"),
+        (["default", "{folder}", "--out", "s.parquet", "--distort", "XY"], "'XY' is not a distortion"),
+        (["default", "{folder}", "--out", "s.parquet", "--no-clean"], "there is nothing to score"),
+        (["default", "{folder}", "--out", "s.parquet", "--split", "train"], "no row of the split train"),
+        (["default", "{folder}", "--out", "{folder}"], "it is a folder"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(folder, tmp_path, monkeypatch, capsys, words, sentence):

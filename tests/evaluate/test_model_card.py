@@ -57,6 +57,6 @@ def test_the_released_card_is_what_the_commands_give(tmp_path):
         assert main(["datasets", "check", str(manifest), "--unseen", str(unseen)]) == 2
         manifest = unseen
     scores = tmp_path / "val.parquet"
-    words = ["fast", str(manifest), "--split", "val", "--precision", "f32", "--out", str(scores)]
+    words = ["default", str(manifest), "--split", "val", "--precision", "f32", "--out", str(scores)]
     assert main(["score", *words]) == 0
     assert by_generator(scores, tmp_path) == on_card(told["generators"])

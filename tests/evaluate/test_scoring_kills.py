@@ -36,7 +36,7 @@ def manifest(tmp_path_factory):
 
 
 def start(manifest, out, workers, errors=subprocess.DEVNULL):
-    command = [sys.executable, "-m", "facetell.cli", "score", "fast", manifest, "--out", out, "--workers", workers]
+    command = [sys.executable, "-m", "facetell.cli", "score", "default", manifest, "--out", out, "--workers", workers]
     return subprocess.Popen([str(word) for word in command], start_new_session=True, stderr=errors)
 
 
@@ -57,7 +57,7 @@ def wait_until(condition, seconds=60.0):
 
 
 def test_killed_twenty_times_a_run_ends_in_the_same_file(manifest, tmp_path):
-    assert main(["score", "fast", str(manifest), "--out", str(tmp_path / "whole.parquet"), "--workers", "1"]) == 0
+    assert main(["score", "default", str(manifest), "--out", str(tmp_path / "whole.parquet"), "--workers", "1"]) == 0
     out, rng = tmp_path / "killed.parquet", np.random.default_rng()
     whole, kept = (tmp_path / "whole.parquet").read_bytes(), {}
     for kill in range(KILLS):
@@ -78,7 +78,7 @@ def test_killed_twenty_times_a_run_ends_in_the_same_file(manifest, tmp_path):
         now = results(out)
         assert all(now[name] == content for name, content in kept.items()), "a result was lost or made again"
         kept = now
-    assert main(["score", "fast", str(manifest), "--out", str(out), "--workers", "1"]) == 0
+    assert main(["score", "default", str(manifest), "--out", str(out), "--workers", "1"]) == 0
     assert out.read_bytes() == whole
     assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["killed.parquet", "whole.parquet"]
 

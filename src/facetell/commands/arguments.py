@@ -6,8 +6,6 @@ import argparse
 
 from facetell.types import FacetellError
 
-MODEL_HELP = "'accurate', or a model file (default: fast)"
-
 
 def positive(text: str) -> float:
     """A number above 0 and up to 100."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import MODEL_HELP, count, positive, share
+from facetell.commands.arguments import count, positive, share
 from facetell.detector import Detector, Settings
 from facetell.engine import ENGINES
 from facetell.media.find import find_videos
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
     parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
     parser.add_argument("--threads", type=count, metavar="N", help="CPU threads of the engine (default: all cores)")
-    parser.add_argument("--model", type=Path, metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("--model", type=Path, metavar="ONNX", help="another model file than the released one")
 
 
 def run(args: argparse.Namespace) -> int:

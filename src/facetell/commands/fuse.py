@@ -20,7 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", type=float, nargs=2, default=(1.0, 1.0), metavar="W", help="of the two logits (default: 1 1)"
     )
     parser.add_argument(
-        "--every", type=count, default=2, metavar="N", help="show the spatial stream every Nth frame (default: 2)"
+        "--every", type=count, default=4, metavar="N", help="show the spatial stream every Nth frame (default: 4)"
+    )
+    parser.add_argument(
+        "--temporal-size", type=count, metavar="S", help="show the temporal stream S x S pixels (default: all)"
     )
 
 
@@ -40,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.spatial} sees squares of {first['crop_scale']} face lengths and {args.temporal} of "
             f"{second['crop_scale']}; train both on the same (batch.crop_scale)"
         )
-    model = fuse(spatial, temporal, tuple(args.weights), args.every)
+    model = fuse(spatial, temporal, args.weights, spatial_every=args.every, temporal_size=args.temporal_size)
     export_onnx(model, args.to, metadata=describe(model) | {"crop_scale": second["crop_scale"]}, with_motion=True)
     print(f"{args.to}: {model.config.name}, not calibrated; `facetell train` with pretrained={args.to} trains it on")
     return 0

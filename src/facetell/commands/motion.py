@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from facetell.commands.arguments import MODEL_HELP, positive
+from facetell.commands.arguments import positive
 from facetell.types import FacetellError
 
 
@@ -15,14 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, metavar="VIDEO", help="a video of a face")
     parser.add_argument("other", type=Path, metavar="OTHER", nargs="?", help="a second one, to set beside it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for motion.png and motion.mp4")
-    parser.add_argument("--model", type=Path, metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("--model", type=Path, metavar="FILE", help="model file (default: the released one)")
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to pass over (default: 0)")
     parser.add_argument("--seconds", type=positive, default=2.0, metavar="S", help="how much to look at (default: 2)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw the strip and the video; 0 when done."""
-    from facetell.engine import find_model
+    from facetell.engine.engines import DEFAULT_MODEL
     from facetell.models.export import model_from_onnx
     from facetell.motion.draw import draw_strip, draw_video
     from facetell.motion.views import view_video
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 <= args.start < math.inf:
         raise FacetellError("--start is a number of seconds, 0 or more")
-    path = find_model(args.model)
+    path = args.model or DEFAULT_MODEL
     _, model = model_from_onnx(path)
     if model.architecture["motion"] == "none":
         raise FacetellError(f"{path} has no motion blocks to look into; give --model another")

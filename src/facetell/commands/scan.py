@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import MODEL_HELP, count, positive, share
+from facetell.commands.arguments import count, positive, share
 from facetell.detector import Settings
 from facetell.engine import ENGINES
 from facetell.report.words import one_line
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--merge", type=Path, nargs="+", default=[], metavar="DIR", help="use what other scans (of other parts) found"
     )
     parser.add_argument("--retry", action="store_true", help="score anew what could not be read")
-    parser.add_argument("--model", type=Path, metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("--model", type=Path, metavar="ONNX", help="another model file than the released one")
     parser.add_argument("--inference", choices=list(ENGINES), default="openvino", help="what runs the model")
     parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
     parser.add_argument(

@@ -15,17 +15,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from facetell.commands.arguments import count, positive
 from facetell.datasets.manifest import SPLITS, read_manifest
 from facetell.detector import Settings
-from facetell.engine import ENGINES, RELEASED
+from facetell.engine import ENGINES
 from facetell.types import Status
 
 if TYPE_CHECKING:
     from facetell.evaluate.scores import Scores
     from facetell.evaluate.scoring import Progress as State
 
+RELEASED = "default"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the verb's arguments."""
-    parser.add_argument("model", metavar="MODEL", help=f"{', '.join(RELEASED)}, or a model file (.onnx)")
+    parser.add_argument("model", metavar="MODEL", help=f"a model file (.onnx), or '{RELEASED}' for the released one")
     parser.add_argument(
         "manifest",
         type=Path,
@@ -104,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
 
         scores = score_manifest(
             read_manifest(args.manifest),
-            args.model,
+            None if args.model == RELEASED else args.model,
             settings,
             out=args.out,
             workers=args.workers,

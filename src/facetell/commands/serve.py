@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facetell.commands.arguments import MODEL_HELP, count, positive, share
+from facetell.commands.arguments import count, positive, share
 from facetell.detector import Settings
 from facetell.engine import ENGINES
 from facetell.types import FacetellError
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scoring.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
     scoring.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
     scoring.add_argument("--threads", type=count, metavar="N", help="CPU threads a worker (default: cores / workers)")
-    scoring.add_argument("--model", type=Path, metavar="MODEL", help=MODEL_HELP)
+    scoring.add_argument("--model", type=Path, metavar="ONNX", help="another model file than the released one")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from facetell.commands.arguments import MODEL_HELP
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=float, metavar="P", help="probability from which on a face is called forged"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of the model (default: all cores)")
-    parser.add_argument("--model", type=Path, metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("--model", type=Path, metavar="ONNX", help="another model file than the released one")
 
 
 def run(args: argparse.Namespace) -> int:

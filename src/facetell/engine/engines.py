@@ -16,8 +16,7 @@ from facetell.engine.info import ModelInfo
 from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-RELEASED = {name: WEIGHTS / f"facetell-{name}.onnx" for name in ("fast", "accurate")}
-DEFAULT_MODEL = RELEASED["fast"]
+DEFAULT_MODEL = WEIGHTS / "facetell-fast.onnx"
 
 
 class Engine(ABC):
@@ -182,22 +181,13 @@ ENGINES: dict[str, Callable[..., Engine]] = {
 }
 
 
-def find_model(model: Path | str | None = None) -> Path:
-    """Path of a model file: of a released one by its name ("fast", "accurate"), "fast" by default; else as it is."""
-    return DEFAULT_MODEL if model is None else RELEASED.get(str(model), Path(model))
-
-
 def load_engine(
-    model: Path | str | None = None,
-    engine: str = "openvino",
-    *,
-    precision: str | None = None,
-    threads: int | None = None,
+    path: Path | None = None, engine: str = "openvino", *, precision: str | None = None, threads: int | None = None
 ) -> Engine:
-    """Load a model file into an engine.
+    """Load a model file (the released one by default) into an engine.
 
     Args:
-        model: ONNX file under the model-file contract, or the name of a released one; see :func:`find_model`.
+        path: ONNX file under the model-file contract.
         engine: "openvino", "onnxruntime" or "torch".
         precision: "f32" or "bf16" (OpenVINO only); by default the fastest the CPU has.
         threads: CPU threads of the engine; all cores by default.
@@ -205,13 +195,11 @@ def load_engine(
     Raises:
         FacetellError: unknown engine, engine not installed, or file missing or not a model file.
     """
-    path = find_model(model)
+    path = path or DEFAULT_MODEL
     if engine not in ENGINES:
         raise FacetellError(f"there is no engine '{engine}'; choose one of {', '.join(ENGINES)}")
     if not path.is_file():
-        raise FacetellError(
-            f"there is no model file at {path}; give {' or '.join(RELEASED)}, or an .onnx file exported by facetell"
-        )
+        raise FacetellError(f"there is no model file at {path}; give --model an .onnx file exported by facetell")
     try:
         # Asked before the engines: OpenVINO tries other formats, and their readers fill the log.
         if not _is_onnx(path):

@@ -55,7 +55,7 @@ def score_manifest(
 
     Args:
         manifest: of videos, or of prepared clips.
-        model: ONNX file, or the name of a released model; "fast" by default.
+        model: ONNX file; the released model by default.
         settings: what is scored, see :class:`ScoringSettings`.
         out: score file to write. A run that was stopped is taken up from ``OUT.partial``; where the file is there
             already, made of the same things, it is read and nothing is scored.

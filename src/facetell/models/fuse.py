@@ -12,7 +12,12 @@ from facetell.types import FacetellError
 
 
 def fuse(
-    spatial: ClipNetwork, temporal: ClipNetwork, weights: tuple[float, float] = (1.0, 1.0), spatial_every: int = 2
+    spatial: ClipNetwork,
+    temporal: ClipNetwork,
+    weights: tuple[float, float] = (1.0, 1.0),
+    *,
+    spatial_every: int = 4,
+    temporal_size: int | None = None,
 ) -> ClipNetwork:
     """The network whose logit is the weighted sum of two networks' logits.
 
@@ -20,10 +25,10 @@ def fuse(
         spatial: sees single pictures: built with ``motion="none", temporal="none"``.
         temporal: of the same kind, with motion modules.
         weights: of the logits of the two.
-        spatial_every: of the frames the spatial network sees every so many.
+        spatial_every, temporal_size: see :class:`facetell.models.two_stream.TwoStreams`.
 
     Returns:
-        In evaluation mode, without AD block.
+        In evaluation mode, without AD block; its input is of the spatial network's size.
 
     Raises:
         FacetellError: the two do not fit together, or there is no such network of two streams.
@@ -36,10 +41,13 @@ def fuse(
         raise FacetellError(
             f"the spatial stream must be a '{whole['name']}' built with motion=none and temporal=none, not {still}"
         )
-    for key in ("size", "num_classes"):
-        if still[key] != whole[key]:
-            raise FacetellError(f"the two networks differ in {key} ({still[key]}, {whole[key]}) and cannot be fused")
-    model = create_model(**{**whole, "name": name, "anomaly": "none", "spatial_every": spatial_every})  # type: ignore[arg-type]
+    if still["num_classes"] != whole["num_classes"]:
+        raise FacetellError(
+            f"one network tells {still['num_classes']} classes apart, the other {whole['num_classes']}; fuse such that "
+            "agree"
+        )
+    own = {"name": name, "anomaly": "none", "spatial_every": spatial_every, "temporal_size": temporal_size}
+    model = create_model(**{**whole, **own, "size": still["size"]})  # type: ignore[arg-type]
     state: dict[str, Tensor] = {}
     for stream, network in zip(STREAMS, (spatial, temporal), strict=True):
         state |= {f"backbone.{stream}.{key}": value for key, value in network.backbone.state_dict().items()}

@@ -197,20 +197,16 @@ class EfficientNetLite(Backbone):
                 fan_out = module.weight[0, 0].numel() * module.out_channels / module.groups
                 nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
-        """(N*T, 3, H, W) to (N*T, 320, ceil(H / 32), ceil(W / 32)) (Lite0)."""
+    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+        """(N*T, 3, H, W) to (N*T, 320, ceil(H / 32), ceil(W / 32)) (Lite0) and 1280 features each."""
         x = functional.relu6(self.stem(x), inplace=True)
         for block in self.blocks:
             x = block(x, frames, trace)
-        return x
+        return x, functional.relu6(self.head(x), inplace=True).mean(dim=(2, 3))
 
     def layers(self) -> list[nn.Module]:
         """The stem, then every inverted residual block."""
         return [self.stem, *self.blocks]
-
-    def embed(self, deep: Tensor) -> Tensor:
-        """Deepest maps to 1280 features each."""
-        return functional.relu6(self.head(deep), inplace=True).mean(dim=(2, 3))
 
 
 def from_reference_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

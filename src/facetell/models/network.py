@@ -57,8 +57,8 @@ class Backbone(nn.Module):
     """A network of feature maps.
 
     Attributes:
-        deep_channels: channels of what ``forward`` returns.
-        feature_channels: length of what ``embed`` returns.
+        deep_channels: channels of its deepest maps.
+        feature_channels: length of its feature vectors.
         decided: arguments that defaults have decided and that change the shape; kept with the weights, so that files
             outlive the defaults.
     """
@@ -67,17 +67,16 @@ class Backbone(nn.Module):
     feature_channels: int
     decided: Mapping[str, object] = MappingProxyType({})
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
-        """Normalised frames (N*T, 3, H, W) to the deepest maps (N*T', deep_channels, h, w)."""
+    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+        """Normalised frames (N*T, 3, H, W) to their deepest maps (N*T', deep_channels, h, w) and feature vectors.
+
+        The latter, (N*T', feature_channels), are what the classifier sees.
+        """
         raise NotImplementedError
 
     def layers(self) -> list[nn.Module]:
-        """What the input passes one after the other: the stem, then every block; all but ``embed``."""
+        """What the input passes one after the other on its way to the deepest maps: the stem, then every block."""
         raise NotImplementedError
-
-    def embed(self, deep: Tensor) -> Tensor:
-        """Deepest maps to one feature vector each, (N*T', feature_channels)."""
-        return deep.mean(dim=(2, 3))
 
 
 class ClipNetwork(nn.Module):
@@ -130,9 +129,8 @@ class ClipNetwork(nn.Module):
         frames = clip.shape[1]
         x = (clip.flatten(0, 1) - self.mean) / self.std
         trace: Trace | None = [] if with_motion else None
-        deep = self.backbone(x, frames, trace)
-        embedded = self.backbone.embed(deep)
-        pooled = by_clip(embedded, embedded.shape[0] // clip.shape[0]).mean(dim=1)
+        deep, features = self.backbone(x, frames, trace)
+        pooled = by_clip(features, features.shape[0] // clip.shape[0]).mean(dim=1)
         logit = self._squeeze(self.classifier(self.dropout(pooled)))
         motion = _mean_map([highest for _, highest in trace]) if trace else None
         if self.anomaly is None or not with_anomaly:

@@ -130,13 +130,13 @@ class ResNet(Backbone):
             self.stages.append(stage)
         self.deep_channels = self.feature_channels = channels
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
-        """(N*T, 3, H, W) to (N*T, 2048 (512), ceil(H / 32), ceil(W / 32))."""
+    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+        """(N*T, 3, H, W) to (N*T, 2048 (512), ceil(H / 32), ceil(W / 32)), and their means."""
         x = functional.max_pool2d(functional.relu(self.stem(x), inplace=True), 3, 2, 1)
         for stage in self.stages:
             for block in stage:  # type: ignore[attr-defined]
                 x = block(x, frames, trace)
-        return x
+        return x, x.mean(dim=(2, 3))
 
     def layers(self) -> list[nn.Module]:
         """The stem, then every residual block."""

@@ -1,7 +1,9 @@
 """Two streams, fused late: one network looks at single pictures, the other at how they follow one another.
 
 After two-stream networks (arXiv 1406.2199), with a motion network in place of one of optical flow. What gives a forgery
-away in the picture and what gives it away in time are learnt better apart (docs/experiments.md, "Norms held").
+away in the picture and what gives it away in time are learnt better apart, and at different sizes: seams are fine, and
+what generators do to a face shows best where fine detail, which differs from source to source, is gone
+(docs/experiments.md, "Two streams").
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from facetell.models.blocks import Trace, by_clip
 from facetell.models.network import Backbone
@@ -18,37 +21,60 @@ STREAMS = ("spatial_stream", "temporal_stream")  # their names within the backbo
 
 
 class TwoStreams(Backbone):
-    """Two backbones beside each other; maps and features of both are joined along their channels.
+    """Two backbones beside each other, their features joined.
 
     The classifier being linear, its logit is the sum of one of each stream: late fusion.
 
     Args:
         spatial_stream: sees single frames, each by itself.
         temporal_stream: sees all frames of a clip.
-        spatial_every: of the frames the spatial stream sees every so many: neighbours look alike. Its maps are repeated
-            for the frames between.
+        spatial_every: the spatial stream sees one of every so many frames, the middle one: neighbours look alike. Its
+            features stand for all of them.
+        temporal_size: side in pixels that the temporal stream sees the frames at; by default their own.
     """
 
-    def __init__(self, spatial_stream: Backbone, temporal_stream: Backbone, spatial_every: int = 2) -> None:
+    def __init__(
+        self,
+        spatial_stream: Backbone,
+        temporal_stream: Backbone,
+        *,
+        spatial_every: int = 4,
+        temporal_size: int | None = None,
+    ) -> None:
         super().__init__()
         self.spatial_stream, self.temporal_stream = spatial_stream, temporal_stream
-        self.spatial_every = spatial_every
-        self.decided = {"spatial_every": spatial_every, **temporal_stream.decided}
+        self.spatial_every, self.temporal_size = spatial_every, temporal_size
+        self.decided = {
+            "spatial_every": spatial_every,
+            "temporal_size": temporal_size,
+            **temporal_stream.decided,
+        }
         self.deep_channels = spatial_stream.deep_channels + temporal_stream.deep_channels
         self.feature_channels = spatial_stream.feature_channels + temporal_stream.feature_channels
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
-        """(N*T, 3, H, W) to (N*T, C1 + C2, h, w), the spatial stream's channels first."""
-        some = by_clip(x, frames)[:, :: self.spatial_every]
-        spatial = by_clip(self.spatial_stream(some.flatten(0, 1), some.shape[1]), some.shape[1])
-        repeated = torch.stack([spatial] * self.spatial_every, dim=2).flatten(1, 2)[:, :frames].flatten(0, 1)
-        return torch.cat([repeated, self.temporal_stream(x, frames, trace)], dim=1)
+    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+        """(N*T, 3, H, W) to (N*T, C1 + C2, h, w) and (N*T, F1 + F2), the spatial stream's channels first.
 
-    def embed(self, deep: Tensor) -> Tensor:
-        """See :meth:`Backbone.embed`."""
-        sizes = [self.spatial_stream.deep_channels, self.temporal_stream.deep_channels]
-        spatial, temporal = torch.split(deep, sizes, dim=1)
-        return torch.cat([self.spatial_stream.embed(spatial), self.temporal_stream.embed(temporal)], dim=1)
+        Its maps are brought to the grid of the temporal stream's.
+        """
+        every = self.spatial_every
+        chosen = [min(first + every // 2, frames - 1) for first in range(0, frames, every)]
+        some = by_clip(x, frames)[:, chosen]
+        spatial, still = self.spatial_stream(some.flatten(0, 1), len(chosen))
+        if self.temporal_size is not None:
+            x = functional.interpolate(x, size=(self.temporal_size, self.temporal_size), mode="bilinear")
+        temporal, moving = self.temporal_stream(x, frames, trace)
+        spatial = functional.interpolate(spatial, size=temporal.shape[-2:], mode="bilinear")
+        return (
+            torch.cat([self._for_all(spatial, frames), temporal], dim=1),
+            torch.cat([self._for_all(still, frames), moving], dim=1),
+        )
+
+    def _for_all(self, seen: Tensor, frames: int) -> Tensor:
+        """What was found in the frames seen, (N*T', ...), for all of them, (N*T, ...)."""
+        groups = by_clip(seen, -(-frames // self.spatial_every))
+        repeated = torch.stack([groups] * self.spatial_every, dim=2).flatten(1, 2)
+        return repeated[:, :frames].flatten(0, 1)
 
     def layers(self) -> list[nn.Module]:
         """Those of both streams, pair by pair."""

@@ -110,14 +110,14 @@ class VolumetricResNet(Backbone):
         self.blocks = nn.Sequential(*blocks)
         self.deep_channels = self.feature_channels = channels
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
-        """(N*T, 3, H, W) to (N*T', C, h, w); R(2+1)D halves time at three of its four stages."""
+    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+        """(N*T, 3, H, W) to (N*T', C, h, w), and their means; R(2+1)D halves time at three of its four stages."""
         volume = by_clip(x, frames).permute(0, 2, 1, 3, 4)
         volume = functional.relu(self.stem(volume), inplace=True)
         if self.pools:
             volume = functional.max_pool3d(volume, (1, 3, 3), (1, 2, 2), (0, 1, 1))
-        deep: Tensor = self.blocks(volume)
-        return deep.permute(0, 2, 1, 3, 4).flatten(0, 1)
+        deep: Tensor = self.blocks(volume).permute(0, 2, 1, 3, 4).flatten(0, 1)
+        return deep, deep.mean(dim=(2, 3))
 
     def layers(self) -> list[nn.Module]:
         """The stem, then every residual block."""

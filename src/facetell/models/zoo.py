@@ -55,10 +55,13 @@ def _lite(number: int, width: float, depth: float, size: int, dropout: float, as
 
 
 def _two_streams(of: Entry) -> Entry:
-    def build(motion: MotionKind, spatial_every: int = 2, **overrides: Any) -> Backbone:
+    def build(
+        motion: MotionKind, spatial_every: int = 4, temporal_size: int | None = None, **overrides: Any
+    ) -> Backbone:
         shape = {key: value for key, value in overrides.items() if key in ("width", "depth", "drop_path")}
         spatial = of.build(motion="none", temporal="none", **shape)
-        return two_stream.TwoStreams(spatial, of.build(motion=motion, **overrides), spatial_every)
+        temporal = of.build(motion=motion, **overrides)
+        return two_stream.TwoStreams(spatial, temporal, spatial_every=spatial_every, temporal_size=temporal_size)
 
     def rename(published: dict[str, Tensor]) -> dict[str, Tensor]:
         assert of.rename is not None

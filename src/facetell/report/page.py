@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from facetell.assets import ASSETS, AssetError, locate
 from facetell.detector import Detector, Progress, Watch
-from facetell.engine.engines import DEFAULT_MODEL, RELEASED
+from facetell.engine.engines import DEFAULT_MODEL
 from facetell.engine.info import ModelInfo
 from facetell.report import strings
 from facetell.report.card import Card, read_card
@@ -210,9 +210,7 @@ def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
     words += ["--precision", str(settings.precision)] if settings.engine == "openvino" else []
     words += ["--threads", str(settings.threads)] if settings.threads else []
     # Only its name: where a server keeps its model is nobody's business, and the hash above says which it is.
-    path = detector.engine.path
-    names = {file: name for name, file in RELEASED.items()}
-    words += ["--model", names.get(path) or _word(path.name)] if path != DEFAULT_MODEL else []
+    words += ["--model", _word(detector.engine.path.name)] if detector.engine.path != DEFAULT_MODEL else []
     return " ".join([*words, "--report", "report.html"])
 
 

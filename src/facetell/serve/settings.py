@@ -50,7 +50,7 @@ class ServeSettings:
         keep_seconds: for which a finished job is kept; None for ever.
         token: that a caller must show; None lets anybody in.
         hosts: names under which the server may be addressed, besides ``localhost`` and all addresses.
-        model: ONNX file, or the name of a released model; None takes the default.
+        model: ONNX file; None takes the released one.
         detector: see :class:`facetell.detector.Settings`.
     """
 
