@@ -53,6 +53,22 @@ def test_the_temporal_stream_may_see_less_detail(some_clips: Clips, enliven: Enl
     assert (model.config.size, model.config.clip_frames) == (64, 5)
 
 
+def test_temporal_kernels_of_a_spatial_network_become_their_sums(some_clips: Clips, enliven: Enliven) -> None:
+    one, other = enliven(spatial(temporal="cstm", clip_frames=5, motion_blocks=[2, 4])), enliven(temporal())
+    for name, parameter in one.named_parameters():
+        if name.endswith("temporal.weight"):
+            torch.nn.init.normal_(parameter, mean=0.4, std=0.2)
+    clips = some_clips(2, 5, 32)[:, :1].repeat(1, 9, 1, 1, 1)
+    with torch.no_grad():
+        apart = fuse(one, other, (1.0, 0.0), spatial_every=1)(clips[:, :1]).logit
+        frames = (clips.flatten(0, 1) - one.mean) / one.std
+        _, features = one.backbone(frames, 9)
+        # The middle one of nine equal frames: two blocks and more from the zeros at the ends of the clip.
+        middle = one.classifier(features.unflatten(0, (2, 9))[:, 4]).squeeze(1)
+    assert middle.std() > 1e-3
+    torch.testing.assert_close(apart, middle, atol=1e-4, rtol=1e-4)
+
+
 def test_what_the_streams_see(some_clips: Clips, enliven: Enliven) -> None:
     model = enliven(create_model("lite0_two_stream", clip_frames=4, size=32, spatial_every=2, **NARROW))
     clips = some_clips(1, 4, 32)
@@ -82,8 +98,7 @@ def test_imagenet_fills_both_streams(some_clips: Clips) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "says"),
     [
-        (spatial(temporal="cstm"), temporal(), "must be a 'lite0' built with motion=none and temporal=none"),
-        (temporal(), temporal(), "must be a 'lite0' built with motion=none"),
+        (temporal(), temporal(), "must be a 'lite0' built with motion=none, not a 'lite0' with motion=mcb"),
         (spatial(num_classes=2), temporal(), "one network tells 2 classes apart, the other 1"),
         (
             spatial(),

@@ -10,6 +10,8 @@ from facetell.models.two_stream import STREAMS
 from facetell.models.zoo import create_model, list_models
 from facetell.types import FacetellError
 
+TEMPORAL, SPATIAL = ".temporal.weight", ".spatial.conv.weight"  # of a motion block: CSTM, then the depthwise kernel
+
 
 def fuse(
     spatial: ClipNetwork,
@@ -22,7 +24,8 @@ def fuse(
     """The network whose logit is the weighted sum of two networks' logits.
 
     Args:
-        spatial: sees single pictures: built with ``motion="none", temporal="none"``.
+        spatial: is to see single pictures: built with ``motion="none"``. Where it has temporal convolutions (CSTM), it is
+            taken as it answers to a still picture.
         temporal: of the same kind, with motion modules.
         weights: of the logits of the two.
         spatial_every, temporal_size: see :class:`facetell.models.two_stream.TwoStreams`.
@@ -37,9 +40,10 @@ def fuse(
     name = f"{whole['name']}_two_stream"
     if name not in list_models():
         raise FacetellError(f"two '{whole['name']}' cannot be fused; there is no network '{name}'")
-    if still["name"] != whole["name"] or (still["motion"], still.get("temporal")) != ("none", "none"):
+    if (still["name"], still["motion"]) != (whole["name"], "none"):
         raise FacetellError(
-            f"the spatial stream must be a '{whole['name']}' built with motion=none and temporal=none, not {still}"
+            f"the spatial stream must be a '{whole['name']}' built with motion=none, not a '{still['name']}' with "
+            f"motion={still['motion']}"
         )
     if still["num_classes"] != whole["num_classes"]:
         raise FacetellError(
@@ -49,10 +53,24 @@ def fuse(
     own = {"name": name, "anomaly": "none", "spatial_every": spatial_every, "temporal_size": temporal_size}
     model = create_model(**{**whole, **own, "size": still["size"]})  # type: ignore[arg-type]
     state: dict[str, Tensor] = {}
-    for stream, network in zip(STREAMS, (spatial, temporal), strict=True):
-        state |= {f"backbone.{stream}.{key}": value for key, value in network.backbone.state_dict().items()}
+    for stream, own_state in zip(STREAMS, (_still(spatial), temporal.backbone.state_dict()), strict=True):
+        state |= {f"backbone.{stream}.{key}": value for key, value in own_state.items()}
     heads = list(zip((spatial.classifier, temporal.classifier), weights, strict=True))
     state["classifier.weight"] = torch.cat([head.weight.detach() * weight for head, weight in heads], dim=1)
     state["classifier.bias"] = torch.stack([head.bias.detach() * weight for head, weight in heads]).sum(dim=0)
     model.load_state_dict(state)
     return model.eval()
+
+
+def _still(network: ClipNetwork) -> dict[str, Tensor]:
+    """The backbone's state without temporal convolutions, to answer one picture as before a still clip.
+
+    Of equal frames CSTM makes the same frames times the sum of each channel's kernel, which the depthwise convolution
+    behind it can do as well.
+    """
+    state = network.backbone.state_dict()
+    for name in [name for name in state if name.endswith(TEMPORAL)]:
+        gain = state.pop(name).sum(dim=2)[:, :, None]  # (C, 1, 3, 1) to (C, 1, 1, 1)
+        convolution = f"{name.removesuffix(TEMPORAL)}{SPATIAL}"
+        state[convolution] = state[convolution] * gain
+    return state
