@@ -24,8 +24,8 @@ def fuse(
     """The network whose logit is the weighted sum of two networks' logits.
 
     Args:
-        spatial: is to see single pictures: built with ``motion="none"``. With temporal convolutions (CSTM) it is taken as
-            it answers to a still picture.
+        spatial: is to see single pictures: built with ``motion="none"``. With temporal convolutions (CSTM) it is taken
+            as it answers to a still picture.
         temporal: of the same kind, with motion modules.
         weights: of the logits of the two.
         spatial_every, temporal_size: see :class:`facetell.models.two_stream.TwoStreams`.
