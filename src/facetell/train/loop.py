@@ -140,7 +140,7 @@ class Trainer:
         """Train to the end of the run, or until ``stop`` says so; then checkpoint."""
         config = self.config
         with Journal(self.out, self.step, config.steps, quiet=not self.devices.first) as journal:
-            stream, seconds = self._batches(), 0.0
+            stream, seconds = iter(()) if self.over else self._batches(), 0.0
             clock, noted = Clock(), time.monotonic()
             while not self.over:
                 if self.devices.any(stop.asked(ahead=seconds)):
