@@ -170,16 +170,19 @@ def _training(state: Mapping[str, Any]) -> str:
     config, about = state["config"], state.get("about", {})
     batch = config["batch"]
     if not state["step"]:
-        return "None of its own: it is released as it started."
-    lines = [
-        f"{state['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals beside a "
-        f"forgery of themselves, {batch['generated']} forged clips of the data beside a real); seed {config['seed']}"
-    ]
-    if "val" in state:
-        lines.append(f"the averaged weights of step {state['val']['step']:.0f}, chosen by the AUC on `val` alone")
-    for key in ("data", "time", "device", "code"):
-        if key in about:
-            lines.append(f"{key}: {about[key]}")
+        lines, known = ["no steps of its own: released as it started"], ("data", "code")
+    else:
+        lines, known = (
+            [
+                f"{state['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals "
+                f"beside a forgery of themselves, {batch['generated']} forged clips of the data beside a real); "
+                f"seed {config['seed']}"
+            ],
+            ("data", "time", "device", "code"),
+        )
+        if "val" in state:
+            lines.append(f"the averaged weights of step {state['val']['step']:.0f}, chosen by the AUC on `val` alone")
+    lines += [f"{key}: {about[key]}" for key in known if key in about]
     return "\n".join(f"- {line}" for line in lines)
 
 
