@@ -47,6 +47,17 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, capsys)
     assert (run / "checkpoint.pt").read_bytes() == before
 
 
+def test_a_run_of_no_steps_releases_its_start(prepared, tmp_path, capsys):  # noqa: F811
+    run = tmp_path / "run"
+    changes = [f"data.folders=[{prepared}]", "steps=0", "model=lite0_two_stream", "overrides.spatial_every=2"]
+    assert main(["train", str(TINY), *changes, "--out", str(run)]) == 0
+    assert "step 0 val: auc" in capsys.readouterr().err
+    info = load_engine(run / "run.onnx").info
+    assert info.training["steps"] == 0 and info.architecture["spatial_every"] == 2
+    card = (run / "run.md").read_text()
+    assert "no steps of its own" in card and "2 real clips of 2 people" in card and "one for pictures" in card
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
