@@ -48,6 +48,25 @@ def test_two_files_become_one(files: tuple[Path, Path], tmp_path: Path, capsys: 
     assert network.classifier.weight.abs().sum() > 0
 
 
+def test_a_checkpoint_and_a_file_of_another_crop_are_told_apart(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spatial, temporal = files
+    config = {"model": "lite0", "motion": "none", "anomaly": "none", "overrides": NARROW | {"temporal": "none"}}
+    network = create_model("lite0", "none", "none", clip_frames=4, size=32, temporal="none", **NARROW)
+    for scale, code in ((1.4, 0), (1.35, 2)):
+        path = tmp_path / f"{scale}.pt"
+        batch = {"clip_frames": 4, "size": 32, "crop_scale": scale}
+        torch.save({"config": config | {"batch": batch}, "average": network.state_dict(), "step": 7}, path)
+        assert main(["fuse", str(path), str(temporal), "--to", str(tmp_path / "both.onnx")]) == code
+    assert "a crop_scale of 1.35" in capsys.readouterr().err
+    bare = tmp_path / "bare.onnx"
+    model, fields = create_model("lite0", clip_frames=4, size=32, **NARROW), describe(network)
+    export_onnx(model, bare, metadata={"architecture": describe(model)["architecture"], "name": fields["name"]})
+    assert main(["fuse", str(spatial), str(bare), "--to", str(tmp_path / "both.onnx")]) == 2
+    assert "is not a facetell model file" in capsys.readouterr().err
+
+
 def test_what_cannot_be_done_is_said(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

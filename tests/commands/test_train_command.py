@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from facetell.cli import main
 from facetell.detector import Detector
 from facetell.engine import load_engine
 from facetell.evaluate.scores import read_scores
+from facetell.models.export import export_onnx
+from facetell.models.zoo import create_model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
 
@@ -47,15 +51,28 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, capsys)
     assert (run / "checkpoint.pt").read_bytes() == before
 
 
-def test_a_run_of_no_steps_releases_its_start(prepared, tmp_path, capsys):  # noqa: F811
+def test_two_networks_are_fused_and_released_as_they_are(prepared, tmp_path, capsys):  # noqa: F811
+    files = []
+    for name, motion in (("spatial", "none"), ("temporal", "mcb")):
+        network = create_model("lite0", motion, clip_frames=4, size=64, width=0.25, depth=0.5)
+        torch.nn.init.normal_(network.classifier.weight, std=0.2)
+        files.append(str(export_onnx(network, tmp_path / f"{name}.onnx")))
+    start = tmp_path / "start.onnx"
+    assert main(["fuse", *files, "--temporal-size", "48", "--every", "2", "--to", str(start)]) == 0
     run = tmp_path / "run"
-    changes = [f"data.folders=[{prepared}]", "steps=0", "model=lite0_two_stream", "overrides.spatial_every=2"]
-    assert main(["train", str(TINY), *changes, "--out", str(run)]) == 0
+    changes = [f"data.folders=[{prepared}]", "steps=0", "model=lite0_two_stream", f"pretrained={start}"]
+    command = ["train", str(TINY), *changes, "overrides.spatial_every=2"]
+    assert main([*command, "--out", str(tmp_path / "other")]) == 2
+    assert "was built with temporal_size=48, not None; set it so in overrides" in capsys.readouterr().err
+    assert main([*command, "overrides.temporal_size=48", "--out", str(run)]) == 0
     assert "step 0 val: auc" in capsys.readouterr().err
-    info = load_engine(run / "run.onnx").info
-    assert info.training["steps"] == 0 and info.architecture["spatial_every"] == 2
+    clips = np.random.default_rng(0).integers(0, 256, (3, 4, 64, 64, 3), dtype=np.uint8)
+    before, after = (load_engine(path, precision="f32") for path in (start, run / "run.onnx"))
+    np.testing.assert_allclose(after.score(clips), before.score(clips), atol=2e-3)  # stored in half precision
+    assert after.info.training["steps"] == 0 and after.info.architecture["temporal_size"] == 48
     card = (run / "run.md").read_text()
-    assert "no steps of its own" in card and "2 real clips of 2 people" in card and "one for pictures" in card
+    assert "no steps of its own" in card and "2 real clips of 2 people" in card
+    assert "Two EfficientNet-Lite0, one for pictures" in card
 
 
 @pytest.mark.parametrize(

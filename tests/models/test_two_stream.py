@@ -95,11 +95,38 @@ def test_imagenet_fills_both_streams(some_clips: Clips) -> None:
         assert all(torch.equal(own[name], values) for name, values in start.items())
 
 
+@pytest.mark.parametrize("weights", [(float("nan"), 1.0), (float("inf"), 1.0), (0.0, 0.0)])
+def test_weights_that_score_nothing_are_refused(weights: tuple[float, float]) -> None:
+    with pytest.raises(FacetellError, match="the weights of the two logits"):
+        fuse(spatial(), temporal(), weights)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ({"spatial_every": 0}, "spatial_every is a whole number of at least 1, not 0"),
+        ({"spatial_every": 2.5}, "not 2.5"),
+        ({"temporal_size": 16}, "temporal_size is a whole number of at least 32, not 16"),
+        ({"temporal_size": "x"}, "not 'x'"),
+    ],
+)
+def test_overrides_out_of_range_are_refused(override: dict[str, object], says: str) -> None:
+    with pytest.raises(FacetellError) as error:
+        create_model("lite0_two_stream", **override)  # type: ignore[arg-type]
+    assert says in str(error.value)
+
+
+def test_the_temporal_stream_sees_the_size_it_was_built_for() -> None:
+    assert fuse(spatial(size=64), temporal()).architecture["temporal_size"] == 32
+
+
 @pytest.mark.parametrize(
     ("one", "other", "says"),
     [
         (temporal(), temporal(), "must be a 'lite0' built with motion=none, not a 'lite0' with motion=mcb"),
-        (spatial(num_classes=2), temporal(), "one network tells 2 classes apart, the other 1"),
+        (spatial(num_classes=2), temporal(), "differ in num_classes (2, 1)"),
+        (spatial(width=0.5), temporal(), "differ in width (0.5, 0.25)"),
+        (spatial(), temporal(motion="none"), "the temporal stream must have motion modules"),
         (
             spatial(),
             create_model("stm_resnet18", size=32, width=16, layers=(1, 1, 1, 1)),

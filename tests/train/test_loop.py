@@ -13,13 +13,13 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
+from facetell.models.export import export_onnx, model_from_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.zoo import create_model
 from facetell.train.batches import Sampler
 from facetell.train.checkpoint import BEST, CHECKPOINT, bundle, load
 from facetell.train.corpus import load_recordings
 from facetell.train.loop import SCORES, Trainer, train
-from facetell.train.start import build_network
 from facetell.train.stop import Stop
 from facetell.types import FacetellError
 
@@ -212,17 +212,23 @@ def test_without_a_gain_it_ends_early(data, tmp_path):
 
 
 def test_a_run_of_no_steps_measures_its_start(data, tmp_path):
-    config = tiny_config(data, steps=0)
+    file = export_onnx(create_model("lite0", clip_frames=4, size=64, width=0.25, depth=0.5), tmp_path / "start.onnx")
+    config = tiny_config(data, steps=0, pretrained=str(file))
     with Stop() as stop:
-        outcome = train(config, tmp_path, stop)
+        outcome = train(config, tmp_path / "run", stop)
     assert outcome.done and outcome.step == 0
-    torch.manual_seed(config.seed)
-    start = build_network(config, pretrained=True).state_dict()
-    best = load(tmp_path / "best.pt")
+    best = load(tmp_path / "run" / "best.pt")
     assert best["step"] == 0 and 0 <= best["val"]["auc"] <= 1
-    assert all(torch.equal(values, start[name]) for name, values in best["average"].items())
+    _, start = model_from_onnx(file)
+    assert all(torch.equal(best["average"][name], values) for name, values in start.state_dict().items())
     with Stop() as stop:
-        assert train(config, tmp_path, stop).done
+        assert train(config, tmp_path / "run", stop).done
+
+
+@pytest.mark.parametrize(("steps", "says"), [(-1, "give a number of steps"), (0, "no trained model file")])
+def test_numbers_of_steps_that_train_nothing_are_refused(steps, says, data, tmp_path):
+    with pytest.raises(FacetellError, match=says):
+        Trainer(tiny_config(data, steps=steps), tmp_path)
 
 
 @pytest.mark.parametrize("anomaly", ["none", "no_cls2", "no_l1", "full"])

@@ -23,12 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--every", type=count, default=4, metavar="N", help="show the spatial stream every Nth frame (default: 4)"
     )
     parser.add_argument(
-        "--temporal-size", type=count, metavar="S", help="show the temporal stream S x S pixels (default: all)"
+        "--temporal-size",
+        type=count,
+        metavar="S",
+        help="show the temporal stream S x S pixels (default: as it was trained)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, not yet calibrated; 0 when done."""
+    from facetell.engine import ModelInfo
     from facetell.models.convert import read_trained
     from facetell.models.export import describe, export_onnx
     from facetell.models.fuse import fuse
@@ -38,12 +42,19 @@ def run(args: argparse.Namespace) -> int:
         raise FacetellError(f"{args.to} does not end in .onnx; engines know a model file by that")
     check_writable(args.to, keep=[args.spatial, args.temporal])
     (spatial, first), (temporal, second) = read_trained(args.spatial), read_trained(args.temporal)
-    if first["crop_scale"] != second["crop_scale"]:
-        raise FacetellError(
-            f"{args.spatial} sees squares of {first['crop_scale']} face lengths and {args.temporal} of "
-            f"{second['crop_scale']}; train both on the same (batch.crop_scale)"
-        )
+    one, other = (
+        ModelInfo.from_metadata(metadata, str(path))
+        for metadata, path in ((first, args.spatial), (second, args.temporal))
+    )
+    for field in ("crop_scale", "frame_rate"):
+        if getattr(one, field) != getattr(other, field):
+            raise FacetellError(
+                f"{args.spatial} was trained with a {field} of {getattr(one, field):g} and {args.temporal} of "
+                f"{getattr(other, field):g}; fuse such that agree"
+            )
     model = fuse(spatial, temporal, args.weights, spatial_every=args.every, temporal_size=args.temporal_size)
-    export_onnx(model, args.to, metadata=describe(model) | {"crop_scale": second["crop_scale"]}, with_motion=True)
-    print(f"{args.to}: {model.config.name}, not calibrated; `facetell train` with pretrained={args.to} trains it on")
+    same = {field: second[field] for field in ("crop_scale", "frame_rate")}
+    export_onnx(model, args.to, metadata=describe(model) | same, with_motion=True)
+    built = {key: model.architecture[key] for key in ("spatial_every", "temporal_size")}
+    print(f"{args.to}: {model.config.name}, {built}, not calibrated; docs/training.md says how it is released")
     return 0

@@ -169,6 +169,12 @@ def continue_from(model: ClipNetwork, path: Path | str) -> None:
             f"{path} holds another network: '{lacking[0]}' is not in it, or of another shape; "
             f"set model, motion and overrides as that file has them ({built})"
         )
+    architecture = json.loads(metadata.get("architecture", "{}"))
+    for key, own in model.backbone.decided.items():  # some leave no trace in the arrays
+        if architecture.get(key, own) != own:
+            raise FacetellError(
+                f"{path} was built with {key}={architecture[key]}, not {own}; set it so in overrides to train it on"
+            )
     model.load_state_dict(fitting, strict=False)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -21,20 +23,22 @@ def fuse(
     spatial_every: int = 4,
     temporal_size: int | None = None,
 ) -> ClipNetwork:
-    """The network whose logit is the weighted sum of two networks' logits.
+    """The network whose logit is the weighted sum of two networks' logits, each at the size that it is shown.
 
     Args:
         spatial: is to see single pictures: built with ``motion="none"``. With temporal convolutions (CSTM) it is taken
             as it answers to a still picture.
         temporal: of the same kind, with motion modules.
         weights: of the logits of the two.
-        spatial_every, temporal_size: see :class:`facetell.models.two_stream.TwoStreams`.
+        spatial_every, temporal_size: see :class:`facetell.models.two_stream.TwoStreams`; the size is by default the one
+            that ``temporal`` was built for.
 
     Returns:
         In evaluation mode, without AD block; its input is of the spatial network's size.
 
     Raises:
-        FacetellError: the two do not fit together, or there is no such network of two streams.
+        FacetellError: the two do not fit together, there is no such network of two streams, or an argument is out of
+            range.
     """
     whole, still = dict(temporal.architecture), dict(spatial.architecture)
     name = f"{whole['name']}_two_stream"
@@ -45,11 +49,17 @@ def fuse(
             f"the spatial stream must be a '{whole['name']}' built with motion=none, not a '{still['name']}' with "
             f"motion={still['motion']}"
         )
-    if still["num_classes"] != whole["num_classes"]:
-        raise FacetellError(
-            f"one network tells {still['num_classes']} classes apart, the other {whole['num_classes']}; fuse such that "
-            "agree"
-        )
+    if whole["motion"] == "none":
+        raise FacetellError("the temporal stream must have motion modules; give one built with motion=mcb or cmm")
+    for key in ("num_classes", "width", "depth"):
+        if still.get(key) != whole.get(key):
+            raise FacetellError(
+                f"the two networks differ in {key} ({still.get(key)}, {whole.get(key)}); fuse such that agree"
+            )
+    if not all(map(math.isfinite, weights)) or not any(weights):
+        raise FacetellError(f"the weights of the two logits are numbers, not both 0; not {weights[0]} and {weights[1]}")
+    if temporal_size is None and whole["size"] != still["size"]:
+        temporal_size = int(str(whole["size"]))
     own = {"name": name, "anomaly": "none", "spatial_every": spatial_every, "temporal_size": temporal_size}
     model = create_model(**{**whole, **own, "size": still["size"]})  # type: ignore[arg-type]
     state: dict[str, Tensor] = {}

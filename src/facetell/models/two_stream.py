@@ -16,7 +16,9 @@ from torch.nn import functional
 
 from facetell.models.blocks import Trace, by_clip
 from facetell.models.network import Backbone
+from facetell.types import FacetellError
 
+LEAST_SIZE = 32  # pixels: what remains of them on the deepest map is one
 STREAMS = ("spatial_stream", "temporal_stream")  # their names within the backbone
 
 
@@ -30,7 +32,10 @@ class TwoStreams(Backbone):
         temporal_stream: sees all frames of a clip.
         spatial_every: the spatial stream sees one of every so many frames, the middle one: neighbours look alike. Its
             features stand for all of them.
-        temporal_size: side in pixels that the temporal stream sees the frames at; by default their own.
+        temporal_size: side in pixels that the temporal stream sees the frames at, 32 and more; by default their own.
+
+    Raises:
+        FacetellError: one of the two is no such number.
     """
 
     def __init__(
@@ -42,6 +47,9 @@ class TwoStreams(Backbone):
         temporal_size: int | None = None,
     ) -> None:
         super().__init__()
+        _whole("spatial_every", spatial_every, 1)
+        if temporal_size is not None:
+            _whole("temporal_size", temporal_size, LEAST_SIZE)
         self.spatial_stream, self.temporal_stream = spatial_stream, temporal_stream
         self.spatial_every, self.temporal_size = spatial_every, temporal_size
         self.decided = {
@@ -73,10 +81,14 @@ class TwoStreams(Backbone):
     def _for_all(self, seen: Tensor, frames: int) -> Tensor:
         """What was found in the frames seen, (N*T', ...), for all of them, (N*T, ...)."""
         groups = by_clip(seen, -(-frames // self.spatial_every))
-        repeated = torch.stack([groups] * self.spatial_every, dim=2).flatten(1, 2)
-        return repeated[:, :frames].flatten(0, 1)
+        return groups[:, [frame // self.spatial_every for frame in range(frames)]].flatten(0, 1)
 
     def layers(self) -> list[nn.Module]:
         """Those of both streams, pair by pair."""
         both = zip_longest(self.spatial_stream.layers(), self.temporal_stream.layers())
         return [nn.ModuleList(layer for layer in pair if layer is not None) for pair in both]
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise FacetellError(f"{name} is a whole number of at least {least}, not {value!r}")

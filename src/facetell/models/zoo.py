@@ -72,7 +72,7 @@ def _two_streams(of: Entry) -> Entry:
         of,
         config=replace(of.config, name=f"{of.config.name}_two_stream"),
         build=build,
-        about=f"two {of.about.split(',')[0]}, one for pictures, one for motion, fused late",
+        about=f"Two {of.about.split(',')[0]}, one for pictures, one for motion, fused late",
         motions=("mcb", "cmm"),
         rename=rename,
     )

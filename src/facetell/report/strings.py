@@ -11,8 +11,8 @@ LANGUAGE = "en"
 TITLE = "facetell report"
 TITLE_ONE = "facetell report: {name}"
 LEAD = (
-    "facetell looks at how faces move in a video, and estimates whether a face was forged: swapped, re-enacted or "
-    "generated. This report says what it found, how sure that is, and what it cannot say."
+    "facetell examines how faces look and move in a video, and estimates whether a face was forged: swapped, "
+    "re-enacted or generated. This report says what it found, how sure that is, and what it cannot say."
 )
 SKIP = "Skip to the findings"
 ON_THIS_PAGE = "On this page"
@@ -34,9 +34,9 @@ READINGS = {
     Verdict.NONE: "No statement",
 }
 SENTENCES = {
-    Verdict.FORGED: "A face in this video moves more like forged faces than like genuine ones.",
-    Verdict.GENUINE: "Every scored face in this video moves more like genuine faces than like forged ones.",
-    Verdict.INCONCLUSIVE: "The motion of the faces does not decide it: the figures allow either answer.",
+    Verdict.FORGED: "A face in this video looks and moves more like forged faces than like genuine ones.",
+    Verdict.GENUINE: "Every scored face in this video looks and moves more like genuine faces than like forged ones.",
+    Verdict.INCONCLUSIVE: "How the faces look and move does not decide it: the figures allow either answer.",
     Verdict.NONE: "This video could not be scored. That is a result: it speaks neither for nor against the video.",
 }
 WHY = {
@@ -265,9 +265,9 @@ METHOD_STEPS = (
     "file has them.",
     "Faces are found and followed by a mesh of 468 points. Each face is scored every {every} s, on a clip of "
     "{frames} pictures, all cut by one square that stands still, so that the cutting itself adds no motion.",
-    "A neural network, {model}, gives each clip a score. It compares neighbouring features in time, and the "
-    "differences of these differences: errors made anew in each picture stand out there, smooth motion fades. After "
-    "arXiv 2403.05172, as far as its public description goes.",
+    "A neural network, {model}, gives each clip a score. It looks at single pictures, compares neighbouring ones, and "
+    "the differences of these differences: errors made anew in each picture stand out there, smooth motion fades. "
+    "After arXiv 2403.05172, as far as its public description goes.",
     "The mean score of a face's clips is turned into a probability by a calibration fitted on videos that were not "
     "used for training. The most suspect face decides.",
 )
@@ -279,7 +279,7 @@ THRESHOLD_GIVEN = "The threshold for “forged” is {threshold}, as set by whoe
 LIMITS = "Limits"
 LIMITS_NOTE = "From the model card, as measured by the makers of the model:"
 LIMITS_ALWAYS = (
-    "Only faces are judged, and only by their motion. Forged sound, text, scenes, or a genuine recording put in a "
+    "Only faces are judged, by how they look and move. Forged sound, text, scenes, or a genuine recording put in a "
     "false context are not seen.",
     "Someone who knows the detector can make forgeries that it misses.",
     "The figures are estimates of one program. A decision that matters needs the source of the file, other "

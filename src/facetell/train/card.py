@@ -169,19 +169,17 @@ def _training(state: Mapping[str, Any]) -> str:
     """What is known of the run, a line each; old checkpoints know less."""
     config, about = state["config"], state.get("about", {})
     batch = config["batch"]
-    if not state["step"]:
-        lines, known = ["no steps of its own: released as it started"], ("data", "code")
-    else:
-        lines, known = (
-            [
-                f"{state['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals "
-                f"beside a forgery of themselves, {batch['generated']} forged clips of the data beside a real); "
-                f"seed {config['seed']}"
-            ],
-            ("data", "time", "device", "code"),
-        )
+    known = ["data", "time", "device", "code"]
+    if state["step"]:
+        lines = [
+            f"{state['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals "
+            f"beside a forgery of themselves, {batch['generated']} forged clips of the data beside a real); "
+            f"seed {config['seed']}"
+        ]
         if "val" in state:
             lines.append(f"the averaged weights of step {state['val']['step']:.0f}, chosen by the AUC on `val` alone")
+    else:
+        lines, known = ["no steps of its own: released as it started"], ["data", "code"]
     lines += [f"{key}: {about[key]}" for key in known if key in about]
     return "\n".join(f"- {line}" for line in lines)
 

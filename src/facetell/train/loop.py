@@ -92,6 +92,7 @@ class Trainer:
         self.config, self.out = config, out
         keep_freed_memory()
         self.devices = Devices(config.machine)
+        _check_steps(config)
         _check_shares(config, self.devices.world)
         if self.devices.first:
             out.mkdir(parents=True, exist_ok=True)
@@ -364,6 +365,16 @@ def _forkserver() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["facetell.train.batches"])
     return context
+
+
+def _check_steps(config: TrainConfig) -> None:
+    if config.steps < 0:
+        raise FacetellError(f"steps={config.steps}; give a number of steps, or 0 to release the start as it is")
+    if config.steps == 0 and not starts_trained(config):
+        raise FacetellError(
+            f"steps=0 releases the start as it is, but pretrained={config.pretrained or repr('')} is no trained model "
+            "file (.onnx); name one, or give a number of steps"
+        )
 
 
 def _check_shares(config: TrainConfig, world: int) -> None:
