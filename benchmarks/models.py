@@ -4,7 +4,8 @@
     python benchmarks/models.py --files before.onnx after.onnx
 
 All variants of a network are measured in turns, so that a busy machine slows them alike, and by CPU time, which does
-not count waiting for others; the figure is the lower quartile. Weights are random: they do not change the time.
+not count waiting for others; the figure is the lower quartile. Weights of the zoo's are random: they do not change the
+time.
 """
 
 from __future__ import annotations
@@ -100,8 +101,10 @@ def variants(name: str, folder: Path) -> Iterator[tuple[str, ClipNetwork, Path]]
 
 def report_files(files: list[Path], figures: dict[tuple[str, str], float]) -> None:
     for engine in ENGINES:
-        first = figures.get((engine, str(files[0])))
-        for path in files if first else ():
+        if (engine, str(files[0])) not in figures:
+            continue
+        first = figures[engine, str(files[0])]
+        for path in files:
             value = figures[engine, str(path)]
             print(f"{engine:<15}{value:8.1f} {value / first:8.2f}  {path}", flush=True)
 

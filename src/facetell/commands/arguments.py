@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from facetell.types import FacetellError
 
@@ -34,6 +35,16 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
     return int(text)
+
+
+def check_model_name(path: Path) -> None:
+    """The name of a model file to write.
+
+    Raises:
+        FacetellError: it does not end in .onnx.
+    """
+    if path.suffix != ".onnx":
+        raise FacetellError(f"{path} does not end in .onnx; engines know a model file by that")
 
 
 def check_seed(seed: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facetell.commands.arguments import check_model_name
 from facetell.types import FacetellError, FloatArray
 
 PROOF_CLIPS = 6
@@ -45,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from facetell.models.quantise import quantise_onnx
     from facetell.report.result import check_writable
 
-    if args.to.suffix != ".onnx":
-        raise FacetellError(f"{args.to} does not end in .onnx; engines know a model file by that")
+    check_model_name(args.to)
     check_writable(args.to, keep=args.clips or ())
     model, metadata = read_trained(args.checkpoint)
     clips = _clips(args.clips, model.config.clip_frames, model.config.size, model.config.crop_scale)

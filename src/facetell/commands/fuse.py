@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from facetell.commands.arguments import count
+from facetell.commands.arguments import check_model_name, count
 from facetell.types import FacetellError
 
 
@@ -38,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from facetell.models.fuse import fuse
     from facetell.report.result import check_writable
 
-    if args.to.suffix != ".onnx":
-        raise FacetellError(f"{args.to} does not end in .onnx; engines know a model file by that")
+    check_model_name(args.to)
     check_writable(args.to, keep=[args.spatial, args.temporal])
     (spatial, first), (temporal, second) = read_trained(args.spatial), read_trained(args.temporal)
     one, other = (

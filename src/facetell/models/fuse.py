@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from facetell.models.network import ClipNetwork
-from facetell.models.two_stream import STREAMS
+from facetell.models.two_stream import TwoStreams
 from facetell.models.zoo import create_model, list_models
 from facetell.types import FacetellError
 
@@ -62,13 +62,14 @@ def fuse(
         temporal_size = int(str(whole["size"]))
     own = {"name": name, "anomaly": "none", "spatial_every": spatial_every, "temporal_size": temporal_size}
     model = create_model(**{**whole, **own, "size": still["size"]})  # type: ignore[arg-type]
-    state: dict[str, Tensor] = {}
-    for stream, own_state in zip(STREAMS, (_still(spatial), temporal.backbone.state_dict()), strict=True):
-        state |= {f"backbone.{stream}.{key}": value for key, value in own_state.items()}
-    heads = list(zip((spatial.classifier, temporal.classifier), weights, strict=True))
-    state["classifier.weight"] = torch.cat([head.weight.detach() * weight for head, weight in heads], dim=1)
-    state["classifier.bias"] = torch.stack([head.bias.detach() * weight for head, weight in heads]).sum(dim=0)
-    model.load_state_dict(state)
+    assert isinstance(model.backbone, TwoStreams)
+    model.backbone.spatial_stream.load_state_dict(_still(spatial))
+    model.backbone.temporal_stream.load_state_dict(temporal.backbone.state_dict())
+    first, second = weights
+    with torch.no_grad():
+        parts = [spatial.classifier.weight * first, temporal.classifier.weight * second]
+        model.classifier.weight.copy_(torch.cat(parts, dim=1))
+        model.classifier.bias.copy_(spatial.classifier.bias * first + temporal.classifier.bias * second)
     return model.eval()
 
 
