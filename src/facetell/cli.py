@@ -28,7 +28,7 @@ VERBS: dict[str, str] = {
     "forge": "make a forgery from a real video, to train or test detectors",
     "models": "list the networks that can be trained, and how large they are",
     "export": "write a trained network as a model file, and prove it",
-    "fuse": "make two trained networks one: a stream for pictures, one for motion",
+    "fuse": "make trained networks the streams of one: for pictures, for motion",
     "datasets": "turn a benchmark on disk into a manifest, check it, or make a miniature of it",
     "prepare": "cut the faces out of the videos of a manifest, once",
     "score": "score the videos of a manifest into a score file",

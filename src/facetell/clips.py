@@ -47,6 +47,15 @@ class Located(Protocol):
         """Bounding box of the face mesh in pixels."""
 
 
+def whole_step(interval: float, rate: float) -> int:
+    """Which frame is taken next, of a source with so many seconds from frame to frame, for a model of a frame rate.
+
+    >>> [whole_step(1 / fps, 12.5) for fps in (15, 24, 30, 60)]
+    [1, 2, 2, 5]
+    """
+    return max(1, round(1 / (interval * rate)))
+
+
 class FrameSampler:
     """Chooses the frames that a model of ``rate`` frames per second is to see.
 
@@ -101,7 +110,7 @@ class FrameSampler:
         return not math.isclose(step, self.step, rel_tol=0.1)
 
     def _set_interval(self, interval: float) -> None:
-        multiple = max(1, round(1 / (interval * self._rate)))
+        multiple = whole_step(interval, self._rate)
         self._interval, self.step = interval, multiple * interval
         # Half a source frame of grace: timestamps are rounded and jitter.
         self._earliest = (multiple - 0.5) * interval

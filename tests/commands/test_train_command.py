@@ -51,28 +51,33 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, capsys)
     assert (run / "checkpoint.pt").read_bytes() == before
 
 
-def test_two_networks_are_fused_and_released_as_they_are(prepared, tmp_path, capsys):  # noqa: F811
+def test_networks_are_fused_and_released_as_they_are(prepared, tmp_path, capsys):  # noqa: F811
     files = []
     for name, motion in (("spatial", "none"), ("temporal", "mcb")):
         network = create_model("lite0", motion, clip_frames=4, size=64, width=0.25, depth=0.5)
         torch.nn.init.normal_(network.classifier.weight, std=0.2)
         files.append(str(export_onnx(network, tmp_path / f"{name}.onnx")))
-    start = tmp_path / "start.onnx"
-    assert main(["fuse", *files, "--temporal-size", "48", "--every", "2", "--to", str(start)]) == 0
-    run = tmp_path / "run"
-    changes = [f"data.folders=[{prepared}]", "steps=0", "model=lite0_two_stream", f"pretrained={start}"]
-    command = ["train", str(TINY), *changes, "overrides.spatial_every=2"]
-    assert main([*command, "--out", str(tmp_path / "other")]) == 2
-    assert "was built with temporal_size=48, not None; set it so in overrides" in capsys.readouterr().err
-    assert main([*command, "overrides.temporal_size=48", "--out", str(run)]) == 0
+    config, start, run = tmp_path / "two.yaml", tmp_path / "start.onnx", tmp_path / "run"
+    config.write_text(
+        f"extends: {TINY}\nmodel: lite0_multi_stream\nsteps: 0\npretrained: {start}\nbatch: {{frame_rate: 12.5}}\n"
+        "overrides: {streams: [{kind: spatial, every: 2}, {kind: temporal, size: 48}]}\n"
+    )
+    assert main(["fuse", str(config), *files, "--to", str(start)]) == 0
+    command = ["train", str(config), f"data.folders=[{prepared}]"]
+    other = "overrides.streams=[{kind: spatial, every: 2}, {kind: temporal}]"
+    assert main([*command, other, "--out", str(tmp_path / "other")]) == 2
+    assert "was built with streams=[{'every': 2, 'kind': 'spatial', 'size': None}, " in capsys.readouterr().err
+    assert main([*command, "--out", str(run)]) == 0
     assert "step 0 val: auc" in capsys.readouterr().err
     clips = np.random.default_rng(0).integers(0, 256, (3, 4, 64, 64, 3), dtype=np.uint8)
     before, after = (load_engine(path, precision="f32") for path in (start, run / "run.onnx"))
     np.testing.assert_allclose(after.score(clips), before.score(clips), atol=2e-3)  # stored in half precision
-    assert after.info.training["steps"] == 0 and after.info.architecture["temporal_size"] == 48
+    assert after.info.training["steps"] == 0 and after.info.architecture["streams"][1]["size"] == 48
+    assert (after.info.frame_rate, after.info.clip_frames) == (12.5, 4)
     card = (run / "run.md").read_text()
     assert "no steps of its own" in card and "2 real clips of 2 people" in card
-    assert "Two EfficientNet-Lite0, one for pictures" in card
+    assert "Several EfficientNet-Lite0, for pictures and for motion" in card
+    assert "4 consecutive frames at about 12.5 frames per second" in card
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ Enliven = Callable[[ClipNetwork], ClipNetwork]
 def tiny(name: str, motion: str, anomaly: str = "full", **more: object) -> ClipNetwork:
     """A network of the zoo with every kind of its parts, narrow and shallow."""
     if name.startswith("lite"):
-        depth = 0.5 + 0.1 * int(name.removesuffix("_two_stream")[-1])
+        depth = 0.5 + 0.1 * int(name.removesuffix("_multi_stream")[-1])
         narrow: dict[str, object] = {"width": 0.25, "depth": depth}
     else:
         narrow = {"width": 16, "layers": (1, 1, 1, 1)}

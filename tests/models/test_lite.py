@@ -54,7 +54,7 @@ def test_default_motion_blocks() -> None:
 
 def test_a_file_names_its_motion_blocks_though_they_were_not_chosen() -> None:
     assert create_model("lite0", "mcb", "none", 4, 64).architecture["motion_blocks"] == [4, 6, 9, 12]
-    assert create_model("lite0", motion_blocks=(2, 6)).architecture["motion_blocks"] == (2, 6)
+    assert create_model("lite0", motion_blocks=(6, 2)).architecture["motion_blocks"] == [2, 6]
 
 
 @pytest.mark.parametrize(("size", "kernel", "offset"), [(8, 3, 1), (9, 3, 0), (8, 5, 1), (9, 5, 0)])

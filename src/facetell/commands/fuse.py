@@ -1,33 +1,24 @@
-"""``facetell fuse``: two trained networks into one of two streams, as a model file."""
+"""``facetell fuse``: trained networks into the streams of one, as a model file."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from facetell.commands.arguments import check_model_name, count
+from facetell.commands.arguments import check_model_name
 from facetell.types import FacetellError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the verb's arguments."""
-    for name, sees in (("spatial", "single pictures"), ("temporal", "whole clips, motion and all")):
-        parser.add_argument(
-            name, type=Path, metavar=name.upper(), help=f"what sees {sees}: a checkpoint, or a model file (.onnx)"
-        )
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="YAML file of a network of several streams, as `train` takes it"
+    )
+    parser.add_argument(
+        "networks", type=Path, nargs="+", metavar="NETWORK", help="one for each stream: a checkpoint, or a model file"
+    )
     parser.add_argument("--to", type=Path, required=True, metavar="MODEL.onnx", help="the model file to write")
-    parser.add_argument(
-        "--weights", type=float, nargs=2, default=(1.0, 1.0), metavar="W", help="of the two logits (default: 1 1)"
-    )
-    parser.add_argument(
-        "--every", type=count, default=4, metavar="N", help="show the spatial stream every Nth frame (default: 4)"
-    )
-    parser.add_argument(
-        "--temporal-size",
-        type=count,
-        metavar="S",
-        help="show the temporal stream S x S pixels (default: as it was trained)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,23 +28,29 @@ def run(args: argparse.Namespace) -> int:
     from facetell.models.export import describe, export_onnx
     from facetell.models.fuse import fuse
     from facetell.report.result import check_writable
+    from facetell.train.reading import read_config
+    from facetell.train.start import build_network
 
     check_model_name(args.to)
-    check_writable(args.to, keep=[args.spatial, args.temporal])
-    (spatial, first), (temporal, second) = read_trained(args.spatial), read_trained(args.temporal)
-    one, other = (
-        ModelInfo.from_metadata(metadata, str(path))
-        for metadata, path in ((first, args.spatial), (second, args.temporal))
-    )
-    for field in ("crop_scale", "frame_rate"):
-        if getattr(one, field) != getattr(other, field):
+    check_writable(args.to, keep=[args.config, *args.networks])
+    config = read_config(args.config)
+    batch = config.batch
+    networks = []
+    for path in args.networks:
+        network, metadata = read_trained(path)
+        scale = ModelInfo.from_metadata(metadata, str(path)).crop_scale
+        if scale != batch.crop_scale:
             raise FacetellError(
-                f"{args.spatial} was trained with a {field} of {getattr(one, field):g} and {args.temporal} of "
-                f"{getattr(other, field):g}; fuse such that agree"
+                f"{path} was trained with a crop_scale of {scale:g}, {args.config} has {batch.crop_scale:g}; "
+                "fuse such that agree"
             )
-    model = fuse(spatial, temporal, args.weights, spatial_every=args.every, temporal_size=args.temporal_size)
-    same = {field: second[field] for field in ("crop_scale", "frame_rate")}
-    export_onnx(model, args.to, metadata=describe(model) | same, with_motion=True)
-    built = {key: model.architecture[key] for key in ("spatial_every", "temporal_size")}
-    print(f"{args.to}: {model.config.name}, {built}, not calibrated; docs/training.md says how it is released")
+        networks.append(network)
+    model = build_network(config, pretrained=False)
+    fuse(model, networks)
+    told = {"crop_scale": json.dumps(batch.crop_scale), "frame_rate": json.dumps(batch.frame_rate)}
+    export_onnx(model, args.to, metadata=describe(model) | told, with_motion=True)
+    print(
+        f"{args.to}: {model.config.name} of {len(networks)} streams, not calibrated; docs/training.md says how it is "
+        "released"
+    )
     return 0

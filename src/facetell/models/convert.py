@@ -49,13 +49,20 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
     info = ModelInfo(
         name=path.stem if path.stem != "checkpoint" else path.resolve().parent.name,
         clip_frames=config.clip_frames,
-        frame_rate=config.frame_rate,
+        frame_rate=float(state["config"]["batch"].get("frame_rate", config.frame_rate)),
         size=config.size,
         crop_scale=float(state["config"]["batch"].get("crop_scale", config.crop_scale)),
         architecture=dict(model.architecture),
         training={"steps": state.get("step"), "config": state["config"]},
     )
     return model.eval(), info.to_metadata()
+
+
+@torch.inference_mode()
+def deviation(one: ClipNetwork, other: ClipNetwork, clips: FloatArray) -> float:
+    """The largest |difference| between the logits that two networks give clips (N, T, 3, S, S) in [0, 1]."""
+    seen = torch.from_numpy(clips)
+    return float((one(seen).logit - other(seen).logit).abs().max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,8 @@ def check_parity(model: ClipNetwork, path: Path, clips: FloatArray, engines: Seq
     """Score clips with the network and with the file in each of the engines, OpenVINO in both of its precisions.
 
     Args:
-        model: the network the file was written from, in evaluation mode.
+        model: the network, in evaluation mode; that of the file itself (:func:`facetell.models.export.model_from_onnx`)
+            where it is stored in fewer bits, so that engines answer for themselves alone.
         path: the file.
         clips: float32 (N, T, 3, S, S) in [0, 1].
         engines: names for :func:`facetell.engine.load_engine`.

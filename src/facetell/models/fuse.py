@@ -1,76 +1,59 @@
-"""Two trained networks made one of two streams."""
+"""Trained networks put into the streams of one."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from facetell.models.classifier import NoisyOr
+from facetell.models.multi_stream import MultiStream
 from facetell.models.network import ClipNetwork
-from facetell.models.two_stream import TwoStreams
-from facetell.models.zoo import create_model, list_models
 from facetell.types import FacetellError
 
 TEMPORAL, SPATIAL = ".temporal.weight", ".spatial.conv.weight"  # of a motion block: CSTM, then the depthwise kernel
 
 
-def fuse(
-    spatial: ClipNetwork,
-    temporal: ClipNetwork,
-    weights: tuple[float, float] = (1.0, 1.0),
-    *,
-    spatial_every: int = 4,
-    temporal_size: int | None = None,
-) -> ClipNetwork:
-    """The network whose logit is the weighted sum of two networks' logits, each at the size that it is shown.
+def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
+    """Fill a network of several streams: its logit is the noisy-or of what ``networks`` say.
 
     Args:
-        spatial: is to see single pictures: built with ``motion="none"``. With temporal convolutions (CSTM) it is taken
-            as it answers to a still picture.
-        temporal: of the same kind, with motion modules.
-        weights: of the logits of the two.
-        spatial_every, temporal_size: see :class:`facetell.models.two_stream.TwoStreams`; the size is by default the one
-            that ``temporal`` was built for.
-
-    Returns:
-        In evaluation mode, without AD block; its input is of the spatial network's size.
+        model: to be filled; its AD block stays as it is.
+        networks: trained, one for each stream, in their order. For a spatial stream one without motion modules; if it
+            has temporal convolutions (CSTM), it is taken as it answers to a still picture.
 
     Raises:
-        FacetellError: the two do not fit together, there is no such network of two streams, or an argument is out of
-            range.
+        FacetellError: the model has no streams, they are of another number, or one is another network.
     """
-    whole, still = dict(temporal.architecture), dict(spatial.architecture)
-    name = f"{whole['name']}_two_stream"
-    if name not in list_models():
-        raise FacetellError(f"two '{whole['name']}' cannot be fused; there is no network '{name}'")
-    if (still["name"], still["motion"]) != (whole["name"], "none"):
-        raise FacetellError(
-            f"the spatial stream must be a '{whole['name']}' built with motion=none, not a '{still['name']}' with "
-            f"motion={still['motion']}"
-        )
-    if whole["motion"] == "none":
-        raise FacetellError("the temporal stream must have motion modules; give one built with motion=mcb or cmm")
-    for key in ("num_classes", "width", "depth"):
-        if still.get(key) != whole.get(key):
+    backbone, classifier = model.backbone, model.classifier
+    if not isinstance(backbone, MultiStream) or not isinstance(classifier, NoisyOr):
+        raise FacetellError(f"'{model.config.name}' has no streams that tell forged from genuine; name one that has")
+    if len(networks) != len(backbone.seen):
+        raise FacetellError(f"there are {len(backbone.seen)} streams and {len(networks)} networks; give one for each")
+    weights, biases = [], []
+    for number, (stream, own, network) in enumerate(zip(backbone.seen, backbone.streams, networks, strict=True), 1):
+        state = _still(network) if stream.kind == "spatial" else network.backbone.state_dict()
+        wanted = {name: values.shape for name, values in own.state_dict().items()}
+        strange = sorted(name for name in wanted.keys() | state.keys() if wanted.get(name) != _shape(state.get(name)))
+        if strange or network.classifier.weight.shape != (1, own.feature_channels):
+            built = ", ".join(f"{key}={value}" for key, value in network.architecture.items())
             raise FacetellError(
-                f"the two networks differ in {key} ({still.get(key)}, {whole.get(key)}); fuse such that agree"
+                f"network {number} ({built}) does not fit stream {number}, which is {stream.kind}"
+                + (f": '{strange[0]}' is not in both of them, alike" if strange else "")
+                + "; give a network without motion modules for a spatial stream, one with those of the whole for a "
+                "temporal one"
             )
-    if not all(map(math.isfinite, weights)) or not any(weights):
-        raise FacetellError(f"the weights of the two logits are numbers, not both 0; not {weights[0]} and {weights[1]}")
-    if temporal_size is None and whole["size"] != still["size"]:
-        temporal_size = int(str(whole["size"]))
-    own = {"name": name, "anomaly": "none", "spatial_every": spatial_every, "temporal_size": temporal_size}
-    model = create_model(**{**whole, **own, "size": still["size"]})  # type: ignore[arg-type]
-    assert isinstance(model.backbone, TwoStreams)
-    model.backbone.spatial_stream.load_state_dict(_still(spatial))
-    model.backbone.temporal_stream.load_state_dict(temporal.backbone.state_dict())
-    first, second = weights
+        own.load_state_dict(state)
+        weights.append(network.classifier.weight)
+        biases.append(network.classifier.bias)
     with torch.no_grad():
-        parts = [spatial.classifier.weight * first, temporal.classifier.weight * second]
-        model.classifier.weight.copy_(torch.cat(parts, dim=1))
-        model.classifier.bias.copy_(spatial.classifier.bias * first + temporal.classifier.bias * second)
-    return model.eval()
+        classifier.weight.copy_(torch.cat(weights, dim=1))
+        classifier.bias.copy_(torch.cat(biases))
+
+
+def _shape(values: Tensor | None) -> torch.Size | None:
+    return None if values is None else values.shape
 
 
 def _still(network: ClipNetwork) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from facetell.models.anomaly import AnomalyBlock
 from facetell.models.blocks import CMM, CSTM, Trace, by_clip
+from facetell.models.classifier import classifier_of
 
 AnomalyKind = Literal["none", "no_cls2", "no_l1", "full"]
 
@@ -59,12 +60,14 @@ class Backbone(nn.Module):
     Attributes:
         deep_channels: channels of its deepest maps.
         feature_channels: length of its feature vectors.
+        feature_parts: lengths of the parts of these that are judged apart; by default there is one.
         decided: arguments that defaults have decided and that change the shape; kept with the weights, so that files
             outlive the defaults.
     """
 
     deep_channels: int
     feature_channels: int
+    feature_parts: tuple[int, ...] = ()
     decided: Mapping[str, object] = MappingProxyType({})
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
@@ -110,9 +113,7 @@ class ClipNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(backbone.feature_channels, num_classes)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
+        self.classifier = classifier_of(backbone.feature_parts or (backbone.feature_channels,), num_classes)
         self.uses_l1 = anomaly in ("full", "no_cls2")
         self.anomaly: AnomalyBlock | None = None
         if anomaly != "none":
@@ -123,8 +124,7 @@ class ClipNetwork(nn.Module):
 
         ``with_anomaly=False`` leaves the AD block uncomputed.
 
-        The logit is the mean of the frames' logits; as the classifier is linear, that is the logit of their mean
-        feature, which is cheaper.
+        The classifier sees the mean of the frames' features; where it is linear, that is the mean of their logits.
         """
         frames = clip.shape[1]
         x = (clip.flatten(0, 1) - self.mean) / self.std
@@ -169,8 +169,10 @@ class ClipNetwork(nn.Module):
 
 
 def _mean_map(maps: list[Tensor]) -> Tensor:
-    """Mean of maps (N, T, h, w) of several sizes, on the grid of the first, which is the finest."""
-    total = maps[0]
-    for coarser in maps[1:]:
-        total = total + functional.interpolate(coarser, size=maps[0].shape[-2:], mode="bilinear")
+    """Mean of maps (N, T, h, w) of several sizes, on the grid of the finest."""
+    finest = max(maps, key=lambda part: part.shape[-1])
+    total = finest
+    for part in maps:
+        if part is not finest:
+            total = total + functional.interpolate(part, size=finest.shape[-2:], mode="bilinear")
     return total / len(maps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from facetell.assets import locate
-from facetell.models import lite, stm, two_stream, volumetric
+from facetell.models import lite, multi_stream, stm, volumetric
 from facetell.models.blocks import MotionKind, TemporalKind
 from facetell.models.network import AnomalyKind, Backbone, ClipNetwork, ModelConfig
 from facetell.types import FacetellError
 
 Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+Streams = Iterable[multi_stream.Stream | Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +55,26 @@ def _lite(number: int, width: float, depth: float, size: int, dropout: float, as
     )
 
 
-def _two_streams(of: Entry) -> Entry:
-    def build(
-        motion: MotionKind, spatial_every: int = 4, temporal_size: int | None = None, **overrides: Any
-    ) -> Backbone:
+def _multi_stream(of: Entry) -> Entry:
+    def build(motion: MotionKind, streams: Streams = multi_stream.DEFAULT, **overrides: Any) -> Backbone:
         shape = {key: value for key, value in overrides.items() if key in ("width", "depth", "drop_path")}
-        spatial = of.build(motion="none", temporal="none", **shape)
-        temporal = of.build(motion=motion, **overrides)
-        return two_stream.TwoStreams(spatial, temporal, spatial_every=spatial_every, temporal_size=temporal_size)
-
-    def rename(published: dict[str, Tensor]) -> dict[str, Tensor]:
-        assert of.rename is not None
-        names = of.rename(published)
-        return {f"{stream}.{name}": values for stream in two_stream.STREAMS for name, values in names.items()}
+        seen = multi_stream.read_streams(streams)
+        return multi_stream.MultiStream(
+            seen,
+            [
+                of.build(motion=motion, **overrides)
+                if stream.kind == "temporal"
+                else of.build(motion="none", temporal="none", **shape)
+                for stream in seen
+            ],
+        )
 
     return replace(
         of,
-        config=replace(of.config, name=f"{of.config.name}_two_stream"),
+        config=replace(of.config, name=f"{of.config.name}_multi_stream"),
         build=build,
-        about=f"Two {of.about.split(',')[0]}, one for pictures, one for motion, fused late",
+        about=f"Several {of.about.split(',')[0]}, for pictures and for motion, any of which may tell",
         motions=("mcb", "cmm"),
-        rename=rename,
     )
 
 
@@ -114,7 +114,7 @@ _ENTRIES: dict[str, Entry] = {
         _LITE0,
         _lite(1, 1.0, 1.1, 240, 0.2),
         _lite(2, 1.1, 1.2, 260, 0.3),
-        _two_streams(_LITE0),
+        _multi_stream(_LITE0),
         *(_stm(depth) for depth in stm.LAYERS),
         _plain("resnet18", 18, "none", "ResNet-18, frames averaged"),
         _plain("resnet50", 50, "none", "ResNet-50, frames averaged"),
@@ -188,8 +188,8 @@ def create_model(
         "clip_frames": clip_frames,
         "size": config.size,
         "num_classes": num_classes,
-        **backbone.decided,
         **overrides,
+        **backbone.decided,
     }
     return model
 
@@ -228,6 +228,9 @@ def load_imagenet(backbone: Backbone, name: str, path: str | Path | None = None)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise FacetellError(f"{path} cannot be read as a torch checkpoint ({reason}); give a .pth file") from None
     state = entry.rename(published)
+    if isinstance(backbone, multi_stream.MultiStream):
+        each = range(len(backbone.streams))
+        state = {f"streams.{number}.{array}": values for number in each for array, values in state.items()}
     own = backbone.state_dict()
     unfit = sorted(k for k, v in state.items() if k not in own or own[k].shape != v.shape)
     new = tuple(

@@ -132,7 +132,7 @@ class Sampler:
         if rng.random() < self.config.donor_share:
             other = self._real(rng)
             if other.entry.identity != recording.entry.identity:
-                donor = self._moment(other, self._window(other, min(step, self._longest_step(other)), rng))
+                donor = self._moment(other, self._window(other, self._fitting(other, step), rng))
         forged = forge_clip(frames, landmarks, rng, self.config.recipe, donor)
         if rng.random() < self.config.twin_share:
             frames = harmless_twin(frames, landmarks, rng)
@@ -163,13 +163,15 @@ class Sampler:
         """Each person is as likely as any other, however many clips there are of each."""
         return _draw(_draw(self._reals, rng), rng)
 
-    def _longest_step(self, recording: Recording) -> int:
-        return 2 if len(recording) >= 2 * self.config.clip_frames - 1 else 1
+    def _fitting(self, recording: Recording, step: int) -> int:
+        """The step, or a shorter one where the recording is too short for it."""
+        longest = (len(recording) - 1) // max(self.config.clip_frames - 1, 1)
+        return max(1, min(step, longest))
 
     def _step(self, rng: np.random.Generator, recording: Recording) -> int:
-        """1, or 2 to show every second frame."""
-        wanted = 2 if rng.random() < self.config.every_second else 1
-        return min(wanted, self._longest_step(recording))
+        """From frame to frame: that of the configured rate, or twice as long."""
+        slower = 2 if rng.random() < self.config.every_second else 1
+        return self._fitting(recording, slower * recording.step(self.config.frame_rate))
 
     def _window(self, recording: Recording, step: int, rng: np.random.Generator) -> slice:
         span = (self.config.clip_frames - 1) * step + 1

@@ -51,7 +51,8 @@ By the kinds of forging that training can use, of people it has not seen; both c
 
 ### Parity
 
-Largest deviation of a logit from the trained network, over real clips: {parity}.
+Largest deviation of a logit over real clips: {rounding:.2g} by how the file stores the trained network's weights; from there
+on {parity}.
 
 ## Limits
 
@@ -84,7 +85,9 @@ class Release:
         with_leaked: the figure over all, these included; nothing where there are none.
         shortcuts, limits: AUC and share of reals called forged by treatment (:mod:`facetell.evaluate.shortcuts`,
             :mod:`facetell.evaluate.limits`); nothing where it was not checked.
-        parity: by engine, the largest deviation of a logit; None where the engine could not run.
+        rounding: largest deviation of a logit by storing the weights in fewer bits.
+        parity: by engine, the largest deviation of a logit from the network as it is stored; None where the engine could
+            not run.
         note: of whoever released it.
     """
 
@@ -93,6 +96,7 @@ class Release:
     whole_files: bool
     generators: Sequence[Mapping[str, Any]]
     pseudo: Sequence[Mapping[str, Any]]
+    rounding: float
     parity: Mapping[str, float | None]
     note: str = ""
     leaked: int = 0
@@ -110,6 +114,7 @@ class Release:
             "shortcuts": list(self.shortcuts),
             "limits": list(self.limits),
             "calibration": asdict(self.info.calibration),
+            "rounding": self.rounding,
             "parity": dict(self.parity),
         }
 
@@ -139,6 +144,7 @@ def write_card(made: Release) -> str:
         threshold=info.calibration.threshold,
         chosen=_chosen(info.calibration),
         calls=_calls(first),
+        rounding=made.rounding,
         parity=", ".join(f"{engine} {v:.2g}" for engine, v in made.parity.items() if v is not None),
         verdict=_verdict(first),
         width=info.min_face_width,

@@ -40,13 +40,14 @@ class BatchConfig:
         pairs: reals that stand beside a forgery of themselves.
         generated: forged clips of the data, each beside a real: its own source where the data know it, else anyone.
         clip_frames: T.
+        frame_rate: frames per second, about: a clip is shown every so many whole frames of its own.
         size: side of the network's input in pixels.
         crop_scale: side of the square in face lengths; jittered by ``scale_jitter`` (a share) and ``shift_jitter``.
         work_margin: forging works on a square larger by this factor, so that it sees what lies around.
         detail: forging and degrading work on pixels finer than the network's by this factor, as forgers and cameras do.
         donor_share: share of forgeries that may borrow another person's face.
         twin_share: share of reals that go through harmless twins of the forging steps.
-        every_second: share of pairs that show every second frame only, as videos of 12 to 15 frames per second do.
+        every_second: share of pairs that show only every second of the frames they would, as slower videos do.
         background: share of pairs whose surroundings of the face are blurred, in real and forgery alike.
         generated_background: the same for clips of generators and the reals beside them: few studios, many clips.
         still: share of those whose blurred surroundings are one picture that stands still under the face.
@@ -59,6 +60,7 @@ class BatchConfig:
     pairs: int = 5
     generated: int = 1
     clip_frames: int = 8
+    frame_rate: float = 25.0
     size: int = 160
     crop_scale: float = 1.35
     scale_jitter: float = 0.1

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from facetell.clips import whole_step
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.report.result import write_text
@@ -80,10 +81,16 @@ class Recording:
         part = self.mesh(window)
         return [Box(*map(float, (*low, *high))) for low, high in zip(part.min(axis=1), part.max(axis=1), strict=True)]
 
-    def windows(self, length: int, seconds: float) -> list[slice]:
-        """Windows of ``length`` consecutive frames, one every so many seconds."""
+    def step(self, rate: float) -> int:
+        """Which frame is taken next at about ``rate`` frames per second, as detection takes them."""
+        return whole_step(self.interval, rate)
+
+    def windows(self, length: int, seconds: float, rate: float) -> list[slice]:
+        """Windows of ``length`` frames at about ``rate`` frames per second, one every so many seconds."""
+        step = self.step(rate)
+        span = (length - 1) * step + 1
         stride = max(1, round(seconds / self.interval))
-        return [slice(start, start + length, 1) for start in range(0, len(self) - length + 1, stride)]
+        return [slice(start, start + span, step) for start in range(0, len(self) - span + 1, stride)]
 
 
 def load_recordings(config: DataConfig, split: str, min_frames: int) -> list[Recording]:

@@ -58,7 +58,7 @@ def torch_score(model: nn.Module, device: torch.device, bf16: bool) -> Score:
 def score_recordings(score: Score, recordings: Sequence[Recording], config: BatchConfig) -> Iterator[Row]:
     """One row a clip, one clip a second of each recording; a recording too short for a clip has a row that says so."""
     for recording in recordings:
-        windows = recording.windows(config.clip_frames, SECONDS)
+        windows = recording.windows(config.clip_frames, SECONDS, config.frame_rate)
         row = row_of(recording.entry)
         if not windows:
             yield row | {"status": Status.TOO_SHORT.value}
@@ -99,20 +99,25 @@ def pseudo_clips(
     reenactment; where there is none, the clip is its own donor.
     """
     number = zlib.crc32(Path(recording.entry.video).name.encode())
-    others = [d for d in donors if d.entry.identity != recording.entry.identity and len(d) >= config.clip_frames]
-    for window in recording.windows(config.clip_frames, PSEUDO_SECONDS):
+    others = [d for d in donors if d.entry.identity != recording.entry.identity and _places(d, config) > 0]
+    for window in recording.windows(config.clip_frames, PSEUDO_SECONDS, config.frame_rate):
         frames = recording.pictures(window)
         if recipe is not None:
             rng = np.random.default_rng([number, window.start])
-            donor = _lent(others[int(rng.integers(len(others)))], rng, config.clip_frames) if others else None
+            donor = _lent(others[int(rng.integers(len(others)))], rng, config) if others else None
             frames = forge_clip(frames, recording.mesh(window), rng, recipe, donor).frames
         (frames,) = degrade_pair([frames], np.random.default_rng([number, window.start, 1]), _RECOMPRESSION)
         yield window, _cut(frames, recording, window, config)
 
 
-def _lent(recording: Recording, rng: np.random.Generator, length: int) -> Donor:
-    start = int(rng.integers(len(recording) - length + 1))
-    window = slice(start, start + length, 1)
+def _places(recording: Recording, config: BatchConfig) -> int:
+    """How many clips begin in a recording, one at each frame; 0 and less where it is too short for one."""
+    return len(recording) - (config.clip_frames - 1) * recording.step(config.frame_rate)
+
+
+def _lent(recording: Recording, rng: np.random.Generator, config: BatchConfig) -> Donor:
+    start, step = int(rng.integers(_places(recording, config))), recording.step(config.frame_rate)
+    window = slice(start, start + (config.clip_frames - 1) * step + 1, step)
     return recording.pictures(window), recording.mesh(window)
 
 

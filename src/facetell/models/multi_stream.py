@@ -1,0 +1,129 @@
+"""Streams beside each other, each a network of its own that sees a clip in its own way.
+
+After two-stream networks (arXiv 1406.2199), with motion networks in place of one of optical flow. What gives a forgery
+away in the picture and what gives it away in time are learnt better apart, so are generators and seams, and each wants
+its own size: seams are fine, and what generators do to a face shows best where fine detail, which differs from source
+to source, is gone (docs/experiments.md, "Two streams" and "Any of three").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facetell.models.blocks import Trace, by_clip
+from facetell.models.network import Backbone
+from facetell.types import FacetellError
+
+LEAST_SIZE = 32  # pixels: what remains of them on the deepest map is one
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise FacetellError(f"a stream's {name} is a whole number of at least {least}, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """How one stream sees a clip.
+
+    Attributes:
+        kind: "spatial" sees single frames, each by itself; "temporal" sees all of a clip, with motion modules.
+        every: a spatial stream sees one of every so many frames, the middle one: neighbours look alike. What it finds
+            there stands for all of them. 1 for all frames, which a temporal stream needs.
+        size: side in pixels that the stream sees the frames at; by default their own.
+    """
+
+    kind: Literal["spatial", "temporal"]
+    every: int = 1
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("spatial", "temporal"):
+            raise FacetellError(f"a stream's kind is spatial or temporal, not {self.kind!r}")
+        _whole("every", self.every, 1)
+        if self.size is not None:
+            _whole("size", self.size, LEAST_SIZE)
+        if self.kind == "temporal" and self.every > 1:
+            raise FacetellError(
+                f"a temporal stream sees every frame of a clip, not one of {self.every}; set every=1, and a lower "
+                "frame_rate for the whole network if it is to see fewer"
+            )
+
+
+DEFAULT = (Stream("spatial", every=4), Stream("temporal"))
+
+
+def read_streams(tables: Iterable[Stream | Mapping[str, object]]) -> tuple[Stream, ...]:
+    """Streams from what a configuration or a model file says of them.
+
+    Raises:
+        FacetellError: they are no list of tables with the keys of :class:`Stream`, or none of them is temporal.
+    """
+    streams = []
+    try:
+        for table in tables:
+            streams.append(table if isinstance(table, Stream) else Stream(**table))  # type: ignore[arg-type]
+    except TypeError:
+        raise FacetellError(
+            f"streams are a list of tables such as {{kind: spatial, every: 2}} or {{kind: temporal, size: 112}}, not "
+            f"{tables!r}"
+        ) from None
+    if not any(stream.kind == "temporal" for stream in streams):
+        raise FacetellError("none of the streams is temporal; give one that is, or take a network of one stream")
+    return tuple(streams)
+
+
+class MultiStream(Backbone):
+    """Backbones beside each other, their features joined but judged apart.
+
+    Args:
+        streams: how each sees a clip.
+        backbones: one for each of ``streams``.
+    """
+
+    def __init__(self, streams: Sequence[Stream], backbones: Sequence[Backbone]) -> None:
+        super().__init__()
+        self.seen = tuple(streams)
+        self.streams = nn.ModuleList(backbones)
+        moving = next(b for s, b in zip(streams, backbones, strict=True) if s.kind == "temporal")
+        self.decided = {**moving.decided, "streams": [asdict(stream) for stream in streams]}
+        self.feature_parts = tuple(backbone.feature_channels for backbone in backbones)
+        self.feature_channels = sum(self.feature_parts)
+        self.deep_channels = sum(backbone.deep_channels for backbone in backbones)
+
+    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+        """(N*T, 3, H, W) to (N*T, sum of C, h, w) and (N*T, sum of F), stream by stream.
+
+        Maps are brought to the grid of the first stream's.
+        """
+        maps: list[Tensor] = []
+        features: list[Tensor] = []
+        for stream, backbone in zip(self.seen, self.streams, strict=True):
+            every = stream.every
+            groups = [frame // every for frame in range(frames)]  # which of the frames seen stands for each
+            part = x
+            if every > 1:
+                middles = [min(first + every // 2, frames - 1) for first in range(0, frames, every)]
+                part = by_clip(x, frames)[:, middles].flatten(0, 1)
+            if stream.size is not None:
+                part = functional.interpolate(part, size=(stream.size, stream.size), mode="bilinear")
+            deep, vectors = backbone(part, groups[-1] + 1, trace)
+            if maps:
+                deep = functional.interpolate(deep, size=maps[0].shape[-2:], mode="bilinear")
+            if every > 1:
+                deep, vectors = (by_clip(y, groups[-1] + 1)[:, groups].flatten(0, 1) for y in (deep, vectors))
+            maps.append(deep)
+            features.append(vectors)
+        return torch.cat(maps, dim=1), torch.cat(features, dim=1)
+
+    def layers(self) -> list[nn.Module]:
+        """Those of all streams, depth by depth."""
+        depths = zip_longest(*(backbone.layers() for backbone in self.streams))  # type: ignore[operator]
+        return [nn.ModuleList(layer for layer in depth if layer is not None) for depth in depths]

@@ -1,0 +1,183 @@
+"""Several streams: what each of them sees, how their words are put together, and how trained networks are fused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from facetell.models.classifier import noisy_or
+from facetell.models.fuse import fuse
+from facetell.models.network import ClipNetwork
+from facetell.models.zoo import create_model
+from facetell.types import FacetellError
+
+NARROW = {"width": 0.25, "depth": 0.5}
+MOVING = {"motion_blocks": [2, 4], **NARROW}
+Clips = Callable[..., Tensor]
+Enliven = Callable[[ClipNetwork], ClipNetwork]
+
+
+def spatial(**changes: object) -> ClipNetwork:
+    arguments = {"motion": "none", "temporal": "none", "clip_frames": 1, "size": 32, **NARROW, **changes}
+    return create_model("lite0", **arguments)  # type: ignore[arg-type]
+
+
+def temporal(**changes: object) -> ClipNetwork:
+    arguments = {"motion": "mcb", "clip_frames": 5, "size": 32, **MOVING, **changes}
+    return create_model("lite0", **arguments)  # type: ignore[arg-type]
+
+
+def whole(*streams: dict[str, object], size: int = 32, **more: object) -> ClipNetwork:
+    return create_model("lite0_multi_stream", clip_frames=5, size=size, streams=streams, **{**MOVING, **more}).eval()
+
+
+def test_any_witness_may_tell() -> None:
+    """The probability of genuine is the product of what each gives it, wherever on the scale they stand."""
+    logits = torch.tensor([[0.0, 0.0, 0.0], [2.0, -1.0, 0.5], [-9.0, -8.0, -7.0]], dtype=torch.float64)
+    genuine = (1 - torch.sigmoid(logits)).prod(dim=1)
+    torch.testing.assert_close(torch.sigmoid(noisy_or(logits)).squeeze(1), 1 - genuine)
+    far = torch.tensor([[40.0, -60.0], [-60.0, -60.0], [80.0, 80.0]])
+    told = noisy_or(far).squeeze(1)
+    torch.testing.assert_close(told, torch.tensor([40.0, -60.0 + 0.693147, 160.0]))
+    order = torch.tensor([2, 0, 1])
+    torch.testing.assert_close(noisy_or(logits[:, order]), noisy_or(logits))
+    torch.testing.assert_close(noisy_or(logits[:, :1]), logits[:, :1])
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_the_logit_is_the_noisy_or_of_all(every: int, some_clips: Clips, enliven: Enliven) -> None:
+    one, other, third = enliven(spatial()), enliven(temporal()), enliven(temporal())
+    clips = some_clips(3, 5, 32)
+    both = whole({"kind": "spatial", "every": every}, {"kind": "temporal"}, {"kind": "temporal"})
+    fuse(both, [one, other, third])
+    with torch.no_grad():
+        # Each picture seen stands for those around it: its logit counts as often as there are such.
+        middles = [min(t // every * every + every // 2, 4) for t in range(5)]
+        seen = torch.stack([one(clips[:, t : t + 1]).logit for t in middles]).mean(dim=0)
+        want = noisy_or(torch.stack([seen, other(clips).logit, third(clips).logit], dim=1)).squeeze(1)
+        assert want.std() > 1e-3
+        torch.testing.assert_close(both(clips).logit, want, atol=1e-5, rtol=1e-5)
+
+
+def test_a_stream_may_see_less_detail(some_clips: Clips, enliven: Enliven) -> None:
+    one, other = enliven(spatial(size=64)), enliven(temporal())
+    clips = some_clips(2, 5, 64)
+    small = torch.nn.functional.interpolate(clips.flatten(0, 1), size=(32, 32), mode="bilinear")
+    model = whole({"kind": "spatial"}, {"kind": "temporal", "size": 32}, size=64)
+    fuse(model, [one, other])
+    with torch.no_grad():
+        parts = torch.stack([one(clips).logit, other(small.unflatten(0, (2, 5))).logit], dim=1)
+        torch.testing.assert_close(model(clips).logit, noisy_or(parts).squeeze(1), atol=1e-5, rtol=1e-5)
+        motion = model(clips, with_motion=True).motion
+        own = other(small.unflatten(0, (2, 5)), with_motion=True).motion
+    torch.testing.assert_close(motion, own, atol=1e-5, rtol=1e-5)
+
+
+def test_motion_maps_of_streams_of_several_sizes_lie_on_the_finest_grid(some_clips: Clips, enliven: Enliven) -> None:
+    coarse, fine = {"kind": "temporal", "size": 32}, {"kind": "temporal"}
+    for order in ((coarse, fine), (fine, coarse)):
+        model = enliven(whole(*order, size=64))
+        with torch.no_grad():
+            assert model(some_clips(1, 5, 64), with_motion=True).motion.shape == (1, 5, 8, 8)
+
+
+def test_temporal_kernels_of_a_spatial_network_become_their_sums(some_clips: Clips, enliven: Enliven) -> None:
+    one, other = enliven(spatial(temporal="cstm", clip_frames=5, motion_blocks=[2, 4])), enliven(temporal())
+    for name, parameter in one.named_parameters():
+        if name.endswith("temporal.weight"):
+            torch.nn.init.normal_(parameter, mean=0.4, std=0.2)
+    clips = some_clips(2, 5, 32)[:, :1].repeat(1, 9, 1, 1, 1)
+    model = whole({"kind": "spatial"}, {"kind": "temporal"})
+    fuse(model, [one, other])
+    with torch.no_grad():
+        _, features = model.backbone((clips[:, 0] - one.mean) / one.std, 1)
+        apart = model.classifier.logits(features)[:, 0]
+        frames = (clips.flatten(0, 1) - one.mean) / one.std
+        _, features = one.backbone(frames, 9)
+        # The middle one of nine equal frames: two blocks and more from the zeros at the ends of the clip.
+        middle = one.classifier(features.unflatten(0, (2, 9))[:, 4]).squeeze(1)
+    assert middle.std() > 1e-3
+    torch.testing.assert_close(apart, middle, atol=1e-4, rtol=1e-4)
+
+
+def test_what_the_streams_see(some_clips: Clips, enliven: Enliven) -> None:
+    model = enliven(whole({"kind": "spatial", "every": 2}, {"kind": "temporal"}))
+    clips = some_clips(1, 4, 32)
+    backbone = model.backbone
+    with torch.no_grad():
+        frames = (clips.flatten(0, 1) - model.mean) / model.std
+        deep, _ = backbone(frames, 4)
+        changed = frames.clone()
+        changed[2] = 0
+        after, _ = backbone(changed, 4)
+    channels = backbone.streams[0].deep_channels
+    assert torch.equal(deep[:, :channels], after[:, :channels]), "the spatial stream sees every second frame alone"
+    assert torch.equal(deep[0, :channels], deep[1, :channels])
+    assert not torch.equal(deep[:, channels:], after[:, channels:])
+    assert len(backbone.layers()) == len(backbone.streams[1].layers())
+    # What the defaults add is kept with the weights, in words that a file can hold.
+    assert json.loads(json.dumps(model.architecture))["streams"] == [
+        {"kind": "spatial", "every": 2, "size": None},
+        {"kind": "temporal", "every": 1, "size": None},
+    ]
+
+
+def test_streams_say_even_odds_together_before_they_have_learnt(some_clips: Clips) -> None:
+    model = create_model("lite0_multi_stream", clip_frames=4, size=32, **NARROW).eval()
+    torch.nn.init.zeros_(model.classifier.weight)
+    with torch.no_grad():
+        assert model(some_clips(2, 4, 32)).logit.abs().max() < 1e-6
+
+
+def test_imagenet_fills_all_streams() -> None:
+    model = create_model("lite0_multi_stream", pretrained=True)
+    start = create_model("lite0", "none", pretrained=True, temporal="none").backbone.state_dict()
+    assert len(model.backbone.streams) == 2
+    for stream in model.backbone.streams:
+        own = stream.state_dict()
+        assert all(torch.equal(own[name], values) for name, values in start.items())
+
+
+@pytest.mark.parametrize(
+    ("streams", "says"),
+    [
+        ([{"kind": "spatial", "every": 0}, {"kind": "temporal"}], "a stream's every is a whole number of at least 1, no"),
+        ([{"kind": "spatial", "every": 2.5}, {"kind": "temporal"}], "not 2.5"),
+        ([{"kind": "temporal", "size": 16}], "a stream's size is a whole number of at least 32, not 16"),
+        ([{"kind": "temporal", "size": "x"}], "not 'x'"),
+        ([{"kind": "optical"}], "a stream's kind is spatial or temporal, not 'optical'"),
+        ([{"kind": "temporal", "every": 2}], "a temporal stream sees every frame of a clip, not one of 2"),
+        ([{"kind": "spatial"}], "none of the streams is temporal"),
+        ([], "none of the streams is temporal"),
+        ([{"kind": "temporal", "sise": 64}], "streams are a list of tables"),
+        (["temporal"], "streams are a list of tables"),
+        (3, "streams are a list of tables"),
+    ],
+)
+def test_streams_that_make_no_sense_are_refused(streams: object, says: str) -> None:
+    with pytest.raises(FacetellError) as error:
+        create_model("lite0_multi_stream", streams=streams)
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("networks", "says"),
+    [
+        ([temporal(), temporal()], "network 1 (name=lite0, motion=mcb"),
+        ([spatial(), spatial()], "does not fit stream 2, which is temporal: 'blocks.2."),
+        ([spatial(width=0.5), temporal()], "does not fit stream 1, which is spatial: 'blocks."),
+        ([spatial(num_classes=2), temporal()], "does not fit stream 1, which is spatial;"),
+        ([spatial(), temporal(motion="cmm")], "does not fit stream 2"),
+        ([spatial(), temporal(), temporal()], "there are 2 streams and 3 networks; give one for each"),
+    ],
+)
+def test_what_does_not_fit_is_refused(networks: list[ClipNetwork], says: str) -> None:
+    with pytest.raises(FacetellError) as error:
+        fuse(whole({"kind": "spatial"}, {"kind": "temporal"}), networks)
+    assert says in str(error.value)
+    with pytest.raises(FacetellError, match="'lite0' has no streams"):
+        fuse(temporal(), networks)
