@@ -33,7 +33,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
         export_onnx(model, path, metadata=describe(model) | {"crop_scale": "1.4"})
     config = folder / "both.yaml"
     config.write_text(
-        "model: lite0_multi_stream\noverrides: {width: 0.25, depth: 0.5, streams: [{kind: spatial}, {kind: temporal}]}\n"
+        "model: lite0_multi_stream\n"
+        "overrides: {width: 0.25, depth: 0.5, streams: [{kind: spatial}, {kind: temporal}]}\n"
         "batch: {clip_frames: 4, frame_rate: 12.5, size: 32, crop_scale: 1.4}\n"
     )
     return config, *paths

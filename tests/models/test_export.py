@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from facetell.models.export import continue_from, export_onnx, load_onnx_state, model_from_onnx
+from facetell.models.export import SHORT_FROM, continue_from, export_onnx, load_onnx_state, model_from_onnx
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
@@ -32,6 +32,7 @@ def files(network: ClipNetwork, tmp_path_factory: pytest.TempPathFactory) -> dic
     return {
         "fp32": export_onnx(network, folder / "a.onnx", with_motion=True),
         "fp16": export_onnx(network, folder / "b.onnx", precision="fp16", metadata={"hello": '"you"'}),
+        "w8": export_onnx(network, folder / "c.onnx", precision="w8", metadata={"hello": '"you"'}),
     }
 
 
@@ -61,21 +62,47 @@ def test_the_way_back_is_exact(network: ClipNetwork, files: dict[str, Path], som
     assert rebuilt(batch).aux_logit is None
 
 
-def test_half_precision_is_storage_alone(network: ClipNetwork, files: dict[str, Path], some_clips: Clips) -> None:
-    metadata, state = load_onnx_state(files["fp16"])
+@pytest.mark.parametrize("precision", ["fp16", "w8"])
+def test_fewer_bits_are_storage_alone(
+    precision: str, network: ClipNetwork, files: dict[str, Path], some_clips: Clips
+) -> None:
+    metadata, state = load_onnx_state(files[precision])
     assert metadata == {"hello": '"you"'}
     own = network.state_dict()
-    for name, value in state.items():
-        if name in own:
-            assert value.dtype == torch.float32
-            torch.testing.assert_close(value, own[name], rtol=1e-3, atol=1e-4)
+    stored = {name: values for name, values in state.items() if name in own}
+    left_out = {name for name in own.keys() - stored.keys() if not name.startswith("anomaly.")}
+    assert all(name.endswith("num_batches_tracked") for name in left_out)
+    coarse = 0
+    for name, values in stored.items():
+        assert values.dtype == torch.float32
+        error = (values - own[name]).abs()
+        largest = own[name].abs().flatten(1).amax(dim=1) if own[name].ndim > 1 else own[name].abs()
+        if precision == "w8" and own[name].shape[2:] == (1, 1) and own[name].numel() >= SHORT_FROM:
+            # Half of one of 127 steps, of the channel's own scale.
+            assert (error.flatten(1).amax(dim=1) <= largest / 254 + 1e-7).all()
+            coarse += 1
+        else:
+            torch.testing.assert_close(values, own[name], rtol=1e-3, atol=1e-4)
+    assert (coarse > 10) == (precision == "w8")
     batch = some_clips(2, 4, 48)
     rounded = create_model(**network.architecture, anomaly="none")
     rounded.load_state_dict({k: v for k, v in state.items() if k in rounded.state_dict()}, strict=False)
     with torch.no_grad():
         want = rounded.eval()(batch).logit
-    logit = onnxruntime.InferenceSession(files["fp16"]).run(["logit"], {"clip": batch.numpy()})[0]
+    logit = onnxruntime.InferenceSession(files[precision]).run(["logit"], {"clip": batch.numpy()})[0]
     np.testing.assert_allclose(logit, want, atol=1e-4)
+    compiled = openvino.Core().compile_model(files[precision], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    np.testing.assert_allclose(compiled({"clip": batch.numpy()})["logit"], want, atol=1e-4)
+
+
+def test_a_channel_of_zeros_is_stored_as_such(tmp_path: Path) -> None:
+    model = create_model("lite0", clip_frames=2, size=32, width=0.25, depth=0.5).eval()
+    with torch.no_grad():
+        model.backbone.head.conv.weight[3] = 0
+    _, state = load_onnx_state(export_onnx(model, tmp_path / "model.onnx", precision="w8"))
+    assert model.backbone.head.conv.weight.numel() >= SHORT_FROM
+    assert not state["backbone.head.conv.weight"][3].any()
+    assert state["backbone.head.conv.weight"].isfinite().all()
 
 
 def test_the_file_keeps_the_contract(files: dict[str, Path]) -> None:

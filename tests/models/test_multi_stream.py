@@ -145,7 +145,7 @@ def test_imagenet_fills_all_streams() -> None:
 @pytest.mark.parametrize(
     ("streams", "says"),
     [
-        ([{"kind": "spatial", "every": 0}, {"kind": "temporal"}], "a stream's every is a whole number of at least 1, no"),
+        ([{"kind": "spatial", "every": 0}, {"kind": "temporal"}], "every is a whole number of at least 1, not 0"),
         ([{"kind": "spatial", "every": 2.5}, {"kind": "temporal"}], "not 2.5"),
         ([{"kind": "temporal", "size": 16}], "a stream's size is a whole number of at least 32, not 16"),
         ([{"kind": "temporal", "size": "x"}], "not 'x'"),

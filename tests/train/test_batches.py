@@ -89,6 +89,20 @@ def test_every_second_frame_doubles_the_motion(recordings):
     assert motion(1.0) > 1.2 * motion(0.0)
 
 
+def test_at_half_the_frame_rate_clips_show_every_second_frame(recordings):
+    rate = 1 / recordings[0].interval
+    slower = Sampler(recordings, replace(CONFIG, frame_rate=rate / 2, every_second=0.0), 1)
+    skipping = Sampler(recordings, replace(CONFIG, frame_rate=rate, every_second=1.0), 1)
+    plain = Sampler(recordings, replace(CONFIG, frame_rate=rate, every_second=0.0), 1)
+    assert torch.equal(slower.batch(0).clips, skipping.batch(0).clips)
+    assert not torch.equal(slower.batch(0).clips, plain.batch(0).clips)
+
+
+def test_a_clip_too_short_for_the_frame_rate_is_shown_at_the_longest_step_that_fits(recordings):
+    sampler = Sampler(recordings, replace(CONFIG, frame_rate=0.1), 1)
+    assert sampler.batch(0).clips.shape == (6, 4, 3, 64, 64)
+
+
 PLAIN = DegradeConfig(
     repeats=0, rerate=0, colourful=0, gamma_chance=0, blur=0, sharpen=0, resize=0, noisy=0, social=0, codec=0, jpeg=0
 )

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facetell.clips import FrameSampler
 from facetell.datasets.prepared import read_clip
 from facetell.train.config import DataConfig
 from facetell.train.corpus import decode_all, load_recordings
@@ -21,6 +22,21 @@ def test_any_window_is_read_as_the_clip_holds_it(recordings):
         for window in (slice(0, 3, 1), slice(5, 12, 2)):
             assert np.array_equal(recording.pictures(window), clip.frames[window])
             assert np.array_equal(recording.mesh(window), clip.landmarks[window])
+
+
+def test_windows_take_frames_as_detection_does(recordings):
+    recording = recordings[0]
+    rate = 1 / recording.interval
+    every = round(rate)
+    assert recording.windows(4, 1.0, rate)[:2] == [slice(0, 4, 1), slice(every, every + 4, 1)]
+    halved = recording.windows(4, 1.0, rate / 2)
+    assert halved[0] == slice(0, 7, 2)
+    assert all(len(range(*window.indices(len(recording)))) == 4 for window in halved)
+    sampler = FrameSampler(rate, rate / 2)
+    taken = [number for number in range(8) if sampler.take(number / rate) is not None]
+    assert taken == [*range(8)][halved[0]]
+    assert recording.windows(len(recording), 1.0, rate) == [slice(0, len(recording), 1)]
+    assert not recording.windows(len(recording), 1.0, rate / 2)
 
 
 def test_without_room_the_clips_are_decoded_each_time(data, recordings, tmp_path):

@@ -40,7 +40,7 @@ class NoisyOr(nn.Module):
 
     def __init__(self, parts: Sequence[int]) -> None:
         super().__init__()
-        self.parts = tuple(parts)
+        self.parts = list(parts)
         self.weight = nn.Parameter(torch.empty(1, sum(parts)))
         # All together say even odds at the start.
         self.bias = nn.Parameter(torch.full((len(parts),), math.log(2 ** (1 / len(parts)) - 1)))
@@ -52,7 +52,7 @@ class NoisyOr(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, F) to the logit of each part, (N, parts)."""
-        weighted = (features * self.weight).split(self.parts, dim=1)
+        weighted = torch.split(features * self.weight, self.parts, dim=1)
         return torch.stack([part.sum(dim=1) for part in weighted], dim=1) + self.bias
 
 

@@ -62,7 +62,7 @@ def export_onnx(
         metadata: one string a field; by default what the network knows of itself (:func:`describe`).
         with_motion: add the output ``motion`` (N, T, h, w).
         with_anomaly: add the output ``aux_logit`` (N,) of the AD block's classifier.
-        precision: "fp16" stores large arrays in half precision, at half the size; "w8" large 1 x 1 kernels in 8 bits, too,
+        precision: "fp16" stores large arrays in half precision, at half the size; "w8" also 1 x 1 kernels in 8 bits,
             at a quarter. The file still computes in float32.
 
     Raises:
@@ -310,9 +310,9 @@ def _free_batch(proto: Any) -> None:
 
 
 def _store_small(proto: Any, short: bool) -> None:
-    """Store large float32 arrays as float16, or, if ``short``, large 1 x 1 kernels as int8 with a scale an output channel.
+    """Store large float32 arrays as float16, each followed by what makes it float32 again.
 
-    Each is followed by what makes it float32 again.
+    If ``short``, large 1 x 1 kernels are stored as int8, with a scale an output channel.
     """
     import onnx
 

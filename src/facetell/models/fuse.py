@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facetell.models.classifier import NoisyOr
 from facetell.models.multi_stream import MultiStream
@@ -31,12 +31,14 @@ def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
         raise FacetellError(f"'{model.config.name}' has no streams that tell forged from genuine; name one that has")
     if len(networks) != len(backbone.seen):
         raise FacetellError(f"there are {len(backbone.seen)} streams and {len(networks)} networks; give one for each")
-    weights, biases = [], []
+    weights: list[Tensor] = []
+    biases: list[Tensor] = []
     for number, (stream, own, network) in enumerate(zip(backbone.seen, backbone.streams, networks, strict=True), 1):
         state = _still(network) if stream.kind == "spatial" else network.backbone.state_dict()
         wanted = {name: values.shape for name, values in own.state_dict().items()}
         strange = sorted(name for name in wanted.keys() | state.keys() if wanted.get(name) != _shape(state.get(name)))
-        if strange or network.classifier.weight.shape != (1, own.feature_channels):
+        head = network.classifier
+        if strange or not isinstance(head, nn.Linear) or head.out_features != 1:
             built = ", ".join(f"{key}={value}" for key, value in network.architecture.items())
             raise FacetellError(
                 f"network {number} ({built}) does not fit stream {number}, which is {stream.kind}"
@@ -45,8 +47,8 @@ def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
                 "temporal one"
             )
         own.load_state_dict(state)
-        weights.append(network.classifier.weight)
-        biases.append(network.classifier.bias)
+        weights.append(head.weight)
+        biases.append(head.bias)
     with torch.no_grad():
         classifier.weight.copy_(torch.cat(weights, dim=1))
         classifier.bias.copy_(torch.cat(biases))

@@ -51,8 +51,8 @@ By the kinds of forging that training can use, of people it has not seen; both c
 
 ### Parity
 
-Largest deviation of a logit over real clips: {rounding:.2g} by how the file stores the trained network's weights; from there
-on {parity}.
+Largest deviation of a logit over real clips: {rounding:.2g} by how the file stores the trained network's weights; from
+there on {parity}.
 
 ## Limits
 
@@ -86,8 +86,8 @@ class Release:
         shortcuts, limits: AUC and share of reals called forged by treatment (:mod:`facetell.evaluate.shortcuts`,
             :mod:`facetell.evaluate.limits`); nothing where it was not checked.
         rounding: largest deviation of a logit by storing the weights in fewer bits.
-        parity: by engine, the largest deviation of a logit from the network as it is stored; None where the engine could
-            not run.
+        parity: by engine, the largest deviation of a logit from the network as it is stored; None where the engine
+            could not run.
         note: of whoever released it.
     """
 
