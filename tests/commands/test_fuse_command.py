@@ -30,6 +30,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     for path, arguments in zip(paths, more, strict=True):
         model = create_model("lite0", clip_frames=4, size=32, **NARROW, **arguments)
         nn.init.normal_(model.classifier.weight, std=0.2)
+        nn.init.normal_(model.classifier.bias)
         export_onnx(model, path, metadata=describe(model) | {"crop_scale": "1.4"})
     config = folder / "both.yaml"
     config.write_text(
@@ -87,7 +88,7 @@ def test_what_cannot_be_done_is_said(
     for arguments, says in (
         ([config, spatial, temporal, "--to", tmp_path / "m.txt"], "does not end in .onnx"),
         ([config, temporal, temporal, "--to", tmp_path / "m.onnx"], "does not fit stream 1, which is spatial"),
-        ([config, temporal, "--to", tmp_path / "m.onnx"], "there are 2 streams and 1 networks"),
+        ([config, temporal, "--to", tmp_path / "m.onnx"], "there are 2 streams, but networks for 1"),
         ([alone, spatial, "--to", tmp_path / "m.onnx"], "'lite0' has no streams"),
         ([tmp_path / "no.yaml", spatial, "--to", tmp_path / "m.onnx"], "there is no configuration at"),
         ([config, tmp_path / "no.onnx", temporal, "--to", tmp_path / "m.onnx"], "there is no checkpoint at"),

@@ -15,6 +15,7 @@ from facetell.engine import load_engine
 from facetell.evaluate.scores import read_scores
 from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model
+from facetell.train import release
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
 
@@ -51,7 +52,7 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, capsys)
     assert (run / "checkpoint.pt").read_bytes() == before
 
 
-def test_networks_are_fused_and_released_as_they_are(prepared, tmp_path, capsys):  # noqa: F811
+def test_networks_are_fused_and_released_as_they_are(prepared, tmp_path, monkeypatch, capsys):  # noqa: F811
     files = []
     for name, motion in (("spatial", "none"), ("temporal", "mcb")):
         network = create_model("lite0", motion, clip_frames=4, size=64, width=0.25, depth=0.5)
@@ -77,7 +78,14 @@ def test_networks_are_fused_and_released_as_they_are(prepared, tmp_path, capsys)
     card = (run / "run.md").read_text()
     assert "no steps of its own" in card and "2 real clips of 2 people" in card
     assert "Several EfficientNet-Lite0, for pictures and for motion" in card
-    assert "4 consecutive frames at about 12.5 frames per second" in card
+    assert "4 frames in a row at about 12.5 frames per second" in card
+    monkeypatch.setattr(release, "ROUNDING", {"fp16": 1e-9})
+    assert (
+        main(["train", str(run / "best.pt"), f"data.folders=[{prepared}]", "--to", str(tmp_path / "again.onnx")]) == 2
+    )
+    assert "storing its weights in fewer bits cost too much" in capsys.readouterr().err
+    assert main([*command, "batch.frame_rate=0.1", "--out", str(tmp_path / "slow")]) == 2
+    assert "no clip of val is long enough to measure on (4 frames at 0.1 a second)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -86,6 +94,8 @@ def test_networks_are_fused_and_released_as_they_are(prepared, tmp_path, capsys)
         (["none.yaml"], "there is no configuration at none.yaml"),
         ([str(TINY), "optim.lrr=1"], "did you mean 'optim.lr'?"),
         ([str(TINY)], "there is nothing to train on; set data.folders"),
+        ([str(TINY), "batch.frame_rate=0"], "batch.frame_rate is a number above 0, in frames per second, not 0.0"),
+        ([str(TINY), "batch.frame_rate=.nan"], "batch.frame_rate is a number above 0, in frames per second, not nan"),
         (["none.pt", "steps=3"], "a checkpoint can no longer be changed"),
     ],
 )

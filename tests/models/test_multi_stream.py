@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facetell.models.classifier import noisy_or
 from facetell.models.fuse import fuse
@@ -48,15 +48,19 @@ def test_any_witness_may_tell() -> None:
     torch.testing.assert_close(noisy_or(logits[:, :1]), logits[:, :1])
 
 
-@pytest.mark.parametrize("every", [1, 2, 3])
-def test_the_logit_is_the_noisy_or_of_all(every: int, some_clips: Clips, enliven: Enliven) -> None:
+@pytest.mark.parametrize(
+    ("every", "middles"), [(1, [0, 1, 2, 3, 4]), (2, [1, 1, 3, 3, 4]), (3, [1, 1, 1, 4, 4]), (8, [2] * 5)]
+)
+def test_the_logit_is_the_noisy_or_of_all(every: int, middles: list[int], some_clips: Clips, enliven: Enliven) -> None:
     one, other, third = enliven(spatial()), enliven(temporal()), enliven(temporal())
+    for network, bias in ((one, 0.4), (other, -0.3), (third, 0.1)):
+        nn.init.normal_(network.classifier.weight, std=0.3)  # no two alike
+        nn.init.constant_(network.classifier.bias, bias)
     clips = some_clips(3, 5, 32)
     both = whole({"kind": "spatial", "every": every}, {"kind": "temporal"}, {"kind": "temporal"})
     fuse(both, [one, other, third])
     with torch.no_grad():
         # Each picture seen stands for those around it: its logit counts as often as there are such.
-        middles = [min(t // every * every + every // 2, 4) for t in range(5)]
         seen = torch.stack([one(clips[:, t : t + 1]).logit for t in middles]).mean(dim=0)
         want = noisy_or(torch.stack([seen, other(clips).logit, third(clips).logit], dim=1)).squeeze(1)
         assert want.std() > 1e-3
@@ -151,6 +155,7 @@ def test_imagenet_fills_all_streams() -> None:
         ([{"kind": "temporal", "size": "x"}], "not 'x'"),
         ([{"kind": "optical"}], "a stream's kind is spatial or temporal, not 'optical'"),
         ([{"kind": "temporal", "every": 2}], "a temporal stream sees every frame of a clip, not one of 2"),
+        ([{"kind": "spatial", "every": True}, {"kind": "temporal"}], "not True"),
         ([{"kind": "spatial"}], "none of the streams is temporal"),
         ([], "none of the streams is temporal"),
         ([{"kind": "temporal", "sise": 64}], "streams are a list of tables"),
@@ -168,16 +173,24 @@ def test_streams_that_make_no_sense_are_refused(streams: object, says: str) -> N
     ("networks", "says"),
     [
         ([temporal(), temporal()], "network 1 (name=lite0, motion=mcb"),
-        ([spatial(), spatial()], "does not fit stream 2, which is temporal: 'blocks.2."),
-        ([spatial(width=0.5), temporal()], "does not fit stream 1, which is spatial: 'blocks."),
+        ([spatial(), spatial()], "does not fit stream 2, which is temporal: they differ in 'blocks.2."),
+        ([spatial(width=0.5), temporal()], "does not fit stream 1, which is spatial: they differ in 'blocks."),
         ([spatial(num_classes=2), temporal()], "does not fit stream 1, which is spatial;"),
         ([spatial(), temporal(motion="cmm")], "does not fit stream 2"),
-        ([spatial(), temporal(), temporal()], "there are 2 streams and 3 networks; give one for each"),
+        ([spatial(), temporal(), temporal()], "there are 2 streams, but networks for 3; give one each"),
+        (
+            [spatial(), temporal(time_padding="repeat")],
+            "which is temporal: they differ in 'time_padding'",
+        ),
+        ([spatial(temporal="tsm", motion_blocks=[2, 4]), temporal()], "which is spatial: they differ in 'temporal'"),
     ],
 )
 def test_what_does_not_fit_is_refused(networks: list[ClipNetwork], says: str) -> None:
+    model = whole({"kind": "spatial"}, {"kind": "temporal"})
+    before = {name: values.clone() for name, values in model.state_dict().items()}
     with pytest.raises(FacetellError) as error:
-        fuse(whole({"kind": "spatial"}, {"kind": "temporal"}), networks)
+        fuse(model, networks)
     assert says in str(error.value)
+    assert all(torch.equal(before[name], values) for name, values in model.state_dict().items())
     with pytest.raises(FacetellError, match="'lite0' has no streams"):
         fuse(temporal(), networks)

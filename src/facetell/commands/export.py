@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from facetell.commands.arguments import check_model_name
 from facetell.types import FacetellError, FloatArray
+
+if TYPE_CHECKING:
+    from facetell.models.network import ModelConfig
 
 PROOF_CLIPS = 6
 PROVED = ("openvino", "onnxruntime", "torch")
@@ -41,16 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file and print each engine's largest deviation; 0 if all score as torch does in float32, else 2."""
+    """Write the file and print what storing and each engine change; 0 if all is within its limit, else 2."""
     from facetell.models.convert import check_parity, deviation, read_trained
-    from facetell.models.export import export_onnx, model_from_onnx
+    from facetell.models.export import ROUNDING, export_onnx, model_from_onnx
     from facetell.models.quantise import quantise_onnx
     from facetell.report.result import check_writable
 
     check_model_name(args.to)
     check_writable(args.to, keep=args.clips or ())
     model, metadata = read_trained(args.checkpoint)
-    clips = _clips(args.clips, model.config.clip_frames, model.config.size, model.config.crop_scale)
+    clips = _clips(args.clips, model.config)
     outputs = {"with_motion": args.with_motion, "with_anomaly": args.with_anomaly}
     if args.precision == "int8":
         with tempfile.TemporaryDirectory() as folder:
@@ -60,14 +64,16 @@ def run(args: argparse.Namespace) -> int:
         export_onnx(model, args.to, metadata=metadata, precision=args.precision, **outputs)
     print(f"{args.to}: {model.config.name}, {args.precision}, {args.to.stat().st_size / 1e6:.1f} MB")
     engines = [e for e in PROVED if e != "torch" or args.precision != "int8"]  # torch cannot read int8 files
+    agree = True
     if args.precision in ("fp16", "w8"):
         _, stored = model_from_onnx(args.to)
-        print(f"largest deviation of a logit by storing in fewer bits: {deviation(model, stored, clips):.2g}")
+        rounding = deviation(model, stored, clips)
+        print(f"largest deviation of a logit by storing in fewer bits: {rounding:.2g}")
+        agree = rounding <= ROUNDING[args.precision]
         model = stored
     parts = check_parity(model, args.to, clips, engines)
     limit = float("inf") if args.precision == "int8" else 1e-3
     print(f"largest deviation from torch's logit over {len(clips)} clips:")
-    agree = True
     for part in parts:
         shown = part.note if part.largest is None else f"{part.largest:.2g}"
         print(f"  {part.engine} {part.precision}: {shown}")
@@ -75,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if agree else 2
 
 
-def _clips(videos: list[Path] | None, frames: int, size: int, scale: float) -> FloatArray:
+def _clips(videos: list[Path] | None, config: ModelConfig) -> FloatArray:
     """Real clips (N, T, 3, S, S) in [0, 1], evenly from all videos."""
     from facetell.assets import locate
     from facetell.motion.excerpt import face_clips
@@ -84,7 +90,8 @@ def _clips(videos: list[Path] | None, frames: int, size: int, scale: float) -> F
     found = []
     for path in paths:
         share = -(-PROOF_CLIPS // len(paths))
-        for clip, _ in zip(face_clips(path, frames, size, scale=scale), range(share), strict=False):
+        clips = face_clips(path, config.clip_frames, config.size, scale=config.crop_scale, rate=config.frame_rate)
+        for clip, _ in zip(clips, range(share), strict=False):
             found.append(clip.frames.transpose(0, 3, 1, 2))
     if not found:
         raise FacetellError("no face clip was found in the videos to prove the file on; give others with --clips")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from facetell.commands.arguments import check_model_name
@@ -25,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the file, not yet calibrated; 0 when done."""
     from facetell.engine import ModelInfo
     from facetell.models.convert import read_trained
-    from facetell.models.export import describe, export_onnx
+    from facetell.models.export import export_onnx
     from facetell.models.fuse import fuse
     from facetell.report.result import check_writable
     from facetell.train.reading import read_config
@@ -47,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
         networks.append(network)
     model = build_network(config, pretrained=False)
     fuse(model, networks)
-    told = {"crop_scale": json.dumps(batch.crop_scale), "frame_rate": json.dumps(batch.frame_rate)}
-    export_onnx(model, args.to, metadata=describe(model) | told, with_motion=True)
+    export_onnx(model, args.to, with_motion=True)
     print(
         f"{args.to}: {model.config.name} of {len(networks)} streams, not calibrated; docs/training.md says how it is "
         "released"

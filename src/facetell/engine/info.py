@@ -99,7 +99,10 @@ class ModelInfo:
             calibration = values.get("calibration", {})
             if calibration:
                 calibration["covariance"] = tuple(calibration["covariance"])
-            return cls(**{**values, "calibration": Calibration(**calibration)})
+            info = cls(**{**values, "calibration": Calibration(**calibration)})
+            if not 0 < info.frame_rate < math.inf:
+                raise ValueError(f"a frame rate of {info.frame_rate}")
+            return info
         except (TypeError, ValueError, KeyError) as error:
             raise FacetellError(
                 f"{where} is not a facetell model file (its metadata lack or garble a field: {error}); "

@@ -49,9 +49,9 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
     info = ModelInfo(
         name=path.stem if path.stem != "checkpoint" else path.resolve().parent.name,
         clip_frames=config.clip_frames,
-        frame_rate=float(state["config"]["batch"].get("frame_rate", config.frame_rate)),
+        frame_rate=config.frame_rate,
         size=config.size,
-        crop_scale=float(state["config"]["batch"].get("crop_scale", config.crop_scale)),
+        crop_scale=config.crop_scale,
         architecture=dict(model.architecture),
         training={"steps": state.get("step"), "config": state["config"]},
     )
@@ -108,5 +108,7 @@ def _build(config: Mapping[str, Any]) -> ClipNetwork:
         anomaly=config["anomaly"],
         clip_frames=config["batch"]["clip_frames"],
         size=config["batch"]["size"],
+        frame_rate=config["batch"].get("frame_rate"),  # older checkpoints lack it
+        crop_scale=config["batch"].get("crop_scale"),
         **config.get("overrides", {}),
     )

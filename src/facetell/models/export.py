@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,11 +25,12 @@ from facetell.types import FacetellError
 OPSET = 18
 HALF_FROM = 256  # elements; smaller arrays (norms, biases) stay float32: they weigh nothing and matter most
 
-SHORT_FROM = 4096  # elements of a 1 x 1 kernel; nearly all weights stand in such
+SHORT_FROM = 4096  # elements of a 1 x 1 kernel; nearly all weights of EfficientNet-Lite stand in such
 
 _SCALE = "/scale"  # behind the name of an array that is stored in 8 bits: what a step of it is worth
 
 Precision = Literal["fp32", "fp16", "w8"]
+ROUNDING: dict[Precision, float] = {"fp32": 1e-3, "fp16": 5e-2, "w8": 0.3}  # of a logit; more is a fault
 
 
 class _Exported(nn.Module):
@@ -63,7 +65,7 @@ def export_onnx(
         with_motion: add the output ``motion`` (N, T, h, w).
         with_anomaly: add the output ``aux_logit`` (N,) of the AD block's classifier.
         precision: "fp16" stores large arrays in half precision, at half the size; "w8" also 1 x 1 kernels in 8 bits,
-            at a quarter. The file still computes in float32.
+            EfficientNet-Lite at a little more than a quarter. The file still computes in float32.
 
     Raises:
         FacetellError: a motion output is asked of a network without motion blocks, or an auxiliary one where there is
@@ -88,6 +90,21 @@ def export_onnx(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(proto.SerializeToString(deterministic=True))
     return path
+
+
+def stored_bytes(model: ClipNetwork, precision: Precision) -> int:
+    """What the weights of a file without AD block take, about."""
+    wide = {"fp32": 4, "fp16": 2, "w8": 2}[precision]
+    return sum(
+        values.numel() * (1 if precision == "w8" and _is_short(tuple(values.shape)) else wide)
+        for name, values in model.state_dict().items()
+        if not name.startswith("anomaly.")
+    )
+
+
+def _is_short(shape: tuple[int, ...]) -> bool:
+    """Whether an array is a 1 x 1 kernel large enough for 8 bits."""
+    return shape[2:] == (1, 1) and math.prod(shape) >= SHORT_FROM
 
 
 def describe(model: ClipNetwork) -> dict[str, str]:
@@ -122,8 +139,9 @@ def load_onnx_state(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]
     arrays = {array.name: np.array(onnx.numpy_helper.to_array(array)) for array in proto.graph.initializer}
     state = {}
     for name, values in arrays.items():
-        if values.dtype == np.int8:
-            values = values * arrays[f"{name}{_SCALE}"]
+        scale = arrays.get(f"{name}{_SCALE}")
+        if values.dtype == np.int8 and scale is not None:
+            values = values * scale
         if values.dtype in (np.float16, np.float32) and not name.endswith(_SCALE):
             state[name] = torch.from_numpy(values.astype(np.float32))
     return {entry.key: entry.value for entry in proto.metadata_props}, state
@@ -138,6 +156,9 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
     metadata, state = load_onnx_state(path)
     try:
         architecture: dict[str, Any] = json.loads(metadata["architecture"])
+        for key in ("frame_rate", "crop_scale"):
+            if key in metadata:
+                architecture[key] = float(json.loads(metadata[key]))
         model = create_model(**{**architecture, "anomaly": "none"})
     except (KeyError, TypeError, ValueError) as error:
         raise FacetellError(
@@ -326,7 +347,7 @@ def _store_small(proto: Any, short: bool) -> None:
             continue
         name, wide = array.name, f"{array.name}/float32"
         renamed[name] = wide
-        if short and values.shape[2:] == (1, 1) and values.size >= SHORT_FROM:
+        if short and _is_short(values.shape):
             scale = np.maximum(np.abs(values).max(axis=(1, 2, 3), keepdims=True), np.finfo(np.float32).tiny) / 127
             scales.append(onnx.numpy_helper.from_array(scale.astype(np.float32), f"{name}{_SCALE}"))
             array.CopyFrom(onnx.numpy_helper.from_array(np.rint(values / scale).astype(np.int8), name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,14 @@ from facetell.models.multi_stream import MultiStream
 from facetell.models.network import ClipNetwork
 from facetell.types import FacetellError
 
+SHAPELESS = ("temporal", "time_padding")  # arguments of motion blocks that change what they compute and no array
 TEMPORAL, SPATIAL = ".temporal.weight", ".spatial.conv.weight"  # of a motion block: CSTM, then the depthwise kernel
 
 
 def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
-    """Fill a network of several streams: its logit is the noisy-or of what ``networks`` say.
+    """Fill a network of several streams: its logit is the noisy-or of what ``networks`` say of what each stream sees.
+
+    They may have been trained on other sizes, frame rates and lengths of clips.
 
     Args:
         model: to be filled; its AD block stays as it is.
@@ -24,38 +27,44 @@ def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
             has temporal convolutions (CSTM), it is taken as it answers to a still picture.
 
     Raises:
-        FacetellError: the model has no streams, they are of another number, or one is another network.
+        FacetellError: the model has no streams, they are of another number, or one is another network; nothing is
+            filled then.
     """
     backbone, classifier = model.backbone, model.classifier
     if not isinstance(backbone, MultiStream) or not isinstance(classifier, NoisyOr):
         raise FacetellError(f"'{model.config.name}' has no streams that tell forged from genuine; name one that has")
-    if len(networks) != len(backbone.seen):
-        raise FacetellError(f"there are {len(backbone.seen)} streams and {len(networks)} networks; give one for each")
-    weights: list[Tensor] = []
-    biases: list[Tensor] = []
-    for number, (stream, own, network) in enumerate(zip(backbone.seen, backbone.streams, networks, strict=True), 1):
-        state = _still(network) if stream.kind == "spatial" else network.backbone.state_dict()
-        wanted = {name: values.shape for name, values in own.state_dict().items()}
-        strange = sorted(name for name in wanted.keys() | state.keys() if wanted.get(name) != _shape(state.get(name)))
+    if len(networks) != len(backbone.specs):
+        raise FacetellError(f"there are {len(backbone.specs)} streams, but networks for {len(networks)}; give one each")
+    states: list[dict[str, Tensor]] = []
+    heads: list[nn.Linear] = []
+    for number, (spec, stream, network) in enumerate(zip(backbone.specs, backbone.streams, networks, strict=True), 1):
+        spatial = spec.kind == "spatial"
+        state = _still(network) if spatial else network.backbone.state_dict()
+        wanted, given = _shapes(stream.state_dict()), _shapes(state)
+        strange = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+        built = network.architecture
+        strange += [key for key in SHAPELESS if not spatial and built.get(key) != model.architecture.get(key)]
+        strange += ["temporal"] * (spatial and built.get("temporal") == "tsm")
         head = network.classifier
         if strange or not isinstance(head, nn.Linear) or head.out_features != 1:
-            built = ", ".join(f"{key}={value}" for key, value in network.architecture.items())
+            told = ", ".join(f"{key}={value}" for key, value in built.items())
             raise FacetellError(
-                f"network {number} ({built}) does not fit stream {number}, which is {stream.kind}"
-                + (f": '{strange[0]}' is not in both of them, alike" if strange else "")
+                f"network {number} ({told}) does not fit stream {number}, which is {spec.kind}"
+                + (f": they differ in '{strange[0]}'" if strange else "")
                 + "; give a network without motion modules for a spatial stream, one with those of the whole for a "
                 "temporal one"
             )
-        own.load_state_dict(state)
-        weights.append(head.weight)
-        biases.append(head.bias)
+        states.append(state)
+        heads.append(head)
+    for stream, state in zip(backbone.streams, states, strict=True):
+        stream.load_state_dict(state)
     with torch.no_grad():
-        classifier.weight.copy_(torch.cat(weights, dim=1))
-        classifier.bias.copy_(torch.cat(biases))
+        classifier.weight.copy_(torch.cat([head.weight for head in heads], dim=1))
+        classifier.bias.copy_(torch.cat([head.bias for head in heads]))
 
 
-def _shape(values: Tensor | None) -> torch.Size | None:
-    return None if values is None else values.shape
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: values.shape for name, values in state.items()}
 
 
 def _still(network: ClipNetwork) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ LEAST_SIZE = 32  # pixels: what remains of them on the deepest map is one
 
 
 def _whole(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or value < least:
+    if type(value) is not int or value < least:
         raise FacetellError(f"a stream's {name} is a whole number of at least {least}, not {value!r}")
 
 
@@ -90,7 +90,7 @@ class MultiStream(Backbone):
 
     def __init__(self, streams: Sequence[Stream], backbones: Sequence[Backbone]) -> None:
         super().__init__()
-        self.seen = tuple(streams)
+        self.specs = tuple(streams)
         self.streams = nn.ModuleList(backbones)
         moving = next(b for s, b in zip(streams, backbones, strict=True) if s.kind == "temporal")
         self.decided = {**moving.decided, "streams": [asdict(stream) for stream in streams]}
@@ -105,12 +105,12 @@ class MultiStream(Backbone):
         """
         maps: list[Tensor] = []
         features: list[Tensor] = []
-        for stream, backbone in zip(self.seen, self.streams, strict=True):
+        for stream, backbone in zip(self.specs, self.streams, strict=True):
             every = stream.every
             groups = [frame // every for frame in range(frames)]  # which of the frames seen stands for each
             part = x
             if every > 1:
-                middles = [min(first + every // 2, frames - 1) for first in range(0, frames, every)]
+                middles = [(first + min(first + every, frames)) // 2 for first in range(0, frames, every)]
                 part = by_clip(x, frames)[:, middles].flatten(0, 1)
             if stream.size is not None:
                 part = functional.interpolate(part, size=(stream.size, stream.size), mode="bilinear")

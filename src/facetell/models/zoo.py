@@ -58,14 +58,14 @@ def _lite(number: int, width: float, depth: float, size: int, dropout: float, as
 def _multi_stream(of: Entry) -> Entry:
     def build(motion: MotionKind, streams: Streams = multi_stream.DEFAULT, **overrides: Any) -> Backbone:
         shape = {key: value for key, value in overrides.items() if key in ("width", "depth", "drop_path")}
-        seen = multi_stream.read_streams(streams)
+        specs = multi_stream.read_streams(streams)
         return multi_stream.MultiStream(
-            seen,
+            specs,
             [
                 of.build(motion=motion, **overrides)
                 if stream.kind == "temporal"
                 else of.build(motion="none", temporal="none", **shape)
-                for stream in seen
+                for stream in specs
             ],
         )
 
@@ -150,6 +150,9 @@ def create_model(
     num_classes: int = 1,
     pretrained: bool | str | Path = False,
     dropout: float | None = None,
+    *,
+    frame_rate: float | None = None,
+    crop_scale: float | None = None,
     **overrides: object,
 ) -> ClipNetwork:
     """Build a network.
@@ -163,6 +166,7 @@ def create_model(
         num_classes: 1 for forged or not; any number for other video tasks.
         pretrained: True for the pinned ImageNet checkpoint, or the path of one.
         dropout: before the classifier; the network's own by default.
+        frame_rate, crop_scale: of the clips it is for, see :class:`ModelConfig`; they do not change the network.
         overrides: further arguments of the backbone (``motion_blocks``, ``drop_path``, ``restore_gain``...).
 
     Raises:
@@ -172,7 +176,13 @@ def create_model(
     motion = motion or entry.motions[0]
     _choose(f"motion for '{name}'", motion, entry.motions)
     _choose("anomaly", anomaly, ("full", "no_cls2", "no_l1", "none"))
-    config = replace(entry.config, clip_frames=clip_frames, size=size or entry.config.size)
+    config = replace(
+        entry.config,
+        clip_frames=clip_frames,
+        frame_rate=frame_rate or entry.config.frame_rate,
+        size=size or entry.config.size,
+        crop_scale=crop_scale or entry.config.crop_scale,
+    )
     dropout = entry.dropout if dropout is None else dropout
     try:
         backbone = entry.build(motion=motion, **overrides)

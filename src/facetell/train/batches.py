@@ -24,7 +24,7 @@ from facetell.forge.mesh import face_width
 from facetell.forge.temporal import feature_centres
 from facetell.forge.warp import bump_field, grid_nodes, remap_field
 from facetell.train.config import BatchConfig, DataConfig
-from facetell.train.corpus import Recording, load_recordings
+from facetell.train.corpus import Recording, load_recordings, window_at
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
 Item = TypeVar("Item")
@@ -126,13 +126,13 @@ class Sampler:
     def _pair(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array, str]:
         """A real and a forgery of itself."""
         recording = self._real(rng)
-        step = self._step(rng, recording)
-        frames, landmarks = self._moment(recording, self._window(recording, step, rng))
+        slower = self._slower(rng)
+        frames, landmarks = self._moment(recording, self._window(recording, slower, rng))
         donor = None
         if rng.random() < self.config.donor_share:
             other = self._real(rng)
             if other.entry.identity != recording.entry.identity:
-                donor = self._moment(other, self._window(other, self._fitting(other, step), rng))
+                donor = self._moment(other, self._window(other, slower, rng))
         forged = forge_clip(frames, landmarks, rng, self.config.recipe, donor)
         if rng.random() < self.config.twin_share:
             frames = harmless_twin(frames, landmarks, rng)
@@ -145,7 +145,7 @@ class Sampler:
         Each method is as likely as any other, within it each person, however many clips there are of each.
         """
         fake = _draw(_draw(_draw(self._fakes, rng), rng), rng)
-        window = self._window(fake, self._step(rng, fake), rng)
+        window = self._window(fake, self._slower(rng), rng)
         moment, landmarks = self._moment(fake, window)
         source = self._source(fake, window)
         background = self.config.generated_background
@@ -155,7 +155,7 @@ class Sampler:
             return real, forged, fake.entry.method
         (forged,) = self._finish([moment], landmarks, rng, background)
         other = self._real(rng)
-        frames, landmarks = self._moment(other, self._window(other, self._step(rng, other), rng))
+        frames, landmarks = self._moment(other, self._window(other, self._slower(rng), rng))
         (real,) = self._finish([frames], landmarks, rng, background)
         return real, forged, fake.entry.method
 
@@ -163,20 +163,16 @@ class Sampler:
         """Each person is as likely as any other, however many clips there are of each."""
         return _draw(_draw(self._reals, rng), rng)
 
-    def _fitting(self, recording: Recording, step: int) -> int:
-        """The step, or a shorter one where the recording is too short for it."""
-        longest = (len(recording) - 1) // max(self.config.clip_frames - 1, 1)
-        return max(1, min(step, longest))
+    def _slower(self, rng: np.random.Generator) -> int:
+        """1 for the configured frame rate, or 2 for half of it."""
+        return 2 if rng.random() < self.config.every_second else 1
 
-    def _step(self, rng: np.random.Generator, recording: Recording) -> int:
-        """From frame to frame: that of the configured rate, or twice as long."""
-        slower = 2 if rng.random() < self.config.every_second else 1
-        return self._fitting(recording, slower * recording.step(self.config.frame_rate))
-
-    def _window(self, recording: Recording, step: int, rng: np.random.Generator) -> slice:
-        span = (self.config.clip_frames - 1) * step + 1
-        start = int(rng.integers(0, len(recording) - span + 1))
-        return slice(start, start + span, step)
+    def _window(self, recording: Recording, slower: int, rng: np.random.Generator) -> slice:
+        """A window drawn; in a recording too short for the rate, at the lowest that it is long enough for."""
+        length = self.config.clip_frames
+        longest = (len(recording) - 1) // max(length - 1, 1)
+        step = max(1, min(slower * recording.step(self.config.frame_rate), longest))
+        return window_at(int(rng.integers(len(recording.starts(length, step)))), length, step)
 
     def _moment(self, recording: Recording, window: slice, squared: Recording | None = None) -> Moment:
         """The frames of a window on a square larger than the network's, with landmarks in its pixels.

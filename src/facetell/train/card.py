@@ -14,7 +14,7 @@ TEMPLATE = """# Model card: {name}
 
 {network}.
 After arXiv 2403.05172 as far as its public description goes (`docs/models.md` says what is read and what is our
-reconstruction). Input: {frames} consecutive frames at about {rate:g} frames per second, {size} x {size}, one stabilised
+reconstruction). Input: {frames} frames in a row at about {rate:g} frames per second, {size} x {size}, one stabilised
 square of {scale:g} face lengths. Licence: {licence}.
 {note}
 ## Training

@@ -5,11 +5,13 @@ Steps, not epochs, measure a run: every batch follows from (seed, number), so a 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from facetell.forge.degrade import DegradeConfig
 from facetell.forge.recipe import ForgeRecipe
+from facetell.types import FacetellError
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class BatchConfig:
     degrade: DegradeConfig = field(
         default_factory=lambda: DegradeConfig(resize=0.2, blur=0.1, noisy=0.1, codec=0.3, jpeg=0.15)
     )
+
+    def __post_init__(self) -> None:
+        if not 0 < self.frame_rate < math.inf:
+            raise FacetellError(f"batch.frame_rate is a number above 0, in frames per second, not {self.frame_rate!r}")
 
 
 @dataclass(frozen=True, slots=True)

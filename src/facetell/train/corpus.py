@@ -82,19 +82,33 @@ class Recording:
         return [Box(*map(float, (*low, *high))) for low, high in zip(part.min(axis=1), part.max(axis=1), strict=True)]
 
     def step(self, rate: float) -> int:
-        """Which frame is taken next at about ``rate`` frames per second, as detection takes them."""
+        """Frames from one of a clip to the next at about ``rate`` frames per second, as detection takes them."""
         return whole_step(self.interval, rate)
+
+    def starts(self, length: int, step: int) -> range:
+        """Frames on which a window of ``length`` frames, one of every ``step``, may begin."""
+        return range(len(self) - (length - 1) * step)
 
     def windows(self, length: int, seconds: float, rate: float) -> list[slice]:
         """Windows of ``length`` frames at about ``rate`` frames per second, one every so many seconds."""
-        step = self.step(rate)
-        span = (length - 1) * step + 1
-        stride = max(1, round(seconds / self.interval))
-        return [slice(start, start + span, step) for start in range(0, len(self) - span + 1, stride)]
+        step, stride = self.step(rate), max(1, round(seconds / self.interval))
+        return [window_at(start, length, step) for start in self.starts(length, step)[::stride]]
+
+
+def window_at(start: int, length: int, step: int) -> slice:
+    """A window of ``length`` frames, one of every ``step``.
+
+    >>> [*range(100)][window_at(3, 4, 2)]
+    [3, 5, 7, 9]
+    """
+    return slice(start, start + (length - 1) * step + 1, step)
 
 
 def load_recordings(config: DataConfig, split: str, min_frames: int) -> list[Recording]:
     """The clips of one split with at least ``min_frames`` frames, in the order of their manifests.
+
+    At a low frame rate some of them may be too short for a clip: training then shows them at a higher one, and
+    validation tells them from those it has scored.
 
     Raises:
         FacetellError: there is none, or :func:`decode_all` has not been here.

@@ -392,8 +392,12 @@ def _check_shares(config: TrainConfig, world: int) -> None:
 
 
 def _check_same(old: dict[str, Any], new: dict[str, Any], out: Path) -> None:
-    """A run goes on only as it was begun, but for what does not change its course."""
-    before, now = _flat(old), _flat(new)
+    """A run goes on only as it was begun, but for what does not change its course.
+
+    What was no setting yet when it was begun has its default.
+    """
+    now = _flat(new)
+    before = {key: value for key, value in _flat(plain(TrainConfig())).items() if key in now} | _flat(old)
     for key in sorted(before.keys() | now.keys()):
         free = any(key == name or key.startswith(f"{name}.") for name in FREE)
         if not free and before.get(key) != now.get(key):

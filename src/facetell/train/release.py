@@ -30,7 +30,7 @@ from facetell.evaluate.shortcuts import SHORTCUTS
 from facetell.evaluate.summary import summarise
 from facetell.evaluate.treatments import Outcome, outcomes, score_treated
 from facetell.models.convert import Parity, check_parity, deviation, read_trained
-from facetell.models.export import Precision, export_onnx, model_from_onnx
+from facetell.models.export import ROUNDING, Precision, export_onnx, model_from_onnx, stored_bytes
 from facetell.models.network import ClipNetwork
 from facetell.report.result import write_text
 from facetell.train.card import Release, write_card
@@ -41,9 +41,9 @@ from facetell.train.validate import Row, Score, by_method, cut_recording, score_
 from facetell.types import FacetellError, FloatArray
 
 PSEUDO_KINDS = ("sbv", "drift", "jitter", "flicker", "reenact", "swap", "mouth")
-PROOF_CLIPS, TOLERANCE = 6, 1e-2  # of an engine against the network as it is stored, in logits
+PROOF_CLIPS, TOLERANCE = 6, 1e-2  # of an engine in float32 against the network as it is stored, in logits
 LARGEST = 20e6  # bytes of a model file: it is to travel with the code
-ENGINES = ("openvino", "onnxruntime", "torch")
+ENGINES = ("openvino", "onnxruntime")  # torch's is what they are measured against
 
 Say = Callable[[str], None]
 
@@ -80,17 +80,18 @@ def release(
     network, metadata = read_trained(checkpoint)
     state = load(checkpoint)
     info = replace(ModelInfo.from_metadata(metadata, str(checkpoint)), name=model_path.stem)
-    say(f"exporting {model_path}")
-    moves = network.architecture.get("motion") != "none"
-    precision = stored_precision(network)
-    export_onnx(network, model_path, metadata=info.to_metadata(), with_motion=moves, precision=precision)
     batch = BatchConfig(
         clip_frames=info.clip_frames, frame_rate=info.frame_rate, size=info.size, crop_scale=info.crop_scale
     )
     proof = _proof_clips(recordings, batch)
+    say(f"exporting {model_path}")
+    moves = network.architecture.get("motion") != "none"
+    precision = stored_precision(network)
+    export_onnx(network, model_path, metadata=info.to_metadata(), with_motion=moves, precision=precision)
     _, stored = model_from_onnx(model_path)
+    rounding = deviation(network, stored, proof)
     parity = check_parity(stored, model_path, proof, ENGINES)
-    _check(parity, model_path)
+    _check(rounding, ROUNDING[precision], parity, model_path)
     engine = load_engine(model_path, precision="f32")
     about = {"model": {"name": info.name, "sha256": engine.sha256, "architecture": info.architecture}}
     say("scoring val")
@@ -131,7 +132,7 @@ def release(
         shortcuts=shortcuts,
         limits=limits,
         pseudo=figures(pseudo),
-        rounding=deviation(network, stored, proof),
+        rounding=rounding,
         parity={f"{p.engine} {p.precision}": p.largest for p in parity},
         note=note,
     )
@@ -146,8 +147,8 @@ def release(
 
 
 def stored_precision(network: ClipNetwork) -> Precision:
-    """In 16 bits a weight, or in 8 where that would make too large a file."""
-    return "fp16" if 2 * sum(p.numel() for p in network.parameters()) < LARGEST else "w8"
+    """In 16 bits a weight; in 8 where that makes a file small enough that would be too large."""
+    return "w8" if stored_bytes(network, "w8") < LARGEST <= stored_bytes(network, "fp16") else "fp16"
 
 
 def figures(scores: Scores) -> list[dict[str, Any]]:
@@ -223,10 +224,20 @@ def _proof_clips(recordings: Sequence[Recording], batch: BatchConfig) -> FloatAr
     windows = ((r, r.windows(batch.clip_frames, 1.0, batch.frame_rate)) for r in recordings)
     whole = ((r, found[0]) for r, found in windows if found)
     clips = [cut_recording(r, window, batch) for r, window in islice(whole, PROOF_CLIPS)]
+    if not clips:
+        raise FacetellError(
+            f"no clip of val is long enough to measure on ({batch.clip_frames} frames at {batch.frame_rate:g} a "
+            "second); prepare longer ones"
+        )
     return np.stack(clips).transpose(0, 1, 4, 2, 3).astype(np.float32) / np.float32(255)
 
 
-def _check(parity: Sequence[Parity], path: Path) -> None:
+def _check(rounding: float, limit: float, parity: Sequence[Parity], path: Path) -> None:
+    if not rounding <= limit:
+        raise FacetellError(
+            f"{path} scores otherwise than the trained network did (by {rounding:.2g}): storing its weights in fewer "
+            "bits cost too much; do not use it, and report this"
+        )
     for part in parity:
         if part.largest is not None and part.precision == "f32" and part.largest > TOLERANCE:
             raise FacetellError(

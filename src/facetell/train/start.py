@@ -28,6 +28,8 @@ def build_network(config: TrainConfig, pretrained: bool) -> ClipNetwork:
         clip_frames=config.batch.clip_frames,
         size=config.batch.size,
         pretrained=start,
+        frame_rate=config.batch.frame_rate,
+        crop_scale=config.batch.crop_scale,
         **config.overrides,
     )
     if pretrained and trained:

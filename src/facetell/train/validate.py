@@ -23,7 +23,7 @@ from facetell.forge import ForgeRecipe, degrade_pair, forge_clip
 from facetell.forge.degrade import DegradeConfig
 from facetell.forge.reenact import Donor
 from facetell.train.config import BatchConfig
-from facetell.train.corpus import Recording
+from facetell.train.corpus import Recording, window_at
 from facetell.types import Status, UInt8Array
 
 Score = Callable[[UInt8Array], Sequence[float]]
@@ -99,7 +99,7 @@ def pseudo_clips(
     reenactment; where there is none, the clip is its own donor.
     """
     number = zlib.crc32(Path(recording.entry.video).name.encode())
-    others = [d for d in donors if d.entry.identity != recording.entry.identity and _places(d, config) > 0]
+    others = [d for d in donors if d.entry.identity != recording.entry.identity and _starts(d, config)]
     for window in recording.windows(config.clip_frames, PSEUDO_SECONDS, config.frame_rate):
         frames = recording.pictures(window)
         if recipe is not None:
@@ -110,14 +110,13 @@ def pseudo_clips(
         yield window, _cut(frames, recording, window, config)
 
 
-def _places(recording: Recording, config: BatchConfig) -> int:
-    """How many clips begin in a recording, one at each frame; 0 and less where it is too short for one."""
-    return len(recording) - (config.clip_frames - 1) * recording.step(config.frame_rate)
+def _starts(recording: Recording, config: BatchConfig) -> range:
+    return recording.starts(config.clip_frames, recording.step(config.frame_rate))
 
 
 def _lent(recording: Recording, rng: np.random.Generator, config: BatchConfig) -> Donor:
-    start, step = int(rng.integers(_places(recording, config))), recording.step(config.frame_rate)
-    window = slice(start, start + (config.clip_frames - 1) * step + 1, step)
+    start = int(rng.integers(len(_starts(recording, config))))
+    window = window_at(start, config.clip_frames, recording.step(config.frame_rate))
     return recording.pictures(window), recording.mesh(window)
 
 
