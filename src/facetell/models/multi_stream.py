@@ -34,9 +34,10 @@ class Stream:
     """How one stream sees a clip.
 
     Attributes:
-        kind: "spatial" sees single frames, each by itself; "temporal" sees all of a clip, with motion modules.
-        every: a spatial stream sees one of every so many frames, the middle one: neighbours look alike. What it finds
-            there stands for all of them. 1 for all frames, which a temporal stream needs.
+        kind: "spatial" sees single frames, each by itself; "temporal" sees how they follow one another, with motion
+            modules.
+        every: it sees one of every so many frames, the middle one: neighbours look alike. What it finds there stands
+            for all of them.
         size: side in pixels that the stream sees the frames at; by default their own.
     """
 
@@ -50,11 +51,6 @@ class Stream:
         _whole("every", self.every, 1)
         if self.size is not None:
             _whole("size", self.size, LEAST_SIZE)
-        if self.kind == "temporal" and self.every > 1:
-            raise FacetellError(
-                f"a temporal stream sees every frame of a clip, not one of {self.every}; set every=1, and a lower "
-                "frame_rate for the whole network if it is to see fewer"
-            )
 
 
 DEFAULT = (Stream("spatial", every=4), Stream("temporal"))
@@ -114,11 +110,14 @@ class MultiStream(Backbone):
                 part = by_clip(x, frames)[:, middles].flatten(0, 1)
             if stream.size is not None:
                 part = functional.interpolate(part, size=(stream.size, stream.size), mode="bilinear")
-            deep, vectors = backbone(part, groups[-1] + 1, trace)
+            own: Trace | None = None if trace is None else []
+            deep, vectors = backbone(part, groups[-1] + 1, own)
             if maps:
                 deep = functional.interpolate(deep, size=maps[0].shape[-2:], mode="bilinear")
             if every > 1:
                 deep, vectors = (by_clip(y, groups[-1] + 1)[:, groups].flatten(0, 1) for y in (deep, vectors))
+            if trace is not None and own is not None:
+                trace += [(first[:, groups], highest[:, groups]) for first, highest in own]
             maps.append(deep)
             features.append(vectors)
         return torch.cat(maps, dim=1), torch.cat(features, dim=1)
