@@ -16,7 +16,7 @@ from facetell.models.export import continue_from, describe, export_onnx
 from facetell.models.zoo import create_model
 
 NARROW = {"width": 0.25, "depth": 0.5}
-STREAMS = [{"kind": "spatial", "every": 1}, {"kind": "temporal"}]
+STREAMS = [{"kind": "spatial", "every": 1}, {"kind": "temporal", "witness": 1}]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     config = folder / "both.yaml"
     config.write_text(
         "model: lite0_multi_stream\n"
-        "overrides: {width: 0.25, depth: 0.5, streams: [{kind: spatial}, {kind: temporal}]}\n"
+        "overrides: {width: 0.25, depth: 0.5, streams: [{kind: spatial}, {kind: temporal, witness: 1}]}\n"
         "batch: {clip_frames: 4, frame_rate: 12.5, size: 32, crop_scale: 1.4}\n"
     )
     return config, *paths

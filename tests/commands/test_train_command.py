@@ -67,7 +67,10 @@ def test_networks_are_fused_and_released_as_they_are(prepared, tmp_path, monkeyp
     command = ["train", str(config), f"data.folders=[{prepared}]"]
     other = "overrides.streams=[{kind: spatial, every: 2}, {kind: temporal}]"
     assert main([*command, other, "--out", str(tmp_path / "other")]) == 2
-    assert "was built with streams=[{'every': 2, 'kind': 'spatial', 'size': None}, " in capsys.readouterr().err
+    assert (
+        "was built with streams=[{'every': 2, 'kind': 'spatial', 'size': None, 'witness': 0}, "
+        in capsys.readouterr().err
+    )
     assert main([*command, "--out", str(run)]) == 0
     assert "step 0 val: auc" in capsys.readouterr().err
     clips = np.random.default_rng(0).integers(0, 256, (3, 4, 64, 64, 3), dtype=np.uint8)

@@ -32,7 +32,9 @@ def temporal(**changes: object) -> ClipNetwork:
 
 
 def whole(*streams: dict[str, object], size: int = 32, **more: object) -> ClipNetwork:
-    return create_model("lite0_multi_stream", clip_frames=5, size=size, streams=streams, **{**MOVING, **more}).eval()
+    """Each stream a witness of its own, where it does not say whose it is."""
+    told = [{"witness": number, **stream} for number, stream in enumerate(streams)]
+    return create_model("lite0_multi_stream", clip_frames=5, size=size, streams=told, **{**MOVING, **more}).eval()
 
 
 def test_any_witness_may_tell() -> None:
@@ -65,6 +67,22 @@ def test_the_logit_is_the_noisy_or_of_all(every: int, middles: list[int], some_c
         want = noisy_or(torch.stack([seen, other(clips).logit, third(clips).logit], dim=1)).squeeze(1)
         assert want.std() > 1e-3
         torch.testing.assert_close(both(clips).logit, want, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("witnesses", [(0, 0, 0), (0, 0, 1), (0, 1, 1)])
+def test_logits_of_one_witness_are_summed(witnesses: tuple[int, ...], some_clips: Clips, enliven: Enliven) -> None:
+    networks = [enliven(temporal()) for _ in witnesses]
+    for network, bias in zip(networks, (0.4, -0.3, 0.1), strict=True):
+        nn.init.normal_(network.classifier.weight, std=0.3)
+        nn.init.constant_(network.classifier.bias, bias)
+    model = whole(*({"kind": "temporal", "witness": witness} for witness in witnesses))
+    fuse(model, networks)
+    clips = some_clips(3, 5, 32)
+    with torch.no_grad():
+        said = [network(clips).logit for network in networks]
+        of_each = [sum(s for s, w in zip(said, witnesses, strict=True) if w == n) for n in range(witnesses[-1] + 1)]
+        want = noisy_or(torch.stack(of_each, dim=1)).squeeze(1)
+        torch.testing.assert_close(model(clips).logit, want, atol=1e-5, rtol=1e-5)
 
 
 def test_a_stream_may_see_less_detail(some_clips: Clips, enliven: Enliven) -> None:
@@ -139,13 +157,14 @@ def test_what_the_streams_see(some_clips: Clips, enliven: Enliven) -> None:
     assert len(backbone.layers()) == len(backbone.streams[1].layers())
     # What the defaults add is kept with the weights, in words that a file can hold.
     assert json.loads(json.dumps(model.architecture))["streams"] == [
-        {"kind": "spatial", "every": 2, "size": None},
-        {"kind": "temporal", "every": 1, "size": None},
+        {"kind": "spatial", "every": 2, "size": None, "witness": 0},
+        {"kind": "temporal", "every": 1, "size": None, "witness": 1},
     ]
 
 
 def test_streams_say_even_odds_together_before_they_have_learnt(some_clips: Clips) -> None:
-    model = create_model("lite0_multi_stream", clip_frames=4, size=32, **NARROW).eval()
+    model = whole({"kind": "spatial"}, {"kind": "temporal"}, {"kind": "temporal"})
+    assert model.classifier.bias.shape == (3,)
     torch.nn.init.zeros_(model.classifier.weight)
     with torch.no_grad():
         assert model(some_clips(2, 4, 32)).logit.abs().max() < 1e-6
@@ -171,6 +190,13 @@ def test_imagenet_fills_all_streams() -> None:
         ([{"kind": "spatial", "every": True}, {"kind": "temporal"}], "not True"),
         ([{"kind": "spatial"}], "none of the streams is temporal"),
         ([], "none of the streams is temporal"),
+        (
+            [{"kind": "temporal", "witness": 1}],
+            "the witnesses of the streams are numbered from 0 on, in order, not [1]",
+        ),
+        ([{"kind": "temporal", "witness": 1}, {"kind": "temporal"}], "in order, not [1, 0]"),
+        ([{"kind": "temporal"}, {"kind": "temporal", "witness": 2}], "in order, not [0, 2]"),
+        ([{"kind": "temporal", "witness": None}], "a stream's witness is a whole number of at least 0, not None"),
         ([{"kind": "temporal", "sise": 64}], "streams are a list of tables"),
         (["temporal"], "streams are a list of tables"),
         (3, "streams are a list of tables"),

@@ -17,7 +17,7 @@ TEMPORAL, SPATIAL = ".temporal.weight", ".spatial.conv.weight"  # of a motion bl
 
 
 def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
-    """Fill a network of several streams: its logit is the noisy-or of what ``networks`` say of what each stream sees.
+    """Fill a network of several streams with trained ones, each of which then says of what its stream sees what it did.
 
     They may have been trained on other sizes, frame rates and lengths of clips.
 
@@ -31,7 +31,7 @@ def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
             filled then.
     """
     backbone, classifier = model.backbone, model.classifier
-    if not isinstance(backbone, MultiStream) or not isinstance(classifier, NoisyOr):
+    if not isinstance(backbone, MultiStream) or model.num_classes != 1:
         raise FacetellError(f"'{model.config.name}' has no streams that tell forged from genuine; name one that has")
     if len(networks) != len(backbone.specs):
         raise FacetellError(f"there are {len(backbone.specs)} streams, but networks for {len(networks)}; give one each")
@@ -58,9 +58,11 @@ def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
         heads.append(head)
     for stream, state in zip(backbone.streams, states, strict=True):
         stream.load_state_dict(state)
+    assert isinstance(classifier, NoisyOr | nn.Linear)
+    witnesses = [spec.witness for spec in backbone.specs]
     with torch.no_grad():
         classifier.weight.copy_(torch.cat([head.weight for head in heads], dim=1))
-        classifier.bias.copy_(torch.cat([head.bias for head in heads]))
+        classifier.bias.zero_().index_add_(0, torch.tensor(witnesses), torch.cat([head.bias for head in heads]))
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:

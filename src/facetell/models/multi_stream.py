@@ -39,16 +39,20 @@ class Stream:
         every: it sees one of every so many frames, the middle one: neighbours look alike. What it finds there stands
             for all of them.
         size: side in pixels that the stream sees the frames at; by default their own.
+        witness: number of the witness that it belongs to, from 0 on. The logits of one witness's streams are summed;
+            any of several witnesses may tell (:class:`facetell.models.classifier.NoisyOr`).
     """
 
     kind: Literal["spatial", "temporal"]
     every: int = 1
     size: int | None = None
+    witness: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in ("spatial", "temporal"):
             raise FacetellError(f"a stream's kind is spatial or temporal, not {self.kind!r}")
         _whole("every", self.every, 1)
+        _whole("witness", self.witness, 0)
         if self.size is not None:
             _whole("size", self.size, LEAST_SIZE)
 
@@ -73,11 +77,14 @@ def read_streams(tables: Iterable[Stream | Mapping[str, object]]) -> tuple[Strea
         ) from None
     if not any(stream.kind == "temporal" for stream in streams):
         raise FacetellError("none of the streams is temporal; give one that is, or take a network of one stream")
+    numbers = [stream.witness for stream in streams]
+    if numbers != sorted(numbers) or {*numbers} != {*range(len({*numbers}))}:
+        raise FacetellError(f"the witnesses of the streams are numbered from 0 on, in order, not {numbers}")
     return tuple(streams)
 
 
 class MultiStream(Backbone):
-    """Backbones beside each other, their features joined but judged apart.
+    """Backbones beside each other, their features joined, those of each witness judged apart.
 
     Args:
         streams: how each sees a clip.
@@ -90,8 +97,11 @@ class MultiStream(Backbone):
         self.streams = nn.ModuleList(backbones)
         moving = next(b for s, b in zip(streams, backbones, strict=True) if s.kind == "temporal")
         self.decided = {**moving.decided, "streams": [asdict(stream) for stream in streams]}
-        self.feature_parts = tuple(backbone.feature_channels for backbone in backbones)
-        self.feature_channels = sum(self.feature_parts)
+        parts = [0] * (streams[-1].witness + 1)
+        for stream, backbone in zip(streams, backbones, strict=True):
+            parts[stream.witness] += backbone.feature_channels
+        self.feature_parts = tuple(parts)
+        self.feature_channels = sum(parts)
         self.deep_channels = sum(backbone.deep_channels for backbone in backbones)
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
