@@ -1,4 +1,4 @@
-"""The word on a clip's feature vector: one linear classifier, or one for each stream, any of which may tell."""
+"""The word on a clip's feature vector: one linear classifier, or one for each witness, any of whom may tell."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ def classifier_of(parts: Sequence[int], classes: int) -> nn.Module:
 
     Args:
         parts: lengths of the parts of a feature vector that are judged apart.
-        classes: 1 for forged or not. Of several classes no one is told by any stream alone: all parts are then judged
-            together.
+        classes: 1 for forged or not. Of several classes none is told by any part alone: all are then judged together.
     """
     if classes == 1 and len(parts) > 1:
         return NoisyOr(parts)

@@ -114,20 +114,22 @@ class MultiStream(Backbone):
         for stream, backbone in zip(self.specs, self.streams, strict=True):
             every = stream.every
             groups = [frame // every for frame in range(frames)]  # which of the frames seen stands for each
+            seen = groups[-1] + 1
             part = x
             if every > 1:
                 middles = [(first + min(first + every, frames)) // 2 for first in range(0, frames, every)]
                 part = by_clip(x, frames)[:, middles].flatten(0, 1)
             if stream.size is not None:
                 part = functional.interpolate(part, size=(stream.size, stream.size), mode="bilinear")
-            own: Trace | None = None if trace is None else []
-            deep, vectors = backbone(part, groups[-1] + 1, own)
+            own: Trace = []
+            deep, vectors = backbone(part, seen, None if trace is None else own)
             if maps:
                 deep = functional.interpolate(deep, size=maps[0].shape[-2:], mode="bilinear")
             if every > 1:
-                deep, vectors = (by_clip(y, groups[-1] + 1)[:, groups].flatten(0, 1) for y in (deep, vectors))
-            if trace is not None and own is not None:
-                trace += [(first[:, groups], highest[:, groups]) for first, highest in own]
+                deep, vectors = (by_clip(y, seen)[:, groups].flatten(0, 1) for y in (deep, vectors))
+                own = [(first[:, groups], highest[:, groups]) for first, highest in own]
+            if trace is not None:
+                trace += own
             maps.append(deep)
             features.append(vectors)
         return torch.cat(maps, dim=1), torch.cat(features, dim=1)

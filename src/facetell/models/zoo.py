@@ -73,7 +73,7 @@ def _multi_stream(of: Entry) -> Entry:
         of,
         config=replace(of.config, name=f"{of.config.name}_multi_stream"),
         build=build,
-        about=f"Several {of.about.split(',')[0]}, for pictures and for motion, any of which may tell",
+        about=f"Several {of.about.split(',')[0]}, for pictures and for motion, fused late",
         motions=("mcb", "cmm"),
     )
 
