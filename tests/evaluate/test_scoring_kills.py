@@ -16,7 +16,7 @@ import pytest
 from facetell.cli import main
 from fixtures import sample_frames, write_frames
 
-VIDEOS, KILLS = 30, 20
+VIDEOS, KILLS, MORE_KILLS = 30, 8, 40
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +56,11 @@ def wait_until(condition, seconds=60.0):
         time.sleep(0.005)
 
 
-def test_killed_twenty_times_a_run_ends_in_the_same_file(manifest, tmp_path):
+def kill_many_times(manifest, tmp_path, kills):
     assert main(["score", "default", str(manifest), "--out", str(tmp_path / "whole.parquet"), "--workers", "1"]) == 0
     out, rng = tmp_path / "killed.parquet", np.random.default_rng()
     whole, kept = (tmp_path / "whole.parquet").read_bytes(), {}
-    for kill in range(KILLS):
+    for kill in range(kills):
         process = start(manifest, out, 2 if kill % 7 == 3 else 1)
         # Most kills fall while videos are scored, one in five while the run is being set up.
         more = rng.integers(1, 3) if kill % 5 else 0
@@ -81,6 +81,15 @@ def test_killed_twenty_times_a_run_ends_in_the_same_file(manifest, tmp_path):
     assert main(["score", "default", str(manifest), "--out", str(out), "--workers", "1"]) == 0
     assert out.read_bytes() == whole
     assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["killed.parquet", "whole.parquet"]
+
+
+def test_killed_at_random_moments_a_run_ends_in_the_same_file(manifest, tmp_path):
+    kill_many_times(manifest, tmp_path, KILLS)
+
+
+@pytest.mark.slow
+def test_killed_many_times_a_run_ends_in_the_same_file(manifest, tmp_path):
+    kill_many_times(manifest, tmp_path, MORE_KILLS)
 
 
 def test_processes_end_with_the_one_that_started_them(manifest, tmp_path):

@@ -1,11 +1,16 @@
 """Folders of pictures read like videos."""
 
+import os
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 
 from facetell.media.pictures import RATE, PictureFolder, open_video
 from facetell.media.reader import Unreadable, VideoReader
+from facetell.media.still import read_picture, write_picture
 from fixtures import sample_frames, write_frames
 
 
@@ -34,6 +39,45 @@ def test_a_picture_that_cannot_be_read_leaves_its_place_in_time_empty(folder):
         assert [picture.index for picture in reader] == [0, 1, 2, *range(4, 12)]
         assert reader.errors == ("1 picture could not be read and left out",)
         assert len(list(reader)) == 11 and len(reader.errors) == 1  # read again, it is not counted twice
+
+
+def _claims_to_be_huge(png):
+    """A PNG whose head says 60000 x 60000."""
+    head = struct.pack(">II", 60_000, 60_000) + png[24:29]
+    return png[:16] + head + struct.pack(">I", zlib.crc32(b"IHDR" + head)) + png[33:]
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+def test_a_picture_that_was_cut_off_is_left_out(tmp_path, suffix, share):
+    path = tmp_path / f"frame{suffix}"
+    (frame,) = sample_frames("sample_man", 1)
+    write_picture(path, frame)
+    assert read_picture(path).shape == frame.shape
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    assert read_picture(path) is None
+
+
+def test_a_picture_too_large_to_be_one_is_left_out(folder):
+    path = folder / "frame3.png"
+    path.write_bytes(_claims_to_be_huge(path.read_bytes()))
+    with PictureFolder(folder) as reader:
+        assert len(list(reader)) == 11 and len(reader.errors) == 1
+
+
+def test_names_may_hold_any_bytes(folder):
+    for place, name in enumerate((b"fr\xe9me50.png", "frame5²0.png".encode())):
+        os.rename(os.fsencode(folder / f"frame{place}.png"), os.path.join(os.fsencode(folder), name))  # noqa: PTH104, PTH118
+    with PictureFolder(folder) as reader:
+        assert len(list(reader)) == 12 and reader.errors == ()
+
+
+def test_hidden_files_are_no_pictures(folder):
+    for number in range(12):
+        (folder / f"._frame{number}.png").write_bytes(b"what a system notes of its own")
+    with PictureFolder(folder) as reader:
+        assert [picture.index for picture in reader] == list(range(12)) and reader.errors == ()
 
 
 def test_pictures_of_other_sizes_are_scaled_to_the_first(folder):

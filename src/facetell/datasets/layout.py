@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facetell.media.find import VIDEO_SUFFIXES
+from facetell.media.find import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from facetell.types import FacetellError
-
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 
 
 def _say_nothing(note: str) -> None:

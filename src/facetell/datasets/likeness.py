@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.datasets.layout import PICTURE_SUFFIXES
+from facetell.media.find import pictures_in
 from facetell.media.reader import Unreadable, VideoReader
+from facetell.media.still import read_picture
 from facetell.types import UInt8Array
 
 CELLS = 16
@@ -80,11 +81,9 @@ def _of_video(path: Path, start: float, end: float | None) -> list[UInt8Array]:
 
 
 def _of_folder(path: Path) -> list[UInt8Array]:
-    files = [file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES]
-    files.sort(key=lambda file: (len(file.name), file.name))  # 2.png before 10.png
+    files = pictures_in(path)
     chosen = sorted(set(np.linspace(0, len(files), LOOKS, endpoint=False).astype(int).tolist())) if files else []
-    found = [cv2.imread(str(files[i]), cv2.IMREAD_GRAYSCALE) for i in chosen]
-    return [np.asarray(picture, dtype=np.uint8) for picture in found if picture is not None]
+    return [_grey(picture) for i in chosen if (picture := read_picture(files[i])) is not None]
 
 
 def _grey(image: UInt8Array) -> UInt8Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from facetell.assets import locate
@@ -13,6 +12,7 @@ from facetell.faces.crop import cut_square, square_matrix, stable_square
 from facetell.forge.follow import follow, pictures
 from facetell.forge.recipe import KINDS, ForgeRecipe, forge_clip
 from facetell.forge.reenact import Donor
+from facetell.media.still import write_picture
 from facetell.types import Box, UInt8Array
 
 LENGTH, STEP, SIZE, SCALE = 24, 6, 224, 1.9
@@ -33,7 +33,6 @@ def sample_clip(name: str, length: int = LENGTH) -> Donor:
 
 def draw_sheets(folder: Path, seeds: tuple[int, ...] = (1, 2, 3)) -> Iterator[Path]:
     """One PNG a kind: the real frames, then for each seed the forged ones and three times the difference on grey."""
-    folder.mkdir(parents=True, exist_ok=True)
     woman, man = sample_clip("sample_woman"), sample_clip("sample_man")
     for kind in KINDS:
         rows = [_row(woman[0])]
@@ -42,7 +41,7 @@ def draw_sheets(folder: Path, seeds: tuple[int, ...] = (1, 2, 3)) -> Iterator[Pa
             difference = 128 + 3 * (forged.frames.astype(np.int16) - woman[0])
             rows += [_row(forged.frames), _row(np.clip(difference, 0, 255).astype(np.uint8))]
         path = folder / f"{kind}.png"
-        cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+        write_picture(path, np.vstack(rows))
         yield path
 
 

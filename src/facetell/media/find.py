@@ -16,6 +16,8 @@ webm wmv y4m
 """
 VIDEO_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 """What is taken for a video when a folder is searched; a file named outright needs none of them."""
+PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+"""What is taken for a frame of a folder of frames."""
 
 
 def find_videos(arguments: Sequence[str]) -> list[Path]:
@@ -81,7 +83,22 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _is_one_video(files: Sequence[str]) -> bool:
     """Whether the files of a folder are the pictures of one video: their names differ in nothing but numbers."""
-    from facetell.media.pictures import SUFFIXES  # brings OpenCV, which most who search for videos do not need
-
     patterns = {re.sub("[0-9]+", "\0", name.lower()) for name in files}
-    return len(patterns) == 1 and "\0" in patterns.pop() and Path(files[0]).suffix.lower() in SUFFIXES
+    return len(patterns) == 1 and "\0" in patterns.pop() and Path(files[0]).suffix.lower() in PICTURE_SUFFIXES
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder in the order of the numbers in their names: ``frame2.png`` before ``frame10.png``.
+
+    Hidden files are none: some systems put one of their own beside each picture.
+
+    Raises:
+        OSError: the folder may not be read.
+    """
+    files = (file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+    return sorted((file for file in files if not file.name.startswith(".")), key=_by_number)
+
+
+def _by_number(file: Path) -> list[tuple[int, str]]:
+    parts = enumerate(re.split("([0-9]+)", file.name))  # names and numbers by turns
+    return [(int(part), "") if place % 2 else (-1, part) for place, part in parts]

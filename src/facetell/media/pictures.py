@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Protocol, Self
 import cv2
 import numpy as np
 
+from facetell.media.find import pictures_in
 from facetell.media.picture import THUMBNAIL_SIDE
 from facetell.media.reader import Unreadable, VideoInfo, VideoReader
+from facetell.media.still import read_picture
 from facetell.types import UInt8Array
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 RATE = 25.0
 """Pictures a second that are assumed: a folder does not tell."""
 
@@ -107,11 +107,11 @@ class PictureFolder:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         try:
-            self._files = sorted((f for f in self.path.iterdir() if f.suffix.lower() in SUFFIXES), key=_by_number)
+            self._files = pictures_in(self.path)
         except OSError as error:
             raise Unreadable(f"{self.path} may not be read ({error.strerror}): change its permissions") from None
         self._bad = 0
-        first = next((image for file in self._files if (image := _read(file)) is not None), None)
+        first = next((image for file in self._files if (image := read_picture(file)) is not None), None)
         if first is None:
             raise Unreadable(f"{self.path} is a folder without a picture that can be read: name a folder of frames")
         height, width = first.shape[:2]
@@ -136,20 +136,10 @@ class PictureFolder:
         self._bad = 0
         size = (self.info.width, self.info.height)
         for index, file in enumerate(self._files):
-            image = _read(file)
+            image = read_picture(file)
             if image is None:
                 self._bad += 1
                 continue
             if image.shape[1::-1] != size:
                 image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
             yield _File(index, index / RATE, image)
-
-
-def _read(file: Path) -> UInt8Array | None:
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def _by_number(file: Path) -> list[tuple[int, str]]:
-    """``frame2.png`` before ``frame10.png``."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", file.name)]

@@ -9,10 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facetell.media.still import write_picture
 from facetell.media.writer import VideoWriter
 from facetell.motion.flow import draw_flow, heat
 from facetell.motion.views import SIDE, View
-from facetell.types import FacetellError, FloatArray, UInt8Array
+from facetell.types import FloatArray, UInt8Array
 
 COLUMNS = 6  # pictures a view in the strip
 BAR, LABEL, GAP = 26, 250, 12
@@ -74,9 +75,7 @@ def draw_strip(views: Sequence[View], path: Path) -> None:
         blocks += [np.vstack([_bar(title, block.shape[1]), block]), _gap(block.shape[0] + BAR)]
     labels = np.vstack([_bar("", LABEL), *(_side_label(text) for text in titles(scale))])
     picture = np.hstack([labels, *blocks[:-1]])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise FacetellError(f"cannot write {path}; choose another folder")
+    write_picture(path, picture)
 
 
 def draw_video(views: Sequence[View], path: Path, fps: float = 8.0) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from facetell.media.still import write_picture
 from facetell.train.batches import Batch
 from facetell.types import UInt8Array
 
@@ -121,8 +122,7 @@ def draw_batch(batch: Batch, logits: Sequence[float], path: Path) -> None:
         _row(clip.permute(0, 2, 3, 1).cpu().numpy(), f"{kind}", logit)
         for clip, kind, logit in zip(batch.clips, batch.kinds, logits, strict=True)
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+    write_picture(path, np.vstack(rows))
 
 
 def _row(frames: UInt8Array, kind: str, logit: float) -> UInt8Array:

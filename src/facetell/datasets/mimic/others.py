@@ -10,7 +10,8 @@ import numpy as np
 
 from facetell.datasets.mimic.ffpp import METHODS, identifier, mimic_actors, pairs_of
 from facetell.datasets.mimic.people import Recorder, forgery, scene
-from facetell.types import FacetellError, FloatArray, UInt8Array
+from facetell.media.still import write_picture
+from facetell.types import FloatArray, UInt8Array
 
 FIRST_DFDC, FIRST_PREVIEW, FIRST_WILD, FIRST_FFIW, FIRST_PAIR = 5000, 5200, 5400, 5600, 5800
 
@@ -146,10 +147,8 @@ def _faces(frames: UInt8Array, landmarks: FloatArray, side: int = 224) -> UInt8A
 def _pictures(recorder: Recorder, folder: str, frames: UInt8Array, digits: int = 0) -> list[str]:
     """Write frames as numbered PNG files; their names."""
     target = recorder.root / folder
-    target.mkdir(parents=True, exist_ok=True)
     names = [f"{index:0{digits}d}.png" for index in range(len(frames))]
     for name, frame in zip(names, frames, strict=True):
-        if not cv2.imwrite(str(target / name), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)):
-            raise FacetellError(f"{target / name} cannot be written: choose another folder")
+        write_picture(target / name, frame)
     recorder.count += 1
     return names
