@@ -433,6 +433,31 @@ def new_size(path: Path) -> None:
                 output.mux(packet)
 
 
+@_maker("odd_matrix.mp4", ODD)
+def odd_matrix(path: Path) -> None:
+    """Tagged with a colour matrix (YCgCo) that its converter does not know."""
+    options = {"preset": "ultrafast", "x264-params": "colormatrix=YCgCo"}
+    encode(path, sample_frames(), codec="libx264", pix_fmt="yuv420p", options=options)
+
+
+@_maker("ribbon.mkv", ODD)
+def ribbon(path: Path) -> None:
+    """Two pixels high: nothing remains of them where the picture is made as small as a detector sees it."""
+    encode(path, sample_frames()[:, 100:102], codec="ffv1", pix_fmt="yuv420p")
+
+
+@_maker("no_stated_rate.webm", ODD)
+def no_stated_rate(path: Path) -> None:
+    """A WebM without a default duration, as a recording in a browser has none."""
+    options = {"deadline": "realtime", "cpu-used": "8"}
+    encode(path, sample_frames(), codec="libvpx-vp9", pix_fmt="yuv420p", options=options)
+    content = bytearray(path.read_bytes())
+    place = content.find(bytes.fromhex("23e383"))  # the element's name, then its length in one byte
+    length = 4 + (content[place + 3] & 0x7F)
+    content[place : place + length] = bytes([0xEC, 0x80 | (length - 2)]) + bytes(length - 2)  # an empty place
+    path.write_bytes(content)
+
+
 @_maker("twenty_faces.mp4", ODD)
 def twenty_faces(path: Path) -> None:
     """The woman's face twenty times in a frame of 1920 x 1080 (five by four tiles of 384 x 270), 10 pictures."""

@@ -15,9 +15,9 @@ from facetell.verdict import (
 INFO = ModelInfo("test", 8, 25.0, 160, 1.35, 64.0, Calibration(2.0, -0.5, (0.01, 0, 0, 0.04), 0.8))
 
 
-def record(*logits, small=0, t1=4.0):
+def record(*logits, small=(), t1=4.0):
     clips = [ScoredClip(i, i + 0.28, Box(0, 0, 9, 9), logit) for i, logit in enumerate(logits)]
-    return TrackRecord(0.0, t1, [100.0, 120.0, 110.0], clips, small)
+    return TrackRecord(0.0, t1, [100.0, 120.0, 110.0], clips, list(small))
 
 
 def test_a_track_is_the_mean_of_its_logits_calibrated():
@@ -41,13 +41,13 @@ def test_interval_never_vanishes_below_the_calibrations_own_doubt():
 
 
 def test_abstentions_carry_no_number():
-    for given, status in ((record(), Status.TOO_SHORT), (record(small=2), Status.FACE_TOO_SMALL)):
+    for given, status in ((record(), Status.TOO_SHORT), (record(small=[50.0, 52.0]), Status.FACE_TOO_SMALL)):
         verdict = judge_track(0, given, INFO)
         assert (verdict.status, verdict.probability, verdict.interval, verdict.logit) == (status, None, None, None)
 
 
 def test_the_most_suspect_track_speaks():
-    tracks = [judge_track(i, r, INFO) for i, r in enumerate([record(0.0), record(5.0), record(small=1)])]
+    tracks = [judge_track(i, r, INFO) for i, r in enumerate([record(0.0), record(5.0), record(small=[50.0])])]
     assert most_suspect_track(tracks).track_id == 1
     assert most_suspect_track(tracks[2:]) is None
 
@@ -84,8 +84,11 @@ def test_what_stays_below_a_high_threshold_is_not_yet_genuine(probability, inter
 
 def test_reasons_name_what_was_missing():
     assert why_not_scored([], INFO) == (Status.NO_FACE, "no face was found in it")
-    status, message = why_not_scored([judge_track(0, record(small=1), INFO)], INFO)
-    assert status is Status.FACE_TOO_SMALL and "110 pixels" in message and "64" in message
+    small, brief = judge_track(0, record(small=[40.0, 50.0, 51.0]), INFO), judge_track(1, record(t1=0.2), INFO)
+    status, message = why_not_scored([small], INFO)
+    # As wide as where it was too small, not as it was on the whole.
+    assert status is Status.FACE_TOO_SMALL and "50 pixels" in message and "64" in message
+    assert why_not_scored([small, brief], INFO)[0] is Status.TOO_SHORT  # a face that is large enough is there
     status, message = why_not_scored([judge_track(0, record(t1=0.2), INFO)], INFO)
     assert status is Status.TOO_SHORT and "8 frames" in message and "0.20 s" in message
 

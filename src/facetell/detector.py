@@ -289,7 +289,7 @@ class _Run:
             record.widths.append(face.box.width)
         for clip in look.clips:
             if clip.face_width < self._detector.engine.info.min_face_width:
-                self._tracks[clip.track_id].small += 1
+                self._tracks[clip.track_id].small.append(clip.face_width)
             elif self._watch.keep(clip.times[0], clip.times[-1]):
                 yield clip
 
@@ -312,7 +312,8 @@ class _Run:
             tracks=tracks,
             message=message,
             warnings=warnings_of(tracks, self._stream.uneven, self._reader.errors, model, self._stream.crowded),
-            duration=info.duration if info.duration is not None else self._last_time,
+            # Of recordings that were joined, a container may state the length of the first alone.
+            duration=max(info.duration or 0.0, self._last_time),
             width=info.width,
             height=info.height,
             fps=info.fps,

@@ -32,14 +32,14 @@ class ScoredClip:
 class TrackRecord:
     """What was seen of one face while the video ran: from ``t0`` to ``t1`` in seconds, its mesh ``widths`` in pixels.
 
-    ``small`` counts the clips that were not scored because the face was too small in them.
+    ``small`` holds the face's width in each clip that was not scored because of it.
     """
 
     t0: float
     t1: float
     widths: list[float] = field(default_factory=list)
     clips: list[ScoredClip] = field(default_factory=list)
-    small: int = 0
+    small: list[float] = field(default_factory=list)
 
 
 def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVerdict:
@@ -61,7 +61,7 @@ def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVer
         logit=logit,
         t0=record.t0,
         t1=record.t1,
-        face_width=float(np.median(record.widths)),
+        face_width=float(np.median(record.small if status is Status.FACE_TOO_SMALL else record.widths)),
         clips=tuple(
             ClipScore(c.t0, c.t1, c.logit, info.calibration.probability(c.logit), c.square) for c in record.clips
         ),
@@ -78,9 +78,8 @@ def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Sta
     """Status and sentence for a video of which no track was scored."""
     if not tracks:
         return Status.NO_FACE, "no face was found in it"
-    small = [track for track in tracks if track.status is Status.FACE_TOO_SMALL]
-    if small:
-        widest = max(track.face_width for track in small)
+    if all(track.status is Status.FACE_TOO_SMALL for track in tracks):
+        widest = max(track.face_width for track in tracks)
         return Status.FACE_TOO_SMALL, (
             f"its largest face is {widest:.0f} pixels wide; at least {info.min_face_width:.0f} are needed"
         )

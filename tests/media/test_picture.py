@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from facetell.media.picture import Geometry, Orientation, RawFrame, to_rgb
+from facetell.media.picture import Geometry, Orientation, RawFrame, Unreadable, to_rgb
 from facetell.types import UInt8Array
 
 COLOURS = [(200, 40, 40), (40, 180, 60), (50, 60, 210), (128, 128, 128), (255, 255, 255), (0, 0, 0)]
@@ -53,6 +53,11 @@ def test_untagged_pictures_are_taken_for_601_when_small_and_709_when_large(size:
     picture = plain(yuv_of(COLOURS[0], kr, kb, full=False), "yuv420p", *size)
     picture.colorspace, picture.color_range = 2, 0
     assert np.abs(to_rgb(picture, *size)[20, 20].astype(int) - COLOURS[0]).max() <= 3
+
+
+def test_pixels_of_a_format_that_cannot_be_converted_are_told_of() -> None:
+    with pytest.raises(Unreadable, match="stored as bgr4, which cannot be converted"):
+        to_rgb(av.VideoFrame(64, 48, "bgr4"), 64, 48)
 
 
 @pytest.mark.parametrize(("color_range", "expected"), [(1, 128), (2, 126)])

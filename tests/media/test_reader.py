@@ -38,6 +38,9 @@ EXPECTED = {
     "webm_named_mp4": (640, 360, 8, 30),
     "anamorphic": (640, 360, 24, 30),
     "new_size": (640, 360, 24, 30),
+    "odd_matrix": (640, 360, 24, 30),
+    "ribbon": (640, 2, 24, 30),
+    "no_stated_rate": (640, 360, 24, None),
     "twenty_faces": (1920, 1080, 10, 30),
 }
 

@@ -171,6 +171,15 @@ def test_what_is_shown_is_what_the_model_saw(detector, of_man):
     assert float(detector.engine.score(worst[None])[0]) == of_man.most_suspect.logit
 
 
+def test_the_most_suspect_clip_is_shown_whoevers_it_is(detector, of_man):
+    """Another face is more suspect on the whole, so that this one's is not among the faces shown."""
+    (track,) = of_man.tracks
+    calm = tuple(replace(clip, logit=-9.0, probability=0.01) for clip in track.clips)
+    other = replace(track, track_id=99, probability=0.99, clips=calm)
+    found = collect_pictures(replace(of_man, tracks=(track, other)), detector.engine.info, Budget(faces=1))
+    assert float(detector.engine.score(found.worst[None])[0]) == of_man.most_suspect.logit
+
+
 def test_no_video_is_its_own_reference(detector, of_man, monkeypatch):
     asked = []
     monkeypatch.setattr(report_page, "find_reference", lambda name, by: asked.append(name))

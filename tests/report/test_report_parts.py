@@ -131,6 +131,15 @@ def test_condition_tells_only_what_was_measured(detector, man, tmp_path):
     assert read_facts(tmp_path / "none.mp4").size is None
 
 
+def test_where_no_rate_is_stated_that_of_the_clips_counts(detector, man):
+    track = track_of([0.0, 1.0], [0.5, 0.5])
+    track = replace(track, clips=tuple(replace(clip, t1=clip.t0 + 7 / 30) for clip in track.clips))
+    verdict = VideoVerdict(str(man), Status.SCORED, Verdict.INCONCLUSIVE, 0.5, (0.4, 0.6), (track,), duration=2.0)
+    rows = {row.what: row for row in describe_condition(verdict, read_facts(man), detector.engine.info, Card(), [])}
+    assert rows["Frame rate"].measured == strings.RATE_UNKNOWN
+    assert rows["Frame rate"].effect.startswith("Sampled at 30 a second")
+
+
 def test_what_a_condition_does_comes_from_the_models_own_measurement(detector, man, tmp_path):
     head = "| the same videos | AUC | 95 % interval |\n|---|---|---|\n| as it is | 0.9 | 0.8 to 1.0 |\n"
     (tmp_path / "m.md").write_text(

@@ -163,7 +163,7 @@ def _opened(path: Path, source: str) -> FileIO:
 
     It has no buffer, as closing would fail on what a full disk did not take of it.
     """
-    if path.resolve() == Path(source).resolve():
+    if os.path.realpath(path) == os.path.realpath(source):  # unlike Path.resolve it takes links that lead in a circle
         raise FacetellError(f"cannot write {path}: it is what is watched; choose another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -114,7 +114,7 @@ def score_at(
         for clip in assembler.push(number, Frame(index, time, image), faces):
             t0, t1 = clip.times[0], clip.times[-1]
             if clip.face_width / sx < info.min_face_width:
-                records[clip.track_id].small += 1
+                records[clip.track_id].small.append(clip.face_width)
             elif keep(t0, t1):
                 logit = float(detector.engine.score(clip.frames[None])[0])
                 records[clip.track_id].clips.append(ScoredClip(t0, t1, clip.square, logit))

@@ -59,7 +59,8 @@ class FaceDetector:
 
     def _look(self, image: UInt8Array, x0: int, y0: int) -> list[Detection]:
         scale = SIZE / max(image.shape[:2])
-        shrunk = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:SIZE, :SIZE]
+        height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+        shrunk = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         blob = np.zeros((1, SIZE, SIZE, 3), np.float32)
         blob[0, : shrunk.shape[0], : shrunk.shape[1]] = shrunk * (2 / 255) - 1
         regressions, logits = self._network(blob)

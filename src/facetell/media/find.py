@@ -58,10 +58,12 @@ def _expand(argument: str) -> list[Path]:
     if os.path.exists(path) or not glob.has_magic(argument):  # noqa: PTH110
         return [path]
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  # Path.glob takes no absolute pattern
-    videos = [match for match in matches if match.is_file()]
+    # Here, too, those of os.path take what may not be looked at.
+    videos = [match for match in matches if os.path.isfile(match)]  # noqa: PTH113
     if not videos:
         # A pattern may name folders ('people/*'): then their videos are meant.
-        videos = [video for folder in matches if folder.is_dir() for video in sorted(_walk(folder))]
+        folders = [match for match in matches if os.path.isdir(match)]  # noqa: PTH112
+        videos = [video for folder in folders for video in sorted(_walk(folder))]
     if not videos:
         raise FacetellError(f"no file matches the pattern {argument}: check it")
     return videos

@@ -19,16 +19,21 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation
 from numpy.typing import NDArray
 
-from facetell.types import UInt8Array
+from facetell.types import FacetellError, UInt8Array
 
 THUMBNAIL_SIDE = 128
 """Long side of a luma thumbnail in pixels (shorter only where the picture itself is)."""
 
-_UNSPECIFIED_MATRIX = 2
+_MATRICES = frozenset({0, 1, 4, 5, 6, 7, 9})
+"""Those that swscale knows, by their numbers in H.273: RGB, BT.709, FCC, BT.601 (two), SMPTE 240M, BT.2020."""
 _HD_WIDTH, _HD_HEIGHT = 1280, 720
 _PQ = int(ColorTrc.SMPTE2084)
 _REFERENCE_WHITE_NITS = 203.0
 _KNEE = 0.6
+
+
+class Unreadable(FacetellError):
+    """There is no picture to be had from a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,25 +164,34 @@ class RawFrame:
 def to_rgb(picture: av.VideoFrame, width: int, height: int) -> UInt8Array:
     """Convert a decoded picture to uint8 RGB (``height``, ``width``, 3) in its own matrix and range, not yet turned.
 
-    Where the picture does not say, BT.709 is assumed from 1280 x 720 on, BT.601 below, and limited range.
+    Where the picture does not say, or names a matrix that swscale does not know, BT.709 is assumed from 1280 x 720 on,
+    BT.601 below, and limited range.
+
+    Raises:
+        Unreadable: its pixels are of a format that cannot be converted.
     """
     matrix = int(picture.colorspace)
-    if matrix == _UNSPECIFIED_MATRIX:
+    if matrix not in _MATRICES:
         large = picture.width >= _HD_WIDTH or picture.height >= _HD_HEIGHT
         matrix = int(Colorspace.ITU709 if large else Colorspace.ITU601)
     # The steps of 8-bit PQ would show as bands once the curve has spread them: 16 bits in between.
     pq = int(picture.color_trc) == _PQ
     scaled = (width, height) != (picture.width, picture.height)
-    converted = picture.reformat(
-        width=width,
-        height=height,
-        format="rgb48le" if pq else "rgb24",
-        src_colorspace=matrix,
-        src_color_range=int(picture.color_range) or int(ColorRange.MPEG),
-        dst_color_range=int(ColorRange.JPEG),
-        interpolation=Interpolation.BICUBIC if scaled else Interpolation.BILINEAR,
-        threads=1,
-    )
+    try:
+        converted = picture.reformat(
+            width=width,
+            height=height,
+            format="rgb48le" if pq else "rgb24",
+            src_colorspace=matrix,
+            src_color_range=int(picture.color_range) or int(ColorRange.MPEG),
+            dst_color_range=int(ColorRange.JPEG),
+            interpolation=Interpolation.BICUBIC if scaled else Interpolation.BILINEAR,
+            threads=1,
+        )
+    except av.FFmpegError:
+        raise Unreadable(
+            f"its pictures are stored as {picture.format.name}, which cannot be converted here: convert it to H.264"
+        ) from None
     rows = _rows(converted.planes[0], height)
     if pq:
         deep = np.ascontiguousarray(rows.view("<u2")[:, : width * 3]).reshape(height, width, 3)

@@ -20,8 +20,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from facetell.media.deinterlace import Deinterlacer
-from facetell.media.picture import Geometry, RawFrame
-from facetell.types import FacetellError
+from facetell.media.picture import Geometry, RawFrame, Unreadable
 
 __all__ = ["RawFrame", "Unreadable", "VideoInfo", "VideoReader", "probe"]
 
@@ -30,15 +29,12 @@ LISTS = frozenset({"concat", "dash", "hls", "imf"})
 _A_LIST = "{path} is a list that names other files: name the video itself"
 MOST_PIXELS = 1 << 27  # of a picture: four times those of 8K; a larger one counts as damaged
 _MAX_RATE = 1000
+_MAX_GUESS = 250  # where a file states no rate, what is guessed beyond are the ticks of its clock
 _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
 _SKIP_WORTH_TELLING_S = 0.5
 # A longer step back is a new start of the clock (joined recordings), a shorter one a picture out of order.
 _CLOCK_RESTART_S = 1.0
-
-
-class Unreadable(FacetellError):
-    """There is no picture to be had from a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,8 +400,9 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
 
 def _rate(stream: VideoStream) -> float | None:
     """Average pictures a second; None where the stream gives nothing that makes sense."""
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate is not None and Fraction(1, 100) < rate <= _MAX_RATE:
+    guesses = (stream.average_rate, _MAX_RATE), (stream.guessed_rate, _MAX_GUESS), (stream.base_rate, _MAX_GUESS)
+    for rate, most in guesses:
+        if rate is not None and Fraction(1, 100) < rate <= most:
             return float(rate)
     return None
 

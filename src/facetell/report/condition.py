@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def describe_condition(
     rows: list[Fact] = []
     for number, track in faces:
         rows += _of_face(number, track, info, card)
-    rows.append(_rate(verdict.fps, info))
+    rows.append(_rate(verdict, info))
     if verdict.width and verdict.height:
         size = t.SIZE_VALUE.format(width=verdict.width, height=verdict.height)
         rows.append(Fact(t.SIZE, size, t.SIZE_EFFECT))
@@ -159,15 +160,19 @@ def clip_seconds(track: TrackVerdict) -> str:
     return f"{lengths[len(lengths) // 2]:.2f}"
 
 
-def used_rate(fps: float | None, info: ModelInfo) -> float:
-    """Pictures a second that a video of ``fps`` is scored at."""
-    return 1 / FrameSampler(fps, info.frame_rate).step
+def used_rate(verdict: VideoVerdict, info: ModelInfo) -> float:
+    """Pictures a second that a video is scored at; where its file states no rate, as its clips have it."""
+    lengths = [clip.t1 - clip.t0 for track in verdict.tracks for clip in track.clips]
+    if verdict.fps or not lengths:
+        return 1 / FrameSampler(verdict.fps, info.frame_rate).step
+    return (info.clip_frames - 1) / statistics.median(lengths)
 
 
-def _rate(fps: float | None, info: ModelInfo) -> Fact:
+def _rate(verdict: VideoVerdict, info: ModelInfo) -> Fact:
+    fps = verdict.fps
     measured = t.RATE_VALUE.format(fps=f"{fps:.4g}") if fps else t.RATE_UNKNOWN
     low = fps is not None and fps < LOW_RATE * info.frame_rate
     effect = (t.RATE_LOW if low else t.RATE_GOOD).format(
-        used=f"{used_rate(fps, info):.4g}", trained=f"{info.frame_rate:.4g}"
+        used=f"{used_rate(verdict, info):.4g}", trained=f"{info.frame_rate:.4g}"
     )
     return Fact(t.RATE, measured, effect)

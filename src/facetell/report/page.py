@@ -121,7 +121,7 @@ def find_reference(name: str, detector: Detector) -> Reference | None:
         path.name,
         frames,
         verdict.most_suspect.probability,
-        used_rate(verdict.fps, detector.engine.info),
+        used_rate(verdict, detector.engine.info),
         detector.engine.motion(frames),
     )
 
@@ -166,7 +166,8 @@ def content_policy(css: str, js: str) -> str:
 def _method(info: ModelInfo, detector: Detector) -> list[str]:
     values = {
         "rate": f"{info.frame_rate:g}",
-        "every": f"{1 / detector.settings.clips_per_second:.3g}",
+        # Clips do not overlap.
+        "every": f"{max(1 / detector.settings.clips_per_second, info.clip_frames / info.frame_rate):.3g}",
         "frames": info.clip_frames,
         "model": info.name,
     }

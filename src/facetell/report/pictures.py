@@ -153,6 +153,11 @@ def _wants(verdict: VideoVerdict, budget: Budget) -> list[_Want]:
     share = budget.moments // len(tracks) if tracks else 0
     worst = verdict.most_suspect
     wants = []
+    for track in verdict.tracks:
+        # The most suspect clip may be of a face whose mean is not among the highest.
+        if worst in track.clips and track not in tracks:
+            index = track.clips.index(worst)
+            wants.append(_Want(track.track_id, index, track.clips[index], False, False, True, False))
     for track in tracks:
         segments = set(suspects(track)[: budget.segments])
         first = suspects(track)[0]

@@ -223,10 +223,10 @@ WRITER_EFFECT = (
     "A note that any software can set or remove. Names of editors or converters mean that the file is "
     "a copy, which is common and no sign of forgery."
 )
-DAMAGE = "Damage, late or dropped frames"
+DAMAGE = "Noted while it was read"
 DAMAGE_NONE = "nothing noted"
 DAMAGE_NONE_EFFECT = "No damaged picture was met, and no more than {share} of the frames scored from came late."
-DAMAGE_EFFECT = "Second differences see uneven timing and damage as motion. The interval does not count this."
+DAMAGE_EFFECT = "The interval counts none of this. To second differences, damage and uneven timing are motion."
 NOT_MEASURED = (
     "Not measured: filters, colour changes, editing, sound, text, and whether the recording shows what is claimed of "
     "it."

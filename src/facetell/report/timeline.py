@@ -6,11 +6,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facetell.report.pictures import by_suspicion
 from facetell.report.words import one_line
 from facetell.types import FacetellError, Status, VideoVerdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+NAMED = 7  # faces told apart; of a video with many cuts every shot has its own
 
 
 def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
@@ -44,16 +47,20 @@ def make_timeline(verdict: VideoVerdict, threshold: float) -> Figure:
     axes.axhline(threshold, color="0.5", linewidth=1, linestyle="--")
     axes.text(1.005, threshold, "threshold", color="0.4", va="center", fontsize=8, transform=axes.get_yaxis_transform())
     scored = [(n, track) for n, track in enumerate(verdict.tracks, start=1) if track.status is Status.SCORED]
-    for number, track in scored:
+    named = {track.track_id for track in by_suspicion(verdict.tracks)[:NAMED]}
+    for number, track in sorted(scored, key=lambda each: each[1].track_id in named):  # these lie on top
         times = [(clip.t0 + clip.t1) / 2 for clip in track.clips]
-        label = f"face {number}: {track.probability:.0%}"
-        (line,) = axes.plot(times, [clip.probability for clip in track.clips], marker="o", markersize=4, label=label)
-        if track.interval is not None:
+        is_named = track.track_id in named
+        look = {"label": f"face {number}: {track.probability:.0%}"} if is_named else {"color": "0.75", "linewidth": 1.0}
+        (line,) = axes.plot(times, [clip.probability for clip in track.clips], marker="o", markersize=4, **look)
+        if track.interval is not None and is_named:
             axes.fill_between([track.t0, track.t1], *track.interval, color=line.get_color(), alpha=0.12, linewidth=0)
     axes.set(ylim=(-0.02, 1.02), xlabel="time (s)", ylabel="probability of forged")
     axes.set_xlim(0, max(verdict.duration or 0.0, 0.1))
     axes.spines[["top", "right"]].set_visible(False)
     name = one_line(Path(verdict.path).name)
+    if len(scored) > len(named):
+        axes.plot([], [], color="0.75", label=f"{len(scored) - len(named)} more")
     if scored:
         axes.legend(loc="upper left", frameon=False, fontsize=8, ncols=4)
         axes.set_title(f"{name}: {verdict.verdict}", loc="left", fontsize=10, parse_math=False)

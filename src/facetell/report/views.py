@@ -169,7 +169,7 @@ def make_view(
     frames = pictures.worst
     heat = None
     if frames is not None and len(frames) >= 3 and budget.heat:
-        heat = _heat(verdict, frames, motion, reference, used_rate(verdict.fps, info))
+        heat = _heat(verdict, frames, motion, reference, used_rate(verdict, info))
     readable = verdict.status is not Status.UNREADABLE
     described = [(face.number, face.track) for face in faces] or [(face.number, face.track) for face in others]
     return VideoView(
