@@ -32,9 +32,27 @@ def test_a_missing_extra_is_one_sentence() -> None:
     hidden = "import sys; sys.modules['torch'] = None; from facetell.cli import main; sys.exit(main(['models']))"
     done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "pip install 'facetell[train]'" in done.stderr
+    assert "pip install '.[train]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert EXTRAS["torch"] == "train"
+
+
+def test_a_library_that_cannot_be_loaded_is_one_sentence_and_the_doctor_finds_it(tmp_path: Path) -> None:
+    """As where a library of the system is missing, or where two packages have written over each other's files."""
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    done = shell("facetell detect a.mp4", tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "(libGL.so.1: cannot open shared object file); `facetell doctor` says which" in done.stderr
+    done = shell("facetell doctor", tmp_path, PYTHONPATH=str(tmp_path), COLUMNS="200")
+    line = next(line for line in done.stdout.splitlines() if "opencv" in line)
+    assert done.returncode == 2 and line.startswith("!!") and "libGL.so.1" in line
+
+
+def test_what_the_torch_engine_lacks_is_no_fault_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    hidden = "import sys; sys.modules['onnx'] = None; from facetell.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", hidden, "detect", "a.mp4", "--engine", "torch"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2 and "the engine 'torch' needs packages that are not installed" in done.stderr
 
 
 def test_an_interrupt_while_a_verb_is_loaded_is_one_sentence() -> None:

@@ -80,6 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"{told}: {needs_extra('this', extra)}", file=sys.stderr)
         return 2
+    except ImportError as error:
+        if (error.name or "").startswith("facetell"):
+            raise
+        remark = one_line(str(error))
+        print(f"{told}: a library cannot be loaded ({remark}); `facetell doctor` says which", file=sys.stderr)
+        return 2
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
             raise

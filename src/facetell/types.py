@@ -25,10 +25,10 @@ def needs_extra(what: str, extra: str) -> FacetellError:
     """The fault that ``what`` cannot be done for want of an optional extra of the package.
 
     >>> str(needs_extra("training", "train"))
-    "training needs packages that are not installed; get them with `pip install 'facetell[train]'`"
+    "training needs packages that are not installed; get them in facetell's folder with `pip install '.[train]'`"
     """
     return FacetellError(
-        f"{what} needs packages that are not installed; get them with `pip install 'facetell[{extra}]'`"
+        f"{what} needs packages that are not installed; get them in facetell's folder with `pip install '.[{extra}]'`"
     )
 
 

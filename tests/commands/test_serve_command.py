@@ -111,4 +111,4 @@ def test_by_which_names_it_may_be_reached():
 def test_without_its_packages_it_says_which_extra_to_install():
     code = "import sys; sys.modules['fastapi'] = None; from facetell.cli import main; sys.exit(main(['serve']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and done.stderr.strip().endswith("`pip install 'facetell[serve]'`")
+    assert done.returncode == 2 and done.stderr.strip().endswith("`pip install '.[serve]'`")

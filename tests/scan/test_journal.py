@@ -51,6 +51,25 @@ def test_a_content_counts_as_long_as_the_stamp_is_the_same(tmp_path):
     assert Journal(tmp_path / "journal").content(folder) is None, "nothing tells whether it has changed since"
 
 
+@pytest.mark.parametrize("retry", [False, True])
+def test_what_another_scan_knows_in_the_end_is_taken_over(tmp_path, retry):
+    """It could not read B at first, then could; this one could not, and neither of them C."""
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    c = Item("c.mp4", "/x/c.mp4", 30, "30.1.1")
+    for path, lines in ((theirs, [(B, BROKEN), (A, SCORED), (B, SCORED), (c, BROKEN)]), (ours, [(B, BROKEN)])):
+        journal = Journal(path)
+        for item, record in lines:
+            journal.add_verdict(item, item.name[:1] * 2, record)
+        journal.close()
+    journal = Journal(ours, retry=retry)
+    assert journal.take_over(theirs) == (2 if retry else 3)
+    assert journal.verdict(("aa", ".mp4")) == journal.verdict(("bb", ".mkv")) == SCORED
+    assert journal.verdict(("cc", ".mp4")) == (None if retry else BROKEN)
+    size = ours.stat().st_size
+    assert journal.take_over(theirs) == 0 and ours.stat().st_size == size
+    journal.close()
+
+
 def test_what_could_not_be_read_is_forgotten_where_it_is_to_be_tried_again(tmp_path):
     journal = Journal(tmp_path / "journal")
     journal.add_verdict(A, "aa", SCORED)

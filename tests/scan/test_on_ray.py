@@ -11,7 +11,7 @@ from facetell.scan.run import scan
 from facetell.scan.source import open_source
 from scans import CONTENTS, lines, results, verdicts
 
-ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'facetell[ray]'")
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,11 @@ def test_a_list_has_a_path_a_line_or_up_to_each_nul(tmp_path, monkeypatch):
     assert names("-") == ["c.mp4"]
 
 
+def test_a_list_may_begin_with_a_mark_of_its_encoding(tmp_path):
+    (tmp_path / "list.txt").write_text("a.mp4\r\nb.mp4\r\n", encoding="utf-8-sig")
+    assert names(tmp_path / "list.txt") == ["a.mp4", "b.mp4"]
+
+
 def test_a_folder_of_a_list_is_a_video_whatever_its_name_ends_with(tmp_path, monkeypatch):
     touch(tmp_path / "pictures" / "1.png")
     monkeypatch.chdir(tmp_path)

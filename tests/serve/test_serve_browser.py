@@ -75,6 +75,8 @@ def test_upload_progress_result_report_delete(site, page, tmp_path):
     expect(page.locator("#jobs progress[value]").first).to_be_visible()  # two, while one row is not yet fresh
     expect(page.locator("#jobs .job .state").filter(has_text=re.compile(r"Scoring, \d+ % done")).first).to_be_visible()
     expect(rows(page, "done")).to_have_count(3)
+    numbers = [int(row.get_attribute("data-number")) for row in rows(page).all()]
+    assert numbers == sorted(numbers, reverse=True)
     expect(page.locator("#empty")).to_be_hidden()
     text = page.locator("#jobs").inner_text()
     results = {job["name"]: job["summary"] for job in site.client.get("/v1/jobs").json()["jobs"]}
@@ -192,6 +194,43 @@ def test_with_a_token_the_page_asks_for_it(tmp_path, desk, short):
         expect(desk.locator("#token")).to_be_visible()
         desk.goto(f"{site.url}/")
         expect(desk.locator("#token")).to_be_visible()
+
+
+def test_a_session_that_ended_leads_to_the_login(tmp_path, desk, short, woman):
+    token = "a-token-of-enough-signs"
+    with Server(tmp_path / "data", "--token", token) as site:
+        for ends_by in ("upload", "restart"):
+            desk.goto(site.url)
+            desk.fill("#token", token)
+            desk.get_by_role("button").click()
+            expect(desk.locator("#files")).to_be_visible()
+            asked = []
+            desk.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))  # noqa: B023
+            if ends_by == "upload":
+                desk.context.clear_cookies()
+                choose(desk, short, woman)
+            else:
+                site.kill()
+                site.words = (*site.words, "--token", "another-token-of-signs", "--port", site.url.rsplit(":", 1)[1])
+                site.start()
+            expect(desk.locator("#token")).to_be_visible()
+            assert asked == []
+
+
+def test_a_row_that_is_renewed_keeps_the_keyboard(site, desk, woman):
+    desk.goto(site.url)
+    choose(desk, woman)
+    rows(desk).get_by_role("button").focus()
+    expect(rows(desk, "done")).to_have_count(1)
+    expect(rows(desk, "done").get_by_role("button")).to_be_focused()
+    desk.get_by_role("link", name=woman.name).click()
+    expect(desk.locator(".detail")).to_be_visible()
+
+
+def test_a_verdict_is_announced_where_the_page_was_open(site, desk, woman):
+    job = site.upload(woman).json()
+    desk.goto(f"{site.url}/jobs/{job['id']}")
+    expect(desk.locator("#news")).to_have_text(re.compile("|".join(map(re.escape, READINGS.values()))))
 
 
 def test_without_script_the_forms_do_the_same(site, browser, short):

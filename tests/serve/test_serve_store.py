@@ -26,7 +26,9 @@ def test_first_come_first_served_and_those_that_crashed_last(store):
     assert store.claim().id == ids[0]
     store.crashed(ids[0])
     assert [store.position(store.get(i)) for i in ids] == [3, 1, 2]
+    job = store.get(ids[1])
     assert [store.claim().id for _ in range(3)] == [ids[1], ids[2], ids[0]] and store.claim() is None
+    assert store.position(job) is None, "it was taken up since it was read"
 
 
 def test_three_crashes_fail_a_job_with_a_sentence(store):

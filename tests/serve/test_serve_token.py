@@ -65,6 +65,14 @@ def test_browsers_log_in_once_and_out_again(locked):
         assert browser.get("/").status_code == 303
 
 
+@pytest.mark.parametrize("other", ['prefs={"dark":true,"n":1}', "user[id]=3", "novalue", "name=caf\xe9"])
+def test_cookies_of_others_do_no_harm(locked, other):
+    cookie = httpx.post(f"{locked.url}/login", data={"token": TOKEN}).headers["set-cookie"].partition(";")[0]
+    for both in (f"{other}; {cookie}", f"{cookie}; {other}"):
+        answer = httpx.get(f"{locked.url}/", headers={"Cookie": both.encode("latin-1")})
+        assert answer.status_code == 200, both
+
+
 def test_behind_tls_the_cookie_is_for_tls_only(locked):
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "10.0.0.1"}
     answer = locked.client.post("/login", data={"token": TOKEN}, headers=headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
-from importlib import metadata, util
+from importlib import import_module, metadata, util
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,11 +15,13 @@ from facetell.assets import ASSETS, AssetError, locate
 from facetell.engine.engines import DEFAULT_MODEL, ENGINES, load_engine
 from facetell.types import FacetellError
 
-NEEDED = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "matplotlib")
+NEEDED = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "matplotlib", "jinja2")
+MODULES = {"opencv-python-headless": "cv2"}  # where it is not named as its distribution is
 OPTIONAL = {
-    "torch": "training and the torch engine: pip install 'facetell[train]'",
-    "onnxruntime": "the onnxruntime engine: pip install 'facetell[onnxruntime]'",
-    "fastapi": "the page and the HTTP API: pip install 'facetell[serve]'",
+    "pyarrow": "scanning and benchmarks: pip install '.[bench]'",
+    "torch": "training and the torch engine: pip install '.[train]'",
+    "onnxruntime": "the onnxruntime engine: pip install '.[onnxruntime]'",
+    "fastapi": "the page and the HTTP API: pip install '.[serve]'",
 }
 # Only detection's own needs make the doctor fail; the rest serves demonstration, tests and training.
 ESSENTIAL_ASSETS = {"face_detector", "face_mesh"}
@@ -50,11 +52,18 @@ def _software() -> list[Row]:
         ("ok", "python", platform.python_version(), f"{platform.system()} {platform.machine()}"),
     ]
     for name in (*NEEDED, *OPTIONAL):
+        lacking = "-" if name in OPTIONAL else "!!"
         try:
-            rows.append(("ok", name, metadata.version(name), ""))
+            version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            state, remark = ("-", OPTIONAL[name]) if name in OPTIONAL else ("!!", f"run: pip install {name}")
-            rows.append((state, name, "not installed", remark))
+            rows.append((lacking, name, "not installed", OPTIONAL.get(name, f"run: pip install {name}")))
+            continue
+        try:
+            import_module(MODULES.get(name, name))
+        except ImportError as error:  # of a library of the system, or of another package's files in its place
+            rows.append((lacking, name, version, f"cannot be loaded ({error}); install it anew"))
+        else:
+            rows.append(("ok", name, version, ""))
     return rows
 
 

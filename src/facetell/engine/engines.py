@@ -123,7 +123,7 @@ class OnnxRuntimeEngine(Engine):
 
     def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
         _only_f32(self.name, precision)
-        runtime = _require("onnxruntime", "onnxruntime")
+        runtime = _require("onnxruntime", self.name, "onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -151,7 +151,8 @@ class TorchEngine(Engine):
 
     def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
         _only_f32(self.name, precision)
-        self._torch = _require("torch", "train")
+        self._torch = _require("torch", self.name, "train")
+        _require("onnx", self.name, "train")  # the file is read with it
         export = importlib.import_module("facetell.models.export")
         if threads:
             self._torch.set_num_threads(threads)
@@ -241,11 +242,11 @@ def _varint(stream: BinaryIO) -> int:
     return value
 
 
-def _require(module: str, extra: str) -> Any:
+def _require(module: str, engine: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError:
-        raise needs_extra(f"the engine '{module}'", extra) from None
+        raise needs_extra(f"the engine '{engine}'", extra) from None
 
 
 def _one_logit(path: Path, shape: Sequence[object]) -> None:

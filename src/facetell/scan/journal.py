@@ -33,7 +33,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, retry: bool = False) -> None:
-        self._path = path
+        self._path, self._retry = path, retry
         self._files: dict[str, tuple[str, str]] = {}
         self._places: dict[Key, int] = {}
         self._sizes: set[int] = set()
@@ -43,7 +43,7 @@ class Journal:
         except OSError as error:
             raise self._unwritable(error) from None
         for place, line in read_lines(path):
-            self._learn(line, place, not retry)
+            self._learn(line, place, retry)
             self._end = place + len(line)
         os.ftruncate(self._handle, self._end)
         self._reader = path.open("rb")
@@ -92,20 +92,33 @@ class Journal:
         self.flush()
 
     def take_over(self, path: Path) -> int:
-        """Append what another journal knows and this one does not; the number of verdicts that were new.
+        """Append what another journal knows in the end and this one does not; the number of verdicts that were new.
+
+        A video that could not be read here and could be there is known there.
 
         Raises:
             FacetellError: it is missing or damaged.
         """
         if not path.is_file():
             raise FacetellError(f"there is no scan at {path.parents[1]}; name the folder that a scan wrote to")
-        before = len(self._places)
+        latest = {_subject(_parsed(path, place, line)): place for place, line in read_lines(path)}
+        count = 0
         for place, line in read_lines(path):
             content = _parsed(path, place, line)
-            if not (content["file"] in self._files if "file" in content else _key(content) in self._places):
+            if latest[_subject(content)] == place and self._is_news(content):
                 self._append(content)
+                count += "verdict" in content
         self.flush()
-        return len(self._places) - before
+        return count
+
+    def _is_news(self, content: Line) -> bool:
+        """Whether another journal's line tells something."""
+        if "file" in content:
+            return content["file"] not in self._files
+        known = self.verdict(_key(content))
+        if _is_unreadable(content):
+            return known is None and not self._retry
+        return known is None or known["status"] == Status.UNREADABLE
 
     def flush(self) -> None:
         """See to it that all is on disk."""
@@ -126,16 +139,16 @@ class Journal:
         self._learn(line, self._end)
         self._end += len(line)
 
-    def _learn(self, line: bytes, place: int, unreadable_too: bool = True) -> None:
+    def _learn(self, line: bytes, place: int, retry: bool = False) -> None:
         content = _parsed(self._path, place, line)
         if "file" in content:
             self._files[content["file"]] = (content["stamp"], content["content"])
             return
         self._sizes.add(content["size"])
-        if unreadable_too or content["verdict"]["status"] != Status.UNREADABLE:
-            self._places[_key(content)] = place
-        else:
+        if retry and _is_unreadable(content):
             self._places.pop(_key(content), None)
+        else:
+            self._places[_key(content)] = place
 
     def _unwritable(self, error: OSError) -> FacetellError:
         return FacetellError(
@@ -167,3 +180,12 @@ def _parsed(path: Path, place: int, line: bytes) -> Line:
 
 def _key(content: Line) -> Key:
     return content["content"], content["suffix"]
+
+
+def _subject(content: Line) -> str | Key:
+    """What a line is about: the last one about it holds."""
+    return str(content["file"]) if "file" in content else _key(content)
+
+
+def _is_unreadable(content: Line) -> bool:
+    return bool(content["verdict"]["status"] == Status.UNREADABLE)

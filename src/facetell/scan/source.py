@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -193,6 +194,7 @@ def _read_list(word: str) -> list[str]:
         content = sys.stdin.buffer.read() if word == STDIN else Path(word).read_bytes()
     except OSError as error:
         raise FacetellError(f"the list {word} cannot be read ({error.strerror}); name another") from None
+    content = content.removeprefix(codecs.BOM_UTF8)
     lines = content.split(b"\0") if b"\0" in content else content.splitlines()
     lines = [line for line in lines if line.strip()]
     where = "on standard input" if word == STDIN else f"in {word}"

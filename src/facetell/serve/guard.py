@@ -6,10 +6,10 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import Sequence
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -170,11 +170,8 @@ def _host_name(host: str) -> str:
 
 
 def _cookie(headers: Headers) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+    # Others may have set cookies for this host; the library's own parser gives up at the first that it does not like.
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
 
 
 def _method(scope: Scope) -> str:

@@ -192,14 +192,15 @@ class Store:
         found = {State(state): int(count) for state, count in rows}
         return {state: found.get(state, 0) for state in State}
 
-    def position(self, job: Job) -> int:
-        """Place in the queue, 1 for the next."""
+    def position(self, job: Job) -> int | None:
+        """Place in the queue, 1 for the next; None if it has been taken up meanwhile."""
         with self._lock:
             row = self._db.execute(
-                "SELECT count(*) FROM jobs WHERE state = 'queued' AND (crashes, number) <= (?, ?)",
-                (job.crashes, job.number),
+                "SELECT count(*) FROM jobs WHERE state = 'queued' AND (crashes, number) <= (?, ?)"
+                " AND EXISTS (SELECT 1 FROM jobs WHERE number = ? AND state = 'queued')",
+                (job.crashes, job.number, job.number),
             ).fetchone()
-        return int(row[0])
+        return int(row[0]) or None
 
     def claim(self) -> Job | None:
         """Take the next job from the queue; those that have crashed come last."""

@@ -100,7 +100,7 @@ class JobView(BaseModel):
     started: datetime | None
     finished: datetime | None
     expires: datetime | None = Field(description="when it will be deleted")
-    position: int | None = Field(description="place in the queue, 1 for the next; null once it is not queued")
+    position: int | None = Field(ge=1, description="place in the queue, 1 for the next; null once it is not queued")
     progress: Share | None = Field(description="share of a running job that is done; null where that is not known")
     message: str = Field(description="why it failed")
     summary: Summary | None = Field(description="null until it is done")

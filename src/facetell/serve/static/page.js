@@ -39,11 +39,34 @@ const refresh = async (id) => {
   if (!place) return;
   const part = await fetchPart(old ? old.dataset.part : `${list.dataset.first}/${id}`);
   const fresh = part && part.firstElementChild;
-  const now = element(id); // another refresh may have been quicker
   if (!fresh) return;
-  if (now) now.replaceWith(fresh);
-  else if (list) list.prepend(fresh);
+  keepFocus(() => put(fresh, element(id))); // another refresh may have been quicker
+  if (one) document.getElementById("news").textContent = fresh.querySelector(".verdict h2, .verdict .state").textContent;
   noteEmpty();
+};
+
+// In place of the old one, or where it belongs among the newest; what is older than these stands on another page.
+const put = (fresh, old) => {
+  if (old) {
+    old.replaceWith(fresh);
+    return;
+  }
+  const number = (row) => Number(row.dataset.number);
+  const next = Array.from(list.children).find((row) => number(row) < number(fresh));
+  if (next) next.before(fresh);
+  else if (!document.querySelector(".pages .older")) list.append(fresh);
+};
+
+// A row that is renewed keeps the keyboard where it was.
+const keepFocus = (change) => {
+  const focused = document.activeElement;
+  const job = focused.closest("[data-id]");
+  change();
+  if (!job || focused.isConnected) return;
+  const now = element(job.closest(".job, .detail").dataset.id);
+  const same = focused.matches("button") ? "button" : `a[href="${focused.getAttribute("href")}"]`;
+  const again = now && now.querySelector(same);
+  if (again) again.focus();
 };
 
 const drop = (id) => {
@@ -79,12 +102,13 @@ const follow = () => {
     if (one) refresh(one.dataset.id).catch(() => {});
     if (!list || !list.dataset.first) return;
     const part = await fetchPart(list.dataset.first).catch(() => null);
-    if (part) list.replaceChildren(...part.children);
+    if (part) keepFocus(() => list.replaceChildren(...part.children));
     noteEmpty();
   };
   stream.onerror = () => {
     if (!leaving) lost.hidden = false;
     if (stream.readyState !== EventSource.CLOSED) return; // else the browser tries again by itself
+    fetchPart(location.href).catch(() => {}); // refused: perhaps one has to log in again
     setTimeout(follow, 5000);
   };
 };
@@ -166,7 +190,12 @@ const handle = async (item) => {
     }
     let answer = {};
     try { answer = JSON.parse(request.responseText); } catch { /* a proxy's page */ }
-    if (request.status === 401) location.reload();
+    if (request.status === 401) { // the page leads to the login, unless it is asked whether it may be left
+      queue.length = 0;
+      busy = false;
+      location.reload();
+      return;
+    }
     if (request.status === 429) {
       const seconds = Number(request.getResponseHeader("Retry-After")) || 5;
       show(item, "busy", { seconds });
