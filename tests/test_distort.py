@@ -17,9 +17,10 @@ from facetell.cli import main
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, distort_video, parameter
 from facetell.distort.pictures import FUNCTIONS, moire
 from facetell.distort.times import Timed, drop, freeze, lower_rate
-from facetell.distort.video import distort_picture
+from facetell.distort.video import distort_picture, note_of
 from facetell.media.reader import VideoReader
 from facetell.types import FacetellError, UInt8Array
+from fixtures import write_frames
 
 PICTURES = [code for code in KINDS if code in FUNCTIONS]
 
@@ -229,7 +230,7 @@ def test_videos_come_out_whole(code: str, clip: Path, tmp_path: Path) -> None:
         assert distorted[0][0].shape == clean[0][0].shape
     with av.open(str(out)) as container:
         assert {stream.type for stream in container.streams} == {"video", "audio"}
-        assert container.metadata["comment"] == f"distorted by facetell: {code} 3"
+        assert container.metadata["comment"] == note_of(clip, code, 3, 1)
 
 
 def test_compression_is_that_of_the_encoder_alone(clip: Path, tmp_path: Path) -> None:
@@ -310,6 +311,30 @@ def test_the_command_makes_one_or_all_and_goes_on_where_it_stopped(
     assert main(arguments) == 0
     assert "1 made, 3 were there" in capsys.readouterr().out
     assert (tmp_path / "many/CS/1/man.mp4").stat().st_mtime_ns == stamp
+
+
+def test_copies_of_others_are_not_kept_for_ones_own(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Videos of one name in different folders, as of the methods of a benchmark; one more comes later."""
+    for method, length in (("b", 3), ("c", 2), ("a", 4)):
+        write_frames(tmp_path / "in" / method / "000.mp4", [flat(90, 60, 30)] * length)
+    words = ["distort", "--kind", "CS", "--level", "1", "--out", str(tmp_path / "out")]
+    methods = [str(tmp_path / "in" / method) for method in "bca"]
+    assert main([*words, *methods[:2]]) == main([*words, *methods]) == 0
+    assert "1 made, 2 were there" in capsys.readouterr().out
+    copies = sorted((tmp_path / "out/CS/1").glob("*.mp4"))
+    assert [(path.name, len(frames_of(path))) for path in copies] == [
+        ("a-000.mp4", 4),
+        ("b-000.mp4", 3),
+        ("c-000.mp4", 2),
+    ]
+    assert main([*words, methods[0], str(clip), "--seed", "2"]) == 0, "another name, as it stands alone"
+    assert main([*words, *methods, "--seed", "2"]) == 2
+    assert capsys.readouterr().err.count("is there, but no copy of") == 3
+    (tmp_path / "in/b/000.mkv").write_bytes(b"")
+    assert main([*words, methods[0]]) == 2
+    assert "would both be called" in capsys.readouterr().err
 
 
 def test_faults_are_sentences(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

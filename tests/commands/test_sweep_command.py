@@ -6,7 +6,11 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from facetell.cli import main
+from facetell.evaluate.scores import read_scores, write_scores
+from facetell.train.loop import SCORES
 from facetell.train.sweep import compare, read_grid
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
@@ -32,9 +36,21 @@ def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):  # noq
     assert "run 1 of 4" not in capsys.readouterr().out
     assert made == {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
 
+    assert main(["sweep", str(grid), "optim.lr=5", "--out", str(out)]) == 2
+    assert "was begun with optim.lr=0.0004, not 5.0" in capsys.readouterr().err, "those runs are others"
+
     table = json.loads((out / "table.json").read_text())
     assert [(row["motion"], row["seeds"]) for row in table] == [("none", 2), ("mcb", 2)]
-    lines = compare(read_grid(grid), out)
+    points = read_grid(grid)
+    lines = compare(points, out)
+    assert lines[0].videos["forgeries of val"] == 3
+
+    # One run scored a video less, and has the others in another order: all are compared on what all of them have.
+    scores = read_scores(out / points[0].name / SCORES)
+    rows = [row for row, video in enumerate(scores["video"]) if "woman" not in video]
+    write_scores(scores.where(np.array(rows[::-1])), out / points[0].name / SCORES)
+    fewer = compare(points, out)
+    assert fewer[0].videos["forgeries of val"] == 2
     for name, (low, high) in lines[1].spread.items():
         assert low <= lines[1].figures[name].value <= high
         assert lines[1].gain[name].value == lines[1].figures[name].value - lines[0].figures[name].value

@@ -139,7 +139,7 @@ def test_distorted_folders_of_dfo_keep_the_method_and_name_the_wear(read: Callab
 def test_dfo_splits_by_identity_in_protocol_b_alone(
     protocol: str, change: dict[str, object], read: Callable[..., Manifest]
 ) -> None:
-    with pytest.raises(FacetellError, match=f"protocol {protocol} .* are for --protocol B"):
+    with pytest.raises(FacetellError, match=f"protocol {protocol} of .* has published splits"):
         read("dfo", protocol=protocol, **change)
 
 
@@ -181,6 +181,17 @@ def test_val_is_carved_out_of_training_by_identity(read: Callable[..., Manifest]
     assert [e for e in carved if e.split == "test"] == [e for e in plain if e.split == "test"]
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("ffpp", {"all_test": True}), ("ffpp", {"seed": 9}), ("celebdf2", {"seed": 4})],
+)
+def test_where_splits_are_published_none_is_drawn(
+    name: str, change: dict[str, object], read: Callable[..., Manifest]
+) -> None:
+    with pytest.raises(FacetellError, match=f"published splits.*--{next(iter(change)).replace('_', '-')} is for sets"):
+        read(name, **change)
+
+
 def test_celebdfpp_names_its_22_methods(read: Callable[..., Manifest]) -> None:
     assert len({entry.method for entry in read("celebdf++") if entry.label}) == 22
 
@@ -219,6 +230,8 @@ def test_a_pair_of_folders_may_bring_its_splits(miniature: Miniature, tmp_path: 
     manifest = read_benchmark("pair", root)
     assert manifest.counts() == {(s, m, int(bool(m))): 1 for s in ("train", "val", "test") for m in ("", "swap")}
     assert all(entry.source.startswith(f"real/{entry.split}/") for entry in manifest if entry.label)
+    with pytest.raises(FacetellError, match="are those of splits: --all-test is for"):
+        read_benchmark("pair", root, ReadOptions(all_test=True))
 
 
 def test_a_csv_with_a_video_twice_is_refused(tmp_path: Path) -> None:

@@ -106,8 +106,13 @@ def test_none_only_encodes_anew(short: Path, tmp_path: Path) -> None:
 def test_faults_are_one_sentence(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(FacetellError, match="--with"):
         forge_video(short, tmp_path / "a.mp4", "swap")
-    with pytest.raises(FacetellError, match="overwrite"):
+    before = short.read_bytes()
+    with pytest.raises(FacetellError, match="named for something else"):
         forge_video(short, short, "sbv")
+    for mask in (short, tmp_path / "a.mp4"):
+        with pytest.raises(FacetellError, match=f"cannot write .*{mask.name}"):
+            forge_video(short, tmp_path / "a.mp4", "sbv", mask_out=mask)
+    assert short.read_bytes() == before
     with pytest.raises(FacetellError, match="no face"):
         forge_video(locate("sample_no_face"), tmp_path / "a.mp4", "sbv")
     assert main(["forge", str(tmp_path / "missing.mp4"), "--out", str(tmp_path / "a.mp4")]) == 2

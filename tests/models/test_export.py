@@ -151,3 +151,30 @@ def test_a_file_s_weights_can_be_trained_on(network: ClipNetwork, files: dict[st
     assert torch.equal(started(batch).logit, network(batch).logit)
     with pytest.raises(FacetellError, match=r"holds another network: .*set model, motion and overrides as that file"):
         continue_from(create_model("lite0", clip_frames=4, size=48, width=0.25, motion_blocks=(2, 4)), files["fp32"])
+
+
+@pytest.mark.parametrize(
+    ("own", "its"),
+    [
+        ({"time_padding": "repeat"}, {}),
+        ({"temporal": "none"}, {"temporal": "tsm"}),
+        ({"motion": "mcb", "separate_kernels": False, "separate_restore": False}, {"motion": "cmm"}),
+    ],
+)
+def test_a_file_of_the_same_arrays_may_be_another_network(
+    own: dict[str, object], its: dict[str, object], tmp_path: Path
+) -> None:
+    shape = {"anomaly": "none", "clip_frames": 4, "size": 48, "width": 0.25, "motion_blocks": (2, 6)}
+    mine, other = (create_model("lite0", **{**shape, **changes}) for changes in (own, its))
+    assert {n: v.shape for n, v in mine.state_dict().items()} == {n: v.shape for n, v in other.state_dict().items()}
+    export_onnx(other, tmp_path / "its.onnx")
+    with pytest.raises(
+        FacetellError, match=r"was built with .* at 'blocks\.2\..*set motion and overrides as that file"
+    ):
+        continue_from(mine, tmp_path / "its.onnx")
+
+
+@pytest.mark.parametrize("word", ["temporal", "time_padding"])
+def test_an_unknown_word_for_a_module_is_refused(word: str) -> None:
+    with pytest.raises(FacetellError, match=f"there is no {word} 'ctsm'; choose one of"):
+        create_model("lite0", **{word: "ctsm"})

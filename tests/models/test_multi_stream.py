@@ -208,6 +208,14 @@ def test_streams_that_make_no_sense_are_refused(streams: object, says: str) -> N
     assert says in str(error.value)
 
 
+def test_networks_of_the_same_arrays_need_not_fit() -> None:
+    shared = {"separate_kernels": False, "separate_restore": False}
+    model = whole({"kind": "spatial"}, {"kind": "temporal"}, **shared)
+    fuse(model, [spatial(), temporal(**shared, temporal="cstm", time_padding="zeros")])  # defaults, written out
+    with pytest.raises(FacetellError, match="which is temporal: they differ in 'blocks"):
+        fuse(model, [spatial(), temporal(motion="cmm")])
+
+
 @pytest.mark.parametrize(
     ("networks", "says"),
     [
@@ -219,9 +227,9 @@ def test_streams_that_make_no_sense_are_refused(streams: object, says: str) -> N
         ([spatial(), temporal(), temporal()], "there are 2 streams, but networks for 3; give one each"),
         (
             [spatial(), temporal(time_padding="repeat")],
-            "which is temporal: they differ in 'time_padding'",
+            "which is temporal: they differ in 'blocks.2.",
         ),
-        ([spatial(temporal="tsm", motion_blocks=[2, 4]), temporal()], "which is spatial: they differ in 'temporal'"),
+        ([spatial(temporal="tsm", motion_blocks=[2, 4]), temporal()], "which is spatial: they differ in 'blocks.2."),
     ],
 )
 def test_what_does_not_fit_is_refused(networks: list[ClipNetwork], says: str) -> None:

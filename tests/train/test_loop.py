@@ -1,6 +1,7 @@
 """Training, tiny: it learns, it goes on where it was stopped with the same losses, it stops at nonsense."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -13,10 +14,12 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
+from facetell.evaluate.scores import read_scores
 from facetell.models.export import export_onnx, model_from_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.zoo import create_model
 from facetell.train.batches import Sampler
+from facetell.train.card import _training
 from facetell.train.checkpoint import BEST, CHECKPOINT, bundle, load
 from facetell.train.corpus import load_recordings
 from facetell.train.loop import SCORES, Trainer, train
@@ -209,6 +212,30 @@ def test_without_a_gain_it_ends_early(data, tmp_path):
     with Stop() as stop:
         outcome = train(config, tmp_path, stop)
     assert outcome.done and outcome.step <= 6
+
+
+def test_where_nothing_tells_how_good_they_are_the_last_weights_are_taken(data, tmp_path):
+    config = tiny_config(data, steps=3, val={"every": 1, "patience": 1})
+    config = replace(config, batch=replace(config.batch, generated=0), data=replace(data, without=("G",)))
+    with Stop() as stop:
+        assert train(config, tmp_path, stop).step == 3
+    best = load(tmp_path / BEST)
+    assert best["step"] == 3 and math.isnan(best["val"]["chosen_by"])
+    assert "the averaged weights of step 3, the last" in _training(best)
+
+
+def test_scores_of_weights_that_are_not_the_best_any_more_are_written_anew(data, tmp_path, monkeypatch):
+    """A run that ended for want of gain goes on without patience, and gains."""
+    gains = iter((0.5, 0.4, 0.9))
+    monkeypatch.setattr("facetell.train.loop.figures_of", lambda *scores: {"chosen_by": next(gains)})
+    for patience, steps in ((1, 2), (0, 3)):
+        with Stop() as stop:
+            config = tiny_config(data, steps=3, val={"every": 1, "patience": patience})
+            assert train(config, tmp_path, stop).step == steps
+        logits = read_scores(tmp_path / SCORES)["logit"].tolist()
+        if patience:
+            first = logits
+    assert load(tmp_path / BEST)["step"] == 3 and logits != first
 
 
 def test_a_run_of_no_steps_measures_its_start(data, tmp_path):

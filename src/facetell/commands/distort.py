@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from rich.progress import Progress
 from facetell.commands.arguments import check_seed
 from facetell.distort import KINDS, PUBLISHED, distort_video
 from facetell.distort.kinds import LEVELS
+from facetell.distort.video import note_in, note_of
 from facetell.media.find import find_videos
 from facetell.types import FacetellError
 
@@ -60,23 +62,49 @@ def run(args: argparse.Namespace) -> int:
     single = len(sources) == len(kinds) == len(levels) == 1 and args.out.suffix != ""
     jobs = [Job(sources[0], args.out, kinds[0], levels[0])] if single else list(_jobs(sources, kinds, levels, args.out))
     # A single copy that was asked for by name is made anew; of many, those that are there are from an earlier run.
-    waiting = jobs if single else [job for job in jobs if not job.out.exists()]
+    there = [] if single else [job for job in jobs if job.out.exists()]
+    strange = [job for job in there if note_in(job.out) != note_of(job.source, job.code, job.level, args.seed)]
+    for job in strange:
+        print(
+            f"facetell distort: {job.out} is there, but no copy of {job.source} made with --seed {args.seed}: "
+            "choose another folder with --out",
+            file=sys.stderr,
+        )
+    waiting = [job for job in jobs if job not in there]
     failed = _work(waiting, args.seed)
-    kept = len(jobs) - len(waiting)
+    kept = len(there) - len(strange)
     print(f"{len(waiting) - failed} made" + (f", {kept} were there" if kept else "") + f", in {args.out}")
-    return 2 if failed else 0
+    return 2 if failed or strange else 0
 
 
 def _jobs(sources: Sequence[Path], kinds: Sequence[str], levels: Sequence[int], folder: Path) -> Iterator[Job]:
-    stems = Counter(source.stem for source in sources)
-    taken: Counter[str] = Counter()
-    for source in sources:
-        # Videos of one name in different folders are told apart by a number, in the order in which they were named.
-        taken[source.stem] += 1
-        name = source.stem if stems[source.stem] == 1 else f"{source.stem}-{taken[source.stem]}"
+    for source, name in zip(sources, names_of(sources), strict=True):
         for code in kinds:
             for level in levels:
                 yield Job(source, folder / code / str(level) / f"{name}.mp4", code, level)
+
+
+def names_of(sources: Sequence[Path]) -> list[str]:
+    """What the copies of videos are called; those of one name are told apart by their folders, below what all share.
+
+    Raises:
+        FacetellError: that tells them not apart.
+
+    >>> names_of([Path("x/a/1.mp4"), Path("x/b/1.mp4"), Path("x/b/2.mp4")])
+    ['a-1', 'b-1', '2']
+    """
+    stems = Counter(source.stem for source in sources)
+    paths = [Path(os.path.abspath(source)) for source in sources]  # noqa: PTH100  # a link keeps its name
+    shared = os.path.commonpath([path.parent for path in paths])
+    names = [
+        path.stem if stems[path.stem] == 1 else "-".join(path.relative_to(shared).with_suffix("").parts)
+        for path in paths
+    ]
+    for name, count in Counter(names).items():
+        if count > 1:
+            first, second = [source for source, own in zip(sources, names, strict=True) if own == name][:2]
+            raise FacetellError(f"the copies of {first} and {second} would both be called {name}: distort them apart")
+    return names
 
 
 def _work(jobs: Sequence[Job], seed: int) -> int:

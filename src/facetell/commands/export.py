@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from facetell.report.result import check_writable
 
     check_model_name(args.to)
-    check_writable(args.to, keep=args.clips or ())
+    check_writable(args.to, keep=[args.checkpoint, *(args.clips or ())])
     model, metadata = read_trained(args.checkpoint)
     clips = _clips(args.clips, model.config)
     outputs = {"with_motion": args.with_motion, "with_anomaly": args.with_anomaly}

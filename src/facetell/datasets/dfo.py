@@ -19,7 +19,7 @@ from facetell.datasets.ffpp import LAYOUT as FFPP_LAYOUT
 from facetell.datasets.ffpp import read_pairs, reals_of
 from facetell.datasets.layout import Layout, ReadOptions, below, is_video, subfolders
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
-from facetell.datasets.splits import split_by_identity
+from facetell.datasets.splits import check_official, split_by_identity
 from facetell.types import FacetellError
 
 CLEAN = ("end_to_end", "reenact_postprocess")
@@ -45,11 +45,8 @@ def read_dfo(root: Path, options: ReadOptions) -> Manifest:
     """
     folders = options.methods or CLEAN[:1]
     LAYOUT.check_methods(folders, FOLDERS)
-    if options.protocol != "B" and (options.all_test or options.seed):
-        raise FacetellError(
-            f"protocol {options.protocol} of DeeperForensics-1.0 has published splits; --all-test and --seed are for "
-            "--protocol B, whose actors may have to be split"
-        )
+    if options.protocol != "B":
+        check_official(options, f"protocol {options.protocol} of DeeperForensics-1.0 has published splits, unlike B")
     LAYOUT.folder(root, "manipulated_videos")
     if options.protocol == "B":
         fakes = [entry for name in folders for entry in _fakes(root, name, _lists(root))]

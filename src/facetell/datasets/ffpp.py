@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facetell.datasets.layout import Layout, ReadOptions, below
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
-from facetell.datasets.splits import split_by_identity
+from facetell.datasets.splits import check_official, split_by_identity
 from facetell.types import FacetellError
 
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
@@ -46,6 +46,8 @@ def read_ffpp(root: Path, options: ReadOptions) -> Manifest:
     LAYOUT.check_methods(methods, (*METHODS, ACTED))
     if not methods:
         raise LAYOUT.fault(f"{root} lacks manipulated_sequences/{METHODS[0]} and every other method")
+    if ACTED not in methods:
+        check_official(options, "FaceForensics++ has published splits (all but DeepFakeDetection)")
     entries = []
     for compression in options.compressions:
         entries += reals_of(root, pairs, compression)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from facetell.datasets.layout import Layout, ReadOptions, below, has_pictures, is_video, subfolders
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split, read_manifest
-from facetell.datasets.splits import carve_val, split_by_identity
+from facetell.datasets.splits import carve_val, check_official, split_by_identity
 from facetell.types import FacetellError
 
 WILD_LAYOUT = Layout(
@@ -105,6 +105,7 @@ def read_pair(root: Path, options: ReadOptions) -> Manifest:
             )
     if not split_of:
         return Manifest(root, tuple(split_by_identity(entries, root, options)))
+    check_official(options, f"the folders in {root} are those of splits")
     stray = next((entry.path for entry in entries if entry.path not in split_of), None)
     if stray is not None:
         raise PAIR_LAYOUT.fault(f"{root / stray} is in no folder of a split, though other videos are")

@@ -90,13 +90,25 @@ def split_by_identity(
     return placed
 
 
+def check_official(options: ReadOptions, what: str) -> None:
+    """Refuse options of a split by identity where none is drawn: ``what`` then has splits of its own.
+
+    Raises:
+        FacetellError: one is given.
+    """
+    for name, given in (("--all-test", options.all_test), ("--seed", options.seed)):
+        if given:
+            raise FacetellError(f"{what}: {name} is for sets that are split by identity here, leave it out")
+
+
 def carve_val(entries: Sequence[Entry], root: Path, options: ReadOptions) -> list[Entry]:
     """Entries of which the share ``options.val`` of the training identities became ``val``; the test stays as it is.
 
     Raises:
-        FacetellError: as :func:`kept_split`, or the share is not below 1.
+        FacetellError: as :func:`kept_split` and :func:`check_official`, or the share is not below 1.
     """
     if options.val == 0:
+        check_official(options, "without --val the published splits are used as they are")
         return list(entries)
     if not 0 < options.val < 1:
         raise FacetellError(f"the share for val is {options.val:g}; give one between 0 and 1, such as 0.1")

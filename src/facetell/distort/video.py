@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+import av
 import numpy as np
 
+from facetell.assets import content_sha256
 from facetell.distort import pictures, times
 from facetell.distort.coders import PLAIN, SENT, Encoding, encodings, shrink_to, with_losses
 from facetell.distort.kinds import KINDS, Family, parameter
@@ -91,7 +93,7 @@ def distort_video(
         FacetellError: no such kind or level, or a video cannot be read or written.
     """
     source, out = Path(source), Path(out)
-    p = parameter(code, level)
+    p, note = parameter(code, level), note_of(source, code, level, seed)
     if source.resolve() == out.resolve():
         raise FacetellError(f"{out} would overwrite its own source: choose another name")
     with VideoReader(source) as reader, tempfile.TemporaryDirectory(prefix="facetell-") as folder:
@@ -101,8 +103,22 @@ def distort_video(
             stream, last = _before_last(stream, code, p, fps, seed, Path(folder)), encodings(code, p)[-1]
         else:
             stream, last = _without_coders(stream, code, p, seed), PLAIN
-        _encode(stream, out, last, p if code == "FPS" else fps, source, f"distorted by facetell: {code} {level}")
+        _encode(stream, out, last, p if code == "FPS" else fps, source, note)
     return out
+
+
+def note_of(source: Path, code: str, level: int, seed: int) -> str:
+    """What a copy says of itself in its tag ``comment``: what was done to which content."""
+    return f"distorted by facetell: {code} {level}, seed {seed}, of {(content_sha256(source) or '')[:16]}"
+
+
+def note_in(path: Path) -> str:
+    """The tag ``comment`` of a video; "" where it has none or is no video."""
+    try:
+        with av.open(str(path)) as container:
+            return container.metadata.get("comment", "")
+    except (av.FFmpegError, OSError):
+        return ""
 
 
 def _before_last(stream: Iterable[Timed], code: str, p: float, fps: float, seed: int, folder: Path) -> Iterator[Timed]:

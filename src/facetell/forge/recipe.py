@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +14,7 @@ from facetell.forge.renderer import RendererConfig, render
 from facetell.forge.resynth import ResynthConfig, resynth
 from facetell.forge.swap import SwapConfig, mouth, swap
 from facetell.forge.temporal import TemporalConfig, drift, flicker, inner_repeat, jitter, oversmooth
-from facetell.types import FloatArray, UInt8Array
+from facetell.types import FacetellError, FloatArray, UInt8Array
 
 KINDS = (
     "sbv",
@@ -62,6 +63,12 @@ class ForgeRecipe:
     swapped: SwapConfig = field(default_factory=SwapConfig)
     resynthesised: ResynthConfig = field(default_factory=ResynthConfig)
     renderer: RendererConfig = field(default_factory=RendererConfig)
+
+    def __post_init__(self) -> None:
+        for name in KINDS:
+            weight = getattr(self, name)
+            if not 0 <= weight < math.inf:
+                raise FacetellError(f"the weight of {name} in a recipe is a number of at least 0, not {weight!r}")
 
     @classmethod
     def only(cls, kind: str, **changes: object) -> ForgeRecipe:

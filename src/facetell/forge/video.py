@@ -22,6 +22,7 @@ from facetell.forge.recipe import KINDS, ForgeRecipe, draw_kind, forge_clip
 from facetell.forge.reenact import Donor, Performance, borrowed_motion, plan
 from facetell.media.reader import VideoReader
 from facetell.media.writer import VideoWriter
+from facetell.report.result import check_all_writable
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
 NONE = "none"  # nothing is forged, only re-encoded: the fair real beside a forgery
@@ -74,8 +75,8 @@ def forge_video(
         FacetellError: a video cannot be read, shows no face, or a file cannot be written.
     """
     source, out, donor = Path(source), Path(out), None if donor is None else Path(donor)
-    if out.resolve() in {path.resolve() for path in (source, donor) if path is not None}:
-        raise FacetellError(f"{out} would overwrite its own source: choose another name")
+    written = [path for path in (out, mask_out and Path(mask_out)) if path]
+    check_all_writable(written, keep=[path for path in (source, donor) if path])
     recipe, kind = _settle(kind, recipe or ForgeRecipe(), seed, donor is not None)
     report = progress or (lambda share: None)
     person = load_donor(donor, np.random.default_rng([seed, 1])) if donor is not None and kind != NONE else None

@@ -304,6 +304,17 @@ def response_size(part: Tensor, frames: int) -> Tensor:
     return size
 
 
+def computations(network: nn.Module) -> dict[str, str]:
+    """What each temporal and motion module of a network computes, by its name: not all shows in arrays."""
+    found = {}
+    for name, module in network.named_modules():
+        if isinstance(module, CSTM | TemporalShift):
+            found[name] = type(module).__name__
+        elif isinstance(module, CMM):
+            found[name] = f"{type(module).__name__} with time_padding={module.time_padding}"
+    return found
+
+
 def make_temporal(kind: TemporalKind, channels: int, shift_init: bool = True) -> CSTM | TemporalShift | None:
     """The temporal module of that name."""
     if kind == "cstm":

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facetell.models.blocks import computations
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
@@ -203,6 +204,14 @@ def continue_from(model: ClipNetwork, path: Path | str) -> None:
             raise FacetellError(
                 f"{path} was built with {key}={architecture[key]}, not {own}; set it so in overrides to train it on"
             )
+    if architecture:
+        own, its = (computations(network.backbone) for network in (model, model_from_onnx(path)[1]))
+        for name in sorted(own.keys() | its.keys()):
+            if own.get(name) != its.get(name):
+                raise FacetellError(
+                    f"{path} was built with {its.get(name, 'nothing')} at '{name}', not {own.get(name, 'nothing')}; "
+                    f"set motion and overrides as that file has them ({metadata['architecture']})"
+                )
     model.load_state_dict(fitting, strict=False)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from facetell.models.blocks import CSTM, computations
 from facetell.models.classifier import NoisyOr
 from facetell.models.multi_stream import MultiStream
 from facetell.models.network import ClipNetwork
 from facetell.types import FacetellError
 
-SHAPELESS = ("temporal", "time_padding")  # arguments of motion blocks that change what they compute and no array
 TEMPORAL, SPATIAL = ".temporal.weight", ".spatial.conv.weight"  # of a motion block: CSTM, then the depthwise kernel
 
 
@@ -43,8 +43,13 @@ def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
         wanted, given = _shapes(stream.state_dict()), _shapes(state)
         strange = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
         built = network.architecture
-        strange += [key for key in SHAPELESS if not spatial and built.get(key) != model.architecture.get(key)]
-        strange += ["temporal"] * (spatial and built.get("temporal") == "tsm")
+        mine, its = computations(stream), computations(network.backbone)
+        # A spatial stream has none of these modules, nor is CSTM left of its network.
+        strange += sorted(
+            name
+            for name in mine.keys() | its.keys()
+            if mine.get(name) != its.get(name) and not (spatial and its.get(name) == CSTM.__name__)
+        )
         head = network.classifier
         if strange or not isinstance(head, nn.Linear) or head.out_features != 1:
             told = ", ".join(f"{key}={value}" for key, value in built.items())

@@ -6,14 +6,14 @@ import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast, get_args
 
 import torch
 from torch import Tensor
 
 from facetell.assets import locate
 from facetell.models import lite, multi_stream, stm, volumetric
-from facetell.models.blocks import MotionKind, TemporalKind
+from facetell.models.blocks import MotionKind, TemporalKind, TimePadding
 from facetell.models.network import AnomalyKind, Backbone, ClipNetwork, ModelConfig
 from facetell.types import FacetellError
 
@@ -175,6 +175,9 @@ def create_model(
     entry = _entry(name)
     motion = motion or entry.motions[0]
     _choose(f"motion for '{name}'", motion, entry.motions)
+    for key, kinds in (("temporal", TemporalKind), ("time_padding", TimePadding)):
+        if key in overrides:
+            _choose(key, str(overrides[key]), get_args(kinds))
     _choose("anomaly", anomaly, ("full", "no_cls2", "no_l1", "none"))
     config = replace(
         entry.config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -183,7 +184,9 @@ def _training(state: Mapping[str, Any]) -> str:
             f"seed {config['seed']}"
         ]
         if "val" in state:
-            lines.append(f"the averaged weights of step {state['val']['step']:.0f}, chosen by the AUC on `val` alone")
+            chosen = math.isfinite(state["val"]["chosen_by"])
+            why = "chosen by the AUC on `val` alone" if chosen else "the last: there was no forgery to choose by"
+            lines.append(f"the averaged weights of step {state['val']['step']:.0f}, {why}")
     else:
         lines, known = ["no steps of its own: released as it started"], ["data", "code"]
     lines += [f"{key}: {about[key]}" for key in known if key in about]

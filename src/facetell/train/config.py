@@ -10,8 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from facetell.forge.degrade import DegradeConfig
-from facetell.forge.recipe import ForgeRecipe
+from facetell.forge.recipe import KINDS, ForgeRecipe
 from facetell.types import FacetellError
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise FacetellError(f"{name} is a whole number of at least {least}, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,10 @@ class BatchConfig:
     def __post_init__(self) -> None:
         if not 0 < self.frame_rate < math.inf:
             raise FacetellError(f"batch.frame_rate is a number above 0, in frames per second, not {self.frame_rate!r}")
+        if self.pairs and not any(getattr(self.recipe, kind) for kind in KINDS):
+            raise FacetellError(
+                "all kinds of forgery in batch.recipe have a weight of 0; give one more, or set pairs=0"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,13 @@ class ValConfig:
     kinds: tuple[str, ...] = ()
     patience: int = 0
 
+    def __post_init__(self) -> None:
+        _at_least("val.every", self.every, 1)
+        _at_least("val.patience", self.patience, 0)
+        unknown = [kind for kind in self.kinds if kind not in KINDS]
+        if unknown:
+            raise FacetellError(f"val.kinds: '{unknown[0]}' is not a kind of forgery; the kinds are {', '.join(KINDS)}")
+
 
 @dataclass(frozen=True, slots=True)
 class MachineConfig:
@@ -187,6 +203,12 @@ class MachineConfig:
     workers: int = 1
     checkpoint_every: int = 50
     log_every: int = 25
+
+    def __post_init__(self) -> None:
+        for name in ("devices", "nodes", "checkpoint_every", "log_every"):
+            _at_least(f"machine.{name}", getattr(self, name), 1)
+        for name in ("threads", "workers"):
+            _at_least(f"machine.{name}", getattr(self, name), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,10 @@ def _read(path: Path, kind: type[Item], shape: tuple[int, ...], window: slice) -
 
 def _name(cache: Path, file: Path, kind: str) -> Path:
     """A file of the cache; another one where the clip has been prepared anew."""
-    stat = file.stat()
+    try:
+        stat = file.stat()
+    except OSError as error:
+        raise FacetellError(f"{file} cannot be read ({error.strerror}); prepare its folder again") from None
     key = hashlib.sha256(f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:20]
     return cache / f"{key}.{kind}"
 

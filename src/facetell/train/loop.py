@@ -268,11 +268,14 @@ class Trainer:
     def _validate(self, journal: Journal) -> None:
         scores = self.watch.scores(self.average)
         figures = figures_of(*scores)
-        better = figures["chosen_by"] > self.best.get("chosen_by", -math.inf)
+        # Where nothing tells how good they are, the latest weights are the best.
+        better = not figures["chosen_by"] <= self.best.get("chosen_by", -math.inf)
         self.stale = 0 if better else self.stale + 1
-        if better or not self.best:
+        if better:
             self.best, self._best_scores = {"step": float(self.step)} | figures, scores
             if self.devices.first:
+                for name in (SCORES, PSEUDO):  # of weights that are not the best any more
+                    (self.out / name).unlink(missing_ok=True)
                 save({**self._identity(), "val": self.best}, self.out / BEST)
         journal.write(self.step, "val", figures)
 
@@ -304,7 +307,7 @@ class Trainer:
         if not path.exists():
             return
         state = load(path, str(self.devices.device))
-        _check_same(state["config"], plain(self.config), self.out)
+        check_same(state["config"], plain(self.config), self.out)
         self.network.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -391,7 +394,7 @@ def _check_shares(config: TrainConfig, world: int) -> None:
         )
 
 
-def _check_same(old: dict[str, Any], new: dict[str, Any], out: Path) -> None:
+def check_same(old: dict[str, Any], new: dict[str, Any], out: Path) -> None:
     """A run goes on only as it was begun, but for what does not change its course.
 
     What was no setting yet when it was begun has its default.

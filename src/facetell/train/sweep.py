@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from facetell.evaluate.compare import align
 from facetell.evaluate.intervals import (
     Difference,
     Estimate,
@@ -29,8 +30,8 @@ from facetell.evaluate.scores import read_scores
 from facetell.evaluate.weighted import Values
 from facetell.report.result import write_text
 from facetell.train.config import TrainConfig
-from facetell.train.loop import PSEUDO, SCORES, train
-from facetell.train.reading import build, merge, override, read_tree
+from facetell.train.loop import CONFIG, PSEUDO, SCORES, check_same, train
+from facetell.train.reading import build, merge, override, plain, read_config, read_tree
 from facetell.train.stop import Stop
 from facetell.types import FacetellError
 
@@ -62,6 +63,7 @@ class Line:
         figures: by set of forgeries, the AUC, a mean over the seeds, with its 95 % interval over identities.
         spread: by set, lowest and highest AUC of a single seed.
         gain: by set, how far it lies above the first variant, both on the same draws of identities.
+        videos: by set, how many there are that all runs scored, which all figures are of.
     """
 
     variant: tuple[str, ...]
@@ -69,6 +71,7 @@ class Line:
     figures: Mapping[str, Estimate]
     spread: Mapping[str, tuple[float, float]]
     gain: Mapping[str, Difference]
+    videos: Mapping[str, int]
 
 
 def read_grid(path: Path, overrides: Sequence[str] = ()) -> list[Point]:
@@ -95,9 +98,14 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> list[Point]:
 
 
 def run_grid(points: Sequence[Point], out: Path, stop: Stop, say: Callable[[str], None] = print) -> bool:
-    """Train what is not trained yet, one run after the other; says whether all are done."""
+    """Train what is not trained yet, one run after the other; says whether all are done.
+
+    Raises:
+        FacetellError: a run that is there was made with other settings; and as :func:`facetell.train.loop.train`.
+    """
     for number, point in enumerate(points, 1):
         if (out / point.name / SCORES).exists():
+            check_same(plain(read_config(out / point.name / CONFIG)), plain(point.config), out / point.name)
             continue
         say(f"run {number} of {len(points)}: {point.name}")
         outcome = train(point.config, out / point.name, stop)
@@ -108,27 +116,38 @@ def run_grid(points: Sequence[Point], out: Path, stop: Stop, say: Callable[[str]
 
 
 def compare(points: Sequence[Point], out: Path) -> list[Line]:
-    """The table of a grid that is done."""
+    """The table of a grid that is done.
+
+    Raises:
+        FacetellError: the runs have no video in common.
+    """
     variants = {point.variant: [p for p in points if p.variant == point.variant] for point in points}
     samples = {
-        what: {variant: _samples(runs, out, file) for variant, runs in variants.items()}
+        what: _samples(points, out, file)
         for what, file in FILES.items()
         if all((out / point.name / file).exists() for point in points)
     }
     lines = []
     for variant, runs in variants.items():
-        figures, spread, gain = {}, {}, {}
+        figures, spread, gain, videos = {}, {}, {}, {}
         for what, of in samples.items():
             if len({*of[variant][0].labels.tolist()}) < 2:
                 continue
             figures[what], spread[what] = _mean_auc(of[variant])
             gain[what] = _gain(of[variant], next(iter(of.values())))
-        lines.append(Line(variant, len(runs), figures, spread, gain))
+            videos[what] = len(of[variant][0])
+        lines.append(Line(variant, len(runs), figures, spread, gain, videos))
     return lines
 
 
-def _samples(runs: Sequence[Point], out: Path, file: str) -> list[Sample]:
-    return [sample_of(read_scores(out / run.name / file).videos()) for run in runs]
+def _samples(points: Sequence[Point], out: Path, file: str) -> dict[tuple[str, ...], list[Sample]]:
+    """By variant, the runs' scores of the videos that all of them scored, in one order."""
+    aligned = align([read_scores(out / point.name / file).videos() for point in points], [p.name for p in points])
+    scored = np.all([~np.isnan(table["logit"]) for table in aligned], axis=0)
+    samples: dict[tuple[str, ...], list[Sample]] = {}
+    for point, table in zip(points, aligned, strict=True):
+        samples.setdefault(point.variant, []).append(sample_of(table.where(scored)))
+    return samples
 
 
 def _statistic(samples: Sequence[Sample]) -> Callable[[Values], Values]:
@@ -165,7 +184,8 @@ def _drawn(statistic: Callable[[Values], Values], sample: Sample) -> Values | No
 def markdown(lines: Sequence[Line], keys: Sequence[str]) -> str:
     """The table, for the docs."""
     names = list(lines[0].figures)
-    head = [*keys, *(f"AUC, {name} | single seeds | above the first" for name in names)]
+    count = lines[0].videos
+    head = [*keys, *(f"AUC, {name} ({count[name]} videos) | single seeds | above the first" for name in names)]
     rows = [f"| {' | '.join(head)} |", "|" + "---|" * (len(keys) + 3 * len(names))]
     for line in lines:
         cells = list(line.variant)
@@ -190,6 +210,7 @@ def write_table(points: Sequence[Point], out: Path) -> str:
             "auc": {name: [e.value, e.low, e.high] for name, e in line.figures.items()},
             "single": {name: list(pair) for name, pair in line.spread.items()},
             "gain": {name: [g.value, g.low, g.high, g.p] for name, g in line.gain.items()},
+            "videos": dict(line.videos),
         }
         for line in lines
     ]
