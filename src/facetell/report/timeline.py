@@ -62,7 +62,7 @@ def make_timeline(verdict: VideoVerdict, threshold: float) -> Figure:
     if len(scored) > len(named):
         axes.plot([], [], color="0.75", label=f"{len(scored) - len(named)} more")
     if scored:
-        axes.legend(loc="upper left", frameon=False, fontsize=8, ncols=4)
+        figure.legend(loc="outside lower left", frameon=False, fontsize=8, ncols=4)
         axes.set_title(f"{name}: {verdict.verdict}", loc="left", fontsize=10, parse_math=False)
     else:
         axes.set_title(f"{name}: not scored", loc="left", fontsize=10, parse_math=False)
