@@ -208,6 +208,19 @@ def test_streams_that_make_no_sense_are_refused(streams: object, says: str) -> N
     assert says in str(error.value)
 
 
+def test_a_witness_may_have_to_pass_a_level(some_clips: Clips, enliven: Enliven) -> None:
+    networks = [enliven(temporal()) for _ in range(2)]
+    model = whole({"kind": "temporal"}, {"kind": "temporal"})
+    fuse(model, networks, gains=[1.0, 2.5], levels=[0.0, 0.75])
+    x = some_clips(2, 5, 32)
+    one, other = (network(x).logit for network in networks)
+    expected = noisy_or(torch.stack([one, 2.5 * (other - 0.75)], dim=1))[:, 0]
+    assert torch.allclose(model(x).logit, expected, atol=1e-5)
+    for wrong in ({"gains": [1.0]}, {"gains": [1.0, 0.0]}, {"levels": [1.0, 1.0, 1.0]}):
+        with pytest.raises(FacetellError, match="for each of 2 networks, or for none"):
+            fuse(model, networks, **wrong)
+
+
 def test_networks_of_the_same_arrays_need_not_fit() -> None:
     shared = {"separate_kernels": False, "separate_restore": False}
     model = whole({"kind": "spatial"}, {"kind": "temporal"}, **shared)

@@ -17,6 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "networks", type=Path, nargs="+", metavar="NETWORK", help="one for each stream: a checkpoint, or a model file"
     )
+    for name, metavar, what in (
+        ("gains", "G", "what its logit is multiplied by"),
+        ("levels", "L", "taken off it before"),
+    ):
+        words = f"for each network, {what} (default: {'1' if name == 'gains' else '0'})"
+        parser.add_argument(f"--{name}", type=float, nargs="+", default=[], metavar=metavar, help=words)
     parser.add_argument("--to", type=Path, required=True, metavar="MODEL.onnx", help="the model file to write")
 
 
@@ -45,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             )
         networks.append(network)
     model = build_network(config, pretrained=False)
-    fuse(model, networks)
+    fuse(model, networks, gains=args.gains, levels=args.levels)
     export_onnx(model, args.to, with_motion=True)
     print(
         f"{args.to}: {model.config.name} of {len(networks)} streams, not calibrated; docs/training.md says how it is "

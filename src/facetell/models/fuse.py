@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -16,15 +17,20 @@ from facetell.types import FacetellError
 TEMPORAL, SPATIAL = ".temporal.weight", ".spatial.conv.weight"  # of a motion block: CSTM, then the depthwise kernel
 
 
-def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
+def fuse(
+    model: ClipNetwork, networks: Sequence[ClipNetwork], *, gains: Sequence[float] = (), levels: Sequence[float] = ()
+) -> None:
     """Fill a network of several streams with trained ones, each of which then says of what its stream sees what it did.
 
-    They may have been trained on other sizes, frame rates and lengths of clips.
+    They may have been trained on other sizes, frame rates and lengths of clips. A network that learnt from as many
+    forged clips as genuine ones still gives forged a third or so where it sees nothing, for it knows that it misses
+    some; where any witness may tell, that drowns what others see. A level to be passed and a gain make it silent then.
 
     Args:
         model: to be filled; its AD block stays as it is.
         networks: trained, one for each stream, in their order. For a spatial stream one without motion modules; if it
             has temporal convolutions (CSTM), it is taken as it answers to a still picture.
+        gains, levels: one for each network, whose logit then counts as gain (logit - level); by default 1 and 0.
 
     Raises:
         FacetellError: the model has no streams, they are of another number, or one is another network; nothing is
@@ -35,6 +41,9 @@ def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
         raise FacetellError(f"'{model.config.name}' has no streams that tell forged from genuine; name one that has")
     if len(networks) != len(backbone.specs):
         raise FacetellError(f"there are {len(backbone.specs)} streams, but networks for {len(networks)}; give one each")
+    gains, levels = gains or [1.0] * len(networks), levels or [0.0] * len(networks)
+    if not len(gains) == len(levels) == len(networks) or not all(0 < gain < math.inf for gain in gains):
+        raise FacetellError(f"gains (above 0) and levels are given for each of {len(networks)} networks, or for none")
     states: list[dict[str, Tensor]] = []
     heads: list[nn.Linear] = []
     for number, (spec, stream, network) in enumerate(zip(backbone.specs, backbone.streams, networks, strict=True), 1):
@@ -66,8 +75,10 @@ def fuse(model: ClipNetwork, networks: Sequence[ClipNetwork]) -> None:
     assert isinstance(classifier, NoisyOr | nn.Linear)
     witnesses = [spec.witness for spec in backbone.specs]
     with torch.no_grad():
-        classifier.weight.copy_(torch.cat([head.weight for head in heads], dim=1))
-        classifier.bias.zero_().index_add_(0, torch.tensor(witnesses), torch.cat([head.bias for head in heads]))
+        weights = [gain * head.weight for gain, head in zip(gains, heads, strict=True)]
+        biases = [gain * (head.bias - level) for gain, level, head in zip(gains, levels, heads, strict=True)]
+        classifier.weight.copy_(torch.cat(weights, dim=1))
+        classifier.bias.zero_().index_add_(0, torch.tensor(witnesses), torch.cat(biases))
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
