@@ -70,7 +70,7 @@ def moving(tmp_path_factory):
     _, network = model_from_onnx(DEFAULT_MODEL)
     info = load_engine().info
     path = tmp_path_factory.mktemp("motion") / "moving.onnx"
-    return export_onnx(network, path, metadata=info.to_metadata(), with_motion=True, precision="fp16")
+    return export_onnx(network, path, metadata=info.to_metadata(), with_motion=True)
 
 
 def test_engines_tell_where_the_motion_blocks_respond(clips, moving, reference):
@@ -89,7 +89,7 @@ def test_engines_tell_where_the_motion_blocks_respond(clips, moving, reference):
 
 def test_a_model_file_without_the_output_says_so(clips, tmp_path):
     _, network = model_from_onnx(DEFAULT_MODEL)
-    path = export_onnx(network, tmp_path / "plain.onnx", metadata=load_engine().info.to_metadata(), precision="fp16")
+    path = export_onnx(network, tmp_path / "plain.onnx", metadata=load_engine().info.to_metadata())
     assert load_engine(path).motion(clips[0]) is None
     assert load_engine(path, "onnxruntime").motion(clips[0]) is None
 
