@@ -18,7 +18,7 @@ from facetell.datasets.manifest import Entry
 from facetell.datasets.prepare import prepare
 from prepare_videos import content, man, manifest_of, noise, recoloured, write_frames
 
-GROUPS, KILLS, MORE_KILLS = 14, 8, 100
+GROUPS, KILLS, MORE_KILLS = 14, 5, 100
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from facetell.cli import main
 from fixtures import sample_frames, write_frames
 
-VIDEOS, KILLS, MORE_KILLS = 30, 8, 40
+VIDEOS, KILLS, MORE_KILLS = 30, 5, 40
 
 
 @pytest.fixture(scope="module")
