@@ -59,8 +59,8 @@ def test_bf16_drifts_little(clips, reference, capsys):
     shift = [abs(probability(float(a)) - probability(float(b))) for a, b in zip(logits, reference, strict=True)]
     with capsys.disabled():
         print(f"\nbf16 drift: logit mean {drift.mean():.3f}, largest {drift.max():.3f}; probability {max(shift):.4f}")
-    # What a user sees is the calibrated probability: four points of it at most, a fifth of a usual interval. (The witness
-    # of seams counts 2.5 times, and so does what 16 bits do to it.)
+    # What a user sees is the calibrated probability: four points of it at most, a fifth of a usual interval.
+    # The witness of seams counts 2.5 times, and so does what 16 bits do to it.
     assert max(shift) < 0.04
 
 
