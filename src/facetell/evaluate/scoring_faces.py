@@ -113,8 +113,9 @@ def score_at(
         faces = {track: Place(Box(x0 * sx, y0 * sy, x1 * sx, y1 * sy)) for track, (x0, y0, x1, y1) in boxes.items()}
         for clip in assembler.push(number, Frame(index, time, image), faces):
             t0, t1 = clip.times[0], clip.times[-1]
-            if clip.face_width / sx < info.min_face_width:
-                records[clip.track_id].small.append(clip.face_width)
+            face_width = clip.face_width / sx  # as it is in the clean video
+            if face_width < info.min_face_width:
+                records[clip.track_id].small.append(face_width)
             elif keep(t0, t1):
                 logit = float(detector.engine.score(clip.frames[None])[0])
                 records[clip.track_id].clips.append(ScoredClip(t0, t1, clip.square, logit))

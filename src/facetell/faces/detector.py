@@ -59,8 +59,8 @@ class FaceDetector:
 
     def _look(self, image: UInt8Array, x0: int, y0: int) -> list[Detection]:
         scale = SIZE / max(image.shape[:2])
-        height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-        shrunk = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        fy, fx = (max(scale, 1 / side) for side in image.shape[:2])  # a pixel remains of the narrowest picture
+        shrunk = cv2.resize(image, None, fx=fx, fy=fy, interpolation=cv2.INTER_AREA)[:SIZE, :SIZE]
         blob = np.zeros((1, SIZE, SIZE, 3), np.float32)
         blob[0, : shrunk.shape[0], : shrunk.shape[1]] = shrunk * (2 / 255) - 1
         regressions, logits = self._network(blob)
