@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facetell.assets import locate
+from facetell.assets import content_sha256, locate
 from facetell.cli import main
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, distort_video, parameter
 from facetell.distort.pictures import FUNCTIONS, moire
@@ -230,7 +230,7 @@ def test_videos_come_out_whole(code: str, clip: Path, tmp_path: Path) -> None:
         assert distorted[0][0].shape == clean[0][0].shape
     with av.open(str(out)) as container:
         assert {stream.type for stream in container.streams} == {"video", "audio"}
-        assert container.metadata["comment"] == note_of(clip, code, 3, 1)
+        assert container.metadata["comment"] == note_of(content_sha256(clip), code, 3, 1)
 
 
 def test_compression_is_that_of_the_encoder_alone(clip: Path, tmp_path: Path) -> None:

@@ -32,6 +32,16 @@ def needs_extra(what: str, extra: str) -> FacetellError:
     )
 
 
+def check_whole(what: str, value: object, least: int) -> None:
+    """Refuse what is no whole number of at least ``least``.
+
+    Raises:
+        FacetellError: it is none.
+    """
+    if type(value) is not int or value < least:
+        raise FacetellError(f"{what} is a whole number of at least {least}, not {value!r}")
+
+
 class Box(NamedTuple):
     """Axis-aligned box ``(x0, y0, x1, y1)`` in pixels of the upright frame; ``x1`` and ``y1`` are exclusive."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from facetell.assets import content_sha256
 from facetell.commands.arguments import check_seed
 from facetell.distort import KINDS, PUBLISHED, distort_video
 from facetell.distort.kinds import LEVELS
@@ -63,14 +64,17 @@ def run(args: argparse.Namespace) -> int:
     jobs = [Job(sources[0], args.out, kinds[0], levels[0])] if single else list(_jobs(sources, kinds, levels, args.out))
     # A single copy that was asked for by name is made anew; of many, those that are there are from an earlier run.
     there = [] if single else [job for job in jobs if job.out.exists()]
-    strange = [job for job in there if note_in(job.out) != note_of(job.source, job.code, job.level, args.seed)]
+    waiting = [job for job in jobs if single or not job.out.exists()]
+    contents = {source: content_sha256(source) for source in {job.source for job in there}}
+    strange = [
+        job for job in there if note_in(job.out) != note_of(contents[job.source], job.code, job.level, args.seed)
+    ]
     for job in strange:
         print(
             f"facetell distort: {job.out} is there, but no copy of {job.source} made with --seed {args.seed}: "
             "choose another folder with --out",
             file=sys.stderr,
         )
-    waiting = [job for job in jobs if job not in there]
     failed = _work(waiting, args.seed)
     kept = len(there) - len(strange)
     print(f"{len(waiting) - failed} made" + (f", {kept} were there" if kept else "") + f", in {args.out}")

@@ -17,12 +17,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "networks", type=Path, nargs="+", metavar="NETWORK", help="one for each stream: a checkpoint, or a model file"
     )
-    for name, metavar, what in (
-        ("gains", "G", "what its logit is multiplied by"),
-        ("levels", "L", "taken off it before"),
-    ):
-        words = f"for each network, {what} (default: {'1' if name == 'gains' else '0'})"
-        parser.add_argument(f"--{name}", type=float, nargs="+", default=[], metavar=metavar, help=words)
+    parser.add_argument(
+        "--gains",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="G",
+        help="for each network, what its logit is multiplied by (default: 1)",
+    )
+    parser.add_argument(
+        "--levels",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="L",
+        help="for each network, what is taken off its logit before (default: 0)",
+    )
     parser.add_argument("--to", type=Path, required=True, metavar="MODEL.onnx", help="the model file to write")
 
 

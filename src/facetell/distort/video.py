@@ -93,7 +93,7 @@ def distort_video(
         FacetellError: no such kind or level, or a video cannot be read or written.
     """
     source, out = Path(source), Path(out)
-    p, note = parameter(code, level), note_of(source, code, level, seed)
+    p, note = parameter(code, level), note_of(content_sha256(source), code, level, seed)
     if source.resolve() == out.resolve():
         raise FacetellError(f"{out} would overwrite its own source: choose another name")
     with VideoReader(source) as reader, tempfile.TemporaryDirectory(prefix="facetell-") as folder:
@@ -107,9 +107,9 @@ def distort_video(
     return out
 
 
-def note_of(source: Path, code: str, level: int, seed: int) -> str:
-    """What a copy says of itself in its tag ``comment``: what was done to which content."""
-    return f"distorted by facetell: {code} {level}, seed {seed}, of {(content_sha256(source) or '')[:16]}"
+def note_of(content: str | None, code: str, level: int, seed: int) -> str:
+    """What a copy says of itself in its tag ``comment``: what was done to which ``content`` (SHA-256)."""
+    return f"distorted by facetell: {code} {level}, seed {seed}, of {(content or '')[:16]}"
 
 
 def note_in(path: Path) -> str:

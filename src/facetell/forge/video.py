@@ -74,9 +74,9 @@ def forge_video(
     Raises:
         FacetellError: a video cannot be read, shows no face, or a file cannot be written.
     """
-    source, out, donor = Path(source), Path(out), None if donor is None else Path(donor)
-    written = [path for path in (out, mask_out and Path(mask_out)) if path]
-    check_all_writable(written, keep=[path for path in (source, donor) if path])
+    source, out = Path(source), Path(out)
+    donor, mask_out = (None if path is None else Path(path) for path in (donor, mask_out))
+    check_all_writable([path for path in (out, mask_out) if path], keep=[path for path in (source, donor) if path])
     recipe, kind = _settle(kind, recipe or ForgeRecipe(), seed, donor is not None)
     report = progress or (lambda share: None)
     person = load_donor(donor, np.random.default_rng([seed, 1])) if donor is not None and kind != NONE else None

@@ -304,8 +304,17 @@ def response_size(part: Tensor, frames: int) -> Tensor:
     return size
 
 
-def computations(network: nn.Module) -> dict[str, str]:
-    """What each temporal and motion module of a network computes, by its name: not all shows in arrays."""
+def differences(one: nn.Module, other: nn.Module) -> dict[str, tuple[str, str]]:
+    """By name, the temporal and motion modules that compute something else in two networks: not all shows in arrays."""
+    mine, its = _computations(one), _computations(other)
+    return {
+        name: (mine.get(name, "nothing"), its.get(name, "nothing"))
+        for name in sorted(mine.keys() | its.keys())
+        if mine.get(name) != its.get(name)
+    }
+
+
+def _computations(network: nn.Module) -> dict[str, str]:
     found = {}
     for name, module in network.named_modules():
         if isinstance(module, CSTM | TemporalShift):

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facetell.models.blocks import computations
+from facetell.models.blocks import differences
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
@@ -155,16 +155,7 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
         FacetellError: the file does not say how its network is built, or lacks some of its arrays.
     """
     metadata, state = load_onnx_state(path)
-    try:
-        architecture: dict[str, Any] = json.loads(metadata["architecture"])
-        for key in ("frame_rate", "crop_scale"):
-            if key in metadata:
-                architecture[key] = float(json.loads(metadata[key]))
-        model = create_model(**{**architecture, "anomaly": "none"})
-    except (KeyError, TypeError, ValueError) as error:
-        raise FacetellError(
-            f"{path} does not say how its network is built ({error}); export it with `facetell export`"
-        ) from error
+    model = _built(metadata, path)
     wanted = {name for name in model.state_dict() if not name.endswith("num_batches_tracked")}
     missing = wanted - state.keys()
     if missing:
@@ -173,6 +164,20 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
         )
     model.load_state_dict({name: state[name] for name in wanted}, strict=False)
     return metadata, model.eval()
+
+
+def _built(metadata: Mapping[str, str], path: Path | str) -> ClipNetwork:
+    """The network that a model file says it is of, with weights of its own."""
+    try:
+        architecture: dict[str, Any] = json.loads(metadata["architecture"])
+        for key in ("frame_rate", "crop_scale"):
+            if key in metadata:
+                architecture[key] = float(json.loads(metadata[key]))
+        return create_model(**{**architecture, "anomaly": "none"})
+    except (KeyError, TypeError, ValueError) as error:
+        raise FacetellError(
+            f"{path} does not say how its network is built ({error}); export it with `facetell export`"
+        ) from error
 
 
 def continue_from(model: ClipNetwork, path: Path | str) -> None:
@@ -205,13 +210,11 @@ def continue_from(model: ClipNetwork, path: Path | str) -> None:
                 f"{path} was built with {key}={architecture[key]}, not {own}; set it so in overrides to train it on"
             )
     if architecture:
-        own, its = (computations(network.backbone) for network in (model, model_from_onnx(path)[1]))
-        for name in sorted(own.keys() | its.keys()):
-            if own.get(name) != its.get(name):
-                raise FacetellError(
-                    f"{path} was built with {its.get(name, 'nothing')} at '{name}', not {own.get(name, 'nothing')}; "
-                    f"set motion and overrides as that file has them ({metadata['architecture']})"
-                )
+        for name, (mine, its) in differences(model.backbone, _built(metadata, path).backbone).items():
+            raise FacetellError(
+                f"{path} was built with {its} at '{name}', not {mine}; set motion and overrides as that file has them "
+                f"({metadata['architecture']})"
+            )
     model.load_state_dict(fitting, strict=False)
 
 

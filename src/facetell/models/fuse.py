@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from facetell.models.blocks import CSTM, computations
+from facetell.models.blocks import CSTM, differences
 from facetell.models.classifier import NoisyOr
 from facetell.models.multi_stream import MultiStream
 from facetell.models.network import ClipNetwork
@@ -52,13 +52,12 @@ def fuse(
         wanted, given = _shapes(stream.state_dict()), _shapes(state)
         strange = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
         built = network.architecture
-        mine, its = computations(stream), computations(network.backbone)
         # A spatial stream has none of these modules, nor is CSTM left of its network.
-        strange += sorted(
+        strange += [
             name
-            for name in mine.keys() | its.keys()
-            if mine.get(name) != its.get(name) and not (spatial and its.get(name) == CSTM.__name__)
-        )
+            for name, (_, its) in differences(stream, network.backbone).items()
+            if not (spatial and its == CSTM.__name__)
+        ]
         head = network.classifier
         if strange or not isinstance(head, nn.Linear) or head.out_features != 1:
             told = ", ".join(f"{key}={value}" for key, value in built.items())

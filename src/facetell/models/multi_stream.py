@@ -19,14 +19,9 @@ from torch.nn import functional
 
 from facetell.models.blocks import Trace, by_clip
 from facetell.models.network import Backbone
-from facetell.types import FacetellError
+from facetell.types import FacetellError, check_whole
 
 LEAST_SIZE = 32  # pixels: what remains of them on the deepest map is one
-
-
-def _whole(name: str, value: object, least: int) -> None:
-    if type(value) is not int or value < least:
-        raise FacetellError(f"a stream's {name} is a whole number of at least {least}, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +46,10 @@ class Stream:
     def __post_init__(self) -> None:
         if self.kind not in ("spatial", "temporal"):
             raise FacetellError(f"a stream's kind is spatial or temporal, not {self.kind!r}")
-        _whole("every", self.every, 1)
-        _whole("witness", self.witness, 0)
+        check_whole("a stream's every", self.every, 1)
+        check_whole("a stream's witness", self.witness, 0)
         if self.size is not None:
-            _whole("size", self.size, LEAST_SIZE)
+            check_whole("a stream's size", self.size, LEAST_SIZE)
 
 
 DEFAULT = (Stream("spatial", every=4), Stream("temporal"))

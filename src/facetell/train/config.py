@@ -11,12 +11,7 @@ from typing import Any, Literal
 
 from facetell.forge.degrade import DegradeConfig
 from facetell.forge.recipe import KINDS, ForgeRecipe
-from facetell.types import FacetellError
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise FacetellError(f"{name} is a whole number of at least {least}, not {value!r}")
+from facetell.types import FacetellError, check_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +169,8 @@ class ValConfig:
     patience: int = 0
 
     def __post_init__(self) -> None:
-        _at_least("val.every", self.every, 1)
-        _at_least("val.patience", self.patience, 0)
+        check_whole("val.every", self.every, 1)
+        check_whole("val.patience", self.patience, 0)
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown:
             raise FacetellError(f"val.kinds: '{unknown[0]}' is not a kind of forgery; the kinds are {', '.join(KINDS)}")
@@ -206,9 +201,9 @@ class MachineConfig:
 
     def __post_init__(self) -> None:
         for name in ("devices", "nodes", "checkpoint_every", "log_every"):
-            _at_least(f"machine.{name}", getattr(self, name), 1)
+            check_whole(f"machine.{name}", getattr(self, name), 1)
         for name in ("threads", "workers"):
-            _at_least(f"machine.{name}", getattr(self, name), 0)
+            check_whole(f"machine.{name}", getattr(self, name), 0)
 
 
 @dataclass(frozen=True, slots=True)

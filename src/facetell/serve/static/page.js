@@ -60,10 +60,10 @@ const put = (fresh, old) => {
 // A row that is renewed keeps the keyboard where it was.
 const keepFocus = (change) => {
   const focused = document.activeElement;
-  const job = focused.closest("[data-id]");
+  const job = focused.closest(".job, .detail");
   change();
   if (!job || focused.isConnected) return;
-  const now = element(job.closest(".job, .detail").dataset.id);
+  const now = element(job.dataset.id);
   const same = focused.matches("button") ? "button" : `a[href="${focused.getAttribute("href")}"]`;
   const again = now && now.querySelector(same);
   if (again) again.focus();
