@@ -203,7 +203,7 @@ def test_a_session_that_ended_leads_to_the_login(tmp_path, desk, short, woman):
             desk.goto(site.url)
             desk.fill("#token", token)
             desk.get_by_role("button").click()
-            expect(desk.locator("#send")).to_be_hidden()  # the script is at work
+            expect(desk.locator("#files[multiple]")).to_be_visible()  # the script is at work
             asked = []
             desk.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))  # noqa: B023
             if ends_by == "upload":
