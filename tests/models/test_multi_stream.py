@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from facetell.models.classifier import noisy_or
-from facetell.models.fuse import fuse
+from facetell.models.fuse import fuse, stream_of
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
@@ -219,6 +219,26 @@ def test_a_witness_may_have_to_pass_a_level(some_clips: Clips, enliven: Enliven)
     for wrong in ({"gains": [1.0]}, {"gains": [1.0, 0.0]}, {"levels": [1.0, 1.0, 1.0]}):
         with pytest.raises(FacetellError, match="for each of 2 networks, or for none"):
             fuse(model, networks, **wrong)
+
+
+def test_streams_taken_out_and_fused_again_make_the_same_network(some_clips: Clips, enliven: Enliven) -> None:
+    shapes = (
+        {"kind": "spatial", "every": 4},
+        {"kind": "temporal", "size": 32, "witness": 0},
+        {"kind": "temporal", "witness": 1},
+    )
+    model = enliven(whole(*shapes))
+    nn.init.normal_(model.classifier.weight, std=0.3)
+    model.classifier.bias.data[:] = torch.tensor([0.7, -0.2])
+    again = whole(*shapes)
+    fuse(again, [stream_of(model, number) for number in (1, 2, 3)])
+    clips = some_clips(2, frames=5, size=32)
+    torch.testing.assert_close(again(clips).logit, model(clips).logit)
+    for number, says in ((0, "has no stream 0: it has 3"), (4, "has no stream 4")):
+        with pytest.raises(FacetellError, match=says):
+            stream_of(model, number)
+    with pytest.raises(FacetellError, match="'lite0' has no stream 1: it has none"):
+        stream_of(temporal(), 1)
 
 
 def test_networks_of_the_same_arrays_need_not_fit() -> None:

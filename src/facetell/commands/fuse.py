@@ -15,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "config", type=Path, metavar="CONFIG", help="YAML file of a network of several streams, as `train` takes it"
     )
     parser.add_argument(
-        "networks", type=Path, nargs="+", metavar="NETWORK", help="one for each stream: a checkpoint, or a model file"
+        "networks",
+        nargs="+",
+        metavar="NETWORK",
+        help="one for each stream: a checkpoint, or a model file; FILE:2 is the second stream of one that has several",
     )
     parser.add_argument(
         "--gains",
@@ -41,17 +44,18 @@ def run(args: argparse.Namespace) -> int:
     from facetell.engine import ModelInfo
     from facetell.models.convert import read_trained
     from facetell.models.export import export_onnx
-    from facetell.models.fuse import fuse
+    from facetell.models.fuse import fuse, stream_of
     from facetell.report.result import check_writable
     from facetell.train.reading import read_config
     from facetell.train.start import build_network
 
     check_model_name(args.to)
-    check_writable(args.to, keep=[args.config, *args.networks])
+    sources = [_source(text) for text in args.networks]
+    check_writable(args.to, keep=[args.config, *(path for path, _ in sources)])
     config = read_config(args.config)
     batch = config.batch
     networks = []
-    for path in args.networks:
+    for path, number in sources:
         network, metadata = read_trained(path)
         scale = ModelInfo.from_metadata(metadata, str(path)).crop_scale
         if scale != batch.crop_scale:
@@ -59,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{path} was trained with a crop_scale of {scale:g}, {args.config} has {batch.crop_scale:g}; "
                 "fuse such that agree"
             )
-        networks.append(network)
+        networks.append(network if number is None else stream_of(network, number))
     model = build_network(config, pretrained=False)
     fuse(model, networks, gains=args.gains, levels=args.levels)
     export_onnx(model, args.to, with_motion=True)
@@ -68,3 +72,15 @@ def run(args: argparse.Namespace) -> int:
         "released"
     )
     return 0
+
+
+def _source(text: str) -> tuple[Path, int | None]:
+    """A file, and which of its streams is meant, counted from 1; None for the whole network.
+
+    >>> _source("joint.onnx:2"), _source("spatial.onnx")
+    ((PosixPath('joint.onnx'), 2), (PosixPath('spatial.onnx'), None))
+    """
+    path, _, number = text.rpartition(":")
+    if path and number.isdecimal() and not Path(text).exists():
+        return Path(path), int(number)
+    return Path(text), None

@@ -1,4 +1,4 @@
-"""Trained networks put into the streams of one."""
+"""Trained networks put into the streams of one, and taken out of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from facetell.models.blocks import CSTM, differences
 from facetell.models.classifier import NoisyOr
 from facetell.models.multi_stream import MultiStream
-from facetell.models.network import ClipNetwork
+from facetell.models.network import Backbone, ClipNetwork
 from facetell.types import FacetellError
 
 TEMPORAL, SPATIAL = ".temporal.weight", ".spatial.conv.weight"  # of a motion block: CSTM, then the depthwise kernel
@@ -78,6 +78,35 @@ def fuse(
         biases = [gain * (head.bias - level) for gain, level, head in zip(gains, levels, heads, strict=True)]
         classifier.weight.copy_(torch.cat(weights, dim=1))
         classifier.bias.zero_().index_add_(0, torch.tensor(witnesses), torch.cat(biases))
+
+
+def stream_of(model: ClipNetwork, number: int) -> ClipNetwork:
+    """One stream of a network of several as a network of its own, to be fused with others.
+
+    Its logit is what the stream gives its witness; streams that share one share the bias alike.
+
+    Args:
+        model: its stream is shared, not copied.
+        number: of the stream, from 1 on.
+
+    Raises:
+        FacetellError: there is no such stream.
+    """
+    backbone, classifier = model.backbone, model.classifier
+    if not isinstance(backbone, MultiStream) or not 1 <= number <= len(backbone.specs):
+        count = len(backbone.specs) if isinstance(backbone, MultiStream) else 0
+        raise FacetellError(f"'{model.config.name}' has no stream {number}: it has {count or 'none'}")
+    stream, spec = backbone.streams[number - 1], backbone.specs[number - 1]
+    assert isinstance(stream, Backbone) and isinstance(classifier, NoisyOr | nn.Linear)
+    network = ClipNetwork(model.config, stream, anomaly="none")
+    network.architecture = {**model.architecture, "stream": number}
+    first = sum(part.feature_channels for part in backbone.streams[: number - 1])  # type: ignore[misc]
+    sharing = sum(other.witness == spec.witness for other in backbone.specs)
+    assert isinstance(network.classifier, nn.Linear)
+    with torch.no_grad():
+        network.classifier.weight.copy_(classifier.weight[:, first : first + stream.feature_channels])
+        network.classifier.bias.copy_(classifier.bias[spec.witness : spec.witness + 1] / sharing)
+    return network.eval()
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
