@@ -57,6 +57,15 @@ def test_two_files_become_one(
     np.testing.assert_allclose(load_engine(target, "torch").score(clips), both.score(clips), atol=1e-4)
     network = create_model("lite0_multi_stream", clip_frames=4, size=32, streams=STREAMS, **NARROW)
     continue_from(network, target)
+    # Taken out again, and averaged with what it was made of, it stays what it is.
+    again = tmp_path / "again.onnx"
+    sources = [str(files[0]), f"{target}:1+{spatial}", f"{target}:2"]
+    assert main(["fuse", *sources, "--to", str(again)]) == 0
+    np.testing.assert_allclose(load_engine(again, precision="f32").score(clips), both.score(clips), atol=1e-4)
+    assert main(["fuse", *sources[:2], f"{target}:3", "--to", str(tmp_path / "no.onnx")]) == 2
+    assert "has no stream 3: it has 2" in capsys.readouterr().err
+    assert main(["fuse", str(files[0]), f"{spatial}+{temporal}", str(temporal), "--to", str(tmp_path / "no.onnx")]) == 2
+    assert "number 2 is another" in capsys.readouterr().err
     assert network.classifier.weight.abs().mean() > 0.1
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from facetell.models.classifier import noisy_or
-from facetell.models.fuse import fuse, stream_of
+from facetell.models.fuse import fuse, mean_of, stream_of
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
@@ -239,6 +239,21 @@ def test_streams_taken_out_and_fused_again_make_the_same_network(some_clips: Cli
             stream_of(model, number)
     with pytest.raises(FacetellError, match="'lite0' has no stream 1: it has none"):
         stream_of(temporal(), 1)
+
+
+def test_the_mean_of_networks_has_the_mean_of_their_weights(enliven: Enliven) -> None:
+    one, other = enliven(temporal()), enliven(temporal())
+    before = {name: values.clone() for name, values in one.state_dict().items()}
+    mean = mean_of([one, other]).state_dict()
+    theirs = other.state_dict()
+    for name, values in before.items():
+        assert torch.equal(one.state_dict()[name], values)
+        averaged = values.is_floating_point() and not name.startswith("anomaly.")
+        want = (values + theirs[name]) / 2 if averaged else values
+        torch.testing.assert_close(mean[name], want)
+    for strange in (spatial(), temporal(motion="cmm"), temporal(separate_kernels=False)):
+        with pytest.raises(FacetellError, match="number 2 is another"):
+            mean_of([one, strange])
 
 
 def test_networks_of_the_same_arrays_need_not_fit() -> None:

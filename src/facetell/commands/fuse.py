@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "networks",
         nargs="+",
         metavar="NETWORK",
-        help="one for each stream: a checkpoint, or a model file; FILE:2 is the second stream of one that has several",
+        help="one for each stream: a checkpoint, or a model file; FILE:2 is the second stream of one that has several, "
+        "FILE+FILE the mean of the weights of two",
     )
     parser.add_argument(
         "--gains",
@@ -44,26 +45,29 @@ def run(args: argparse.Namespace) -> int:
     from facetell.engine import ModelInfo
     from facetell.models.convert import read_trained
     from facetell.models.export import export_onnx
-    from facetell.models.fuse import fuse, stream_of
+    from facetell.models.fuse import fuse, mean_of, stream_of
     from facetell.report.result import check_writable
     from facetell.train.reading import read_config
     from facetell.train.start import build_network
 
     check_model_name(args.to)
-    sources = [_source(text) for text in args.networks]
-    check_writable(args.to, keep=[args.config, *(path for path, _ in sources)])
+    sources = [_sources(text) for text in args.networks]
+    check_writable(args.to, keep=[args.config, *(path for given in sources for path, _ in given)])
     config = read_config(args.config)
     batch = config.batch
     networks = []
-    for path, number in sources:
-        network, metadata = read_trained(path)
-        scale = ModelInfo.from_metadata(metadata, str(path)).crop_scale
-        if scale != batch.crop_scale:
-            raise FacetellError(
-                f"{path} was trained with a crop_scale of {scale:g}, {args.config} has {batch.crop_scale:g}; "
-                "fuse such that agree"
-            )
-        networks.append(network if number is None else stream_of(network, number))
+    for given in sources:
+        alike = []
+        for path, number in given:
+            network, metadata = read_trained(path)
+            scale = ModelInfo.from_metadata(metadata, str(path)).crop_scale
+            if scale != batch.crop_scale:
+                raise FacetellError(
+                    f"{path} was trained with a crop_scale of {scale:g}, {args.config} has {batch.crop_scale:g}; "
+                    "fuse such that agree"
+                )
+            alike.append(network if number is None else stream_of(network, number))
+        networks.append(mean_of(alike))
     model = build_network(config, pretrained=False)
     fuse(model, networks, gains=args.gains, levels=args.levels)
     export_onnx(model, args.to, with_motion=True)
@@ -74,13 +78,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _source(text: str) -> tuple[Path, int | None]:
-    """A file, and which of its streams is meant, counted from 1; None for the whole network.
+def _sources(text: str) -> list[tuple[Path, int | None]]:
+    """Files whose mean is meant, each with which of its streams, counted from 1; None for the whole network.
 
-    >>> _source("joint.onnx:2"), _source("spatial.onnx")
-    ((PosixPath('joint.onnx'), 2), (PosixPath('spatial.onnx'), None))
+    >>> _sources("joint.onnx:2")
+    [(PosixPath('joint.onnx'), 2)]
+    >>> _sources("joint.onnx:1+spatial.onnx")
+    [(PosixPath('joint.onnx'), 1), (PosixPath('spatial.onnx'), None)]
     """
+    if Path(text).exists():
+        return [(Path(text), None)]
+    if "+" in text:
+        return [source for part in text.split("+") for source in _sources(part)]
     path, _, number = text.rpartition(":")
-    if path and number.isdecimal() and not Path(text).exists():
-        return Path(path), int(number)
-    return Path(text), None
+    if path and number.isdecimal():
+        return [(Path(path), int(number))]
+    return [(Path(text), None)]

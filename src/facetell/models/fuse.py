@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -107,6 +108,36 @@ def stream_of(model: ClipNetwork, number: int) -> ClipNetwork:
         network.classifier.weight.copy_(classifier.weight[:, first : first + stream.feature_channels])
         network.classifier.bias.copy_(classifier.bias[spec.witness : spec.witness + 1] / sharing)
     return network.eval()
+
+
+def mean_of(networks: Sequence[ClipNetwork]) -> ClipNetwork:
+    """The network whose weights are the mean of those of several that come from one start.
+
+    Trained on and averaged with what it was before, a network keeps more of what that knew of other footage
+    (arXiv 2109.01903, WiSE-FT). The AD block is the first one's.
+
+    Raises:
+        FacetellError: they are not of one kind.
+    """
+    first = networks[0]
+    for number, other in enumerate(networks[1:], 2):
+        strange = sorted(differences(first.backbone, other.backbone))
+        if strange or _shapes(_weights(first)) != _shapes(_weights(other)):
+            where = f" (they differ in '{strange[0]}')" if strange else ""
+            raise FacetellError(
+                f"the mean of networks needs networks of one kind, and number {number} is another{where}"
+            )
+    states = [_weights(network) for network in networks]
+    mean = deepcopy(first)
+    for name, values in _weights(mean).items():
+        if values.is_floating_point():
+            values.copy_(torch.stack([state[name] for state in states]).mean(dim=0))
+    return mean
+
+
+def _weights(network: ClipNetwork) -> dict[str, Tensor]:
+    """All but those of the AD block, which model files leave out."""
+    return {name: values for name, values in network.state_dict().items() if not name.startswith("anomaly.")}
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
