@@ -189,7 +189,7 @@ def test_imagenet_fills_all_streams() -> None:
         ([{"kind": "optical"}], "a stream's kind is spatial or temporal, not 'optical'"),
         ([{"kind": "spatial", "every": True}, {"kind": "temporal"}], "not True"),
         ([{"kind": "spatial"}], "none of the streams is temporal"),
-        ([], "none of the streams is temporal"),
+        ([], "has at least one"),
         (
             [{"kind": "temporal", "witness": 1}],
             "the witnesses of the streams are numbered from 0 on, in order, not [1]",
@@ -219,6 +219,16 @@ def test_a_witness_may_have_to_pass_a_level(some_clips: Clips, enliven: Enliven)
     for wrong in ({"gains": [1.0]}, {"gains": [1.0, 0.0]}, {"levels": [1.0, 1.0, 1.0]}):
         with pytest.raises(FacetellError, match="for each of 2 networks, or for none"):
             fuse(model, networks, **wrong)
+
+
+def test_spatial_streams_alone_are_trained_without_motion(some_clips: Clips, enliven: Enliven) -> None:
+    shapes = {"kind": "spatial", "every": 2}, {"kind": "spatial", "size": 32, "witness": 0}
+    model = enliven(whole(*shapes, motion="none"))
+    clips = some_clips(2, frames=5, size=32)
+    assert model(clips).motion is None
+    again = create_model(**model.architecture, anomaly="none")
+    fuse(again, [stream_of(model, 1), stream_of(model, 2)])
+    torch.testing.assert_close(again.eval()(clips).logit, model(clips).logit)
 
 
 def test_streams_taken_out_and_fused_again_make_the_same_network(some_clips: Clips, enliven: Enliven) -> None:

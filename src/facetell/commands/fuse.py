@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         networks.append(mean_of(alike))
     model = build_network(config, pretrained=False)
     fuse(model, networks, gains=args.gains, levels=args.levels)
-    export_onnx(model, args.to, with_motion=True)
+    export_onnx(model, args.to, with_motion=model.architecture["motion"] != "none")
     print(
         f"{args.to}: {model.config.name} of {len(networks)} streams, not calibrated; docs/training.md says how it is "
         "released"

@@ -59,7 +59,7 @@ def read_streams(tables: Iterable[Stream | Mapping[str, object]]) -> tuple[Strea
     """Streams from what a configuration or a model file says of them.
 
     Raises:
-        FacetellError: they are no list of tables with the keys of :class:`Stream`, or none of them is temporal.
+        FacetellError: they are no list of tables with the keys of :class:`Stream`, or their witnesses are not in order.
     """
     streams = []
     try:
@@ -70,8 +70,8 @@ def read_streams(tables: Iterable[Stream | Mapping[str, object]]) -> tuple[Strea
             f"streams are a list of tables such as {{kind: spatial, every: 2}} or {{kind: temporal, size: 112}}, not "
             f"{tables!r}"
         ) from None
-    if not any(stream.kind == "temporal" for stream in streams):
-        raise FacetellError("none of the streams is temporal; give one that is, or take a network of one stream")
+    if not streams:
+        raise FacetellError("a network of streams has at least one; give streams such as [{kind: temporal}]")
     numbers = [stream.witness for stream in streams]
     if numbers != sorted(numbers) or {*numbers} != {*range(len({*numbers}))}:
         raise FacetellError(f"the witnesses of the streams are numbered from 0 on, in order, not {numbers}")
@@ -90,8 +90,8 @@ class MultiStream(Backbone):
         super().__init__()
         self.specs = tuple(streams)
         self.streams = nn.ModuleList(backbones)
-        moving = next(b for s, b in zip(streams, backbones, strict=True) if s.kind == "temporal")
-        self.decided = {**moving.decided, "streams": [asdict(stream) for stream in streams]}
+        temporal = [b for s, b in zip(streams, backbones, strict=True) if s.kind == "temporal"]
+        self.decided = {**(temporal[0].decided if temporal else {}), "streams": [asdict(stream) for stream in streams]}
         parts = [0] * (streams[-1].witness + 1)
         for stream, backbone in zip(streams, backbones, strict=True):
             parts[stream.witness] += backbone.feature_channels

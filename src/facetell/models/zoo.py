@@ -59,6 +59,8 @@ def _multi_stream(of: Entry) -> Entry:
     def build(motion: MotionKind, streams: Streams = multi_stream.DEFAULT, **overrides: Any) -> Backbone:
         shape = {key: value for key, value in overrides.items() if key in ("width", "depth", "drop_path")}
         specs = multi_stream.read_streams(streams)
+        if motion != "none" and not any(stream.kind == "temporal" for stream in specs):
+            raise FacetellError("none of the streams is temporal; give one that is, or set motion to none")
         return multi_stream.MultiStream(
             specs,
             [
@@ -74,7 +76,6 @@ def _multi_stream(of: Entry) -> Entry:
         config=replace(of.config, name=f"{of.config.name}_multi_stream"),
         build=build,
         about=f"Several {of.about.split(',')[0]}, for pictures and for motion, fused late",
-        motions=("mcb", "cmm"),
     )
 
 
