@@ -43,7 +43,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("precision", "share"), [("fp32", 4.5), ("fp16", 2.6), ("w8", 1.8), ("int8", 3.0)])
+@pytest.mark.parametrize(("precision", "share"), [("fp32", 4.5), ("fp16", 2.6), ("w8", 2.1), ("int8", 3.0)])
 def test_files_are_written_and_proved(
     precision: str, share: float, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

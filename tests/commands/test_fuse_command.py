@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from facetell.cli import main
+from facetell.commands.fuse import _sources
 from facetell.engine import load_engine
 from facetell.models.classifier import noisy_or
 from facetell.models.export import continue_from, describe, export_onnx
 from facetell.models.zoo import create_model
+from facetell.types import FacetellError
 
 NARROW = {"width": 0.25, "depth": 0.5}
 STREAMS = [{"kind": "spatial", "every": 1}, {"kind": "temporal", "witness": 1}]
@@ -62,11 +64,6 @@ def test_two_files_become_one(
     sources = [str(files[0]), f"{target}:1+{spatial}", f"{target}:2"]
     assert main(["fuse", *sources, "--to", str(again)]) == 0
     np.testing.assert_allclose(load_engine(again, precision="f32").score(clips), both.score(clips), atol=1e-4)
-    assert main(["fuse", *sources[:2], f"{target}:3", "--to", str(tmp_path / "no.onnx")]) == 2
-    assert "has no stream 3: it has 2" in capsys.readouterr().err
-    assert main(["fuse", str(files[0]), f"{spatial}+{temporal}", str(temporal), "--to", str(tmp_path / "no.onnx")]) == 2
-    assert "number 2 is another" in capsys.readouterr().err
-    assert network.classifier.weight.abs().mean() > 0.1
 
 
 def test_a_checkpoint_and_a_file_of_another_crop_are_told_apart(
@@ -106,3 +103,44 @@ def test_what_cannot_be_done_is_said(
         assert main(["fuse", *map(str, arguments)]) == 2
         assert says in capsys.readouterr().err
     assert load_engine(temporal).info.size == 32
+
+
+def test_networks_are_named_by_files_streams_and_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a+b").mkdir()
+    for name in ("a+b/two.onnx", "odd:2", "p+q.onnx"):
+        Path(name).touch()
+    told = {
+        "odd:2": [("odd:2", None)],
+        "odd:2:1": [("odd:2", 1)],
+        "a+b/two.onnx:1+p+q.onnx": [("a+b/two.onnx", 1), ("p+q.onnx", None)],
+        "x.onnx+a+b/two.onnx": [("x.onnx", None), ("a+b/two.onnx", None)],
+        "x.onnx:3": [("x.onnx", 3)],
+    }
+    for text, sources in told.items():
+        assert _sources(text) == [(Path(name), number) for name, number in sources]
+    for text in ("x.onnx+", "+x.onnx", "+", ""):
+        with pytest.raises(FacetellError, match="lacks the name of a network"):
+            _sources(text)
+
+
+@pytest.mark.parametrize(
+    ("networks", "says"),
+    [
+        (["{spatial}:2", "{temporal}"], "spatial.onnx: 'lite0' has no stream 2: it has none"),
+        (["{spatial}+{temporal}", "{temporal}"], "temporal.onnx: the mean of networks needs networks of one kind"),
+        (["{spatial}", "+".join(["n" * 200] * 3)], "there is no checkpoint at nnn"),
+        (["{spatial}", "n" * 300 + ":1"], "there is no checkpoint at nnn"),
+    ],
+)
+def test_networks_that_cannot_be_had_are_one_sentence(
+    networks: list[str],
+    says: str,
+    files: tuple[Path, Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config, spatial, temporal = files
+    words = [network.format(spatial=spatial, temporal=temporal) for network in networks]
+    assert main(["fuse", str(config), *words, "--to", str(tmp_path / "no.onnx")]) == 2
+    assert says in capsys.readouterr().err

@@ -22,10 +22,11 @@ T, SIZE = 4, 32
 ANOMALIES = ("full", "no_cls2", "no_l1", "none")
 COMBINATIONS = [(name, motion) for name in list_models() for motion in motions_of(name)]
 
-# Built from the same code as a shallower relative whose file is tested each time.
+# Built from the same code as a shallower relative whose file is tested each time, or as one with other motion.
 RELATIVES = ("lite1", "lite2", "stm_resnet34", "stm_resnet101")
+OFTEN = [(name, motions_of(name)[0]) for name in list_models() if name not in RELATIVES]
 EXPORTED = [
-    pytest.param(name, motion, marks=pytest.mark.slow if name in RELATIVES else ()) for name, motion in COMBINATIONS
+    pytest.param(*each, marks=() if each in OFTEN or each[0] == "lite0" else pytest.mark.slow) for each in COMBINATIONS
 ]
 
 Clips = Callable[..., Tensor]

@@ -247,6 +247,17 @@ def test_streams_taken_out_and_fused_again_make_the_same_network(some_clips: Cli
     for number, says in ((0, "has no stream 0: it has 3"), (4, "has no stream 4")):
         with pytest.raises(FacetellError, match=says):
             stream_of(model, number)
+    with pytest.raises(FacetellError, match="tells 3 classes"):
+        stream_of(whole(*shapes, num_classes=3), 1)
+    for number, seen in (
+        (1, clips[:, [2, 4]]),
+        (3, clips),
+    ):  # of five frames, the middle ones of the first four and of the rest
+        alone = stream_of(model, number)
+        again = create_model(**alone.architecture, anomaly="none")  # type: ignore[arg-type]
+        again.load_state_dict(alone.state_dict())
+        torch.testing.assert_close(again.eval()(seen).logit, alone(seen).logit)
+        assert alone.config.clip_frames == seen.shape[1]
     with pytest.raises(FacetellError, match="'lite0' has no stream 1: it has none"):
         stream_of(temporal(), 1)
 
@@ -264,6 +275,13 @@ def test_the_mean_of_networks_has_the_mean_of_their_weights(enliven: Enliven) ->
     for strange in (spatial(), temporal(motion="cmm"), temporal(separate_kernels=False)):
         with pytest.raises(FacetellError, match="number 2 is another"):
             mean_of([one, strange])
+    with pytest.raises(FacetellError, match="number 2 is another"):
+        mean_of([whole({"kind": "temporal"}), whole({"kind": "temporal", "every": 2})])
+
+
+def test_what_is_misspelt_is_refused_though_no_stream_takes_it() -> None:
+    with pytest.raises(FacetellError, match="unexpected argument 'droppath'"):
+        whole({"kind": "spatial"}, motion="none", droppath=0.3)
 
 
 def test_networks_of_the_same_arrays_need_not_fit() -> None:

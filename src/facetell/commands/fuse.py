@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from facetell.commands.arguments import check_model_name
@@ -52,11 +55,12 @@ def run(args: argparse.Namespace) -> int:
 
     check_model_name(args.to)
     sources = [_sources(text) for text in args.networks]
-    check_writable(args.to, keep=[args.config, *(path for given in sources for path, _ in given)])
+    named = [path for given in sources for path, _ in given]
+    check_writable(args.to, keep=[args.config, *filter(_is_file, named)])
     config = read_config(args.config)
     batch = config.batch
     networks = []
-    for given in sources:
+    for text, given in zip(args.networks, sources, strict=True):
         alike = []
         for path, number in given:
             network, metadata = read_trained(path)
@@ -66,8 +70,10 @@ def run(args: argparse.Namespace) -> int:
                     f"{path} was trained with a crop_scale of {scale:g}, {args.config} has {batch.crop_scale:g}; "
                     "fuse such that agree"
                 )
-            alike.append(network if number is None else stream_of(network, number))
-        networks.append(mean_of(alike))
+            with _told_of(str(path)):
+                alike.append(network if number is None else stream_of(network, number))
+        with _told_of(text):
+            networks.append(mean_of(alike))
     model = build_network(config, pretrained=False)
     fuse(model, networks, gains=args.gains, levels=args.levels)
     export_onnx(model, args.to, with_motion=model.architecture["motion"] != "none")
@@ -78,19 +84,44 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+@contextmanager
+def _told_of(what: str) -> Iterator[None]:
+    """Say of what a fault is."""
+    try:
+        yield
+    except FacetellError as error:
+        raise FacetellError(f"{what}: {error}") from None
+
+
 def _sources(text: str) -> list[tuple[Path, int | None]]:
     """Files whose mean is meant, each with which of its streams, counted from 1; None for the whole network.
+
+    A ``+`` or ``:`` in the name of a file that is there is part of its name.
 
     >>> _sources("joint.onnx:2")
     [(PosixPath('joint.onnx'), 2)]
     >>> _sources("joint.onnx:1+spatial.onnx")
     [(PosixPath('joint.onnx'), 1), (PosixPath('spatial.onnx'), None)]
     """
-    if Path(text).exists():
-        return [(Path(text), None)]
-    if "+" in text:
-        return [source for part in text.split("+") for source in _sources(part)]
-    path, _, number = text.rpartition(":")
-    if path and number.isdecimal():
-        return [(Path(path), int(number))]
-    return [(Path(text), None)]
+    parts, sources = text.split("+"), []
+    while parts:
+        joined = ("+".join(parts[:count]) for count in range(len(parts), 0, -1))
+        name = next((name for name in joined if _is_file(_split(name)[0])), parts[0])
+        if not name:
+            raise FacetellError(f"'{text}' lacks the name of a network; give a file, or several with a + between them")
+        path, number = _split(name)
+        sources.append((Path(path), number))
+        del parts[: name.count("+") + 1]
+    return sources
+
+
+def _split(name: str) -> tuple[str, int | None]:
+    """The file's name, and the number behind its last colon, if there is one and no file of the whole name."""
+    path, _, number = name.rpartition(":")
+    if path and number.isdecimal() and not _is_file(name):
+        return path, int(number)
+    return name, None
+
+
+def _is_file(path: Path | str) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113  # takes names that are too long, which Path does not

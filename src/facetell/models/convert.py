@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
     Raises:
         FacetellError: the file is missing or neither of the two.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113  # takes names that are too long, which Path does not
         raise FacetellError(f"there is no checkpoint at {path}; give one of a training run, or a model file")
     if path.suffix == ".onnx":
         metadata, model = model_from_onnx(path)

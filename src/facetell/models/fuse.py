@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from facetell.models.blocks import CSTM, differences
 from facetell.models.classifier import NoisyOr
-from facetell.models.multi_stream import MultiStream
+from facetell.models.multi_stream import SPATIAL_SHAPE, MultiStream
 from facetell.models.network import Backbone, ClipNetwork
 from facetell.types import FacetellError
 
@@ -84,23 +85,39 @@ def fuse(
 def stream_of(model: ClipNetwork, number: int) -> ClipNetwork:
     """One stream of a network of several as a network of its own, to be fused with others.
 
-    Its logit is what the stream gives its witness; streams that share one share the bias alike.
+    It takes the frames that the stream sees. Its logit is what the stream gives its witness; streams that share one
+    share the bias alike.
 
     Args:
         model: its stream is shared, not copied.
         number: of the stream, from 1 on.
 
     Raises:
-        FacetellError: there is no such stream.
+        FacetellError: there is no such stream, or the network does not tell forged from genuine.
     """
-    backbone, classifier = model.backbone, model.classifier
+    backbone, classifier, whole = model.backbone, model.classifier, model.config
     if not isinstance(backbone, MultiStream) or not 1 <= number <= len(backbone.specs):
         count = len(backbone.specs) if isinstance(backbone, MultiStream) else 0
-        raise FacetellError(f"'{model.config.name}' has no stream {number}: it has {count or 'none'}")
+        raise FacetellError(f"'{whole.name}' has no stream {number}: it has {count or 'none'}")
+    if model.num_classes != 1:
+        raise FacetellError(
+            f"'{whole.name}' tells {model.num_classes} classes, not forged from genuine; name one that does"
+        )
     stream, spec = backbone.streams[number - 1], backbone.specs[number - 1]
     assert isinstance(stream, Backbone) and isinstance(classifier, NoisyOr | nn.Linear)
-    network = ClipNetwork(model.config, stream, anomaly="none")
-    network.architecture = {**model.architecture, "stream": number}
+    config = replace(
+        whole,
+        name=whole.name.removesuffix("_multi_stream"),
+        clip_frames=-(-whole.clip_frames // spec.every),
+        frame_rate=whole.frame_rate / spec.every,
+        size=spec.size or whole.size,
+    )
+    network = ClipNetwork(config, stream, anomaly="none")
+    built = {key: value for key, value in model.architecture.items() if key != "streams"}
+    if spec.kind == "spatial":
+        kept = ("num_classes", *SPATIAL_SHAPE)
+        built = {key: value for key, value in built.items() if key in kept} | {"motion": "none", "temporal": "none"}
+    network.architecture = {**built, "name": config.name, "clip_frames": config.clip_frames, "size": config.size}
     first = sum(part.feature_channels for part in backbone.streams[: number - 1])  # type: ignore[misc]
     sharing = sum(other.witness == spec.witness for other in backbone.specs)
     assert isinstance(network.classifier, nn.Linear)
@@ -122,7 +139,8 @@ def mean_of(networks: Sequence[ClipNetwork]) -> ClipNetwork:
     first = networks[0]
     for number, other in enumerate(networks[1:], 2):
         strange = sorted(differences(first.backbone, other.backbone))
-        if strange or _shapes(_weights(first)) != _shapes(_weights(other)):
+        seen = [network.backbone.decided.get("streams") for network in (first, other)]
+        if strange or seen[0] != seen[1] or _shapes(_weights(first)) != _shapes(_weights(other)):
             where = f" (they differ in '{strange[0]}')" if strange else ""
             raise FacetellError(
                 f"the mean of networks needs networks of one kind, and number {number} is another{where}"

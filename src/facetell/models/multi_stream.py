@@ -21,6 +21,8 @@ from facetell.models.blocks import Trace, by_clip
 from facetell.models.network import Backbone
 from facetell.types import FacetellError, check_whole
 
+SPATIAL_SHAPE = ("width", "depth", "drop_path")  # arguments of the whole that a spatial stream is built with
+
 LEAST_SIZE = 32  # pixels: what remains of them on the deepest map is one
 
 

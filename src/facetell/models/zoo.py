@@ -57,10 +57,12 @@ def _lite(number: int, width: float, depth: float, size: int, dropout: float, as
 
 def _multi_stream(of: Entry) -> Entry:
     def build(motion: MotionKind, streams: Streams = multi_stream.DEFAULT, **overrides: Any) -> Backbone:
-        shape = {key: value for key, value in overrides.items() if key in ("width", "depth", "drop_path")}
+        shape = {key: value for key, value in overrides.items() if key in multi_stream.SPATIAL_SHAPE}
         specs = multi_stream.read_streams(streams)
-        if motion != "none" and not any(stream.kind == "temporal" for stream in specs):
-            raise FacetellError("none of the streams is temporal; give one that is, or set motion to none")
+        if not any(stream.kind == "temporal" for stream in specs):
+            if motion != "none":
+                raise FacetellError("none of the streams is temporal; give one that is, or set motion to none")
+            of.build(motion=motion, **overrides)  # no stream takes them all: what is misspelt is refused all the same
         return multi_stream.MultiStream(
             specs,
             [
