@@ -65,8 +65,8 @@ def export_onnx(
         metadata: one string a field; by default what the network knows of itself (:func:`describe`).
         with_motion: add the output ``motion`` (N, T, h, w).
         with_anomaly: add the output ``aux_logit`` (N,) of the AD block's classifier.
-        precision: "fp16" stores large arrays in half precision, at half the size; "w8" also 1 x 1 kernels in 8 bits,
-            EfficientNet-Lite at a little more than a quarter. The file still computes in float32.
+        precision: "fp16" stores large arrays in half precision, at half the size; "w8" also large 1 x 1 kernels in 8
+            bits, EfficientNet-Lite0 at three tenths. The file still computes in float32.
 
     Raises:
         FacetellError: a motion output is asked of a network without motion blocks, or an auxiliary one where there is
