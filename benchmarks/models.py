@@ -124,7 +124,7 @@ def report(name: str, figures: dict[tuple[str, str], float]) -> None:
                 more = f"{value / base - 1:+.1%}" if base and motion != "none" else ""
                 cells.append(f"{value:8.0f} {more:>7}")
         ratio = figures["torch", own] / figures[engine, own]
-        print(f"{name:<18}{engine:<15}{''.join(cells)}{ratio:10.1f}x", flush=True)
+        print(f"{name:<20}{engine:<15}{''.join(cells)}{ratio:10.1f}x", flush=True)
 
 
 def main() -> None:
@@ -143,7 +143,7 @@ def main() -> None:
         report_files(args.files, measure(models, args.rounds, args.threads))
         return
     print("CPU-ms a clip, and what motion adds over none; last: times as fast as torch eager (float32)")
-    print(f"{'network':<18}{'engine':<15}{'none':>8}{'cmm':>16}{'mcb':>16}{'':>8}{'vs torch':>11}")
+    print(f"{'network':<20}{'engine':<15}{'none':>8}{'cmm':>16}{'mcb':>16}{'':>8}{'vs torch':>11}")
     for name in args.models.split(","):
         with tempfile.TemporaryDirectory() as folder:
             report(name, measure(variants(name, Path(folder)), args.rounds, args.threads))
