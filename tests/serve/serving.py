@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ import httpx
 import numpy as np
 import psutil
 
+from facetell.commands.serve import listen
+from facetell.serve.app import create_app
+from facetell.serve.server import make_server
+from facetell.serve.service import Service
+from facetell.serve.settings import Limits, ServeSettings
 from fixtures import sample_frames, write_frames
 
 SECONDS = 90.0  # for whatever must happen: the machine may be busy
@@ -115,3 +121,20 @@ def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
             kind = line[7:]
         elif line.startswith("data: "):
             yield kind, line[6:]
+
+
+@contextlib.contextmanager
+def serving(folder: Path, limits: Limits) -> Iterator[tuple[str, Service]]:
+    """A server in this process, without workers: what is tested here comes before them."""
+    service = Service(ServeSettings(folder, limits=limits))
+    listening = listen("127.0.0.1", 0)
+    server = make_server(create_app(service), service)
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", service
+    finally:
+        server.handle_exit(15, None)
+        thread.join()
+        service.stop()
+        listening.close()

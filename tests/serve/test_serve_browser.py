@@ -2,9 +2,10 @@
 
 import re
 
+import httpx
 import pytest
 from playwright.sync_api import expect
-from serving import SECONDS, Server, wait_for
+from serving import SECONDS, Server, serving, wait_for
 
 from chromium import DESK, PHONE
 from facetell.assets import locate
@@ -13,6 +14,7 @@ from facetell.report.card import read_card
 from facetell.report.strings import MODEL_SAYS, READINGS
 from facetell.report.words import percent
 from facetell.serve import strings
+from facetell.serve.settings import Limits
 from fixtures import BROKEN
 
 WAIT = 1000 * SECONDS
@@ -163,6 +165,20 @@ def test_a_server_that_goes_away_is_told_of_and_found_again(site, desk, short, w
     expect(rows(desk, "done")).to_have_count(2)  # the new one, and the one that was cut short
 
 
+def test_where_too_many_listen_the_page_asks_now_and_then(tmp_path, desk, woman):
+    with serving(tmp_path / "data", Limits(listeners=1)) as (url, _), httpx.stream("GET", f"{url}/v1/events") as other:
+        lines = other.iter_lines()  # kept: when it goes, the stream is closed
+        assert next(lines).startswith("retry")
+        with desk.expect_response("**/v1/events") as refused:
+            desk.goto(url)
+        assert refused.value.status == 429
+        httpx.post(
+            f"{url}/v1/jobs", files={"file": (woman.name, woman.read_bytes())}, timeout=SECONDS
+        ).raise_for_status()
+        expect(rows(desk, "queued")).to_have_count(1)
+        expect(desk.locator("#lost")).to_be_hidden()
+
+
 def test_a_full_queue_is_waited_for(tmp_path, desk, short, woman):
     with Server(tmp_path / "data", "--max-queue", "1") as site:
         site.upload(woman)
@@ -202,8 +218,9 @@ def test_a_session_that_ended_leads_to_the_login(tmp_path, desk, short, woman):
         for ends_by in ("upload", "restart"):
             desk.goto(site.url)
             desk.fill("#token", token)
-            desk.get_by_role("button").click()
-            expect(desk.locator("#files[multiple]")).to_be_visible()  # the script is at work
+            with desk.expect_response("**/parts/jobs"):  # the script is at work, and has asked what there is
+                desk.get_by_role("button").click()
+            expect(desk.locator("#files[multiple]")).to_be_visible()
             asked = []
             desk.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))  # noqa: B023
             if ends_by == "upload":

@@ -9,37 +9,16 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from serving import wait_for
+from serving import serving, wait_for
 
-from facetell.commands.serve import listen
 from facetell.serve import pages
 from facetell.serve import server as network
-from facetell.serve.app import create_app
 from facetell.serve.faults import Refused
 from facetell.serve.inspect import Inspector
-from facetell.serve.server import make_server
-from facetell.serve.service import Service
-from facetell.serve.settings import Limits, ServeSettings
+from facetell.serve.settings import Limits
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
-
-
-@contextmanager
-def serving(folder, limits):
-    """A server in this process, without workers: what is tested here comes before them."""
-    service = Service(ServeSettings(folder, limits=limits))
-    listening = listen("127.0.0.1", 0)
-    server = make_server(create_app(service), service)
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", service
-    finally:
-        server.handle_exit(15, None)
-        thread.join()
-        service.stop()
-        listening.close()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,10 @@ localise(document);
 
 const fetchPart = async (address) => {
   const answer = await fetch(address, { cache: "no-store" });
-  if (answer.redirected) location.reload(); // logged out meanwhile
+  if (answer.redirected) {
+    location.reload(); // logged out meanwhile
+    return null;
+  }
   if (!answer.ok) return null;
   const part = document.createElement("template");
   part.innerHTML = await answer.text(); // our own page, escaped by the server
@@ -36,13 +39,14 @@ const noteEmpty = () => {
 const refresh = async (id) => {
   const old = element(id);
   const place = old || (list && list.dataset.first ? list : null);
-  if (!place) return;
+  if (!place) return false;
   const part = await fetchPart(old ? old.dataset.part : `${list.dataset.first}/${id}`);
   const fresh = part && part.firstElementChild;
-  if (!fresh) return;
+  if (!fresh) return false;
   keepFocus(() => put(fresh, element(id))); // another refresh may have been quicker
   if (one) document.getElementById("news").textContent = fresh.querySelector(".verdict h2, .verdict .state").textContent;
   noteEmpty();
+  return true;
 };
 
 // In place of the old one, or where it belongs among the newest; what is older than these stands on another page.
@@ -96,21 +100,27 @@ const follow = () => {
   const stream = new EventSource("/v1/events");
   stream.addEventListener("job", (event) => update(JSON.parse(event.data)));
   stream.addEventListener("deleted", (event) => drop(JSON.parse(event.data).id));
-  stream.onopen = async () => {
+  stream.onopen = () => {
     lost.hidden = true;
-    // What happened before the stream was open, or while it was not.
-    if (one) refresh(one.dataset.id).catch(() => {});
-    if (!list || !list.dataset.first) return;
-    const part = await fetchPart(list.dataset.first).catch(() => null);
-    if (part) keepFocus(() => list.replaceChildren(...part.children));
-    noteEmpty();
+    renew().catch(() => {}); // what happened before the stream was open, or while it was not
   };
-  stream.onerror = () => {
-    if (!leaving) lost.hidden = false;
-    if (stream.readyState !== EventSource.CLOSED) return; // else the browser tries again by itself
-    fetchPart(location.href).catch(() => {}); // refused: perhaps one has to log in again
-    setTimeout(follow, 5000);
+  stream.onerror = async () => {
+    if (leaving) return;
+    // Refused, the stream is closed: one has to log in again, or too many listen and one asks now and then. Otherwise
+    // the browser tries again by itself.
+    const closed = stream.readyState === EventSource.CLOSED;
+    lost.hidden = closed && (await renew().catch(() => false));
+    if (closed) setTimeout(follow, 5000);
   };
+};
+
+// All that is shown, as it is now; whether the server has answered.
+const renew = async () => {
+  if (one) return refresh(one.dataset.id);
+  const part = await fetchPart(list.dataset.first || location.href);
+  if (part && list.dataset.first) keepFocus(() => list.replaceChildren(...part.children));
+  noteEmpty();
+  return part !== null;
 };
 let leaving = false;
 addEventListener("pagehide", () => { leaving = true; });
