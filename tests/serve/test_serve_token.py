@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from serving import Server
+from serving import SECONDS, Server
 
 from facetell.serve.auth import Door, check_token
 from facetell.types import FacetellError
@@ -50,7 +50,7 @@ def test_what_is_open_says_nothing_of_the_jobs(locked):
 
 
 def test_browsers_log_in_once_and_out_again(locked):
-    with httpx.Client(base_url=locked.url) as browser:
+    with httpx.Client(base_url=locked.url, timeout=SECONDS) as browser:
         page = browser.get("/jobs/" + "0" * 32)
         assert page.status_code == 303 and page.headers["location"].startswith("/login?next=")
         assert browser.get(page.headers["location"]).text.count("<form") == 1
