@@ -64,6 +64,15 @@ def rows(page, state=None):
     return page.locator(f'#jobs .job[data-state="{state}"]' if state else "#jobs .job")
 
 
+def stop_in_the_middle(site):
+    """Workers that have begun with a video and stand still, so that what is to be seen meanwhile is."""
+    wait_for(lambda: any(job["state"] == "running" for job in site.client.get("/v1/jobs").json()["jobs"]))
+    workers = site.workers()
+    for process in workers:
+        process.suspend()
+    return workers
+
+
 def no_sideways(page):
     page.wait_for_load_state()  # without its style a page has another width
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
@@ -142,9 +151,12 @@ def test_dropping_files_uploads_them(site, desk, short):
 def test_reload_in_the_middle_shows_where_it_stands(site, desk):
     desk.goto(site.url)
     choose(desk, locate("sample_woman"))
+    stopped = stop_in_the_middle(site)
     expect(rows(desk, "running")).to_have_count(1)
     desk.reload()
     expect(rows(desk)).to_have_count(1)
+    for process in stopped:
+        process.resume()
     expect(rows(desk, "done")).to_have_count(1)
     assert len(site.client.get("/v1/jobs").json()["jobs"]) == 1
 
@@ -152,6 +164,7 @@ def test_reload_in_the_middle_shows_where_it_stands(site, desk):
 def test_a_server_that_goes_away_is_told_of_and_found_again(site, desk, short, woman):
     desk.goto(site.url)
     choose(desk, woman)
+    stop_in_the_middle(site)
     expect(rows(desk, "running")).to_have_count(1)
     port = site.url.rsplit(":", 1)[1]
     site.kill()
@@ -184,12 +197,11 @@ def test_a_full_queue_is_waited_for(tmp_path, desk, short, woman):
         site.upload(woman)
         wait_for(lambda: site.client.get("/v1/jobs").json()["jobs"][0]["state"] == "running")
         site.upload(woman)
-        for process in site.workers():
-            process.suspend()  # so that the queue stays full until it has been seen
+        stopped = stop_in_the_middle(site)
         desk.goto(site.url)
         choose(desk, short)
         expect(desk.locator("#uploading")).to_contain_text("the server is busy, trying again in 10 s")
-        for process in site.workers():
+        for process in stopped:
             process.resume()
         expect(rows(desk, "done").filter(has_text="short.mp4")).to_have_count(1)
 
