@@ -178,3 +178,13 @@ def test_a_file_of_the_same_arrays_may_be_another_network(
 def test_an_unknown_word_for_a_module_is_refused(word: str) -> None:
     with pytest.raises(FacetellError, match=f"there is no {word} 'ctsm'; choose one of"):
         create_model("lite0", **{word: "ctsm"})
+
+
+@pytest.mark.parametrize("architecture", ["{", "[1]", '{"name": "lite0", "colour": 3}'])
+def test_a_file_that_says_nonsense_of_its_network_is_one_sentence(
+    architecture: str, network: ClipNetwork, tmp_path: Path
+) -> None:
+    path = export_onnx(network, tmp_path / "odd.onnx", metadata={"architecture": architecture})
+    for read in (lambda: continue_from(network, path), lambda: model_from_onnx(path)):
+        with pytest.raises(FacetellError, match=r"does not say how its network is built|cannot be built so"):
+            read()

@@ -160,8 +160,18 @@ def is_video(path: Path) -> bool:
 
 
 def has_pictures(folder: Path) -> bool:
-    """Whether a folder holds pictures."""
-    return any(path.suffix.lower() in PICTURE_SUFFIXES for path in _entries(folder))
+    """Whether a folder holds visible pictures.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     hidden, shown = Path(folder, "._1.png"), Path(folder, "1.png")
+    ...     hidden.touch()
+    ...     before = has_pictures(Path(folder))
+    ...     shown.touch()
+    ...     before, has_pictures(Path(folder))
+    (False, True)
+    """
+    return any(path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") for path in _entries(folder))
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -203,14 +203,15 @@ def continue_from(model: ClipNetwork, path: Path | str) -> None:
             f"{path} holds another network: '{lacking[0]}' is not in it, or of another shape; "
             f"set model, motion and overrides as that file has them ({built})"
         )
+    built_as = _built(metadata, path) if "architecture" in metadata else None
     architecture = json.loads(metadata.get("architecture", "{}"))
     for key, own in model.backbone.decided.items():  # some leave no trace in the arrays
         if architecture.get(key, own) != own:
             raise FacetellError(
                 f"{path} was built with {key}={architecture[key]}, not {own}; set it so in overrides to train it on"
             )
-    if architecture:
-        for name, (mine, its) in differences(model.backbone, _built(metadata, path).backbone).items():
+    if built_as is not None:
+        for name, (mine, its) in differences(model.backbone, built_as.backbone).items():
             raise FacetellError(
                 f"{path} was built with {its} at '{name}', not {mine}; set motion and overrides as that file has them "
                 f"({metadata['architecture']})"
