@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from facetell.datasets.celebdf import TEST_LIST
-from facetell.datasets.layout import ReadOptions
+from facetell.datasets.layout import ReadOptions, has_pictures, subfolders
 from facetell.datasets.manifest import Manifest, read_manifest, write_manifest
 from facetell.datasets.registry import BENCHMARKS, read_benchmark
 from facetell.media.reader import VideoReader
@@ -322,3 +322,13 @@ def test_a_method_that_is_not_there_leaves_no_manifest_of_reals_alone(
     assert {entry.method for entry in read(name, methods=(known,))} == {"", known}
     with pytest.raises(FacetellError, match=rf"'Deepfake' is no method of .*; choose of .*{known}"):
         read(name, methods=(known, "Deepfake"))
+
+
+def test_what_is_hidden_is_no_part_of_a_folder(tmp_path: Path) -> None:
+    for name in ("._1.png", ".cache/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert not has_pictures(tmp_path) and not subfolders(tmp_path) and not has_pictures(tmp_path / "absent")
+    (tmp_path / "1.png").touch()
+    (tmp_path / "seen").mkdir()
+    assert has_pictures(tmp_path) and subfolders(tmp_path) == [tmp_path / "seen"]

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the file, not yet calibrated; 0 when done."""
     from facetell.engine import ModelInfo
     from facetell.models.convert import read_trained
-    from facetell.models.export import export_onnx
+    from facetell.models.export import carries_motion, export_onnx
     from facetell.models.fuse import fuse, mean_of, stream_of
     from facetell.report.result import check_writable
     from facetell.train.reading import read_config
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             networks.append(mean_of(alike))
     model = build_network(config, pretrained=False)
     fuse(model, networks, gains=args.gains, levels=args.levels)
-    export_onnx(model, args.to, with_motion=model.architecture["motion"] != "none")
+    export_onnx(model, args.to, with_motion=carries_motion(model))
     print(
         f"{args.to}: {model.config.name} of {len(networks)} streams, not calibrated; docs/training.md says how it is "
         "released"

@@ -160,23 +160,13 @@ def is_video(path: Path) -> bool:
 
 
 def has_pictures(folder: Path) -> bool:
-    """Whether a folder holds visible pictures.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     hidden, shown = Path(folder, "._1.png"), Path(folder, "1.png")
-    ...     hidden.touch()
-    ...     before = has_pictures(Path(folder))
-    ...     shown.touch()
-    ...     before, has_pictures(Path(folder))
-    (False, True)
-    """
-    return any(path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") for path in _entries(folder))
+    """Whether a folder holds visible pictures."""
+    return any(path.suffix.lower() in PICTURE_SUFFIXES for path in _entries(folder))
 
 
 def subfolders(folder: Path) -> list[Path]:
     """The visible folders of a folder, sorted."""
-    return sorted(path for path in _entries(folder) if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in _entries(folder) if path.is_dir())
 
 
 def below(root: Path, path: Path) -> str:
@@ -185,4 +175,6 @@ def below(root: Path, path: Path) -> str:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    return folder.iterdir() if folder.is_dir() else iter(())
+    """What is visible in a folder; nothing where there is none."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return (path for path in entries if not path.name.startswith("."))

@@ -72,7 +72,7 @@ def export_onnx(
         FacetellError: a motion output is asked of a network without motion blocks, or an auxiliary one where there is
             no auxiliary classifier.
     """
-    if with_motion and model.architecture.get("motion") == "none":
+    if with_motion and not carries_motion(model):
         raise FacetellError(
             f"'{model.config.name}' has no motion blocks to explain by; export it without motion output"
         )
@@ -91,6 +91,11 @@ def export_onnx(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(proto.SerializeToString(deterministic=True))
     return path
+
+
+def carries_motion(model: ClipNetwork) -> bool:
+    """Whether a network has motion blocks to explain by, as far as it says how it was built."""
+    return model.architecture.get("motion") != "none"
 
 
 def stored_bytes(model: ClipNetwork, precision: Precision) -> int:
@@ -203,15 +208,15 @@ def continue_from(model: ClipNetwork, path: Path | str) -> None:
             f"{path} holds another network: '{lacking[0]}' is not in it, or of another shape; "
             f"set model, motion and overrides as that file has them ({built})"
         )
-    built_as = _built(metadata, path) if "architecture" in metadata else None
-    architecture = json.loads(metadata.get("architecture", "{}"))
-    for key, own in model.backbone.decided.items():  # some leave no trace in the arrays
-        if architecture.get(key, own) != own:
-            raise FacetellError(
-                f"{path} was built with {key}={architecture[key]}, not {own}; set it so in overrides to train it on"
-            )
-    if built_as is not None:
-        for name, (mine, its) in differences(model.backbone, built_as.backbone).items():
+    if metadata.get("architecture", "{}") != "{}":  # else the zoo has not built it
+        its_network = _built(metadata, path)
+        architecture = json.loads(metadata["architecture"])
+        for key, own in model.backbone.decided.items():  # some leave no trace in the arrays
+            if architecture.get(key, own) != own:
+                raise FacetellError(
+                    f"{path} was built with {key}={architecture[key]}, not {own}; set it so in overrides to train it on"
+                )
+        for name, (mine, its) in differences(model.backbone, its_network.backbone).items():
             raise FacetellError(
                 f"{path} was built with {its} at '{name}', not {mine}; set motion and overrides as that file has them "
                 f"({metadata['architecture']})"

@@ -30,7 +30,7 @@ from facetell.evaluate.shortcuts import SHORTCUTS
 from facetell.evaluate.summary import summarise
 from facetell.evaluate.treatments import Outcome, outcomes, score_treated
 from facetell.models.convert import Parity, check_parity, deviation, read_trained
-from facetell.models.export import ROUNDING, Precision, export_onnx, model_from_onnx, stored_bytes
+from facetell.models.export import ROUNDING, Precision, carries_motion, export_onnx, model_from_onnx, stored_bytes
 from facetell.models.network import ClipNetwork
 from facetell.report.result import write_text
 from facetell.train.card import Release, write_card
@@ -85,9 +85,10 @@ def release(
     )
     proof = _proof_clips(recordings, batch)
     say(f"exporting {model_path}")
-    moves = network.architecture.get("motion") != "none"
     precision = stored_precision(network)
-    export_onnx(network, model_path, metadata=info.to_metadata(), with_motion=moves, precision=precision)
+    export_onnx(
+        network, model_path, metadata=info.to_metadata(), with_motion=carries_motion(network), precision=precision
+    )
     _, stored = model_from_onnx(model_path)
     rounding = deviation(network, stored, proof)
     parity = check_parity(stored, model_path, proof, ENGINES)
