@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
 
-from chromium import launched
 from facetell.assets import locate
 from facetell.detector import Detector
 from facetell.faces.detector import FaceDetector
@@ -57,7 +56,9 @@ def frames() -> Callable[[Path], list[Frame]]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[Any]:
     """A headless Chromium; tests that need it are skipped, with the reason, where there is none."""
+    from chromium import launched  # imports playwright, which only these tests need
+
     with launched() as chromium:
         yield chromium
