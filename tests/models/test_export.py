@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from facetell.models.export import SHORT_FROM, continue_from, describe, export_onnx, load_onnx_state, model_from_onnx
+from facetell.models.export import SHORT_FROM, continue_from, export_onnx, load_onnx_state, model_from_onnx
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
+from model_files import arrays_file
 
 Clips = Callable[..., Tensor]
 
@@ -38,15 +39,6 @@ def files(network: ClipNetwork, tmp_path_factory: pytest.TempPathFactory) -> dic
         "fp16": export_onnx(network, folder / "b.onnx", precision="fp16", metadata={"hello": '"you"'}),
         "w8": export_onnx(network, folder / "c.onnx", precision="w8", metadata={"hello": '"you"'}),
     }
-
-
-def arrays_file(model: ClipNetwork, path: Path, **metadata: str) -> Path:
-    """A file of a network's arrays and metadata without its graph, whose tracing takes seconds."""
-    arrays = [onnx.numpy_helper.from_array(values.numpy(), name) for name, values in model.state_dict().items()]
-    proto = onnx.helper.make_model(onnx.helper.make_graph([], "arrays", [], [], arrays))
-    onnx.helper.set_model_props(proto, {**describe(model), **metadata})
-    onnx.save(proto, path)
-    return path
 
 
 @pytest.mark.parametrize("clips", [1, 3])

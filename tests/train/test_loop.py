@@ -15,7 +15,7 @@ import torch
 from tiny_training import tiny_config
 
 from facetell.evaluate.scores import read_scores
-from facetell.models.export import export_onnx, model_from_onnx
+from facetell.models.export import model_from_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.zoo import create_model
 from facetell.train.batches import Sampler
@@ -26,6 +26,7 @@ from facetell.train.loop import SCORES, Trainer, check_same, train
 from facetell.train.reading import plain
 from facetell.train.stop import Stop
 from facetell.types import FacetellError
+from model_files import arrays_file
 
 SCRIPT = Path(__file__).with_name("run_tiny.py")
 STEPS = ["steps=6", "val.every=3", "machine.checkpoint_every=2"]
@@ -250,7 +251,7 @@ def test_scores_of_weights_that_are_not_the_best_any_more_are_written_anew(data,
 
 
 def test_a_run_of_no_steps_measures_its_start(data, tmp_path):
-    file = export_onnx(create_model("lite0", clip_frames=4, size=64, width=0.25, depth=0.5), tmp_path / "start.onnx")
+    file = arrays_file(create_model("lite0", clip_frames=4, size=64, width=0.25, depth=0.5), tmp_path / "start.onnx")
     config = tiny_config(data, steps=0, pretrained=str(file))
     with Stop() as stop:
         outcome = train(config, tmp_path / "run", stop)
