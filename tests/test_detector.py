@@ -41,7 +41,7 @@ def test_every_second_of_a_real_person_is_scored(of_woman):
     # 19.7 s: the last period is too short for a clip to be sure of.
     assert set(range(19)) <= set(seconds) and len(seconds) == len(set(seconds))
     assert all(clip.t1 - clip.t0 == pytest.approx(7 * 1001 / 24000, abs=0.002) for clip in track.clips)
-    assert all(100 < clip.square.width < 400 for clip in track.clips)
+    assert all(100 < clip.crop.side < 400 for clip in track.clips)
     assert of_woman.duration == pytest.approx(19.69, abs=0.1) and (of_woman.width, of_woman.height) == (640, 360)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from facetell.engine import Calibration, ModelInfo
-from facetell.types import Box, Status, TrackVerdict, Verdict
+from facetell.types import Crop, Status, TrackVerdict, Verdict
 from facetell.verdict import (
     ScoredClip,
     TrackRecord,
@@ -16,7 +16,7 @@ INFO = ModelInfo("test", 8, 25.0, 160, 1.35, 64.0, Calibration(2.0, -0.5, (0.01,
 
 
 def record(*logits, small=(), t1=4.0):
-    clips = [ScoredClip(i, i + 0.28, Box(0, 0, 9, 9), logit) for i, logit in enumerate(logits)]
+    clips = [ScoredClip(i, i + 0.28, Crop(4, 4, 9), logit) for i, logit in enumerate(logits)]
     return TrackRecord(0.0, t1, [100.0, 120.0, 110.0], clips, list(small))
 
 
@@ -102,10 +102,10 @@ def test_warnings():
 
 
 def test_a_low_rate_is_told_of_the_clips_that_have_it():
-    slow = TrackRecord(0.0, 4.0, [100.0], [ScoredClip(i, i + 7 / 12, Box(0, 0, 9, 9), 0.0) for i in range(3)])
+    slow = TrackRecord(0.0, 4.0, [100.0], [ScoredClip(i, i + 7 / 12, Crop(4, 4, 9), 0.0) for i in range(3)])
     (warning,) = warnings_of([judge_track(0, slow, INFO)], 0.0, [], INFO)
     assert warning.startswith("12 frames per second is below")
-    slow.clips.append(ScoredClip(3, 3.28, Box(0, 0, 9, 9), 0.0))
+    slow.clips.append(ScoredClip(3, 3.28, Crop(4, 4, 9), 0.0))
     (warning,) = warnings_of([judge_track(0, slow, INFO)], 0.0, [], INFO)
     assert warning.startswith("12 frames per second, as in 75% of its clips, is below")
 

@@ -153,7 +153,7 @@ class Detector:
         started = time.perf_counter()
         logit = float(self.engine.score(clip.frames[None])[0])
         self.stage_times.model += time.perf_counter() - started
-        return ScoredClip(clip.times[0], clip.times[-1], clip.square, logit)
+        return ScoredClip(clip.times[0], clip.times[-1], clip.crop, logit)
 
     def _sign(self, verdict: VideoVerdict, path: Path, seconds: float) -> VideoVerdict:
         """Add what is needed to repeat the run: hashes, versions and settings."""
@@ -286,7 +286,7 @@ class _Run:
         for track_id, face in look.faces.items():
             record = self._tracks.setdefault(track_id, TrackRecord(now, now))
             record.t1 = now
-            record.widths.append(face.box.width)
+            record.widths.append(face.pose.width)
         for clip in look.clips:
             if clip.face_width < self._detector.engine.info.min_face_width:
                 self._tracks[clip.track_id].small.append(clip.face_width)

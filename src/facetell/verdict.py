@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facetell.engine.info import ModelInfo
-from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict
+from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict
 
 LOW_RATE = 0.7  # below this share of the model's frame rate, motion is coarser than what the model has learned
 UNEVEN = 0.05  # above this share of late frames, second differences see the timing as well as the face
@@ -20,11 +20,11 @@ UNEVEN = 0.05  # above this share of late frames, second differences see the tim
 
 @dataclass(frozen=True, slots=True)
 class ScoredClip:
-    """A clip's place in time and picture, and the model's logit on it."""
+    """A clip's time in seconds, its region of the frame, and its logit."""
 
     t0: float
     t1: float
-    square: Box
+    crop: Crop
     logit: float
 
 
@@ -63,7 +63,7 @@ def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVer
         t1=record.t1,
         face_width=float(np.median(record.small if status is Status.FACE_TOO_SMALL else record.widths)),
         clips=tuple(
-            ClipScore(c.t0, c.t1, c.logit, info.calibration.probability(c.logit), c.square) for c in record.clips
+            ClipScore(c.t0, c.t1, c.logit, info.calibration.probability(c.logit), c.crop) for c in record.clips
         ),
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from facetell.datasets.prepare_faces import LARGEST, LEAST_FRAMES, MARGIN, Agreement, FaceFinder, PrepareSettings
+from facetell.faces.crop import face_pose
 from fixtures import ODD, variable_times
 from prepare_videos import man, noise, woman, write_frames
 
@@ -28,8 +29,8 @@ def locate(finder, tmp_path):
 
 def held(stretch, landmarks):
     """Whether the square holds a square of 1.7 face lengths around the face in every frame, and is no larger."""
-    low, high = landmarks.min(axis=1), landmarks.max(axis=1)
-    length, center = (high - low).max(axis=1, keepdims=True), (low + high) / 2
+    poses = [face_pose(points) for points in landmarks]
+    length, center = np.array([[pose.length] for pose in poses]), np.array([(pose.x, pose.y) for pose in poses])
     needs_low, needs_high = center - MARGIN / 2 * length, center + MARGIN / 2 * length
     side = stretch.square.width
     return (

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facetell.clips import cut_clip
+from facetell.clips import crop_clip
 from facetell.engine import load_engine
 from facetell.engine.engines import DEFAULT_MODEL
 from facetell.faces.tracker import FaceTracker
@@ -26,8 +26,8 @@ def clips(face_networks, frames, woman, man):
         for start in starts:
             part = footage[start : start + info.clip_frames]
             tracker = FaceTracker(*face_networks)
-            boxes = [tracker.update(frame)[0].box for frame in part]
-            made.append(cut_clip([frame.image for frame in part], boxes, info.size, info.crop_scale)[0])
+            poses = [tracker.update(frame)[0].pose for frame in part]
+            made.append(crop_clip([frame.image for frame in part], poses, info.size, info.crop_scale)[0])
     made.append(made[0][::-1])
     return np.stack(made)
 

@@ -15,10 +15,10 @@ from facetell.evaluate.scoring_faces import FacePlaces
 from facetell.evaluate.shortcuts import RATE, SHORTCUTS, SIDE
 from facetell.evaluate.treatments import outcomes, score_treated
 from facetell.media.reader import VideoReader
-from facetell.types import Box, UInt8Array
+from facetell.types import Pose, UInt8Array
 from fixtures import sample_frames, write_frames
 
-FACE = Box(40, 30, 100, 110)
+FACE = Pose(70, 70, 60, 80, 0)
 
 
 @pytest.fixture(scope="module")

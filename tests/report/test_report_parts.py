@@ -16,7 +16,7 @@ from facetell.report.condition import describe_condition, read_facts
 from facetell.report.heat import draw_heat, response, scale_colours, second_differences
 from facetell.report.points import shown_points, suspects
 from facetell.report.words import percent
-from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 from fixtures import encode
 
 
@@ -26,7 +26,7 @@ def clip_of(levels):
 
 
 def track_of(times, probabilities):
-    clips = tuple(ClipScore(t, t + 0.28, p, p, Box(0, 0, 200, 200)) for t, p in zip(times, probabilities, strict=True))
+    clips = tuple(ClipScore(t, t + 0.28, p, p, Crop(100, 100, 200)) for t, p in zip(times, probabilities, strict=True))
     return TrackVerdict(0, Status.SCORED, 0.5, (0.4, 0.6), 0.0, times[0], times[-1] + 0.28, 150.0, clips)
 
 

@@ -13,6 +13,7 @@ from facetell.datasets.manifest import Entry
 from facetell.detector import Detector
 from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at
 from facetell.evaluate.scoring_jobs import CLEAN, ClipRow, Job, inside
+from facetell.faces.crop import face_pose
 from facetell.types import Box, FloatArray, Status, TrackVerdict, UInt8Array
 from facetell.verdict import why_not_scored
 
@@ -77,8 +78,7 @@ def score_clip(clip: CutClip, entry: Entry, detector: Detector) -> tuple[TrackVe
     scale = clip.square.width / width
     places = FacePlaces(width * scale, height * scale)
     for time, points in zip(clip.times, clip.landmarks, strict=True):
-        low, high = points.min(axis=0), points.max(axis=0)
-        places.add(float(time), {entry.track: Box(*(float(scale * side) for side in (*low, *high)))})
+        places.add(float(time), {entry.track: face_pose(points * np.float32(scale))})
     steps = np.diff(clip.times)
     fps = 1 / float(np.median(steps)) if len(steps) else None
     return score_at(places, _pictures(clip), fps, detector, partial(inside, entry))

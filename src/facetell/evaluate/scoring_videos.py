@@ -54,7 +54,7 @@ def _score_video(job: Job, path: Path, detector: Detector, settings: ScoringSett
     places, info = FacePlaces(), detector.engine.info
     keep = span_test(job)
     watch = Watch(
-        located=lambda time, faces: places.add(time, {track: face.box for track, face in faces.items()}),
+        located=lambda time, faces: places.add(time, {track: face.pose for track, face in faces.items()}),
         keep=keep if settings.clean else lambda t0, t1: False,
         until=job.until,
     )

@@ -120,7 +120,7 @@ def _score(
 ) -> Iterator[tuple[str, str, tuple[TrackVerdict, ...]]]:
     """Treatment, status and tracks of every reading of a video."""
     places = FacePlaces()
-    watch = Watch(located=lambda time, faces: places.add(time, {track: face.box for track, face in faces.items()}))
+    watch = Watch(located=lambda time, faces: places.add(time, {track: face.pose for track, face in faces.items()}))
     clean = detector(path, watch=watch)
     yield "", clean.status.value, clean.tracks
     places.width, places.height = clean.width or 0, clean.height or 0

@@ -136,7 +136,7 @@ def _of_face(number: int, track: TrackVerdict, info: ModelInfo, card: Card) -> I
     if track.status is not Status.SCORED:
         yield Fact(what, measured, t.FACE_UNSCORED.format(least=f"{info.min_face_width:.0f}"))
         return
-    widths = sorted(clip.square.width for clip in track.clips)
+    widths = sorted(clip.crop.side for clip in track.clips)
     square = round(widths[len(widths) // 2])
     effect = t.FACE_ENLARGED if square < info.size else t.FACE_ENOUGH
     effect = f"{effect.format(square=square, size=info.size)} {_of_width(track.face_width, card)}".rstrip()

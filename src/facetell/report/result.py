@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from facetell.types import Box, FacetellError, VideoVerdict
+from facetell.types import Box, ClipScore, FacetellError, VideoVerdict
 
 SCHEMA_PATH = Path(__file__).with_name("result.schema.json")
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 TRANSIENT = {"seconds_spent"}
 
 
@@ -112,6 +113,9 @@ def _fault(path: Path, error: OSError) -> FacetellError:
 def _plain(value: Any) -> Any:
     if isinstance(value, Box):
         return [round(side, 2) for side in value]
+    if isinstance(value, ClipScore):
+        shown = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "crop"}
+        return shown | {"square": _plain(value.crop.square), "roll": round(math.degrees(value.crop.roll), 2)}
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in TRANSIENT}
     if isinstance(value, dict):

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from facetell.clips import whole_step
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.prepared import read_clip, read_prepared
+from facetell.faces.crop import face_pose
 from facetell.report.result import write_text
 from facetell.train.config import DataConfig
-from facetell.types import Box, FacetellError, FloatArray, UInt8Array
+from facetell.types import FacetellError, FloatArray, Pose, UInt8Array
 
 CACHE = ".decoded"
 POINTS = 468
@@ -76,10 +77,9 @@ class Recording:
         """The face mesh in the frames of a window, float32 (T, 468, 2) in their pixels."""
         return _read(self.landmarks, np.float32, (POINTS, 2), window)
 
-    def boxes(self, window: slice) -> list[Box]:
-        """Bounding boxes of the mesh in the frames of a window."""
-        part = self.mesh(window)
-        return [Box(*map(float, (*low, *high))) for low, high in zip(part.min(axis=1), part.max(axis=1), strict=True)]
+    def poses(self, window: slice) -> list[Pose]:
+        """Poses of the mesh in the frames of a window, in their pixels."""
+        return [face_pose(points) for points in self.mesh(window)]
 
     def step(self, rate: float) -> int:
         """Frames from one of a clip to the next at about ``rate`` frames per second, as detection takes them."""

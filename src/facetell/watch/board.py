@@ -55,7 +55,7 @@ class Board:
             if key not in self._faces:
                 self.seen += 1
                 self._faces[key] = Watched(self.seen, now, now)
-            self._faces[key].last, self._faces[key].width = now, face.box.width
+            self._faces[key].last, self._faces[key].width = now, face.pose.width
         for key, watched in list(self._faces.items()):
             if now - watched.last > self.window:
                 del self._faces[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -163,7 +164,7 @@ class Watcher:
             state.delay = time.monotonic() - arrived
             state.most_delay = max(state.most_delay, state.delay)
             # Times of a clip are those of its connection, on the screen and in the file those of the watch.
-            score = ScoredClip(score.t0 + shift, score.t1 + shift, score.square, score.logit)
+            score = ScoredClip(score.t0 + shift, score.t1 + shift, score.crop, score.logit)
             watched = state.board.add(session, track, score)
             info = self._detector.engine.info
             if rate := slow_rate(score.t0, score.t1, info):
@@ -176,7 +177,8 @@ class Watcher:
                     "face": watched.number if watched else None,
                     "t0": score.t0,
                     "t1": score.t1,
-                    "square": list(score.square),
+                    "square": list(score.crop.square),
+                    "roll": math.degrees(score.crop.roll),
                     "logit": score.logit,
                     "probability": calibration.probability(score.logit),
                     "running": running[0] if running else None,
