@@ -264,7 +264,7 @@ METHOD_STEPS = (
     "The file is decoded from beginning to end; its pictures are taken at about {rate} a second, as evenly as the "
     "file has them.",
     "Faces are found and followed by a mesh of 468 points. Each face is scored every {every} s, on a clip of "
-    "{frames} pictures, all cut by one square that stands still, so that the cutting itself adds no motion.",
+    "{frames} frames, all cropped by one region that does not move, so that cropping adds no motion.",
     "A neural network, {model}, gives each clip a score. It looks at single pictures, compares neighbouring ones, and "
     "the differences of these differences: errors made anew in each picture stand out there, smooth motion fades. "
     "After arXiv 2403.05172, as far as its public description goes.",
