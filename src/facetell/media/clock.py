@@ -49,7 +49,7 @@ class StampOrder:
     """
 
     def __init__(self, span: float) -> None:
-        self._span = span
+        self.span = span
         self._sent: deque[int] = deque(maxlen=4 * MOST_REORDERED)
         self._held: deque[av.VideoFrame] = deque()
         self._stamps: list[int] = []  # of the held frames, a heap
@@ -76,7 +76,7 @@ class StampOrder:
         if stamp in self._sent:
             self._sent.remove(stamp)
         if not self._held and not (self._waits and self._is_early(stamp)):
-            if self._last is not None and 0 < self._last - stamp <= self._span:
+            if self._last is not None and 0 < self._last - stamp <= self.span:
                 self._waits = True  # the stamps are in decoding order after all
             self._last = stamp
             yield frame
@@ -98,7 +98,7 @@ class StampOrder:
         """Whether a frame with a stamp between the last one given out and ``stamp`` may still come."""
         if self._last is None:
             return False  # the first frame has the smallest stamp in either order
-        least = max(self._last, stamp - self._span)
+        least = max(self._last, stamp - self.span)
         return any(least < sent < stamp for sent in self._sent)
 
     def _next(self) -> av.VideoFrame:

@@ -280,21 +280,22 @@ class VideoReader:
                     self._damaged += 1
 
     def _note_damage(self, stamps: Iterable[int | None]) -> None:
-        """A packet was damaged, one of ``stamps``: from its picture on nothing is to be trusted until a key picture."""
+        """A packet was damaged, one of ``stamps``: frames from its stamp on are unsound until a key frame."""
         self._damaged += 1
         self._bad_from = min((stamp for stamp in (*stamps, self._bad_from) if stamp is not None), default=0)
 
-    def _is_sound(self, picture: av.VideoFrame) -> bool:
-        """Whether a picture is whole and rests on whole ones: prediction carries damage on to the next key picture."""
-        if not picture.width or not picture.height:
+    def _is_sound(self, frame: av.VideoFrame) -> bool:
+        """Whether a frame and those that it is predicted from are undamaged."""
+        if not frame.width or not frame.height:
             return False
-        stamp = picture.pts
-        if picture.is_corrupt:
+        stamp = frame.pts
+        if frame.is_corrupt:
             self._bad_from = min((bad for bad in (stamp, self._bad_from) if bad is not None), default=0)
             return False
         if self._bad_from is None:
             return True
-        if picture.key_frame and (stamp is None or stamp > self._bad_from):
+        # A key frame long before the damage is behind it: the clock has leapt back.
+        if frame.key_frame and (stamp is None or not 0 <= self._bad_from - stamp <= self._order.span):
             self._bad_from = None
             return True
         return stamp is not None and stamp < self._bad_from
