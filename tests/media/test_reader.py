@@ -96,23 +96,6 @@ def test_message_names_the_fault(make, word: str, tmp_path: Path) -> None:  # ty
         probe(make(tmp_path))
 
 
-def test_song_with_a_cover_picture_is_no_video(tmp_path: Path) -> None:
-    path = tmp_path / "song.mp4"
-    with av.open(str(locate("sample_woman"))) as source, av.open(str(path), "w") as output:
-        sound = output.add_stream_from_template(source.streams.audio[0])
-        cover = output.add_stream("png", rate=1)
-        cover.width, cover.height, cover.pix_fmt = 64, 64, "rgb24"
-        cover.disposition = av.stream.Disposition.attached_pic
-        picture = av.VideoFrame.from_ndarray(quadrants(64, 64), format="rgb24")
-        output.mux(cover.encode(picture) + cover.encode())
-        for packet in source.demux(audio=0):
-            if packet.dts is not None:
-                packet.stream = sound
-                output.mux(packet)
-    with pytest.raises(Unreadable, match="no video"):
-        probe(path)
-
-
 @pytest.mark.parametrize("name", ["a:b.mp4", "http:x.mp4", "100%d [1] *.mp4", "ü 视频.mp4", "-y.mp4"])
 def test_any_name_will_do(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
