@@ -8,9 +8,10 @@ import re
 import stat
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
-from av.container import InputContainer
+from av.container import Container, InputContainer
 from av.format import Flags
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -117,13 +118,18 @@ def frame_rate(stream: VideoStream) -> float | None:
     rate of its index, which may have more places than there are frames.
     """
     average, guess = stream.average_rate, stream.guessed_rate
-    stampless = bool(stream.container.format.flags & Flags.no_timestamps.value)
+    stampless = _has(stream.container, Flags.no_timestamps)
     if average and guess and (stampless or average >= _FALSE_RATE * guess):
         average = None
     for rate, most in (average, _MAX_RATE), (guess, _MAX_GUESS), (stream.base_rate, _MAX_GUESS):
         if rate is not None and Fraction(1, 100) < rate <= most:
             return float(rate)
     return None
+
+
+def _has(container: Container, flag: Flags) -> bool:
+    """Whether the container's format has a property."""
+    return bool(container.format.flags & cast(int, flag.value))
 
 
 def longest_pause(container: InputContainer) -> float:
@@ -133,7 +139,7 @@ def longest_pause(container: InputContainer) -> float:
     all others stamps are continuous by definition, and players show a gap as a frozen frame: a recording that pauses
     for minutes keeps its times, and only a gap beyond :data:`LONGEST_PAUSE_S` is a leap.
     """
-    return 10.0 if container.format.flags & Flags.ts_discont.value else LONGEST_PAUSE_S
+    return 10.0 if _has(container, Flags.ts_discont) else LONGEST_PAUSE_S
 
 
 def reason(error: Exception) -> str:
