@@ -94,6 +94,16 @@ def test_a_lost_packet_holds_frames_once_only() -> None:
     assert again == [[10**5 + 40 * place] for place in coded if place != 20] + [[]]
 
 
+@settings(max_examples=100, deadline=None)
+@given(coded_orders(), st.lists(st.integers(1, 200), min_size=50, max_size=50), st.integers(4, 39))
+def test_stamps_increase_after_a_lost_packet(coded: list[int], steps: list[int], lost: int) -> None:
+    coded = [0, 3, 1, 2, *(place + 4 for place in coded)]  # the order is known before the loss
+    times = np.cumsum(steps)[: len(coded)].tolist()
+    out = [stamp for stamps in decode(StampOrder(10**6), coded, times, lost) for stamp in stamps]
+    del times[lost]
+    assert out == times
+
+
 def test_stamps_of_another_stretch_are_not_waited_for() -> None:
     stamps = [*range(10_000, 10_400, 40), *range(0, 400, 40), *range(50_000, 50_400, 40), *range(400, 800, 40)]
     order = StampOrder(1000)

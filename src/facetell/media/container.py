@@ -46,7 +46,7 @@ def open_container(path: Path) -> InputContainer:
     if not stat.S_ISREG(found.st_mode):
         raise Unreadable(f"{path} is a device or a pipe, which may never end: name a video file")
     if found.st_size == 0:
-        raise Unreadable(f"{path} is empty (0 bytes): get the file anew")
+        raise Unreadable(f"{path} is empty (0 bytes): get the file again")
     try:
         # "file:" and the whitelist keep names with a colon, and playlists, from being taken for network addresses.
         container = av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"})
@@ -79,8 +79,8 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
     if not decodable:
         if streams:
             raise Unreadable(f"{path} holds video of a kind that cannot be decoded here: convert it to H.264")
-        held = "sound" if container.streams.audio else "neither pictures nor sound"
-        raise Unreadable(f"{path} holds {held} but no video: name a file with pictures")
+        held = "sound" if container.streams.audio else "neither video nor sound"
+        raise Unreadable(f"{path} holds {held} but no video: name a video file")
     lengths = {stream.index: stream_seconds(stream) for stream in decodable}
     longest = max((length for length in lengths.values() if length), default=0.0)
 

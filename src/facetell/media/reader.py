@@ -104,7 +104,7 @@ class VideoReader:
             first = self._start(threads, strict=False)
         if first is None:
             self._container.close()
-            raise Unreadable(f"no picture of {self.path} can be decoded (it is damaged or cut off): get the file anew")
+            raise Unreadable(f"no frame of {self.path} can be decoded (it is damaged or truncated): get the file again")
         self._first: av.VideoFrame | None = first
         self._aspect, coded = self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio
         # As FFmpeg does, the container's ratio is taken where it is another than the codec's.
