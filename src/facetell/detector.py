@@ -312,7 +312,7 @@ class _Run:
             tracks=tracks,
             message=message,
             warnings=warnings_of(tracks, self._stream.uneven, self._reader.errors, model, self._stream.crowded),
-            # Of recordings that were joined, a container may state the length of the first alone.
+            # A container may state less than it holds.
             duration=max(info.duration or 0.0, self._last_time),
             width=info.width,
             height=info.height,

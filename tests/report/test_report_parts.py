@@ -219,6 +219,8 @@ def test_the_note_is_that_of_the_stream_that_is_read(tmp_path):
     small, large = coded(tmp_path / "small.mp4", 32, 20), coded(tmp_path / "large.mp4")
     with av.open(str(small)) as first, av.open(str(large)) as second, av.open(str(path), "w") as output:
         streams = [output.add_stream_from_template(source.streams.video[0]) for source in (first, second)]
+        for stream in streams:  # else only the first is
+            stream.disposition = av.stream.Disposition.default
         for source, stream in zip((first, second), streams, strict=True):
             copy_packets(source, output, stream)
     assert read_facts(small).coder == "x264, crf 20"

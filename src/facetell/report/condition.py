@@ -15,7 +15,8 @@ from av.container import InputContainer
 
 from facetell.clips import FrameSampler
 from facetell.engine.info import ModelInfo
-from facetell.media.reader import Unreadable, probe, video_stream
+from facetell.media.container import video_streams
+from facetell.media.reader import Unreadable, probe
 from facetell.report import strings as t
 from facetell.report.card import NARROWED, RECODED, Card
 from facetell.report.words import percent
@@ -76,7 +77,7 @@ def read_facts(path: Path) -> FileFacts:
 
 def _coder(file: InputContainer, path: Path) -> str:
     """The note of x264 or x265, which stands before the first picture: "x264, crf 23"; empty where there is none."""
-    stream = video_stream(file, path)
+    stream = video_streams(file, path)[0]
     first = next(file.demux(stream), None)
     head = (stream.codec_context.extradata or b"") + (bytes(first) if first else b"")
     # Only the first note counts: a file may be full of them to keep a search busy.
