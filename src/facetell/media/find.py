@@ -30,7 +30,7 @@ class LeftOut:
 
     def __init__(self) -> None:
         self._counts: Counter[Kind] = Counter()
-        self._names: dict[Kind, list[str]] = {Kind.UNKNOWN: [], Kind.CLOSED: []}
+        self._names: dict[Kind, list[str]] = {Kind.EMPTY: [], Kind.UNKNOWN: [], Kind.CLOSED: []}
 
     def __bool__(self) -> bool:
         return bool(self._counts)

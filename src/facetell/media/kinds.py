@@ -54,6 +54,7 @@ class Kind(StrEnum):
     AUDIO = "audio file"
     SUBTITLES = "subtitle file"
     PLAYLIST = "playlist"
+    EMPTY = "empty file"
     UNKNOWN = "file of an unknown kind"
     CLOSED = "file that cannot be opened"
     OTHER = "other file"
@@ -61,7 +62,7 @@ class Kind(StrEnum):
     @property
     def with_article(self) -> str:
         """The noun for one of them."""
-        return f"{'an' if self.value[0] in 'aio' else 'a'} {self.value}"
+        return f"{'an' if self.value[0] in 'aeio' else 'a'} {self.value}"
 
     @property
     def plural(self) -> str:
@@ -105,9 +106,11 @@ def read_head(path: Path) -> bytes:
 def kind_of_content(head: bytes) -> Kind | None:
     """The kind of a file from its first bytes; None where they can belong to a video or to an audio file.
 
-    >>> kind_of_content(b"#EXTM3U\\n"), kind_of_content(b"see the other folder"), kind_of_content(b"RIFF....AVI ")
+    >>> kind_of_content(b"#EXTM3U\\n"), kind_of_content(b"see other folder"), kind_of_content(b"RIFF\\0\\0\\0\\0AVI ")
     (<Kind.PLAYLIST: 'playlist'>, <Kind.OTHER: 'other file'>, None)
     """
+    if not head:
+        return Kind.EMPTY
     if animated_webp_size(head):
         return Kind.VIDEO
     if _is_image(head):

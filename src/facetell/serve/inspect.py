@@ -132,7 +132,7 @@ def look(path: Path, pixels: int) -> Message:
     try:
         head = read_head(path)
         kind = kind_of_content(head)
-        if kind not in (None, Kind.VIDEO, Kind.OTHER):
+        if kind not in (None, Kind.VIDEO, Kind.OTHER, Kind.EMPTY):
             return {"refused": "unreadable", "message": f"the file is {kind.with_article}, not a video: send a video"}
         width, height = animated_webp_size(head) or _largest(path)
         if width * height > pixels:
