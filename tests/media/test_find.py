@@ -132,6 +132,9 @@ def test_what_is_left_out_is_counted_by_kind(tree: Path) -> None:
     (tree / "sub" / "noise.bin").write_bytes(np.random.default_rng(0).bytes(10_000))
     left_out = LeftOut()
     assert len(find_videos(["sub"], left_out)) == 2
+    _write(tree, ["other/1.png", "other/b.png"])
+    with pytest.raises(FacetellError, match="the folder other holds no video, but 2 images: name another"):
+        find_videos(["sub", "other"], LeftOut())
     assert str(left_out) == "2 images, 1 playlist, 1 file of an unknown kind (noise.bin)"
 
 

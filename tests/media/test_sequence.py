@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from facetell.assets import locate
+from facetell.clips import HOLE
 from facetell.media import sequence
 from facetell.media.pictures import PictureFolder
 from facetell.media.reader import VideoReader
@@ -95,6 +96,7 @@ def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_p
     with PictureFolder(tmp_path) as reader:
         times = np.diff([frame.time for frame in reader])
         assert reader.errors == ("its images are numbered with 2 gaps: no clip reaches across",)
+    assert times[7] > HOLE
     assert times == pytest.approx([0.04] * 7 + [0.2, 0.04, 0.84, 0.04])
 
 

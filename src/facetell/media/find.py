@@ -46,6 +46,12 @@ class LeftOut:
         if kind in self._names and len(self._names[kind]) < _NAMED:
             self._names[kind].append(name)
 
+    def update(self, other: LeftOut) -> None:
+        """Add the files of another search."""
+        self._counts.update(other._counts)
+        for kind, names in other._names.items():
+            self._names[kind] = (self._names[kind] + names)[:_NAMED]
+
     def _phrase(self, kind: Kind) -> str:
         count, names = self._counts[kind], self._names.get(kind, [])
         noun = kind.value if count == 1 else kind.plural
@@ -97,10 +103,12 @@ def _expand(argument: str, left_out: LeftOut) -> list[Path]:
     # The functions of os.path, unlike those of Path, accept "~a.mp4" where there is no such user, and closed folders.
     path = Path(os.path.expanduser(argument))  # noqa: PTH111
     if os.path.isdir(path):  # noqa: PTH112
-        videos = [path / found.name for found in search(path, left_out)]
+        here = LeftOut()
+        videos = [path / found.name for found in search(path, here)]
         if not videos:
-            instead = f"no video, but {left_out}" if left_out else "no video"
+            instead = f"no video, but {here}" if here else "no video"
             raise FacetellError(f"the folder {argument} holds {instead}: name another, or the file itself")
+        left_out.update(here)
         return videos
     # A file whose very name holds brackets or stars is that file, not a pattern.
     if os.path.exists(path) or not glob.has_magic(argument):  # noqa: PTH110
