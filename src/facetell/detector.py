@@ -30,6 +30,7 @@ from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
 from facetell.media.pictures import Picture, PictureSource, open_video
 from facetell.media.reader import Unreadable
+from facetell.media.sequence import NotConsecutive
 from facetell.types import Clip, Face, Frame, Status, Verdict, VideoVerdict
 from facetell.verdict import (
     ScoredClip,
@@ -77,6 +78,8 @@ class Settings:
         engine: what runs the model: "openvino", "onnxruntime" or "torch".
         precision: arithmetic of the engine, see :func:`facetell.engine.load_engine`.
         threads: CPU threads of the engine; all cores by default.
+        image_rate: frames per second of folders of images, which states that they are consecutive frames; None assumes
+            25 and checks them, see :class:`facetell.media.pictures.PictureFolder`.
     """
 
     clips_per_second: float = 1.0
@@ -85,6 +88,7 @@ class Settings:
     engine: str = "openvino"
     precision: str | None = None
     threads: int | None = None
+    image_rate: float | None = None
 
 
 @dataclass(slots=True)
@@ -140,12 +144,13 @@ class Detector:
         path = Path(path)
         started = time.perf_counter()
         try:
-            with open_video(path) as reader:
+            with open_video(path, image_rate=self.settings.image_rate) as reader:
                 run = _Run(self, reader, progress, watch or Watch())
                 run.stream()
                 verdict = run.verdict()
         except Unreadable as error:
-            verdict = VideoVerdict(str(path), Status.UNREADABLE, Verdict.NONE, None, None, message=str(error))
+            status = Status.NOT_CONSECUTIVE if isinstance(error, NotConsecutive) else Status.UNREADABLE
+            verdict = VideoVerdict(str(path), status, Verdict.NONE, None, None, message=str(error))
         return self._sign(verdict, path, time.perf_counter() - started)
 
     def score(self, clip: Clip) -> ScoredClip:

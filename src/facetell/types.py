@@ -162,7 +162,12 @@ class Status(StrEnum):
     NO_FACE = "no_face"
     TOO_SHORT = "too_short"
     FACE_TOO_SMALL = "face_too_small"
+    NOT_CONSECUTIVE = "not_consecutive"
     UNREADABLE = "unreadable"
+
+
+NOT_READ = frozenset({Status.NOT_CONSECUTIVE, Status.UNREADABLE})
+"""Statuses of videos in which no face was looked for."""
 
 
 class Verdict(StrEnum):

@@ -14,6 +14,7 @@ import pytest
 from facetell.cli import main
 from facetell.report import strings
 from facetell.report.result import SCHEMA_PATH
+from facetell.types import Status
 from fixtures import BROKEN, sample_frames
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
@@ -165,12 +166,41 @@ def test_a_folder_of_pictures_is_a_video(tmp_path, capsys):
     (tmp_path / "frames").mkdir()
     for number, frame in enumerate(sample_frames("sample_man", 30)):
         cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), frame[:, :, ::-1])
+    (tmp_path / "frames" / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     outputs = ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
     assert main(["detect", str(tmp_path / "frames"), *outputs]) == 0
     (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
     assert video["path"] == str(tmp_path / "frames") and video["status"] == "scored" and len(video["sha256"]) == 64
     page = (tmp_path / "r.html").read_text()
     assert strings.FILE_GONE not in page and "data:image/" in page.partition("</main>")[0]
+
+
+def test_images_that_are_not_consecutive_are_not_scored_unless_their_rate_is_stated(tmp_path, capsys):
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(sample_frames("sample_man", 12)):
+        cv2.imwrite(str(tmp_path / "frames" / f"{15 * number:03d}.png"), frame[:, :, ::-1])
+    outputs = ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
+    assert main(["detect", str(tmp_path / "frames"), *outputs]) == 2
+    (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
+    jsonschema.validate(json.loads((tmp_path / "r.json").read_text()), SCHEMA)
+    assert video["status"] == "not_consecutive" and video["probability"] is None
+    error = capsys.readouterr().err
+    assert "go up by 15" in error and "--fps" in error and error.count("\n") == 1
+    assert strings.ABSTAINED[Status.NOT_CONSECUTIVE] in (tmp_path / "r.html").read_text()
+    assert main(["detect", str(tmp_path / "frames"), "--fps", "30", *outputs]) == 0
+    (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
+    assert video["status"] == "scored" and video["fps"] == 30 and video["duration"] == pytest.approx(0.4)
+    assert strings.FILE_GONE not in (tmp_path / "r.html").read_text()
+
+
+def test_files_that_are_not_videos_are_counted_in_one_line(tmp_path, man, capsys):
+    (tmp_path / "videos").mkdir()
+    shutil.copy(man, tmp_path / "videos" / "MOV001.MOD")
+    (tmp_path / "videos" / "cover.jpg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "videos" / "notes.txt").write_text("no video")
+    assert main(["detect", str(tmp_path / "videos")]) == 0
+    out, err = capsys.readouterr()
+    assert "MOV001.MOD" in out and err == "facetell detect: left out: 1 image\n"
 
 
 def test_a_link_that_leads_in_a_circle_costs_no_other(folder, tmp_path, capsys):

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from facetell.types import FacetellError
 
+FPS_HELP = (
+    "frame rate of folders of images, which are then taken to be consecutive frames (default: 25, if they look so)"
+)
+
 
 def positive(text: str) -> float:
     """A number above 0 and up to 100."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import count, positive, share
+from facetell.commands.arguments import FPS_HELP, count, positive, share
 from facetell.detector import Detector, Settings
 from facetell.engine import ENGINES
-from facetell.media.find import find_videos
+from facetell.media.find import LeftOut, find_videos
 from facetell.report.result import check_all_writable, write_result
 from facetell.report.table import print_table
 from facetell.report.words import one_line
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="clips scored per second of each face (default: 1; a clip is a third of a second)",
     )
+    parser.add_argument("--fps", type=positive, metavar="N", help=FPS_HELP)
     parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
     parser.add_argument(
         "--threshold", type=share, metavar="P", help="probability from which on a face is called forged"
@@ -54,7 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all were scored, 2 if not."""
-    paths = find_videos(args.videos)
+    left_out = LeftOut()
+    paths = find_videos(args.videos, left_out)
+    if left_out:
+        print(one_line(f"facetell detect: left out: {left_out}"), file=sys.stderr)
     names = _names(paths)
     outputs = [path for path in (args.json, args.report) if path]
     if args.out:
@@ -63,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(
         clips_per_second=args.fps_scored,
         max_faces=args.max_faces,
+        image_rate=args.fps,
         threshold=args.threshold,
         engine=args.engine,
         precision=args.precision,

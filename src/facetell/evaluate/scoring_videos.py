@@ -26,7 +26,7 @@ from facetell.evaluate.scoring_jobs import (
 )
 from facetell.evaluate.scoring_prepared import score_prepared
 from facetell.media.pictures import Picture, PictureSource, open_video
-from facetell.types import Status, UInt8Array, VideoVerdict
+from facetell.types import NOT_READ, UInt8Array, VideoVerdict
 
 SEED = 0
 """Of the distortions' chance: that of ``facetell distort`` where it is told none."""
@@ -59,8 +59,8 @@ def _score_video(job: Job, path: Path, detector: Detector, settings: ScoringSett
         until=job.until,
     )
     verdict = detector(path, watch=watch)
-    if verdict.status is Status.UNREADABLE:
-        rows = [row for condition in settings.conditions for row in failed(job, condition)]
+    if verdict.status in NOT_READ:
+        rows = [row for condition in settings.conditions for row in failed(job, condition, verdict.status)]
         return Outcome(tuple(rows), (verdict.message,))
     rows = rows_of(job, verdict.tracks, CLEAN, info, verdict.duration) if settings.clean else []
     places.width, places.height = verdict.width or 0, verdict.height or 0
@@ -80,7 +80,7 @@ def _score_distorted(
     if not places:
         tracks = clean.tracks
     else:
-        with open_video(path) as reader:
+        with open_video(path, image_rate=detector.settings.image_rate) as reader:
             fps = reader.info.fps
             pictures = distorted(reader, condition, fps, job.until)
             if condition[0] == "FPS":

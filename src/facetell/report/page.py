@@ -61,7 +61,7 @@ class Report:
             progress: called with (seconds done, seconds in all or None) as the video is read.
         """
         info = self._detector.engine.info
-        pictures = collect_pictures(verdict, info, self._budget, progress)
+        pictures = collect_pictures(verdict, info, self._budget, progress, self._detector.settings.image_rate)
         view = make_view(
             shown or verdict,
             pictures,

@@ -121,7 +121,7 @@ def by_suspicion(tracks: Iterable[TrackVerdict]) -> list[TrackVerdict]:
 
 
 def collect_pictures(
-    verdict: VideoVerdict, info: ModelInfo, budget: Budget, progress: Progress | None = None
+    verdict: VideoVerdict, info: ModelInfo, budget: Budget, progress: Progress | None = None, rate: float | None = None
 ) -> VideoPictures:
     """Cut what a report shows of a video; a file that has changed or gone since gives a note instead of pictures.
 
@@ -130,13 +130,14 @@ def collect_pictures(
         info: says at which rate and size clips were cut.
         budget: how many pictures.
         progress: called with (seconds done, seconds in all or None) as the video is read.
+        rate: frames per second of a folder of images, as it was scored.
     """
     wants = _wants(verdict, budget)
     found = VideoPictures()
     if not wants:
         return found
     try:
-        with open_video(verdict.path) as reader:
+        with open_video(verdict.path, image_rate=rate) as reader:
             if content_sha256(reader.path) != verdict.sha256:
                 return VideoPictures(note=strings.FILE_CHANGED)
             _cut(reader, wants, info, progress)

@@ -70,6 +70,10 @@ ABSTAINED = {
         "Every face is smaller than the model can judge. Enlarging the video does not help: the detail is not there. "
         "A version of higher resolution may be scored."
     ),
+    Status.NOT_CONSECUTIVE: (
+        "The images of the folder are not consecutive frames of a video. facetell judges motion from frame to frame: "
+        "score the video itself, or a folder of all its frames."
+    ),
     Status.UNREADABLE: (
         "No picture could be read from the file. It may be damaged, cut off, or not a video. Get the file anew from "
         "its source, and compare the sha256 below."
