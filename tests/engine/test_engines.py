@@ -198,3 +198,15 @@ def test_no_thread_is_tied_to_a_core(clips, face_networks):
     done.set()
     watcher.join()
     assert seen == {frozenset(allowed)}
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime", "torch"])
+def test_a_model_file_with_a_wrong_field_is_refused_by_its_name(tmp_path, engine):
+    import onnx
+
+    model = onnx.load(str(DEFAULT_MODEL))
+    next(entry for entry in model.metadata_props if entry.key == "frame_rate").value = "-25.0"
+    path = tmp_path / "odd.onnx"
+    onnx.save(model, str(path))
+    with pytest.raises(FacetellError, match=r"odd\.onnx .*'frame_rate' is -25\.0: input should be greater than 0; use"):
+        load_engine(path, engine)

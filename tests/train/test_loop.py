@@ -22,8 +22,7 @@ from facetell.train.batches import Sampler
 from facetell.train.card import _training
 from facetell.train.checkpoint import BEST, CHECKPOINT, bundle, load
 from facetell.train.corpus import load_recordings
-from facetell.train.loop import SCORES, Trainer, check_same, train
-from facetell.train.reading import plain
+from facetell.train.loop import SCORES, Trainer, train
 from facetell.train.stop import Stop
 from facetell.types import FacetellError
 
@@ -146,15 +145,6 @@ def test_a_loss_that_is_no_number_stops_with_the_batch_kept(tiny, tmp_path):
     assert not (tmp_path / CHECKPOINT).exists()
 
 
-def test_a_run_goes_on_only_as_it_was_begun(data, tiny, tmp_path):
-    with Stop() as stop:
-        stop.reason = "of the test"
-        train(tiny, tmp_path, stop)
-    with pytest.raises(FacetellError, match=r"was begun with optim.lr=0.0004, not 0.1"):
-        Trainer(replace(tiny, optim=replace(tiny.optim, lr=0.1)), tmp_path)
-    Trainer(replace(tiny, machine=replace(tiny.machine, checkpoint_every=3)), tmp_path)
-
-
 def test_a_batch_that_cannot_be_shared_is_refused(data, tmp_path):
     with pytest.raises(FacetellError, match=r"a batch of 3 slots .* cannot be shared evenly"):
         Trainer(
@@ -213,16 +203,6 @@ def test_without_a_gain_it_ends_early(data, tmp_path):
     with Stop() as stop:
         outcome = train(config, tmp_path, stop)
     assert outcome.done and outcome.step <= 6
-
-
-def test_a_run_goes_on_with_settings_that_did_not_exist_when_it_was_begun(data, tmp_path):
-    config = tiny_config(data)
-    old = plain(config)
-    del old["batch"]["frame_rate"]
-    check_same(old, plain(config), tmp_path)
-    other = plain(replace(config, batch=replace(config.batch, frame_rate=12.5)))
-    with pytest.raises(FacetellError, match=r"was begun with batch\.frame_rate=25\.0, not 12\.5"):
-        check_same(old, other, tmp_path)
 
 
 def test_where_nothing_tells_how_good_they_are_the_last_weights_are_taken(data, tmp_path):

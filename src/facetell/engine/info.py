@@ -1,39 +1,69 @@
-"""What a model file says of itself, and how its logits become probabilities."""
+"""The metadata of a model file, and the calibration that turns its logits into probabilities.
+
+Both classes are pydantic dataclasses: every value is checked when an object is made, so that a wrong field of a model
+file is an error with the field's name, not a wrong score.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
 
 from facetell.types import FacetellError
 
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
+ROUNDING = 1e-9  # relative; by how much a covariance may miss symmetry and a non-negative determinant
+
+Text = Annotated[str, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
 
 
-@dataclass(frozen=True, slots=True)
+def _is_covariance(values: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    a, b, c, d = values
+    within = ROUNDING * max(abs(a), abs(d))
+    if not (min(a, d) >= 0 and abs(b - c) <= within and b * c <= a * d + within * max(a, d)):
+        raise ValueError("should be symmetric and positive semi-definite, row by row")
+    return values
+
+
+Covariance = Annotated[tuple[Number, Number, Number, Number], AfterValidator(_is_covariance)]
+
+# An unknown field is an error: it may be one by which a later version computes probabilities.
+_CHECKED = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, config=_CHECKED)
 class Calibration:
     """Platt scaling of a video's mean logit x: the calibrated logit is ``x / temperature + bias``.
 
     Attributes:
         temperature: > 0.
         bias: on the logit scale.
-        covariance: of (1 / temperature, bias), row by row, from a bootstrap over the calibration videos.
-        clip_std: standard deviation of the clip logits within one video, median over the calibration videos; stands in
-            where a track has too few clips to tell its own.
-        threshold: probability from which on a face is called forged.
-        false_positives: share of genuine videos that the threshold was chosen to let through; 0 where it was not.
+        covariance: of (1 / temperature, bias), row by row, from a bootstrap over the calibration videos; symmetric and
+            positive semi-definite.
+        clip_std: standard deviation of the clip logits within one video, median over the calibration videos, >= 0;
+            used where a track has too few clips to estimate its own.
+        threshold: minimum probability of a face that is called forged, in (0, 1).
+        false_positives: false positive rate that the threshold was chosen for, in [0, 1); 0 where it was not.
+
+    Raises:
+        ValueError: a value is outside these ranges or not a finite number, or a field is unknown.
     """
 
-    temperature: float = 1.0
-    bias: float = 0.0
-    covariance: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    clip_std: float = 0.0
-    threshold: float = 0.5
-    false_positives: float = 0.0
+    temperature: Positive = 1.0
+    bias: Number = 0.0
+    covariance: Covariance = (0.0, 0.0, 0.0, 0.0)
+    clip_std: Annotated[Number, Field(ge=0)] = 0.0
+    threshold: Annotated[Number, Field(gt=0, lt=1)] = 0.5
+    false_positives: Annotated[Number, Field(ge=0, lt=1)] = 0.0
 
     def probability(self, logit: float) -> float:
         """Calibrated probability of "forged" of a raw logit."""
@@ -55,31 +85,34 @@ class Calibration:
         return sigmoid(center - half), sigmoid(center + half)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CHECKED)
 class ModelInfo:
     """The metadata of a model file (ONNX ``metadata_props``; each value JSON).
 
     Attributes:
         name: the model's name.
-        clip_frames: T.
-        frame_rate: frames per second it was trained at.
-        size: side S of its input in pixels.
-        crop_scale: side of the square in face lengths.
-        min_face_width: pixels; narrower faces are not scored.
+        clip_frames: T, frames of a clip, >= 2: clips are checked for jump cuts between their frames.
+        frame_rate: frames per second it was trained at, > 0.
+        size: side S of its input in pixels, >= 1.
+        crop_scale: side of the crop in face lengths, > 0.
+        min_face_width: pixels, > 0; narrower faces are not scored.
         calibration: see :class:`Calibration`.
         licence: SPDX identifier of the weights.
         architecture: what :func:`facetell.models.zoo.create_model` needs to build the network again.
         training: summary of data, steps and figures.
+
+    Raises:
+        ValueError: a value is outside these ranges or not a finite number, or a field is unknown.
     """
 
-    name: str
-    clip_frames: int
-    frame_rate: float
-    size: int
-    crop_scale: float
-    min_face_width: float = 64.0
+    name: Text
+    clip_frames: Annotated[int, Field(strict=True, ge=2)]
+    frame_rate: Positive
+    size: Annotated[int, Field(strict=True, ge=1)]
+    crop_scale: Positive
+    min_face_width: Positive = 64.0
     calibration: Calibration = field(default_factory=Calibration)
-    licence: str = "Apache-2.0"
+    licence: Text = "Apache-2.0"
     architecture: dict[str, object] = field(default_factory=dict)
     training: dict[str, object] = field(default_factory=dict)
 
@@ -89,25 +122,50 @@ class ModelInfo:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: str) -> ModelInfo:
-        """Read the fields back; ``where`` names the file in the error.
+        """Read and check the fields of a model file.
+
+        Further entries of ``metadata`` are ignored: other programs that write ONNX add their own.
+
+        Args:
+            metadata: one JSON text per field.
+            where: names the file in the error.
 
         Raises:
-            FacetellError: a field is missing or unreadable.
+            FacetellError: a field is missing, not JSON, or has a value that it cannot have.
         """
+        values: dict[str, Any] = {}
+        for name in (known.name for known in fields(cls) if known.name in metadata):
+            try:
+                values[name] = json.loads(metadata[name])
+            except ValueError:
+                raise _unfit(where, f"'{name}' is not JSON: {metadata[name]!r:.80}") from None
         try:
-            values = {f.name: json.loads(metadata[f.name]) for f in fields(cls) if f.name in metadata}
-            calibration = values.get("calibration", {})
-            if calibration:
-                calibration["covariance"] = tuple(calibration["covariance"])
-            info = cls(**{**values, "calibration": Calibration(**calibration)})
-            if not 0 < info.frame_rate < math.inf:
-                raise ValueError(f"a frame rate of {info.frame_rate}")
-            return info
-        except (TypeError, ValueError, KeyError) as error:
-            raise FacetellError(
-                f"{where} is not a facetell model file (its metadata lack or garble a field: {error}); "
-                "export it with `facetell export`"
-            ) from None
+            return cls(**values)
+        except ValidationError as error:
+            raise _unfit(where, invalid_field(error)) from None
+
+
+def invalid_field(error: ValidationError) -> str:
+    """The first field that a validation refused, its value and the reason, on one line.
+
+    >>> try:
+    ...     Calibration(temperature=0.0)
+    ... except ValidationError as error:
+    ...     print(invalid_field(error))
+    'temperature' is 0.0: input should be greater than 0
+    """
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"'{name}' is missing"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"'{name}' is {first['input']!r:.80}: {reason[0].lower()}{reason[1:]}"
+
+
+def _unfit(where: str, what: str) -> FacetellError:
+    return FacetellError(
+        f"{where} is not a facetell model file: in its metadata, {what}; use a file written by `facetell export`"
+    )
 
 
 def sigmoid(x: float) -> float:

@@ -25,6 +25,7 @@ class Run:
         keys: values of the axes that the label tells (``held_out``, ``motion``, ``anomaly``).
         about: what made the scores (of the first of its files).
         files: names of the score files.
+        folders: of the score files; a model card may be there.
         units: "video" and "clip" ▸ one row a decision; a clip's row is its video's, with its own logit.
         reals: which reals DeeperForensics-1.0 was judged against, where it is among the scores.
     """
@@ -35,6 +36,7 @@ class Run:
     files: tuple[str, ...]
     units: Mapping[str, VideoScores]
     reals: str = ""
+    folders: tuple[Path, ...] = ()
 
     @property
     def model(self) -> str:
@@ -140,7 +142,7 @@ def _run(label: str, path: Path, scores: Scores, protocol: Protocol) -> Run:
     units = {"video": scores.videos()}
     if "clip" in protocol.units:
         units["clip"] = _clips(scores)
-    run = Run(label, {}, scores.about, (path.name,), units)
+    run = Run(label, {}, scores.about, (path.name,), units, folders=(path.parent,))
     keys = _keys(label, path, protocol)
     return replace(run, keys=keys, label=run.model if keys or not label else label)
 
@@ -186,6 +188,7 @@ def _join(a: Run, b: Run) -> Run:
         a,
         reals=a.reals or b.reals,
         files=a.files + b.files,
+        folders=tuple(dict.fromkeys(a.folders + b.folders)),
         units={unit: _stack(a.units[unit], b.units[unit]) for unit in a.units},
     )
 

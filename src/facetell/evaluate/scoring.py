@@ -125,6 +125,7 @@ def _about(detector: Detector, manifest: Manifest, settings: ScoringSettings) ->
     about = {
         "model": {"name": engine.info.name, "sha256": engine.sha256},
         "calibration": asdict(engine.info.calibration),
+        "min_face_width": engine.info.min_face_width,
         "facetell": __version__,
         "engine": {"name": engine.name, "version": engine.version, "precision": engine.precision},
         "settings": settings.about(),
@@ -167,6 +168,7 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     words = {
         "model": "another model",
         "calibration": "another calibration of the model",
+        "min_face_width": "another minimum face width of the model",
         "facetell": "another version of facetell",
         "engine": "another engine or precision",
         "settings": "other settings",

@@ -160,6 +160,15 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
         FacetellError: the file does not say how its network is built, or lacks some of its arrays.
     """
     metadata, state = load_onnx_state(path)
+    return metadata, built_network(metadata, state, path)
+
+
+def built_network(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: Path | str) -> ClipNetwork:
+    """The network of :func:`load_onnx_state`'s result (evaluation mode, without AD block); ``path`` is for messages.
+
+    Raises:
+        FacetellError: the metadata do not define the network, or arrays of it are missing.
+    """
     model = _built(metadata, path)
     wanted = {name for name in model.state_dict() if not name.endswith("num_batches_tracked")}
     missing = wanted - state.keys()
@@ -168,7 +177,7 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
             f"{path} lacks {len(missing)} arrays of its network, such as '{min(missing)}'; export it again"
         )
     model.load_state_dict({name: state[name] for name in wanted}, strict=False)
-    return metadata, model.eval()
+    return model.eval()
 
 
 def _built(metadata: Mapping[str, str], path: Path | str) -> ClipNetwork:

@@ -177,6 +177,7 @@ def _about(corpus: Corpus) -> dict[str, Any]:
     about = {
         "model": provenance["model"],
         "calibration": corpus.about["calibration"],
+        "min_face_width": corpus.info.min_face_width,
         "facetell": provenance["facetell"],
         "engine": provenance["engine"],
         "settings": ScoringSettings(Settings(**of_detector)).about(),
