@@ -1,5 +1,6 @@
 """Where clips begin and end, and which faces they are of."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -28,9 +29,14 @@ def locate(finder, tmp_path):
 
 
 def held(stretch, landmarks):
-    """Whether the square holds a square of 1.7 face lengths around the face in every frame, and is no larger."""
+    """Whether the square holds a square of 1.7 face lengths around the face in every frame, and is no larger.
+
+    Of a face with much roll, it holds a rotated crop of 1.4 face lengths.
+    """
     poses = [face_pose(points) for points in landmarks]
-    length, center = np.array([[pose.length] for pose in poses]), np.array([(pose.x, pose.y) for pose in poses])
+    center = np.array([(pose.x, pose.y) for pose in poses])
+    extent = np.array([[abs(math.cos(pose.roll)) + abs(math.sin(pose.roll))] for pose in poses])
+    length = np.array([[pose.length] for pose in poses]) * np.maximum(1, 1.4 / MARGIN * extent)
     needs_low, needs_high = center - MARGIN / 2 * length, center + MARGIN / 2 * length
     side = stretch.square.width
     return (
