@@ -23,6 +23,10 @@ WHOLE = ("label", "track", "clip", "level")
 REAL = ("t0", "t1", "logit")
 """Columns of floats: seconds, and the raw logit (positive = forged); NaN of what was not scored."""
 COLUMNS = (*WORDS, *WHOLE, *REAL)
+VIDEO = ("dataset", "video")
+"""Columns that identify a video. Two benchmarks may use one file name for different videos."""
+COPY = (*VIDEO, "distortion", "level")
+"""Columns that identify a video under one distortion: the key of a row of :class:`VideoScores`."""
 
 Column = NDArray[Any]
 
@@ -58,12 +62,12 @@ class Scores:
         return self.where(mask)
 
     def videos(self) -> VideoScores:
-        """One score a video: logits averaged over each track's clips; the worst track decides (METHOD section 4).
+        """One score per video and distortion: the mean clip logit of its highest-scoring track (METHOD section 4).
 
-        A video with parts of several labels is forged where one part is, and else of unknown label where one is; the
+        Rows belong to one video if they agree in the columns :data:`COPY`. A video with parts of several labels is forged where one part is, and else of unknown label where one is; the
         words are those of its first part of that label. Its status is "scored" where any clip of it was.
         """
-        videos = _codes(*(self.columns[name].tolist() for name in ("video", "distortion", "level")))
+        videos = _codes(keys_of(self, COPY))
         count = int(videos.max(initial=-1)) + 1
         logits = _worst_track(videos, count, self.columns["track"], self.columns["logit"])
         # Of each video, the first row of the label that decides; rows are sorted by video, rank and place.
@@ -75,10 +79,14 @@ class Scores:
         return VideoScores(columns, self.about)
 
 
-def _codes(*columns: list[Any]) -> NDArray[np.int64]:
-    """A number for each row, the same for equal rows, ascending in order of first appearance."""
+def keys_of(table: Scores | VideoScores, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The values of some columns, one tuple per row; ``names`` is :data:`VIDEO` or :data:`COPY`."""
+    return [*zip(*(table[name].tolist() for name in names), strict=True)]
+
+
+def _codes(keys: Sequence[tuple[Any, ...]]) -> NDArray[np.int64]:
+    """An integer (N,) per key, equal for equal keys, ascending in order of first appearance."""
     known: dict[tuple[Any, ...], int] = {}
-    keys = zip(*columns, strict=True)
     return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
 
 
