@@ -69,12 +69,13 @@ class Scores:
         """
         videos = _codes(keys_of(self, COPY))
         count = int(videos.max(initial=-1)) + 1
-        logits = _worst_track(videos, count, self.columns["track"], self.columns["logit"])
+        logits, faces = _worst_track(videos, count, self.columns["track"], self.columns["logit"])
         # Of each video, the first row of the label that decides; rows are sorted by video, rank and place.
         rank = np.select([self.columns["label"] == 1, self.columns["label"] < 0], [0, 1], 2)
         order = np.lexsort((np.arange(len(self)), rank, videos))
         rows = order[np.searchsorted(videos[order], np.arange(count))]
-        columns = {name: self.columns[name][rows] for name in (*WORDS, "level", "label")} | {"logit": logits}
+        columns = {name: self.columns[name][rows] for name in (*WORDS, "level", "label")}
+        columns |= {"logit": logits, "faces": faces}
         columns["status"] = np.where(np.isnan(logits), columns["status"], Status.SCORED.value).astype(object)
         return VideoScores(columns, self.about)
 
@@ -92,9 +93,9 @@ def _codes(keys: Sequence[tuple[Any, ...]]) -> NDArray[np.int64]:
 
 def _worst_track(
     videos: NDArray[np.int64], count: int, tracks: Column, logits: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The highest mean logit of a track of each of ``count`` videos; NaN where none was scored."""
-    worst = np.full(count, -np.inf)
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The highest mean logit of a track, NaN where none was scored, and the number of scored tracks, both (count,)."""
+    worst, faces = np.full(count, -np.inf), np.zeros(count, dtype=np.int64)
     scored = np.flatnonzero(~np.isnan(logits))
     if len(scored):
         order = scored[np.lexsort((tracks[scored], videos[scored]))]
@@ -102,14 +103,15 @@ def _worst_track(
         starts = np.flatnonzero(np.r_[True, (np.diff(of_video) != 0) | (np.diff(of_track) != 0)])
         means = np.add.reduceat(logits[order], starts) / np.diff(np.r_[starts, len(order)])
         np.maximum.at(worst, of_video[starts], means)
-    return np.where(np.isneginf(worst), np.nan, worst)
+        faces = np.bincount(of_video[starts], minlength=count)
+    return np.where(np.isneginf(worst), np.nan, worst), faces
 
 
 @dataclass(frozen=True, slots=True)
 class VideoScores:
-    """A table with one row a video (and distortion): the word columns, ``level``, ``label``, and ``logit``.
+    """A table with one row per video and distortion: the columns of strings, ``level``, ``label``, ``logit``, ``faces``.
 
-    ``logit`` is NaN where the video was not scored.
+    ``logit`` is that of the highest-scoring face, NaN where the video was not scored; ``faces`` counts the scored ones.
     """
 
     columns: Mapping[str, Column]

@@ -108,7 +108,7 @@ def outcomes(scores: Scores, treatments: Mapping[str, Treatment], *, draws: int 
 def outcome(videos: VideoScores, about: str, *, draws: int = DRAWS) -> Outcome:
     """The figures of some videos."""
     summary, sample = summarise(videos, draws=draws), sample_of(videos)
-    called = (sample.probabilities >= sample.threshold)[sample.labels == 0]
+    called = (sample.probabilities >= sample.thresholds)[sample.labels == 0]
     share = float(called.mean()) if len(called) else float("nan")
     return Outcome(
         about, summary.real, summary.fake, summary.auc, Estimate(share, *wilson(int(called.sum()), len(called)))

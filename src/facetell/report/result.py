@@ -17,7 +17,7 @@ from typing import Any
 from facetell.types import Box, FacetellError, VideoVerdict
 
 SCHEMA_PATH = Path(__file__).with_name("result.schema.json")
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 TRANSIENT = {"seconds_spent"}
 
 
