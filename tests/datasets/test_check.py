@@ -11,11 +11,11 @@ import pytest
 from facetell.datasets.check import Findings, check_manifest, leaking_videos, unseen, without_leaks
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import Entry, Manifest
+from facetell.datasets.prepare import prepare
+from facetell.datasets.prepare_faces import PrepareSettings
 from facetell.datasets.prepared import read_prepared
 from facetell.datasets.registry import read_benchmark
 from facetell.media.reader import VideoReader
-from facetell.datasets.prepare import prepare
-from facetell.datasets.prepare_faces import PrepareSettings
 from fixtures import write_frames
 from prepare_videos import man, manifest_of, recoloured, woman
 

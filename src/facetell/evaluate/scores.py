@@ -64,8 +64,9 @@ class Scores:
     def videos(self) -> VideoScores:
         """One score per video and distortion: the mean clip logit of its highest-scoring track (METHOD section 4).
 
-        Rows belong to one video if they agree in the columns :data:`COPY`. A video with parts of several labels is forged where one part is, and else of unknown label where one is; the
-        words are those of its first part of that label. Its status is "scored" where any clip of it was.
+        Rows belong to one video if they agree in the columns :data:`COPY`. A video with parts of several labels is
+        forged where one part is, and else of unknown label where one is; the strings are those of its first part of
+        that label. Its status is "scored" where any clip of it was.
         """
         videos = _codes(keys_of(self, COPY))
         count = int(videos.max(initial=-1)) + 1
@@ -109,7 +110,7 @@ def _worst_track(
 
 @dataclass(frozen=True, slots=True)
 class VideoScores:
-    """A table with one row per video and distortion: the columns of strings, ``level``, ``label``, ``logit``, ``faces``.
+    """A table with one row per video and distortion: strings, ``level``, ``label``, ``logit`` and ``faces``.
 
     ``logit`` is that of the highest-scoring face, NaN where the video was not scored; ``faces`` counts the scored ones.
     """

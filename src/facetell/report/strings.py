@@ -276,9 +276,9 @@ METHOD_STEPS = (
     "used for training. The most suspect face decides.",
 )
 THRESHOLD_CHOSEN = (
-    "The threshold for “forged” is {threshold} for a video with one face, and higher for several. It was chosen so that "
-    "about {share} of genuine videos reach it, on the genuine videos that the calibration was fitted on; they are few, "
-    "and others may differ."
+    "The threshold for “forged” is {threshold} for a video with one face, and higher for several. It was chosen so "
+    "that about {share} of genuine videos reach it, on the genuine videos that the calibration was fitted on; they are "
+    "few, and others may differ."
 )
 THRESHOLD_GIVEN = (
     "The threshold for “forged” is {threshold} for any number of faces, as set by whoever ran it or exported the model."
