@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-CORRELATIONS = np.linspace(0.0, 0.98, 50)
+CORRELATIONS = np.linspace(0.0, 0.99, 50)
 """Correlations of neighbouring values that the prior takes as equally likely."""
 PRIOR_VALUES = 4
 """How many values the typical spread counts for, besides those that are given."""

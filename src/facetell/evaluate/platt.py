@@ -136,7 +136,7 @@ def tail_scale(reals: ArrayLike) -> float:
         >= 0, on the scale of the logits; 0 where no real is above the upper quartile.
 
     Example:
-        >>> tail_scale([0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2])
+        >>> tail_scale([0] * 15 + [2] * 4)
         3.0
     """
     x = np.asarray(reals, dtype=np.float64)
