@@ -132,11 +132,14 @@ def test_a_face_in_half_of_a_video_is_scored_where_it_is(detector, name, first_h
         assert min(t0 for t0, _ in times) > 2.8
 
 
-def test_twenty_faces_are_followed_up_to_the_limit(tmp_path):
+def test_twenty_faces_are_followed_up_to_the_limit(detector, tmp_path):
     path = ODD["twenty_faces"](tmp_path)
     verdict = Detector(settings=Settings(max_faces=20))(path)
     assert len(verdict.tracks) == 20
-    assert len(Detector(settings=Settings(max_faces=5))(path).tracks) == 5
+    assert verdict.threshold_faces == 20 and verdict.threshold == detector.threshold_of(20) > detector.threshold
+    five = Detector(settings=Settings(max_faces=5, threshold=0.7))(path)
+    assert len(five.tracks) == 5
+    assert (five.threshold, five.threshold_faces) == (0.7, 1)  # given: used for any number of faces
 
 
 def test_a_small_face_is_told_to_be_too_small(detector, man, tmp_path):

@@ -74,7 +74,8 @@ class Settings:
     Attributes:
         clips_per_second: clips scored per second of each face, > 0.
         max_faces: faces followed at once, the largest first, >= 1.
-        threshold: probability from which on a face is called forged; None takes the model's own.
+        threshold: minimum probability for "forged", whatever the number of faces; None takes the model's own, which
+            is corrected for it.
         engine: what runs the model: "openvino", "onnxruntime" or "torch".
         precision: arithmetic of the engine, see :func:`facetell.engine.load_engine`.
         threads: CPU threads of the engine; all cores by default.
@@ -129,9 +130,17 @@ class Detector:
 
     @property
     def threshold(self) -> float:
-        """Probability from which on a face is called forged."""
-        chosen = self.settings.threshold
-        return self.engine.info.calibration.threshold if chosen is None else chosen
+        """Minimum probability for "forged" in a video with one face."""
+        return self.threshold_of(1)
+
+    def threshold_of(self, faces: int) -> float:
+        """Minimum probability for "forged" of the highest-scoring of so many faces (at least one).
+
+        The model's own threshold is corrected for the number of faces, so that its false positive rate is that of the
+        video (:meth:`facetell.engine.Calibration.threshold_of`). A threshold in the settings is used as given.
+        """
+        given = self.settings.threshold
+        return self.engine.info.calibration.threshold_of(faces) if given is None else given
 
     def __call__(self, path: Path | str, progress: Progress | None = None, watch: Watch | None = None) -> VideoVerdict:
         """The verdict on one video; a video that cannot be scored gives a verdict that says so, never an exception.
@@ -308,15 +317,19 @@ class _Run:
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
+        faces = sum(track.status is Status.SCORED for track in tracks)
+        threshold = self._detector.threshold_of(max(faces, 1))
         return VideoVerdict(
             path=str(self._reader.path),
             status=status,
-            verdict=read_verdict(probability, interval, self._detector.threshold),
+            verdict=read_verdict(probability, interval, threshold),
             probability=probability,
             interval=interval,
             tracks=tracks,
             message=message,
             warnings=warnings_of(tracks, self._stream.uneven, self._reader.errors, model, self._stream.crowded),
+            threshold=threshold if worst else None,
+            threshold_faces=faces if threshold != self._detector.threshold else 1,
             # A container may state less than it holds.
             duration=max(info.duration or 0.0, self._last_time),
             width=info.width,

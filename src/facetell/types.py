@@ -213,7 +213,9 @@ class VideoVerdict:
     """All that is said of one video.
 
     ``probability`` and ``interval`` are those of the most suspect track and None unless ``status`` is ``scored``.
-    ``message`` says why a video was not scored; ``warnings`` what a reader should know of one that was.
+    ``message`` says why a video was not scored; ``warnings`` what a reader should know of one that was. ``threshold``
+    is the minimum probability for "forged" that was used, None unless scored; ``threshold_faces`` is the number of
+    scored faces that it is corrected for, 1 where it is not corrected.
     """
 
     path: str
@@ -224,6 +226,8 @@ class VideoVerdict:
     tracks: tuple[TrackVerdict, ...] = ()
     message: str = ""
     warnings: tuple[str, ...] = ()
+    threshold: float | None = None
+    threshold_faces: int = 1
     sha256: str | None = None
     duration: float | None = None
     width: int | None = None

@@ -96,10 +96,11 @@ def even_odds(threshold: float) -> float:
 
 
 def read_verdict(probability: float | None, interval: tuple[float, float] | None, threshold: float) -> Verdict:
-    """Words for a probability.
+    """The verdict on the highest-scoring face of a video.
 
-    Forged where it reaches the threshold and the whole interval lies at or above even odds, genuine where the whole
-    interval lies below them. A threshold chosen for few false alarms lies high; what stays below it is not yet genuine.
+    Forged if the probability reaches the threshold and the whole interval is at or above even odds; genuine if the
+    whole interval is below even odds; else inconclusive. The interval is that of one face: the threshold alone
+    corrects for the number of faces (:meth:`facetell.detector.Detector.threshold_of`).
 
     Example:
         >>> [str(read_verdict(p, (p - 0.2, p + 0.2), 0.8)) for p in (0.2, 0.6, 0.75, 0.9)]

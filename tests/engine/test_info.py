@@ -54,6 +54,7 @@ BAD_CALIBRATION = {
     "clip_std": st.floats(-1e9, -1e-9) | NOT_FINITE | NO_NUMBER,
     "threshold": st.floats(-1e9, 0) | st.floats(1, 1e9) | NOT_FINITE | NO_NUMBER,
     "false_positives": st.floats(-1e9, -1e-9) | st.floats(1, 1e9) | NOT_FINITE | NO_NUMBER,
+    "tail": st.floats(-1e9, -1e-9) | NOT_FINITE | NO_NUMBER,
 }
 assert list(BAD) == [field.name for field in fields(ModelInfo)]
 assert list(BAD_CALIBRATION) == [field.name for field in fields(Calibration)]

@@ -8,6 +8,7 @@ from facetell.evaluate.compare import align, compare
 from facetell.evaluate.intervals import delong_test, paired_difference
 from facetell.evaluate.measures import MEASURES
 from facetell.evaluate.ranking import auc, eer
+from facetell.evaluate.scores import from_rows
 from facetell.evaluate.summary import summarise
 from facetell.types import FacetellError
 
@@ -76,6 +77,22 @@ def test_files_that_cannot_be_compared_are_refused():
     with pytest.raises(FacetellError, match="both scored 0 real and 20 forged videos, too few for AUC"):
         compare(a.select(label=1), a)
     assert np.isfinite(compare(a.select(label=1), a, measure="brier", draws=20).difference.p)
+
+
+def test_videos_are_matched_by_dataset_and_path():
+    a, b = (
+        from_rows([*rows(table(30, seed=seed)), *rows(table(30, seed=seed + 2, dataset="celebdf2"))], {})
+        for seed in (1, 2)
+    )
+    found = compare(a, b, draws=20)
+    assert (found.real, found.fake, found.people) == (20, 40, 20)
+    assert found.a.value == summarise(a.videos(), draws=0).auc.value
+    with pytest.raises(FacetellError, match=r"no video in common \(by dataset and path\)"):
+        compare(table(30), table(30, dataset="celebdf2"))
+
+
+def rows(scores):
+    return [dict(zip(scores.columns, row, strict=True)) for row in zip(*scores.columns.values(), strict=True)]
 
 
 def test_one_person_gives_a_difference_but_no_p():

@@ -45,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=positive, metavar="N", help=FPS_HELP)
     parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
     parser.add_argument(
-        "--threshold", type=share, metavar="P", help="probability from which on a face is called forged"
+        "--threshold",
+        type=share,
+        metavar="P",
+        help="minimum probability for forged, for any number of faces (default: the model's, corrected for it)",
     )
     parser.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
     parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
@@ -85,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
         for path, verdict in _score(detector, paths, errors):
             done.append(verdict)
             if args.out:
-                written &= _try(partial(_write_one, verdict, detector.threshold, args.out, names[path]))
+                threshold = detector.threshold if verdict.threshold is None else verdict.threshold
+                written &= _try(partial(_write_one, verdict, threshold, args.out, names[path]))
             if report:
                 report.add(verdict)
                 reported += 1

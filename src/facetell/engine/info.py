@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
+from facetell.engine.correlated import half_width
 from facetell.types import FacetellError
 
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
@@ -51,8 +52,10 @@ class Calibration:
             positive semi-definite.
         clip_std: standard deviation of the clip logits within one video, median over the calibration videos, >= 0;
             used where a track has too few clips to estimate its own.
-        threshold: minimum probability of a face that is called forged, in (0, 1).
+        threshold: minimum probability for "forged" in a video with one face, in (0, 1).
         false_positives: false positive rate that the threshold was chosen for, in [0, 1); 0 where it was not.
+        tail: scale of the exponential upper tail of genuine videos on the calibrated logit scale, see
+            :func:`facetell.evaluate.platt.tail_scale`, >= 0; 0 where it is not known.
 
     Raises:
         ValueError: a value is outside these ranges or not a finite number, or a field is unknown.
@@ -64,25 +67,55 @@ class Calibration:
     clip_std: Annotated[Number, Field(ge=0)] = 0.0
     threshold: Annotated[Number, Field(gt=0, lt=1)] = 0.5
     false_positives: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    tail: Annotated[Number, Field(ge=0)] = 0.0
 
     def probability(self, logit: float) -> float:
         """Calibrated probability of "forged" of a raw logit."""
         return sigmoid(logit / self.temperature + self.bias)
 
     def interval(self, logits: Sequence[float]) -> tuple[float, float]:
-        """95 % interval of the probability of a track with these clip logits (at least one).
+        """95 % interval of the probability of a track.
 
-        Two doubts add up on the logit scale: how well few clips tell the track's mean (their own spread, pooled with
-        ``clip_std`` as if that had been seen in four further clips), and how well few videos told the calibration.
+        It covers the calibrated probability of the track's expected logit: the mean over further clips of the same
+        face in the same recording. Two uncertainties add up on the logit scale: that of the mean of few, serially
+        correlated clips (:func:`facetell.engine.correlated.half_width`), and that of the calibration
+        (``covariance``). It does not cover how far other recordings of the same person would lie apart.
+
+        Args:
+            logits: of the track's clips in order of time, at least one.
         """
-        x = np.asarray(logits, dtype=np.float64)
-        pooled = (((x - x.mean()) ** 2).sum() + 4 * self.clip_std**2) / (len(x) - 1 + 4)
-        of_mean = pooled / len(x) / self.temperature**2
-        at = np.array([x.mean(), 1.0])
+        mean = float(np.mean(logits))
+        of_mean = float(half_width(logits, self.clip_std)) / self.temperature
+        at = np.array([mean, 1.0])
         of_calibration = float(at @ np.reshape(self.covariance, (2, 2)) @ at)
-        half = Z95 * math.sqrt(of_mean + max(of_calibration, 0.0))
-        center = x.mean() / self.temperature + self.bias
+        half = math.hypot(of_mean, Z95 * math.sqrt(max(of_calibration, 0.0)))
+        center = mean / self.temperature + self.bias
         return sigmoid(center - half), sigmoid(center + half)
+
+    def threshold_of(self, faces: int) -> float:
+        """Minimum probability for "forged" of the highest-scoring of several faces.
+
+        The highest of n genuine faces reaches a threshold more often than one does. To let through ``false_positives``
+        of the genuine videos, each face may reach it with the probability ``1 - (1 - false_positives)^(1 / n)`` (Sidak;
+        faces of one video that score alike reach it less often). Beyond ``threshold`` the genuine videos are taken to
+        thin out exponentially with the scale ``tail``.
+
+        Args:
+            faces: number of scored faces, >= 1.
+
+        Returns:
+            ``threshold`` for one face, and where ``tail`` or ``false_positives`` is 0.
+
+        Example:
+            >>> calibration = Calibration(threshold=0.8, false_positives=0.05, tail=1.0)
+            >>> [round(calibration.threshold_of(n), 3) for n in (1, 2, 8)]
+            [0.8, 0.888, 0.969]
+        """
+        if not (faces > 1 and self.tail and self.false_positives):
+            return self.threshold
+        of_each = -math.expm1(math.log1p(-self.false_positives) / faces)
+        odds = math.log(self.threshold / (1 - self.threshold))
+        return sigmoid(odds + self.tail * math.log(self.false_positives / of_each))
 
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)

@@ -53,6 +53,10 @@ WHY = {
 }
 ESTIMATE = "Estimated probability that it is forged: {probability} (95 % interval: {low} to {high})."
 OF_FACES = "This is the figure of the most suspect of {count} scored faces, face {number}."
+CORRECTED = (
+    "The threshold is corrected for {count} faces, as the highest of several genuine faces reaches a threshold more "
+    "often than one; for one face it is {one}."
+)
 CAVEAT = (
     "An indication from one automatic method, not a proof. It does not say who made or altered the video, when, or why."
 )
@@ -276,10 +280,13 @@ METHOD_STEPS = (
     "used for training. The most suspect face decides.",
 )
 THRESHOLD_CHOSEN = (
-    "The threshold for “forged” is {threshold}. It was chosen so that about {share} of genuine videos reach it, on the "
-    "genuine videos that the calibration was fitted on; they are few, and others may differ."
+    "The threshold for “forged” is {threshold} for a video with one face, and higher for several. It was chosen so "
+    "that about {share} of genuine videos reach it, on the genuine videos that the calibration was fitted on; they are "
+    "few, and others may differ."
 )
-THRESHOLD_GIVEN = "The threshold for “forged” is {threshold}, as set by whoever ran it or exported the model."
+THRESHOLD_GIVEN = (
+    "The threshold for “forged” is {threshold} for any number of faces, as set by whoever ran it or exported the model."
+)
 LIMITS = "Limits"
 LIMITS_NOTE = "From the model card, as measured by the makers of the model:"
 LIMITS_ALWAYS = (

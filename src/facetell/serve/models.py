@@ -17,6 +17,7 @@ _SUMMARY: dict[str, Any] = {
     "verdict": "inconclusive",
     "probability": 0.53,
     "interval": [0.47, 0.59],
+    "threshold": 0.824,
     "message": "",
     "warnings": [],
     "faces": 1,
@@ -68,6 +69,7 @@ class Summary(BaseModel):
     verdict: Verdict
     probability: Share | None = Field(description="that the most suspect face is forged")
     interval: tuple[Share, Share] | None = Field(description="95 % interval of the probability")
+    threshold: Share | None = Field(None, description="minimum probability for `forged`")
     message: str = Field(description="why nothing was scored")
     warnings: list[str] = Field(description="what a reader of the score should know")
     faces: int = Field(ge=0, description="faces that were scored")

@@ -49,6 +49,8 @@ By the kinds of forging that training can use, of people it has not seen; both c
 {calls}
 
 `facetell detect` says `forged` where the probability reaches the threshold and its whole interval lies above one half.
+A video with several scored faces has a higher threshold, so that its false positive rate is the same. How far a
+threshold from few reals is known: `docs/measures.md`.
 
 ### Parity
 

@@ -217,7 +217,7 @@ def _calls(scores: Scores) -> dict[str, Any]:
     """
     sample = sample_of(scores.videos())
     told: dict[str, Any] = {}
-    for kind, called in (("", sample.probabilities >= sample.threshold), ("_unseen", called_unseen(sample))):
+    for kind, called in (("", sample.probabilities >= sample.thresholds), ("_unseen", called_unseen(sample))):
         for name, label in (("false_positive_rate", 0), ("true_positive_rate", 1)):
             of = called[sample.labels == label]
             low, high = wilson(int(of.sum()), len(of))

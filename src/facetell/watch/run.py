@@ -31,7 +31,7 @@ class State:
     """
 
     name: str
-    threshold: float
+    threshold_of: Callable[[int], float]  # minimum probability for "forged", by the number of scored faces
     board: Board
     pump: Pump
     at: float = 0.0
@@ -57,9 +57,14 @@ class State:
         return silent if silent > QUIET and self.pump.ended is None else 0.0
 
     def verdict(self) -> Verdict:
-        """In the words of ``detect``, of the most suspect face of the last seconds."""
+        """The verdict on the highest-scoring face of the last seconds."""
         worst = self.board.most_suspect()
         return read_verdict(*worst, self.threshold) if worst else Verdict.NONE
+
+    @property
+    def threshold(self) -> float:
+        """Minimum probability for "forged", for the number of faces with a score in the last seconds."""
+        return self.threshold_of(max(1, sum(bool(face.clips) for face in self.board.faces)))
 
 
 class _Scoring(NamedTuple):
@@ -94,7 +99,7 @@ class Watcher:
         behind: float = BEHIND,
     ) -> None:
         self._detector, self._pump, self._tell, self._behind = detector, pump, tell, behind
-        self.state = State(name, detector.threshold, Board(detector.engine.info.calibration, window), pump)
+        self.state = State(name, detector.threshold_of, Board(detector.engine.info.calibration, window), pump)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
         self._scoring: deque[_Scoring] = deque()
         self._stream: ClipStream | None = None
