@@ -237,7 +237,7 @@ def engine_score(engine: Engine) -> Score:
 
 def _is_wide(recording: Recording, info: ModelInfo) -> bool:
     """Whether the median face width of a prepared clip is at least what the model needs."""
-    return statistics.median(box.width for box in recording.boxes(slice(0, len(recording)))) >= info.min_face_width
+    return statistics.median(pose.width for pose in recording.poses(slice(0, len(recording)))) >= info.min_face_width
 
 
 def _prepared_rows(engine: Engine, recordings: Sequence[Recording], batch: BatchConfig) -> list[Row]:
