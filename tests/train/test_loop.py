@@ -20,7 +20,7 @@ from facetell.models.losses import combined_loss
 from facetell.models.zoo import create_model
 from facetell.train.batches import Sampler
 from facetell.train.card import _training
-from facetell.train.checkpoint import BEST, CHECKPOINT, bundle, load
+from facetell.train.checkpoint import BEST, CHECKPOINT, load
 from facetell.train.corpus import load_recordings
 from facetell.train.loop import SCORES, Trainer, check_same, train
 from facetell.train.reading import plain
@@ -111,21 +111,6 @@ def test_two_processes_learn_what_one_does(prepared, data, tmp_path):
     assert all(torch.allclose(weights[n].float(), others[n].float(), atol=2e-2, rtol=2e-2) for n in weights)
     finish(start(accumulated, prepared, *changes, "optim.accumulate=2", "steps=1"))
     assert losses(accumulated)[0] == pytest.approx(first, abs=0.1)  # batch norm sees the parts
-
-
-def test_a_bundle_goes_on_elsewhere(tiny, tmp_path):
-    with Stop() as stop:
-        stop.reason = "of the test"
-        assert not train(tiny, tmp_path / "here", stop).done
-    pieces = bundle(tmp_path / "here")
-    there = tmp_path / "there"
-    (there / "bundle").mkdir(parents=True)
-    for piece in pieces:
-        piece.rename(there / "bundle" / piece.name)
-    trainer = Trainer(tiny, there)
-    assert torch.equal(
-        trainer.network.classifier.weight, load(tmp_path / "here" / CHECKPOINT)["model"]["classifier.weight"]
-    )
 
 
 def test_time_that_is_up_ends_the_run_cleanly(tiny, tmp_path):

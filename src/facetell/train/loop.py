@@ -31,7 +31,7 @@ from facetell.models.losses import combined_loss
 from facetell.report.result import write_text
 from facetell.train.about import code_line, data_line, device_line, time_line
 from facetell.train.batches import Batch, BatchStream, Sampler, parts_of
-from facetell.train.checkpoint import BEST, CHECKPOINT, load, save, unbundle
+from facetell.train.checkpoint import BEST, CHECKPOINT, load, save
 from facetell.train.config import TrainConfig
 from facetell.train.corpus import decode_all, load_recordings
 from facetell.train.devices import Devices
@@ -96,7 +96,6 @@ class Trainer:
         _check_shares(config, self.devices.world)
         if self.devices.first:
             out.mkdir(parents=True, exist_ok=True)
-            unbundle(out)
         self.devices.wait()
         torch.manual_seed(config.seed)
         network = build_network(config, pretrained=True)
