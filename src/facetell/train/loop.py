@@ -36,7 +36,6 @@ from facetell.train.config import TrainConfig
 from facetell.train.corpus import decode_all, load_recordings
 from facetell.train.devices import Devices
 from facetell.train.journal import Journal, draw_batch, means
-from facetell.train.norm import synchronise_norms
 from facetell.train.optim import freeze, make_optimizer, schedule, set_rate, still_norms, update_average
 from facetell.train.reading import plain, to_yaml
 from facetell.train.start import build_network, starts_trained
@@ -101,8 +100,8 @@ class Trainer:
         network = build_network(config, pretrained=True)
         self.average = build_network(config, pretrained=False).eval()
         self.average.load_state_dict(network.state_dict())
-        if config.sync_norm and self.devices.world > 1:
-            synchronise_norms(network, self.devices.device.type == "cuda")
+        if self.devices.world > 1 and self.devices.device.type == "cuda":  # torch has no such norm for the CPU
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         trained = starts_trained(config)
         self._frozen = freeze(network, config.optim.frozen, trained)
         self._still_norms = still_norms(network, trained) if config.optim.norms == "start" else []
