@@ -101,7 +101,7 @@ class Trainer:
         self.average = build_network(config, pretrained=False).eval()
         self.average.load_state_dict(network.state_dict())
         if self.devices.world > 1 and self.devices.device.type == "cuda":  # torch has no such norm for the CPU
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         trained = starts_trained(config)
         self._frozen = freeze(network, config.optim.frozen, trained)
         self._still_norms = still_norms(network, trained) if config.optim.norms == "start" else []
