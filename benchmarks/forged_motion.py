@@ -1,6 +1,6 @@
 """How forgeries move, beside those of the generators: jerk, the share of motion that does not last from frame to frame.
 
-    python benchmarks/forged_motion.py PREPARED [--kinds reenact swap ...] [--config configs/coarse.yaml]
+    python benchmarks/forged_motion.py PREPARED [--kinds reenact swap ...] [--config configs/joint.yaml]
 
 For each clip: the mean size of the second difference of its pixels over that of the first, on the square round the face
 averaged down to 28 pixels, where the coder's own noise is gone. Smooth motion makes it small, errors that are new in

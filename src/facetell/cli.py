@@ -29,7 +29,7 @@ VERBS: dict[str, str] = {
     "models": "list the networks that can be trained, and how large they are",
     "export": "write a trained network as a model file, and prove it",
     "fuse": "make trained networks the streams of one: for pictures, for motion",
-    "datasets": "turn a benchmark on disk into a manifest, check it, or make a miniature of it",
+    "datasets": "turn a benchmark on disk into a manifest, or check one",
     "prepare": "cut the faces out of the videos of a manifest, once",
     "score": "score the videos of a manifest into a score file",
     "evaluate": "tables, curves and a page from score files, under a published protocol",

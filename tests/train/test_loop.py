@@ -20,7 +20,7 @@ from facetell.models.losses import combined_loss
 from facetell.models.zoo import create_model
 from facetell.train.batches import Sampler
 from facetell.train.card import _training
-from facetell.train.checkpoint import BEST, CHECKPOINT, bundle, load
+from facetell.train.checkpoint import BEST, CHECKPOINT, load
 from facetell.train.corpus import load_recordings
 from facetell.train.loop import SCORES, Trainer, train
 from facetell.train.stop import Stop
@@ -96,35 +96,33 @@ def test_a_run_leaves_what_is_needed_to_see_and_use_it(whole):
     assert list((whole / "tensorboard").glob("events*"))
 
 
-def test_two_processes_learn_what_one_does(prepared, data, tmp_path):
-    # A batch of four slots; SGD, as Adam blows up rounding where a gradient is nothing but rounding.
+def test_two_processes_and_two_parts_learn_what_one_does(prepared, data, tmp_path):
+    """All batch norms keep the statistics of the start: those of a batch depend on how the batch is shared."""
+    network = create_model("lite0", anomaly="none", clip_frames=4, size=64, width=0.25, depth=0.5)
+    begun = export_onnx(network, tmp_path / "start.onnx")
+    # SGD: Adam amplifies the rounding error of gradients near zero.
     changes = ["machine.precision=fp32", "batch.pairs=3", "overrides.dropout=0.0", "overrides.drop_path=0.0"]
-    changes += ["optim.kind=sgd", "optim.lr=3e-4", "overrides.width=0.25"]
+    changes += [
+        "optim.kind=sgd",
+        "optim.lr=0.05",
+        "optim.norms=start",
+        "anomaly=none",
+        f"pretrained={begun}",
+        "steps=3",
+    ]
     one, two, accumulated = (tmp_path / name for name in ("one", "two", "accumulated"))
     finish(start(one, prepared, *changes))
     assert finish(start(two, prepared, *changes, "machine.devices=2")).count("done=True") == 2
-    assert losses(two) == pytest.approx(losses(one), abs=4e-3)
-    first = losses(one)[0]
-    assert losses(two)[0] == pytest.approx(first, abs=2e-5)
-    weights, others = (load(out / CHECKPOINT)["model"] for out in (one, two))
-    assert all(torch.allclose(weights[n].float(), others[n].float(), atol=2e-2, rtol=2e-2) for n in weights)
-    finish(start(accumulated, prepared, *changes, "optim.accumulate=2", "steps=1"))
-    assert losses(accumulated)[0] == pytest.approx(first, abs=0.1)  # batch norm sees the parts
+    finish(start(accumulated, prepared, *changes, "optim.accumulate=2"))
+    expected = load(one / CHECKPOINT)["model"]
 
+    def distance(state):
+        return max(float((state[name] - values).abs().max()) for name, values in expected.items())
 
-def test_a_bundle_goes_on_elsewhere(tiny, tmp_path):
-    with Stop() as stop:
-        stop.reason = "of the test"
-        assert not train(tiny, tmp_path / "here", stop).done
-    pieces = bundle(tmp_path / "here")
-    there = tmp_path / "there"
-    (there / "bundle").mkdir(parents=True)
-    for piece in pieces:
-        piece.rename(there / "bundle" / piece.name)
-    trainer = Trainer(tiny, there)
-    assert torch.equal(
-        trainer.network.classifier.weight, load(tmp_path / "here" / CHECKPOINT)["model"]["classifier.weight"]
-    )
+    assert distance(network.state_dict()) > 1e-3  # it has learned something
+    for out in (two, accumulated):
+        assert losses(out) == pytest.approx(losses(one), abs=1e-4)
+        assert distance(load(out / CHECKPOINT)["model"]) < 1e-5
 
 
 def test_time_that_is_up_ends_the_run_cleanly(tiny, tmp_path):

@@ -30,12 +30,11 @@ from facetell.models.losses import combined_loss
 from facetell.report.result import write_text
 from facetell.train.about import code_line, data_line, device_line, time_line
 from facetell.train.batches import Batch, BatchStream, Sampler, parts_of
-from facetell.train.checkpoint import BEST, CHECKPOINT, load, save, unbundle
+from facetell.train.checkpoint import BEST, CHECKPOINT, load, save
 from facetell.train.config import TrainConfig
 from facetell.train.corpus import decode_all, load_recordings
 from facetell.train.devices import Devices
 from facetell.train.journal import Clock, Journal, draw_batch, means
-from facetell.train.norm import synchronise_norms
 from facetell.train.optim import freeze, make_optimizer, schedule, set_rate, still_norms, update_average
 from facetell.train.reading import plain, to_yaml
 from facetell.train.resume import check_config, check_data, fingerprint
@@ -96,15 +95,14 @@ class Trainer:
         _check_shares(config, self.devices.world)
         if self.devices.first:
             out.mkdir(parents=True, exist_ok=True)
-            unbundle(out)
         self.devices.wait()
         state = self._found()
         torch.manual_seed(config.seed)
         network = build_network(config, pretrained=True)
         self.average = build_network(config, pretrained=False).eval()
         self.average.load_state_dict(network.state_dict())
-        if config.sync_norm and self.devices.world > 1:
-            synchronise_norms(network, self.devices.device.type == "cuda")
+        if self.devices.world > 1 and self.devices.device.type == "cuda":  # torch has no such norm for the CPU
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         trained = starts_trained(config)
         self._frozen = freeze(network, config.optim.frozen, trained)
         self._still_norms = still_norms(network, trained) if config.optim.norms == "start" else []

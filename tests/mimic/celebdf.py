@@ -6,7 +6,7 @@ Unlike the published sets, they hold nobody in both training and testing: a clea
 from __future__ import annotations
 
 from facetell.datasets.celebdf import TEST_LIST
-from facetell.datasets.mimic.people import Recorder
+from mimic.people import Recorder
 
 FIRST_CELEBRITY, FIRST_OTHER = 4000, 4500
 SCENARIOS = {

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from facetell.datasets.mimic.ffpp import identifier, pairs_of
-from facetell.datasets.mimic.people import Recorder, forgery
 from facetell.datasets.splits import SHARES, draw_split
 from facetell.distort.kinds import parameter
 from facetell.distort.video import distort_picture
 from facetell.types import UInt8Array
+from mimic.ffpp import identifier, pairs_of
+from mimic.people import Recorder, forgery
 
 FIRST_ACTOR = 3000
 KINDS = ("CS", "CC", "GNC", "GB", "JPEG", "VC")  # BW draws no block on pictures under 256 pixels

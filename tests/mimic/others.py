@@ -8,10 +8,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facetell.datasets.mimic.ffpp import METHODS, identifier, mimic_actors, pairs_of
-from facetell.datasets.mimic.people import Recorder, forgery, scene
 from facetell.media.still import write_picture
 from facetell.types import FloatArray, UInt8Array
+from mimic.ffpp import METHODS, identifier, mimic_actors, pairs_of
+from mimic.people import Recorder, forgery, scene
 
 FIRST_DFDC, FIRST_PREVIEW, FIRST_WILD, FIRST_FFIW, FIRST_PAIR = 5000, 5200, 5400, 5600, 5800
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
-from facetell.datasets.mimic.people import CRF, Recorder, forgery, scene
+from mimic.people import CRF, Recorder, forgery, scene
 
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
 SCENES = ("outside_talking_still_laughing", "kitchen_pan")
