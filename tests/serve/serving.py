@@ -134,7 +134,7 @@ def serving(folder: Path, limits: Limits) -> Iterator[tuple[str, Service]]:
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}", service
     finally:
-        server.handle_exit(15, None)
+        server.stop()
         thread.join()
         service.stop()
         listening.close()
