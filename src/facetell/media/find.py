@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from facetell.media.address import address_in
 from facetell.types import FacetellError
 
 _NAMES = """
@@ -54,8 +55,8 @@ def _expand(argument: str) -> list[Path]:
         if not videos:
             raise FacetellError(f"the folder {argument} holds no video: name another, or the file itself")
         return videos
-    # A file whose very name holds brackets or stars is that file, not a pattern.
-    if os.path.exists(path) or not glob.has_magic(argument):  # noqa: PTH110
+    # A file whose very name holds brackets or stars is that file, not a pattern; "?" is usual in an address.
+    if os.path.exists(path) or address_in(argument) or not glob.has_magic(argument):  # noqa: PTH110
         return [path]
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  # Path.glob takes no absolute pattern
     # Here, too, those of os.path take what may not be looked at.
