@@ -89,7 +89,7 @@ def end_with_parent(lifeline: Connection | None = None) -> None:
     """End this process when its parent process ends, for whatever reason, or closes the other end of ``lifeline``."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    watched = [parent.sentinel, *([lifeline] if lifeline else [])]
+    watched: list[int | Connection] = [parent.sentinel, *([lifeline] if lifeline else [])]
 
     def follow() -> None:
         wait_for(watched)

@@ -40,7 +40,7 @@ def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterato
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
     outermost = not _reactions
     _reactions.append((react, again))
     try:

@@ -14,6 +14,7 @@ import pytest
 
 from facetell.cli import main
 from facetell.report import strings
+from facetell.report.page import Report
 from facetell.report.result import SCHEMA_PATH
 from fixtures import BROKEN, sample_frames
 
@@ -101,6 +102,19 @@ def test_a_signal_keeps_what_was_scored(folder, tmp_path, send, capsys):
     assert [video["status"] for video in json.loads((tmp_path / "r.json").read_text())["videos"]] == ["scored"]
     out, err = capsys.readouterr()
     assert "man.mp4" in out and err == "facetell detect: interrupted\n"
+
+
+def test_a_signal_while_the_outputs_are_written_loses_none(tmp_path, monkeypatch):
+    BROKEN["text"](tmp_path)
+    write = Report.write
+
+    def signalled(report, path):
+        os.kill(os.getpid(), signal.SIGHUP)
+        write(report, path)
+
+    monkeypatch.setattr(Report, "write", signalled)
+    assert main(["detect", str(tmp_path / "text.mp4"), "--report", str(tmp_path / "r.html")]) == 2
+    assert "text.mp4" in (tmp_path / "r.html").read_text()
 
 
 def test_under_nohup_a_hang_up_ends_nothing(tmp_path, send):

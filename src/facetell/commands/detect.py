@@ -21,6 +21,7 @@ from facetell.media.find import find_videos
 from facetell.report.result import check_all_writable, write_result
 from facetell.report.table import print_table
 from facetell.report.words import one_line
+from facetell.runtime import on_stop
 from facetell.types import FacetellError, Status, VideoVerdict
 
 if TYPE_CHECKING:
@@ -83,21 +84,22 @@ def run(args: argparse.Namespace) -> int:
                 report.add(verdict)
                 reported += 1
     finally:
-        # Also when interrupted: what was scored is kept.
-        try:
-            if done:
-                # A file has no width: 120 columns hold the table.
-                print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
-                _print_remarks(done)
-        finally:
-            # Also when nobody reads the table to its end.
-            if args.json:
-                written &= _try(partial(write_result, done, args.json))
-            if report and done:
-                for verdict in done[reported:]:
-                    # Interrupted while its pictures were cut, which only a verdict with faces asks for.
-                    report.add(replace(verdict, tracks=()), shown=verdict)
-                written &= _try(partial(report.write, args.report))
+        # Also when interrupted: what was scored is kept. A first signal that comes now changes nothing.
+        with on_stop(lambda name: None):
+            try:
+                if done:
+                    # A file has no width: 120 columns hold the table.
+                    print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
+                    _print_remarks(done)
+            finally:
+                # Also when nobody reads the table to its end.
+                if args.json:
+                    written &= _try(partial(write_result, done, args.json))
+                if report and done:
+                    for verdict in done[reported:]:
+                        # Interrupted while its pictures were cut, which only a verdict with faces asks for.
+                        report.add(replace(verdict, tracks=()), shown=verdict)
+                    written &= _try(partial(report.write, args.report))
     return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
 
 
