@@ -28,6 +28,7 @@ from facetell.engine import Engine, load_engine
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
+from facetell.media.address import address_in
 from facetell.media.pictures import Picture, PictureSource, open_video
 from facetell.media.reader import Unreadable
 from facetell.media.sequence import NotConsecutive
@@ -159,7 +160,8 @@ class Detector:
                 verdict = run.verdict()
         except Unreadable as error:
             status = Status.NOT_CONSECUTIVE if isinstance(error, NotConsecutive) else Status.UNREADABLE
-            verdict = VideoVerdict(str(path), status, Verdict.NONE, None, None, message=str(error))
+            named = address_in(path) or str(path)
+            verdict = VideoVerdict(named, status, Verdict.NONE, None, None, message=str(error))
         return self._sign(verdict, path, time.perf_counter() - started)
 
     def score(self, clip: Clip) -> ScoredClip:

@@ -106,6 +106,18 @@ def test_a_folder_of_a_list_is_a_video_whatever_its_name_ends_with(tmp_path, mon
     ]
 
 
+def test_a_network_address_is_told_of_as_such(tmp_path):
+    address = "https://example.org/watch?v=1"
+    (tmp_path / "list").write_text(f"{address}\n{tmp_path}\n")
+    (tmp_path / "m.csv").write_text(f"path,label,split\n{address},0,test\n.,0,test\n")
+    for name in ("list", "m.csv"):
+        first, second = open_source(str(tmp_path / name)).items(Shard())
+        assert first.name == address and not second.fault
+        assert first.fault.startswith(f"{address} is a network address, and facetell does not use the network")
+    with pytest.raises(FacetellError, match="is a network address"):
+        open_source(address)
+
+
 def test_what_is_no_text_is_no_list(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("image.png", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))

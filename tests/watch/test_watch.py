@@ -411,7 +411,7 @@ def test_a_stream_that_is_away_is_given_up_when_asked(transport, capsys):
     assert "and did not come back in 2 seconds" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGHUP, "SIGHUP")])
 def test_a_signal_ends_it_with_a_summary(woman, tmp_path, number, reason):
     out = tmp_path / "scores.jsonl"
     command = [sys.executable, "-m", "facetell.cli", "watch", str(woman), "--out", str(out)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,10 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from facetell.commands.arguments import FPS_HELP, count, positive, share
 from facetell.detector import Detector, Settings
 from facetell.engine import ENGINES
+from facetell.files import short_name
 from facetell.media.find import LeftOut, find_videos
 from facetell.report.result import check_all_writable, write_result
 from facetell.report.table import print_table
 from facetell.report.words import one_line
+from facetell.runtime import on_stop
 from facetell.types import FacetellError, Status, VideoVerdict
 
 if TYPE_CHECKING:
@@ -82,8 +83,6 @@ def run(args: argparse.Namespace) -> int:
     reported = 0
     errors = Console(stderr=True)
     written = True
-    # Asked to end, as by a shutdown or a time limit, it ends as on Ctrl-C.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for path, verdict in _score(detector, paths, errors):
             done.append(verdict)
@@ -94,22 +93,22 @@ def run(args: argparse.Namespace) -> int:
                 report.add(verdict)
                 reported += 1
     finally:
-        # Also when interrupted: what was scored is kept.
-        try:
-            if done:
-                # A file has no width: 120 columns hold the table.
-                print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
-                _print_remarks(done)
-        finally:
-            # Also when nobody reads the table to its end.
-            if args.json:
-                written &= _try(partial(write_result, done, args.json))
-            if report and done:
-                for verdict in done[reported:]:
-                    # Interrupted while its pictures were cut, which only a verdict with faces asks for.
-                    report.add(replace(verdict, tracks=()), shown=verdict)
-                written &= _try(partial(report.write, args.report))
-            signal.signal(signal.SIGTERM, before)
+        # Also when interrupted: what was scored is kept. A first signal that comes now changes nothing.
+        with on_stop(lambda name: None):
+            try:
+                if done:
+                    # A file has no width: 120 columns hold the table.
+                    print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
+                    _print_remarks(done)
+            finally:
+                # Also when nobody reads the table to its end.
+                if args.json:
+                    written &= _try(partial(write_result, done, args.json))
+                if report and done:
+                    for verdict in done[reported:]:
+                        # Interrupted while its pictures were cut, which only a verdict with faces asks for.
+                        report.add(replace(verdict, tracks=()), shown=verdict)
+                    written &= _try(partial(report.write, args.report))
     return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
 
 
@@ -163,14 +162,18 @@ def _files(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for each video's outputs: its file name, numbered where two folders hold the same one."""
+    """A name for each video's outputs: its file name, numbered where two folders hold the same one.
+
+    There is room for the longer suffix, so that both outputs of a video have the same name.
+    """
+    room = len(".json")
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in paths:
-        name, number = path.name, 1
+        name, number = short_name(path.name, room), 1
         while name in taken:
             number += 1
-            name = f"{path.name}-{number}"
+            name = short_name(f"{path.name}-{number}", room)
         taken.add(name)
         names[path] = name
     return names

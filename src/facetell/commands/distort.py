@@ -18,8 +18,11 @@ from facetell.commands.arguments import check_seed
 from facetell.distort import KINDS, PUBLISHED, distort_video
 from facetell.distort.kinds import LEVELS
 from facetell.distort.video import note_in, note_of
+from facetell.files import short_name
 from facetell.media.find import find_videos
 from facetell.types import FacetellError
+
+SUFFIX = ".mp4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def _jobs(sources: Sequence[Path], kinds: Sequence[str], levels: Sequence[int], 
     for source, name in zip(sources, names_of(sources), strict=True):
         for code in kinds:
             for level in levels:
-                yield Job(source, folder / code / str(level) / f"{name}.mp4", code, level)
+                yield Job(source, folder / code / str(level) / f"{short_name(name, len(SUFFIX))}{SUFFIX}", code, level)
 
 
 def names_of(sources: Sequence[Path]) -> list[str]:

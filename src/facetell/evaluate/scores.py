@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facetell.files import temporary_beside
 from facetell.types import FacetellError, Status, needs_extra
 
 WORDS = ("video", "status", "split", "identity", "donor", "method", "dataset", "compression", "source", "distortion")
@@ -175,7 +176,7 @@ def write_scores(scores: Scores, path: Path) -> None:
     arrays = [pa.array(scores[name], type=kinds[name], from_pandas=name in REAL) for name in COLUMNS]
     table = pa.table(arrays, names=list(COLUMNS))
     table = table.replace_schema_metadata({"facetell": json.dumps(scores.about, sort_keys=True)})
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(table, temporary, compression="zstd")

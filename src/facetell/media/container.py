@@ -16,6 +16,7 @@ from av.format import Flags
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from facetell.media.address import missing_file
 from facetell.media.picture import Unreadable
 
 LISTS = frozenset({"concat", "dash", "hls", "imf"})
@@ -40,7 +41,7 @@ def open_container(path: Path) -> InputContainer:
     except PermissionError:
         raise Unreadable(f"{path} may not be looked at: change the permissions of its folder") from None
     except OSError:
-        raise Unreadable(f"there is no file {path}: check the name") from None
+        raise Unreadable(missing_file(path)) from None
     if stat.S_ISDIR(found.st_mode):
         raise Unreadable(f"{path} is a folder: name a video file")
     if not stat.S_ISREG(found.st_mode):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from facetell.media.address import address_in
 from facetell.media.kinds import IMAGE_SUFFIXES, Kind, animated_webp_size, is_hidden, kind_of, read_head
 from facetell.types import FacetellError
 
@@ -110,8 +111,8 @@ def _expand(argument: str, left_out: LeftOut) -> list[Path]:
             raise FacetellError(f"the folder {argument} holds {instead}: name another, or the file itself")
         left_out.update(here)
         return videos
-    # A file whose very name holds brackets or stars is that file, not a pattern.
-    if os.path.exists(path) or not glob.has_magic(argument):  # noqa: PTH110
+    # A file whose very name holds brackets or stars is that file, not a pattern; "?" is usual in an address.
+    if os.path.exists(path) or address_in(argument) or not glob.has_magic(argument):  # noqa: PTH110
         return [path]
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  # Path.glob takes no absolute pattern
     videos = [match for match in matches if os.path.isfile(match)]  # noqa: PTH113

@@ -15,6 +15,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from facetell.files import temporary_beside
 from facetell.types import Box, ClipScore, FacetellError, VideoVerdict
 
 SCHEMA_PATH = Path(__file__).with_name("result.schema.json")
@@ -43,7 +44,7 @@ def write_text(path: Path, text: str) -> None:
         FacetellError: the folder or file cannot be written.
     """
     target = _target(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
@@ -82,6 +83,12 @@ def check_all_writable(paths: Iterable[Path], keep: Iterable[Path] = ()) -> None
         if target.parent not in probed:
             _probe(path, target)
             probed.add(target.parent)
+        try:
+            target.lstat()
+        except FileNotFoundError:
+            pass
+        except OSError as error:  # such as a name that is too long
+            raise _fault(path, error) from None
 
 
 def _probe(path: Path, target: Path) -> None:

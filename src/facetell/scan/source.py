@@ -15,6 +15,7 @@ from pathlib import Path
 
 from facetell.datasets.manifest import Manifest, read_manifest
 from facetell.evaluate.scoring_jobs import Job, jobs_of
+from facetell.media.address import address_in, missing_file
 from facetell.media.find import LeftOut, search
 from facetell.media.kinds import Kind, kind_of
 from facetell.types import FacetellError
@@ -140,6 +141,8 @@ def open_source(word: str) -> Source:
     # Unlike those of Path, these take names that are too long, or in a folder that may not be looked into.
     if os.path.isdir(path):  # noqa: PTH112
         return Source(str(path), "folder")
+    if address_in(word):
+        raise FacetellError(missing_file(word))
     if not os.path.exists(path):  # noqa: PTH110
         raise FacetellError(f"there is no {word}; name a folder of videos, a manifest (.csv) or a list of paths")
     if kind_of(path) is Kind.VIDEO:
@@ -190,7 +193,8 @@ def _look(name: str, path: Path) -> Item:
         size, stamp = look(where)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        return Item(name, where, fault=f"{name} cannot be found ({reason}): check the name")
+        fault = missing_file(name) if address_in(name) else f"{name} cannot be found ({reason}): check the name"
+        return Item(name, where, fault=fault)
     return Item(name, where, size, stamp)
 
 

@@ -112,7 +112,8 @@ class JobView(BaseModel):
     def of(cls, job: Job, service: Service) -> JobView:
         """A job as clients see it."""
         progress = service.progress(job.id) if job.state is State.RUNNING else None
-        base = f"/v1/jobs/{job.id}"
+        root = service.settings.root_path
+        base = f"{root}/v1/jobs/{job.id}"
         return cls(
             number=job.number,
             id=job.id,
@@ -135,7 +136,7 @@ class JobView(BaseModel):
                 events=f"{base}/events",
                 result=f"{base}/result",
                 report=f"{base}/report",
-                page=f"/jobs/{job.id}",
+                page=f"{root}/jobs/{job.id}",
             ),
         )
 
