@@ -281,16 +281,17 @@ class _Run:
                 future.result()
 
     def _clips(self, now: float, look: Look) -> Iterator[Clip]:
-        """Note the faces; give the clips that are large enough to score."""
+        """Note the faces; give the clips that can be scored."""
         self._watch.located(now, look.faces)
         for track_id, face in look.faces.items():
             record = self._tracks.setdefault(track_id, TrackRecord(now, now))
             record.t1 = now
             record.widths.append(face.pose.width)
         for clip in look.clips:
+            record = self._tracks[clip.track_id]
             if clip.face_width < self._detector.engine.info.min_face_width:
-                self._tracks[clip.track_id].small.append(clip.face_width)
-            elif self._watch.keep(clip.times[0], clip.times[-1]):
+                record.small.append(clip.face_width)
+            elif record.accept(clip.frames, clip.crop.roll) and self._watch.keep(clip.times[0], clip.times[-1]):
                 yield clip
 
     def _score(self, clip: Clip) -> None:
@@ -302,6 +303,7 @@ class _Run:
         tracks = tuple(judge_track(number, record, model) for number, record in sorted(self._tracks.items()))
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
+        scored = [record for record in self._tracks.values() if record.why_not is Status.SCORED]
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         return VideoVerdict(
             path=str(self._reader.path),
@@ -311,7 +313,15 @@ class _Run:
             interval=interval,
             tracks=tracks,
             message=message,
-            warnings=warnings_of(tracks, self._stream.uneven, self._reader.errors, model, self._stream.crowded),
+            warnings=warnings_of(
+                tracks,
+                self._stream.uneven,
+                self._reader.errors,
+                model,
+                self._stream.crowded,
+                still=sum(record.still for record in scored),
+                pixelated=sum(record.pixelated for record in scored),
+            ),
             # Of recordings that were joined, a container may state the length of the first alone.
             duration=max(info.duration or 0.0, self._last_time),
             width=info.width,

@@ -70,6 +70,14 @@ ABSTAINED = {
         "Every face is smaller than the model can judge. Enlarging the video does not help: the detail is not there. "
         "A version of higher resolution may be scored."
     ),
+    Status.FACE_OBSCURED: (
+        "The face is obscured: it is pixelated, and its detail is not there. A version of the video without the mosaic "
+        "may be scored."
+    ),
+    Status.NO_MOTION: (
+        "The face does not move by itself: the video may show a still image, a slide show, or a frozen camera. facetell "
+        "looks at motion, so there is nothing to score. This says nothing about whether the image is genuine."
+    ),
     Status.UNREADABLE: (
         "No picture could be read from the file. It may be damaged, cut off, or not a video. Get the file anew from "
         "its source, and compare the sha256 below."
@@ -137,6 +145,8 @@ COLUMN_WIDTH = "Width in pixels"
 TRACK_ABSTAINED = {
     Status.TOO_SHORT: "not scored: seen too briefly",
     Status.FACE_TOO_SMALL: "not scored: too small",
+    Status.FACE_OBSCURED: "not scored: pixelated",
+    Status.NO_MOTION: "not scored: without motion",
 }
 MORE_FACES = "{count} more faces are in the embedded result only."
 FILE_CHANGED = "There are no pictures: the file has changed since it was scored."
