@@ -12,7 +12,7 @@ import math
 import os
 import platform
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -303,7 +303,10 @@ class _Run:
         tracks = tuple(judge_track(number, record, model) for number, record in sorted(self._tracks.items()))
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
-        scored = [record for record in self._tracks.values() if record.why_not is Status.SCORED]
+        left_out: Counter[Status] = Counter()
+        for record in self._tracks.values():
+            if record.why_not is Status.SCORED:
+                left_out += record.left_out
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         return VideoVerdict(
             path=str(self._reader.path),
@@ -319,8 +322,7 @@ class _Run:
                 self._reader.errors,
                 model,
                 self._stream.crowded,
-                still=sum(record.still for record in scored),
-                pixelated=sum(record.pixelated for record in scored),
+                left_out,
             ),
             # Of recordings that were joined, a container may state the length of the first alone.
             duration=max(info.duration or 0.0, self._last_time),

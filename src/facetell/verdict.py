@@ -7,13 +7,14 @@ track speaks for a video (METHOD section 4). Where there is nothing to score the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
 from facetell.engine.info import ModelInfo
-from facetell.faces.quality import FaceMotion, is_pixelated
+from facetell.faces.quality import FaceMotion, why_unfit
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, Verdict
 
 LOW_RATE = 0.7  # below this share of the model's frame rate, motion is coarser than what the model has learned
@@ -41,8 +42,8 @@ class ScoredClip:
 class TrackRecord:
     """What was seen of one face while the video ran: from ``t0`` to ``t1`` in seconds, its mesh ``widths`` in pixels.
 
-    Clips that were not scored are counted by reason: ``small`` holds the face's width in each clip where it was too
-    small, ``pixelated`` and ``still`` are numbers of clips. ``motion`` is measured on all other clips.
+    ``small`` holds the face's width in each clip that was not scored because of it; ``left_out`` counts the clips that
+    were not scored for another reason. ``motion`` is that of the face in all its clips that are large and clear enough.
     """
 
     t0: float
@@ -50,23 +51,20 @@ class TrackRecord:
     widths: list[float] = field(default_factory=list)
     clips: list[ScoredClip] = field(default_factory=list)
     small: list[float] = field(default_factory=list)
-    pixelated: int = 0
-    still: int = 0
+    left_out: Counter[Status] = field(default_factory=Counter)
     motion: FaceMotion = field(default_factory=FaceMotion)
 
     def accept(self, frames: UInt8Array, roll: float) -> bool:
         """Whether a clip (T, S, S, 3), cropped with ``roll`` in radians, can be scored; else it is counted."""
-        if is_pixelated(frames, roll):
-            self.pixelated += 1
-            return False
-        moves = self.motion.add(frames)
-        self.still += not moves
-        return moves
+        reason = why_unfit(frames, roll, self.motion)
+        if reason is not None:
+            self.left_out[reason] += 1
+        return reason is None
 
     @property
     def why_not(self) -> Status:
         """``scored``, or the reason why the face is not."""
-        if self.pixelated > len(self.clips) + self.still:
+        if self.left_out[Status.FACE_OBSCURED] > len(self.clips) + self.left_out[Status.NO_MOTION]:
             return Status.FACE_OBSCURED
         if self.motion.is_absent:
             return Status.NO_MOTION
@@ -175,13 +173,12 @@ def warnings_of(
     errors: Sequence[str],
     info: ModelInfo,
     crowded: int = 0,
-    still: int = 0,
-    pixelated: int = 0,
+    left_out: Mapping[Status, int] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """What a reader of the score should know: damage, a low or uneven frame rate, faces and clips that were left out.
 
     ``crowded`` is the number of faces that were followed at once while there were more; 0 where there never were.
-    ``still`` and ``pixelated`` are the clips of scored faces that were left out because of it.
+    ``left_out`` counts the clips of scored faces that were not scored, by reason.
     """
     warnings = list(errors)
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]
@@ -195,9 +192,8 @@ def warnings_of(
         reasons = ", ".join(f"{count} {UNSCORED[status]}" for status, count in sorted(unscored.items()))
         warnings.append(f"{_counted(unscored.total(), 'face')} not scored: {reasons}")
     scored = sum(len(track.clips) for track in tracks)
-    for count, reason in ((still, "the face does not move in them"), (pixelated, "the face is pixelated in them")):
-        if count and scored:
-            warnings.append(f"{_counted(count, 'clip')} not scored: {reason}")
+    for status, count in sorted(left_out.items()) if scored else ():
+        warnings.append(f"{_counted(count, 'clip')} not scored: the face is {UNSCORED[status]}")
     if crowded:
         warnings.append(f"more than {crowded} faces at once: the smallest were not followed (--max-faces follows more)")
     return tuple(warnings)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.types import FloatArray, UInt8Array
+from facetell.types import FloatArray, Status, UInt8Array
 
 STILL = 0.03  # motion within a clip below which the clip is not scored
 MOVING = 0.11  # motion within a clip: a face moves if any of its clips reaches this
@@ -25,7 +25,7 @@ CHANGED = 0.1  # motion between successive clips: a face moves if the median rea
 LEAST_CLIPS = 3  # fewer clips show too little of a face to say that it does not move, unless all are below STILL
 BLEND = 0.02  # share of the energy of change outside its first component: less is a cut or a dissolve
 SPREAD = 0.2  # median over second-largest change of the cells: less is local, as a blink is
-PIXELATED = 0.45  # grid strength
+PIXELATED = 0.4  # grid strength
 
 _INNER = 0.68  # side of the inner face in sides of the crop
 _SIDE, _CELL = 32, 4  # pixels of the image that motion is measured on, and of its cells
@@ -59,7 +59,7 @@ class FaceMotion:
         self.within, self.between = deque(maxlen=self.kept), deque(maxlen=self.kept)
 
     def add(self, frames: UInt8Array) -> bool:
-        """Add the next clip, uint8 RGB (T, S, S, 3) with T >= 4; whether anything moves in it."""
+        """Add the next clip, uint8 RGB (T, S, S, 3) with T >= 2; whether anything moves in it."""
         images = np.stack([_inner_face(frame) for frame in frames])
         middle = images[len(images) // 2]
         self.within.append(_motion_within(images))
@@ -79,6 +79,19 @@ class FaceMotion:
         return len(self.within) >= LEAST_CLIPS and statistics.median(self.between) < CHANGED
 
 
+def why_unfit(frames: UInt8Array, roll: float, motion: FaceMotion) -> Status | None:
+    """The reason why a clip is not to be scored, ``face_obscured`` or ``no_motion``; None if it is.
+
+    Args:
+        frames: uint8 RGB (T, S, S, 3), the face in its middle; T at least 2.
+        roll: clockwise rotation of the crop in radians.
+        motion: of the face; the clip is added to it unless it is obscured.
+    """
+    if is_pixelated(frames, roll):
+        return Status.FACE_OBSCURED
+    return None if motion.add(frames) else Status.NO_MOTION
+
+
 def motion(frames: UInt8Array) -> float:
     """Motion of the inner face within a clip, see :class:`FaceMotion`; 0 where nothing moves.
 
@@ -87,7 +100,7 @@ def motion(frames: UInt8Array) -> float:
     whose frames are all blends of two images (a cut, a dissolve) has none.
 
     Args:
-        frames: uint8 RGB (T, S, S, 3), the face in its middle; T at least 4.
+        frames: uint8 RGB (T, S, S, 3), the face in its middle; T at least 2.
     """
     return _motion_within(np.stack([_inner_face(frame) for frame in frames]))
 
@@ -170,11 +183,14 @@ def _motion_within(images: FloatArray) -> float:
 
 def _third(cells: FloatArray) -> float:
     """Of the cells of each frame (T - 1, cells): the second-largest in the frame where it is third-largest."""
-    return float(np.partition(np.partition(cells, -2, axis=1)[:, -2], -3)[-3])
+    second = np.partition(cells, -2, axis=1)[:, -2]
+    return float(np.sort(second)[-min(3, len(second))])
 
 
 def _is_blend(changes: FloatArray) -> bool:
     """Whether all frames are blends of two images: one pattern explains their changes, and covers the face."""
+    if len(changes) < 3:
+        return False
     gram = (changes @ changes.T).astype(np.float64)
     energy = float(np.trace(gram))
     if energy - float(np.linalg.eigvalsh(gram)[-1]) >= BLEND * energy:
@@ -187,7 +203,7 @@ def _cells(residuals: FloatArray) -> FloatArray:
     """Root mean square (N, cells) of residuals (N, pixels of the oval)."""
     squares = np.zeros((len(residuals), _SIDE, _SIDE), np.float32)
     squares[:, _OVAL] = residuals**2
-    return np.sqrt(_by_cell(squares).mean(axis=2))
+    return np.asarray(np.sqrt(_by_cell(squares).mean(axis=2)), dtype=np.float32)
 
 
 def _by_cell(images: NDArray[Any]) -> NDArray[Any]:
@@ -198,8 +214,10 @@ def _by_cell(images: NDArray[Any]) -> NDArray[Any]:
 
 def _gradient(image: FloatArray) -> tuple[FloatArray, FloatArray, float]:
     """Along x and y, at the pixels of the oval, in grey levels a pixel, and their root mean square."""
-    dx = cv2.Sobel(image, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)[_OVAL]
-    dy = cv2.Sobel(image, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)[_OVAL]
+    dx, dy = (
+        np.asarray(cv2.Sobel(image, cv2.CV_32F, *axis, ksize=3, scale=1 / 8), dtype=np.float32)[_OVAL]
+        for axis in ((1, 0), (0, 1))
+    )
     return dx, dy, max(_FLAT, float(np.sqrt(np.mean(dx**2 + dy**2))))
 
 

@@ -75,8 +75,8 @@ ABSTAINED = {
         "may be scored."
     ),
     Status.NO_MOTION: (
-        "The face does not move by itself: the video may show a still image, a slide show, or a frozen camera. facetell "
-        "looks at motion, so there is nothing to score. This says nothing about whether the image is genuine."
+        "The face does not move by itself: the video may show a still image or a slide show, or the camera was frozen. "
+        "facetell looks at motion, so there is nothing to score. This says nothing about whether the image is genuine."
     ),
     Status.UNREADABLE: (
         "No picture could be read from the file. It may be damaged, cut off, or not a video. Get the file anew from "
