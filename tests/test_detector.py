@@ -153,6 +153,38 @@ def test_a_small_face_is_told_to_be_too_small(detector, man, tmp_path):
     assert "pixels wide" in verdict.message
 
 
+def test_a_photo_shown_as_a_video_is_not_scored(detector, tmp_path):
+    from fixtures import sample_frames, write_frames
+
+    verdict = detector(write_frames(tmp_path / "photo.mp4", [sample_frames()[0]] * 60, fps=25))
+    check_abstained(verdict, Status.NO_MOTION)
+    assert "does not move" in verdict.message
+
+
+def test_a_frozen_part_is_left_out_and_counted(detector, tmp_path):
+    from fixtures import sample_frames, write_frames
+
+    frames = sample_frames("sample_woman", 48)
+    verdict = detector(write_frames(tmp_path / "frozen.mp4", [*frames, *[frames[-1]] * 52], fps=25))
+    check_scored(verdict)
+    assert len(verdict.tracks[0].clips) == 2
+    assert any("2 clips were not scored" in warning for warning in verdict.warnings)
+
+
+def test_a_mosaic_over_the_face_is_not_scored(detector, tmp_path):
+    import cv2
+
+    from fixtures import sample_frames, write_frames
+
+    frames = sample_frames("sample_man", 48).copy()
+    for frame in frames:
+        small = cv2.resize(frame[20:340, 180:420], (30, 40), interpolation=cv2.INTER_AREA)
+        frame[20:340, 180:420] = small.repeat(8, axis=0).repeat(8, axis=1)
+    verdict = detector(write_frames(tmp_path / "mosaic.mp4", frames))
+    check_abstained(verdict, Status.FACE_OBSCURED)
+    assert "pixelated" in verdict.message
+
+
 def test_a_scene_cut_ends_the_track_and_no_clip_reaches_across(detector, tmp_path):
     from fixtures import write_frames
 

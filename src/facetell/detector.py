@@ -12,7 +12,7 @@ import math
 import os
 import platform
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -297,16 +297,17 @@ class _Run:
                 future.result()
 
     def _clips(self, now: float, look: Look) -> Iterator[Clip]:
-        """Note the faces; give the clips that are large enough to score."""
+        """Note the faces; give the clips that can be scored."""
         self._watch.located(now, look.faces)
         for track_id, face in look.faces.items():
             record = self._tracks.setdefault(track_id, TrackRecord(now, now))
             record.t1 = now
             record.widths.append(face.pose.width)
         for clip in look.clips:
+            record = self._tracks[clip.track_id]
             if clip.face_width < self._detector.engine.info.min_face_width:
-                self._tracks[clip.track_id].small.append(clip.face_width)
-            elif self._watch.keep(clip.times[0], clip.times[-1]):
+                record.small.append(clip.face_width)
+            elif record.accept(clip.frames, clip.crop.roll) and self._watch.keep(clip.times[0], clip.times[-1]):
                 yield clip
 
     def _score(self, clip: Clip) -> None:
@@ -318,6 +319,10 @@ class _Run:
         tracks = tuple(judge_track(number, record, model) for number, record in sorted(self._tracks.items()))
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
+        left_out: Counter[Status] = Counter()
+        for record in self._tracks.values():
+            if record.why_not is Status.SCORED:
+                left_out += record.left_out
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         faces = sum(track.status is Status.SCORED for track in tracks)
         threshold = self._detector.threshold_of(max(faces, 1))
@@ -329,7 +334,14 @@ class _Run:
             interval=interval,
             tracks=tracks,
             message=message,
-            warnings=warnings_of(tracks, self._stream.uneven, self._reader.errors, model, self._stream.crowded),
+            warnings=warnings_of(
+                tracks,
+                self._stream.uneven,
+                self._reader.errors,
+                model,
+                self._stream.crowded,
+                left_out,
+            ),
             threshold=threshold if worst else None,
             threshold_faces=faces if threshold != self._detector.threshold else 1,
             # A container may state less than it holds.

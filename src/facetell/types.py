@@ -162,6 +162,8 @@ class Status(StrEnum):
     NO_FACE = "no_face"
     TOO_SHORT = "too_short"
     FACE_TOO_SMALL = "face_too_small"
+    FACE_OBSCURED = "face_obscured"
+    NO_MOTION = "no_motion"
     NOT_CONSECUTIVE = "not_consecutive"
     UNREADABLE = "unreadable"
 

@@ -74,6 +74,12 @@ def test_a_file_read_fast_has_the_scores_of_detection(detector, man):
     assert clips_of(events)[-1]["interval"] == pytest.approx(track.interval)
 
 
+def test_a_photo_has_no_score(detector, tmp_path):
+    photo = write_frames(tmp_path / "photo.mp4", [sample_frames()[0]] * 40, fps=25)
+    state, events = watched(detector, photo, fast=True)
+    assert not clips_of(events) and "faces were without motion" in summary(state, "it ended")
+
+
 def test_a_file_is_played_in_real_time(detector, man):
     began = time.monotonic()
     state, events = watched(detector, man)

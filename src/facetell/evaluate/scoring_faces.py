@@ -81,7 +81,7 @@ def _between(one: Pose, other: Pose, share: float) -> Pose:
 
 
 def score_at(
-    places: FacePlaces, pictures: Pictures, fps: float | None, detector: Detector, keep: Keep
+    places: FacePlaces, pictures: Pictures, fps: float | None, detector: Detector, keep: Keep, *, clean: bool = False
 ) -> tuple[TrackVerdict, ...]:
     """Score clips cropped from ``pictures`` at the places recorded in the clean video.
 
@@ -96,6 +96,8 @@ def score_at(
         fps: pictures a second, None if unknown.
         detector: its model and settings are used, not its tracker.
         keep: which clips to score.
+        clean: whether these are the frames of the clean video. Only then are clips without motion and clips of a
+            pixelated face left out, as detection does: a distortion must not decide which clips are scored.
     """
     info = detector.engine.info
     sampler = FrameSampler(fps, info.frame_rate)
@@ -121,11 +123,12 @@ def score_at(
         for clip in assembler.push(number, Frame(index, time, image), faces):
             t0, t1 = clip.times[0], clip.times[-1]
             face_width = clip.face_width / sx  # as it is in the clean video
+            record = records[clip.track_id]
             if face_width < info.min_face_width:
-                records[clip.track_id].small.append(face_width)
-            elif keep(t0, t1):
+                record.small.append(face_width)
+            elif (not clean or record.accept(clip.frames, clip.crop.roll)) and keep(t0, t1):
                 logit = float(detector.engine.score(clip.frames[None])[0])
-                records[clip.track_id].clips.append(ScoredClip(t0, t1, clip.crop, logit))
+                record.clips.append(ScoredClip(t0, t1, clip.crop, logit))
     return tuple(judge_track(track, record, info) for track, record in sorted(records.items()))
 
 

@@ -72,7 +72,8 @@ def score_prepared(job: Job, root: Path, detector: Detector) -> list[ClipRow]:
 def score_clip(clip: CutClip, entry: Entry, detector: Detector) -> tuple[TrackVerdict, ...]:
     """What is seen and scored in one prepared clip; times are those of its video, clips begin as detection begins them.
 
-    Places are given in pixels of the video, as the least width of a face is.
+    Places are given in pixels of the video, as the least width of a face is. Clips without motion and clips of a
+    pixelated face are left out, as in the video; a prepared clip of which none is scored has the status that says why.
     """
     height, width = clip.frames.shape[1:3]
     scale = clip.square.width / width
@@ -81,7 +82,7 @@ def score_clip(clip: CutClip, entry: Entry, detector: Detector) -> tuple[TrackVe
         places.add(float(time), {entry.track: face_pose(points * np.float32(scale))})
     steps = np.diff(clip.times)
     fps = 1 / float(np.median(steps)) if len(steps) else None
-    return score_at(places, _pictures(clip), fps, detector, partial(inside, entry))
+    return score_at(places, _pictures(clip), fps, detector, partial(inside, entry), clean=True)
 
 
 def _pictures(clip: CutClip) -> Pictures:

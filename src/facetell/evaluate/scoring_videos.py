@@ -26,10 +26,11 @@ from facetell.evaluate.scoring_jobs import (
 )
 from facetell.evaluate.scoring_prepared import score_prepared
 from facetell.media.pictures import Picture, PictureSource, open_video
-from facetell.types import NOT_READ, UInt8Array, VideoVerdict
+from facetell.types import NOT_READ, Status, UInt8Array, VideoVerdict
 
 SEED = 0
 """Of the distortions' chance: that of ``facetell distort`` where it is told none."""
+UNFIT = (Status.NO_MOTION, Status.FACE_OBSCURED)
 
 
 def score_job(job: Job, root: Path, detector: Detector, settings: ScoringSettings) -> Outcome:
@@ -77,15 +78,17 @@ def _score_video(job: Job, path: Path, detector: Detector, settings: ScoringSett
 def _score_distorted(
     job: Job, path: Path, detector: Detector, places: FacePlaces, condition: Condition, clean: VideoVerdict
 ) -> list[ClipRow]:
-    if not places:
-        tracks = clean.tracks
-    else:
+    tracks = clean.tracks
+    if places:
         with open_video(path, image_rate=detector.settings.image_rate) as reader:
             fps = reader.info.fps
             pictures = distorted(reader, condition, fps, job.until)
             if condition[0] == "FPS":
                 fps = min(parameter(*condition), fps or np.inf)
             tracks = score_at(places, pictures, fps, detector, span_test(job))
+        # A face that shows nothing to score in the clean video is not scored under a distortion of it either.
+        unfit = {track.track_id: track for track in clean.tracks if track.status in UNFIT}
+        tracks = tuple(unfit.get(track.track_id, track) for track in tracks)
     return rows_of(job, tracks, condition, detector.engine.info, clean.duration)
 
 

@@ -135,7 +135,10 @@ def _of_width(width: float, card: Card) -> str:
 def _of_face(number: int, track: TrackVerdict, info: ModelInfo, card: Card) -> Iterator[Fact]:
     what, measured = t.FACE_WIDTH.format(number=number), t.PIXELS.format(width=round(track.face_width))
     if track.status is not Status.SCORED:
-        yield Fact(what, measured, t.FACE_UNSCORED.format(least=f"{info.min_face_width:.0f}"))
+        unfit = t.TRACK_ABSTAINED[track.status]
+        if track.status in (Status.TOO_SHORT, Status.FACE_TOO_SMALL):
+            unfit = t.FACE_UNSCORED.format(least=f"{info.min_face_width:.0f}")
+        yield Fact(what, measured, unfit)
         return
     widths = sorted(clip.crop.side for clip in track.clips)
     square = round(widths[len(widths) // 2])

@@ -74,6 +74,14 @@ ABSTAINED = {
         "Every face is smaller than the model can judge. Enlarging the video does not help: the detail is not there. "
         "A version of higher resolution may be scored."
     ),
+    Status.FACE_OBSCURED: (
+        "The face is obscured: it is pixelated, and its detail is not there. A version of the video without the mosaic "
+        "may be scored."
+    ),
+    Status.NO_MOTION: (
+        "The face does not move by itself: the video may show a still image or a slide show, or the camera was frozen. "
+        "facetell looks at motion, so there is nothing to score. This says nothing about whether the image is genuine."
+    ),
     Status.NOT_CONSECUTIVE: (
         "The images of the folder are not consecutive frames of a video. facetell judges motion from frame to frame: "
         "score the video itself, or a folder of all its frames."
@@ -145,6 +153,8 @@ COLUMN_WIDTH = "Width in pixels"
 TRACK_ABSTAINED = {
     Status.TOO_SHORT: "not scored: seen too briefly",
     Status.FACE_TOO_SMALL: "not scored: too small",
+    Status.FACE_OBSCURED: "not scored: pixelated",
+    Status.NO_MOTION: "not scored: without motion",
 }
 MORE_FACES = "{count} more faces are in the embedded result only."
 FILE_CHANGED = "There are no pictures: the file has changed since it was scored."

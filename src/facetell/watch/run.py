@@ -153,8 +153,7 @@ class Watcher:
             self._pump.flush(item.at)
 
     def _score(self, clip: Clip, item: Waiting) -> None:
-        if clip.face_width < self._detector.engine.info.min_face_width:
-            self.state.board.too_small(item.session, clip.track_id)
+        if not self.state.board.accept(item.session, clip, self._detector.engine.info.min_face_width):
             return
         self._collect(PENDING - 1)
         future = self._pool.submit(self._detector.score, clip)
