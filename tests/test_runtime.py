@@ -30,9 +30,11 @@ def test_the_first_signal_is_named_and_later_ones_have_no_effect_but_ctrl_c(numb
 
 
 @pytest.mark.parametrize("number", NAMES)
-def test_without_a_reaction_a_signal_interrupts(number):
-    with pytest.raises(KeyboardInterrupt), on_stop():
-        send(number)
+def test_without_a_reaction_each_signal_interrupts(number):
+    with on_stop():
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                send(number)
 
 
 def test_the_innermost_block_reacts_and_the_outer_one_is_not_interrupted_afterwards():

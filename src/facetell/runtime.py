@@ -15,7 +15,7 @@ STOP_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHU
 Reaction = Callable[[str], None]
 
 _reactions: list[tuple[Reaction, Reaction]] = []  # of the open `on_stop` blocks, the innermost last
-_stopping = False  # whether a signal has come since the outermost block was entered
+_stopping = False  # whether a reaction has been completed since the outermost block was entered
 
 
 def interrupt(name: str) -> None:
@@ -25,12 +25,12 @@ def interrupt(name: str) -> None:
 
 @contextmanager
 def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterator[None]:
-    """Within ``with``, call ``react`` once, at the first SIGINT, SIGTERM or SIGHUP.
+    """Within ``with``, call ``react`` at the first SIGINT, SIGTERM or SIGHUP; if it raises, at the next ones as well.
 
-    Later SIGTERM and SIGHUP have no effect: a closed terminal and ``timeout`` send them twice, and the second must not
-    cut off what the first one caused to be written. A signal that is ignored when the process starts stays ignored, as
-    under ``nohup`` and for Ctrl-C in the background of a shell. Blocks can be nested: the innermost reacts. Outside the
-    main thread, where Python handles no signals, nothing is changed.
+    After it has returned, SIGTERM and SIGHUP have no effect: a closed terminal and ``timeout`` send them twice, and the
+    second must not cut off what the first one caused to be written. A signal that is ignored when the process starts
+    stays ignored, as SIGHUP under ``nohup`` and Ctrl-C in the background of a shell. Blocks can be nested: the
+    innermost reacts. Outside the main thread, where Python handles no signals, nothing is changed.
 
     Args:
         react: called in the main thread with the name of the signal ("Ctrl-C", "SIGTERM" or "SIGHUP").
@@ -67,7 +67,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
     react, again = _reactions[-1]
     name = STOP_SIGNALS[signal.Signals(number)]
     if not _stopping:
-        _stopping = True
         react(name)
+        _stopping = True  # not where it raised: Python drops what is raised within some callbacks, and the run goes on
     elif number == signal.SIGINT:
         again(name)
