@@ -52,6 +52,12 @@ def test_the_clips_are_those_of_the_video(cut, man, detector):
     assert track.face_width == pytest.approx(of_video.face_width, rel=0.02)
 
 
+def test_a_still_image_is_not_scored(cut, detector):
+    still = replace(cut, frames=np.stack([cut.frames[0]] * len(cut.frames)))
+    (track,) = score_clip(still, ENTRY, detector)
+    assert track.status is Status.NO_MOTION and track.clips == ()
+
+
 def test_a_part_is_scored_alone(cut, detector):
     (track,) = score_clip(cut, replace(ENTRY, start=1.0, end=2.0), detector)
     assert [round(clip.t0) for clip in track.clips] == [1]

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from facetell.types import FloatArray, Status, UInt8Array
 
-STILL = 0.03  # motion within a clip below which the clip is not scored
+STILL = 0.03  # change within a clip, before registration: less is not scored
 MOVING = 0.11  # motion within a clip: a face moves if any of its clips reaches this
 CHANGED = 0.1  # motion between successive clips: a face moves if the median reaches this
-LEAST_CLIPS = 3  # fewer clips show too little of a face to say that it does not move, unless all are below STILL
+LEAST_CLIPS = 3  # fewer clips show too little of a face to say that it does not move, unless nothing changes
 BLEND = 0.02  # share of the energy of change outside its first component: less is a cut or a dissolve
 SPREAD = 0.2  # median over second-largest change of the cells: less is local, as a blink is
 PIXELATED = 0.4  # grid strength
@@ -59,22 +59,28 @@ class FaceMotion:
         self.within, self.between = deque(maxlen=self.kept), deque(maxlen=self.kept)
 
     def add(self, frames: UInt8Array) -> bool:
-        """Add the next clip, uint8 RGB (T, S, S, 3) with T >= 2; whether anything moves in it."""
+        """Add the next clip, uint8 RGB (T, S, S, 3) with T >= 2; whether anything changes in it, the face or its place.
+
+        Where all clips are kept, no motion is measured any more once the face has moved.
+        """
         images = np.stack([_inner_face(frame) for frame in frames])
+        changes = _change(images) >= STILL
+        if self.kept is None and max(self.within, default=0.0) >= MOVING:
+            return changes
         middle = images[len(images) // 2]
-        self.within.append(_motion_within(images))
+        self.within.append(_motion_within(images) if changes else 0.0)
         if self._last is not None:
             residuals, gradient = _register(self._last[None], middle)
             self.between.append(float(np.partition(_cells(residuals)[0], -4)[-4]) / gradient)
         self._last = middle
-        return self.within[-1] >= STILL
+        return changes
 
     @property
     def is_absent(self) -> bool:
         """Whether the face does not move in any clip, nor from clip to clip; False before the first clip."""
         if not self.within or max(self.within) >= MOVING:
             return False
-        if max(self.within) < STILL:
+        if not any(self.within):
             return True
         return len(self.within) >= LEAST_CLIPS and statistics.median(self.between) < CHANGED
 
@@ -90,19 +96,6 @@ def why_unfit(frames: UInt8Array, roll: float, motion: FaceMotion) -> Status | N
     if is_pixelated(frames, roll):
         return Status.FACE_OBSCURED
     return None if motion.add(frames) else Status.NO_MOTION
-
-
-def motion(frames: UInt8Array) -> float:
-    """Motion of the inner face within a clip, see :class:`FaceMotion`; 0 where nothing moves.
-
-    It is that of the second-most changed cell (1/8 of the image wide) in the third-most changed frame, relative to the
-    middle one: a blink counts, the flicker of a single key frame does not, and repeated frames do not lower it. A clip
-    whose frames are all blends of two images (a cut, a dissolve) has none.
-
-    Args:
-        frames: uint8 RGB (T, S, S, 3), the face in its middle; T at least 2.
-    """
-    return _motion_within(np.stack([_inner_face(frame) for frame in frames]))
 
 
 def is_pixelated(frames: UInt8Array, roll: float = 0.0) -> bool:
@@ -167,23 +160,33 @@ def _inner_face(frame: UInt8Array) -> FloatArray:
     return np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR), dtype=np.float32)
 
 
-def _motion_within(images: FloatArray) -> float:
-    reference = images[len(images) // 2]
-    others = np.delete(images, len(images) // 2, axis=0)
+def _change(images: FloatArray) -> float:
+    """As :func:`_motion_within`, without registration; 0 where the frames are blends of two images (cut, dissolve)."""
+    reference, others = _parted(images)
     changes = (others - reference)[:, _OVAL]
-    residuals, gradient = changes, _gradient(reference)[2]
-    moved = _third(_cells(changes)) / gradient
-    if moved >= STILL:
-        if _is_blend(changes):
-            return 0.0
-        residuals, gradient = _register(others, reference)
-        moved = _third(_cells(residuals)) / gradient
-    return moved
+    return 0.0 if _is_blend(changes) else _third(changes) / _gradient(reference)[2]
 
 
-def _third(cells: FloatArray) -> float:
-    """Of the cells of each frame (T - 1, cells): the second-largest in the frame where it is third-largest."""
-    second = np.partition(cells, -2, axis=1)[:, -2]
+def _motion_within(images: FloatArray) -> float:
+    """Motion in the frames (T, side, side) of a clip, relative to the middle one.
+
+    It is that of the second-most changed cell (1/8 of the image wide) in the third-most changed frame: a blink counts,
+    the flicker of a single key frame does not, and repeated frames do not lower it.
+    """
+    reference, others = _parted(images)
+    residuals, gradient = _register(others, reference)
+    return _third(residuals) / gradient
+
+
+def _parted(images: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The middle frame, and the others."""
+    middle = len(images) // 2
+    return images[middle], np.delete(images, middle, axis=0)
+
+
+def _third(residuals: FloatArray) -> float:
+    """Of residuals (N, pixels of the oval): the second-largest cell in the image where it is third-largest."""
+    second = np.partition(_cells(residuals), -2, axis=1)[:, -2]
     return float(np.sort(second)[-min(3, len(second))])
 
 
