@@ -70,7 +70,7 @@ def test_what_storing_costs_has_a_limit(
 
 def test_a_model_file_can_be_written_again(checkpoint: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "a.onnx", tmp_path / "b.onnx"
-    assert main(["export", str(checkpoint), "--to", str(first), "--with-anomaly"]) == 0
+    assert main(["export", str(checkpoint), "--to", str(first)]) == 0
     assert main(["export", str(first), "--to", str(second), "--with-motion"]) == 0
     (_, one), (_, two) = model_from_onnx(first), model_from_onnx(second)
     assert all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())

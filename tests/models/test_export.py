@@ -118,25 +118,9 @@ def test_the_file_keeps_the_contract(files: dict[str, Path]) -> None:
     assert str(Path.cwd()).encode() not in files["fp32"].read_bytes()
 
 
-def test_the_ad_block_s_classifier_comes_along_where_asked_for(
-    network: ClipNetwork, some_clips: Clips, tmp_path: Path
-) -> None:
-    path = export_onnx(network, tmp_path / "model.onnx", with_anomaly=True)
-    batch = some_clips(3, 4, 48)
-    with torch.no_grad():
-        want = network(batch)
-    session = onnxruntime.InferenceSession(path)
-    assert [output.name for output in session.get_outputs()] == ["logit", "aux_logit"]
-    logit, auxiliary = session.run(None, {"clip": batch.numpy()})
-    np.testing.assert_allclose(logit, want.logit, atol=1e-4)
-    np.testing.assert_allclose(auxiliary, want.aux_logit, atol=1e-4)
-
-
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     with pytest.raises(FacetellError, match="no motion blocks"):
         export_onnx(create_model("lite0", "none", size=32), tmp_path / "x.onnx", with_motion=True)
-    with pytest.raises(FacetellError, match="no auxiliary classifier"):
-        export_onnx(create_model("lite0", anomaly="no_cls2", size=32), tmp_path / "x.onnx", with_anomaly=True)
     with pytest.raises(FacetellError, match="no model file"):
         load_onnx_state(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("not a model")

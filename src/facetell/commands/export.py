@@ -33,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="storage of the weights: fp16 in 16 bits, w8 most of them in 8; all compute in float32 (default: fp32)",
     )
     parser.add_argument("--with-motion", action="store_true", help="add the output that `facetell motion` draws")
-    parser.add_argument("--with-anomaly", action="store_true", help="add the auxiliary classifier's logit as an output")
     parser.add_argument(
         "--clips",
         type=Path,
@@ -53,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.to, keep=[args.checkpoint, *(args.clips or ())])
     model, metadata = read_trained(args.checkpoint)
     clips = _clips(args.clips, model.config)
-    outputs = {"with_motion": args.with_motion, "with_anomaly": args.with_anomaly}
-    export_onnx(model, args.to, metadata=metadata, precision=args.precision, **outputs)
+    export_onnx(model, args.to, metadata=metadata, precision=args.precision, with_motion=args.with_motion)
     print(f"{args.to}: {model.config.name}, {args.precision}, {args.to.stat().st_size / 1e6:.1f} MB")
     agree = True
     if args.precision != "fp32":
