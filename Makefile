@@ -6,10 +6,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The asset distributions are folders of files to us; what their own code would need is not installed, on purpose.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format bench bench-mini clean
+.PHONY: help setup demo test test-avx2 test-slow check format bench bench-mini clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 $(VENV)/.detect: pyproject.toml constraints.txt assets.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -27,16 +27,16 @@ demo: $(VENV)/.detect  ## set up, then score real footage and forgeries made fro
 	$(PY) -m facetell.demo
 
 test: $(VENV)/.dev  ## the test suite
-	$(PY) -m pytest -n 2 --dist loadfile -m 'not slow and not gpu'
+	$(PY) -m pytest -n 2 --dist worksteal
+
+test-avx2:  ## the test suite as on a CPU with AVX2, without AVX-512 and bfloat16
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(MAKE) test
 
 test-slow: $(VENV)/.dev  ## the tests that take minutes
 	$(PY) -m pytest -m 'slow and not gpu'
 
-check: $(VENV)/.dev  ## format, lint, types and tests
-	$(PY) -m ruff format --check
-	$(PY) -m ruff check
-	$(PY) -m mypy
-	$(MAKE) test
+check:  ## format, lint, types and tests
+	.ci/run
 
 format: $(VENV)/.dev  ## mend format and lint
 	$(PY) -m ruff format

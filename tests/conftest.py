@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
 
-from chromium import launched
 from facetell.assets import locate
 from facetell.detector import Detector
 from facetell.faces.detector import FaceDetector
@@ -46,18 +48,24 @@ def face_networks() -> tuple[FaceDetector, FaceMesh]:
 
 
 @pytest.fixture(scope="session")
-def frames() -> Callable[[Path], list[Frame]]:
-    """All frames of a short video."""
+def frames() -> Callable[..., list[Frame]]:
+    """Reads the first ``count`` frames of a short video, by default all; those of the last calls are kept."""
 
-    def read(path: Path) -> list[Frame]:
+    @functools.lru_cache(8)
+    def first(path: Path, count: int) -> list[Frame]:
         with VideoReader(path) as reader:
-            return [Frame(raw.index, raw.time, raw.rgb()) for raw in reader]
+            return [Frame(raw.index, raw.time, raw.rgb()) for raw in itertools.islice(reader, count)]
+
+    def read(path: Path, count: int | None = None) -> list[Frame]:
+        return first.__wrapped__(path, sys.maxsize) if count is None else first(path, count)
 
     return read
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[Any]:
     """A headless Chromium; tests that need it are skipped, with the reason, where there is none."""
+    from chromium import launched  # imports playwright, which only these tests need
+
     with launched() as chromium:
         yield chromium

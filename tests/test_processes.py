@@ -16,16 +16,16 @@ def nothing():
 
 
 def stuck(task):
-    with ended_if_silent(2.0):
+    with ended_if_silent(1.0):
         re.fullmatch(r"(a+)+b", "a" * 60)  # takes for ever, and keeps the interpreter to itself
 
 
 def slow(task):
-    with ended_if_silent(2.0) as alive:
-        for _ in range(50):
-            time.sleep(0.1)
+    with ended_if_silent(4.0) as alive:  # far longer than a busy machine keeps it from its calls
+        for _ in range(10):
+            time.sleep(0.5)
             alive()
-    time.sleep(2.5)  # behind it nobody waits any more
+    time.sleep(4.5)  # after the block the limit no longer applies
     return task
 
 

@@ -14,9 +14,9 @@ from facetell.cli import main
 from facetell.detector import Detector
 from facetell.engine import load_engine
 from facetell.evaluate.scores import read_scores
-from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model
 from facetell.train import release
+from model_files import arrays_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
 
@@ -60,7 +60,7 @@ def test_networks_are_fused_and_released_as_they_are(prepared, tmp_path, monkeyp
     for name, motion in (("spatial", "none"), ("temporal", "mcb")):
         network = create_model("lite0", motion, clip_frames=4, size=64, width=0.25, depth=0.5)
         torch.nn.init.normal_(network.classifier.weight, std=0.2)
-        files.append(str(export_onnx(network, tmp_path / f"{name}.onnx")))
+        files.append(str(arrays_file(network, tmp_path / f"{name}.onnx")))
     config, start, run = tmp_path / "two.yaml", tmp_path / "start.onnx", tmp_path / "run"
     config.write_text(
         f"extends: {TINY}\nmodel: lite0_multi_stream\nsteps: 0\npretrained: {start}\nbatch: {{frame_rate: 12.5}}\n"

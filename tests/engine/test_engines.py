@@ -64,6 +64,16 @@ def test_bf16_drifts_little(clips, reference, capsys):
     assert max(shift) < 0.04
 
 
+def test_the_precision_is_one_that_the_cpu_supports(monkeypatch):
+    """With the instruction set limited to AVX2, every CPU is one without bfloat16."""
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert load_engine().precision == "f32"
+    with pytest.raises(
+        FacetellError, match=r"does not support bf16 \(ONEDNN_MAX_CPU_ISA is AVX2\); use --precision f32"
+    ):
+        load_engine(precision="bf16")
+
+
 def test_engines_tell_where_the_motion_blocks_respond(clips, reference):
     engines = [load_engine(DEFAULT_MODEL, name, precision="f32") for name in ("openvino", "onnxruntime", "torch")]
     maps = [engine.motion(clips[0]) for engine in engines]

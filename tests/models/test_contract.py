@@ -22,12 +22,15 @@ T, SIZE = 4, 32
 ANOMALIES = ("full", "no_cls2", "no_l1", "none")
 COMBINATIONS = [(name, motion) for name in list_models() for motion in motions_of(name)]
 
-# Built from the same code as a shallower relative whose file is tested each time, or as one with other motion.
-RELATIVES = ("lite1", "lite2", "stm_resnet34", "stm_resnet101")
-OFTEN = [(name, motions_of(name)[0]) for name in list_models() if name not in RELATIVES]
-EXPORTED = [
-    pytest.param(*each, marks=() if each in OFTEN or each[0] == "lite0" else pytest.mark.slow) for each in COMBINATIONS
-]
+# Together they are built of every kind of block; each export takes seconds.
+OFTEN = (
+    ("lite0", "mcb"),
+    ("lite0", "cmm"),
+    ("lite0_multi_stream", "mcb"),
+    ("stm_resnet50", "mcb"),
+    ("resnet18", "none"),
+)
+EXPORTED = [pytest.param(*each, marks=() if each in OFTEN else pytest.mark.slow) for each in COMBINATIONS]
 
 Clips = Callable[..., Tensor]
 Enliven = Callable[[ClipNetwork], ClipNetwork]
@@ -128,7 +131,7 @@ def test_several_classes_and_whole_size(name: str, some_clips: Clips) -> None:
     assert torch.isfinite(loss)
     with torch.device("meta"):
         whole = create_model(name)
-        config = whole.config
-        scores = whole(torch.zeros(1, config.clip_frames, 3, config.size, config.size))
+    config = whole.config
+    scores = whole(torch.zeros(1, config.clip_frames, 3, config.size, config.size, device="meta"))
     assert scores.logit.shape == (1,)
     assert about(name)

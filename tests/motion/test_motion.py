@@ -11,12 +11,12 @@ import torch
 
 from facetell.cli import main
 from facetell.media.reader import VideoReader
-from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model
 from facetell.motion.draw import draw_strip
 from facetell.motion.flow import dense_flow, draw_flow, heat
 from facetell.motion.views import view_video
 from facetell.types import FloatArray, UInt8Array
+from model_files import arrays_file
 
 
 @pytest.fixture(autouse=True)
@@ -70,9 +70,8 @@ def test_jitter_answers_more_than_smooth_motion() -> None:
 def test_the_command_draws_one_and_two_videos(man: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     narrow = {"width": 0.25, "depth": 0.5}
-    model = export_onnx(
-        create_model("lite0", clip_frames=6, size=48, restore_gain=1.0, **narrow), tmp_path / "model.onnx"
-    )
+    network = create_model("lite0", clip_frames=6, size=48, restore_gain=1.0, **narrow)
+    model = arrays_file(network, tmp_path / "model.onnx")
     for videos in ([man], [man, man]):
         out = tmp_path / str(len(videos))
         words = ["motion", *map(str, videos), "--out", str(out), "--model", str(model), "--seconds", "0.5"]
@@ -95,7 +94,7 @@ def test_a_cmm_has_one_order_to_draw(man: Path, tmp_path: Path) -> None:
 
 
 def test_faults_are_told_in_one_sentence(tmp_path: Path, man: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plain = export_onnx(create_model("lite0", "none", size=32, width=0.25, depth=0.5), tmp_path / "plain.onnx")
+    plain = arrays_file(create_model("lite0", "none", size=32, width=0.25, depth=0.5), tmp_path / "plain.onnx")
     assert main(["motion", str(man), "--out", str(tmp_path), "--model", str(plain)]) == 2
     assert "has no motion blocks to look into" in capsys.readouterr().err
     assert main(["motion", str(man), "--out", str(plain)]) == 2

@@ -268,8 +268,6 @@ def test_a_scan_is_not_gone_on_with_as_something_else(corpus, whole, here, tmp_p
         other.scan(corpus, out)
     with pytest.raises(FacetellError, match="was begun with other settings"):
         other.scan(corpus, tmp_path / "other", merge=[out])
-    with pytest.raises(FacetellError, match="was begun with another engine or precision"):
-        Here(make_detector(settings=Settings(precision="f32"))).scan(corpus, out)
     with pytest.raises(FacetellError, match="holds something else already"):
         here.scan(corpus, corpus)
     (out / "work" / "about.json").write_text("{")
@@ -285,6 +283,9 @@ def test_what_versions_a_scan_is_gone_on_with(corpus, whole, here, tmp_path):
     def begun_with(**versions):
         path.write_text(json.dumps(about | {"provenance": about["provenance"] | versions}))
 
+    path.write_text(json.dumps(about | {"engine": about["engine"] | {"precision": "other"}}))
+    with pytest.raises(FacetellError, match="was begun with another engine or precision"):
+        here.scan(corpus, out)
     major, minor, patch = about["provenance"]["python"].split(".")
     begun_with(python=f"{major}.{minor}.{patch}1")
     here.scan(corpus, out)

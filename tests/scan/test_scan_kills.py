@@ -19,7 +19,8 @@ from facetell.scan.run import scan
 from facetell.scan.source import open_source
 from scans import CONTENTS, lines, results, start, verdicts
 
-KILLS, MORE_KILLS = 5, 25
+KILLS, MORE_KILLS = 2, 25
+SECONDS = 600.0  # the longest wait for an event: only a test that fails waits so long
 
 
 def journal_of(out):
@@ -31,8 +32,8 @@ def whole_lines(content):
     return content[: content.rfind(b"\n") + 1]
 
 
-def wait_until(condition, seconds=120.0):
-    end = time.monotonic() + seconds
+def wait_until(condition):
+    end = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.003)
@@ -48,9 +49,9 @@ def kill_many_times(corpus, out, whole, kills):
     rng = np.random.default_rng()
     kept, expected = b"", results(whole)
     for kill in range(kills):
-        process = start(corpus, out, "--workers", 2 if kill % 3 == 2 else 1)
+        process = start(corpus, out, "--workers", 2 if kill % 3 == 1 else 1)
         # Most kills fall while videos are scored, one in five while the run is being set up.
-        more = 0 if kill % 5 == 4 else int(rng.integers(1, 4))
+        more = 0 if kill % 5 == 0 else int(rng.integers(1, 4))
         wait_until(lambda: process.poll() is not None or journal_of(out).count(b"\n") >= kept.count(b"\n") + more)  # noqa: B023
         time.sleep(rng.uniform(0, 0.1 if more else 1.5))
         end(process)
@@ -64,7 +65,7 @@ def kill_many_times(corpus, out, whole, kills):
             continue
         found = verdicts(out) if kept else []
         assert len(found) == len({*found}), "something was scored twice"
-    assert start(corpus, out, "--workers", 1).wait(timeout=300) == 2  # some videos cannot be read
+    assert start(corpus, out, "--workers", 1).wait(timeout=SECONDS) == 2  # some videos cannot be read
     assert results(out) == expected and journal_of(out).startswith(kept)
     assert len(verdicts(out)) == CONTENTS == len({*verdicts(out)})
 
@@ -141,18 +142,24 @@ def test_where_every_process_dies_the_scan_ends_with_a_sentence(corpus, tmp_path
     assert "at 4 videos in a row" in sentence and "run the same command again" in sentence
 
 
-def test_interrupted_by_the_keyboard_it_ends_at_once_and_leaves_no_process(corpus, tmp_path):
-    out = tmp_path / "out"
+def test_interrupted_by_the_keyboard_it_ends_and_leaves_no_process(corpus, woman, tmp_path):
+    """The list begins with a short video; the others take far longer than the test needs to look at its verdict."""
+    out, videos = tmp_path / "out", tmp_path / "list"
+    long = [shutil.copyfile(woman, tmp_path / f"{number}.mp4") for number in range(3)]
+    for number, path in enumerate(long):  # contents that differ
+        with path.open("ab") as stream:
+            stream.write(bytes(8 * (number + 1)))
+    videos.write_text("\n".join(map(str, [corpus / "a" / "0.mp4", *long])))
     with (tmp_path / "errors").open("w") as errors:
-        process = start(corpus, out, "--workers", 2, stderr=errors)
+        process = start(videos, out, "--workers", 2, stderr=errors)
         wait_until(lambda: verdicts(out) if journal_of(out) else process.poll() is not None)
         children = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=SECONDS) == 130
     assert (tmp_path / "errors").read_text() == "facetell scan: interrupted\n"
-    psutil.wait_procs(children, timeout=10)
+    psutil.wait_procs(children, timeout=SECONDS)
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
-    assert not (out / "results.jsonl").exists() and 0 < len(verdicts(out)) < CONTENTS
+    assert not (out / "results.jsonl").exists() and 1 <= len(verdicts(out)) < 4
 
 
 @pytest.mark.parametrize("room", [2_000, 9_000])

@@ -5,7 +5,6 @@ from html import unescape
 
 import numpy as np
 
-from chromium import launched
 from facetell.scan.page import ERRORS_SHOWN, SHOWN, Page
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
@@ -74,10 +73,10 @@ def test_nothing_is_loaded_and_nothing_foreign_can_run():
     assert not re.search(r"\son\w+=|\sstyle=", html)
 
 
-def test_a_browser_sorts_and_filters_it(tmp_path):
+def test_a_browser_sorts_and_filters_it(browser, tmp_path):
     (tmp_path / "page.html").write_text(page_of([0.2, 0.9, 0.5, 0.7]))
-    with launched() as browser:
-        page = browser.new_page(viewport={"width": 390, "height": 844})
+    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
         faults = []
         page.on("console", lambda message: faults.append(message.text))
         page.goto((tmp_path / "page.html").as_uri())

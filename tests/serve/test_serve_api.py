@@ -229,7 +229,7 @@ def test_figures_for_a_monitor(server, done):
         families = text_string_to_metric_families(server.client.get("/metrics").text)
         return {sample.name: sample for family in families for sample in family.samples}
 
-    wait_for(lambda: read()["facetell_workers_ready"].value == 1)  # one may be in the middle of being replaced
+    wait_for(lambda: read()["facetell_workers_ready"].value == 1)  # another test may have ended the process
     figures = read()
     assert figures["facetell_free_bytes"].value > 0
     assert figures["facetell_job_seconds_count"].value >= 1

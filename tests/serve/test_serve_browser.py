@@ -64,13 +64,8 @@ def rows(page, state=None):
     return page.locator(f'#jobs .job[data-state="{state}"]' if state else "#jobs .job")
 
 
-def stop_in_the_middle(site):
-    """Workers that have begun with a video and stand still, so that what is to be seen meanwhile is."""
-    wait_for(lambda: any(job["state"] == "running" for job in site.client.get("/v1/jobs").json()["jobs"]))
-    workers = site.workers()
-    for process in workers:
-        process.suspend()
-    return workers
+def jobs(site):
+    return site.client.get("/v1/jobs").json()["jobs"]
 
 
 def no_sideways(page):
@@ -82,15 +77,18 @@ def test_upload_progress_result_report_delete(site, page, tmp_path):
     page.goto(site.url)
     expect(page.locator("#empty")).to_be_visible()
     assert page.locator("#files").get_attribute("multiple") is not None and page.locator("#send").is_hidden()
-    choose(page, locate("sample_woman"), locate("sample_man"), locate("sample_no_face"))
-    expect(page.locator("#jobs progress[value]").first).to_be_visible()  # two, while one row is not yet fresh
-    expect(page.locator("#jobs .job .state").filter(has_text=re.compile(r"Scoring, \d+ % done")).first).to_be_visible()
-    expect(rows(page, "done")).to_have_count(3)
+    with site.held() as advance:
+        choose(page, locate("sample_man"), locate("sample_no_face"))
+        wait_for(lambda: advance() or any(job["progress"] for job in jobs(site)))
+        expect(page.locator("#jobs progress[value]").first).to_be_visible()  # two, until the row is refreshed
+        states = page.locator("#jobs .job .state")
+        expect(states.filter(has_text=re.compile(r"Scoring, \d+ % done")).first).to_be_visible()
+    expect(rows(page, "done")).to_have_count(2)
     numbers = [int(row.get_attribute("data-number")) for row in rows(page).all()]
     assert numbers == sorted(numbers, reverse=True)
     expect(page.locator("#empty")).to_be_hidden()
     text = page.locator("#jobs").inner_text()
-    results = {job["name"]: job["summary"] for job in site.client.get("/v1/jobs").json()["jobs"]}
+    results = {job["name"]: job["summary"] for job in jobs(site)}
     man = results[locate("sample_man").name]
     low, high = map(percent, man["interval"])
     assert f"Probability of forged: {percent(man['probability'])} ({low} to {high})" in text
@@ -114,11 +112,11 @@ def test_upload_progress_result_report_delete(site, page, tmp_path):
     expect(page.locator(".verdict h2")).to_be_visible()
     page.once("dialog", lambda dialog: dialog.accept())
     page.locator(".delete button").click()
-    expect(rows(page)).to_have_count(2)
+    expect(rows(page)).to_have_count(1)
     page.on("dialog", lambda dialog: dialog.accept())
     rows(page).first.locator(".delete button").click()
-    expect(rows(page)).to_have_count(1)
-    assert len(site.client.get("/v1/jobs").json()["jobs"]) == 1
+    expect(rows(page)).to_have_count(0)
+    assert jobs(site) == []
 
 
 def test_wrong_and_too_large_files_are_told_of_and_the_next_is_sent(site, page, tmp_path, short):
@@ -169,26 +167,24 @@ def test_dropping_a_folder_or_a_link_says_to_drop_files(site, desk, tmp_path):
     expect(uploads).to_contain_text(strings.SCRIPT["notFile"])
 
 
-def test_reload_in_the_middle_shows_where_it_stands(site, desk):
+def test_reload_in_the_middle_shows_where_it_stands(site, desk, short):
     desk.goto(site.url)
-    choose(desk, locate("sample_woman"))
-    stopped = stop_in_the_middle(site)
-    expect(rows(desk, "running")).to_have_count(1)
-    desk.reload()
-    expect(rows(desk)).to_have_count(1)
-    for process in stopped:
-        process.resume()
+    with site.held():
+        choose(desk, short)
+        expect(rows(desk, "running")).to_have_count(1)
+        desk.reload()
+        expect(rows(desk, "running")).to_have_count(1)
     expect(rows(desk, "done")).to_have_count(1)
-    assert len(site.client.get("/v1/jobs").json()["jobs"]) == 1
+    assert len(jobs(site)) == 1
 
 
-def test_a_server_that_goes_away_is_told_of_and_found_again(site, desk, short, woman):
+def test_a_server_that_goes_away_is_told_of_and_found_again(site, desk, short):
     desk.goto(site.url)
-    choose(desk, woman)
-    stop_in_the_middle(site)
-    expect(rows(desk, "running")).to_have_count(1)
-    port = site.url.rsplit(":", 1)[1]
-    site.kill()
+    with site.held():
+        choose(desk, short)
+        expect(rows(desk, "running")).to_have_count(1)
+        port = site.url.rsplit(":", 1)[1]
+        site.kill()
     expect(desk.locator("#lost")).to_be_visible()
     choose(desk, short)
     expect(desk.locator("#uploading")).to_contain_text("short.mp4: the server cannot be reached.")
@@ -199,7 +195,7 @@ def test_a_server_that_goes_away_is_told_of_and_found_again(site, desk, short, w
     expect(rows(desk, "done")).to_have_count(2)  # the new one, and the one that was cut short
 
 
-def test_where_too_many_listen_the_page_asks_now_and_then(tmp_path, desk, woman):
+def test_where_too_many_listen_the_page_asks_now_and_then(tmp_path, desk, short):
     with serving(tmp_path / "data", Limits(listeners=1)) as (url, _), httpx.stream("GET", f"{url}/v1/events") as other:
         lines = other.iter_lines()  # kept: when it goes, the stream is closed
         assert next(lines).startswith("retry")
@@ -207,23 +203,21 @@ def test_where_too_many_listen_the_page_asks_now_and_then(tmp_path, desk, woman)
             desk.goto(url)
         assert refused.value.status == 429
         httpx.post(
-            f"{url}/v1/jobs", files={"file": (woman.name, woman.read_bytes())}, timeout=SECONDS
+            f"{url}/v1/jobs", files={"file": (short.name, short.read_bytes())}, timeout=SECONDS
         ).raise_for_status()
         expect(rows(desk, "queued")).to_have_count(1)
         expect(desk.locator("#lost")).to_be_hidden()
 
 
-def test_a_full_queue_is_waited_for(tmp_path, desk, short, woman):
+def test_a_full_queue_is_waited_for(tmp_path, desk, short):
     with Server(tmp_path / "data", "--max-queue", "1") as site:
-        site.upload(woman)
-        wait_for(lambda: site.client.get("/v1/jobs").json()["jobs"][0]["state"] == "running")
-        site.upload(woman)
-        stopped = stop_in_the_middle(site)
-        desk.goto(site.url)
-        choose(desk, short)
-        expect(desk.locator("#uploading")).to_contain_text("the server is busy, trying again in 10 s")
-        for process in stopped:
-            process.resume()
+        with site.held():
+            site.upload(short, "running.mp4")
+            wait_for(lambda: jobs(site)[0]["state"] == "running")
+            site.upload(short, "queued.mp4")
+            desk.goto(site.url)
+            choose(desk, short)
+            expect(desk.locator("#uploading")).to_contain_text("the server is busy, trying again in 10 s")
         expect(rows(desk, "done").filter(has_text="short.mp4")).to_have_count(1)
 
 
@@ -245,7 +239,7 @@ def test_with_a_token_the_page_asks_for_it(tmp_path, desk, short):
         expect(desk.locator("#token")).to_be_visible()
 
 
-def test_a_session_that_ended_leads_to_the_login(tmp_path, desk, short, woman):
+def test_a_session_that_ended_leads_to_the_login(tmp_path, desk, short):
     token = "a-token-of-enough-signs"
     with Server(tmp_path / "data", "--token", token) as site:
         for ends_by in ("upload", "restart"):
@@ -258,7 +252,7 @@ def test_a_session_that_ended_leads_to_the_login(tmp_path, desk, short, woman):
             desk.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))  # noqa: B023
             if ends_by == "upload":
                 desk.context.clear_cookies()
-                choose(desk, short, woman)
+                choose(desk, short, short)
             else:
                 site.kill()
                 site.words = (*site.words, "--token", "another-token-of-signs", "--port", site.url.rsplit(":", 1)[1])
@@ -267,19 +261,23 @@ def test_a_session_that_ended_leads_to_the_login(tmp_path, desk, short, woman):
             assert asked == []
 
 
-def test_a_row_that_is_renewed_keeps_the_keyboard(site, desk, woman):
+def test_a_row_that_is_renewed_keeps_the_keyboard(site, desk, short):
     desk.goto(site.url)
-    choose(desk, woman)
-    rows(desk).get_by_role("button").focus()
+    with site.held():
+        choose(desk, short)
+        expect(rows(desk, "running")).to_have_count(1)
+        rows(desk).get_by_role("button").focus()
     expect(rows(desk, "done")).to_have_count(1)
     expect(rows(desk, "done").get_by_role("button")).to_be_focused()
-    desk.get_by_role("link", name=woman.name).click()
+    desk.get_by_role("link", name=short.name).click()
     expect(desk.locator(".detail")).to_be_visible()
 
 
-def test_a_verdict_is_announced_where_the_page_was_open(site, desk, woman):
-    job = site.upload(woman).json()
-    desk.goto(f"{site.url}/jobs/{job['id']}")
+def test_a_verdict_is_announced_where_the_page_was_open(site, desk, short):
+    with site.held():
+        job = site.upload(short).json()
+        desk.goto(f"{site.url}/jobs/{job['id']}")
+        expect(desk.locator(".detail")).to_be_visible()
     expect(desk.locator("#news")).to_have_text(re.compile("|".join(map(re.escape, READINGS.values()))))
 
 

@@ -10,14 +10,14 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-from serving import Server, short_video, wait_for
+from serving import SECONDS, Server, short_video, wait_for
 
 from facetell.serve import inspect
 from facetell.serve.faults import Refused
 from facetell.serve.inspect import Inspector
 from facetell.serve.settings import Limits
 
-KILLS, MORE_KILLS = 4, 25
+KILLS, MORE_KILLS = 2, 25
 
 
 def kill_many_times(tmp_path, kills):
@@ -33,7 +33,7 @@ def kill_many_times(tmp_path, kills):
             try:
                 url, content = server.url, video.read_bytes()
                 answer = httpx.post(
-                    f"{url}/v1/jobs", files={"file": (key, content)}, headers={"Idempotency-Key": key}, timeout=30
+                    f"{url}/v1/jobs", files={"file": (key, content)}, headers={"Idempotency-Key": key}, timeout=SECONDS
                 )
             except httpx.TransportError:
                 time.sleep(0.05)
@@ -49,7 +49,9 @@ def kill_many_times(tmp_path, kills):
         thread.start()
     try:
         for _ in range(kills):
-            time.sleep(rng.uniform(0, 2.5))
+            before = len(answered)
+            wait_for(lambda: len(answered) > before)  # noqa: B023
+            time.sleep(rng.uniform(0, 1))
             server.kill()
             server.start()
     finally:
@@ -57,7 +59,7 @@ def kill_many_times(tmp_path, kills):
         for thread in clients:
             thread.join()
     with server:
-        wait_for(lambda: not busy(server), 300)
+        wait_for(lambda: not busy(server))
         jobs = all_jobs(server)
         assert len(answered) >= kills and {job["id"] for job in jobs} >= set(answered.values())
         assert {job["name"]: job["id"] for job in jobs} | answered == {job["name"]: job["id"] for job in jobs}
@@ -116,10 +118,8 @@ def test_stopped_in_good_order_it_goes_on_where_it_was(tmp_path, woman):
     server = Server(tmp_path / "data")
     job = server.upload(woman).json()
     wait_for(lambda: server.job(job["id"])["state"] == "running")
-    started = time.monotonic()
     with httpx.stream("GET", f"{server.url}/v1/events"):  # an open stream does not hold it up
         assert server.stop() == 0
-    assert time.monotonic() - started < 15
     assert "Traceback" not in server.log.read_text()
     server.start()
     with server:
@@ -133,7 +133,7 @@ def test_its_processes_end_with_it(tmp_path, short):
     workers = server.workers()
     assert len(workers) == 2  # one scores, one looks at uploads
     server.kill()
-    _, alive = psutil.wait_procs(workers, timeout=20)
+    _, alive = psutil.wait_procs(workers, timeout=SECONDS)
     assert alive == []
 
 
@@ -141,20 +141,21 @@ def test_ctrl_c_ends_it_quietly(tmp_path, short):
     server = Server(tmp_path / "data")
     server.upload(short)
     os.killpg(server.process.pid, signal.SIGINT)
-    assert server.process.wait(30) == 0
+    assert server.process.wait(SECONDS) == 0
     assert "Traceback" not in server.log.read_text()
     server.client.close()
 
 
 def test_a_file_that_stops_or_kills_the_first_look_is_refused(man, monkeypatch):
-    monkeypatch.setattr(inspect, "SECONDS", 1.0)
+    monkeypatch.setattr(inspect, "SECONDS", SECONDS)
     inspector = Inspector(Limits())
     try:
         assert (inspector(man).width, inspector(man).height) == (640, 360)
+        monkeypatch.setattr(inspect, "SECONDS", 1.0)
         os.kill(inspector._process._process.pid, signal.SIGSTOP)
         with pytest.raises(Refused, match="takes over 1 s to read"):
             inspector(man)
-        monkeypatch.setattr(inspect, "SECONDS", 60.0)
+        monkeypatch.setattr(inspect, "SECONDS", SECONDS)
         inspector(man)
         pid = inspector._process._process.pid
         os.kill(pid, signal.SIGSTOP)

@@ -9,6 +9,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from serving import SECONDS
 
 CHECKS = (
     not_a_server_error,
@@ -63,7 +64,7 @@ def run(server, operation):
     )
     @given(operation.as_strategy())
     def send(case):
-        response = case.call(base_url=server.url, timeout=60)
+        response = case.call(base_url=server.url, timeout=SECONDS)
         case.validate_response(response, checks=CHECKS)
 
     send()

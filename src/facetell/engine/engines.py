@@ -17,6 +17,7 @@ from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 DEFAULT_MODEL = WEIGHTS / "facetell-fast.onnx"
+ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
 
 
 class Engine(ABC):
@@ -58,7 +59,7 @@ class Engine(ABC):
 
 
 class OpenVinoEngine(Engine):
-    """The default: the fastest on a CPU; bfloat16 where the CPU has it, unless ``precision`` says "f32"."""
+    """The default and the fastest on a CPU. Computes in bfloat16 where the CPU supports it, else in float32."""
 
     name = "openvino"
 
@@ -75,8 +76,7 @@ class OpenVinoEngine(Engine):
         metadata = {key: str(value.value) for key, value in framework.items()}
         super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
         _one_logit(path, [int(size.get_max_length()) for size in model.output("logit").partial_shape])
-        has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        self.precision = precision or ("bf16" if has_bf16 else "f32")
+        self.precision = _openvino_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
         self.version = openvino.__version__.split("-")[0]
         config: dict[str, object] = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
         if threads:
@@ -190,11 +190,13 @@ def load_engine(
     Args:
         path: ONNX file under the model-file contract.
         engine: "openvino", "onnxruntime" or "torch".
-        precision: "f32" or "bf16" (OpenVINO only); by default the fastest the CPU has.
+        precision: "f32" or "bf16" (OpenVINO only). The default is bf16 where the CPU supports it and
+            ``ONEDNN_MAX_CPU_ISA``, if set, does not exclude it; else f32.
         threads: CPU threads of the engine; all cores by default.
 
     Raises:
-        FacetellError: unknown engine, engine not installed, or file missing or not a model file.
+        FacetellError: unknown engine, engine not installed, precision not supported, or file missing or not a model
+            file.
     """
     path = path or DEFAULT_MODEL
     if engine not in ENGINES:
@@ -253,6 +255,20 @@ def _one_logit(path: Path, shape: Sequence[object]) -> None:
     """Refuse a model of several classes: ``shape`` of its "logit" is then (N, K)."""
     if len(shape) != 1:
         raise FacetellError(f"{path} tells {shape[-1]} classes apart: give a model of one logit a clip (num_classes=1)")
+
+
+def _openvino_precision(capabilities: Sequence[str], precision: str | None) -> str:
+    """The inference precision: as requested, or bf16 where it is supported, else f32.
+
+    OpenVINO computes in float32 without a message where the CPU has no bfloat16. Its list of capabilities ignores the
+    environment variable of oneDNN that limits the instruction set, and compiling for bfloat16 then fails.
+    """
+    isa = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    supported = "BF16" in capabilities and isa not in ISAS_WITHOUT_BF16
+    if precision == "bf16" and not supported:
+        limit = f" (ONEDNN_MAX_CPU_ISA is {isa})" if isa in ISAS_WITHOUT_BF16 else ""
+        raise FacetellError(f"this CPU does not support bf16{limit}; use --precision f32")
+    return precision or ("bf16" if supported else "f32")
 
 
 def _only_f32(engine: str, precision: str | None) -> None:

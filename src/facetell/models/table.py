@@ -29,22 +29,13 @@ class Row:
 def model_rows() -> list[Row]:
     """One row for each network and each motion module that it can carry, plainest first."""
     rows = []
-    with torch.device("meta"):  # shapes alone: nothing is computed
-        for name in list_models():
-            for motion in reversed(motions_of(name)):
+    for name in list_models():
+        for motion in reversed(motions_of(name)):
+            with torch.device("meta"):  # shapes only; counting inside the context takes twice the time
                 model = create_model(name, motion, "none")
-                config = model.config
-                rows.append(
-                    Row(
-                        name,
-                        motion,
-                        config.clip_frames,
-                        config.size,
-                        parameters(model),
-                        multiply_adds(model),
-                        about(name),
-                    )
-                )
+            config = model.config
+            size = parameters(model), multiply_adds(model)
+            rows.append(Row(name, motion, config.clip_frames, config.size, *size, about(name)))
     return rows
 
 
