@@ -15,7 +15,7 @@ import torch
 from tiny_training import tiny_config
 
 from facetell.evaluate.scores import read_scores
-from facetell.models.export import model_from_onnx
+from facetell.models.export import export_onnx, model_from_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.zoo import create_model
 from facetell.train.batches import Sampler
