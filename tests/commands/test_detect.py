@@ -264,9 +264,11 @@ def test_files_that_are_not_videos_are_counted_in_one_line(tmp_path, man, capsys
     shutil.copy(man, tmp_path / "videos" / "MOV001.MOD")
     (tmp_path / "videos" / "cover.jpg").write_bytes(b"\xff\xd8\xff")
     (tmp_path / "videos" / "notes.txt").write_text("no video")
-    assert main(["detect", str(tmp_path / "videos")]) == 0
+    (tmp_path / "empty").mkdir()
+    assert main(["detect", str(tmp_path / "empty"), str(tmp_path / "videos")]) == 2
     out, err = capsys.readouterr()
-    assert "MOV001.MOD" in out and err == "facetell detect: left out: 1 image\n"
+    assert "MOV001.MOD" in out and err.splitlines()[1:] == ["facetell detect: left out: 1 image"]
+    assert "empty holds no video" in err.splitlines()[0]
 
 
 def test_a_link_that_leads_in_a_circle_costs_no_other(folder, tmp_path, capsys):

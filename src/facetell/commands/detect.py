@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import FPS_HELP, count, positive, share
+from facetell.commands.arguments import FPS_HELP, count, positive, print_left_out, share
 from facetell.detector import Detector, Settings
 from facetell.engine import ENGINES
 from facetell.files import short_name
@@ -61,8 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all were scored, 2 if not."""
     left_out = LeftOut()
     paths = find_videos(args.videos, left_out)
-    if left_out:
-        print(one_line(f"facetell detect: left out: {left_out}"), file=sys.stderr)
+    print_left_out("detect", left_out)
     names = _names(paths)
     outputs = [path for path in (args.json, args.report) if path]
     if args.out:
@@ -82,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     done: list[VideoVerdict] = []
     reported = 0
     errors = Console(stderr=True)
-    written = True
+    written = not left_out.faults
     try:
         for path, verdict in _score(detector, paths, errors):
             done.append(verdict)

@@ -27,9 +27,13 @@ class LeftOut:
     >>> left_out.add(Kind.UNKNOWN, "a.bin")
     >>> str(left_out)
     '1 image, 1 file of an unknown kind (a.bin)'
+
+    Attributes:
+        faults: a message for each argument that gave no video.
     """
 
     def __init__(self) -> None:
+        self.faults: list[str] = []
         self._counts: Counter[Kind] = Counter()
         self._names: dict[Kind, list[str]] = {Kind.EMPTY: [], Kind.UNKNOWN: [], Kind.CLOSED: []}
 
@@ -79,10 +83,11 @@ def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> li
 
     Args:
         arguments: paths and patterns.
-        left_out: counts the files in folders that are not videos.
+        left_out: counts the files in folders that are not videos, and takes the messages for arguments without a
+            video (an empty one, a folder that holds none, a pattern that matches none).
 
     Raises:
-        FacetellError: there is no argument or an empty one, a folder holds no video, or no file matches a pattern.
+        FacetellError: no argument gives a video.
 
     >>> find_videos(["a.mp4", "./a.mp4"])
     [PosixPath('a.mp4')]
@@ -92,9 +97,16 @@ def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> li
     left_out = LeftOut() if left_out is None else left_out
     found: dict[str, Path] = {}
     for argument in arguments:
-        for path in _expand(argument, left_out):
+        try:
+            paths = _expand(argument, left_out)
+        except FacetellError as error:
+            left_out.faults.append(str(error))
+            continue
+        for path in paths:
             # Unlike Path.resolve it accepts circular links, which are reported like a file that does not exist.
             found.setdefault(os.path.realpath(path), path)
+    if not found:
+        raise FacetellError("; ".join(left_out.faults))
     return list(found.values())
 
 
