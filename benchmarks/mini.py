@@ -1,12 +1,12 @@
-"""The whole road of a benchmark, on miniatures: from a tree on disk to tables and a page, by the verbs a user calls.
+"""Run a benchmark from its folder on disk to its tables, on miniatures, with the commands that a user gives.
 
     python benchmarks/mini.py [--out DIR] [--people N]
 
-Miniatures of FaceForensics++, DeeperForensics-1.0 and Celeb-DF v2 are made from the two sample clips, read into
-manifests, checked, prepared, scored with the released model (the videos and what was prepared of them), and evaluated
-within and across datasets and under distortions, those of time among them. The figures mean nothing: a handful of
-videos of two people, forged by this package's own code. That they come out shows that the road holds; put a real
-benchmark in a miniature's place, and the same commands measure it.
+Miniatures of FaceForensics++, DeeperForensics-1.0 and Celeb-DF v2 are made from the two sample clips
+(``tests/mimic``), read into manifests, checked, prepared, scored with the released model (the videos and the prepared
+crops), and evaluated within and across datasets and under distortions, those of time among them. The figures are
+meaningless: a few videos of two people, forged by this package's own code. They show that every command runs on the
+layout of a benchmark; with a real benchmark in place of a miniature, the same commands measure it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from mimic.make import make_miniature
+
 NOTICE = (
-    "These figures mean nothing: they rest on a handful of two-second videos of two people, forged by facetell itself. "
-    "That they came out shows that the road from a benchmark on disk to its tables holds."
+    "These figures are meaningless: they rest on a few two-second videos of two people, forged by facetell itself. "
+    "They show that every command runs, from a benchmark on disk to its tables."
 )
-
-
 NAMES = ("ffpp", "dfo", "celebdf2")
 
 
-class Road:
-    """Runs the verbs of ``facetell`` in a folder, one after the other, and keeps the times."""
+class Commands:
+    """Runs commands of ``facetell`` in a folder, one after the other, and records their times."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,20 +43,20 @@ class Road:
         done = subprocess.run([Path(sys.executable).with_name("facetell"), *words], cwd=self.folder, check=False)
         self.times[words[0]] = self.times.get(words[0], 0.0) + time.perf_counter() - start
         if done.returncode:
-            raise SystemExit(f"facetell {words[0]} ended with {done.returncode}: the road is broken here")
+            raise SystemExit(f"facetell {words[0]} ended with exit code {done.returncode}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out/bench-mini"), metavar="DIR", help="made anew")
+    parser.add_argument("--out", type=Path, default=Path("out/bench-mini"), metavar="DIR", help="replaced if it exists")
     parser.add_argument("--people", type=int, default=10, metavar="N", help="identities of a miniature (default: 10)")
     args = parser.parse_args()
     shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True)
-    facetell, people = Road(args.out), str(args.people)
+    facetell = Commands(args.out)
 
     for name in NAMES:
-        facetell("datasets", "mimic", name, "--out", name, "--videos", people)
+        print(f"{name}: {make_miniature(name, args.out / name, args.people)} videos", flush=True)
     facetell("datasets", "read", "ffpp", "ffpp", "--compression", "c23", "--out", "ffpp.csv")
     facetell("datasets", "read", "dfo", "dfo", "--ffpp", "ffpp", "--out", "dfo.csv")
     facetell("datasets", "read", "celebdf2", "celebdf2", "--out", "celebdf2.csv")
@@ -62,7 +64,7 @@ def main() -> None:
     for name in NAMES:
         facetell("datasets", "check", f"{name}.csv")
         facetell("score", "default", f"{name}.csv", "--split", "test", "--out", f"{name}.parquet", *workers)
-        # Faces cut once, scored from the cuts: close to what the videos themselves give.
+        # Scores of prepared crops are close to those of the videos.
         facetell("prepare", f"{name}.csv", "--out", f"{name}-faces", *workers)
         facetell("score", "default", f"{name}-faces", "--split", "test", "--out", f"{name}-faces.parquet", *workers)
     kinds = ["--distort", "all", "DROP", "FREEZE", "FPS"]

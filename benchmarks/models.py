@@ -36,7 +36,7 @@ Run = Callable[[], object]
 
 def runners(model: ClipNetwork, path: Path, clip: FloatArray, threads: int) -> dict[str, Run]:
     """One function an engine that scores the clip once."""
-    ready = model.to(memory_format=torch.channels_last) if model.architecture["name"] in LAYOUT else model
+    ready = model.to(memory_format=torch.channels_last)
     tensor = torch.from_numpy(clip)
 
     def eager() -> object:
@@ -61,9 +61,6 @@ def runners(model: ClipNetwork, path: Path, clip: FloatArray, threads: int) -> d
         request = core.compile_model(network, "CPU", config).create_infer_request()
         found[f"openvino {precision}"] = lambda request=request: request.infer({"clip": clip})
     return found
-
-
-LAYOUT = tuple(name for name in list_models() if len(motions_of(name)) > 1 or ("resnet" in name and "i3d" not in name))
 
 
 def lively(model: ClipNetwork) -> ClipNetwork:

@@ -86,7 +86,7 @@ def encode(
     *,
     codec: str,
     pix_fmt: str,
-    fps: int = 30,
+    fps: int | Fraction = 30,
     options: dict[str, str] | None = None,
     tags: tuple[int, int, int, int] | None = None,
     rotation: int = 0,
@@ -128,7 +128,7 @@ def encode(
                     format=pix_fmt, dst_colorspace=matrix, src_color_range=2, dst_color_range=tags[3]
                 )
                 picture.color_primaries, picture.color_trc, picture.colorspace, picture.color_range = tags
-            picture.pts, picture.time_base = index, Fraction(1, fps)
+            picture.pts, picture.time_base = index, 1 / Fraction(fps)
             output.mux(stream.encode(picture))
         output.mux(stream.encode())
     return path

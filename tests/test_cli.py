@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from facetell.cli import EXTRAS, VERBS, main
+from facetell.cli import EXTRAS, VERBS, main, mark_files
 
 
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,13 +56,15 @@ def test_what_the_torch_engine_lacks_is_no_fault_of_the_file(capsys: pytest.Capt
     assert done.returncode == 2 and "the engine 'torch' needs packages that are not installed" in done.stderr
 
 
-def test_an_interrupt_while_a_verb_is_loaded_is_one_sentence() -> None:
-    code = """if True:
+@pytest.mark.parametrize("module", ["facetell.types", "facetell.commands.detect"])
+def test_an_interrupt_while_modules_are_loaded_is_one_message(module: str) -> None:
+    """facetell.types is the first that takes long: it loads NumPy."""
+    code = f"""if True:
         import sys
         from facetell.cli import main
         class Interrupts:
             def find_spec(self, name, *rest):
-                if name == "facetell.commands.detect":
+                if name == {module!r}:
                     raise KeyboardInterrupt
         sys.meta_path.insert(0, Interrupts())
         sys.exit(main(["detect", "a.mp4"]))"""
@@ -101,3 +104,39 @@ def test_a_closed_standard_output_costs_nothing_else(tmp_path: Path) -> None:
 def test_a_name_that_the_output_cannot_carry_is_escaped(encoding: str, name: str, shown: str, tmp_path: Path) -> None:
     done = shell(f"facetell detect {name}", tmp_path, PYTHONIOENCODING=encoding)
     assert done.returncode == 2 and shown in done.stdout and shown in done.stderr and "Traceback" not in done.stderr
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options, and a subparser with one of its own, as some verbs have them."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threshold")
+    parser.add_subparsers().add_parser("read").add_argument("--out")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("words", "marked"),
+    [
+        ("-lead.mp4 --threshold 0.5", "./-lead.mp4 --threshold 0.5"),
+        ("--threshold -lead.mp4 --odd.mp4", "--threshold ./-lead.mp4 ./--odd.mp4"),
+        ("-h --help --thr --threshold=1 --out a", "-h --help --thr --threshold=1 --out a"),
+        ("--threshold -1 -0.5 -1e-3 - a", "--threshold -1 -0.5 -1e-3 - a"),
+        ("a -- -lead.mp4 -none.mp4", "a -- -lead.mp4 -none.mp4"),
+        ("--unknown", "--unknown"),
+    ],
+)
+def test_a_file_name_that_begins_with_a_dash_is_no_option(
+    words: str, marked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-lead.mp4", "--odd.mp4", "--threshold", "-1", "-h"):
+        (tmp_path / name).touch()
+    assert mark_files(words.split(), parser()) == marked.split()
+
+
+def test_a_word_that_is_neither_an_option_nor_a_file_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("detect", "scan", "datasets"):
+        assert main([verb, "a.mp4", "-none.mp4"]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith(f"facetell {verb}: -none.mp4 is neither an option nor a file")
+        assert message.endswith("written as ./-none.mp4)\n") and len(message.splitlines()) == 1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facetell.clips import ClipAssembler, FrameSampler, jump_cut
-from facetell.types import Box, Face, Frame
+from facetell.types import Box, Face, Frame, Pose
 
 
 def taken(fps, times, rate=25.0):
@@ -59,7 +59,8 @@ def test_the_step_follows_a_rate_that_changes_on_the_way(before, after):
 
 def face(x=50.0, width=40.0):
     landmarks = np.full((468, 2), x, np.float32)
-    return Face(Box(x - width / 2, 30, x + width / 2, 30 + width), landmarks, 1.0)
+    box = Box(x - width / 2, 30, x + width / 2, 30 + width)
+    return Face(box, Pose(*box.center, width, width, 0.0), landmarks, 1.0)
 
 
 def picture(index, fps=25):

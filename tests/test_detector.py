@@ -11,8 +11,10 @@ import pytest
 import facetell
 from facetell.assets import locate
 from facetell.detector import Detector, Settings
+from facetell.media.writer import VideoWriter
 from facetell.types import Status, Verdict
-from fixtures import BROKEN, ODD, at_rate
+from fixtures import BROKEN, ODD, at_rate, sample_frames
+from media.odd_clocks import avi_of_double_rate, h264, mp4_without_ctts
 
 
 def check_scored(verdict):
@@ -41,7 +43,7 @@ def test_every_second_of_a_real_person_is_scored(of_woman):
     # 19.7 s: the last period is too short for a clip to be sure of.
     assert set(range(19)) <= set(seconds) and len(seconds) == len(set(seconds))
     assert all(clip.t1 - clip.t0 == pytest.approx(7 * 1001 / 24000, abs=0.002) for clip in track.clips)
-    assert all(100 < clip.square.width < 400 for clip in track.clips)
+    assert all(100 < clip.crop.side < 400 for clip in track.clips)
     assert of_woman.duration == pytest.approx(19.69, abs=0.1) and (of_woman.width, of_woman.height) == (640, 360)
 
 
@@ -130,17 +132,20 @@ def test_a_face_in_half_of_a_video_is_scored_where_it_is(detector, name, first_h
         assert min(t0 for t0, _ in times) > 2.8
 
 
-def test_twenty_faces_are_followed_up_to_the_limit(tmp_path):
+def test_twenty_faces_are_followed_up_to_the_limit(detector, tmp_path):
     path = ODD["twenty_faces"](tmp_path)
     verdict = Detector(settings=Settings(max_faces=20))(path)
     assert len(verdict.tracks) == 20
-    assert len(Detector(settings=Settings(max_faces=5))(path).tracks) == 5
+    assert verdict.threshold_faces == 20 and verdict.threshold == detector.threshold_of(20) > detector.threshold
+    five = Detector(settings=Settings(max_faces=5, threshold=0.7))(path)
+    assert len(five.tracks) == 5
+    assert (five.threshold, five.threshold_faces) == (0.7, 1)  # given: used for any number of faces
 
 
 def test_a_small_face_is_told_to_be_too_small(detector, man, tmp_path):
     import cv2
 
-    from fixtures import sample_frames, write_frames
+    from fixtures import write_frames
 
     small = [cv2.resize(image, (106, 60), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_man")]
     verdict = detector(write_frames(tmp_path / "small.mp4", small))
@@ -148,14 +153,68 @@ def test_a_small_face_is_told_to_be_too_small(detector, man, tmp_path):
     assert "pixels wide" in verdict.message
 
 
-def test_a_scene_cut_ends_the_track_and_no_clip_reaches_across(detector, tmp_path):
+def test_a_photo_shown_as_a_video_is_not_scored(detector, tmp_path):
     from fixtures import sample_frames, write_frames
+
+    verdict = detector(write_frames(tmp_path / "photo.mp4", [sample_frames()[0]] * 60, fps=25))
+    check_abstained(verdict, Status.NO_MOTION)
+    assert "does not move" in verdict.message
+
+
+def test_a_frozen_part_is_left_out_and_counted(detector, tmp_path):
+    from fixtures import sample_frames, write_frames
+
+    frames = sample_frames("sample_woman", 48)
+    verdict = detector(write_frames(tmp_path / "frozen.mp4", [*frames, *[frames[-1]] * 52], fps=25))
+    check_scored(verdict)
+    assert len(verdict.tracks[0].clips) == 2
+    assert any("2 clips were not scored" in warning for warning in verdict.warnings)
+
+
+def test_a_mosaic_over_the_face_is_not_scored(detector, tmp_path):
+    import cv2
+
+    from fixtures import sample_frames, write_frames
+
+    frames = sample_frames("sample_man", 48).copy()
+    for frame in frames:
+        small = cv2.resize(frame[20:340, 180:420], (30, 40), interpolation=cv2.INTER_AREA)
+        frame[20:340, 180:420] = small.repeat(8, axis=0).repeat(8, axis=1)
+    verdict = detector(write_frames(tmp_path / "mosaic.mp4", frames))
+    check_abstained(verdict, Status.FACE_OBSCURED)
+    assert "pixelated" in verdict.message
+
+
+def test_a_scene_cut_ends_the_track_and_no_clip_reaches_across(detector, tmp_path):
+    from fixtures import write_frames
 
     frames = [*sample_frames("sample_woman", 20), *sample_frames("sample_man", 30)]
     verdict = detector(write_frames(tmp_path / "cut.mp4", frames, fps=25))
     check_scored(verdict)
     assert len(verdict.tracks) == 2
     assert all(clip.t1 < 0.8 or clip.t0 >= 0.8 for track in verdict.tracks for clip in track.clips)
+
+
+@pytest.mark.parametrize("make", [avi_of_double_rate, mp4_without_ctts])
+def test_stamps_in_decoding_order_change_nothing(detector, make, tmp_path):
+    frames = sample_frames()
+    expected, verdict = detector(h264(tmp_path / "right.mp4", frames)), detector(make(tmp_path, frames))
+    check_scored(verdict)
+    assert verdict.tracks[0].clips[0].t1 == pytest.approx(expected.tracks[0].clips[0].t1)
+    assert verdict.probability == expected.probability and verdict.fps == expected.fps and verdict.warnings == ()
+
+
+def test_a_leap_of_the_clock_is_in_no_time_and_no_clip(detector, tmp_path):
+    frames = sample_frames("sample_woman", 48)
+    times = [number / 24 + 50_000 * (number >= 30) for number in range(48)]
+    with VideoWriter(tmp_path / "leap.mkv", fps=24, width=640, height=360, options={"preset": "ultrafast"}) as writer:
+        for image, time in zip(frames, times, strict=True):
+            writer.write(image, time)
+    verdict = detector(tmp_path / "leap.mkv")
+    check_scored(verdict)
+    assert verdict.duration == pytest.approx(2.0, abs=0.1)
+    assert verdict.warnings == ("the clock leaps forward by 13:53:20 at 1.25 s: times here count without the leap",)
+    assert all(clip.t1 < 1.25 or clip.t0 > 1.25 for track in verdict.tracks for clip in track.clips)
 
 
 def test_no_more_than_a_few_frames_are_held_at_a_time(detector, woman, monkeypatch):

@@ -1,11 +1,14 @@
 """Work in processes that may hang."""
 
+import os
 import re
+import signal
 import time
 
 import pytest
 
 from facetell.processes import ProcessEnded, ended_if_silent, unordered
+from facetell.runtime import on_stop
 
 
 def nothing():
@@ -34,3 +37,17 @@ def test_one_that_is_stuck_is_ended():
 
 def test_one_that_is_slow_is_not():
     assert list(unordered(slow, ["a"], 1, nothing, ())) == ["a"]
+
+
+def endless(task):
+    if task == "short":
+        return task
+    while True:
+        time.sleep(60)
+
+
+def test_a_signal_to_the_main_process_ends_the_others_in_the_middle_of_a_task():
+    """Without that, this test does not end: one of them never does."""
+    with pytest.raises(KeyboardInterrupt), on_stop():
+        for _ in unordered(endless, ["endless", "short"], 2, nothing, ()):
+            os.kill(os.getpid(), signal.SIGHUP)

@@ -1,7 +1,7 @@
 import pytest
 
 from facetell.engine import Calibration, ModelInfo
-from facetell.types import Box, Status, TrackVerdict, Verdict
+from facetell.types import Crop, Status, TrackVerdict, Verdict
 from facetell.verdict import (
     ScoredClip,
     TrackRecord,
@@ -16,7 +16,7 @@ INFO = ModelInfo("test", 8, 25.0, 160, 1.35, 64.0, Calibration(2.0, -0.5, (0.01,
 
 
 def record(*logits, small=(), t1=4.0):
-    clips = [ScoredClip(i, i + 0.28, Box(0, 0, 9, 9), logit) for i, logit in enumerate(logits)]
+    clips = [ScoredClip(i, i + 0.28, Crop(4, 4, 9), logit) for i, logit in enumerate(logits)]
     return TrackRecord(0.0, t1, [100.0, 120.0, 110.0], clips, list(small))
 
 
@@ -44,6 +44,37 @@ def test_abstentions_carry_no_number():
     for given, status in ((record(), Status.TOO_SHORT), (record(small=[50.0, 52.0]), Status.FACE_TOO_SMALL)):
         verdict = judge_track(0, given, INFO)
         assert (verdict.status, verdict.probability, verdict.interval, verdict.logit) == (status, None, None, None)
+
+
+def left_out(*logits, **reasons):
+    given = record(*logits)
+    given.left_out.update({Status[name]: count for name, count in reasons.items()})
+    given.motion.within.extend([0.0] * reasons.get("NO_MOTION", 0) + [1.0] * len(logits))
+    return given
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (left_out(NO_MOTION=4), Status.NO_MOTION),
+        (left_out(1.0, NO_MOTION=9), Status.SCORED),
+        (left_out(FACE_OBSCURED=1), Status.FACE_OBSCURED),
+        (left_out(1.0, 1.0, FACE_OBSCURED=2), Status.SCORED),
+        (left_out(1.0, FACE_OBSCURED=2), Status.FACE_OBSCURED),  # a few clips in which the mosaic is not found
+    ],
+)
+def test_clips_that_are_left_out_decide_where_little_else_is_there(given, status):
+    verdict = judge_track(0, given, INFO)
+    assert verdict.status is status and (verdict.probability is None) == (status is not Status.SCORED)
+    assert len(verdict.clips) == (len(given.clips) if status is Status.SCORED else 0)
+
+
+def test_a_face_that_never_moves_is_not_scored_whatever_its_logits():
+    given = record(5.0, 5.0, 5.0)
+    given.motion.within.extend([0.05] * 3)
+    given.motion.between.extend([0.02] * 2)
+    verdict = judge_track(0, given, INFO)
+    assert (verdict.status, verdict.probability, verdict.clips) == (Status.NO_MOTION, None, ())
 
 
 def test_the_most_suspect_track_speaks():
@@ -89,6 +120,10 @@ def test_reasons_name_what_was_missing():
     # As wide as where it was too small, not as it was on the whole.
     assert status is Status.FACE_TOO_SMALL and "50 pixels" in message and "64" in message
     assert why_not_scored([small, brief], INFO)[0] is Status.TOO_SHORT  # a face that is large enough is there
+    still, hidden = (judge_track(0, left_out(**{name: 1}), INFO) for name in ("NO_MOTION", "FACE_OBSCURED"))
+    assert why_not_scored([brief, hidden], INFO)[0] is Status.FACE_OBSCURED
+    status, message = why_not_scored([small, hidden, still], INFO)
+    assert status is Status.NO_MOTION and "does not move" in message
     status, message = why_not_scored([judge_track(0, record(t1=0.2), INFO)], INFO)
     assert status is Status.TOO_SHORT and "8 frames" in message and "0.20 s" in message
 
@@ -99,13 +134,15 @@ def test_warnings():
     assert len(warnings) == 3 and warnings[0].startswith("2 damaged") and "1 face was" in warnings[2]
     assert warnings[1].startswith("20% of its frames come late")
     assert warnings_of(tracks[:1], 0.01, [], INFO) == ()
+    (warning,) = warnings_of(tracks[:1], 0.01, [], INFO, left_out={Status.NO_MOTION: 3})
+    assert warning == "3 clips were not scored: the face is without motion"
 
 
 def test_a_low_rate_is_told_of_the_clips_that_have_it():
-    slow = TrackRecord(0.0, 4.0, [100.0], [ScoredClip(i, i + 7 / 12, Box(0, 0, 9, 9), 0.0) for i in range(3)])
+    slow = TrackRecord(0.0, 4.0, [100.0], [ScoredClip(i, i + 7 / 12, Crop(4, 4, 9), 0.0) for i in range(3)])
     (warning,) = warnings_of([judge_track(0, slow, INFO)], 0.0, [], INFO)
     assert warning.startswith("12 frames per second is below")
-    slow.clips.append(ScoredClip(3, 3.28, Box(0, 0, 9, 9), 0.0))
+    slow.clips.append(ScoredClip(3, 3.28, Crop(4, 4, 9), 0.0))
     (warning,) = warnings_of([judge_track(0, slow, INFO)], 0.0, [], INFO)
     assert warning.startswith("12 frames per second, as in 75% of its clips, is below")
 

@@ -8,12 +8,17 @@ True
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 # OpenVINO tells a web analytics service that it was imported, and leaves a number for the user in the home folder,
 # unasked. Without this module it takes a stub of its own: what is examined here is nobody's business.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: not to be imported
+
+# OpenCV reads this when it is loaded. By default it decodes images of up to 2^30 pixels, into 3 GB; the limit of frames
+# of a video is this one (facetell.media.reader.MOST_PIXELS).
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 27))
 
 __version__ = "0.1.0"
 

@@ -1,7 +1,8 @@
-"""The command line: find the verb, parse its arguments, call it, turn a known fault into one sentence.
+"""The command line: find the verb, parse its arguments, call it, and print known errors as one message.
 
-A verb is a module of :mod:`facetell.commands` with ``add_arguments(parser)`` and ``run(args) -> int``. Modules are
-imported only when their verb is called: ``facetell --help`` stays instant and no verb pays for another's imports.
+A verb is a module of :mod:`facetell.commands` with ``add_arguments(parser)`` and ``run(args) -> int``. A module is
+imported only when its verb is called, so that ``facetell --help`` is fast. This module itself imports nothing slow:
+until :func:`main` runs, Ctrl-C prints a traceback.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from facetell import __version__
-from facetell.report.words import one_line
-from facetell.types import FacetellError, needs_extra
+from facetell.runtime import on_stop
 
 VERBS: dict[str, str] = {
     "detect": "score videos: is a face in them forged?",
@@ -29,7 +30,7 @@ VERBS: dict[str, str] = {
     "models": "list the networks that can be trained, and how large they are",
     "export": "write a trained network as a model file, and prove it",
     "fuse": "make trained networks the streams of one: for pictures, for motion",
-    "datasets": "turn a benchmark on disk into a manifest, check it, or make a miniature of it",
+    "datasets": "turn a benchmark on disk into a manifest, or check one",
     "prepare": "cut the faces out of the videos of a manifest, once",
     "score": "score the videos of a manifest into a score file",
     "evaluate": "tables, curves and a page from score files, under a published protocol",
@@ -61,43 +62,50 @@ EXTRAS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code: 0 done, 2 not (or not wholly) done, 130 interrupted."""
-    _settle_streams()
+    """Run one verb; returns the exit code: 0 done, 2 not (or not wholly) done, 130 stopped by a signal."""
     argv = list(sys.argv[1:] if argv is None else argv)
     called = next((word for word in argv if word in VERBS), None)
-    told = f"facetell {called}" if called else "facetell"
+    program = f"facetell {called}" if called else "facetell"
+    try:
+        with on_stop():
+            return _main(argv, called, program)
+    except KeyboardInterrupt:
+        _print_error(f"{program}: interrupted")
+        return 130
+
+
+def _main(argv: list[str], called: str | None, program: str) -> int:
+    from facetell.report.words import one_line
+    from facetell.types import FacetellError, needs_extra
+
+    _settle_streams()
     try:
         try:
             return _run(argv, called)
         finally:
             sys.stdout.flush()
     except FacetellError as error:
-        print(f"{told}: {one_line(str(error))}", file=sys.stderr)
-        return 2
+        _print_error(f"{program}: {one_line(str(error))}")
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        print(f"{told}: {needs_extra('this', extra)}", file=sys.stderr)
-        return 2
+        _print_error(f"{program}: {needs_extra('this', extra)}")
     except ImportError as error:
         if (error.name or "").startswith("facetell"):
             raise
         remark = one_line(str(error))
-        print(f"{told}: a library cannot be loaded ({remark}); `facetell doctor` says which", file=sys.stderr)
-        return 2
+        _print_error(f"{program}: a library cannot be loaded ({remark}); `facetell doctor` says which")
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
+        # EIO: the terminal is closed.
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO):
             raise
         _drop_output()
-        print(f"{told}: cannot write its output: {error.strerror}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{told}: interrupted", file=sys.stderr)
-        return 130
+        _print_error(f"{program}: cannot write its output: {error.strerror}")
+    return 2
 
 
-def _run(argv: Sequence[str], called: str | None) -> int:
+def _run(argv: list[str], called: str | None) -> int:
     parser = argparse.ArgumentParser(prog="facetell", description="Tell a forged face from a real one by how it moves.")
     parser.add_argument("--version", action="version", version=f"facetell {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -107,8 +115,60 @@ def _run(argv: Sequence[str], called: str | None) -> int:
             module = importlib.import_module(f"facetell.commands.{name}")
             module.add_arguments(verb)
             verb.set_defaults(run=module.run)
+            place = argv.index(name) + 1
+            argv = argv[:place] + mark_files(argv[place:], verb)
     args = parser.parse_args(argv)
     return int(args.run(args))
+
+
+def mark_files(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The words of a command line with ``./`` before each file name that begins with ``-``.
+
+    argparse takes every word that begins with ``-`` for an option, also where the shell has expanded ``*.mp4``. Words
+    that are an option of the parser (or an abbreviation of one), numbers, and words after ``--`` are not changed.
+
+    Raises:
+        FacetellError: a word that begins with a single ``-`` is neither an option nor a file.
+    """
+    from facetell.types import FacetellError
+
+    options = set(_options(parser))
+    marked = list(words)
+    for place, word in enumerate(words):
+        if word == "--":
+            break
+        if not word.startswith("-") or word == "-" or _is_option(word, options) or _is_number(word):
+            continue
+        if os.path.lexists(word):
+            marked[place] = f"./{word}"
+        elif not word.startswith("--"):
+            raise FacetellError(
+                f"{word} is neither an option nor a file; check the name (a file name that begins with '-' can also be "
+                f"written as ./{word})"
+            )
+    return marked
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """All options of a parser and of its subparsers."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for choice in action.choices.values():
+                yield from _options(choice)
+
+
+def _is_option(word: str, options: set[str]) -> bool:
+    name = word.partition("=")[0]
+    return name in options or (name.startswith("--") and any(option.startswith(name) for option in options))
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _settle_streams() -> None:
@@ -121,12 +181,24 @@ def _settle_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _print_error(message: str) -> None:
+    """Print to standard error; what a closed terminal or a full disk does not take is dropped."""
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except OSError:
+        _redirect(sys.stderr)
+
+
 def _drop_output() -> None:
-    """Throw away what standard output does not take: Python would try once more, at its end."""
+    """Drop what standard output does not take, or Python tries to write it again when it exits."""
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _redirect(sys.stdout)
+
+
+def _redirect(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

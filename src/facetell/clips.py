@@ -1,4 +1,4 @@
-"""From tracked faces to clips: T consecutive frames at the model's frame rate, one stabilised square each.
+"""From tracked faces to clips: T consecutive frames at the model's frame rate, one crop each.
 
 **Frame rate.** Second differences see uneven time as motion, so frames are never repeated or dropped at uneven places
 to hit a rate exactly. The step is the whole multiple of the source's own frame interval nearest to the model's: for a
@@ -24,8 +24,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.faces.crop import cut_square, stable_square
-from facetell.types import Box, Clip, Frame, UInt8Array
+from facetell.faces.crop import clip_crop, crop_frame
+from facetell.types import Clip, Crop, Frame, Pose, UInt8Array
 
 LATE = 1.75  # steps: a frame that comes later than this after the one before makes time uneven
 HOLE = 0.12  # seconds: a pause that is also longer than this is a hole, and a clip must not reach across it
@@ -41,11 +41,11 @@ _CELLS = 40  # side of the small pictures that are compared
 
 
 class Located(Protocol):
-    """A face whose place in a picture is known: one that a tracker follows, or one whose place was written down."""
+    """A face with a known place in a frame: from a tracker, or from a record."""
 
     @property
-    def box(self) -> Box:
-        """Bounding box of the face mesh in pixels."""
+    def pose(self) -> Pose:
+        """Place, size and roll of the face mesh."""
 
 
 def whole_step(interval: float, rate: float) -> int:
@@ -135,8 +135,8 @@ class ClipAssembler:
 
     Args:
         length: T, frames a clip, >= 2.
-        size: side of a cut in pixels.
-        scale: side of the square in face lengths.
+        size: side of a crop in pixels.
+        scale: side of the crop in face lengths.
         period: seconds; one clip a track begins in each.
     """
 
@@ -173,7 +173,7 @@ class ClipAssembler:
                 continue
             window.pictures.append((frame, face))
             if len(window.pictures) == self._length:
-                clip = self._cut(track_id, window)
+                clip = self._crop(track_id, window)
                 cut = jump_cut(clip.frames)
                 if cut:
                     for _ in range(cut):
@@ -188,27 +188,27 @@ class ClipAssembler:
         window = self._windows.get(track_id)
         return window is None or bool(window.pictures) or window.period < period
 
-    def _cut(self, track_id: int, window: _Window) -> Clip:
-        boxes = [face.box for _, face in window.pictures]
-        frames, square = cut_clip([frame.image for frame, _ in window.pictures], boxes, self._size, self._scale)
+    def _crop(self, track_id: int, window: _Window) -> Clip:
+        poses = [face.pose for _, face in window.pictures]
+        frames, crop = crop_clip([frame.image for frame, _ in window.pictures], poses, self._size, self._scale)
         times = tuple(frame.time for frame, _ in window.pictures)
-        return Clip(track_id, times, frames, square, float(np.median([box.width for box in boxes])))
+        return Clip(track_id, times, frames, crop, float(np.median([pose.width for pose in poses])))
 
 
-def cut_clip(images: Sequence[UInt8Array], boxes: Sequence[Box], size: int, scale: float) -> tuple[UInt8Array, Box]:
-    """Cut one stabilised square out of T pictures; training and detection both cut with this function.
+def crop_clip(images: Sequence[UInt8Array], poses: Sequence[Pose], size: int, scale: float) -> tuple[UInt8Array, Crop]:
+    """Crop T frames by one region; training and detection both crop with this function.
 
     Args:
-        images: T uint8 RGB pictures (H, W, 3).
-        boxes: T bounding boxes of the face mesh, in pixels.
-        size: side of the cut in pixels.
-        scale: side of the square in face lengths.
+        images: T uint8 RGB frames (H, W, 3).
+        poses: T poses of the face mesh, in pixels.
+        size: side of the result in pixels.
+        scale: side of the region in face lengths.
 
     Returns:
-        The cut frames, uint8 (T, size, size, 3), and the square in pixels of the pictures.
+        The cropped frames, uint8 (T, size, size, 3), and the region of the frames.
     """
-    square = stable_square(boxes, scale)
-    return np.stack([cut_square(image, square, size) for image in images]), square
+    crop = clip_crop(poses, scale)
+    return np.stack([crop_frame(image, crop, size) for image in images]), crop
 
 
 def jump_cut(frames: UInt8Array) -> int:
@@ -239,6 +239,5 @@ _AROUND = _around_the_face()
 
 
 def _jumped(before: Located, after: Located) -> bool:
-    (x0, y0), (x1, y1) = before.box.center, after.box.center
-    length = max(before.box.width, before.box.height, 1.0)
-    return math.hypot(x1 - x0, y1 - y0) > MAX_JUMP * length
+    one, other = before.pose, after.pose
+    return math.hypot(other.x - one.x, other.y - one.y) > MAX_JUMP * max(one.length, 1.0)

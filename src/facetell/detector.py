@@ -12,7 +12,7 @@ import math
 import os
 import platform
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -28,8 +28,10 @@ from facetell.engine import Engine, load_engine
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
+from facetell.media.address import address_in
 from facetell.media.pictures import Picture, PictureSource, open_video
 from facetell.media.reader import Unreadable
+from facetell.media.sequence import NotConsecutive
 from facetell.types import Clip, Face, Frame, Status, Verdict, VideoVerdict
 from facetell.verdict import (
     ScoredClip,
@@ -73,10 +75,13 @@ class Settings:
     Attributes:
         clips_per_second: clips scored per second of each face, > 0.
         max_faces: faces followed at once, the largest first, >= 1.
-        threshold: probability from which on a face is called forged; None takes the model's own.
+        threshold: minimum probability for "forged", whatever the number of faces; None takes the model's own, which
+            is corrected for it.
         engine: what runs the model: "openvino", "onnxruntime" or "torch".
         precision: arithmetic of the engine, see :func:`facetell.engine.load_engine`.
         threads: CPU threads of the engine; all cores by default.
+        image_rate: frames per second of folders of images, which states that they are consecutive frames; None assumes
+            25 and checks them, see :class:`facetell.media.pictures.PictureFolder`.
     """
 
     clips_per_second: float = 1.0
@@ -85,6 +90,7 @@ class Settings:
     engine: str = "openvino"
     precision: str | None = None
     threads: int | None = None
+    image_rate: float | None = None
 
 
 @dataclass(slots=True)
@@ -125,9 +131,17 @@ class Detector:
 
     @property
     def threshold(self) -> float:
-        """Probability from which on a face is called forged."""
-        chosen = self.settings.threshold
-        return self.engine.info.calibration.threshold if chosen is None else chosen
+        """Minimum probability for "forged" in a video with one face."""
+        return self.threshold_of(1)
+
+    def threshold_of(self, faces: int) -> float:
+        """Minimum probability for "forged" of the highest-scoring of so many faces (at least one).
+
+        The model's own threshold is corrected for the number of faces, so that its false positive rate is that of the
+        video (:meth:`facetell.engine.Calibration.threshold_of`). A threshold in the settings is used as given.
+        """
+        given = self.settings.threshold
+        return self.engine.info.calibration.threshold_of(faces) if given is None else given
 
     def __call__(self, path: Path | str, progress: Progress | None = None, watch: Watch | None = None) -> VideoVerdict:
         """The verdict on one video; a video that cannot be scored gives a verdict that says so, never an exception.
@@ -140,12 +154,14 @@ class Detector:
         path = Path(path)
         started = time.perf_counter()
         try:
-            with open_video(path) as reader:
+            with open_video(path, image_rate=self.settings.image_rate) as reader:
                 run = _Run(self, reader, progress, watch or Watch())
                 run.stream()
                 verdict = run.verdict()
         except Unreadable as error:
-            verdict = VideoVerdict(str(path), Status.UNREADABLE, Verdict.NONE, None, None, message=str(error))
+            status = Status.NOT_CONSECUTIVE if isinstance(error, NotConsecutive) else Status.UNREADABLE
+            named = address_in(path) or str(path)
+            verdict = VideoVerdict(named, status, Verdict.NONE, None, None, message=str(error))
         return self._sign(verdict, path, time.perf_counter() - started)
 
     def score(self, clip: Clip) -> ScoredClip:
@@ -153,7 +169,7 @@ class Detector:
         started = time.perf_counter()
         logit = float(self.engine.score(clip.frames[None])[0])
         self.stage_times.model += time.perf_counter() - started
-        return ScoredClip(clip.times[0], clip.times[-1], clip.square, logit)
+        return ScoredClip(clip.times[0], clip.times[-1], clip.crop, logit)
 
     def _sign(self, verdict: VideoVerdict, path: Path, seconds: float) -> VideoVerdict:
         """Add what is needed to repeat the run: hashes, versions and settings."""
@@ -281,16 +297,17 @@ class _Run:
                 future.result()
 
     def _clips(self, now: float, look: Look) -> Iterator[Clip]:
-        """Note the faces; give the clips that are large enough to score."""
+        """Note the faces; give the clips that can be scored."""
         self._watch.located(now, look.faces)
         for track_id, face in look.faces.items():
             record = self._tracks.setdefault(track_id, TrackRecord(now, now))
             record.t1 = now
-            record.widths.append(face.box.width)
+            record.widths.append(face.pose.width)
         for clip in look.clips:
+            record = self._tracks[clip.track_id]
             if clip.face_width < self._detector.engine.info.min_face_width:
-                self._tracks[clip.track_id].small.append(clip.face_width)
-            elif self._watch.keep(clip.times[0], clip.times[-1]):
+                record.small.append(clip.face_width)
+            elif record.accept(clip.frames, clip.crop.roll) and self._watch.keep(clip.times[0], clip.times[-1]):
                 yield clip
 
     def _score(self, clip: Clip) -> None:
@@ -302,17 +319,32 @@ class _Run:
         tracks = tuple(judge_track(number, record, model) for number, record in sorted(self._tracks.items()))
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
+        left_out: Counter[Status] = Counter()
+        for record in self._tracks.values():
+            if record.why_not is Status.SCORED:
+                left_out += record.left_out
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
+        faces = sum(track.status is Status.SCORED for track in tracks)
+        threshold = self._detector.threshold_of(max(faces, 1))
         return VideoVerdict(
             path=str(self._reader.path),
             status=status,
-            verdict=read_verdict(probability, interval, self._detector.threshold),
+            verdict=read_verdict(probability, interval, threshold),
             probability=probability,
             interval=interval,
             tracks=tracks,
             message=message,
-            warnings=warnings_of(tracks, self._stream.uneven, self._reader.errors, model, self._stream.crowded),
-            # Of recordings that were joined, a container may state the length of the first alone.
+            warnings=warnings_of(
+                tracks,
+                self._stream.uneven,
+                self._reader.errors,
+                model,
+                self._stream.crowded,
+                left_out,
+            ),
+            threshold=threshold if worst else None,
+            threshold_faces=faces if threshold != self._detector.threshold else 1,
+            # A container may state less than it holds.
             duration=max(info.duration or 0.0, self._last_time),
             width=info.width,
             height=info.height,

@@ -6,15 +6,16 @@ import contextlib
 import faulthandler
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import Any, TypeVar
 
+from facetell.runtime import exit_on_interrupt
 from facetell.types import FacetellError
 
 Task = TypeVar("Task")
@@ -39,6 +40,8 @@ def unordered(
 ) -> Iterator[Result]:
     """Results as they are finished, in any order.
 
+    Where the caller stops before the last result, as on a signal, the processes end at once.
+
     Args:
         work: done once a task in some process; a function of a module.
         tasks: for ``work``; drawn as they are needed.
@@ -52,7 +55,8 @@ def unordered(
     """
     # Spawned, not forked: the libraries that run networks have threads, which a fork would cut off.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(start, arguments))
+    lifeline, held = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(lifeline, start, arguments))
     running: dict[Future[Result], Task] = {}
     waiting = iter(tasks)
     nothing = object()
@@ -74,19 +78,24 @@ def unordered(
             list(running.values()),
         ) from None
     finally:
+        if running:
+            held.close()
         pool.shutdown(wait=True, cancel_futures=True)
+        held.close()
+        lifeline.close()
 
 
-def end_with_parent() -> None:
-    """See to it that this process ends when the one that started it does, however that ends; there must be one."""
+def end_with_parent(lifeline: Connection | None = None) -> None:
+    """End this process when its parent process ends, for whatever reason, or closes the other end of ``lifeline``."""
     parent = multiprocessing.parent_process()
     assert parent is not None
+    watched: list[int | Connection] = [parent.sentinel, *([lifeline] if lifeline else [])]
 
-    def follow(sentinel: int) -> None:
-        wait_for([sentinel])
+    def follow() -> None:
+        wait_for(watched)
         os._exit(1)
 
-    threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=follow, daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -112,8 +121,8 @@ def ended_if_silent(seconds: float) -> Iterator[Callable[[], None]]:
             faulthandler.cancel_dump_traceback_later()
 
 
-def _begin(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _begin(lifeline: Connection, start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Make this process ready."""
-    end_with_parent()
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    end_with_parent(lifeline)
+    exit_on_interrupt()
     start(*arguments)

@@ -6,6 +6,7 @@ seconds from the first picture of the video. Probabilities are those of "forged"
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -66,6 +67,55 @@ class Box(NamedTuple):
         return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
 
 
+class Pose(NamedTuple):
+    """Place of a face in the frame plane: the smallest box around its mesh along the face's own axes.
+
+    ``x`` and ``y`` are the centre in pixels, ``width`` (ear to ear) and ``height`` (forehead to chin) are in pixels,
+    ``roll`` is the in-plane rotation in radians in (-pi, pi], positive = clockwise, 0 = upright.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    roll: float
+
+    @property
+    def length(self) -> float:
+        """The longer side in pixels."""
+        return max(self.width, self.height)
+
+
+class Crop(NamedTuple):
+    """Square region of a frame: centre ``x``, ``y`` and ``side`` in pixels, rotated clockwise by ``roll`` radians."""
+
+    x: float
+    y: float
+    side: float
+    roll: float = 0.0
+
+    @classmethod
+    def of_square(cls, box: Box) -> Crop:
+        """The region of an axis-aligned square box."""
+        return cls(*box.center, box.width)
+
+    @property
+    def square(self) -> Box:
+        """The region before it is rotated about its centre."""
+        half = self.side / 2
+        return Box(self.x - half, self.y - half, self.x + half, self.y + half)
+
+    @property
+    def corners(self) -> tuple[tuple[float, float], ...]:
+        """``(x, y)`` of the four corners, clockwise from the face's upper left one."""
+        cos, sin = math.cos(self.roll) * self.side / 2, math.sin(self.roll) * self.side / 2
+        along, down = (cos, sin), (-sin, cos)
+        return tuple(
+            (self.x + a * along[0] + b * down[0], self.y + a * along[1] + b * down[1])
+            for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One decoded, upright picture: uint8 RGB (H, W, 3), its ``time`` in seconds, its ``index`` in order of time."""
@@ -79,27 +129,29 @@ class Frame:
 class Face:
     """One face in one frame.
 
-    ``landmarks`` is float32 (468, 2): the face mesh in pixels of the frame. ``box`` is their bounding box.
-    ``presence`` in [0, 1] is the mesh network's belief that there is a face.
+    ``landmarks`` is float32 (468, 2): the face mesh in pixels of the frame. ``box`` is their axis-aligned bounding box,
+    ``pose`` their bounding box along the axes of the face. ``presence`` in [0, 1] is the mesh network's confidence that
+    there is a face.
     """
 
     box: Box
+    pose: Pose
     landmarks: FloatArray
     presence: float
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """``T`` consecutive pictures of one face, cut by one stabilised square.
+    """``T`` consecutive frames of one face, cropped by one region.
 
-    ``frames`` is uint8 RGB (T, S, S, 3); ``times`` has T entries in seconds; ``square`` is the cut in pixels of the
-    frame; ``face_width`` is the median width of the face mesh in pixels before cutting.
+    ``frames`` is uint8 RGB (T, S, S, 3); ``times`` has T entries in seconds; ``crop`` is the region of the frame;
+    ``face_width`` is the median width of the face mesh in pixels of the frame.
     """
 
     track_id: int
     times: tuple[float, ...]
     frames: UInt8Array
-    square: Box
+    crop: Crop
     face_width: float
 
 
@@ -110,7 +162,14 @@ class Status(StrEnum):
     NO_FACE = "no_face"
     TOO_SHORT = "too_short"
     FACE_TOO_SMALL = "face_too_small"
+    FACE_OBSCURED = "face_obscured"
+    NO_MOTION = "no_motion"
+    NOT_CONSECUTIVE = "not_consecutive"
     UNREADABLE = "unreadable"
+
+
+NOT_READ = frozenset({Status.NOT_CONSECUTIVE, Status.UNREADABLE})
+"""Statuses of videos in which no face was looked for."""
 
 
 class Verdict(StrEnum):
@@ -124,16 +183,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClipScore:
-    """The model's word on one clip: ``logit`` (positive = forged), and ``probability``.
+    """Score of one clip: ``logit`` (positive = forged) and ``probability``.
 
-    The latter is the calibration of a video's mean logit read at this one: a single clip looks surer than it is.
+    ``probability`` applies the calibration of a video's mean logit to this one: for a single clip it is overconfident.
     """
 
     t0: float
     t1: float
     logit: float
     probability: float
-    square: Box
+    crop: Crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +215,9 @@ class VideoVerdict:
     """All that is said of one video.
 
     ``probability`` and ``interval`` are those of the most suspect track and None unless ``status`` is ``scored``.
-    ``message`` says why a video was not scored; ``warnings`` what a reader should know of one that was.
+    ``message`` says why a video was not scored; ``warnings`` what a reader should know of one that was. ``threshold``
+    is the minimum probability for "forged" that was used, None unless scored; ``threshold_faces`` is the number of
+    scored faces that it is corrected for, 1 where it is not corrected.
     """
 
     path: str
@@ -167,6 +228,8 @@ class VideoVerdict:
     tracks: tuple[TrackVerdict, ...] = ()
     message: str = ""
     warnings: tuple[str, ...] = ()
+    threshold: float | None = None
+    threshold_faces: int = 1
     sha256: str | None = None
     duration: float | None = None
     width: int | None = None

@@ -6,25 +6,35 @@ track speaks for a video (METHOD section 4). Where there is nothing to score the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
 from facetell.engine.info import ModelInfo
-from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict
+from facetell.faces.quality import FaceMotion, why_unfit
+from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, Verdict
 
 LOW_RATE = 0.7  # below this share of the model's frame rate, motion is coarser than what the model has learned
 UNEVEN = 0.05  # above this share of late frames, second differences see the timing as well as the face
 
+UNSCORED = {
+    Status.TOO_SHORT: "seen too briefly",
+    Status.FACE_TOO_SMALL: "too small",
+    Status.FACE_OBSCURED: "pixelated",
+    Status.NO_MOTION: "without motion",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredClip:
-    """A clip's place in time and picture, and the model's logit on it."""
+    """A clip's time in seconds, its region of the frame, and its logit."""
 
     t0: float
     t1: float
-    square: Box
+    crop: Crop
     logit: float
 
 
@@ -32,7 +42,8 @@ class ScoredClip:
 class TrackRecord:
     """What was seen of one face while the video ran: from ``t0`` to ``t1`` in seconds, its mesh ``widths`` in pixels.
 
-    ``small`` holds the face's width in each clip that was not scored because of it.
+    ``small`` holds the face's width in each clip that was not scored because of it; ``left_out`` counts the clips that
+    were not scored for another reason. ``motion`` is that of the face in all its clips that are large and clear enough.
     """
 
     t0: float
@@ -40,19 +51,38 @@ class TrackRecord:
     widths: list[float] = field(default_factory=list)
     clips: list[ScoredClip] = field(default_factory=list)
     small: list[float] = field(default_factory=list)
+    left_out: Counter[Status] = field(default_factory=Counter)
+    motion: FaceMotion = field(default_factory=FaceMotion)
+
+    def accept(self, frames: UInt8Array, roll: float) -> bool:
+        """Whether a clip (T, S, S, 3), cropped with ``roll`` in radians, can be scored; else it is counted."""
+        reason = why_unfit(frames, roll, self.motion)
+        if reason is not None:
+            self.left_out[reason] += 1
+        return reason is None
+
+    @property
+    def why_not(self) -> Status:
+        """``scored``, or the reason why the face is not."""
+        if self.left_out[Status.FACE_OBSCURED] > len(self.clips) + self.left_out[Status.NO_MOTION]:
+            return Status.FACE_OBSCURED
+        if self.motion.is_absent:
+            return Status.NO_MOTION
+        if self.clips:
+            return Status.SCORED
+        return Status.FACE_TOO_SMALL if self.small else Status.TOO_SHORT
 
 
 def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVerdict:
     """The verdict on one face: scored where it has at least one clip, else the reason why not."""
     logit = probability = interval = None
-    if record.clips:
-        status = Status.SCORED
-        logits = [clip.logit for clip in record.clips]
+    status = record.why_not
+    clips = record.clips if status is Status.SCORED else []
+    if clips:
+        logits = [clip.logit for clip in clips]
         logit = float(np.mean(logits))
         probability = info.calibration.probability(logit)
         interval = info.calibration.interval(logits)
-    else:
-        status = Status.FACE_TOO_SMALL if record.small else Status.TOO_SHORT
     return TrackVerdict(
         track_id=track_id,
         status=status,
@@ -62,9 +92,7 @@ def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVer
         t0=record.t0,
         t1=record.t1,
         face_width=float(np.median(record.small if status is Status.FACE_TOO_SMALL else record.widths)),
-        clips=tuple(
-            ClipScore(c.t0, c.t1, c.logit, info.calibration.probability(c.logit), c.square) for c in record.clips
-        ),
+        clips=tuple(ClipScore(c.t0, c.t1, c.logit, info.calibration.probability(c.logit), c.crop) for c in clips),
     )
 
 
@@ -78,7 +106,14 @@ def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Sta
     """Status and sentence for a video of which no track was scored."""
     if not tracks:
         return Status.NO_FACE, "no face was found in it"
-    if all(track.status is Status.FACE_TOO_SMALL for track in tracks):
+    statuses = {track.status for track in tracks}
+    if Status.NO_MOTION in statuses:
+        return Status.NO_MOTION, (
+            "the face does not move: the video may show a still image or be frozen, and there is no motion to score"
+        )
+    if Status.FACE_OBSCURED in statuses:
+        return Status.FACE_OBSCURED, "the face is obscured: it is pixelated (a mosaic hides it)"
+    if statuses == {Status.FACE_TOO_SMALL}:
         widest = max(track.face_width for track in tracks)
         return Status.FACE_TOO_SMALL, (
             f"its largest face is {widest:.0f} pixels wide; at least {info.min_face_width:.0f} are needed"
@@ -96,10 +131,11 @@ def even_odds(threshold: float) -> float:
 
 
 def read_verdict(probability: float | None, interval: tuple[float, float] | None, threshold: float) -> Verdict:
-    """Words for a probability.
+    """The verdict on the highest-scoring face of a video.
 
-    Forged where it reaches the threshold and the whole interval lies at or above even odds, genuine where the whole
-    interval lies below them. A threshold chosen for few false alarms lies high; what stays below it is not yet genuine.
+    Forged if the probability reaches the threshold and the whole interval is at or above even odds; genuine if the
+    whole interval is below even odds; else inconclusive. The interval is that of one face: the threshold alone
+    corrects for the number of faces (:meth:`facetell.detector.Detector.threshold_of`).
 
     Example:
         >>> [str(read_verdict(p, (p - 0.2, p + 0.2), 0.8)) for p in (0.2, 0.6, 0.75, 0.9)]
@@ -133,11 +169,17 @@ def low_rate(slow: Sequence[float], clips: int, info: ModelInfo) -> tuple[str, .
 
 
 def warnings_of(
-    tracks: Sequence[TrackVerdict], uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int = 0
+    tracks: Sequence[TrackVerdict],
+    uneven: float,
+    errors: Sequence[str],
+    info: ModelInfo,
+    crowded: int = 0,
+    left_out: Mapping[Status, int] = MappingProxyType({}),
 ) -> tuple[str, ...]:
-    """What a reader of the score should know: damage, a low or uneven frame rate, faces that were left out.
+    """What a reader of the score should know: damage, a low or uneven frame rate, faces and clips that were left out.
 
     ``crowded`` is the number of faces that were followed at once while there were more; 0 where there never were.
+    ``left_out`` counts the clips of scored faces that were not scored, by reason.
     """
     warnings = list(errors)
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]
@@ -146,10 +188,17 @@ def warnings_of(
         warnings.append(
             f"{uneven:.0%} of its frames come late (variable frame rate or dropped frames): take the score with caution"
         )
-    left_out = sum(track.status is not Status.SCORED for track in tracks)
-    if left_out and left_out < len(tracks):
-        noun = "face was" if left_out == 1 else "faces were"
-        warnings.append(f"{left_out} {noun} seen too briefly or too small to be scored")
+    unscored = Counter(track.status for track in tracks if track.status is not Status.SCORED)
+    if unscored and unscored.total() < len(tracks):
+        reasons = ", ".join(f"{count} {UNSCORED[status]}" for status, count in sorted(unscored.items()))
+        warnings.append(f"{_counted(unscored.total(), 'face')} not scored: {reasons}")
+    scored = sum(len(track.clips) for track in tracks)
+    for status, count in sorted(left_out.items()) if scored else ():
+        warnings.append(f"{_counted(count, 'clip')} not scored: the face is {UNSCORED[status]}")
     if crowded:
         warnings.append(f"more than {crowded} faces at once: the smallest were not followed (--max-faces follows more)")
     return tuple(warnings)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"1 {noun} was" if count == 1 else f"{count} {noun}s were"

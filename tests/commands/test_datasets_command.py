@@ -9,12 +9,13 @@ import pytest
 from facetell.cli import main
 from facetell.datasets.manifest import read_manifest
 from facetell.datasets.registry import BENCHMARKS
+from mimic.make import make_miniature
 
 
 @pytest.fixture(scope="module")
 def dfd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("cli") / "dfd"
-    assert main(["datasets", "mimic", "dfd", "--out", str(root), "--videos", "6", "--seconds", "0.5"]) == 0
+    make_miniature("dfd", root, videos=6, seconds=0.5)
     return root
 
 

@@ -1,6 +1,7 @@
 """The command as a user meets it: exit codes, table, JSON, pictures, one line for each fault."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,9 @@ import pytest
 
 from facetell.cli import main
 from facetell.report import strings
+from facetell.report.page import Report
 from facetell.report.result import SCHEMA_PATH
+from facetell.types import Status
 from fixtures import BROKEN, sample_frames
 
 SECONDS = 600.0  # the longest wait for an event: only a test that fails waits so long
@@ -77,20 +80,55 @@ def test_a_report_needs_neither_torch_nor_what_comes_with_it(man, tmp_path):
     assert (tmp_path / "r.html").stat().st_size > 100_000
 
 
-def test_an_interrupt_keeps_what_was_scored(folder, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def send(monkeypatch):
+    """A function after which this process gets a signal each time a video called text.mp4 is opened."""
     from facetell.detector import Detector
 
     score = Detector.__call__
 
-    def interrupted(self, path, progress=None):
-        if path.name == "text.mp4":
-            raise KeyboardInterrupt
-        return score(self, path, progress)
+    def choose(number):
+        def signalled(self, path, progress=None):
+            if path.name == "text.mp4":
+                os.kill(os.getpid(), number)
+            return score(self, path, progress)
 
-    monkeypatch.setattr(Detector, "__call__", interrupted)
+        monkeypatch.setattr(Detector, "__call__", signalled)
+
+    return choose
+
+
+def test_a_signal_keeps_what_was_scored(folder, tmp_path, send, capsys):
+    send(signal.SIGTERM)
     assert main(["detect", str(folder), "--json", str(tmp_path / "r.json")]) == 130
     assert [video["status"] for video in json.loads((tmp_path / "r.json").read_text())["videos"]] == ["scored"]
-    assert "interrupted" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "man.mp4" in out and err == "facetell detect: interrupted\n"
+
+
+def test_a_signal_while_the_outputs_are_written_loses_none(tmp_path, monkeypatch):
+    BROKEN["text"](tmp_path)
+    write = Report.write
+
+    def signalled(report, path):
+        os.kill(os.getpid(), signal.SIGHUP)
+        write(report, path)
+
+    monkeypatch.setattr(Report, "write", signalled)
+    assert main(["detect", str(tmp_path / "text.mp4"), "--report", str(tmp_path / "r.html")]) == 2
+    assert "text.mp4" in (tmp_path / "r.html").read_text()
+
+
+def test_under_nohup_a_hang_up_ends_nothing(tmp_path, send):
+    BROKEN["text"](tmp_path)
+    shutil.copy(tmp_path / "text.mp4", tmp_path / "other.mp4")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        send(signal.SIGHUP)
+        assert main(["detect", str(tmp_path), "--json", str(tmp_path / "r.json")]) == 2
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert len(json.loads((tmp_path / "r.json").read_text())["videos"]) == 2
 
 
 def test_an_interrupt_while_pictures_are_cut_leaves_the_report_equal_to_the_json(man, tmp_path, monkeypatch):
@@ -128,8 +166,9 @@ def begun(tmp_path, man, woman):
     process.communicate()
 
 
-def test_what_was_scored_is_written_when_it_is_asked_to_end(begun, tmp_path):
-    begun.send_signal(signal.SIGTERM)
+def test_what_was_scored_is_written_when_the_terminal_is_closed(begun, tmp_path):
+    for _ in range(2):  # the shell and the kernel send one each
+        begun.send_signal(signal.SIGHUP)
     out, err = begun.communicate(timeout=SECONDS)
     assert begun.returncode == 130 and "interrupted" in err and "a.mp4" in out
     result = json.loads((tmp_path / "json" / "r.json").read_text())
@@ -162,16 +201,74 @@ def test_out_never_writes_over_what_is_to_be_scored(folder, capsys):
     assert (folder / "man.mp4.png").read_bytes() == b"evidence" and sorted(folder.iterdir()) == before
 
 
+def test_a_name_that_begins_with_a_dash_is_read_and_an_address_is_told_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    BROKEN["text"](tmp_path).rename("-lead.mp4")
+    address = "https://example.org/watch?v=1"
+    assert main(["detect", "-lead.mp4", address, "--json", "r.json"]) == 2
+    _, err = capsys.readouterr()
+    assert len(err.splitlines()) == 2 and f"{address} is a network address" in err and "download" in err
+    videos = json.loads((tmp_path / "r.json").read_text())["videos"]
+    assert [video["path"] for video in videos] == ["-lead.mp4", address]
+    assert [video["sha256"] is None for video in videos] == [False, True]
+
+
+def test_names_as_long_as_a_file_system_allows_are_shortened_in_out(tmp_path, capsys):
+    videos = tmp_path / "videos"
+    (videos / "again").mkdir(parents=True)
+    long = "\N{CJK UNIFIED IDEOGRAPH-8BDD}" * 83 + "ab.mp4"
+    paths = [videos / long, videos / "again" / long, videos / ("a" * 250)]
+    for path in paths:
+        path.write_text("no video")
+    assert main(["detect", *map(str, paths), "--out", str(tmp_path / "out")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3  # and no warning of the library that draws
+    files = sorted((tmp_path / "out").iterdir())
+    assert len(files) == 6 and {file.suffix for file in files} == {".json", ".png"}
+    assert {len(json.loads(file.read_text())["videos"]) for file in files if file.suffix == ".json"} == {1}
+    assert {file.stem for file in files if file.suffix == ".json"} == {file.stem for file in files} >= {"a" * 250}
+
+
 def test_a_folder_of_pictures_is_a_video(tmp_path, capsys):
     (tmp_path / "frames").mkdir()
     for number, frame in enumerate(sample_frames("sample_man", 30)):
         cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), frame[:, :, ::-1])
+    (tmp_path / "frames" / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     outputs = ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
     assert main(["detect", str(tmp_path / "frames"), *outputs]) == 0
     (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
     assert video["path"] == str(tmp_path / "frames") and video["status"] == "scored" and len(video["sha256"]) == 64
     page = (tmp_path / "r.html").read_text()
     assert strings.FILE_GONE not in page and "data:image/" in page.partition("</main>")[0]
+
+
+def test_images_that_are_not_consecutive_are_not_scored_unless_their_rate_is_stated(tmp_path, capsys):
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(sample_frames("sample_man", 12)):
+        cv2.imwrite(str(tmp_path / "frames" / f"{15 * number:03d}.png"), frame[:, :, ::-1])
+    outputs = ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
+    assert main(["detect", str(tmp_path / "frames"), *outputs]) == 2
+    (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
+    jsonschema.validate(json.loads((tmp_path / "r.json").read_text()), SCHEMA)
+    assert video["status"] == "not_consecutive" and video["probability"] is None
+    error = capsys.readouterr().err
+    assert "go up by 15" in error and "--fps" in error and error.count("\n") == 1
+    assert strings.ABSTAINED[Status.NOT_CONSECUTIVE] in (tmp_path / "r.html").read_text()
+    assert main(["detect", str(tmp_path / "frames"), "--fps", "30", *outputs]) == 0
+    (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
+    assert video["status"] == "scored" and video["fps"] == 30 and video["duration"] == pytest.approx(0.4)
+    assert strings.FILE_GONE not in (tmp_path / "r.html").read_text()
+
+
+def test_files_that_are_not_videos_are_counted_in_one_line(tmp_path, man, capsys):
+    (tmp_path / "videos").mkdir()
+    shutil.copy(man, tmp_path / "videos" / "MOV001.MOD")
+    (tmp_path / "videos" / "cover.jpg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "videos" / "notes.txt").write_text("no video")
+    (tmp_path / "empty").mkdir()
+    assert main(["detect", str(tmp_path / "empty"), str(tmp_path / "videos")]) == 2
+    out, err = capsys.readouterr()
+    assert "MOV001.MOD" in out and err.splitlines()[1:] == ["facetell detect: left out: 1 image"]
+    assert "empty holds no video" in err.splitlines()[0]
 
 
 def test_a_link_that_leads_in_a_circle_costs_no_other(folder, tmp_path, capsys):
@@ -190,6 +287,7 @@ def test_a_link_that_leads_in_a_circle_costs_no_other(folder, tmp_path, capsys):
         (["{man}", "--model", "none.onnx"], "there is no model file"),
         (["{man}", "--engine", "torch", "--precision", "bf16"], "f32 only"),
         (["{man}", "--json", "{empty}"], "it is a folder"),
+        (["{man}", "--json", "{empty}/" + 256 * "a"], "File name too long"),
         (["{man}", "--json", "{man}/r.json"], "r.json: its folder is a file"),
         (["{frames}", "--json", "{frames}/r.json"], "its folder is one of the videos"),
         (["{man}", "--model", "{frames}/1.png", "--json", "{frames}/1.png"], "it is named for something else"),

@@ -43,7 +43,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("precision", "share"), [("fp32", 4.5), ("fp16", 2.6), ("w8", 2.1), ("int8", 3.0)])
+@pytest.mark.parametrize(("precision", "share"), [("fp32", 4.5), ("fp16", 2.6), ("w8", 2.1)])
 def test_files_are_written_and_proved(
     precision: str, share: float, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -52,8 +52,8 @@ def test_files_are_written_and_proved(
     printed = capsys.readouterr().out
     assert "openvino f32" in printed
     assert "onnxruntime f32" in printed
-    assert ("torch f32" in printed) == (precision != "int8")
-    assert ("by storing in fewer bits" in printed) == (precision in ("fp16", "w8"))
+    assert "torch f32" in printed
+    assert ("by storing in fewer bits" in printed) == (precision != "fp32")
     assert target.stat().st_size < share * parameters(read_trained(checkpoint)[0])
     info = load_engine(target).info
     assert (info.clip_frames, info.size, info.crop_scale) == (3, 32, 1.4)
@@ -68,18 +68,9 @@ def test_what_storing_costs_has_a_limit(
     assert "by storing in fewer bits" in capsys.readouterr().out
 
 
-def test_a_file_that_computes_in_8_bits_cannot_be_read_back(
-    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    quantised = tmp_path / "q.onnx"
-    assert main(["export", str(checkpoint), "--to", str(quantised), "--precision", "int8"]) == 0
-    assert main(["export", str(quantised), "--to", str(tmp_path / "z.onnx")]) == 2
-    assert "arrays of its network" in capsys.readouterr().err
-
-
 def test_a_model_file_can_be_written_again(checkpoint: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "a.onnx", tmp_path / "b.onnx"
-    assert main(["export", str(checkpoint), "--to", str(first), "--with-anomaly"]) == 0
+    assert main(["export", str(checkpoint), "--to", str(first)]) == 0
     assert main(["export", str(first), "--to", str(second), "--with-motion"]) == 0
     (_, one), (_, two) = model_from_onnx(first), model_from_onnx(second)
     assert all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())

@@ -30,6 +30,7 @@ def decision(out):
 
 def test_a_corpus_without_fault_ends_with_one_line(folder, tmp_path, capsys):
     out = tmp_path / "out"
+    (folder / "notes.txt").write_text("not counted")
     assert main(["scan", str(folder), "--out", str(out), "--workers", "1", "--precision", "f32"]) == 0
     printed, errors = capsys.readouterr()
     said = f"1 video: 1 scored (1 {decision(out)}), 0 not; see {out / 'summary.html'}\n"
@@ -49,10 +50,11 @@ def test_what_cannot_be_read_is_counted_and_the_list_may_come_from_a_pipe(folder
 def test_as_many_lines_are_told_as_there_are(folder, tmp_path, capsys):
     (folder / "a\rb\n.mp4").symlink_to("nowhere")
     (folder / "loop.mp4").symlink_to("loop.mp4")
+    (folder / "cover.jpg").write_bytes(b"\xff\xd8\xff")
     out = tmp_path / "out"
     assert main(["scan", str(folder), "--out", str(out), "--workers", "1", "--precision", "f32"]) == 2
     printed, errors = capsys.readouterr()
-    assert "3 videos: 1 scored" in printed and "2 lines in " in errors
+    assert "3 videos: 1 scored" in printed and "left out: 1 image\n" in errors and "2 lines in " in errors
     with (out / "errors.csv").open(newline="") as stream:
         _, *rows = csv.reader(stream)
     assert [name for name, _ in rows] == ["a\rb\n.mp4", "loop.mp4"]

@@ -10,8 +10,10 @@ import numpy as np
 
 from facetell.cli import main
 from facetell.evaluate.scores import read_scores, write_scores
+from facetell.train.checkpoint import CHECKPOINT, load
 from facetell.train.loop import SCORES
-from facetell.train.sweep import compare, read_grid
+from facetell.train.stop import Stop
+from facetell.train.sweep import compare, read_grid, run_grid
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
 
@@ -37,7 +39,7 @@ def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):  # noq
     assert made == {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
 
     assert main(["sweep", str(grid), "optim.lr=5", "--out", str(out)]) == 2
-    assert "was begun with optim.lr=0.0004, not 5.0" in capsys.readouterr().err, "those runs are others"
+    assert "was started with optim.lr=0.0004, not 5.0" in capsys.readouterr().err, "those runs are others"
 
     table = json.loads((out / "table.json").read_text())
     assert [(row["motion"], row["seeds"]) for row in table] == [("none", 2), ("mcb", 2)]
@@ -54,3 +56,12 @@ def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):  # noq
     for name, (low, high) in lines[1].spread.items():
         assert low <= lines[1].figures[name].value <= high
         assert lines[1].gain[name].value == lines[1].figures[name].value - lines[0].figures[name].value
+
+
+def test_a_run_of_a_grid_goes_on_where_it_shall_be_longer(prepared, tmp_path):  # noqa: F811
+    grid, out = tmp_path / "grid.yaml", tmp_path / "runs"
+    grid.write_text(f"extends: {TINY}\nsteps: 1\ndata: {{folders: [{prepared}]}}\ngrid:\n  seed: [1]\n")
+    for steps in (1, 2):
+        with Stop() as stop:
+            assert run_grid(read_grid(grid, [f"steps={steps}"]), out, stop)
+        assert load(out / "seed-1" / CHECKPOINT)["step"] == steps

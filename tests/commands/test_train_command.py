@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from facetell.assets import file_sha256
 from facetell.cli import main
 from facetell.detector import Detector
 from facetell.engine import load_engine
@@ -27,10 +28,9 @@ TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, capsys):  # noqa: F811
     run = tmp_path / "run"
     command = ["train", str(TINY), f"data.folders=[{prepared}]", "--out", str(run)]
-    assert main([*command, "--max-minutes", "0", "--bundle"]) == 2
+    assert main([*command, "--max-minutes", "0"]) == 2
     printed = capsys.readouterr().out
     assert "the time is up at step 0 of 6; the same command goes on from there" in printed
-    assert (run / "bundle" / "piece.000").exists()
 
     assert main([*command, "--note", "Of a test."]) == 0
     printed = capsys.readouterr().out
@@ -43,6 +43,9 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, capsys)
     assert "Of a test." in card and "2 real clips of 2 people, 1 forged (G 1)" in card and "seed 1" in card
     scores = read_scores(run / "run.val.parquet")
     assert len(scores.videos()) == 3 and scores.about["calibration"]["temperature"] == info.calibration.temperature
+    shipped = {"name": "run", "sha256": file_sha256(model)}
+    for about in (scores.about, read_scores(run / "run.pseudo.parquet").about):
+        assert about["model"] == shipped and about["min_face_width"] == info.min_face_width
 
     before = (run / "checkpoint.pt").read_bytes()
     again = tmp_path / "again.onnx"

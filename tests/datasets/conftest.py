@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from facetell.datasets.mimic.make import make_miniature
+from mimic.make import make_miniature
 
 Miniature = Callable[[str], Path]
 

@@ -1,4 +1,4 @@
-"""Leaks planted in clean miniatures, one of each kind."""
+"""Leaks planted in clean miniatures and in a prepared folder, one of each kind."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ import pytest
 from facetell.datasets.check import Findings, check_manifest, leaking_videos, unseen, without_leaks
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import Entry, Manifest
+from facetell.datasets.prepare import prepare
+from facetell.datasets.prepare_faces import PrepareSettings
+from facetell.datasets.prepared import read_prepared
 from facetell.datasets.registry import read_benchmark
 from facetell.media.reader import VideoReader
 from fixtures import write_frames
+from prepare_videos import man, manifest_of, recoloured, woman
 
 Miniature = Callable[[str], Path]
 CLEAN = ("ffpp", "dfd", "celebdf2", "celebdf++", "dfdc", "dfdcp", "wilddeepfake", "ffiw", "pair")
@@ -124,3 +128,49 @@ def test_the_videos_that_leak_are_named_and_no_others(ffpp: Manifest, tmp_path: 
     assert all(of_train.identity in (entry.identity, entry.donor) for entry in left_out)
     new = unseen(leaky)
     assert {entry.path for entry in leaky if entry not in new.entries} == {"known.mp4", copy.path}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """Clips of a real of each split and of a forgery made from the first, none of which begins at the video's begin."""
+    root = tmp_path_factory.mktemp("videos")
+    write_frames(root / "man.mp4", man(24))
+    write_frames(root / "swap.mp4", recoloured(man(24)))
+    write_frames(root / "woman.mp4", woman(24))
+    of_man = Entry("man.mp4", 0, "train", identity="man", start=0.2)
+    fake = replace(of_man, path="swap.mp4", label=1, method="swap", source="man.mp4")
+    videos = manifest_of(root, of_man, fake, Entry("woman.mp4", 0, "test", identity="woman", start=0.2))
+    out = tmp_path_factory.mktemp("prepared") / "out"
+    prepare(videos, out, PrepareSettings(size=160))
+    return read_prepared(out)
+
+
+def test_a_clean_prepared_folder_passes(prepared: Manifest) -> None:
+    assert all(entry.is_clip and entry.start for entry in prepared) and prepared.entries[1].source
+    assert check_manifest(prepared) == Findings((), (), ())
+    assert leaking_videos(prepared, "test") == frozenset()
+
+
+def test_leaks_that_the_rows_of_a_prepared_folder_show(prepared: Manifest) -> None:
+    real, fake, _ = prepared.entries
+    stray = Entry("clips/stray.avi", 0, "test", origin="stray.mp4", track=0)
+    for entry, kind in (
+        (replace(stray, origin=real.origin), "video"),
+        (replace(stray, identity=real.identity), "identity"),
+        (replace(fake, path="clips/stray.avi", origin="stray.mp4", split="test", identity=""), "source"),
+    ):
+        leaky = planted(prepared, entry)
+        assert kinds(check_manifest(leaky, fast=True)) == {kind}
+        assert leaking_videos(leaky, "test") == {entry.video}
+        assert {e.path for e in leaky if e not in unseen(leaky).entries} == {"clips/stray.avi"}
+
+
+def test_near_duplicate_frames_in_a_prepared_folder(prepared: Manifest, tmp_path: Path) -> None:
+    real = prepared.entries[0]
+    with VideoReader(prepared.file(real)) as reader:
+        copy = write_frames(tmp_path / "copy.mp4", [raw.rgb() for raw in reader], crf=34)
+    leaky = planted(prepared, replace(real, path=str(copy), split="val", identity="x", origin="renamed.mp4", start=3.0))
+    found = check_manifest(leaky)
+    assert kinds(found) == {"likeness"} and not found.unreadable
+    assert real.path in {path for leak in found.leaks for _, path in leak.example}
+    assert leaking_videos(leaky, "val") == {"renamed.mp4"}

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from facetell.datasets.likeness import LIMIT, Likeness, differences, distance, hash_picture, look_at, near_duplicates
-from facetell.datasets.mimic.people import scene
 from facetell.media.reader import Unreadable
 from facetell.types import UInt8Array
 from fixtures import sample_frames, text, write_frames
+from mimic.people import scene
 
 NUMBERS = (0, 1, 2, 8, 11)  # of the man 2, 8 and 11, at three times and in three lights
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from facetell.datasets.manifest import Entry, Manifest, join_manifests, read_manifest, write_manifest
+from facetell.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
 from facetell.types import FacetellError
 
 HEAD = "path,label,split\n"
@@ -97,10 +97,3 @@ def test_what_is_named_twice_is_counted(tmp_path: Path) -> None:
     part = Entry("a.mp4", 1, "test", start=0.0, end=1.0)
     assert Manifest(tmp_path, (part, Entry("a.mp4", 0, "test", start=1.0), Entry("b.mp4", 0, "test"))).doubled == 0
     assert Manifest(tmp_path, (part, Entry("a.mp4", 0, "train", start=0.0, end=1.0), part)).doubled == 2
-
-
-def test_joined_manifests_keep_their_files(tmp_path: Path) -> None:
-    one = Manifest(tmp_path / "one", (Entry("a.mp4", 1, "train", source="b.mp4"),))
-    joined = join_manifests([one, Manifest(tmp_path / "two", (Entry("a.mp4", 0, "test"),))])
-    assert [joined.file(entry) for entry in joined] == [tmp_path / "one/a.mp4", tmp_path / "two/a.mp4"]
-    assert joined.entries[0].source == (tmp_path / "one/b.mp4").as_posix()

@@ -1,11 +1,13 @@
 """Where clips begin and end, and which faces they are of."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from facetell.datasets.prepare_faces import LARGEST, LEAST_FRAMES, MARGIN, Agreement, FaceFinder, PrepareSettings
+from facetell.faces.crop import face_pose
 from fixtures import ODD, variable_times
 from prepare_videos import man, noise, woman, write_frames
 
@@ -27,9 +29,14 @@ def locate(finder, tmp_path):
 
 
 def held(stretch, landmarks):
-    """Whether the square holds a square of 1.7 face lengths around the face in every frame, and is no larger."""
-    low, high = landmarks.min(axis=1), landmarks.max(axis=1)
-    length, center = (high - low).max(axis=1, keepdims=True), (low + high) / 2
+    """Whether the square holds a square of 1.7 face lengths around the face in every frame, and is no larger.
+
+    Of a face with much roll, it holds a rotated crop of 1.4 face lengths.
+    """
+    poses = [face_pose(points) for points in landmarks]
+    center = np.array([(pose.x, pose.y) for pose in poses])
+    extent = np.array([[abs(math.cos(pose.roll)) + abs(math.sin(pose.roll))] for pose in poses])
+    length = np.array([[pose.length] for pose in poses]) * np.maximum(1, 1.4 / MARGIN * extent)
     needs_low, needs_high = center - MARGIN / 2 * length, center + MARGIN / 2 * length
     side = stretch.square.width
     return (

@@ -11,8 +11,8 @@ from facetell.datasets.prepare import prepare
 from facetell.datasets.prepare_faces import PrepareSettings
 from facetell.datasets.prepare_patch import Patch, patch_around, patch_of
 from facetell.datasets.prepared import read_clip
-from facetell.faces.crop import cut_square
-from facetell.types import Box
+from facetell.faces.crop import crop_frame
+from facetell.types import Box, Crop
 from prepare_videos import content, man, manifest_of, woman, write_frames
 
 SQUARES = [Box(40, 30, 240, 230), Box(-60, -20, 340, 380), Box(101, 3, 361, 263), Box(0, 0, 360, 360)]
@@ -39,7 +39,7 @@ def test_a_cut_out_of_the_patch_is_that_out_of_the_picture(square, size):
     assert patch.factor == max(1, int(square.width / size)) and patch.holds(square, 360, 360)
     part = patch.of(image)
     assert part.nbytes == patch.size and not np.shares_memory(part, image)
-    apart = np.abs(patch.cut(part, square, size).astype(int) - cut_square(image, square, size))
+    apart = np.abs(patch.cut(part, square, size).astype(int) - crop_frame(image, Crop.of_square(square), size))
     assert apart.max() <= 1 and apart.mean() < 0.01  # coordinates are rounded to 1/32 of a pixel
 
 
@@ -87,7 +87,8 @@ def test_a_clip_that_leaves_what_is_kept_is_read_again(tmp_path, monkeypatch, re
         shown = read_clip(out / clip["path"])
         first = round(clip["start"] * 30)
         expected = [
-            cut_square(image, shown.square, shown.frames.shape[1]) for image in frames[first:][: clip["frames"]]
+            crop_frame(image, Crop.of_square(shown.square), shown.frames.shape[1])
+            for image in frames[first:][: clip["frames"]]
         ]
         error = shown.frames - np.stack(expected).astype(float)
         assert 10 * np.log10(255**2 / np.mean(error**2)) > 36

@@ -13,8 +13,8 @@ from facetell.datasets.prepare_cuts import CODECS, cut_stretches
 from facetell.datasets.prepare_faces import FaceFinder, PrepareSettings, Stretch
 from facetell.datasets.prepare_patch import Patch
 from facetell.datasets.prepared import read_clip, read_prepared
-from facetell.faces.crop import cut_square
-from facetell.types import Box, FacetellError
+from facetell.faces.crop import crop_frame
+from facetell.types import Box, Crop, FacetellError
 from prepare_videos import in_video, man, write_frames
 
 
@@ -38,7 +38,9 @@ def test_pictures_and_colours_come_back(cut):
     made, stretch = cut
     clip = read_clip(made.file)
     assert clip.frames.dtype == np.uint8 and clip.frames.shape == (20, 256, 256, 3) and made.frames == 20
-    expected = np.stack([cut_square(image, stretch.square, 256) for image in man(20)]).astype(np.float64)
+    expected = np.stack([crop_frame(image, Crop.of_square(stretch.square), 256) for image in man(20)]).astype(
+        np.float64
+    )
     error = clip.frames - expected
     assert 10 * np.log10(255**2 / np.mean(error**2)) > 40  # decibels
     assert np.abs(error.mean(axis=(0, 1, 2))).max() < 2
@@ -68,7 +70,7 @@ def test_landmarks_lie_on_the_faces(cut, finder):
         (detection,) = finder._detector.detect(image)
         face = finder.mesh.from_detection(image, detection)
         apart = np.linalg.norm(face.landmarks - points, axis=1)
-        assert np.median(apart) < 0.02 * max(face.box.width, face.box.height)
+        assert np.median(apart) < 0.02 * face.pose.length
 
 
 def test_landmarks_square_and_times_are_those_of_the_video(cut):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facetell.clips import cut_clip
+from facetell.clips import crop_clip
 from facetell.engine import load_engine
 from facetell.engine.engines import DEFAULT_MODEL
 from facetell.faces.tracker import FaceTracker
@@ -26,8 +26,8 @@ def clips(face_networks, frames, woman, man):
         for start in starts:
             part = footage[start : start + info.clip_frames]
             tracker = FaceTracker(*face_networks)
-            boxes = [tracker.update(frame)[0].box for frame in part]
-            made.append(cut_clip([frame.image for frame in part], boxes, info.size, info.crop_scale)[0])
+            poses = [tracker.update(frame)[0].pose for frame in part]
+            made.append(crop_clip([frame.image for frame in part], poses, info.size, info.crop_scale)[0])
     made.append(made[0][::-1])
     return np.stack(made)
 
@@ -208,3 +208,15 @@ def test_no_thread_is_tied_to_a_core(clips, face_networks):
     done.set()
     watcher.join()
     assert seen == {frozenset(allowed)}
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime", "torch"])
+def test_a_model_file_with_a_wrong_field_is_refused_by_its_name(tmp_path, engine):
+    import onnx
+
+    model = onnx.load(str(DEFAULT_MODEL))
+    next(entry for entry in model.metadata_props if entry.key == "frame_rate").value = "-25.0"
+    path = tmp_path / "odd.onnx"
+    onnx.save(model, str(path))
+    with pytest.raises(FacetellError, match=r"odd\.onnx .*'frame_rate' is -25\.0: input should be greater than 0; use"):
+        load_engine(path, engine)

@@ -1,4 +1,10 @@
+import json
+import math
+from dataclasses import fields, replace
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from facetell.engine import Calibration, ModelInfo
 from facetell.engine.info import sigmoid
@@ -6,15 +12,119 @@ from facetell.types import FacetellError
 
 INFO = ModelInfo("m", 8, 25.0, 160, 1.35, 64.0, Calibration(1.5, 0.2, (1.0, 0.0, 0.0, 2.0), 0.4), training={"steps": 3})
 
+steady = settings(deadline=None, max_examples=30)
+FINITE = st.floats(-1e9, 1e9)
+NOT_FINITE = st.sampled_from([math.nan, math.inf, -math.inf])
+NOT_POSITIVE = st.floats(-1e9, 0) | NOT_FINITE
+NO_NUMBER = st.sampled_from([None, True, "1", "", [], {}, [1.0]])
+NO_TEXT = st.sampled_from([None, 1, 1.5, True, [], {}])
+NO_TABLE = st.sampled_from([None, 1, "a", True, [1]])
+
+BAD = {
+    "name": NO_TEXT,
+    "clip_frames": st.integers(max_value=1) | st.floats(0, 100) | NO_NUMBER,
+    "frame_rate": NOT_POSITIVE | NO_NUMBER,
+    "size": st.integers(max_value=0) | st.floats(0, 100) | NO_NUMBER,
+    "crop_scale": NOT_POSITIVE | NO_NUMBER,
+    "min_face_width": NOT_POSITIVE | NO_NUMBER,
+    "calibration": NO_TABLE,
+    "licence": NO_TEXT,
+    "architecture": NO_TABLE,
+    "training": NO_TABLE,
+}
+BAD_CALIBRATION = {
+    "temperature": NOT_POSITIVE | NO_NUMBER,
+    "bias": NOT_FINITE | NO_NUMBER,
+    "covariance": st.lists(FINITE, max_size=3)
+    | st.lists(FINITE, min_size=5, max_size=8)
+    | st.sampled_from(
+        [
+            None,
+            1.0,
+            "1234",
+            [1.0, 0.5, -0.5, 1.0],  # not symmetric
+            [1.0, 2.0, 2.0, 1.0],  # determinant below 0
+            [-1.0, 0.0, 0.0, 1.0],
+            [0.0, 1e-3, 1e-3, 1.0],
+            [1.0, 0.0, 0.0, math.nan],
+            [math.inf, 0.0, 0.0, 1.0],
+            [1.0, 0.0, 0.0, "1"],
+        ]
+    ),
+    "clip_std": st.floats(-1e9, -1e-9) | NOT_FINITE | NO_NUMBER,
+    "threshold": st.floats(-1e9, 0) | st.floats(1, 1e9) | NOT_FINITE | NO_NUMBER,
+    "false_positives": st.floats(-1e9, -1e-9) | st.floats(1, 1e9) | NOT_FINITE | NO_NUMBER,
+    "tail": st.floats(-1e9, -1e-9) | NOT_FINITE | NO_NUMBER,
+}
+assert list(BAD) == [field.name for field in fields(ModelInfo)]
+assert list(BAD_CALIBRATION) == [field.name for field in fields(Calibration)]
+
+
+def refusal(metadata: dict[str, str]) -> str:
+    with pytest.raises(FacetellError) as caught:
+        ModelInfo.from_metadata(metadata, "here.onnx")
+    message = str(caught.value)
+    assert message.startswith("here.onnx is not a facetell model file: in its metadata, '")
+    assert message.endswith("; use a file written by `facetell export`") and "\n" not in message
+    assert len(message) < 400
+    return message
+
 
 def test_metadata_survive_the_round_trip():
     assert ModelInfo.from_metadata(INFO.to_metadata(), "here") == INFO
 
 
-def test_missing_or_garbled_metadata_name_the_file():
-    for metadata in ({}, INFO.to_metadata() | {"calibration": "{"}, INFO.to_metadata() | {"calibration": '{"a": 1}'}):
-        with pytest.raises(FacetellError, match="here is not a facetell model file"):
-            ModelInfo.from_metadata(metadata, "here")
+@steady
+@given(
+    covariance=st.tuples(FINITE, FINITE, FINITE).map(lambda v: (v[0] ** 2, v[0] * v[1], v[0] * v[1], v[1] ** 2)),
+    temperature=st.floats(1e-3, 1e3),
+    threshold=st.floats(1e-6, 1 - 1e-6),
+    size=st.integers(1, 4096),
+    rate=st.floats(1e-3, 1e3),
+)
+def test_values_in_range_are_read_to_the_last_bit(covariance, temperature, threshold, size, rate):
+    # Covariances of rank one: their determinant is 0 but for rounding.
+    calibration = Calibration(temperature, -1.0, covariance, 0.0, threshold, 0.05)
+    info = replace(INFO, size=size, frame_rate=rate, calibration=calibration)
+    assert ModelInfo.from_metadata(info.to_metadata(), "here") == info
+
+
+@pytest.mark.parametrize("field", BAD)
+@steady
+@given(data=st.data())
+def test_a_wrong_field_is_refused_by_name_and_value(field, data):
+    value = data.draw(BAD[field])
+    message = refusal(INFO.to_metadata() | {field: json.dumps(value)})
+    assert f"'{field}' is " in message or f"'{field}." in message
+
+
+@pytest.mark.parametrize("field", BAD_CALIBRATION)
+@steady
+@given(data=st.data())
+def test_a_wrong_field_of_the_calibration_is_refused_by_name_and_value(field, data):
+    value = data.draw(BAD_CALIBRATION[field])
+    calibration = json.loads(INFO.to_metadata()["calibration"]) | {field: value}
+    message = refusal(INFO.to_metadata() | {"calibration": json.dumps(calibration)})
+    assert f"'calibration.{field}" in message
+
+
+@pytest.mark.parametrize("field", BAD)
+def test_a_field_that_is_not_json_is_refused(field):
+    assert f"'{field}' is not JSON: '{{'" in refusal(INFO.to_metadata() | {field: "{"})
+
+
+def test_missing_fields_are_named_and_optional_ones_have_defaults():
+    needed = {name: INFO.to_metadata()[name] for name in ("name", "clip_frames", "frame_rate", "size", "crop_scale")}
+    assert ModelInfo.from_metadata(needed, "here").calibration == Calibration()
+    for name in needed:
+        assert f"'{name}' is missing" in refusal({key: value for key, value in needed.items() if key != name})
+
+
+def test_entries_of_other_programs_are_ignored_and_unknown_fields_of_the_calibration_are_not():
+    assert ModelInfo.from_metadata(INFO.to_metadata() | {"onnx.quant": "not JSON"}, "here") == INFO
+    calibration = json.loads(INFO.to_metadata()["calibration"]) | {"isotonic": [1, 2]}
+    message = refusal(INFO.to_metadata() | {"calibration": json.dumps(calibration)})
+    assert "'calibration.isotonic' is [1, 2]: unexpected keyword argument" in message
 
 
 def test_sigmoid_is_safe_and_symmetric():

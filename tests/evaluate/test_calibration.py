@@ -70,6 +70,6 @@ def test_probabilities_are_the_models_own():
 @pytest.mark.parametrize(
     "told", [{"heat": 1}, ["hot"], 3, {"temperature": "hot"}, {"temperature": 0.0}, {"bias": float("nan")}]
 )
-def test_a_garbled_calibration_is_told(told):
-    with pytest.raises(FacetellError, match="garbled"):
+def test_a_calibration_that_is_not_valid_is_refused(told):
+    with pytest.raises(FacetellError, match=r"the calibration in the score file is not valid: .*score again$"):
         calibration_of({"calibration": told})

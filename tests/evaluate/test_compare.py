@@ -5,9 +5,10 @@ import pytest
 
 from evaluate.tables import table
 from facetell.evaluate.compare import align, compare
-from facetell.evaluate.intervals import delong_test, paired_difference
+from facetell.evaluate.intervals import delong_test
 from facetell.evaluate.measures import MEASURES
-from facetell.evaluate.ranking import auc, eer
+from facetell.evaluate.ranking import eer
+from facetell.evaluate.scores import from_rows
 from facetell.evaluate.summary import summarise
 from facetell.types import FacetellError
 
@@ -22,9 +23,11 @@ def test_difference_is_that_of_the_videos_that_both_scored():
     assert (found.only_a, found.only_b, found.unscored_a, found.unscored_b, found.unscored_both) == (10, 0, 1, 2, 1)
     assert found.real + found.fake == len(common) == len(va)
     assert found.delong == delong_test(va["label"], va["logit"], vb["logit"])
-    people = [f"p{i // 3 % 20}" for i in common]
-    expected = paired_difference(auc, va["label"], va["logit"], vb["logit"], people, draws=300)
-    assert found.difference == expected and found.better == "a"
+    difference = found.difference
+    assert difference.value == found.a.value - found.b.value and found.people == 20
+    # Independent draws would give an interval as wide as those of both figures together.
+    assert difference.high - difference.low < (found.a.high - found.a.low) + (found.b.high - found.b.low)
+    assert found.better == "a"
     assert found.a == summarise(va, draws=300).auc and found.b == summarise(vb, draws=300).auc
     turned = compare(b, a, draws=300)
     assert turned.better == "b" and turned.difference.value == -found.difference.value
@@ -76,6 +79,22 @@ def test_files_that_cannot_be_compared_are_refused():
     with pytest.raises(FacetellError, match="both scored 0 real and 20 forged videos, too few for AUC"):
         compare(a.select(label=1), a)
     assert np.isfinite(compare(a.select(label=1), a, measure="brier", draws=20).difference.p)
+
+
+def test_videos_are_matched_by_dataset_and_path():
+    a, b = (
+        from_rows([*rows(table(30, seed=seed)), *rows(table(30, seed=seed + 2, dataset="celebdf2"))], {})
+        for seed in (1, 2)
+    )
+    found = compare(a, b, draws=20)
+    assert (found.real, found.fake, found.people) == (20, 40, 20)
+    assert found.a.value == summarise(a.videos(), draws=0).auc.value
+    with pytest.raises(FacetellError, match=r"no video in common \(by dataset and path\)"):
+        compare(table(30), table(30, dataset="celebdf2"))
+
+
+def rows(scores):
+    return [dict(zip(scores.columns, row, strict=True)) for row in zip(*scores.columns.values(), strict=True)]
 
 
 def test_one_person_gives_a_difference_but_no_p():

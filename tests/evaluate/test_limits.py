@@ -14,9 +14,9 @@ from facetell.evaluate.scores import from_rows
 from facetell.evaluate.scoring_faces import FacePlaces
 from facetell.evaluate.treatments import Outcome
 from facetell.media.reader import VideoReader
-from facetell.types import Box, UInt8Array
+from facetell.types import Pose, UInt8Array
 
-FACE = Box(200, 100, 320, 260)
+FACE = Pose(260, 180, 120, 160, 0)
 
 
 def first(name: str, video: Path) -> tuple[UInt8Array, UInt8Array]:

@@ -5,8 +5,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from evaluate.tables import table
+from facetell.engine import Calibration
+from facetell.engine.info import sigmoid
 from facetell.evaluate.measures import Sample, sample_of
-from facetell.evaluate.platt import calibrate, called_unseen, fit_platt, threshold_logit
+from facetell.evaluate.platt import FALSE_POSITIVES, calibrate, called_unseen, fit_platt, tail_scale, threshold_logit
 from facetell.evaluate.scores import from_rows
 from facetell.types import FacetellError
 
@@ -63,6 +65,50 @@ def test_the_threshold_lets_through_the_share_of_further_reals_that_it_was_chose
     assert np.mean(reached) == pytest.approx(0.05, abs=0.012)
 
 
+@pytest.mark.parametrize("draw", ["normal", "logistic", "exponential", "gumbel"])
+def test_the_false_positive_rate_holds_for_several_genuine_faces(draw):
+    """Over 300 calibrations on 100 reals each. Without the correction eight faces have about 33 %."""
+    rng = np.random.default_rng(0)
+    rates = {faces: [] for faces in (1, 2, 4, 8, "uncorrected")}
+    for _ in range(300):
+        reals = getattr(rng, draw)(size=100)
+        calibration = Calibration(
+            threshold=sigmoid(threshold_logit(reals)), false_positives=FALSE_POSITIVES, tail=tail_scale(reals)
+        )
+        further = 1 / (1 + np.exp(-getattr(rng, draw)(size=(500, 8))))
+        for faces in (1, 2, 4, 8):
+            rates[faces].append((further[:, :faces].max(axis=1) >= calibration.threshold_of(faces)).mean())
+        rates["uncorrected"].append((further.max(axis=1) >= calibration.threshold).mean())
+    uncorrected = rates.pop("uncorrected")
+    assert np.mean(uncorrected) > 0.3
+    for found in rates.values():
+        error = np.std(found) / np.sqrt(len(found))
+        assert np.mean(found) <= FALSE_POSITIVES + 2 * error
+
+
+def test_the_threshold_rises_with_the_number_of_faces_where_the_tail_is_known():
+    calibration = Calibration(threshold=0.8, false_positives=0.05, tail=1.2)
+    thresholds = [calibration.threshold_of(faces) for faces in range(1, 40)]
+    assert thresholds[0] == 0.8 and sorted(set(thresholds)) == thresholds and thresholds[-1] < 1
+    for unknown in (replace(calibration, tail=0.0), replace(calibration, false_positives=0.0)):
+        assert unknown.threshold_of(8) == 0.8
+
+
+def test_tail_scale_is_that_of_an_exponential_distribution():
+    x = np.random.default_rng(0).exponential(2.0, 100_000) - 5
+    assert tail_scale(x) == pytest.approx(2 * (1 + 1 / np.sqrt(25_000)), rel=0.02)
+    assert tail_scale([1.0, 1.0]) == 0
+
+
+def test_videos_are_called_at_the_threshold_for_their_number_of_faces():
+    about = {"calibration": {"threshold": 0.8, "false_positives": 0.05, "tail": 1.0}}
+    rows = [{"video": "one", "label": 0, "track": 0, "logit": 1.6}]
+    rows += [{"video": "two", "label": 0, "track": track, "logit": logit} for track, logit in ((0, 1.6), (1, 0.0))]
+    sample = sample_of(from_rows(rows, about).videos())
+    assert sample.thresholds == pytest.approx([0.8, 0.888], abs=0.001)
+    assert (sample.probabilities >= sample.thresholds).tolist() == [True, False]
+
+
 def test_calibration_chooses_the_threshold_on_reals_but_not_below_even_odds():
     scores = table(150, clips=4, noise=0.6)
     found = calibrate(scores, draws=10)
@@ -70,6 +116,7 @@ def test_calibration_chooses_the_threshold_on_reals_but_not_below_even_odds():
     logit = threshold_logit(sample.logits[sample.labels == 0])
     assert found.threshold == pytest.approx(max(0.5, found.probability(logit)), abs=0.001)
     assert found.probability(logit) <= found.threshold and found.false_positives == 0.05
+    assert found.tail == pytest.approx(tail_scale(sample.logits[sample.labels == 0]) / found.temperature)
     apart = scores["label"] * 20 + scores["logit"]
     parted = calibrate(replace(scores, columns={**scores.columns, "logit": apart}), draws=10)
     assert parted.threshold == 0.5
@@ -79,11 +126,13 @@ def test_a_video_is_called_by_a_threshold_that_its_own_people_did_not_choose():
     labels = np.array([0.0] * 40 + [1.0])
     logits = np.append(np.arange(40.0), 39.5)
     people = np.arange(41)
-    sample = Sample(labels, logits, logits, people, 0.5)
+    sample = Sample(labels, logits, logits, people, np.full(41, 0.5))
     called = called_unseen(sample)
     assert called.nonzero()[0].tolist() == [38, 39, 40]  # 38 lies above what the 39 others choose, 37.0
     people[:40] = 0
-    assert not called_unseen(Sample(labels, logits, logits, people, 0.5))[:40].any()  # nobody else is there to choose
+    assert not called_unseen(Sample(labels, logits, logits, people, np.full(41, 0.5)))[
+        :40
+    ].any()  # nobody else is there to choose
 
 
 def test_spread_is_that_of_the_most_suspect_track():

@@ -131,19 +131,3 @@ def test_wrong_input_is_refused():
         ranking.partial_auc([0, 1], [1, 2], max_fpr=0.0)
     with pytest.raises(ValueError, match="NaN"):
         ranking.roc_curve([0, 1], [1, np.nan])
-
-
-def test_cross_auc_is_scikit_learns_on_each_pair_and_shows_a_shift():
-    rng = np.random.default_rng(0)
-    y, sets = rng.integers(0, 2, 300), rng.choice(["a", "b", "only real"], 300)
-    y[sets == "only real"] = 0
-    x = rng.normal(y + 3.0 * (sets == "b"), 1)
-    found = ranking.cross_auc(y, x, sets.tolist())
-    assert found.reals == ("a", "b", "only real") and found.fakes == ("a", "b")
-    for r, real in enumerate(found.reals):
-        for f, fake in enumerate(found.fakes):
-            pair = ((y == 0) & (sets == real)) | ((y == 1) & (sets == fake))
-            assert found.values[r, f] == pytest.approx(metrics.roc_auc_score(y[pair], x[pair]))
-    assert found.values[1, 0] < 0.2 < 0.6 < found.values[0, 0]
-    with pytest.raises(ValueError, match="names of datasets"):
-        ranking.cross_auc([0, 1], [0, 1], ["a"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facetell.evaluate.scores import COLUMNS, REAL, WHOLE, WORDS, from_rows, read_scores, write_scores
+from facetell.evaluate.scores import COLUMNS, COPY, REAL, WHOLE, WORDS, from_rows, keys_of, read_scores, write_scores
 from facetell.types import FacetellError
 
 
@@ -15,7 +15,13 @@ def random_rows(rng, videos=40, level_of=(0, 3)):
         for level in level_of:
             for number in range(rng.integers(1, 12)):
                 label = labels[number % len(labels)]
-                row = {"video": f"v{video}", "label": label, "method": f"m{label}", "level": level}
+                row = {
+                    "dataset": "ab"[video % 2],
+                    "video": f"v{video // 2}",
+                    "label": label,
+                    "method": f"m{label}",
+                    "level": level,
+                }
                 row |= {"distortion": "GB" if level else "", "split": "val"}
                 if rng.random() < 0.2:
                     rows.append(row | {"status": "no_face"})
@@ -28,8 +34,8 @@ def random_rows(rng, videos=40, level_of=(0, 3)):
 def slow_videos(rows):
     """The protocol, written out: by video and condition (label, logit, method, status)."""
     result = {}
-    for key in {(r["video"], r["distortion"], r["level"]) for r in rows}:
-        of_video = [r for r in rows if (r["video"], r["distortion"], r["level"]) == key]
+    for key in {tuple(r[name] for name in COPY) for r in rows}:
+        of_video = [r for r in rows if tuple(r[name] for name in COPY) == key]
         labels = [r["label"] for r in of_video]
         label = 1 if 1 in labels else -1 if -1 in labels else 0
         tracks = {r["track"] for r in of_video if "logit" in r}
@@ -45,9 +51,9 @@ def test_one_score_a_video_as_the_protocol_says(seed):
     rows = random_rows(np.random.default_rng(seed))
     videos = from_rows(rows, {}).videos()
     expected = slow_videos(rows)
-    keys = list(zip(*(videos[name].tolist() for name in ("video", "distortion", "level")), strict=True))
+    keys = keys_of(videos, COPY)
     assert len(keys) == len(expected) == len(set(keys))
-    assert keys == list(dict.fromkeys((r["video"], r["distortion"], r["level"]) for r in rows))
+    assert keys == list(dict.fromkeys(tuple(r[name] for name in COPY) for r in rows))
     for key, label, logit, method, status in zip(
         keys, *(videos[name].tolist() for name in ("label", "logit", "method", "status")), strict=True
     ):

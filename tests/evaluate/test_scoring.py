@@ -13,7 +13,8 @@ from facetell.datasets.manifest import read_manifest
 from facetell.detector import Detector, Settings
 from facetell.evaluate.scores import from_rows, read_scores, write_scores
 from facetell.evaluate.scoring import score_manifest
-from facetell.evaluate.scoring_jobs import ScoringSettings, conditions
+from facetell.evaluate.scoring_jobs import ScoringSettings, conditions, jobs_of
+from facetell.evaluate.scoring_videos import score_job
 from facetell.types import FacetellError, Status
 from fixtures import BROKEN, one_frame, sample_frames, write_frames
 
@@ -341,3 +342,14 @@ def test_an_error_that_nobody_thought_of_is_one_videos_alone(folder, monkeypatch
     scores = score_manifest(write_manifest(folder, ROWS[1:3], "luck.csv"), fault=faults.append)
     assert scores["status"].tolist() == [Status.UNREADABLE.value, Status.FACE_TOO_SMALL.value]
     assert faults == ["both.mp4: RuntimeError: out of luck"]
+
+
+def test_a_row_with_a_network_address_is_unreadable_and_its_fault_says_why(tmp_path, detector):
+    address = "https://example.org/talk.mp4"
+    (tmp_path / "m.csv").write_text(f"path,label,split\n{address},0,test\n")
+    manifest = read_manifest(tmp_path / "m.csv")
+    outcome = score_job(jobs_of(manifest)[0], manifest.root, detector, ScoringSettings())
+    assert [row.status for row in outcome.rows] == [Status.UNREADABLE]
+    assert outcome.faults[0].startswith(f"{address} is a network address")
+    with pytest.raises(FacetellError, match=f"{address} is a network address"):
+        score_manifest(manifest, out=tmp_path / "s.parquet")

@@ -1,5 +1,7 @@
 """Distorted videos are scored at the places where the clean video shows the faces, followed by time."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from facetell.evaluate.scoring_faces import FacePlaces, score_at, snapped
 from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.scoring_videos import distorted
 from facetell.media.reader import VideoReader
-from facetell.types import Box
+from facetell.types import Pose
 from fixtures import sample_frames, write_frames
 
 FPS = 30
@@ -28,7 +30,7 @@ def cut_video(tmp_path_factory):
 def clean(detector, cut_video):
     """The verdict on it and the places of its faces."""
     places = FacePlaces(640, 360)
-    watch = Watch(located=lambda time, faces: places.add(time, {track: face.box for track, face in faces.items()}))
+    watch = Watch(located=lambda time, faces: places.add(time, {track: face.pose for track, face in faces.items()}))
     return detector(cut_video, watch=watch), places
 
 
@@ -41,7 +43,7 @@ def replay(clean, detector, change=lambda image: image):
 
 
 def clips(tracks):
-    return [(track.track_id, clip.t0, clip.t1, clip.square, clip.logit) for track in tracks for clip in track.clips]
+    return [(track.track_id, clip.t0, clip.t1, clip.crop, clip.logit) for track in tracks for clip in track.clips]
 
 
 def test_the_clean_pictures_at_their_own_places_give_the_scores_of_detection(clean, detector):
@@ -61,7 +63,7 @@ def test_pictures_of_another_size_are_cut_at_the_same_places(clean, detector):
     # The faces are now too small to be scored by themselves: which are scored is settled by the clean video.
     assert [clip[:3] for clip in clips(small)] == [clip[:3] for clip in clips(clean[0].tracks)]
     for mine, of_clean in zip(clips(small), clips(clean[0].tracks), strict=True):
-        assert np.array(mine[3]) * 4 == pytest.approx(np.array(of_clean[3]))
+        assert np.array(mine[3][:3]) * 4 == pytest.approx(np.array(of_clean[3][:3]))
 
 
 # --- places by time
@@ -70,15 +72,22 @@ def test_pictures_of_another_size_are_cut_at_the_same_places(clean, detector):
 def places_of(looks):
     places = FacePlaces()
     for time, xs in looks:
-        places.add(time, {track: Box(x, 0, x + 10, 20) for track, x in xs.items()})
+        places.add(time, {track: Pose(x, 5, 10, 20, 0) for track, x in xs.items()})
     return places
 
 
 def test_a_face_is_between_two_looks_where_a_line_puts_it():
     places = places_of([(0.0, {0: 0.0, 1: 5.0}), (0.2, {0: 10.0}), (0.4, {0: 10.0, 2: 7.0})])
-    assert places.at(0.0)[0] == Box(0, 0, 10, 20) and set(places.at(0.0)) == {0, 1}
-    assert places.at(0.05)[0] == pytest.approx((2.5, 0, 12.5, 20)) and set(places.at(0.05)) == {0}
+    assert places.at(0.0)[0] == Pose(0, 5, 10, 20, 0) and set(places.at(0.0)) == {0, 1}
+    assert places.at(0.05)[0] == pytest.approx((2.5, 5, 10, 20, 0)) and set(places.at(0.05)) == {0}
     assert set(places.at(0.3)) == {0} and set(places.at(0.4)) == {0, 2}
+
+
+def test_a_roll_is_interpolated_the_shorter_way_round():
+    places = FacePlaces()
+    for time, degrees in ((0.0, 170), (0.2, -170)):
+        places.add(time, {0: Pose(0, 0, 10, 20, math.radians(degrees))})
+    assert abs(math.degrees(places.at(0.1)[0].roll)) == pytest.approx(180)
 
 
 def test_before_the_first_look_and_long_after_the_last_nobody_is_there():

@@ -7,9 +7,9 @@ import pytest
 
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.scoring_prepared import score_clip
-from facetell.faces.crop import cut_square, stable_square
+from facetell.faces.crop import clip_crop, crop_frame, face_pose
 from facetell.faces.tracker import FaceTracker
-from facetell.types import Box, Frame, Status
+from facetell.types import Box, Crop, Frame, Status
 
 ENTRY = Entry("clip.mp4", 0, "val", origin="man.mp4", track=4)
 
@@ -28,11 +28,11 @@ def cut(man, frames, face_networks):
     pictures = frames(man)
     tracker = FaceTracker(*face_networks)
     meshes = [tracker.update(Frame(p.index, p.time, p.image))[0].landmarks for p in pictures]
-    square = stable_square([Box(*mesh.min(axis=0), *mesh.max(axis=0)) for mesh in meshes], 2.2)
+    square = clip_crop([face_pose(mesh) for mesh in meshes], 2.2).square
     side = 2 * round(square.width)
     corner, scale = np.array(square[:2]), side / square.width
     return Cut(
-        np.stack([cut_square(p.image, square, side) for p in pictures]),
+        np.stack([crop_frame(p.image, Crop.of_square(square), side) for p in pictures]),
         np.stack([(mesh - corner) * scale for mesh in meshes]).astype(np.float32),
         np.array([p.time for p in pictures]),
         square,
@@ -47,9 +47,15 @@ def test_the_clips_are_those_of_the_video(cut, man, detector):
     scale = cut.frames.shape[1] / cut.square.width
     for mine, whole in zip(track.clips, of_video.clips, strict=True):
         # Squares of the cut, brought back to the video: apart by what tracking every frame places otherwise.
-        back = np.array(mine.square) / scale + np.tile(cut.square[:2], 2)
-        assert back == pytest.approx(np.array(whole.square), abs=2)
+        back = np.array(mine.crop.square) / scale + np.tile(cut.square[:2], 2)
+        assert back == pytest.approx(np.array(whole.crop.square), abs=2)
     assert track.face_width == pytest.approx(of_video.face_width, rel=0.02)
+
+
+def test_a_still_image_is_not_scored(cut, detector):
+    still = replace(cut, frames=np.stack([cut.frames[0]] * len(cut.frames)))
+    (track,) = score_clip(still, ENTRY, detector)
+    assert track.status is Status.NO_MOTION and track.clips == ()
 
 
 def test_a_part_is_scored_alone(cut, detector):

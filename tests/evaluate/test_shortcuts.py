@@ -15,10 +15,10 @@ from facetell.evaluate.scoring_faces import FacePlaces
 from facetell.evaluate.shortcuts import RATE, SHORTCUTS, SIDE
 from facetell.evaluate.treatments import outcomes, score_treated
 from facetell.media.reader import VideoReader
-from facetell.types import Box, UInt8Array
+from facetell.types import Pose, UInt8Array
 from fixtures import sample_frames, write_frames
 
-FACE = Box(40, 30, 100, 110)
+FACE = Pose(70, 70, 60, 80, 0)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_the_background_is_blurred_and_the_face_is_not(folder: Path) -> None:
         places.add(float(time), {0: FACE})
     _, blurred = treated("background", folder / "man.mp4", places)
     assert len(blurred) == len(pictures)
-    x, y = (round(v) for v in FACE.center)
+    x, y = round(FACE.x), round(FACE.y)
     assert np.array_equal(blurred[5][y - 5 : y + 5, x - 5 : x + 5], pictures[5][y - 5 : y + 5, x - 5 : x + 5])
 
     def edges(image: UInt8Array) -> float:

@@ -61,13 +61,13 @@ def test_one_class_is_a_dash_with_its_reason_never_a_half(tmp_path):
     assert lacking and all(line["auc"] == line["brier"] == "" and line["reason"] for line in lacking)
 
 
-def test_cross_pairs_benchmarks_and_lends_reals_where_there_are_none(tmp_path):
+def test_dfo_under_protocol_a_has_the_c23_reals_of_ffpp(tmp_path):
     ours = write(tmp_path / "ffpp.parquet", toy())
     swaps = [clip("d1", 1, 0.0, dataset="dfo"), clip("e1", 1, 5.0, dataset="dfo")]
     dfo = write(tmp_path / "dfo.parquet", [*toy(compression="c23")[:3], *swaps])
     found = evaluate([("", ours), ("", dfo)], read_protocol("cross"), draws=20)
     auc, _, cross = found.tables
-    assert "DFO against c23 reals of FaceForensics++ (protocol A" in to_markdown(found).replace("\\", "")
+    assert all("DFO against c23 reals of FaceForensics++ (protocol A" in table.caption for table in found.tables)
     assert auc.head == ("model", "FaceForensics++", "DFO")
     assert [cell.text for cell in auc.rows[0]] == ["toy", "87.5", "75.0"]  # of -1, 0.3 against 0, 5: three of four
     assert auc.counts and [cell.text for cell in auc.counts.rows[0]] == ["toy", "2 + 2 (1)", "2 + 2 (1)"]
@@ -75,6 +75,32 @@ def test_cross_pairs_benchmarks_and_lends_reals_where_there_are_none(tmp_path):
         ["FaceForensics++", "87.5", "75.0"],
         ["DFO", "87.5", "75.0"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("fakes", "reals", "compression"), [("celebdf2", "ffpp", "c23"), ("dfo", "dfd", "c23"), ("dfo", "ffpp", "c40")]
+)
+def test_no_other_benchmark_has_the_reals_of_another(fakes, reals, compression, tmp_path):
+    rows = [clip(name, 1, 1.0, dataset=fakes) for name in ("d1", "e1")]
+    rows += [clip(name, 0, 0.0, dataset=reals, compression=compression) for name in ("a0", "b0")]
+    with pytest.raises(
+        FacetellError, match=f"{fakes} has forgeries but no reals, {reals} has reals .* score the reals"
+    ):
+        made(tmp_path / "s.parquet", rows, "within")
+    auc, _, cross = made(tmp_path / "t.parquet", rows, "cross").tables
+    assert {cell.text for cell in auc.rows[0][1:]} == {DASH}
+    assert cross.rows[0][-1].text == "100.0"  # reals of one against forgeries of another: what this table says it is
+
+
+def test_equal_names_in_two_benchmarks_are_two_videos(tmp_path):
+    other = [row | {"dataset": "celebdf2", "label": 1 - row["label"]} for row in toy()]
+    found = made(tmp_path / "s.parquet", toy() + other, "within")
+    cells = by_row(found.tables[0], 1)
+    assert cells["FaceForensics++",]["AUC"].text == "87.5" and cells["Celeb-DF v2",]["AUC"].text == "12.5"
+    path = tmp_path / "mine.toml"
+    path.write_text('title = "t"\nsummary = "s"\n[[tables]]\ntitle = "a"\nrows = ["model"]\ncolumns = "measure"\n')
+    pooled = evaluate([("", tmp_path / "s.parquet")], read_protocol(str(path)), draws=0)
+    assert "Pooled over the benchmarks celebdf2, ffpp." in pooled.tables[0].caption
 
 
 def test_a_benchmark_in_two_compressions_is_never_thrown_together(tmp_path):

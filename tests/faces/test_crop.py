@@ -1,32 +1,34 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facetell.faces.crop import cut_square, square_matrix, stable_square
-from facetell.types import Box
+from facetell.faces.crop import bounds, clip_crop, crop_frame, crop_matrix, face_pose
+from facetell.types import Crop, Pose
 
 
 def ramp(height: int, width: int) -> np.ndarray:
-    """A picture whose red is x and whose green is y, so that a cut tells where it was taken."""
+    """An image whose red is x and whose green is y: a crop of it shows its place."""
     ys, xs = np.mgrid[0:height, 0:width]
     return np.stack([xs, ys, np.zeros_like(xs)], axis=2).astype(np.uint8)
 
 
-def test_identity_square_changes_nothing():
+def test_the_whole_frame_changes_nothing():
     image = ramp(64, 64)
-    assert np.array_equal(cut_square(image, Box(0, 0, 64, 64), 64), image)
+    assert np.array_equal(crop_frame(image, Crop(32, 32, 64), 64), image)
 
 
 def test_whole_pixel_shift_is_exact():
     image = ramp(100, 120)
-    assert np.array_equal(cut_square(image, Box(30, 20, 62, 52), 32), image[20:52, 30:62])
+    assert np.array_equal(crop_frame(image, Crop(46, 36, 32), 32), image[20:52, 30:62])
 
 
 def test_half_pixel_shift_is_sub_pixel():
     image = np.zeros((32, 32, 3), np.uint8)
     image[:, 16:] = 200
-    edge = cut_square(image, Box(0.5, 0, 32.5, 32), 32)[16, 14:17, 0]
+    edge = crop_frame(image, Crop(16.5, 16, 32), 32)[16, 14:17, 0]
     assert edge.tolist() == [0, 100, 200]
 
 
@@ -35,7 +37,7 @@ def test_shrinking_averages_and_stays_in_place(factor):
     size = 40
     side = int(size * factor)
     image = ramp(240, 240)
-    cut = cut_square(image, Box(8, 12, 8 + side, 12 + side), size)
+    cut = crop_frame(image, Crop(8 + side / 2, 12 + side / 2, side), size)
     centers = (np.arange(size) + 0.5) * factor - 0.5
     assert np.abs(cut[size // 2, 2:-2, 0] - (8 + centers)[2:-2]).max() <= 1
     assert np.abs(cut[2:-2, size // 2, 1] - (12 + centers)[2:-2]).max() <= 1
@@ -43,43 +45,77 @@ def test_shrinking_averages_and_stays_in_place(factor):
 
 def test_shrinking_does_not_alias():
     checker = (np.indices((320, 320)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    cut = cut_square(np.stack([checker] * 3, axis=2), Box(0, 0, 320, 320), 80)
+    cut = crop_frame(np.stack([checker] * 3, axis=2), Crop(160, 160, 320), 80)
     assert cut.min() > 110 and cut.max() < 145
 
 
 def test_outside_repeats_the_edge():
     image = np.full((50, 50, 3), 77, np.uint8)
-    assert (cut_square(image, Box(-40, -40, 60, 60), 50) == 77).all()
+    assert (crop_frame(image, Crop(10, 10, 100), 50) == 77).all()
 
 
-def test_a_still_face_gives_still_crops_though_its_boxes_jitter():
+def test_a_still_face_gives_still_crops_though_its_poses_jitter():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (120, 120, 3), dtype=np.uint8)
-    boxes = [Box(*(np.array([30, 30, 80, 90]) + rng.normal(0, 2, 4))) for _ in range(8)]
-    square = stable_square(boxes, 1.35)
-    cuts = [cut_square(image, square, 64) for _ in boxes]
-    assert all(np.array_equal(cuts[0], cut) for cut in cuts)
+    poses = [Pose(*(np.array([55, 60, 50, 60, 0.1]) + rng.normal(0, [2, 2, 2, 2, 0.05]))) for _ in range(8)]
+    crop = clip_crop(poses, 1.35)
+    crops = [crop_frame(image, crop, 64) for _ in poses]
+    assert all(np.array_equal(crops[0], other) for other in crops)
 
 
 @given(
     st.tuples(*[st.floats(-500, 500)] * 2),
     st.floats(20, 900),
+    st.floats(-4, 4),
     st.integers(1, 300),
     st.integers(1, 300),
 )
-def test_any_square_of_any_picture_can_be_cut(corner, side, height, width):
+def test_any_crop_of_any_frame_can_be_taken(center, side, roll, height, width):
     image = np.full((height, width, 3), 9, np.uint8)
-    cut = cut_square(image, Box(corner[0], corner[1], corner[0] + side, corner[1] + side), 24)
-    assert cut.shape == (24, 24, 3) and (cut == 9).all()
+    cropped = crop_frame(image, Crop(*center, side, roll), 24)
+    assert cropped.shape == (24, 24, 3) and (cropped == 9).all()
 
 
-def test_square_matrix_maps_corners_to_corners():
-    matrix = square_matrix(Box(10, 20, 50, 60), 80)
-    # The picture's pixel edge 10 is the centre coordinate 9.5; the cut's edge 0 is -0.5.
-    assert matrix @ [9.5, 19.5, 1] == pytest.approx([-0.5, -0.5])
-    assert matrix @ [49.5, 59.5, 1] == pytest.approx([79.5, 79.5])
+@pytest.mark.parametrize("roll", [0.0, 0.5, math.pi / 2, -3.0])
+def test_the_matrix_maps_corners_to_corners(roll):
+    crop = Crop(30, 40, 40, roll)
+    matrix = crop_matrix(crop, 80)
+    # A pixel edge at x of the frame has the centre coordinate x - 0.5; the edges of the crop are at -0.5 and 79.5.
+    corners = [matrix @ [x - 0.5, y - 0.5, 1] for x, y in crop.corners]
+    assert np.array(corners) == pytest.approx(
+        np.array([[-0.5, -0.5], [79.5, -0.5], [79.5, 79.5], [-0.5, 79.5]]), abs=1e-4
+    )
+    assert bounds(crop).width == pytest.approx(40 * (abs(math.cos(roll)) + abs(math.sin(roll))))
 
 
-def test_no_boxes_is_an_error():
+@pytest.mark.parametrize(("size", "side"), [(40, 40), (20, 60)])
+def test_a_crop_follows_a_quarter_turn_to_the_pixel(size, side):
+    image = np.random.default_rng(0).integers(0, 255, (120, 120, 3), dtype=np.uint8)
+    upright = crop_frame(image, Crop(40, 46, side), size)
+    turned = np.ascontiguousarray(np.rot90(image, -1))  # clockwise: the point (x, y) comes to (120 - y, x)
+    assert np.abs(crop_frame(turned, Crop(74, 40, side, math.pi / 2), size).astype(int) - upright).max() <= 1
+
+
+MESH = np.random.default_rng(3).normal(0, [20, 30], (468, 2)).astype(np.float32)
+MESH[[33, 263, 10, 152]] = [[-15, -10], [15, -10], [0, -40], [0, 40]]  # eyes, forehead and chin of an upright face
+
+
+@pytest.mark.parametrize("degrees", [0, 20, 90, 179, -120])
+def test_the_pose_of_a_rotated_mesh_differs_in_its_roll_alone(degrees):
+    angle = math.radians(degrees)
+    rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    upright, rotated = face_pose(MESH), face_pose((MESH @ rotation.T + (200, 100)).astype(np.float32))
+    assert upright.roll == 0 and math.degrees(rotated.roll) == pytest.approx(degrees, abs=1e-3)
+    assert (rotated.width, rotated.height) == pytest.approx((upright.width, upright.height), rel=1e-4)
+    assert (rotated.x, rotated.y) == pytest.approx(tuple(rotation @ (upright.x, upright.y) + (200, 100)), abs=1e-2)
+
+
+def test_the_roll_of_a_clip_is_the_median_also_of_faces_upside_down():
+    degrees = [170, 178, -178, -176, -100]
+    crop = clip_crop([Pose(0, 0, 1, 1, math.radians(d)) for d in degrees], 1.35)
+    assert math.degrees(crop.roll) == pytest.approx(-178)
+
+
+def test_no_poses_is_an_error():
     with pytest.raises(ValueError, match="at least one"):
-        stable_square([], 1.35)
+        clip_crop([], 1.35)

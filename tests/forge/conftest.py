@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.faces.crop import cut_square, square_matrix, stable_square
+from facetell.faces.crop import clip_crop, crop_frame, crop_matrix
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.types import Face, FloatArray, UInt8Array
@@ -34,10 +34,10 @@ def face_clip(path: Path, length: int, step: int, size: int = 160) -> FaceClip:
             images.append(image)
             if len(images) == length:
                 break
-    square = stable_square([face.box for face in faces], 2.0)
-    matrix = square_matrix(square, size)
+    crop = clip_crop([face.pose for face in faces], 2.0)
+    matrix = crop_matrix(crop, size)
     landmarks = np.stack([face.landmarks for face in faces]) @ matrix[:, :2].T + matrix[:, 2]
-    return np.stack([cut_square(image, square, size) for image in images]), landmarks.astype(np.float32)
+    return np.stack([crop_frame(image, crop, size) for image in images]), landmarks.astype(np.float32)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,6 +9,7 @@ import pytest
 from facetell.assets import locate
 from facetell.media.reader import Unreadable, VideoReader
 from fixtures import ODD, damaged, encode, truncated, whole
+from media.odd_clocks import encode_at
 from media.painted import number_of, numbered
 
 
@@ -34,7 +34,7 @@ def test_cut_off_file_gives_what_is_there_and_says_so(tmp_path: Path) -> None:
     with VideoReader(truncated(tmp_path)) as reader:
         images = [frame.rgb() for frame in reader]
     assert 20 <= len(images) <= 30
-    assert any("ends early" in note and "48" in note for note in reader.errors)
+    assert any("truncated" in note and "48" in note for note in reader.errors)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
@@ -45,7 +45,7 @@ def test_cut_off_matroska(painted: Path, share: float, tmp_path: Path) -> None:
     numbers, reader = read(path)
     assert numbers == list(range(len(numbers))) and abs(len(numbers) - 100 * share) <= 12
     if share < 0.6:  # less than a second missing may as well be how the length was rounded
-        assert any("ends early" in note for note in reader.errors)
+        assert any("truncated" in note for note in reader.errors)
 
 
 def test_recording_that_starts_between_key_pictures(painted: Path, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_recording_that_starts_between_key_pictures(painted: Path, tmp_path: Pat
                 output.mux(packet)
     numbers, reader = read(path)
     assert 45 < numbers[0] <= 60 and numbers == list(range(numbers[0], 100))
-    assert not any("ends early" in note for note in reader.errors)
+    assert not any("truncated" in note for note in reader.errors)
 
 
 def test_damage_in_the_middle_keeps_both_ends(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_damage_in_the_middle_keeps_both_ends(tmp_path: Path) -> None:
     numbers = np.round(np.array(times) * 30).astype(int).tolist()
     assert numbers[:12] == list(range(12)) and numbers[-12:] == list(range(36, 48))
     assert reader.damaged == 48 - len(numbers) > 0
-    assert f"{reader.damaged} damaged pictures were left out" in reader.errors
+    assert f"{reader.damaged} damaged frames were left out" in reader.errors
 
 
 def test_pictures_that_rest_on_damage_are_left_out(tmp_path: Path) -> None:
@@ -130,27 +130,6 @@ def test_any_corruption_is_read_or_refused(name: str, tmp_path: Path) -> None:
     assert outcomes
 
 
-def encode_at(path: Path, stamps: list[float], codec: str, sound: float = 0.0) -> Path:
-    """Numbered pictures at the given seconds, and so many seconds of silence from 0 on."""
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 25)
-        if sound:
-            track = output.add_stream("aac", rate=16000)
-            for start in range(0, int(sound * 16000), 1024):
-                silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-                silence.sample_rate, silence.pts, silence.time_base = 16000, start, Fraction(1, 16000)
-                output.mux(track.encode(silence))
-            output.mux(track.encode())
-        for number, seconds in enumerate(stamps):
-            picture = av.VideoFrame.from_ndarray(numbered(number), format="rgb24").reformat(format="yuv420p")
-            picture.pts, picture.time_base = round(seconds * 25), Fraction(1, 25)
-            output.mux(stream.encode(picture))
-        output.mux(stream.encode())
-    return path
-
-
 def test_dropped_pictures_are_no_early_end(tmp_path: Path) -> None:
     stamps = [i / 25 for i in (*range(30), *range(60, 90))]
     numbers, reader = read(encode_at(tmp_path / "gap.avi", stamps, "mpeg4"))  # which counts the places left empty
@@ -162,7 +141,7 @@ def test_pictures_that_begin_after_the_sound_are_no_damage(suffix: str, tmp_path
     stamps = [2 + i / 25 for i in range(75)]
     numbers, reader = read(encode_at(tmp_path / f"late{suffix}", stamps, "libx264", sound=5.0))
     assert numbers == list(range(75))
-    assert reader.errors == ("players show its first picture at 2.0 seconds: times here count from it",)
+    assert reader.errors == ("players show the first frame at 2.0 seconds: times here count from it",)
     assert reader.info.duration == pytest.approx(3.0, abs=0.1)
 
 

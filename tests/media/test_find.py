@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facetell.media import find
-from facetell.media.find import find_videos
+from facetell.media.find import LeftOut, find_videos
 from facetell.media.pictures import open_video
 from facetell.media.reader import Unreadable
 from facetell.types import FacetellError
@@ -21,6 +22,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "b.mp4",
         "a.MOV",
         "notes.txt",
+        "Thumbs.db",
         ".hidden.mp4",
         "sub/c.webm",
         "sub/deep/d.mkv",
@@ -62,7 +64,7 @@ def test_absolute_patterns(tree: Path) -> None:
     assert find_videos([f"{tree}/*.MOV"]) == [tree / "a.MOV"]
 
 
-@pytest.mark.parametrize("arguments", [["empty"], ["*.avi"], [], [""], ["b.mp4", "nowhere/*.mp4"]])
+@pytest.mark.parametrize("arguments", [["empty"], ["*.avi"], [], [""]])
 def test_nothing_found_is_one_sentence(arguments: list[str], tree: Path) -> None:
     with pytest.raises(FacetellError) as caught:
         find_videos(arguments)
@@ -94,30 +96,56 @@ def test_a_tilde_before_nobody_is_part_of_the_name(tree: Path) -> None:
     ("names", "found"),
     [
         (["1.png", "2.png", "10.png"], ["frames"]),
-        (["frame_0001.JPG", "frame_0002.jpg", ".directory"], ["frames"]),
+        (
+            ["frame_0001.JPG", "frame_0002.jpg", ".directory", "Thumbs.db", "desktop.ini", "._frame_0001.JPG"],
+            ["frames"],
+        ),
+        (["1.png", "2.png", "times.csv", "__MACOSX/1.png"], ["frames"]),
         (["deep/1.png", "deep/2.png", "deeper/1.webp"], ["frames/deep", "frames/deeper"]),
         (["1.png", "2.png", "a.mp4"], ["frames/a.mp4"]),
         (["1.png", "deep/a.mp4"], ["frames/deep/a.mp4"]),
     ],
 )
 def test_a_folder_of_nothing_but_numbered_pictures_is_one_video(names: list[str], found: list[str], tree: Path) -> None:
-    _touch(tree / "frames", names)
+    _write(tree / "frames", names)
     assert [path.as_posix() for path in find_videos(["frames"])] == found
 
 
 @pytest.mark.parametrize(
-    "names", [["1.png", "2.png", "notes.txt"], ["1.png", "b1.png"], ["cover.png"], ["1.txt", "2.txt"], [".1.png"]]
+    ("names", "held"),
+    [
+        (["1.png", "b1.png", "notes.txt"], "holds no video, but 2 images: name"),
+        (["cover.png"], "holds no video, but 1 image: name"),
+        (["1.txt", "2.txt"], "holds no video: name"),
+        ([".1.png", "Thumbs.db"], "holds no video: name"),
+    ],
 )
-def test_other_pictures_are_no_video(names: list[str], tree: Path) -> None:
-    _touch(tree / "frames", names)
-    with pytest.raises(FacetellError, match="holds no video"):
+def test_other_images_are_no_video(names: list[str], held: str, tree: Path) -> None:
+    _write(tree / "frames", names)
+    with pytest.raises(FacetellError, match=held):
         find_videos(["frames"])
 
 
-def _touch(folder: Path, names: list[str]) -> None:
+def test_what_is_left_out_is_counted_by_kind(tree: Path) -> None:
+    _write(tree, ["sub/cover.jpg", "sub/1.png"])
+    (tree / "sub" / "list.m3u8").write_text("#EXTM3U\n")
+    (tree / "sub" / "noise.bin").write_bytes(np.random.default_rng(0).bytes(10_000))
+    left_out = LeftOut()
+    assert len(find_videos(["sub"], left_out)) == 2
+    _write(tree, ["other/1.png", "other/b.png"])
+    assert len(find_videos(["other", "*.none", "sub"], left_out := LeftOut())) == 2, "an empty folder stops no other"
+    assert left_out.faults == [
+        "the folder other holds no video, but 2 images: name another, or the file itself",
+        "no file matches the pattern *.none: check it",
+    ]
+    assert str(left_out) == "2 images, 1 playlist, 1 file of an unknown kind (noise.bin)"
+
+
+def _write(folder: Path, names: list[str]) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
+        # Whatever a name says, what is no image by its content is not counted as one.
+        (folder / name).write_bytes(b"\xff\xd8\xff" if name.endswith(("png", "jpg")) else b"text")
 
 
 @contextmanager
@@ -150,4 +178,4 @@ def test_a_folder_that_may_not_be_read_is_told_of_and_the_others_get_done(tree: 
 
 
 def test_example_runs() -> None:
-    assert doctest.testmod(find).attempted == 1 and doctest.testmod(find).failed == 0
+    assert doctest.testmod(find).attempted > 0 and doctest.testmod(find).failed == 0

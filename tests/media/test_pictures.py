@@ -2,6 +2,8 @@
 
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import cv2
@@ -16,9 +18,9 @@ from fixtures import sample_frames, write_frames
 
 @pytest.fixture
 def folder(tmp_path):
-    """Twelve pictures whose names count without zeros in front; each is of the grey of its number."""
+    """Twelve images whose names count without zeros in front; the grey of each is twice its number."""
     for number in range(12):
-        cv2.imwrite(str(tmp_path / f"frame{number}.png"), np.full((20, 30, 3), 20 * number, np.uint8))
+        cv2.imwrite(str(tmp_path / f"frame{number}.png"), np.full((20, 30, 3), 2 * number, np.uint8))
     (tmp_path / "notes.txt").write_text("no picture")
     return tmp_path
 
@@ -28,7 +30,7 @@ def test_pictures_come_by_their_numbers_at_a_nominal_rate(folder):
         pictures = list(reader)
         assert (reader.info.width, reader.info.height, reader.info.fps, reader.info.n_frames) == (30, 20, RATE, 12)
         assert reader.info.duration == pytest.approx(12 / RATE) and reader.errors == ()
-    assert [picture.rgb()[0, 0, 0] for picture in pictures] == [20 * number for number in range(12)]
+    assert [picture.rgb()[0, 0, 0] for picture in pictures] == [2 * number for number in range(12)]
     assert [picture.index for picture in pictures] == list(range(12))
     assert [picture.time for picture in pictures] == pytest.approx(np.arange(12) / RATE)
 
@@ -36,13 +38,15 @@ def test_pictures_come_by_their_numbers_at_a_nominal_rate(folder):
 def test_a_picture_that_cannot_be_read_leaves_its_place_in_time_empty(folder):
     (folder / "frame3.png").write_bytes(b"no picture")
     with PictureFolder(folder) as reader:
-        assert [picture.index for picture in reader] == [0, 1, 2, *range(4, 12)]
-        assert reader.errors == ("1 picture could not be read and left out",)
+        pictures = list(reader)
+        assert [picture.index for picture in pictures] == [0, 1, 2, *range(4, 12)]
+        assert pictures[3].time - pictures[2].time == pytest.approx(0.2), "no clip reaches across"
+        assert reader.errors == ("1 image could not be read and left out",)
         assert len(list(reader)) == 11 and len(reader.errors) == 1  # read again, it is not counted twice
 
 
 def _claims_to_be_huge(png):
-    """A PNG whose head says 60000 x 60000."""
+    """A PNG whose header says that it is 60000 pixels wide and high."""
     head = struct.pack(">II", 60_000, 60_000) + png[24:29]
     return png[:16] + head + struct.pack(">I", zlib.crc32(b"IHDR" + head)) + png[33:]
 
@@ -57,6 +61,33 @@ def test_a_picture_that_was_cut_off_is_left_out(tmp_path, suffix, share):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     assert read_picture(path) is None
+
+
+def test_a_png_with_a_false_length_is_not_decoded(folder):
+    path = folder / "frame3.png"
+    data = bytearray(path.read_bytes())
+    at = data.index(b"IDAT") - 4
+    data[at : at + 4] = (0xF0000000).to_bytes(4)
+    path.write_bytes(data)
+    assert read_picture(path) is None
+
+
+def test_images_of_more_pixels_than_a_frame_may_have_are_not_decoded(tmp_path):
+    """In a process of its own: the limit is read when OpenCV is loaded."""
+    for side in (100, 12_000):
+        rows = zlib.compress(bytes((side // 8 + 2) * side))
+        chunks = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b""))
+        png = b"".join(
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+        (tmp_path / f"{side}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
+    code = (
+        "from pathlib import Path; from facetell.media.still import read_picture; "
+        "print([read_picture(Path(name)) is None for name in ('100.png', '12000.png')])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout == "[False, True]\n"
 
 
 def test_a_picture_too_large_to_be_one_is_left_out(folder):
@@ -102,10 +133,10 @@ def test_colours_are_rgb_and_thumbnails_are_luma_as_of_a_video(tmp_path):
 
 
 def test_a_folder_without_pictures_is_told_of(tmp_path):
-    with pytest.raises(Unreadable, match="is a folder without a picture that can be read"):
+    with pytest.raises(Unreadable, match="is a folder without an image that can be read"):
         open_video(tmp_path)
     (tmp_path / "1.jpg").write_bytes(b"")
-    with pytest.raises(Unreadable, match="without a picture"):
+    with pytest.raises(Unreadable, match="without an image"):
         open_video(tmp_path)
     with pytest.raises(Unreadable, match="there is no file"):
         open_video(tmp_path / "none")

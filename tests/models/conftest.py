@@ -38,7 +38,7 @@ def enliven(some_clips: Callable[..., Tensor]) -> Callable[[ClipNetwork], ClipNe
 
     def wake(model: ClipNetwork) -> ClipNetwork:
         torch.manual_seed(1)
-        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm3d)]
+        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             nn.init.uniform_(norm.weight, 0.6, 1.4)

@@ -121,8 +121,6 @@ def test_the_file_keeps_the_contract(files: dict[str, Path]) -> None:
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     with pytest.raises(FacetellError, match="no motion blocks"):
         export_onnx(create_model("lite0", "none", size=32), tmp_path / "x.onnx", with_motion=True)
-    with pytest.raises(FacetellError, match="no auxiliary classifier"):
-        export_onnx(create_model("lite0", anomaly="no_cls2", size=32), tmp_path / "x.onnx", with_anomaly=True)
     with pytest.raises(FacetellError, match="no model file"):
         load_onnx_state(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("not a model")

@@ -23,14 +23,6 @@ def test_plain_networks_have_the_published_parameters(name: str, count: int) -> 
         assert parameters(create_model(name, "none", "none", num_classes=1000)) == count
 
 
-def test_r2plus1d_is_as_published() -> None:
-    """31,505,325 parameters with 400 classes and 40.52 G multiply-adds for 16 frames of 112 x 112."""
-    with torch.device("meta"):
-        model = create_model("r2plus1d_18", anomaly="none", clip_frames=16, size=112, num_classes=400)
-        assert parameters(model) == 31_505_325
-        assert multiply_adds(model) / 1e9 == pytest.approx(40.52, abs=0.01)
-
-
 def test_stm_is_about_as_large_as_published() -> None:
     """24.0 M parameters (174 classes) and 33.3 G multiply-adds for 8 frames of 224 x 224; ours are with batch norms."""
     with torch.device("meta"):
@@ -109,9 +101,7 @@ def test_half_a_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.pth").touch()
     with pytest.raises(FacetellError, match="cannot be read"):
         create_model("stm_resnet50", pretrained=tmp_path / "empty.pth")
-    with pytest.raises(FacetellError, match="has no ImageNet start"):
-        create_model("i3d_resnet50", pretrained=True)
-    with pytest.raises(FacetellError, match="no motion for 'i3d_resnet50' 'mcb'"):
-        create_model("i3d_resnet50", "mcb")
+    with pytest.raises(FacetellError, match="no motion for 'resnet18' 'mcb'"):
+        create_model("resnet18", "mcb")
     with pytest.raises(FacetellError, match="cannot be built so"):
         create_model("resnet18", colour="red")

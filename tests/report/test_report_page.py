@@ -141,6 +141,7 @@ def test_each_of_two_people_is_shown_the_most_suspect_first(detector, of_two):
     headings = [e.text for e in page.all("h3") if e.text.startswith("Face ")]
     assert headings == [f"Face {worst + 1}", f"Face {2 - worst}"]
     assert f"the most suspect of 2 scored faces, face {worst + 1}" in page.text
+    assert "The threshold is corrected for 2 faces" in page.text
 
 
 def test_an_abstention_is_explained_and_has_no_figure(detector, abstained):

@@ -16,7 +16,7 @@ from facetell.report.condition import describe_condition, read_facts
 from facetell.report.heat import draw_heat, response, scale_colours, second_differences
 from facetell.report.points import shown_points, suspects
 from facetell.report.words import percent
-from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 from fixtures import encode
 
 
@@ -26,7 +26,7 @@ def clip_of(levels):
 
 
 def track_of(times, probabilities):
-    clips = tuple(ClipScore(t, t + 0.28, p, p, Box(0, 0, 200, 200)) for t, p in zip(times, probabilities, strict=True))
+    clips = tuple(ClipScore(t, t + 0.28, p, p, Crop(100, 100, 200)) for t, p in zip(times, probabilities, strict=True))
     return TrackVerdict(0, Status.SCORED, 0.5, (0.4, 0.6), 0.0, times[0], times[-1] + 0.28, 150.0, clips)
 
 
@@ -219,6 +219,8 @@ def test_the_note_is_that_of_the_stream_that_is_read(tmp_path):
     small, large = coded(tmp_path / "small.mp4", 32, 20), coded(tmp_path / "large.mp4")
     with av.open(str(small)) as first, av.open(str(large)) as second, av.open(str(path), "w") as output:
         streams = [output.add_stream_from_template(source.streams.video[0]) for source in (first, second)]
+        for stream in streams:  # else only the first is
+            stream.disposition = av.stream.Disposition.default
         for source, stream in zip((first, second), streams, strict=True):
             copy_packets(source, output, stream)
     assert read_facts(small).coder == "x264, crf 20"

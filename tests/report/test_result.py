@@ -1,4 +1,5 @@
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +8,10 @@ import jsonschema
 import pytest
 
 from facetell.report.result import SCHEMA_PATH, check_writable, to_result, write_result, write_text
-from facetell.types import Box, ClipScore, FacetellError, Status, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, Crop, FacetellError, Status, TrackVerdict, Verdict, VideoVerdict
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
-CLIP = ClipScore(0.0, 0.28, 1.25, 0.75, Box(1.5, 2.0, 101.5, 102.0))
+CLIP = ClipScore(0.0, 0.28, 1.25, 0.75, Crop(51.5, 52.0, 100.0, math.radians(-30)))
 TRACK = TrackVerdict(0, Status.SCORED, 0.75, (0.5, 0.9), 1.25, 0.0, 2.0, 88.0, (CLIP,))
 SCORED = VideoVerdict(
     "a.mp4",
@@ -44,6 +45,7 @@ def test_scored_and_abstained_are_valid_and_survive_json():
     result = to_result([SCORED, ABSTAINED])
     check(json.loads(json.dumps(result)))
     assert result["videos"][0]["tracks"][0]["clips"][0]["square"] == [1.5, 2.0, 101.5, 102.0]
+    assert result["videos"][0]["tracks"][0]["clips"][0]["roll"] == -30
     assert result["videos"][1]["probability"] is None
 
 

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from facetell.report import words
 from facetell.report.table import print_table
-from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
-CLIP = ClipScore(75.0, 75.28, 1.25, 0.75, Box(0, 0, 100, 100))
+CLIP = ClipScore(75.0, 75.28, 1.25, 0.75, Crop(50, 50, 100))
 TRACK = TrackVerdict(0, Status.SCORED, 0.75, (0.5, 0.9), 1.25, 0.0, 99.0, 88.0, (CLIP,))
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from facetell.report.timeline import draw_timeline, make_timeline
-from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
 SHORT = TrackVerdict(0, Status.TOO_SHORT, None, None, None, 0.0, 0.1, 88.0)
-CLIP = ClipScore(0.0, 0.28, 1.25, 0.75, Box(0, 0, 100, 100))
+CLIP = ClipScore(0.0, 0.28, 1.25, 0.75, Crop(50, 50, 100))
 SCORED = TrackVerdict(7, Status.SCORED, 0.75, (0.5, 0.9), 1.25, 0.0, 2.0, 88.0, (CLIP,))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from facetell.engine.engines import DEFAULT_MODEL
+from facetell.media.find import LeftOut
 from facetell.scan.source import Item, Shard, open_source, read_shard
 from facetell.types import FacetellError
 
@@ -46,6 +47,24 @@ def test_a_folder_is_walked_in_the_order_of_its_parts(tmp_path):
     assert all(item.path == str(tmp_path / item.name) and item.size in (1, -1) for item in found)
     assert [bool(item.fault) for item in found] == [False] * 5 + [True, False, True]
     assert found[4].stamp == found[6].stamp != found[0].stamp and found[0].suffix == ".mp4"
+
+
+def test_a_folder_of_frames_is_a_video_and_other_files_are_counted(tmp_path):
+    touch(tmp_path / "a" / "cover.txt", tmp_path / "b.mp4", tmp_path / "notes.txt")
+    for path in (*(tmp_path / "frames" / f"{number}.png" for number in range(3)), tmp_path / "cover.png"):
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))
+    touch(tmp_path / "frames" / "Thumbs.db")
+    left_out = LeftOut()
+    found = [*open_source(str(tmp_path)).items(Shard(), left_out)]
+    assert [(item.name, item.size < 0, item.fault) for item in found] == [("b.mp4", False, ""), ("frames", True, "")]
+    assert str(left_out) == "1 image"
+    counts = []
+    for number in (1, 2, 3):
+        counts.append(LeftOut())
+        list(open_source(str(tmp_path)).items(Shard(number, 3), counts[-1]))
+    assert sorted(map(str, counts)) == ["", "", "1 image"], "each file falls into one part"
+    assert names(tmp_path / "frames") == ["."], "the folder itself"
 
 
 def test_a_folder_that_goes_during_the_search_is_told_of(tmp_path):
@@ -85,6 +104,18 @@ def test_a_folder_of_a_list_is_a_video_whatever_its_name_ends_with(tmp_path, mon
         ("pictures/", False, False),
         ("nowhere/", True, False),
     ]
+
+
+def test_a_network_address_is_told_of_as_such(tmp_path):
+    address = "https://example.org/watch?v=1"
+    (tmp_path / "list").write_text(f"{address}\n{tmp_path}\n")
+    (tmp_path / "m.csv").write_text(f"path,label,split\n{address},0,test\n.,0,test\n")
+    for name in ("list", "m.csv"):
+        first, second = open_source(str(tmp_path / name)).items(Shard())
+        assert first.name == address and not second.fault
+        assert first.fault.startswith(f"{address} is a network address, and facetell does not use the network")
+    with pytest.raises(FacetellError, match="is a network address"):
+        open_source(address)
 
 
 def test_what_is_no_text_is_no_list(tmp_path, monkeypatch):

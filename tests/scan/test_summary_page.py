@@ -6,7 +6,7 @@ from html import unescape
 import numpy as np
 
 from facetell.scan.page import ERRORS_SHOWN, SHOWN, Page
-from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
 ABOUT = {
     "model": {"name": "net", "sha256": "0" * 64},
@@ -17,7 +17,7 @@ ABOUT = {
 
 
 def scored(name, probability, faces=1):
-    clip = ClipScore(1.0, 1.3, 0.0, probability, Box(0, 0, 1, 1))
+    clip = ClipScore(1.0, 1.3, 0.0, probability, Crop(0.5, 0.5, 1))
     interval = (probability / 2, (1 + probability) / 2)
     tracks = tuple(
         TrackVerdict(n, Status.SCORED, probability, interval, 0.0, 0.0, 2.0, 99.0, (clip,)) for n in range(faces)

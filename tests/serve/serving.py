@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import psutil
+from starlette.types import ASGIApp
 
 from facetell.commands.serve import listen
 from facetell.serve.app import create_app
@@ -148,17 +150,25 @@ def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, limits: Limits) -> Iterator[tuple[str, Service]]:
-    """A server in this process, without workers: what is tested here comes before them."""
-    service = Service(ServeSettings(folder, limits=limits))
+def serving(
+    folder: Path, limits: Limits, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, **settings: Any
+) -> Iterator[tuple[str, Service]]:
+    """A server in this process, without workers: what is tested here comes before them.
+
+    Args:
+        folder: for its data.
+        limits, settings: of :class:`ServeSettings`.
+        wrap: puts something before the app, such as a reverse proxy.
+    """
+    service = Service(ServeSettings(folder, limits=limits, **settings))
     listening = listen("127.0.0.1", 0)
-    server = make_server(create_app(service), service)
+    server = make_server(wrap(create_app(service)), service)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}", service
     finally:
-        server.handle_exit(15, None)
+        server.stop()
         thread.join()
         service.stop()
         listening.close()

@@ -150,6 +150,29 @@ def test_every_fault_is_one_sentence(server, method, path, status):
     assert set(answer.json()) == {"error", "message"} and "\n" not in answer.json()["message"]
 
 
+def test_head_is_answered_as_get_is_without_a_body(server, done):
+    paths = ["/", f"/jobs/{done['id']}", "/jobs/none", f"/parts/jobs/{done['id']}", "/login", "/static/page.js"]
+    paths += ["/openapi.json", "/healthz", "/v1/jobs", *done["links"].values(), "/v1/jobs/none/result", "/nowhere"]
+    for path in paths:
+        get, head = server.client.get(path), server.client.head(path)
+        assert head.status_code == get.status_code and head.content == b"", path
+        assert {k: v for k, v in head.headers.items() if k != "date"} == {
+            k: v for k, v in get.headers.items() if k != "date"
+        }, path
+    head = server.client.head("/v1/events")  # which never ends for GET
+    assert head.status_code == 200 and head.headers["content-type"].startswith("text/event-stream")
+    assert server.client.head("/metrics").status_code == 200
+    assert server.client.head("/v1/jobs/none/delete").status_code in (404, 405)
+    assert all("head" not in methods for methods in server.client.get("/openapi.json").json()["paths"].values())
+
+
+def test_an_address_in_place_of_a_file_is_told_of(server):
+    fields = {"file": (None, "https://example.org/talk.mp4"), "other": (None, "https://a.b/c")}
+    answer = server.client.post("/v1/jobs", files=fields)
+    assert answer.status_code == 422 and answer.json()["error"] == "no_file"
+    assert "holds a network address, and facetell does not use the network" in answer.json()["message"]
+
+
 def test_no_result_before_the_end(server, woman):
     job = server.upload(woman).json()
     answer = server.client.get(job["links"]["result"])

@@ -146,6 +146,27 @@ def test_dropping_files_uploads_them(site, desk, short):
     expect(rows(desk, "done")).to_have_count(2)
 
 
+def test_dropping_a_folder_or_a_link_says_to_drop_files(site, desk, tmp_path):
+    (tmp_path / "clips").mkdir()
+    video = tmp_path / "text.mp4"
+    video.write_text("no video")
+    desk.goto(site.url)
+    browser = desk.context.new_cdp_session(desk)
+
+    def drop(**data):
+        what = {"items": [], "dragOperationsMask": 1, **data}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            browser.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": what})
+
+    uploads = desk.locator("#uploading")
+    drop(files=[str(tmp_path / "clips"), str(video)])
+    expect(uploads).to_contain_text(strings.SCRIPT["folder"].format(name="clips"))
+    expect(uploads).to_contain_text("text.mp4: the file is not a video that can be read")
+    expect(uploads.locator("li")).to_have_count(2)
+    drop(items=[{"mimeType": "text/uri-list", "data": "https://example.org/talk.mp4"}])
+    expect(uploads).to_contain_text(strings.SCRIPT["notFile"])
+
+
 def test_reload_in_the_middle_shows_where_it_stands(site, desk, short):
     desk.goto(site.url)
     with site.held():

@@ -15,15 +15,14 @@ import torch
 from tiny_training import tiny_config
 
 from facetell.evaluate.scores import read_scores
-from facetell.models.export import model_from_onnx
+from facetell.models.export import export_onnx, model_from_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.zoo import create_model
 from facetell.train.batches import Sampler
 from facetell.train.card import _training
-from facetell.train.checkpoint import BEST, CHECKPOINT, bundle, load
+from facetell.train.checkpoint import BEST, CHECKPOINT, load
 from facetell.train.corpus import load_recordings
-from facetell.train.loop import SCORES, Trainer, check_same, train
-from facetell.train.reading import plain
+from facetell.train.loop import SCORES, Trainer, train
 from facetell.train.stop import Stop
 from facetell.types import FacetellError
 from model_files import arrays_file
@@ -98,35 +97,33 @@ def test_a_run_leaves_what_is_needed_to_see_and_use_it(whole):
     assert list((whole / "tensorboard").glob("events*"))
 
 
-def test_two_processes_learn_what_one_does(prepared, data, tmp_path):
-    # A batch of four slots; SGD, as Adam blows up rounding where a gradient is nothing but rounding.
+def test_two_processes_and_two_parts_learn_what_one_does(prepared, data, tmp_path):
+    """All batch norms keep the statistics of the start: those of a batch depend on how the batch is shared."""
+    network = create_model("lite0", anomaly="none", clip_frames=4, size=64, width=0.25, depth=0.5)
+    begun = export_onnx(network, tmp_path / "start.onnx")
+    # SGD: Adam amplifies the rounding error of gradients near zero.
     changes = ["machine.precision=fp32", "batch.pairs=3", "overrides.dropout=0.0", "overrides.drop_path=0.0"]
-    changes += ["optim.kind=sgd", "optim.lr=3e-4", "overrides.width=0.25"]
+    changes += [
+        "optim.kind=sgd",
+        "optim.lr=0.05",
+        "optim.norms=start",
+        "anomaly=none",
+        f"pretrained={begun}",
+        "steps=3",
+    ]
     one, two, accumulated = (tmp_path / name for name in ("one", "two", "accumulated"))
     finish(start(one, prepared, *changes))
     assert finish(start(two, prepared, *changes, "machine.devices=2")).count("done=True") == 2
-    assert losses(two) == pytest.approx(losses(one), abs=4e-3)
-    first = losses(one)[0]
-    assert losses(two)[0] == pytest.approx(first, abs=2e-5)
-    weights, others = (load(out / CHECKPOINT)["model"] for out in (one, two))
-    assert all(torch.allclose(weights[n].float(), others[n].float(), atol=2e-2, rtol=2e-2) for n in weights)
-    finish(start(accumulated, prepared, *changes, "optim.accumulate=2", "steps=1"))
-    assert losses(accumulated)[0] == pytest.approx(first, abs=0.1)  # batch norm sees the parts
+    finish(start(accumulated, prepared, *changes, "optim.accumulate=2"))
+    expected = load(one / CHECKPOINT)["model"]
 
+    def distance(state):
+        return max(float((state[name] - values).abs().max()) for name, values in expected.items())
 
-def test_a_bundle_goes_on_elsewhere(tiny, tmp_path):
-    with Stop() as stop:
-        stop.reason = "of the test"
-        assert not train(tiny, tmp_path / "here", stop).done
-    pieces = bundle(tmp_path / "here")
-    there = tmp_path / "there"
-    (there / "bundle").mkdir(parents=True)
-    for piece in pieces:
-        piece.rename(there / "bundle" / piece.name)
-    trainer = Trainer(tiny, there)
-    assert torch.equal(
-        trainer.network.classifier.weight, load(tmp_path / "here" / CHECKPOINT)["model"]["classifier.weight"]
-    )
+    assert distance(network.state_dict()) > 1e-3  # it has learned something
+    for out in (two, accumulated):
+        assert losses(out) == pytest.approx(losses(one), abs=1e-4)
+        assert distance(load(out / CHECKPOINT)["model"]) < 1e-5
 
 
 def test_time_that_is_up_ends_the_run_cleanly(tiny, tmp_path):
@@ -145,15 +142,6 @@ def test_a_loss_that_is_no_number_stops_with_the_batch_kept(tiny, tmp_path):
     kept = torch.load(tmp_path / "bad_batch.pt", weights_only=True)
     assert kept["clips"].shape == (4, 4, 3, 64, 64)
     assert not (tmp_path / CHECKPOINT).exists()
-
-
-def test_a_run_goes_on_only_as_it_was_begun(data, tiny, tmp_path):
-    with Stop() as stop:
-        stop.reason = "of the test"
-        train(tiny, tmp_path, stop)
-    with pytest.raises(FacetellError, match=r"was begun with optim.lr=0.0004, not 0.1"):
-        Trainer(replace(tiny, optim=replace(tiny.optim, lr=0.1)), tmp_path)
-    Trainer(replace(tiny, machine=replace(tiny.machine, checkpoint_every=3)), tmp_path)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(data, tmp_path):
@@ -214,16 +202,6 @@ def test_without_a_gain_it_ends_early(data, tmp_path):
     with Stop() as stop:
         outcome = train(config, tmp_path, stop)
     assert outcome.done and outcome.step <= 6
-
-
-def test_a_run_goes_on_with_settings_that_did_not_exist_when_it_was_begun(data, tmp_path):
-    config = tiny_config(data)
-    old = plain(config)
-    del old["batch"]["frame_rate"]
-    check_same(old, plain(config), tmp_path)
-    other = plain(replace(config, batch=replace(config.batch, frame_rate=12.5)))
-    with pytest.raises(FacetellError, match=r"was begun with batch\.frame_rate=25\.0, not 12\.5"):
-        check_same(old, other, tmp_path)
 
 
 def test_where_nothing_tells_how_good_they_are_the_last_weights_are_taken(data, tmp_path):

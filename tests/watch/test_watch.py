@@ -89,6 +89,12 @@ def test_a_file_read_fast_has_the_scores_of_detection(detector, man):
     assert clips_of(events)[-1]["interval"] == pytest.approx(track.interval)
 
 
+def test_a_photo_has_no_score(detector, tmp_path):
+    photo = write_frames(tmp_path / "photo.mp4", [sample_frames()[0]] * 40, fps=25)
+    state, events = watched(detector, photo, fast=True)
+    assert not clips_of(events) and "faces were without motion" in summary(state, "it ended")
+
+
 def test_a_file_is_played_in_real_time(monkeypatch):
     now = 100.0
     monkeypatch.setattr("facetell.watch.pump.time", SimpleNamespace(monotonic=lambda: now))
@@ -432,7 +438,7 @@ def test_a_stream_that_is_away_is_given_up_when_asked(transport, capsys):
     assert "and did not come back in 2 seconds" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGHUP, "SIGHUP")])
 def test_a_signal_ends_it_with_a_summary(woman, tmp_path, number, reason):
     out = tmp_path / "scores.jsonl"
     command = [sys.executable, "-m", "facetell.cli", "watch", str(woman), "--out", str(out)]

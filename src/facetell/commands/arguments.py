@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from facetell.media.find import LeftOut
+from facetell.report.words import one_line
 from facetell.types import FacetellError
+
+FPS_HELP = (
+    "frame rate of folders of images, which are then taken to be consecutive frames (default: 25, if they look so)"
+)
 
 
 def positive(text: str) -> float:
@@ -35,6 +42,12 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
     return int(text)
+
+
+def print_left_out(verb: str, left_out: LeftOut) -> None:
+    """Print to stderr which arguments gave no video, and how many files of folders are no videos."""
+    for message in (*left_out.faults, *([f"left out: {left_out}"] if left_out else [])):
+        print(one_line(f"facetell {verb}: {message}"), file=sys.stderr)
 
 
 def check_model_name(path: Path) -> None:

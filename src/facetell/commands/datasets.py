@@ -1,4 +1,4 @@
-"""``facetell datasets``: from a benchmark on disk to a manifest, its check, and miniatures for a dry run."""
+"""``facetell datasets``: list the known benchmarks, turn one on disk into a manifest, check a manifest."""
 
 from __future__ import annotations
 
@@ -51,11 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write a manifest without the videos of val and test that leak: what training on all of train left unseen",
     )
-    mimic = actions.add_parser("mimic", help="write a miniature of a benchmark, made from the sample clips")
-    mimic.add_argument("name", metavar="NAME", help="name of the benchmark, as in `facetell datasets list`")
-    mimic.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    mimic.add_argument("--videos", type=int, default=10, metavar="N", help="how many people (default: 10)")
-    mimic.add_argument("--seconds", type=float, default=2.0, metavar="S", help="length of a video (default: 2)")
 
 
 def _add_read(read: argparse.ArgumentParser) -> None:
@@ -80,8 +75,8 @@ def _add_read(read: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, read, check or mimic; 0 when done, 2 where a check finds a leak or a missing file."""
-    actions = {"list": _list, "read": _read, "check": _check, "mimic": _mimic}
+    """List, read or check; 0 when done, 2 where a check finds a leak or a missing file."""
+    actions = {"list": _list, "read": _read, "check": _check}
     return actions[args.action](args)
 
 
@@ -164,11 +159,3 @@ def _tell(what: str, lines: list[str]) -> None:
             print(f"  {line}")
         if len(lines) > SHOWN:
             print(f"  and {len(lines) - SHOWN} more")
-
-
-def _mimic(args: argparse.Namespace) -> int:
-    from facetell.datasets.mimic.make import make_miniature
-
-    count = make_miniature(args.name, args.out, args.videos, args.seconds)
-    print(f"{args.out}: a miniature of {args.name}, {count} videos")
-    return 0

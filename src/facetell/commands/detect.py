@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,13 +13,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import count, positive, share
+from facetell.commands.arguments import FPS_HELP, count, positive, print_left_out, share
 from facetell.detector import Detector, Settings
 from facetell.engine import ENGINES
-from facetell.media.find import find_videos
+from facetell.files import short_name
+from facetell.media.find import LeftOut, find_videos
 from facetell.report.result import check_all_writable, write_result
 from facetell.report.table import print_table
 from facetell.report.words import one_line
+from facetell.runtime import on_stop
 from facetell.types import FacetellError, Status, VideoVerdict
 
 if TYPE_CHECKING:
@@ -42,9 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="clips scored per second of each face (default: 1; a clip is a third of a second)",
     )
+    parser.add_argument("--fps", type=positive, metavar="N", help=FPS_HELP)
     parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
     parser.add_argument(
-        "--threshold", type=share, metavar="P", help="probability from which on a face is called forged"
+        "--threshold",
+        type=share,
+        metavar="P",
+        help="minimum probability for forged, for any number of faces (default: the model's, corrected for it)",
     )
     parser.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
     parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
@@ -54,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all were scored, 2 if not."""
-    paths = find_videos(args.videos)
+    left_out = LeftOut()
+    paths = find_videos(args.videos, left_out)
+    print_left_out("detect", left_out)
     names = _names(paths)
     outputs = [path for path in (args.json, args.report) if path]
     if args.out:
@@ -63,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(
         clips_per_second=args.fps_scored,
         max_faces=args.max_faces,
+        image_rate=args.fps,
         threshold=args.threshold,
         engine=args.engine,
         precision=args.precision,
@@ -73,34 +81,33 @@ def run(args: argparse.Namespace) -> int:
     done: list[VideoVerdict] = []
     reported = 0
     errors = Console(stderr=True)
-    written = True
-    # Asked to end, as by a shutdown or a time limit, it ends as on Ctrl-C.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    written = not left_out.faults
     try:
         for path, verdict in _score(detector, paths, errors):
             done.append(verdict)
             if args.out:
-                written &= _try(partial(_write_one, verdict, detector.threshold, args.out, names[path]))
+                threshold = detector.threshold if verdict.threshold is None else verdict.threshold
+                written &= _try(partial(_write_one, verdict, threshold, args.out, names[path]))
             if report:
                 report.add(verdict)
                 reported += 1
     finally:
-        # Also when interrupted: what was scored is kept.
-        try:
-            if done:
-                # A file has no width: 120 columns hold the table.
-                print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
-                _print_remarks(done)
-        finally:
-            # Also when nobody reads the table to its end.
-            if args.json:
-                written &= _try(partial(write_result, done, args.json))
-            if report and done:
-                for verdict in done[reported:]:
-                    # Interrupted while its pictures were cut, which only a verdict with faces asks for.
-                    report.add(replace(verdict, tracks=()), shown=verdict)
-                written &= _try(partial(report.write, args.report))
-            signal.signal(signal.SIGTERM, before)
+        # Also when interrupted: what was scored is kept. A first signal that comes now changes nothing.
+        with on_stop(lambda name: None):
+            try:
+                if done:
+                    # A file has no width: 120 columns hold the table.
+                    print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
+                    _print_remarks(done)
+            finally:
+                # Also when nobody reads the table to its end.
+                if args.json:
+                    written &= _try(partial(write_result, done, args.json))
+                if report and done:
+                    for verdict in done[reported:]:
+                        # Interrupted while its pictures were cut, which only a verdict with faces asks for.
+                        report.add(replace(verdict, tracks=()), shown=verdict)
+                    written &= _try(partial(report.write, args.report))
     return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
 
 
@@ -154,14 +161,18 @@ def _files(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for each video's outputs: its file name, numbered where two folders hold the same one."""
+    """A name for each video's outputs: its file name, numbered where two folders hold the same one.
+
+    There is room for the longer suffix, so that both outputs of a video have the same name.
+    """
+    room = len(".json")
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in paths:
-        name, number = path.name, 1
+        name, number = short_name(path.name, room), 1
         while name in taken:
             number += 1
-            name = f"{path.name}-{number}"
+            name = short_name(f"{path.name}-{number}", room)
         taken.add(name)
         names[path] = name
     return names

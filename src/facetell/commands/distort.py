@@ -14,12 +14,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from facetell.assets import content_sha256
-from facetell.commands.arguments import check_seed
+from facetell.commands.arguments import check_seed, print_left_out
 from facetell.distort import KINDS, PUBLISHED, distort_video
 from facetell.distort.kinds import LEVELS
 from facetell.distort.video import note_in, note_of
-from facetell.media.find import find_videos
+from facetell.files import short_name
+from facetell.media.find import LeftOut, find_videos
 from facetell.types import FacetellError
+
+SUFFIX = ".mp4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
     check_seed(args.seed)
     kinds = list(PUBLISHED) if args.all else args.kind
     levels = args.level or list(LEVELS)
-    sources = find_videos(args.videos)
+    left_out = LeftOut()
+    sources = find_videos(args.videos, left_out)
+    print_left_out("distort", left_out)
     single = len(sources) == len(kinds) == len(levels) == 1 and args.out.suffix != ""
     jobs = [Job(sources[0], args.out, kinds[0], levels[0])] if single else list(_jobs(sources, kinds, levels, args.out))
     # A single copy that was asked for by name is made anew; of many, those that are there are from an earlier run.
@@ -78,14 +83,14 @@ def run(args: argparse.Namespace) -> int:
     failed = _work(waiting, args.seed)
     kept = len(there) - len(strange)
     print(f"{len(waiting) - failed} made" + (f", {kept} were there" if kept else "") + f", in {args.out}")
-    return 2 if failed or strange else 0
+    return 2 if failed or strange or left_out.faults else 0
 
 
 def _jobs(sources: Sequence[Path], kinds: Sequence[str], levels: Sequence[int], folder: Path) -> Iterator[Job]:
     for source, name in zip(sources, names_of(sources), strict=True):
         for code in kinds:
             for level in levels:
-                yield Job(source, folder / code / str(level) / f"{name}.mp4", code, level)
+                yield Job(source, folder / code / str(level) / f"{short_name(name, len(SUFFIX))}{SUFFIX}", code, level)
 
 
 def names_of(sources: Sequence[Path]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 PROOF_CLIPS = 6
 PROVED = ("openvino", "onnxruntime", "torch")
+LARGEST = 1e-3  # deviation of an engine's logit in float32 from torch's
 SAMPLES = ("sample_woman", "sample_man")
 
 
@@ -28,19 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, required=True, metavar="MODEL.onnx", help="the model file to write")
     parser.add_argument(
         "--precision",
-        choices=("fp32", "fp16", "w8", "int8"),
+        choices=("fp32", "fp16", "w8"),
         default="fp32",
-        help="fp16 stores weights in 16 bits, w8 most of them in 8, and both compute as fp32 does; int8 computes "
-        "convolutions in 8 bits (default: fp32)",
+        help="storage of the weights: fp16 in 16 bits, w8 most of them in 8; all compute in float32 (default: fp32)",
     )
     parser.add_argument("--with-motion", action="store_true", help="add the output that `facetell motion` draws")
-    parser.add_argument("--with-anomaly", action="store_true", help="add the auxiliary classifier's logit as an output")
     parser.add_argument(
         "--clips",
         type=Path,
         nargs="+",
         metavar="VIDEO",
-        help="videos of faces to prove the file on, and to fit int8 to (default: the sample clips)",
+        help="videos with faces on which outputs are compared (default: the sample clips)",
     )
 
 
@@ -48,36 +46,27 @@ def run(args: argparse.Namespace) -> int:
     """Write the file and print what storing and each engine change; 0 if all is within its limit, else 2."""
     from facetell.models.convert import check_parity, deviation, read_trained
     from facetell.models.export import ROUNDING, export_onnx, model_from_onnx
-    from facetell.models.quantise import quantise_onnx
     from facetell.report.result import check_writable
 
     check_model_name(args.to)
     check_writable(args.to, keep=[args.checkpoint, *(args.clips or ())])
     model, metadata = read_trained(args.checkpoint)
     clips = _clips(args.clips, model.config)
-    outputs = {"with_motion": args.with_motion, "with_anomaly": args.with_anomaly}
-    if args.precision == "int8":
-        with tempfile.TemporaryDirectory() as folder:
-            full = export_onnx(model, Path(folder) / "full.onnx", metadata=metadata, **outputs)
-            quantise_onnx(full, args.to, clips)
-    else:
-        export_onnx(model, args.to, metadata=metadata, precision=args.precision, **outputs)
+    export_onnx(model, args.to, metadata=metadata, precision=args.precision, with_motion=args.with_motion)
     print(f"{args.to}: {model.config.name}, {args.precision}, {args.to.stat().st_size / 1e6:.1f} MB")
-    engines = [e for e in PROVED if e != "torch" or args.precision != "int8"]  # torch cannot read int8 files
     agree = True
-    if args.precision in ("fp16", "w8"):
+    if args.precision != "fp32":
         _, stored = model_from_onnx(args.to)
         rounding = deviation(model, stored, clips)
         print(f"largest deviation of a logit by storing in fewer bits: {rounding:.2g}")
         agree = rounding <= ROUNDING[args.precision]
         model = stored
-    parts = check_parity(model, args.to, clips, engines)
-    limit = float("inf") if args.precision == "int8" else 1e-3
+    parts = check_parity(model, args.to, clips, PROVED)
     print(f"largest deviation from torch's logit over {len(clips)} clips:")
     for part in parts:
         shown = part.note if part.largest is None else f"{part.largest:.2g}"
         print(f"  {part.engine} {part.precision}: {shown}")
-        agree &= part.precision != "f32" or (part.largest is not None and part.largest <= limit)
+        agree &= part.precision != "f32" or (part.largest is not None and part.largest <= LARGEST)
     return 0 if agree else 2
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from facetell.commands.arguments import check_seed
+from facetell.files import short_name
 from facetell.forge.video import VIDEO_KINDS, forge_video
 from facetell.types import FacetellError
 
@@ -39,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     check_seed(args.seed)
     if args.video is None:
         raise FacetellError("no video was named: give the real video to forge from (or --sheet DIR)")
-    out = args.out or Path(f"{args.video.stem}-{args.kind}.mp4")
+    ending = f"-{args.kind}.mp4"
+    out = args.out or Path(f"{short_name(args.video.stem, len(ending))}{ending}")
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"forging {args.video.name[-40:]}", total=1.0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import count, positive, share
+from facetell.commands.arguments import FPS_HELP, count, positive, share
 from facetell.detector import Settings
 from facetell.engine import ENGINES
 from facetell.report.words import one_line
@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="clips scored per second of each face (default: 1)",
     )
+    parser.add_argument("--fps", type=positive, metavar="N", help=FPS_HELP)
     parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
     parser.add_argument(
         "--threshold", type=share, metavar="P", help="probability from which on a face is called forged"
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(
         clips_per_second=args.fps_scored,
         max_faces=args.max_faces,
+        image_rate=args.fps,
         threshold=args.threshold,
         engine=args.inference,
         precision=args.precision,
@@ -98,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
         )
     sys.stdout.flush()
     print(f"{_summary(counts)}; see {one_line(str(args.out / SUMMARY))}")
+    if counts.left_out:
+        print(one_line(f"facetell scan: left out: {counts.left_out}"), file=sys.stderr)
     if counts.errors:
         noun = "line" if counts.errors == 1 else "lines"
         errors = one_line(str(args.out / ERRORS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ from facetell.types import FacetellError
 
 if TYPE_CHECKING:
     from facetell.serve.settings import ServeSettings
+
+# With one of these as --root-path, a path that the proxy has shortened could not be told from one that it has not.
+OWN_PATHS = {"healthz", "jobs", "login", "logout", "metrics", "openapi.json", "parts", "static", "v1"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token", metavar="TOKEN", help="ask for it; better given as FACETELL_TOKEN")
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="a name under which browsers reach the server"
+    )
+    parser.add_argument(
+        "--root-path",
+        type=_root_path,
+        default="",
+        metavar="PATH",
+        help="path under which a reverse proxy publishes the server, such as /facetell (default: the root)",
     )
     parser.add_argument("--workers", type=count, default=1, metavar="N", help="processes that score (default: 1)")
     parser.add_argument(
@@ -76,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
         service.start()
         address, port = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
-        print(f"facetell serves http://{shown}:{port}, data in {service.files.root}; stop it with Ctrl-C", flush=True)
+        url = f"http://{shown}:{port}{settings.root_path}"
+        print(f"facetell serves {url}, data in {service.files.root}; stop it with Ctrl-C", flush=True)
         if settings.token is None and not _is_local(args.host):
             print(
                 "facetell serve: anybody who reaches this address may upload, read and delete: set FACETELL_TOKEN",
@@ -114,6 +126,7 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
         keep_seconds=86400 * args.keep_days if args.keep_days else None,
         token=check_token(token) if token else None,
         hosts=(args.host, *args.allow_host),
+        root_path=args.root_path,
         model=args.model,
         detector=Settings(
             clips_per_second=args.fps_scored,
@@ -154,6 +167,17 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _root_path(text: str) -> str:
+    path = text.rstrip("/")
+    first = path[1:].partition("/")[0]
+    if path and (not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", path) or first in OWN_PATHS):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a path such as /facetell: it begins with '/', has letters, digits and any of ._~-, and "
+            f"does not begin with a path of the server itself ({', '.join(sorted(OWN_PATHS))})"
+        )
+    return path
 
 
 def _port(text: str) -> int:

@@ -32,9 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="RUN", help="folder of the run, taken up again if there (default: runs/CONFIG)"
     )
     parser.add_argument("--max-minutes", type=float, default=math.inf, metavar="M", help="end cleanly after M minutes")
-    parser.add_argument(
-        "--bundle", action="store_true", help="also leave RUN/bundle: all it needs to go on, in pieces of 15 MB"
-    )
     parser.add_argument("--to", type=Path, metavar="MODEL.onnx", help="the model file (default: RUN/NAME.onnx)")
     parser.add_argument(
         "--videos",
@@ -61,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from facetell.train.checkpoint import BEST, bundle
+    from facetell.train.checkpoint import BEST
     from facetell.train.loop import train
     from facetell.train.reading import read_config
     from facetell.train.stop import Stop
@@ -72,9 +69,6 @@ def _train(args: argparse.Namespace) -> int:
         outcome = train(config, out, stop)
     if not outcome.first:
         return 0
-    if args.bundle:
-        pieces = bundle(out)
-        print(f"{pieces[0].parent}: {len(pieces) - 1} pieces; copied to such a folder elsewhere, the run goes on there")
     if not outcome.done:
         print(f"{out}: {outcome.reason} at step {outcome.step} of {config.steps}; the same command goes on from there")
         return NOT_DONE

@@ -5,22 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from facetell.runtime import on_stop
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
     from facetell.watch.run import State
-
-SIGNALS = {signal.SIGINT: "ended by Ctrl-C", signal.SIGTERM: "ended by SIGTERM"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Watch until the source ends, Ctrl-C or SIGTERM; 0, or 2 if the source was lost."""
+    """Watch until the source ends, or Ctrl-C, SIGTERM or SIGHUP; 0, or 2 if the source was lost."""
     from rich.console import Console
     from rich.live import Live
 
@@ -97,15 +93,23 @@ def run(args: argparse.Namespace) -> int:
             stack.enter_context(live)
 
         def show(state: State) -> None:
+            # Where the terminal is closed, SIGHUP ends the run and the scores are still written.
             if console.is_terminal:
-                live.update(draw(state, detector), refresh=True)
+                with suppress(OSError):
+                    live.update(draw(state, detector), refresh=True)
 
-        with _told_to_end(watcher.stop) as told:
+        stopped: list[str] = []
+
+        def stop(name: str) -> None:
+            stopped.append(f"ended by {name}")
+            watcher.stop()
+
+        with on_stop(stop):
             try:
                 watcher.run(show, args.fast)
             finally:
                 watcher.close()
-        reason = told[0] if told else pump.ended or "it ended"
+        reason = stopped[0] if stopped else pump.ended or "it ended"
         dropped, share = watcher.state.dropped
         warnings = watcher.state.warnings(detector.engine.info)
         tell(
@@ -121,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
     print(summary(watcher.state, reason, warnings))
-    return 2 if pump.fault and not told else 0
+    return 2 if pump.fault and not stopped else 0
 
 
 def _check(args: argparse.Namespace, kind: str) -> None:
@@ -135,27 +139,6 @@ def _check(args: argparse.Namespace, kind: str) -> None:
         raise FacetellError("--threshold is a probability between 0 and 1")
     if not args.give_up >= 0:
         raise FacetellError("--give-up is 0 seconds or more, or inf to never give up")
-
-
-@contextmanager
-def _told_to_end(stop: Callable[[], None]) -> Iterator[list[str]]:
-    """Within ``with``, the first Ctrl-C or SIGTERM calls ``stop`` and stands in the list; a second one is as ever."""
-    told: list[str] = []
-    # Who started this in the background of a shell had Ctrl-C ignored, and means it.
-    before = {number: old for number in SIGNALS if (old := signal.getsignal(number)) != signal.SIG_IGN}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        told.append(SIGNALS[signal.Signals(number)])
-        stop()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield told
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 def _opened(path: Path, source: str) -> FileIO:

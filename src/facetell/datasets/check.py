@@ -1,4 +1,4 @@
-"""Is a manifest fit to be trained and judged on? Missing files, and what leaks from one split into another."""
+"""Check a manifest of videos or of prepared clips: missing and unreadable files, and leaks between splits."""
 
 from __future__ import annotations
 
@@ -68,10 +68,11 @@ def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress
 
 
 def table_leaks(manifest: Iterable[Entry]) -> Iterator[Leak]:
-    """Leaks that the manifest itself tells of."""
+    """Leaks that follow from the rows of the manifest alone: no file is opened."""
     entries = list(manifest)
+    recording = _recordings(entries)
     yield from _shared("video", ((entry.video, entry) for entry in entries))
-    recordings = ((entry.source or entry.video, entry) for entry in entries)
+    recordings = ((recording(entry), entry) for entry in entries)
     doubled = {leak.what for leak in _shared("video", ((entry.video, entry) for entry in entries))}
     yield from (leak for leak in _shared("source", recordings) if leak.what not in doubled)
     people = ((person, entry) for entry in entries for person in (entry.identity, entry.donor) if person)
@@ -85,22 +86,25 @@ def table_leaks(manifest: Iterable[Entry]) -> Iterator[Leak]:
 
 
 def leaking_videos(manifest: Manifest, split: str) -> frozenset[str]:
-    """The videos of a split that share a person, a recording or their look with another split.
+    """The videos of a split that share an identity, a recording or near-duplicate frames with another split.
 
-    Figures on these tell how well a model knows them, not how well it judges what it has not seen.
+    Figures on these videos do not measure how a model generalises.
 
     Args:
         manifest: of all splits; its files are opened.
-        split: whose videos.
+        split: the split whose videos are returned.
+
+    Returns:
+        Their :attr:`Entry.video`.
     """
+    recording = _recordings(manifest)
     others = [entry for entry in manifest if entry.split != split]
     people = {person for entry in others for person in (entry.identity, entry.donor) if person}
-    recordings = {entry.source or entry.video for entry in others}
+    recordings = {recording(entry) for entry in others}
     found = {
         entry.video
         for entry in manifest
-        if entry.split == split
-        and (people & {entry.identity, entry.donor} or (entry.source or entry.video) in recordings)
+        if entry.split == split and (people & {entry.identity, entry.donor} or recording(entry) in recordings)
     }
     videos = {entry.path: entry.video for entry in manifest if entry.split == split}
     seen, _ = _look(manifest, [entry for entry in manifest if _is_there(manifest.file(entry))], lambda share: None)
@@ -126,6 +130,15 @@ def unseen(manifest: Manifest) -> Manifest:
     """
     leaked = {split: leaking_videos(manifest, split) for split in SPLITS[1:]}
     return manifest.where(lambda entry: entry.video not in leaked.get(entry.split, ()))
+
+
+def _recordings(manifest: Iterable[Entry]) -> Callable[[Entry], str]:
+    """A function from an entry to the real video that its frames come from: the video of its ``source``, or its own.
+
+    The ``source`` of a prepared clip is another prepared clip; videos are compared by the names that they had before.
+    """
+    videos = {entry.path: entry.video for entry in manifest}
+    return lambda entry: videos.get(entry.source, entry.source) or entry.video
 
 
 def _shared(kind: str, named: Iterable[tuple[str, Entry]]) -> Iterator[Leak]:
@@ -154,8 +167,10 @@ def _look(
     """The likeness of each video, and those that cannot be read."""
 
     def look(entry: Entry) -> Likeness | str:
+        # Of a prepared clip, start and end are times in the video that it was cut from.
+        span = (None, None) if entry.is_clip else (entry.start, entry.end)
         try:
-            return look_at(manifest.file(entry), entry.start, entry.end)
+            return look_at(manifest.file(entry), *span)
         except FacetellError as error:
             return str(error)
 

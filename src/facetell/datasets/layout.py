@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facetell.media.find import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from facetell.media.kinds import IMAGE_SUFFIXES, Kind, is_hidden, kind_of
 from facetell.types import FacetellError
 
 
@@ -155,13 +155,13 @@ class Layout:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a path is a visible file named as a video."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    """Whether a path is a visible file that holds a video."""
+    return not is_hidden(path.name) and path.is_file() and kind_of(path) is Kind.VIDEO
 
 
 def has_pictures(folder: Path) -> bool:
-    """Whether a folder holds visible pictures."""
-    return any(path.suffix.lower() in PICTURE_SUFFIXES for path in _entries(folder))
+    """Whether a folder holds visible images."""
+    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in _entries(folder))
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -177,4 +177,4 @@ def below(root: Path, path: Path) -> str:
 def _entries(folder: Path) -> Iterator[Path]:
     """What is visible in a folder; nothing where there is none."""
     entries = folder.iterdir() if folder.is_dir() else ()
-    return (path for path in entries if not path.name.startswith("."))
+    return (path for path in entries if not is_hidden(path.name))

@@ -12,7 +12,7 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -225,18 +225,3 @@ def _seconds(cell: str, name: str, where: str) -> float | None:
     if not (math.isfinite(value) and value >= 0):
         raise FacetellError(f"{where}: the {name} '{cell}' is not a number of seconds, 0 or more")
     return value
-
-
-def join_manifests(manifests: Sequence[Manifest]) -> Manifest:
-    """Several manifests as one, with absolute paths."""
-    entries = []
-    for manifest in manifests:
-        root = manifest.root.resolve()
-        for entry in manifest:
-            paths = {
-                name: (root / getattr(entry, name)).as_posix()
-                for name in ("path", "source", "origin")
-                if getattr(entry, name)
-            }
-            entries.append(replace(entry, **paths))
-    return Manifest(Path("/"), tuple(entries))

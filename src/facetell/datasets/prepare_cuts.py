@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetell.datasets.prepare_faces import LEAST_FRAMES, Codec, Stretch
-from facetell.faces.crop import square_matrix
+from facetell.faces.crop import crop_matrix
 from facetell.media.pictures import open_video
 from facetell.media.writer import VideoWriter
-from facetell.types import FloatArray, UInt8Array
+from facetell.types import Crop, FloatArray, UInt8Array
 
 LOOK_EVERY = 25  # frames between two looks at whether the landmarks lie on the face
 
@@ -175,7 +175,7 @@ def _finish(clip: _Writing) -> Cut:
     clip.writer.close()
     stretch, file = clip.stretch, clip.writer.path
     times = clip.times[: clip.written]
-    matrix = square_matrix(stretch.square, stretch.size)
+    matrix = crop_matrix(Crop.of_square(stretch.square), stretch.size)
     landmarks = (clip.landmarks[: clip.written] @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
     np.savez(file.with_suffix(".npz"), landmarks=landmarks, times=times, square=np.array(stretch.square))
     return Cut(file, clip.number, stretch.track, clip.written, float(times[0]), float(times[-1]))

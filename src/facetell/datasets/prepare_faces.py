@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from facetell.clips import HOLE, MAX_JUMP
 from facetell.datasets.prepare_patch import KEPT_BYTES, Kept, Patch, Store, patch_around, patch_of
 from facetell.faces.detector import FaceDetector
-from facetell.faces.mesh import FaceMesh, bounding_box
+from facetell.faces.mesh import FaceMesh, face_of
 from facetell.faces.tracker import MIN_PRESENCE, FaceTracker
 from facetell.media.pictures import open_video
 from facetell.media.reader import VideoInfo
 from facetell.types import Box, Face, FloatArray, Frame, UInt8Array
 
 MARGIN = 1.7  # the square holds a square of so many face lengths around the face in every frame
+WIDEST_CROP = 1.4  # face lengths: a crop of this side lies within the square, however it is rotated
 LARGEST = 2.6  # face lengths: the square grows no larger when the face moves, a new clip begins
 LEAST_FRAMES = 8
 LEAST_FACE = 32.0  # pixels; narrower faces are not cut
@@ -188,7 +189,7 @@ class _Growth:
         low, high, length = _need(face)
         side = float((high - low).max())
         patch = patch_around(
-            face.box.center, length, side, self._settings.size, frame.image.shape, KEPT_BYTES / self._most
+            (face.pose.x, face.pose.y), length, side, self._settings.size, frame.image.shape, KEPT_BYTES / self._most
         )
         if patch is None:
             return None
@@ -225,6 +226,7 @@ class _Growing:
     center: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     shortest: float = math.inf
     lengths: list[float] = field(default_factory=list)
+    widths: list[float] = field(default_factory=list)
 
     def takes(self, index: int, time: float, face: Face, seconds: float) -> bool:
         """Whether the face goes on from the last one and still fits into the clip."""
@@ -246,6 +248,7 @@ class _Growing:
         self.times.append(frame.time)
         self.landmarks.append(face.landmarks)
         self.lengths.append(length)
+        self.widths.append(face.pose.width)
         if self.kept:
             height, width = frame.image.shape[:2]
             if self.kept.pictures is not None and not self.kept.patch.holds(self.square, width, height):
@@ -264,17 +267,18 @@ class _Growing:
 
 
 def _need(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Corners of the square that a face needs, and the face's length."""
-    length = max(face.box.width, face.box.height)
-    center = np.array(face.box.center)
+    """Corners of the square that a face needs, and the face's length, larger where the crop will be rotated much."""
+    pose = face.pose
+    extent = abs(math.cos(pose.roll)) + abs(math.sin(pose.roll))  # of a rotated square, in its sides
+    length = pose.length * max(1.0, WIDEST_CROP * extent / MARGIN)
+    center = np.array([pose.x, pose.y])
     return center - MARGIN / 2 * length, center + MARGIN / 2 * length, length
 
 
 def _closed(grown: _Growing, track: int, size: int, picture: tuple[int, int], points: Path) -> Stretch | None:
     """The finished stretch with its landmarks written down; None where it is too short, or the face too small."""
     landmarks = np.stack(grown.landmarks)
-    width = float(np.median(np.ptp(landmarks[:, :, 0], axis=1)))
-    if len(grown.times) < LEAST_FRAMES or width < LEAST_FACE:
+    if len(grown.times) < LEAST_FRAMES or np.median(grown.widths) < LEAST_FACE:
         return None
     square = grown.square
     # Whether pictures were kept must leave no trace: the patch of the beginning is that of the clip where it suffices.
@@ -316,11 +320,11 @@ class Agreement:
 
     def look(self, image: UInt8Array, landmarks: FloatArray) -> None:
         """Compare in one picture, uint8 RGB (H, W, 3); ``landmarks`` (468, 2) are the real's."""
-        box = bounding_box(landmarks)
-        face = self._mesh.from_previous(image, Face(box, landmarks, 1.0))
+        known = face_of(landmarks)
+        face = self._mesh.from_previous(image, known)
         apart = float(np.median(np.linalg.norm(face.landmarks - landmarks, axis=1)))
         self._looks += 1
-        self._near += face.presence >= MIN_PRESENCE and apart <= NEAR * max(box.width, box.height)
+        self._near += face.presence >= MIN_PRESENCE and apart <= NEAR * known.pose.length
 
     @property
     def holds(self) -> bool:

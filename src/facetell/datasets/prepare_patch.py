@@ -13,8 +13,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from facetell.faces.crop import cut_square
-from facetell.types import Box, UInt8Array
+from facetell.faces.crop import crop_frame
+from facetell.types import Box, Crop, UInt8Array
 
 KEPT_BYTES = 192_000_000  # of the pictures of one clip; those of others at the same time are not kept
 REACHES = (3.2, 2.8, 2.4, 2.0)  # face lengths that the part is wide; the widest for which there is memory
@@ -53,7 +53,7 @@ class Patch(NamedTuple):
     def cut(self, part: UInt8Array, square: Box, size: int) -> UInt8Array:
         """``square`` (in pixels of the picture) out of what :meth:`of` gave, as uint8 (size, size, 3)."""
         inside = square.x0 - self.x0, square.y0 - self.y0, square.x1 - self.x0, square.y1 - self.y0
-        return cut_square(part, Box(*(v / self.factor for v in inside)), size)
+        return crop_frame(part, Crop.of_square(Box(*(v / self.factor for v in inside))), size)
 
     def holds(self, square: Box, width: int, height: int) -> bool:
         """Whether it holds all that a square shows of pictures of ``width`` x ``height``."""

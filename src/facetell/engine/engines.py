@@ -156,9 +156,9 @@ class TorchEngine(Engine):
         export = importlib.import_module("facetell.models.export")
         if threads:
             self._torch.set_num_threads(threads)
-        metadata, self._model = export.model_from_onnx(path)
-        self._model.eval()
+        metadata, state = export.load_onnx_state(path)
         super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
+        self._model = export.built_network(metadata, state, path)
         _one_logit(path, [1] if self._model.num_classes == 1 else [1, self._model.num_classes])
         self.version = str(self._torch.__version__)
 

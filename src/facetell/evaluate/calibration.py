@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
 
-from facetell.engine.info import Calibration
+from facetell.engine.info import Calibration, invalid_field
 from facetell.evaluate.intervals import wilson
 from facetell.evaluate.weighted import Values, Vector, check, weighted
 from facetell.types import FacetellError
@@ -141,21 +141,18 @@ def _bin(probabilities: Vector, bins: int) -> NDArray[np.int64]:
 
 
 def calibration_of(about: Mapping[str, Any]) -> Calibration:
-    """The calibration that a score file tells of; where it tells none, the logits are taken as they are.
+    """The calibration recorded in a score file; where there is none, the logits are taken as they are.
 
     Raises:
-        FacetellError: it is garbled.
+        FacetellError: it has a field that is unknown, or a value that it cannot have.
     """
     try:
-        told = dict(about.get("calibration") or {})
-        if "covariance" in told:
-            told["covariance"] = tuple(told["covariance"])
-        found = Calibration(**told)
-        if not (all(map(math.isfinite, (found.temperature, found.bias, found.threshold))) and found.temperature > 0):
-            raise ValueError("temperature, bias and threshold are numbers, the temperature above 0")
-        return found
-    except (TypeError, ValueError) as error:
-        raise FacetellError(f"the calibration in the score file is garbled ({error}); score again") from None
+        return Calibration(**dict(about.get("calibration") or {}))
+    except ValidationError as error:
+        fault = invalid_field(error)
+    except (TypeError, ValueError):
+        fault = "it is not a table of fields"
+    raise FacetellError(f"the calibration in the score file is not valid: {fault}; score again") from None
 
 
 def probabilities(logits: ArrayLike, calibration: Calibration) -> Vector:

@@ -18,8 +18,7 @@ from facetell.evaluate.intervals import (
     estimate_of,
 )
 from facetell.evaluate.measures import MEASURES, Sample, sample_of
-from facetell.evaluate.scores import Scores, VideoScores
-from facetell.evaluate.tracks import Key
+from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of
 from facetell.evaluate.weighted import Values
 from facetell.types import FacetellError
 
@@ -125,18 +124,22 @@ def compare(
 
 
 def align(tables: Sequence[VideoScores], names: Sequence[str]) -> list[VideoScores]:
-    """The videos that all tables hold, scored or not, in the order of the first; ``names`` are for the errors.
+    """The videos that all tables contain, scored or not, in the order of the first table.
 
-    A video whose label only some of them know has that label in all.
+    Videos are matched by dataset, path, distortion and level. A label that only some tables have is used in all.
+
+    Args:
+        tables: of one model each.
+        names: of the tables, for the error messages.
 
     Raises:
-        FacetellError: there is none, or the tables do not agree on what is forged.
+        FacetellError: the tables have no video in common, or disagree on the label of one.
     """
-    places = [{key: row for row, key in enumerate(_keys(table))} for table in tables]
+    places = [{key: row for row, key in enumerate(keys_of(table, COPY))} for table in tables]
     common = [key for key in places[0] if all(key in of for of in places)]
     if not common:
         raise FacetellError(
-            f"{' and '.join(names)} have no video in common, by their paths; score the same manifest with each"
+            f"{' and '.join(names)} have no video in common (by dataset and path); score the same manifest with each"
         )
     rows = [np.array([of[key] for key in common]) for of in places]
     labels = np.stack([table["label"][r] for table, r in zip(tables, rows, strict=True)])
@@ -144,7 +147,7 @@ def align(tables: Sequence[VideoScores], names: Sequence[str]) -> list[VideoScor
     wrong = np.flatnonzero(((labels >= 0) & (labels != label)).any(axis=0))
     if len(wrong):
         raise FacetellError(
-            f"{' and '.join(names)} do not agree on whether {common[wrong[0]][0]} is forged"
+            f"{' and '.join(names)} do not agree on whether {common[wrong[0]][1]} is forged"
             f"{f' (nor on {len(wrong) - 1} others)' if len(wrong) > 1 else ''}; score the same manifest with each"
         )
     aligned = []
@@ -152,10 +155,6 @@ def align(tables: Sequence[VideoScores], names: Sequence[str]) -> list[VideoScor
         columns = {name: column[r] for name, column in table.columns.items()}
         aligned.append(VideoScores({**columns, "label": label}, table.about))
     return aligned
-
-
-def _keys(table: VideoScores) -> list[Key]:
-    return [*zip(*(table[name].tolist() for name in ("video", "distortion", "level")), strict=True)]
 
 
 def _clean(scores: Scores, split: str, name: str) -> VideoScores:

@@ -17,7 +17,7 @@ from facetell.evaluate.measures import identities_of
 from facetell.evaluate.protocols import LABEL_AXES, Protocol, TableSpec
 from facetell.evaluate.ranking import auc
 from facetell.evaluate.runs import Run
-from facetell.evaluate.scores import Column, VideoScores
+from facetell.evaluate.scores import COPY, VIDEO, Column, VideoScores, keys_of
 from facetell.evaluate.summary import summarise
 from facetell.evaluate.weighted import Values
 from facetell.types import FacetellError
@@ -234,18 +234,12 @@ def _total(parts: Sequence[VideoScores]) -> Counts:
 
 def _one_copy(videos: VideoScores) -> VideoScores:
     """Of a video and its distorted copies the clean one, or else the first; clips of one copy all stay."""
-    chosen: dict[tuple[str, str], tuple[str, int]] = {}
-    rows = list(_copies(videos))
+    chosen: dict[tuple[str, ...], tuple[str, int]] = {}
+    rows = [(key[:2], key[2:]) for key in keys_of(videos, COPY)]
     for at, copy in rows:
         if at not in chosen or copy < chosen[at]:
             chosen[at] = copy
     return videos.where(np.array([chosen[at] == copy for at, copy in rows], dtype=bool))
-
-
-def _copies(videos: VideoScores) -> Iterator[tuple[tuple[str, str], tuple[str, int]]]:
-    names = ("dataset", "video", "distortion", "level")
-    for dataset, video, distortion, level in zip(*(videos[name].tolist() for name in names), strict=True):
-        yield (dataset, video), (distortion, level)
 
 
 def _values(found: Iterable[str], axis: str, protocol: Protocol, spec: TableSpec) -> list[str]:
@@ -335,9 +329,9 @@ def _joint_auc(
     """AUC of each cell, and its bootstrap samples (draws,) where they mean something."""
     scored = {at: part.where(~np.isnan(part["logit"]) & (part["label"] >= 0)) for at, part in of.items()}
     values = {at: auc(part["label"], part["logit"]) for at, part in scored.items()}
-    known: dict[tuple[str, str], int] = {}
+    known: dict[tuple[str, ...], int] = {}
     places = {
-        at: np.array([known.setdefault(row, len(known)) for row in _rows(part)], dtype=np.int64)
+        at: np.array([known.setdefault(key, len(known)) for key in keys_of(part, VIDEO)], dtype=np.int64)
         for at, part in scored.items()
     }
     columns = {"dataset": [""] * len(known), "identity": [""] * len(known), "video": [""] * len(known)}
@@ -359,7 +353,3 @@ def _joint_auc(
             part = scored[at]
             drawn[at].append(auc(part["label"], part["logit"], weights[:, places[at]]))
     return values, {at: np.concatenate(blocks) for at, blocks in drawn.items()}
-
-
-def _rows(part: VideoScores) -> Iterator[tuple[str, str]]:
-    return zip(part["dataset"].tolist(), part["video"].tolist(), strict=True)

@@ -187,39 +187,6 @@ def interval(
     return estimate_of(value, bootstrap(lambda w: measure(y, x, w), y, identities, draws=draws, seed=seed))
 
 
-def paired_difference(
-    measure: Callable[[ArrayLike, ArrayLike, Values], Values],
-    labels: ArrayLike,
-    scores_a: ArrayLike,
-    scores_b: ArrayLike,
-    identities: Sequence[Any] | NDArray[Any],
-    *,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> Difference:
-    """A minus B by a measure on the same videos, both resampled by the same draws of identities.
-
-    Args:
-        measure: such as :func:`facetell.evaluate.ranking.auc`.
-        labels: (N,), 1 forged, 0 real.
-        scores_a, scores_b: (N,).
-        identities: N keys.
-        draws, seed: of the bootstrap.
-
-    Returns:
-        See :func:`difference_of`. Interval and p are NaN where a class has a single identity, all where the measure is.
-    """
-    y = check(labels, scores_a)[0]
-
-    def difference(weights: Values) -> Values:
-        return measure(y, scores_a, weights) - measure(y, scores_b, weights)
-
-    value = float(difference(np.ones((1, len(y))))[0])
-    if math.isnan(value) or not enough_people(y, identities):
-        return difference_of(value, None)
-    return difference_of(value, bootstrap(difference, y, identities, draws=draws, seed=seed))
-
-
 def delong(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
     """AUC and its variance after DeLong, DeLong and Clarke-Pearson (1988), in O(N log N) (Sun and Xu 2014).
 

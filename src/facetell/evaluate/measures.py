@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facetell.engine.info import Calibration
 from facetell.evaluate.calibration import brier, calibration_of, ece, log_loss, probabilities
 from facetell.evaluate.ranking import (
     accuracy,
@@ -32,14 +33,14 @@ class Sample:
         probabilities: (N,), calibrated.
         identities: (N,) whole numbers: videos of one person of one dataset share theirs; where the person is not known,
             the copies of one video do.
-        threshold: probability from which on the model calls a face forged.
+        thresholds: (N,), minimum probability for "forged", for the number of faces of the video.
     """
 
     labels: Vector
     logits: Vector
     probabilities: Vector
     identities: NDArray[np.int64]
-    threshold: float
+    thresholds: Vector
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,8 +60,13 @@ def sample_of(videos: VideoScores) -> Sample:
         logits,
         probabilities(logits, calibration),
         identities_of(kept),
-        calibration.threshold,
+        _thresholds(calibration, kept["faces"] if "faces" in kept.columns else np.ones(len(kept), dtype=np.int64)),
     )
+
+
+def _thresholds(calibration: Calibration, faces: NDArray[np.int64]) -> Vector:
+    of = {count: calibration.threshold_of(count) for count in set(faces.tolist())}
+    return np.array([of[count] for count in faces.tolist()], dtype=np.float64)
 
 
 def identities_of(videos: VideoScores) -> NDArray[np.int64]:
@@ -99,16 +105,16 @@ MEASURES: Mapping[str, Named] = {
     "tpr_at_5": Named("TPR at FPR 5 %", True, lambda s, w: tpr_at_fpr(s.labels, s.logits, w, max_fpr=0.05)),
     "accuracy": Named("accuracy at 0.5", True, lambda s, w: accuracy(s.labels, s.logits, w, threshold=0.0)),
     "accuracy_calibrated": Named(
-        "accuracy, calibrated", True, lambda s, w: accuracy(s.labels, s.probabilities, w, threshold=s.threshold)
+        "accuracy, calibrated", True, lambda s, w: accuracy(s.labels, s.probabilities - s.thresholds, w, threshold=0.0)
     ),
     "balanced_accuracy": Named(
         "balanced accuracy, calibrated",
         True,
-        lambda s, w: balanced_accuracy(s.labels, s.probabilities, w, threshold=s.threshold),
+        lambda s, w: balanced_accuracy(s.labels, s.probabilities - s.thresholds, w, threshold=0.0),
     ),
     "brier": Named("Brier", False, lambda s, w: brier(s.labels, s.probabilities, w)),
     "log_loss": Named("log-loss", False, lambda s, w: log_loss(s.labels, s.probabilities, w)),
     "ece": Named("ECE", False, lambda s, w: ece(s.labels, s.probabilities, w)),
 }
 """By name. ``accuracy`` takes sigmoid(logit) ≥ 0.5 as forged, as papers do; ``accuracy_calibrated`` the calibrated
-probability and the model's threshold."""
+probability and the model's threshold for the number of faces of each video."""

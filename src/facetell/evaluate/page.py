@@ -7,11 +7,14 @@ from html import escape
 from pathlib import Path
 
 from facetell import __version__
+from facetell.assets import file_sha256
+from facetell.engine.engines import WEIGHTS
 from facetell.evaluate.charts import charts
 from facetell.evaluate.plots import Plot
 from facetell.evaluate.protocols import Published
 from facetell.evaluate.runs import Run
 from facetell.evaluate.tables import Cell, Evaluation, Table, model_lines
+from facetell.report.card import read_card
 
 HOW = (
     "A video's score is the mean logit of its clips; of several faces in a video the most suspect decides.",
@@ -77,27 +80,24 @@ def _models(found: Evaluation) -> str:
 
 
 def _card(run: Run) -> str:
-    """The limits that the model card states, where the model is one of the package."""
-    limits = card_limits(run.sha256)
+    """The limits that the model card states, where there is a card."""
+    limits = card_limits(run)
     if not limits:
         return ""
     return f"<details><summary>Limits, from the model card</summary>{_list(limits)}</details>"
 
 
-def card_limits(sha256: str) -> list[str]:
-    """The items under "Limits" in the card of the released model with this sha256; none of a model that is not ours."""
-    from facetell.assets import file_sha256
+def card_limits(run: Run) -> tuple[str, ...]:
+    """The items under "Limits" in the card of a run's model; none where there is no card.
 
-    folder = Path(__file__).parents[1] / "weights"
-    for model in sorted(folder.glob("*.onnx")):
-        card = model.with_suffix(".md")
-        if not sha256 or not card.is_file() or file_sha256(model) != sha256:
-            continue
-        _, _, after = card.read_text(encoding="utf-8").partition("\n## Limits\n")
-        text = after.partition("\n## ")[0]
-        items = [" ".join(item.split()) for item in text.split("\n- ")]
-        return [item.removeprefix("- ") for item in items if item]
-    return []
+    The model is looked for beside the score files, where a release puts them, and among the released ones. It is found
+    by its name, and is the right one if its sha256 is that of the scores.
+    """
+    for folder in (*run.folders, WEIGHTS):
+        model = folder / f"{Path(run.model).name}.onnx"
+        if run.sha256 and model.is_file() and file_sha256(model) == run.sha256:
+            return read_card(model).limits
+    return ()
 
 
 def _table(table: Table, index: int) -> str:

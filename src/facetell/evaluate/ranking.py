@@ -6,7 +6,6 @@ All take ``labels`` (1 forged, 0 real), ``scores`` of any scale (higher = more s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -283,49 +282,6 @@ def balanced_accuracy(labels: Vector, scores: Vector, weights: Values, threshold
     caught, cleared = called & (labels > 0), ~called & (labels < 1)
     fakes, reals = weights @ labels, weights @ (1 - labels)
     return np.asarray((weights @ caught.astype(np.float64) / fakes + weights @ cleared.astype(np.float64) / reals) / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class CrossAuc:
-    """AUC of the reals of one dataset against the fakes of another.
-
-    ``values`` is (R, F): row r, column f holds the reals of ``reals[r]`` against the fakes of ``fakes[f]``.
-    """
-
-    reals: tuple[str, ...]
-    fakes: tuple[str, ...]
-    values: Values
-
-
-def cross_auc(labels: ArrayLike, scores: ArrayLike, datasets: Sequence[str]) -> CrossAuc:
-    """Cross-AUC over all pairs of datasets: shows shifts of the scores between them, which an AUC of each hides.
-
-    Args:
-        labels: (N,), 1 forged, 0 real.
-        scores: (N,); where one is NaN, so are the pairs that it is in.
-        datasets: N names.
-
-    Returns:
-        Rows are the datasets with reals, columns those with fakes, by name.
-
-    Raises:
-        ValueError: shapes or labels are wrong.
-
-    >>> found = cross_auc([0, 1, 0, 1], [0.0, 1.0, 2.0, 3.0], ["a", "a", "b", "b"])
-    >>> found.values.tolist()
-    [[1.0, 1.0], [0.0, 1.0]]
-    """
-    y, x = check(labels, scores)
-    names = np.asarray(datasets, dtype=object)
-    if names.shape != y.shape:
-        raise ValueError(f"{len(names)} names of datasets do not fit {len(y)} videos")
-    reals, fakes = (tuple(sorted(set(names[y == label].tolist()))) for label in (0, 1))
-    values = np.empty((len(reals), len(fakes)))
-    for r, real in enumerate(reals):
-        for f, fake in enumerate(fakes):
-            pair = ((y == 0) & (names == real)) | ((y == 1) & (names == fake))
-            values[r, f] = auc(y[pair], x[pair])
-    return CrossAuc(reals, fakes, values)
 
 
 def _area(x: Values, y: Values) -> Values:

@@ -1,4 +1,4 @@
-"""Score files made ready for a protocol: one run a model, with one row a video (or a clip) of the wanted split."""
+"""Prepare score files for a protocol: one run per model, with one row per video (or clip) of a split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from facetell.evaluate.protocols import Protocol
-from facetell.evaluate.scores import Column, Scores, VideoScores, read_scores
+from facetell.evaluate.scores import COPY, Column, Scores, VideoScores, keys_of, read_scores
 from facetell.types import FacetellError
 
 
@@ -25,8 +25,9 @@ class Run:
         keys: values of the axes that the label tells (``held_out``, ``motion``, ``anomaly``).
         about: what made the scores (of the first of its files).
         files: names of the score files.
+        folders: of the score files; a model card may be there.
         units: "video" and "clip" ▸ one row a decision; a clip's row is its video's, with its own logit.
-        reals: which reals DeeperForensics-1.0 was judged against, where it is among the scores.
+        reals: which reals the forgeries of DeeperForensics-1.0 are compared with; "" without that benchmark.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Run:
     files: tuple[str, ...]
     units: Mapping[str, VideoScores]
     reals: str = ""
+    folders: tuple[Path, ...] = ()
 
     @property
     def model(self) -> str:
@@ -60,11 +62,12 @@ def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) ->
     """
     joined: dict[tuple[str, ...], Run] = {}
     for label, path in named:
-        kept = _of_split(read_scores(path), path, protocol, split)
-        run = replace(_run(label, path, with_reals(kept), protocol), reals=_reals_of_dfo(kept))
+        kept, reals = with_reals(_of_split(read_scores(path), path, protocol, split))
+        run = replace(_run(label, path, kept, protocol), reals=reals)
         key = (run.label, *run.keys.values(), run.sha256, json.dumps(run.about.get("calibration"), sort_keys=True))
         joined[key] = _join(joined[key], run) if key in joined else run
     _check_needs(list(joined.values()), protocol, split)
+    _check_classes(list(joined.values()), protocol)
     times = Counter(run.label for run in joined.values())
     return tuple(
         run if times[run.label] == 1 else replace(run, label=f"{run.label} ({', '.join(run.files)})")
@@ -72,37 +75,31 @@ def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) ->
     )
 
 
-def with_reals(scores: Scores) -> Scores:
-    """Scores in which a benchmark without reals of its own has those that stand beside it in its score file.
+def with_reals(scores: Scores) -> tuple[Scores, str]:
+    """Give DeeperForensics-1.0 the reals of protocol A; say which reals it has.
 
-    DeeperForensics-1.0 under protocol A is judged against reals of FaceForensics++: where one dataset of a file has
-    forgeries only and one other reals only, the reals are counted as the former's.
+    Protocol A compares its forgeries with the c23 reals of FaceForensics++. A score file with forgeries of ``dfo``, no
+    real of ``dfo`` and no forgery of ``ffpp`` holds that protocol: its c23 reals of ``ffpp`` count as reals of ``dfo``.
+    No other benchmark takes reals from another one.
+
+    Returns:
+        The scores, and a note for tables; "" where there is no forgery of ``dfo``.
     """
-    rows = [*zip(scores["dataset"].tolist(), scores["label"].tolist(), strict=True)]
-    fakes_of, reals_of = ({name for name, label in rows if label == wanted} for wanted in (1, 0))
-    lacking, lending = fakes_of - reals_of, reals_of - fakes_of
-    if len(lacking) != 1 or len(lending) != 1:
-        return scores
-    lent = np.isin(scores["dataset"], [*lending])
-    compressions = sorted({*scores["compression"][scores["dataset"] == next(iter(lacking))].tolist()})
+    classes = {*zip(scores["dataset"].tolist(), scores["label"].tolist(), strict=True)}
+    if ("dfo", 1) not in classes:
+        return scores, ""
+    if ("dfo", 0) in classes:
+        return scores, "DFO against its own source videos (protocol B)"
+    moved = (scores["dataset"] == "ffpp") & (scores["label"] == 0) & (scores["compression"] == "c23")
+    if ("ffpp", 1) in classes or not moved.any():
+        return scores, ""
+    compression = min(scores["compression"][scores["dataset"] == "dfo"].tolist())
     changed = {
-        "dataset": np.where(lent, next(iter(lacking)), scores["dataset"]),
-        "compression": np.where(lent, compressions[0], scores["compression"]),
+        "dataset": np.where(moved, "dfo", scores["dataset"]),
+        "compression": np.where(moved, compression, scores["compression"]),
     }
-    return replace(scores, columns={**scores.columns, **changed})
-
-
-def _reals_of_dfo(scores: Scores) -> str:
-    """The protocol of DeeperForensics-1.0, by the reals that stand beside its forgeries in a score file."""
-    rows = {*zip(scores["dataset"].tolist(), scores["label"].tolist(), strict=True)}
-    if ("dfo", 1) not in rows:
-        return ""
-    if ("dfo", 0) in rows:
-        return "DFO against its own source videos (protocol B)"
-    return (
+    return replace(scores, columns={**scores.columns, **changed}), (
         "DFO against c23 reals of FaceForensics++ (protocol A, unless read by its own lists)"
-        if ("ffpp", 0) in rows
-        else ""
     )
 
 
@@ -136,11 +133,28 @@ def _check_needs(runs: Sequence[Run], protocol: Protocol, split: str) -> None:
             )
 
 
+def _check_classes(runs: Sequence[Run], protocol: Protocol) -> None:
+    """Refuse a run without a benchmark that has both reals and forgeries, if all tables are by benchmark."""
+    if not all("dataset" in (*table.rows, table.columns) for table in protocol.tables):
+        return
+    for run in runs:
+        videos = run.units["video"]
+        fake, real = ({*videos["dataset"][videos["label"] == label].tolist()} for label in (1, 0))
+        if fake and real and not fake & real:
+            first = min(fake)
+            raise FacetellError(
+                f"{', '.join(run.files)}: {first or 'a benchmark without a name'} has forgeries but no reals, "
+                f"{min(real) or 'a benchmark without a name'} has reals but no forgeries, and only DeeperForensics-1.0 "
+                "(dfo, protocol A) takes its reals from another benchmark (ffpp, c23); score the reals of "
+                f"{first or 'the first'} as well, or compare benchmarks with `--protocol cross`"
+            )
+
+
 def _run(label: str, path: Path, scores: Scores, protocol: Protocol) -> Run:
     units = {"video": scores.videos()}
     if "clip" in protocol.units:
         units["clip"] = _clips(scores)
-    run = Run(label, {}, scores.about, (path.name,), units)
+    run = Run(label, {}, scores.about, (path.name,), units, folders=(path.parent,))
     keys = _keys(label, path, protocol)
     return replace(run, keys=keys, label=run.model if keys or not label else label)
 
@@ -171,21 +185,17 @@ def _clips(scores: Scores) -> VideoScores:
 
 
 def _join(a: Run, b: Run) -> Run:
-    names = ("dataset", "compression", "video", "distortion", "level")
-
-    def rows(run: Run) -> set[tuple[Any, ...]]:
-        return {*zip(*(run.units["video"][name].tolist() for name in names), strict=True)}
-
-    twice = sorted(rows(a) & rows(b))
+    twice = sorted({*keys_of(a.units["video"], COPY)} & {*keys_of(b.units["video"], COPY)})
     if twice:
         raise FacetellError(
             f"{b.files[0]} scores {len(twice)} videos that {', '.join(a.files)} scores with the same model, "
-            f"{twice[0][2]} among them; give each video once, or label the files apart (LABEL=FILE)"
+            f"{twice[0][1]} among them; give each video once, or label the files apart (LABEL=FILE)"
         )
     return replace(
         a,
         reals=a.reals or b.reals,
         files=a.files + b.files,
+        folders=tuple(dict.fromkeys(a.folders + b.folders)),
         units={unit: _stack(a.units[unit], b.units[unit]) for unit in a.units},
     )
 

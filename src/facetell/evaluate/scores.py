@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facetell.files import temporary_beside
 from facetell.types import FacetellError, Status, needs_extra
 
 WORDS = ("video", "status", "split", "identity", "donor", "method", "dataset", "compression", "source", "distortion")
@@ -23,6 +24,10 @@ WHOLE = ("label", "track", "clip", "level")
 REAL = ("t0", "t1", "logit")
 """Columns of floats: seconds, and the raw logit (positive = forged); NaN of what was not scored."""
 COLUMNS = (*WORDS, *WHOLE, *REAL)
+VIDEO = ("dataset", "video")
+"""Columns that identify a video. Two benchmarks may use one file name for different videos."""
+COPY = (*VIDEO, "distortion", "level")
+"""Columns that identify a video under one distortion: the key of a row of :class:`VideoScores`."""
 
 Column = NDArray[Any]
 
@@ -58,35 +63,41 @@ class Scores:
         return self.where(mask)
 
     def videos(self) -> VideoScores:
-        """One score a video: logits averaged over each track's clips; the worst track decides (METHOD section 4).
+        """One score per video and distortion: the mean clip logit of its highest-scoring track (METHOD section 4).
 
-        A video with parts of several labels is forged where one part is, and else of unknown label where one is; the
-        words are those of its first part of that label. Its status is "scored" where any clip of it was.
+        Rows belong to one video if they agree in the columns :data:`COPY`. A video with parts of several labels is
+        forged where one part is, and else of unknown label where one is; the strings are those of its first part of
+        that label. Its status is "scored" where any clip of it was.
         """
-        videos = _codes(*(self.columns[name].tolist() for name in ("video", "distortion", "level")))
+        videos = _codes(keys_of(self, COPY))
         count = int(videos.max(initial=-1)) + 1
-        logits = _worst_track(videos, count, self.columns["track"], self.columns["logit"])
+        logits, faces = _worst_track(videos, count, self.columns["track"], self.columns["logit"])
         # Of each video, the first row of the label that decides; rows are sorted by video, rank and place.
         rank = np.select([self.columns["label"] == 1, self.columns["label"] < 0], [0, 1], 2)
         order = np.lexsort((np.arange(len(self)), rank, videos))
         rows = order[np.searchsorted(videos[order], np.arange(count))]
-        columns = {name: self.columns[name][rows] for name in (*WORDS, "level", "label")} | {"logit": logits}
+        columns = {name: self.columns[name][rows] for name in (*WORDS, "level", "label")}
+        columns |= {"logit": logits, "faces": faces}
         columns["status"] = np.where(np.isnan(logits), columns["status"], Status.SCORED.value).astype(object)
         return VideoScores(columns, self.about)
 
 
-def _codes(*columns: list[Any]) -> NDArray[np.int64]:
-    """A number for each row, the same for equal rows, ascending in order of first appearance."""
+def keys_of(table: Scores | VideoScores, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The values of some columns, one tuple per row; ``names`` is :data:`VIDEO` or :data:`COPY`."""
+    return [*zip(*(table[name].tolist() for name in names), strict=True)]
+
+
+def _codes(keys: Sequence[tuple[Any, ...]]) -> NDArray[np.int64]:
+    """An integer (N,) per key, equal for equal keys, ascending in order of first appearance."""
     known: dict[tuple[Any, ...], int] = {}
-    keys = zip(*columns, strict=True)
     return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
 
 
 def _worst_track(
     videos: NDArray[np.int64], count: int, tracks: Column, logits: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The highest mean logit of a track of each of ``count`` videos; NaN where none was scored."""
-    worst = np.full(count, -np.inf)
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The highest mean logit of a track, NaN where none was scored, and the number of scored tracks, both (count,)."""
+    worst, faces = np.full(count, -np.inf), np.zeros(count, dtype=np.int64)
     scored = np.flatnonzero(~np.isnan(logits))
     if len(scored):
         order = scored[np.lexsort((tracks[scored], videos[scored]))]
@@ -94,14 +105,15 @@ def _worst_track(
         starts = np.flatnonzero(np.r_[True, (np.diff(of_video) != 0) | (np.diff(of_track) != 0)])
         means = np.add.reduceat(logits[order], starts) / np.diff(np.r_[starts, len(order)])
         np.maximum.at(worst, of_video[starts], means)
-    return np.where(np.isneginf(worst), np.nan, worst)
+        faces = np.bincount(of_video[starts], minlength=count)
+    return np.where(np.isneginf(worst), np.nan, worst), faces
 
 
 @dataclass(frozen=True, slots=True)
 class VideoScores:
-    """A table with one row a video (and distortion): the word columns, ``level``, ``label``, and ``logit``.
+    """A table with one row per video and distortion: strings, ``level``, ``label``, ``logit`` and ``faces``.
 
-    ``logit`` is NaN where the video was not scored.
+    ``logit`` is that of the highest-scoring face, NaN where the video was not scored; ``faces`` counts the scored ones.
     """
 
     columns: Mapping[str, Column]
@@ -164,7 +176,7 @@ def write_scores(scores: Scores, path: Path) -> None:
     arrays = [pa.array(scores[name], type=kinds[name], from_pandas=name in REAL) for name in COLUMNS]
     table = pa.table(arrays, names=list(COLUMNS))
     table = table.replace_schema_metadata({"facetell": json.dumps(scores.about, sort_keys=True)})
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(table, temporary, compression="zstd")

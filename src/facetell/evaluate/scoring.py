@@ -23,6 +23,8 @@ from facetell.detector import Detector
 from facetell.evaluate.scores import REAL, WORDS, Scores, from_columns, read_scores, write_scores
 from facetell.evaluate.scoring_jobs import ClipRow, Job, Outcome, ScoringSettings, jobs_of
 from facetell.evaluate.scoring_videos import score_job
+from facetell.files import short_name
+from facetell.media.address import address_in, missing_file
 from facetell.processes import unordered
 from facetell.report.result import check_writable, write_text
 from facetell.types import FacetellError
@@ -108,6 +110,8 @@ def _check(manifest: Manifest, settings: ScoringSettings) -> None:
             "distortions act on whole pictures, and prepared clips hold faces only; give the manifest of the videos"
         )
     if not any(manifest.file(entry).exists() for entry in manifest):
+        if address_in(manifest.entries[0].path):
+            raise FacetellError(missing_file(manifest.entries[0].path))
         raise FacetellError(
             f"none of the manifest's {len(manifest)} files is there (the first: {manifest.file(manifest.entries[0])}); "
             "paths are relative to the manifest's folder"
@@ -125,6 +129,7 @@ def _about(detector: Detector, manifest: Manifest, settings: ScoringSettings) ->
     about = {
         "model": {"name": engine.info.name, "sha256": engine.sha256},
         "calibration": asdict(engine.info.calibration),
+        "min_face_width": engine.info.min_face_width,
         "facetell": __version__,
         "engine": {"name": engine.name, "version": engine.version, "precision": engine.precision},
         "settings": settings.about(),
@@ -135,7 +140,7 @@ def _about(detector: Detector, manifest: Manifest, settings: ScoringSettings) ->
 
 
 def _partial(out: Path) -> Path:
-    return out.with_name(f"{out.name}.partial")
+    return out.with_name(f"{short_name(out.name, len('.partial'))}.partial")
 
 
 def _finished(out: Path, about: Mapping[str, Any]) -> Scores:
@@ -167,6 +172,7 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     words = {
         "model": "another model",
         "calibration": "another calibration of the model",
+        "min_face_width": "another minimum face width of the model",
         "facetell": "another version of facetell",
         "engine": "another engine or precision",
         "settings": "other settings",

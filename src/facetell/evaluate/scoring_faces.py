@@ -1,7 +1,7 @@
-"""Where the faces of a clean video are at any moment, and the scoring of other pictures of it at those places.
+"""Record where the faces of a clean video are, and score other versions of the video at those places.
 
-Unseen distortions are judged on faces that were located on the clean video (METHOD section 3): a tracker that loses a
-face in the distorted one says nothing of the model. So the places are written down once and followed by time.
+Unseen distortions are scored on faces that were located on the clean video (METHOD section 3): a tracker that loses a
+face in the distorted one says nothing about the model. So the places are recorded once and looked up by time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from facetell.clips import ClipAssembler, FrameSampler
 from facetell.detector import KEEPALIVE, Detector
-from facetell.types import Box, Frame, TrackVerdict, UInt8Array
+from facetell.types import Frame, Pose, TrackVerdict, UInt8Array
 from facetell.verdict import ScoredClip, TrackRecord, judge_track
 
 Pictures = Iterable[tuple[float, Callable[[], UInt8Array]]]
@@ -25,67 +25,70 @@ Keep = Callable[[float, float], bool]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A face whose place alone is known, see :class:`facetell.clips.Located`."""
+    """A face of which only the place is known, see :class:`facetell.clips.Located`."""
 
-    box: Box
+    pose: Pose
 
 
 @dataclass(slots=True)
 class FacePlaces:
-    """The boxes of the faces of one video by time, in pixels of its pictures of ``width`` x ``height``.
+    """The poses of the faces of one video by time, in pixels of its frames of ``width`` x ``height``.
 
-    Detection does not look at every picture. Between two looks a face is where a straight line from one to the other
-    puts it; a face that only one of them saw is not there in between. For a moment after the last look faces stay.
+    Detection does not look at every frame. Between two looks the pose of a face is interpolated linearly; a face that
+    was found at only one of them is not there in between. After the last look faces stay for :data:`KEEPALIVE`.
     """
 
     width: float = 0
     height: float = 0
     _times: list[float] = field(default_factory=list)
-    _boxes: list[dict[int, Box]] = field(default_factory=list)
+    _poses: list[dict[int, Pose]] = field(default_factory=list)
 
-    def add(self, time: float, boxes: Mapping[int, Box]) -> None:
-        """Write down a look; looks come in order of time."""
+    def add(self, time: float, poses: Mapping[int, Pose]) -> None:
+        """Record a look; looks come in order of time."""
         self._times.append(time)
-        self._boxes.append(dict(boxes))
+        self._poses.append(dict(poses))
 
     def __bool__(self) -> bool:
-        """Whether any face was seen at all."""
-        return any(self._boxes)
+        """Whether any face was found."""
+        return any(self._poses)
 
     @property
     def face_width(self) -> float:
-        """Median width of all boxes in pixels; NaN where no face was seen."""
-        widths = [box.width for boxes in self._boxes for box in boxes.values()]
+        """Median face width in pixels; NaN where no face was found."""
+        widths = [pose.width for poses in self._poses for pose in poses.values()]
         return statistics.median(widths) if widths else math.nan
 
-    def at(self, time: float) -> dict[int, Box]:
-        """The boxes at a time by track number; exactly those of a look at that very time."""
+    def at(self, time: float) -> dict[int, Pose]:
+        """The poses at a time by track number; exactly those of a look where there was one at that time."""
         after = bisect_right(self._times, time)
         if after == 0:
             return {}
-        t0, before = self._times[after - 1], self._boxes[after - 1]
+        t0, before = self._times[after - 1], self._poses[after - 1]
         if time == t0:
             return before
         if after == len(self._times):
             return before if time - t0 <= KEEPALIVE else {}
         share = (time - t0) / (self._times[after] - t0)
-        later = self._boxes[after]
-        return {
-            track: Box(*(a + share * (b - a) for a, b in zip(box, later[track], strict=True)))
-            for track, box in before.items()
-            if track in later
-        }
+        later = self._poses[after]
+        return {track: _between(pose, later[track], share) for track, pose in before.items() if track in later}
+
+
+def _between(one: Pose, other: Pose, share: float) -> Pose:
+    """Linear interpolation; the roll goes the shorter way round."""
+    turn = math.remainder(other.roll - one.roll, 2 * math.pi)
+    x, y, width, height = (a + share * (b - a) for a, b in zip(one[:4], other[:4], strict=True))
+    return Pose(x, y, width, height, math.remainder(one.roll + share * turn, 2 * math.pi))
 
 
 def score_at(
-    places: FacePlaces, pictures: Pictures, fps: float | None, detector: Detector, keep: Keep
+    places: FacePlaces, pictures: Pictures, fps: float | None, detector: Detector, keep: Keep, *, clean: bool = False
 ) -> tuple[TrackVerdict, ...]:
-    """Score clips cut from ``pictures`` at the places of another, clean reading of the same video.
+    """Score clips cropped from ``pictures`` at the places recorded in the clean video.
 
-    Frames are sampled and clips begun as detection does it. Of pictures at the very times of the clean video, this
-    gives the same clips and squares, so that of the clean pictures themselves it gives the same scores. Where the
-    pictures have another size than the clean ones, squares are scaled. Whether a face is large enough is judged by its
-    size in the clean video: every distortion is scored on the same faces.
+    Frames are sampled and clips begun as detection does it. Frames at the times of the clean video give the same clips
+    and crops, so the clean frames themselves give the same scores. Where the frames have another size than the clean
+    ones, crops are scaled. Whether a face is large enough is decided by its size in the clean video: every distortion
+    is scored on the same faces.
 
     Args:
         places: of the clean video.
@@ -93,6 +96,8 @@ def score_at(
         fps: pictures a second, None if unknown.
         detector: its model and settings are used, not its tracker.
         keep: which clips to score.
+        clean: whether these are the frames of the clean video. Only then are clips without motion and clips of a
+            pixelated face left out, as detection does: a distortion must not decide which clips are scored.
     """
     info = detector.engine.info
     sampler = FrameSampler(fps, info.frame_rate)
@@ -100,25 +105,30 @@ def score_at(
     records: dict[int, TrackRecord] = {}
     for index, (time, picture) in enumerate(pictures):
         number = sampler.take(time)
-        boxes = places.at(time) if number is not None else {}
-        for track, box in boxes.items():
+        poses = places.at(time) if number is not None else {}
+        for track, pose in poses.items():
             record = records.setdefault(track, TrackRecord(time, time))
             record.t1 = time
-            record.widths.append(box.width)
-        if number is None or not assembler.wants(time, list(boxes)):
+            record.widths.append(pose.width)
+        if number is None or not assembler.wants(time, list(poses)):
             continue
         image = picture()
         height, width = image.shape[:2]
         sx, sy = width / (places.width or width), height / (places.height or height)
-        faces = {track: Place(Box(x0 * sx, y0 * sy, x1 * sx, y1 * sy)) for track, (x0, y0, x1, y1) in boxes.items()}
+        faces = {
+            # Both scales are one but for rounding, so they need not be rotated.
+            track: Place(Pose(pose.x * sx, pose.y * sy, pose.width * sx, pose.height * sy, pose.roll))
+            for track, pose in poses.items()
+        }
         for clip in assembler.push(number, Frame(index, time, image), faces):
             t0, t1 = clip.times[0], clip.times[-1]
             face_width = clip.face_width / sx  # as it is in the clean video
+            record = records[clip.track_id]
             if face_width < info.min_face_width:
-                records[clip.track_id].small.append(face_width)
-            elif keep(t0, t1):
+                record.small.append(face_width)
+            elif (not clean or record.accept(clip.frames, clip.crop.roll)) and keep(t0, t1):
                 logit = float(detector.engine.score(clip.frames[None])[0])
-                records[clip.track_id].clips.append(ScoredClip(t0, t1, clip.square, logit))
+                record.clips.append(ScoredClip(t0, t1, clip.crop, logit))
     return tuple(judge_track(track, record, info) for track, record in sorted(records.items()))
 
 

@@ -51,6 +51,7 @@ class ScoringSettings:
         return {
             "clips_per_second": self.detection.clips_per_second,
             "max_faces": self.detection.max_faces,
+            **({"image_rate": self.detection.image_rate} if self.detection.image_rate else {}),
             "distortions": [f"{code}:{level}" for code, level in self.distortions],
             "clean": self.clean,
             "splits": list(self.splits),
@@ -136,15 +137,15 @@ def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
 
 
 def jobs_of(manifest: Manifest) -> list[Job]:
-    """The videos of a manifest in the order in which it first names them.
+    """The videos of a manifest, by dataset and path, in order of their first row.
 
     Raises:
         FacetellError: a video is named twice, or its parts overlap: no moment can have two labels.
     """
-    videos: dict[str, list[Entry]] = {}
+    videos: dict[tuple[str, str], list[Entry]] = {}
     for entry in manifest:
-        videos.setdefault(entry.video, []).append(entry)
-    jobs = [Job(number, video, tuple(entries)) for number, (video, entries) in enumerate(videos.items())]
+        videos.setdefault((entry.dataset, entry.video), []).append(entry)
+    jobs = [Job(number, video, tuple(entries)) for number, ((_, video), entries) in enumerate(videos.items())]
     for job in jobs:
         _check(job)
     return jobs

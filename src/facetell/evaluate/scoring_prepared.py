@@ -13,6 +13,7 @@ from facetell.datasets.manifest import Entry
 from facetell.detector import Detector
 from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at
 from facetell.evaluate.scoring_jobs import CLEAN, ClipRow, Job, inside
+from facetell.faces.crop import face_pose
 from facetell.types import Box, FloatArray, Status, TrackVerdict, UInt8Array
 from facetell.verdict import why_not_scored
 
@@ -71,17 +72,17 @@ def score_prepared(job: Job, root: Path, detector: Detector) -> list[ClipRow]:
 def score_clip(clip: CutClip, entry: Entry, detector: Detector) -> tuple[TrackVerdict, ...]:
     """What is seen and scored in one prepared clip; times are those of its video, clips begin as detection begins them.
 
-    Places are given in pixels of the video, as the least width of a face is.
+    Places are given in pixels of the video, as the least width of a face is. Clips without motion and clips of a
+    pixelated face are left out, as in the video; a prepared clip of which none is scored has the status that says why.
     """
     height, width = clip.frames.shape[1:3]
     scale = clip.square.width / width
     places = FacePlaces(width * scale, height * scale)
     for time, points in zip(clip.times, clip.landmarks, strict=True):
-        low, high = points.min(axis=0), points.max(axis=0)
-        places.add(float(time), {entry.track: Box(*(float(scale * side) for side in (*low, *high)))})
+        places.add(float(time), {entry.track: face_pose(points * np.float32(scale))})
     steps = np.diff(clip.times)
     fps = 1 / float(np.median(steps)) if len(steps) else None
-    return score_at(places, _pictures(clip), fps, detector, partial(inside, entry))
+    return score_at(places, _pictures(clip), fps, detector, partial(inside, entry), clean=True)
 
 
 def _pictures(clip: CutClip) -> Pictures:

@@ -26,10 +26,11 @@ from facetell.evaluate.scoring_jobs import (
 )
 from facetell.evaluate.scoring_prepared import score_prepared
 from facetell.media.pictures import Picture, PictureSource, open_video
-from facetell.types import Status, UInt8Array, VideoVerdict
+from facetell.types import NOT_READ, Status, UInt8Array, VideoVerdict
 
 SEED = 0
 """Of the distortions' chance: that of ``facetell distort`` where it is told none."""
+UNFIT = (Status.NO_MOTION, Status.FACE_OBSCURED)
 
 
 def score_job(job: Job, root: Path, detector: Detector, settings: ScoringSettings) -> Outcome:
@@ -54,13 +55,13 @@ def _score_video(job: Job, path: Path, detector: Detector, settings: ScoringSett
     places, info = FacePlaces(), detector.engine.info
     keep = span_test(job)
     watch = Watch(
-        located=lambda time, faces: places.add(time, {track: face.box for track, face in faces.items()}),
+        located=lambda time, faces: places.add(time, {track: face.pose for track, face in faces.items()}),
         keep=keep if settings.clean else lambda t0, t1: False,
         until=job.until,
     )
     verdict = detector(path, watch=watch)
-    if verdict.status is Status.UNREADABLE:
-        rows = [row for condition in settings.conditions for row in failed(job, condition)]
+    if verdict.status in NOT_READ:
+        rows = [row for condition in settings.conditions for row in failed(job, condition, verdict.status)]
         return Outcome(tuple(rows), (verdict.message,))
     rows = rows_of(job, verdict.tracks, CLEAN, info, verdict.duration) if settings.clean else []
     places.width, places.height = verdict.width or 0, verdict.height or 0
@@ -77,15 +78,17 @@ def _score_video(job: Job, path: Path, detector: Detector, settings: ScoringSett
 def _score_distorted(
     job: Job, path: Path, detector: Detector, places: FacePlaces, condition: Condition, clean: VideoVerdict
 ) -> list[ClipRow]:
-    if not places:
-        tracks = clean.tracks
-    else:
-        with open_video(path) as reader:
+    tracks = clean.tracks
+    if places:
+        with open_video(path, image_rate=detector.settings.image_rate) as reader:
             fps = reader.info.fps
             pictures = distorted(reader, condition, fps, job.until)
             if condition[0] == "FPS":
                 fps = min(parameter(*condition), fps or np.inf)
             tracks = score_at(places, pictures, fps, detector, span_test(job))
+        # A face that shows nothing to score in the clean video is not scored under a distortion of it either.
+        unfit = {track.track_id: track for track in clean.tracks if track.status in UNFIT}
+        tracks = tuple(unfit.get(track.track_id, track) for track in tracks)
     return rows_of(job, tracks, condition, detector.engine.info, clean.duration)
 
 

@@ -6,6 +6,7 @@ frames, for a model that judges by motion.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -16,7 +17,7 @@ from facetell.evaluate.scoring_faces import FacePlaces, Pictures
 from facetell.evaluate.treatments import Treatment, untreated
 from facetell.media.reader import VideoReader
 from facetell.media.writer import reencode
-from facetell.types import Box, UInt8Array
+from facetell.types import Pose, UInt8Array
 
 RATE, SIDE = 25.0, 256  # pictures a second and pixels of the shorter side that all videos are brought to
 REACH = 1.1  # the background begins so many half face boxes away from the middle of the face
@@ -75,14 +76,14 @@ def _without_background(reader: VideoReader, places: FacePlaces) -> tuple[Pictur
     )
 
 
-def _blurred(picture: Callable[[], UInt8Array], boxes: list[Box]) -> UInt8Array:
+def _blurred(picture: Callable[[], UInt8Array], poses: list[Pose]) -> UInt8Array:
     image = picture()
     height, width = image.shape[:2]
     mask = np.zeros((height, width), np.float32)
-    for box in boxes:
-        axes = (REACH * box.width / 2, REACH * box.height / 2)
-        cv2.ellipse(mask, (box.center, (2 * axes[0], 2 * axes[1]), 0.0), 1.0, cv2.FILLED)
-    face = max((box.width for box in boxes), default=width / 4)
+    for pose in poses:
+        axes = (REACH * pose.width, REACH * pose.height)
+        cv2.ellipse(mask, ((pose.x, pose.y), axes, math.degrees(pose.roll)), 1.0, cv2.FILLED)
+    face = max((pose.width for pose in poses), default=width / 4)
     near = cv2.GaussianBlur(mask, (0, 0), face / 30)[..., None]
     soft = cv2.GaussianBlur(image, (0, 0), face / 8)
     return np.asarray(near * image + (1 - near) * soft + 0.5, dtype=np.uint8)

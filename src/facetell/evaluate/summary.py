@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facetell.evaluate.calibration import calibration_of
 from facetell.evaluate.intervals import DRAWS, Estimate, bootstrap, enough_people, percentiles
 from facetell.evaluate.measures import MEASURES, sample_of
 from facetell.evaluate.ranking import eer_threshold
@@ -26,10 +27,11 @@ class Summary:
         unscored_real, unscored_fake: videos that were not scored (no face, unreadable, ...).
         unlabelled: videos, scored or not, of which it is not known what they are.
         people: identities among the videos that count (a video of an unknown person counts as one).
-        threshold: probability from which on the model calls a face forged.
+        threshold: minimum probability for "forged" in a video with one face.
         eer_threshold: the logit at which the errors are most nearly equal.
         accuracy: of sigmoid(logit) at 0.5, not calibrated, as papers report it.
-        accuracy_calibrated, balanced_accuracy: of the calibrated probability at ``threshold``.
+        accuracy_calibrated, balanced_accuracy: of the calibrated probability at the threshold for the video's
+            number of faces.
         brier, log_loss, ece: of the calibrated probability.
     """
 
@@ -87,7 +89,7 @@ def summarise(videos: VideoScores, *, draws: int = DRAWS, seed: int = 0) -> Summ
         unscored_fake=int((unscored & (label == 1)).sum()),
         unlabelled=int((label < 0).sum()),
         people=len(set(sample.identities.tolist())),
-        threshold=sample.threshold,
+        threshold=calibration_of(videos.about).threshold,
         eer_threshold=eer_threshold(sample.labels, sample.logits),
         **{
             name: Estimate(float(value), float(low), float(high))

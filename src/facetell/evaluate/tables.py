@@ -237,7 +237,11 @@ def _caption(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) ->
     if "dataset" in grid.spec.rows and (at := grid.spec.rows.index("dataset")) not in _shown(grid):
         names = dict.fromkeys(axis_value("dataset", row[at], protocol) for row in grid.rows if row[at])
         text += f". Benchmark: {', '.join(names)}" if names else ""
-    return text + f". {_made_by(runs)}"
+    if not {"dataset", "reals_of", "fakes_of"} & {*grid.spec.rows, grid.spec.columns}:
+        pooled = sorted({str(name) for part in grid.groups.values() for name in part["dataset"].tolist()})
+        text += f". Pooled over the benchmarks {', '.join(pooled)}" if len(pooled) > 1 else ""
+    reals = dict.fromkeys(run.reals for run in runs if run.reals)
+    return ". ".join((text, *reals, _made_by(runs)))
 
 
 def _made_by(runs: Sequence[Run]) -> str:

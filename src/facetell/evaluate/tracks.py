@@ -1,27 +1,26 @@
-"""The clips that speak for a video: those of its most suspect track (METHOD section 4)."""
+"""Select the clips of the track with the highest mean logit (METHOD section 4)."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.evaluate.scores import Scores
+from facetell.evaluate.scores import COPY, Scores, keys_of
 
-Key = tuple[str, str, int]
-"""Video, distortion, level: what names a row of :class:`facetell.evaluate.scores.VideoScores`."""
+Key = tuple[str, str, str, int]
+"""Dataset, video, distortion, level (:data:`facetell.evaluate.scores.COPY`)."""
 
 
 def deciding_tracks(scores: Scores) -> dict[Key, NDArray[np.int64]]:
-    """Rows of the scored clips of each video's deciding track, in order of time.
+    """Row numbers of the scored clips of each video's highest-scoring track, in order of time.
 
-    That is the track with the highest mean logit; of equal ones the first. Videos without a scored clip are missing.
+    Of tracks with equal mean logits the first is taken. Videos without a scored clip are left out.
     """
     tracks: dict[Key, dict[int, list[int]]] = {}
-    names = ("video", "distortion", "level", "track", "logit")
-    clips = zip(*(scores[name].tolist() for name in names), strict=True)
-    for row, (video, distortion, level, track, logit) in enumerate(clips):
+    clips = zip(keys_of(scores, COPY), scores["track"].tolist(), scores["logit"].tolist(), strict=True)
+    for row, (key, track, logit) in enumerate(clips):
         if not np.isnan(logit):
-            tracks.setdefault((video, distortion, level), {}).setdefault(track, []).append(row)
+            tracks.setdefault(key, {}).setdefault(track, []).append(row)
     logits, begins = scores["logit"], scores["t0"]
     deciding = {}
     for key, of_video in tracks.items():

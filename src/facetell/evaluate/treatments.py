@@ -18,7 +18,7 @@ from facetell.detector import Detector, Watch
 from facetell.engine import Engine
 from facetell.evaluate.intervals import DRAWS, Estimate, wilson
 from facetell.evaluate.measures import sample_of
-from facetell.evaluate.scores import Scores, VideoScores, from_rows
+from facetell.evaluate.scores import VIDEO, Scores, VideoScores, from_rows, keys_of
 from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at
 from facetell.evaluate.summary import summarise
 from facetell.media.reader import VideoReader
@@ -99,8 +99,8 @@ def outcomes(scores: Scores, treatments: Mapping[str, Treatment], *, draws: int 
     """
     videos = scores.videos()
     names = ("", *treatments)
-    common = set.intersection(*(set(videos.select(distortion=name).scored["video"].tolist()) for name in names))
-    kept = videos.where(np.isin(videos["video"].astype(str), sorted(common)))
+    common = set.intersection(*(set(keys_of(videos.select(distortion=name).scored, VIDEO)) for name in names))
+    kept = videos.where(np.array([key in common for key in keys_of(videos, VIDEO)], dtype=bool))
     about = {name: treatment.about for name, treatment in treatments.items()} | {"": "as it is"}
     return {name: outcome(kept.select(distortion=name), about[name], draws=draws) for name in names}
 
@@ -108,7 +108,7 @@ def outcomes(scores: Scores, treatments: Mapping[str, Treatment], *, draws: int 
 def outcome(videos: VideoScores, about: str, *, draws: int = DRAWS) -> Outcome:
     """The figures of some videos."""
     summary, sample = summarise(videos, draws=draws), sample_of(videos)
-    called = (sample.probabilities >= sample.threshold)[sample.labels == 0]
+    called = (sample.probabilities >= sample.thresholds)[sample.labels == 0]
     share = float(called.mean()) if len(called) else float("nan")
     return Outcome(
         about, summary.real, summary.fake, summary.auc, Estimate(share, *wilson(int(called.sum()), len(called)))
@@ -120,7 +120,7 @@ def _score(
 ) -> Iterator[tuple[str, str, tuple[TrackVerdict, ...]]]:
     """Treatment, status and tracks of every reading of a video."""
     places = FacePlaces()
-    watch = Watch(located=lambda time, faces: places.add(time, {track: face.box for track, face in faces.items()}))
+    watch = Watch(located=lambda time, faces: places.add(time, {track: face.pose for track, face in faces.items()}))
     clean = detector(path, watch=watch)
     yield "", clean.status.value, clean.tracks
     places.width, places.height = clean.width or 0, clean.height or 0

@@ -1,68 +1,100 @@
-"""One stabilised square per clip, cut with sub-pixel precision.
+"""The crop of a clip: one region for all its frames, rotated with the face, sampled with sub-pixel precision.
 
-The second difference of a video amplifies whatever moves independently from frame to frame, a face box placed anew
-in each frame most of all. So all frames of a clip are cut by the *same* square, placed from the clip's own landmarks.
+The second difference of a video amplifies whatever moves independently from frame to frame, a face box placed again
+in each frame most of all. So all frames of a clip have the *same* region, placed from the clip's own landmarks. Its
+rotation is the clip's median roll: the network has learned upright faces, and one angle per clip adds no motion.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from facetell.types import Box, FloatArray, UInt8Array
+from facetell.types import Box, Crop, FloatArray, Pose, UInt8Array
+
+RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, in the numbering of the mesh; right and left are the person's own
+FOREHEAD, CHIN = 10, 152
 
 
-def stable_square(boxes: Sequence[Box], scale: float) -> Box:
-    """The square of a clip: mean centre of its face boxes, side = ``scale`` x the median of their longer sides.
+def face_pose(landmarks: FloatArray) -> Pose:
+    """Place, size and roll of a face mesh, (468, 2) in pixels.
+
+    The roll is that of the eye axis and of the axis from forehead to chin together, each weighted by its length: in
+    profile the eye axis is short and unreliable.
+    """
+    across = landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]
+    down = landmarks[CHIN] - landmarks[FOREHEAD]
+    roll = math.atan2(across[1] - down[0], across[0] + down[1])
+    cos, sin = math.cos(roll), math.sin(roll)
+    to_face = np.array([[cos, sin], [-sin, cos]])
+    upright = landmarks @ to_face.T
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    x, y = to_face.T @ ((low + high) / 2)
+    width, height = high - low
+    return Pose(float(x), float(y), float(width), float(height), roll)
+
+
+def clip_crop(poses: Sequence[Pose], scale: float) -> Crop:
+    """The crop of a clip: mean centre, ``scale`` x the median face length, median roll.
 
     Args:
-        boxes: bounding boxes of the face mesh, one a frame, at least one.
-        scale: side of the square in face lengths, > 0.
+        poses: of the face, one a frame, at least one.
+        scale: side of the crop in face lengths, > 0.
 
     Raises:
-        ValueError: no boxes.
+        ValueError: no poses.
     """
-    if not boxes:
-        raise ValueError("a square needs at least one face box")
-    array = np.array(boxes, dtype=np.float64)
-    center = (array[:, :2] + array[:, 2:]).mean(axis=0) / 2
-    half = scale * float(np.median((array[:, 2:] - array[:, :2]).max(axis=1))) / 2
-    return Box(*(float(v) for v in (*(center - half), *(center + half))))
+    if not poses:
+        raise ValueError("a crop needs at least one face pose")
+    x, y = np.mean([(pose.x, pose.y) for pose in poses], axis=0)
+    # Angles are unwrapped, so that the median of faces that are upside down does not mix pi with -pi.
+    roll = float(np.median(np.unwrap([pose.roll for pose in poses])))
+    roll = math.remainder(roll, 2 * math.pi)
+    return Crop(float(x), float(y), scale * float(np.median([pose.length for pose in poses])), roll)
 
 
-def cut_square(image: UInt8Array, square: Box, size: int) -> UInt8Array:
-    """Cut ``square`` out of a uint8 RGB (H, W, 3) picture as uint8 (size, size, 3); what lies outside repeats the edge.
+def crop_frame(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
+    """Crop a uint8 RGB (H, W, 3) frame to uint8 (size, size, 3); outside the frame the edge is repeated.
 
     Shrinking by two or more is done by area averaging first, so that a large face does not alias.
     """
-    matrix = square_matrix(square, size)
-    factor = min(int(square.width / size), *image.shape[:2])
+    matrix = crop_matrix(crop, size)
+    factor = min(int(crop.side / size), *image.shape[:2])
     if factor >= 2:
-        image, matrix = _shrunken(image, square, factor, matrix)
-    cut = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return cut.astype(np.uint8, copy=False)
+        image, matrix = _shrink(image, crop, factor, matrix)
+    cropped = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cropped.astype(np.uint8, copy=False)
 
 
-def square_matrix(square: Box, size: int) -> FloatArray:
-    """The 2 x 3 map from pixel centres of the picture to pixel centres of the cut."""
-    scale = size / square.width
-    shift_x = (0.5 - square.x0) * scale - 0.5
-    shift_y = (0.5 - square.y0) * scale - 0.5
-    return np.array([[scale, 0, shift_x], [0, scale, shift_y]], dtype=np.float32)
+def crop_matrix(crop: Crop, size: int) -> FloatArray:
+    """The 2 x 3 map from pixel centres of the frame to pixel centres of the crop."""
+    scale = size / crop.side
+    cos, sin = scale * math.cos(crop.roll), scale * math.sin(crop.roll)
+    linear = np.array([[cos, sin], [-sin, cos]])
+    shift = (size - 1) / 2 - linear @ (crop.x - 0.5, crop.y - 0.5)
+    return np.hstack([linear, shift[:, None]]).astype(np.float32)
 
 
-def _shrunken(image: UInt8Array, square: Box, factor: int, matrix: FloatArray) -> tuple[UInt8Array, FloatArray]:
-    """The part of the picture under the square, shrunken by a whole ``factor``, and the map from it to the cut."""
+def bounds(crop: Crop) -> Box:
+    """The axis-aligned box around a crop."""
+    xs, ys = zip(*crop.corners, strict=True)
+    return Box(min(xs), min(ys), max(xs), max(ys))
+
+
+def _shrink(image: UInt8Array, crop: Crop, factor: int, matrix: FloatArray) -> tuple[UInt8Array, FloatArray]:
+    """The part of the frame under the crop, shrunk by a whole ``factor``, and the map from it to the crop."""
     height, width = image.shape[:2]
-    # Whole cells of factor x factor pixels on a grid fixed to the picture: the same for every frame of the clip.
-    x0 = int(np.clip(np.floor(square.x0 / factor) - 1, 0, width // factor - 1)) * factor
-    y0 = int(np.clip(np.floor(square.y0 / factor) - 1, 0, height // factor - 1)) * factor
-    columns = max(1, min(int(np.ceil((square.x1 - x0) / factor)) + 1, (width - x0) // factor))
-    rows = max(1, min(int(np.ceil((square.y1 - y0) / factor)) + 1, (height - y0) // factor))
+    around = bounds(crop)
+    # Whole cells of factor x factor pixels on a grid fixed to the frame: the same for every frame of the clip.
+    x0 = int(np.clip(np.floor(around.x0 / factor) - 1, 0, width // factor - 1)) * factor
+    y0 = int(np.clip(np.floor(around.y0 / factor) - 1, 0, height // factor - 1)) * factor
+    columns = max(1, min(int(np.ceil((around.x1 - x0) / factor)) + 1, (width - x0) // factor))
+    rows = max(1, min(int(np.ceil((around.y1 - y0) / factor)) + 1, (height - y0) // factor))
     patch = image[y0 : y0 + rows * factor, x0 : x0 + columns * factor]
     small = cv2.resize(patch, (columns, rows), interpolation=cv2.INTER_AREA)
-    # Centre i of the shrunken patch stands at x0 + factor * (i + 0.5) - 0.5 of the picture.
+    # Centre i of the shrunk patch is at x0 + factor * (i + 0.5) - 0.5 of the frame.
     to_image = np.array([[factor, 0, x0 + 0.5 * factor - 0.5], [0, factor, y0 + 0.5 * factor - 0.5], [0, 0, 1]])
     return small.astype(np.uint8, copy=False), (matrix @ to_image).astype(np.float32)

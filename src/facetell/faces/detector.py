@@ -1,12 +1,17 @@
-"""BlazeFace full range: face boxes in a picture, through OpenVINO.
+"""BlazeFace full range: face boxes in a frame, through OpenVINO.
 
-The network sees 192 x 192 pixels and finds faces down to about 1/10 of the longer side of what it is shown; for
-smaller ones it is shown overlapping tiles as well (:meth:`FaceDetector.detect` with ``tiles=True``).
+The network's input is 192 x 192 pixels; it finds faces down to about 1/10 of the longer side of the image it gets. For
+smaller ones it also gets overlapping tiles (:meth:`FaceDetector.detect` with ``tiles=True``).
+
+It was trained on faces that are upright or rotated by up to about 45 degrees. Beyond, it finds some faces with a wrong
+roll and others not at all, so the image is also searched in quarter turns, and a doubtful detection is repeated in
+four orientations of its surroundings (:meth:`FaceDetector.orient`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,6 +23,9 @@ from facetell.types import Box, FloatArray, UInt8Array
 SIZE = 192
 GRID = 48  # 48 x 48 anchors, one at the centre of each cell of 4 x 4 input pixels
 IOU_SAME = 0.3
+CONFIDENT, ORIENTED = 0.75, 0.5  # least score and largest roll (radians) of a detection whose roll is reliable
+AROUND = 2.5  # side of the surroundings that are searched again, in sides of the detection
+PREFERRED = 0.1  # by so much another orientation must score higher than the one of the frame
 TILE = 640  # side in pixels of a tile: faces of 64 pixels and more, the smallest we score, are found in it
 
 
@@ -29,9 +37,14 @@ class Detection:
     roll: float
     score: float
 
+    @property
+    def is_upright(self) -> bool:
+        """Whether it is certain enough that its roll is right, within the range that the network was trained for."""
+        return self.score >= CONFIDENT and abs(self.roll) <= ORIENTED
+
 
 class FaceDetector:
-    """Finds the faces of a picture.
+    """Finds the faces of a frame.
 
     Args:
         min_score: detections below this score are dropped.
@@ -57,6 +70,36 @@ class FaceDetector:
                     found += [d for d in self._look(tile, x0, y0) if _inside(d.box, tile.shape, x0, y0, image.shape)]
         return suppress(found)
 
+    def detect_turned(self, image: UInt8Array) -> list[Detection]:
+        """Faces of a frame rotated by 90, 180 and 270 degrees, in pixels of the frame as it is, best first."""
+        height, width = image.shape[:2]
+        found = []
+        for turns in (1, 2, 3):
+            turned = np.ascontiguousarray(np.rot90(image, turns))
+            found += [_turned_back(d, turns, width, height) for d in self._look(turned, 0, 0)]
+        return suppress(found)
+
+    def orient(self, image: UInt8Array, detection: Detection) -> Detection:
+        """Detect a face again in four orientations of its surroundings; the best of them, by score.
+
+        The detection itself where none of them finds a face at its place.
+        """
+        (x, y), side = detection.box.center, AROUND * max(detection.box.width, detection.box.height)
+        x0, y0 = max(0, int(x - side / 2)), max(0, int(y - side / 2))
+        part = image[y0 : int(y + side / 2) + 1, x0 : int(x + side / 2) + 1]
+        if not part.size:
+            return detection
+        height, width = part.shape[:2]
+        best, best_score = detection, -np.inf
+        for turns in range(4):
+            for found in self._look(np.ascontiguousarray(np.rot90(part, turns)), 0, 0):
+                turned = _turned_back(found, turns, width, height)
+                moved = replace(turned, box=_moved(turned.box, x0, y0))
+                score = moved.score + (PREFERRED if turns == 0 else 0.0)
+                if score > best_score and _center_in(moved.box, detection.box):
+                    best, best_score = moved, score
+        return best
+
     def _look(self, image: UInt8Array, x0: int, y0: int) -> list[Detection]:
         scale = SIZE / max(image.shape[:2])
         fy, fx = (max(scale, 1 / side) for side in image.shape[:2])  # a pixel remains of the narrowest picture
@@ -80,6 +123,29 @@ class FaceDetector:
             box = Box(*(float(v) for v in (*(center - size / 2), *(center + size / 2))))
             found.append(Detection(box, roll, float(score)))
         return found
+
+
+def _turned_back(detection: Detection, turns: int, width: int, height: int) -> Detection:
+    """A detection in an image that was rotated counter-clockwise by so many quarter turns, in the original's pixels.
+
+    Args:
+        detection: in the rotated image.
+        turns: 0 to 3.
+        width, height: of the original in pixels.
+    """
+    x0, y0, x1, y1 = detection.box
+    box = (
+        detection.box,
+        Box(width - y1, x0, width - y0, x1),
+        Box(width - x1, height - y1, width - x0, height - y0),
+        Box(y0, height - x1, y1, height - x0),
+    )[turns]
+    roll = math.remainder(detection.roll + turns * math.pi / 2, 2 * math.pi)
+    return Detection(box, roll, detection.score)
+
+
+def _moved(box: Box, dx: float, dy: float) -> Box:
+    return Box(box.x0 + dx, box.y0 + dy, box.x1 + dx, box.y1 + dy)
 
 
 def _starts(length: int) -> list[int]:

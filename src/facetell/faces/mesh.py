@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 
 from facetell.assets import locate
+from facetell.faces.crop import face_pose
 from facetell.faces.detector import Detection
 from facetell.faces.runtime import compile_small
-from facetell.types import Box, Face, FloatArray, UInt8Array
+from facetell.types import Box, Crop, Face, FloatArray, UInt8Array
 
 SIZE = 192
-MARGIN = 1.5  # side of the square shown to the network, in lengths of the longer side of the face box
-RIGHT_EYE, LEFT_EYE, NOSE_BASE = 33, 263, 2  # outer corners and below the tip, in the mesh's numbering
+MARGIN = 1.5  # side of the network's input in lengths of the longer side of the face box
 
 
 class FaceMesh:
@@ -27,33 +27,34 @@ class FaceMesh:
 
     def from_detection(self, image: UInt8Array, detection: Detection) -> Face:
         """Landmarks of a detected face; ``image`` is uint8 RGB (H, W, 3)."""
-        return self._place(image, detection.box, detection.roll)
+        box = detection.box
+        return self._place(image, Crop(*box.center, max(box.width, box.height), detection.roll))
 
     def from_previous(self, image: UInt8Array, previous: Face) -> Face:
-        """Landmarks of a face that stood at ``previous`` in the picture before."""
-        eyes = previous.landmarks[LEFT_EYE] - previous.landmarks[RIGHT_EYE]
-        return self._place(image, previous.box, float(np.arctan2(eyes[1], eyes[0])))
+        """Landmarks of a face that was at ``previous`` in an earlier frame."""
+        pose = previous.pose
+        return self._place(image, Crop(pose.x, pose.y, pose.length, pose.roll))
 
-    def _place(self, image: UInt8Array, box: Box, roll: float) -> Face:
-        to_image = _square_to_image(box, roll)
-        patch = _cut(image, to_image)
+    def _place(self, image: UInt8Array, face: Crop) -> Face:
+        to_image = _input_to_image(face)
+        patch = _crop(image, to_image)
         landmarks, presence = self._network(patch[None].astype(np.float32) * np.float32(1 / 255))
         points = (landmarks.reshape(468, 3)[:, :2] @ to_image[:, :2].T + to_image[:, 2]).astype(np.float32)
         probability = 1 / (1 + np.exp(-np.clip(presence.reshape(-1)[0], -60, 60)))
-        return Face(bounding_box(points), points, float(probability))
+        return face_of(points, float(probability))
 
 
-def _square_to_image(box: Box, roll: float) -> FloatArray:
-    """The 2 x 3 affine map from pixels of the network's square to pixels of the picture."""
-    scale = MARGIN * max(box.width, box.height, 1.0) / SIZE
-    cos, sin = scale * np.cos(roll), scale * np.sin(roll)
+def _input_to_image(face: Crop) -> FloatArray:
+    """The 2 x 3 affine map from pixels of the network's input to pixels of the frame."""
+    scale = MARGIN * max(face.side, 1.0) / SIZE
+    cos, sin = scale * np.cos(face.roll), scale * np.sin(face.roll)
     rotation = np.array([[cos, -sin], [sin, cos]])
-    shift = np.array(box.center) - rotation @ np.full(2, SIZE / 2)
+    shift = np.array([face.x, face.y]) - rotation @ np.full(2, SIZE / 2)
     return np.hstack([rotation, shift[:, None]]).astype(np.float32)
 
 
-def _cut(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
-    """The network's square out of the picture; strong shrinking is done by area first, against aliasing."""
+def _crop(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
+    """The network's input from the frame; strong shrinking is done by area first, against aliasing."""
     scale = float(np.hypot(to_image[0, 0], to_image[1, 0]))
     if scale >= 2:
         corners = np.array([[0, 0], [SIZE, 0], [0, SIZE], [SIZE, SIZE]]) @ to_image[:, :2].T + to_image[:, 2]
@@ -65,7 +66,7 @@ def _cut(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
             small = cv2.resize(patch, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
             to_small = to_image.copy()
             to_small[:, 2] -= low
-            # Pixel centres: i of the shrunken patch stands at factor * (i + 0.5) - 0.5 of the patch.
+            # Pixel centres: i of the shrunk patch is at factor * (i + 0.5) - 0.5 of the patch.
             ratio = np.array([small.shape[1] / patch.shape[1], small.shape[0] / patch.shape[0]])
             to_small = np.diag(ratio) @ to_small
             to_small[:, 2] += 0.5 * ratio - 0.5
@@ -78,3 +79,8 @@ def bounding_box(points: FloatArray) -> Box:
     """The smallest box around ``points`` (K, 2)."""
     low, high = points.min(axis=0), points.max(axis=0)
     return Box(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+
+
+def face_of(landmarks: FloatArray, presence: float = 1.0) -> Face:
+    """The face of a mesh, float32 (468, 2) in pixels."""
+    return Face(bounding_box(landmarks), face_pose(landmarks), landmarks, presence)

@@ -12,9 +12,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facetell.faces.mesh import LEFT_EYE, NOSE_BASE, RIGHT_EYE
+from facetell.faces.crop import LEFT_EYE, RIGHT_EYE
 from facetell.types import Face, FloatArray, UInt8Array
 
+NOSE_BASE = 2  # below its tip, in the numbering of the mesh
 SIZE = 16
 ALIKE = 0.35
 _PLACES = np.array([[3.5, 4.5], [11.5, 4.5], [7.5, 10.5]], dtype=np.float32)  # of the eyes' outer corners and the nose

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facetell.faces.cuts import SceneCuts, changed_at
-from facetell.faces.detector import FaceDetector, iou
+from facetell.faces.detector import Detection, FaceDetector, iou
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.portrait import alike, portrait
 from facetell.types import Box, Face, FloatArray, Frame, UInt8Array
@@ -24,6 +24,7 @@ MAX_GROWTH = 1.6  # a face does not grow or shrink by more from one look to the 
 SAME_FACE_IOU = 0.4
 CLEARLY_LARGER = 1.5  # a newcomer so many times as wide as the smallest face that is followed takes its place
 CLOSE_LOOK_EVERY = 2.0  # seconds between looks at tiles of a large picture: eight detections instead of one
+TURNED_LOOK_EVERY = 1.0  # seconds between searches of the rotated frame where no face is found: three detections more
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class FaceTracker:
         self.crowded = False  # whether there has been a face that could not be followed
         self._tracks: list[_Track] = []
         self._next_id = 0
-        self._next_detection = self._next_close_look = -np.inf
+        self._next_detection = self._next_close_look = self._next_turned_look = -np.inf
         self._scenes = SceneCuts()
         self._thumbnail: UInt8Array | None = None
         self._width = 0  # of the pictures
@@ -80,7 +81,7 @@ class FaceTracker:
         before, self._thumbnail = self._thumbnail, thumbnail
         if self._scenes(thumbnail):
             self._tracks.clear()
-            self._next_detection = self._next_close_look = -np.inf
+            self._next_detection = self._next_close_look = self._next_turned_look = -np.inf
             return True
         if before is not None and self._width:
             scale = thumbnail.shape[1] / self._width
@@ -105,7 +106,7 @@ class FaceTracker:
 
     def _follow(self, track: _Track, frame: Frame) -> None:
         face = self._mesh.from_previous(frame.image, track.face)
-        if not _plausible(face, frame.image) or not 1 / MAX_GROWTH < _growth(track.face.box, face.box) < MAX_GROWTH:
+        if not _plausible(face, frame.image) or not 1 / MAX_GROWTH < _growth(track.face, face) < MAX_GROWTH:
             track.lost = True
             return
         now = portrait(frame.image, face)
@@ -118,23 +119,40 @@ class FaceTracker:
         if close:
             self._next_close_look = frame.time + CLOSE_LOOK_EVERY
         detections = self._detector.detect(frame.image, tiles=close)
+        if not detections and not self.active and frame.time >= self._next_turned_look:
+            self._next_turned_look = frame.time + TURNED_LOOK_EVERY
+            detections = self._detector.detect_turned(frame.image)
         for detection in sorted(detections, key=lambda d: d.box.width, reverse=True):
             if any(_covers(t.face.box, detection.box) for t in self._tracks if not t.lost):
                 continue
-            face = self._mesh.from_detection(frame.image, detection)
-            if not _plausible(face, frame.image):
+            face = self._located(frame.image, detection)
+            if face is None:
                 continue
             if any(iou(t.face.box, face.box) > SAME_FACE_IOU for t in self._tracks if not t.lost):
                 continue
             if len(self.active) >= self.max_faces and not self._make_room(face.box):
                 return  # those to come are smaller still
             now = portrait(frame.image, face)
-            track = next(self._lost_near(face.box), None)
+            track = next(self._lost_near(face), None)
             if track is None:
                 self._tracks.append(_Track(self._new_id(), face, frame.time, now))
             else:
                 track.face, track.seen, track.portrait = face, frame.time, now
                 track.lost = track.changed = False
+
+    def _located(self, image: UInt8Array, detection: Detection) -> Face | None:
+        """The mesh of a newcomer; None where the mesh network finds no face.
+
+        A mesh placed with a wrong roll may have full confidence, so the roll is made certain first.
+        """
+        if detection.is_upright:
+            face = self._mesh.from_detection(image, detection)
+            if _plausible(face, image):
+                return face
+        # The rolls of detections are up to 15 degrees off where they are large: the mesh is placed twice.
+        face = self._mesh.from_detection(image, self._detector.orient(image, detection))
+        face = self._mesh.from_previous(image, face)
+        return face if _plausible(face, image) else None
 
     def _make_room(self, box: Box) -> bool:
         """Whether the smallest face that is followed has given way to a clearly larger one."""
@@ -149,15 +167,15 @@ class FaceTracker:
         self._next_id += 1
         return self._next_id - 1
 
-    def _lost_near(self, box: Box) -> Iterator[_Track]:
-        """Lost tracks whose last place and size fit ``box``, the nearest first."""
+    def _lost_near(self, face: Face) -> Iterator[_Track]:
+        """Lost tracks whose last place and size fit ``face``, the nearest first."""
 
         def distance(track: _Track) -> float:
-            (x0, y0), (x1, y1) = track.face.box.center, box.center
-            return float(np.hypot(x1 - x0, y1 - y0)) / max(track.face.box.width, 1.0)
+            before = track.face.pose
+            return float(np.hypot(face.pose.x - before.x, face.pose.y - before.y)) / max(before.width, 1.0)
 
         lost = sorted((t for t in self._tracks if t.lost), key=distance)
-        return (t for t in lost if distance(t) < 1 and 1 / MAX_GROWTH < _growth(t.face.box, box) < MAX_GROWTH)
+        return (t for t in lost if distance(t) < 1 and 1 / MAX_GROWTH < _growth(t.face, face) < MAX_GROWTH)
 
     def _drop_doubles(self) -> None:
         """Two tracks that slid onto one face become one: the older stays."""
@@ -175,8 +193,8 @@ def _plausible(face: Face, image: UInt8Array) -> bool:
     return face.presence >= MIN_PRESENCE and 0 <= x < width and 0 <= y < height and face.box.width >= 8
 
 
-def _growth(before: Box, after: Box) -> float:
-    return max(after.width, after.height) / max(before.width, before.height, 1.0)
+def _growth(before: Face, after: Face) -> float:
+    return after.pose.length / max(before.pose.length, 1.0)
 
 
 def _covers(face: Box, detection: Box) -> bool:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facetell.faces.crop import cut_square, square_matrix, stable_square
+from facetell.faces.crop import clip_crop, crop_frame, crop_matrix
 from facetell.forge.networks import SIDE
 from facetell.forge.networks_train import BATCH, arguments, batch_noise, fit, gradient_loss, training_reals, write
 from facetell.forge.paint import paint_lids, paint_mouth
@@ -67,10 +67,10 @@ class Renderer(nn.Module):
 def warped_pair(recording: Recording, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array]:
     """One frame moved to the landmarks of another, and that other frame, (160, 160, 3) each."""
     moments = [slice(int(t), int(t) + 1) for t in rng.choice(len(recording), 2, replace=False)]
-    boxes = [recording.boxes(moment)[0] for moment in moments]
-    square = stable_square(boxes, float(rng.uniform(1.4, 2.0)))
-    matrix = square_matrix(square, SIDE)
-    portrait, target = (cut_square(recording.pictures(moment)[0], square, SIDE) for moment in moments)
+    poses = [recording.poses(moment)[0] for moment in moments]
+    crop = clip_crop(poses, float(rng.uniform(1.4, 2.0)))
+    matrix = crop_matrix(crop, SIDE)
+    portrait, target = (crop_frame(recording.pictures(moment)[0], crop, SIDE) for moment in moments)
     rest, goal = ((recording.mesh(m)[0] @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32) for m in moments)
     moved = animate(portrait, rest, goal[None], float(rng.choice([0.0, rng.uniform(0.1, 0.7)])))
     paint_mouth(moved, (portrait, rest), goal[None], None, bool(rng.random() < 0.75))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facetell.faces.crop import cut_square, stable_square
+from facetell.faces.crop import clip_crop, crop_frame
 from facetell.forge.networks import SIDE
 from facetell.forge.networks_train import BATCH, arguments, batch_noise, fit, gradient_loss, training_reals, write
 from facetell.forge.resynth import LATENT
@@ -54,13 +54,13 @@ class Autoencoder(nn.Module):
 
 
 def load_faces(reals: Sequence[Recording], per_clip: int, rng: np.random.Generator) -> UInt8Array:
-    """Squares (N, 160, 160, 3) round real faces, ``per_clip`` moments of each clip."""
+    """Crops (N, 160, 160, 3) of real faces, ``per_clip`` moments of each clip."""
     faces = []
     for recording in reals:
         for index in rng.integers(0, len(recording), per_clip).tolist():
             moment = slice(index, index + 1)
-            square = stable_square(recording.boxes(moment), float(rng.uniform(1.3, 1.9)))
-            faces.append(cut_square(recording.pictures(moment)[0], square, SIDE))
+            crop = clip_crop(recording.poses(moment), float(rng.uniform(1.3, 1.9)))
+            faces.append(crop_frame(recording.pictures(moment)[0], crop, SIDE))
     return np.stack(faces)
 
 

@@ -8,27 +8,26 @@ from pathlib import Path
 import numpy as np
 
 from facetell.assets import locate
-from facetell.faces.crop import cut_square, square_matrix, stable_square
+from facetell.faces.crop import clip_crop, crop_frame, crop_matrix, face_pose
 from facetell.forge.follow import follow, pictures
 from facetell.forge.recipe import KINDS, ForgeRecipe, forge_clip
 from facetell.forge.reenact import Donor
 from facetell.media.still import write_picture
-from facetell.types import Box, UInt8Array
+from facetell.types import UInt8Array
 
 LENGTH, STEP, SIZE, SCALE = 24, 6, 224, 1.9
 
 
 def sample_clip(name: str, length: int = LENGTH) -> Donor:
-    """The first ``length`` frames of a sample clip, cut by one square round the face, and their landmarks."""
+    """The first ``length`` frames of a sample clip, in one crop around the face, and their landmarks."""
     path = locate(name)
     run = max(follow(path), key=lambda run: len(run.landmarks))
     start, landmarks = run.start, run.landmarks[:length]
-    boxes = [Box(*map(float, (*p.min(axis=0), *p.max(axis=0)))) for p in landmarks]
-    square = stable_square(boxes, SCALE)
+    crop = clip_crop([face_pose(points) for points in landmarks], SCALE)
     frames = pictures(path, range(start, start + len(landmarks)))
-    matrix = square_matrix(square, SIZE)
+    matrix = crop_matrix(crop, SIZE)
     points = landmarks @ matrix[:, :2].T + matrix[:, 2]
-    return np.stack([cut_square(frames[i], square, SIZE) for i in sorted(frames)]), points.astype(np.float32)
+    return np.stack([crop_frame(frames[i], crop, SIZE) for i in sorted(frames)]), points.astype(np.float32)
 
 
 def draw_sheets(folder: Path, seeds: tuple[int, ...] = (1, 2, 3)) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import av
 from av.container import InputContainer
 
+from facetell.media.container import LONGEST_PAUSE_S
 from facetell.media.reader import Unreadable, VideoReader
 from facetell.types import FacetellError
 
@@ -160,6 +161,8 @@ class LiveReader(VideoReader):
                 if failures > _DAMAGED_PACKETS:
                     self.fault = _words(error, self._stall)
                     return
+            except IndexError:  # as in VideoReader: raised at the end of the stream
+                return
             except (av.FFmpegError, OSError) as error:
                 self.fault = _words(error, self._stall)
                 return
@@ -176,6 +179,9 @@ class LiveReader(VideoReader):
             return True
         self.skipped += 1
         return False
+
+    def _longest_pause(self) -> float:
+        return LONGEST_PAUSE_S  # in MPEG-TS too: packets may be left out for a while, see skip()
 
     def _note_early_end(self, last_time: float) -> None:
         if self.source.kind == "file":  # a live source promises no length

@@ -7,7 +7,7 @@ that is undone here, and only when asked for: the conversion costs as much as a 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
@@ -79,15 +79,15 @@ class Orientation:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """What every picture of a video is brought to, whatever changes in mid-stream.
+    """How a decoded frame is scaled and turned; all frames of a video come out in the size of its first one.
 
-    ``decoded`` is (width, height) of the first picture as it left the decoder, ``stored`` the same with square pixels,
-    ``upright`` after ``orientation``.
+    ``stored`` is the (width, height) of the video's first frame with square pixels, before ``orientation``; ``shown``
+    is the size that this frame is scaled to, and is centred in ``stored`` on black.
     """
 
     orientation: Orientation
-    decoded: tuple[int, int]
     stored: tuple[int, int]
+    shown: tuple[int, int]
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -95,27 +95,31 @@ class Geometry:
         return (self.stored[1], self.stored[0]) if self.orientation.transpose else self.stored
 
     @classmethod
-    def of(cls, picture: av.VideoFrame, sample_aspect: Fraction | None) -> Geometry:
-        """Of a video's first picture; ``sample_aspect`` is the width of a pixel over its height."""
-        width, height = picture.width, picture.height
-        # Within 1 % of square it is some muxer's rounding, beyond 8 nonsense: neither is worth scaling for.
-        if (
-            sample_aspect is not None
-            and Fraction(1, 8) <= sample_aspect <= 8
-            and abs(sample_aspect - 1) > Fraction(1, 100)
-        ):
-            if sample_aspect > 1:
-                width = round(width * sample_aspect)
-            else:
-                height = round(height / sample_aspect)
-        return cls(Orientation.of(picture), (picture.width, picture.height), (width, height))
+    def of(cls, frame: av.VideoFrame, sample_aspect: Fraction | None) -> Geometry:
+        """Of a video's first frame; ``sample_aspect`` is the width of a pixel over its height."""
+        size = _square_size(frame.width, frame.height, sample_aspect)
+        return cls(Orientation.of(frame), size, size)
+
+    def fit(self, frame: av.VideoFrame, sample_aspect: Fraction | None) -> Geometry:
+        """Of a later frame, whose size or sample aspect ratio may be another."""
+        width, height = _square_size(frame.width, frame.height, sample_aspect)
+        scale = min(self.stored[0] / width, self.stored[1] / height)
+        return replace(self, shown=(max(1, round(width * scale)), max(1, round(height * scale))))
+
+
+def _square_size(width: int, height: int, sample_aspect: Fraction | None) -> tuple[int, int]:
+    """Size with square pixels: one side is enlarged, none is reduced."""
+    # Within 1 % of square it is a muxer's rounding, beyond 8 an error: neither is worth scaling for.
+    if sample_aspect is None or not Fraction(1, 8) <= sample_aspect <= 8 or abs(sample_aspect - 1) <= Fraction(1, 100):
+        return width, height
+    return (round(width * sample_aspect), height) if sample_aspect > 1 else (width, round(height / sample_aspect))
 
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """One decoded picture that has not been converted yet.
+    """One decoded frame that has not been converted yet.
 
-    ``index`` counts the pictures given from 0; ``time`` is in seconds from the first one. The picture stays in memory
+    ``index`` counts the frames from 0; ``time`` is in seconds from the first one. The decoded frame stays in memory
     as long as this object does: keep the arrays, not the frames.
     """
 
@@ -125,22 +129,19 @@ class RawFrame:
     geometry: Geometry
 
     def rgb(self) -> UInt8Array:
-        """The picture as uint8 RGB (H, W, 3): upright, square pixels, always of the video's first size.
+        """The frame as uint8 RGB (H, W, 3): upright, square pixels, always of the video's first size.
 
-        A picture of another size than the first is scaled to fit and centred on black. HDR (PQ) is brought down by a
-        fixed tone curve without a change of gamut; HLG, made to be shown on ordinary screens, is taken as it is.
-        Converted anew at every call.
+        A frame of another size or sample aspect ratio than the first is scaled to fit and centred on black. HDR (PQ) is
+        tone-mapped by a fixed curve without a change of gamut; HLG is taken as SDR. Converted at every call.
         """
-        stored = self.geometry.stored
-        size = (self.picture.width, self.picture.height)
-        if size == self.geometry.decoded:
-            return self.geometry.orientation.apply(to_rgb(self.picture, *stored))
-        scale = min(stored[0] / size[0], stored[1] / size[1])
-        width, height = (max(1, round(side * scale)) for side in size)
-        canvas = np.zeros((stored[1], stored[0], 3), np.uint8)
-        x, y = (stored[0] - width) // 2, (stored[1] - height) // 2
-        canvas[y : y + height, x : x + width] = to_rgb(self.picture, width, height)
-        return self.geometry.orientation.apply(canvas)
+        (width, height), (full_width, full_height) = self.geometry.shown, self.geometry.stored
+        image = to_rgb(self.picture, width, height)
+        if (width, height) != (full_width, full_height):
+            x, y = (full_width - width) // 2, (full_height - height) // 2
+            canvas = np.zeros((full_height, full_width, 3), np.uint8)
+            canvas[y : y + height, x : x + width] = image
+            image = canvas
+        return self.geometry.orientation.apply(image)
 
     def luma_thumbnail(self) -> UInt8Array:
         """A small upright luma image, uint8 (h, w), long side 128: for change detection, not for looking at.

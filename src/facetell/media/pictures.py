@@ -1,10 +1,9 @@
-"""Folders of pictures read like videos: some benchmarks come as the frames of theirs."""
+"""Open a video file, an animated image or a folder of images: all give frames in order of time."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -13,17 +12,20 @@ import cv2
 import numpy as np
 
 from facetell.media.find import pictures_in
-from facetell.media.picture import THUMBNAIL_SIDE
+from facetell.media.kinds import animated_webp_size, read_head
 from facetell.media.reader import Unreadable, VideoInfo, VideoReader
-from facetell.media.still import read_picture
+from facetell.media.sequence import SHORTEST_RUN, NotConsecutive, follow, runs, steps_between
+from facetell.media.still import Still, read_picture
+from facetell.media.webp import AnimatedWebP
 from facetell.types import UInt8Array
 
 RATE = 25.0
-"""Pictures a second that are assumed: a folder does not tell."""
+"""Frames per second that are assumed of a folder of images, which states none."""
+_PAUSE = 0.2  # seconds: longer than facetell.clips.HOLE, so no clip reaches across a missing image
 
 
 class Picture(Protocol):
-    """What a reader gives for each picture; see :class:`facetell.media.picture.RawFrame`."""
+    """One frame of a reader; see :class:`facetell.media.picture.RawFrame`."""
 
     @property
     def index(self) -> int:
@@ -31,7 +33,7 @@ class Picture(Protocol):
 
     @property
     def time(self) -> float:
-        """Seconds from the first one."""
+        """Seconds from the first frame."""
 
     def rgb(self) -> UInt8Array:
         """Uint8 RGB (H, W, 3)."""
@@ -41,17 +43,17 @@ class Picture(Protocol):
 
 
 class PictureSource(Protocol):
-    """What videos and folders of pictures have in common."""
+    """A video file or a folder of images that is open for reading."""
 
     path: Path
     info: VideoInfo
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """Short sentences on what has been found damaged so far."""
+        """Messages on what is damaged or missing, as far as the frames have been read."""
 
     def __iter__(self) -> Iterator[Picture]:
-        """The pictures in order of time."""
+        """The frames in order of time."""
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -62,67 +64,78 @@ class PictureSource(Protocol):
         """Close it."""
 
 
-def open_video(path: Path | str, *, threads: int = 2) -> PictureSource:
-    """A reader of a video file or of a folder of pictures.
+def open_video(path: Path | str, *, threads: int = 2, image_rate: float | None = None) -> PictureSource:
+    """A reader of a video file, an animated WebP image, or a folder of images.
+
+    Args:
+        path: the file or folder.
+        threads: decoder threads.
+        image_rate: frames per second of a folder of images, see :class:`PictureFolder`.
 
     Raises:
-        Unreadable: there is neither, or no picture can be decoded from it.
+        NotConsecutive: the images of a folder are not consecutive frames.
+        Unreadable: there is no such file, or no frame can be decoded from it.
     """
     path = Path(path)
-    # Unlike Path.is_dir it takes what may not be looked at.
-    is_folder = os.path.isdir(path)  # noqa: PTH112
-    return PictureFolder(path) if is_folder else VideoReader(path, threads=threads)
+    # Unlike Path.is_dir it accepts folders that are closed.
+    if os.path.isdir(path):  # noqa: PTH112
+        return PictureFolder(path, image_rate)
+    return AnimatedWebP(path) if _is_animated_webp(path) else VideoReader(path, threads=threads)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    index: int
-    time: float
-    image: UInt8Array
-
-    def rgb(self) -> UInt8Array:
-        return self.image
-
-    def luma_thumbnail(self) -> UInt8Array:
-        height, width = self.image.shape[:2]
-        scale = min(1.0, THUMBNAIL_SIDE / max(width, height))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = cv2.resize(self.image, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+def _is_animated_webp(path: Path) -> bool:
+    try:
+        return path.is_file() and animated_webp_size(read_head(path)) is not None
+    except OSError:  # the video reader reports it
+        return False
 
 
 class PictureFolder:
-    """The pictures of a folder in the order of the numbers in their names, as a video of 25 frames a second.
+    """The images of a folder, in the order of the numbers in their names, as the frames of a video.
 
-    Pictures of another size than the first are scaled to it. One that cannot be read is left out and told of; its
-    place in time stays empty.
+    Images of another size than the first are scaled to it. One that cannot be read is left out and reported. After
+    a missing image time goes on by at least 0.2 s, so that no clip reaches across it.
 
     Args:
-        path: the folder; folders in it are not looked into.
+        path: the folder; folders in it are not searched.
+        rate: frames per second, if they are known to be consecutive frames; their numbers may then go up by any
+            regular step. If it is None, 25 are assumed, and the images are checked.
 
     Raises:
-        Unreadable: it holds no picture that can be read.
+        NotConsecutive: fewer than 8 images in a row are numbered without a gap, or the images change as if frames were
+            missing between them (only if ``rate`` is None).
+        Unreadable: there is no image that can be read.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, rate: float | None = None) -> None:
         self.path = Path(path)
         try:
             self._files = pictures_in(self.path)
         except OSError as error:
             raise Unreadable(f"{self.path} may not be read ({error.strerror}): change its permissions") from None
         self._bad = 0
+        self._steps = steps_between(self._files, any_step=rate is not None)
+        if rate is None:
+            self._check()
         first = next((image for file in self._files if (image := read_picture(file)) is not None), None)
         if first is None:
-            raise Unreadable(f"{self.path} is a folder without a picture that can be read: name a folder of frames")
+            raise Unreadable(f"{self.path} is a folder without an image that can be read: name a folder of frames")
+        self._rate = rate or RATE
         height, width = first.shape[:2]
         count = len(self._files)
-        self.info = VideoInfo(self.path, width, height, RATE, count / RATE, 0, "pictures", False, count)
+        self.info = VideoInfo(self.path, width, height, self._rate, count / self._rate, 0, "images", False, count)
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """What could not be read so far."""
-        noun = "picture" if self._bad == 1 else "pictures"
-        return (f"{self._bad} {noun} could not be read and left out",) if self._bad else ()
+        """Messages on missing and unreadable images, as far as they have been read."""
+        messages = []
+        if missing := sum(step > 1 for step in self._steps):
+            noun = "gap" if missing == 1 else "gaps"
+            messages.append(f"its images are numbered with {missing} {noun}: no clip reaches across")
+        if self._bad:
+            noun = "image" if self._bad == 1 else "images"
+            messages.append(f"{self._bad} {noun} could not be read and left out")
+        return tuple(messages)
 
     def __enter__(self) -> Self:
         return self
@@ -130,16 +143,39 @@ class PictureFolder:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """There is nothing to close."""
+        """Nothing is open."""
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[Still]:
         self._bad = 0
         size = (self.info.width, self.info.height)
-        for index, file in enumerate(self._files):
+        interval = 1 / self._rate
+        time = -interval
+        passed = 0  # images and missing numbers since the last frame
+        for index, (file, step) in enumerate(zip(self._files, [1, *self._steps], strict=True)):
+            passed += step
             image = read_picture(file)
             if image is None:
                 self._bad += 1
                 continue
             if image.shape[1::-1] != size:
                 image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-            yield _File(index, index / RATE, image)
+            time += interval if passed == 1 else max(passed * interval, _PAUSE)
+            passed = 0
+            yield Still(index, time, image)
+
+    def _check(self) -> None:
+        """Raise if the images are not consecutive frames."""
+        stretches = [places for places in runs(self._steps) if len(places) >= SHORTEST_RUN]
+        if len(self._files) < 2 or (not stretches and max(self._steps) == 1):
+            return
+        if not stretches:
+            least, most = min(self._steps), max(self._steps)
+            why = f"their numbers go up by {least}" + (f" to {most}" if most > least else "")
+        elif not follow(self._files, stretches):
+            why = "they change as if most frames were missing between them"
+        else:
+            return
+        raise NotConsecutive(
+            f"the images in {self.path} are not consecutive frames ({why}): name the video itself or a folder of all "
+            "its frames, or state their rate with --fps if they are consecutive"
+        )

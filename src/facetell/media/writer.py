@@ -20,6 +20,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from facetell.files import short_name
 from facetell.media.picture import to_rgb
 from facetell.types import FacetellError, UInt8Array
 
@@ -293,7 +294,8 @@ def _temporary_beside(path: Path) -> Path:
     """An empty file in the folder of ``path`` with its suffix, so that the rename at the end is one step."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}.", dir=path.parent)
+        stem = short_name(path.stem, len(os.fsencode(path.suffix)) + len("..xxxxxxxx"))
+        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{stem}.", dir=path.parent)
     except OSError as error:
         raise FacetellError(f"{path} cannot be written ({error.strerror}): choose another folder") from error
     os.close(handle)

@@ -37,14 +37,13 @@ ROUNDING: dict[Precision, float] = {"fp32": 1e-3, "fp16": 5e-2, "w8": 0.3}  # of
 class _Exported(nn.Module):
     """What the file computes: positional outputs in the contract's order."""
 
-    def __init__(self, network: ClipNetwork, with_motion: bool, with_anomaly: bool) -> None:
+    def __init__(self, network: ClipNetwork, with_motion: bool) -> None:
         super().__init__()
-        self.network = network
-        self.with_motion, self.with_anomaly = with_motion, with_anomaly
-        self.names = ["logit", *["motion"] * with_motion, *["aux_logit"] * with_anomaly]
+        self.network, self.with_motion = network, with_motion
+        self.names = ["logit", *["motion"] * with_motion]
 
     def forward(self, clip: Tensor) -> tuple[Tensor, ...]:
-        output = self.network(clip, self.with_motion, self.with_anomaly)
+        output = self.network(clip, self.with_motion, with_anomaly=False)
         return tuple(getattr(output, name) for name in self.names)
 
 
@@ -54,7 +53,6 @@ def export_onnx(
     *,
     metadata: Mapping[str, str] | None = None,
     with_motion: bool = False,
-    with_anomaly: bool = False,
     precision: Precision = "fp32",
 ) -> Path:
     """Write the network as it scores (evaluation mode, without its AD block).
@@ -64,21 +62,17 @@ def export_onnx(
         path: file to write; input ``clip`` float32 (N, T, 3, H, W), output ``logit`` (N,), optionally ``motion``.
         metadata: one string a field; by default what the network knows of itself (:func:`describe`).
         with_motion: add the output ``motion`` (N, T, h, w).
-        with_anomaly: add the output ``aux_logit`` (N,) of the AD block's classifier.
         precision: "fp16" stores large arrays in half precision, at half the size; "w8" also large 1 x 1 kernels in 8
             bits, EfficientNet-Lite0 at three tenths. The file still computes in float32.
 
     Raises:
-        FacetellError: a motion output is asked of a network without motion blocks, or an auxiliary one where there is
-            no auxiliary classifier.
+        FacetellError: ``with_motion`` for a network without motion blocks.
     """
     if with_motion and not carries_motion(model):
         raise FacetellError(
             f"'{model.config.name}' has no motion blocks to explain by; export it without motion output"
         )
-    if with_anomaly and (model.anomaly is None or model.anomaly.classifier is None):
-        raise FacetellError(f"this '{model.config.name}' has no auxiliary classifier; export it without anomaly output")
-    proto = _trace(_Exported(model, with_motion, with_anomaly))
+    proto = _trace(_Exported(model, with_motion))
     _tidy(proto)
     _free_batch(proto)
     if precision != "fp32":
@@ -160,6 +154,15 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
         FacetellError: the file does not say how its network is built, or lacks some of its arrays.
     """
     metadata, state = load_onnx_state(path)
+    return metadata, built_network(metadata, state, path)
+
+
+def built_network(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: Path | str) -> ClipNetwork:
+    """The network of :func:`load_onnx_state`'s result (evaluation mode, without AD block); ``path`` is for messages.
+
+    Raises:
+        FacetellError: the metadata do not define the network, or arrays of it are missing.
+    """
     model = _built(metadata, path)
     wanted = {name for name in model.state_dict() if not name.endswith("num_batches_tracked")}
     missing = wanted - state.keys()
@@ -168,7 +171,7 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
             f"{path} lacks {len(missing)} arrays of its network, such as '{min(missing)}'; export it again"
         )
     model.load_state_dict({name: state[name] for name in wanted}, strict=False)
-    return metadata, model.eval()
+    return model.eval()
 
 
 def _built(metadata: Mapping[str, str], path: Path | str) -> ClipNetwork:

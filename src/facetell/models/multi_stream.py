@@ -1,9 +1,8 @@
-"""Streams beside each other, each a network of its own that sees a clip in its own way.
+"""Several networks that process a clip in parallel, each with its own frames and resolution, and late fusion.
 
-After two-stream networks (arXiv 1406.2199), with motion networks in place of one of optical flow. What gives a forgery
-away in the picture and what gives it away in time are learnt better apart, so are generators and seams, and each wants
-its own size: seams are fine, and what generators do to a face shows best where fine detail, which differs from source
-to source, is gone (docs/experiments.md, "Two streams" and "Any of three").
+After two-stream networks (arXiv 1406.2199), with motion networks in place of one for optical flow. Spatial and temporal
+artefacts are learnt better by separate networks, and so are generators and blending seams. Seams need a high
+resolution; forgeries by unseen generators are detected better at a lower one (docs/experiments.md).
 """
 
 from __future__ import annotations

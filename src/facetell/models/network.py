@@ -71,9 +71,9 @@ class Backbone(nn.Module):
     decided: Mapping[str, object] = MappingProxyType({})
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
-        """Normalised frames (N*T, 3, H, W) to their deepest maps (N*T', deep_channels, h, w) and feature vectors.
+        """Normalised frames (N*T, 3, H, W) to their deepest maps (N*T, deep_channels, h, w) and feature vectors.
 
-        The latter, (N*T', feature_channels), are what the classifier sees.
+        The latter, (N*T, feature_channels), are what the classifier sees.
         """
         raise NotImplementedError
 

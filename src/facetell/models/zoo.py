@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from facetell.assets import locate
-from facetell.models import lite, multi_stream, stm, volumetric
+from facetell.models import lite, multi_stream, stm
 from facetell.models.blocks import MotionKind, TemporalKind, TimePadding
 from facetell.models.network import AnomalyKind, Backbone, ClipNetwork, ModelConfig
 from facetell.types import FacetellError
@@ -29,8 +29,8 @@ class Entry:
         config: its defaults.
         build: backbone from ``motion`` (where it has ``motions``) and further overrides.
         about: one line for the table.
+        rename: converts an ImageNet state dict from published names to the backbone's.
         motions: kinds of motion module that it can carry; the first is its default.
-        rename: ImageNet state dict in published names to the backbone's; None where there is no such start.
         asset: name of the pinned ImageNet checkpoint, if there is one.
         dropout: default before the classifier.
     """
@@ -38,8 +38,8 @@ class Entry:
     config: ModelConfig
     build: Callable[..., Backbone]
     about: str
+    rename: Rename
     motions: tuple[MotionKind, ...] = ("mcb", "cmm", "none")
-    rename: Rename | None = None
     asset: str | None = None
     dropout: float = 0.5
 
@@ -92,14 +92,7 @@ def _stm(depth: int) -> Entry:
 
 def _plain(name: str, depth: int, temporal: TemporalKind, about: str) -> Entry:
     build = _backbone(stm.ResNet, depth=depth, temporal=temporal)
-    return Entry(ModelConfig(name), build, about, ("none",), stm.from_torchvision_names)
-
-
-def _volumetric(name: str, factorised: bool, about: str) -> Entry:
-    def build(motion: MotionKind, **overrides: Any) -> Backbone:
-        return volumetric.VolumetricResNet(factorised=factorised, **overrides)
-
-    return Entry(ModelConfig(name), build, about, ("none",))
+    return Entry(ModelConfig(name), build, about, stm.from_torchvision_names, motions=("none",))
 
 
 def _backbone(kind: Callable[..., Backbone], **defaults: object) -> Callable[..., Backbone]:
@@ -123,8 +116,6 @@ _ENTRIES: dict[str, Entry] = {
         _plain("resnet50", 50, "none", "ResNet-50, frames averaged"),
         _plain("tsm_resnet18", 18, "tsm", "TSM: ResNet-18 with shifted channels"),
         _plain("tsm_resnet50", 50, "tsm", "TSM: ResNet-50 with shifted channels"),
-        _volumetric("r2plus1d_18", True, "R(2+1)D-18"),
-        _volumetric("i3d_resnet50", False, "ResNet-50 inflated to 3-D"),
     )
 }
 
@@ -230,8 +221,6 @@ def load_imagenet(backbone: Backbone, name: str, path: str | Path | None = None)
         FacetellError: no checkpoint is at hand, or it is of another network.
     """
     entry = _entry(name)
-    if entry.rename is None:
-        raise FacetellError(f"'{name}' has no ImageNet start; build it without pretrained")
     if path is None:
         if entry.asset is None:
             raise FacetellError(

@@ -15,7 +15,8 @@ from av.container import InputContainer
 
 from facetell.clips import FrameSampler
 from facetell.engine.info import ModelInfo
-from facetell.media.reader import Unreadable, probe, video_stream
+from facetell.media.container import video_streams
+from facetell.media.reader import Unreadable, probe
 from facetell.report import strings as t
 from facetell.report.card import NARROWED, RECODED, Card
 from facetell.report.words import percent
@@ -76,7 +77,7 @@ def read_facts(path: Path) -> FileFacts:
 
 def _coder(file: InputContainer, path: Path) -> str:
     """The note of x264 or x265, which stands before the first picture: "x264, crf 23"; empty where there is none."""
-    stream = video_stream(file, path)
+    stream = video_streams(file, path)[0]
     first = next(file.demux(stream), None)
     head = (stream.codec_context.extradata or b"") + (bytes(first) if first else b"")
     # Only the first note counts: a file may be full of them to keep a search busy.
@@ -134,9 +135,12 @@ def _of_width(width: float, card: Card) -> str:
 def _of_face(number: int, track: TrackVerdict, info: ModelInfo, card: Card) -> Iterator[Fact]:
     what, measured = t.FACE_WIDTH.format(number=number), t.PIXELS.format(width=round(track.face_width))
     if track.status is not Status.SCORED:
-        yield Fact(what, measured, t.FACE_UNSCORED.format(least=f"{info.min_face_width:.0f}"))
+        unfit = t.TRACK_ABSTAINED[track.status]
+        if track.status in (Status.TOO_SHORT, Status.FACE_TOO_SMALL):
+            unfit = t.FACE_UNSCORED.format(least=f"{info.min_face_width:.0f}")
+        yield Fact(what, measured, unfit)
         return
-    widths = sorted(clip.square.width for clip in track.clips)
+    widths = sorted(clip.crop.side for clip in track.clips)
     square = round(widths[len(widths) // 2])
     effect = t.FACE_ENLARGED if square < info.size else t.FACE_ENOUGH
     effect = f"{effect.format(square=square, size=info.size)} {_of_width(track.face_width, card)}".rstrip()

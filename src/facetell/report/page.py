@@ -61,14 +61,14 @@ class Report:
             progress: called with (seconds done, seconds in all or None) as the video is read.
         """
         info = self._detector.engine.info
-        pictures = collect_pictures(verdict, info, self._budget, progress)
+        pictures = collect_pictures(verdict, info, self._budget, progress, self._detector.settings.image_rate)
         view = make_view(
             shown or verdict,
             pictures,
             read_facts(Path(verdict.path)),
             info,
             self._card,
-            threshold=self._detector.threshold,
+            threshold=self._detector.threshold if verdict.threshold is None else verdict.threshold,
             budget=self._budget,
             motion=None if pictures.worst is None else self._detector.engine.motion(pictures.worst),
             reference=self._references(verdict) if pictures.worst is not None and self._budget.heat else None,
@@ -172,7 +172,7 @@ def _method(info: ModelInfo, detector: Detector) -> list[str]:
         "model": info.name,
     }
     calibration = info.calibration
-    of_model = calibration.false_positives > 0 and detector.threshold == calibration.threshold
+    of_model = calibration.false_positives > 0 and detector.settings.threshold is None
     threshold = (strings.THRESHOLD_CHOSEN if of_model else strings.THRESHOLD_GIVEN).format(
         threshold=percent(detector.threshold), share=percent(calibration.false_positives)
     )
@@ -198,7 +198,7 @@ def _provenance(verdicts: Sequence[VideoVerdict]) -> Iterator[tuple[str, str]]:
 
 def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
     """The command that scores the same again, every setting that bears on the figures spelt out."""
-    settings = replace(detector.settings, threshold=detector.threshold, precision=detector.engine.precision)
+    settings = replace(detector.settings, precision=detector.engine.precision)
     paths = [_word(verdict.path) for verdict in verdicts] if len(verdicts) <= NAMED else ["VIDEO..."]
     words = ["facetell", "detect", *paths]
     words += [
@@ -207,7 +207,9 @@ def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
         "--max-faces",
         str(settings.max_faces),
     ]
-    words += ["--threshold", repr(settings.threshold), "--engine", settings.engine]
+    # A threshold that is given is not corrected for the number of faces; the model's own is.
+    words += ["--threshold", repr(settings.threshold)] if settings.threshold is not None else []
+    words += ["--engine", settings.engine]
     words += ["--precision", str(settings.precision)] if settings.engine == "openvino" else []
     words += ["--threads", str(settings.threads)] if settings.threads else []
     # Only its name: where a server keeps its model is nobody's business, and the hash above says which it is.

@@ -18,12 +18,12 @@ from facetell.assets import content_sha256
 from facetell.clips import FrameSampler
 from facetell.detector import Progress
 from facetell.engine.info import ModelInfo
-from facetell.faces.crop import cut_square
+from facetell.faces.crop import crop_frame
 from facetell.media.pictures import PictureSource, open_video
 from facetell.media.reader import Unreadable
 from facetell.report import strings
 from facetell.report.points import shown_points, suspects
-from facetell.types import Box, ClipScore, Status, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
 
 THUMB = 112  # pixels, side of a face in strips
 SCENE = 480  # pixels, long side of a whole picture
@@ -121,7 +121,7 @@ def by_suspicion(tracks: Iterable[TrackVerdict]) -> list[TrackVerdict]:
 
 
 def collect_pictures(
-    verdict: VideoVerdict, info: ModelInfo, budget: Budget, progress: Progress | None = None
+    verdict: VideoVerdict, info: ModelInfo, budget: Budget, progress: Progress | None = None, rate: float | None = None
 ) -> VideoPictures:
     """Cut what a report shows of a video; a file that has changed or gone since gives a note instead of pictures.
 
@@ -130,13 +130,14 @@ def collect_pictures(
         info: says at which rate and size clips were cut.
         budget: how many pictures.
         progress: called with (seconds done, seconds in all or None) as the video is read.
+        rate: frames per second of a folder of images, as it was scored.
     """
     wants = _wants(verdict, budget)
     found = VideoPictures()
     if not wants:
         return found
     try:
-        with open_video(verdict.path) as reader:
+        with open_video(verdict.path, image_rate=rate) as reader:
             if content_sha256(reader.path) != verdict.sha256:
                 return VideoPictures(note=strings.FILE_CHANGED)
             _cut(reader, wants, info, progress)
@@ -200,11 +201,11 @@ def _cut(reader: PictureSource, wants: list[_Want], info: ModelInfo, progress: P
 def _take(want: _Want, image: UInt8Array, time: float, size: int) -> None:
     clip = want.clip
     if want.segment or want.worst:
-        want.frames.append(cut_square(image, clip.square, size))
+        want.frames.append(crop_frame(image, clip.crop, size))
     if want.middle is None and time + _GRACE >= (clip.t0 + clip.t1) / 2:
-        want.middle = cut_square(image, clip.square, THUMB)
+        want.middle = crop_frame(image, clip.crop, THUMB)
         if want.scene:
-            want.whole = _scene(image, clip.square)
+            want.whole = _scene(image, clip.crop)
 
 
 def _keep(want: _Want, found: VideoPictures) -> None:
@@ -225,12 +226,12 @@ def _small(face: UInt8Array) -> UInt8Array:
     return cast(UInt8Array, cv2.resize(face, (THUMB, THUMB), interpolation=cv2.INTER_AREA))
 
 
-def _scene(image: UInt8Array, square: Box) -> UInt8Array:
-    """The whole picture made small, the face's square drawn in white on black, which shows on any ground."""
+def _scene(image: UInt8Array, crop: Crop) -> UInt8Array:
+    """The whole frame made small, the outline of the crop drawn in white on black, which is visible everywhere."""
     scale = min(1.0, SCENE / max(image.shape[:2]))
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    x0, y0, x1, y1 = (round(side * scale) for side in square)
+    corners = np.round(np.array(crop.corners) * scale).astype(np.int32)
     for colour, width in (((0, 0, 0), 5), ((255, 255, 255), 2)):
-        cv2.rectangle(small, (x0, y0), (x1, y1), colour, width)
+        cv2.polylines(small, [corners], True, colour, width)
     return cast(UInt8Array, small)

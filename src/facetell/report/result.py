@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from facetell.types import Box, FacetellError, VideoVerdict
+from facetell.files import temporary_beside
+from facetell.types import Box, ClipScore, FacetellError, VideoVerdict
 
 SCHEMA_PATH = Path(__file__).with_name("result.schema.json")
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 TRANSIENT = {"seconds_spent"}
 
 
@@ -42,7 +44,7 @@ def write_text(path: Path, text: str) -> None:
         FacetellError: the folder or file cannot be written.
     """
     target = _target(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
@@ -81,6 +83,12 @@ def check_all_writable(paths: Iterable[Path], keep: Iterable[Path] = ()) -> None
         if target.parent not in probed:
             _probe(path, target)
             probed.add(target.parent)
+        try:
+            target.lstat()
+        except FileNotFoundError:
+            pass
+        except OSError as error:  # such as a name that is too long
+            raise _fault(path, error) from None
 
 
 def _probe(path: Path, target: Path) -> None:
@@ -112,6 +120,9 @@ def _fault(path: Path, error: OSError) -> FacetellError:
 def _plain(value: Any) -> Any:
     if isinstance(value, Box):
         return [round(side, 2) for side in value]
+    if isinstance(value, ClipScore):
+        shown = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "crop"}
+        return shown | {"square": _plain(value.crop.square), "roll": round(math.degrees(value.crop.roll), 2)}
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in TRANSIENT}
     if isinstance(value, dict):

@@ -53,6 +53,10 @@ WHY = {
 }
 ESTIMATE = "Estimated probability that it is forged: {probability} (95 % interval: {low} to {high})."
 OF_FACES = "This is the figure of the most suspect of {count} scored faces, face {number}."
+CORRECTED = (
+    "The threshold is corrected for {count} faces, as the highest of several genuine faces reaches a threshold more "
+    "often than one; for one face it is {one}."
+)
 CAVEAT = (
     "An indication from one automatic method, not a proof. It does not say who made or altered the video, when, or why."
 )
@@ -69,6 +73,18 @@ ABSTAINED = {
     Status.FACE_TOO_SMALL: (
         "Every face is smaller than the model can judge. Enlarging the video does not help: the detail is not there. "
         "A version of higher resolution may be scored."
+    ),
+    Status.FACE_OBSCURED: (
+        "The face is obscured: it is pixelated, and its detail is not there. A version of the video without the mosaic "
+        "may be scored."
+    ),
+    Status.NO_MOTION: (
+        "The face does not move by itself: the video may show a still image or a slide show, or the camera was frozen. "
+        "facetell looks at motion, so there is nothing to score. This says nothing about whether the image is genuine."
+    ),
+    Status.NOT_CONSECUTIVE: (
+        "The images of the folder are not consecutive frames of a video. facetell judges motion from frame to frame: "
+        "score the video itself, or a folder of all its frames."
     ),
     Status.UNREADABLE: (
         "No picture could be read from the file. It may be damaged, cut off, or not a video. Get the file anew from "
@@ -137,6 +153,8 @@ COLUMN_WIDTH = "Width in pixels"
 TRACK_ABSTAINED = {
     Status.TOO_SHORT: "not scored: seen too briefly",
     Status.FACE_TOO_SMALL: "not scored: too small",
+    Status.FACE_OBSCURED: "not scored: pixelated",
+    Status.NO_MOTION: "not scored: without motion",
 }
 MORE_FACES = "{count} more faces are in the embedded result only."
 FILE_CHANGED = "There are no pictures: the file has changed since it was scored."
@@ -264,7 +282,7 @@ METHOD_STEPS = (
     "The file is decoded from beginning to end; its pictures are taken at about {rate} a second, as evenly as the "
     "file has them.",
     "Faces are found and followed by a mesh of 468 points. Each face is scored every {every} s, on a clip of "
-    "{frames} pictures, all cut by one square that stands still, so that the cutting itself adds no motion.",
+    "{frames} frames, all cropped by one region that does not move, so that cropping adds no motion.",
     "A neural network, {model}, gives each clip a score. It looks at single pictures, compares neighbouring ones, and "
     "the differences of these differences: errors made anew in each picture stand out there, smooth motion fades. "
     "After arXiv 2403.05172, as far as its public description goes.",
@@ -272,10 +290,13 @@ METHOD_STEPS = (
     "used for training. The most suspect face decides.",
 )
 THRESHOLD_CHOSEN = (
-    "The threshold for “forged” is {threshold}. It was chosen so that about {share} of genuine videos reach it, on the "
-    "genuine videos that the calibration was fitted on; they are few, and others may differ."
+    "The threshold for “forged” is {threshold} for a video with one face, and higher for several. It was chosen so "
+    "that about {share} of genuine videos reach it, on the genuine videos that the calibration was fitted on; they are "
+    "few, and others may differ."
 )
-THRESHOLD_GIVEN = "The threshold for “forged” is {threshold}, as set by whoever ran it or exported the model."
+THRESHOLD_GIVEN = (
+    "The threshold for “forged” is {threshold} for any number of faces, as set by whoever ran it or exported the model."
+)
 LIMITS = "Limits"
 LIMITS_NOTE = "From the model card, as measured by the makers of the model:"
 LIMITS_ALWAYS = (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMED = 7  # faces told apart; of a video with many cuts every shot has its own
+LONGEST_TITLE = 60  # characters of a file name that fit above the plot
 
 
 def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
@@ -59,6 +60,8 @@ def make_timeline(verdict: VideoVerdict, threshold: float) -> Figure:
     axes.set_xlim(0, max(verdict.duration or 0.0, 0.1))
     axes.spines[["top", "right"]].set_visible(False)
     name = one_line(Path(verdict.path).name)
+    if len(name) > LONGEST_TITLE:
+        name = f"{name[: LONGEST_TITLE - 16]}…{name[-15:]}"
     if len(scored) > len(named):
         axes.plot([], [], color="0.75", label=f"{len(scored) - len(named)} more")
     if scored:
@@ -68,5 +71,5 @@ def make_timeline(verdict: VideoVerdict, threshold: float) -> Figure:
         axes.set_title(f"{name}: not scored", loc="left", fontsize=10, parse_math=False)
         # Wrapping reads formulas between dollar signs whatever parse_math says.
         message = one_line(verdict.message).replace("$", r"\$")
-        axes.text(0.5, 0.5, message, ha="center", va="center", wrap=True, transform=axes.transAxes)
+        axes.text(0.5, 0.5, message, ha="center", va="center", wrap=True, transform=axes.transAxes, in_layout=False)
     return figure

@@ -16,7 +16,7 @@ from facetell.report.pictures import Budget, Picture, TrackPictures, VideoPictur
 from facetell.report.points import suspects
 from facetell.report.table import clock
 from facetell.report.words import percent, plain_text
-from facetell.types import ClipScore, FloatArray, Status, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.types import NOT_READ, ClipScore, FloatArray, Status, TrackVerdict, UInt8Array, VideoVerdict
 
 STRIP = 12  # faces in a strip
 LISTED = 100  # faces without pictures that are listed
@@ -170,7 +170,7 @@ def make_view(
     heat = None
     if frames is not None and len(frames) >= 3 and budget.heat:
         heat = _heat(verdict, frames, motion, reference, used_rate(verdict, info))
-    readable = verdict.status is not Status.UNREADABLE
+    readable = verdict.status not in NOT_READ
     described = [(face.number, face.track) for face in faces] or [(face.number, face.track) for face in others]
     return VideoView(
         verdict=verdict,

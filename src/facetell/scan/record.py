@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from facetell.types import Box, ClipScore, Status, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
 HERE = "\0"
 """Stands for the video's name in sentences: no name holds it, and the same content may bear several names."""
@@ -44,7 +44,7 @@ def unreadable(name: str, message: str, provenance: Mapping[str, object]) -> Vid
 
 
 def _track(record: Mapping[str, Any]) -> TrackVerdict:
-    clips = tuple(ClipScore(**{**clip, "square": Box(*clip["square"])}) for clip in record["clips"])
+    clips = tuple(ClipScore(**{**clip, "crop": Crop(*clip["crop"])}) for clip in record["clips"])
     of_track = {"status": Status(record["status"]), "interval": _pair(record["interval"]), "clips": clips}
     return TrackVerdict(**{**record, **of_track})
 

@@ -23,7 +23,7 @@ from facetell.scan.page import Page
 from facetell.scan.record import from_record, unreadable
 from facetell.scan.source import Item
 from facetell.scan.tables import SCORES, TRACKS, VIDEOS, Table, score_cells, track_cells, video_cells
-from facetell.types import Status, VideoVerdict
+from facetell.types import NOT_READ, Status, VideoVerdict
 
 ERRORS, VERDICTS, SUMMARY, ABOUT = "errors.csv", "results.jsonl", "summary.html", "about.json"
 FILES = ("videos.parquet", "tracks.parquet", "scores.parquet", VERDICTS, ERRORS, SUMMARY, ABOUT)
@@ -73,12 +73,16 @@ class Corpus:
 
 @dataclass(slots=True)
 class Counts:
-    """How many videos came out how; ``searches`` are folders that could not be searched."""
+    """How many videos came out how; ``searches`` are folders that could not be searched.
+
+    ``left_out`` says which other files the folder holds, see :class:`facetell.media.find.LeftOut`.
+    """
 
     statuses: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
     searches: int = 0
+    left_out: str = ""
 
     @property
     def videos(self) -> int:
@@ -146,8 +150,10 @@ def _write(corpus: Corpus, paths: Mapping[str, Path], threshold: float, counts: 
         for track in verdict.tracks:
             tracks.add(track_cells(verdict, track))
         job = corpus.job(item)
-        readable = verdict.status is not Status.UNREADABLE
-        rows = rows_of(job, verdict.tracks, CLEAN, corpus.info, verdict.duration) if readable else failed(job, CLEAN)
+        if verdict.status in NOT_READ:
+            rows = failed(job, CLEAN, verdict.status)
+        else:
+            rows = rows_of(job, verdict.tracks, CLEAN, corpus.info, verdict.duration)
         for row in rows:
             scores.add(score_cells(job, row))
         page.add(verdict, same)
@@ -167,10 +173,11 @@ def _about(corpus: Corpus) -> dict[str, Any]:
             for entry in corpus.job(item).entries:
                 digest.update(json.dumps(asdict(entry), sort_keys=True).encode() + b"\n")
                 count += 1
-    of_detector = {name: provenance["settings"][name] for name in ("clips_per_second", "max_faces")}
+    of_detector = {name: provenance["settings"][name] for name in ("clips_per_second", "max_faces", "image_rate")}
     about = {
         "model": provenance["model"],
         "calibration": corpus.about["calibration"],
+        "min_face_width": corpus.info.min_face_width,
         "facetell": provenance["facetell"],
         "engine": provenance["engine"],
         "settings": ScoringSettings(Settings(**of_detector)).about(),

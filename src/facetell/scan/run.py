@@ -21,6 +21,7 @@ from typing import Any
 
 from facetell.datasets.ledger import append_line
 from facetell.detector import Detector, Settings
+from facetell.media.find import LeftOut
 from facetell.report.result import write_text
 from facetell.scan.journal import Journal
 from facetell.scan.local import Local
@@ -105,6 +106,7 @@ def scan(
         progress(Progress("writing"))
         corpus = Corpus(run.items, journal, run.faults, source.jobs(), about, detector.engine.info, str(run.shard))
         counts = write_results(corpus, out, detector.threshold)
+        counts.left_out = str(run.left_out)
         line = {
             "source": os.path.abspath(source.word) if source.word != "-" else "-",  # noqa: PTH100
             "shard": str(run.shard),
@@ -112,6 +114,7 @@ def scan(
             "seconds": round(time.time() - started, 1),
             "scored": run.scored,
             "bytes": run.read,
+            "left_out": counts.left_out,
         }
         append_line(out / RUNS, line | counts.summary())
     return counts
@@ -124,6 +127,7 @@ class _Run:
         self.source, self.shard, self.journal = source, shard, journal
         self.faults: dict[str, str] = {}
         self.scored = self.read = 0
+        self.left_out = LeftOut()
         self._listing = out / WORK / LISTING
         self._show = progress
         self._sizes: Counter[int] = Counter()
@@ -132,7 +136,7 @@ class _Run:
         """Write down what there is, once: the corpus may change while it is scanned."""
         count = 0
         with self._listing.open("w", encoding="utf-8") as stream:
-            for item in self.source.items(self.shard):
+            for item in self.source.items(self.shard, self.left_out):
                 stream.write(item.to_json() + "\n")
                 self._sizes[item.size] += 1
                 if item.fault:
@@ -141,7 +145,8 @@ class _Run:
                 if count % 1000 == 0:
                     self._show(Progress("listing", count))
         if not count and self.shard.count == 1:
-            raise FacetellError(f"{self.source.word} holds no video; name another {self.source.kind}")
+            instead = f"no video, but {self.left_out}" if self.left_out else "no video"
+            raise FacetellError(f"{self.source.word} holds {instead}; name another {self.source.kind}")
 
     def items(self) -> Iterator[Item]:
         """What there is, in order."""

@@ -9,13 +9,15 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from facetell.datasets.manifest import Manifest, read_manifest
 from facetell.evaluate.scoring_jobs import Job, jobs_of
-from facetell.media.find import VIDEO_SUFFIXES
+from facetell.media.address import address_in, missing_file
+from facetell.media.find import LeftOut, search
+from facetell.media.kinds import Kind, kind_of
 from facetell.types import FacetellError
 
 STDIN = "-"
@@ -101,8 +103,12 @@ class Source:
     kind: str
     manifest: Manifest | None = None
 
-    def items(self, shard: Shard) -> Iterator[Item]:
+    def items(self, shard: Shard, left_out: LeftOut | None = None) -> Iterator[Item]:
         """The videos of one part, in their order: a folder's sorted, those of a manifest or list as they stand there.
+
+        Args:
+            shard: the part.
+            left_out: counts the files of a folder that are not videos.
 
         Raises:
             FacetellError: the folder or list cannot be read, or names no video.
@@ -112,7 +118,7 @@ class Source:
             root = self.manifest.root
             found = (_look(job.video, root / job.video) for job in jobs_of(self.manifest) if job.video in shard)
         elif self.kind == "folder":
-            found = _walk(Path(self.word), shard)
+            found = _search(Path(self.word), shard, LeftOut() if left_out is None else left_out)
         else:
             names = dict.fromkeys(name for name in _read_list(self.word) if name in shard)
             found = (_look(name, Path(name)) for name in names)
@@ -135,9 +141,11 @@ def open_source(word: str) -> Source:
     # Unlike those of Path, these take names that are too long, or in a folder that may not be looked into.
     if os.path.isdir(path):  # noqa: PTH112
         return Source(str(path), "folder")
+    if address_in(word):
+        raise FacetellError(missing_file(word))
     if not os.path.exists(path):  # noqa: PTH110
         raise FacetellError(f"there is no {word}; name a folder of videos, a manifest (.csv) or a list of paths")
-    if path.suffix.lower() in VIDEO_SUFFIXES:
+    if kind_of(path) is Kind.VIDEO:
         raise FacetellError(f"{word} is one video; score it with `facetell detect`, or name a folder or a list")
     if path.suffix.lower() != ".csv":
         return Source(str(path), "list")
@@ -148,44 +156,15 @@ def open_source(word: str) -> Source:
     return Source(str(path), "manifest", manifest)
 
 
-def _walk(root: Path, shard: Shard) -> Iterator[Item]:
-    """Video files below a folder, by the parts of their paths, with one folder's names in memory at a time.
-
-    As everywhere, hidden files and folders are passed over and links to folders are not followed.
-    """
-    levels = [iter(_entries(root, ""))]
-    while levels:
-        found = next(levels[-1], None)
-        if found is None:
-            levels.pop()
-            continue
-        name, entry = found
-        if entry is None:
-            if len(levels) == 1:
-                raise FacetellError(f"the folder {root} cannot be read; check its name and permissions")
-            if name in shard:
-                yield Item(name, str(root / name), fault=_CLOSED)
-        elif _is_folder(entry, follow_symlinks=False):
-            levels.append(iter(_entries(root, f"{name}/")))
-        elif Path(name).suffix.lower() in VIDEO_SUFFIXES and name in shard and not _is_folder(entry):
-            yield _look(name, root / name)
-
-
-def _is_folder(entry: os.DirEntry[str], *, follow_symlinks: bool = True) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=follow_symlinks)
-    except OSError:  # a link that leads in a circle
-        return False
-
-
-def _entries(root: Path, prefix: str) -> Iterable[tuple[str, os.DirEntry[str] | None]]:
-    """What a folder holds, sorted; itself with None where it cannot be read."""
-    try:
-        with os.scandir(root / prefix) as entries:
-            shown = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    except OSError:
-        return [(prefix, None)]
-    return [(prefix + entry.name, entry) for entry in shown]
+def _search(root: Path, shard: Shard, left_out: LeftOut) -> Iterator[Item]:
+    """The videos below a folder."""
+    for found in search(root, left_out, shard.__contains__):
+        if not found.is_closed:
+            yield _look(found.name, root / found.name)
+        elif found.name:
+            yield Item(found.name, str(root / found.name), fault=_CLOSED)
+        else:
+            raise FacetellError(f"the folder {root} cannot be read; check its name and permissions")
 
 
 def _read_list(word: str) -> list[str]:
@@ -214,7 +193,8 @@ def _look(name: str, path: Path) -> Item:
         size, stamp = look(where)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        return Item(name, where, fault=f"{name} cannot be found ({reason}): check the name")
+        fault = missing_file(name) if address_in(name) else f"{name} cannot be found ({reason}): check the name"
+        return Item(name, where, fault=fault)
     return Item(name, where, size, stamp)
 
 

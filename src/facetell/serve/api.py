@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from facetell.serve.faults import Refused, no_such_job
+from facetell.serve.guard import HEAD
 from facetell.serve.hub import Listener
 from facetell.serve.jobs import Job, State
 from facetell.serve.models import EXAMPLE_ID, Fault, Health, JobList, JobView, fault
@@ -94,8 +96,9 @@ async def create_job(request: Request, response: Response, service: Serving) -> 
     """One video a request; it is scored as soon as a worker is free."""
     job, new = await receive_job(service, request)
     response.status_code = 201 if new else 200
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return await asyncio.to_thread(JobView.of, job, service)
+    view = await asyncio.to_thread(JobView.of, job, service)
+    response.headers["Location"] = view.links.self
+    return view
 
 
 @router.get("/jobs", response_model=JobList, summary="List jobs")
@@ -279,15 +282,22 @@ def _stream(service: Service, job_id: str | None) -> StreamingResponse:
 
 
 class _Stream(StreamingResponse):
-    """Gives the listener back however the stream ends, even before its first word."""
+    """Gives the listener back however the stream ends, even before its first word. HEAD gets the headers alone."""
 
     def __init__(self, events: AsyncIterator[str], stack: ExitStack) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
         self._stack = stack
 
-    async def __call__(self, *connection: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._stack:
-            await super().__call__(*connection)
+            if scope.get(HEAD):
+                self.body_iterator = _nothing()
+            await super().__call__(scope, receive, send)
+
+
+async def _nothing() -> AsyncIterator[str]:
+    return
+    yield
 
 
 async def _events(service: Service, listener: Listener) -> AsyncIterator[str]:

@@ -17,7 +17,7 @@ from facetell import __version__
 from facetell.serve import api, pages
 from facetell.serve.auth import Door
 from facetell.serve.faults import Refused
-from facetell.serve.guard import Ending, Guard, refusal
+from facetell.serve.guard import Ending, Guard, Head, Root, refusal
 from facetell.serve.service import Service
 
 LOG = logging.getLogger("facetell.serve")
@@ -56,7 +56,7 @@ def create_app(service: Service) -> ASGIApp:
     app.add_exception_handler(Exception, _fault)
     if door.locked:
         _describe_token(app)
-    return Ending(Guard(app, door, service.settings.hosts), service.metrics)
+    return Root(Ending(Guard(Head(app), door, service.settings.hosts), service.metrics), service.settings.root_path)
 
 
 def _describe_token(app: FastAPI) -> None:

@@ -21,6 +21,7 @@ LINGER = 2.0  # seconds for which the rest of a refused upload is read and throw
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = re.compile(r"/healthz|/login|/openapi\.json|/static/.*")
 PAGES = re.compile(r"/|/jobs(/.*)?|/parts/.*|/logout")
+HEAD = "facetell.head"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -35,6 +36,45 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
+
+
+class Head:
+    """Answers HEAD as GET without the body, where FastAPI would answer 405; :data:`HEAD` is then true in the scope."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET", HEAD: True}, receive, send_head)
+
+
+class Root:
+    """Removes the path under which a reverse proxy publishes the server, unless the proxy has removed it.
+
+    Args:
+        app: gets paths as without a proxy, and the removed part as ``root_path``.
+        root_path: such as "/facetell"; "" for none.
+    """
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app, self._root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http":
+            path, root = str(scope["path"]), self._root_path
+            if path == root or path.startswith(f"{root}/"):
+                path = path[len(root) :] or "/"
+            scope = {**scope, "path": path, "root_path": root}
+        await self._app(scope, receive, send)
 
 
 class Ending:
@@ -121,8 +161,8 @@ class Guard:
             )
         if OPEN.fullmatch(path) or self._lets_in(headers):
             return None
-        if method == "GET" and PAGES.fullmatch(path):
-            return RedirectResponse("/login?next=" + quote(path, safe=""), 303)
+        if method in ("GET", "HEAD") and PAGES.fullmatch(path):
+            return RedirectResponse(f"{scope['root_path']}/login?next={quote(path, safe='')}", 303)
         answer = refusal(Refused(401, "no_token", "this server asks for a token: send `Authorization: Bearer TOKEN`"))
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import av
 
-from facetell.media.reader import Unreadable, probe
+from facetell.media.kinds import Kind, animated_webp_size, kind_of_content, read_head
+from facetell.media.pictures import open_video
+from facetell.media.reader import Unreadable
 from facetell.serve.faults import Refused
 from facetell.serve.process import Companion, Ended, Link, Message
 from facetell.serve.settings import Limits
@@ -128,18 +130,27 @@ def look(path: Path, pixels: int) -> Message:
         pixels: beyond which nothing is decoded: a few bytes may claim a picture that fills the memory.
     """
     try:
-        options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
-        with av.open(f"file:{path}", metadata_errors="replace", container_options=options) as container:
-            sizes = [
-                (s.codec_context.width, s.codec_context.height) for s in container.streams.video if s.codec_context
-            ]
-        width, height = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+        head = read_head(path)
+        kind = kind_of_content(head)
+        if kind not in (None, Kind.VIDEO, Kind.OTHER, Kind.EMPTY):
+            return {"refused": "unreadable", "message": f"the file is {kind.with_article}, not a video: send a video"}
+        width, height = animated_webp_size(head) or _largest(path)
         if width * height > pixels:
             return {"refused": "too_many_pixels", "message": _too_many(width, height, pixels)}
-        info = probe(path)
+        with open_video(path, threads=1) as reader:
+            info = reader.info
     except (Unreadable, av.FFmpegError, OSError, ValueError, MemoryError) as error:
         return {"refused": "unreadable", "message": _words(error, path)}
     return {"width": info.width, "height": info.height, "duration": info.duration}
+
+
+def _largest(path: Path) -> tuple[int, int]:
+    """Width and height of the largest video stream, without decoding a frame; 0 where there is none."""
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    with av.open(f"file:{path}", metadata_errors="replace", container_options=options) as container:
+        contexts = [stream.codec_context for stream in container.streams.video]
+        sizes = [(context.width, context.height) for context in contexts if context]
+    return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
 
 
 def _words(error: Exception, path: Path) -> str:

@@ -17,6 +17,7 @@ _SUMMARY: dict[str, Any] = {
     "verdict": "inconclusive",
     "probability": 0.53,
     "interval": [0.47, 0.59],
+    "threshold": 0.824,
     "message": "",
     "warnings": [],
     "faces": 1,
@@ -68,6 +69,7 @@ class Summary(BaseModel):
     verdict: Verdict
     probability: Share | None = Field(description="that the most suspect face is forged")
     interval: tuple[Share, Share] | None = Field(description="95 % interval of the probability")
+    threshold: Share | None = Field(None, description="minimum probability for `forged`")
     message: str = Field(description="why nothing was scored")
     warnings: list[str] = Field(description="what a reader of the score should know")
     faces: int = Field(ge=0, description="faces that were scored")
@@ -110,7 +112,8 @@ class JobView(BaseModel):
     def of(cls, job: Job, service: Service) -> JobView:
         """A job as clients see it."""
         progress = service.progress(job.id) if job.state is State.RUNNING else None
-        base = f"/v1/jobs/{job.id}"
+        root = service.settings.root_path
+        base = f"{root}/v1/jobs/{job.id}"
         return cls(
             number=job.number,
             id=job.id,
@@ -133,7 +136,7 @@ class JobView(BaseModel):
                 events=f"{base}/events",
                 result=f"{base}/result",
                 report=f"{base}/report",
-                page=f"/jobs/{job.id}",
+                page=f"{root}/jobs/{job.id}",
             ),
         )
 

@@ -105,6 +105,7 @@ def render(name: str, service: Service, status: int = 200, **values: Any) -> HTM
         else strings.KEPT_DAYS.format(days=counted(f"{keep / 86400:.3g}", strings.DAY_ONE, strings.DAYS))
     )
     html = ENVIRONMENT.get_template(name).render(
+        root=service.settings.root_path,
         locked=service.settings.token is not None,
         limits=strings.LIMITS.format(
             size=size(limits.upload_bytes),
@@ -145,7 +146,7 @@ async def upload(request: Request, service: Serving) -> Response:
         page = render("fault.html", service, refused.status, title=strings.REFUSED_TITLE, message=refused.message)
         page.headers.update(refused.headers)
         return page
-    return RedirectResponse(f"/jobs/{job.id}", 303)
+    return RedirectResponse(f"{service.settings.root_path}/jobs/{job.id}", 303)
 
 
 @router.get("/jobs/{job_id}")
@@ -162,7 +163,7 @@ def job_page(job_id: str, service: Serving) -> Response:
 def delete(job_id: str, service: Serving) -> Response:
     """The button of the page, pressed without the script."""
     service.delete(job_id)
-    return RedirectResponse("/", 303)
+    return RedirectResponse(f"{service.settings.root_path}/", 303)
 
 
 @router.get("/parts/jobs")
@@ -199,11 +200,12 @@ async def login(request: Request, service: Serving) -> Response:
     if not door.knows(form.get("token", [""])[0].strip()):
         await asyncio.sleep(0.5)
         return render("login.html", service, 401, next=target, wrong=True)
-    answer = RedirectResponse(target, 303)
+    answer = RedirectResponse(f"{service.settings.root_path}{target}", 303)
     answer.set_cookie(
         COOKIE,
         door.cookie(),
         max_age=COOKIE_SECONDS,
+        path=service.settings.root_path or "/",
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
@@ -212,10 +214,11 @@ async def login(request: Request, service: Serving) -> Response:
 
 
 @router.post("/logout")
-def logout() -> Response:
+def logout(service: Serving) -> Response:
     """Takes the cookie back."""
-    answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    root = service.settings.root_path
+    answer = RedirectResponse(f"{root}/login", 303)
+    answer.delete_cookie(COOKIE, path=root or "/", httponly=True, samesite="strict")
     return answer
 
 

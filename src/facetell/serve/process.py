@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from facetell.processes import end_with_parent
+from facetell.runtime import STOP_SIGNALS, exit_on_interrupt
 
 MEMORY = 8 << 30  # bytes that a process may take: a few bytes of a video may ask for pictures that fill the machine
 
@@ -29,7 +30,7 @@ class Ended(Exception):
     @property
     def told_to(self) -> bool:
         """Whether someone asked it to end, as a service manager does before it asks the server."""
-        return self.code in (128 + signal.SIGINT, -signal.SIGINT, -signal.SIGTERM)
+        return self.code in (128 + signal.SIGINT, *(-number for number in STOP_SIGNALS))
 
 
 class Companion:
@@ -120,8 +121,7 @@ def _begin(target: Callable[..., None], connection: Connection, *arguments: Any)
     with contextlib.suppress(ValueError, OSError):  # less is allowed already
         # Not RLIMIT_AS: that counts what is only set aside, which the libraries that run networks do freely.
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    # Ctrl-C reaches the whole group: end at once, without a word, with the code of one that was told to.
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + signal.SIGINT))
+    exit_on_interrupt()
     link = Link(connection)
     try:
         target(link, *arguments)

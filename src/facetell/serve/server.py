@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import signal
 import socket
-from types import FrameType
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import cast
 
 import h11
@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from facetell.runtime import on_stop
 from facetell.serve.service import Service
 
 GRACE = 5  # seconds that requests have to end
@@ -71,19 +72,29 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that ends the event streams when it is told to stop: they would never end by themselves."""
+    """Uvicorn that also closes the event streams when it stops: they would never end by themselves."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal has come: end in good order, at the second Ctrl-C at once.
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Stop at a signal, and at the second Ctrl-C without waiting for open requests.
 
-        Uvicorn's own would send the signal again once the last request is answered, and the workers would be cut off.
+        Uvicorn's own method raises the signal again after the last answer, which would end the workers in the middle of
+        a job, and leaves out SIGHUP.
         """
+
+        def hurry(name: str) -> None:
+            self.force_exit = True
+
+        with on_stop(lambda name: self.stop(), again=hurry):
+            yield
+
+    def stop(self) -> None:
+        """Answer the open requests, then let ``run`` return."""
         self._service.hub.close()
-        self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
 

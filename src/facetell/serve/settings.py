@@ -50,6 +50,7 @@ class ServeSettings:
         keep_seconds: for which a finished job is kept; None for ever.
         token: that a caller must show; None lets anybody in.
         hosts: names under which the server may be addressed, besides ``localhost`` and all addresses.
+        root_path: path under which a reverse proxy publishes the server, such as "/facetell"; "" for the root.
         model: ONNX file; None takes the released one.
         detector: see :class:`facetell.detector.Settings`.
     """
@@ -60,5 +61,6 @@ class ServeSettings:
     keep_seconds: float | None = 7 * 86400.0
     token: str | None = None
     hosts: tuple[str, ...] = ()
+    root_path: str = ""
     model: Path | None = None
     detector: Settings = field(default_factory=Settings)

@@ -70,6 +70,8 @@ REFUSED_TITLE = "That did not work"
 # For the script.
 SCRIPT = {
     "confirm": "Delete {name}, its result and its report?",
+    "folder": "{name} is a folder: drop the video files that are in it.",
+    "notFile": "That is not a file: download the video, then drop the file here.",
     "large": "{name} is larger than {size}: cut out the part that matters.",
     "waiting": "{name}: waiting for its turn",
     "sending": "{name}: {percent} % sent",

@@ -17,6 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from facetell.media.address import NO_NETWORK, is_address
 from facetell.serve.faults import Refused, disk_full
 from facetell.serve.files import FULL, new_id, shown_name
 from facetell.serve.jobs import Job, NewJob
@@ -95,7 +96,8 @@ class Form:
         self.name, self.size, self.found, self.whole = "", 0, False, False
         self.pending, self.digest = bytearray(), hashlib.sha256()
         self._limits = limits
-        self._in_file, self._astray, self._read = False, False, 0
+        self._in_file, self._in_text, self._astray, self._read = False, False, False, 0
+        self.text = bytearray()  # of the field, where a client sent text in place of a file
         self._header, self._value = bytearray(), bytearray()
         self._disposition = b""
         self._parser = MultipartParser(
@@ -139,7 +141,7 @@ class Form:
     def _headers_ended(self) -> None:
         _, options = parse_options_header(self._disposition)
         named, is_file = options.get(b"name") == FIELD.encode(), b"filename" in options
-        self._in_file = named and is_file
+        self._in_file, self._in_text = named and is_file, named and not is_file
         self._astray |= named != is_file  # a video in another field, or in this one as text
         if self._in_file:
             if self.found:
@@ -148,6 +150,8 @@ class Form:
             self.name = options[b"filename"].decode("utf-8", "replace")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._in_text:
+            self.text += memoryview(data)[start:end]
         if not self._in_file:
             return
         self.size += end - start
@@ -184,7 +188,7 @@ async def _store(service: Service, request: Request, boundary: bytes, path: Path
         if not form.whole:
             raise _bad_form()
         if not form.found:
-            raise _no_file()
+            raise _no_file(form.text.decode("utf-8", "replace"))
         await asyncio.to_thread(os.fsync, stream.fileno())
     return form
 
@@ -231,7 +235,13 @@ def _too_large(limits: Limits) -> Refused:
     )
 
 
-def _no_file() -> Refused:
+def _no_file(text: str = "") -> Refused:
+    if is_address(text):
+        return Refused(
+            422,
+            "no_file",
+            f"the field '{FIELD}' holds a network address, and {NO_NETWORK}: download the video and send it",
+        )
     return Refused(422, "no_file", f"the form holds no file in the field '{FIELD}': send the video in it")
 
 

@@ -135,6 +135,7 @@ def summary_of(verdict: VideoVerdict, order: Order) -> dict[str, Any]:
         "verdict": verdict.verdict.value,
         "probability": verdict.probability,
         "interval": list(verdict.interval) if verdict.interval else None,
+        "threshold": verdict.threshold,
         "message": _without_path(verdict.message, order),
         "warnings": [_without_path(warning, order) for warning in verdict.warnings],
         "faces": sum(track.status is Status.SCORED for track in verdict.tracks),

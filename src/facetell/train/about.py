@@ -1,21 +1,23 @@
-"""What a model card has to tell of a run: its data, its device, its code."""
+"""Lines of the model card on a run: its data, its device, its code, its duration."""
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from facetell import __version__
+import facetell
 from facetell.train.corpus import Recording
 
 
 def data_line(recordings: Sequence[Recording]) -> str:
-    """Counts of what was trained on.
+    """Counts of the clips that a run trains on.
 
     >>> data_line([])
     '0 real clips of 0 people'
@@ -32,30 +34,49 @@ def data_line(recordings: Sequence[Recording]) -> str:
 
 
 def device_line(device: torch.device, world: int) -> str:
-    """What it ran on."""
+    """Number and name of the devices, and the version of torch."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
     return f"{world} x {name}, torch {torch.__version__}"
 
 
-def code_line() -> str:
-    """Version of the package and, in a working copy, the revision."""
-    here = Path(__file__).parent
+def code_line(package: Path = Path(facetell.__file__).parent) -> str:
+    """Version of the package and, if it is a checkout of its own repository, the revision.
+
+    Args:
+        package: folder of the package. A repository that only surrounds it, such as that of a project whose virtual
+            environment it is installed in, says nothing of its code.
+    """
+    version = f"facetell {facetell.__version__}"
+    root = package.resolve().parent.parent  # src layout
+    if package.resolve().parent.name != "src" or not (root / ".git").exists() or _project_name(root) != "facetell":
+        return version
+    # Within a hook of git, these variables name another repository.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=here,
+            cwd=root,
+            env=environment,
             capture_output=True,
             text=True,
             timeout=10,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return f"facetell {__version__}"
+        return version
     revision = found.stdout.strip() if found.returncode == 0 else ""
-    return f"facetell {__version__}, revision {revision}" if revision else f"facetell {__version__}"
+    return f"{version}, revision {revision}" if revision else version
+
+
+def _project_name(root: Path) -> str:
+    try:
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+    except (OSError, ValueError):
+        return ""
+    return str(project.get("name", ""))
 
 
 def time_line(seconds: float) -> str:
-    """A duration for people.
+    """A duration in hours or minutes.
 
     >>> time_line(4000)
     '1.1 hours'

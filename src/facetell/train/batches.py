@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from facetell.faces.crop import cut_square, square_matrix, stable_square
+from facetell.faces.crop import clip_crop, crop_frame, crop_matrix
 from facetell.forge import degrade_pair, forge_clip, harmless_twin
 from facetell.forge.mesh import face_width
 from facetell.forge.temporal import feature_centres
@@ -174,16 +174,16 @@ class Sampler:
         step = max(1, min(slower * recording.step(self.config.frame_rate), longest))
         return window_at(int(rng.integers(len(recording.starts(length, step)))), length, step)
 
-    def _moment(self, recording: Recording, window: slice, squared: Recording | None = None) -> Moment:
-        """The frames of a window on a square larger than the network's, with landmarks in its pixels.
+    def _moment(self, recording: Recording, window: slice, cropped: Recording | None = None) -> Moment:
+        """The frames of a window in a crop larger than the network's, upright, with landmarks in its pixels.
 
-        The square is that of the face in ``squared``, by default in the recording itself.
+        The crop is that of the face in ``cropped``, by default in the recording itself.
         """
         config = self.config
         size = round(config.size * config.work_margin * config.detail)
-        square = stable_square((squared or recording).boxes(window), config.crop_scale * config.work_margin)
-        frames = np.stack([cut_square(image, square, size) for image in recording.pictures(window)])
-        matrix = square_matrix(square, size)
+        crop = clip_crop((cropped or recording).poses(window), config.crop_scale * config.work_margin)
+        frames = np.stack([crop_frame(image, crop, size) for image in recording.pictures(window)])
+        matrix = crop_matrix(crop, size)
         landmarks = recording.mesh(window) @ matrix[:, :2].T + matrix[:, 2]
         return frames, landmarks.astype(np.float32)
 

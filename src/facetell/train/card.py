@@ -9,7 +9,7 @@ from typing import Any
 
 from facetell.engine import ModelInfo
 from facetell.engine.info import Calibration
-from facetell.evaluate.limits import LOSS
+from facetell.evaluate.limits import LOSS, WIDTHS
 
 TEMPLATE = """# Model card: {name}
 
@@ -49,6 +49,8 @@ By the kinds of forging that training can use, of people it has not seen; both c
 {calls}
 
 `facetell detect` says `forged` where the probability reaches the threshold and its whole interval lies above one half.
+A video with several scored faces has a higher threshold, so that its false positive rate is the same. How far a
+threshold from few reals is known: `docs/measures.md`.
 
 ### Parity
 
@@ -108,6 +110,7 @@ class Release:
     def figures(self) -> dict[str, Any]:
         """All that was measured, for JSON."""
         return {
+            "min_face_width": self.info.min_face_width,
             "generators": list(self.generators),
             "pseudo_fakes": list(self.pseudo),
             "leaked": self.leaked,
@@ -140,7 +143,9 @@ def write_card(made: Release) -> str:
         leaked=_leaked(made),
         generators=_table(made.generators),
         shortcuts=_treated("Shortcuts", _CUES, made.shortcuts),
-        limits=_treated("Where it holds", _LIMITS.format(loss=LOSS, width=info.min_face_width), made.limits),
+        limits=_treated(
+            "Where it holds", _LIMITS.format(loss=LOSS, least=min(WIDTHS), width=info.min_face_width), made.limits
+        ),
         pseudo=_table(made.pseudo),
         threshold=info.calibration.threshold,
         chosen=_chosen(info.calibration),
@@ -216,9 +221,9 @@ _CUES = (
     "judged."
 )
 _LIMITS = (
-    "Smaller faces, blur, short footage. Faces are not scored below {width:g} pixels: the least width measured that, "
-    "as all larger ones, costs at most {loss:g} of the AUC and adds at most {loss:.0%} of the reals to those "
-    "called forged."
+    "Smaller faces, blur, short footage. Faces narrower than {width:g} pixels are not scored: the least width measured "
+    "that, as all larger ones, costs at most {loss:g} of the AUC and adds at most {loss:.0%} to the false positive "
+    "rate. This width was chosen first, with all faces from {least} pixels up; the scores of `val` and the file use it."
 )
 
 

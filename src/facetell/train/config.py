@@ -216,7 +216,6 @@ class TrainConfig:
             or that of a model file (.onnx) of the same network, which is then trained on.
         steps: length of the run and of its schedule; 0 takes the start as it is, to measure and release it.
         ema: decay of the moving average of the weights, which is what is validated and released.
-        sync_norm: batch norm over the whole batch of all devices, not over each one's share.
     """
 
     model: str = "lite0"
@@ -227,7 +226,6 @@ class TrainConfig:
     steps: int = 1500
     ema: float = 0.995
     seed: int = 1
-    sync_norm: bool = True
     data: DataConfig = field(default_factory=DataConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)

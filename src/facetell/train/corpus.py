@@ -21,12 +21,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from facetell.assets import file_sha256
 from facetell.clips import whole_step
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.prepared import read_clip, read_prepared
+from facetell.faces.crop import face_pose
 from facetell.report.result import write_text
 from facetell.train.config import DataConfig
-from facetell.types import Box, FacetellError, FloatArray, UInt8Array
+from facetell.types import FacetellError, FloatArray, Pose, UInt8Array
 
 CACHE = ".decoded"
 POINTS = 468
@@ -46,6 +48,7 @@ class Recording:
         times: float64 (F,) seconds in the video that it was cut from.
         source: in a forgery, the prepared clip of the real that it was made from, frame for frame; None unknown.
         decoded: array file of the pictures; None where there was no room for one.
+        sha256: of the prepared clip and its landmarks.
     """
 
     entry: Entry
@@ -55,6 +58,7 @@ class Recording:
     times: NDArray[np.float64]
     source: Path | None
     decoded: Path | None
+    sha256: str
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -76,10 +80,9 @@ class Recording:
         """The face mesh in the frames of a window, float32 (T, 468, 2) in their pixels."""
         return _read(self.landmarks, np.float32, (POINTS, 2), window)
 
-    def boxes(self, window: slice) -> list[Box]:
-        """Bounding boxes of the mesh in the frames of a window."""
-        part = self.mesh(window)
-        return [Box(*map(float, (*low, *high))) for low, high in zip(part.min(axis=1), part.max(axis=1), strict=True)]
+    def poses(self, window: slice) -> list[Pose]:
+        """Poses of the mesh in the frames of a window, in their pixels."""
+        return [face_pose(points) for points in self.mesh(window)]
 
     def step(self, rate: float) -> int:
         """Frames from one of a clip to the next at about ``rate`` frames per second, as detection takes them."""
@@ -174,7 +177,7 @@ def _decode(file: Path, cache: Path, keep: bool) -> int:
         temporary = _name(cache, file, f"{kind}.tmp")
         array.tofile(temporary)
         temporary.replace(_name(cache, file, kind))
-    about = {"file": str(file), "shape": frames.shape[:3], "kept": keep}
+    about = {"file": str(file), "shape": frames.shape[:3], "kept": keep, "sha256": _sha256(file)}
     # The description comes last: where it stands, the arrays are whole.
     write_text(_name(cache, file, "json"), json.dumps(about) + "\n")
     return frames.nbytes if keep else 0
@@ -194,7 +197,13 @@ def _open(manifest: Manifest, entry: Entry, cache: Path) -> Recording:
         np.fromfile(_name(cache, file, "times"), np.float64),
         manifest.root / entry.source if entry.source else None,
         _name(cache, file, "rgb") if about["kept"] else None,
+        about.get("sha256") or _sha256(file),  # caches of earlier versions lack it
     )
+
+
+def _sha256(file: Path) -> str:
+    """Of a prepared clip: its pictures, then what is beside them."""
+    return hashlib.sha256(f"{file_sha256(file)} {file_sha256(file.with_suffix('.npz'))}".encode()).hexdigest()
 
 
 def _read(path: Path, kind: type[Item], shape: tuple[int, ...], window: slice) -> NDArray[Item]:

@@ -10,14 +10,13 @@ number is the position in the data and the state of every random generator, and 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import importlib.util
 import math
 import multiprocessing
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,14 +30,14 @@ from facetell.models.losses import combined_loss
 from facetell.report.result import write_text
 from facetell.train.about import code_line, data_line, device_line, time_line
 from facetell.train.batches import Batch, BatchStream, Sampler, parts_of
-from facetell.train.checkpoint import BEST, CHECKPOINT, load, save, unbundle
+from facetell.train.checkpoint import BEST, CHECKPOINT, load, save
 from facetell.train.config import TrainConfig
 from facetell.train.corpus import decode_all, load_recordings
 from facetell.train.devices import Devices
-from facetell.train.journal import Journal, draw_batch, means
-from facetell.train.norm import synchronise_norms
+from facetell.train.journal import Clock, Journal, draw_batch, means
 from facetell.train.optim import freeze, make_optimizer, schedule, set_rate, still_norms, update_average
 from facetell.train.reading import plain, to_yaml
+from facetell.train.resume import check_config, check_data, fingerprint
 from facetell.train.start import build_network, starts_trained
 from facetell.train.stop import Stop
 from facetell.train.validate import figures_of
@@ -47,7 +46,6 @@ from facetell.types import FacetellError
 
 CONFIG, SHEETS, BAD_BATCH = "config.yaml", "sheets", "bad_batch.pt"
 SCORES, PSEUDO = "val.parquet", "pseudo.parquet"
-FREE = ("machine", "data.folders", "data.cache", "data.cache_gb", "val.patience")  # may differ when a run goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Outcome:
 
 
 def train(config: TrainConfig, out: Path, stop: Stop) -> Outcome:
-    """Train, or go on with what lies in ``out``, and leave the scores of the chosen weights on ``val`` there.
+    """Train, or resume the run in ``out``, and write the scores of the chosen weights on ``val`` there.
 
     Raises:
         FacetellError: see :class:`Trainer`; or the loss is not a number.
@@ -82,10 +80,11 @@ class Trainer:
 
     Args:
         config: the run.
-        out: folder for checkpoints and the log; a run found there is taken up again.
+        out: folder for checkpoints and the log; a run found there is resumed.
 
     Raises:
-        FacetellError: the configuration does not fit the devices or the run that lies in ``out``, or data are missing.
+        FacetellError: the configuration does not fit the devices, the run in ``out`` has another configuration or
+            other data (:mod:`facetell.train.resume`), or data are missing.
     """
 
     def __init__(self, config: TrainConfig, out: Path) -> None:
@@ -96,14 +95,14 @@ class Trainer:
         _check_shares(config, self.devices.world)
         if self.devices.first:
             out.mkdir(parents=True, exist_ok=True)
-            unbundle(out)
         self.devices.wait()
+        state = self._found()
         torch.manual_seed(config.seed)
         network = build_network(config, pretrained=True)
         self.average = build_network(config, pretrained=False).eval()
         self.average.load_state_dict(network.state_dict())
-        if config.sync_norm and self.devices.world > 1:
-            synchronise_norms(network, self.devices.device.type == "cuda")
+        if self.devices.world > 1 and self.devices.device.type == "cuda":  # torch has no such norm for the CPU
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         trained = starts_trained(config)
         self._frozen = freeze(network, config.optim.frozen, trained)
         self._still_norms = still_norms(network, trained) if config.optim.norms == "start" else []
@@ -116,15 +115,19 @@ class Trainer:
         self._best_scores: tuple[Scores, Scores] | None = None  # of val and of forgeries made from its reals
         self.seconds = 0.0  # spent so far, by all attempts
         self._pending: list[dict[str, float]] = []  # of the steps since the last line of the log
-        self._resume()
         if self.devices.first:
             for _ in decode_all(config.data, config.machine.workers):
                 pass
-            write_text(out / CONFIG, to_yaml(config))
         self.devices.wait()
         self.watch = Watch(config, self.devices)
         recordings = load_recordings(config.data, "train", config.batch.clip_frames)
-        Sampler(recordings, config.batch, config.seed)  # which says now what is lacking, not in a worker later
+        Sampler(recordings, config.batch, config.seed)  # raises here, not in a worker later, if clips are missing
+        self._data = fingerprint([*recordings, *self.watch.recordings])
+        if state is not None:
+            check_data(state.get("data"), self._data, out)
+            self._resume(state)
+        if self.devices.first:
+            write_text(out / CONFIG, to_yaml(config))
         self._about = {
             "data": data_line(recordings),
             "device": device_line(self.devices.device, self.devices.world),
@@ -292,6 +295,7 @@ class Trainer:
         pending = self.devices.gather(self._pending)
         if self.devices.first:
             state = self._identity() | {
+                "data": self._data,
                 "model": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "best": self.best,
@@ -302,50 +306,27 @@ class Trainer:
             save(state, self.out / CHECKPOINT)
         self.devices.wait()
 
-    def _resume(self) -> None:
+    def _found(self) -> dict[str, Any] | None:
+        """The checkpoint in the run's folder, which must be of this configuration; None without one."""
         path = self.out / CHECKPOINT
         if not path.exists():
-            return
+            return None
         state = load(path, str(self.devices.device))
-        check_same(state["config"], plain(self.config), self.out)
+        check_config(state["config"], plain(self.config), self.out)
+        if state["step"] > self.config.steps:
+            raise FacetellError(
+                f"the run in {self.out} is at step {state['step']}, beyond steps={self.config.steps}; "
+                "give at least as many, or start another run with --out"
+            )
+        return state
+
+    def _resume(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.best, self.stale = state["step"], state["best"], state["stale"]
         self.seconds = state["seconds"]
         self._pending = state["pending"] if self.devices.first else []
-
-
-class Clock:
-    """Where the time of the last steps went."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin to count."""
-        self._clips, self._seconds, self._waited = 0, 0.0, 0.0
-
-    def waited(self, seconds: float) -> None:
-        """Count time spent waiting for a batch."""
-        self._waited += seconds
-
-    def learned(self, clips: int, seconds: float) -> None:
-        """Count a step of ``seconds`` in all."""
-        self._clips += clips
-        self._seconds += seconds
-
-    def figures(self) -> dict[str, float]:
-        """Clips a second, the share of time spent waiting for batches, and how busy the GPU is, if there is one."""
-        figures = {
-            "clips_per_second": self._clips / max(self._seconds, 1e-9),
-            "waiting": self._waited / max(self._seconds, 1e-9),
-        }
-        if torch.cuda.is_available():
-            figures["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
-            with contextlib.suppress(ModuleNotFoundError, RuntimeError):  # needs pynvml
-                figures["gpu_busy"] = torch.cuda.utilization() / 100
-        return figures
 
 
 def keep_freed_memory() -> None:
@@ -392,30 +373,6 @@ def _check_shares(config: TrainConfig, world: int) -> None:
             f"optim.norms=apart needs two slots (batch.pairs + batch.generated) in each part, at least "
             f"{2 * world * accumulate} in all; there are {slots}"
         )
-
-
-def check_same(old: dict[str, Any], new: dict[str, Any], out: Path) -> None:
-    """A run goes on only as it was begun, but for what does not change its course.
-
-    What was no setting yet when it was begun has its default.
-    """
-    now = _flat(new)
-    before = {key: value for key, value in _flat(plain(TrainConfig())).items() if key in now} | _flat(old)
-    for key in sorted(before.keys() | now.keys()):
-        free = any(key == name or key.startswith(f"{name}.") for name in FREE)
-        if not free and before.get(key) != now.get(key):
-            raise FacetellError(
-                f"the run in {out} was begun with {key}={before.get(key)}, not {now.get(key)}; "
-                "give it back, or begin another run with --out"
-            )
-
-
-def _flat(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{above}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
-    return flat
 
 
 def _hits(logits: Sequence[float], batch: Batch) -> dict[str, float]:

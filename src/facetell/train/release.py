@@ -1,12 +1,13 @@
-"""From trained weights to a model that can be used: export, parity, scores of ``val``, calibration, card.
+"""Release trained weights: export, engine parity, scores of ``val``, calibration, card.
 
-Every figure of the card comes from here and from the exported file, not from the network in training.
+Every figure of the card is measured here on the exported file, not on the network in training.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
@@ -15,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from facetell.assets import file_sha256
 from facetell.datasets.check import leaking_videos
 from facetell.datasets.manifest import Manifest
 from facetell.detector import Detector, Settings
 from facetell.engine import Engine, ModelInfo, load_engine
 from facetell.evaluate.intervals import Estimate, wilson
-from facetell.evaluate.limits import LIMITS, by_length, least_face_width
+from facetell.evaluate.limits import LIMITS, WIDTHS, by_length, least_face_width
 from facetell.evaluate.measures import sample_of
 from facetell.evaluate.platt import calibrate, called_unseen
 from facetell.evaluate.scores import Scores, from_rows, write_scores
@@ -37,13 +39,14 @@ from facetell.train.card import Release, write_card
 from facetell.train.checkpoint import load
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording
-from facetell.train.validate import Row, Score, by_method, cut_recording, score_pseudo, score_recordings
-from facetell.types import FacetellError, FloatArray
+from facetell.train.validate import Row, Score, by_method, cut_recording, row_of, score_pseudo, score_recordings
+from facetell.types import FacetellError, FloatArray, Status
 
 PSEUDO_KINDS = ("sbv", "drift", "jitter", "flicker", "reenact", "swap", "mouth")
 PROOF_CLIPS, TOLERANCE = 6, 1e-2  # of an engine in float32 against the network as it is stored, in logits
 LARGEST = 20e6  # bytes of a model file: it is to travel with the code
 ENGINES = ("openvino", "onnxruntime")  # torch's is what they are measured against
+F32 = Settings(precision="f32")  # the same on every CPU
 
 Say = Callable[[str], None]
 
@@ -58,24 +61,26 @@ def release(
     note: str = "",
     say: Say = print,
 ) -> Release:
-    """Export a checkpoint's averaged weights, measure the file on ``val``, calibrate it and describe it.
+    """Export a checkpoint's averaged weights, measure the file on ``val``, calibrate it and write its card.
 
-    Beside ``model_path`` stand then its card (``.md``), figures and configuration (``.json``), and the score files of
-    ``val`` (``.val.parquet``) and of the forgeries made from its reals (``.pseudo.parquet``).
+    Beside ``model_path`` this writes its card (``.md``), figures and configuration (``.json``), and the score files of
+    ``val`` (``.val.parquet``) and of the forgeries made from its reals (``.pseudo.parquet``). All of them name the
+    finished file by its sha256, and all scores are made with the minimum face width that is stored in it.
 
     Args:
         checkpoint: of a training run, of any age.
         model_path: the ONNX file to write.
         recordings: prepared clips of ``val``; forgeries are made from its reals.
-        videos: if given, ``val`` is scored from these files, as a user would give them, through the whole detector;
-            else from ``recordings``. Those of its people and recordings that are in other splits, too, are left out
-            of the figures and of the calibration.
+        videos: if given, ``val`` is scored from these files, as a user would give them, through the whole detector,
+            and the minimum face width is chosen on them (:func:`facetell.evaluate.limits.least_face_width`); else
+            scores are those of ``recordings``. Videos whose identities or recordings are in other splits, too, are
+            left out of the figures and of the calibration.
         kinds: of forgeries made from the reals.
         note: what a reader of the card must know of this run beyond its configuration.
-        say: told what is being done.
+        say: called with a line on each step.
 
     Raises:
-        FacetellError: the checkpoint is none, the engines disagree, or ``val`` has no reals or no fakes.
+        FacetellError: ``checkpoint`` is not one, the engines disagree, or ``val`` has no reals or no fakes.
     """
     network, metadata = read_trained(checkpoint)
     state = load(checkpoint)
@@ -93,36 +98,32 @@ def release(
     rounding = deviation(network, stored, proof)
     parity = check_parity(stored, model_path, proof, ENGINES)
     _check(rounding, ROUNDING[precision], parity, model_path)
-    engine = load_engine(model_path, precision="f32")
-    about = {"model": {"name": info.name, "sha256": engine.sha256, "architecture": info.architecture}}
-    say("scoring val")
     leaked: frozenset[str] = frozenset()
+    limits: Scores | None = None
     if videos is not None:
         leaked = leaking_videos(videos, "val")
-        settings = ScoringSettings(splits=("val",), detection=Settings(precision="f32"))
-        scores = replace(score_manifest(videos, model_path, settings), about=about)
+        counted = videos.where(lambda entry: entry.split == "val" and entry.video not in leaked)
+        say("measuring limits")
+        limits, width = _face_width(model_path, info, counted)
+        info = replace(info, min_face_width=width)
+        _rewrite_metadata(model_path, info.to_metadata())
+    engine = load_engine(model_path, precision="f32")
+    say("scoring val")
+    if videos is not None:
+        scores = score_manifest(videos, model_path, ScoringSettings(splits=("val",), detection=F32))
     else:
-        scores = from_rows(list(score_recordings(engine_score(engine), recordings, batch)), about)
+        scores = from_rows(_prepared_rows(engine, recordings, batch), {})
     say("scoring forgeries made from the reals of val")
-    pseudo = from_rows(_pseudo_rows(engine, recordings, batch, kinds), about)
+    pseudo = from_rows(_pseudo_rows(engine, recordings, batch, kinds), {})
     unseen = without(scores, leaked)
-    calibration = calibrate(unseen if _both(unseen) else pseudo)
-    info = replace(info, calibration=calibration)
-    told = {"calibration": asdict(calibration)}
-    scores, unseen, pseudo = (replace(s, about={**s.about, **told}) for s in (scores, unseen, pseudo))
-    _rewrite_metadata(model_path, replace(info, calibration=calibration).to_metadata())
+    info = replace(info, calibration=calibrate(unseen if _both(unseen) else pseudo))
+    scores, unseen, pseudo = (_calibrated(part, info) for part in (scores, unseen, pseudo))
     shortcuts: list[dict[str, Any]] = []
-    limits: list[dict[str, Any]] = []
-    if videos is not None and _both(unseen):
-        detector = Detector(model_path, Settings(precision="f32"))
-        judged = videos.where(lambda e: e.split == "val" and e.video not in leaked)
+    if limits is not None and _both(unseen):
         say("checking for shortcuts")
-        shortcuts = _rows(outcomes(score_treated(detector, judged, SHORTCUTS), SHORTCUTS))
-        say("looking for limits")
-        treated = score_treated(detector, judged, LIMITS)
-        found = outcomes(treated, LIMITS)
-        info = replace(info, min_face_width=float(least_face_width(found)))
-        limits = _rows(found | by_length(treated))
+        detector = Detector(model_path, F32)
+        shortcuts = _rows(outcomes(_calibrated(score_treated(detector, counted, SHORTCUTS), info), SHORTCUTS))
+        limits = _calibrated(limits, info)
     made = Release(
         info=info,
         state={key: value for key, value in state.items() if key in ("step", "config", "val", "about")},
@@ -131,7 +132,7 @@ def release(
         leaked=len(leaked),
         with_leaked=figures(scores)[:1] if leaked else [],
         shortcuts=shortcuts,
-        limits=limits,
+        limits=_rows(outcomes(limits, LIMITS) | by_length(limits)) if limits is not None else [],
         pseudo=figures(pseudo),
         rounding=rounding,
         parity={f"{p.engine} {p.precision}": p.largest for p in parity},
@@ -139,12 +140,40 @@ def release(
     )
     info = replace(info, training={"steps": state["step"], "config": state["config"], "val": made.figures()})
     _rewrite_metadata(model_path, info.to_metadata())
-    write_scores(scores, model_path.with_suffix(".val.parquet"))
-    if len(pseudo):
-        write_scores(pseudo, model_path.with_suffix(".pseudo.parquet"))
-    write_text(model_path.with_suffix(".json"), json.dumps({**made.figures(), **made.state}, indent=1) + "\n")
+    # The file is not changed any more from here on, so its hash is that of the file which is shipped.
+    model = {"name": info.name, "sha256": file_sha256(model_path)}
+    for part, suffix in ((scores, ".val.parquet"), (pseudo, ".pseudo.parquet")):
+        if len(part):
+            write_scores(replace(part, about={**part.about, "model": model}), model_path.with_suffix(suffix))
+    found = {"model": model, **made.figures(), **made.state}
+    write_text(model_path.with_suffix(".json"), json.dumps(found, indent=1) + "\n")
     write_text(model_path.with_suffix(".md"), write_card(replace(made, info=info)))
     return made
+
+
+def _face_width(model_path: Path, info: ModelInfo, videos: Manifest) -> tuple[Scores | None, float]:
+    """Scores of videos under :data:`LIMITS`, and the minimum face width chosen by them.
+
+    It is chosen before the scores that are published, with a calibration on the untreated videos of this measurement
+    alone. Meanwhile faces are scored down to the least width that may be chosen, whatever ``info`` has. None, and the
+    width of ``info``, where no real or no forged video can be scored.
+    """
+    if not {0, 1} <= {entry.label for entry in videos}:
+        return None, info.min_face_width
+    _rewrite_metadata(model_path, replace(info, min_face_width=float(min(WIDTHS))).to_metadata())
+    scores = score_treated(Detector(model_path, F32), videos, LIMITS)
+    clean = scores.select(distortion="")
+    if not _both(clean):
+        return None, info.min_face_width
+    calibration = calibrate(clean, draws=2)  # its covariance is not used
+    scores = _calibrated(scores, replace(info, calibration=calibration))
+    return scores, float(least_face_width(outcomes(scores, LIMITS)))
+
+
+def _calibrated(scores: Scores, info: ModelInfo) -> Scores:
+    """Scores that record the calibration and the minimum face width of ``info``."""
+    recorded = {"calibration": asdict(info.calibration), "min_face_width": info.min_face_width}
+    return replace(scores, about={**scores.about, **recorded})
 
 
 def stored_precision(network: ClipNetwork) -> Precision:
@@ -188,7 +217,7 @@ def _calls(scores: Scores) -> dict[str, Any]:
     """
     sample = sample_of(scores.videos())
     told: dict[str, Any] = {}
-    for kind, called in (("", sample.probabilities >= sample.threshold), ("_unseen", called_unseen(sample))):
+    for kind, called in (("", sample.probabilities >= sample.thresholds), ("_unseen", called_unseen(sample))):
         for name, label in (("false_positive_rate", 0), ("true_positive_rate", 1)):
             of = called[sample.labels == label]
             low, high = wilson(int(of.sum()), len(of))
@@ -206,10 +235,22 @@ def engine_score(engine: Engine) -> Score:
     return lambda clips: [float(logit) for logit in engine.score(clips)]
 
 
+def _is_wide(recording: Recording, info: ModelInfo) -> bool:
+    """Whether the median face width of a prepared clip is at least what the model needs."""
+    return statistics.median(pose.width for pose in recording.poses(slice(0, len(recording)))) >= info.min_face_width
+
+
+def _prepared_rows(engine: Engine, recordings: Sequence[Recording], batch: BatchConfig) -> list[Row]:
+    """One row a clip of each recording; one row with the reason where it is not scored."""
+    wide, narrow = ([r for r in recordings if _is_wide(r, engine.info) == wanted] for wanted in (True, False))
+    unscored = {"status": Status.FACE_TOO_SMALL.value}
+    return [*score_recordings(engine_score(engine), wide, batch), *(row_of(r.entry) | unscored for r in narrow)]
+
+
 def _pseudo_rows(
     engine: Engine, recordings: Sequence[Recording], batch: BatchConfig, kinds: Sequence[str]
 ) -> list[Row]:
-    reals = [r for r in recordings if r.entry.label == 0]
+    reals = [r for r in recordings if r.entry.label == 0 and _is_wide(r, engine.info)]
     found = []
     for kind in ("", *kinds) if kinds else ():
         found += list(score_pseudo(engine_score(engine), reals, batch, kind, reals))

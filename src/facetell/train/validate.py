@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from facetell.clips import cut_clip
+from facetell.clips import crop_clip
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.intervals import interval
 from facetell.evaluate.measures import sample_of
@@ -121,12 +121,12 @@ def _lent(recording: Recording, rng: np.random.Generator, config: BatchConfig) -
 
 
 def cut_recording(recording: Recording, window: slice, config: BatchConfig) -> UInt8Array:
-    """A window of a recording as detection cuts it, uint8 RGB (T, S, S, 3)."""
+    """A window of a recording as detection crops it, uint8 RGB (T, S, S, 3)."""
     return _cut(recording.pictures(window), recording, window, config)
 
 
 def _cut(frames: UInt8Array, recording: Recording, window: slice, config: BatchConfig) -> UInt8Array:
-    return cut_clip(list(frames), recording.boxes(window), config.size, config.crop_scale)[0]
+    return crop_clip(list(frames), recording.poses(window), config.size, config.crop_scale)[0]
 
 
 def _times(recording: Recording, window: slice) -> Row:

@@ -11,21 +11,21 @@ from facetell.train.validate import score_pseudo, score_recordings, torch_score
 
 
 class Watch:
-    """Scores the recordings of ``val``, each device its share of them."""
+    """Scores the ``recordings`` of ``val``, each device its share of them."""
 
     def __init__(self, config: TrainConfig, devices: Devices) -> None:
         self._config, self._devices = config, devices
-        self._recordings = load_recordings(config.data, "val", 1)
+        self.recordings = load_recordings(config.data, "val", 1)
 
     def scores(self, model: ClipNetwork) -> tuple[Scores, Scores]:
         """Scores of ``val`` as it lies, and of its reals beside the forgeries made from them."""
         devices, config = self._devices, self._config
         score = torch_score(model, devices.device, devices.bf16)
-        share = self._recordings[devices.rank :: devices.world]
+        share = self.recordings[devices.rank :: devices.world]
         rows = list(score_recordings(score, share, config.batch))
         pseudo = []
         if config.val.kinds:
-            donors = [r for r in self._recordings if r.entry.label == 0]
+            donors = [r for r in self.recordings if r.entry.label == 0]
             reals = [r for r in share if r.entry.label == 0]
             for kind in ("", *config.val.kinds):
                 pseudo += list(score_pseudo(score, reals, config.batch, kind, donors))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from facetell.engine.info import Calibration
-from facetell.types import Face
+from facetell.faces.quality import FaceMotion, why_unfit
+from facetell.types import Clip, Face, Status
 from facetell.verdict import ScoredClip
 
 RECENT = 24  # scores that are drawn
@@ -21,15 +22,16 @@ class Watched:
     first: float
     last: float
     width: float = 0.0
-    small: bool = False  # now
-    was_small: bool = False  # at some time
+    unfit: Status | None = None  # why its latest clip was not scored
+    reasons: set[Status] = field(default_factory=set)  # why clips were not scored so far
+    motion: FaceMotion = field(default_factory=lambda: FaceMotion(RECENT))
     clips: deque[ScoredClip] = field(default_factory=deque)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     def running(self, calibration: Calibration) -> tuple[float, tuple[float, float]] | None:
-        """Probability and interval over the clips that are kept, or None where there is none."""
+        """Probability and interval over the clips that are kept; None where there is none or the face does not move."""
         logits = [clip.logit for clip in self.clips]
-        if not logits:
+        if not logits or self.motion.is_absent:
             return None
         return calibration.probability(sum(logits) / len(logits)), calibration.interval(logits)
 
@@ -40,7 +42,8 @@ class Board:
     def __init__(self, calibration: Calibration, window: float) -> None:
         self._calibration, self.window = calibration, window
         self._faces: dict[Key, Watched] = {}
-        self.seen = self.scored = self.smalls = 0  # faces, clips, faces that were too small at some time
+        self.seen = self.scored = 0  # faces, clips
+        self.unfit: Counter[Status] = Counter()  # faces with a clip that was not scored for this reason
         self.highest: tuple[float, float, int, int] | None = None  # probability, when, face, over how many clips
 
     @property
@@ -55,7 +58,7 @@ class Board:
             if key not in self._faces:
                 self.seen += 1
                 self._faces[key] = Watched(self.seen, now, now)
-            self._faces[key].last, self._faces[key].width = now, face.box.width
+            self._faces[key].last, self._faces[key].width = now, face.pose.width
         for key, watched in list(self._faces.items()):
             if now - watched.last > self.window:
                 del self._faces[key]
@@ -70,20 +73,27 @@ class Board:
         if watched is None:
             return None
         watched.clips.append(clip)
-        watched.small = False
+        watched.unfit = Status.NO_MOTION if watched.motion.is_absent else None
         watched.recent.append(self._calibration.probability(clip.logit))
         running = watched.running(self._calibration)
         if running and (self.highest is None or running[0] > self.highest[0]):
             self.highest = (running[0], clip.t1, watched.number, len(watched.clips))
         return watched
 
-    def too_small(self, session: int, track: int) -> None:
-        """Note that a face is too small to be scored."""
-        watched = self._faces.get((session, track))
-        if watched is None:
-            return
-        self.smalls += not watched.was_small
-        watched.small = watched.was_small = True
+    def accept(self, session: int, clip: Clip, least_width: float) -> bool:
+        """Whether a clip can be scored; else the reason is noted. Its face was in the latest look."""
+        watched = self._faces[session, clip.track_id]
+        if clip.face_width < least_width:
+            reason: Status | None = Status.FACE_TOO_SMALL
+        else:
+            reason = why_unfit(clip.frames, clip.crop.roll, watched.motion)
+        if reason is None:
+            return True
+        watched.unfit = reason
+        if reason not in watched.reasons:
+            watched.reasons.add(reason)
+            self.unfit[reason] += 1
+        return False
 
     def most_suspect(self) -> tuple[float, tuple[float, float]] | None:
         """Probability and interval of the most suspect face."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -30,7 +31,7 @@ class State:
     """
 
     name: str
-    threshold: float
+    threshold_of: Callable[[int], float]  # minimum probability for "forged", by the number of scored faces
     board: Board
     pump: Pump
     at: float = 0.0
@@ -56,9 +57,14 @@ class State:
         return silent if silent > QUIET and self.pump.ended is None else 0.0
 
     def verdict(self) -> Verdict:
-        """In the words of ``detect``, of the most suspect face of the last seconds."""
+        """The verdict on the highest-scoring face of the last seconds."""
         worst = self.board.most_suspect()
         return read_verdict(*worst, self.threshold) if worst else Verdict.NONE
+
+    @property
+    def threshold(self) -> float:
+        """Minimum probability for "forged", for the number of faces with a score in the last seconds."""
+        return self.threshold_of(max(1, sum(bool(face.clips) for face in self.board.faces)))
 
 
 class _Scoring(NamedTuple):
@@ -93,7 +99,7 @@ class Watcher:
         behind: float = BEHIND,
     ) -> None:
         self._detector, self._pump, self._tell, self._behind = detector, pump, tell, behind
-        self.state = State(name, detector.threshold, Board(detector.engine.info.calibration, window), pump)
+        self.state = State(name, detector.threshold_of, Board(detector.engine.info.calibration, window), pump)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
         self._scoring: deque[_Scoring] = deque()
         self._stream: ClipStream | None = None
@@ -147,8 +153,7 @@ class Watcher:
             self._pump.flush(item.at)
 
     def _score(self, clip: Clip, item: Waiting) -> None:
-        if clip.face_width < self._detector.engine.info.min_face_width:
-            self.state.board.too_small(item.session, clip.track_id)
+        if not self.state.board.accept(item.session, clip, self._detector.engine.info.min_face_width):
             return
         self._collect(PENDING - 1)
         future = self._pool.submit(self._detector.score, clip)
@@ -163,7 +168,7 @@ class Watcher:
             state.delay = time.monotonic() - arrived
             state.most_delay = max(state.most_delay, state.delay)
             # Times of a clip are those of its connection, on the screen and in the file those of the watch.
-            score = ScoredClip(score.t0 + shift, score.t1 + shift, score.square, score.logit)
+            score = ScoredClip(score.t0 + shift, score.t1 + shift, score.crop, score.logit)
             watched = state.board.add(session, track, score)
             info = self._detector.engine.info
             if rate := slow_rate(score.t0, score.t1, info):
@@ -176,7 +181,8 @@ class Watcher:
                     "face": watched.number if watched else None,
                     "t0": score.t0,
                     "t1": score.t1,
-                    "square": list(score.square),
+                    "square": list(score.crop.square),
+                    "roll": math.degrees(score.crop.roll),
                     "logit": score.logit,
                     "probability": calibration.probability(score.logit),
                     "running": running[0] if running else None,

@@ -1,6 +1,7 @@
 // Uploads with progress, rows that stay fresh, deleting without leaving the page. Without it the forms do the same.
 "use strict";
 const words = JSON.parse(document.body.dataset.words);
+const root = document.body.dataset.root; // the path of the server behind a reverse proxy, else empty
 const say = (name, values) => words[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
 const list = document.getElementById("jobs");
 const one = document.querySelector(".detail");
@@ -76,7 +77,7 @@ const keepFocus = (change) => {
 const drop = (id) => {
   const old = element(id);
   if (!old) return;
-  if (old === one || old.classList.contains("detail")) location.assign("/");
+  if (old === one || old.classList.contains("detail")) location.assign(`${root}/`);
   else old.remove();
   if (list) noteEmpty();
 };
@@ -97,7 +98,7 @@ const update = (job) => {
 
 const lost = document.getElementById("lost");
 const follow = () => {
-  const stream = new EventSource("/v1/events");
+  const stream = new EventSource(`${root}/v1/events`);
   stream.addEventListener("job", (event) => update(JSON.parse(event.data)));
   stream.addEventListener("deleted", (event) => drop(JSON.parse(event.data).id));
   stream.onopen = () => {
@@ -135,7 +136,7 @@ document.addEventListener("submit", async (event) => {
   if (!confirm(say("confirm", form.dataset))) return;
   let message = words.unreachable;
   try {
-    const answer = await fetch(`/v1/jobs/${form.dataset.id}`, { method: "DELETE" });
+    const answer = await fetch(`${root}/v1/jobs/${form.dataset.id}`, { method: "DELETE" });
     if (answer.ok || answer.status === 404) {
       drop(form.dataset.id);
       return;
@@ -160,7 +161,7 @@ const show = (item, name, values = {}) => {
 
 const send = (item) => new Promise((done) => {
   const request = new XMLHttpRequest();
-  request.open("POST", "/v1/jobs");
+  request.open("POST", `${root}/v1/jobs`);
   request.setRequestHeader("Idempotency-Key", item.key); // a second try is never a second job
   request.upload.onprogress = (event) => {
     item.bar.value = event.loaded / event.total;
@@ -233,17 +234,28 @@ const work = async () => {
   busy = false;
 };
 
-const enqueue = (file, key) => {
+const addEntry = (...parts) => {
   const entry = document.createElement("li");
+  entry.append(...parts);
+  sending.hidden = false;
+  document.getElementById("uploading").append(entry);
+  return entry;
+};
+
+// What was dropped is not a file: say so in the list of uploads.
+const refuse = (name, values = {}) => {
+  const text = document.createElement("p");
+  text.textContent = say(name, values);
+  addEntry(text).classList.add("problem");
+};
+
+const enqueue = (file, key) => {
   const text = document.createElement("p");
   const bar = document.createElement("progress");
   bar.max = 1;
   bar.value = 0;
   bar.setAttribute("aria-label", file.name);
-  entry.append(text, bar);
-  sending.hidden = false;
-  document.getElementById("uploading").append(entry);
-  const item = { file, key, entry, text, bar };
+  const item = { file, key, entry: addEntry(text, bar), text, bar };
   if (file.size > Number(document.body.dataset.most)) {
     ended(item, "large", { size: document.body.dataset.mostWords });
     return;
@@ -257,9 +269,8 @@ if (upload) {
   const input = document.getElementById("files");
   input.multiple = true; // without the script, one at a time
   document.getElementById("send").hidden = true;
-  const take = (files) => { for (const file of files) enqueue(file, newKey()); };
   input.addEventListener("change", () => {
-    take(input.files);
+    for (const file of input.files) enqueue(file, newKey());
     upload.reset();
   });
   upload.addEventListener("submit", (event) => event.preventDefault());
@@ -270,7 +281,13 @@ if (upload) {
   addEventListener("drop", (event) => {
     event.preventDefault();
     upload.classList.remove("over");
-    take(event.dataTransfer.files);
+    const dropped = Array.from(event.dataTransfer.items).filter((item) => item.kind === "file");
+    if (!dropped.length) refuse("notFile");
+    for (const item of dropped) {
+      const entry = item.webkitGetAsEntry(); // null where a script has made the drop
+      if (entry && entry.isDirectory) refuse("folder", { name: entry.name });
+      else enqueue(item.getAsFile(), newKey());
+    }
   });
   addEventListener("beforeunload", (event) => { if (busy) event.preventDefault(); });
 }

@@ -1,0 +1,267 @@
+"""Measurements on the crops of a clip that decide whether there is anything to score: motion and pixelation.
+
+Both read the inner face alone, so that captions and a moving background do not count. Thresholds and the measurements
+that they rest on are in ``docs/architecture.md`` ("Motion and pixelation").
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facetell.types import FloatArray, Status, UInt8Array
+
+STILL = 0.03  # change within a clip, before registration: less is not scored
+MOVING = 0.11  # motion within a clip: a face moves if any of its clips reaches this
+CHANGED = 0.1  # motion between successive clips: a face moves if the median reaches this
+LEAST_CLIPS = 3  # fewer clips show too little of a face to say that it does not move, unless nothing changes
+BLEND = 0.02  # share of the energy of change outside its first component: less is a cut or a dissolve
+SPREAD = 0.2  # median over second-largest change of the cells: less is local, as a blink is
+PIXELATED = 0.4  # grid strength
+
+_INNER = 0.68  # side of the inner face in sides of the crop
+_SIDE, _CELL = 32, 4  # pixels of the image that motion is measured on, and of its cells
+_BLUR = 1.2  # standard deviation in those pixels: removes codec noise and the errors of interpolation
+_STEPS = 3  # of the registration
+_FLAT = 1.0  # grey levels a pixel: the gradient of a face is at least this
+_COLLAPSED = 0.1  # area of a pixel after a step of the registration: less is a failure
+
+_GRID_PART = 0.56  # side of the square that a grid is looked for in, in sides of the crop
+_PERIODS = (4.0, 22.0)  # pixels of a crop of 160: smaller cells do not hide a face, larger ones leave too few
+
+
+@dataclass(slots=True)
+class FaceMotion:
+    """Motion of one face, within its clips and between successive ones.
+
+    Motion is measured in pixels of an image with 32 pixels for 0.68 sides of the crop, after registration: changes of
+    brightness and contrast and the affine motion of the whole face are removed, so a zoom or a pan over a photo
+    measures as zero but for noise. What remains is divided by the mean gradient, which makes it a displacement.
+
+    Args:
+        kept: clips that are remembered, the latest ones; all by default.
+    """
+
+    kept: int | None = None
+    within: deque[float] = field(init=False)
+    between: deque[float] = field(init=False)
+    _last: FloatArray | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.within, self.between = deque(maxlen=self.kept), deque(maxlen=self.kept)
+
+    def add(self, frames: UInt8Array) -> bool:
+        """Add the next clip, uint8 RGB (T, S, S, 3) with T >= 2; whether anything changes in it, the face or its place.
+
+        Where all clips are kept, no motion is measured any more once the face has moved.
+        """
+        images = np.stack([_inner_face(frame) for frame in frames])
+        changes = _change(images) >= STILL
+        if self.kept is None and max(self.within, default=0.0) >= MOVING:
+            return changes
+        middle = images[len(images) // 2]
+        self.within.append(_motion_within(images) if changes else 0.0)
+        if self._last is not None:
+            residuals, gradient = _register(self._last[None], middle)
+            self.between.append(float(np.partition(_cells(residuals)[0], -4)[-4]) / gradient)
+        self._last = middle
+        return changes
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the face does not move in any clip, nor from clip to clip; False before the first clip."""
+        if not self.within or max(self.within) >= MOVING:
+            return False
+        if not any(self.within):
+            return True
+        return len(self.within) >= LEAST_CLIPS and statistics.median(self.between) < CHANGED
+
+
+def why_unfit(frames: UInt8Array, roll: float, motion: FaceMotion) -> Status | None:
+    """The reason why a clip is not to be scored, ``face_obscured`` or ``no_motion``; None if it is.
+
+    Args:
+        frames: uint8 RGB (T, S, S, 3), the face in its middle; T at least 2.
+        roll: clockwise rotation of the crop in radians.
+        motion: of the face; the clip is added to it unless it is obscured.
+    """
+    if is_pixelated(frames, roll):
+        return Status.FACE_OBSCURED
+    return None if motion.add(frames) else Status.NO_MOTION
+
+
+def is_pixelated(frames: UInt8Array, roll: float = 0.0) -> bool:
+    """Whether the inner face of a clip is a mosaic of square cells, by its first, middle and last frame.
+
+    Args:
+        frames: uint8 RGB (T, S, S, 3), the face in its middle.
+        roll: clockwise rotation of the crop in radians: the cells lie along the axes of the frame.
+    """
+    middle = sorted((0, len(frames) // 2, len(frames) - 1))
+    return float(np.median([grid_strength(frames[index], roll) for index in middle])) >= PIXELATED
+
+
+def grid_strength(frame: UInt8Array, roll: float = 0.0) -> float:
+    """Share in [0, 1] of the brightness steps of the inner face that lie on the lines of a square grid.
+
+    It is the magnitude of the Fourier coefficient of the mean absolute differences along each axis, at the cell size
+    where the weaker of the two axes is strongest, relative to their mean: 1 for steps on grid lines alone. Grids that
+    are no mosaic stay low: bilinear enlargement spreads its steps over the cell, and the deblocking of codecs removes
+    them.
+
+    Args:
+        frame: uint8 RGB (S, S, 3), the face in its middle.
+        roll: clockwise rotation of the crop in radians.
+    """
+    size = frame.shape[0]
+    side = round(size * _GRID_PART)
+    cos, sin, middle = math.cos(roll), math.sin(roll), (side - 1) / 2
+    # From the square, which lies along the axes of the frame, to the crop.
+    linear = np.array([[cos, sin], [-sin, cos]])
+    shift = (size - 1) / 2 - linear @ (middle, middle)
+    grey = cv2.warpAffine(
+        cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY),
+        np.hstack([linear, shift[:, None]]),
+        (side, side),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    ).astype(np.float32)
+    steps = np.stack([np.abs(np.diff(grey, axis=1)).mean(axis=0), np.abs(np.diff(grey, axis=0)).mean(axis=1)])
+    waves, window = _waves(side - 1, size / 160)
+    mean = steps @ window
+    strengths = np.abs((steps - mean[:, None]) @ waves) / np.maximum(mean[:, None], 1e-3)
+    return float(strengths.min(axis=0).max())
+
+
+@functools.cache
+def _waves(length: int, scale: float) -> tuple[NDArray[np.complex64], FloatArray]:
+    """Windowed waves (length, periods) of the cell sizes that are looked for, and the window, of sum 1."""
+    periods = [_PERIODS[0] * scale]
+    while periods[-1] < _PERIODS[1] * scale:
+        periods.append(periods[-1] + 0.4 * periods[-1] ** 2 / length)  # at most 0.4 of a cell apart over the length
+    window = np.hanning(length + 2)[1:-1]
+    window /= window.sum()
+    waves = np.exp(2j * np.pi * np.arange(length)[:, None] / np.array(periods)) * window[:, None]
+    return waves.astype(np.complex64), window.astype(np.float32)
+
+
+def _inner_face(frame: UInt8Array) -> FloatArray:
+    size = frame.shape[0]
+    margin = round(size * (1 - _INNER) / 2)
+    grey = cv2.cvtColor(frame[margin : size - margin, margin : size - margin], cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR), dtype=np.float32)
+
+
+def _change(images: FloatArray) -> float:
+    """As :func:`_motion_within`, without registration; 0 where the frames are blends of two images (cut, dissolve)."""
+    reference, others = _parted(images)
+    changes = (others - reference)[:, _OVAL]
+    return 0.0 if _is_blend(changes) else _third(changes) / _gradient(reference)[2]
+
+
+def _motion_within(images: FloatArray) -> float:
+    """Motion in the frames (T, side, side) of a clip, relative to the middle one.
+
+    It is that of the second-most changed cell (1/8 of the image wide) in the third-most changed frame: a blink counts,
+    the flicker of a single key frame does not, and repeated frames do not lower it.
+    """
+    reference, others = _parted(images)
+    residuals, gradient = _register(others, reference)
+    return _third(residuals) / gradient
+
+
+def _parted(images: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The middle frame, and the others."""
+    middle = len(images) // 2
+    return images[middle], np.delete(images, middle, axis=0)
+
+
+def _third(residuals: FloatArray) -> float:
+    """Of residuals (N, pixels of the oval): the second-largest cell in the image where it is third-largest."""
+    second = np.partition(_cells(residuals), -2, axis=1)[:, -2]
+    return float(np.sort(second)[-min(3, len(second))])
+
+
+def _is_blend(changes: FloatArray) -> bool:
+    """Whether all frames are blends of two images: one pattern explains their changes, and covers the face."""
+    if len(changes) < 3:
+        return False
+    gram = (changes @ changes.T).astype(np.float64)
+    energy = float(np.trace(gram))
+    if energy - float(np.linalg.eigvalsh(gram)[-1]) >= BLEND * energy:
+        return False
+    cells = _cells(np.sqrt((changes**2).mean(axis=0))[None])[0][_FULL_CELLS]
+    return float(np.median(cells)) >= SPREAD * float(np.partition(cells, -2)[-2])
+
+
+def _cells(residuals: FloatArray) -> FloatArray:
+    """Root mean square (N, cells) of residuals (N, pixels of the oval)."""
+    squares = np.zeros((len(residuals), _SIDE, _SIDE), np.float32)
+    squares[:, _OVAL] = residuals**2
+    return np.asarray(np.sqrt(_by_cell(squares).mean(axis=2)), dtype=np.float32)
+
+
+def _by_cell(images: NDArray[Any]) -> NDArray[Any]:
+    """The pixels of (N, side, side) as (N, cells, pixels of a cell)."""
+    count = _SIDE // _CELL
+    return images.reshape(-1, count, _CELL, count, _CELL).swapaxes(2, 3).reshape(-1, count**2, _CELL**2)
+
+
+def _gradient(image: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """Along x and y, at the pixels of the oval, in grey levels a pixel, and their root mean square."""
+    dx, dy = (
+        np.asarray(cv2.Sobel(image, cv2.CV_32F, *axis, ksize=3, scale=1 / 8), dtype=np.float32)[_OVAL]
+        for axis in ((1, 0), (0, 1))
+    )
+    return dx, dy, max(_FLAT, float(np.sqrt(np.mean(dx**2 + dy**2))))
+
+
+def _register(images: FloatArray, reference: FloatArray) -> tuple[FloatArray, float]:
+    """What is left of images (N, side, side) after affine registration with the reference, and the mean gradient.
+
+    Inverse compositional Gauss-Newton (Baker and Matthews, 2004) with gain and bias of the brightness, at the pixels of
+    the oval. For each image the step with the smallest residual counts, so registration never makes it larger.
+    """
+    dx, dy, gradient = _gradient(reference)
+    x, y = _X[_OVAL], _Y[_OVAL]
+    jacobian = np.stack([dx, dy, x * dx, y * dx, x * dy, y * dy, reference[_OVAL], np.ones_like(dx)], axis=1)
+    solve = np.linalg.pinv(jacobian.astype(np.float64), rcond=1e-6).astype(np.float32)
+    warps = np.tile(np.eye(3), (len(images), 1, 1))
+    warped, least = images, np.full(len(images), np.inf)
+    residuals = np.empty((len(images), len(dx)), np.float32)
+    for step in range(_STEPS + 1):
+        changes = (warped - reference)[:, _OVAL]
+        found = changes @ solve.T
+        rest = changes - found @ jacobian.T
+        energy = (rest**2).sum(axis=1)
+        better = energy < least
+        residuals[better], least[better] = rest[better], energy[better]
+        if step == _STEPS:
+            break
+        updates = np.tile(np.eye(3), (len(images), 1, 1))
+        updates[:, :2, :2] += found[:, [[2, 3], [4, 5]]]
+        updates[:, :2, 2] = found[:, :2] + _CENTER - updates[:, :2, :2] @ _CENTER
+        if np.abs(np.linalg.det(updates)).min() < _COLLAPSED:
+            break
+        warps = warps @ np.linalg.inv(updates)
+        warped = np.stack([_warp(image, warp) for image, warp in zip(images, warps, strict=True)])
+    return residuals, gradient
+
+
+def _warp(image: FloatArray, to_image: NDArray[np.float64]) -> NDArray[Any]:
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(image, to_image[:2], (_SIDE, _SIDE), flags=how, borderMode=cv2.BORDER_REPLICATE)
+
+
+_CENTER = np.full(2, (_SIDE - 1) / 2)
+_Y, _X = (np.mgrid[:_SIDE, :_SIDE] - (_SIDE - 1) / 2).astype(np.float32)
+_OVAL: NDArray[np.bool_] = np.hypot(_X / (0.85 * _SIDE / 2), _Y / (_SIDE / 2)) <= math.sqrt(0.9)
+_FULL_CELLS: NDArray[np.bool_] = _by_cell(_OVAL[None])[0].all(axis=1)

@@ -1,0 +1,166 @@
+"""Still images and moving faces, mosaics and hard compression: clips from encoded files, as detection crops them."""
+
+import math
+from itertools import islice
+
+import cv2
+import numpy as np
+import pytest
+
+from facetell.assets import locate
+from facetell.clips import ClipAssembler, FrameSampler
+from facetell.distort.video import distort_picture
+from facetell.faces.crop import crop_frame
+from facetell.faces.quality import PIXELATED, FaceMotion, grid_strength, is_pixelated
+from facetell.faces.tracker import FaceTracker
+from facetell.media.reader import VideoReader
+from facetell.types import Crop, Frame
+from fixtures import encode, sample_frames
+
+FACES = {"sample_woman": Crop(440, 213, 340), "sample_man": Crop(291, 198, 253)}  # of the first frames
+LENGTH = 40  # frames: four clips of eight frames, three a second
+CODECS = {
+    "H.264": {"codec": "libx264", "options": {"preset": "ultrafast", "crf": "23"}},
+    "H.264, many key frames": {"codec": "libx264", "options": {"preset": "ultrafast", "crf": "35", "g": "12"}},
+    "MPEG-4": {"codec": "mpeg4", "options": {"b": "500k", "g": "12"}},
+}
+
+
+@pytest.fixture(scope="module")
+def clips(face_networks):
+    """The clips of the one face of a video file, three a second."""
+
+    def read(path, most=LENGTH):
+        tracker, found = FaceTracker(*face_networks), []
+        with VideoReader(path) as reader:
+            sampler, assembler = FrameSampler(reader.info.fps, 25.0), ClipAssembler(8, 160, 1.35, 1 / 3)
+            for raw in islice(reader, most):
+                number = sampler.take(raw.time)
+                frame = Frame(raw.index, raw.time, raw.rgb())
+                found += assembler.push(number, frame, tracker.update(frame))
+        assert len(found) >= 2 and len({clip.track_id for clip in found}) == 1
+        return found
+
+    return read
+
+
+def face_motion(clips):
+    motion = FaceMotion()
+    for clip in clips:
+        motion.add(clip.frames)
+    return motion
+
+
+def zoom(image, share, x=0.0):
+    """The image enlarged by a share about its centre and moved by ``x`` pixels."""
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0, share) + np.float64([[0, 0, x], [0, 0, 0]])
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+
+
+def still(image):
+    return [image] * LENGTH
+
+
+def zoomed(image):
+    return [zoom(image, 1 + 0.002 * index) for index in range(LENGTH)]
+
+
+def panned(image):
+    return [zoom(image, 1.1, index - LENGTH / 2) for index in range(LENGTH)]
+
+
+def captioned(image):
+    """A caption that moves below the face, and a background that moves beside it."""
+    frames = []
+    for index in range(LENGTH):
+        frame = image.copy()
+        frame[:, :120] = np.roll(frame[:, :120], 4 * index, axis=0)
+        cv2.putText(frame, "BREAKING NEWS", (600 - 8 * index, 356), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 0), 2)
+        frames.append(frame)
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec"),
+    [*((still, codec) for codec in CODECS), *((kind, "H.264") for kind in (zoomed, panned, captioned))],
+)
+def test_a_still_image_does_not_move_whatever_is_done_to_it(clips, tmp_path, kind, codec):
+    path = encode(tmp_path / "a.mkv", kind(sample_frames()[0]), pix_fmt="yuv420p", fps=25, **CODECS[codec])
+    assert face_motion(clips(path)).is_absent
+
+
+@pytest.mark.parametrize("name", ["sample_man", "sample_woman"])
+def test_a_person_moves_however_little(clips, name):
+    motion = face_motion(clips(locate(name)))
+    assert not motion.is_absent and min(motion.within) > 0
+
+
+def test_repeated_frames_do_not_hide_motion(clips, tmp_path):
+    """12 frames per second in a file of 24."""
+    images = sample_frames("sample_woman", LENGTH)[::2].repeat(2, axis=0)
+    motion = face_motion(clips(encode(tmp_path / "a.mkv", images, pix_fmt="yuv420p", fps=24, **CODECS["H.264"])))
+    assert not motion.is_absent and min(motion.within) > 0
+
+
+def test_a_dissolve_and_a_jump_are_no_motion():
+    one, other = (crop_frame(sample_frames(name)[0], crop, 160) for name, crop in FACES.items())
+    for shares in (np.linspace(0, 1, 8), np.array([0, 0, 0, 0, 0, 1, 1, 1])):
+        assert not FaceMotion().add(np.stack([cv2.addWeighted(other, share, one, 1 - share, 0) for share in shares]))
+
+
+def test_few_clips_are_enough_only_where_nothing_moves():
+    clip = np.stack([crop_frame(sample_frames()[0], FACES["sample_woman"], 160)] * 8)
+    noisy = np.clip(clip + np.random.default_rng(0).normal(0, 4, (8, 20, 20, 1)).repeat(8, 1).repeat(8, 2), 0, 255)
+    motion = FaceMotion()
+    assert not motion.is_absent
+    assert not motion.add(clip) and motion.is_absent
+    assert motion.add(noisy.astype(np.uint8)) and not motion.is_absent
+
+
+def test_the_latest_clips_count_where_so_many_are_kept(clips, man):
+    moving, still = clips(man)[0].frames, np.stack([clips(man)[0].frames[0]] * 8)
+    motion = FaceMotion(kept=2)
+    for frames in (moving, still, still):
+        motion.add(frames)
+    assert motion.is_absent
+
+
+def mosaic(image, cell):
+    """Square cells over the face of a sample clip."""
+    x0, y0, x1, y1 = 180, 20, 600, 350
+    part = image[y0 : y1 - (y1 - y0) % cell, x0 : x1 - (x1 - x0) % cell]
+    small = cv2.resize(part, None, fx=1 / cell, fy=1 / cell, interpolation=cv2.INTER_AREA)
+    hidden = image.copy()
+    hidden[y0 : y0 + part.shape[0], x0 : x0 + part.shape[1]] = small.repeat(cell, axis=0).repeat(cell, axis=1)
+    return hidden
+
+
+@pytest.mark.parametrize(("name", "cell"), [("sample_woman", 10), ("sample_woman", 14), ("sample_man", 8)])
+def test_a_mosaic_over_the_face_is_found_after_encoding(clips, tmp_path, name, cell):
+    images = [mosaic(image, cell) for image in sample_frames(name, 24)]
+    found = clips(encode(tmp_path / "a.mkv", images, pix_fmt="yuv420p", fps=25, **CODECS["H.264"]))
+    assert all(is_pixelated(clip.frames, clip.crop.roll) for clip in found)
+
+
+@pytest.mark.parametrize("degrees", [0, 12, -30, 90])
+def test_the_cells_lie_along_the_axes_of_the_frame_not_of_the_crop(degrees):
+    crop = FACES["sample_woman"]._replace(roll=math.radians(degrees))
+    assert grid_strength(crop_frame(mosaic(sample_frames()[0], 14), crop, 160), crop.roll) > PIXELATED
+
+
+@pytest.mark.parametrize(("code", "level"), [("JPEG", 1), ("JPEG", 5), ("GB", 5), ("SCALE", 5), ("BW", 5), ("GNC", 5)])
+def test_distortions_of_the_whole_frame_are_no_mosaic(code, level):
+    rng = np.random.default_rng(0)
+    for name in FACES:
+        for scale in (1, 0.5, 0.25):
+            image = cv2.resize(sample_frames(name)[0], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            crop = Crop(*(scale * v for v in FACES[name]))
+            assert grid_strength(crop_frame(distort_picture(image, code, level, rng), crop, 160)) < 0.8 * PIXELATED
+
+
+def test_blocks_of_hard_compression_are_no_mosaic(clips, tmp_path):
+    how = {"codec": "mpeg4", "options": {"qmin": "31", "qmax": "31"}}
+    small = [cv2.resize(image, (320, 180), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_woman", 24)]
+    found = clips(encode(tmp_path / "a.mkv", small, pix_fmt="yuv420p", fps=25, **how))
+    assert not any(is_pixelated(clip.frames, clip.crop.roll) for clip in found)

@@ -1,0 +1,35 @@
+"""Names of output files: never too long, never the same for two, never cut within a character."""
+
+import os
+
+import pytest
+
+from facetell.files import NAME_BYTES, short_name, temporary_beside
+from facetell.media.writer import VideoWriter
+from facetell.report.result import write_text
+from fixtures import sample_frames
+
+
+@pytest.mark.parametrize("sign", ["a", "\u00e9", "\N{CJK UNIFIED IDEOGRAPH-8BDD}", "\N{GRINNING FACE}", "\udce9"])
+def test_a_long_name_fits_and_stays_unique(sign):
+    names = [sign * 300 + end for end in ("a.mp4", "b.mp4")]
+    shortened = [short_name(name, 5) for name in names]
+    assert shortened[0] != shortened[1] and all(name.startswith(sign) for name in shortened)
+    for name in shortened:
+        size = len(os.fsencode(name))
+        assert NAME_BYTES - 5 - len(sign.encode("utf-8", "replace")) < size <= NAME_BYTES - 5
+        assert set(name[: -len("-0123456789")]) == {sign}
+
+
+def test_a_name_that_fits_is_kept():
+    assert short_name("a" * NAME_BYTES) == "a" * NAME_BYTES and short_name("a" * 250, 5) == "a" * 250
+    assert short_name("a" * 251, 5) != "a" * 251
+
+
+def test_files_with_the_longest_name_are_written(tmp_path):
+    text, video = tmp_path / ("a" * NAME_BYTES), tmp_path / ("v" * (NAME_BYTES - 4) + ".mp4")
+    write_text(text, "1")
+    with VideoWriter(video, fps=25, width=64, height=64) as writer:
+        writer.write(sample_frames("sample_man", 1)[0, :64, :64])
+    assert sorted(tmp_path.iterdir()) == [text, video] and video.stat().st_size > 0
+    assert len(temporary_beside(text).name) == NAME_BYTES

@@ -1,0 +1,60 @@
+"""Signals: the first one is handled, repeats do not interrupt what it started, ignored ones stay ignored."""
+
+import os
+import signal
+
+import pytest
+
+from facetell.runtime import on_stop
+from facetell.train.stop import Stop
+
+NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+
+
+def send(number):
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", NAMES)
+def test_the_first_signal_is_named_and_later_ones_have_no_effect_but_ctrl_c(number):
+    before = {each: signal.getsignal(each) for each in NAMES}
+    seen = []
+    with on_stop(seen.append, again=lambda name: seen.append("again")):
+        send(number)
+        send(signal.SIGHUP)
+        send(signal.SIGTERM)
+        assert seen == [NAMES[number]]
+        send(signal.SIGINT)
+        assert seen == [NAMES[number], "again"]
+    assert {each: signal.getsignal(each) for each in NAMES} == before
+
+
+@pytest.mark.parametrize("number", NAMES)
+def test_without_a_reaction_each_signal_interrupts(number):
+    with on_stop():
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                send(number)
+
+
+def test_the_innermost_block_reacts_and_the_outer_one_is_not_interrupted_afterwards():
+    with on_stop():
+        with Stop() as stop:
+            assert not stop.asked()
+            send(signal.SIGHUP)
+            assert stop.asked() and stop.reason == "it was asked to stop"
+        send(signal.SIGHUP)  # a closed terminal sends it twice
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGINT)
+
+
+def test_a_signal_that_is_ignored_at_the_start_stays_ignored():
+    """As SIGHUP is under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    seen = []
+    try:
+        with on_stop(seen.append):
+            send(signal.SIGHUP)
+        assert seen == [] and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
