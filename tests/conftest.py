@@ -20,9 +20,10 @@ from facetell.faces.runtime import openvino_core
 from facetell.media.reader import VideoReader
 from facetell.types import Frame
 
-# Tests press Ctrl-C in processes that they start; these would ignore it if this one, put into the background, does.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Tests send these signals. A suite that runs in the background or under nohup ignores them, and so would its processes.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
