@@ -10,7 +10,6 @@ number is the position in the data and the state of every random generator, and 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import importlib.util
 import math
@@ -35,7 +34,7 @@ from facetell.train.checkpoint import BEST, CHECKPOINT, load, save
 from facetell.train.config import TrainConfig
 from facetell.train.corpus import decode_all, load_recordings
 from facetell.train.devices import Devices
-from facetell.train.journal import Journal, draw_batch, means
+from facetell.train.journal import Clock, Journal, draw_batch, means
 from facetell.train.optim import freeze, make_optimizer, schedule, set_rate, still_norms, update_average
 from facetell.train.reading import plain, to_yaml
 from facetell.train.start import build_network, starts_trained
@@ -312,38 +311,6 @@ class Trainer:
         self.step, self.best, self.stale = state["step"], state["best"], state["stale"]
         self.seconds = state["seconds"]
         self._pending = state["pending"] if self.devices.first else []
-
-
-class Clock:
-    """Where the time of the last steps went."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin to count."""
-        self._clips, self._seconds, self._waited = 0, 0.0, 0.0
-
-    def waited(self, seconds: float) -> None:
-        """Count time spent waiting for a batch."""
-        self._waited += seconds
-
-    def learned(self, clips: int, seconds: float) -> None:
-        """Count a step of ``seconds`` in all."""
-        self._clips += clips
-        self._seconds += seconds
-
-    def figures(self) -> dict[str, float]:
-        """Clips a second, the share of time spent waiting for batches, and how busy the GPU is, if there is one."""
-        figures = {
-            "clips_per_second": self._clips / max(self._seconds, 1e-9),
-            "waiting": self._waited / max(self._seconds, 1e-9),
-        }
-        if torch.cuda.is_available():
-            figures["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
-            with contextlib.suppress(ModuleNotFoundError, RuntimeError):  # needs pynvml
-                figures["gpu_busy"] = torch.cuda.utilization() / 100
-        return figures
 
 
 def keep_freed_memory() -> None:
