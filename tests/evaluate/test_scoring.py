@@ -175,9 +175,9 @@ def test_no_moment_of_a_video_has_two_labels(folder, second):
 # --- taking up, and refusing to mix
 
 
-@pytest.fixture
-def begun(folder, tmp_path):
-    """A run that was stopped after its first video."""
+@pytest.fixture(scope="module")
+def stopped(folder, tmp_path_factory):
+    """A run that was stopped after its first video; not to be changed."""
 
     class Stop(Exception):
         pass
@@ -186,9 +186,17 @@ def begun(folder, tmp_path):
         if state.done == 1:
             raise Stop
 
-    few = write_manifest(folder, [ROWS[2], ROWS[1]], "few.csv")
+    few, out = write_manifest(folder, [ROWS[2], ROWS[1]], "few.csv"), tmp_path_factory.mktemp("stopped")
     with pytest.raises(Stop):
-        score_manifest(few, out=tmp_path / "s.parquet", progress=stop)
+        score_manifest(few, out=out / "s.parquet", progress=stop)
+    return few, out
+
+
+@pytest.fixture
+def begun(stopped, tmp_path):
+    """The same run in a folder of its own."""
+    few, out = stopped
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
     return few, tmp_path / "s.parquet"
 
 
