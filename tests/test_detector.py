@@ -69,7 +69,7 @@ def test_denser_scoring_gives_more_clips(man):
 
 def test_the_threshold_decides_the_word(man):
     assert Detector(settings=Settings(threshold=0.0))(man).verdict is Verdict.FORGED
-    assert Detector(settings=Settings(threshold=1.0))(man).verdict is Verdict.GENUINE
+    assert Detector(settings=Settings(threshold=1.0))(man).verdict is not Verdict.FORGED
 
 
 @pytest.mark.parametrize("make", BROKEN.values(), ids=BROKEN)

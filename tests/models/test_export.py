@@ -35,7 +35,7 @@ def network(enliven: Callable[[ClipNetwork], ClipNetwork]) -> ClipNetwork:
 def files(network: ClipNetwork, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("models")
     return {
-        "fp32": export_onnx(network, folder / "a.onnx", with_motion=True, with_anomaly=True),
+        "fp32": export_onnx(network, folder / "a.onnx", with_motion=True),
         "fp16": export_onnx(network, folder / "b.onnx", precision="fp16", metadata={"hello": '"you"'}),
         "w8": export_onnx(network, folder / "c.onnx", precision="w8", metadata={"hello": '"you"'}),
     }

@@ -283,7 +283,7 @@ def test_what_versions_a_scan_is_gone_on_with(corpus, whole, here, tmp_path):
     def begun_with(**versions):
         path.write_text(json.dumps(about | {"provenance": about["provenance"] | versions}))
 
-    path.write_text(json.dumps(about | {"engine": about["engine"] | {"precision": "other"}}))
+    path.write_text(json.dumps(about | {"provenance": about["provenance"] | {"engine": {"precision": "other"}}}))
     with pytest.raises(FacetellError, match="was begun with another engine or precision"):
         here.scan(corpus, out)
     major, minor, patch = about["provenance"]["python"].split(".")
