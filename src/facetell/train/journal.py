@@ -105,38 +105,6 @@ def _open_board(folder: Path, step: int) -> Any:
     return SummaryWriter(folder, purge_step=step + 1)
 
 
-class Clock:
-    """Where the time of the last steps went."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin to count."""
-        self._clips, self._seconds, self._waited = 0, 0.0, 0.0
-
-    def waited(self, seconds: float) -> None:
-        """Count time spent waiting for a batch."""
-        self._waited += seconds
-
-    def learned(self, clips: int, seconds: float) -> None:
-        """Count a step of ``seconds`` in all."""
-        self._clips += clips
-        self._seconds += seconds
-
-    def figures(self) -> dict[str, float]:
-        """Clips a second, the share of time spent waiting for batches, and how busy the GPU is, if there is one."""
-        figures = {
-            "clips_per_second": self._clips / max(self._seconds, 1e-9),
-            "waiting": self._waited / max(self._seconds, 1e-9),
-        }
-        if torch.cuda.is_available():
-            figures["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
-            with contextlib.suppress(ModuleNotFoundError, RuntimeError):  # needs pynvml
-                figures["gpu_busy"] = torch.cuda.utilization() / 100
-        return figures
-
-
 def means(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of each value over the steps that have it.
 
