@@ -108,7 +108,7 @@ def test_everything_beside_a_release_is_of_the_shipped_file(checkpoint, videos, 
 def test_prepared_clips_with_faces_that_detection_refuses_are_not_scored(data):
     recordings = load_recordings(data, "val", 1)
     engine = load_engine()
-    widths = [np.median([box.width for box in r.boxes(slice(0, len(r)))]) for r in recordings]
+    widths = [np.median([pose.width for pose in r.poses(slice(0, len(r)))]) for r in recordings]
     between = float(np.mean([min(widths), max(widths)]))
     engine.info = replace(engine.info, min_face_width=between)
     batch = replace(tiny_config(data).batch, clip_frames=engine.info.clip_frames, size=engine.info.size)
