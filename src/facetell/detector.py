@@ -60,11 +60,13 @@ class Watch:
     Attributes:
         located: called with the time in seconds and the faces by track number of each picture that was looked at.
         keep: a clip is scored only where this is true of its first and last time in seconds.
+        left_out: called with each of those clips that is not scored: no motion, or a pixelated face.
         until: seconds; the video is read no further.
     """
 
     located: Callable[[float, Mapping[int, Face]], None] = lambda time, faces: None
     keep: Callable[[float, float], bool] = lambda t0, t1: True
+    left_out: Callable[[Clip], None] = lambda clip: None
     until: float = math.inf
 
 
@@ -307,8 +309,12 @@ class _Run:
             record = self._tracks[clip.track_id]
             if clip.face_width < self._detector.engine.info.min_face_width:
                 record.small.append(clip.face_width)
-            elif record.accept(clip.frames, clip.crop.roll) and self._watch.keep(clip.times[0], clip.times[-1]):
+            elif not self._watch.keep(clip.times[0], clip.times[-1]):
+                continue
+            elif record.accept(clip.frames, clip.crop.roll):
                 yield clip
+            else:
+                self._watch.left_out(clip)
 
     def _score(self, clip: Clip) -> None:
         self._tracks[clip.track_id].clips.append(self._detector.score(clip))
