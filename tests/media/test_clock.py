@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from facetell.clips import HOLE, FrameSampler
 from facetell.media.clock import LEAP_STEP_S, MOST_REORDERED, Clock, StampOrder
-from facetell.media.reader import VideoReader
+from facetell.media.reader import VideoReader, probe
 from facetell.types import UInt8Array
 from fixtures import encode
 from media.odd_clocks import IN_DECODING_ORDER, RATE, encode_at, h264
@@ -182,7 +182,8 @@ def test_a_leap_of_the_clock_is_no_duration(suffix: str, tmp_path: Path) -> None
     path = encode_at(tmp_path / f"leap{suffix}", stamps_of((0, 50), (2 + LEAP, 50)), "libx264")
     numbers, times, reader = seen_in(path)
     assert numbers == list(range(100))
-    assert reader.duration == pytest.approx(4.0, abs=0.01)
+    assert reader.duration == pytest.approx(4.0, abs=0.01) and reader.damage == ()
+    assert reader.info == probe(path), "it is what the container states"
     assert reader.errors == ("the clock leaps forward by 13:53:20 at 2 s: times here count without the leap",)
     steps = np.diff(times)
     assert steps[49] == pytest.approx(LEAP_STEP_S, abs=2e-3)  # no clip reaches across
@@ -255,6 +256,7 @@ def test_times_increase_whatever_the_stamps(stamps: list[int | None]) -> None:
         ([9000, 9040, 0, 40], [0, 0.04, 0.165, 0.205]),
         ([0, 40, 60_000, 60_040], [0, 0.04, 0.165, 0.205]),
         ([0, 80, 40, 120], [0, 0.08, 0.09, 0.12]),
+        ([400, 440, 0, 40, 80, 120], [0, 0.04, 0.05, 0.06, 0.185, 0.225]),
     ],
 )
 def test_clock_on_known_stamps(stamps: list[int | None], times: list[float]) -> None:

@@ -183,7 +183,8 @@ def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda
             elif wanted(frames):
                 yield Found(frames)
                 for other, kind in beside.items():
-                    left_out.add(kind, other)
+                    if not _is_image_name(other):
+                        left_out.add(kind, other)
 
 
 def _names(root: Path, folder: str) -> list[str] | None:
@@ -210,14 +211,15 @@ def _is_folder(entry: os.DirEntry[str], follow_symlinks: bool) -> bool:
 
 
 def _beside_frames(root: Path, names: Sequence[str]) -> dict[str, Kind] | None:
-    """The kinds of the other files of a folder of numbered images, or of an animated one; None for another folder."""
+    """The kinds of the first image and of the other files in a folder of numbered images; None for another folder.
+
+    It is a folder of frames if none of these is a video; an image is one if it is animated.
+    """
     images = [name for name in names if _is_image_name(name)]
     patterns = {re.sub("[0-9]+", "\0", name.rpartition("/")[2].lower()) for name in images}
     if len(patterns) != 1 or "\0" not in patterns.pop() or any(name.endswith("/") for name in names):
         return None
-    if kind_of(root / images[0]) is Kind.VIDEO:
-        return {images[0]: Kind.VIDEO}
-    return {name: kind_of(root / name) for name in names if not _is_image_name(name)}
+    return {name: kind_of(root / name) for name in names if name == images[0] or not _is_image_name(name)}
 
 
 def _is_image_name(name: str) -> bool:
