@@ -22,17 +22,17 @@ from pathlib import Path
 import av
 
 from facetell import __version__
-from facetell.assets import ASSETS, content_sha256
+from facetell.assets import ASSETS
 from facetell.clips import ClipAssembler, FrameSampler
 from facetell.engine import Engine, load_engine
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
 from facetell.media.address import address_in
-from facetell.media.pictures import Picture, PictureSource, open_video
+from facetell.media.pictures import Picture, PictureSource, content_sha256, open_video
 from facetell.media.reader import Unreadable
 from facetell.media.sequence import NotConsecutive
-from facetell.types import Clip, Face, Frame, Status, Verdict, VideoVerdict
+from facetell.types import NOT_READ, Clip, Face, Frame, Status, Verdict, VideoVerdict
 from facetell.verdict import (
     ScoredClip,
     TrackRecord,
@@ -186,7 +186,7 @@ class Detector:
             "settings": asdict(self.settings) | {"threshold": self.threshold, "precision": engine.precision},
         }
         # A folder that is no video may hold anything, and much of it.
-        skipped = verdict.status is Status.UNREADABLE and os.path.isdir(path)  # noqa: PTH112
+        skipped = verdict.status in NOT_READ and os.path.isdir(path)  # noqa: PTH112
         digest = None if skipped else content_sha256(path)
         return replace(verdict, sha256=digest, seconds_spent=seconds, provenance=provenance)
 
@@ -287,7 +287,7 @@ class _Run:
                     break
                 self._last_time = raw.time
                 if self._progress:
-                    self._progress(raw.time, self._reader.info.duration)
+                    self._progress(raw.time, self._reader.duration)
                 look = self._stream.push(raw)
                 if look is None:
                     continue
@@ -350,8 +350,7 @@ class _Run:
             ),
             threshold=threshold if worst else None,
             threshold_faces=faces if threshold != self._detector.threshold else 1,
-            # A container may state less than it holds.
-            duration=max(info.duration or 0.0, self._last_time),
+            duration=self._reader.duration or self._last_time,
             width=info.width,
             height=info.height,
             fps=info.fps,

@@ -115,7 +115,7 @@ def test_rate_and_length_are_those_of_the_frames(rate: Fraction, suffix: str, tm
     path = encode(tmp_path / f"r{suffix}", images, codec="libx264", pix_fmt="yuv420p", fps=rate)
     info = probe(path)
     assert info.fps == pytest.approx(float(rate), rel=1e-4)
-    assert info.duration == pytest.approx(48 / rate, abs=0.05) and info.n_frames == pytest.approx(48, abs=1)
+    assert info.duration == pytest.approx(48 / rate, abs=0.05)
 
 
 # --- sample aspect ratio

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -76,6 +78,10 @@ def test_animated_images_are_videos(tmp_path: Path) -> None:
         _, data = cv2.imencodeanimation(suffix, animation)
         (tmp_path / "image").write_bytes(data.tobytes())
         assert kind_of(tmp_path / "image") is Kind.VIDEO, suffix
+    png, text = data.tobytes(), b"tEXtComment\0" + bytes(100)
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    (tmp_path / "image").write_bytes(png[:33] + chunk + png[33:])
+    assert kind_of(tmp_path / "image") is Kind.VIDEO, "with another chunk first"
 
 
 def test_what_cannot_be_opened_is_not_waited_for(tmp_path: Path) -> None:

@@ -68,7 +68,6 @@ def test_odd_videos_are_read_whole(name: str, tmp_path: Path) -> None:
         assert info.fps == pytest.approx(fps)
         np.testing.assert_allclose(times, np.arange(count) / fps, atol=2e-3)
         assert info.duration == pytest.approx(count / fps, abs=0.05)
-    assert info.n_frames == pytest.approx(count, abs=1)
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -249,7 +248,7 @@ def test_stamps_that_stand_still_give_even_times(tmp_path: Path) -> None:
 
 def test_probe_of_the_sample_clips() -> None:
     man, woman = probe(locate("sample_man")), probe(locate("sample_woman"))
-    assert (man.width, man.height, man.fps, man.n_frames, man.has_audio) == (640, 360, 30.0, 72, True)
+    assert (man.width, man.height, man.fps, man.has_audio) == (640, 360, 30.0, True)
     assert woman.fps == pytest.approx(24000 / 1001) and woman.duration == pytest.approx(19.685, abs=1e-3)
     assert probe(locate("sample_face_then_none")).codec == "hevc"
 

@@ -84,6 +84,9 @@ def test_images_that_do_not_follow_each_other_are_refused(seconds: list[UInt8Arr
         PictureFolder(tmp_path)
     with PictureFolder(tmp_path, 10) as reader:
         assert len([*reader]) == 12 and reader.info.fps == 10, "their rate was stated"
+    upright = [image[:, 70:205] if place % 3 else image for place, image in enumerate(seconds)]
+    with pytest.raises(NotConsecutive, match="as if most frames were missing"):
+        PictureFolder(write(tmp_path, upright, numbered(range(1, 13))))
 
 
 def test_few_images_and_still_ones_are_not_refused(seconds: list[UInt8Array], tmp_path: Path) -> None:
@@ -98,6 +101,12 @@ def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_p
         assert reader.errors == ("its images are numbered with 2 gaps: no clip reaches across",)
     assert times[7] > HOLE
     assert times == pytest.approx([0.04] * 7 + [0.2, 0.04, 0.84, 0.04])
+
+
+def test_a_number_of_another_kind_is_no_duration(frames: list[UInt8Array], tmp_path: Path) -> None:
+    with PictureFolder(write(tmp_path, frames, numbered([*range(11), 20240101]))) as reader:
+        times = [frame.time for frame in reader]
+    assert times[-1] - times[-2] == pytest.approx(0.2) and reader.duration == pytest.approx(0.64)
 
 
 def test_a_stated_rate_takes_any_step(frames: list[UInt8Array], tmp_path: Path) -> None:
