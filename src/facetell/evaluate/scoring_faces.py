@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from facetell.clips import ClipAssembler, FrameSampler
 from facetell.detector import KEEPALIVE, Detector
-from facetell.types import Frame, Pose, TrackVerdict, UInt8Array
+from facetell.types import Frame, Pose, Status, TrackVerdict, UInt8Array
 from facetell.verdict import ScoredClip, TrackRecord, judge_track
 
 Pictures = Iterable[tuple[float, Callable[[], UInt8Array]]]
@@ -130,6 +130,12 @@ def score_at(
                 logit = float(detector.engine.score(clip.frames[None])[0])
                 record.clips.append(ScoredClip(t0, t1, clip.crop, logit))
     return tuple(judge_track(track, record, info) for track, record in sorted(records.items()))
+
+
+def without_unfit(tracks: Sequence[TrackVerdict], clean: Sequence[TrackVerdict]) -> tuple[TrackVerdict, ...]:
+    """The tracks of a distorted video, not scored where the face has no motion or is pixelated in the clean one."""
+    unfit = {track.track_id: track for track in clean if track.status in (Status.NO_MOTION, Status.FACE_OBSCURED)}
+    return tuple(unfit.get(track.track_id, track) for track in tracks)
 
 
 def snapped(times: list[float], time: float) -> float:

@@ -12,7 +12,7 @@ from facetell.detector import Detector, Watch
 from facetell.distort import KINDS, distort_stream, parameter
 from facetell.distort.kinds import Family
 from facetell.distort.video import distort_picture
-from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at, snapped
+from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at, snapped, without_unfit
 from facetell.evaluate.scoring_jobs import (
     CLEAN,
     ClipRow,
@@ -26,11 +26,10 @@ from facetell.evaluate.scoring_jobs import (
 )
 from facetell.evaluate.scoring_prepared import score_prepared
 from facetell.media.pictures import Picture, PictureSource, open_video
-from facetell.types import NOT_READ, Status, UInt8Array, VideoVerdict
+from facetell.types import NOT_READ, UInt8Array, VideoVerdict
 
 SEED = 0
 """Of the distortions' chance: that of ``facetell distort`` where it is told none."""
-UNFIT = (Status.NO_MOTION, Status.FACE_OBSCURED)
 
 
 def score_job(job: Job, root: Path, detector: Detector, settings: ScoringSettings) -> Outcome:
@@ -85,10 +84,7 @@ def _score_distorted(
             pictures = distorted(reader, condition, fps, job.until)
             if condition[0] == "FPS":
                 fps = min(parameter(*condition), fps or np.inf)
-            tracks = score_at(places, pictures, fps, detector, span_test(job))
-        # A face that shows nothing to score in the clean video is not scored under a distortion of it either.
-        unfit = {track.track_id: track for track in clean.tracks if track.status in UNFIT}
-        tracks = tuple(unfit.get(track.track_id, track) for track in tracks)
+            tracks = without_unfit(score_at(places, pictures, fps, detector, span_test(job)), clean.tracks)
     return rows_of(job, tracks, condition, detector.engine.info, clean.duration)
 
 

@@ -19,7 +19,7 @@ from facetell.engine import Engine
 from facetell.evaluate.intervals import DRAWS, Estimate, wilson
 from facetell.evaluate.measures import sample_of
 from facetell.evaluate.scores import VIDEO, Scores, VideoScores, from_rows, keys_of
-from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at
+from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at, without_unfit
 from facetell.evaluate.summary import summarise
 from facetell.media.reader import VideoReader
 from facetell.types import FloatArray, TrackVerdict
@@ -130,6 +130,7 @@ def _score(
             with VideoReader(path) as reader:
                 pictures, fps = treatment.pictures(reader, places)
                 tracks = score_at(places, pictures, fps, _reordering(detector, treatment), lambda t0, t1: True)
+            tracks = without_unfit(tracks, clean.tracks)
         yield name, clean.status.value, tracks
 
 
