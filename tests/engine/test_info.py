@@ -110,7 +110,8 @@ def test_a_wrong_field_of_the_calibration_is_refused_by_name_and_value(field, da
 
 @pytest.mark.parametrize("field", BAD)
 def test_a_field_that_is_not_json_is_refused(field):
-    assert f"'{field}' is not JSON: '{{'" in refusal(INFO.to_metadata() | {field: "{"})
+    for text in ("{", "[" * 100_000):
+        assert f"'{field}' is not JSON: '{text[0]}" in refusal(INFO.to_metadata() | {field: text})
 
 
 def test_missing_fields_are_named_and_optional_ones_have_defaults():
