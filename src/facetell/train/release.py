@@ -240,11 +240,13 @@ def engine_score(engine: Engine) -> Score:
 
 def _prepared_rows(engine: Engine, recordings: Sequence[Recording], batch: BatchConfig) -> list[Row]:
     """One row a clip of each recording; one row with the reason where it is not scored."""
-    wide, narrow = [], []
+    rows: list[Row] = []
     for recording in recordings:
-        (wide if recording.face_width >= engine.info.min_face_width else narrow).append(recording)
-    unscored = {"status": Status.FACE_TOO_SMALL.value}
-    return [*score_recordings(engine_score(engine), wide, batch), *(row_of(r.entry) | unscored for r in narrow)]
+        if recording.face_width >= engine.info.min_face_width:
+            rows += score_recordings(engine_score(engine), [recording], batch)
+        else:
+            rows.append(row_of(recording.entry) | {"status": Status.FACE_TOO_SMALL.value})
+    return rows
 
 
 def _pseudo_rows(
