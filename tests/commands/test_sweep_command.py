@@ -11,7 +11,7 @@ import numpy as np
 from facetell.cli import main
 from facetell.evaluate.scores import read_scores, write_scores
 from facetell.train.checkpoint import CHECKPOINT, load
-from facetell.train.loop import SCORES
+from facetell.train.loop import CONFIG, SCORES
 from facetell.train.stop import Stop
 from facetell.train.sweep import compare, read_grid, run_grid
 
@@ -65,3 +65,5 @@ def test_a_run_of_a_grid_goes_on_where_it_shall_be_longer(prepared, tmp_path):  
         with Stop() as stop:
             assert run_grid(read_grid(grid, [f"steps={steps}"]), out, stop)
         assert load(out / "seed-1" / CHECKPOINT)["step"] == steps
+        with (out / "seed-1" / CONFIG).open("a") as config:
+            config.write("sync_norm: true\n")  # as earlier versions wrote
