@@ -200,5 +200,6 @@ def check_circles(path: Path, count: int) -> None:
     assert len(frames) == count
     for frame in frames:
         image, small = frame.rgb(), frame.luma_thumbnail()
+        assert min(image.shape[:2]) >= 288 and max(image.shape[:2]) >= 360, "no side is reduced"
         assert roundness(image) == pytest.approx(1, abs=0.02) and roundness(small) == pytest.approx(1, abs=0.06)
         assert small.shape[1] / small.shape[0] == pytest.approx(image.shape[1] / image.shape[0], rel=0.02)

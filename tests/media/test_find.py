@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -189,7 +188,3 @@ def test_a_folder_that_may_not_be_read_is_told_of_and_the_others_get_done(tree: 
                 open_video(Path("sub/deep/d.mkv"))
     finally:
         closed.chmod(0o700)
-
-
-def test_example_runs() -> None:
-    assert doctest.testmod(find).attempted > 0 and doctest.testmod(find).failed == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import os
 import struct
 import zlib
@@ -12,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 
-from facetell.media import kinds
 from facetell.media.kinds import Kind, is_hidden, kind_of
 from fixtures import BROKEN, encode, sample_frames
 
@@ -95,7 +93,3 @@ def test_names_of_system_files() -> None:
         map(is_hidden, ("Thumbs.db", "THUMBS.DB", "ehthumbs.db", "desktop.ini", ".DS_Store", "._1.png", "__MACOSX"))
     )
     assert not any(map(is_hidden, ("thumbs.png", "1.png", "desktop.mp4")))
-
-
-def test_example_runs() -> None:
-    assert doctest.testmod(kinds) == (0, 1)

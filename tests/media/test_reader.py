@@ -123,18 +123,6 @@ def test_rotated_video_comes_out_upright(turn: int, tmp_path: Path) -> None:
     assert np.argmax(parts) in (1, 3) and np.argmin(parts) in (0, 2) and parts[1] > parts[0] and parts[3] > parts[2]
 
 
-@pytest.mark.parametrize("aspect", [Fraction(2), Fraction(1, 2), Fraction(16, 11)])
-def test_square_pixels_come_out(aspect: Fraction, tmp_path: Path) -> None:
-    path = encode(
-        tmp_path / "a.mp4", [quadrants(128, 96)] * 2, codec="libx264", pix_fmt="yuv444p", sample_aspect=aspect
-    )
-    with VideoReader(path) as reader:
-        image = next(iter(reader)).rgb()
-    assert image.shape[1] / image.shape[0] == pytest.approx(128 / 96 * aspect, rel=0.01)
-    assert image.shape[1] >= 128 and image.shape[0] >= 96  # nothing is thrown away
-    np.testing.assert_allclose(corners(image), [RED, GREEN, BLUE, GREY], atol=6)
-
-
 def test_pictures_come_in_the_order_in_which_they_are_shown(tmp_path: Path) -> None:
     path = encode(
         tmp_path / "b.mp4",

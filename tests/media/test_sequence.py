@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
 import cv2
@@ -11,7 +10,6 @@ import pytest
 
 from facetell.assets import locate
 from facetell.clips import HOLE
-from facetell.media import sequence
 from facetell.media.pictures import PictureFolder
 from facetell.media.reader import VideoReader
 from facetell.media.sequence import NotConsecutive, steps_between
@@ -121,7 +119,3 @@ def test_the_frame_number_is_the_one_that_changes() -> None:
     assert steps_between([Path(name) for name in ("1_10.png", "2_20.png", "3_30.png")]) == [1, 1], "two change"
     assert steps_between([Path(name) for name in ("a1.png", "a2.png", "cover.png")]) == [1, 1]
     assert steps_between([Path("1.png")]) == []
-
-
-def test_example_runs() -> None:
-    assert doctest.testmod(sequence) == (0, 1)
