@@ -325,10 +325,8 @@ class _Run:
         tracks = tuple(judge_track(number, record, model) for number, record in sorted(self._tracks.items()))
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
-        left_out: Counter[Status] = Counter()
-        for record in self._tracks.values():
-            if record.why_not is Status.SCORED:
-                left_out += record.left_out
+        scored = (record for record in self._tracks.values() if record.why_not is Status.SCORED)
+        left_out = sum((record.left_out for record in scored), Counter[Status]())
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         faces = sum(track.status is Status.SCORED for track in tracks)
         threshold = self._detector.threshold_of(max(faces, 1))
@@ -341,12 +339,7 @@ class _Run:
             tracks=tracks,
             message=message,
             warnings=warnings_of(
-                tracks,
-                self._stream.uneven,
-                self._reader.errors,
-                model,
-                self._stream.crowded,
-                left_out,
+                tracks, self._stream.uneven, self._reader.errors, model, self._stream.crowded, left_out
             ),
             threshold=threshold if worst else None,
             threshold_faces=faces if threshold != self._detector.threshold else 1,

@@ -11,7 +11,7 @@ from facetell.assets import locate
 from facetell.clips import ClipAssembler, FrameSampler
 from facetell.distort.video import distort_picture
 from facetell.faces.crop import crop_frame
-from facetell.faces.quality import PIXELATED, FaceMotion, grid_strength, is_pixelated
+from facetell.faces.quality import MOVING, PIXELATED, FaceMotion, grid_strength, is_pixelated
 from facetell.faces.tracker import FaceTracker
 from facetell.media.reader import VideoReader
 from facetell.types import Crop, Frame
@@ -81,6 +81,14 @@ def captioned(image):
 def test_a_still_image_does_not_move_whatever_is_done_to_it(clips, tmp_path, kind, codec):
     path = encode(tmp_path / "a.mkv", kind(sample_frames()[0]), pix_fmt="yuv420p", fps=25, **CODECS[codec])
     assert face_motion(clips(path)).is_absent
+
+
+def test_an_encoder_that_refines_a_small_photo_is_no_motion(clips, tmp_path):
+    """A face of 39 pixels, compressed hard: the frames of the first clip differ visibly, later ones do not."""
+    image = cv2.resize(sample_frames("sample_man")[0], (160, 90), interpolation=cv2.INTER_AREA)
+    how = {"codec": "libx264", "options": {"preset": "ultrafast", "crf": "31"}}
+    motion = face_motion(clips(encode(tmp_path / "a.mkv", still(image), pix_fmt="yuv420p", fps=25, **how)))
+    assert motion.is_absent and max(motion.within) > MOVING
 
 
 @pytest.mark.parametrize("name", ["sample_man", "sample_woman"])

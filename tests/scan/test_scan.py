@@ -74,12 +74,10 @@ def test_faces_and_videos_agree_with_the_verdicts(whole):
         assert [face["track"] for face in of_video] == [track["track_id"] for track in line["tracks"]]
         if row["status"] == "scored":
             assert row["logit"] == max(face["logit"] for face in of_video if face["logit"] is not None)
-            assert [round(row[k], 6) for k in ("probability", "low", "high")] == [
-                line["probability"],
-                *line["interval"],
-            ]
+            expected = [line["probability"], *line["interval"], line["threshold"]]
+            assert [round(row[k], 6) for k in ("probability", "low", "high", "threshold")] == expected
         else:
-            assert row["probability"] is row["logit"] is row["low"] is row["worst_t0"] is None
+            assert row["probability"] is row["logit"] is row["low"] is row["threshold"] is row["worst_t0"] is None
 
 
 def test_what_cannot_be_read_stands_in_the_ledger_and_stops_nothing(whole):
