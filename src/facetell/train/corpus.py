@@ -27,7 +27,9 @@ from facetell.clips import whole_step
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.faces.crop import face_pose
+from facetell.processes import end_with_parent
 from facetell.report.result import write_text
+from facetell.runtime import signals_blocked
 from facetell.train.config import DataConfig
 from facetell.types import Box, FacetellError, FloatArray, Pose, UInt8Array
 
@@ -157,13 +159,17 @@ def decode_all(config: DataConfig, workers: int) -> Iterator[tuple[int, int]]:
         return
     cache.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("forkserver"))) if workers else None
+        pool = None
+        if workers:
+            pool = ProcessPoolExecutor(workers, get_context("forkserver"), initializer=end_with_parent)
+            stack.enter_context(pool)
         pending: deque[Future[int]] = deque()
         for file in missing:
             if pool is None:
                 room -= _decode(file, cache, room > 0)
             else:
-                pending.append(pool.submit(_decode, file, cache, room > 0))
+                with signals_blocked():  # this may start the process from which all workers of a run are forked
+                    pending.append(pool.submit(_decode, file, cache, room > 0))
                 if len(pending) > 2 * workers:
                     room -= pending.popleft().result()
             done += 1

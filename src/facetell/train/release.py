@@ -31,6 +31,7 @@ from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.shortcuts import SHORTCUTS
 from facetell.evaluate.summary import summarise
 from facetell.evaluate.treatments import Outcome, outcomes, score_treated
+from facetell.files import temporary_beside
 from facetell.models.convert import Parity, check_parity, deviation, read_trained
 from facetell.models.export import ROUNDING, Precision, carries_motion, export_onnx, model_from_onnx, stored_bytes
 from facetell.models.network import ClipNetwork
@@ -299,6 +300,6 @@ def _rewrite_metadata(path: Path, metadata: Mapping[str, str]) -> None:
     for key in sorted(metadata):
         field = proto.metadata_props.add()
         field.key, field.value = key, metadata[key]
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_beside(path)
     temporary.write_bytes(proto.SerializeToString(deterministic=True))
     temporary.replace(path)
