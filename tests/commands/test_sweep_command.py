@@ -67,6 +67,5 @@ def test_a_run_of_a_grid_goes_on_where_it_shall_be_longer(prepared, tmp_path):  
             assert run_grid(read_grid(grid, [f"steps={steps}"]), out, stop) == bool(minutes)
         assert (out / "seed-1" / SCORES).exists() == bool(minutes)
         with (out / "seed-1" / CONFIG).open("a") as config:
-            config.write("sync_norm: true
-")  # as earlier versions wrote
+            config.write("sync_norm: true\n")  # as earlier versions wrote
     assert load(out / "seed-1" / CHECKPOINT)["step"] == 2
