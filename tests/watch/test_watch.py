@@ -140,7 +140,7 @@ def test_slow_scoring_drops_whole_stretches_and_says_so(woman):
         enough.set()
         watcher.close()
     dropped, share = watcher.state.dropped
-    assert dropped >= 10 and 0 < share < 1 and 0 < max(waiting) <= MOST_HELD and max(scoring) <= PENDING
+    assert dropped >= 10 and 0 < share < 1 and max(waiting) <= MOST_HELD and max(scoring) <= PENDING
     assert next(e for e in events if e["event"] == "dropped")["pictures"] > 0
     assert f"{dropped} pictures dropped" in summary(watcher.state, "enough")
     step = 1001 / 24000
