@@ -80,6 +80,24 @@ def write_frames(path: Path, images: Iterable[UInt8Array], fps: float = 30, **ho
     return path
 
 
+def zoomed(image: UInt8Array, scale: float, x: float = 0.0) -> UInt8Array:
+    """An image enlarged about its centre and moved by ``x`` pixels."""
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0, scale) + np.array([[0, 0, x], [0, 0, 0]])
+    moved = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return moved.astype(np.uint8, copy=False)
+
+
+def mosaic(image: UInt8Array, cell: int) -> UInt8Array:
+    """Square cells over the face of the man or the woman."""
+    x0, y0, x1, y1 = 180, 20, 600, 350
+    part = image[y0 : y1 - (y1 - y0) % cell, x0 : x1 - (x1 - x0) % cell]
+    small = cv2.resize(part, None, fx=1 / cell, fy=1 / cell, interpolation=cv2.INTER_AREA)
+    hidden = image.copy()
+    hidden[y0 : y0 + part.shape[0], x0 : x0 + part.shape[1]] = small.repeat(cell, axis=0).repeat(cell, axis=1)
+    return hidden
+
+
 def encode(
     path: Path,
     images: Iterable[UInt8Array | NDArray[np.uint16]],

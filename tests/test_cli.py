@@ -57,15 +57,19 @@ def test_what_the_torch_engine_lacks_is_no_fault_of_the_file(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("module", ["facetell.types", "facetell.commands.detect"])
-def test_an_interrupt_while_modules_are_loaded_is_one_message(module: str) -> None:
-    """facetell.types is the first that takes long: it loads NumPy."""
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "ImportError('initialization failed')"])
+def test_a_signal_while_modules_are_loaded_is_one_message(module: str, error: str) -> None:
+    """facetell.types is the first that takes long: it loads NumPy. A library may raise an error of its own instead."""
     code = f"""if True:
-        import sys
+        import os, signal, sys
         from facetell.cli import main
         class Interrupts:
             def find_spec(self, name, *rest):
                 if name == {module!r}:
-                    raise KeyboardInterrupt
+                    try:
+                        os.kill(os.getpid(), signal.SIGTERM)
+                    except KeyboardInterrupt:
+                        raise {error} from None
         sys.meta_path.insert(0, Interrupts())
         sys.exit(main(["detect", "a.mp4"]))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -135,8 +139,15 @@ def test_a_file_name_that_begins_with_a_dash_is_no_option(
 
 
 def test_a_word_that_is_neither_an_option_nor_a_file_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert mark_files(["--threshold", "- a text"], parser()) == ["--threshold", "- a text"]
     for verb in ("detect", "scan", "datasets"):
         assert main([verb, "a.mp4", "-none.mp4"]) == 2
         message = capsys.readouterr().err
         assert message.startswith(f"facetell {verb}: -none.mp4 is neither an option nor a file")
         assert message.endswith("written as ./-none.mp4)\n") and len(message.splitlines()) == 1
+
+
+def test_the_verb_is_the_first_word_that_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["wrong", "detect", "-none.mp4"])
+    assert stopped.value.code == 2 and "invalid choice: 'wrong'" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from facetell.assets import locate
 from facetell.detector import Detector, Settings
 from facetell.media.writer import VideoWriter
 from facetell.types import Status, Verdict
-from fixtures import BROKEN, ODD, at_rate, sample_frames
+from fixtures import BROKEN, ODD, at_rate, mosaic, sample_frames, write_frames
 from media.odd_clocks import avi_of_double_rate, h264, mp4_without_ctts
 
 
@@ -69,7 +69,7 @@ def test_denser_scoring_gives_more_clips(man):
 
 def test_the_threshold_decides_the_word(man):
     assert Detector(settings=Settings(threshold=0.0))(man).verdict is Verdict.FORGED
-    assert Detector(settings=Settings(threshold=1.0))(man).verdict is Verdict.GENUINE
+    assert Detector(settings=Settings(threshold=1.0))(man).verdict is not Verdict.FORGED
 
 
 @pytest.mark.parametrize("make", BROKEN.values(), ids=BROKEN)
@@ -145,8 +145,6 @@ def test_twenty_faces_are_followed_up_to_the_limit(detector, tmp_path):
 def test_a_small_face_is_told_to_be_too_small(detector, man, tmp_path):
     import cv2
 
-    from fixtures import write_frames
-
     small = [cv2.resize(image, (106, 60), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_man")]
     verdict = detector(write_frames(tmp_path / "small.mp4", small))
     check_abstained(verdict, Status.FACE_TOO_SMALL)
@@ -154,16 +152,12 @@ def test_a_small_face_is_told_to_be_too_small(detector, man, tmp_path):
 
 
 def test_a_photo_shown_as_a_video_is_not_scored(detector, tmp_path):
-    from fixtures import sample_frames, write_frames
-
     verdict = detector(write_frames(tmp_path / "photo.mp4", [sample_frames()[0]] * 60, fps=25))
     check_abstained(verdict, Status.NO_MOTION)
     assert "does not move" in verdict.message
 
 
 def test_a_frozen_part_is_left_out_and_counted(detector, tmp_path):
-    from fixtures import sample_frames, write_frames
-
     frames = sample_frames("sample_woman", 48)
     verdict = detector(write_frames(tmp_path / "frozen.mp4", [*frames, *[frames[-1]] * 52], fps=25))
     check_scored(verdict)
@@ -172,22 +166,13 @@ def test_a_frozen_part_is_left_out_and_counted(detector, tmp_path):
 
 
 def test_a_mosaic_over_the_face_is_not_scored(detector, tmp_path):
-    import cv2
-
-    from fixtures import sample_frames, write_frames
-
-    frames = sample_frames("sample_man", 48).copy()
-    for frame in frames:
-        small = cv2.resize(frame[20:340, 180:420], (30, 40), interpolation=cv2.INTER_AREA)
-        frame[20:340, 180:420] = small.repeat(8, axis=0).repeat(8, axis=1)
+    frames = [mosaic(image, 8) for image in sample_frames("sample_man", 48)]
     verdict = detector(write_frames(tmp_path / "mosaic.mp4", frames))
     check_abstained(verdict, Status.FACE_OBSCURED)
     assert "pixelated" in verdict.message
 
 
 def test_a_scene_cut_ends_the_track_and_no_clip_reaches_across(detector, tmp_path):
-    from fixtures import write_frames
-
     frames = [*sample_frames("sample_woman", 20), *sample_frames("sample_man", 30)]
     verdict = detector(write_frames(tmp_path / "cut.mp4", frames, fps=25))
     check_scored(verdict)
@@ -212,7 +197,7 @@ def test_a_leap_of_the_clock_is_in_no_time_and_no_clip(detector, tmp_path):
             writer.write(image, time)
     verdict = detector(tmp_path / "leap.mkv")
     check_scored(verdict)
-    assert verdict.duration == pytest.approx(2.0, abs=0.1)
+    assert verdict.duration == pytest.approx(2.0, abs=0.01)
     assert verdict.warnings == ("the clock leaps forward by 13:53:20 at 1.25 s: times here count without the leap",)
     assert all(clip.t1 < 1.25 or clip.t0 > 1.25 for track in verdict.tracks for clip in track.clips)
 

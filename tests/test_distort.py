@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facetell.assets import content_sha256, locate
+from facetell.assets import locate
 from facetell.cli import main
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, distort_video, parameter
 from facetell.distort.pictures import FUNCTIONS, moire
 from facetell.distort.times import Timed, drop, freeze, lower_rate
 from facetell.distort.video import distort_picture, note_of
+from facetell.media.pictures import content_sha256
 from facetell.media.reader import VideoReader
 from facetell.types import FacetellError, UInt8Array
 from fixtures import write_frames

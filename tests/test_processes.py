@@ -8,7 +8,7 @@ import time
 import pytest
 
 from facetell.processes import ProcessEnded, ended_if_silent, unordered
-from facetell.runtime import on_stop
+from facetell.runtime import STOP_SIGNALS, on_stop
 
 
 def nothing():
@@ -37,6 +37,29 @@ def test_one_that_is_stuck_is_ended():
 
 def test_one_that_is_slow_is_not():
     assert list(unordered(slow, ["a"], 1, nothing, ())) == ["a"]
+
+
+class MaskOnArrival:
+    """Becomes, where it is unpickled, the signals that are blocked there."""
+
+    def __reduce__(self):
+        return signal.pthread_sigmask, (signal.SIG_BLOCK, ())
+
+
+def remember(blocked):
+    global _blocked
+    _blocked = blocked
+
+
+def blocked_then_and_now(task):
+    return _blocked, signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_process_receives_signals_only_when_it_is_ready_to_end_without_a_traceback():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    ((at_first, later),) = unordered(blocked_then_and_now, ["a"], 1, remember, (MaskOnArrival(),))
+    assert at_first >= set(STOP_SIGNALS) and not later & set(STOP_SIGNALS)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def endless(task):

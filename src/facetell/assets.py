@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -128,17 +127,3 @@ def file_sha256(path: Path) -> str:
     """sha256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def content_sha256(path: Path | str) -> str | None:
-    """sha256 of a file, or of the names and contents of a folder's files; None where it cannot be read."""
-    try:
-        if not os.path.isdir(path):  # noqa: PTH112  # unlike those of Path, these take what may not be looked at
-            return file_sha256(Path(path)) if os.path.isfile(path) else None  # noqa: PTH113  # a pipe may never end
-        digest = hashlib.sha256()
-        for file in sorted(Path(path).iterdir()):
-            if file.is_file():
-                digest.update(os.fsencode(file.name) + b"\0" + file_sha256(file).encode() + b"\n")
-    except OSError:
-        return None
-    return digest.hexdigest()

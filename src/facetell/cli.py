@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from facetell import __version__
-from facetell.runtime import on_stop
+from facetell.runtime import on_stop, was_interrupted
 
 VERBS: dict[str, str] = {
     "detect": "score videos: is a face in them forged?",
@@ -64,8 +64,8 @@ EXTRAS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0 done, 2 not (or not wholly) done, 130 stopped by a signal."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    called = next((word for word in argv if word in VERBS), None)
-    program = f"facetell {called}" if called else "facetell"
+    called = next((word for word in argv if not word.startswith("-")), "")
+    program = f"facetell {called}" if called in VERBS else "facetell"
     try:
         with on_stop():
             return _main(argv, called, program)
@@ -74,38 +74,43 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _main(argv: list[str], called: str | None, program: str) -> int:
-    from facetell.report.words import one_line
-    from facetell.types import FacetellError, needs_extra
-
+def _main(argv: list[str], called: str, program: str) -> int:
     _settle_streams()
     try:
         try:
             return _run(argv, called)
         finally:
             sys.stdout.flush()
-    except FacetellError as error:
-        _print_error(f"{program}: {one_line(str(error))}")
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
-            raise
-        _print_error(f"{program}: {needs_extra('this', extra)}")
-    except ImportError as error:
-        if (error.name or "").startswith("facetell"):
-            raise
-        remark = one_line(str(error))
-        _print_error(f"{program}: a library cannot be loaded ({remark}); `facetell doctor` says which")
-    except OSError as error:
-        # EIO: the terminal is closed.
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO):
-            raise
+    except Exception as error:
         _drop_output()
-        _print_error(f"{program}: cannot write its output: {error.strerror}")
+        if was_interrupted():  # a library may turn KeyboardInterrupt into an error of its own
+            raise KeyboardInterrupt from None
+        message = _message(error)
+        if message is None:
+            raise
+        _print_error(f"{program}: {message}")
     return 2
 
 
-def _run(argv: list[str], called: str | None) -> int:
+def _message(error: Exception) -> str | None:
+    """What to print for an error; None for a fault of facetell itself."""
+    from facetell.report.words import one_line
+    from facetell.types import FacetellError, needs_extra
+
+    if isinstance(error, FacetellError):
+        return one_line(str(error))
+    if isinstance(error, ModuleNotFoundError):
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        return str(needs_extra("this", extra)) if extra else None
+    if isinstance(error, ImportError) and not (error.name or "").startswith("facetell"):
+        return f"a library cannot be loaded ({one_line(str(error))}); `facetell doctor` says which"
+    # EIO: the terminal is closed.
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO):
+        return f"cannot write its output: {error.strerror}"
+    return None
+
+
+def _run(argv: list[str], called: str) -> int:
     parser = argparse.ArgumentParser(prog="facetell", description="Tell a forged face from a real one by how it moves.")
     parser.add_argument("--version", action="version", version=f"facetell {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -128,7 +133,8 @@ def mark_files(words: Sequence[str], parser: argparse.ArgumentParser) -> list[st
     that are an option of the parser (or an abbreviation of one), numbers, and words after ``--`` are not changed.
 
     Raises:
-        FacetellError: a word that begins with a single ``-`` is neither an option nor a file.
+        FacetellError: a word that begins with a single ``-`` is neither an option nor a file, and has no space (a word
+            with a space is the value of an option, such as ``--note "- a list"``).
     """
     from facetell.types import FacetellError
 
@@ -141,7 +147,7 @@ def mark_files(words: Sequence[str], parser: argparse.ArgumentParser) -> list[st
             continue
         if os.path.lexists(word):
             marked[place] = f"./{word}"
-        elif not word.startswith("--"):
+        elif not word.startswith("--") and " " not in word:
             raise FacetellError(
                 f"{word} is neither an option nor a file; check the name (a file name that begins with '-' can also be "
                 f"written as ./{word})"

@@ -22,17 +22,17 @@ from pathlib import Path
 import av
 
 from facetell import __version__
-from facetell.assets import ASSETS, content_sha256
+from facetell.assets import ASSETS
 from facetell.clips import ClipAssembler, FrameSampler
 from facetell.engine import Engine, load_engine
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
 from facetell.media.address import address_in
-from facetell.media.pictures import Picture, PictureSource, open_video
+from facetell.media.pictures import Picture, PictureSource, content_sha256, open_video
 from facetell.media.reader import Unreadable
 from facetell.media.sequence import NotConsecutive
-from facetell.types import Clip, Face, Frame, Status, Verdict, VideoVerdict
+from facetell.types import NOT_READ, Clip, Face, Frame, Status, Verdict, VideoVerdict
 from facetell.verdict import (
     ScoredClip,
     TrackRecord,
@@ -60,11 +60,13 @@ class Watch:
     Attributes:
         located: called with the time in seconds and the faces by track number of each picture that was looked at.
         keep: a clip is scored only where this is true of its first and last time in seconds.
+        left_out: called with each of those clips that is not scored: no motion, or a pixelated face.
         until: seconds; the video is read no further.
     """
 
     located: Callable[[float, Mapping[int, Face]], None] = lambda time, faces: None
     keep: Callable[[float, float], bool] = lambda t0, t1: True
+    left_out: Callable[[Clip], None] = lambda clip: None
     until: float = math.inf
 
 
@@ -184,7 +186,7 @@ class Detector:
             "settings": asdict(self.settings) | {"threshold": self.threshold, "precision": engine.precision},
         }
         # A folder that is no video may hold anything, and much of it.
-        skipped = verdict.status is Status.UNREADABLE and os.path.isdir(path)  # noqa: PTH112
+        skipped = verdict.status in NOT_READ and os.path.isdir(path)  # noqa: PTH112
         digest = None if skipped else content_sha256(path)
         return replace(verdict, sha256=digest, seconds_spent=seconds, provenance=provenance)
 
@@ -285,7 +287,7 @@ class _Run:
                     break
                 self._last_time = raw.time
                 if self._progress:
-                    self._progress(raw.time, self._reader.info.duration)
+                    self._progress(raw.time, self._reader.duration)
                 look = self._stream.push(raw)
                 if look is None:
                     continue
@@ -307,8 +309,12 @@ class _Run:
             record = self._tracks[clip.track_id]
             if clip.face_width < self._detector.engine.info.min_face_width:
                 record.small.append(clip.face_width)
-            elif record.accept(clip.frames, clip.crop.roll) and self._watch.keep(clip.times[0], clip.times[-1]):
+            elif not self._watch.keep(clip.times[0], clip.times[-1]):
+                continue
+            elif record.accept(clip.frames, clip.crop.roll):
                 yield clip
+            else:
+                self._watch.left_out(clip)
 
     def _score(self, clip: Clip) -> None:
         self._tracks[clip.track_id].clips.append(self._detector.score(clip))
@@ -319,10 +325,8 @@ class _Run:
         tracks = tuple(judge_track(number, record, model) for number, record in sorted(self._tracks.items()))
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
-        left_out: Counter[Status] = Counter()
-        for record in self._tracks.values():
-            if record.why_not is Status.SCORED:
-                left_out += record.left_out
+        scored = (record for record in self._tracks.values() if record.why_not is Status.SCORED)
+        left_out = sum((record.left_out for record in scored), Counter[Status]())
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         faces = sum(track.status is Status.SCORED for track in tracks)
         threshold = self._detector.threshold_of(max(faces, 1))
@@ -335,17 +339,11 @@ class _Run:
             tracks=tracks,
             message=message,
             warnings=warnings_of(
-                tracks,
-                self._stream.uneven,
-                self._reader.errors,
-                model,
-                self._stream.crowded,
-                left_out,
+                tracks, self._stream.uneven, self._reader.errors, model, self._stream.crowded, left_out
             ),
             threshold=threshold if worst else None,
             threshold_faces=faces if threshold != self._detector.threshold else 1,
-            # A container may state less than it holds.
-            duration=max(info.duration or 0.0, self._last_time),
+            duration=self._reader.duration or self._last_time,
             width=info.width,
             height=info.height,
             fps=info.fps,

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import Any, TypeVar
 
-from facetell.runtime import exit_on_interrupt
+from facetell.runtime import exit_on_interrupt, signals_blocked
 from facetell.types import FacetellError
 
 Task = TypeVar("Task")
@@ -64,7 +64,8 @@ def unordered(
         while True:
             # One more than there are workers, so that none waits for the next; not all, so that a crash can be placed.
             while len(running) <= workers and (task := next(waiting, nothing)) is not nothing:
-                running[pool.submit(work, task)] = task  # type: ignore[arg-type, assignment]
+                with signals_blocked():  # a submission may start a process
+                    running[pool.submit(work, task)] = task  # type: ignore[arg-type, assignment]
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -123,6 +124,6 @@ def ended_if_silent(seconds: float) -> Iterator[Callable[[], None]]:
 
 def _begin(lifeline: Connection, start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Make this process ready."""
-    end_with_parent(lifeline)
     exit_on_interrupt()
+    end_with_parent(lifeline)
     start(*arguments)

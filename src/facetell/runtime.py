@@ -16,11 +16,19 @@ Reaction = Callable[[str], None]
 
 _reactions: list[tuple[Reaction, Reaction]] = []  # of the open `on_stop` blocks, the innermost last
 _stopping = False  # whether a reaction has been completed since the outermost block was entered
+_interrupted = False  # whether `interrupt` has been called since then
 
 
 def interrupt(name: str) -> None:
     """Raise KeyboardInterrupt, as Python does on Ctrl-C."""
+    global _interrupted
+    _interrupted = True
     raise KeyboardInterrupt
+
+
+def was_interrupted() -> bool:
+    """Whether a signal has raised KeyboardInterrupt since the outermost :func:`on_stop` block was entered."""
+    return _interrupted
 
 
 @contextmanager
@@ -36,7 +44,7 @@ def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterato
         react: called in the main thread with the name of the signal ("Ctrl-C", "SIGTERM" or "SIGHUP").
         again: called at each later Ctrl-C.
     """
-    global _stopping
+    global _interrupted, _stopping
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -45,7 +53,7 @@ def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterato
     _reactions.append((react, again))
     try:
         if outermost:
-            _stopping = False
+            _interrupted = _stopping = False
             for number in STOP_SIGNALS:
                 # None: a handler that was not installed from Python cannot be restored.
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
@@ -57,9 +65,30 @@ def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterato
         _reactions.pop()
 
 
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Within ``with``, this thread and the processes that it starts do not receive the signals of :data:`STOP_SIGNALS`.
+
+    What comes meanwhile is received afterwards. A child process receives none until it calls :func:`exit_on_interrupt`.
+    Terminals and ``timeout`` send signals to the whole process group: a child that is still importing modules would
+    print a traceback, and one that works for a main process that stops in good order would end too early.
+    """
+    from multiprocessing import resource_tracker  # slow to import
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        resource_tracker.ensure_running()  # SIGHUP would end it as well; starting it unblocks SIGINT and SIGTERM
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def exit_on_interrupt() -> None:
-    """End this process at once, without a traceback, on Ctrl-C: for child processes, which receive it as well."""
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + signal.SIGINT))
+    """In a child process: receive signals, and exit without a traceback on Ctrl-C unless that is ignored."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + signal.SIGINT))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:

@@ -192,8 +192,7 @@ def warnings_of(
     if unscored and unscored.total() < len(tracks):
         reasons = ", ".join(f"{count} {UNSCORED[status]}" for status, count in sorted(unscored.items()))
         warnings.append(f"{_counted(unscored.total(), 'face')} not scored: {reasons}")
-    scored = sum(len(track.clips) for track in tracks)
-    for status, count in sorted(left_out.items()) if scored else ():
+    for status, count in sorted(left_out.items()):
         warnings.append(f"{_counted(count, 'clip')} not scored: the face is {UNSCORED[status]}")
     if crowded:
         warnings.append(f"more than {crowded} faces at once: the smallest were not followed (--max-faces follows more)")

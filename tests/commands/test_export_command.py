@@ -104,7 +104,11 @@ def test_faults_are_told_in_one_sentence(checkpoint: Path, tmp_path: Path, capsy
     with zipfile.ZipFile(archive, "w") as file:  # whose commands take from a stack on which nothing lies
         for name, content in (("data.pkl", b"u."), ("version", b"3\n"), ("byteorder", b"little")):
             file.writestr(f"archive/{name}", content)
+    odd = tmp_path / "odd.pt"
+    state = torch.load(checkpoint)
+    torch.save(state | {"config": state["config"] | {"batch": {"clip_frames": 1, "size": 32}}}, odd)
     for source, target, words in (
+        (odd, "a.onnx", "odd.pt cannot become a model file: 'clip_frames' is 1: input should be greater than or equal"),
         (BROKEN["text"](tmp_path), "a.onnx", "is not a checkpoint of a training run; give one"),
         (archive, "a.onnx", "is not a checkpoint of a training run; give one"),
         (tmp_path / "none.pt", "a.onnx", "there is no checkpoint at"),

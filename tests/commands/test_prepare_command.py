@@ -38,7 +38,7 @@ def test_clips_are_counted_and_what_gave_none_is_named(videos, tmp_path, capsys)
     (entry,) = read_prepared(out)
     assert read_clip(out / entry.path).frames.shape == (12, 128, 128, 3) and entry.path.endswith(".avi")
     settings = json.loads((out / "prepare.json").read_text())["settings"]
-    assert settings == {"codec": "jpeg", "size": 128, "faces": "main", "seconds": 1.0}
+    assert settings == {"codec": "jpeg", "size": 128, "faces": "main", "seconds": 1.0, "image_rate": None}
 
 
 def test_all_went_well(videos, tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from facetell.cli import main
 from facetell.evaluate.scores import read_scores, write_scores
 from facetell.train.checkpoint import CHECKPOINT, load
-from facetell.train.loop import SCORES
+from facetell.train.loop import CONFIG, SCORES
 from facetell.train.stop import Stop
 from facetell.train.sweep import compare, read_grid, run_grid
 
@@ -61,7 +62,10 @@ def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):  # noq
 def test_a_run_of_a_grid_goes_on_where_it_shall_be_longer(prepared, tmp_path):  # noqa: F811
     grid, out = tmp_path / "grid.yaml", tmp_path / "runs"
     grid.write_text(f"extends: {TINY}\nsteps: 1\ndata: {{folders: [{prepared}]}}\ngrid:\n  seed: [1]\n")
-    for steps in (1, 2):
-        with Stop() as stop:
-            assert run_grid(read_grid(grid, [f"steps={steps}"]), out, stop)
-        assert load(out / "seed-1" / CHECKPOINT)["step"] == steps
+    for steps, minutes in ((1, math.inf), (2, 0), (2, math.inf)):  # the second attempt is stopped before its first step
+        with Stop(minutes) as stop:
+            assert run_grid(read_grid(grid, [f"steps={steps}"]), out, stop) == bool(minutes)
+        assert (out / "seed-1" / SCORES).exists() == bool(minutes)
+        with (out / "seed-1" / CONFIG).open("a") as config:
+            config.write("sync_norm: true\n")  # as earlier versions wrote
+    assert load(out / "seed-1" / CHECKPOINT)["step"] == 2

@@ -20,17 +20,22 @@ from facetell.datasets.prepare_faces import PrepareSettings
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.forge.video import forge_video
 from facetell.types import FacetellError
+from fixtures import encode
 from prepare_videos import content, in_video, man, manifest_of, noise, recoloured, woman, write_frames
 
 REAL = "reals/a.mp4"
+SETTINGS = PrepareSettings(image_rate=30.0)
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    """A real, four forgeries that say they are of it, and four videos without a pair, two of which give no clip."""
+    """A real, four forgeries that say they are of it, and four videos without a pair, two of which give no clip.
+
+    The real is a stream without time stamps: its reader says so, which is no damage.
+    """
     root = tmp_path_factory.mktemp("videos")
     (root / "reals").mkdir()
-    write_frames(root / REAL, man())
+    encode(root / REAL, man(), codec="libx264", pix_fmt="yuv420p", container="h264")
     forge_video(root / REAL, root / "fakes.mp4", "sbv", seed=3)
     write_frames(root / "shorter.mp4", recoloured(man()[:20]))
     write_frames(root / "other.mp4", woman())
@@ -39,7 +44,7 @@ def videos(tmp_path_factory):
     (root / "text.mp4").write_text("this is no video")
     (root / "pictures").mkdir()
     for number, image in enumerate(man(12)):
-        cv2.imwrite(str(root / "pictures" / f"{number}.png"), image[:, :, ::-1])
+        cv2.imwrite(str(root / "pictures" / f"{40 * number}.png"), image[:, :, ::-1])
     fake = Entry("fakes.mp4", 1, "train", identity="a", method="sbv", dataset="mine", source=REAL)
     return manifest_of(
         root,
@@ -58,7 +63,7 @@ def videos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def prepared(videos, tmp_path_factory):
     out = tmp_path_factory.mktemp("prepared") / "out"
-    return out, prepare(videos, out)
+    return out, prepare(videos, out, SETTINGS)
 
 
 def line_of(prepared, path):
@@ -94,6 +99,7 @@ def test_rows_carry_what_was_known_of_the_video(prepared):
 def test_a_forgery_has_the_square_and_landmarks_of_its_real(prepared):
     real, fake = clip_of(prepared, REAL), clip_of(prepared, "fakes.mp4")
     assert line_of(prepared, "fakes.mp4")["located"] == REAL
+    assert line_of(prepared, REAL)["note"].startswith("there are no usable time stamps")
     assert np.array_equal(real.landmarks, fake.landmarks) and np.array_equal(real.times, fake.times)
     assert real.square == fake.square and real.frames.shape == fake.frames.shape == (30, *real.frames.shape[1:])
     assert not np.array_equal(real.frames, fake.frames)
@@ -125,7 +131,7 @@ def test_what_gives_no_clip_is_in_the_ledger_with_its_reason_and_in_the_manifest
 
 def test_a_folder_of_pictures_is_a_video(prepared):
     clip = clip_of(prepared, "pictures")
-    assert clip.times == pytest.approx(np.arange(12) / 25)
+    assert clip.times == pytest.approx(np.arange(12) / 30)
     # The same face as in the video that the pictures came from.
     assert np.abs(in_video(clip) - in_video(clip_of(prepared, REAL))[:12]).max() < 6
 
@@ -137,13 +143,13 @@ def test_a_part_of_a_video_is_cut_alone(prepared):
 
 
 def test_the_number_of_workers_leaves_no_trace(videos, prepared, tmp_path):
-    assert prepare(videos, tmp_path / "out", workers=2) == prepared[1]
+    assert prepare(videos, tmp_path / "out", SETTINGS, workers=2) == prepared[1]
     assert content(tmp_path / "out") == content(prepared[0])
 
 
 def test_done_again_nothing_is_done(videos, prepared):
     before = {p: p.stat().st_mtime_ns for p in (prepared[0] / "clips").iterdir()}
-    assert prepare(videos, prepared[0]) == prepared[1]
+    assert prepare(videos, prepared[0], SETTINGS) == prepared[1]
     assert {p: p.stat().st_mtime_ns for p in (prepared[0] / "clips").iterdir()} == before
 
 
@@ -159,7 +165,7 @@ def test_a_run_goes_on_after_what_was_done(videos, prepared, tmp_path):
     (out / ".work" / "0000000").mkdir(parents=True)
     with pytest.raises(FacetellError, match="not prepared to its end; run the same"):
         read_prepared(out)
-    assert prepare(videos, out) == prepared[1]
+    assert prepare(videos, out, SETTINGS) == prepared[1]
     assert content(out) == content(prepared[0])
 
 
@@ -173,8 +179,8 @@ def test_pairs_are_one_task_in_the_order_of_the_manifest(videos):
 @pytest.mark.parametrize(
     ("settings", "rows", "sentence"),
     [
-        (PrepareSettings(size=128), slice(None), "begun with other settings"),
-        (PrepareSettings(), slice(1, None), "begun with another manifest"),
+        (PrepareSettings(), slice(None), "begun with other settings"),
+        (SETTINGS, slice(1, None), "begun with another manifest"),
         (PrepareSettings(size=32), slice(None), "64 to 640 pixels"),
     ],
 )
@@ -190,10 +196,10 @@ def test_another_version_is_refused(videos, prepared, tmp_path):
     about = tmp_path / "out" / "prepare.json"
     about.write_text(about.read_text().replace('"av": "', '"av": "0.'))
     with pytest.raises(FacetellError, match="begun with other versions of software"):
-        prepare(videos, tmp_path / "out")
+        prepare(videos, tmp_path / "out", SETTINGS)
     about.write_text("{")
     with pytest.raises(FacetellError, match="is not what `facetell prepare` wrote"):
-        prepare(videos, tmp_path / "out")
+        prepare(videos, tmp_path / "out", SETTINGS)
 
 
 def test_folders_that_cannot_be_used(videos, prepared, tmp_path):
@@ -222,8 +228,9 @@ def test_two_runs_do_not_share_a_folder(videos, prepared):
 
 def test_a_full_disk_ends_the_run_with_a_sentence_and_blames_no_video(videos, prepared, tmp_path):
     out = tmp_path / "out"
+    command = ["prepare", str(videos.root / "manifest.csv"), "--out", str(out), "--workers", "1", "--fps", "30"]
     done = subprocess.run(
-        [sys.executable, "-m", "facetell.cli", "prepare", videos.root / "manifest.csv", "--out", out, "--workers", "1"],
+        [sys.executable, "-m", "facetell.cli", *command],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
         capture_output=True,
         text=True,
@@ -231,5 +238,5 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_blames_no_video(videos, pr
     assert done.returncode == 2
     (sentence,) = done.stderr.splitlines()
     assert f"{out} cannot be written (File too large)" in sentence and "run the same command again" in sentence
-    assert main(["prepare", str(videos.root / "manifest.csv"), "--out", str(out), "--workers", "1"]) == 2
+    assert main(command) == 2
     assert content(out) == content(prepared[0])

@@ -220,6 +220,16 @@ def test_deepfakebench_takes_a_video_of_several_splits_once(miniature: Miniature
     assert notes and notes[0].startswith("2 videos")
 
 
+def test_hidden_folders_of_a_pair_are_ignored_and_other_files_counted(tmp_path: Path) -> None:
+    for name in ("real/a.mp4", "real/__MACOSX/a.mp4", "fake/dfl/b.mp4", "fake/.trash/c.mp4", "fake/dfl/list.m3u8"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("#EXTM3U\n")
+    notes: list[str] = []
+    manifest = read_benchmark("pair", tmp_path, ReadOptions(note=notes.append))
+    assert [entry.path for entry in manifest] == ["real/a.mp4", "fake/dfl/b.mp4"]
+    assert notes[0] == f"in {tmp_path / 'fake'}, left out: 1 playlist"
+
+
 def test_a_pair_of_folders_may_bring_its_splits(miniature: Miniature, tmp_path: Path) -> None:
     root = tmp_path / "mine"
     videos = sorted((miniature("pair") / "real").iterdir())

@@ -64,13 +64,13 @@ def test_bf16_drifts_little(clips, reference, capsys):
     assert max(shift) < 0.04
 
 
-def test_the_precision_is_one_that_the_cpu_supports(monkeypatch):
+@pytest.mark.parametrize(("name", "isa"), [("ONEDNN_MAX_CPU_ISA", "AVX2"), ("DNNL_MAX_CPU_ISA", "AVX2_VNNI_2")])
+def test_the_precision_is_one_that_the_cpu_supports(name, isa, monkeypatch):
     """With the instruction set limited to AVX2, every CPU is one without bfloat16."""
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.setenv(name, isa)
     assert load_engine().precision == "f32"
-    with pytest.raises(
-        FacetellError, match=r"does not support bf16 \(ONEDNN_MAX_CPU_ISA is AVX2\); use --precision f32"
-    ):
+    with pytest.raises(FacetellError, match=rf"does not support bf16 \({name} is {isa}\); use --precision f32"):
         load_engine(precision="bf16")
 
 

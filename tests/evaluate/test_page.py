@@ -115,8 +115,14 @@ def test_the_same_scores_give_the_same_page(scores):
 def test_a_released_model_brings_the_limits_of_its_card(tmp_path):
     model = Path(facetell.__file__).parent / "weights" / "facetell-fast.onnx"
     card = model.with_suffix(".md").read_text(encoding="utf-8").replace("`", "")
-    for sha, is_it in ((hashlib.sha256(model.read_bytes()).hexdigest(), True), ("ab" * 32, False), ("", False)):
-        path = write(tmp_path / f"{sha[:2]}.parquet", toy(), model={"name": "facetell-fast", "sha256": sha})
+    right = hashlib.sha256(model.read_bytes()).hexdigest()
+    for name, sha, is_it in (
+        ("facetell-fast", right, True),
+        ("facetell-fast", "ab" * 32, False),
+        ("facetell-fast", "", False),
+        ("n" * 300, right, False),
+    ):
+        path = write(tmp_path / "s.parquet", toy(), model={"name": name, "sha256": sha})
         found = evaluate([("", path)], read_protocol("level"), draws=0)
         limits = card_limits(found.runs[0])
         assert bool(limits) == is_it and all(limit in " ".join(card.split()) for limit in limits)

@@ -127,12 +127,16 @@ def test_a_video_is_called_by_a_threshold_that_its_own_people_did_not_choose():
     logits = np.append(np.arange(40.0), 39.5)
     people = np.arange(41)
     sample = Sample(labels, logits, logits, people, np.full(41, 0.5))
-    called = called_unseen(sample)
+    called = called_unseen(sample, Calibration())
     assert called.nonzero()[0].tolist() == [38, 39, 40]  # 38 lies above what the 39 others choose, 37.0
+    several = Calibration(temperature=2.0, false_positives=0.05, tail=0.5)
+    thresholds = np.where(logits > 38, several.threshold_of(4), 0.5)  # raised by 1.4 raw logits
+    called = called_unseen(replace(sample, thresholds=thresholds), several)
+    assert called.nonzero()[0].tolist() == [38, 39, 40]
+    thresholds = np.where(logits > 38, several.threshold_of(40), 0.5)  # by 3.7
+    assert called_unseen(replace(sample, thresholds=thresholds), several).nonzero()[0].tolist() == [38]
     people[:40] = 0
-    assert not called_unseen(Sample(labels, logits, logits, people, np.full(41, 0.5)))[
-        :40
-    ].any()  # nobody else is there to choose
+    assert not called_unseen(sample, Calibration())[:40].any()  # nobody else is there to choose
 
 
 def test_spread_is_that_of_the_most_suspect_track():

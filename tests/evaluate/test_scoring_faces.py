@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facetell.datasets.manifest import Entry, Manifest
-from facetell.detector import KEEPALIVE, Watch
+from facetell.detector import KEEPALIVE
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream
 from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_faces import FacePlaces, score_at, snapped
@@ -14,7 +14,7 @@ from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.scoring_videos import distorted
 from facetell.media.reader import VideoReader
 from facetell.types import Pose
-from fixtures import sample_frames, write_frames
+from fixtures import mosaic, sample_frames, write_frames
 
 FPS = 30
 
@@ -29,9 +29,8 @@ def cut_video(tmp_path_factory):
 @pytest.fixture(scope="module")
 def clean(detector, cut_video):
     """The verdict on it and the places of its faces."""
-    places = FacePlaces(640, 360)
-    watch = Watch(located=lambda time, faces: places.add(time, {track: face.pose for track, face in faces.items()}))
-    return detector(cut_video, watch=watch), places
+    places = FacePlaces()
+    return places.read_clean(detector, cut_video), places
 
 
 def replay(clean, detector, change=lambda image: image):
@@ -156,6 +155,17 @@ def test_without_the_clean_ones_the_distorted_are_the_same(under_all, cut_video)
     alone = score_manifest(manifest, settings=ScoringSettings(distortions=(("GB", 5),), clean=False))
     assert {*alone["distortion"].tolist()} == {"GB"}
     assert alone["logit"].tolist() == under_all.select(distortion="GB")["logit"].tolist()
+
+
+def test_what_is_left_out_of_the_clean_video_is_left_out_under_a_distortion(tmp_path):
+    """Pixelated until 1.5 s, of which a part of the video begins at 1 s: its clip at 2 s is scored, that at 1 s not."""
+    frames = [mosaic(image, 10) if i < 45 else image for i, image in enumerate(sample_frames("sample_woman", 70))]
+    write_frames(tmp_path / "a.mp4", frames, fps=FPS)
+    manifest = Manifest(tmp_path, (Entry("a.mp4", 1, "test", start=1.0),))
+    for clean in (True, False):
+        found = score_manifest(manifest, settings=ScoringSettings(distortions=(("GB", 3),), clean=clean))
+        assert found["distortion"].tolist() == [""] * clean + ["GB"]
+        assert found["status"].tolist() == ["scored"] * len(found["t0"]) and found["t0"] == pytest.approx(2.0)
 
 
 def test_a_video_without_a_face_has_a_row_under_each_condition(tmp_path):

@@ -50,6 +50,17 @@ def test_every_treatment_changes_the_scores_of_the_same_clips(scores: Scores) ->
         assert not np.array_equal(treated["logit"], untreated["logit"])
 
 
+def test_a_photo_beside_a_face_is_scored_under_no_treatment(tmp_path: Path) -> None:
+    man, woman = (sample_frames(f"sample_{who}", 30) for who in ("man", "woman"))
+    write_frames(tmp_path / "both.mp4", [np.hstack([frame, woman[0]]) for frame in man], fps=30)
+    manifest = Manifest(tmp_path, (Entry("both.mp4", 0, "val"),))
+    scores = score_treated(Detector(), manifest, {"resampled": SHORTCUTS["resampled"]})
+    assert {*scores.select(distortion="resampled")["track"].tolist()} == {
+        *scores.select(distortion="")["track"].tolist()
+    }
+    assert scores.videos()["faces"].tolist() == [1, 1]
+
+
 def test_tables_hold_the_videos_scored_throughout(scores: Scores) -> None:
     found = outcomes(scores, SHORTCUTS, draws=0)
     assert list(found) == ["", *SHORTCUTS]

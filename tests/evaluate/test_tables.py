@@ -300,3 +300,13 @@ def test_the_same_scores_give_the_same_bytes(tmp_path):
 def test_figures_are_written_as_the_literature_writes_them():
     assert written(Estimate(0.98765, 0.9, 1.0), "auc") == ("98.8", "90.0–100.0")
     assert written(Estimate(0.0625, 0.05, 0.07), "ece") == ("0.062", "0.050–0.070")
+
+
+def test_figures_at_the_threshold_are_not_shared_by_videos_with_other_numbers_of_faces(tmp_path):
+    calibration = {"threshold": 0.55, "false_positives": 0.05, "tail": 1.0}
+    one = write(tmp_path / "one.parquet", toy(), calibration=calibration)
+    more = [clip("a1", 1, -3.0, method="swap", track=track) for track in range(1, 5)]
+    many = write(tmp_path / "many.parquet", toy() + more, calibration=calibration)
+    rows = by_row(evaluate([("one", one), ("many", many)], read_protocol("within"), draws=0).tables[0], 2)
+    found = {key[0]: row["accuracy, calibrated"].text for key, row in rows.items()}
+    assert found == {"one": "75.0", "many": "50.0"}

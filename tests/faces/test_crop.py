@@ -15,11 +15,6 @@ def ramp(height: int, width: int) -> np.ndarray:
     return np.stack([xs, ys, np.zeros_like(xs)], axis=2).astype(np.uint8)
 
 
-def test_the_whole_frame_changes_nothing():
-    image = ramp(64, 64)
-    assert np.array_equal(crop_frame(image, Crop(32, 32, 64), 64), image)
-
-
 def test_whole_pixel_shift_is_exact():
     image = ramp(100, 120)
     assert np.array_equal(crop_frame(image, Crop(46, 36, 32), 32), image[20:52, 30:62])

@@ -66,6 +66,16 @@ def test_a_video_rotated_in_its_pixels_has_the_score_of_the_upright_one(detector
         )
 
 
+def test_a_detection_without_a_face_does_not_hide_a_rotated_face(face_networks):
+    """Above, the upper half of a face, which is detected, but has no mesh; below, a face upside down."""
+    half, face = sample_frames("sample_man", 1)[0].copy(), sample_frames("sample_woman", 1)[0]
+    half[150:] = 90
+    image = np.vstack([half, np.rot90(face, 2)])
+    assert face_networks[0].detect(half)
+    (found,) = FaceTracker(*face_networks).update(Frame(0, 0.0, image)).values()
+    assert found.pose.y > 360 and abs(math.degrees(found.pose.roll)) > 160
+
+
 def test_no_face_is_found_in_a_room_without_one_however_it_is_rotated(face_networks):
     image = sample_frames("sample_no_face", 1)[0]
     tracker = FaceTracker(*face_networks)

@@ -115,7 +115,7 @@ def test_rate_and_length_are_those_of_the_frames(rate: Fraction, suffix: str, tm
     path = encode(tmp_path / f"r{suffix}", images, codec="libx264", pix_fmt="yuv420p", fps=rate)
     info = probe(path)
     assert info.fps == pytest.approx(float(rate), rel=1e-4)
-    assert info.duration == pytest.approx(48 / rate, abs=0.05) and info.n_frames == pytest.approx(48, abs=1)
+    assert info.duration == pytest.approx(48 / rate, abs=0.05)
 
 
 # --- sample aspect ratio
@@ -200,5 +200,6 @@ def check_circles(path: Path, count: int) -> None:
     assert len(frames) == count
     for frame in frames:
         image, small = frame.rgb(), frame.luma_thumbnail()
+        assert min(image.shape[:2]) >= 288 and max(image.shape[:2]) >= 360, "no side is reduced"
         assert roundness(image) == pytest.approx(1, abs=0.02) and roundness(small) == pytest.approx(1, abs=0.06)
         assert small.shape[1] / small.shape[0] == pytest.approx(image.shape[1] / image.shape[0], rel=0.02)

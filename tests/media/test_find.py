@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facetell.assets import locate
 from facetell.media import find
 from facetell.media.find import LeftOut, find_videos
+from facetell.media.kinds import kind_of
 from facetell.media.pictures import open_video
 from facetell.media.reader import Unreadable
 from facetell.types import FacetellError
@@ -50,6 +51,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["*.mp4"], ["b.mp4", "x[1].mp4"]),
         (["**/*.mkv"], ["sub/deep/d.mkv"]),
         (["su?"], ["sub/c.webm", "sub/deep/d.mkv"]),
+        (["[bs]*"], ["b.mp4", "sub/c.webm", "sub/deep/d.mkv"]),
+        (["sub/**"], ["sub/c.webm", "sub/deep/d.mkv"]),
         (
             ["b.mp4", "./b.mp4", "sub/../b.mp4", "*.mp4", "."],
             ["b.mp4", "x[1].mp4", "a.MOV", "sub/c.webm", "sub/deep/d.mkv"],
@@ -126,6 +129,16 @@ def test_other_images_are_no_video(names: list[str], held: str, tree: Path) -> N
         find_videos(["frames"])
 
 
+def test_each_file_is_opened_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside images whose names differ in numbers: whether these are frames, the other files decide."""
+    _write(tree / "frames", ["1.png", "2.png", "a.bin", "b.bin", "y"])
+    (tree / "frames" / "y").write_bytes(locate("sample_man").read_bytes())
+    opened: list[str] = []
+    monkeypatch.setattr(find, "kind_of", lambda path: opened.append(path.name) or kind_of(path))
+    assert find_videos(["frames"]) == [Path("frames/y")]
+    assert sorted(opened) == ["1.png", "2.png", "a.bin", "b.bin", "y"]
+
+
 def test_what_is_left_out_is_counted_by_kind(tree: Path) -> None:
     _write(tree, ["sub/cover.jpg", "sub/1.png"])
     (tree / "sub" / "list.m3u8").write_text("#EXTM3U\n")
@@ -175,7 +188,3 @@ def test_a_folder_that_may_not_be_read_is_told_of_and_the_others_get_done(tree: 
                 open_video(Path("sub/deep/d.mkv"))
     finally:
         closed.chmod(0o700)
-
-
-def test_example_runs() -> None:
-    assert doctest.testmod(find).attempted > 0 and doctest.testmod(find).failed == 0

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facetell.media.pictures import RATE, PictureFolder, open_video
+from facetell.media.pictures import RATE, PictureFolder, content_sha256, open_video
 from facetell.media.reader import Unreadable, VideoReader
 from facetell.media.still import read_picture, write_picture
 from fixtures import sample_frames, write_frames
@@ -28,7 +28,7 @@ def folder(tmp_path):
 def test_pictures_come_by_their_numbers_at_a_nominal_rate(folder):
     with open_video(folder) as reader:
         pictures = list(reader)
-        assert (reader.info.width, reader.info.height, reader.info.fps, reader.info.n_frames) == (30, 20, RATE, 12)
+        assert (reader.info.width, reader.info.height, reader.info.fps) == (30, 20, RATE)
         assert reader.info.duration == pytest.approx(12 / RATE) and reader.errors == ()
     assert [picture.rgb()[0, 0, 0] for picture in pictures] == [2 * number for number in range(12)]
     assert [picture.index for picture in pictures] == list(range(12))
@@ -111,10 +111,24 @@ def test_hidden_files_are_no_pictures(folder):
         assert [picture.index for picture in reader] == list(range(12)) and reader.errors == ()
 
 
-def test_pictures_of_other_sizes_are_scaled_to_the_first(folder):
-    cv2.imwrite(str(folder / "frame5.png"), np.full((40, 60, 3), 100, np.uint8))
-    with PictureFolder(folder) as reader:
-        assert {picture.rgb().shape for picture in reader} == {(20, 30, 3)}
+def test_images_of_other_sizes_are_fitted_into_the_first(folder):
+    cv2.imwrite(str(folder / "frame5.png"), np.full((40, 60, 3), 10, np.uint8))
+    cv2.imwrite(str(folder / "frame6.png"), np.full((40, 20, 3), 12, np.uint8))
+    with PictureFolder(folder, 25) as reader:
+        images = [picture.rgb() for picture in reader]
+    assert {image.shape for image in images} == {(20, 30, 3)}
+    assert images[5].min() == images[5].max() == 10, "scaled"
+    assert np.flatnonzero(images[6][10, :, 0] == 12).tolist() == list(range(10, 20)), "and centred on black"
+
+
+def test_the_hash_of_a_folder_is_that_of_its_images(folder):
+    before = content_sha256(folder)
+    (folder / "Thumbs.db").write_bytes(b"a")
+    (folder / "._frame1.png").write_bytes(b"b")
+    (folder / "notes.txt").unlink()
+    assert content_sha256(folder) == before
+    (folder / "frame3.png").write_bytes((folder / "frame4.png").read_bytes())
+    assert content_sha256(folder) not in (before, None)
 
 
 def test_colours_are_rgb_and_thumbnails_are_luma_as_of_a_video(tmp_path):

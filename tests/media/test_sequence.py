@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
 import cv2
@@ -11,7 +10,6 @@ import pytest
 
 from facetell.assets import locate
 from facetell.clips import HOLE
-from facetell.media import sequence
 from facetell.media.pictures import PictureFolder
 from facetell.media.reader import VideoReader
 from facetell.media.sequence import NotConsecutive, steps_between
@@ -84,6 +82,9 @@ def test_images_that_do_not_follow_each_other_are_refused(seconds: list[UInt8Arr
         PictureFolder(tmp_path)
     with PictureFolder(tmp_path, 10) as reader:
         assert len([*reader]) == 12 and reader.info.fps == 10, "their rate was stated"
+    upright = [image[:, 70:205] if place % 3 else image for place, image in enumerate(seconds)]
+    with pytest.raises(NotConsecutive, match="as if most frames were missing"):
+        PictureFolder(write(tmp_path, upright, numbered(range(1, 13))))
 
 
 def test_few_images_and_still_ones_are_not_refused(seconds: list[UInt8Array], tmp_path: Path) -> None:
@@ -100,6 +101,12 @@ def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_p
     assert times == pytest.approx([0.04] * 7 + [0.2, 0.04, 0.84, 0.04])
 
 
+def test_a_number_of_another_kind_is_no_duration(frames: list[UInt8Array], tmp_path: Path) -> None:
+    with PictureFolder(write(tmp_path, frames, numbered([*range(11), 20240101]))) as reader:
+        times = [frame.time for frame in reader]
+    assert times[-1] - times[-2] == pytest.approx(0.2) and reader.duration == pytest.approx(0.64)
+
+
 def test_a_stated_rate_takes_any_step(frames: list[UInt8Array], tmp_path: Path) -> None:
     write(tmp_path, frames, numbered([0, 33, 67, 100, 133, 167, 200, 233, 267, 300, 433, 467]))  # milliseconds
     with PictureFolder(tmp_path, 30) as reader:
@@ -112,7 +119,3 @@ def test_the_frame_number_is_the_one_that_changes() -> None:
     assert steps_between([Path(name) for name in ("1_10.png", "2_20.png", "3_30.png")]) == [1, 1], "two change"
     assert steps_between([Path(name) for name in ("a1.png", "a2.png", "cover.png")]) == [1, 1]
     assert steps_between([Path("1.png")]) == []
-
-
-def test_example_runs() -> None:
-    assert doctest.testmod(sequence) == (0, 1)

@@ -35,7 +35,7 @@ def network(enliven: Callable[[ClipNetwork], ClipNetwork]) -> ClipNetwork:
 def files(network: ClipNetwork, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("models")
     return {
-        "fp32": export_onnx(network, folder / "a.onnx", with_motion=True, with_anomaly=True),
+        "fp32": export_onnx(network, folder / "a.onnx", with_motion=True),
         "fp16": export_onnx(network, folder / "b.onnx", precision="fp16", metadata={"hello": '"you"'}),
         "w8": export_onnx(network, folder / "c.onnx", precision="w8", metadata={"hello": '"you"'}),
     }
@@ -51,7 +51,7 @@ def test_engines_agree_with_torch(network: ClipNetwork, files: dict[str, Path], 
     session = onnxruntime.InferenceSession(files["fp32"])
     compiled = openvino.Core().compile_model(files["fp32"], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     result = compiled({"clip": batch.numpy()})
-    for name, expected in (("logit", want.logit), ("motion", want.motion), ("aux_logit", want.aux_logit)):
+    for name, expected in (("logit", want.logit), ("motion", want.motion)):
         np.testing.assert_allclose(session.run([name], {"clip": batch.numpy()})[0], expected, atol=1e-4)
         np.testing.assert_allclose(result[name], expected, atol=1e-4)
 
@@ -112,8 +112,8 @@ def test_the_file_keeps_the_contract(files: dict[str, Path]) -> None:
     assert clip.name == "clip"
     dims = clip.type.tensor_type.shape.dim
     assert [d.dim_value or d.dim_param for d in dims] == ["N", 4, 3, 48, 48]
-    assert [output.name for output in proto.graph.output] == ["logit", "motion", "aux_logit"]
-    assert not any("anomaly" in array.name for array in onnx.load(files["fp16"]).graph.initializer)
+    assert [output.name for output in proto.graph.output] == ["logit", "motion"]
+    assert not any("anomaly" in array.name for array in proto.graph.initializer)
     assert not any(entry.key.startswith("pkg.") for node in proto.graph.node for entry in node.metadata_props)
     assert str(Path.cwd()).encode() not in files["fp32"].read_bytes()
 

@@ -61,6 +61,7 @@ def test_every_link_and_redirect_is_below_it(site, short):
             assert found and all(link == ROOT or link.startswith(f"{ROOT}/") for link in found)
         assert client.get(f"{site}/openapi.json").json()["servers"] == [{"url": ROOT}]
         assert client.get(f"{site}/static/page.js").headers["x-frame-options"] == "DENY"
+        assert client.get(f"{site}/jobs/{job['id']}/").status_code == 404  # not a redirect, which would lead out of it
         refused = client.get(f"{site}/v1/jobs", headers={"Host": "evil.example"})
         assert refused.status_code == 421
     with httpx.Client(timeout=SECONDS) as browser:

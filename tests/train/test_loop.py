@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing import forkserver
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from tiny_training import tiny_config
@@ -18,6 +20,7 @@ from facetell.evaluate.scores import read_scores
 from facetell.models.export import export_onnx, model_from_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.zoo import create_model
+from facetell.runtime import STOP_SIGNALS
 from facetell.train.batches import Sampler
 from facetell.train.card import _training
 from facetell.train.checkpoint import BEST, CHECKPOINT, load
@@ -124,6 +127,17 @@ def test_two_processes_and_two_parts_learn_what_one_does(prepared, data, tmp_pat
     for out in (two, accumulated):
         assert losses(out) == pytest.approx(losses(one), abs=1e-4)
         assert distance(load(out / CHECKPOINT)["model"]) < 1e-5
+
+
+def test_workers_outlive_signals_to_their_process_group(data, tmp_path):
+    """A terminal sends them to all processes; the main one may be waiting for a batch, and stops after its step."""
+    stream = Trainer(tiny_config(data, machine={"workers": 1}), tmp_path)._batches()
+    server = psutil.Process(forkserver._forkserver._forkserver_pid)
+    for process in (server, *server.children()):
+        for number in STOP_SIGNALS:
+            process.send_signal(number)
+    for _ in range(6):  # more than are made ahead
+        assert len(next(stream).kinds) == 4
 
 
 def test_time_that_is_up_ends_the_run_cleanly(tiny, tmp_path):

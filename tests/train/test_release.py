@@ -105,10 +105,15 @@ def test_everything_beside_a_release_is_of_the_shipped_file(checkpoint, videos, 
     assert renamed.exists() and "Limits, from the model card" not in to_html(found)
 
 
-def test_prepared_clips_with_faces_that_detection_refuses_are_not_scored(data):
+def test_prepared_clips_with_faces_that_detection_refuses_are_not_scored(data, tmp_path):
     recordings = load_recordings(data, "val", 1)
     engine = load_engine()
-    widths = [np.median([box.width for box in r.boxes(slice(0, len(r)))]) for r in recordings]
+    widths = [recording.face_width for recording in recordings]
+    # Of a clip that was scaled down to a third, the width in the video counts, as in `facetell score`.
+    first = recordings[0]
+    np.savez(tmp_path / "clip.npz", square=np.array([5.0, 5.0, 5.0 + 3 * first.shape[2], 9.0]))
+    in_clip = np.median([pose.width for pose in first.poses(slice(0, len(first)))])
+    assert replace(first, file=tmp_path / "clip.mp4").face_width == pytest.approx(3 * in_clip)
     between = float(np.mean([min(widths), max(widths)]))
     engine.info = replace(engine.info, min_face_width=between)
     batch = replace(tiny_config(data).batch, clip_frames=engine.info.clip_frames, size=engine.info.size)

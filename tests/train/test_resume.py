@@ -92,7 +92,9 @@ def test_a_setting_that_did_not_exist_at_the_start_had_its_default(data, tmp_pat
     config = tiny_config(data)
     old = plain(config)
     del old["batch"]["frame_rate"]
-    check_config(old, plain(config), tmp_path)
+    check_config(old | {"sync_norm": True}, plain(config), tmp_path)  # what earlier versions could also leave out
+    with pytest.raises(FacetellError, match=r"was started with sync_norm=False"):
+        check_config(old | {"sync_norm": False}, plain(config), tmp_path)
     other = plain(replace(config, batch=replace(config.batch, frame_rate=12.5)))
     with pytest.raises(FacetellError, match=r"was started with batch\.frame_rate=25\.0, not 12\.5"):
         check_config(old, other, tmp_path)

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from facetell.media.find import LeftOut
 from facetell.report.words import one_line
 from facetell.types import FacetellError
 
-FPS_HELP = (
-    "frame rate of folders of images, which are then taken to be consecutive frames (default: 25, if they look so)"
-)
 
-
-def positive(text: str) -> float:
-    """A number above 0 and up to 100."""
+def positive(text: str, most: float = 100) -> float:
+    """A number above 0 and up to ``most``."""
     try:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value <= 100:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and up to 100")
+    if not 0 < value <= most:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and up to {most:g}")
     return value
+
+
+def add_fps(parser: argparse.ArgumentParser) -> None:
+    """Add ``--fps``, the frame rate of folders of images."""
+    parser.add_argument(
+        "--fps",
+        type=partial(positive, most=1000),
+        metavar="N",
+        help="frame rate of folders of images, which states that they are consecutive frames (default: 25, checked)",
+    )
 
 
 def share(text: str) -> float:

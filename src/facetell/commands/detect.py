@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import FPS_HELP, count, positive, print_left_out, share
+from facetell.commands.arguments import add_fps, count, positive, print_left_out, share
 from facetell.detector import Detector, Settings
 from facetell.engine import ENGINES
 from facetell.files import short_name
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="clips scored per second of each face (default: 1; a clip is a third of a second)",
     )
-    parser.add_argument("--fps", type=positive, metavar="N", help=FPS_HELP)
+    add_fps(parser)
     parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
     parser.add_argument(
         "--threshold",

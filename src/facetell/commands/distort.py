@@ -13,13 +13,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from facetell.assets import content_sha256
 from facetell.commands.arguments import check_seed, print_left_out
 from facetell.distort import KINDS, PUBLISHED, distort_video
 from facetell.distort.kinds import LEVELS
 from facetell.distort.video import note_in, note_of
 from facetell.files import short_name
 from facetell.media.find import LeftOut, find_videos
+from facetell.media.pictures import content_sha256
 from facetell.types import FacetellError
 
 SUFFIX = ".mp4"

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from facetell.commands.arguments import add_fps
 from facetell.types import FacetellError
 
 
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=320, metavar="PX", help="largest side of a clip (default: 320)")
     parser.add_argument("--faces", choices=["main", "all"], default="main", help="the largest face only, or all")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="longest clip (default: 10)")
+    add_fps(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.workers < 1 or not 1 <= args.seconds < math.inf:
         raise FacetellError("--workers and --seconds are at least 1")
-    settings = PrepareSettings(args.codec, args.size, args.faces, args.seconds)
+    settings = PrepareSettings(args.codec, args.size, args.faces, args.seconds, args.fps)
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import FPS_HELP, count, positive, share
+from facetell.commands.arguments import add_fps, count, positive, share
 from facetell.detector import Settings
 from facetell.engine import ENGINES
 from facetell.report.words import one_line
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="clips scored per second of each face (default: 1)",
     )
-    parser.add_argument("--fps", type=positive, metavar="N", help=FPS_HELP)
+    add_fps(parser)
     parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
     parser.add_argument(
         "--threshold", type=share, metavar="P", help="probability from which on a face is called forged"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import FPS_HELP, count, positive
+from facetell.commands.arguments import add_fps, count, positive
 from facetell.datasets.manifest import SPLITS, read_manifest
 from facetell.detector import Settings
 from facetell.engine import ENGINES
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="clips scored per second of each face (default: 1)",
     )
-    parser.add_argument("--fps", type=positive, metavar="N", help=FPS_HELP)
+    add_fps(parser)
     parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
     parser.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
     parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")

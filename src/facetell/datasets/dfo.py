@@ -17,9 +17,10 @@ from pathlib import Path
 
 from facetell.datasets.ffpp import LAYOUT as FFPP_LAYOUT
 from facetell.datasets.ffpp import read_pairs, reals_of
-from facetell.datasets.layout import Layout, ReadOptions, below, is_video, subfolders
+from facetell.datasets.layout import Layout, ReadOptions, below, subfolders
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
 from facetell.datasets.splits import check_official, split_by_identity
+from facetell.media.find import LeftOut, search
 from facetell.types import FacetellError
 
 CLEAN = ("end_to_end", "reenact_postprocess")
@@ -151,8 +152,8 @@ def _actors(root: Path) -> list[Entry]:
     found = [
         Entry(below(root, path), 0, "test", identity=actor.name, dataset="dfo")
         for actor in actors
-        for path in sorted(actor.rglob("*"))
-        if is_video(path)
+        for path in sorted(actor / item.name for item in search(actor, LeftOut()))
+        if path.is_file()
     ]
     if not found:
         raise LAYOUT.fault(f"{root / 'source_videos'} holds no video in any actor's folder")

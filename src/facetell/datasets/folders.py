@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from facetell.datasets.layout import Layout, ReadOptions, below, has_pictures, is_video, subfolders
+from facetell.datasets.layout import Layout, ReadOptions, below, has_pictures, subfolders
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split, read_manifest
 from facetell.datasets.splits import carve_val, check_official, split_by_identity
+from facetell.media.find import LeftOut, search
 from facetell.types import FacetellError
 
 WILD_LAYOUT = Layout(
@@ -17,7 +18,7 @@ WILD_LAYOUT = Layout(
 FFIW_LAYOUT = Layout("FFIW", "source/{train,val} with the reals and target/{train,val} with the forgeries")
 PAIR_LAYOUT = Layout(
     "a pair of folders",
-    "real/ and fake/ with videos (or folders of pictures), in train/, val/ and test/ where they are split, "
+    "real/ and fake/ with videos (or folders of frames), in train/, val/ and test/ where they are split, "
     "and in fake/ in a folder a method where there are several",
 )
 CSV_LAYOUT = Layout("a manifest", "a CSV file with the columns path, label and split")
@@ -85,11 +86,16 @@ def read_pair(root: Path, options: ReadOptions) -> Manifest:
     split_of: dict[str, Split] = {}
     reals: dict[tuple[str, str], str] = {}
     for label, kind in enumerate(("real", "fake")):
-        folder = PAIR_LAYOUT.folder(root, kind)
-        found = sorted([*(p for p in folder.rglob("*") if is_video(p)), *_picture_folders(folder)])
+        folder, left_out = PAIR_LAYOUT.folder(root, kind), LeftOut()
+        found = list(search(folder, left_out))
+        closed = next((item.name for item in found if item.is_closed), None)
+        if closed is not None:
+            raise PAIR_LAYOUT.fault(f"{folder / closed} may not be read")
         if not found:
-            raise PAIR_LAYOUT.fault(f"{folder} holds neither a video nor a folder of pictures")
-        for path in found:
+            raise PAIR_LAYOUT.fault(f"{folder} holds neither a video nor a folder of frames")
+        if left_out:
+            options.note(f"in {folder}, left out: {left_out}")
+        for path in (folder / item.name for item in found):
             parts = path.relative_to(folder).parts[:-1]
             split = next((name for name in SPLITS if name in parts), None)
             rest = [part for part in parts if part != split]

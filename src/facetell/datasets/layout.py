@@ -95,7 +95,7 @@ class Layout:
         Raises:
             FacetellError: there is none.
         """
-        found = sorted(path for path in _entries(folder) if is_video(path))
+        found = sorted(path for path in _entries(folder) if path.is_file() and kind_of(path) is Kind.VIDEO)
         if not found:
             raise self.fault(f"{folder} holds no video")
         return found
@@ -152,11 +152,6 @@ class Layout:
             raise self.fault(f"{path} lacks the column {missing[0]}")
         for row in rows:
             yield {name: (row[name] or "").strip() for name in columns}
-
-
-def is_video(path: Path) -> bool:
-    """Whether a path is a visible file that holds a video."""
-    return not is_hidden(path.name) and path.is_file() and kind_of(path) is Kind.VIDEO
 
 
 def has_pictures(folder: Path) -> bool:

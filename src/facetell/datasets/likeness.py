@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetell.media.find import pictures_in
-from facetell.media.reader import Unreadable, VideoReader
+from facetell.media.pictures import open_video
+from facetell.media.reader import Unreadable
 from facetell.media.still import read_picture
 from facetell.types import UInt8Array
 
@@ -69,7 +70,7 @@ def hash_picture(grey: UInt8Array) -> tuple[Words, Words]:
 def _of_video(path: Path, start: float, end: float | None) -> list[UInt8Array]:
     """Grey pictures at six moments, or as many as there are."""
     pictures: list[UInt8Array] = []
-    with VideoReader(path) as reader:
+    with open_video(path) as reader:
         stop = min(start + SPAN, end or np.inf, reader.info.duration or np.inf)
         moments = np.linspace(start, stop, LOOKS, endpoint=False)
         for raw in reader:

@@ -99,6 +99,7 @@ def cut_stretches(
     codec: Codec,
     look: Look | None = None,
     made: Mapping[int, Cut] | None = None,
+    image_rate: float | None = None,
 ) -> tuple[list[Cut], tuple[str, ...]]:
     """Write each stretch as a video and, beside it, its landmarks, times and square.
 
@@ -112,9 +113,10 @@ def cut_stretches(
         codec: of the clips.
         look: called now and then with a picture (H, W, 3) and the landmarks (468, 2) that are taken to be its own.
         made: those that are cut already, by number; where these are all, the video is not read.
+        image_rate: frames per second of a folder of images.
 
     Returns:
-        What was cut, in the order of the stretches, and what could not be read of the video.
+        What was cut, in the order of the stretches, and messages on damaged or missing frames.
 
     Raises:
         FacetellError: the video cannot be read, or a clip cannot be written.
@@ -125,7 +127,7 @@ def cut_stretches(
         return sorted(cuts, key=lambda cut: cut.number), ()
     writing: list[_Writing] = []
     with ExitStack() as stack:
-        reader = stack.enter_context(open_video(path, threads=1))
+        reader = stack.enter_context(open_video(path, threads=1, image_rate=image_rate))
         for raw in reader:
             while waiting and waiting[0][1].first <= raw.index:
                 number, stretch = waiting.pop(0)
@@ -143,7 +145,7 @@ def cut_stretches(
             cuts += [_finish(clip) for clip in writing if raw.index == clip.stretch.last]
             writing = [clip for clip in writing if raw.index < clip.stretch.last]
         cuts += [_finish(clip) for clip in writing if clip.written >= LEAST_FRAMES]
-        damage = reader.errors
+        damage = reader.damage
     return sorted(cuts, key=lambda cut: cut.number), damage
 
 

@@ -46,12 +46,14 @@ class PrepareSettings:
         size: pixels; larger squares are scaled down to this side, smaller ones kept as they are.
         faces: "main" (at any time the largest face only) or "all".
         seconds: longest clip.
+        image_rate: frames per second of folders of images, see :class:`facetell.media.pictures.PictureFolder`.
     """
 
     codec: Codec = "h264"
     size: int = 320
     faces: Faces = "main"
     seconds: float = 10.0
+    image_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,14 @@ class Stretch:
 class Located:
     """The clips to be cut out of one video, by time.
 
-    ``reason`` says why there is none, ``damage`` what could not be read.
+    ``reason`` says why there is none; ``notes`` are the messages of the reader; ``is_damaged`` says whether one of them
+    is on damaged or missing frames.
     """
 
     stretches: tuple[Stretch, ...]
     reason: str = ""
-    damage: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_damaged: bool = False
 
 
 CutNow = Callable[[Stretch, UInt8Array, float | None], None]
@@ -124,7 +128,7 @@ class FaceFinder:
         tracker = FaceTracker(self._detector, self.mesh, max_faces=8 if settings.faces == "all" else 2)
         seen = 0
         # One thread: processes share the cores, and the same pictures come out of a damaged file whatever the machine.
-        with open_video(path, threads=1) as reader:
+        with open_video(path, threads=1, image_rate=settings.image_rate) as reader:
             self._store.lent = False  # an earlier video may have ended in a fault
             growth = _Growth(settings, folder, reader.info, cut, self._store)
             for raw in reader:
@@ -137,12 +141,13 @@ class FaceFinder:
                 faces = tracker.update(frame)
                 seen += len(faces)
                 growth.add(frame, faces)
-            damage = reader.errors
+            notes, is_damaged = reader.errors, bool(reader.damage)
         found = growth.end()
         if settings.faces == "main":
             found = _main_faces(found)
         reason = "" if found else "no face was found" if not seen else "faces are seen too briefly or too small"
-        return Located(tuple(sorted(found, key=lambda stretch: (stretch.first, stretch.track))), reason, damage)
+        found.sort(key=lambda stretch: (stretch.first, stretch.track))
+        return Located(tuple(found), reason, notes, is_damaged)
 
 
 class _Growth:

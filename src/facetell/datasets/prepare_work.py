@@ -94,13 +94,14 @@ class Worker:
             if located.stretches:
                 name, stretches = _name(entry), located.stretches
                 made = now.named(stretches, name)
-                cuts, _ = cut_stretches(path, stretches, folder, name, self._settings.codec, made=made)
+                codec, rate = self._settings.codec, self._settings.image_rate
+                cuts, _ = cut_stretches(path, stretches, folder, name, codec, made=made, image_rate=rate)
                 if [cut.frames for cut in cuts] != [stretch.frames for stretch in stretches]:
                     raise FacetellError("it reads differently each time; copy it anew")
             move_cuts(cuts, self._out / CLIPS)
         except Exception as error:  # whatever it is: hours of other videos must not end with this one
             return _line(number, entry, ITSELF, note, self._reason(error), []), Located(())
-        note = "; ".join(part for part in (note, *located.damage) if part)
+        note = "; ".join(part for part in (note, *located.notes) if part)
         return _line(number, entry, ITSELF, note, located.reason, cuts), located
 
     def _beside(self, folder: Path, number: int, entry: Entry, real: Entry, located: Located) -> Line:
@@ -118,6 +119,7 @@ class Worker:
                         _name(entry),
                         self._settings.codec,
                         agreement.look,
+                        image_rate=self._settings.image_rate,
                     )
                     note = _why_apart(cuts, damage, agreement)
                     if not note:
@@ -129,11 +131,12 @@ class Worker:
 
     def _differs(self, entry: Entry, real: Entry, located: Located) -> str:
         """In what a forgery differs from its real, as far as the two files tell; "" in nothing."""
-        if located.damage:
+        if located.is_damaged:
             return "that one is damaged"
+        rate = self._settings.image_rate
         with (
-            open_video(self._root / real.path, threads=1) as one,
-            open_video(self._root / entry.path, threads=1) as other,
+            open_video(self._root / real.path, threads=1, image_rate=rate) as one,
+            open_video(self._root / entry.path, threads=1, image_rate=rate) as other,
         ):
             a, b = one.info, other.info
         if (a.width, a.height) != (b.width, b.height):

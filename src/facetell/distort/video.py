@@ -10,11 +10,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from facetell.assets import content_sha256
 from facetell.distort import pictures, times
 from facetell.distort.coders import PLAIN, SENT, Encoding, encodings, shrink_to, with_losses
 from facetell.distort.kinds import KINDS, Family, parameter
 from facetell.distort.times import Timed
+from facetell.media.pictures import content_sha256
 from facetell.media.reader import VideoReader
 from facetell.media.writer import VideoWriter
 from facetell.types import FacetellError, UInt8Array
@@ -98,7 +98,7 @@ def distort_video(
         raise FacetellError(f"{out} would overwrite its own source: choose another name")
     with VideoReader(source) as reader, tempfile.TemporaryDirectory(prefix="facetell-") as folder:
         fps = reader.info.fps or 25.0
-        stream = _reported(((raw.rgb(), raw.time) for raw in reader), reader.info.duration, progress)
+        stream = _reported(((raw.rgb(), raw.time) for raw in reader), reader.duration, progress)
         if KINDS[code].family is Family.CODER:
             stream, last = _before_last(stream, code, p, fps, seed, Path(folder)), encodings(code, p)[-1]
         else:

@@ -17,7 +17,7 @@ from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 DEFAULT_MODEL = WEIGHTS / "facetell-fast.onnx"
-ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
+ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
 
 
 class Engine(ABC):
@@ -196,7 +196,7 @@ def load_engine(
         path: ONNX file under the model-file contract.
         engine: "openvino", "onnxruntime" or "torch".
         precision: "f32" or "bf16" (OpenVINO only). The default is bf16 where the CPU supports it and
-            ``ONEDNN_MAX_CPU_ISA``, if set, does not exclude it; else f32.
+            ``ONEDNN_MAX_CPU_ISA`` (or ``DNNL_MAX_CPU_ISA``), if set, does not exclude it; else f32.
         threads: CPU threads of the engine; all cores by default.
 
     Raises:
@@ -268,10 +268,11 @@ def _openvino_precision(capabilities: Sequence[str], precision: str | None) -> s
     OpenVINO computes in float32 without a message where the CPU has no bfloat16. Its list of capabilities ignores the
     environment variable of oneDNN that limits the instruction set, and compiling for bfloat16 then fails.
     """
-    isa = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    names = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # of both the first counts
+    name, isa = next(((name, os.environ[name].upper()) for name in names if os.environ.get(name)), ("", ""))
     supported = "BF16" in capabilities and isa not in ISAS_WITHOUT_BF16
     if precision == "bf16" and not supported:
-        limit = f" (ONEDNN_MAX_CPU_ISA is {isa})" if isa in ISAS_WITHOUT_BF16 else ""
+        limit = f" ({name} is {isa})" if isa in ISAS_WITHOUT_BF16 else ""
         raise FacetellError(f"this CPU does not support bf16{limit}; use --precision f32")
     return precision or ("bf16" if supported else "f32")
 

@@ -170,7 +170,7 @@ class ModelInfo:
         for name in (known.name for known in fields(cls) if known.name in metadata):
             try:
                 values[name] = json.loads(metadata[name])
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise _unfit(where, f"'{name}' is not JSON: {metadata[name]!r:.80}") from None
         try:
             return cls(**values)

@@ -123,8 +123,8 @@ def measure(
 
 
 def _remembered(videos: VideoScores, draws: int, known: dict[bytes, Figure]) -> Figure:
-    names = ("dataset", "video", "distortion", "level", "identity", "label", "logit")
-    told = [json.dumps(dict(videos.about), sort_keys=True, default=str), *(repr(videos[n].tolist()) for n in names)]
+    told = [json.dumps(dict(videos.about), sort_keys=True, default=str)]
+    told += [f"{name} {videos[name].tolist()!r}" for name in sorted(videos.columns)]
     digest = hashlib.sha256("\n".join(told).encode()).digest()
     if digest not in known:
         known[digest] = figure(videos, draws=draws)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -95,7 +96,8 @@ def card_limits(run: Run) -> tuple[str, ...]:
     """
     for folder in (*run.folders, WEIGHTS):
         model = folder / f"{Path(run.model).name}.onnx"
-        if run.sha256 and model.is_file() and file_sha256(model) == run.sha256:
+        # os.path, as names of any length are in score files
+        if run.sha256 and os.path.isfile(model) and file_sha256(model) == run.sha256:  # noqa: PTH113
             return read_card(model).limits
     return ()
 

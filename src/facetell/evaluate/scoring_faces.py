@@ -11,16 +11,18 @@ import statistics
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from facetell.clips import ClipAssembler, FrameSampler
-from facetell.detector import KEEPALIVE, Detector
-from facetell.types import Frame, Pose, TrackVerdict, UInt8Array
+from facetell.detector import KEEPALIVE, Detector, Watch
+from facetell.types import Clip, Face, Frame, Pose, Status, TrackVerdict, UInt8Array, VideoVerdict
 from facetell.verdict import ScoredClip, TrackRecord, judge_track
 
 Pictures = Iterable[tuple[float, Callable[[], UInt8Array]]]
 """Pictures in order of time: seconds, and what makes the uint8 RGB (H, W, 3) array where it is wanted."""
 Keep = Callable[[float, float], bool]
 """Whether a clip from its first to its last time in seconds is to be scored."""
+UNFIT = (Status.NO_MOTION, Status.FACE_OBSCURED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,32 @@ class FacePlaces:
 
     Detection does not look at every frame. Between two looks the pose of a face is interpolated linearly; a face that
     was found at only one of them is not there in between. After the last look faces stay for :data:`KEEPALIVE`.
+
+    :meth:`read_clean` also records what is not scored in the clean video because it does not move or is pixelated:
+    ``unfit`` are the faces of which nothing is scored, by track number.
     """
 
     width: float = 0
     height: float = 0
+    unfit: dict[int, TrackVerdict] = field(default_factory=dict)
     _times: list[float] = field(default_factory=list)
     _poses: list[dict[int, Pose]] = field(default_factory=list)
+    _left_out: dict[int, list[tuple[float, float]]] = field(default_factory=dict)  # first and last times of clips
+
+    def read_clean(
+        self, detector: Detector, path: Path, keep: Keep = lambda t0, t1: True, until: float = math.inf
+    ) -> VideoVerdict:
+        """The verdict on the clean video, whose faces are recorded; for ``keep`` and ``until`` see :class:`Watch`."""
+        verdict = detector(path, watch=Watch(self._located, keep, self._note_left_out, until))
+        self.width, self.height = verdict.width or 0, verdict.height or 0
+        self.unfit = {track.track_id: track for track in verdict.tracks if track.status in UNFIT}
+        return verdict
+
+    def _located(self, time: float, faces: Mapping[int, Face]) -> None:
+        self.add(time, {track: face.pose for track, face in faces.items()})
+
+    def _note_left_out(self, clip: Clip) -> None:
+        self._left_out.setdefault(clip.track_id, []).append((clip.times[0], clip.times[-1]))
 
     def add(self, time: float, poses: Mapping[int, Pose]) -> None:
         """Record a look; looks come in order of time."""
@@ -51,6 +73,10 @@ class FacePlaces:
     def __bool__(self) -> bool:
         """Whether any face was found."""
         return any(self._poses)
+
+    def is_fit(self, track: int, t0: float, t1: float) -> bool:
+        """Whether a clip of a face overlaps no clip that was left out of the clean video."""
+        return all(t1 < begin or end < t0 for begin, end in self._left_out.get(track, ()))
 
     @property
     def face_width(self) -> float:
@@ -87,8 +113,8 @@ def score_at(
 
     Frames are sampled and clips begun as detection does it. Frames at the times of the clean video give the same clips
     and crops, so the clean frames themselves give the same scores. Where the frames have another size than the clean
-    ones, crops are scaled. Whether a face is large enough is decided by its size in the clean video: every distortion
-    is scored on the same faces.
+    ones, crops are scaled. Whether a face is large enough is decided by its size in the clean video, and faces and
+    clips that were left out there are left out here: every distortion is scored on the same faces.
 
     Args:
         places: of the clean video.
@@ -96,8 +122,8 @@ def score_at(
         fps: pictures a second, None if unknown.
         detector: its model and settings are used, not its tracker.
         keep: which clips to score.
-        clean: whether these are the frames of the clean video. Only then are clips without motion and clips of a
-            pixelated face left out, as detection does: a distortion must not decide which clips are scored.
+        clean: whether these are the frames of the clean video, which was not read before: clips without motion and
+            clips of a pixelated face are then found as detection does.
     """
     info = detector.engine.info
     sampler = FrameSampler(fps, info.frame_rate)
@@ -105,7 +131,8 @@ def score_at(
     records: dict[int, TrackRecord] = {}
     for index, (time, picture) in enumerate(pictures):
         number = sampler.take(time)
-        poses = places.at(time) if number is not None else {}
+        at_time = places.at(time) if number is not None else {}
+        poses = {track: pose for track, pose in at_time.items() if track not in places.unfit}
         for track, pose in poses.items():
             record = records.setdefault(track, TrackRecord(time, time))
             record.t1 = time
@@ -126,10 +153,13 @@ def score_at(
             record = records[clip.track_id]
             if face_width < info.min_face_width:
                 record.small.append(face_width)
-            elif (not clean or record.accept(clip.frames, clip.crop.roll)) and keep(t0, t1):
+            elif keep(t0, t1) and (
+                record.accept(clip.frames, clip.crop.roll) if clean else places.is_fit(clip.track_id, t0, t1)
+            ):
                 logit = float(detector.engine.score(clip.frames[None])[0])
                 record.clips.append(ScoredClip(t0, t1, clip.crop, logit))
-    return tuple(judge_track(track, record, info) for track, record in sorted(records.items()))
+    tracks = places.unfit | {track: judge_track(track, record, info) for track, record in records.items()}
+    return tuple(tracks[track] for track in sorted(tracks))
 
 
 def snapped(times: list[float], time: float) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facetell.detector import Detector, Watch
+from facetell.detector import Detector
 from facetell.distort import KINDS, distort_stream, parameter
 from facetell.distort.kinds import Family
 from facetell.distort.video import distort_picture
@@ -26,11 +26,10 @@ from facetell.evaluate.scoring_jobs import (
 )
 from facetell.evaluate.scoring_prepared import score_prepared
 from facetell.media.pictures import Picture, PictureSource, open_video
-from facetell.types import NOT_READ, Status, UInt8Array, VideoVerdict
+from facetell.types import NOT_READ, UInt8Array, VideoVerdict
 
 SEED = 0
 """Of the distortions' chance: that of ``facetell distort`` where it is told none."""
-UNFIT = (Status.NO_MOTION, Status.FACE_OBSCURED)
 
 
 def score_job(job: Job, root: Path, detector: Detector, settings: ScoringSettings) -> Outcome:
@@ -53,18 +52,12 @@ def score_job(job: Job, root: Path, detector: Detector, settings: ScoringSetting
 
 def _score_video(job: Job, path: Path, detector: Detector, settings: ScoringSettings) -> Outcome:
     places, info = FacePlaces(), detector.engine.info
-    keep = span_test(job)
-    watch = Watch(
-        located=lambda time, faces: places.add(time, {track: face.pose for track, face in faces.items()}),
-        keep=keep if settings.clean else lambda t0, t1: False,
-        until=job.until,
-    )
-    verdict = detector(path, watch=watch)
+    # Scored also where the clean scores are not wanted: which faces and clips are left out depends on it.
+    verdict = places.read_clean(detector, path, span_test(job), job.until)
     if verdict.status in NOT_READ:
         rows = [row for condition in settings.conditions for row in failed(job, condition, verdict.status)]
         return Outcome(tuple(rows), (verdict.message,))
     rows = rows_of(job, verdict.tracks, CLEAN, info, verdict.duration) if settings.clean else []
-    places.width, places.height = verdict.width or 0, verdict.height or 0
     faults = []
     for condition in settings.distortions:
         try:
@@ -86,9 +79,6 @@ def _score_distorted(
             if condition[0] == "FPS":
                 fps = min(parameter(*condition), fps or np.inf)
             tracks = score_at(places, pictures, fps, detector, span_test(job))
-        # A face that shows nothing to score in the clean video is not scored under a distortion of it either.
-        unfit = {track.track_id: track for track in clean.tracks if track.status in UNFIT}
-        tracks = tuple(unfit.get(track.track_id, track) for track in tracks)
     return rows_of(job, tracks, condition, detector.engine.info, clean.duration)
 
 

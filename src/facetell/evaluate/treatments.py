@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from facetell.datasets.manifest import Manifest
-from facetell.detector import Detector, Watch
+from facetell.detector import Detector
 from facetell.engine import Engine
 from facetell.evaluate.intervals import DRAWS, Estimate, wilson
 from facetell.evaluate.measures import sample_of
@@ -120,10 +120,8 @@ def _score(
 ) -> Iterator[tuple[str, str, tuple[TrackVerdict, ...]]]:
     """Treatment, status and tracks of every reading of a video."""
     places = FacePlaces()
-    watch = Watch(located=lambda time, faces: places.add(time, {track: face.pose for track, face in faces.items()}))
-    clean = detector(path, watch=watch)
+    clean = places.read_clean(detector, path)
     yield "", clean.status.value, clean.tracks
-    places.width, places.height = clean.width or 0, clean.height or 0
     for name, treatment in treatments.items():
         tracks: tuple[TrackVerdict, ...] = ()
         if places:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from facetell.types import FloatArray, Status, UInt8Array
 
 STILL = 0.03  # change within a clip, before registration: less is not scored
-MOVING = 0.11  # motion within a clip: a face moves if any of its clips reaches this
+MOVING = 0.11  # motion within a clip: a face moves if two of its clips reach this
 CHANGED = 0.1  # motion between successive clips: a face moves if the median reaches this
 LEAST_CLIPS = 3  # fewer clips show too little of a face to say that it does not move, unless nothing changes
 BLEND = 0.02  # share of the energy of change outside its first component: less is a cut or a dissolve
@@ -65,7 +65,7 @@ class FaceMotion:
         """
         images = np.stack([_inner_face(frame) for frame in frames])
         changes = _change(images) >= STILL
-        if self.kept is None and max(self.within, default=0.0) >= MOVING:
+        if self.kept is None and self._moves_within:
             return changes
         middle = images[len(images) // 2]
         self.within.append(_motion_within(images) if changes else 0.0)
@@ -77,12 +77,19 @@ class FaceMotion:
 
     @property
     def is_absent(self) -> bool:
-        """Whether the face does not move in any clip, nor from clip to clip; False before the first clip."""
-        if not self.within or max(self.within) >= MOVING:
-            return False
+        """Whether the face does not move within its clips, nor from clip to clip; False before the first clip.
+
+        One clip that reaches :data:`MOVING` does not count: in the first one, an encoder still refines a small face.
+        """
         if not any(self.within):
-            return True
-        return len(self.within) >= LEAST_CLIPS and statistics.median(self.between) < CHANGED
+            return bool(self.within)
+        if len(self.within) < LEAST_CLIPS or self._moves_within:
+            return False
+        return statistics.median(self.between) < CHANGED
+
+    @property
+    def _moves_within(self) -> bool:
+        return sum(value >= MOVING for value in self.within) >= 2
 
 
 def why_unfit(frames: UInt8Array, roll: float, motion: FaceMotion) -> Status | None:

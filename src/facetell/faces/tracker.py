@@ -8,7 +8,7 @@ at once, it begins a track of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,10 +118,13 @@ class FaceTracker:
         close = frame.time >= self._next_close_look
         if close:
             self._next_close_look = frame.time + CLOSE_LOOK_EVERY
-        detections = self._detector.detect(frame.image, tiles=close)
-        if not detections and not self.active and frame.time >= self._next_turned_look:
+        self._add(frame, self._detector.detect(frame.image, tiles=close))
+        if not self.active and frame.time >= self._next_turned_look:
             self._next_turned_look = frame.time + TURNED_LOOK_EVERY
-            detections = self._detector.detect_turned(frame.image)
+            self._add(frame, self._detector.detect_turned(frame.image))
+
+    def _add(self, frame: Frame, detections: Sequence[Detection]) -> None:
+        """Follow the detected faces that are not followed yet, the largest first."""
         for detection in sorted(detections, key=lambda d: d.box.width, reverse=True):
             if any(_covers(t.face.box, detection.box) for t in self._tracks if not t.lost):
                 continue

@@ -12,11 +12,6 @@ NO_NETWORK = "facetell does not use the network"
 _ADDRESS = re.compile(r"(?:^|/)(?!file:)([a-z][a-z0-9+.-]+):/+([^/].*)", re.IGNORECASE | re.DOTALL)
 
 
-def is_address(text: str) -> bool:
-    """Whether a text is a network address, such as ``https://example.org/talk.mp4``."""
-    return _ADDRESS.match(text) is not None
-
-
 def address_in(path: Path | str) -> str | None:
     """The network address in a path that does not exist; None for every other path.
 

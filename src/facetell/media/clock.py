@@ -23,8 +23,10 @@ import av
 
 # Frames that a B-frame's anchor may wait for: x264 and the H.264 picture buffer allow 16.
 MOST_REORDERED = 16
-# A step back of more than this is a leap (joined recordings), of less a frame with a wrong stamp.
+# A step back of more than this is a leap (joined recordings), of less a frame with a wrong stamp, unless more frames
+# than MOST_LATE in a row are late.
 STEP_BACK_S = 1.0
+MOST_LATE = 2
 # Time that passes at a leap: more than facetell.clips.HOLE, so that no clip reaches across it.
 LEAP_STEP_S = 0.125
 
@@ -120,24 +122,31 @@ class Clock:
         frames: number of frames timed so far.
         leaps: number of leaps so far.
         first_leap: the first of them, None where there is none.
+        last: seconds of the latest frame; negative before the first.
         left_out: seconds by which the stamps went forward in leaps.
-        added: seconds that passed in leaps beyond the interval of a frame.
         unstamped: number of frames whose stamp is missing or is that of the frame before.
     """
 
     def __init__(self, interval: float, longest_pause: float) -> None:
         self._interval, self._longest_pause = interval, longest_pause
         self._origin: float | None = None
-        self._last = -interval
+        self.last = -interval
         self._last_stamp = -math.inf
+        self._late = 0  # frames in a row whose stamps are behind the clock
         self.frames = self.leaps = self.unstamped = 0
         self.first_leap: Leap | None = None
-        self.left_out = self.added = 0.0
+        self.left_out = 0.0
+        self._added = 0.0  # seconds that passed in leaps beyond the interval of a frame
+
+    @property
+    def length(self) -> float:
+        """Seconds that the frames timed so far take, without the time that passes at leaps."""
+        return self.last + self._interval - self._added
 
     def seconds(self, frame: av.VideoFrame, *, drop_late: bool) -> float | None:
         """Time of the next frame; None for one whose time is over, where ``drop_late`` (as after damage)."""
         self.frames += 1
-        due = time = self._last + self._interval
+        due = time = self.last + self._interval
         stamp = float(frame.pts * frame.time_base) if frame.pts is not None and frame.time_base else None
         if stamp is None or stamp == self._last_stamp:
             self.unstamped += 1
@@ -145,24 +154,26 @@ class Clock:
             self._last_stamp = stamp
             if self._origin is None:
                 self._origin = stamp - due
-            gap = stamp - self._origin - self._last
-            if gap < -STEP_BACK_S or gap > self._longest_pause:
+            gap = stamp - self._origin - self.last
+            self._late = self._late + 1 if gap <= 0 and not drop_late else 0
+            if not -STEP_BACK_S <= gap <= self._longest_pause or self._late > MOST_LATE:
                 due = self._leap(gap)
                 self._origin = stamp - due
             time = stamp - self._origin
-            if time <= self._last:
-                if drop_late and self._last - time > self._interval / 2:
+            if time <= self.last:
+                if drop_late and self.last - time > self._interval / 2:
                     return None
-                time = self._last + self._interval / 4
-        self._last = time
+                time = self.last + self._interval / 4
+        self.last = time
         return time
 
     def _leap(self, gap: float) -> float:
         """Note a leap of ``gap`` seconds; returns the time of the frame after it."""
-        due = self._last + self._interval
+        due = self.last + self._interval
+        self._late = 0
         self.leaps += 1
         self.first_leap = self.first_leap or Leap(due, gap - self._interval)
         self.left_out += max(0.0, gap - self._interval)
-        time = self._last + max(2 * self._interval, LEAP_STEP_S)
-        self.added += time - due
+        time = self.last + max(2 * self._interval, LEAP_STEP_S)
+        self._added += time - due
         return time

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facetell.media.address import address_in
-from facetell.media.kinds import IMAGE_SUFFIXES, Kind, animated_webp_size, is_hidden, kind_of, read_head
+from facetell.media.kinds import IMAGE_SUFFIXES, Kind, is_hidden, kind_of
 from facetell.types import FacetellError
 
 _NAMED = 3  # names that a message gives of the files of one kind
@@ -127,11 +127,16 @@ def _expand(argument: str, left_out: LeftOut) -> list[Path]:
     if os.path.exists(path) or address_in(argument) or not glob.has_magic(argument):  # noqa: PTH110
         return [path]
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  # Path.glob takes no absolute pattern
-    videos = [match for match in matches if os.path.isfile(match)]  # noqa: PTH113
-    if not videos:
-        # A pattern may match folders ('people/*'): then their videos are meant.
-        folders = [match for match in matches if os.path.isdir(match)]  # noqa: PTH112
-        videos = [folder / found.name for folder in folders for found in search(folder, left_out)]
+    videos = []
+    searched: Path | None = None
+    for match in matches:
+        if searched is not None and match.is_relative_to(searched):
+            continue  # '**' matches a folder and what is in it
+        if os.path.isdir(match):  # noqa: PTH112
+            searched = match
+            videos += (match / found.name for found in search(match, left_out))
+        elif os.path.isfile(match):  # noqa: PTH113
+            videos.append(match)
     if not videos:
         raise FacetellError(f"no file matches the pattern {argument}: check it")
     return videos
@@ -141,22 +146,25 @@ def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda
     """Videos and folders of frames below ``root``, sorted by the parts of their paths.
 
     Hidden and system files and folders are ignored, and links to folders are not followed. A folder without folders
-    and without videos is one video if it holds images whose names differ only in their numbers. One folder's names are
-    in memory at a time, and of the files with a common suffix none is opened.
+    and without videos is one video if it holds images whose names differ only in their numbers. The names of a folder
+    and of those around it are in memory at a time. Files with a common suffix of videos are not opened.
 
     Args:
         root: the folder.
         left_out: counts the files that are not videos.
-        wanted: whether a name, relative to ``root``, is asked for; others are neither returned nor opened nor counted.
+        wanted: whether a name, relative to ``root``, is asked for; others are neither returned nor counted, and opened
+            only beside images, to decide whether these are frames.
     """
+    kinds: dict[str, Kind] = {}  # of the files that were opened to decide on their folder
     levels = [iter([""])]  # names relative to root; those of folders end in "/"
     while levels:
         name = next(levels[-1], None)
         if name is None:
             levels.pop()
         elif name and not name.endswith("/"):
+            known = kinds.pop(name, None)
             if wanted(name):
-                kind = kind_of(root / name)
+                kind = known or kind_of(root / name)
                 if kind is Kind.VIDEO:
                     yield Found(name)
                 else:
@@ -168,13 +176,15 @@ def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda
                     yield Found(name, is_closed=True)
                 continue
             frames = name.removesuffix("/") or "."
-            others = _beside_frames(root, names)
-            if others is None:
+            beside = _beside_frames(root, names)
+            if beside is None or Kind.VIDEO in beside.values():
+                kinds.update(beside or {})
                 levels.append(iter(names))
             elif wanted(frames):
                 yield Found(frames)
-                for other, kind in others.items():
-                    left_out.add(kind, other)
+                for other, kind in beside.items():
+                    if not _is_image_name(other):
+                        left_out.add(kind, other)
 
 
 def _names(root: Path, folder: str) -> list[str] | None:
@@ -201,29 +211,19 @@ def _is_folder(entry: os.DirEntry[str], follow_symlinks: bool) -> bool:
 
 
 def _beside_frames(root: Path, names: Sequence[str]) -> dict[str, Kind] | None:
-    """The kinds of the other files of a folder of frames; None if ``names`` are not those of such a folder."""
+    """The kinds of the first image and of the other files in a folder of numbered images; None for another folder.
+
+    It is a folder of frames if none of these is a video; an image is one if it is animated.
+    """
     images = [name for name in names if _is_image_name(name)]
     patterns = {re.sub("[0-9]+", "\0", name.rpartition("/")[2].lower()) for name in images}
     if len(patterns) != 1 or "\0" not in patterns.pop() or any(name.endswith("/") for name in names):
         return None
-    kinds: dict[str, Kind] = {}
-    for name in names:
-        if not _is_image_name(name):
-            kinds[name] = kind_of(root / name)
-            if kinds[name] is Kind.VIDEO:
-                return None
-    return None if _is_animated(root / images[0]) else kinds
+    return {name: kind_of(root / name) for name in names if name == images[0] or not _is_image_name(name)}
 
 
 def _is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
-
-
-def _is_animated(image: Path) -> bool:
-    try:
-        return animated_webp_size(read_head(image)) is not None
-    except OSError:
-        return False
 
 
 def pictures_in(folder: Path) -> list[Path]:

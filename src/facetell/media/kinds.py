@@ -134,7 +134,7 @@ def animated_webp_size(head: bytes) -> tuple[int, int] | None:
 
 def _is_image(head: bytes) -> bool:
     if head.startswith(b"\x89PNG"):
-        return b"acTL" not in head[:64]  # an animated PNG is a video
+        return b"acTL" not in head.partition(b"IDAT")[0]  # an animated PNG is a video
     if head[4:8] == b"ftyp":
         return head[8:12] in _STILL_BRANDS
     return head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")

@@ -137,10 +137,7 @@ class RawFrame:
         (width, height), (full_width, full_height) = self.geometry.shown, self.geometry.stored
         image = to_rgb(self.picture, width, height)
         if (width, height) != (full_width, full_height):
-            x, y = (full_width - width) // 2, (full_height - height) // 2
-            canvas = np.zeros((full_height, full_width, 3), np.uint8)
-            canvas[y : y + height, x : x + width] = image
-            image = canvas
+            image = centred(image, full_width, full_height)
         return self.geometry.orientation.apply(image)
 
     def luma_thumbnail(self) -> UInt8Array:
@@ -202,6 +199,14 @@ def to_rgb(picture: av.VideoFrame, width: int, height: int) -> UInt8Array:
     if picture.format.name.startswith("gray") and int(picture.color_range) != int(ColorRange.JPEG):
         image = cast(UInt8Array, cv2.LUT(image, _limited_range()))  # swscale takes every grey for full range
     return image
+
+
+def centred(image: UInt8Array, width: int, height: int) -> UInt8Array:
+    """An RGB image centred on a black one of a size that is not less."""
+    top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return canvas
 
 
 def _rows(plane: VideoPlane, height: int) -> UInt8Array:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-import cv2
-import numpy as np
-
+from facetell.assets import file_sha256
+from facetell.media.container import LONGEST_PAUSE_S
 from facetell.media.find import pictures_in
 from facetell.media.kinds import animated_webp_size, read_head
 from facetell.media.reader import Unreadable, VideoInfo, VideoReader
 from facetell.media.sequence import SHORTEST_RUN, NotConsecutive, follow, runs, steps_between
-from facetell.media.still import Still, read_picture
+from facetell.media.still import Still, fitted, read_picture
 from facetell.media.webp import AnimatedWebP
 from facetell.types import UInt8Array
 
@@ -49,8 +49,16 @@ class PictureSource(Protocol):
     info: VideoInfo
 
     @property
+    def duration(self) -> float | None:
+        """Seconds, as far as the frames have been read; None while it is unknown."""
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """Messages on frames that are damaged or missing, as far as they have been read."""
+
+    @property
     def errors(self) -> tuple[str, ...]:
-        """Messages on what is damaged or missing, as far as the frames have been read."""
+        """:attr:`damage`, and messages on what else is unusual."""
 
     def __iter__(self) -> Iterator[Picture]:
         """The frames in order of time."""
@@ -93,8 +101,8 @@ def _is_animated_webp(path: Path) -> bool:
 class PictureFolder:
     """The images of a folder, in the order of the numbers in their names, as the frames of a video.
 
-    Images of another size than the first are scaled to it. One that cannot be read is left out and reported. After
-    a missing image time goes on by at least 0.2 s, so that no clip reaches across it.
+    Images of another size than the first are scaled to fit into it and centred on black. One that cannot be read is
+    left out and reported. After a missing image time goes on by at least 0.2 s, so that no clip reaches across it.
 
     Args:
         path: the folder; folders in it are not searched.
@@ -120,13 +128,13 @@ class PictureFolder:
         first = next((image for file in self._files if (image := read_picture(file)) is not None), None)
         if first is None:
             raise Unreadable(f"{self.path} is a folder without an image that can be read: name a folder of frames")
-        self._rate = rate or RATE
+        self._interval = 1 / (rate or RATE)
         height, width = first.shape[:2]
-        count = len(self._files)
-        self.info = VideoInfo(self.path, width, height, self._rate, count / self._rate, 0, "images", False, count)
+        self.duration = sum(self._time_after(step) for step in [1, *self._steps])
+        self.info = VideoInfo(self.path, width, height, rate or RATE, self.duration, 0, "images", False)
 
     @property
-    def errors(self) -> tuple[str, ...]:
+    def damage(self) -> tuple[str, ...]:
         """Messages on missing and unreadable images, as far as they have been read."""
         messages = []
         if missing := sum(step > 1 for step in self._steps):
@@ -136,6 +144,8 @@ class PictureFolder:
             noun = "image" if self._bad == 1 else "images"
             messages.append(f"{self._bad} {noun} could not be read and left out")
         return tuple(messages)
+
+    errors = damage
 
     def __enter__(self) -> Self:
         return self
@@ -147,9 +157,7 @@ class PictureFolder:
 
     def __iter__(self) -> Iterator[Still]:
         self._bad = 0
-        size = (self.info.width, self.info.height)
-        interval = 1 / self._rate
-        time = -interval
+        time = -self._interval
         passed = 0  # images and missing numbers since the last frame
         for index, (file, step) in enumerate(zip(self._files, [1, *self._steps], strict=True)):
             passed += step
@@ -157,11 +165,15 @@ class PictureFolder:
             if image is None:
                 self._bad += 1
                 continue
-            if image.shape[1::-1] != size:
-                image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-            time += interval if passed == 1 else max(passed * interval, _PAUSE)
+            time += self._time_after(passed)
             passed = 0
-            yield Still(index, time, image)
+            yield Still(index, time, fitted(image, self.info.width, self.info.height))
+
+    def _time_after(self, step: int) -> float:
+        """Seconds from one image to the next, given the step between their numbers."""
+        seconds = step * self._interval
+        # As in a video file, a longer gap is no pause: the numbers after it are of another kind, such as dates.
+        return seconds if step == 1 or _PAUSE <= seconds <= LONGEST_PAUSE_S else _PAUSE
 
     def _check(self) -> None:
         """Raise if the images are not consecutive frames."""
@@ -179,3 +191,17 @@ class PictureFolder:
             f"the images in {self.path} are not consecutive frames ({why}): name the video itself or a folder of all "
             "its frames, or state their rate with --fps if they are consecutive"
         )
+
+
+def content_sha256(path: Path | str) -> str | None:
+    """sha256 of a file, or of the names and contents of a folder's images; None where it cannot be read."""
+    try:
+        if not os.path.isdir(path):  # noqa: PTH112  # unlike those of Path, these accept what may not be looked at
+            return file_sha256(Path(path)) if os.path.isfile(path) else None  # noqa: PTH113  # a pipe may never end
+        digest = hashlib.sha256()
+        for file in sorted(pictures_in(Path(path))):
+            if file.is_file():
+                digest.update(os.fsencode(file.name) + b"\0" + file_sha256(file).encode() + b"\n")
+    except OSError:
+        return None
+    return digest.hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -39,8 +39,8 @@ class VideoInfo:
     """What a container states about a video.
 
     ``width`` and ``height`` are those of the upright frame with square pixels; ``rotation`` is the clockwise turn in
-    degrees that made it upright. ``fps`` is the average rate, ``duration`` in seconds, ``n_frames`` an estimate; each
-    is None where it is unknown.
+    degrees that made it upright. ``fps`` is the average rate, ``duration`` in seconds; each is
+    None where it is unknown.
     """
 
     path: Path
@@ -51,7 +51,6 @@ class VideoInfo:
     rotation: int
     codec: str
     has_audio: bool
-    n_frames: int | None
 
 
 def probe(path: str | Path) -> VideoInfo:
@@ -68,8 +67,7 @@ class VideoReader:
     """The frames of a video in presentation order, in one pass and in bounded memory.
 
     Times are those of presentation, see :mod:`facetell.media.clock`. Damaged packets are left out and iteration goes
-    on. :attr:`errors` lists what was found. :attr:`info` is what the container states; a duration that a leap of the
-    clock makes false is replaced by that of the frames read, once all are.
+    on. :attr:`errors` lists what was found, :attr:`info` is what the container states.
 
         with VideoReader("talk.mp4") as reader:
             for frame in reader:
@@ -87,7 +85,9 @@ class VideoReader:
     def __init__(self, path: str | Path, *, threads: int = 2) -> None:
         self.path = Path(path)
         self._damaged = 0
+        self._missing: list[str] = []  # messages on parts that cannot be read
         self._notes: list[str] = []
+        self._complete = False
         self._recent_stamps: deque[int | None] = deque(maxlen=threads + 1)
         self._bad_from: int | None = None
         self._packets_seen = 0
@@ -114,19 +114,33 @@ class VideoReader:
         self.info = self._describe()
         self._skipped = self._seconds_before(first)
         if self._skipped > _SKIP_WORTH_TELLING_S:
-            self._notes.append(f"the first {self._skipped:.1f} seconds hold no frame that can be decoded")
+            self._missing.append(f"the first {self._skipped:.1f} seconds hold no frame that can be decoded")
         late = self._late_start() + self._skipped
         if late > _SKIP_WORTH_TELLING_S:
             self._notes.append(f"players show the first frame at {late:.1f} seconds: times here count from it")
 
     @property
+    def duration(self) -> float | None:
+        """Seconds of the video; None while it is unknown.
+
+        That is what the container states, unless it states nothing, a leap of the clock makes it false, or more was
+        read: then that of the frames, once all are read.
+        """
+        stated, clock = self.info.duration, self._clock
+        if clock is None or (stated is not None and not clock.leaps and clock.last <= stated):
+            return stated
+        return clock.length if self._complete else None
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """Messages on frames that are damaged or missing, so far."""
+        noun = "frame was" if self._damaged == 1 else "frames were"
+        return (*([f"{self._damaged} damaged {noun} left out"] if self._damaged else []), *self._missing)
+
+    @property
     def errors(self) -> tuple[str, ...]:
-        """Messages on what is damaged or unusual so far; empty for a sound file."""
-        notes = [*self._notes, *self._clock_notes()]
-        if self._damaged:
-            noun = "frame was" if self._damaged == 1 else "frames were"
-            notes.insert(0, f"{self._damaged} damaged {noun} left out")
-        return tuple(notes)
+        """:attr:`damage`, and messages on several streams, a late start, leaps and missing stamps, so far."""
+        return (*self.damage, *self._notes, *self._clock_notes())
 
     @property
     def damaged(self) -> int:
@@ -149,23 +163,18 @@ class VideoReader:
         interval = 1 / (self.info.fps or _FALLBACK_RATE)
         self._clock = clock = Clock(interval, self._longest_pause())
         index = 0
-        last = 0.0
         for picture in self._deinterlaced():
             time = clock.seconds(picture, drop_late=self._damaged > 0)
             if time is None:
                 self._damaged += 1
                 continue
-            if clock.leaps and self.info.duration is not None:
-                self.info = replace(self.info, duration=None, n_frames=None)
-            last = time
-            yield RawFrame(index, last, picture, self._geometry_of(picture))
+            yield RawFrame(index, time, picture, self._geometry_of(picture))
             index += 1
         if self._damaged and self._whole_pictures:
             # Some damage makes the decoder give nothing without an error, some is reported twice: the sum is exact.
             self._damaged = max(1, self._pictures_due - index)
-        self._note_early_end(last + clock.left_out)
-        if clock.leaps:
-            self.info = replace(self.info, duration=last + interval - clock.added, n_frames=index)
+        self._note_early_end(max(0.0, clock.last) + clock.left_out)
+        self._complete = True
 
     def _longest_pause(self) -> float:
         """Seconds between two frames beyond which the clock leaps."""
@@ -177,7 +186,8 @@ class VideoReader:
             return
         if clock.first_leap is not None:
             time, by = clock.first_leap
-            leap = f"{'forward' if by > 0 else 'back'} by {timedelta(seconds=round(abs(by)))} at {time:.3g} s"
+            length = f"{abs(by):.1g} s" if abs(by) < 1 else timedelta(seconds=round(abs(by)))
+            leap = f"{'forward' if by > 0 else 'back'} by {length} at {time:.3g} s"
             if clock.leaps == 1:
                 yield f"the clock leaps {leap}: times here count without the leap"
             else:
@@ -197,6 +207,7 @@ class VideoReader:
     def _start(self, threads: int, strict: bool) -> av.VideoFrame | None:
         """Open the file from its beginning and decode its first frame; None where there is none."""
         self._damaged = 0
+        self._missing.clear()
         self._notes.clear()
         self._recent_stamps.clear()
         self._bad_from = None
@@ -317,7 +328,9 @@ class VideoReader:
             except av.FFmpegError as error:
                 failures += 1
                 if failures == 1:
-                    self._notes.append(f"the container is damaged after {self._packets_seen} frames ({reason(error)})")
+                    self._missing.append(
+                        f"the container is damaged after {self._packets_seen} frames ({reason(error)})"
+                    )
                 if failures > _DEMUX_RETRIES:
                     yield av.Packet()
                     return
@@ -338,9 +351,9 @@ class VideoReader:
         if is_whole:
             return
         if promised and self._packets_seen < promised:
-            self._notes.append(f"truncated file: {self._packets_seen} of {promised} frames readable")
+            self._missing.append(f"truncated file: {self._packets_seen} of {promised} frames readable")
         elif not promised and seconds is not None and seconds - last_time > 1.0 + last_time / 20:
-            self._notes.append(f"truncated file: {last_time:.1f} of {seconds:.1f} seconds readable")
+            self._missing.append(f"truncated file: {last_time:.1f} of {seconds:.1f} seconds readable")
 
     def _video_seconds(self) -> float | None:
         """Length of the video stream, without a sound track that goes on longer; None where it is unknown."""
@@ -360,20 +373,17 @@ class VideoReader:
 
     def _describe(self) -> VideoInfo:
         stream, container = self._stream, self._container
-        fps = frame_rate(stream)
         duration = self._video_seconds()
         if duration is None and container.duration and container.duration > 0:
             duration = container.duration / av.time_base
-        n_frames = round(fps * duration) if fps and duration else stream.frames or None
         width, height = self._geometry.upright
         return VideoInfo(
             path=self.path,
             width=width,
             height=height,
-            fps=fps,
+            fps=frame_rate(stream),
             duration=duration,
             rotation=self._geometry.orientation.rotation,
             codec=stream.codec_context.codec.canonical_name,
             has_audio=bool(container.streams.audio),
-            n_frames=n_frames,
         )

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from facetell.media.picture import Unreadable
-from facetell.media.still import luma, read_picture
+from facetell.media.still import fitted, luma, read_picture
 from facetell.types import FloatArray
 
 SHORTEST_RUN = 8
@@ -89,11 +89,12 @@ def follow(files: Sequence[Path], stretches: Sequence[range]) -> bool:
 
 
 def _looks_consecutive(files: Sequence[Path]) -> bool | None:
-    """Whether one stretch looks like consecutive frames; None where an image is missing or of another size."""
+    """Whether one stretch looks like consecutive frames; None where an image cannot be read."""
     images = [image for file in files if (image := read_picture(file)) is not None]
-    if len(images) < len(files) or len({image.shape for image in images}) > 1:
+    if len(images) < len(files):
         return None
-    small = [luma(image, _SIDE, cv2.INTER_AREA).astype(np.float32) for image in images]
+    height, width = images[0].shape[:2]
+    small = [luma(fitted(image, width, height), _SIDE, cv2.INTER_AREA).astype(np.float32) for image in images]
     one, two = (np.mean([_change(a, b) for a, b in zip(small[:-lag], small[lag:], strict=True)]) for lag in (1, 2))
     return bool(one <= _FAST or two >= _GROWTH * one)
 

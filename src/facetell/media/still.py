@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facetell.media.picture import THUMBNAIL_SIDE
+from facetell.media.picture import THUMBNAIL_SIDE, centred
 from facetell.types import FacetellError, UInt8Array
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -45,6 +45,16 @@ def luma(image: UInt8Array, side: int, interpolation: int) -> UInt8Array:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(image, size, interpolation=interpolation)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def fitted(image: UInt8Array, width: int, height: int) -> UInt8Array:
+    """An RGB image in another size: scaled to fit, its aspect ratio kept, and centred on black."""
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(width / image.shape[1], height / image.shape[0])
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return centred(np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8), width, height)
 
 
 def read_picture(path: Path) -> UInt8Array | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from facetell.media.kinds import animated_webp_size
 from facetell.media.picture import Unreadable
@@ -16,7 +17,6 @@ from facetell.media.reader import MOST_PIXELS, VideoInfo
 from facetell.media.still import Still
 from facetell.types import UInt8Array
 
-_DECODED = 1 << 26  # bytes of frames that are decoded at once
 _UNTIMED_MS = 100  # duration of a frame that states none, as in web browsers
 
 
@@ -32,13 +32,13 @@ class AnimatedWebP:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.errors: tuple[str, ...] = ()
+        self.damage: tuple[str, ...] = ()
         try:
-            self._data = path.read_bytes()
+            data = path.read_bytes()
         except OSError as error:
             raise Unreadable(f"{path} cannot be read ({error.strerror}): change its permissions") from None
-        durations = _durations(self._data)
-        size = animated_webp_size(self._data)
+        durations = _durations(data)
+        size = animated_webp_size(data)
         if not durations or size is None:
             raise Unreadable(f"{path} is an animated WebP image that is cut off: get the file again")
         width, height = size
@@ -46,10 +46,15 @@ class AnimatedWebP:
             raise Unreadable(f"the frames of {path} are {width} x {height}: scale it down")
         ends = np.cumsum(durations) / 1000
         self._times = [0.0, *ends[:-1].tolist()]
-        seconds = float(ends[-1])
-        self.info = VideoInfo(path, width, height, len(durations) / seconds, seconds, 0, "webp", False, len(durations))
-        if not self._decode(0, 1):
+        self.duration = float(ends[-1])
+        self.info = VideoInfo(path, width, height, len(durations) / self.duration, self.duration, 0, "webp", False)
+        if next(self._decoded(), None) is None:
             raise Unreadable(f"no frame of {path} can be decoded (it is damaged): get the file again")
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Messages on frames that cannot be decoded, as far as they have been read."""
+        return self.damage
 
     def __enter__(self) -> Self:
         return self
@@ -60,22 +65,25 @@ class AnimatedWebP:
         """Nothing is open."""
 
     def __iter__(self) -> Iterator[Still]:
-        self.errors = ()
-        count = max(1, _DECODED // (4 * self.info.width * self.info.height))
-        for start in range(0, len(self._times), count):
-            wanted = min(count, len(self._times) - start)
-            images = self._decode(start, wanted)
-            for index, image in enumerate(images, start):
-                yield Still(index, self._times[index], image)
-            if len(images) < wanted:
-                self.errors = (f"the file is damaged after {start + len(images)} of {len(self._times)} frames",)
-                return
+        self.damage = ()
+        index = -1
+        for index, (image, time) in enumerate(zip(self._decoded(), self._times, strict=False)):
+            yield Still(index, time, image)
+        if index + 1 < len(self._times):
+            self.damage = (f"the file is damaged after {index + 1} of {len(self._times)} frames",)
 
-    def _decode(self, start: int, count: int) -> list[UInt8Array]:
-        """Frames as uint8 RGB; fewer than ``count`` where the file is damaged."""
-        found, animation = cv2.imdecodeanimation(np.frombuffer(self._data, np.uint8), start=start, count=count)
-        frames = animation.frames if found else ()
-        return [np.ascontiguousarray(np.asarray(frame, np.uint8)[:, :, 2::-1]) for frame in frames]
+    def _decoded(self) -> Iterator[UInt8Array]:
+        """The frames as uint8 RGB, up to the first that cannot be decoded."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is that of MOST_PIXELS
+                image = Image.open(self.path, formats=["WEBP"])
+            with image:
+                for number in range(len(self._times)):
+                    image.seek(number)
+                    yield np.asarray(image.convert("RGB"))
+        except (OSError, EOFError, ValueError, Image.DecompressionBombError):
+            return
 
 
 def _durations(data: bytes) -> list[int]:

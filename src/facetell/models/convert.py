@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from facetell.engine import ModelInfo, load_engine
+from facetell.engine.info import invalid_field
 from facetell.models.export import model_from_onnx
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
@@ -26,7 +28,7 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
         path: a checkpoint of :mod:`facetell.train` (the averaged weights are taken), or a model file.
 
     Raises:
-        FacetellError: the file is missing or neither of the two.
+        FacetellError: the file is missing or neither of the two, or its network is not one that detection can use.
     """
     if not os.path.isfile(path):  # noqa: PTH113  # takes names that are too long, which Path does not
         raise FacetellError(f"there is no checkpoint at {path}; give one of a training run, or a model file")
@@ -47,15 +49,18 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FacetellError(f"{path} is not a checkpoint of a training run ({reason}); give one that is") from None
     config = model.config
-    info = ModelInfo(
-        name=path.stem if path.stem != "checkpoint" else path.resolve().parent.name,
-        clip_frames=config.clip_frames,
-        frame_rate=config.frame_rate,
-        size=config.size,
-        crop_scale=config.crop_scale,
-        architecture=dict(model.architecture),
-        training={"steps": state.get("step"), "config": state["config"]},
-    )
+    try:
+        info = ModelInfo(
+            name=path.stem if path.stem != "checkpoint" else path.resolve().parent.name,
+            clip_frames=config.clip_frames,
+            frame_rate=config.frame_rate,
+            size=config.size,
+            crop_scale=config.crop_scale,
+            architecture=dict(model.architecture),
+            training={"steps": state.get("step"), "config": state["config"]},
+        )
+    except ValidationError as error:
+        raise FacetellError(f"{path} cannot become a model file: {invalid_field(error)}; train another") from None
     return model.eval(), info.to_metadata()
 
 

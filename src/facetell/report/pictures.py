@@ -14,12 +14,11 @@ from typing import cast
 import cv2
 import numpy as np
 
-from facetell.assets import content_sha256
 from facetell.clips import FrameSampler
 from facetell.detector import Progress
 from facetell.engine.info import ModelInfo
 from facetell.faces.crop import crop_frame
-from facetell.media.pictures import PictureSource, open_video
+from facetell.media.pictures import PictureSource, content_sha256, open_video
 from facetell.media.reader import Unreadable
 from facetell.report import strings
 from facetell.report.points import shown_points, suspects
@@ -184,7 +183,7 @@ def _cut(reader: PictureSource, wants: list[_Want], info: ModelInfo, progress: P
     waiting, open_wants = list(reversed(wants)), list[_Want]()
     for raw in reader:
         if progress:
-            progress(raw.time, reader.info.duration)
+            progress(raw.time, reader.duration)
         if sampler.take(raw.time) is None:
             continue
         while waiting and waiting[-1].clip.t0 <= raw.time + _GRACE:

@@ -57,7 +57,7 @@ def make_timeline(verdict: VideoVerdict, threshold: float) -> Figure:
         if track.interval is not None and is_named:
             axes.fill_between([track.t0, track.t1], *track.interval, color=line.get_color(), alpha=0.12, linewidth=0)
     axes.set(ylim=(-0.02, 1.02), xlabel="time (s)", ylabel="probability of forged")
-    axes.set_xlim(0, max(verdict.duration or 0.0, 0.1))
+    axes.set_xlim(0, max(verdict.duration or 0.0, *(track.t1 for track in verdict.tracks), 0.1))
     axes.spines[["top", "right"]].set_visible(False)
     name = one_line(Path(verdict.path).name)
     if len(name) > LONGEST_TITLE:

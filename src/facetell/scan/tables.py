@@ -26,6 +26,7 @@ VIDEOS = {
     "probability": "double",
     "low": "double",
     "high": "double",
+    "threshold": "double",
     "logit": "double",
     "faces": "int32",
     "clips": "int32",
@@ -41,6 +42,7 @@ VIDEOS = {
     "message": "string",
     "warnings": "string",
 }
+_OF_VIDEO = ("probability", "threshold", "duration", "width", "height", "fps", "sha256")
 TRACKS = {
     "video": "string",
     "track": "int32",
@@ -122,7 +124,7 @@ def video_cells(verdict: VideoVerdict, same: str) -> dict[str, Any]:
     """A row of the table of videos; ``same`` is the video that was scored in its stead, "" where itself was."""
     worst = verdict.most_suspect
     logits = [track.logit for track in verdict.tracks if track.logit is not None]
-    cells = {name: getattr(verdict, name) for name in ("probability", "duration", "width", "height", "fps", "sha256")}
+    cells = {name: getattr(verdict, name) for name in _OF_VIDEO}
     return cells | {
         "video": plain_text(verdict.path),
         "status": verdict.status.value,

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import cv2
 
-from facetell.assets import content_sha256
 from facetell.detector import Detector, Settings
+from facetell.media.pictures import content_sha256
 from facetell.processes import ended_if_silent
 from facetell.scan.record import HERE, to_record, unreadable
 from facetell.scan.source import Item, look

@@ -42,6 +42,7 @@ def create_app(service: Service) -> ASGIApp:
         version=__version__,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # such a redirect has no root path
         lifespan=lifespan,
     )
     door = Door(service.settings.token)

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from facetell.processes import end_with_parent
-from facetell.runtime import STOP_SIGNALS, exit_on_interrupt
+from facetell.runtime import STOP_SIGNALS, exit_on_interrupt, signals_blocked
 
 MEMORY = 8 << 30  # bytes that a process may take: a few bytes of a video may ask for pictures that fill the machine
 
@@ -45,7 +45,8 @@ class Companion:
         ours, theirs = context.Pipe()
         self._link = Link(ours)
         self._process = context.Process(target=_begin, args=(target, theirs, *arguments), daemon=True)
-        self._process.start()
+        with signals_blocked():
+            self._process.start()
         theirs.close()
 
     def send(self, message: Message) -> None:
@@ -117,11 +118,11 @@ class Link:
 
 def _begin(target: Callable[..., None], connection: Connection, *arguments: Any) -> None:
     """See to it that this process ends with its parent and leaves it room, then do its work."""
+    exit_on_interrupt()
     end_with_parent()
     with contextlib.suppress(ValueError, OSError):  # less is allowed already
         # Not RLIMIT_AS: that counts what is only set aside, which the libraries that run networks do freely.
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    exit_on_interrupt()
     link = Link(connection)
     try:
         target(link, *arguments)

@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from facetell.media.address import NO_NETWORK, is_address
+from facetell.media.address import NO_NETWORK, address_in
 from facetell.serve.faults import Refused, disk_full
 from facetell.serve.files import FULL, new_id, shown_name
 from facetell.serve.jobs import Job, NewJob
@@ -236,7 +236,7 @@ def _too_large(limits: Limits) -> Refused:
 
 
 def _no_file(text: str = "") -> Refused:
-    if is_address(text):
+    if address_in(text):
         return Refused(
             422,
             "no_file",

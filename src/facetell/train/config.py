@@ -87,6 +87,10 @@ class BatchConfig:
     def __post_init__(self) -> None:
         if not 0 < self.frame_rate < math.inf:
             raise FacetellError(f"batch.frame_rate is a number above 0, in frames per second, not {self.frame_rate!r}")
+        if not 0 < self.crop_scale < math.inf:
+            raise FacetellError(f"batch.crop_scale is a number above 0, in face lengths, not {self.crop_scale!r}")
+        check_whole("batch.clip_frames", self.clip_frames, 2)  # as model files need
+        check_whole("batch.size", self.size, 1)
         if self.pairs and not any(getattr(self.recipe, kind) for kind in KINDS):
             raise FacetellError(
                 "all kinds of forgery in batch.recipe have a weight of 0; give one more, or set pairs=0"

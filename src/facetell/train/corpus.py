@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import statistics
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -26,9 +27,11 @@ from facetell.clips import whole_step
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.faces.crop import face_pose
+from facetell.processes import end_with_parent
 from facetell.report.result import write_text
+from facetell.runtime import signals_blocked
 from facetell.train.config import DataConfig
-from facetell.types import FacetellError, FloatArray, Pose, UInt8Array
+from facetell.types import Box, FacetellError, FloatArray, Pose, UInt8Array
 
 CACHE = ".decoded"
 POINTS = 468
@@ -83,6 +86,13 @@ class Recording:
     def poses(self, window: slice) -> list[Pose]:
         """Poses of the mesh in the frames of a window, in their pixels."""
         return [face_pose(points) for points in self.mesh(window)]
+
+    @property
+    def face_width(self) -> float:
+        """Median width of the face in pixels of the video, from which the clip may have been scaled down."""
+        with np.load(self.file.with_suffix(".npz")) as beside:
+            scale = Box(*map(float, beside["square"])).width / self.shape[2]
+        return scale * statistics.median(pose.width for pose in self.poses(slice(0, len(self))))
 
     def step(self, rate: float) -> int:
         """Frames from one of a clip to the next at about ``rate`` frames per second, as detection takes them."""
@@ -149,13 +159,17 @@ def decode_all(config: DataConfig, workers: int) -> Iterator[tuple[int, int]]:
         return
     cache.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("forkserver"))) if workers else None
+        pool = None
+        if workers:
+            pool = ProcessPoolExecutor(workers, get_context("forkserver"), initializer=end_with_parent)
+            stack.enter_context(pool)
         pending: deque[Future[int]] = deque()
         for file in missing:
             if pool is None:
                 room -= _decode(file, cache, room > 0)
             else:
-                pending.append(pool.submit(_decode, file, cache, room > 0))
+                with signals_blocked():  # this may start the process from which all workers of a run are forked
+                    pending.append(pool.submit(_decode, file, cache, room > 0))
                 if len(pending) > 2 * workers:
                     room -= pending.popleft().result()
             done += 1

@@ -105,38 +105,6 @@ def _open_board(folder: Path, step: int) -> Any:
     return SummaryWriter(folder, purge_step=step + 1)
 
 
-class Clock:
-    """Where the time of the last steps went."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin to count."""
-        self._clips, self._seconds, self._waited = 0, 0.0, 0.0
-
-    def waited(self, seconds: float) -> None:
-        """Count time spent waiting for a batch."""
-        self._waited += seconds
-
-    def learned(self, clips: int, seconds: float) -> None:
-        """Count a step of ``seconds`` in all."""
-        self._clips += clips
-        self._seconds += seconds
-
-    def figures(self) -> dict[str, float]:
-        """Clips a second, the share of time spent waiting for batches, and how busy the GPU is, if there is one."""
-        figures = {
-            "clips_per_second": self._clips / max(self._seconds, 1e-9),
-            "waiting": self._waited / max(self._seconds, 1e-9),
-        }
-        if torch.cuda.is_available():
-            figures["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
-            with contextlib.suppress(ModuleNotFoundError, RuntimeError):  # needs pynvml
-                figures["gpu_busy"] = torch.cuda.utilization() / 100
-        return figures
-
-
 def means(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of each value over the steps that have it.
 
@@ -166,3 +134,35 @@ def _row(frames: UInt8Array, kind: str, logit: float) -> UInt8Array:
         cv2.putText(words, text, (6, 40 + 24 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
     small = [cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for frame in frames[:COLUMNS]]
     return np.hstack([words, *small]).astype(np.uint8)
+
+
+class Clock:
+    """Training speed over the last steps."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new period."""
+        self._clips, self._seconds, self._waited = 0, 0.0, 0.0
+
+    def waited(self, seconds: float) -> None:
+        """Add seconds spent waiting for a batch."""
+        self._waited += seconds
+
+    def learned(self, clips: int, seconds: float) -> None:
+        """Add a step of ``clips`` clips that took ``seconds`` in total."""
+        self._clips += clips
+        self._seconds += seconds
+
+    def figures(self) -> dict[str, float]:
+        """Clips a second, share of time spent waiting for batches; of a GPU its memory in GB and its utilisation."""
+        figures = {
+            "clips_per_second": self._clips / max(self._seconds, 1e-9),
+            "waiting": self._waited / max(self._seconds, 1e-9),
+        }
+        if torch.cuda.is_available():
+            figures["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+            with contextlib.suppress(ModuleNotFoundError, RuntimeError):  # needs pynvml
+                figures["gpu_busy"] = torch.cuda.utilization() / 100
+        return figures

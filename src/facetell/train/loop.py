@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader
 from facetell.evaluate.scores import Scores, write_scores
 from facetell.models.losses import combined_loss
 from facetell.report.result import write_text
+from facetell.runtime import signals_blocked
 from facetell.train.about import code_line, data_line, device_line, time_line
 from facetell.train.batches import Batch, BatchStream, Sampler, parts_of
 from facetell.train.checkpoint import BEST, CHECKPOINT, load, save
@@ -127,6 +128,12 @@ class Trainer:
             check_data(state.get("data"), self._data, out)
             self._resume(state)
         if self.devices.first:
+            if not self.over:
+                for name in (
+                    SCORES,
+                    PSEUDO,
+                ):  # of a shorter run: a sweep takes a folder with scores for a run that is done
+                    (out / name).unlink(missing_ok=True)
             write_text(out / CONFIG, to_yaml(config))
         self._about = {
             "data": data_line(recordings),
@@ -215,7 +222,8 @@ class Trainer:
             pin_memory=devices.device.type == "cuda",
             generator=torch.Generator(),  # its own: it draws from it, and the network must not notice
         )
-        return iter(loader)
+        with signals_blocked():  # the workers go on until this process stops at the end of a step
+            return iter(loader)
 
     def _learn(self, batch: Batch) -> tuple[dict[str, float], list[float]]:
         """One step; returns the values for the log and the logit of each clip."""

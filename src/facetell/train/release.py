@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
@@ -21,6 +20,7 @@ from facetell.datasets.check import leaking_videos
 from facetell.datasets.manifest import Manifest
 from facetell.detector import Detector, Settings
 from facetell.engine import Engine, ModelInfo, load_engine
+from facetell.evaluate.calibration import calibration_of
 from facetell.evaluate.intervals import Estimate, wilson
 from facetell.evaluate.limits import LIMITS, WIDTHS, by_length, least_face_width
 from facetell.evaluate.measures import sample_of
@@ -31,6 +31,7 @@ from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.shortcuts import SHORTCUTS
 from facetell.evaluate.summary import summarise
 from facetell.evaluate.treatments import Outcome, outcomes, score_treated
+from facetell.files import temporary_beside
 from facetell.models.convert import Parity, check_parity, deviation, read_trained
 from facetell.models.export import ROUNDING, Precision, carries_motion, export_onnx, model_from_onnx, stored_bytes
 from facetell.models.network import ClipNetwork
@@ -215,9 +216,12 @@ def _calls(scores: Scores) -> dict[str, Any]:
 
     With ``_unseen``: each at a threshold that was chosen without the people in it.
     """
-    sample = sample_of(scores.videos())
+    sample, calibration = sample_of(scores.videos()), calibration_of(scores.about)
     told: dict[str, Any] = {}
-    for kind, called in (("", sample.probabilities >= sample.thresholds), ("_unseen", called_unseen(sample))):
+    for kind, called in (
+        ("", sample.probabilities >= sample.thresholds),
+        ("_unseen", called_unseen(sample, calibration)),
+    ):
         for name, label in (("false_positive_rate", 0), ("true_positive_rate", 1)):
             of = called[sample.labels == label]
             low, high = wilson(int(of.sum()), len(of))
@@ -235,22 +239,21 @@ def engine_score(engine: Engine) -> Score:
     return lambda clips: [float(logit) for logit in engine.score(clips)]
 
 
-def _is_wide(recording: Recording, info: ModelInfo) -> bool:
-    """Whether the median face width of a prepared clip is at least what the model needs."""
-    return statistics.median(pose.width for pose in recording.poses(slice(0, len(recording)))) >= info.min_face_width
-
-
 def _prepared_rows(engine: Engine, recordings: Sequence[Recording], batch: BatchConfig) -> list[Row]:
     """One row a clip of each recording; one row with the reason where it is not scored."""
-    wide, narrow = ([r for r in recordings if _is_wide(r, engine.info) == wanted] for wanted in (True, False))
-    unscored = {"status": Status.FACE_TOO_SMALL.value}
-    return [*score_recordings(engine_score(engine), wide, batch), *(row_of(r.entry) | unscored for r in narrow)]
+    rows: list[Row] = []
+    for recording in recordings:
+        if recording.face_width >= engine.info.min_face_width:
+            rows += score_recordings(engine_score(engine), [recording], batch)
+        else:
+            rows.append(row_of(recording.entry) | {"status": Status.FACE_TOO_SMALL.value})
+    return rows
 
 
 def _pseudo_rows(
     engine: Engine, recordings: Sequence[Recording], batch: BatchConfig, kinds: Sequence[str]
 ) -> list[Row]:
-    reals = [r for r in recordings if r.entry.label == 0 and _is_wide(r, engine.info)]
+    reals = [r for r in recordings if r.entry.label == 0 and r.face_width >= engine.info.min_face_width]
     found = []
     for kind in ("", *kinds) if kinds else ():
         found += list(score_pseudo(engine_score(engine), reals, batch, kind, reals))
@@ -297,6 +300,6 @@ def _rewrite_metadata(path: Path, metadata: Mapping[str, str]) -> None:
     for key in sorted(metadata):
         field = proto.metadata_props.add()
         field.key, field.value = key, metadata[key]
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_beside(path)
     temporary.write_bytes(proto.SerializeToString(deterministic=True))
     temporary.replace(path)

@@ -26,7 +26,8 @@ def check_config(old: Mapping[str, Any], new: Mapping[str, Any], out: Path) -> N
     """Refuse to resume a run with another configuration, except for :data:`FREE`.
 
     Args:
-        old: as the checkpoint has it; settings that did not exist then have their defaults.
+        old: as the checkpoint has it; settings that did not exist then have their defaults, and ``sync_norm: true`` of
+            earlier versions is what is always done now.
         new: as it is given now.
         out: folder of the run, for the message.
 
@@ -35,6 +36,8 @@ def check_config(old: Mapping[str, Any], new: Mapping[str, Any], out: Path) -> N
     """
     now = _flat(new)
     before = {key: value for key, value in _flat(plain(TrainConfig())).items() if key in now} | _flat(old)
+    if before.get("sync_norm") is True:
+        del before["sync_norm"]
     for key in sorted(before.keys() | now.keys()):
         free = any(key == name or key.startswith(f"{name}.") for name in FREE)
         if not free and before.get(key) != now.get(key):

@@ -31,7 +31,7 @@ from facetell.evaluate.weighted import Values
 from facetell.report.result import write_text
 from facetell.train.config import TrainConfig
 from facetell.train.loop import CONFIG, PSEUDO, SCORES, train
-from facetell.train.reading import build, merge, override, plain, read_config, read_tree
+from facetell.train.reading import build, merge, override, plain, read_tree
 from facetell.train.resume import check_config
 from facetell.train.stop import Stop
 from facetell.types import FacetellError
@@ -106,9 +106,9 @@ def run_grid(points: Sequence[Point], out: Path, stop: Stop, say: Callable[[str]
     """
     for number, point in enumerate(points, 1):
         if (out / point.name / SCORES).exists():
-            done = read_config(out / point.name / CONFIG)
-            check_config(plain(done), plain(point.config), out / point.name)
-            if done.steps == point.config.steps:
+            done = read_tree(out / point.name / CONFIG)
+            check_config(done, plain(point.config), out / point.name)
+            if done["steps"] == point.config.steps:
                 continue
         say(f"run {number} of {len(points)}: {point.name}")
         outcome = train(point.config, out / point.name, stop)

@@ -6,11 +6,13 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from facetell.engine.info import Calibration
-from facetell.faces.quality import FaceMotion, why_unfit
+from facetell.faces.quality import LEAST_CLIPS, FaceMotion, why_unfit
 from facetell.types import Clip, Face, Status
 from facetell.verdict import ScoredClip
 
 RECENT = 24  # scores that are drawn
+Highest = tuple[float, float, int, int]
+"""A running probability, when it was reached in seconds, the number of the face, over how many clips."""
 Key = tuple[int, int]
 
 
@@ -27,12 +29,18 @@ class Watched:
     motion: FaceMotion = field(default_factory=lambda: FaceMotion(RECENT))
     clips: deque[ScoredClip] = field(default_factory=deque)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    highest: Highest | None = None
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there are clips of it, and it moves."""
+        return bool(self.clips) and not self.motion.is_absent
 
     def running(self, calibration: Calibration) -> tuple[float, tuple[float, float]] | None:
         """Probability and interval over the clips that are kept; None where there is none or the face does not move."""
-        logits = [clip.logit for clip in self.clips]
-        if not logits or self.motion.is_absent:
+        if not self.is_scored:
             return None
+        logits = [clip.logit for clip in self.clips]
         return calibration.probability(sum(logits) / len(logits)), calibration.interval(logits)
 
 
@@ -44,7 +52,7 @@ class Board:
         self._faces: dict[Key, Watched] = {}
         self.seen = self.scored = 0  # faces, clips
         self.unfit: Counter[Status] = Counter()  # faces with a clip that was not scored for this reason
-        self.highest: tuple[float, float, int, int] | None = None  # probability, when, face, over how many clips
+        self._highest: Highest | None = None  # of faces that are known to move
 
     @property
     def faces(self) -> list[Watched]:
@@ -61,6 +69,7 @@ class Board:
             self._faces[key].last, self._faces[key].width = now, face.pose.width
         for key, watched in list(self._faces.items()):
             if now - watched.last > self.window:
+                self._settle(watched)
                 del self._faces[key]
                 continue
             while watched.clips and now - watched.clips[0].t1 > self.window:
@@ -73,11 +82,16 @@ class Board:
         if watched is None:
             return None
         watched.clips.append(clip)
-        watched.unfit = Status.NO_MOTION if watched.motion.is_absent else None
         watched.recent.append(self._calibration.probability(clip.logit))
         running = watched.running(self._calibration)
-        if running and (self.highest is None or running[0] > self.highest[0]):
-            self.highest = (running[0], clip.t1, watched.number, len(watched.clips))
+        if running is None:  # it took some clips to find that the face does not move
+            self._note(watched, Status.NO_MOTION)
+        else:
+            watched.unfit = None
+            latest = (running[0], clip.t1, watched.number, len(watched.clips))
+            watched.highest = max(latest, watched.highest or latest)
+            if len(watched.motion.within) >= LEAST_CLIPS:
+                self._settle(watched)
         return watched
 
     def accept(self, session: int, clip: Clip, least_width: float) -> bool:
@@ -89,11 +103,24 @@ class Board:
             reason = why_unfit(clip.frames, clip.crop.roll, watched.motion)
         if reason is None:
             return True
+        self._note(watched, reason)
+        return False
+
+    def _note(self, watched: Watched, reason: Status) -> None:
         watched.unfit = reason
         if reason not in watched.reasons:
             watched.reasons.add(reason)
             self.unfit[reason] += 1
-        return False
+
+    @property
+    def highest(self) -> Highest | None:
+        """The highest running probability so far, of the faces that move."""
+        moving = (watched.highest for watched in self._faces.values() if not watched.motion.is_absent)
+        return max(filter(None, (self._highest, *moving)), default=None)
+
+    def _settle(self, watched: Watched) -> None:
+        if watched.highest and not watched.motion.is_absent:
+            self._highest = max(watched.highest, self._highest or watched.highest)
 
     def most_suspect(self) -> tuple[float, tuple[float, float]] | None:
         """Probability and interval of the most suspect face."""

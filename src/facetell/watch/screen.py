@@ -12,17 +12,12 @@ from rich.text import Text
 from facetell.detector import Detector
 from facetell.report.table import STYLE, clock
 from facetell.report.words import one_line
-from facetell.types import Status, Verdict
-from facetell.verdict import read_verdict
+from facetell.types import Verdict
+from facetell.verdict import UNSCORED, read_verdict
 from facetell.watch.board import Watched
 from facetell.watch.run import State
 
 BARS = "▁▂▃▄▅▆▇█"
-UNFIT = {
-    Status.FACE_TOO_SMALL: "too small",
-    Status.FACE_OBSCURED: "obscured",
-    Status.NO_MOTION: "without motion",
-}
 AWAY = 1.0  # seconds after which a face that is not seen is told to be away
 
 
@@ -70,7 +65,7 @@ def waits(state: State) -> str:
     if not near:
         return "no face"
     reasons = {face.unfit for face in near}
-    return f"face {UNFIT[reason]}" if len(reasons) == 1 and (reason := reasons.pop()) else "looking"
+    return f"face {UNSCORED[reason]}" if len(reasons) == 1 and (reason := reasons.pop()) else "looking"
 
 
 def _why_unscored(state: State) -> str:
@@ -79,13 +74,13 @@ def _why_unscored(state: State) -> str:
         return "no face was seen"
     for reason, faces in sorted(state.board.unfit.items()):
         if faces == state.board.seen:
-            return f"faces were {UNFIT[reason]}"
+            return f"faces were {UNSCORED[reason]}"
     return "no face was seen for long enough without a break"
 
 
 def _cells(face: Watched, state: State, detector: Detector) -> tuple[str, str, str, str, str]:
     running = face.running(detector.engine.info.calibration)
-    word, figures = UNFIT[face.unfit] if face.unfit else "looking", ""
+    word, figures = UNSCORED[face.unfit] if face.unfit else "looking", ""
     style = STYLE[Verdict.NONE]
     if running:
         verdict = read_verdict(*running, state.threshold)
