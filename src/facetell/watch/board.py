@@ -28,11 +28,16 @@ class Watched:
     clips: deque[ScoredClip] = field(default_factory=deque)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is a score: clips are kept, and the face moves."""
+        return bool(self.clips) and not self.motion.is_absent
+
     def running(self, calibration: Calibration) -> tuple[float, tuple[float, float]] | None:
-        """Probability and interval over the clips that are kept; None where there is none or the face does not move."""
-        logits = [clip.logit for clip in self.clips]
-        if not logits or self.motion.is_absent:
+        """Probability and interval over the clips that are kept; None where there is no score."""
+        if not self.is_scored:
             return None
+        logits = [clip.logit for clip in self.clips]
         return calibration.probability(sum(logits) / len(logits)), calibration.interval(logits)
 
 

@@ -64,7 +64,7 @@ class State:
     @property
     def threshold(self) -> float:
         """Minimum probability for "forged", for the number of faces with a score in the last seconds."""
-        return self.threshold_of(max(1, sum(bool(face.clips) for face in self.board.faces)))
+        return self.threshold_of(max(1, sum(face.is_scored for face in self.board.faces)))
 
 
 class _Scoring(NamedTuple):
