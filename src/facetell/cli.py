@@ -101,7 +101,7 @@ def _message(error: Exception) -> str | None:
         return one_line(str(error))
     if isinstance(error, ModuleNotFoundError):
         extra = EXTRAS.get((error.name or "").partition(".")[0])
-        return needs_extra("this", extra) if extra else None
+        return str(needs_extra("this", extra)) if extra else None
     if isinstance(error, ImportError) and not (error.name or "").startswith("facetell"):
         return f"a library cannot be loaded ({one_line(str(error))}); `facetell doctor` says which"
     # EIO: the terminal is closed.
