@@ -26,7 +26,7 @@ def short_name(name: str, room: int = 0) -> str:
     encoded = os.fsencode(name)
     if len(encoded) <= most:
         return name
-    digest = hashlib.sha256(encoded).hexdigest()[:_HASH]
+    digest, name = hashlib.sha256(encoded).hexdigest()[:_HASH], name[:most]
     while name and len(os.fsencode(name)) > most - len(digest) - 1:
         name = name[:-1]
     return f"{name}-{digest}"

@@ -25,9 +25,11 @@ from facetell.cli import main
 from facetell.clips import LATE
 from facetell.detector import PENDING, Detector, Settings
 from facetell.media.live import LiveReader, source_of
-from facetell.types import FacetellError
+from facetell.types import Crop, FacetellError
+from facetell.verdict import ScoredClip
+from facetell.watch.board import Board, Watched
 from facetell.watch.pump import FEWEST_HELD, MOST_HELD, Pump, _Pace
-from facetell.watch.run import Watcher
+from facetell.watch.run import State, Watcher
 from facetell.watch.screen import draw, summary
 from fixtures import ODD, sample_frames, write_frames, zoomed
 
@@ -101,6 +103,15 @@ def test_a_zoom_over_a_photo_is_no_face_with_a_score(detector, tmp_path):
     state, events = watched(detector, write_frames(tmp_path / "zoom.mp4", images), fast=True)
     assert clips_of(events) and state.board.highest is None
     assert "nothing was scored: faces were without motion" in summary(state, "it ended")
+
+
+def test_a_face_without_motion_is_not_counted_for_the_threshold(detector):
+    board = Board(detector.engine.info.calibration, window=30.0)
+    for number, motion in enumerate((1.0, 0.0, 1.0)):
+        face = board._faces[0, number] = Watched(number, first=0.0, last=0.0)
+        face.clips.append(ScoredClip(0.0, 0.3, Crop(0.0, 0.0, 1.0), 0.0))
+        face.motion.within.append(motion)
+    assert State("two of three", detector.threshold_of, board, pump=None).threshold == detector.threshold_of(2)
 
 
 def test_a_file_is_played_in_real_time(monkeypatch):

@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _try(write: Callable[[], None]) -> bool:
-    """Whether writing went well; if not, its sentence is printed."""
+    """Whether writing went well; if not, its message is printed."""
     try:
         write()
     except FacetellError as error:

@@ -39,21 +39,19 @@ HEADERS = {
 
 
 class Head:
-    """Answers HEAD as GET without the body, where FastAPI would answer 405; :data:`HEAD` is then true in the scope."""
+    """Answers HEAD as GET, where FastAPI would answer 405; :data:`HEAD` is then true in the scope.
+
+    The body is dropped by uvicorn.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_head(message: Message) -> None:
-            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
-
-        await self._app({**scope, "method": "GET", HEAD: True}, receive, send_head)
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET", HEAD: True}
+        await self._app(scope, receive, send)
 
 
 class Root:

@@ -33,11 +33,11 @@ class Watched:
 
     @property
     def is_scored(self) -> bool:
-        """Whether there are clips of it, and it moves."""
+        """Whether there is a score: clips are kept, and the face moves."""
         return bool(self.clips) and not self.motion.is_absent
 
     def running(self, calibration: Calibration) -> tuple[float, tuple[float, float]] | None:
-        """Probability and interval over the clips that are kept; None where there is none or the face does not move."""
+        """Probability and interval over the clips that are kept; None where there is no score."""
         if not self.is_scored:
             return None
         logits = [clip.logit for clip in self.clips]
