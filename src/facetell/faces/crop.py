@@ -57,7 +57,7 @@ def clip_crop(poses: Sequence[Pose], scale: float) -> Crop:
 
 
 def crop_frame(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
-    """Crop a uint8 RGB (H, W, 3) frame to uint8 (size, size, 3); outside the frame the edge is repeated.
+    """Crop a uint8 frame, RGB (H, W, 3) or grey (H, W), to (size, size[, 3]); outside the frame the edge is repeated.
 
     Shrinking by two or more is done by area averaging first, so that a large face does not alias.
     """

@@ -72,12 +72,7 @@ class FaceDetector:
 
     def detect_turned(self, image: UInt8Array) -> list[Detection]:
         """Faces of a frame rotated by 90, 180 and 270 degrees, in pixels of the frame as it is, best first."""
-        height, width = image.shape[:2]
-        found = []
-        for turns in (1, 2, 3):
-            turned = np.ascontiguousarray(np.rot90(image, turns))
-            found += [_turned_back(d, turns, width, height) for d in self._look(turned, 0, 0)]
-        return suppress(found)
+        return suppress([found for turns in (1, 2, 3) for found in self._look_turned(image, turns)])
 
     def orient(self, image: UInt8Array, detection: Detection) -> Detection:
         """Detect a face again in four orientations of its surroundings; the best of them, by score.
@@ -89,16 +84,20 @@ class FaceDetector:
         part = image[y0 : int(y + side / 2) + 1, x0 : int(x + side / 2) + 1]
         if not part.size:
             return detection
-        height, width = part.shape[:2]
         best, best_score = detection, -np.inf
         for turns in range(4):
-            for found in self._look(np.ascontiguousarray(np.rot90(part, turns)), 0, 0):
-                turned = _turned_back(found, turns, width, height)
-                moved = replace(turned, box=_moved(turned.box, x0, y0))
+            for found in self._look_turned(part, turns):
+                moved = replace(found, box=_moved(found.box, x0, y0))
                 score = moved.score + (PREFERRED if turns == 0 else 0.0)
                 if score > best_score and _center_in(moved.box, detection.box):
                     best, best_score = moved, score
         return best
+
+    def _look_turned(self, image: UInt8Array, turns: int) -> list[Detection]:
+        """Detections in the image rotated counter-clockwise by quarter turns, in pixels of the image as it is."""
+        height, width = image.shape[:2]
+        turned = np.ascontiguousarray(np.rot90(image, turns))
+        return [_turned_back(found, turns, width, height) for found in self._look(turned, 0, 0)]
 
     def _look(self, image: UInt8Array, x0: int, y0: int) -> list[Detection]:
         scale = SIZE / max(image.shape[:2])

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.types import FloatArray, Status, UInt8Array
+from facetell.faces.crop import crop_frame
+from facetell.types import Crop, FloatArray, Status, UInt8Array
 
 STILL = 0.03  # change within a clip, before registration: less is not scored
 MOVING = 0.11  # motion within a clip: a face moves if two of its clips reach this
@@ -130,17 +131,10 @@ def grid_strength(frame: UInt8Array, roll: float = 0.0) -> float:
     """
     size = frame.shape[0]
     side = round(size * _GRID_PART)
-    cos, sin, middle = math.cos(roll), math.sin(roll), (side - 1) / 2
-    # From the square, which lies along the axes of the frame, to the crop.
-    linear = np.array([[cos, sin], [-sin, cos]])
-    shift = (size - 1) / 2 - linear @ (middle, middle)
-    grey = cv2.warpAffine(
-        cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY),
-        np.hstack([linear, shift[:, None]]),
-        (side, side),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-    ).astype(np.float32)
-    steps = np.stack([np.abs(np.diff(grey, axis=1)).mean(axis=0), np.abs(np.diff(grey, axis=0)).mean(axis=1)])
+    along_axes = Crop(size / 2, size / 2, side, -roll)  # the cells lie along the axes of the frame
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    square = crop_frame(grey, along_axes, side).astype(np.float32)
+    steps = np.stack([np.abs(np.diff(square, axis=1)).mean(axis=0), np.abs(np.diff(square, axis=0)).mean(axis=1)])
     waves, window = _waves(side - 1, size / 160)
     mean = steps @ window
     strengths = np.abs((steps - mean[:, None]) @ waves) / np.maximum(mean[:, None], 1e-3)

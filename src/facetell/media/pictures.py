@@ -15,7 +15,7 @@ from facetell.media.find import pictures_in
 from facetell.media.kinds import animated_webp_size, read_head
 from facetell.media.reader import Unreadable, VideoInfo, VideoReader
 from facetell.media.sequence import SHORTEST_RUN, NotConsecutive, follow, runs, steps_between
-from facetell.media.still import Still, fitted, read_picture
+from facetell.media.still import Still, StillReader, fitted, read_picture
 from facetell.media.webp import AnimatedWebP
 from facetell.types import UInt8Array
 
@@ -98,7 +98,7 @@ def _is_animated_webp(path: Path) -> bool:
         return False
 
 
-class PictureFolder:
+class PictureFolder(StillReader):
     """The images of a folder, in the order of the numbers in their names, as the frames of a video.
 
     Images of another size than the first are scaled to fit into it and centred on black. One that cannot be read is
@@ -146,14 +146,6 @@ class PictureFolder:
         return tuple(messages)
 
     errors = damage
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is open."""
 
     def __iter__(self) -> Iterator[Still]:
         self._bad = 0

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import cv2
 import numpy as np
@@ -36,6 +38,18 @@ class Still:
     def luma_thumbnail(self) -> UInt8Array:
         """A small uint8 (h, w) image for change detection."""
         return luma(self.image, THUMBNAIL_SIDE, cv2.INTER_NEAREST_EXACT)
+
+
+class StillReader:
+    """Base of readers of image files, which hold nothing open: the context manager that every reader is."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
 
 
 def luma(image: UInt8Array, side: int, interpolation: int) -> UInt8Array:

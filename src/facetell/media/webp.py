@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -14,13 +12,13 @@ from PIL import Image
 from facetell.media.kinds import animated_webp_size
 from facetell.media.picture import Unreadable
 from facetell.media.reader import MOST_PIXELS, VideoInfo
-from facetell.media.still import Still
+from facetell.media.still import Still, StillReader
 from facetell.types import UInt8Array
 
 _UNTIMED_MS = 100  # duration of a frame that states none, as in web browsers
 
 
-class AnimatedWebP:
+class AnimatedWebP(StillReader):
     """The frames of an animated WebP image in order of time, at the times that their durations give.
 
     Args:
@@ -55,14 +53,6 @@ class AnimatedWebP:
     def errors(self) -> tuple[str, ...]:
         """Messages on frames that cannot be decoded, as far as they have been read."""
         return self.damage
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is open."""
 
     def __iter__(self) -> Iterator[Still]:
         self.damage = ()
