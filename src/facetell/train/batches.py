@@ -16,6 +16,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
 from facetell.faces.crop import clip_crop, crop_frame, crop_matrix
@@ -125,19 +126,36 @@ class Sampler:
 
     def _pair(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array, str]:
         """A real and a forgery of itself."""
-        recording = self._real(rng)
-        slower = self._slower(rng)
-        frames, landmarks = self._moment(recording, self._window(recording, slower, rng))
+        (real, fake), _, kind = self.pair_of(self._real(rng), rng)
+        return real, fake, kind
+
+    def pair_of(
+        self, recording: Recording, rng: np.random.Generator
+    ) -> tuple[tuple[UInt8Array, UInt8Array], NDArray[np.float64], str]:
+        """A window of a real recording and a pseudo-fake of it, both degraded and cropped alike.
+
+        Returns:
+            Both clips, uint8 RGB (T, S, S, 3); the times of their frames in seconds, (T,); the kind of pseudo-fake.
+        """
+        window = self._window(recording, self._slower(rng), rng)
+        frames, landmarks = self._moment(recording, window)
         donor = None
         if rng.random() < self.config.donor_share:
             other = self._real(rng)
             if other.entry.identity != recording.entry.identity:
-                donor = self._moment(other, self._window(other, slower, rng))
+                donor = self._moment(other, self._window(other, self._slower(rng), rng))
         forged = forge_clip(frames, landmarks, rng, self.config.recipe, donor)
         if rng.random() < self.config.twin_share:
             frames = harmless_twin(frames, landmarks, rng)
         real, fake = self._finish([frames, forged.frames], landmarks, rng, self.config.background)
-        return real, fake, forged.applied[0]
+        return (real, fake), recording.times[window], forged.applied[0]
+
+    def alone(self, recording: Recording, rng: np.random.Generator) -> tuple[UInt8Array, NDArray[np.float64]]:
+        """A window of a recording, degraded and cropped: uint8 RGB (T, S, S, 3), and the times of its frames, (T,)."""
+        window = self._window(recording, self._slower(rng), rng)
+        frames, landmarks = self._moment(recording, window)
+        (clip,) = self._finish([frames], landmarks, rng, self.config.generated_background)
+        return clip, recording.times[window]
 
     def _generated(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array, str]:
         """A forged clip of the data and its source, or any real where the source is not at hand.

@@ -1,0 +1,81 @@
+"""Single frames of a recording, as the head of a frozen network is trained on them.
+
+A view is one frame, cropped as detection crops it and then varied. A real recording gives real frames, each beside a
+pseudo-fake of the same frame; a forged one gives forged frames. Every view is degraded by draws from one distribution,
+and the two of a pair by the same draw: resolution, coding, brightness and framing do not tell the classes apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from facetell.train.batches import Sampler
+from facetell.train.config import BatchConfig
+from facetell.train.corpus import Recording, window_at
+from facetell.train.validate import cut_recording
+from facetell.types import UInt8Array
+
+PLAIN, REAL, FORGED = "plain", "real", "forged"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One frame.
+
+    Attributes:
+        frame: uint8 RGB (S, S, 3).
+        label: 1 forged, 0 real.
+        source: "plain" (as detection crops it), "real" (degraded), "forged" (of a forged recording, degraded), or the
+            kind of a pseudo-fake (:data:`facetell.forge.recipe.KINDS`).
+        time: seconds in the video.
+    """
+
+    frame: UInt8Array
+    label: int
+    source: str
+    time: float
+
+
+def plain_views(recording: Recording, batch: BatchConfig, count: int) -> Iterator[View]:
+    """``count`` frames spread evenly over a recording, as detection crops them; fewer of a short one.
+
+    Each is the middle frame of the clip that detection would take there: the crop is that of the whole clip.
+    """
+    length = batch.clip_frames
+    step = recording.step(batch.frame_rate)
+    while step > 1 and not recording.starts(length, step):
+        step -= 1
+    length = min(length, len(recording))
+    starts = recording.starts(length, step)
+    middles = np.linspace(0, len(starts) - 1, 2 * count + 1)[1::2]
+    for start in sorted({round(place) for place in middles}):
+        window = window_at(start, length, step)
+        frame = cut_recording(recording, window, batch)[length // 2]
+        yield View(frame, int(recording.entry.label or 0), PLAIN, float(recording.times[window][length // 2]))
+
+
+def varied_views(recording: Recording, sampler: Sampler, count: int, seed: int) -> Iterator[View]:
+    """Varied frames of a recording: ``count`` pairs of a real, or ``count`` frames of a forgery.
+
+    Args:
+        recording: one of the sampler's.
+        sampler: says how frames are forged, degraded and cropped, and lends the faces of swaps.
+        count: draws.
+        seed: with the content of the recording it determines every draw but the donor of a swap.
+    """
+    key = int.from_bytes(hashlib.sha256(recording.sha256.encode()).digest()[:8], "big")
+    for number in range(count):
+        rng = np.random.default_rng([seed, key, number])
+        if recording.entry.label == 0:
+            clips, times, kind = sampler.pair_of(recording, rng)
+            which = int(rng.integers(len(times)))
+            for label, (clip, source) in enumerate(zip(clips, (REAL, kind), strict=True)):
+                yield View(clip[which], label, source, float(times[which]))
+        else:
+            clip, times = sampler.alone(recording, rng)
+            which = int(rng.integers(len(times)))
+            yield View(clip[which], 1, FORGED, float(times[which]))
