@@ -147,14 +147,14 @@ def test_a_configuration_names_what_the_pinned_weights_are_trained_on() -> None:
 
 @pytest.fixture(scope="module")
 def short_network(enliven: Callable[[ClipNetwork], ClipNetwork]) -> ClipNetwork:
-    """Wide enough that its perceptrons are stored in 8 bits; one of them is on a grid of 8 bits already."""
+    """Wide enough that its perceptrons are stored in 8 bits; the weights of one have been rounded to 8 bits before."""
     model = create_model("clip_vit_b16", "mcb", "none", T, SIZE, depth=1, width=128, heads=2, motion_after=1)
     block = model.backbone.blocks[0]
     chance = torch.Generator().manual_seed(0)
     steps = torch.randint(-127, 128, block.fc1.weight.shape, generator=chance).float()
     steps[:, 0] = 127
     with torch.no_grad():
-        block.fc1.weight.copy_(steps * torch.rand(len(steps), 1, generator=chance) / 1000)
+        block.fc1.weight.copy_(steps * (torch.rand(len(steps), 1, generator=chance) / 10 / 127))
         block.fc2.weight.mul_(5)
     return enliven(model)
 

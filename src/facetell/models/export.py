@@ -64,7 +64,7 @@ def export_onnx(
         with_motion: add the output ``motion`` (N, T, h, w).
         precision: "fp16" stores large arrays in half precision, at half the size; "w8" also large matrices and 1 x 1
             kernels in 8 bits, EfficientNet-Lite0 at three tenths, a ViT at a quarter. The file still computes in
-            float32. Weights that are multiples of a scale per output channel, 127 of it at most, are stored exactly.
+            float32. Weights that come from such a file, or from CLIP's, are stored again without any change.
 
     Raises:
         FacetellError: ``with_motion`` for a network without motion blocks.
