@@ -119,7 +119,7 @@ def balanced_weights(entries: Sequence[Entry], rows: ArrayLike) -> NDArray[np.fl
         ValueError: a label is unknown, or a class is missing in the training rows.
     """
     _check_labels(entries)
-    chosen = np.flatnonzero(rows)
+    chosen: list[int] = np.flatnonzero(rows).tolist()
     weights = np.zeros(len(entries))
     for label in (0, 1):
         of_class = [row for row in chosen if entries[row].label == label]
