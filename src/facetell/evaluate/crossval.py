@@ -106,8 +106,8 @@ def spread(entries: Sequence[Entry], scores: ArrayLike, folds: ArrayLike) -> dic
     of_seeds: dict[str, list[float]] = defaultdict(list)
     for logits, fold_of in zip(np.asarray(scores), np.asarray(folds), strict=True):
         for fold in [None, *np.unique(fold_of)]:
-            rows = np.arange(len(entries)) if fold is None else np.flatnonzero(fold_of == fold)
-            sample, owners = _videos([entries[row] for row in rows], logits[rows])
+            inside = np.full(len(entries), True) if fold is None else fold_of == fold
+            sample, owners = _videos([entry for entry, of in zip(entries, inside, strict=True) if of], logits[inside])
             kinds = np.array([kind_of(entry) for entry in owners], dtype=object)
             for kind in [ALL, *set(kinds.tolist()) - {REAL}]:
                 of_both = (kinds == REAL) | (kinds == kind) | (kind == ALL)
