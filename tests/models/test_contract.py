@@ -41,6 +41,8 @@ def tiny(name: str, motion: str, anomaly: str = "full", **more: object) -> ClipN
     if name.startswith("lite"):
         depth = 0.5 + 0.1 * int(name.removesuffix("_multi_stream")[-1])
         narrow: dict[str, object] = {"width": 0.25, "depth": depth}
+    elif name.startswith("clip_vit"):
+        narrow = {"width": 64, "heads": 2, "depth": 2, "motion_after": 1}
     else:
         narrow = {"width": 16, "layers": (1, 1, 1, 1)}
     return create_model(name, motion, anomaly, clip_frames=T, size=SIZE, **narrow, **more)

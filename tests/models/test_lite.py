@@ -77,7 +77,7 @@ def test_whole_clips_are_dropped_not_frames() -> None:
 
 
 def test_faults_are_told_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(FacetellError, match="no ImageNet checkpoint for 'lite1'"):
+    with pytest.raises(FacetellError, match="no pretrained checkpoint for 'lite1'"):
         create_model("lite1", pretrained=True)
     with pytest.raises(FacetellError, match="choose one of lite0"):
         create_model("lite9")

@@ -1,4 +1,4 @@
-"""``facetell datasets``: list the known benchmarks, turn one on disk into a manifest, check a manifest."""
+"""``facetell datasets``: list benchmarks, write and check manifests, list the sources of their videos."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.text import Text
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import SPLITS, Manifest, read_manifest, write_manifest
 from facetell.datasets.registry import BENCHMARKS, benchmark
+from facetell.datasets.sources import write_sources
 from facetell.types import FacetellError
 
 SHOWN = 5  # findings of a kind that are printed
@@ -51,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write a manifest without the videos of val and test that leak: what training on all of train left unseen",
     )
+    sources = actions.add_parser("sources", help="list where a manifest's videos were published, with their licences")
+    sources.add_argument("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
+    sources.add_argument("--out", type=Path, required=True, metavar="FILE", help="the list, a CSV file")
 
 
 def _add_read(read: argparse.ArgumentParser) -> None:
@@ -75,8 +79,8 @@ def _add_read(read: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, read or check; 0 when done, 2 where a check finds a leak or a missing file."""
-    actions = {"list": _list, "read": _read, "check": _check}
+    """Run the action of the command; 0 when done, 2 where a check finds a leak or a missing file."""
+    actions = {"list": _list, "read": _read, "check": _check, "sources": _sources}
     return actions[args.action](args)
 
 
@@ -149,6 +153,11 @@ def _check(args: argparse.Namespace) -> int:
         print(f"{len(manifest)} videos: no missing file, no leak" + " (not looked at)" * args.fast)
         return 0
     return 2
+
+
+def _sources(args: argparse.Namespace) -> int:
+    print(f"{args.out}: {write_sources(args.manifest, args.out)} sources")
+    return 0
 
 
 def _tell(what: str, lines: list[str]) -> None:

@@ -12,7 +12,7 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,8 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 _LABELS = {"1": 1, "fake": 1, "forged": 1, "0": 0, "real": 0, "genuine": 0, "": None}
-_ALIASES = {"file": "path", "generator": "method", "video": "path"}  # column names that others use
+# Column names that others use.
+_ALIASES = {"file": "path", "generator": "method", "source_repo": "repository", "video": "path"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class Entry:
         start, end: seconds; the part of the video that the row speaks of, None for the whole.
         origin: in a prepared folder, the ``path`` that the video had in the manifest it was prepared from; else "".
         track: of a prepared clip, the number of the face within its video; -1 of a whole video.
+        kind: what a forgery does ("face-swap", "lip-sync", "talking-head", ...); "" of a real, and where unknown.
+        family: name that generators of one method share, such as the versions of one model; "" of a real or unknown.
+        repository: where the video was published; "" unknown. Its videos share people, cameras and coding.
     """
 
     path: str
@@ -60,6 +64,9 @@ class Entry:
     end: float | None = None
     origin: str = ""
     track: int = -1
+    kind: str = ""
+    family: str = ""
+    repository: str = ""
 
     @property
     def video(self) -> str:
@@ -73,6 +80,8 @@ class Entry:
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
+GROUPS = ("kind", "family", "repository")
+"""Columns that say what a video belongs to. Neither its prepared clips nor its scores depend on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +111,41 @@ class Manifest:
         return len(self.entries) - len({(entry.path, entry.start, entry.end, entry.track) for entry in self.entries})
 
     def fingerprint(self) -> dict[str, Any]:
-        """Number and SHA-256 of the rows, as they stand: not where the manifest lies."""
-        digest = hashlib.sha256()
-        for entry in self.entries:
-            digest.update(json.dumps(asdict(entry), sort_keys=True).encode() + b"\n")
-        return {"rows": len(self.entries), "sha256": digest.hexdigest()}
+        """Number and SHA-256 of the rows, without the columns :data:`GROUPS` and without the manifest's folder."""
+        return fingerprint(self.entries)
 
     def counts(self) -> Counter[tuple[str, str, int | None]]:
         """Number of entries by (split, method, label)."""
         return Counter((entry.split, entry.method, entry.label) for entry in self.entries)
 
 
+def row_text(entry: Entry, *, groups: bool) -> bytes:
+    """One line of JSON to hash a row by; an empty column of :data:`GROUPS` is left out, as older versions had none.
+
+    Args:
+        entry: the row.
+        groups: include the columns :data:`GROUPS` that have a value.
+    """
+    cells = {name: value for name, value in asdict(entry).items() if name not in GROUPS or (groups and value)}
+    return json.dumps(cells, sort_keys=True).encode() + b"\n"
+
+
+def fingerprint(entries: Iterable[Entry]) -> dict[str, Any]:
+    """Number and SHA-256 of rows (``rows``, ``sha256``), without the columns :data:`GROUPS`."""
+    digest, count = hashlib.sha256(), 0
+    for entry in entries:
+        digest.update(row_text(entry, groups=False))
+        count += 1
+    return {"rows": count, "sha256": digest.hexdigest()}
+
+
 def read_manifest(path: Path | str) -> Manifest:
     """A manifest from its CSV file, or from a folder that holds ``manifest.csv``.
 
     The columns ``path``, ``label`` and ``split`` are needed, the others of :class:`Entry` are optional, further ones
-    are passed over. Where there is no ``path``, ``file`` or ``video`` is taken for it, and ``generator`` for a
-    ``method`` that is not there; labels may be 1/0, fake/real, forged/genuine or empty.
+    are ignored. Where one of them is missing, another name is accepted: ``file`` or ``video`` for ``path``,
+    ``generator`` for ``method``, ``source_repo`` for ``repository``. Labels may be 1/0, fake/real, forged/genuine or
+    empty.
 
     Raises:
         FacetellError: the file is missing, no table, lacks a column, or a cell cannot be understood.
@@ -210,7 +237,7 @@ def _entry(row: Mapping[str, str | None], where: str) -> Entry:
         track = int(cells["track"] or -1)
     except ValueError:
         raise FacetellError(f"{where}: the track '{cells['track']}' is not a whole number") from None
-    words = {name: cells[name] for name in ("identity", "donor", "method", "dataset", "compression")}
+    words = {name: cells[name] for name in ("identity", "donor", "method", "dataset", "compression", *GROUPS)}
     paths = {name: cells[name].replace("\\", "/") for name in ("path", "source", "origin")}
     return Entry(label=_LABELS[label], split=cells["split"], start=start, end=end, track=track, **words, **paths)
 

@@ -78,7 +78,14 @@ class OpenVinoEngine(Engine):
         _one_logit(path, [int(size.get_max_length()) for size in model.output("logit").partial_shape])
         self.precision = _openvino_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
         self.version = openvino.__version__.split("-")[0]
-        config: dict[str, object] = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
+        config: dict[str, object] = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            # Where a file has 8-bit matrices and the CPU has VNNI instructions, OpenVINO by default also rounds what
+            # they are multiplied with to 8 bits. A score in f32 would depend on the CPU, and one in bf16 would change
+            # as much again as by bf16 itself (docs/models.md).
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+        }
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
         # The shape is fixed to one clip: a fixed shape compiles to faster code, and a clip's score cannot depend on

@@ -40,11 +40,11 @@ def to_markdown(found: Evaluation) -> str:
             "\n".join(lines),
         ]
     for table in found.tables:
-        parts += [f"## {_md(table.title)}", table.caption, _markdown_table(table)]
+        parts += [f"## {_md(table.title)}", table.caption, markdown_table(table)]
         if table.notes:
             parts.append("\n".join(f"- {_md(note)}" for note in table.notes))
         if table.counts:
-            parts += [f"{_md(table.counts.title)}. {table.counts.caption}", _markdown_table(table.counts)]
+            parts += [f"{_md(table.counts.title)}. {table.counts.caption}", markdown_table(table.counts)]
     for published in found.published:
         parts += [f"## {_md(published.title)}", _markdown_published(published)]
         parts.append("\n".join(f"- {_md(note)}" for note in published.notes))
@@ -141,7 +141,8 @@ def _flat(figure: Figure) -> dict[str, Any]:
     return {**flat, "reason": figure.reason}
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """The rows of a table in GitHub's Markdown, without its title, caption and notes."""
     lines = [
         _md_row([_md(head) for head in table.head]),
         _md_row(["---"] * table.stub + ["---:"] * (len(table.head) - table.stub)),

@@ -130,8 +130,8 @@ class CMM(nn.Module):
         batch_norm: after each 1x1 convolution.
         delta_init: K starts as a delta (a true temporal difference), else as any convolution.
         time_padding: what follows the last valid map: "zeros", or "repeat" (the last valid map again).
-        restore_gain: starting scale of F^M. 0 leaves a pretrained network undisturbed at the first step; the scale
-            (the last batch norm's, hence it needs ``batch_norm``) then learns its way up.
+        restore_gain: starting scale of F^M: of the last batch norm, or of the last 1x1 convolution where there is none.
+            0 leaves the output of a pretrained network unchanged until the first step.
     """
 
     def __init__(
@@ -282,16 +282,21 @@ class MotionBlock(nn.Module):
         keeps all summands on one grid.
         """
         out: Tensor = self.spatial(x if self.temporal is None else self.temporal(x, frames))
-        if self.motion is None:
-            return out
-        if trace is None:
-            return out + self.motion.total(x, frames, self.stride, offset)
-        parts = self.motion.responses(x, frames, self.stride, offset)
-        sizes = [response_size(part, frames) for part in parts]
-        trace.append((sizes[0], sizes[-1]))
-        for part in parts:
-            out = out + part
-        return out
+        return out if self.motion is None else add_motion(out, self.motion, x, frames, trace, self.stride, offset)
+
+
+def add_motion(
+    out: Tensor, motion: CMM, x: Tensor, frames: int, trace: Trace | None = None, stride: int = 1, offset: int = 0
+) -> Tensor:
+    """``out`` plus the responses of a motion module to ``x``, both (N*T, C, ...); ``trace`` receives their sizes."""
+    if trace is None:
+        return out + motion.total(x, frames, stride, offset)
+    parts = motion.responses(x, frames, stride, offset)
+    sizes = [response_size(part, frames) for part in parts]
+    trace.append((sizes[0], sizes[-1]))
+    for part in parts:
+        out = out + part
+    return out
 
 
 def response_size(part: Tensor, frames: int) -> Tensor:
@@ -355,13 +360,16 @@ def _repeat_last(x: Tensor, frames: int) -> Tensor:
 
 
 def _pointwise(inputs: int, outputs: int, batch_norm: bool, gain: float = 1.0) -> nn.Sequential:
-    """1x1 convolution, and batch norm with this starting scale."""
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 1, bias=not batch_norm)]
-    if batch_norm:
-        norm = nn.BatchNorm2d(outputs)
-        nn.init.constant_(norm.weight, gain)
-        layers.append(norm)
-    return nn.Sequential(*layers)
+    """1x1 convolution, and batch norm if wished; ``gain`` is the starting scale of the result."""
+    conv = nn.Conv2d(inputs, outputs, 1, bias=not batch_norm)
+    if not batch_norm:
+        with torch.no_grad():
+            for parameter in conv.parameters():
+                parameter.mul_(gain)
+        return nn.Sequential(conv)
+    norm = nn.BatchNorm2d(outputs)
+    nn.init.constant_(norm.weight, gain)
+    return nn.Sequential(conv, norm)
 
 
 def _folded(layer: nn.Sequential) -> tuple[Tensor, Tensor]:

@@ -26,9 +26,9 @@ from facetell.types import FacetellError
 OPSET = 18
 HALF_FROM = 256  # elements; smaller arrays (norms, biases) stay float32: they weigh nothing and matter most
 
-SHORT_FROM = 65536  # elements of a 1 x 1 kernel: most weights of EfficientNet-Lite; rounding the narrow ones costs most
+SHORT_FROM = 65536  # elements of a matrix or 1 x 1 kernel that takes 8 bits; rounding the narrow ones costs most
 
-_SCALE = "/scale"  # behind the name of an array that is stored in 8 bits: what a step of it is worth
+_SCALE = "/scale"  # suffix of the array of scales, one per output channel, of an array that is stored in 8 bits
 
 Precision = Literal["fp32", "fp16", "w8"]
 ROUNDING: dict[Precision, float] = {"fp32": 1e-3, "fp16": 5e-2, "w8": 0.3}  # of a logit; more is a fault
@@ -62,8 +62,9 @@ def export_onnx(
         path: file to write; input ``clip`` float32 (N, T, 3, H, W), output ``logit`` (N,), optionally ``motion``.
         metadata: one string a field; by default what the network knows of itself (:func:`describe`).
         with_motion: add the output ``motion`` (N, T, h, w).
-        precision: "fp16" stores large arrays in half precision, at half the size; "w8" also large 1 x 1 kernels in 8
-            bits, EfficientNet-Lite0 at three tenths. The file still computes in float32.
+        precision: "fp16" stores large arrays in half precision, at half the size; "w8" also large matrices and 1 x 1
+            kernels in 8 bits, EfficientNet-Lite0 at three tenths, a ViT at a quarter. The file still computes in
+            float32. Weights that come from such a file, or from CLIP's, are stored again without any change.
 
     Raises:
         FacetellError: ``with_motion`` for a network without motion blocks.
@@ -103,8 +104,8 @@ def stored_bytes(model: ClipNetwork, precision: Precision) -> int:
 
 
 def _is_short(shape: tuple[int, ...]) -> bool:
-    """Whether an array is a 1 x 1 kernel large enough for 8 bits."""
-    return shape[2:] == (1, 1) and math.prod(shape) >= SHORT_FROM
+    """Whether an array is a matrix or a 1 x 1 kernel, (out, in) or (out, in, 1, 1), large enough for 8 bits."""
+    return len(shape) in (2, 4) and shape[2:] in ((), (1, 1)) and math.prod(shape) >= SHORT_FROM
 
 
 def describe(model: ClipNetwork) -> dict[str, str]:
@@ -141,7 +142,7 @@ def load_onnx_state(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]
     for name, values in arrays.items():
         scale = arrays.get(f"{name}{_SCALE}")
         if values.dtype == np.int8 and scale is not None:
-            values = values * scale
+            values = values * scale.reshape(-1, *(1,) * (values.ndim - 1))
         if values.dtype in (np.float16, np.float32) and not name.endswith(_SCALE):
             state[name] = torch.from_numpy(values.astype(np.float32))
     return {entry.key: entry.value for entry in proto.metadata_props}, state
@@ -354,7 +355,7 @@ def _free_batch(proto: Any) -> None:
 def _store_small(proto: Any, short: bool) -> None:
     """Store large float32 arrays as float16, each followed by what makes it float32 again.
 
-    If ``short``, large 1 x 1 kernels are stored as int8, with a scale an output channel.
+    If ``short``, large matrices and 1 x 1 kernels are stored as int8, with a scale per output channel.
     """
     import onnx
 
@@ -369,11 +370,12 @@ def _store_small(proto: Any, short: bool) -> None:
         name, wide = array.name, f"{array.name}/float32"
         renamed[name] = wide
         if short and _is_short(values.shape):
-            scale = np.maximum(np.abs(values).max(axis=(1, 2, 3), keepdims=True), np.finfo(np.float32).tiny) / 127
-            scales.append(onnx.numpy_helper.from_array(scale.astype(np.float32), f"{name}{_SCALE}"))
-            array.CopyFrom(onnx.numpy_helper.from_array(np.rint(values / scale).astype(np.int8), name))
-            nodes.append(onnx.helper.make_node("Cast", [name], [f"{wide}/steps"], to=onnx.TensorProto.FLOAT))
-            nodes.append(onnx.helper.make_node("Mul", [f"{wide}/steps", f"{name}{_SCALE}"], [wide]))
+            rows = values.reshape(len(values), -1)
+            scale = np.maximum(np.abs(rows).max(axis=1), np.finfo(np.float32).tiny) / np.float32(127)
+            scales.append(onnx.numpy_helper.from_array(scale, f"{name}{_SCALE}"))
+            steps = np.rint(rows / scale[:, None]).astype(np.int8).reshape(values.shape)
+            array.CopyFrom(onnx.numpy_helper.from_array(steps, name))
+            nodes.append(onnx.helper.make_node("DequantizeLinear", [name, f"{name}{_SCALE}"], [wide], axis=0))
         else:
             array.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), name))
             nodes.append(onnx.helper.make_node("Cast", [name], [wide], to=onnx.TensorProto.FLOAT))

@@ -208,23 +208,19 @@ class EfficientNetLite(Backbone):
         """The stem, then every inverted residual block."""
         return [self.stem, *self.blocks]
 
-
-def from_reference_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict in the names of the published checkpoints (``_blocks.0._bn1.weight``...) under this module's names.
-
-    The classifier (``_fc``) is left out.
-    """
-    renamed = {}
-    for name, value in state.items():
-        if name.startswith("_fc."):
-            continue
-        expands = not re.match(r"_blocks\.0\.", name)  # the first block's expansion is 1: no 1x1, no _bn0
-        for pattern, new in _NAMES:
-            if (pattern != r"_bn0\." or expands) and re.search(pattern, name):
-                name = re.sub(pattern, new, name)
-                break
-        renamed[name.replace("_blocks.", "blocks.")] = value
-    return renamed
+    def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """ImageNet checkpoints name arrays ``_blocks.0._bn1.weight``... The classifier (``_fc``) is left out."""
+        renamed = {}
+        for name, value in state.items():
+            if name.startswith("_fc."):
+                continue
+            expands = not re.match(r"_blocks\.0\.", name)  # the first block's expansion is 1: no 1x1, no _bn0
+            for pattern, new in _NAMES:
+                if (pattern != r"_bn0\." or expands) and re.search(pattern, name):
+                    name = re.sub(pattern, new, name)
+                    break
+            renamed[name.replace("_blocks.", "blocks.")] = value
+        return renamed
 
 
 _NAMES = (

@@ -134,3 +134,11 @@ class MultiStream(Backbone):
         """Those of all streams, depth by depth."""
         depths = zip_longest(*(backbone.layers() for backbone in self.streams))  # type: ignore[operator]
         return [nn.ModuleList(layer for layer in depth if layer is not None) for depth in depths]
+
+    def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Every stream takes the same checkpoint."""
+        return {
+            f"streams.{number}.{name}": values
+            for number, stream in enumerate(self.streams)
+            for name, values in stream.from_published(state).items()  # type: ignore[operator]
+        }

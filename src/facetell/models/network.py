@@ -81,6 +81,10 @@ class Backbone(nn.Module):
         """What the input passes one after the other on its way to the deepest maps: the stem, then every block."""
         raise NotImplementedError
 
+    def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The arrays of a published checkpoint that this backbone uses, under its own names."""
+        raise NotImplementedError
+
 
 class ClipNetwork(nn.Module):
     """Clips in, logits out.
@@ -158,7 +162,7 @@ class ClipNetwork(nn.Module):
         return _mean_map([first for first, _ in trace]), _mean_map([highest for _, highest in trace])
 
     def new_parameter_names(self) -> list[str]:
-        """Parameters that no ImageNet checkpoint has: temporal and motion modules, heads."""
+        """Parameters that no published checkpoint has: temporal and motion modules, heads."""
         new = (CSTM, CMM, AnomalyBlock)
         prefixes = [f"{name}." for name, module in self.named_modules() if isinstance(module, new)]
         prefixes.append("classifier.")

@@ -142,22 +142,18 @@ class ResNet(Backbone):
         """The stem, then every residual block."""
         return [self.stem, *(block for stage in self.stages for block in stage)]  # type: ignore[attr-defined]
 
-
-def from_torchvision_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A ResNet state dict in torchvision's names (``layer1.0.conv1.weight``...) under this module's.
-
-    The classifier (``fc``) is left out.
-    """
-    bottleneck = any(".conv3." in name for name in state)
-    renamed = {}
-    for name, value in state.items():
-        if name.startswith("fc."):
-            continue
-        name = re.sub(r"^layer(\d)\.", lambda match: f"stages.{int(match[1]) - 1}.", name)
-        for old, new in _NAMES if bottleneck else _NAMES[:-2]:
-            name = re.sub(old, new, name)
-        renamed[name] = value
-    return renamed
+    def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """torchvision's names are ``layer1.0.conv1.weight``... The classifier (``fc``) is left out."""
+        bottleneck = any(".conv3." in name for name in state)
+        renamed = {}
+        for name, value in state.items():
+            if name.startswith("fc."):
+                continue
+            name = re.sub(r"^layer(\d)\.", lambda match: f"stages.{int(match[1]) - 1}.", name)
+            for old, new in _NAMES if bottleneck else _NAMES[:-2]:
+                name = re.sub(old, new, name)
+            renamed[name] = value
+        return renamed
 
 
 _NAMES = (

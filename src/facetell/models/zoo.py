@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from facetell.assets import locate
-from facetell.models import lite, multi_stream, stm
+from facetell.models import lite, multi_stream, stm, vit
 from facetell.models.blocks import MotionKind, TemporalKind, TimePadding
 from facetell.models.network import AnomalyKind, Backbone, ClipNetwork, ModelConfig
 from facetell.types import FacetellError
 
-Rename = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 Streams = Iterable[multi_stream.Stream | Mapping[str, object]]
 
 
@@ -27,19 +26,19 @@ class Entry:
 
     Attributes:
         config: its defaults.
-        build: backbone from ``motion`` (where it has ``motions``) and further overrides.
+        build: backbone from ``size``, ``motion`` (where it has ``motions``) and further overrides.
         about: one line for the table.
-        rename: converts an ImageNet state dict from published names to the backbone's.
         motions: kinds of motion module that it can carry; the first is its default.
-        asset: name of the pinned ImageNet checkpoint, if there is one.
+        pretrained_on: what published checkpoints of it are trained on, "imagenet" or "clip".
+        asset: name of the pinned checkpoint, if there is one.
         dropout: default before the classifier.
     """
 
     config: ModelConfig
     build: Callable[..., Backbone]
     about: str
-    rename: Rename
     motions: tuple[MotionKind, ...] = ("mcb", "cmm", "none")
+    pretrained_on: str = "imagenet"
     asset: str | None = None
     dropout: float = 0.5
 
@@ -49,26 +48,27 @@ def _lite(number: int, width: float, depth: float, size: int, dropout: float, as
         ModelConfig(f"lite{number}", size=size, mean=lite.MEAN, std=lite.STD),
         _backbone(lite.EfficientNetLite, width=width, depth=depth),
         f"EfficientNet-Lite{number}, motion at several depths",
-        rename=lite.from_reference_names,
         asset=asset,
         dropout=dropout,
     )
 
 
 def _multi_stream(of: Entry) -> Entry:
-    def build(motion: MotionKind, streams: Streams = multi_stream.DEFAULT, **overrides: Any) -> Backbone:
+    def build(size: int, motion: MotionKind, streams: Streams = multi_stream.DEFAULT, **overrides: Any) -> Backbone:
         shape = {key: value for key, value in overrides.items() if key in multi_stream.SPATIAL_SHAPE}
         specs = multi_stream.read_streams(streams)
         if not any(stream.kind == "temporal" for stream in specs):
             if motion != "none":
                 raise FacetellError("none of the streams is temporal; give one that is, or set motion to none")
-            of.build(motion=motion, **overrides)  # no stream takes them all: what is misspelt is refused all the same
+            of.build(
+                size=size, motion=motion, **overrides
+            )  # no stream takes them all: what is misspelt is refused all the same
         return multi_stream.MultiStream(
             specs,
             [
-                of.build(motion=motion, **overrides)
+                of.build(size=size, motion=motion, **overrides)
                 if stream.kind == "temporal"
-                else of.build(motion="none", temporal="none", **shape)
+                else of.build(size=size, motion="none", temporal="none", **shape)
                 for stream in specs
             ],
         )
@@ -86,17 +86,18 @@ def _stm(depth: int) -> Entry:
         ModelConfig(f"stm_resnet{depth}"),
         _backbone(stm.ResNet, depth=depth),
         f"STM: ResNet-{depth}, motion in every block",
-        rename=stm.from_torchvision_names,
     )
 
 
 def _plain(name: str, depth: int, temporal: TemporalKind, about: str) -> Entry:
     build = _backbone(stm.ResNet, depth=depth, temporal=temporal)
-    return Entry(ModelConfig(name), build, about, stm.from_torchvision_names, motions=("none",))
+    return Entry(ModelConfig(name), build, about, motions=("none",))
 
 
 def _backbone(kind: Callable[..., Backbone], **defaults: object) -> Callable[..., Backbone]:
-    def build(**overrides: object) -> Backbone:
+    """A convolutional network: one for frames of any size."""
+
+    def build(size: int, **overrides: object) -> Backbone:
         return kind(**{**defaults, **overrides})
 
     return build
@@ -116,6 +117,13 @@ _ENTRIES: dict[str, Entry] = {
         _plain("resnet50", 50, "none", "ResNet-50, frames averaged"),
         _plain("tsm_resnet18", 18, "tsm", "TSM: ResNet-18 with shifted channels"),
         _plain("tsm_resnet50", 50, "tsm", "TSM: ResNet-50 with shifted channels"),
+        Entry(
+            ModelConfig("clip_vit_b16", mean=vit.MEAN, std=vit.STD),
+            vit.VisionTransformer,
+            "CLIP's ViT-B/16 cut after block 9, motion between two blocks",
+            pretrained_on="clip",
+            asset="clip_vit",
+        ),
     )
 }
 
@@ -133,6 +141,11 @@ def motions_of(name: str) -> tuple[MotionKind, ...]:
 def about(name: str) -> str:
     """A network in one line."""
     return _entry(name).about
+
+
+def pretrained_on(name: str) -> str:
+    """What the published checkpoints of a network are trained on: "imagenet" or "clip"."""
+    return _entry(name).pretrained_on
 
 
 def create_model(
@@ -158,13 +171,13 @@ def create_model(
         clip_frames: T.
         size: side of the input in pixels; the network's own by default.
         num_classes: 1 for forged or not; any number for other video tasks.
-        pretrained: True for the pinned ImageNet checkpoint, or the path of one.
+        pretrained: True for the pinned checkpoint, or the path of one.
         dropout: before the classifier; the network's own by default.
         frame_rate, crop_scale: of the clips it is for, see :class:`ModelConfig`; they do not change the network.
         overrides: further arguments of the backbone (``motion_blocks``, ``drop_path``, ``restore_gain``...).
 
     Raises:
-        FacetellError: unknown name or kind, or no ImageNet checkpoint at hand.
+        FacetellError: unknown name or kind, an argument out of range, or no checkpoint at hand.
     """
     entry = _entry(name)
     motion = motion or entry.motions[0]
@@ -182,11 +195,11 @@ def create_model(
     )
     dropout = entry.dropout if dropout is None else dropout
     try:
-        backbone = entry.build(motion=motion, **overrides)
+        backbone = entry.build(size=config.size, motion=motion, **overrides)
     except TypeError as error:
         raise FacetellError(f"'{name}' cannot be built so: {error}; leave that argument out") from None
     if pretrained:
-        load_imagenet(backbone, name, None if pretrained is True else pretrained)
+        load_pretrained(backbone, name, None if pretrained is True else pretrained)
     kind = cast(AnomalyKind, anomaly)
     model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=kind, dropout=dropout)
     model.architecture = {
@@ -202,20 +215,20 @@ def create_model(
 
 
 class LoadReport(NamedTuple):
-    """What became of a checkpoint: backbone arrays it filled, those it lacks (new modules), its own left unused."""
+    """Arrays of a backbone that a checkpoint has filled, and those that it lacks (new modules)."""
 
     loaded: tuple[str, ...]
     new: tuple[str, ...]
-    dropped: tuple[str, ...]
 
 
-def load_imagenet(backbone: Backbone, name: str, path: str | Path | None = None) -> LoadReport:
-    """Load an ImageNet checkpoint in published names into a backbone; all of it but the classifier must fit.
+def load_pretrained(backbone: Backbone, name: str, path: str | Path | None = None) -> LoadReport:
+    """Load a checkpoint in published names into a backbone. All arrays but those of new modules must be in it.
 
     Args:
         backbone: of the network ``name``.
         name: one of :func:`list_models`.
-        path: the checkpoint; by default the one that is pinned for this network.
+        path: the checkpoint (.pth, or .onnx as :func:`facetell.models.vit.read_quantised` takes it); by default the one
+            that is pinned for this network.
 
     Raises:
         FacetellError: no checkpoint is at hand, or it is of another network.
@@ -224,18 +237,10 @@ def load_imagenet(backbone: Backbone, name: str, path: str | Path | None = None)
     if path is None:
         if entry.asset is None:
             raise FacetellError(
-                f"no ImageNet checkpoint for '{name}' comes with facetell; give the path of one as pretrained=..."
+                f"no pretrained checkpoint for '{name}' comes with facetell; give the path of one as pretrained=..."
             )
         path = locate(entry.asset)
-    try:
-        published = torch.load(path, map_location="cpu", weights_only=True)
-    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise FacetellError(f"{path} cannot be read as a torch checkpoint ({reason}); give a .pth file") from None
-    state = entry.rename(published)
-    if isinstance(backbone, multi_stream.MultiStream):
-        each = range(len(backbone.streams))
-        state = {f"streams.{number}.{array}": values for number in each for array, values in state.items()}
+    state = backbone.from_published(_read_checkpoint(Path(path)))
     own = backbone.state_dict()
     unfit = sorted(k for k, v in state.items() if k not in own or own[k].shape != v.shape)
     new = tuple(
@@ -243,7 +248,7 @@ def load_imagenet(backbone: Backbone, name: str, path: str | Path | None = None)
         for array in own
         if array not in state and not array.endswith("num_batches_tracked")  # old checkpoints lack the counters
     )
-    absent = sorted(array for array in new if ".temporal." not in array and ".motion." not in array)
+    absent = sorted(array for array in new if not {"temporal", "motion"} & {*array.split(".")})
     if unfit or absent:
         example = (unfit + absent)[0]
         raise FacetellError(
@@ -251,8 +256,18 @@ def load_imagenet(backbone: Backbone, name: str, path: str | Path | None = None)
             f"such as '{example}'); give one that is"
         )
     backbone.load_state_dict(state, strict=False)
-    dropped = tuple(array for array in published if array.split(".")[0] in ("fc", "_fc"))
-    return LoadReport(tuple(state), new, dropped)
+    return LoadReport(tuple(state), new)
+
+
+def _read_checkpoint(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".onnx":
+        return vit.read_quantised(path)
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise FacetellError(f"{path} cannot be read as a torch checkpoint ({reason}); give a .pth file") from None
+    return state
 
 
 def _entry(name: str) -> Entry:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from facetell.datasets.manifest import Entry
+from facetell.datasets.manifest import Entry, fingerprint
 from facetell.detector import Settings
 from facetell.engine import ModelInfo
 from facetell.evaluate.scoring_jobs import CLEAN, Job, ScoringSettings, failed, rows_of
@@ -167,12 +166,8 @@ def _text(stack: ExitStack, path: Path) -> TextIO:
 
 def _about(corpus: Corpus) -> dict[str, Any]:
     """What made the results, as score files tell it."""
-    provenance, digest, count = corpus.about["provenance"], hashlib.sha256(), 0
-    for item in corpus.items():
-        if not item.is_search:
-            for entry in corpus.job(item).entries:
-                digest.update(json.dumps(asdict(entry), sort_keys=True).encode() + b"\n")
-                count += 1
+    provenance = corpus.about["provenance"]
+    rows = (entry for item in corpus.items() if not item.is_search for entry in corpus.job(item).entries)
     of_detector = {name: provenance["settings"][name] for name in ("clips_per_second", "max_faces", "image_rate")}
     about = {
         "model": provenance["model"],
@@ -181,6 +176,6 @@ def _about(corpus: Corpus) -> dict[str, Any]:
         "facetell": provenance["facetell"],
         "engine": provenance["engine"],
         "settings": ScoringSettings(Settings(**of_detector)).about(),
-        "manifest": {"rows": count, "sha256": digest.hexdigest()},
+        "manifest": fingerprint(rows),
     }
     return about if corpus.shard == "1/1" else about | {"shard": corpus.shard}

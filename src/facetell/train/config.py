@@ -216,8 +216,8 @@ class TrainConfig:
 
     Attributes:
         model, motion, anomaly, pretrained, overrides: for :func:`facetell.models.zoo.create_model`; ``motion`` "" takes
-            the network's own; ``pretrained`` is "imagenet", "" for a random start, the path of an ImageNet checkpoint,
-            or that of a model file (.onnx) of the same network, which is then trained on.
+            the network's own; ``pretrained`` is "imagenet" or "clip" (the pinned weights), "" for a random start, the
+            path of a checkpoint, or that of a model file (.onnx) of the same network, which is then trained on.
         steps: length of the run and of its schedule; 0 takes the start as it is, to measure and release it.
         ema: decay of the moving average of the weights, which is what is validated and released.
     """

@@ -45,7 +45,7 @@ from facetell.types import FacetellError, FloatArray, Status
 
 PSEUDO_KINDS = ("sbv", "drift", "jitter", "flicker", "reenact", "swap", "mouth")
 PROOF_CLIPS, TOLERANCE = 6, 1e-2  # of an engine in float32 against the network as it is stored, in logits
-LARGEST = 20e6  # bytes of a model file: it is to travel with the code
+LARGEST = 70e6  # bytes of a model file that is kept in the repository: nine blocks of ViT-B/16 in 8 bits have 66e6
 ENGINES = ("openvino", "onnxruntime")  # torch's is what they are measured against
 F32 = Settings(precision="f32")  # the same on every CPU
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from facetell.datasets.manifest import row_text
 from facetell.train.config import TrainConfig
 from facetell.train.corpus import Recording
 from facetell.train.reading import plain
@@ -54,7 +53,7 @@ def fingerprint(recordings: Sequence[Recording]) -> dict[str, Any]:
     """
     rows, contents = hashlib.sha256(), hashlib.sha256()
     for recording in recordings:
-        rows.update(json.dumps(asdict(recording.entry), sort_keys=True).encode() + b"\n")
+        rows.update(row_text(recording.entry, groups=True))
         contents.update(recording.sha256.encode())
     return {"clips": len(recordings), "rows": rows.hexdigest(), "contents": contents.hexdigest()}
 

@@ -6,8 +6,11 @@ import torch
 
 from facetell.models.export import continue_from
 from facetell.models.network import ClipNetwork
-from facetell.models.zoo import create_model
+from facetell.models.zoo import create_model, pretrained_on
 from facetell.train.config import TrainConfig
+from facetell.types import FacetellError
+
+PINNED = ("imagenet", "clip")
 
 
 def starts_trained(config: TrainConfig) -> bool:
@@ -16,11 +19,23 @@ def starts_trained(config: TrainConfig) -> bool:
 
 
 def build_network(config: TrainConfig, pretrained: bool) -> ClipNetwork:
-    """The network of a run, channels last; with the start that its configuration names if ``pretrained``."""
+    """The network of a run, channels last; with the start that its configuration names if ``pretrained``.
+
+    Raises:
+        FacetellError: see :func:`facetell.models.zoo.create_model`; or the configuration names the pinned weights of
+            another network.
+    """
     start: bool | str = False
     trained = starts_trained(config)
-    if pretrained and config.pretrained and not trained:
-        start = True if config.pretrained == "imagenet" else config.pretrained
+    if pretrained and config.pretrained in PINNED:
+        start = True
+        if config.pretrained != pretrained_on(config.model):
+            raise FacetellError(
+                f"the weights of {config.model} are not pretrained on {config.pretrained}; "
+                f"set pretrained={pretrained_on(config.model)}"
+            )
+    elif pretrained and config.pretrained and not trained:
+        start = config.pretrained
     network = create_model(
         config.model,
         motion=config.motion or None,

@@ -1,0 +1,122 @@
+"""Cues that must not predict the label: a linear probe on properties of the coding and the framing of images.
+
+Training images of both classes have to come from one distribution of sharpness, brightness, compression and framing.
+Run this check on a sample of the batches before training: the probe's AUC is to be at most :data:`MAX_AUC`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facetell.evaluate.ranking import auc
+from facetell.types import UInt8Array
+
+MAX_AUC = 0.60
+"""Highest AUC of the probe on training batches."""
+CUES = (
+    "energy in the highest octave",
+    "energy in the second octave",
+    "energy in the third octave",
+    "brightness",
+    "contrast",
+    "saturation",
+    "noise",
+    "blocks of 8 pixels",
+    "border",
+)
+RIDGE = 1.0  # of standardised cues, in rows: too little to matter beyond some dozen rows
+_FLAT = 0.5  # grey levels of 255; neighbouring lines of a bar or of a repeated edge differ by less
+_TINY = 1e-9
+
+
+def cues_of(images: UInt8Array | Sequence[UInt8Array]) -> NDArray[np.float64]:
+    """The cues of images, float64 (N, len(CUES)).
+
+    - energy in an octave: log10 of the share of the spectral energy (without the mean) between 1/2 and 1/4, 1/4 and
+      1/8, 1/8 and 1/16 cycles per pixel, of the luma under a Hann window: an enlarged image has little in the first;
+    - brightness and contrast: mean and standard deviation of the luma, in [0, 1]; saturation: mean of HSV, in [0, 1];
+    - noise: log10 of the standard deviation of the luma by the median of the diagonal Haar coefficients, in [0, 1];
+    - blocks: log of the mean step of the luma across a grid of 8 pixels over that elsewhere, of the phase with the
+      largest steps;
+    - border: share of the lines, counted from the four sides, that are bars or repeat their neighbour.
+
+    Args:
+        images: uint8 RGB (N, H, W, 3), at least 16 x 16 pixels; one of each clip.
+    """
+    return np.array([_cues(image) for image in images]).reshape(-1, len(CUES))
+
+
+def probe_auc(cues: NDArray[np.float64], labels: ArrayLike, folds: ArrayLike) -> float:
+    """AUC of a linear probe (ridge regression of the label, classes weighing the same), scored out of fold.
+
+    Args:
+        cues: (N, C).
+        labels: (N,), 1 forged, 0 real.
+        folds: (N,), as :func:`facetell.datasets.folds.grouped_folds` returns.
+
+    Returns:
+        In [0, 1]; NaN where a class is missing, or where the rows outside some fold lack one.
+    """
+    y, of = np.asarray(labels, dtype=np.float64), np.asarray(folds)
+    scores = np.full(len(y), np.nan)
+    for fold in np.unique(of):
+        train = of != fold
+        x, t = cues[train], y[train]
+        if 0 < t.sum() < len(t):
+            mean, std = x.mean(axis=0), x.std(axis=0) + _TINY
+            weights = np.where(t > 0, 0.5 / t.mean(), 0.5 / (1 - t.mean()))[:, None]
+            z = np.hstack([(x - mean) / std, np.ones((len(x), 1))])
+            penalty = np.diag([*[RIDGE] * x.shape[1], 0.0])
+            found = np.linalg.solve(z.T @ (weights * z) + penalty, z.T @ (weights[:, 0] * t))
+            scores[~train] = np.hstack([(cues[~train] - mean) / std, np.ones(((~train).sum(), 1))]) @ found
+    return auc(y, scores)
+
+
+def cue_auc(images: UInt8Array | Sequence[UInt8Array], labels: ArrayLike, folds: ArrayLike) -> float:
+    """AUC of a linear probe on the cues of images alone; see :func:`cues_of` and :func:`probe_auc`."""
+    return probe_auc(cues_of(images), labels, folds)
+
+
+def single_cue_aucs(cues: NDArray[np.float64], labels: ArrayLike) -> dict[str, float]:
+    """AUC of each cue (N, len(CUES)) alone, by its name; below 0.5 where forgeries have less of it."""
+    return {name: auc(labels, cues[:, number]) for number, name in enumerate(CUES)}
+
+
+def _cues(image: UInt8Array) -> list[float]:
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1].mean() / 255
+    unit = luma / 255
+    diagonal = (luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:] + luma[1:, 1:]) / 2 / 255
+    noise = float(np.log10(np.median(np.abs(diagonal)) / 0.6745 + 1e-4))
+    blocks = (_blockiness(luma) + _blockiness(luma.T)) / 2
+    return [*_octaves(unit), unit.mean(), unit.std(), saturation, noise, blocks, _border(luma)]
+
+
+def _octaves(luma: NDArray[np.float64]) -> list[float]:
+    height, width = luma.shape
+    window = np.hanning(height)[:, None] * np.hanning(width)
+    energy = np.abs(np.fft.rfft2((luma - luma.mean()) * window)) ** 2
+    energy[:, 1 : (width + 1) // 2] *= 2  # columns that stand for two of the whole spectrum
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
+    total = energy.sum() + _TINY
+    shares = (energy[(radius > 2.0**-k / 2) & (radius <= 2.0**-k)].sum() / total for k in (1, 2, 3))
+    return [float(np.log10(share + 1e-7)) for share in shares]
+
+
+def _blockiness(luma: NDArray[np.float64]) -> float:
+    steps = np.abs(np.diff(luma, axis=1)).mean(axis=0)
+    phases = np.array([steps[phase::8].mean() for phase in range(8)])
+    highest = int(phases.argmax())
+    return float(np.log((phases[highest] + 0.1) / (np.delete(phases, highest).mean() + 0.1)))
+
+
+def _border(luma: NDArray[np.float64]) -> float:
+    share = 0.0
+    for lines in (luma, luma[::-1], luma.T, luma.T[::-1]):
+        changed = np.abs(np.diff(lines, axis=0)).mean(axis=1) > _FLAT
+        share += (int(changed.argmax()) if changed.any() else len(changed)) / len(lines)
+    return share

@@ -1,0 +1,153 @@
+"""Grouped cross-validation: folds, training rows and weights of labelled entries. Pure functions.
+
+Videos of one repository share people, cameras and coding, and generators of one family share a method. A score
+generalises only if the model was trained without the repository, the family and the identities of the video.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facetell.datasets.manifest import Entry
+from facetell.datasets.splits import people_of
+
+REAL, OTHER = "real", "other"
+JITTER = 0.3  # relative; by how much the seed changes the order in which repositories are assigned
+BALANCE = 0.75  # exponent: 0 weighs every row alike, 1 every group
+
+
+def kind_of(entry: Entry) -> str:
+    """Kind of an entry: "real", the kind of forgery, or "other" for a forgery whose kind is not known."""
+    return REAL if entry.label == 0 else entry.kind or OTHER
+
+
+def group_of(entry: Entry) -> str:
+    """Name of what must stay in one fold: the repository; the identity, then the recording, where it is not known."""
+    return entry.repository or entry.identity or entry.source or entry.video
+
+
+def grouped_folds(entries: Sequence[Entry], count: int = 5, seed: int = 0) -> NDArray[np.int64]:
+    """Fold (N,) of each entry, 0 to ``count`` - 1; all entries of one repository are in the same fold.
+
+    Repositories are assigned one by one, those with the largest share of some kind first. Each goes to the fold in
+    which it least increases the sum of the squared shares of the kinds, so reals and every kind of forgery are spread
+    evenly as far as whole repositories allow.
+
+    Args:
+        entries: labelled rows of a manifest.
+        count: number of folds, >= 2.
+        seed: changes the order of repositories of similar size and resolves ties. The same entries in the same order
+            with the same seed give the same folds.
+
+    Raises:
+        ValueError: a label is unknown, or there are fewer than ``count`` repositories.
+    """
+    _check_labels(entries)
+    kinds_of: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        kinds_of[group_of(entry)][kind_of(entry)] += 1
+    if not 2 <= count <= len(kinds_of):
+        raise ValueError(f"{len(kinds_of)} repositories cannot be divided into {count} folds; give 2 or more of them")
+    total = Counter(kind_of(entry) for entry in entries)
+    rng = np.random.default_rng(seed)
+
+    def size(group: str) -> float:
+        return sum(n / total[kind] for kind, n in kinds_of[group].items()) * (1 + JITTER * float(rng.random()))
+
+    load: list[Counter[str]] = [Counter() for _ in range(count)]
+    fold_of: dict[str, int] = {}
+    for group in sorted(kinds_of, key=size, reverse=True):
+        costs = [(_increase(kinds, kinds_of[group], total), float(rng.random())) for kinds in load]
+        fold_of[group] = costs.index(min(costs))
+        load[fold_of[group]].update(kinds_of[group])
+    return np.array([fold_of[group_of(entry)] for entry in entries], dtype=np.int64)
+
+
+def _increase(load: Counter[str], added: Counter[str], total: Counter[str]) -> float:
+    """By how much the sum of squared shares of the kinds in a fold grows with the entries of one more repository."""
+    return sum(((load[kind] + n) / total[kind]) ** 2 - (load[kind] / total[kind]) ** 2 for kind, n in added.items())
+
+
+def training_rows(entries: Sequence[Entry], folds: ArrayLike, fold: int) -> NDArray[np.bool_]:
+    """Which entries (N,) a model may be trained on that is tested on one fold.
+
+    They are outside the fold, and their repositories, families and identities (donors included) do not occur in it.
+
+    Args:
+        entries: N rows.
+        folds: (N,) as :func:`grouped_folds` returns.
+        fold: the fold that is tested.
+    """
+    return _apart(entries, np.asarray(folds) == fold)
+
+
+def leave_kind_out(entries: Sequence[Entry], kind: str) -> NDArray[np.bool_]:
+    """Which entries (N,) a model may be trained on that is tested on one kind of forgery.
+
+    They are of other kinds, and their repositories, families and identities do not occur among the forgeries of this
+    kind. The reals that are left out are the ones to test against: they were published with these forgeries.
+
+    Args:
+        entries: N rows.
+        kind: as :func:`kind_of` returns.
+
+    Raises:
+        ValueError: no entry is of this kind.
+    """
+    held = np.array([kind_of(entry) == kind for entry in entries])
+    if not held.any():
+        known = sorted({kind_of(entry) for entry in entries})
+        raise ValueError(f"no entry is of the kind '{kind}'; the kinds are {', '.join(known)}")
+    return _apart(entries, held)
+
+
+def balanced_weights(entries: Sequence[Entry], rows: ArrayLike) -> NDArray[np.float64]:
+    """Sampling weights (N,) of the training rows, 0 of all others; their mean over the training rows is 1.
+
+    A row of a group with n rows has the weight ``n ** -0.75`` within its class. Reals are grouped by repository,
+    forgeries by family (by method where the family is not known). Both classes have the same total.
+
+    Args:
+        entries: N labelled rows.
+        rows: bool (N,), the training rows.
+
+    Raises:
+        ValueError: a label is unknown, or a class is missing in the training rows.
+    """
+    _check_labels(entries)
+    chosen: list[int] = np.flatnonzero(rows).tolist()
+    weights = np.zeros(len(entries))
+    for label in (0, 1):
+        of_class = [row for row in chosen if entries[row].label == label]
+        if not of_class:
+            raise ValueError(f"the training rows have no {'forged' if label else 'real'} entry")
+        groups = [_weight_group(entries[row]) for row in of_class]
+        counts = Counter(groups)
+        share = np.array([counts[group] ** -BALANCE for group in groups])
+        weights[of_class] = share / share.sum() * len(chosen) / 2
+    return weights
+
+
+def _weight_group(entry: Entry) -> str:
+    return group_of(entry) if entry.label == 0 else entry.family or entry.method
+
+
+def _apart(entries: Sequence[Entry], held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The entries (N,) that are not held out and share no name with one that is."""
+    names = set().union(*(_names(entry) for entry, out in zip(entries, held, strict=True) if out))
+    return np.array([not out and names.isdisjoint(_names(entry)) for entry, out in zip(entries, held, strict=True)])
+
+
+def _names(entry: Entry) -> set[tuple[str, str]]:
+    found = {("group", group_of(entry)), *(("person", person) for person in people_of(entry))}
+    return found | ({("family", entry.family)} if entry.family else set())
+
+
+def _check_labels(entries: Sequence[Entry]) -> None:
+    unknown = next((entry.path for entry in entries if entry.label is None), None)
+    if unknown is not None:
+        raise ValueError(f"{unknown} has no label; leave out the rows without one")

@@ -1,0 +1,116 @@
+"""Grouped folds: nothing shared between training and test, every row tested once, kinds spread, weights balanced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facetell.datasets.folds import balanced_weights, grouped_folds, kind_of, leave_kind_out, training_rows
+from facetell.datasets.manifest import Entry
+
+KINDS = ("face-swap", "lip-sync", "talking-head", "")
+
+
+def names(entry: Entry) -> set[tuple[str, str]]:
+    """Everything that must not be on both sides, by the definition and not by the code under test."""
+    named = {("family", entry.family), ("repository", entry.repository)}
+    named |= {("person", entry.identity), ("person", entry.donor)}
+    return {(what, name) for what, name in named if name}
+
+
+@st.composite
+def entry_lists(draw: st.DrawFn) -> list[Entry]:
+    """Entries of at least two repositories, with names missing here and there, some of them shared between groups."""
+
+    def name(prefix: str, most: int) -> str:
+        number = draw(st.integers(0, most))
+        return f"{prefix}{number}" if number else ""
+
+    entries = [Entry("a.mp4", 0, "train", repository="r1"), Entry("b.mp4", 0, "train", repository="r2")]
+    for number in range(draw(st.integers(1, 30))):
+        label = draw(st.integers(0, 1))
+        fake = {"donor": name("p", 9), "kind": draw(st.sampled_from(KINDS)), "family": name("f", 9)} if label else {}
+        entry = Entry(f"{number}.mp4", label, "train", identity=name("p", 9), repository=name("r", 9), **fake)
+        entries.append(entry)
+    return entries
+
+
+@settings(max_examples=60, deadline=None)
+@given(entries=entry_lists(), seed=st.integers(0, 9))
+def test_training_and_test_rows_share_no_name(entries: list[Entry], seed: int) -> None:
+    folds = grouped_folds(entries, 2, seed)
+    assert np.array_equal(folds, grouped_folds(entries, 2, seed)) and set(folds.tolist()) == {0, 1}
+    for fold in (0, 1):
+        rows = training_rows(entries, folds, fold)
+        tested = set().union(*(names(entry) for entry, of in zip(entries, folds, strict=True) if of == fold))
+        for entry, trained, of in zip(entries, rows, folds, strict=True):
+            # Exactly the rows that share nothing are kept: no row of another fold is lost for another reason.
+            assert trained == (of != fold and tested.isdisjoint(names(entry)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(entries=entry_lists())
+def test_no_trace_of_a_kind_that_is_left_out(entries: list[Entry]) -> None:
+    for kind in {kind_of(entry) for entry in entries if entry.label}:
+        rows = leave_kind_out(entries, kind)
+        tested = set().union(*(names(entry) for entry in entries if kind_of(entry) == kind))
+        for entry, trained in zip(entries, rows, strict=True):
+            assert trained == (kind_of(entry) != kind and tested.isdisjoint(names(entry)))
+
+
+def collection() -> list[Entry]:
+    """40 repositories of 2 to 8 videos, each with reals and one kind of forgery."""
+    rng = np.random.default_rng(0)
+    entries = []
+    for number in range(40):
+        kind = KINDS[number % 3]
+        for video in range(rng.integers(2, 9)):
+            real = Entry(f"{number}/{video}.mp4", 0, "train", identity=f"p{number}", repository=f"r{number}")
+            entries.append(replace(real, label=1, kind=kind, family=f"f{number}") if video % 2 else real)
+    return entries
+
+
+def test_kinds_are_spread_evenly_and_the_seed_changes_the_folds() -> None:
+    entries = collection()
+    folds = grouped_folds(entries)
+    for kind in {kind_of(entry) for entry in entries}:
+        counts = Counter(int(fold) for entry, fold in zip(entries, folds, strict=True) if kind_of(entry) == kind)
+        mean = counts.total() / 5
+        assert len(counts) == 5 and all(0.6 * mean <= count <= 1.4 * mean for count in counts.values())
+    assert not np.array_equal(folds, grouped_folds(entries, seed=1))
+
+
+def test_without_a_repository_the_identity_then_the_recording_is_the_group() -> None:
+    person = [Entry(f"{number}.mp4", 0, "train", identity="ann") for number in range(3)]
+    recording = [Entry("real.mp4", 0, "train"), Entry("fake.mp4", 1, "train", source="real.mp4")]
+    folds = grouped_folds([*person, *recording], 2)
+    assert len(set(folds[:3])) == 1 and folds[3] == folds[4] != folds[0]
+
+
+def test_weights_balance_classes_and_damp_large_groups() -> None:
+    reals = [Entry(f"r{n}.mp4", 0, "train", repository="a" if n < 16 else "b") for n in range(17)]
+    fakes = [Entry(f"f{n}.mp4", 1, "train", family="x" if n < 2 else "y") for n in range(3)]
+    entries, rows = [*reals, *fakes], np.ones(20, dtype=bool)
+    rows[0] = False
+    weights = balanced_weights(entries, rows)
+    assert weights[0] == 0 and weights.sum() == pytest.approx(19)
+    assert weights[:17].sum() == pytest.approx(weights[17:].sum())
+    assert weights[16] / weights[1] == pytest.approx(15**0.75)  # one video of a repository against one of 15
+    assert weights[19] / weights[17] == pytest.approx(2**0.75)
+
+
+def test_what_cannot_be_done_is_refused() -> None:
+    entries = collection()
+    with pytest.raises(ValueError, match="40 repositories cannot be divided into 41 folds"):
+        grouped_folds(entries, 41)
+    with pytest.raises(ValueError, match="no entry is of the kind 'dubbing'; the kinds are face-swap, lip-sync"):
+        leave_kind_out(entries, "dubbing")
+    with pytest.raises(ValueError, match=r"x\.mp4 has no label"):
+        grouped_folds([*entries, Entry("x.mp4", None, "train")])
+    with pytest.raises(ValueError, match="the training rows have no forged entry"):
+        balanced_weights(entries, [entry.label == 0 for entry in entries])

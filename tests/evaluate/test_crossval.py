@@ -1,0 +1,85 @@
+"""Out-of-fold results by kind, against counts and an AUC that are worked out independently."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from facetell.datasets.manifest import Entry
+from facetell.evaluate.crossval import by_kind, drift_of_reals, drift_table, kind_table, spread
+from facetell.evaluate.formats import markdown_table
+from facetell.evaluate.intervals import wilson
+
+RNG = np.random.default_rng(3)
+
+
+def real(number: int) -> Entry:
+    return Entry(f"r{number}.mp4", 0, "train", identity=f"p{number}", repository=f"owner/r{number % 5}")
+
+
+REALS = [real(number) for number in range(32)]  # repositories of 7, 7, 6, 6 and 6
+SWAPS = [Entry(f"s{number}.mp4", 1, "train", identity=f"s{number}", kind="face-swap") for number in range(20)]
+FEW = [Entry(f"e{number}.mp4", 1, "train", kind="face-edit") for number in range(4)]
+ENTRIES = [*REALS, *SWAPS, *FEW]
+SCORES = RNG.normal(size=len(ENTRIES)) + np.array([2.0 * bool(entry.label) for entry in ENTRIES])
+
+
+def test_each_kind_is_measured_against_all_reals() -> None:
+    results = by_kind(ENTRIES, SCORES, threshold=1.5)
+    assert list(results.kinds) == ["all", "face-swap"] and results.kinds["all"].fakes == 24
+    swaps = results.kinds["face-swap"]
+    assert swaps.auc.value == pytest.approx(roc_auc_score([0] * 32 + [1] * 20, SCORES[:52]))
+    assert swaps.auc.low < swaps.auc.value < swaps.auc.high
+    caught, wrong = int((SCORES[32:52] >= 1.5).sum()), int((SCORES[:32] >= 1.5).sum())
+    assert (swaps.tpr.value, swaps.tpr.low, swaps.tpr.high) == (caught / 20, *wilson(caught, 20))
+    assert (results.fpr.value, results.fpr.low, results.fpr.high) == (wrong / 32, *wilson(wrong, 32))
+    assert (results.reals, results.identities) == (32, 32)
+
+
+def test_clips_of_a_video_count_once_and_what_is_not_scored_does_not() -> None:
+    clips = [Entry(f"c{n}.mp4", 0, "train", origin="v.mp4", track=n // 2, repository="r") for n in range(4)]
+    entries = [*ENTRIES, *clips, Entry("gone.mp4", 0, "train")]
+    results = by_kind(entries, [*SCORES, -9.0, -9.0, 1.0, 3.0, math.nan], threshold=1.99)
+    alone = by_kind([*ENTRIES, clips[0]], [*SCORES, 2.0], threshold=1.99)  # its highest face has a mean of 2
+    assert results == alone and results.reals == 33
+
+
+def test_spread_over_folds_and_seeds() -> None:
+    folds = np.arange(len(ENTRIES)) % 2
+    scores = np.stack([SCORES, -SCORES, np.zeros(len(ENTRIES))])
+    labels = np.array([entry.label for entry in ENTRIES])
+    found = spread(ENTRIES, scores, np.stack([folds, folds, folds]))
+    whole = roc_auc_score(labels, SCORES)
+    of_seeds = [whole, 1 - whole, 0.5]
+    of_folds = [roc_auc_score(labels[folds == fold], row[folds == fold]) for row in scores for fold in (0, 1)]
+    assert found["all"].seeds == pytest.approx((np.mean(of_seeds), np.std(of_seeds, ddof=1)))
+    assert found["all"].folds == pytest.approx((np.mean(of_folds), np.std(of_folds, ddof=1)))
+    assert set(found) == {"all", "face-swap", "face-edit"}
+    (single,) = (spread(REALS + SWAPS, SCORES[None, :52], np.zeros((1, 52)))[kind] for kind in ("face-swap",))
+    assert single.seeds[0] == pytest.approx(roc_auc_score(labels[:52], SCORES[:52])) and math.isnan(single.seeds[1])
+
+
+def test_drift_of_the_reals_between_repositories() -> None:
+    shifts = dict(zip(range(5), (0.3, -0.2, 0.1, 0.0, 0.2), strict=True))
+    scores = [shifts[number % 5] for number in range(32)]
+    entries = [*REALS, *(Entry(f"x{number}.mp4", 0, "train", repository="small") for number in range(4)), *SWAPS]
+    drift = drift_of_reals(entries, [*scores, *[9.0] * 24])
+    assert list(drift) == [f"owner/r{number}" for number in (1, 3, 2, 4, 0)]
+    assert [count for _, count in drift.values()] == [7, 6, 6, 6, 7]
+    assert [mean for mean, _ in drift.values()] == pytest.approx(sorted(shifts.values()))
+    table = drift_table(drift)
+    assert "range of the means 0.50" in table.caption
+    assert "| owner/r1 | 7 | -0.20 |" in markdown_table(table)
+
+
+def test_the_table_says_what_was_measured() -> None:
+    plain = kind_table(by_kind(ENTRIES, SCORES, threshold=1.5))
+    lines = markdown_table(plain).splitlines()
+    assert lines[0] == "| forgery | videos | AUC | TPR |" and lines[3].startswith("| face-swap | 20 | ")
+    assert "32 reals of 32 identities" in plain.caption and "false positive rate" in plain.caption
+    spreads = spread(ENTRIES, np.stack([SCORES, -SCORES]), np.zeros((2, len(ENTRIES))))
+    with_spread = kind_table(by_kind(ENTRIES, SCORES), spreads)
+    assert with_spread.head[-2:] == ("AUC of folds", "AUC of seeds") and "50.0 ± " in with_spread.rows[0][-1].text

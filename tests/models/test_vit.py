@@ -1,0 +1,230 @@
+"""The vision transformer: its features, its motion adapter, and CLIP's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from facetell.assets import locate
+from facetell.engine import load_engine
+from facetell.models.export import export_onnx, load_onnx_state, model_from_onnx
+from facetell.models.network import ClipNetwork
+from facetell.models.zoo import create_model, load_pretrained
+from facetell.train.config import TrainConfig
+from facetell.train.optim import freeze
+from facetell.train.start import build_network
+from facetell.types import FacetellError
+
+T, SIZE, WIDTH = 4, 32, 64
+TINY: dict[str, object] = {"depth": 2, "width": WIDTH, "heads": 2, "motion_after": 1}
+
+Clips = Callable[..., Tensor]
+
+
+def tiny(motion: str = "none", **more: object) -> ClipNetwork:
+    return create_model("clip_vit_b16", motion, "none", T, SIZE, **{**TINY, **more}).eval()
+
+
+def test_features_are_ordered_by_block_then_class_token_mean_and_deviation() -> None:
+    backbone = tiny(taps=[2, 1], pools=["std", "cls", "mean"]).backbone
+    tokens: list[Tensor] = []
+    for block in backbone.blocks:
+        block.register_forward_hook(lambda module, inputs, output: tokens.append(output))
+    with torch.no_grad():
+        deep, features = backbone(torch.randn(3, 3, SIZE, SIZE), 3)
+    parts = [part for t in tokens for part in (t[:, 0], t[:, 1:].mean(dim=1), t[:, 1:].std(dim=1, correction=0))]
+    assert features.shape == (3, backbone.feature_channels) == (3, 2 * 3 * WIDTH)
+    torch.testing.assert_close(features, torch.cat(parts, dim=1), atol=1e-4, rtol=1e-4)
+    assert deep.shape == (3, backbone.deep_channels, 2, 2)
+    torch.testing.assert_close(deep.flatten(2).transpose(1, 2), tokens[-1][:, 1:])
+
+
+def test_patches_without_any_variance_have_a_gradient() -> None:
+    backbone = tiny(taps=[1], pools=["std"]).backbone
+    nn.init.zeros_(backbone.embed.positions)
+    frames = torch.full((1, 3, SIZE, SIZE), 0.5, requires_grad=True)
+    backbone(frames, 1)[1].sum().backward()
+    assert frames.grad is not None and frames.grad.isfinite().all()
+    assert all(parameter.grad.isfinite().all() for parameter in backbone.blocks[0].parameters())
+
+
+@pytest.mark.parametrize("motion", ["cmm", "mcb"])
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_the_motion_adapter_starts_as_the_identity(motion: str, batch_norm: bool, some_clips: Clips) -> None:
+    still, moving = tiny(taps=[1, 2]), tiny(motion, taps=[1, 2], batch_norm=batch_norm)
+    missing = moving.load_state_dict(still.state_dict(), strict=False).missing_keys
+    assert missing and all(name.startswith("backbone.motion.") for name in missing)
+    frames = some_clips(2, T, SIZE).flatten(0, 1)
+    with torch.no_grad():
+        before = still.backbone(frames, T)[1]
+        for mode in (True, False):
+            torch.testing.assert_close(moving.train(mode).backbone(frames, T)[1], before)
+        for name, parameter in moving.backbone.motion.named_parameters():
+            if name.startswith("restore"):
+                nn.init.normal_(parameter)
+        after = moving.backbone(frames, T)[1].unflatten(1, (2, 3, WIDTH))
+    changed = ((after - before.unflatten(1, (2, 3, WIDTH))).abs() > 1e-4).any(dim=-1).any(dim=0)
+    # It acts on the patches alone: the class token follows in the next block.
+    assert changed.tolist() == [[False, True, True], [True, True, True]]
+
+
+def test_layers_are_the_embedding_and_the_blocks(some_clips: Clips) -> None:
+    model = tiny("mcb")
+    assert freeze(model, 3) == [model.backbone.embed, *model.backbone.blocks]
+    model(some_clips(1, T, SIZE)).logit.sum().backward()
+    learning = [name for name, parameter in model.named_parameters() if parameter.grad is not None]
+    assert all(name.startswith(("backbone.motion.", "classifier.")) for name in learning) and len(learning) > 2
+
+
+def transformers_state(blocks: int, grid: int) -> dict[str, Tensor]:
+    """A random state dict in the names and shapes of ``transformers``' ``CLIPVisionModelWithProjection``."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "embeddings.class_embedding": (WIDTH,),
+        "embeddings.patch_embedding.weight": (WIDTH, 3, 16, 16),
+        "embeddings.position_embedding.weight": (1 + grid**2, WIDTH),
+    }
+    layers = {"pre_layrnorm": (WIDTH,), "post_layernorm": (WIDTH,)}
+    for number in range(blocks):
+        block = f"encoder.layers.{number}"
+        layers |= {f"{block}.self_attn.{part}_proj": (WIDTH, WIDTH) for part in ("q", "k", "v", "out")}
+        layers |= {f"{block}.mlp.fc1": (4 * WIDTH, WIDTH), f"{block}.mlp.fc2": (WIDTH, 4 * WIDTH)}
+        layers |= {f"{block}.layer_norm1": (WIDTH,), f"{block}.layer_norm2": (WIDTH,)}
+    for name, shape in layers.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    state = {f"vision_model.{name}": torch.randn(shape) for name, shape in shapes.items()}
+    return state | {"visual_projection.weight": torch.randn(32, WIDTH)}
+
+
+def test_a_checkpoint_loads_by_name_without_the_blocks_that_are_cut_off(tmp_path: Path) -> None:
+    state = transformers_state(blocks=4, grid=3)
+    torch.save(state, tmp_path / "clip.pth")
+    backbone = tiny("mcb").backbone
+    report = load_pretrained(backbone, "clip_vit_b16", tmp_path / "clip.pth")
+    assert report.new and all(name.startswith("motion.") for name in report.new)
+    own, block = backbone.state_dict(), "vision_model.encoder.layers.1."
+    parts = [state[f"{block}self_attn.{part}_proj.weight"] for part in "qkv"]
+    assert torch.equal(own["blocks.1.qkv.weight"], torch.cat(parts))
+    assert torch.equal(own["blocks.1.fc2.bias"], state[f"{block}mlp.fc2.bias"])
+    first = state["vision_model.embeddings.class_embedding"], state["vision_model.embeddings.position_embedding.weight"]
+    assert own["embed.positions"].shape == (1, 5, WIDTH)  # interpolated from a grid of 3 x 3 to one of 2 x 2
+    torch.testing.assert_close(own["embed.positions"][0, 0], first[0] + first[1][0])
+    del state[f"{block}mlp.fc1.bias"]
+    torch.save(state, tmp_path / "half.pth")
+    with pytest.raises(FacetellError, match=r"1 are absent, such as 'blocks\.1\.fc1\.bias'"):
+        load_pretrained(backbone, "clip_vit_b16", tmp_path / "half.pth")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"taps": [3]}, "taps are numbers of blocks from 1 to 2, not [3]"),
+        ({"pools": "cls"}, "pools are a list of any of cls, mean, std, not 'cls'"),
+        ({"pools": ["max"]}, "not ['max']"),
+        ({"heads": 3}, "width 64 not one of heads 3"),
+        ({"depth": 0}, "depth is a whole number of at least 1, not 0"),
+        ({"motion_after": 3}, "motion_after is the number of a block from 1 to 2, not 3"),
+        ({"colour": 3}, "cannot be built so"),
+    ],
+)
+def test_a_wrong_argument_is_one_message(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(FacetellError) as caught:
+        tiny("mcb", **wrong)
+    assert message in str(caught.value)
+
+
+def test_a_configuration_names_what_the_pinned_weights_are_trained_on() -> None:
+    for model, wrong, right in (("clip_vit_b16", "imagenet", "clip"), ("lite0", "clip", "imagenet")):
+        with pytest.raises(FacetellError, match=f"not pretrained on {wrong}; set pretrained={right}"):
+            build_network(TrainConfig(model=model, pretrained=wrong), pretrained=True)
+
+
+@pytest.fixture(scope="module")
+def short_network(enliven: Callable[[ClipNetwork], ClipNetwork]) -> ClipNetwork:
+    """Wide enough that its perceptrons are stored in 8 bits; the weights of one have been rounded to 8 bits before."""
+    model = create_model("clip_vit_b16", "mcb", "none", T, SIZE, depth=1, width=128, heads=2, motion_after=1)
+    block = model.backbone.blocks[0]
+    chance = torch.Generator().manual_seed(0)
+    steps = torch.randint(-127, 128, block.fc1.weight.shape, generator=chance).float()
+    steps[:, 0] = 127
+    with torch.no_grad():
+        block.fc1.weight.copy_(steps * (torch.rand(len(steps), 1, generator=chance) / 10 / 127))
+        block.fc2.weight.mul_(5)
+    return enliven(model)
+
+
+def test_a_file_in_8_bits_keeps_the_contract_in_every_engine(
+    short_network: ClipNetwork, some_clips: Clips, tmp_path: Path
+) -> None:
+    path = export_onnx(short_network, tmp_path / "vit.onnx", with_motion=True, precision="w8")
+    stored = {array.name: array.data_type for array in onnx.load(path).graph.initializer}
+    own = {name: values for name, values in short_network.state_dict().items() if "num_batches" not in name}
+    short = {name for name in own if stored[name] == onnx.TensorProto.INT8}
+    assert short == {f"backbone.blocks.0.{layer}.weight" for layer in ("fc1", "fc2")}
+    _, state = load_onnx_state(path)
+    assert torch.equal(state["backbone.blocks.0.fc1.weight"], own["backbone.blocks.0.fc1.weight"])
+    coarse = own["backbone.blocks.0.fc2.weight"]
+    error = (state["backbone.blocks.0.fc2.weight"] - coarse).abs().amax(dim=1)
+    assert error.max() > 0 and (error <= coarse.abs().amax(dim=1) / 253).all()  # half a step, one of 127
+
+    _, rebuilt = model_from_onnx(path)
+    clips = some_clips(3, T, SIZE)
+    with torch.no_grad():
+        want = rebuilt(clips, with_motion=True)
+    assert want.logit.std() > 0.05
+    batch = clips.numpy()
+    session = onnxruntime.InferenceSession(path)  # the batch of three is not what the graph was traced with
+    np.testing.assert_allclose(session.run(["logit"], {"clip": batch})[0], want.logit, atol=1e-4)
+    for engine in ("openvino", "onnxruntime"):
+        loaded = load_engine(path, engine, precision="f32")
+        np.testing.assert_allclose(loaded.run(batch), want.logit, atol=1e-4)
+        np.testing.assert_allclose(loaded.run_motion(batch[:1]), want.motion[0], atol=1e-4)
+
+
+def float_graph(path: Path) -> onnx.ModelProto:
+    """The graph of a dynamically quantised file, with products of floats in place of those of integers."""
+    proto = onnx.load(path)
+    arrays = {array.name: array for array in proto.graph.initializer}
+    whole = {node.output[0]: node.input[0] for node in proto.graph.node if node.op_type == "DynamicQuantizeLinear"}
+    nodes = []
+    for node in proto.graph.node:
+        if node.op_type == "MatMulInteger":
+            array = arrays[node.input[1]]
+            scale = onnx.numpy_helper.to_array(arrays[array.name.replace("_quantized", "_scale")])
+            floats = onnx.numpy_helper.to_array(array).astype(np.float32) * scale
+            array.CopyFrom(onnx.numpy_helper.from_array(floats, array.name))
+            inputs, product = [whole[node.input[0]], array.name], node.output[0].removesuffix("_output_quantized")
+            nodes.append(onnx.helper.make_node("MatMul", inputs, [product]))
+        elif "quant" not in node.name.lower():
+            nodes.append(node)
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    return proto
+
+
+def test_clip_s_weights_are_stored_in_8_bits_exactly(tmp_path: Path) -> None:
+    model = create_model("clip_vit_b16", "none", "none", 1, SIZE, pretrained=True, depth=1)
+    _, state = load_onnx_state(export_onnx(model, tmp_path / "clip.onnx", precision="w8"))
+    own = model.state_dict()
+    linear = [name for name, values in own.items() if values.ndim == 2 and name.startswith("backbone")]
+    assert len(linear) == 4
+    assert all(torch.equal(state[name], own[name]) for name in linear)
+
+
+def test_clip_s_weights_give_the_tokens_of_its_own_graph(some_clips: Clips) -> None:
+    model = create_model("clip_vit_b16", "none", "none", 1, pretrained=True, depth=12, pools=["cls"]).eval()
+    clip = some_clips(1, 1, 224)
+    frame = (clip[0] - model.mean) / model.std
+    session = onnxruntime.InferenceSession(float_graph(locate("clip_vit")).SerializeToString())
+    (want,) = session.run(["onnx::Gather_1524"], {"pixel_values": frame.numpy()})  # all tokens, before the final norm
+    with torch.no_grad():
+        maps, token = model.backbone(frame, 1)
+    got = torch.cat([token[:, None], maps.flatten(2).transpose(1, 2)], dim=1).numpy()
+    assert np.abs(want).max() > 1
+    np.testing.assert_allclose(got, want, atol=1e-3, rtol=1e-3)
