@@ -76,7 +76,7 @@ class OpenVinoEngine(Engine):
         metadata = {key: str(value.value) for key, value in framework.items()}
         super().__init__(path, ModelInfo.from_metadata(metadata, str(path)))
         _one_logit(path, [int(size.get_max_length()) for size in model.output("logit").partial_shape])
-        self.precision = _openvino_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
+        self.precision = openvino_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
         self.version = openvino.__version__.split("-")[0]
         config: dict[str, object] = {
             "INFERENCE_PRECISION_HINT": self.precision,
@@ -269,7 +269,7 @@ def _one_logit(path: Path, shape: Sequence[object]) -> None:
         raise FacetellError(f"{path} tells {shape[-1]} classes apart: give a model of one logit a clip (num_classes=1)")
 
 
-def _openvino_precision(capabilities: Sequence[str], precision: str | None) -> str:
+def openvino_precision(capabilities: Sequence[str], precision: str | None) -> str:
     """The inference precision: as requested, or bf16 where it is supported, else f32.
 
     OpenVINO computes in float32 without a message where the CPU has no bfloat16. Its list of capabilities ignores the

@@ -1,4 +1,4 @@
-"""The word on a clip's feature vector: one linear classifier, or one for each witness, any of whom may tell."""
+"""From feature vectors to logits: a linear classifier, one for each of several parts, or a perceptron."""
 
 from __future__ import annotations
 
@@ -7,23 +7,46 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 STD = 0.01  # of the weights at the start
 
 
-def classifier_of(parts: Sequence[int], classes: int) -> nn.Module:
+def classifier_of(parts: Sequence[int], classes: int, hidden: int = 0) -> nn.Module:
     """Features (N, sum of ``parts``) to logits (N, ``classes``).
 
     Args:
         parts: lengths of the parts of a feature vector that are judged apart.
+        hidden: units of a hidden layer; 0 for none.
         classes: 1 for forged or not. Of several classes none is told by any part alone: all are then judged together.
     """
+    if hidden:
+        return Perceptron(sum(parts), hidden, classes)
     if classes == 1 and len(parts) > 1:
         return NoisyOr(parts)
     linear = nn.Linear(sum(parts), classes)
     nn.init.normal_(linear.weight, std=STD)
     nn.init.zeros_(linear.bias)
     return linear
+
+
+class Perceptron(nn.Module):
+    """One hidden layer; it judges each frame by itself, and the logits of the frames are averaged.
+
+    Args:
+        features: length of a feature vector.
+        hidden: units of the hidden layer.
+        classes: logits.
+    """
+
+    def __init__(self, features: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(features, hidden), nn.Linear(hidden, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, F) to (N, classes)."""
+        logits: Tensor = self.outer(functional.gelu(self.inner(features)))
+        return logits
 
 
 class NoisyOr(nn.Module):

@@ -47,6 +47,17 @@ class _Exported(nn.Module):
         return tuple(getattr(output, name) for name in self.names)
 
 
+class _Features(_Exported):
+    """What the file of :func:`export_features` computes."""
+
+    def __init__(self, network: ClipNetwork) -> None:
+        super().__init__(network, with_motion=False)
+        self.names = ["features"]
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, ...]:
+        return (self.network.features(clip)[1],)
+
+
 def export_onnx(
     model: ClipNetwork,
     path: Path | str,
@@ -83,6 +94,23 @@ def export_onnx(
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, fields[key]
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(proto.SerializeToString(deterministic=True))
+    return path
+
+
+def export_features(model: ClipNetwork, path: Path) -> Path:
+    """Write the backbone alone, with the weights stored in 8 bits as in a released file.
+
+    Args:
+        model: left as it is.
+        path: file to write; input ``clip`` float32 (N, T, 3, H, W), output ``features``, the vectors (N*T, F) that the
+            classifier sees.
+    """
+    proto = _trace(_Features(model))
+    _tidy(proto)
+    _free_batch(proto)
+    _store_small(proto, short=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(proto.SerializeToString(deterministic=True))
     return path

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from facetell.models.anomaly import AnomalyBlock
 from facetell.models.blocks import CMM, CSTM, Trace, by_clip
-from facetell.models.classifier import classifier_of
+from facetell.models.classifier import Perceptron, classifier_of
 
 AnomalyKind = Literal["none", "no_cls2", "no_l1", "full"]
 
@@ -95,6 +95,7 @@ class ClipNetwork(nn.Module):
         num_classes: 1 gives one logit a clip, positive = forged.
         anomaly: "full" AD block, "no_cls2" (without its classifier), "no_l1" (without the pull to zero), or "none".
         dropout: before the classifier.
+        hidden: units of the classifier's hidden layer; 0 for none.
     """
 
     mean: Tensor
@@ -108,6 +109,7 @@ class ClipNetwork(nn.Module):
         num_classes: int = 1,
         anomaly: AnomalyKind = "full",
         dropout: float = 0.2,
+        hidden: int = 0,
     ) -> None:
         super().__init__()
         self.config = config
@@ -117,7 +119,7 @@ class ClipNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = classifier_of(backbone.feature_parts or (backbone.feature_channels,), num_classes)
+        self.classifier = classifier_of(backbone.feature_parts or (backbone.feature_channels,), num_classes, hidden)
         self.uses_l1 = anomaly in ("full", "no_cls2")
         self.anomaly: AnomalyBlock | None = None
         if anomaly != "none":
@@ -128,14 +130,16 @@ class ClipNetwork(nn.Module):
 
         ``with_anomaly=False`` leaves the AD block uncomputed.
 
-        The classifier sees the mean of the frames' features; where it is linear, that is the mean of their logits.
+        A linear classifier sees the mean of the frames' features, which gives the mean of their logits.
         """
-        frames = clip.shape[1]
-        x = (clip.flatten(0, 1) - self.mean) / self.std
         trace: Trace | None = [] if with_motion else None
-        deep, features = self.backbone(x, frames, trace)
-        pooled = by_clip(features, features.shape[0] // clip.shape[0]).mean(dim=1)
-        logit = self._squeeze(self.classifier(self.dropout(pooled)))
+        deep, features = self.features(clip, trace)
+        seen = features.shape[0] // clip.shape[0]
+        if isinstance(self.classifier, Perceptron):
+            logit = by_clip(self.classifier(self.dropout(features)), seen).mean(dim=1)
+        else:
+            logit = self.classifier(self.dropout(by_clip(features, seen).mean(dim=1)))
+        logit = self._squeeze(logit)
         motion = _mean_map([highest for _, highest in trace]) if trace else None
         if self.anomaly is None or not with_anomaly:
             return ClipOutput(logit, motion=motion)
@@ -147,6 +151,11 @@ class ClipNetwork(nn.Module):
             motion,
         )
 
+    def features(self, clip: Tensor, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+        """The backbone's deepest maps and feature vectors of clips (N, T, 3, H, W), float RGB in [0, 1]."""
+        deep, features = self.backbone((clip.flatten(0, 1) - self.mean) / self.std, clip.shape[1], trace)
+        return deep, features
+
     def motion_maps(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         """Sizes of F^M and of F^MM over the picture, each (N, T, h, w): means over the motion blocks.
 
@@ -156,7 +165,7 @@ class ClipNetwork(nn.Module):
             ValueError: the network has no motion blocks.
         """
         trace: Trace = []
-        self.backbone((clip.flatten(0, 1) - self.mean) / self.std, clip.shape[1], trace)
+        self.features(clip, trace)
         if not trace:
             raise ValueError("a network without motion blocks has no motion maps")
         return _mean_map([first for first, _ in trace]), _mean_map([highest for _, highest in trace])

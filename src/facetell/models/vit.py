@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facetell.models.blocks import MotionKind, Trace, add_motion, make_motion
+from facetell.models.blocks import MotionKind, Trace, add_motion, by_clip, make_motion
 from facetell.models.network import Backbone
 from facetell.types import FacetellError, check_whole
 
@@ -90,6 +90,7 @@ class VisionTransformer(Backbone):
         pools: what is taken of them, any of :data:`POOLS`.
         motion: motion module, whose response is added to the patch tokens.
         motion_after: number of the block after which it acts.
+        every: only one of every so many frames of a clip is seen, the middle one: a clip of T frames costs T / ``every``.
         switches: further arguments of the motion module. By default its response starts at zero.
 
     Raises:
@@ -108,10 +109,11 @@ class VisionTransformer(Backbone):
         pools: Collection[str] = POOLS,
         motion: MotionKind = "mcb",
         motion_after: int = 6,
+        every: int = 1,
         **switches: object,
     ) -> None:
         super().__init__()
-        for name, value in (("depth", depth), ("width", width), ("heads", heads), ("patch", patch)):
+        for name, value in (("depth", depth), ("width", width), ("heads", heads), ("patch", patch), ("every", every)):
             check_whole(name, value, 1)
         if size % patch or width % heads:
             raise FacetellError(
@@ -128,7 +130,8 @@ class VisionTransformer(Backbone):
             raise FacetellError(
                 f"there is no motion module '{motion}'; choose one of {', '.join(get_args(MotionKind))}"
             )
-        self.decided = {"depth": depth, "heads": heads, "taps": self.taps, "pools": self.pools}
+        self.decided = {"depth": depth, "heads": heads, "taps": self.taps, "pools": self.pools, "every": every}
+        self.every = every
         self.motion_after = motion_after
         if motion != "none":
             if motion_after not in range(1, depth + 1):
@@ -145,7 +148,14 @@ class VisionTransformer(Backbone):
                 nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
-        """(N*T, 3, S, S) to the last block's patch tokens (N*T, width, h, w) and the feature vectors."""
+        """(N*T, 3, S, S) to the last block's patch tokens (N*T', width, h, w) and the feature vectors (N*T', F).
+
+        T' = T / ``every``, rounded up.
+        """
+        if self.every > 1:
+            middles = [(first + min(first + self.every, frames)) // 2 for first in range(0, frames, self.every)]
+            x = by_clip(x, frames)[:, middles].flatten(0, 1)
+            frames = len(middles)
         tokens = self.embed(x)
         features = []
         for number, block in enumerate(self.blocks, 1):

@@ -160,6 +160,7 @@ def create_model(
     *,
     frame_rate: float | None = None,
     crop_scale: float | None = None,
+    hidden: int = 0,
     **overrides: object,
 ) -> ClipNetwork:
     """Build a network.
@@ -174,6 +175,7 @@ def create_model(
         pretrained: True for the pinned checkpoint, or the path of one.
         dropout: before the classifier; the network's own by default.
         frame_rate, crop_scale: of the clips it is for, see :class:`ModelConfig`; they do not change the network.
+        hidden: units of the classifier's hidden layer; 0 for a linear one.
         overrides: further arguments of the backbone (``motion_blocks``, ``drop_path``, ``restore_gain``...).
 
     Raises:
@@ -201,13 +203,14 @@ def create_model(
     if pretrained:
         load_pretrained(backbone, name, None if pretrained is True else pretrained)
     kind = cast(AnomalyKind, anomaly)
-    model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=kind, dropout=dropout)
+    model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=kind, dropout=dropout, hidden=hidden)
     model.architecture = {
         "name": name,
         "motion": motion,
         "clip_frames": clip_frames,
         "size": config.size,
         "num_classes": num_classes,
+        **({"hidden": hidden} if hidden else {}),
         **overrides,
         **backbone.decided,
     }
