@@ -40,12 +40,12 @@ class View:
     time: float
 
 
-def plain_views(recording: Recording, batch: BatchConfig, count: int) -> Iterator[View]:
+def plain_views(recording: Recording, batch: BatchConfig, length: int, count: int) -> Iterator[View]:
     """``count`` frames spread evenly over a recording, as detection crops them; fewer of a short one.
 
-    Each is the middle frame of the clip that detection would take there: the crop is that of the whole clip.
+    Each is the middle frame of the clip of ``length`` frames that detection would take there: the crop is that of the
+    whole clip.
     """
-    length = batch.clip_frames
     step = recording.step(batch.frame_rate)
     while step > 1 and not recording.starts(length, step):
         step -= 1
