@@ -90,7 +90,7 @@ class VisionTransformer(Backbone):
         pools: what is taken of them, any of :data:`POOLS`.
         motion: motion module, whose response is added to the patch tokens.
         motion_after: number of the block after which it acts.
-        every: only one of every so many frames of a clip is seen, the middle one: a clip of T frames costs T / ``every``.
+        every: one of every so many frames is seen, the middle one; the others cost nothing.
         switches: further arguments of the motion module. By default its response starts at zero.
 
     Raises:

@@ -38,14 +38,16 @@ class ViewConfig:
     """Which views there are of a recording, see :mod:`facetell.train.views`.
 
     Attributes:
+        clip_frames: T of the clips that detection takes; a plain view is the middle frame of one.
         plain: frames as detection crops them.
         pairs: varied frames of a real recording, each beside a pseudo-fake of itself.
         forged: varied frames of a forged recording.
     """
 
-    plain: int = 4
+    clip_frames: int = 8
+    plain: int = 6
     pairs: int = 6
-    forged: int = 5
+    forged: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class _Worker:
         views = self.store.views
         count = views.pairs if recording.entry.label == 0 else views.forged
         varied = varied_views(recording, self.sampler, count, self.store.seed)
-        return [*plain_views(recording, self.store.batch, views.plain), *varied]
+        return [*plain_views(recording, self.store.batch, views.clip_frames, views.plain), *varied]
 
 
 _worker: _Worker
@@ -152,7 +154,7 @@ _worker: _Worker
 def _start(store: FeatureStore, recordings: Sequence[Recording]) -> None:
     import cv2
 
-    global _worker  # noqa: PLW0603  # one a process
+    global _worker
     cv2.setNumThreads(1)
     _worker = _Worker(store, recordings)
 
