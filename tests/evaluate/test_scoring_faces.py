@@ -14,7 +14,7 @@ from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.scoring_videos import distorted
 from facetell.media.reader import VideoReader
 from facetell.types import Pose
-from fixtures import mosaic, sample_frames, write_frames
+from fixtures import FAST, mosaic, sample_frames, write_frames
 
 FPS = 30
 
@@ -125,7 +125,7 @@ def under_all(cut_video):
     """The scores of a video clean and under every kind at level 5 (FPS at 3: 15 frames per second)."""
     manifest = Manifest(cut_video.parent, (Entry(cut_video.name, 1, "test"),))
     kinds = tuple((code, 3 if code == "FPS" else 5) for code in KINDS)
-    return score_manifest(manifest, settings=ScoringSettings(distortions=kinds))
+    return score_manifest(manifest, FAST, settings=ScoringSettings(distortions=kinds))
 
 
 @pytest.mark.parametrize("code", PUBLISHED + tuple(code for code in BEYOND if code not in ("DROP", "FPS")))
@@ -152,7 +152,7 @@ def test_at_a_lower_rate_a_clip_lasts_longer(under_all):
 
 def test_without_the_clean_ones_the_distorted_are_the_same(under_all, cut_video):
     manifest = Manifest(cut_video.parent, (Entry(cut_video.name, 1, "test"),))
-    alone = score_manifest(manifest, settings=ScoringSettings(distortions=(("GB", 5),), clean=False))
+    alone = score_manifest(manifest, FAST, settings=ScoringSettings(distortions=(("GB", 5),), clean=False))
     assert {*alone["distortion"].tolist()} == {"GB"}
     assert alone["logit"].tolist() == under_all.select(distortion="GB")["logit"].tolist()
 
@@ -163,7 +163,7 @@ def test_what_is_left_out_of_the_clean_video_is_left_out_under_a_distortion(tmp_
     write_frames(tmp_path / "a.mp4", frames, fps=FPS)
     manifest = Manifest(tmp_path, (Entry("a.mp4", 1, "test", start=1.0),))
     for clean in (True, False):
-        found = score_manifest(manifest, settings=ScoringSettings(distortions=(("GB", 3),), clean=clean))
+        found = score_manifest(manifest, FAST, settings=ScoringSettings(distortions=(("GB", 3),), clean=clean))
         assert found["distortion"].tolist() == [""] * clean + ["GB"]
         assert found["status"].tolist() == ["scored"] * len(found["t0"]) and found["t0"] == pytest.approx(2.0)
 
@@ -171,6 +171,6 @@ def test_what_is_left_out_of_the_clean_video_is_left_out_under_a_distortion(tmp_
 def test_a_video_without_a_face_has_a_row_under_each_condition(tmp_path):
     write_frames(tmp_path / "grey.mp4", [np.full((96, 96, 3), 99, np.uint8)] * 10)
     manifest = Manifest(tmp_path, (Entry("grey.mp4", 0, "test"), Entry("gone.mp4", 0, "test")))
-    scores = score_manifest(manifest, settings=ScoringSettings(distortions=(("GB", 1), ("VC", 2))))
+    scores = score_manifest(manifest, FAST, settings=ScoringSettings(distortions=(("GB", 1), ("VC", 2))))
     assert scores["status"].tolist() == ["no_face"] * 3 + ["unreadable"] * 3
     assert scores["distortion"].tolist() == ["", "GB", "VC"] * 2 and scores["level"].tolist() == [0, 1, 2] * 2

@@ -31,7 +31,7 @@ from facetell.watch.board import Board, Watched
 from facetell.watch.pump import FEWEST_HELD, MOST_HELD, Pump, _Pace
 from facetell.watch.run import State, Watcher
 from facetell.watch.screen import draw, summary
-from fixtures import ODD, sample_frames, write_frames, zoomed
+from fixtures import FAST, ODD, sample_frames, write_frames, zoomed
 
 SECONDS = 600.0  # the longest wait for an event: only a test that fails waits so long
 
@@ -128,7 +128,7 @@ def test_a_file_is_played_in_real_time(monkeypatch):
 
 def test_slow_scoring_drops_whole_stretches_and_says_so(woman):
     """Each score lasts until frames are dropped: clips that are scored have no gap, and few frames and clips wait."""
-    slow = Detector(settings=Settings(clips_per_second=3.0))
+    slow = Detector(FAST, settings=Settings(clips_per_second=3.0))
     score, seen, enough = slow.score, [], threading.Event()
     pump = Pump(source_of(str(woman)))
 
@@ -431,7 +431,7 @@ def test_the_summary_claims_only_what_was_there(detector, man, tmp_path):
 
 
 def test_what_is_being_scored_at_the_end_is_told(woman):
-    slow = Detector(settings=Settings(clips_per_second=3.0))
+    slow = Detector(FAST, settings=Settings(clips_per_second=3.0))
     score, gate = slow.score, threading.Event()
 
     def throttled(clip):

@@ -173,7 +173,9 @@ def _about(corpus: Corpus) -> dict[str, Any]:
             for entry in corpus.job(item).entries:
                 digest.update(json.dumps(asdict(entry), sort_keys=True).encode() + b"\n")
                 count += 1
-    of_detector = {name: provenance["settings"][name] for name in ("clips_per_second", "max_faces", "image_rate")}
+    of_detector = {
+        name: provenance["settings"][name] for name in ("clips_per_second", "max_clips", "max_faces", "image_rate")
+    }
     about = {
         "model": provenance["model"],
         "calibration": corpus.about["calibration"],
