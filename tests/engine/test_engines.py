@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from facetell.clips import crop_clip
-from facetell.engine import load_engine
+from facetell.engine import load_engine, model_path
+from facetell.engine.released import released_models
 from facetell.faces.tracker import FaceTracker
 from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model
@@ -181,9 +182,11 @@ def test_a_model_of_several_classes_is_refused(tmp_path):
             load_engine(path, engine)
 
 
-def test_the_released_model_file_is_lean_and_says_what_it_is():
-    assert FAST_FILE.stat().st_size < 20_000_000
-    info = load_engine(FAST).info
+@pytest.mark.parametrize("name", released_models())
+def test_a_released_model_file_is_lean_and_says_what_it_is(name):
+    assert model_path(name).stat().st_size < (20_000_000 if name == FAST else 70_000_000)
+    info = load_engine(name).info
+    assert info.name == name
     assert info.licence == "Apache-2.0" and info.clip_frames >= 4
     assert info.training["config"]["model"] == info.architecture["name"]
     assert info.calibration.temperature > 0 and 0 < info.calibration.threshold < 1

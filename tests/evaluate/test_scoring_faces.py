@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from facetell.datasets.manifest import Entry, Manifest
-from facetell.detector import KEEPALIVE
+from facetell.detector import KEEPALIVE, Settings
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream
 from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_faces import FacePlaces, score_at, snapped
 from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.scoring_videos import distorted
 from facetell.media.reader import VideoReader
+from facetell.spread import step_of
 from facetell.types import Pose
 from fixtures import FAST, mosaic, sample_frames, write_frames
 
@@ -135,6 +136,21 @@ def test_what_leaves_time_alone_is_scored_on_the_same_clips(under_all, code):
         assert mine[name].tolist() == clean[name].tolist(), name
     assert (mine["level"] == 5).all()
     assert (mine["logit"] != clean["logit"]).any()
+
+
+def test_of_many_clips_the_same_are_chosen_under_a_distortion(cut_video):
+    manifest = Manifest(cut_video.parent, (Entry(cut_video.name, 1, "test"),))
+    of_all, of_some = (
+        score_manifest(manifest, FAST, ScoringSettings(Settings(3.0, max_clips), distortions=(("GB", 1),)))
+        for max_clips in (0, 2)
+    )
+    assert of_some.about["settings"]["max_clips"] == 2 and "max_clips" not in of_all.about["settings"]
+    for track in (0, 1):
+        whole, clean, softened = (
+            scores.select(distortion=code, track=track)["t0"].tolist()
+            for scores, code in ((of_all, ""), (of_some, ""), (of_some, "GB"))
+        )
+        assert clean == softened == whole[:: step_of(len(whole), 2)] and len(clean) <= 2 < len(whole)
 
 
 def test_frames_that_are_missing_stretch_a_clip(under_all):

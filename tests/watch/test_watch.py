@@ -91,6 +91,13 @@ def test_a_file_read_fast_has_the_scores_of_detection(detector, man):
     assert clips_of(events)[-1]["interval"] == pytest.approx(track.interval)
 
 
+def test_a_bound_on_the_clips_is_one_of_each_window(detector, man):
+    dense = Detector(FAST, Settings(clips_per_second=3.0, max_clips=2))
+    _, events = watched(dense, man, window=2.0, fast=True)
+    (track,) = detector(man).tracks  # one clip a second
+    assert [(c["t0"], c["logit"]) for c in clips_of(events)] == [(c.t0, c.logit) for c in track.clips]
+
+
 def test_a_photo_has_no_score(detector, tmp_path):
     photo = write_frames(tmp_path / "photo.mp4", [sample_frames()[0]] * 40, fps=25)
     state, events = watched(detector, photo, fast=True)
