@@ -233,11 +233,11 @@ class ClipStream:
 
     def __init__(self, detector: Detector, fps: float | None, period: float | None = None) -> None:
         info, settings = detector.engine.info, detector.settings
-        self._period = period or 1 / settings.clips_per_second
         self._times = detector.stage_times
         self._sampler = FrameSampler(fps, info.frame_rate)
         self._tracker = FaceTracker(detector._detector, detector._mesh, max_faces=settings.max_faces)
-        self._assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, self._period)
+        period = period or 1 / settings.clips_per_second
+        self._assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, period)
         self._next_look = -math.inf
 
     @property
