@@ -63,12 +63,12 @@ def main() -> None:
     workers = ["--workers", str(os.cpu_count() or 1)]
     for name in NAMES:
         facetell("datasets", "check", f"{name}.csv")
-        facetell("score", "default", f"{name}.csv", "--split", "test", "--out", f"{name}.parquet", *workers)
+        facetell("score", f"{name}.csv", "--split", "test", "--out", f"{name}.parquet", *workers)
         # Scores of prepared crops are close to those of the videos.
         facetell("prepare", f"{name}.csv", "--out", f"{name}-faces", *workers)
-        facetell("score", "default", f"{name}-faces", "--split", "test", "--out", f"{name}-faces.parquet", *workers)
+        facetell("score", f"{name}-faces", "--split", "test", "--out", f"{name}-faces.parquet", *workers)
     kinds = ["--distort", "all", "DROP", "FREEZE", "FPS"]
-    facetell("score", "default", "dfo.csv", *kinds, "--out", "distorted.parquet", *workers)
+    facetell("score", "dfo.csv", *kinds, "--out", "distorted.parquet", *workers)
 
     tables = ["--out", "tables"]
     facetell("evaluate", "videos=ffpp.parquet", "prepared=ffpp-faces.parquet", "--protocol", "within", *tables)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from end_to_end import BASE_SECONDS, loop, make_clip
 from facetell.detector import Detector
+from facetell.engine import FAST_MODEL
 from facetell.media.live import source_of
 from facetell.watch.pump import Pump
 from facetell.watch.run import State, Watcher
@@ -46,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=int, default=5, help="of video for memory (default: 5)")
     args = parser.parse_args()
-    detector = Detector()
+    detector = Detector(FAST_MODEL)
     with tempfile.TemporaryDirectory() as name:
         short, long = Path(name) / "short.mp4", Path(name) / "long.mp4"
         make_clip(short, BASE_SECONDS)

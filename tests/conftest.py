@@ -19,6 +19,7 @@ from facetell.faces.mesh import FaceMesh
 from facetell.faces.runtime import openvino_core
 from facetell.media.reader import VideoReader
 from facetell.types import Frame
+from fixtures import FAST
 
 # Tests send these signals. A suite that runs in the background or under nohup ignores them, and so would its processes.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -46,8 +47,8 @@ def man() -> Path:
 
 @pytest.fixture(scope="session")
 def detector() -> Detector:
-    """The released model, loaded once."""
-    return Detector()
+    """The fast released model, loaded once."""
+    return Detector(FAST)
 
 
 @pytest.fixture(scope="session")

@@ -21,9 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetell.assets import locate
+from facetell.engine import FAST_MODEL, model_path
 from facetell.media.reader import VideoReader, probe
 from facetell.media.writer import VideoWriter
 from facetell.types import UInt8Array
+
+FAST = FAST_MODEL
+"""The model that tests name wherever the default model would be used, which may be many times slower."""
+FAST_FILE = model_path(FAST)
 
 Maker = Callable[[Path], Path]
 BROKEN: dict[str, Maker] = {}

@@ -6,14 +6,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
 
 import facetell
 from facetell.assets import locate
 from facetell.detector import Detector, Settings
+from facetell.media.reader import VideoReader
 from facetell.media.writer import VideoWriter
-from facetell.types import Status, Verdict
-from fixtures import BROKEN, ODD, at_rate, mosaic, sample_frames, write_frames
+from facetell.types import FacetellError, Status, Verdict
+from fixtures import BROKEN, FAST, ODD, at_rate, mosaic, sample_frames, write_frames
 from media.odd_clocks import avi_of_double_rate, h264, mp4_without_ctts
 
 
@@ -62,14 +64,62 @@ def test_what_is_needed_to_repeat_a_run_is_in_the_result(of_woman, detector, wom
 
 
 def test_denser_scoring_gives_more_clips(man):
-    dense = Detector(settings=Settings(clips_per_second=3.0))(man)
+    dense = Detector(FAST, settings=Settings(clips_per_second=3.0))(man)
     check_scored(dense)
     assert len(dense.tracks[0].clips) >= 6
 
 
+@pytest.fixture(scope="module")
+def bounded():
+    return Detector(FAST, Settings(max_clips=4))
+
+
+@pytest.fixture(scope="module")
+def few(bounded, woman):
+    return bounded(woman)
+
+
+def test_with_a_bound_an_even_part_of_the_clips_is_scored(few, of_woman):
+    check_scored(few)
+    (track,), (whole,) = few.tracks, of_woman.tracks
+    assert track.clips_seen == whole.clips_seen == len(whole.clips)
+    step = 8 if len(whole.clips) > 16 else 4
+    assert [(clip.t0, clip.logit) for clip in track.clips] == [(c.t0, c.logit) for c in whole.clips[::step]]
+    assert few.interval[1] - few.interval[0] > of_woman.interval[1] - of_woman.interval[0]
+    assert few.provenance["settings"]["max_clips"] == 4 and of_woman.provenance["settings"]["max_clips"] == 0
+
+
+def test_a_length_that_no_file_states_changes_nothing(few, bounded, woman, tmp_path):
+    path = tmp_path / "live.mkv"
+    with av.open(str(woman)) as source, av.open(str(path), "w", options={"live": "1"}) as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                packet.stream = copy
+                target.mux(packet)
+    with VideoReader(path) as reader:
+        assert reader.duration is None
+    (track,), (same,) = bounded(path).tracks, few.tracks
+    assert [clip.logit for clip in track.clips] == [clip.logit for clip in same.clips]
+
+
+def test_a_face_that_goes_is_scored_when_it_is_gone():
+    """Two clips of three are held until then: by its length the video could have given more."""
+    verdict = Detector(FAST, Settings(max_clips=2))(locate("sample_face_then_none"))
+    check_scored(verdict)
+    (track,) = verdict.tracks
+    assert track.clips_seen > 2 >= len(track.clips) and track.clips[0].t0 < 0.5 < track.clips[-1].t0
+
+
+def test_a_negative_bound_is_refused():
+    with pytest.raises(FacetellError, match="max_clips is a whole number of at least 0"):
+        Detector(FAST, Settings(max_clips=-1))
+
+
 def test_the_threshold_decides_the_word(man):
-    assert Detector(settings=Settings(threshold=0.0))(man).verdict is Verdict.FORGED
-    assert Detector(settings=Settings(threshold=1.0))(man).verdict is not Verdict.FORGED
+    assert Detector(FAST, settings=Settings(threshold=0.0))(man).verdict is Verdict.FORGED
+    assert Detector(FAST, settings=Settings(threshold=1.0))(man).verdict is not Verdict.FORGED
 
 
 @pytest.mark.parametrize("make", BROKEN.values(), ids=BROKEN)
@@ -134,10 +184,10 @@ def test_a_face_in_half_of_a_video_is_scored_where_it_is(detector, name, first_h
 
 def test_twenty_faces_are_followed_up_to_the_limit(detector, tmp_path):
     path = ODD["twenty_faces"](tmp_path)
-    verdict = Detector(settings=Settings(max_faces=20))(path)
+    verdict = Detector(FAST, settings=Settings(max_faces=20))(path)
     assert len(verdict.tracks) == 20
     assert verdict.threshold_faces == 20 and verdict.threshold == detector.threshold_of(20) > detector.threshold
-    five = Detector(settings=Settings(max_faces=5, threshold=0.7))(path)
+    five = Detector(FAST, settings=Settings(max_faces=5, threshold=0.7))(path)
     assert len(five.tracks) == 5
     assert (five.threshold, five.threshold_faces) == (0.7, 1)  # given: used for any number of faces
 
@@ -236,7 +286,8 @@ def test_importing_the_package_imports_no_large_library():
 
 def test_detecting_imports_neither_torch_nor_training():
     code = (
-        "import sys; import facetell; from facetell.assets import locate; facetell.detect(locate('sample_no_face'));"
+        "import sys; import facetell; from facetell.assets import locate;"
+        "facetell.detect(locate('sample_no_face'), 'facetell-fast');"
         "bad = [m for m in sys.modules if m.split('.')[0] in ('torch', 'onnxruntime', 'onnx', 'matplotlib')"
         " or m.startswith(('facetell.train', 'facetell.forge', 'facetell.models'))]; assert not bad, bad"
     )

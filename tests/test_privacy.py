@@ -11,7 +11,7 @@ def looked_up(*words, **more):
 socket.getaddrinfo = socket.create_connection = looked_up
 from facetell.assets import locate
 from facetell import detect
-print(detect(locate("sample_no_face")).status)
+print(detect(locate("sample_no_face"), "facetell-fast").status)
 for thread in threading.enumerate():
     if thread is not threading.main_thread():
         thread.join(2)

@@ -1,6 +1,7 @@
 import pytest
 
 from facetell.engine import Calibration, ModelInfo
+from facetell.spread import Spread
 from facetell.types import Crop, Status, TrackVerdict, Verdict
 from facetell.verdict import (
     ScoredClip,
@@ -17,7 +18,9 @@ INFO = ModelInfo("test", 8, 25.0, 160, 1.35, 64.0, Calibration(2.0, -0.5, (0.01,
 
 def record(*logits, small=(), t1=4.0):
     clips = [ScoredClip(i, i + 0.28, Crop(4, 4, 9), logit) for i, logit in enumerate(logits)]
-    return TrackRecord(0.0, t1, [100.0, 120.0, 110.0], clips, list(small))
+    given = TrackRecord(0.0, t1, Spread(seen=len(clips)), [100.0, 120.0, 110.0], small=list(small))
+    given.scores.update(enumerate(clips))
+    return given
 
 
 def test_a_track_is_the_mean_of_its_logits_calibrated():
@@ -26,6 +29,14 @@ def test_a_track_is_the_mean_of_its_logits_calibrated():
     assert verdict.probability == pytest.approx(1 / (1 + 2.718281828 ** -(2.0 / 2 - 0.5)))
     assert verdict.face_width == 110
     assert [clip.logit for clip in verdict.clips] == [1.0, 3.0]
+
+
+def test_of_many_clips_those_chosen_are_scored():
+    given = record(*[1.0, 5.0] * 8)  # every second one: a clip that is not chosen in the end does not count
+    given.spread.most = 8
+    verdict = judge_track(0, given, INFO)
+    assert verdict.logit == 1.0 and [clip.t0 for clip in verdict.clips] == [0, 2, 4, 6, 8, 10, 12, 14]
+    assert (verdict.clips_seen, judge_track(0, record(), INFO).clips_seen) == (16, 0)
 
 
 def test_interval_holds_the_probability_and_shrinks_with_more_clips():
@@ -128,10 +139,11 @@ def test_warnings():
 
 
 def test_a_low_rate_is_told_of_the_clips_that_have_it():
-    slow = TrackRecord(0.0, 4.0, [100.0], [ScoredClip(i, i + 7 / 12, Crop(4, 4, 9), 0.0) for i in range(3)])
+    slow = record(*[0.0] * 3)
+    slow.scores = {i: ScoredClip(i, i + 7 / 12, Crop(4, 4, 9), 0.0) for i in range(3)}
     (warning,) = warnings_of([judge_track(0, slow, INFO)], 0.0, [], INFO)
     assert warning.startswith("12 frames per second is below")
-    slow.clips.append(ScoredClip(3, 3.28, Crop(4, 4, 9), 0.0))
+    slow.scores[3] = ScoredClip(3, 3.28, Crop(4, 4, 9), 0.0)
     (warning,) = warnings_of([judge_track(0, slow, INFO)], 0.0, [], INFO)
     assert warning.startswith("12 frames per second, as in 75% of its clips, is below")
 

@@ -2,8 +2,9 @@
 
     video ─▶ frames ─▶ face tracks ─▶ clips ─▶ model ─▶ calibrated probability, or an abstention with its reason
 
-A video is streamed: at no time are more frames held than one clip per face needs, whatever its length. Scoring runs
-in a thread of its own while the next frames are decoded.
+A video is streamed: at no time are more frames held than one clip per face needs, whatever its length, and where the
+number of clips is bounded, the crops of that many clips per face in view. Scoring runs in a thread of its own while the
+next frames are decoded.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import platform
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -32,7 +33,8 @@ from facetell.media.address import address_in
 from facetell.media.pictures import Picture, PictureSource, content_sha256, open_video
 from facetell.media.reader import Unreadable
 from facetell.media.sequence import NotConsecutive
-from facetell.types import NOT_READ, Clip, Face, Frame, Status, Verdict, VideoVerdict
+from facetell.spread import Spread, clips_between
+from facetell.types import NOT_READ, Clip, Face, Frame, Status, Verdict, VideoVerdict, check_whole
 from facetell.verdict import (
     ScoredClip,
     TrackRecord,
@@ -75,7 +77,9 @@ class Settings:
     """What a user may choose.
 
     Attributes:
-        clips_per_second: clips scored per second of each face, > 0.
+        clips_per_second: clips per second of each face, > 0.
+        max_clips: clips scored per face at most, chosen evenly (:mod:`facetell.spread`), >= 0; 0 for no bound, None
+            for the model's own.
         max_faces: faces followed at once, the largest first, >= 1.
         threshold: minimum probability for "forged", whatever the number of faces; None takes the model's own, which
             is corrected for it.
@@ -87,6 +91,7 @@ class Settings:
     """
 
     clips_per_second: float = 1.0
+    max_clips: int | None = None
     max_faces: int = 8
     threshold: float | None = None
     engine: str = "openvino"
@@ -108,7 +113,7 @@ class Detector:
     """Scores videos with one loaded model; reuse it for many videos (not from several threads at once).
 
     Args:
-        model: ONNX file under the model-file contract; the released model by default.
+        model: name of a released model ("facetell-fast"), or path of an ONNX file under the model-file contract.
         settings: see :class:`Settings`.
 
     Raises:
@@ -123,11 +128,14 @@ class Detector:
     """
 
     def __init__(self, model: Path | str | None = None, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
-        path = Path(model) if model is not None else None
+        settings = settings or Settings()
         self.engine: Engine = load_engine(
-            path, self.settings.engine, precision=self.settings.precision, threads=self.settings.threads
+            model, settings.engine, precision=settings.precision, threads=settings.threads
         )
+        if settings.max_clips is None:
+            settings = replace(settings, max_clips=self.engine.info.max_clips)
+        check_whole("max_clips", settings.max_clips, 0)
+        self.settings = settings
         self._detector, self._mesh = FaceDetector(), FaceMesh()
         self.stage_times = StageTimes()
 
@@ -196,8 +204,7 @@ def detect(path: Path | str, model: Path | str | None = None, settings: Settings
 
     Args:
         path: the video file.
-        model: ONNX file; the released model by default.
-        settings: see :class:`Settings`.
+        model, settings: see :class:`Detector`.
 
     Raises:
         FacetellError: the model, an engine or an asset is missing or unfit (never: the video).
@@ -221,14 +228,16 @@ class ClipStream:
     Args:
         detector: whose networks and settings are used.
         fps: frame rate of the source, None if unknown.
+        period: seconds, of which each gives one clip a face; that of the settings by default.
     """
 
-    def __init__(self, detector: Detector, fps: float | None) -> None:
+    def __init__(self, detector: Detector, fps: float | None, period: float | None = None) -> None:
         info, settings = detector.engine.info, detector.settings
         self._times = detector.stage_times
         self._sampler = FrameSampler(fps, info.frame_rate)
         self._tracker = FaceTracker(detector._detector, detector._mesh, max_faces=settings.max_faces)
-        self._assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, 1 / settings.clips_per_second)
+        period = period or 1 / settings.clips_per_second
+        self._assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, period)
         self._next_look = -math.inf
 
     @property
@@ -240,6 +249,11 @@ class ClipStream:
     def crowded(self) -> int:
         """How many faces were followed while there were more to follow; 0 where there never were."""
         return self._tracker.max_faces if self._tracker.crowded else 0
+
+    @property
+    def followed(self) -> Container[int]:
+        """Numbers of the faces that may still give clips."""
+        return self._tracker.followed
 
     @property
     def gathering(self) -> bool:
@@ -276,33 +290,46 @@ class _Run:
         self._detector, self._reader, self._progress, self._watch = detector, reader, progress, watch
         self._stream = ClipStream(detector, reader.info.fps)
         self._tracks: dict[int, TrackRecord] = {}
+        self._holding: set[int] = set()  # tracks of which clips are held
+        self._pending: deque[Future[None]] = deque()
+        self._most = detector.settings.max_clips or 0
         self._last_time = 0.0
 
     def stream(self) -> None:
-        """Read the video to its end, handing each clip to the model as soon as it is whole."""
-        pending: deque[Future[None]] = deque()
+        """Read the video to its end, handing each clip to the model as soon as it is sure to be chosen.
+
+        Which clips that are follows from how many the face can still give by the stated length of the file: of a face
+        that is in view all the time nearly all of them. The others are scored when the face is gone.
+        """
+        end = min(self._reader.duration or math.inf, self._watch.until)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model") as pool:
             for raw in self._reader:
                 if raw.time >= self._watch.until:
                     break
                 self._last_time = raw.time
-                if self._progress:
-                    self._progress(raw.time, self._reader.duration)
+                self._tell()
                 look = self._stream.push(raw)
                 if look is None:
                     continue
                 for clip in self._clips(raw.time, look):
-                    if len(pending) >= PENDING:
-                        pending.popleft().result()
-                    pending.append(pool.submit(self._score, clip))
-            for future in pending:
-                future.result()
+                    record = self._tracks[clip.track_id]
+                    to_come = clips_between(clip.times[0], end, self._detector.settings.clips_per_second)
+                    self._submit(pool, record, record.spread.add(clip, to_come))
+                    if record.spread.holds:
+                        self._holding.add(clip.track_id)
+                self._release(pool, self._stream.followed)
+            self._release(pool, ())
+            self._wait(0)
+
+    def _tell(self) -> None:
+        if self._progress:
+            self._progress(self._last_time, self._reader.duration)
 
     def _clips(self, now: float, look: Look) -> Iterator[Clip]:
         """Note the faces; give the clips that can be scored."""
         self._watch.located(now, look.faces)
         for track_id, face in look.faces.items():
-            record = self._tracks.setdefault(track_id, TrackRecord(now, now))
+            record = self._tracks.setdefault(track_id, TrackRecord(now, now, Spread(self._most)))
             record.t1 = now
             record.widths.append(face.pose.width)
         for clip in look.clips:
@@ -316,8 +343,26 @@ class _Run:
             else:
                 self._watch.left_out(clip)
 
-    def _score(self, clip: Clip) -> None:
-        self._tracks[clip.track_id].clips.append(self._detector.score(clip))
+    def _release(self, pool: ThreadPoolExecutor, followed: Container[int]) -> None:
+        """Score what is held of the faces that are not followed any more."""
+        for track_id in [track for track in sorted(self._holding) if track not in followed]:
+            self._holding.remove(track_id)
+            record = self._tracks[track_id]
+            self._submit(pool, record, record.spread.release())
+
+    def _submit(self, pool: ThreadPoolExecutor, record: TrackRecord, clips: Mapping[int, Clip]) -> None:
+        for number, clip in clips.items():
+            self._wait(PENDING - 1)
+            self._pending.append(pool.submit(self._score, record, number, clip))
+
+    def _wait(self, most: int) -> None:
+        """Wait until no more than ``most`` clips are to be scored."""
+        while len(self._pending) > most:
+            self._pending.popleft().result()
+            self._tell()  # with a slow model the clips that were held take a while
+
+    def _score(self, record: TrackRecord, number: int, clip: Clip) -> None:
+        record.scores[number] = self._detector.score(clip)
 
     def verdict(self) -> VideoVerdict:
         """Put together what the tracks say; the most suspect track speaks for the video."""

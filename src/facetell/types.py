@@ -197,7 +197,11 @@ class ClipScore:
 
 @dataclass(frozen=True, slots=True)
 class TrackVerdict:
-    """One face followed through the video: when, how large (median mesh width in pixels) and how suspect."""
+    """One face followed through the video: when, how large (median mesh width in pixels) and how suspect.
+
+    ``clips`` are the scored ones; ``clips_seen`` is the number of clips that they were chosen from, evenly spaced. It
+    is larger only where the number of clips is bounded, and 0 where the face is not scored.
+    """
 
     track_id: int
     status: Status
@@ -208,6 +212,7 @@ class TrackVerdict:
     t1: float
     face_width: float
     clips: tuple[ClipScore, ...] = ()
+    clips_seen: int = 0
 
 
 @dataclass(frozen=True, slots=True)

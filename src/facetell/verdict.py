@@ -15,6 +15,7 @@ import numpy as np
 
 from facetell.engine.info import ModelInfo
 from facetell.faces.quality import FaceMotion, why_unfit
+from facetell.spread import Spread
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, Verdict
 
 LOW_RATE = 0.7  # below this share of the model's frame rate, motion is coarser than what the model has learned
@@ -42,14 +43,16 @@ class ScoredClip:
 class TrackRecord:
     """What was seen of one face while the video ran: from ``t0`` to ``t1`` in seconds, its mesh ``widths`` in pixels.
 
-    ``small`` holds the face's width in each clip that was not scored because of it; ``left_out`` counts the clips that
-    were not scored for another reason. ``motion`` is that of the face in all its clips that are large and clear enough.
+    ``spread`` chooses among the clips that can be scored, ``scores`` holds those of the chosen ones by their number.
+    ``small`` holds the face's width in each clip that cannot be scored because of it; ``left_out`` counts the clips
+    that cannot be for another reason. ``motion`` is that of the face in all its clips that are large and clear enough.
     """
 
     t0: float
     t1: float
+    spread: Spread = field(default_factory=Spread)
     widths: list[float] = field(default_factory=list)
-    clips: list[ScoredClip] = field(default_factory=list)
+    scores: dict[int, ScoredClip] = field(default_factory=dict)
     small: list[float] = field(default_factory=list)
     left_out: Counter[Status] = field(default_factory=Counter)
     motion: FaceMotion = field(default_factory=FaceMotion)
@@ -62,13 +65,19 @@ class TrackRecord:
         return reason is None
 
     @property
+    def clips(self) -> list[ScoredClip]:
+        """The chosen clips in order of time."""
+        # Where a file is longer than it states, a clip was scored that is not chosen in the end.
+        return [clip for number, clip in sorted(self.scores.items()) if number % self.spread.step == 0]
+
+    @property
     def why_not(self) -> Status:
         """``scored``, or the reason why the face is not."""
-        if self.left_out[Status.FACE_OBSCURED] > len(self.clips) + self.left_out[Status.NO_MOTION]:
+        if self.left_out[Status.FACE_OBSCURED] > self.spread.seen + self.left_out[Status.NO_MOTION]:
             return Status.FACE_OBSCURED
         if self.motion.is_absent:
             return Status.NO_MOTION
-        if self.clips:
+        if self.spread.seen:
             return Status.SCORED
         return Status.FACE_TOO_SMALL if self.small else Status.TOO_SHORT
 
@@ -93,6 +102,7 @@ def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVer
         t1=record.t1,
         face_width=float(np.median(record.small if status is Status.FACE_TOO_SMALL else record.widths)),
         clips=tuple(ClipScore(c.t0, c.t1, c.logit, info.calibration.probability(c.logit), c.crop) for c in clips),
+        clips_seen=record.spread.seen if clips else 0,
     )
 
 

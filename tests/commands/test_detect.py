@@ -17,9 +17,10 @@ from facetell.report import strings
 from facetell.report.page import Report
 from facetell.report.result import SCHEMA_PATH
 from facetell.types import Status
-from fixtures import BROKEN, sample_frames
+from fixtures import BROKEN, FAST, sample_frames
 
 SECONDS = 600.0  # the longest wait for an event: only a test that fails waits so long
+DETECT = ["detect", "--model", FAST]
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
 
 
@@ -34,7 +35,7 @@ def folder(tmp_path, man):
 
 
 def test_all_scored_is_zero_and_the_table_says_so(capsys, man):
-    assert main(["detect", str(man)]) == 0
+    assert main([*DETECT, str(man)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     header, row = out.strip().splitlines()
@@ -43,7 +44,7 @@ def test_all_scored_is_zero_and_the_table_says_so(capsys, man):
 
 
 def test_a_fault_leaves_the_others_done_and_written(capsys, folder, tmp_path):
-    code = main(["detect", str(folder), "--json", str(tmp_path / "r.json"), "--out", str(tmp_path / "out")])
+    code = main([*DETECT, str(folder), "--json", str(tmp_path / "r.json"), "--out", str(tmp_path / "out")])
     out, err = capsys.readouterr()
     assert code == 2
     assert "not scored: unreadable" in out and "man.mp4" in out
@@ -63,7 +64,7 @@ def test_a_fault_leaves_the_others_done_and_written(capsys, folder, tmp_path):
 
 def test_a_report_holds_the_same_result_as_the_json(folder, tmp_path):
     report, result = tmp_path / "deep" / "r.html", tmp_path / "r.json"
-    assert main(["detect", str(folder), "--report", str(report), "--json", str(result)]) == 2
+    assert main([*DETECT, str(folder), "--report", str(report), "--json", str(result)]) == 2
     html = report.read_text()
     embedded = html.partition('<script type="application/json" id="result">')[2].partition("</script>")[0]
     assert json.loads(embedded) == json.loads(result.read_text())
@@ -73,7 +74,7 @@ def test_a_report_holds_the_same_result_as_the_json(folder, tmp_path):
 def test_a_report_needs_neither_torch_nor_what_comes_with_it(man, tmp_path):
     code = (
         "import sys; from facetell.cli import main; "
-        f"main(['detect', {str(man)!r}, '--report', {str(tmp_path / 'r.html')!r}]); "
+        f"main([*{DETECT}, {str(man)!r}, '--report', {str(tmp_path / 'r.html')!r}]); "
         "sys.exit(bool({'torch', 'scipy', 'pyarrow', 'onnx', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
@@ -100,7 +101,7 @@ def send(monkeypatch):
 
 def test_a_signal_keeps_what_was_scored(folder, tmp_path, send, capsys):
     send(signal.SIGTERM)
-    assert main(["detect", str(folder), "--json", str(tmp_path / "r.json")]) == 130
+    assert main([*DETECT, str(folder), "--json", str(tmp_path / "r.json")]) == 130
     assert [video["status"] for video in json.loads((tmp_path / "r.json").read_text())["videos"]] == ["scored"]
     out, err = capsys.readouterr()
     assert "man.mp4" in out and err == "facetell detect: interrupted\n"
@@ -115,7 +116,7 @@ def test_a_signal_while_the_outputs_are_written_loses_none(tmp_path, monkeypatch
         write(report, path)
 
     monkeypatch.setattr(Report, "write", signalled)
-    assert main(["detect", str(tmp_path / "text.mp4"), "--report", str(tmp_path / "r.html")]) == 2
+    assert main([*DETECT, str(tmp_path / "text.mp4"), "--report", str(tmp_path / "r.html")]) == 2
     assert "text.mp4" in (tmp_path / "r.html").read_text()
 
 
@@ -125,7 +126,7 @@ def test_under_nohup_a_hang_up_ends_nothing(tmp_path, send):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         send(signal.SIGHUP)
-        assert main(["detect", str(tmp_path), "--json", str(tmp_path / "r.json")]) == 2
+        assert main([*DETECT, str(tmp_path), "--json", str(tmp_path / "r.json")]) == 2
     finally:
         signal.signal(signal.SIGHUP, before)
     assert len(json.loads((tmp_path / "r.json").read_text())["videos"]) == 2
@@ -137,7 +138,7 @@ def test_an_interrupt_while_pictures_are_cut_leaves_the_report_equal_to_the_json
 
     monkeypatch.setattr(cv2, "imencode", interrupted)
     report, result = tmp_path / "r.html", tmp_path / "r.json"
-    assert main(["detect", str(man), "--report", str(report), "--json", str(result)]) == 130
+    assert main([*DETECT, str(man), "--report", str(report), "--json", str(result)]) == 130
     embedded = report.read_text().partition('<script type="application/json" id="result">')[2].partition("</script>")[0]
     assert json.loads(embedded) == json.loads(result.read_text())
     assert [video["status"] for video in json.loads(embedded)["videos"]] == ["scored"]
@@ -152,7 +153,7 @@ def begun(tmp_path, man, woman):
         shutil.copy(video, videos / f"{name}.mp4")
     names = ["--out", "out", "--json", "json/r.json", "--report", "r.html"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "facetell.cli", "detect", "videos", *names],
+        [sys.executable, "-m", "facetell.cli", *DETECT, "videos", *names],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -189,7 +190,7 @@ def test_outputs_that_cannot_be_written_cost_no_others(begun, tmp_path):
 def test_out_never_writes_over_what_is_to_be_scored(folder, capsys):
     (folder / "man.mp4.png").write_bytes(b"evidence")
     before = sorted(folder.iterdir())
-    assert main(["detect", str(folder / "man.mp4"), str(folder / "man.mp4.png"), "--out", str(folder)]) == 2
+    assert main([*DETECT, str(folder / "man.mp4"), str(folder / "man.mp4.png"), "--out", str(folder)]) == 2
     out, err = capsys.readouterr()
     assert out == "" and "man.mp4.png: it is named for something else" in err and len(err.splitlines()) == 1
     assert (folder / "man.mp4.png").read_bytes() == b"evidence" and sorted(folder.iterdir()) == before
@@ -199,7 +200,7 @@ def test_a_name_that_begins_with_a_dash_is_read_and_an_address_is_told_of(tmp_pa
     monkeypatch.chdir(tmp_path)
     BROKEN["text"](tmp_path).rename("-lead.mp4")
     address = "https://example.org/watch?v=1"
-    assert main(["detect", "-lead.mp4", address, "--json", "r.json"]) == 2
+    assert main([*DETECT, "-lead.mp4", address, "--json", "r.json"]) == 2
     _, err = capsys.readouterr()
     assert len(err.splitlines()) == 2 and f"{address} is a network address" in err and "download" in err
     videos = json.loads((tmp_path / "r.json").read_text())["videos"]
@@ -214,7 +215,7 @@ def test_names_as_long_as_a_file_system_allows_are_shortened_in_out(tmp_path, ca
     paths = [videos / long, videos / "again" / long, videos / ("a" * 250)]
     for path in paths:
         path.write_text("no video")
-    assert main(["detect", *map(str, paths), "--out", str(tmp_path / "out")]) == 2
+    assert main([*DETECT, *map(str, paths), "--out", str(tmp_path / "out")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 3  # and no warning of the library that draws
     files = sorted((tmp_path / "out").iterdir())
     assert len(files) == 6 and {file.suffix for file in files} == {".json", ".png"}
@@ -228,7 +229,7 @@ def test_a_folder_of_pictures_is_a_video(tmp_path, capsys):
         cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), frame[:, :, ::-1])
     (tmp_path / "frames" / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     outputs = ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
-    assert main(["detect", str(tmp_path / "frames"), *outputs]) == 0
+    assert main([*DETECT, str(tmp_path / "frames"), *outputs]) == 0
     (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
     assert video["path"] == str(tmp_path / "frames") and video["status"] == "scored" and len(video["sha256"]) == 64
     page = (tmp_path / "r.html").read_text()
@@ -240,14 +241,14 @@ def test_images_that_are_not_consecutive_are_not_scored_unless_their_rate_is_sta
     for number, frame in enumerate(sample_frames("sample_man", 12)):
         cv2.imwrite(str(tmp_path / "frames" / f"{15 * number:03d}.png"), frame[:, :, ::-1])
     outputs = ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
-    assert main(["detect", str(tmp_path / "frames"), *outputs]) == 2
+    assert main([*DETECT, str(tmp_path / "frames"), *outputs]) == 2
     (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
     jsonschema.validate(json.loads((tmp_path / "r.json").read_text()), SCHEMA)
     assert video["status"] == "not_consecutive" and video["probability"] is None
     error = capsys.readouterr().err
     assert "go up by 15" in error and "--fps" in error and error.count("\n") == 1
     assert strings.ABSTAINED[Status.NOT_CONSECUTIVE] in (tmp_path / "r.html").read_text()
-    assert main(["detect", str(tmp_path / "frames"), "--fps", "30", *outputs]) == 0
+    assert main([*DETECT, str(tmp_path / "frames"), "--fps", "30", *outputs]) == 0
     (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
     assert video["status"] == "scored" and video["fps"] == 30 and video["duration"] == pytest.approx(0.4)
     assert strings.FILE_GONE not in (tmp_path / "r.html").read_text()
@@ -259,7 +260,7 @@ def test_files_that_are_not_videos_are_counted_in_one_line(tmp_path, man, capsys
     (tmp_path / "videos" / "cover.jpg").write_bytes(b"\xff\xd8\xff")
     (tmp_path / "videos" / "notes.txt").write_text("no video")
     (tmp_path / "empty").mkdir()
-    assert main(["detect", str(tmp_path / "empty"), str(tmp_path / "videos")]) == 2
+    assert main([*DETECT, str(tmp_path / "empty"), str(tmp_path / "videos")]) == 2
     out, err = capsys.readouterr()
     assert "MOV001.MOD" in out and err.splitlines()[1:] == ["facetell detect: left out: 1 image"]
     assert "empty holds no video" in err.splitlines()[0]
@@ -268,7 +269,7 @@ def test_files_that_are_not_videos_are_counted_in_one_line(tmp_path, man, capsys
 def test_a_link_that_leads_in_a_circle_costs_no_other(folder, tmp_path, capsys):
     (folder / "circle.mp4").symlink_to("circle.mp4")
     (folder / "text.mp4").unlink()
-    assert main(["detect", str(folder)]) == 2
+    assert main([*DETECT, str(folder)]) == 2
     out, err = capsys.readouterr()
     assert "man.mp4" in out and len(err.strip().splitlines()) == 1 and "circle.mp4" in err
 
@@ -302,7 +303,7 @@ def test_faults_of_the_call_are_one_sentence(arguments, sentence, tmp_path, man,
     places = {name: tmp_path / name for name in ("empty", "frames")}
     words = [word.format(man=man, link=tmp_path / "link.mp4", **places) for word in arguments]
     before = man.read_bytes()
-    assert main(["detect", *words]) == 2
+    assert main([*DETECT, *words]) == 2
     assert man.read_bytes() == before, "what is to be scored is never written over"
     out, err = capsys.readouterr()
     assert out == "" and sentence in err and len(err.strip().splitlines()) == 1 and "probe" not in err
@@ -313,7 +314,7 @@ def test_faults_of_the_call_are_one_sentence(arguments, sentence, tmp_path, man,
 )
 def test_wrong_options_are_refused(words, man, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["detect", str(man), *words])
+        main([*DETECT, str(man), *words])
     assert stop.value.code == 2 and words[1] in capsys.readouterr().err
 
 

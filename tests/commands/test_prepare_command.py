@@ -9,6 +9,7 @@ from facetell.cli import main
 from facetell.commands import prepare as verb
 from facetell.datasets.manifest import Entry
 from facetell.datasets.prepared import read_clip, read_prepared
+from fixtures import FAST
 from prepare_videos import man, manifest_of, noise, write_frames
 
 
@@ -51,7 +52,8 @@ def test_the_folder_can_be_scored(videos, tmp_path, capsys):
     run(videos, "--out", tmp_path / "out", "--workers", 1)
     # A missing file is as missing to the next verb.
     assert (
-        main(["score", "default", str(tmp_path / "out"), "--out", str(tmp_path / "s.parquet"), "--workers", "1"]) == 2
+        main(["score", str(tmp_path / "out"), "--model", FAST, "--out", str(tmp_path / "s.parquet"), "--workers", "1"])
+        == 2
     )
     from facetell.evaluate.scores import read_scores
 

@@ -7,7 +7,7 @@ import pytest
 from facetell.assets import locate
 from facetell.cli import main
 from facetell.evaluate.scores import read_scores
-from fixtures import BROKEN, sample_frames, write_frames
+from fixtures import BROKEN, FAST, sample_frames, write_frames
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def manifest(folder, *names):
 
 
 def score(folder, out, *more):
-    return main(["score", "default", str(folder), "--out", str(out), "--workers", "1", *more])
+    return main(["score", str(folder), "--model", FAST, "--out", str(out), "--workers", "1", *more])
 
 
 def test_a_video_without_a_face_is_a_result_and_no_fault(folder, tmp_path, capsys):
@@ -72,20 +72,20 @@ def test_distortions_are_counted_by_condition(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["default", "nowhere.csv", "--out", "s.parquet"], "there is no manifest at nowhere.csv"),
-        (["nowhere.onnx", "{folder}", "--out", "s.parquet"], "there is no model file at nowhere.onnx"),
-        (["{folder}/text.mp4", "{folder}", "--out", "s.parquet"], "cannot load"),
-        (["default", "{folder}", "--out", "s.parquet", "--distort", "XY"], "'XY' is not a distortion"),
-        (["default", "{folder}", "--out", "s.parquet", "--no-clean"], "there is nothing to score"),
-        (["default", "{folder}", "--out", "s.parquet", "--split", "train"], "no row of the split train"),
-        (["default", "{folder}", "--out", "{folder}"], "it is a folder"),
+        (["nowhere.csv", "--out", "s.parquet"], "there is no manifest at nowhere.csv"),
+        (["{folder}", "--model", "nowhere.onnx", "--out", "s.parquet"], "there is no model file at nowhere.onnx"),
+        (["{folder}", "--model", "{folder}/text.mp4", "--out", "s.parquet"], "cannot load"),
+        (["{folder}", "--out", "s.parquet", "--distort", "XY"], "'XY' is not a distortion"),
+        (["{folder}", "--out", "s.parquet", "--no-clean"], "there is nothing to score"),
+        (["{folder}", "--out", "s.parquet", "--split", "train"], "no row of the split train"),
+        (["{folder}", "--out", "{folder}"], "it is a folder"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(folder, tmp_path, monkeypatch, capsys, words, sentence):
     manifest(folder, "man.mp4")
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    assert main(["score", *(word.format(folder=folder) for word in words)]) == 2
+    assert main(["score", "--model", FAST, *(word.format(folder=folder) for word in words)]) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.startswith("facetell score: ") and error.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before

@@ -24,6 +24,15 @@ def test_the_interval_covers_the_mean_of_the_process(n, correlation):
     assert covered.mean() >= 0.93
 
 
+@pytest.mark.parametrize("correlation", [0.5, 0.8, 0.95])
+def test_the_interval_of_an_evenly_spaced_part_covers_as_well(correlation):
+    """Every k-th value of such a process is such a process with the correlation r^k."""
+    values = serial(np.random.default_rng(1), 3000, 60, correlation)
+    for step in (4, 8):
+        part = values[:, ::step]
+        assert (np.abs(part.mean(axis=1)) <= half_width(part, 1.0)).mean() >= 0.93
+
+
 def test_many_independent_values_get_the_textbook_interval():
     values = np.random.default_rng(0).normal(size=(50, 2000))
     expected = 1.96 * values.std(axis=1, ddof=1) / np.sqrt(2000)

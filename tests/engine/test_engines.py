@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 
 from facetell.clips import crop_clip
-from facetell.engine import load_engine
-from facetell.engine.engines import DEFAULT_MODEL
+from facetell.engine import load_engine, model_path
+from facetell.engine.released import released_models
 from facetell.faces.tracker import FaceTracker
 from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
+from fixtures import FAST, FAST_FILE
 
 
 @pytest.fixture(scope="module")
 def clips(face_networks, frames, woman, man):
     """Real clips: (6, T, S, S, 3) of both people, and the first with its frames out of order."""
-    info = load_engine().info
+    info = load_engine(FAST).info
     made = []
     for person, starts in ((woman, (0, 200, 400)), (man, (0, 40))):
         footage = frames(person)
@@ -34,7 +35,7 @@ def clips(face_networks, frames, woman, man):
 
 @pytest.fixture(scope="module")
 def reference(clips):
-    return load_engine(engine="openvino", precision="f32").score(clips)
+    return load_engine(FAST, engine="openvino", precision="f32").score(clips)
 
 
 def test_the_clips_are_told_apart(reference):
@@ -44,13 +45,13 @@ def test_the_clips_are_told_apart(reference):
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
 def test_f32_engines_agree(clips, reference, engine):
-    logits = load_engine(engine=engine).score(clips)
+    logits = load_engine(FAST, engine=engine).score(clips)
     assert np.abs(logits - reference).max() <= 1e-3
 
 
 def test_bf16_drifts_little(clips, reference, capsys):
     try:
-        engine = load_engine(precision="bf16")
+        engine = load_engine(FAST, precision="bf16")
     except FacetellError:
         pytest.skip("this CPU has no bfloat16")
     logits = engine.score(clips)
@@ -69,13 +70,13 @@ def test_the_precision_is_one_that_the_cpu_supports(name, isa, monkeypatch):
     """With the instruction set limited to AVX2, every CPU is one without bfloat16."""
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     monkeypatch.setenv(name, isa)
-    assert load_engine().precision == "f32"
+    assert load_engine(FAST).precision == "f32"
     with pytest.raises(FacetellError, match=rf"does not support bf16 \({name} is {isa}\); use --precision f32"):
-        load_engine(precision="bf16")
+        load_engine(FAST, precision="bf16")
 
 
 def test_engines_tell_where_the_motion_blocks_respond(clips, reference):
-    engines = [load_engine(DEFAULT_MODEL, name, precision="f32") for name in ("openvino", "onnxruntime", "torch")]
+    engines = [load_engine(FAST, name, precision="f32") for name in ("openvino", "onnxruntime", "torch")]
     maps = [engine.motion(clips[0]) for engine in engines]
     assert all(found.dtype == np.float32 and found.shape[0] == len(clips[0]) - 2 for found in maps)
     assert maps[0].max() > 0
@@ -89,7 +90,7 @@ def test_engines_tell_where_the_motion_blocks_respond(clips, reference):
 
 
 def test_a_model_file_without_the_output_says_so(clips, tmp_path):
-    info = load_engine().info
+    info = load_engine(FAST).info
     network = create_model("lite0", clip_frames=info.clip_frames, size=info.size, width=0.25, depth=0.5)
     path = export_onnx(network, tmp_path / "plain.onnx", metadata=info.to_metadata())
     assert load_engine(path).motion(clips[0]) is None
@@ -98,7 +99,7 @@ def test_a_model_file_without_the_output_says_so(clips, tmp_path):
 
 def test_a_score_does_not_depend_on_its_batch(clips):
     for engine in ("openvino", "onnxruntime"):
-        loaded = load_engine(engine=engine)
+        loaded = load_engine(FAST, engine=engine)
         together = loaded.score(clips)
         alone = np.concatenate([loaded.score(clip[None]) for clip in clips])
         assert np.abs(together - alone).max() < 1e-4
@@ -112,13 +113,13 @@ def test_wrong_files_and_names_are_one_sentence(tmp_path):
         (broken, "openvino", "is not a whole ONNX file"),
         (broken, "onnxruntime", "is not a whole ONNX file"),
         (broken, "torch", "is not a whole ONNX file"),
-        (None, "abacus", "there is no engine 'abacus'"),
+        (FAST, "abacus", "there is no engine 'abacus'"),
     ):
         with pytest.raises(FacetellError) as caught:
             load_engine(path, engine)
         assert sentence in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(FacetellError, match="f32 only"):
-        load_engine(engine="onnxruntime", precision="bf16")
+        load_engine(FAST, engine="onnxruntime", precision="bf16")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_wrong_files_and_names_are_one_sentence(tmp_path):
         bytes(1000),
         b"\xff" * 1000,
         b"\x08\x01\x12\x02\x0a\x00",  # the outermost fields of a TensorFlow SavedModel
-        DEFAULT_MODEL.read_bytes()[:-1000],
+        FAST_FILE.read_bytes()[:-1000],
     ],
 )
 def test_what_is_no_whole_onnx_file_is_shown_to_no_engine(tmp_path, capfd, content):
@@ -142,14 +143,14 @@ def test_what_is_no_whole_onnx_file_is_shown_to_no_engine(tmp_path, capfd, conte
 
 def test_the_name_of_a_model_file_does_not_matter(tmp_path):
     path = tmp_path / "model"
-    path.symlink_to(DEFAULT_MODEL)
-    assert load_engine(path).info == load_engine().info
+    path.symlink_to(FAST_FILE)
+    assert load_engine(path).info == load_engine(FAST).info
 
 
 def test_the_reason_of_an_engine_is_not_a_place_in_its_source(tmp_path):
     import onnx
 
-    model = onnx.load(str(DEFAULT_MODEL))
+    model = onnx.load(str(FAST_FILE))
     model.graph.node[3].op_type = "Foo"
     path = tmp_path / "odd.onnx"
     onnx.save(model, str(path))
@@ -171,7 +172,7 @@ def test_an_onnx_file_of_something_else_is_refused(tmp_path):
 
 
 def test_a_model_of_several_classes_is_refused(tmp_path):
-    info = load_engine().info
+    info = load_engine(FAST).info
     model = create_model("lite0", "none", "none", info.clip_frames, info.size, num_classes=3, width=0.25, depth=0.3)
     path = export_onnx(
         model.eval(), tmp_path / "three.onnx", metadata=replace(info, architecture=model.architecture).to_metadata()
@@ -181,9 +182,11 @@ def test_a_model_of_several_classes_is_refused(tmp_path):
             load_engine(path, engine)
 
 
-def test_the_released_model_file_is_lean_and_says_what_it_is():
-    assert DEFAULT_MODEL.stat().st_size < 20_000_000
-    info = load_engine().info
+@pytest.mark.parametrize("name", released_models())
+def test_a_released_model_file_is_lean_and_says_what_it_is(name):
+    assert model_path(name).stat().st_size < (20_000_000 if name == FAST else 70_000_000)
+    info = load_engine(name).info
+    assert info.name == name
     assert info.licence == "Apache-2.0" and info.clip_frames >= 4
     assert info.training["config"]["model"] == info.architecture["name"]
     assert info.calibration.temperature > 0 and 0 < info.calibration.threshold < 1
@@ -193,7 +196,7 @@ def test_the_released_model_file_is_lean_and_says_what_it_is():
 def test_no_thread_is_tied_to_a_core(clips, face_networks):
     # Processes that do the same would be tied to the same core, and wait for each other while others idle.
     allowed = os.sched_getaffinity(0)
-    engine, image = load_engine(), np.zeros((64, 64, 3), np.uint8)
+    engine, image = load_engine(FAST), np.zeros((64, 64, 3), np.uint8)
     seen, done, me = set(), threading.Event(), threading.get_native_id()
 
     def look() -> None:
@@ -214,7 +217,7 @@ def test_no_thread_is_tied_to_a_core(clips, face_networks):
 def test_a_model_file_with_a_wrong_field_is_refused_by_its_name(tmp_path, engine):
     import onnx
 
-    model = onnx.load(str(DEFAULT_MODEL))
+    model = onnx.load(str(FAST_FILE))
     next(entry for entry in model.metadata_props if entry.key == "frame_rate").value = "-25.0"
     path = tmp_path / "odd.onnx"
     onnx.save(model, str(path))

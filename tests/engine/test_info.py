@@ -28,6 +28,7 @@ BAD = {
     "crop_scale": NOT_POSITIVE | NO_NUMBER,
     "min_face_width": NOT_POSITIVE | NO_NUMBER,
     "calibration": NO_TABLE,
+    "max_clips": st.integers(max_value=-1) | st.floats(0, 100) | NO_NUMBER,
     "licence": NO_TEXT,
     "architecture": NO_TABLE,
     "training": NO_TABLE,

@@ -10,7 +10,7 @@ import pytest
 
 from evaluate.tables import table
 from facetell.cli import main
-from facetell.engine.engines import DEFAULT_MODEL
+from facetell.engine import model_path
 from facetell.evaluate.scores import write_scores
 
 NAMES = ("auc", "auc_low", "auc_high")
@@ -52,11 +52,11 @@ def test_the_released_card_is_what_the_commands_give(tmp_path):
     if "FACETELL_DATA" not in os.environ:
         pytest.skip("FACETELL_DATA does not name the folder of the training clips")
     manifest, unseen = Path(os.environ["FACETELL_DATA"], "manifest.csv"), tmp_path / "unseen.csv"
-    told = json.loads(DEFAULT_MODEL.with_suffix(".json").read_text(encoding="utf-8"))
+    told = json.loads(model_path().with_suffix(".json").read_text(encoding="utf-8"))
     if told["leaked"]:
         assert main(["datasets", "check", str(manifest), "--unseen", str(unseen)]) == 2
         manifest = unseen
     scores = tmp_path / "val.parquet"
-    words = ["default", str(manifest), "--split", "val", "--precision", "f32", "--out", str(scores)]
+    words = [str(manifest), "--split", "val", "--precision", "f32", "--out", str(scores)]
     assert main(["score", *words]) == 0
     assert by_generator(scores, tmp_path) == on_card(told["generators"])

@@ -16,7 +16,7 @@ from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_jobs import ScoringSettings, conditions, jobs_of
 from facetell.evaluate.scoring_videos import score_job
 from facetell.types import FacetellError, Status
-from fixtures import BROKEN, one_frame, sample_frames, write_frames
+from fixtures import BROKEN, FAST, FAST_FILE, one_frame, sample_frames, write_frames
 
 
 def write_manifest(folder, rows, name="manifest.csv"):
@@ -76,7 +76,7 @@ def manifest(folder):
 def scored(manifest, tmp_path_factory):
     """The scores by one process, the file, and what was said of faults."""
     out, faults = tmp_path_factory.mktemp("scores") / "s.parquet", []
-    return score_manifest(manifest, out=out, fault=faults.append), out, faults
+    return score_manifest(manifest, FAST, out=out, fault=faults.append), out, faults
 
 
 def test_scores_are_those_of_detection(scored, detector, folder):
@@ -127,22 +127,22 @@ def test_the_file_says_what_made_it_and_nothing_of_when_or_where(scored, detecto
 def test_two_processes_give_the_same_file_from_another_place(scored, folder, tmp_path):
     moved = shutil.copytree(folder, tmp_path / "moved")
     out = tmp_path / "two.parquet"
-    score_manifest(read_manifest(moved), out=out, workers=2)
+    score_manifest(read_manifest(moved), FAST, out=out, workers=2)
     assert out.read_bytes() == scored[1].read_bytes()
 
 
 def test_rows_follow_the_manifest(scored, manifest, tmp_path):
     few = replace(manifest, entries=tuple(reversed(manifest.entries[:3])))
-    scores = score_manifest(few)
+    scores = score_manifest(few, FAST)
     assert list(dict.fromkeys(scores["video"].tolist())) == ["small.mp4", "both.mp4", "woman.mp4"]
     assert clips(scores, video="both.mp4") == clips(scored[0], video="both.mp4")
 
 
 def test_only_the_wanted_splits_are_scored(manifest):
-    scores = score_manifest(manifest, settings=ScoringSettings(splits=("val",)))
+    scores = score_manifest(manifest, FAST, settings=ScoringSettings(splits=("val",)))
     assert {*scores["video"].tolist()} == {"both.mp4"}
     with pytest.raises(FacetellError, match="no row of the split train"):
-        score_manifest(manifest, settings=ScoringSettings(splits=("train",)))
+        score_manifest(manifest, FAST, settings=ScoringSettings(splits=("train",)))
 
 
 # --- parts of videos
@@ -156,7 +156,7 @@ def test_a_clip_has_the_label_of_the_part_that_its_middle_lies_in(scored, folder
         {"path": "woman.mp4", "label": 1, "method": "swap", "start": cut, "end": 2},
         {"path": "woman.mp4", "label": 0, "start": 60, "end": 61},
     ]
-    scores = score_manifest(write_manifest(folder, rows, "parts.csv"))
+    scores = score_manifest(write_manifest(folder, rows, "parts.csv"), FAST)
     inside = [clip for clip in whole if sum(clip[2:4]) / 2 < 2]
     assert clips(scores, status="scored") == inside and len(inside) == 2
     assert scores["label"].tolist() == [0, 1, 0] and scores["method"].tolist() == ["", "swap", ""]
@@ -169,7 +169,7 @@ def test_a_clip_has_the_label_of_the_part_that_its_middle_lies_in(scored, folder
 def test_no_moment_of_a_video_has_two_labels(folder, second):
     rows = [{"path": "woman.mp4", "label": 0, "end": 1.5}, {"path": "woman.mp4", "label": 1} | second]
     with pytest.raises(FacetellError, match=r"names woman\.mp4 twice, or parts of it that overlap"):
-        score_manifest(write_manifest(folder, rows, "twice.csv"))
+        score_manifest(write_manifest(folder, rows, "twice.csv"), FAST)
 
 
 # --- taking up, and refusing to mix
@@ -188,7 +188,7 @@ def stopped(folder, tmp_path_factory):
 
     few, out = write_manifest(folder, [ROWS[2], ROWS[1]], "few.csv"), tmp_path_factory.mktemp("stopped")
     with pytest.raises(Stop):
-        score_manifest(few, out=out / "s.parquet", progress=stop)
+        score_manifest(few, FAST, out=out / "s.parquet", progress=stop)
     return few, out
 
 
@@ -210,9 +210,9 @@ def test_a_stopped_run_is_taken_up_where_it_was(begun):
         states.append((state.done, state.total, state.found))
         assert kept.stat().st_mtime_ns == before
 
-    scores = score_manifest(few, out=out, progress=look)
+    scores = score_manifest(few, FAST, out=out, progress=look)
     assert states == [(1, 2, 1), (2, 2, 1)]
-    assert clips(scores, status="scored") == clips(score_manifest(few), status="scored") != []
+    assert clips(scores, status="scored") == clips(score_manifest(few, FAST), status="scored") != []
     assert sorted(path.name for path in out.parent.iterdir()) == ["s.parquet"]
 
 
@@ -224,20 +224,18 @@ def test_what_a_machine_that_stopped_left_half_written_is_named(begun):
         whole = path.read_bytes()
         path.write_bytes(whole[:9])
         with pytest.raises(FacetellError, match=words):
-            score_manifest(few, out=out)
+            score_manifest(few, FAST, out=out)
         path.write_bytes(whole)
     kept.unlink()
-    score_manifest(few, out=out)
+    score_manifest(few, FAST, out=out)
     assert out.is_file() and not folder.exists()
 
 
 def other_model(tmp_path):
-    """The released model with some bytes more, which change its digest and nothing else."""
-    from facetell.engine.engines import DEFAULT_MODEL
-
+    """A released model with some bytes more, which change its digest and nothing else."""
     path = tmp_path / "other.onnx"
     # Field 7 of an ONNX file's model is the graph; 6 is a documentation string, which may stand anywhere.
-    path.write_bytes(DEFAULT_MODEL.read_bytes() + bytes([6 << 3 | 2, 3]) + b"abc")
+    path.write_bytes(FAST_FILE.read_bytes() + bytes([6 << 3 | 2, 3]) + b"abc")
     return path
 
 
@@ -245,9 +243,9 @@ def other_model(tmp_path):
     ("change", "words"),
     [
         (lambda few, tmp: (few, other_model(tmp), ScoringSettings()), "another model"),
-        (lambda few, tmp: (replace(few, entries=few.entries[:1]), None, ScoringSettings()), "another manifest"),
-        (lambda few, tmp: (few, None, ScoringSettings(Settings(clips_per_second=2))), "other settings"),
-        (lambda few, tmp: (few, None, ScoringSettings(distortions=(("GB", 3),))), "other settings"),
+        (lambda few, tmp: (replace(few, entries=few.entries[:1]), FAST, ScoringSettings()), "another manifest"),
+        (lambda few, tmp: (few, FAST, ScoringSettings(Settings(clips_per_second=2))), "other settings"),
+        (lambda few, tmp: (few, FAST, ScoringSettings(distortions=(("GB", 3),))), "other settings"),
     ],
 )
 def test_a_run_does_not_go_on_with_something_else(begun, tmp_path, change, words):
@@ -266,20 +264,20 @@ def test_a_run_does_not_resume_at_another_precision(begun):
     about = json.loads(path.read_text())
     path.write_text(json.dumps(about | {"engine": about["engine"] | {"precision": "other"}}))
     with pytest.raises(FacetellError, match="was begun with another engine or precision"):
-        score_manifest(few, out=out)
+        score_manifest(few, FAST, out=out)
 
 
 def test_a_finished_file_is_read_and_never_overwritten(scored, manifest, tmp_path):
     out = tmp_path / "s.parquet"
     shutil.copy(scored[1], out)
     states = []
-    again = score_manifest(manifest, out=out, progress=states.append)
+    again = score_manifest(manifest, FAST, out=out, progress=states.append)
     assert clips(again, video="woman.mp4") == clips(scored[0], video="woman.mp4") and not states
     with pytest.raises(FacetellError, match="is there already, made with other settings: choose another name"):
-        score_manifest(manifest, settings=ScoringSettings(Settings(max_faces=1)), out=out)
+        score_manifest(manifest, FAST, settings=ScoringSettings(Settings(max_faces=1)), out=out)
     write_scores(from_rows([{"video": "a"}], {}), out)
     with pytest.raises(FacetellError, match="is there already"):
-        score_manifest(manifest, out=out)
+        score_manifest(manifest, FAST, out=out)
 
 
 def test_faults_of_an_earlier_run_are_told_again(folder, tmp_path):
@@ -290,16 +288,16 @@ def test_faults_of_an_earlier_run_are_told_again(folder, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        score_manifest(rows, out=tmp_path / "s.parquet", progress=stop)
+        score_manifest(rows, FAST, out=tmp_path / "s.parquet", progress=stop)
     faults = []
-    score_manifest(rows, out=tmp_path / "s.parquet", fault=faults.append)
+    score_manifest(rows, FAST, out=tmp_path / "s.parquet", fault=faults.append)
     assert len(faults) == 1 and "text.mp4" in faults[0]
 
 
 def test_a_manifest_in_the_wrong_place_is_told_at_once(folder, tmp_path):
     rows = write_manifest(folder, ROWS, "lost.csv")
     with pytest.raises(FacetellError, match=r"none of the manifest's 7 files is there \(the first: .*woman\.mp4\)"):
-        score_manifest(replace(rows, root=tmp_path), out=tmp_path / "s.parquet")
+        score_manifest(replace(rows, root=tmp_path), FAST, out=tmp_path / "s.parquet")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -339,7 +337,7 @@ def test_an_error_that_nobody_thought_of_is_one_videos_alone(folder, monkeypatch
 
     monkeypatch.setattr(Detector, "__call__", fail)
     faults = []
-    scores = score_manifest(write_manifest(folder, ROWS[1:3], "luck.csv"), fault=faults.append)
+    scores = score_manifest(write_manifest(folder, ROWS[1:3], "luck.csv"), FAST, fault=faults.append)
     assert scores["status"].tolist() == [Status.UNREADABLE.value, Status.FACE_TOO_SMALL.value]
     assert faults == ["both.mp4: RuntimeError: out of luck"]
 
@@ -352,4 +350,4 @@ def test_a_row_with_a_network_address_is_unreadable_and_its_fault_says_why(tmp_p
     assert [row.status for row in outcome.rows] == [Status.UNREADABLE]
     assert outcome.faults[0].startswith(f"{address} is a network address")
     with pytest.raises(FacetellError, match=f"{address} is a network address"):
-        score_manifest(manifest, out=tmp_path / "s.parquet")
+        score_manifest(manifest, FAST, out=tmp_path / "s.parquet")

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from facetell.datasets.manifest import Entry, Manifest
-from facetell.detector import KEEPALIVE
+from facetell.detector import KEEPALIVE, Settings
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream
 from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_faces import FacePlaces, score_at, snapped
 from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.scoring_videos import distorted
 from facetell.media.reader import VideoReader
+from facetell.spread import step_of
 from facetell.types import Pose
-from fixtures import mosaic, sample_frames, write_frames
+from fixtures import FAST, mosaic, sample_frames, write_frames
 
 FPS = 30
 
@@ -125,7 +126,7 @@ def under_all(cut_video):
     """The scores of a video clean and under every kind at level 5 (FPS at 3: 15 frames per second)."""
     manifest = Manifest(cut_video.parent, (Entry(cut_video.name, 1, "test"),))
     kinds = tuple((code, 3 if code == "FPS" else 5) for code in KINDS)
-    return score_manifest(manifest, settings=ScoringSettings(distortions=kinds))
+    return score_manifest(manifest, FAST, settings=ScoringSettings(distortions=kinds))
 
 
 @pytest.mark.parametrize("code", PUBLISHED + tuple(code for code in BEYOND if code not in ("DROP", "FPS")))
@@ -135,6 +136,21 @@ def test_what_leaves_time_alone_is_scored_on_the_same_clips(under_all, code):
         assert mine[name].tolist() == clean[name].tolist(), name
     assert (mine["level"] == 5).all()
     assert (mine["logit"] != clean["logit"]).any()
+
+
+def test_of_many_clips_the_same_are_chosen_under_a_distortion(cut_video):
+    manifest = Manifest(cut_video.parent, (Entry(cut_video.name, 1, "test"),))
+    of_all, of_some = (
+        score_manifest(manifest, FAST, ScoringSettings(Settings(3.0, max_clips), distortions=(("GB", 1),)))
+        for max_clips in (0, 2)
+    )
+    assert of_some.about["settings"]["max_clips"] == 2 and "max_clips" not in of_all.about["settings"]
+    for track in (0, 1):
+        whole, clean, softened = (
+            scores.select(distortion=code, track=track)["t0"].tolist()
+            for scores, code in ((of_all, ""), (of_some, ""), (of_some, "GB"))
+        )
+        assert clean == softened == whole[:: step_of(len(whole), 2)] and len(clean) <= 2 < len(whole)
 
 
 def test_frames_that_are_missing_stretch_a_clip(under_all):
@@ -152,7 +168,7 @@ def test_at_a_lower_rate_a_clip_lasts_longer(under_all):
 
 def test_without_the_clean_ones_the_distorted_are_the_same(under_all, cut_video):
     manifest = Manifest(cut_video.parent, (Entry(cut_video.name, 1, "test"),))
-    alone = score_manifest(manifest, settings=ScoringSettings(distortions=(("GB", 5),), clean=False))
+    alone = score_manifest(manifest, FAST, settings=ScoringSettings(distortions=(("GB", 5),), clean=False))
     assert {*alone["distortion"].tolist()} == {"GB"}
     assert alone["logit"].tolist() == under_all.select(distortion="GB")["logit"].tolist()
 
@@ -163,7 +179,7 @@ def test_what_is_left_out_of_the_clean_video_is_left_out_under_a_distortion(tmp_
     write_frames(tmp_path / "a.mp4", frames, fps=FPS)
     manifest = Manifest(tmp_path, (Entry("a.mp4", 1, "test", start=1.0),))
     for clean in (True, False):
-        found = score_manifest(manifest, settings=ScoringSettings(distortions=(("GB", 3),), clean=clean))
+        found = score_manifest(manifest, FAST, settings=ScoringSettings(distortions=(("GB", 3),), clean=clean))
         assert found["distortion"].tolist() == [""] * clean + ["GB"]
         assert found["status"].tolist() == ["scored"] * len(found["t0"]) and found["t0"] == pytest.approx(2.0)
 
@@ -171,6 +187,6 @@ def test_what_is_left_out_of_the_clean_video_is_left_out_under_a_distortion(tmp_
 def test_a_video_without_a_face_has_a_row_under_each_condition(tmp_path):
     write_frames(tmp_path / "grey.mp4", [np.full((96, 96, 3), 99, np.uint8)] * 10)
     manifest = Manifest(tmp_path, (Entry("grey.mp4", 0, "test"), Entry("gone.mp4", 0, "test")))
-    scores = score_manifest(manifest, settings=ScoringSettings(distortions=(("GB", 1), ("VC", 2))))
+    scores = score_manifest(manifest, FAST, settings=ScoringSettings(distortions=(("GB", 1), ("VC", 2))))
     assert scores["status"].tolist() == ["no_face"] * 3 + ["unreadable"] * 3
     assert scores["distortion"].tolist() == ["", "GB", "VC"] * 2 and scores["level"].tolist() == [0, 1, 2] * 2

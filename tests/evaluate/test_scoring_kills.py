@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from facetell.cli import main
-from fixtures import sample_frames, write_frames
+from fixtures import FAST, sample_frames, write_frames
 
 VIDEOS, KILLS, MORE_KILLS = 12, 2, 40
 SECONDS = 600.0  # the longest wait for an event: only a test that fails waits so long
@@ -47,7 +47,19 @@ def unfinished(manifest, woman):
 
 
 def start(manifest, out, workers, errors=subprocess.DEVNULL):
-    command = [sys.executable, "-m", "facetell.cli", "score", "default", manifest, "--out", out, "--workers", workers]
+    command = [
+        sys.executable,
+        "-m",
+        "facetell.cli",
+        "score",
+        manifest,
+        "--out",
+        out,
+        "--model",
+        FAST,
+        "--workers",
+        workers,
+    ]
     return subprocess.Popen([str(word) for word in command], start_new_session=True, stderr=errors)
 
 
@@ -68,7 +80,9 @@ def wait_until(condition):
 
 
 def kill_many_times(manifest, tmp_path, kills):
-    assert main(["score", "default", str(manifest), "--out", str(tmp_path / "whole.parquet"), "--workers", "1"]) == 0
+    assert (
+        main(["score", str(manifest), "--model", FAST, "--out", str(tmp_path / "whole.parquet"), "--workers", "1"]) == 0
+    )
     out, rng = tmp_path / "killed.parquet", np.random.default_rng()
     whole, kept = (tmp_path / "whole.parquet").read_bytes(), {}
     for kill in range(kills):
@@ -89,7 +103,7 @@ def kill_many_times(manifest, tmp_path, kills):
         now = results(out)
         assert all(now[name] == content for name, content in kept.items()), "a result was lost or made again"
         kept = now
-    assert main(["score", "default", str(manifest), "--out", str(out), "--workers", "1"]) == 0
+    assert main(["score", str(manifest), "--model", FAST, "--out", str(out), "--workers", "1"]) == 0
     assert out.read_bytes() == whole
     assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["killed.parquet", "whole.parquet"]
 

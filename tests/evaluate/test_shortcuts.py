@@ -16,7 +16,7 @@ from facetell.evaluate.shortcuts import RATE, SHORTCUTS, SIDE
 from facetell.evaluate.treatments import outcomes, score_treated
 from facetell.media.reader import VideoReader
 from facetell.types import Pose, UInt8Array
-from fixtures import sample_frames, write_frames
+from fixtures import FAST, sample_frames, write_frames
 
 FACE = Pose(70, 70, 60, 80, 0)
 
@@ -33,11 +33,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scores(folder: Path) -> Scores:
     entries = (Entry("man.mp4", 0, "val", "man"), Entry("woman.mp4", 1, "val", "woman"), Entry("no.mp4", 0, "val"))
-    return score_treated(Detector(), Manifest(folder, entries), SHORTCUTS)
+    return score_treated(Detector(FAST), Manifest(folder, entries), SHORTCUTS)
 
 
 def test_untreated_scores_are_those_of_detection(folder: Path, scores: Scores) -> None:
-    (track,) = Detector()(folder / "man.mp4").tracks
+    (track,) = Detector(FAST)(folder / "man.mp4").tracks
     untreated = scores.select(video="man.mp4", distortion="")
     assert untreated["logit"].tolist() == [clip.logit for clip in track.clips]
 
@@ -54,7 +54,7 @@ def test_a_photo_beside_a_face_is_scored_under_no_treatment(tmp_path: Path) -> N
     man, woman = (sample_frames(f"sample_{who}", 30) for who in ("man", "woman"))
     write_frames(tmp_path / "both.mp4", [np.hstack([frame, woman[0]]) for frame in man], fps=30)
     manifest = Manifest(tmp_path, (Entry("both.mp4", 0, "val"),))
-    scores = score_treated(Detector(), manifest, {"resampled": SHORTCUTS["resampled"]})
+    scores = score_treated(Detector(FAST), manifest, {"resampled": SHORTCUTS["resampled"]})
     assert {*scores.select(distortion="resampled")["track"].tolist()} == {
         *scores.select(distortion="")["track"].tolist()
     }

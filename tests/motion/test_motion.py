@@ -96,7 +96,7 @@ def test_a_cmm_has_one_order_to_draw(man: Path, tmp_path: Path) -> None:
 def test_faults_are_told_in_one_sentence(tmp_path: Path, man: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain = arrays_file(create_model("lite0", "none", size=32, width=0.25, depth=0.5), tmp_path / "plain.onnx")
     assert main(["motion", str(man), "--out", str(tmp_path), "--model", str(plain)]) == 2
-    assert "has no motion blocks to look into" in capsys.readouterr().err
+    assert "has no motion blocks; give another --model" in capsys.readouterr().err
     assert main(["motion", str(man), "--out", str(plain)]) == 2
     assert f"cannot write {plain}" in capsys.readouterr().err
     for start in ("nan", "inf", "-5"):

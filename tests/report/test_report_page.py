@@ -21,7 +21,7 @@ from facetell.report.page import TEMPLATES, Report
 from facetell.report.pictures import Budget, collect_pictures
 from facetell.report.result import to_result
 from facetell.types import FacetellError, Status
-from fixtures import BROKEN, ODD, sample_frames, write_frames
+from fixtures import BROKEN, FAST, ODD, sample_frames, write_frames
 
 
 def report_of(detector, *verdicts):
@@ -119,8 +119,10 @@ def test_the_same_run_gives_the_same_bytes(html, detector, man):
 
 def test_its_command_gives_the_same_bytes(man, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["detect", str(man), "--fps-scored", "0.7654321", "--report", "first.html"]) == 0
+    words = ["--model", FAST, "--fps-scored", "1.7654321", "--max-clips", "3"]
+    assert main(["detect", str(man), *words, "--report", "first.html"]) == 0
     html = Path("first.html").read_text("utf-8")
+    assert "(evenly spaced)" in html and "At most 3 clips of a face are scored" in html
     (command,) = [e.text for e in read(html).all("code") if e.text.startswith("facetell detect ")]
     assert main(shlex.split(command)[1:]) == 0
     assert Path("report.html").read_text("utf-8") == html

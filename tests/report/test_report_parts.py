@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 
+from facetell.engine import model_path
 from facetell.evaluate.limits import LIMITS
 from facetell.evaluate.shortcuts import SHORTCUTS
 from facetell.report import strings
@@ -111,9 +112,7 @@ def test_no_card_is_an_empty_card(tmp_path):
 
 
 def test_the_released_model_states_its_limits():
-    from facetell.engine.engines import DEFAULT_MODEL
-
-    assert len(read_card(DEFAULT_MODEL).limits) >= 3
+    assert len(read_card(model_path()).limits) >= 3
 
 
 def test_condition_tells_only_what_was_measured(detector, man, tmp_path):

@@ -21,7 +21,7 @@ from facetell.scan.run import _compare, local_engine, scan
 from facetell.scan.source import Shard, open_source
 from facetell.scan.work import make_detector
 from facetell.types import FacetellError
-from fixtures import BROKEN
+from fixtures import BROKEN, FAST
 from scans import CONTENTS, NOISE, SCORED, Here, lines, results, verdicts
 
 ORDER = [f"a/{n}.mp4" for n in (0, 2, 4, 6)] + ["a/deep/copy of 0.mov"] + [f"b/{n}.mp4" for n in (1, 3, 5, 7)]
@@ -225,7 +225,7 @@ def test_of_a_manifest_comes_the_very_score_file_of_score(corpus, here, tmp_path
     try:
         manifest.write_text("path,label,split,identity,method,start,end\n" + "\n".join(rows) + "\n")
         here.scan(manifest, tmp_path / "out")
-        score_manifest(read_manifest(manifest), out=tmp_path / "scores.parquet")
+        score_manifest(read_manifest(manifest), FAST, out=tmp_path / "scores.parquet")
     finally:
         manifest.unlink()
     scanned, scored = read_scores(tmp_path / "out" / "scores.parquet"), read_scores(tmp_path / "scores.parquet")

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from facetell.engine.engines import DEFAULT_MODEL
 from facetell.media.find import LeftOut
 from facetell.scan.source import Item, Shard, open_source, read_shard
 from facetell.types import FacetellError
+from fixtures import FAST_FILE
 
 
 def touch(*paths):
@@ -122,7 +122,7 @@ def test_what_is_no_text_is_no_list(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("image.png", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
     (tmp_path / "wide").write_text("c.mp4\n", encoding="utf-16")
-    shutil.copy(DEFAULT_MODEL, "model")
+    shutil.copy(FAST_FILE, "model")
     for name in ("image.png", "wide", "model"):
         with pytest.raises(FacetellError, match=f"what stands in {name} is no list of paths"):
             names(name)

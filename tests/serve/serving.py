@@ -24,7 +24,7 @@ from facetell.serve.app import create_app
 from facetell.serve.server import make_server
 from facetell.serve.service import Service
 from facetell.serve.settings import Limits, ServeSettings
-from fixtures import sample_frames, write_frames
+from fixtures import FAST, sample_frames, write_frames
 
 SECONDS = 600.0  # the longest wait for an event: only a test that fails waits so long, and the machine may be busy
 
@@ -39,7 +39,8 @@ class Server:
 
     def start(self) -> None:
         """Start it (again) and wait until it serves."""
-        command = [sys.executable, "-m", "facetell.cli", "serve", "--port", "0", "--data", str(self.data), *self.words]
+        command = [sys.executable, "-m", "facetell.cli", "serve", "--port", "0", "--data", str(self.data)]
+        command += ["--model", FAST, *self.words]
         if self.ulimit:
             command = ["bash", "-c", f'ulimit -f {self.ulimit}; exec "$@"', "-", *command]
         environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **self.environment}
@@ -160,7 +161,7 @@ def serving(
         limits, settings: of :class:`ServeSettings`.
         wrap: puts something before the app, such as a reverse proxy.
     """
-    service = Service(ServeSettings(folder, limits=limits, **settings))
+    service = Service(ServeSettings(folder, limits=limits, model=FAST, **settings))
     listening = listen("127.0.0.1", 0)
     server = make_server(wrap(create_app(service)), service)
     thread = threading.Thread(target=server.run, args=([listening],))

@@ -11,6 +11,7 @@ from facetell.report.result import SCHEMA_PATH, to_result
 from facetell.serve.pages import render
 from facetell.serve.service import Service
 from facetell.serve.settings import Limits, ServeSettings
+from fixtures import FAST
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +259,7 @@ def test_the_description_is_whole(server):
 
 
 def test_one_minute_and_one_day_are_not_plural(tmp_path):
-    service = Service(ServeSettings(tmp_path / "data", Limits(duration=60), keep_seconds=86400))
+    service = Service(ServeSettings(tmp_path / "data", Limits(duration=60), keep_seconds=86400, model=FAST))
     text = render("home.html", service, jobs=[], first=True, older=None).body.decode()
     service.stop()
     assert ", 1 minute and" in text and "after 1 day." in text

@@ -9,13 +9,12 @@ from serving import SECONDS, Server, serving, wait_for
 
 from chromium import DESK, PHONE
 from facetell.assets import locate
-from facetell.engine.engines import DEFAULT_MODEL
 from facetell.report.card import read_card
 from facetell.report.strings import MODEL_SAYS, READINGS
 from facetell.report.words import percent
 from facetell.serve import strings
 from facetell.serve.settings import Limits
-from fixtures import BROKEN
+from fixtures import BROKEN, FAST_FILE
 
 WAIT = 1000 * SECONDS
 
@@ -99,7 +98,7 @@ def test_upload_progress_result_report_delete(site, page, tmp_path):
     page.locator("#jobs .job", has_text=locate("sample_man").name).get_by_role("link").click()
     expect(page.locator(".verdict h2")).to_have_text(READINGS[man["verdict"]])
     expect(page.locator(".gauge")).to_be_visible()
-    expect(page.locator(".verdict .model")).to_have_text(f"{MODEL_SAYS} {read_card(DEFAULT_MODEL).limits[0]}")
+    expect(page.locator(".verdict .model")).to_have_text(f"{MODEL_SAYS} {read_card(FAST_FILE).limits[0]}")
     no_sideways(page)
     page.screenshot(path=tmp_path / "job.png", full_page=True)
     page.get_by_role("link", name=strings.REPORT).click()

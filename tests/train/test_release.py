@@ -26,7 +26,7 @@ from facetell.train.corpus import load_recordings
 from facetell.train.reading import plain
 from facetell.train.release import LARGEST, stored_precision
 from facetell.train.start import build_network
-from fixtures import sample_frames, write_frames
+from fixtures import FAST, sample_frames, write_frames
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_everything_beside_a_release_is_of_the_shipped_file(checkpoint, videos, 
 
 def test_prepared_clips_with_faces_that_detection_refuses_are_not_scored(data, tmp_path):
     recordings = load_recordings(data, "val", 1)
-    engine = load_engine()
+    engine = load_engine(FAST)
     widths = [recording.face_width for recording in recordings]
     # Of a clip that was scaled down to a third, the width in the video counts, as in `facetell score`.
     first = recordings[0]

@@ -31,7 +31,7 @@ from facetell.watch.board import Board, Watched
 from facetell.watch.pump import FEWEST_HELD, MOST_HELD, Pump, _Pace
 from facetell.watch.run import State, Watcher
 from facetell.watch.screen import draw, summary
-from fixtures import ODD, sample_frames, write_frames, zoomed
+from fixtures import FAST, ODD, sample_frames, write_frames, zoomed
 
 SECONDS = 600.0  # the longest wait for an event: only a test that fails waits so long
 
@@ -91,6 +91,13 @@ def test_a_file_read_fast_has_the_scores_of_detection(detector, man):
     assert clips_of(events)[-1]["interval"] == pytest.approx(track.interval)
 
 
+def test_a_bound_on_the_clips_is_one_of_each_window(detector, man):
+    dense = Detector(FAST, Settings(clips_per_second=3.0, max_clips=2))
+    _, events = watched(dense, man, window=2.0, fast=True)
+    (track,) = detector(man).tracks  # one clip a second
+    assert [(c["t0"], c["logit"]) for c in clips_of(events)] == [(c.t0, c.logit) for c in track.clips]
+
+
 def test_a_photo_has_no_score(detector, tmp_path):
     photo = write_frames(tmp_path / "photo.mp4", [sample_frames()[0]] * 40, fps=25)
     state, events = watched(detector, photo, fast=True)
@@ -128,7 +135,7 @@ def test_a_file_is_played_in_real_time(monkeypatch):
 
 def test_slow_scoring_drops_whole_stretches_and_says_so(woman):
     """Each score lasts until frames are dropped: clips that are scored have no gap, and few frames and clips wait."""
-    slow = Detector(settings=Settings(clips_per_second=3.0))
+    slow = Detector(FAST, settings=Settings(clips_per_second=3.0))
     score, seen, enough = slow.score, [], threading.Event()
     pump = Pump(source_of(str(woman)))
 
@@ -431,7 +438,7 @@ def test_the_summary_claims_only_what_was_there(detector, man, tmp_path):
 
 
 def test_what_is_being_scored_at_the_end_is_told(woman):
-    slow = Detector(settings=Settings(clips_per_second=3.0))
+    slow = Detector(FAST, settings=Settings(clips_per_second=3.0))
     score, gate = slow.score, threading.Event()
 
     def throttled(clip):

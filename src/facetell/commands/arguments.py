@@ -1,4 +1,4 @@
-"""Types of arguments that several verbs share; each refuses what it cannot take in one sentence."""
+"""Arguments that several verbs share; each type refuses what it cannot take in one message."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from facetell.engine.released import released_models
 from facetell.media.find import LeftOut
 from facetell.report.words import one_line
 from facetell.types import FacetellError
@@ -33,6 +34,16 @@ def add_fps(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_model(parser: argparse._ActionsContainer, default: str) -> None:
+    """Add ``--model``, a name or a path as text: ``./facetell-fast`` is a file, ``facetell-fast`` is not."""
+    parser.add_argument(
+        "--model",
+        default=default,
+        metavar="NAME|FILE",
+        help=f"a released model ({', '.join(released_models())}) or an .onnx file (default: {default})",
+    )
+
+
 def share(text: str) -> float:
     """A probability."""
     try:
@@ -44,10 +55,10 @@ def share(text: str) -> float:
     return value
 
 
-def count(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+def count(text: str, least: int = 1) -> int:
+    """A whole number of at least ``least``."""
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
     return int(text)
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import add_fps, count, positive, print_left_out, share
-from facetell.detector import Detector, Settings
-from facetell.engine import ENGINES
+from facetell.commands.arguments import add_fps, count, print_left_out
+from facetell.commands.detection import add_detection, detection_settings
+from facetell.detector import Detector
+from facetell.engine import model_path
 from facetell.files import short_name
 from facetell.media.find import LeftOut, find_videos
 from facetell.report.result import check_all_writable, write_result
@@ -36,25 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="write a report of all videos to FILE, one HTML page"
     )
-    parser.add_argument(
-        "--fps-scored",
-        type=positive,
-        default=1.0,
-        metavar="N",
-        help="clips scored per second of each face (default: 1; a clip is a third of a second)",
-    )
+    add_detection(parser)
     add_fps(parser)
-    parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
-    parser.add_argument(
-        "--threshold",
-        type=share,
-        metavar="P",
-        help="minimum probability for forged, for any number of faces (default: the model's, corrected for it)",
-    )
-    parser.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
-    parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
     parser.add_argument("--threads", type=count, metavar="N", help="CPU threads of the engine (default: all cores)")
-    parser.add_argument("--model", type=Path, metavar="ONNX", help="another model file than the released one")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,16 +51,8 @@ def run(args: argparse.Namespace) -> int:
     outputs = [path for path in (args.json, args.report) if path]
     if args.out:
         outputs += [file for name in names.values() for file in _files(args.out, name)]
-    check_all_writable(outputs, [*paths, *([args.model] if args.model else [])])
-    settings = Settings(
-        clips_per_second=args.fps_scored,
-        max_faces=args.max_faces,
-        image_rate=args.fps,
-        threshold=args.threshold,
-        engine=args.engine,
-        precision=args.precision,
-        threads=args.threads,
-    )
+    check_all_writable(outputs, [*paths, model_path(args.model)])
+    settings = detection_settings(args, threshold=args.threshold, threads=args.threads, image_rate=args.fps)
     detector = Detector(args.model, settings)
     report = _report(detector, len(paths)) if args.report else None
     done: list[VideoVerdict] = []

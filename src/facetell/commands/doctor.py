@@ -12,7 +12,7 @@ from rich.table import Table
 
 from facetell import __version__
 from facetell.assets import ASSETS, AssetError, locate
-from facetell.engine.engines import DEFAULT_MODEL, ENGINES, load_engine
+from facetell.engine import DEFAULT_MODEL, ENGINES, FAST_MODEL, load_engine
 from facetell.types import FacetellError
 
 NEEDED = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "matplotlib", "jinja2")
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("", "what", "version or sha256", "remark"):
         table.add_column(column, overflow="fold")
-    rows = [*_software(), *_assets(), *_engines()]
+    rows = [*_software(), *_assets(), *_engines(), *_models()]
     for state, what, which, remark in rows:
         table.add_row({"ok": "[green]ok[/]", "-": "[dim]-[/]"}.get(state, "[red]!![/]"), what, which, escape(remark))
     Console().print(table)
@@ -81,17 +81,26 @@ def _assets() -> list[Row]:
 
 def _engines() -> list[Row]:
     rows: list[Row] = []
-    models: dict[str, Row] = {}
     for name in ENGINES:
         if util.find_spec(name) is None:
             rows.append(("-", f"engine {name}", "not installed", ""))
             continue
         try:
-            engine = load_engine(DEFAULT_MODEL, name)
+            engine = load_engine(FAST_MODEL, name)
         except FacetellError as error:
             rows.append(("!!" if name == "openvino" else "-", f"engine {name}", "unfit", str(error)))
             continue
-        model = engine.info.name
-        rows.append(("ok", f"engine {name}", f"{engine.version} {engine.precision}", f"runs {model}"))
-        models[model] = ("ok", f"model {model}", engine.sha256[:16], "the released model")
-    return [*rows, *models.values()]
+        rows.append(("ok", f"engine {name}", f"{engine.version} {engine.precision}", f"runs {engine.info.name}"))
+    return rows
+
+
+def _models() -> list[Row]:
+    rows: list[Row] = []
+    for name in dict.fromkeys((DEFAULT_MODEL, FAST_MODEL)):
+        use = "released" + ", the default" * (name == DEFAULT_MODEL)
+        use += ", used by scan, watch and motion" * (name == FAST_MODEL)
+        try:
+            rows.append(("ok", f"model {name}", load_engine(name).sha256[:16], use))
+        except FacetellError as error:
+            rows.append(("!!", f"model {name}", "unfit", str(error)))
+    return rows

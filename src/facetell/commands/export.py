@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facetell.commands.arguments import check_model_name
+from facetell.engine.released import released_models
 from facetell.types import FacetellError, FloatArray
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ SAMPLES = ("sample_woman", "sample_man")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the verb's arguments."""
     parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="of a training run; or a model file (.onnx)"
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="of a training run; or a model file (.onnx), or a released model's name",
     )
     parser.add_argument("--to", type=Path, required=True, metavar="MODEL.onnx", help="the model file to write")
     parser.add_argument(
@@ -49,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
     from facetell.report.result import check_writable
 
     check_model_name(args.to)
-    check_writable(args.to, keep=[args.checkpoint, *(args.clips or ())])
-    model, metadata = read_trained(args.checkpoint)
+    source = released_models().get(args.checkpoint, Path(args.checkpoint))
+    check_writable(args.to, keep=[source, *(args.clips or ())])
+    model, metadata = read_trained(source)
     clips = _clips(args.clips, model.config)
     export_onnx(model, args.to, metadata=metadata, precision=args.precision, with_motion=args.with_motion)
     print(f"{args.to}: {model.config.name}, {args.precision}, {args.to.stat().st_size / 1e6:.1f} MB")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import add_fps, count, positive, share
-from facetell.detector import Settings
-from facetell.engine import ENGINES
+from facetell.commands.arguments import add_fps, count
+from facetell.commands.detection import add_detection, detection_settings
+from facetell.engine import FAST_MODEL
 from facetell.report.words import one_line
 from facetell.types import FacetellError, Status
 
@@ -49,21 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--merge", type=Path, nargs="+", default=[], metavar="DIR", help="use what other scans (of other parts) found"
     )
     parser.add_argument("--retry", action="store_true", help="score anew what could not be read")
-    parser.add_argument("--model", type=Path, metavar="ONNX", help="another model file than the released one")
-    parser.add_argument("--inference", choices=list(ENGINES), default="openvino", help="what runs the model")
-    parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
-    parser.add_argument(
-        "--fps-scored",
-        type=positive,
-        default=1.0,
-        metavar="N",
-        help="clips scored per second of each face (default: 1)",
-    )
+    add_detection(parser, FAST_MODEL, "--inference")
     add_fps(parser)
-    parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
-    parser.add_argument(
-        "--threshold", type=share, metavar="P", help="probability from which on a face is called forged"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,14 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.address and args.engine != "ray":
         raise FacetellError("--address is that of a Ray cluster; add --engine ray")
-    settings = Settings(
-        clips_per_second=args.fps_scored,
-        max_faces=args.max_faces,
-        image_rate=args.fps,
-        threshold=args.threshold,
-        engine=args.inference,
-        precision=args.precision,
-    )
+    settings = detection_settings(args, threshold=args.threshold, image_rate=args.fps)
     source, shard = open_source(args.source), read_shard(args.shard)
     console = Console(stderr=True)
     with _Meter(console) as meter:

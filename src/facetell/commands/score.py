@@ -12,22 +12,18 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from facetell.commands.arguments import add_fps, count, positive
+from facetell.commands.arguments import add_fps, count
+from facetell.commands.detection import add_detection, detection_settings
 from facetell.datasets.manifest import SPLITS, read_manifest
-from facetell.detector import Settings
-from facetell.engine import ENGINES
 from facetell.types import Status
 
 if TYPE_CHECKING:
     from facetell.evaluate.scores import Scores
     from facetell.evaluate.scoring import Progress as State
 
-RELEASED = "default"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the verb's arguments."""
-    parser.add_argument("model", metavar="MODEL", help=f"a model file (.onnx), or '{RELEASED}' for the released one")
     parser.add_argument(
         "manifest",
         type=Path,
@@ -51,17 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes (default: one for two cores)",
     )
-    parser.add_argument(
-        "--fps-scored",
-        type=positive,
-        default=1.0,
-        metavar="N",
-        help="clips scored per second of each face (default: 1)",
-    )
+    add_detection(parser, threshold=False)
     add_fps(parser)
-    parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
-    parser.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
-    parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,13 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from facetell.evaluate.scoring_jobs import ScoringSettings, conditions
 
     settings = ScoringSettings(
-        Settings(
-            clips_per_second=args.fps_scored,
-            max_faces=args.max_faces,
-            image_rate=args.fps,
-            engine=args.engine,
-            precision=args.precision,
-        ),
+        detection_settings(args, image_rate=args.fps),
         distortions=conditions(args.distort),
         clean=not args.no_clean,
         splits=tuple(split for split in SPLITS if split in args.split),
@@ -108,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
         scores = score_manifest(
             read_manifest(args.manifest),
-            None if args.model == RELEASED else args.model,
+            args.model,
             settings,
             out=args.out,
             workers=args.workers,

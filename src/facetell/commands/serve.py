@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facetell.commands.arguments import count, positive, share
-from facetell.detector import Settings
-from facetell.engine import ENGINES
+from facetell.commands.arguments import count
+from facetell.commands.detection import add_detection, detection_settings
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
@@ -65,13 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-free-mb", type=count, default=512, metavar="N", help="MiB of disk that are left alone (default: 512)"
     )
     scoring = parser.add_argument_group("scoring, as in `facetell detect`")
-    scoring.add_argument("--fps-scored", type=positive, default=1.0, metavar="N", help="clips a second (default: 1)")
-    scoring.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces followed at once (default: 8)")
-    scoring.add_argument("--threshold", type=share, metavar="P", help="from which on a face is called forged")
-    scoring.add_argument("--engine", choices=list(ENGINES), default="openvino", help="what runs the model")
-    scoring.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
+    add_detection(scoring)
     scoring.add_argument("--threads", type=count, metavar="N", help="CPU threads a worker (default: cores / workers)")
-    scoring.add_argument("--model", type=Path, metavar="ONNX", help="another model file than the released one")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -128,14 +122,7 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
         hosts=(args.host, *args.allow_host),
         root_path=args.root_path,
         model=args.model,
-        detector=Settings(
-            clips_per_second=args.fps_scored,
-            max_faces=args.max_faces,
-            threshold=args.threshold,
-            engine=args.engine,
-            precision=args.precision,
-            threads=threads,
-        ),
+        detector=detection_settings(args, threshold=args.threshold, threads=threads),
     )
 
 

@@ -13,10 +13,9 @@ import numpy as np
 
 from facetell.assets import file_sha256
 from facetell.engine.info import ModelInfo
+from facetell.engine.released import model_path
 from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 
-WEIGHTS = Path(__file__).parent.parent / "weights"
-DEFAULT_MODEL = WEIGHTS / "facetell-fast.onnx"
 ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
 
 
@@ -195,12 +194,16 @@ ENGINES: dict[str, Callable[..., Engine]] = {
 
 
 def load_engine(
-    path: Path | None = None, engine: str = "openvino", *, precision: str | None = None, threads: int | None = None
+    model: Path | str | None = None,
+    engine: str = "openvino",
+    *,
+    precision: str | None = None,
+    threads: int | None = None,
 ) -> Engine:
-    """Load a model file (the released one by default) into an engine.
+    """Load a model file into an engine.
 
     Args:
-        path: ONNX file under the model-file contract.
+        model: see :func:`facetell.engine.released.model_path`.
         engine: "openvino", "onnxruntime" or "torch".
         precision: "f32" or "bf16" (OpenVINO only). The default is bf16 where the CPU supports it and
             ``ONEDNN_MAX_CPU_ISA`` (or ``DNNL_MAX_CPU_ISA``), if set, does not exclude it; else f32.
@@ -210,11 +213,9 @@ def load_engine(
         FacetellError: unknown engine, engine not installed, precision not supported, or file missing or not a model
             file.
     """
-    path = path or DEFAULT_MODEL
     if engine not in ENGINES:
         raise FacetellError(f"there is no engine '{engine}'; choose one of {', '.join(ENGINES)}")
-    if not path.is_file():
-        raise FacetellError(f"there is no model file at {path}; give --model an .onnx file exported by facetell")
+    path = model_path(model)
     try:
         # Asked before the engines: OpenVINO tries other formats, and their readers fill the log.
         if not _is_onnx(path):

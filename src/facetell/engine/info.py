@@ -129,6 +129,7 @@ class ModelInfo:
         size: side S of its input in pixels, >= 1.
         crop_scale: side of the crop in face lengths, > 0.
         min_face_width: pixels, > 0; narrower faces are not scored.
+        max_clips: clips scored per face at most, evenly spaced (:mod:`facetell.spread`); 0 for no bound.
         calibration: see :class:`Calibration`.
         licence: SPDX identifier of the weights.
         architecture: what :func:`facetell.models.zoo.create_model` needs to build the network again.
@@ -145,6 +146,7 @@ class ModelInfo:
     crop_scale: Positive
     min_face_width: Positive = 64.0
     calibration: Calibration = field(default_factory=Calibration)
+    max_clips: Annotated[int, Field(strict=True, ge=0)] = 0
     licence: Text = "Apache-2.0"
     architecture: dict[str, object] = field(default_factory=dict)
     training: dict[str, object] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facetell import __version__
 from facetell.assets import file_sha256
-from facetell.engine.engines import WEIGHTS
+from facetell.engine.released import WEIGHTS
 from facetell.evaluate.charts import charts
 from facetell.evaluate.plots import Plot
 from facetell.evaluate.protocols import Published

@@ -57,7 +57,7 @@ def score_manifest(
 
     Args:
         manifest: of videos, or of prepared clips.
-        model: ONNX file; the released model by default.
+        model: see :func:`facetell.engine.model_path`.
         settings: what is scored, see :class:`ScoringSettings`.
         out: score file to write. A run that was stopped is taken up from ``OUT.partial``; where the file is there
             already, made of the same things, it is read and nothing is scored.
@@ -132,7 +132,7 @@ def _about(detector: Detector, manifest: Manifest, settings: ScoringSettings) ->
         "min_face_width": engine.info.min_face_width,
         "facetell": __version__,
         "engine": {"name": engine.name, "version": engine.version, "precision": engine.precision},
-        "settings": settings.about(),
+        "settings": replace(settings, detection=detector.settings).about(),
         "manifest": manifest.fingerprint(),
     }
     plain: dict[str, Any] = json.loads(json.dumps(about))  # as it is read back

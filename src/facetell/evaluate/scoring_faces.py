@@ -15,8 +15,9 @@ from pathlib import Path
 
 from facetell.clips import ClipAssembler, FrameSampler
 from facetell.detector import KEEPALIVE, Detector, Watch
+from facetell.spread import Spread, clips_between
 from facetell.types import Clip, Face, Frame, Pose, Status, TrackVerdict, UInt8Array, VideoVerdict
-from facetell.verdict import ScoredClip, TrackRecord, judge_track
+from facetell.verdict import TrackRecord, judge_track
 
 Pictures = Iterable[tuple[float, Callable[[], UInt8Array]]]
 """Pictures in order of time: seconds, and what makes the uint8 RGB (H, W, 3) array where it is wanted."""
@@ -84,6 +85,11 @@ class FacePlaces:
         widths = [pose.width for poses in self._poses for pose in poses.values()]
         return statistics.median(widths) if widths else math.nan
 
+    @property
+    def ends(self) -> dict[int, float]:
+        """When each face was last seen, in seconds, by track number."""
+        return {track: time for time, poses in zip(self._times, self._poses, strict=True) for track in poses}
+
     def at(self, time: float) -> dict[int, Pose]:
         """The poses at a time by track number; exactly those of a look where there was one at that time."""
         after = bisect_right(self._times, time)
@@ -111,10 +117,10 @@ def score_at(
 ) -> tuple[TrackVerdict, ...]:
     """Score clips cropped from ``pictures`` at the places recorded in the clean video.
 
-    Frames are sampled and clips begun as detection does it. Frames at the times of the clean video give the same clips
-    and crops, so the clean frames themselves give the same scores. Where the frames have another size than the clean
-    ones, crops are scaled. Whether a face is large enough is decided by its size in the clean video, and faces and
-    clips that were left out there are left out here: every distortion is scored on the same faces.
+    Frames are sampled, clips begun and chosen as detection does it. Frames at the times of the clean video give the
+    same clips and crops, so the clean frames themselves give the same scores. Where the frames have another size than
+    the clean ones, crops are scaled. Whether a face is large enough is decided by its size in the clean video, and
+    faces and clips that were left out there are left out here: every distortion is scored on the same faces.
 
     Args:
         places: of the clean video.
@@ -128,13 +134,19 @@ def score_at(
     info = detector.engine.info
     sampler = FrameSampler(fps, info.frame_rate)
     assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, 1 / detector.settings.clips_per_second)
+    rate, most = detector.settings.clips_per_second, detector.settings.max_clips or 0
+    ends = places.ends
     records: dict[int, TrackRecord] = {}
+
+    def score(record: TrackRecord, clips: Mapping[int, Clip]) -> None:
+        record.scores |= {number: detector.score(clip) for number, clip in clips.items()}
+
     for index, (time, picture) in enumerate(pictures):
         number = sampler.take(time)
         at_time = places.at(time) if number is not None else {}
         poses = {track: pose for track, pose in at_time.items() if track not in places.unfit}
         for track, pose in poses.items():
-            record = records.setdefault(track, TrackRecord(time, time))
+            record = records.setdefault(track, TrackRecord(time, time, Spread(most)))
             record.t1 = time
             record.widths.append(pose.width)
         if number is None or not assembler.wants(time, list(poses)):
@@ -156,8 +168,12 @@ def score_at(
             elif keep(t0, t1) and (
                 record.accept(clip.frames, clip.crop.roll) if clean else places.is_fit(clip.track_id, t0, t1)
             ):
-                logit = float(detector.engine.score(clip.frames[None])[0])
-                record.clips.append(ScoredClip(t0, t1, clip.crop, logit))
+                score(record, record.spread.add(clip, clips_between(t0, ends[clip.track_id], rate)))
+        for track, record in records.items():
+            if record.spread.holds and track not in poses and ends[track] < time:
+                score(record, record.spread.release())
+    for record in records.values():
+        score(record, record.spread.release())
     tracks = places.unfit | {track: judge_track(track, record, info) for track, record in records.items()}
     return tuple(tracks[track] for track in sorted(tracks))
 

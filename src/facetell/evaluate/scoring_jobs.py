@@ -51,6 +51,7 @@ class ScoringSettings:
         return {
             "clips_per_second": self.detection.clips_per_second,
             "max_faces": self.detection.max_faces,
+            **({"max_clips": self.detection.max_clips} if self.detection.max_clips else {}),
             **({"image_rate": self.detection.image_rate} if self.detection.image_rate else {}),
             "distortions": [f"{code}:{level}" for code, level in self.distortions],
             "clean": self.clean,

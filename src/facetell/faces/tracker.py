@@ -73,6 +73,11 @@ class FaceTracker:
         """Numbers of the faces that were seen in the last picture."""
         return [track.track_id for track in self._tracks if not track.lost]
 
+    @property
+    def followed(self) -> frozenset[int]:
+        """Numbers of the faces that may still be seen: the active ones, and lost ones that are waited for."""
+        return frozenset(track.track_id for track in self._tracks)
+
     def glance(self, thumbnail: UInt8Array) -> bool:
         """See the next frame in small, looked at or not, uint8 (h, w); True where it begins a new scene.
 

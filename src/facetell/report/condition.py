@@ -154,7 +154,9 @@ def clips_of(track: TrackVerdict) -> str:
 
 
 def count_clips(track: TrackVerdict) -> str:
-    """The number of clips in words."""
+    """The number of scored clips in words, and of how many they were chosen."""
+    if track.clips_seen > len(track.clips):
+        return t.CLIPS_CHOSEN.format(count=len(track.clips), seen=track.clips_seen)
     return t.CLIP_ONE if len(track.clips) == 1 else t.CLIPS.format(count=len(track.clips))
 
 

@@ -19,8 +19,8 @@ from markupsafe import Markup
 
 from facetell.assets import ASSETS, AssetError, locate
 from facetell.detector import Detector, Progress, Watch
-from facetell.engine.engines import DEFAULT_MODEL
 from facetell.engine.info import ModelInfo
+from facetell.engine.released import model_word
 from facetell.report import strings
 from facetell.report.card import Card, read_card
 from facetell.report.condition import read_facts, used_rate
@@ -176,7 +176,10 @@ def _method(info: ModelInfo, detector: Detector) -> list[str]:
     threshold = (strings.THRESHOLD_CHOSEN if of_model else strings.THRESHOLD_GIVEN).format(
         threshold=percent(detector.threshold), share=percent(calibration.false_positives)
     )
-    return [*(step.format(**values) for step in strings.METHOD_STEPS), threshold]
+    steps = [step.format(**values) for step in strings.METHOD_STEPS]
+    if detector.settings.max_clips:
+        steps.insert(2, strings.METHOD_BOUND.format(most=detector.settings.max_clips))
+    return [*steps, threshold]
 
 
 def _provenance(verdicts: Sequence[VideoVerdict]) -> Iterator[tuple[str, str]]:
@@ -204,6 +207,8 @@ def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
     words += [
         "--fps-scored",
         repr(settings.clips_per_second).removesuffix(".0"),
+        "--max-clips",
+        str(settings.max_clips),
         "--max-faces",
         str(settings.max_faces),
     ]
@@ -212,8 +217,8 @@ def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
     words += ["--engine", settings.engine]
     words += ["--precision", str(settings.precision)] if settings.engine == "openvino" else []
     words += ["--threads", str(settings.threads)] if settings.threads else []
-    # Only its name: where a server keeps its model is nobody's business, and the hash above says which it is.
-    words += ["--model", _word(detector.engine.path.name)] if detector.engine.path != DEFAULT_MODEL else []
+    # Of a file only its name: where a server keeps its model is nobody's business, and the hash above says which it is.
+    words += ["--model", _word(model_word(detector.engine.path))]
     return " ".join([*words, "--report", "report.html"])
 
 

@@ -19,7 +19,7 @@ from facetell.files import temporary_beside
 from facetell.types import Box, ClipScore, FacetellError, VideoVerdict
 
 SCHEMA_PATH = Path(__file__).with_name("result.schema.json")
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 TRANSIENT = {"seconds_spent"}
 
 

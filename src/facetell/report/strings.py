@@ -115,6 +115,7 @@ FACE = "Face {number}"
 FACE_FIGURES = "{probability} ({low} to {high}); in view from {start} to {end}; {clips} of {seconds} s scored."
 CLIP_ONE = "1 clip"
 CLIPS = "{count} clips"
+CLIPS_CHOSEN = "{count} of {seen} clips (evenly spaced)"
 SCENE_ALT = "The whole picture at {time}; a white square marks face {number}"
 SCENE_CAPTION = "Face {number} in the picture, at {time}"
 STRIP = "Face {number} over time"
@@ -281,13 +282,17 @@ METHOD = "How it was done"
 METHOD_STEPS = (
     "The file is decoded from beginning to end; its pictures are taken at about {rate} a second, as evenly as the "
     "file has them.",
-    "Faces are found and followed by a mesh of 468 points. Each face is scored every {every} s, on a clip of "
-    "{frames} frames, all cropped by one region that does not move, so that cropping adds no motion.",
+    "Faces are found and followed by a mesh of 468 points. Each face gives a clip of {frames} frames "
+    "every {every} s, all cropped by one region that does not move, so that cropping adds no motion.",
     "A neural network, {model}, gives each clip a score. It looks at single pictures, compares neighbouring ones, and "
     "the differences of these differences: errors made anew in each picture stand out there, smooth motion fades. "
     "After arXiv 2403.05172, as far as its public description goes.",
     "The mean score of a face's clips is turned into a probability by a calibration fitted on videos that were not "
     "used for training. The most suspect face decides.",
+)
+METHOD_BOUND = (
+    "At most {most} clips of a face are scored. Where it gives more, every second, fourth, eighth ... of them is "
+    "scored, so that they are evenly spaced over the time that the face is in view."
 )
 THRESHOLD_CHOSEN = (
     "The threshold for “forged” is {threshold} for a video with one face, and higher for several. It was chosen so "

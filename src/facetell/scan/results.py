@@ -168,7 +168,9 @@ def _about(corpus: Corpus) -> dict[str, Any]:
     """What made the results, as score files tell it."""
     provenance = corpus.about["provenance"]
     rows = (entry for item in corpus.items() if not item.is_search for entry in corpus.job(item).entries)
-    of_detector = {name: provenance["settings"][name] for name in ("clips_per_second", "max_faces", "image_rate")}
+    of_detector = {
+        name: provenance["settings"][name] for name in ("clips_per_second", "max_clips", "max_faces", "image_rate")
+    }
     about = {
         "model": provenance["model"],
         "calibration": corpus.about["calibration"],

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from starlette.responses import Response
 
-from facetell.engine.engines import DEFAULT_MODEL
+from facetell.engine import model_path
 from facetell.report import page as report_page
 from facetell.report import strings as report_strings
 from facetell.report.card import Card, read_card
@@ -117,15 +117,15 @@ def render(name: str, service: Service, status: int = 200, **values: Any) -> HTM
         kept=strings.KEPT.format(after=after),
         threshold=service.pool.threshold,
         model=service.pool.model,
-        card=_card(service.settings.model or DEFAULT_MODEL),
+        card=_card(service.settings.model),
         **values,
     )
     return HTMLResponse(plain_text(html), status)
 
 
 @functools.cache
-def _card(model: Path) -> Card:
-    return read_card(model)
+def _card(model: Path | str | None) -> Card:
+    return read_card(model_path(model))
 
 
 @router.get("/")

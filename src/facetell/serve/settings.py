@@ -51,7 +51,7 @@ class ServeSettings:
         token: that a caller must show; None lets anybody in.
         hosts: names under which the server may be addressed, besides ``localhost`` and all addresses.
         root_path: path under which a reverse proxy publishes the server, such as "/facetell"; "" for the root.
-        model: ONNX file; None takes the released one.
+        model: see :func:`facetell.engine.model_path`.
         detector: see :class:`facetell.detector.Settings`.
     """
 
@@ -62,5 +62,5 @@ class ServeSettings:
     token: str | None = None
     hosts: tuple[str, ...] = ()
     root_path: str = ""
-    model: Path | None = None
+    model: Path | str | None = None
     detector: Settings = field(default_factory=Settings)

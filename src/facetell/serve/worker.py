@@ -45,7 +45,7 @@ class _TooLong(Exception):
     """A video runs longer than its header told and than is allowed."""
 
 
-def work(link: Link, model: Path | None, settings: Any) -> None:
+def work(link: Link, model: Path | str | None, settings: Any) -> None:
     """Load the model, then score what is ordered; a fault over one job is told and the next is taken."""
     try:
         scorer = Scorer(Detector(model, settings), link)

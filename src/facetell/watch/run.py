@@ -102,6 +102,9 @@ class Watcher:
         self.state = State(name, detector.threshold_of, Board(detector.engine.info.calibration, window), pump)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
         self._scoring: deque[_Scoring] = deque()
+        # A bound on the clips of a face is one of the clips of the window.
+        most, rate = detector.settings.max_clips, detector.settings.clips_per_second
+        self._period = max(1 / rate, window / most) if most else 1 / rate
         self._stream: ClipStream | None = None
         self._session = -1
         self._told_dropped = 0
@@ -140,7 +143,7 @@ class Watcher:
         if item is None:
             return
         if item.session != self._session:
-            self._session, self._stream = item.session, ClipStream(self._detector, item.info.fps)
+            self._session, self._stream = item.session, ClipStream(self._detector, item.info.fps, self._period)
         assert self._stream is not None
         self.state.at = item.at
         look = self._stream.push(item.raw)
