@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetell.assets import file_sha256
+from facetell.datasets.cues import cues_of
 from facetell.engine.engines import openvino_precision
 from facetell.files import temporary_beside
 from facetell.models.export import export_features
@@ -60,6 +61,7 @@ class Features:
         sources: str (V,), see :class:`facetell.train.views.View`.
         recordings: int (V,), the number of the recording.
         times: float (V,), seconds in the video.
+        cues: float (V, C), see :func:`facetell.datasets.cues.cues_of`.
     """
 
     values: NDArray[np.float16]
@@ -67,6 +69,7 @@ class Features:
     sources: NDArray[np.str_]
     recordings: NDArray[np.int64]
     times: NDArray[np.float64]
+    cues: NDArray[np.float64]
 
 
 class FeatureStore:
@@ -106,7 +109,8 @@ class FeatureStore:
         parts = [dict(np.load(self.file(recording))) for recording in recordings]
         counts = [len(part["labels"]) for part in parts]
         joined = {
-            name: np.concatenate([part[name] for part in parts]) for name in ("values", "labels", "sources", "times")
+            name: np.concatenate([part[name] for part in parts])
+            for name in ("values", "labels", "sources", "times", "cues")
         }
         return Features(**joined, recordings=np.repeat(np.arange(len(parts)), counts))
 
@@ -163,14 +167,15 @@ def _work(number: int) -> None:
     """Compute and write the features of one recording; the file appears whole or not at all."""
     recording = _worker.recordings[number]
     views = _worker.views(recording)
-    path = _worker.store.file(recording)
+    path, frames = _worker.store.file(recording), np.stack([view.frame for view in views])
     temporary = temporary_beside(path)
     with temporary.open("wb") as stream:
         np.savez(
             stream,
-            values=_worker.run(np.stack([view.frame for view in views])).astype(np.float16),
+            values=_worker.run(frames).astype(np.float16),
             labels=np.array([view.label for view in views]),
             sources=np.array([view.source for view in views]),
             times=np.array([view.time for view in views]),
+            cues=cues_of(frames),
         )
     temporary.replace(path)
