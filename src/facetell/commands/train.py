@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from facetell.types import FacetellError
 
@@ -57,12 +57,31 @@ def run(args: argparse.Namespace) -> int:
     return _train(args)
 
 
+def _train_probe(args: argparse.Namespace, tree: dict[str, Any]) -> int:
+    """Features, cross-validation, release: see :mod:`facetell.train.probe`."""
+    from facetell.train.probe_config import ProbeConfig
+    from facetell.train.probe_run import run_probe
+    from facetell.train.reading import build
+    from facetell.train.stop import Stop
+
+    config = build(ProbeConfig, tree, args.what.name, "probe.")
+    out = args.out or Path("runs") / args.what.stem
+    with Stop(args.max_minutes) as stop:
+        done = run_probe(config, out, args.to or out / f"{args.what.stem}.onnx", stop)
+    if not done:
+        print(f"{out}: {stop.reason}; the same command goes on from there")
+    return 0 if done else NOT_DONE
+
+
 def _train(args: argparse.Namespace) -> int:
     from facetell.train.checkpoint import BEST
     from facetell.train.loop import train
-    from facetell.train.reading import read_config
+    from facetell.train.reading import override, read_config, read_tree
     from facetell.train.stop import Stop
 
+    tree = override(read_tree(args.what), args.changes)
+    if "probe" in tree:
+        return _train_probe(args, tree["probe"])
     config = read_config(args.what, args.changes)
     out = args.out or Path("runs") / args.what.stem
     with Stop(args.max_minutes) as stop:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,8 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from facetell.datasets.folds import balanced_weights, grouped_folds, training_rows
+from facetell.datasets.cues import probe_auc
+from facetell.datasets.folds import balanced_weights, grouped_folds, kind_of, leave_kind_out, training_rows
 from facetell.datasets.manifest import Entry
+from facetell.evaluate.ranking import auc
 from facetell.files import temporary_beside
 from facetell.models.classifier import Perceptron
 from facetell.models.network import ClipNetwork
@@ -34,7 +38,7 @@ from facetell.train.views import FORGED, PLAIN, REAL
 
 SWAP_KIND = "face-swap"
 PSEUDO_GROUPS = {"sbv": "seams", "swap": "seams", "mouth": "mouths", "resynth": "resynthesised"}
-EVERYTHING = -1  # in place of a fold: nothing is left out
+LEAST = 5  # forged clips of a kind that is left out
 
 Say = Callable[[str], None]
 
@@ -225,45 +229,114 @@ class Committee:
         return whole.eval()
 
 
-def cross_validate(
-    recordings: Sequence[Recording], features: Features, config: ProbeConfig, network: ClipNetwork, out: Path, say: Say
-) -> tuple[OutOfFold, Perceptron]:
-    """Out-of-fold scores of all plain views, and the classifier trained on everything.
+class Probe:
+    """The classifiers of a run. Each is kept in a folder once it is trained: a run that was stopped goes on there.
 
-    Every trained classifier is kept in ``out``: a run that was stopped goes on with the next.
+    Args:
+        recordings: N of them.
+        features: of their views.
+        config: the run.
+        network: that has computed the features.
+        out: the folder.
+        say: called with a line on each step.
     """
-    entries = [recording.entry for recording in recordings]
-    committee = Committee(network, config)
-    values, labels = torch.from_numpy(features.values).bfloat16(), torch.from_numpy(features.labels).float()
-    groups = groups_of(features, entries)
-    plain = np.flatnonzero(features.sources == PLAIN)
-    views = torch.from_numpy(features.values[plain]).float()
-    made_of = json.dumps(asdict(config) | {"data": [r.sha256 for r in recordings], "workers": 0}, sort_keys=True)
-    key = hashlib.sha256(made_of.encode()).hexdigest()[:16]
 
-    def classifier(seed: int, fold: int, rows: NDArray[np.bool_]) -> Perceptron:
-        path = out / f"{key}-{seed}-{fold}.pt"
-        whole = Perceptron(network.backbone.feature_channels, committee.hidden, 1).eval()
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        features: Features,
+        config: ProbeConfig,
+        network: ClipNetwork,
+        out: Path,
+        say: Say,
+    ) -> None:
+        self.entries = [recording.entry for recording in recordings]
+        self._features, self._config, self._out, self._say = features, config, out, say
+        self._width = network.backbone.feature_channels
+        self._committee = Committee(network, config)
+        self._values = torch.from_numpy(features.values).bfloat16()
+        self._labels = torch.from_numpy(features.labels).float()
+        self._groups = groups_of(features, self.entries)
+        self._plain = np.flatnonzero(features.sources == PLAIN)
+        self._views = torch.from_numpy(features.values[self._plain]).float()
+        made_of = {"config": asdict(config) | {"workers": 0}, "data": [recording.sha256 for recording in recordings]}
+        self._key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def hidden(self) -> int:
+        """Units of a classifier's hidden layer."""
+        return self._committee.hidden
+
+    def classifier(self, name: str, rows: NDArray[np.bool_], seed: int = 0) -> Perceptron:
+        """A classifier trained on some of the recordings.
+
+        Args:
+            name: of its file.
+            rows: bool (N,), the recordings.
+            seed: of its members.
+        """
+        path = self._out / f"{self._key}-{name}.pt"
+        whole = Perceptron(self._width, self._committee.hidden, 1).eval()
         if path.exists():
             whole.load_state_dict(torch.load(path, weights_only=True))
             return whole
-        of_entries = balanced_weights(entries, rows)
-        whole = committee.fit(
-            values, labels, groups, features.recordings, of_entries, 100 * config.seed + 10 * seed + fold
-        )
+        started = time.monotonic()
+        weights = balanced_weights(self.entries, rows)
+        drawn = self._features.recordings
+        seed = 100 * self._config.seed + seed
+        whole = self._committee.fit(self._values, self._labels, self._groups, drawn, weights, seed)
         temporary = temporary_beside(path)
         torch.save(whole.state_dict(), temporary)
         temporary.replace(path)
+        self._say(f"{name}: trained on {int(rows.sum())} clips in {time.monotonic() - started:.0f} s")
         return whole
 
-    folds = np.stack([grouped_folds(entries, config.folds, seed) for seed in config.seeds])
-    logits = np.full((len(config.seeds), len(plain)), np.nan)
-    for row, (seed, of) in enumerate(zip(config.seeds, folds, strict=True)):
-        for fold in range(config.folds):
-            head = classifier(seed, fold, training_rows(entries, of, fold))
-            tested = of[features.recordings[plain]] == fold
-            with torch.inference_mode():
-                logits[row, tested] = head(views[torch.from_numpy(tested)])[:, 0].numpy()
-            say(f"seed {seed}, fold {fold}: trained and scored")
-    final = classifier(0, EVERYTHING, np.full(len(entries), True))
-    return OutOfFold(logits, folds, features.recordings[plain], features.times[plain]), final
+    def final(self) -> Perceptron:
+        """The classifier that is trained on everything."""
+        return self.classifier("all", np.full(len(self.entries), True))
+
+    def cross_validate(self) -> OutOfFold:
+        """Out-of-fold scores of all plain views."""
+        config, recordings = self._config, self._features.recordings[self._plain]
+        folds = np.stack([grouped_folds(self.entries, config.folds, seed) for seed in config.seeds])
+        logits = np.full((len(config.seeds), len(recordings)), np.nan)
+        for row, (seed, of) in enumerate(zip(config.seeds, folds, strict=True)):
+            for fold in range(config.folds):
+                rows = training_rows(self.entries, of, fold)
+                tested = of[recordings] == fold
+                logits[row, tested] = self._score(self.classifier(f"{seed}-{fold}", rows, 10 * seed + fold), tested)
+        return OutOfFold(logits, folds, recordings, self._features.times[self._plain])
+
+    def leave_kinds_out(self) -> dict[str, tuple[float, int, int]]:
+        """AUC, and the clips of either class behind it, of each kind of forgery for a classifier that has seen none.
+
+        The reals are those that had to be left out with the kind (:func:`facetell.datasets.folds.leave_kind_out`).
+        """
+        kinds = np.array([kind_of(entry) for entry in self.entries], dtype=object)
+        found = {}
+        for kind, count in Counter(kinds.tolist()).most_common():
+            if kind == "real" or count < LEAST:
+                continue
+            rows = leave_kind_out(self.entries, kind)
+            tested = (kinds == kind) | (~rows & (kinds == "real"))
+            recordings = self._features.recordings[self._plain]
+            logits = self._score(self.classifier(f"without-{kind}", rows, 7), tested[recordings])
+            sums = np.bincount(recordings[tested[recordings]], logits, minlength=len(kinds))
+            means = sums[tested] / np.bincount(recordings, minlength=len(kinds))[tested]
+            labels = (kinds == kind)[tested]
+            found[kind] = (float(auc(labels.astype(int), means)), int(labels.sum()), int((~labels).sum()))
+        return found
+
+    def cue_auc(self, draws: int = 4000) -> float:
+        """AUC of a linear probe on cues of coding and framing, on views drawn as for the members."""
+        weights = self._committee.weights(
+            self._groups, self._features.recordings, balanced_weights(self.entries, np.full(len(self.entries), True))
+        )
+        rng = np.random.default_rng(self._config.seed)
+        rows = rng.choice(len(weights), draws, p=weights / weights.sum())
+        folds = grouped_folds(self.entries, self._config.folds, self._config.seeds[0])
+        return probe_auc(self._features.cues[rows], self._features.labels[rows], folds[self._features.recordings[rows]])
+
+    def _score(self, classifier: Perceptron, tested: NDArray[np.bool_]) -> NDArray[np.float64]:
+        with torch.inference_mode():
+            return classifier(self._views[torch.from_numpy(tested)])[:, 0].double().numpy()

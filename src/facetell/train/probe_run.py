@@ -1,0 +1,76 @@
+"""A whole run of a probe: features, cross-validation, release. Each part goes on where it was stopped."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from facetell.clips import crop_clip
+from facetell.datasets.cues import MAX_AUC
+from facetell.evaluate.crossval import kind_table
+from facetell.evaluate.formats import markdown_table
+from facetell.train.corpus import Recording, decode_all, load_recordings
+from facetell.train.features import FeatureStore
+from facetell.train.probe import Probe, network_of
+from facetell.train.probe_config import ProbeConfig
+from facetell.train.probe_release import Evidence, release
+from facetell.train.stop import Stop
+from facetell.types import FacetellError, FloatArray
+
+SPLITS = ("train", "val")
+PROOF_CLIPS = 6
+
+
+def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> bool:
+    """Train and release.
+
+    Args:
+        config: the run.
+        out: folder of features and classifiers; those that are there are used.
+        model_path: the ONNX file to write, with its figures and its card beside it.
+        stop: asked between recordings.
+
+    Returns:
+        Whether the run is done; if not, the same call goes on from there.
+
+    Raises:
+        FacetellError: clips are missing, or cues of coding and framing tell the classes apart.
+    """
+    for _ in decode_all(config.data, config.workers):
+        pass
+    # Two frames are the least that a view's window has.
+    recordings = [recording for split in SPLITS for recording in load_recordings(config.data, split, 2)]
+    store = FeatureStore(out / "features", network_of(config, frozen=True), config.batch, config.views, config.seed)
+    for done, count in store.compute(recordings, config.workers):
+        if done % 50 == 0 or done == count:
+            print(f"features: {done} of {count} clips", flush=True)
+        if stop.asked():
+            return False
+    network = network_of(config, hidden=1)
+    probe = Probe(recordings, store.read(recordings), config, network, out, print)
+    cue_auc = probe.cue_auc()
+    print(f"a linear probe on cues of coding and framing: AUC {cue_auc:.3f} (at most {MAX_AUC})")
+    if cue_auc > MAX_AUC:
+        raise FacetellError(
+            f"cues of coding and framing alone tell the classes apart (AUC {cue_auc:.2f}, at most {MAX_AUC}): "
+            "a network would learn them; set batch.degrade so that both classes overlap more"
+        )
+    found = probe.cross_validate()
+    evidence = Evidence(probe.leave_kinds_out(), cue_auc)
+    network = network_of(config, hidden=probe.hidden)
+    network.classifier.load_state_dict(probe.final().state_dict())
+    proof = _proof(recordings, config)
+    results = release(config, recordings, found, evidence, network, proof, model_path, print)
+    print(markdown_table(kind_table(results)))
+    return True
+
+
+def _proof(recordings: list[Recording], config: ProbeConfig) -> FloatArray:
+    """A clip of each of a few recordings, float32 (N, T, 3, S, S) in [0, 1]."""
+    length, batch = config.views.clip_frames, config.batch
+    windows = ((r, r.windows(length, 1.0, batch.frame_rate)) for r in recordings)
+    whole = islice(((r, found[0]) for r, found in windows if found), PROOF_CLIPS)
+    clips = [crop_clip(list(r.pictures(w)), r.poses(w), batch.size, batch.crop_scale)[0] for r, w in whole]
+    return np.stack(clips).transpose(0, 1, 4, 2, 3).astype(np.float32) / np.float32(255)
