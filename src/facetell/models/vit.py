@@ -170,7 +170,7 @@ class VisionTransformer(Backbone):
 
     def _maps(self, tokens: Tensor) -> Tensor:
         """The patches of (N, 1 + h*w, C) as maps (N, C, h, w)."""
-        maps = tokens[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid))
+        maps: Tensor = tokens[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid))  # type: ignore[no-untyped-call]
         if torch.compiler.is_exporting():
             return maps
         return maps.contiguous(memory_format=torch.channels_last)
@@ -208,7 +208,7 @@ class VisionTransformer(Backbone):
         grid = round((positions.shape[1] - 1) ** 0.5)
         if grid == self.grid:
             return positions
-        maps = positions[:, 1:].transpose(1, 2).unflatten(2, (grid, grid))
+        maps: Tensor = positions[:, 1:].transpose(1, 2).unflatten(2, (grid, grid))  # type: ignore[no-untyped-call]
         maps = functional.interpolate(maps, size=(self.grid, self.grid), mode="bicubic", antialias=True)
         return torch.cat([positions[:, :1], maps.flatten(2).transpose(1, 2)], dim=1)
 
