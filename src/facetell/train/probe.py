@@ -35,6 +35,7 @@ from facetell.train.features import Features
 from facetell.train.probe_config import FitConfig, MemberConfig, ProbeConfig
 from facetell.train.reading import build
 from facetell.train.views import FORGED, PLAIN, REAL
+from facetell.types import FacetellError
 
 SWAP_KIND = "face-swap"
 PSEUDO_GROUPS = {"sbv": "seams", "swap": "seams", "mouth": "mouths", "resynth": "resynthesised"}
@@ -71,7 +72,7 @@ def network_of(config: ProbeConfig, *, hidden: int = 0, frozen: bool = False) ->
         anomaly="none",
         clip_frames=1 if frozen else config.views.clip_frames,
         size=config.batch.size,
-        pretrained=True,
+        pretrained=config.pretrained,
         frame_rate=config.batch.frame_rate,
         crop_scale=config.batch.crop_scale,
         hidden=hidden,
@@ -83,14 +84,14 @@ def columns_of(network: ClipNetwork, names: Sequence[str]) -> NDArray[np.int64]:
     """Columns of the feature vector of the named pools, such as "cls9"; all for none.
 
     Raises:
-        ValueError: the network has no such pool.
+        FacetellError: the network has no such features.
     """
     backbone = network.backbone
     width = backbone.deep_channels
     known = [f"{pool}{tap}" for tap in backbone.taps for pool in backbone.pools]  # type: ignore[union-attr]
     unknown = sorted({*names} - {*known})
     if unknown:
-        raise ValueError(f"there are no features '{unknown[0]}'; there are {', '.join(known)}")
+        raise FacetellError(f"there are no features '{unknown[0]}'; there are {', '.join(known)}")
     return np.concatenate([np.arange(width) + width * known.index(name) for name in names or known])
 
 
@@ -121,6 +122,9 @@ def view_weights(
         recordings: (V,) numbers of their recordings.
         of_entries: (N,) weights of the recordings, 0 of those that are left out.
         shares: of each group; groups that are missing here have none.
+
+    Raises:
+        FacetellError: a class has no view.
     """
     weights = np.zeros(len(groups))
     for name, share in shares.items():
@@ -129,7 +133,9 @@ def view_weights(
         if own.sum() > 0:
             weights += share * own / own.sum()
     real = np.isin(groups, ("plain_real", "varied_real"))
-    for of_class in (real, ~real):
+    for name, of_class in (("real", real), ("forged", ~real)):
+        if not weights[of_class].any():
+            raise FacetellError(f"a member has no {name} views to train on; give weights to more of its groups")
         weights[of_class] /= 2 * weights[of_class].sum()
     return weights
 
@@ -170,7 +176,7 @@ def fit_member(
             target = y * (1 - config.smoothing) + config.smoothing / 2
             loss = functional.binary_cross_entropy_with_logits(logit, target)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             rate.step()
     return member.eval(), mean, std
@@ -194,6 +200,13 @@ class Committee:
     def hidden(self) -> int:
         """Units of the hidden layer of the whole."""
         return self._config.fit.hidden * sum(kind.count for kind in self._kinds)
+
+    def weights(
+        self, groups: NDArray[np.str_], recordings: NDArray[np.int64], of_entries: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Probability (V,) that a view is drawn for the members, on average over them; see :func:`view_weights`."""
+        kinds = [view_weights(groups, recordings, of_entries, kind.weights) for kind in self._kinds]
+        return np.asarray(np.mean(kinds, axis=0))
 
     def fit(
         self,
@@ -339,4 +352,4 @@ class Probe:
 
     def _score(self, classifier: Perceptron, tested: NDArray[np.bool_]) -> NDArray[np.float64]:
         with torch.inference_mode():
-            return classifier(self._views[torch.from_numpy(tested)])[:, 0].double().numpy()
+            return np.asarray(classifier(self._views[torch.from_numpy(tested)])[:, 0].double().numpy())

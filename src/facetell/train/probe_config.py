@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from facetell.datasets.cues import MAX_AUC
 from facetell.train.config import BatchConfig, DataConfig
 from facetell.train.features import ViewConfig
 from facetell.types import FacetellError, check_whole
@@ -68,8 +69,7 @@ class ProbeConfig:
     """One run.
 
     Attributes:
-        model, overrides: for :func:`facetell.models.zoo.create_model`; the network starts from its pinned weights and
-            stays as it is.
+        model, overrides, pretrained: for :func:`facetell.models.zoo.create_model`; the network stays as it starts.
         data: folders of prepared clips; ``train`` and ``val`` are both used.
         batch: how views are forged, degraded and cropped (``pairs`` and ``generated`` are not used).
         views: which views there are of a recording.
@@ -78,11 +78,14 @@ class ProbeConfig:
         folds: of the cross-validation.
         seeds: divisions into folds; each gives every video a score.
         seed: of views and members.
+        max_cue_auc: largest AUC of a linear probe on cues of coding and framing (:mod:`facetell.datasets.cues`); the
+            run ends where the views have a larger one.
         workers: processes that compute features.
     """
 
     model: str = "clip_vit_b16"
     overrides: dict[str, Any] = field(default_factory=dict)
+    pretrained: bool = True
     data: DataConfig = field(default_factory=DataConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
@@ -91,4 +94,5 @@ class ProbeConfig:
     folds: int = 5
     seeds: tuple[int, ...] = (0, 1, 2)
     seed: int = 23
+    max_cue_auc: float = MAX_AUC
     workers: int = 2

@@ -121,7 +121,7 @@ class Evidence:
 
 def scores_of(recordings: Sequence[Recording], found: OutOfFold, division: int) -> Scores:
     """A score file of the out-of-fold logits of one division into folds, one row a view."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, time, logit in zip(found.recordings, found.times, found.logits[division], strict=True):
         rows.append(
             row_of(recordings[number].entry) | {"t0": time, "t1": time, "clip": len(rows), "logit": float(logit)}

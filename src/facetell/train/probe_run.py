@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from facetell.clips import crop_clip
-from facetell.datasets.cues import MAX_AUC
 from facetell.evaluate.crossval import kind_table
 from facetell.evaluate.formats import markdown_table
 from facetell.train.corpus import Recording, decode_all, load_recordings
@@ -51,11 +50,11 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     network = network_of(config, hidden=1)
     probe = Probe(recordings, store.read(recordings), config, network, out, print)
     cue_auc = probe.cue_auc()
-    print(f"a linear probe on cues of coding and framing: AUC {cue_auc:.3f} (at most {MAX_AUC})")
-    if cue_auc > MAX_AUC:
+    print(f"a linear probe on cues of coding and framing: AUC {cue_auc:.3f} (at most {config.max_cue_auc:g})")
+    if cue_auc > config.max_cue_auc:
         raise FacetellError(
-            f"cues of coding and framing alone tell the classes apart (AUC {cue_auc:.2f}, at most {MAX_AUC}): "
-            "a network would learn them; set batch.degrade so that both classes overlap more"
+            f"cues of coding and framing alone tell the classes apart (AUC {cue_auc:.2f}, at most "
+            f"{config.max_cue_auc:g}): a network would learn them; set batch.degrade so that both classes overlap more"
         )
     found = probe.cross_validate()
     evidence = Evidence(probe.leave_kinds_out(), cue_auc)

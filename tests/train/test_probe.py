@@ -1,0 +1,164 @@
+import csv
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from facetell.detector import Detector, Settings
+from facetell.evaluate.scores import read_scores
+from facetell.models.zoo import create_model
+from facetell.train.config import BatchConfig
+from facetell.train.features import Features
+from facetell.train.probe import Committee, columns_of, fit_member, groups_of, view_weights
+from facetell.train.probe_config import GROUPS, ProbeConfig
+from facetell.train.probe_run import run_probe
+from facetell.train.reading import build
+from facetell.train.stop import Stop
+from facetell.types import FacetellError
+
+TINY = {
+    "overrides": {"width": 32, "heads": 2, "patch": 16, "depth": 2, "taps": [1, 2], "every": 4},
+    "pretrained": False,
+    "views": {"clip_frames": 4, "plain": 2, "pairs": 1, "forged": 1},
+    "batch": {"clip_frames": 2, "size": 64, "recipe": {"swap": 0}},
+    "members": [
+        {"name": "one", "features": ["cls2"], "weights": {"plain_real": 1, "generated": 1, "swapped": 1}, "count": 1},
+        {"name": "two", "weights": {"plain_real": 1, "varied_real": 1, "swapped": 1, "seams": 1}, "count": 2},
+    ],
+    "fit": {"hidden": 4, "steps": 5, "batch": 8},
+    "folds": 2,
+    "seeds": [0, 1],
+    "max_cue_auc": 1.0,
+    "workers": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(prepared, tmp_path_factory):
+    """The prepared clips as if two repositories had published them, each with two people and a forgery."""
+    folder = tmp_path_factory.mktemp("probe") / "prepared"
+    shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns(".decoded"))
+    with (folder / "manifest.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        forged = row["label"] == "1"
+        row |= {"repository": row["split"], "identity": f"{row['split']} {row['identity']}", "source": ""}
+        if forged:
+            row |= {"kind": "face-swap" if row["split"] == "val" else "talking-head", "family": row["split"]}
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+@pytest.fixture
+def config(folder):
+    torch.set_num_threads(1)
+    return build(ProbeConfig, TINY | {"data": {"folders": [str(folder)]}}, "tiny")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return create_model(
+        "clip_vit_b16", "none", "none", 1, 64, width=32, heads=2, depth=2, taps=[1, 2], pools=["cls", "std"]
+    )
+
+
+def test_a_run_goes_on_where_it_stopped_and_gives_a_model_that_scores(config, folder, tmp_path):
+    model = tmp_path / "probe.onnx"
+    with Stop(0) as stop:
+        assert not run_probe(config, tmp_path, model, stop)
+    with Stop() as stop:
+        assert run_probe(config, tmp_path, model, stop)
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.suffix in (".npz", ".pt")}
+    first = model.read_bytes()
+    with Stop() as stop:
+        assert run_probe(config, tmp_path, model, stop)
+    assert made == {path: path.stat().st_mtime_ns for path in made}
+    assert model.read_bytes() == first
+    scores = read_scores(model.with_suffix(".oof.parquet"))
+    assert len(scores) == 2 * 6
+    assert np.isfinite(scores["logit"]).all()
+    assert "2-fold cross-validation" in model.with_suffix(".md").read_text()
+    verdict = Detector(model, Settings(precision="f32"))(folder / "clips" / scores["video"][0])
+    assert verdict.provenance["settings"]["max_clips"] == 16
+
+
+def test_cues_that_tell_the_classes_apart_end_the_run(config, tmp_path):
+    strict = build(ProbeConfig, {"max_cue_auc": 0.0}, "tiny", base=config)
+    with Stop() as stop, pytest.raises(FacetellError, match="cues of coding and framing"):
+        run_probe(strict, tmp_path, tmp_path / "probe.onnx", stop)
+
+
+def test_the_whole_is_the_average_of_its_members(network, config):
+    rng = np.random.default_rng(0)
+    values = torch.from_numpy(rng.normal(size=(60, 128)).astype(np.float32)).bfloat16()
+    labels = torch.from_numpy(np.arange(60) % 2).float()
+    groups = np.where(np.arange(60) % 2, "generated", "plain_real")
+    recordings, weights = np.arange(60), np.ones(60)
+    members = [
+        {"features": ["std1"], "weights": {"plain_real": 1, "generated": 1}, "count": 1, "scale": 3.0},
+        {"weights": {"plain_real": 1, "generated": 1}, "count": 1},
+    ]
+    config = build(ProbeConfig, {"members": members}, "tiny", base=config)
+    committee = Committee(network, config)
+    whole = committee.fit(values, labels, groups, recordings, weights, 5)
+    chance = view_weights(groups, recordings, weights, {"plain_real": 1, "generated": 1})
+    columns = columns_of(network, ["std1"])
+    assert columns.tolist() == [*range(32, 64)]
+    wanted = 0
+    for number, (own, share) in enumerate(((values[:, columns], 0.75), (values, 0.25))):
+        member, mean, std = fit_member(own, labels, chance, config.fit, 5000 + 10 * number)
+        wanted = wanted + share * member((own.float() - mean) / std)
+    with torch.no_grad():
+        assert torch.allclose(whole(values.float()), wanted, atol=1e-4)
+
+
+def test_views_are_drawn_by_group_and_both_classes_weigh_the_same():
+    groups = np.array(["plain_real", "plain_real", "varied_real", "generated", "seams", "mouths"])
+    recordings = np.array([0, 1, 0, 2, 0, 0])
+    weights = view_weights(
+        groups, recordings, np.array([3.0, 1.0, 2.0]), {"plain_real": 3, "varied_real": 1, "seams": 2}
+    )
+    assert weights[:3].sum() == weights[3:].sum() == 0.5
+    assert weights[:2].sum() == 3 * weights[2]
+    assert weights[0] == 3 * weights[1]
+    assert weights[[3, 5]].tolist() == [0, 0]
+
+
+def test_each_view_has_its_group(config, folder):
+    from facetell.datasets.prepared import read_prepared
+
+    entries = [*read_prepared(folder)]
+    real, swapped = (next(i for i, e in enumerate(entries) if e.kind == kind) for kind in ("", "face-swap"))
+    sources = ["plain", "real", "sbv", "mouth", "resynth", "reenact", "plain", "forged"]
+    recordings = np.array([real] * 6 + [swapped] * 2)
+    features = Features(np.zeros((8, 1)), recordings, np.array(sources), recordings, np.zeros(8), np.zeros((8, 1)))
+    found = groups_of(features, entries).tolist()
+    assert found == [
+        "plain_real",
+        "varied_real",
+        "seams",
+        "mouths",
+        "resynthesised",
+        "reenacted",
+        "swapped",
+        "swapped",
+    ]
+    assert {*found} < {*GROUPS}
+
+
+def test_a_group_or_feature_that_is_unknown_is_refused(network, config):
+    wrong = build(ProbeConfig, {"members": [{"weights": {"unknown": 1}}]}, "tiny", base=config)
+    with pytest.raises(FacetellError, match="no group 'unknown'"):
+        Committee(network, wrong)
+    wrong = build(ProbeConfig, {"members": [{"features": ["cls9"]}]}, "tiny", base=config)
+    with pytest.raises(FacetellError, match="no features 'cls9'"):
+        Committee(network, wrong)
+
+
+def test_views_of_two_frames_are_the_least():
+    with pytest.raises(FacetellError, match="clip_frames"):
+        BatchConfig(clip_frames=1)
