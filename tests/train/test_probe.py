@@ -72,11 +72,11 @@ def test_a_run_goes_on_where_it_stopped_and_gives_a_model_that_scores(config, fo
         assert not run_probe(config, tmp_path, model, stop)
     with Stop() as stop:
         assert run_probe(config, tmp_path, model, stop)
-    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.suffix in (".npz", ".pt")}
+    made = _made(tmp_path)
     first = model.read_bytes()
     with Stop() as stop:
         assert run_probe(config, tmp_path, model, stop)
-    assert made == {path: path.stat().st_mtime_ns for path in made}
+    assert made == _made(tmp_path)
     assert model.read_bytes() == first
     scores = read_scores(model.with_suffix(".oof.parquet"))
     assert len(scores) == 2 * 6
@@ -84,6 +84,10 @@ def test_a_run_goes_on_where_it_stopped_and_gives_a_model_that_scores(config, fo
     assert "2-fold cross-validation" in model.with_suffix(".md").read_text()
     verdict = Detector(model, Settings(precision="f32"))(folder / "clips" / scores["video"][0])
     assert verdict.provenance["settings"]["max_clips"] == 16
+
+
+def _made(out):
+    return {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.suffix in (".npz", ".pt")}
 
 
 def test_cues_that_tell_the_classes_apart_end_the_run(config, tmp_path):

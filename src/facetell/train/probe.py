@@ -66,18 +66,20 @@ def network_of(config: ProbeConfig, *, hidden: int = 0, frozen: bool = False) ->
     overrides = dict(config.overrides)
     if frozen:
         overrides.pop("every", None)
-    return create_model(
-        config.model,
-        motion="none",
-        anomaly="none",
-        clip_frames=1 if frozen else config.views.clip_frames,
-        size=config.batch.size,
-        pretrained=config.pretrained,
-        frame_rate=config.batch.frame_rate,
-        crop_scale=config.batch.crop_scale,
-        hidden=hidden,
-        **overrides,
-    ).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)  # of what is not pretrained
+        return create_model(
+            config.model,
+            motion="none",
+            anomaly="none",
+            clip_frames=1 if frozen else config.views.clip_frames,
+            size=config.batch.size,
+            pretrained=config.pretrained,
+            frame_rate=config.batch.frame_rate,
+            crop_scale=config.batch.crop_scale,
+            hidden=hidden,
+            **overrides,
+        ).eval()
 
 
 def columns_of(network: ClipNetwork, names: Sequence[str]) -> NDArray[np.int64]:
