@@ -16,7 +16,7 @@ from facetell.scan.results import FILES
 from facetell.scan.run import scan
 from facetell.scan.source import Item, open_source
 from facetell.scan.work import Outcome, read_item, score
-from fixtures import BROKEN, sample_frames, write_frames
+from fixtures import BROKEN, FAST, sample_frames, write_frames
 
 SCORED, NOISE = 8, 4
 VIDEOS = SCORED + NOISE + 4
@@ -83,6 +83,6 @@ def verdicts(out: Path) -> list[str]:
 
 def start(source, out, *more, **how) -> subprocess.Popen:
     """A scan in a process of its own."""
-    words = [sys.executable, "-m", "facetell.cli", "scan", source, "--out", out, *more]
+    words = [sys.executable, "-m", "facetell.cli", "scan", source, "--model", FAST, "--out", out, *more]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen([str(word) for word in words], start_new_session=True, **quiet | how)

@@ -12,7 +12,7 @@ from rich.console import Console
 from facetell.cli import main
 from facetell.commands.scan import _Meter
 from facetell.scan.run import Progress
-from fixtures import BROKEN, sample_frames, write_frames
+from fixtures import BROKEN, FAST, sample_frames, write_frames
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def decision(out):
 def test_a_corpus_without_fault_ends_with_one_line(folder, tmp_path, capsys):
     out = tmp_path / "out"
     (folder / "notes.txt").write_text("not counted")
-    assert main(["scan", str(folder), "--out", str(out), "--workers", "1", "--precision", "f32"]) == 0
+    assert main(["scan", "--model", FAST, str(folder), "--out", str(out), "--workers", "1", "--precision", "f32"]) == 0
     printed, errors = capsys.readouterr()
     said = f"1 video: 1 scored (1 {decision(out)}), 0 not; see {out / 'summary.html'}\n"
     assert printed == said and errors == ""
@@ -41,7 +41,7 @@ def test_what_cannot_be_read_is_counted_and_the_list_may_come_from_a_pipe(folder
     names = [folder / "man.mp4", BROKEN["text"](folder), folder / "gone.mp4"]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\0".join(os.fsencode(name) for name in names))))
     out = tmp_path / "out"
-    assert main(["scan", "-", "--out", str(out), "--workers", "1"]) == 2
+    assert main(["scan", "--model", FAST, "-", "--out", str(out), "--workers", "1"]) == 2
     printed, errors = capsys.readouterr()
     assert printed.startswith(f"3 videos: 1 scored (1 {decision(out)}), 2 not (unreadable 2); see ")
     assert errors == f"facetell scan: 2 lines in {out / 'errors.csv'} say what could not be read\n"
@@ -52,7 +52,7 @@ def test_as_many_lines_are_told_as_there_are(folder, tmp_path, capsys):
     (folder / "loop.mp4").symlink_to("loop.mp4")
     (folder / "cover.jpg").write_bytes(b"\xff\xd8\xff")
     out = tmp_path / "out"
-    assert main(["scan", str(folder), "--out", str(out), "--workers", "1", "--precision", "f32"]) == 2
+    assert main(["scan", "--model", FAST, str(folder), "--out", str(out), "--workers", "1", "--precision", "f32"]) == 2
     printed, errors = capsys.readouterr()
     assert "3 videos: 1 scored" in printed and "left out: 1 image\n" in errors and "2 lines in " in errors
     with (out / "errors.csv").open(newline="") as stream:
@@ -81,7 +81,7 @@ def test_a_name_in_the_bar_steers_no_terminal():
 def test_what_cannot_be_done_is_one_sentence(folder, tmp_path, monkeypatch, capsys, words, sentence):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    assert main(["scan", *(word.format(folder=folder) for word in words), "--out", "out"]) == 2
+    assert main(["scan", "--model", FAST, *(word.format(folder=folder) for word in words), "--out", "out"]) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.startswith("facetell scan: ") and error.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before

@@ -1,6 +1,7 @@
 import pytest
 
 from facetell.scan.work import make_detector
+from fixtures import FAST
 from scans import Here, make_corpus
 
 
@@ -13,7 +14,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="session")
 def single():
     """A detector as the processes of a scan have it."""
-    return make_detector()
+    return make_detector(FAST)
 
 
 @pytest.fixture

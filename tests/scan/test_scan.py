@@ -261,7 +261,7 @@ def test_a_list_may_name_files_and_folders_of_pictures(corpus, here, tmp_path, m
 
 def test_a_scan_is_not_gone_on_with_as_something_else(corpus, whole, here, tmp_path):
     out = shutil.copytree(whole, tmp_path / "out")
-    other = Here(make_detector(settings=Settings(clips_per_second=2)))
+    other = Here(make_detector(FAST, settings=Settings(clips_per_second=2)))
     with pytest.raises(FacetellError, match=r"was begun with other settings .* go on as it was begun"):
         other.scan(corpus, out)
     with pytest.raises(FacetellError, match="was begun with other settings"):

@@ -17,6 +17,7 @@ from facetell.scan.local import Local
 from facetell.scan.results import FILES
 from facetell.scan.run import scan
 from facetell.scan.source import open_source
+from fixtures import FAST
 from scans import CONTENTS, lines, results, start, verdicts
 
 KILLS, MORE_KILLS = 2, 25
@@ -169,7 +170,7 @@ def test_a_full_disk_ends_the_scan_with_a_sentence_and_blames_no_video(corpus, w
     if room > 5_000:
         shutil.copytree(whole / "work", out / "work")
     done = subprocess.run(
-        [sys.executable, "-m", "facetell.cli", "scan", corpus, "--out", out, "--workers", "1"],
+        [sys.executable, "-m", "facetell.cli", "scan", corpus, "--model", FAST, "--out", out, "--workers", "1"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
         capture_output=True,
         text=True,

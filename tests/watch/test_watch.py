@@ -312,7 +312,7 @@ def test_the_view(detector, man):
     ],
 )
 def test_faults_are_one_sentence(words, sentence, capsys):
-    assert main(["watch", *words]) == 2
+    assert main(["watch", "--model", FAST, *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and sentence in err and len(err.splitlines()) == 1 and "secret" not in err
 
@@ -374,13 +374,13 @@ def test_a_wrong_name_is_told_before_the_model_is_loaded(tmp_path, capsys):
 def test_what_is_watched_is_never_written_over(man, tmp_path, capsys):
     before, link = man.read_bytes(), tmp_path / "link.mp4"
     link.symlink_to(man)
-    assert main(["watch", str(man), "--out", str(link)]) == 2
+    assert main(["watch", str(man), "--model", FAST, "--out", str(link)]) == 2
     assert "it is what is watched; choose another file" in capsys.readouterr().err and man.read_bytes() == before
 
 
 def test_a_file_of_scores_is_gone_on_with_and_says_when(man, tmp_path, capsys):
     out, began = tmp_path / "scores.jsonl", datetime.now(UTC)
-    words = ["watch", str(man), "--fast", "--out", str(out)]
+    words = ["watch", str(man), "--model", FAST, "--fast", "--out", str(out)]
     assert main(words) == 0
     first = out.read_text()
     out.write_text(first + '{"event": "cl')  # the machine stopped in the middle of a line
@@ -398,13 +398,13 @@ def test_a_file_of_scores_is_gone_on_with_and_says_when(man, tmp_path, capsys):
 def test_what_is_no_file_of_scores_is_left_alone(man, tmp_path, capsys):
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear")
-    assert main(["watch", str(man), "--out", str(letter)]) == 2
+    assert main(["watch", str(man), "--model", FAST, "--out", str(letter)]) == 2
     assert "letter.txt is not what `facetell watch` wrote; choose another file" in capsys.readouterr().err
     assert letter.read_text() == "Dear"
 
 
 def test_a_full_disk_is_one_sentence(man, capsys):
-    assert main(["watch", str(man), "--fast", "--out", "/dev/full"]) == 2
+    assert main(["watch", str(man), "--model", FAST, "--fast", "--out", "/dev/full"]) == 2
     error = capsys.readouterr().err
     assert error == "facetell watch: /dev/full cannot be written (No space left on device); make room there\n"
 
@@ -415,7 +415,7 @@ def test_what_detection_warns_of_is_told_at_the_end(detector, tmp_path, capsys):
         warnings = [*detector(video).warnings]
         assert warnings
         out = tmp_path / f"{video.stem}.jsonl"
-        assert main(["watch", str(video), "--fast", "--out", str(out)]) == 0
+        assert main(["watch", str(video), "--model", FAST, "--fast", "--out", str(out)]) == 0
         assert capsys.readouterr().out.splitlines()[-len(warnings) :] == warnings
         assert json.loads(out.read_text().splitlines()[-1])["warnings"] == warnings
 
@@ -460,14 +460,14 @@ def test_what_is_being_scored_at_the_end_is_told(woman):
 
 def test_a_stream_that_is_away_is_given_up_when_asked(transport, capsys):
     with broadcast(transport, refused=lambda time: time > 1) as port:
-        assert main(["watch", f"http://127.0.0.1:{port}/live", "--give-up", "2"]) == 2
+        assert main(["watch", "--model", FAST, f"http://127.0.0.1:{port}/live", "--give-up", "2"]) == 2
     assert "and did not come back in 2 seconds" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGHUP, "SIGHUP")])
 def test_a_signal_ends_it_with_a_summary(woman, tmp_path, number, reason):
     out = tmp_path / "scores.jsonl"
-    command = [sys.executable, "-m", "facetell.cli", "watch", str(woman), "--out", str(out)]
+    command = [sys.executable, "-m", "facetell.cli", "watch", str(woman), "--model", FAST, "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait_for(lambda: process.poll() is not None or (out.exists() and '"clip"' in out.read_text()))

@@ -98,7 +98,7 @@ def _models() -> list[Row]:
     rows: list[Row] = []
     for name in dict.fromkeys((DEFAULT_MODEL, FAST_MODEL)):
         use = "released" + ", the default" * (name == DEFAULT_MODEL)
-        use += ", used by scan, watch and motion" * (name == FAST_MODEL)
+        use += ", used by motion" * (name == FAST_MODEL)
         try:
             rows.append(("ok", f"model {name}", load_engine(name).sha256[:16], use))
         except FacetellError as error:

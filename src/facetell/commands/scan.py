@@ -14,7 +14,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from facetell.commands.arguments import add_fps, count
 from facetell.commands.detection import add_detection, detection_settings
-from facetell.engine import FAST_MODEL
 from facetell.report.words import one_line
 from facetell.types import FacetellError, Status
 
@@ -49,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--merge", type=Path, nargs="+", default=[], metavar="DIR", help="use what other scans (of other parts) found"
     )
     parser.add_argument("--retry", action="store_true", help="score anew what could not be read")
-    add_detection(parser, FAST_MODEL, "--inference")
+    add_detection(parser, engine="--inference")
     add_fps(parser)
 
 

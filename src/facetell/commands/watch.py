@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facetell.commands.arguments import add_model
-from facetell.engine import FAST_MODEL
+from facetell.engine import DEFAULT_MODEL
 from facetell.runtime import on_stop
 from facetell.types import FacetellError
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=float, metavar="P", help="probability from which on a face is called forged"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of the model (default: all cores)")
-    add_model(parser, FAST_MODEL)
+    add_model(parser, DEFAULT_MODEL)
 
 
 def run(args: argparse.Namespace) -> int:

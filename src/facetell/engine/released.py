@@ -9,8 +9,8 @@ from facetell.types import FacetellError
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 FAST_MODEL = "facetell-fast"
-"""The small model: default of `scan`, `watch` and `motion`."""
-DEFAULT_MODEL = FAST_MODEL
+"""The model of version 0.1.0: small and with motion blocks; close to chance on unseen forgeries. Default of `motion`."""
+DEFAULT_MODEL = "facetell"
 """The default of everything else, also of :class:`facetell.detector.Detector`."""
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import cv2
 
 from facetell.detector import Detector, Settings
-from facetell.engine import FAST_MODEL
+from facetell.engine import DEFAULT_MODEL
 from facetell.media.pictures import content_sha256
 from facetell.processes import ended_if_silent
 from facetell.scan.record import HERE, to_record, unreadable
@@ -65,7 +65,7 @@ class Engine(Protocol):
         """The verdict on each of these, which are drawn as they are needed."""
 
 
-def make_detector(model: Path | str = FAST_MODEL, settings: Settings | None = None) -> Detector:
+def make_detector(model: Path | str = DEFAULT_MODEL, settings: Settings | None = None) -> Detector:
     """The detector of one process; processes share the cores, so it takes one thread, whatever the settings say."""
     cv2.setNumThreads(1)
     return Detector(model, replace(settings or Settings(), threads=1))
