@@ -132,7 +132,7 @@ def kind_table(results: Results, spreads: Mapping[str, Spread] | None = None) ->
     """A table of the results by kind, with the spread of the AUC where it is given."""
     fpr, between = written(results.fpr, "tpr")
     caption = (
-        f"Out-of-fold scores: each kind against {results.reals} reals of {results.identities} identities. "
+        f"Each kind against {results.reals} reals of {results.identities} identities. "
         f"At logit {results.threshold:.2f} the false positive rate is {fpr} % [{between}]. Percent, 95 % intervals"
     )
     spreads = spreads or {}
