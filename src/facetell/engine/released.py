@@ -9,7 +9,7 @@ from facetell.types import FacetellError
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 FAST_MODEL = "facetell-fast"
-"""The model of version 0.1.0: small and with motion blocks; close to chance on unseen forgeries. Default of `motion`."""
+"""The model of version 0.1.0: small, with motion blocks, close to chance on unseen forgeries. Default of `motion`."""
 DEFAULT_MODEL = "facetell"
 """The default of everything else, also of :class:`facetell.detector.Detector`."""
 
