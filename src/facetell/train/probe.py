@@ -343,14 +343,20 @@ class Probe:
         return found
 
     def cue_auc(self, draws: int = 4000) -> float:
-        """AUC of a linear probe on cues of coding and framing, on views drawn as for the members."""
+        """AUC of a linear probe on cues of coding and framing, on views drawn as for the members.
+
+        The mean over the divisions into folds: a single one differs from the next by some hundredths.
+        """
         weights = self._committee.weights(
             self._groups, self._features.recordings, balanced_weights(self.entries, np.full(len(self.entries), True))
         )
         rng = np.random.default_rng(self._config.seed)
         rows = rng.choice(len(weights), draws, p=weights / weights.sum())
-        folds = grouped_folds(self.entries, self._config.folds, self._config.seeds[0])
-        return probe_auc(self._features.cues[rows], self._features.labels[rows], folds[self._features.recordings[rows]])
+        cues, labels, drawn = (
+            part[rows] for part in (self._features.cues, self._features.labels, self._features.recordings)
+        )
+        divisions = (grouped_folds(self.entries, self._config.folds, seed)[drawn] for seed in self._config.seeds)
+        return float(np.mean([probe_auc(cues, labels, folds) for folds in divisions]))
 
     def _score(self, classifier: Perceptron, tested: NDArray[np.bool_]) -> NDArray[np.float64]:
         with torch.inference_mode():
