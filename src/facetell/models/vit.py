@@ -125,16 +125,8 @@ class VisionTransformer(Backbone):
             raise FacetellError(f"taps are numbers of blocks from 1 to {depth}, not {taps!r}")
         if isinstance(pools, str) or not self.pools or not {*pools} <= {*POOLS}:
             raise FacetellError(f"pools are a list of any of {', '.join(POOLS)}, not {pools!r}")
-<<<<<<< HEAD
-        if motion not in get_args(MotionKind):
-            raise FacetellError(
-                f"there is no motion module '{motion}'; choose one of {', '.join(get_args(MotionKind))}"
-            )
         self.decided = {"depth": depth, "heads": heads, "taps": self.taps, "pools": self.pools, "every": every}
         self.every = every
-=======
-        self.decided = {"depth": depth, "heads": heads, "taps": self.taps, "pools": self.pools}
->>>>>>> vit
         self.motion_after = motion_after
         if motion != "none":
             if motion_after not in range(1, depth + 1):
