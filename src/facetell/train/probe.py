@@ -167,8 +167,8 @@ def fit_member(
         member = Perceptron(values.shape[1], config.hidden, 1)
         optimizer = torch.optim.AdamW(member.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
-        for _ in range(config.steps):
-            chosen = rows[torch.multinomial(chance, config.batch, True)]
+        drawn = torch.multinomial(chance, config.steps * config.batch, True).view(config.steps, config.batch)
+        for chosen in rows[drawn]:
             x, y = (values[chosen].float() - mean) / std, labels[chosen]
             if config.mixup:
                 share, order = float(generator.beta(config.mixup, config.mixup)), torch.randperm(len(x))
