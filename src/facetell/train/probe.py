@@ -34,6 +34,7 @@ from facetell.train.corpus import Recording
 from facetell.train.features import Features
 from facetell.train.probe_config import FitConfig, MemberConfig, ProbeConfig
 from facetell.train.reading import build
+from facetell.train.stop import Stop
 from facetell.train.views import FORGED, PLAIN, REAL
 from facetell.types import FacetellError
 
@@ -42,6 +43,10 @@ PSEUDO_GROUPS = {"sbv": "seams", "swap": "seams", "mouth": "mouths", "resynth": 
 LEAST = 5  # forged clips of a kind that is left out
 
 Say = Callable[[str], None]
+
+
+class Stopped(Exception):
+    """The run was asked to stop before a classifier that is still to be trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +258,7 @@ class Probe:
         config: the run.
         network: that has computed the features.
         out: the folder.
+        stop: asked before each classifier.
         say: called with a line on each step.
     """
 
@@ -263,10 +269,11 @@ class Probe:
         config: ProbeConfig,
         network: ClipNetwork,
         out: Path,
+        stop: Stop,
         say: Say,
     ) -> None:
         self.entries = [recording.entry for recording in recordings]
-        self._features, self._config, self._out, self._say = features, config, out, say
+        self._features, self._config, self._out, self._stop, self._say = features, config, out, stop, say
         self._width = network.backbone.feature_channels
         self._committee = Committee(network, config)
         self._values = torch.from_numpy(features.values).bfloat16()
@@ -289,12 +296,17 @@ class Probe:
             name: of its file.
             rows: bool (N,), the recordings.
             seed: of its members.
+
+        Raises:
+            Stopped: the run was asked to stop.
         """
         path = self._out / f"{self._key}-{name}.pt"
         whole = Perceptron(self._width, self._committee.hidden, 1).eval()
         if path.exists():
             whole.load_state_dict(torch.load(path, weights_only=True))
             return whole
+        if self._stop.asked():
+            raise Stopped
         started = time.monotonic()
         weights = balanced_weights(self.entries, rows)
         drawn = self._features.recordings

@@ -12,7 +12,7 @@ from facetell.evaluate.crossval import kind_table
 from facetell.evaluate.formats import markdown_table
 from facetell.train.corpus import Recording, decode_all, load_recordings
 from facetell.train.features import FeatureStore
-from facetell.train.probe import Probe, network_of
+from facetell.train.probe import Probe, Stopped, network_of
 from facetell.train.probe_config import ProbeConfig
 from facetell.train.probe_release import Evidence, release
 from facetell.train.stop import Stop
@@ -29,7 +29,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
         config: the run.
         out: folder of features and classifiers; those that are there are used.
         model_path: the ONNX file to write, with its figures and its card beside it.
-        stop: asked between recordings.
+        stop: asked between recordings, and between classifiers.
 
     Returns:
         Whether the run is done; if not, the same call goes on from there.
@@ -48,7 +48,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
         if stop.asked():
             return False
     network = network_of(config, hidden=1)
-    probe = Probe(recordings, store.read(recordings), config, network, out, print)
+    probe = Probe(recordings, store.read(recordings), config, network, out, stop, print)
     cue_auc = probe.cue_auc()
     print(f"a linear probe on cues of coding and framing: AUC {cue_auc:.3f} (at most {config.max_cue_auc:g})")
     if cue_auc > config.max_cue_auc:
@@ -56,10 +56,14 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
             f"cues of coding and framing alone tell the classes apart (AUC {cue_auc:.2f}, at most "
             f"{config.max_cue_auc:g}): a network would learn them; set batch.degrade so that both classes overlap more"
         )
-    found = probe.cross_validate()
-    evidence = Evidence(probe.leave_kinds_out(), cue_auc)
+    try:
+        found = probe.cross_validate()
+        evidence = Evidence(probe.leave_kinds_out(), cue_auc)
+        final = probe.final()
+    except Stopped:
+        return False
     network = network_of(config, hidden=probe.hidden)
-    network.classifier.load_state_dict(probe.final().state_dict())
+    network.classifier.load_state_dict(final.state_dict())
     proof = _proof(recordings, config)
     results = release(config, recordings, found, evidence, network, proof, model_path, print)
     print(markdown_table(kind_table(results)))
