@@ -87,12 +87,12 @@ class FeatureStore:
         folder.mkdir(parents=True, exist_ok=True)
         self.trunk = export_features(network, folder / TRUNK)
         settings = {"trunk": file_sha256(self.trunk), "batch": asdict(batch), "views": asdict(views), "seed": seed}
-        self._key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        self.key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         self.folder, self.batch, self.views, self.seed = folder, batch, views, seed
 
     def file(self, recording: Recording) -> Path:
         """Where the features of a recording lie."""
-        name = hashlib.sha256(f"{self._key} {recording.sha256}".encode()).hexdigest()
+        name = hashlib.sha256(f"{self.key} {recording.sha256}".encode()).hexdigest()
         return self.folder / f"{name[:24]}.npz"
 
     def compute(self, recordings: Sequence[Recording], workers: int) -> Iterator[tuple[int, int]]:
@@ -115,10 +115,10 @@ class FeatureStore:
         return Features(**joined, recordings=np.repeat(np.arange(len(parts)), counts))
 
 
-class _Worker:
-    """What computes features in one process."""
+class Extractor:
+    """Computes features in one process."""
 
-    def __init__(self, store: FeatureStore, recordings: Sequence[Recording]) -> None:
+    def __init__(self, store: FeatureStore) -> None:
         from facetell.faces.runtime import openvino_core
 
         core = openvino_core()
@@ -131,8 +131,7 @@ class _Worker:
         self._request = core.compile_model(
             model, "CPU", {**options, "ENABLE_CPU_PINNING": False}
         ).create_infer_request()
-        self.store, self.recordings = store, recordings
-        self.sampler = Sampler(recordings, store.batch, store.seed)
+        self.store = store
 
     def run(self, frames: UInt8Array) -> FloatArray:
         """Features (V, D) of frames (V, S, S, 3)."""
@@ -144,35 +143,40 @@ class _Worker:
             found.append(np.array(self._request.infer({"clip": full})["features"])[: len(part)])
         return np.concatenate(found)
 
-    def views(self, recording: Recording) -> list[View]:
-        """All views of a recording."""
-        views = self.store.views
-        count = views.pairs if recording.entry.label == 0 else views.forged
-        varied = varied_views(recording, self.sampler, count, self.store.seed)
-        return [*plain_views(recording, self.store.batch, views.clip_frames, views.plain), *varied]
 
-
-_worker: _Worker
+_extractor: Extractor
+_sampler: Sampler
+_recordings: Sequence[Recording]
 
 
 def _start(store: FeatureStore, recordings: Sequence[Recording]) -> None:
     import cv2
 
-    global _worker
+    global _extractor, _sampler, _recordings
     cv2.setNumThreads(1)
-    _worker = _Worker(store, recordings)
+    _extractor, _recordings = Extractor(store), recordings
+    _sampler = Sampler(recordings, store.batch, store.seed)
+
+
+def _views(recording: Recording) -> list[View]:
+    """All views of a recording."""
+    store = _extractor.store
+    views, batch = store.views, store.batch
+    count = views.pairs if recording.entry.label == 0 else views.forged
+    varied = varied_views(recording, _sampler, count, store.seed)
+    return [*plain_views(recording, batch, views.clip_frames, views.plain), *varied]
 
 
 def _work(number: int) -> None:
     """Compute and write the features of one recording; the file appears whole or not at all."""
-    recording = _worker.recordings[number]
-    views = _worker.views(recording)
-    path, frames = _worker.store.file(recording), np.stack([view.frame for view in views])
+    recording = _recordings[number]
+    views = _views(recording)
+    path, frames = _extractor.store.file(recording), np.stack([view.frame for view in views])
     temporary = temporary_beside(path)
     with temporary.open("wb") as stream:
         np.savez(
             stream,
-            values=_worker.run(frames).astype(np.float16),
+            values=_extractor.run(frames).astype(np.float16),
             labels=np.array([view.label for view in views]),
             sources=np.array([view.source for view in views]),
             times=np.array([view.time for view in views]),

@@ -33,6 +33,7 @@ from facetell.models.zoo import create_model
 from facetell.train.corpus import Recording
 from facetell.train.features import Features
 from facetell.train.probe_config import FitConfig, MemberConfig, ProbeConfig
+from facetell.train.probe_limits import Limits
 from facetell.train.reading import build
 from facetell.train.stop import Stop
 from facetell.train.views import FORGED, PLAIN, REAL
@@ -353,6 +354,19 @@ class Probe:
             labels = (kinds == kind)[tested]
             found[kind] = (float(auc(labels.astype(int), means)), int(labels.sum()), int((~labels).sum()))
         return found
+
+    def score_limits(self, limits: Limits) -> dict[str, NDArray[np.float64]]:
+        """Out-of-fold logits (M,) under each change, of the first division into folds."""
+        seed = self._config.seeds[0]
+        folds = grouped_folds(self.entries, self._config.folds, seed)
+        logits = {name: np.full(len(limits.recordings), np.nan) for name in limits.values}
+        for fold in range(self._config.folds):
+            head = self.classifier(f"{seed}-{fold}", training_rows(self.entries, folds, fold), 10 * seed + fold)
+            tested = folds[limits.recordings] == fold
+            for name, values in limits.values.items():
+                with torch.inference_mode():
+                    logits[name][tested] = head(torch.from_numpy(values[tested]).float())[:, 0].double().numpy()
+        return logits
 
     def cue_auc(self, draws: int = 4000) -> float:
         """AUC of a linear probe on cues of coding and framing, on views drawn as for the members.

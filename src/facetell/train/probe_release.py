@@ -20,6 +20,7 @@ from facetell.engine import ModelInfo
 from facetell.evaluate.crossval import Results, by_kind, drift_of_reals, drift_table, kind_table, spread
 from facetell.evaluate.formats import markdown_table
 from facetell.evaluate.platt import calibrate
+from facetell.evaluate.ranking import auc
 from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.forge.recipe import KINDS
 from facetell.models.convert import check_parity, deviation
@@ -84,6 +85,12 @@ Trained without any forgery of this kind, and without the repositories, families
 A linear probe on sharpness, brightness, contrast, saturation, noise, coding blocks and borders alone has an AUC of
 {cues:.2f} on the training batches. The order of the frames does not matter: the model sees single frames.
 
+### Where it holds
+
+One frame of {looked} clips, changed; out of fold. Distortions are those of DeeperForensics-1.0.
+
+{limits}
+
 ### Parity
 
 Largest deviation of a logit over {proof} clips: {rounding:.2g} by storing the weights in 8 bits; from there on
@@ -113,10 +120,14 @@ class Evidence:
     Attributes:
         left_out: AUC, forged and real videos, by the kind of forgery that was left out.
         cue_auc: of the probe on cues, on the batches.
+        limit_recordings: int (M,), the recordings whose frames were changed.
+        limit_logits: (M,) under each change.
     """
 
     left_out: Mapping[str, tuple[float, int, int]]
     cue_auc: float
+    limit_recordings: NDArray[np.int64]
+    limit_logits: Mapping[str, NDArray[np.float64]]
 
 
 def scores_of(recordings: Sequence[Recording], found: OutOfFold, division: int) -> Scores:
@@ -181,6 +192,7 @@ def release(
     results = by_kind(entries, of_recordings[0], float((odds - calibration.bias) * calibration.temperature))
     spreads = spread(entries, of_recordings, found.folds)
     drift = drift_of_reals(entries, of_recordings[0])
+    limits = _limits(evidence, np.array([entry.label for entry in entries]), results.threshold)
     model = {"name": info.name, "sha256": file_sha256(model_path)}
     about = {"model": model, "calibration": asdict(calibration), "min_face_width": info.min_face_width}
     write_scores(replace(scores, about=about), model_path.with_suffix(".oof.parquet"))
@@ -196,6 +208,7 @@ def release(
         "left_out": evidence.left_out,
         "drift_of_reals": drift,
         "cue_auc": evidence.cue_auc,
+        "limits": limits,
         "rounding": rounding,
         "parity": parity,
     }
@@ -236,6 +249,8 @@ def release(
         drift_caption=drift_table(drift).caption,
         drift=markdown_table(drift_table(drift)),
         cues=evidence.cue_auc,
+        looked=len(evidence.limit_recordings),
+        limits=_limit_table(limits),
         proof=len(proof),
         rounding=rounding,
         parity=", ".join(f"{name} {value:.2g}" for name, value in parity.items() if value is not None),
@@ -269,4 +284,20 @@ def _left_out(found: Mapping[str, tuple[float, int, int]]) -> str:
     lines = ["| forgery | videos | reals | AUC |", "|---|---:|---:|---:|"]
     return "\n".join(
         [*lines, *(f"| {kind} | {fakes} | {reals} | {auc:.3f} |" for kind, (auc, fakes, reals) in found.items())]
+    )
+
+
+def _limits(evidence: Evidence, labels: NDArray[np.int64], threshold: float) -> dict[str, dict[str, float]]:
+    """AUC, and share of the reals at or above the threshold (a logit), under each change."""
+    real = labels[evidence.limit_recordings] == 0
+    return {
+        name: {"auc": float(auc((~real).astype(int), logits)), "fpr": float((logits[real] >= threshold).mean())}
+        for name, logits in evidence.limit_logits.items()
+    }
+
+
+def _limit_table(limits: Mapping[str, Mapping[str, float]]) -> str:
+    lines = ["| the same frames | AUC | reals called forged |", "|---|---:|---:|"]
+    return "\n".join(
+        [*lines, *(f"| {name} | {part['auc']:.3f} | {part['fpr']:.0%} |" for name, part in limits.items())]
     )

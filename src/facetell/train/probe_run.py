@@ -14,6 +14,7 @@ from facetell.train.corpus import Recording, decode_all, load_recordings
 from facetell.train.features import FeatureStore
 from facetell.train.probe import Probe, Stopped, network_of
 from facetell.train.probe_config import ProbeConfig
+from facetell.train.probe_limits import measure_limits
 from facetell.train.probe_release import Evidence, release
 from facetell.train.stop import Stop
 from facetell.types import FacetellError, FloatArray
@@ -58,10 +59,13 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
         )
     try:
         found = probe.cross_validate()
-        evidence = Evidence(probe.leave_kinds_out(), cue_auc)
+        left_out = probe.leave_kinds_out()
         final = probe.final()
     except Stopped:
         return False
+    print("measuring limits", flush=True)
+    limits = measure_limits(store, recordings, config.workers)
+    evidence = Evidence(left_out, cue_auc, limits.recordings, probe.score_limits(limits))
     network = network_of(config, hidden=probe.hidden)
     network.classifier.load_state_dict(final.state_dict())
     proof = _proof(recordings, config)

@@ -40,22 +40,27 @@ class View:
     time: float
 
 
+def plain_window(recording: Recording, batch: BatchConfig, length: int, place: float) -> slice:
+    """The clip of ``length`` frames at a place in [0, 1] of a recording; shorter where the recording is."""
+    step = recording.step(batch.frame_rate)
+    while step > 1 and not recording.starts(length, step):
+        step -= 1
+    length = min(length, len(recording))
+    return window_at(round(place * (len(recording.starts(length, step)) - 1)), length, step)
+
+
 def plain_views(recording: Recording, batch: BatchConfig, length: int, count: int) -> Iterator[View]:
     """``count`` frames spread evenly over a recording, as detection crops them; fewer of a short one.
 
     Each is the middle frame of the clip of ``length`` frames that detection would take there: the crop is that of the
     whole clip.
     """
-    step = recording.step(batch.frame_rate)
-    while step > 1 and not recording.starts(length, step):
-        step -= 1
-    length = min(length, len(recording))
-    starts = recording.starts(length, step)
-    middles = np.linspace(0, len(starts) - 1, 2 * count + 1)[1::2]
-    for start in sorted({round(place) for place in middles}):
-        window = window_at(start, length, step)
-        frame = cut_recording(recording, window, batch)[length // 2]
-        yield View(frame, int(recording.entry.label or 0), PLAIN, float(recording.times[window][length // 2]))
+    places = (np.arange(count) + 0.5) / count
+    windows = {window.start: window for window in (plain_window(recording, batch, length, place) for place in places)}
+    for window in windows.values():
+        clip, times = cut_recording(recording, window, batch), recording.times[window]
+        middle = len(clip) // 2
+        yield View(clip[middle], int(recording.entry.label or 0), PLAIN, float(times[middle]))
 
 
 def varied_views(recording: Recording, sampler: Sampler, count: int, seed: int) -> Iterator[View]:
