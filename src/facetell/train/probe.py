@@ -378,9 +378,8 @@ class Probe:
         )
         rng = np.random.default_rng(self._config.seed)
         rows = rng.choice(len(weights), draws, p=weights / weights.sum())
-        cues, labels, drawn = (
-            part[rows] for part in (self._features.cues, self._features.labels, self._features.recordings)
-        )
+        cues, labels = self._features.cues[rows], self._features.labels[rows]
+        drawn = self._features.recordings[rows]
         divisions = (grouped_folds(self.entries, self._config.folds, seed)[drawn] for seed in self._config.seeds)
         return float(np.mean([probe_auc(cues, labels, folds) for folds in divisions]))
 
