@@ -352,6 +352,8 @@ class Probe:
             sums = np.bincount(recordings[tested[recordings]], logits, minlength=len(kinds))
             means = sums[tested] / np.bincount(recordings, minlength=len(kinds))[tested]
             labels = (kinds == kind)[tested]
+            if labels.all():
+                continue  # no real was published with them
             found[kind] = (float(auc(labels.astype(int), means)), int(labels.sum()), int((~labels).sum()))
         return found
 
