@@ -139,7 +139,7 @@ class VisionTransformer(Backbone):
         self.deep_channels, self.feature_channels = width, len(self.taps) * len(self.pools) * width
         for module in self.blocks.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
