@@ -1,4 +1,4 @@
-"""facetell tells a forged face from a real one by how it moves.
+"""facetell decides whether a face in a video is real or forged.
 
 >>> import facetell
 >>> from facetell.assets import locate

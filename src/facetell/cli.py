@@ -111,7 +111,7 @@ def _message(error: Exception) -> str | None:
 
 
 def _run(argv: list[str], called: str) -> int:
-    parser = argparse.ArgumentParser(prog="facetell", description="Tell a forged face from a real one by how it moves.")
+    parser = argparse.ArgumentParser(prog="facetell", description="Decide whether a face in a video is real or forged.")
     parser.add_argument("--version", action="version", version=f"facetell {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, summary in VERBS.items():

@@ -11,7 +11,7 @@ LANGUAGE = "en"
 TITLE = "facetell report"
 TITLE_ONE = "facetell report: {name}"
 LEAD = (
-    "facetell examines how faces look and move in a video, and estimates whether a face was forged: swapped, "
+    "facetell examines the faces in a video, and estimates whether a face was forged: swapped, "
     "re-enacted or generated. This report says what it found, how sure that is, and what it cannot say."
 )
 SKIP = "Skip to the findings"
@@ -34,9 +34,9 @@ READINGS = {
     Verdict.NONE: "No statement",
 }
 SENTENCES = {
-    Verdict.FORGED: "A face in this video looks and moves more like forged faces than like genuine ones.",
-    Verdict.GENUINE: "Every scored face in this video looks and moves more like genuine faces than like forged ones.",
-    Verdict.INCONCLUSIVE: "How the faces look and move does not decide it: the figures allow either answer.",
+    Verdict.FORGED: "A face in this video looks more like forged faces than like genuine ones.",
+    Verdict.GENUINE: "Every scored face in this video looks more like genuine faces than like forged ones.",
+    Verdict.INCONCLUSIVE: "How the faces look does not decide it: the figures allow either answer.",
     Verdict.NONE: "This video could not be scored. That is a result: it speaks neither for nor against the video.",
 }
 WHY = {
@@ -80,10 +80,10 @@ ABSTAINED = {
     ),
     Status.NO_MOTION: (
         "The face does not move by itself: the video may show a still image or a slide show, or the camera was frozen. "
-        "facetell looks at motion, so there is nothing to score. This says nothing about whether the image is genuine."
+        "facetell scores video, so there is nothing to score. This says nothing about whether the image is genuine."
     ),
     Status.NOT_CONSECUTIVE: (
-        "The images of the folder are not consecutive frames of a video. facetell judges motion from frame to frame: "
+        "The images of the folder are not consecutive frames of a video. facetell scores consecutive frames: "
         "score the video itself, or a folder of all its frames."
     ),
     Status.UNREADABLE: (
@@ -305,8 +305,7 @@ THRESHOLD_GIVEN = (
 LIMITS = "Limits"
 LIMITS_NOTE = "From the model card, as measured by the makers of the model:"
 LIMITS_ALWAYS = (
-    "Only faces are judged, by how they look and move. Forged sound, text, scenes, or a genuine recording put in a "
-    "false context are not seen.",
+    "Only faces are judged. Forged sound, text, scenes, or a genuine recording put in a false context are not seen.",
     "Someone who knows the detector can make forgeries that it misses.",
     "The figures are estimates of one program. A decision that matters needs the source of the file, other "
     "evidence, and a person who looks.",

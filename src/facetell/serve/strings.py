@@ -11,7 +11,7 @@ SKIP = "Skip to the content"
 
 TITLE = "Is a face in this video forged?"
 LEAD = (
-    "facetell examines how faces look and move in a video, and estimates whether a face was forged: swapped, "
+    "facetell examines the faces in a video, and estimates whether a face was forged: swapped, "
     "re-enacted or generated. It says how sure that is, or that there is nothing to score."
 )
 DROP = "Drop videos here, or choose them"
