@@ -7,6 +7,7 @@ seen. The released classifier is trained on all of them, so no figure can be mea
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from facetell.assets import file_sha256
 from facetell.datasets.manifest import Entry
-from facetell.engine import ModelInfo
+from facetell.engine import Calibration, ModelInfo
 from facetell.evaluate.crossval import Results, by_kind, drift_of_reals, drift_table, kind_table, spread
 from facetell.evaluate.formats import markdown_table
 from facetell.evaluate.platt import calibrate
@@ -35,6 +36,7 @@ from facetell.train.probe_config import ProbeConfig
 from facetell.train.resume import fingerprint
 from facetell.train.validate import row_of
 from facetell.types import FloatArray
+from facetell.verdict import read_verdict
 
 MAX_CLIPS = 16
 MIN_FACE_WIDTH = 48.0  # pixels; costs at most 0.05 of the AUC, by the table of limits in the card
@@ -70,6 +72,10 @@ logit of up to {plain} frames. Intervals are 95 %, from a bootstrap over identit
 At the threshold of {threshold:g} (calibrated probability) {fpr:.1%} ({fpr_low:.1%} to {fpr_high:.1%}) of {reals} real
 videos of {identities} people are called forged, and {tpr:.0%} ({tpr_low:.0%} to {tpr_high:.0%}) of the forged ones.
 
+Verdicts of `facetell detect`, which also look at the interval, on the clips of these videos:
+
+{verdicts}
+
 ### A kind of forgery left out
 
 Trained without any forgery of this kind, and without the repositories, families and people of those.
@@ -101,7 +107,7 @@ Largest deviation of a logit over {proof} clips: {rounding:.2g} by storing the w
 ## Limits
 
 - Out of fold, AUC {auc:.2f} ({auc_low:.2f} to {auc_high:.2f}) over all forgeries: useful for sorting, not for proof.
-- At the threshold it misses {missed:.0%} of the forgeries: "genuine" means that nothing was found.
+- At the threshold it misses {missed:.0%} of the forgeries, and of {forged_genuine:.0%} it says "genuine", which means that nothing was found.
 - Appearance only: what is visible in motion alone is not seen.
 - Faces smaller than {width:g} pixels are not scored.
 - {disturbed}
@@ -195,6 +201,7 @@ def release(
     results = by_kind(entries, of_recordings[0], float((odds - calibration.bias) * calibration.temperature))
     spreads = spread(entries, of_recordings, found.folds)
     drift = drift_of_reals(entries, of_recordings[0])
+    verdicts = _verdicts(found, entries, calibration)
     limits = _limits(evidence, np.array([entry.label for entry in entries]), results.threshold)
     model = {"name": info.name, "sha256": file_sha256(model_path)}
     about = {"model": model, "calibration": asdict(calibration), "min_face_width": info.min_face_width}
@@ -208,6 +215,7 @@ def release(
         "kinds": {kind: asdict(result) for kind, result in results.kinds.items()},
         "spread": {kind: asdict(part) for kind, part in spreads.items()},
         "false_positive_rate": asdict(results.fpr),
+        "verdicts": verdicts,
         "left_out": evidence.left_out,
         "drift_of_reals": drift,
         "cue_auc": evidence.cue_auc,
@@ -248,6 +256,7 @@ def release(
         tpr=everything.tpr.value,
         tpr_low=everything.tpr.low,
         tpr_high=everything.tpr.high,
+        verdicts=_verdict_table(verdicts),
         left_out=_left_out(evidence.left_out),
         drift_caption=drift_table(drift).caption,
         drift=markdown_table(drift_table(drift)),
@@ -262,6 +271,7 @@ def release(
         auc_low=everything.auc.low,
         auc_high=everything.auc.high,
         missed=1 - everything.tpr.value,
+        forged_genuine=verdicts["forged"]["genuine"],
         width=info.min_face_width,
         temperature=calibration.temperature,
         bias=calibration.bias,
@@ -282,6 +292,27 @@ def _means(found: OutOfFold, row: int, count: int) -> NDArray[np.float64]:
     sums = np.bincount(found.recordings, found.logits[row], minlength=count)
     with np.errstate(invalid="ignore"):
         return np.asarray(sums / np.bincount(found.recordings, minlength=count))
+
+
+def _verdicts(found: OutOfFold, entries: Sequence[Entry], calibration: Calibration) -> dict[str, dict[str, float]]:
+    """Share of each verdict among the real and the forged clips, of the first division into folds."""
+    shares: dict[str, Counter[str]] = {"real": Counter(), "forged": Counter()}
+    for number in np.unique(found.recordings):
+        logits = found.logits[0][found.recordings == number]
+        probability, interval = calibration.probability(float(logits.mean())), calibration.interval(logits.tolist())
+        verdict = read_verdict(probability, interval, calibration.threshold)
+        shares["forged" if entries[number].label else "real"][verdict.value] += 1
+    return {
+        label: {verdict: counts[verdict] / counts.total() for verdict in ("forged", "inconclusive", "genuine")}
+        for label, counts in shares.items()
+    }
+
+
+def _verdict_table(shares: Mapping[str, Mapping[str, float]]) -> str:
+    names = [*shares["real"]]
+    lines = [f"| clips | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    lines += [f"| {label} | {' | '.join(f'{of[name]:.0%}' for name in names)} |" for label, of in shares.items()]
+    return "\n".join(lines)
 
 
 def _data(entries: Sequence[Entry]) -> str:
