@@ -275,7 +275,7 @@ def test_eight_clips_are_learned_by_heart(motion, anomaly, data):
     model = create_model("stm_resnet18", motion, anomaly, 4, 32, width=16, layers=(1, 1), temporal="cstm", dropout=0.0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     clips = batch.clips.float() / 255
-    for _ in range(200):
+    for _ in range(300):
         loss, _ = combined_loss(model(clips), batch.labels, batch.labels, anomaly_weight=0.1)
         optimizer.zero_grad()
         loss.backward()

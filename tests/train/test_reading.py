@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from facetell.train.config import TrainConfig
-from facetell.train.reading import read_config, to_yaml
+from facetell.train.probe_config import MemberConfig, ProbeConfig
+from facetell.train.reading import build, read_config, read_tree, to_yaml
 from facetell.train.sweep import read_grid
 from facetell.types import FacetellError
 
@@ -92,6 +93,11 @@ def test_every_configuration_of_the_project_is_sound(path):
     if "\ngrid:" in path.read_text(encoding="utf-8"):
         points = read_grid(path)
         assert len({p.name for p in points}) == len(points) and points[0].config.motion == "none"
+        return
+    tree = read_tree(path)
+    if "probe" in tree:
+        probe = build(ProbeConfig, tree["probe"], path.name)
+        assert [build(MemberConfig, member, path.name).name for member in probe.members]
         return
     config = read_config(path)
     assert config.batch.pairs + config.batch.generated > 0

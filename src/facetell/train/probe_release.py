@@ -107,8 +107,8 @@ Largest deviation of a logit over {proof} clips: {rounding:.2g} by storing the w
 ## Limits
 
 - Out of fold, AUC {auc:.2f} ({auc_low:.2f} to {auc_high:.2f}) over all forgeries: useful for sorting, not for proof.
-- At the threshold it misses {missed:.0%} of the forgeries. Of {forged_genuine:.0%} it says "genuine", which means that nothing
-  was found.
+- At the threshold it misses {missed:.0%} of the forgeries. Of {forged_genuine:.0%} it says "genuine", which means that
+  nothing was found.
 - Appearance only: what is visible in motion alone is not seen.
 - Faces smaller than {width:g} pixels are not scored.
 - {disturbed}
