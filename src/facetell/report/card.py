@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _CODE = re.compile(r"`([^`]+)`")
+_ESCAPED = re.compile(r"\\([\\|*_`<\[])")
 AS_IT_IS = "as it is"
 RECODED = re.compile(r"re-encoded, H\.264 crf (\d+)")
 NARROWED = re.compile(r"faces (\d+) pixels wide")
@@ -95,9 +96,11 @@ def _cells(line: str) -> tuple[str, ...]:
 
 
 def _plain(text: str) -> str:
-    """One line, without the marks of code and emphasis.
+    """One line, without the marks of code, emphasis and escapes.
 
     >>> _plain("run `facetell`,\\n  **now**")
     'run facetell, now'
+    >>> _plain("79.4 \\\\[75.9–82.8]")
+    '79.4 [75.9–82.8]'
     """
-    return " ".join(_CODE.sub(r"\1", text).replace("**", "").split())
+    return " ".join(_ESCAPED.sub(r"\1", _CODE.sub(r"\1", text).replace("**", "")).split())
