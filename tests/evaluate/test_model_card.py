@@ -1,16 +1,13 @@
 """The card of the released model says what anyone gets by the documented commands (docs/evaluation.md)."""
 
 import csv
-import json
 import math
-import os
 from pathlib import Path
 
 import pytest
 
 from evaluate.tables import table
 from facetell.cli import main
-from facetell.engine import model_path
 from facetell.evaluate.scores import write_scores
 
 NAMES = ("auc", "auc_low", "auc_high")
@@ -44,19 +41,3 @@ def test_a_release_and_the_protocol_count_alike(tmp_path):
         scores["method"][row] = ("one", "two")[int(Path(video).stem) % 2] if label else ""
     write_scores(scores, tmp_path / "val.parquet")
     assert by_generator(tmp_path / "val.parquet", tmp_path) == on_card(release.figures(scores))
-
-
-@pytest.mark.data
-@pytest.mark.slow
-def test_the_released_card_is_what_the_commands_give(tmp_path):
-    if "FACETELL_DATA" not in os.environ:
-        pytest.skip("FACETELL_DATA does not name the folder of the training clips")
-    manifest, unseen = Path(os.environ["FACETELL_DATA"], "manifest.csv"), tmp_path / "unseen.csv"
-    told = json.loads(model_path().with_suffix(".json").read_text(encoding="utf-8"))
-    if told["leaked"]:
-        assert main(["datasets", "check", str(manifest), "--unseen", str(unseen)]) == 2
-        manifest = unseen
-    scores = tmp_path / "val.parquet"
-    words = [str(manifest), "--split", "val", "--precision", "f32", "--out", str(scores)]
-    assert main(["score", *words]) == 0
-    assert by_generator(scores, tmp_path) == on_card(told["generators"])
