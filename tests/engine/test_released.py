@@ -23,7 +23,7 @@ def test_every_name_is_that_of_its_file_and_its_model():
 
 
 @pytest.mark.parametrize("person", ["woman", "man"])
-def test_the_default_calls_people_genuine_that_it_has_not_seen(person, request):
+def test_the_default_calls_the_sample_people_genuine(person, request):
     verdict = Detector(settings=Settings(max_clips=4))(request.getfixturevalue(person))
     assert verdict.verdict is Verdict.GENUINE
     assert [len(track.clips) for track in verdict.tracks] <= [4]
