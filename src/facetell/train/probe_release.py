@@ -331,7 +331,7 @@ def _disturbed(limits: Mapping[str, Mapping[str, float]]) -> str:
     false = [f"{name} ({part['fpr']:.0%})" for name, part in limits.items() if part["fpr"] > FALSE_ALARMS]
     blind = [f"{name} ({part['auc']:.2f})" for name, part in limits.items() if part["auc"] < BLIND]
     return (
-        f"More reals are called forged under: {', '.join(false) or 'no change measured'}. "
+        f"The false positive rate is higher under: {', '.join(false) or 'no change measured'}. "
         f"Hardly any forgery is recognised under (AUC): {', '.join(blind) or 'no change measured'}."
     )
 
@@ -353,7 +353,7 @@ def _limits(evidence: Evidence, labels: NDArray[np.int64], threshold: float) -> 
 
 
 def _limit_table(limits: Mapping[str, Mapping[str, float]]) -> str:
-    lines = ["| the same frames | AUC | reals called forged |", "|---|---:|---:|"]
+    lines = ["| the same frames | AUC | false positive rate |", "|---|---:|---:|"]
     return "\n".join(
         [*lines, *(f"| {name} | {part['auc']:.3f} | {part['fpr']:.0%} |" for name, part in limits.items())]
     )
