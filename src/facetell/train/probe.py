@@ -26,10 +26,10 @@ from facetell.datasets.cues import probe_auc
 from facetell.datasets.folds import balanced_weights, grouped_folds, kind_of, leave_kind_out, training_rows
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.ranking import auc
-from facetell.files import temporary_beside
 from facetell.models.classifier import Perceptron
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
+from facetell.train.checkpoint import save
 from facetell.train.corpus import Recording
 from facetell.train.features import Features
 from facetell.train.probe_config import FitConfig, MemberConfig, ProbeConfig
@@ -313,9 +313,7 @@ class Probe:
         drawn = self._features.recordings
         seed = 100 * self._config.seed + seed
         whole = self._committee.fit(self._values, self._labels, self._groups, drawn, weights, seed)
-        temporary = temporary_beside(path)
-        torch.save(whole.state_dict(), temporary)
-        temporary.replace(path)
+        save(whole.state_dict(), path)
         self._say(f"{name}: trained on {int(rows.sum())} clips in {time.monotonic() - started:.0f} s")
         return whole
 

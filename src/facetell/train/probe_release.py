@@ -33,6 +33,7 @@ from facetell.train.about import code_line
 from facetell.train.corpus import Recording
 from facetell.train.probe import OutOfFold, Say
 from facetell.train.probe_config import ProbeConfig
+from facetell.train.release import ENGINES
 from facetell.train.resume import fingerprint
 from facetell.train.validate import row_of
 from facetell.types import FloatArray
@@ -193,10 +194,7 @@ def release(
     rounding = deviation(network, stored, proof)
     if rounding > ROUNDING["w8"]:
         say(f"storing the weights in 8 bits moves a logit by {rounding:.2g}")
-    parity = {
-        f"{p.engine} {p.precision}": p.largest
-        for p in check_parity(stored, model_path, proof, ("openvino", "onnxruntime"))
-    }
+    parity = {f"{p.engine} {p.precision}": p.largest for p in check_parity(stored, model_path, proof, ENGINES)}
     of_recordings = np.stack([_means(found, row, len(entries)) for row in range(len(found.logits))])
     odds = np.log(calibration.threshold / (1 - calibration.threshold))
     results = by_kind(entries, of_recordings[0], float((odds - calibration.bias) * calibration.temperature))

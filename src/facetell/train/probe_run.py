@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from facetell.clips import crop_clip
 from facetell.evaluate.crossval import kind_table
 from facetell.evaluate.formats import markdown_table
-from facetell.train.corpus import Recording, decode_all, load_recordings
+from facetell.train.corpus import decode_all, load_recordings
 from facetell.train.features import FeatureStore
 from facetell.train.probe import Probe, Stopped, network_of
 from facetell.train.probe_config import ProbeConfig
 from facetell.train.probe_limits import measure_limits
 from facetell.train.probe_release import Evidence, release
+from facetell.train.release import proof_clips
 from facetell.train.stop import Stop
-from facetell.types import FacetellError, FloatArray
+from facetell.types import FacetellError
 
 SPLITS = ("train", "val")
-PROOF_CLIPS = 6
 
 
 def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> bool:
@@ -68,16 +65,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     evidence = Evidence(left_out, cue_auc, limits.recordings, probe.score_limits(limits))
     network = network_of(config, hidden=probe.hidden)
     network.classifier.load_state_dict(final.state_dict())
-    proof = _proof(recordings, config)
+    proof = proof_clips(recordings, replace(config.batch, clip_frames=config.views.clip_frames))
     results = release(config, recordings, found, evidence, network, proof, model_path, print)
     print(markdown_table(kind_table(results)))
     return True
-
-
-def _proof(recordings: list[Recording], config: ProbeConfig) -> FloatArray:
-    """A clip of each of a few recordings, float32 (N, T, 3, S, S) in [0, 1]."""
-    length, batch = config.views.clip_frames, config.batch
-    windows = ((r, r.windows(length, 1.0, batch.frame_rate)) for r in recordings)
-    whole = islice(((r, found[0]) for r, found in windows if found), PROOF_CLIPS)
-    clips = [crop_clip(list(r.pictures(w)), r.poses(w), batch.size, batch.crop_scale)[0] for r, w in whole]
-    return np.stack(clips).transpose(0, 1, 4, 2, 3).astype(np.float32) / np.float32(255)

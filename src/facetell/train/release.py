@@ -89,7 +89,7 @@ def release(
     batch = BatchConfig(
         clip_frames=info.clip_frames, frame_rate=info.frame_rate, size=info.size, crop_scale=info.crop_scale
     )
-    proof = _proof_clips(recordings, batch)
+    proof = proof_clips(recordings, batch)
     say(f"exporting {model_path}")
     precision = stored_precision(network)
     export_onnx(
@@ -264,7 +264,7 @@ def _both(scores: Scores) -> bool:
     return {0, 1} <= {*scores["label"][~np.isnan(scores["logit"])].tolist()}
 
 
-def _proof_clips(recordings: Sequence[Recording], batch: BatchConfig) -> FloatArray:
+def proof_clips(recordings: Sequence[Recording], batch: BatchConfig) -> FloatArray:
     """A clip of each of a few recordings, float32 (N, T, 3, S, S) in [0, 1]."""
     windows = ((r, r.windows(batch.clip_frames, 1.0, batch.frame_rate)) for r in recordings)
     whole = ((r, found[0]) for r, found in windows if found)
