@@ -22,8 +22,8 @@ from pathlib import Path
 import cv2
 
 from facetell.assets import locate
-from facetell.media.reader import VideoReader
-from facetell.media.writer import VideoWriter
+from facetell.video.reader import VideoReader
+from facetell.video.writer import VideoWriter
 
 BASE_SECONDS = 20
 

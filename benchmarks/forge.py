@@ -24,7 +24,7 @@ from facetell.distort import KINDS as DISTORTIONS
 from facetell.distort.pictures import FUNCTIONS
 from facetell.forge import KINDS, ForgeRecipe, degrade_pair, forge_clip, harmless_twin
 from facetell.forge.sheet import sample_clip
-from facetell.media.reader import VideoReader
+from facetell.video.reader import VideoReader
 
 
 def rate(work: Callable[[int], object], seconds: float) -> tuple[float, float]:

@@ -51,13 +51,13 @@ def cost(*commands: list[object]) -> Cost:
 
 def decode(path: Path) -> list[object]:
     """Reads all pictures without looking at them, on one thread as `prepare` does."""
-    code = f"from facetell.media.reader import VideoReader\nfor _ in VideoReader({str(path)!r}, threads=1): pass"
+    code = f"from facetell.video.reader import VideoReader\nfor _ in VideoReader({str(path)!r}, threads=1): pass"
     return [sys.executable, "-c", code]
 
 
 def prepare(manifest: Path, codec: str) -> list[object]:
     words = ["--out", manifest.with_suffix(""), "--workers", WORKERS, "--codec", codec]
-    return [sys.executable, "-m", "facetell.cli", "prepare", manifest, *words]
+    return [sys.executable, "-m", "facetell", "prepare", manifest, *words]
 
 
 def main() -> None:

@@ -72,7 +72,7 @@ def scale(folder: Path, count: int, engine: str) -> None:
 
 def run(source: Path, out: Path, engine: str, workers: int, *more: object) -> tuple[float, float, float]:
     """Wall and CPU seconds of a scan, and the peak memory in MB of the largest of its processes."""
-    words = [sys.executable, "-m", "facetell.cli", "scan", source, "--out", out, "--engine", engine, *more]
+    words = [sys.executable, "-m", "facetell", "scan", source, "--out", out, "--engine", engine, *more]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run([str(word) for word in (*words, "--workers", workers)], capture_output=True, text=True)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)

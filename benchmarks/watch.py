@@ -16,7 +16,7 @@ from pathlib import Path
 from end_to_end import BASE_SECONDS, loop, make_clip
 from facetell.detector import Detector
 from facetell.engine import FAST_MODEL
-from facetell.media.live import source_of
+from facetell.video.live import source_of
 from facetell.watch.pump import Pump
 from facetell.watch.run import State, Watcher
 

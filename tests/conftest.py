@@ -17,8 +17,8 @@ from facetell.detector import Detector
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.runtime import openvino_core
-from facetell.media.reader import VideoReader
 from facetell.types import Frame
+from facetell.video.reader import VideoReader
 from fixtures import FAST
 
 # Tests send these signals. A suite that runs in the background or under nohup ignores them, and so would its processes.

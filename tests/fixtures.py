@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from facetell.assets import locate
 from facetell.engine import FAST_MODEL, model_path
-from facetell.media.reader import VideoReader, probe
-from facetell.media.writer import VideoWriter
 from facetell.types import UInt8Array
+from facetell.video.reader import VideoReader, probe
+from facetell.video.writer import VideoWriter
 
 FAST = FAST_MODEL
 """The model that tests name wherever the default model would be used, which may be many times slower."""

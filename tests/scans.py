@@ -83,6 +83,6 @@ def verdicts(out: Path) -> list[str]:
 
 def start(source, out, *more, **how) -> subprocess.Popen:
     """A scan in a process of its own."""
-    words = [sys.executable, "-m", "facetell.cli", "scan", source, "--model", FAST, "--out", out, *more]
+    words = [sys.executable, "-m", "facetell", "scan", source, "--model", FAST, "--out", out, *more]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen([str(word) for word in words], start_new_session=True, **quiet | how)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import av
 import pytest
+from media.odd_clocks import avi_of_double_rate, h264, mp4_without_ctts
 
 import facetell
 from facetell.assets import locate
 from facetell.detector import Detector, Settings
-from facetell.media.reader import VideoReader
-from facetell.media.writer import VideoWriter
 from facetell.types import FacetellError, Status, Verdict
+from facetell.video.reader import VideoReader
+from facetell.video.writer import VideoWriter
 from fixtures import BROKEN, FAST, ODD, at_rate, mosaic, sample_frames, write_frames
-from media.odd_clocks import avi_of_double_rate, h264, mp4_without_ctts
 
 
 def check_scored(verdict):
@@ -54,7 +54,7 @@ def test_a_run_repeats_bit_for_bit(detector, woman, of_woman):
 
 
 def test_what_is_needed_to_repeat_a_run_is_in_the_result(of_woman, detector, woman):
-    from facetell.assets import file_sha256
+    from facetell.files import file_sha256
 
     assert of_woman.sha256 == file_sha256(woman)
     assert of_woman.provenance["model"]["sha256"] == detector.engine.sha256
@@ -256,7 +256,7 @@ def test_no_more_than_a_few_frames_are_held_at_a_time(detector, woman, monkeypat
     """Every RGB frame that is still referenced is counted while a video runs: the bound is that of one clip."""
     import weakref
 
-    from facetell.media.picture import RawFrame
+    from facetell.video.picture import RawFrame
 
     alive: set[int] = set()
     most = 0

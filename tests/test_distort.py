@@ -18,9 +18,9 @@ from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, distort_v
 from facetell.distort.pictures import FUNCTIONS, moire
 from facetell.distort.times import Timed, drop, freeze, lower_rate
 from facetell.distort.video import distort_picture, note_of
-from facetell.media.pictures import content_sha256
-from facetell.media.reader import VideoReader
 from facetell.types import FacetellError, UInt8Array
+from facetell.video.pictures import content_sha256
+from facetell.video.reader import VideoReader
 from fixtures import write_frames
 
 PICTURES = [code for code in KINDS if code in FUNCTIONS]
@@ -207,7 +207,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "man.mp4"
     with VideoReader(locate("sample_man")) as reader:
         pictures = [(cv2.resize(raw.rgb(), (320, 180)), raw.time) for raw in reader if raw.index < 30]
-    from facetell.media.writer import VideoWriter
+    from facetell.video.writer import VideoWriter
 
     with VideoWriter(path, fps=30, width=320, height=180, crf=12, audio_from=locate("sample_woman")) as writer:
         for image, time in pictures:

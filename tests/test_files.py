@@ -4,9 +4,8 @@ import os
 
 import pytest
 
-from facetell.files import NAME_BYTES, short_name, temporary_beside
-from facetell.media.writer import VideoWriter
-from facetell.report.result import write_text
+from facetell.files import NAME_BYTES, short_name, temporary_beside, write_text
+from facetell.video.writer import VideoWriter
 from fixtures import sample_frames
 
 

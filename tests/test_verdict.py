@@ -1,7 +1,7 @@
 import pytest
 
 from facetell.engine import Calibration, ModelInfo
-from facetell.spread import Spread
+from facetell.faces.spread import Spread
 from facetell.types import Crop, Status, TrackVerdict, Verdict
 from facetell.verdict import (
     ScoredClip,

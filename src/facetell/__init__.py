@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: not to be imported
 
 # OpenCV reads this when it is loaded. By default it decodes images of up to 2^30 pixels, into 3 GB; the limit of frames
-# of a video is this one (facetell.media.reader.MOST_PIXELS).
+# of a video is this one (facetell.video.reader.MOST_PIXELS).
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 27))
 
 __version__ = "0.1.0"

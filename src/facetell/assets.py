@@ -7,11 +7,11 @@ The packages are installed without their dependencies and never imported: they a
 from __future__ import annotations
 
 import functools
-import hashlib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from facetell.files import file_sha256
 from facetell.types import FacetellError
 
 
@@ -131,9 +131,3 @@ def _locate(asset: Asset) -> Path:
     if file_sha256(path) != asset.sha256:
         raise AssetError(f"the asset '{asset.name}' ({path}) is not the pinned file: its sha256 differs; {install}")
     return path
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file as 64 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -15,8 +15,8 @@ from pathlib import Path
 from facetell.assets import locate
 from facetell.cli import main as facetell
 from facetell.forge.video import forge_video
-from facetell.media.find import find_videos
 from facetell.types import FacetellError, Status
+from facetell.video.find import find_videos
 
 OUT = Path("out")
 PEOPLE = {"woman": "sample_woman", "man": "sample_man"}

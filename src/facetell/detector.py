@@ -24,16 +24,12 @@ import av
 
 from facetell import __version__
 from facetell.assets import ASSETS
-from facetell.clips import ClipAssembler, FrameSampler
 from facetell.engine import Engine, load_engine
+from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
+from facetell.faces.spread import Spread, clips_between
 from facetell.faces.tracker import FaceTracker
-from facetell.media.address import address_in
-from facetell.media.pictures import Picture, PictureSource, content_sha256, open_video
-from facetell.media.reader import Unreadable
-from facetell.media.sequence import NotConsecutive
-from facetell.spread import Spread, clips_between
 from facetell.types import NOT_READ, Clip, Face, Frame, Status, Verdict, VideoVerdict, check_whole
 from facetell.verdict import (
     ScoredClip,
@@ -44,6 +40,10 @@ from facetell.verdict import (
     warnings_of,
     why_not_scored,
 )
+from facetell.video.address import address_in
+from facetell.video.pictures import Picture, PictureSource, content_sha256, open_video
+from facetell.video.reader import Unreadable
+from facetell.video.sequence import NotConsecutive
 
 KEEPALIVE = 0.2  # seconds between looks while no clip needs frames: keeps tracks alive, finds new faces
 PENDING = 4  # clips that may wait for the model: bounds memory
@@ -78,8 +78,8 @@ class Settings:
 
     Attributes:
         clips_per_second: clips per second of each face, > 0.
-        max_clips: clips scored per face at most, chosen evenly (:mod:`facetell.spread`), >= 0; 0 for no bound, None
-            for the model's own.
+        max_clips: clips scored per face at most, evenly chosen (:mod:`facetell.faces.spread`), >= 0; 0 for no bound,
+            None for the model's own.
         max_faces: faces followed at once, the largest first, >= 1.
         threshold: minimum probability for "forged", whatever the number of faces; None takes the model's own, which
             is corrected for it.
@@ -87,7 +87,7 @@ class Settings:
         precision: arithmetic of the engine, see :func:`facetell.engine.load_engine`.
         threads: CPU threads of the engine; all cores by default.
         image_rate: frames per second of folders of images, which states that they are consecutive frames; None assumes
-            25 and checks them, see :class:`facetell.media.pictures.PictureFolder`.
+            25 and checks them, see :class:`facetell.video.pictures.PictureFolder`.
     """
 
     clips_per_second: float = 1.0
@@ -263,7 +263,7 @@ class ClipStream:
     def push(self, raw: Picture) -> Look | None:
         """Take the next picture, in order of time; None where nothing had to be looked at.
 
-        A pause of more than :data:`facetell.clips.HOLE` seconds ends the clips that are begun: none reaches across it.
+        A pause of more than :data:`facetell.faces.clips.HOLE` seconds ends the clips that are begun.
         """
         number = self._sampler.take(raw.time)
         if number is None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from facetell.engine.info import ModelInfo
 from facetell.faces.quality import FaceMotion, why_unfit
-from facetell.spread import Spread
+from facetell.faces.spread import Spread
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, Verdict
 
 LOW_RATE = 0.7  # below this share of the model's frame rate, motion is coarser than what the model has learned

@@ -15,7 +15,7 @@ from facetell.datasets.prepare import prepare
 from facetell.datasets.prepare_faces import PrepareSettings
 from facetell.datasets.prepared import read_prepared
 from facetell.datasets.registry import read_benchmark
-from facetell.media.reader import VideoReader
+from facetell.video.reader import VideoReader
 from fixtures import write_frames
 from prepare_videos import man, manifest_of, recoloured, woman
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from facetell.datasets.likeness import LIMIT, Likeness, differences, distance, hash_picture, look_at, near_duplicates
-from facetell.media.reader import Unreadable
 from facetell.types import UInt8Array
+from facetell.video.reader import Unreadable
 from fixtures import sample_frames, text, write_frames
 from mimic.people import scene
 

@@ -241,7 +241,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_blames_no_video(videos, pr
     out = tmp_path / "out"
     command = ["prepare", str(videos.root / "manifest.csv"), "--out", str(out), "--workers", "1", "--fps", "30"]
     done = subprocess.run(
-        [sys.executable, "-m", "facetell.cli", *command],
+        [sys.executable, "-m", "facetell", *command],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
         capture_output=True,
         text=True,

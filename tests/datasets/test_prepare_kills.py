@@ -58,7 +58,7 @@ def with_long(videos, tmp_path):
 
 
 def start(videos, out, workers=1, errors=subprocess.DEVNULL):
-    command = [sys.executable, "-m", "facetell.cli", "prepare", videos.root / "manifest.csv", "--out", out]
+    command = [sys.executable, "-m", "facetell", "prepare", videos.root / "manifest.csv", "--out", out]
     words = [str(word) for word in (*command, "--workers", workers)]
     return subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=errors)
 

@@ -16,8 +16,8 @@ from facetell.datasets.celebdf import TEST_LIST
 from facetell.datasets.layout import ReadOptions, has_pictures, subfolders
 from facetell.datasets.manifest import Manifest, read_manifest, write_manifest
 from facetell.datasets.registry import BENCHMARKS, read_benchmark
-from facetell.media.reader import VideoReader
 from facetell.types import FacetellError
+from facetell.video.reader import VideoReader
 
 Miniature = Callable[[str], Path]
 ROOT_OF = {"deepfakebench": "preprocessing/dataset_json/FaceForensics++.json"}

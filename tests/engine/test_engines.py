@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facetell.clips import crop_clip
 from facetell.engine import load_engine, model_path
 from facetell.engine.released import released_models
+from facetell.faces.clips import crop_clip
 from facetell.faces.tracker import FaceTracker
 from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model

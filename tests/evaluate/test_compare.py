@@ -5,11 +5,11 @@ import pytest
 
 from evaluate.tables import table
 from facetell.evaluate.compare import align, compare
-from facetell.evaluate.intervals import delong_test
-from facetell.evaluate.measures import MEASURES
-from facetell.evaluate.ranking import eer
 from facetell.evaluate.scores import from_rows
 from facetell.evaluate.summary import summarise
+from facetell.metrics.intervals import delong_test
+from facetell.metrics.measures import MEASURES
+from facetell.metrics.ranking import eer
 from facetell.types import FacetellError
 
 

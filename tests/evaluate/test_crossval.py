@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.crossval import by_kind, drift_of_reals, drift_table, kind_table, spread
 from facetell.evaluate.formats import markdown_table
-from facetell.evaluate.intervals import wilson
+from facetell.metrics.intervals import wilson
 
 RNG = np.random.default_rng(3)
 

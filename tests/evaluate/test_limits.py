@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.evaluate.intervals import Estimate
 from facetell.evaluate.limits import BLURS, LIMITS, SECONDS, WIDTHS, by_length, least_face_width
 from facetell.evaluate.scores import from_rows
 from facetell.evaluate.scoring_faces import FacePlaces
 from facetell.evaluate.treatments import Outcome
-from facetell.media.reader import VideoReader
+from facetell.metrics.intervals import Estimate
 from facetell.types import Pose, UInt8Array
+from facetell.video.reader import VideoReader
 
 FACE = Pose(260, 180, 120, 160, 0)
 

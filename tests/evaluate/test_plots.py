@@ -7,10 +7,10 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from facetell.evaluate.calibration import reliability
-from facetell.evaluate.intervals import Estimate
 from facetell.evaluate.plots import Bar, Curve, Sweep, bar_plot, reliability_plot, roc_plot, sweep_plot
-from facetell.evaluate.ranking import roc_curve
+from facetell.metrics.calibration import reliability
+from facetell.metrics.intervals import Estimate
+from facetell.metrics.ranking import roc_curve
 
 LABELS = np.array([0, 0, 1, 1])
 LOGITS = np.array([-1.0, 0.3, 0.3, 2.0])

@@ -12,9 +12,9 @@ from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_faces import FacePlaces, score_at, snapped
 from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.scoring_videos import distorted
-from facetell.media.reader import VideoReader
-from facetell.spread import step_of
+from facetell.faces.spread import step_of
 from facetell.types import Pose
+from facetell.video.reader import VideoReader
 from fixtures import FAST, mosaic, sample_frames, write_frames
 
 FPS = 30

@@ -50,7 +50,7 @@ def start(manifest, out, workers, errors=subprocess.DEVNULL):
     command = [
         sys.executable,
         "-m",
-        "facetell.cli",
+        "facetell",
         "score",
         manifest,
         "--out",

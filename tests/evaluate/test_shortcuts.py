@@ -14,8 +14,8 @@ from facetell.evaluate.scores import Scores
 from facetell.evaluate.scoring_faces import FacePlaces
 from facetell.evaluate.shortcuts import RATE, SHORTCUTS, SIDE
 from facetell.evaluate.treatments import outcomes, score_treated
-from facetell.media.reader import VideoReader
 from facetell.types import Pose, UInt8Array
+from facetell.video.reader import VideoReader
 from fixtures import FAST, sample_frames, write_frames
 
 FACE = Pose(70, 70, 60, 80, 0)

@@ -6,12 +6,12 @@ from scipy.special import expit
 from sklearn import metrics
 
 from evaluate.tables import table
-from facetell.evaluate.calibration import ece
-from facetell.evaluate.intervals import Estimate, interval
-from facetell.evaluate.measures import MEASURES, identities_of, sample_of
-from facetell.evaluate.ranking import auc, eer, tpr_at_fpr
 from facetell.evaluate.scores import from_rows
 from facetell.evaluate.summary import summarise
+from facetell.metrics.calibration import ece
+from facetell.metrics.intervals import Estimate, interval
+from facetell.metrics.measures import MEASURES, identities_of, sample_of
+from facetell.metrics.ranking import auc, eer, tpr_at_fpr
 
 ABOUT = {"calibration": {"temperature": 1.4, "bias": -0.5, "threshold": 0.6}}
 

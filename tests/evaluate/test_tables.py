@@ -12,9 +12,9 @@ import pytest
 
 from evaluate.scored import ABOUT, clip, toy, write
 from facetell.evaluate.formats import CSV_COLUMNS, FORMATS, tex, to_csv, to_json, to_latex, to_markdown
-from facetell.evaluate.intervals import Estimate
 from facetell.evaluate.protocols import read_protocol
 from facetell.evaluate.tables import DASH, evaluate, written
+from facetell.metrics.intervals import Estimate
 from facetell.types import FacetellError
 
 

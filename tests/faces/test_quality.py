@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.clips import ClipAssembler, FrameSampler
 from facetell.distort.video import distort_picture
+from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.crop import crop_frame
 from facetell.faces.quality import MOVING, PIXELATED, FaceMotion, grid_strength, is_pixelated
 from facetell.faces.tracker import FaceTracker
-from facetell.media.reader import VideoReader
 from facetell.types import Crop, Frame
+from facetell.video.reader import VideoReader
 from fixtures import encode, mosaic, sample_frames, zoomed
 
 FACES = {"sample_woman": Crop(440, 213, 340), "sample_man": Crop(291, 198, 253)}  # of the first frames

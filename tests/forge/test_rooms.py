@@ -10,8 +10,8 @@ import pytest
 
 from facetell.distort import distort_video
 from facetell.forge.video import forge_video
-from facetell.media.reader import VideoReader
 from facetell.types import FacetellError
+from facetell.video.reader import VideoReader
 from fixtures import ODD, odd_size, rotated, variable_rate, zero_bytes
 
 
@@ -22,7 +22,7 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_detecting_does_not_load_forging() -> None:
-    loaded = modules_after("import facetell.detector, facetell.commands.detect")
+    loaded = modules_after("import facetell.detector, facetell.cli.detect")
     assert not {name for name in loaded if name.startswith(("facetell.forge", "facetell.distort", "torch"))}
 
 

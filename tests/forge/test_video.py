@@ -13,9 +13,9 @@ from facetell.assets import locate
 from facetell.cli import main
 from facetell.forge.mark import stamp
 from facetell.forge.video import forge_video
-from facetell.media.reader import VideoReader
-from facetell.media.writer import VideoWriter
 from facetell.types import FacetellError, UInt8Array
+from facetell.video.reader import VideoReader
+from facetell.video.writer import VideoWriter
 
 
 def read(path: Path) -> tuple[UInt8Array, list[float]]:

@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facetell.media.still import write_picture
 from facetell.types import FloatArray, UInt8Array
+from facetell.video.still import write_picture
 from mimic.ffpp import METHODS, identifier, mimic_actors, pairs_of
 from mimic.people import Recorder, forgery, scene
 

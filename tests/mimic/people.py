@@ -23,9 +23,9 @@ from facetell.forge.mesh import IndexArray
 from facetell.forge.recipe import ForgeRecipe, forge_clip
 from facetell.forge.reenact import reflected
 from facetell.forge.swap import SwapConfig
-from facetell.media.reader import VideoReader
-from facetell.media.writer import VideoWriter
 from facetell.types import FacetellError, FloatArray, Frame, UInt8Array
+from facetell.video.reader import VideoReader
+from facetell.video.writer import VideoWriter
 
 WIDTH, HEIGHT = 320, 180
 FACE = (84.0, 114.0)  # width of a scene's face in pixels

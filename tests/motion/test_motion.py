@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from facetell.cli import main
-from facetell.media.reader import VideoReader
 from facetell.models.zoo import create_model
 from facetell.motion.draw import draw_strip
 from facetell.motion.flow import dense_flow, draw_flow, heat
 from facetell.motion.views import view_video
 from facetell.types import FloatArray, UInt8Array
+from facetell.video.reader import VideoReader
 from model_files import arrays_file
 
 

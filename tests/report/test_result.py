@@ -7,7 +7,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from facetell.report.result import SCHEMA_PATH, check_writable, to_result, write_result, write_text
+from facetell.files import check_writable, write_text
+from facetell.report.result import SCHEMA_PATH, to_result, write_result
 from facetell.types import ClipScore, Crop, FacetellError, Status, TrackVerdict, Verdict, VideoVerdict
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())

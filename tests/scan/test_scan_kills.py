@@ -170,7 +170,7 @@ def test_a_full_disk_ends_the_scan_with_a_sentence_and_blames_no_video(corpus, w
     if room > 5_000:
         shutil.copytree(whole / "work", out / "work")
     done = subprocess.run(
-        [sys.executable, "-m", "facetell.cli", "scan", corpus, "--model", FAST, "--out", out, "--workers", "1"],
+        [sys.executable, "-m", "facetell", "scan", corpus, "--model", FAST, "--out", out, "--workers", "1"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
         capture_output=True,
         text=True,

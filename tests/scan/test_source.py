@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from facetell.media.find import LeftOut
 from facetell.scan.source import Item, Shard, open_source, read_shard
 from facetell.types import FacetellError
+from facetell.video.find import LeftOut
 from fixtures import FAST_FILE
 
 

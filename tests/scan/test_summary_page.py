@@ -5,7 +5,7 @@ from html import unescape
 
 import numpy as np
 
-from facetell.scan.page import ERRORS_SHOWN, SHOWN, Page
+from facetell.report.corpus import ERRORS_SHOWN, SHOWN, Page
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
 ABOUT = {

@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 from starlette.types import ASGIApp
 
-from facetell.commands.serve import listen
+from facetell.cli.serve import listen
 from facetell.serve.app import create_app
 from facetell.serve.server import make_server
 from facetell.serve.service import Service
@@ -39,7 +39,7 @@ class Server:
 
     def start(self) -> None:
         """Start it (again) and wait until it serves."""
-        command = [sys.executable, "-m", "facetell.cli", "serve", "--port", "0", "--data", str(self.data)]
+        command = [sys.executable, "-m", "facetell", "serve", "--port", "0", "--data", str(self.data)]
         command += ["--model", FAST, *self.words]
         if self.ulimit:
             command = ["bash", "-c", f'ulimit -f {self.ulimit}; exec "$@"', "-", *command]

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facetell.clips import FrameSampler
 from facetell.datasets.prepared import read_clip
+from facetell.faces.clips import FrameSampler
 from facetell.train.config import DataConfig
 from facetell.train.corpus import decode_all, load_recordings
 from facetell.types import FacetellError

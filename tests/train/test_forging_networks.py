@@ -8,9 +8,9 @@ import torch
 
 from facetell.forge import renderer_train, resynth_train
 from facetell.forge.networks import CODE_SIDE, SIDE, remake
-from facetell.forge.networks_train import training_reals, write
 from facetell.forge.renderer import CHANNELS
 from facetell.forge.resynth import LATENT
+from facetell.train.pseudo_fake_networks import training_reals, write
 
 MINUTES = 0.001  # at least one step
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
-from facetell.assets import file_sha256
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.engine import load_engine
 from facetell.evaluate import limits
@@ -19,6 +18,7 @@ from facetell.evaluate.scores import read_scores
 from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.tables import evaluate
+from facetell.files import file_sha256
 from facetell.models.zoo import create_model
 from facetell.train import release
 from facetell.train.checkpoint import save

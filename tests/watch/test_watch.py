@@ -22,11 +22,11 @@ from rich.console import Console
 
 from facetell.assets import locate
 from facetell.cli import main
-from facetell.clips import LATE
 from facetell.detector import PENDING, Detector, Settings
-from facetell.media.live import LiveReader, source_of
+from facetell.faces.clips import LATE
 from facetell.types import Crop, FacetellError
 from facetell.verdict import ScoredClip
+from facetell.video.live import LiveReader, source_of
 from facetell.watch.board import Board, Watched
 from facetell.watch.pump import FEWEST_HELD, MOST_HELD, Pump, _Pace
 from facetell.watch.run import State, Watcher
@@ -467,7 +467,7 @@ def test_a_stream_that_is_away_is_given_up_when_asked(transport, capsys):
 @pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGHUP, "SIGHUP")])
 def test_a_signal_ends_it_with_a_summary(woman, tmp_path, number, reason):
     out = tmp_path / "scores.jsonl"
-    command = [sys.executable, "-m", "facetell.cli", "watch", str(woman), "--model", FAST, "--out", str(out)]
+    command = [sys.executable, "-m", "facetell", "watch", str(woman), "--model", FAST, "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait_for(lambda: process.poll() is not None or (out.exists() and '"clip"' in out.read_text()))

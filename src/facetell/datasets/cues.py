@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facetell.evaluate.ranking import auc
+from facetell.metrics.ranking import auc
 from facetell.types import UInt8Array
 
 MAX_AUC = 0.60

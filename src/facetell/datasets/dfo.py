@@ -20,8 +20,8 @@ from facetell.datasets.ffpp import read_pairs, reals_of
 from facetell.datasets.layout import Layout, ReadOptions, below, subfolders
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
 from facetell.datasets.splits import check_official, split_by_identity
-from facetell.media.find import LeftOut, search
 from facetell.types import FacetellError
+from facetell.video.find import LeftOut, search
 
 CLEAN = ("end_to_end", "reenact_postprocess")
 WORN = {

@@ -8,8 +8,8 @@ from pathlib import Path
 from facetell.datasets.layout import Layout, ReadOptions, below, has_pictures, subfolders
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split, read_manifest
 from facetell.datasets.splits import carve_val, check_official, split_by_identity
-from facetell.media.find import LeftOut, search
 from facetell.types import FacetellError
+from facetell.video.find import LeftOut, search
 
 WILD_LAYOUT = Layout(
     "WildDeepfake",

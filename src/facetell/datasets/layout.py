@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facetell.media.kinds import IMAGE_SUFFIXES, Kind, is_hidden, kind_of
 from facetell.types import FacetellError
+from facetell.video.kinds import IMAGE_SUFFIXES, Kind, is_hidden, kind_of
 
 
 def _say_nothing(note: str) -> None:

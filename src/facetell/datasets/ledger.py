@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from facetell.report.result import write_text
+from facetell.files import write_text
 from facetell.types import FacetellError
 
 

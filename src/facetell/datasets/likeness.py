@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.media.find import pictures_in
-from facetell.media.pictures import open_video
-from facetell.media.reader import Unreadable
-from facetell.media.still import read_picture
 from facetell.types import UInt8Array
+from facetell.video.find import pictures_in
+from facetell.video.pictures import open_video
+from facetell.video.reader import Unreadable
+from facetell.video.still import read_picture
 
 CELLS = 16
 BITS = 2 * CELLS * CELLS  # to the right and downwards

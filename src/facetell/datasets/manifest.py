@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from facetell.report.result import write_text
+from facetell.files import write_text
 from facetell.types import FacetellError
 
 Split = Literal["train", "val", "test"]

@@ -25,8 +25,8 @@ from facetell.datasets.manifest import Entry, Manifest, write_manifest
 from facetell.datasets.prepare_faces import PrepareSettings
 from facetell.datasets.prepare_work import ITSELF, WORK, Line, Task, Worker, failed, start_worker, work
 from facetell.datasets.prepared import ABOUT, CLIPS, LEDGER, MANIFEST
+from facetell.files import write_text
 from facetell.processes import ProcessEnded, unordered
-from facetell.report.result import write_text
 from facetell.types import FacetellError
 
 # Pixels; players take larger pictures for high definition, whose colours are coded otherwise.

@@ -15,14 +15,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.clips import HOLE, MAX_JUMP
 from facetell.datasets.prepare_patch import KEPT_BYTES, Kept, Patch, Store, patch_around, patch_of
+from facetell.faces.clips import HOLE, MAX_JUMP
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh, face_of
 from facetell.faces.tracker import MIN_PRESENCE, FaceTracker
-from facetell.media.pictures import open_video
-from facetell.media.reader import VideoInfo
 from facetell.types import Box, Face, FloatArray, Frame, UInt8Array
+from facetell.video.pictures import open_video
+from facetell.video.reader import VideoInfo
 
 MARGIN = 1.7  # the square holds a square of so many face lengths around the face in every frame
 WIDEST_CROP = 1.4  # face lengths: a crop of this side lies within the square, however it is rotated
@@ -46,7 +46,7 @@ class PrepareSettings:
         size: pixels; larger squares are scaled down to this side, smaller ones kept as they are.
         faces: "main" (at any time the largest face only) or "all".
         seconds: longest clip.
-        image_rate: frames per second of folders of images, see :class:`facetell.media.pictures.PictureFolder`.
+        image_rate: frames per second of folders of images, see :class:`facetell.video.pictures.PictureFolder`.
     """
 
     codec: Codec = "h264"

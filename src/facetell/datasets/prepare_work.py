@@ -20,8 +20,8 @@ from facetell.datasets.manifest import Entry
 from facetell.datasets.prepare_cuts import Cut, KeptCuts, cut_stretches, move_cuts
 from facetell.datasets.prepare_faces import Agreement, FaceFinder, Located, PrepareSettings
 from facetell.datasets.prepared import CLIPS
-from facetell.media.pictures import open_video
 from facetell.types import FacetellError
+from facetell.video.pictures import open_video
 
 WORK = ".work"
 ITSELF = "itself"

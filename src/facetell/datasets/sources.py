@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from facetell.report.result import write_text
+from facetell.files import write_text
 from facetell.types import FacetellError
 
 COLUMNS = ("source_repo", "source_path", "licence")

@@ -15,7 +15,7 @@ import numpy as np
 
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import SPLITS, Entry, Split
-from facetell.report.result import write_text
+from facetell.files import write_text
 from facetell.types import FacetellError
 
 SPLIT_FILE = "facetell-split.json"

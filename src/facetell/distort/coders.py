@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from facetell.distort.times import Timed
-from facetell.media.picture import to_rgb
 from facetell.types import UInt8Array
+from facetell.video.picture import to_rgb
 
 if TYPE_CHECKING:
     VideoPacket: TypeAlias = "av.Packet[av.VideoStream]"

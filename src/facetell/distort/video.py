@@ -14,10 +14,10 @@ from facetell.distort import pictures, times
 from facetell.distort.coders import PLAIN, SENT, Encoding, encodings, shrink_to, with_losses
 from facetell.distort.kinds import KINDS, Family, parameter
 from facetell.distort.times import Timed
-from facetell.media.pictures import content_sha256
-from facetell.media.reader import VideoReader
-from facetell.media.writer import VideoWriter
 from facetell.types import FacetellError, UInt8Array
+from facetell.video.pictures import content_sha256
+from facetell.video.reader import VideoReader
+from facetell.video.writer import VideoWriter
 
 X265_LEAST = 64  # pixels a side: on smaller pictures than its blocks x265 overruns its memory
 Progress = Callable[[float], None]

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from facetell.assets import file_sha256
 from facetell.engine.info import ModelInfo
 from facetell.engine.released import model_path
+from facetell.files import file_sha256
 from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 
 ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")

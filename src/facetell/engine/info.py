@@ -55,7 +55,7 @@ class Calibration:
         threshold: minimum probability for "forged" in a video with one face, in (0, 1).
         false_positives: false positive rate that the threshold was chosen for, in [0, 1); 0 where it was not.
         tail: scale of the exponential upper tail of genuine videos on the calibrated logit scale, see
-            :func:`facetell.evaluate.platt.tail_scale`, >= 0; 0 where it is not known.
+            :func:`facetell.metrics.platt.tail_scale`, >= 0; 0 where it is not known.
 
     Raises:
         ValueError: a value is outside these ranges or not a finite number, or a field is unknown.
@@ -129,7 +129,7 @@ class ModelInfo:
         size: side S of its input in pixels, >= 1.
         crop_scale: side of the crop in face lengths, > 0.
         min_face_width: pixels, > 0; narrower faces are not scored.
-        max_clips: clips scored per face at most, evenly spaced (:mod:`facetell.spread`); 0 for no bound.
+        max_clips: clips scored per face at most, evenly spaced (:mod:`facetell.faces.spread`); 0 for no bound.
         calibration: see :class:`Calibration`.
         licence: SPDX identifier of the weights.
         architecture: what :func:`facetell.models.zoo.create_model` needs to build the network again.

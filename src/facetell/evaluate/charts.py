@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from facetell.evaluate.calibration import reliability
 from facetell.evaluate.figures import ALL, CLEAN, MEAN, Figure, Grid, Key
-from facetell.evaluate.measures import sample_of
 from facetell.evaluate.plots import Bar, Curve, Plot, Sweep, bar_plot, reliability_plot, roc_plot, sweep_plot
-from facetell.evaluate.ranking import roc_curve
 from facetell.evaluate.scores import VideoScores
 from facetell.evaluate.tables import Evaluation, axis_value
+from facetell.metrics.calibration import reliability
+from facetell.metrics.measures import sample_of
+from facetell.metrics.ranking import roc_curve
 
 CURVES = 6
 """Curves of one plot: as many as there are colours that can be told apart."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facetell.evaluate.intervals import (
+from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of
+from facetell.metrics.intervals import (
     DRAWS,
     Difference,
     Estimate,
@@ -17,9 +18,8 @@ from facetell.evaluate.intervals import (
     enough_people,
     estimate_of,
 )
-from facetell.evaluate.measures import MEASURES, Sample, sample_of
-from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of
-from facetell.evaluate.weighted import Values
+from facetell.metrics.measures import MEASURES, Sample, sample_of
+from facetell.metrics.weighted import Values
 from facetell.types import FacetellError
 
 SURE = 0.05
@@ -31,7 +31,7 @@ class Comparison:
     """Two models on the same videos.
 
     Attributes:
-        measure: its name in :data:`facetell.evaluate.measures.MEASURES`.
+        measure: its name in :data:`facetell.metrics.measures.MEASURES`.
         a, b: the figure of either model on the common videos.
         difference: A minus B, by the paired bootstrap over identities.
         delong: the same by DeLong's test, which takes videos as independent; None unless the measure is the AUC.
@@ -80,7 +80,7 @@ def compare(
     Args:
         a, b: their score files; each is judged with its own calibration.
         split: "train", "val" or "test".
-        measure: of :data:`facetell.evaluate.measures.MEASURES`.
+        measure: of :data:`facetell.metrics.measures.MEASURES`.
         names: of the files, for the errors.
         draws, seed: of the paired bootstrap.
 

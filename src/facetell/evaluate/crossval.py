@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from facetell.datasets.folds import REAL, group_of, kind_of
 from facetell.datasets.manifest import Entry
-from facetell.evaluate.intervals import Estimate, interval, wilson
-from facetell.evaluate.measures import Sample, sample_of
-from facetell.evaluate.ranking import auc
 from facetell.evaluate.scores import VIDEO, from_rows, keys_of
 from facetell.evaluate.tables import Cell, Table, written
+from facetell.metrics.intervals import Estimate, interval, wilson
+from facetell.metrics.measures import Sample, sample_of
+from facetell.metrics.ranking import auc
 
 ALL = "all"
 LEAST = 5

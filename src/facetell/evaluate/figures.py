@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from facetell.distort.kinds import LEVELS
-from facetell.evaluate.intervals import DRAWS, Estimate, draw_identities, enough_people, estimate_of
-from facetell.evaluate.measures import identities_of
 from facetell.evaluate.protocols import LABEL_AXES, Protocol, TableSpec
-from facetell.evaluate.ranking import auc
 from facetell.evaluate.runs import Run
 from facetell.evaluate.scores import COPY, VIDEO, Column, VideoScores, keys_of
 from facetell.evaluate.summary import summarise
-from facetell.evaluate.weighted import Values
+from facetell.metrics.intervals import DRAWS, Estimate, draw_identities, enough_people, estimate_of
+from facetell.metrics.measures import identities_of
+from facetell.metrics.ranking import auc
+from facetell.metrics.weighted import Values
 from facetell.types import FacetellError
 
 ALL = "all"

@@ -12,9 +12,9 @@ from typing import Any
 
 from facetell import __version__
 from facetell.evaluate.figures import Figure
-from facetell.evaluate.measures import MEASURES
 from facetell.evaluate.protocols import AXES, Published
 from facetell.evaluate.tables import Cell, Evaluation, Table, model_lines
+from facetell.metrics.measures import MEASURES
 
 SCHEMA_VERSION = "1.0"
 _COUNTS = ("real", "fake", "unscored_real", "unscored_fake", "unlabelled", "people")

@@ -14,8 +14,8 @@ import numpy as np
 from facetell.evaluate.scores import Scores
 from facetell.evaluate.scoring_faces import FacePlaces, Pictures
 from facetell.evaluate.treatments import Outcome, Treatment, outcome
-from facetell.media.reader import VideoReader
 from facetell.types import UInt8Array
+from facetell.video.reader import VideoReader
 
 WIDTHS = (128, 96, 80, 64, 48, 32)  # pixels
 BLURS = (0.01, 0.02, 0.04)  # standard deviation in face widths

@@ -8,13 +8,13 @@ from html import escape
 from pathlib import Path
 
 from facetell import __version__
-from facetell.assets import file_sha256
 from facetell.engine.released import WEIGHTS
 from facetell.evaluate.charts import charts
 from facetell.evaluate.plots import Plot
 from facetell.evaluate.protocols import Published
 from facetell.evaluate.runs import Run
 from facetell.evaluate.tables import Cell, Evaluation, Table, model_lines
+from facetell.files import file_sha256
 from facetell.report.card import read_card
 
 HOW = (

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from facetell.evaluate.calibration import Reliability
-from facetell.evaluate.intervals import Estimate
-from facetell.evaluate.ranking import Roc
+from facetell.metrics.calibration import Reliability
+from facetell.metrics.intervals import Estimate
+from facetell.metrics.ranking import Roc
 
 WIDTH = 4.3
 """Inches; text is of 9 points, so that it can be read where the plot is as wide as a telephone."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from facetell.datasets.manifest import SPLITS
-from facetell.evaluate.measures import MEASURES
 from facetell.evaluate.scores import WORDS
+from facetell.metrics.measures import MEASURES
 from facetell.types import FacetellError
 
 FOLDER = Path(__file__).with_name("data")
@@ -50,7 +50,7 @@ class TableSpec:
         title: its caption.
         rows: axes; one row for each combination of their values that occurs.
         columns: an axis (cells show ``measures[0]``), or "measure" (one column for each of ``measures``).
-        measures: names of :data:`facetell.evaluate.measures.MEASURES`.
+        measures: names of :data:`facetell.metrics.measures.MEASURES`.
         select: allowed values of columns of the score file; a column that is not named allows all.
         complete: axes of which every value in the protocol's ``axes`` (and ``select``) gets its row or column, measured
             or not.

@@ -23,11 +23,10 @@ from facetell.detector import Detector
 from facetell.evaluate.scores import REAL, WORDS, Scores, from_columns, read_scores, write_scores
 from facetell.evaluate.scoring_jobs import ClipRow, Job, Outcome, ScoringSettings, jobs_of
 from facetell.evaluate.scoring_videos import score_job
-from facetell.files import short_name
-from facetell.media.address import address_in, missing_file
+from facetell.files import check_writable, short_name, write_text
 from facetell.processes import unordered
-from facetell.report.result import check_writable, write_text
 from facetell.types import FacetellError
+from facetell.video.address import address_in, missing_file
 
 ABOUT = "about.json"
 _OF_ENTRY = tuple(name for name in WORDS if name not in ("status", "distortion"))

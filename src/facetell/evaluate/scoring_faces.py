@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facetell.clips import ClipAssembler, FrameSampler
 from facetell.detector import KEEPALIVE, Detector, Watch
-from facetell.spread import Spread, clips_between
+from facetell.faces.clips import ClipAssembler, FrameSampler
+from facetell.faces.spread import Spread, clips_between
 from facetell.types import Clip, Face, Frame, Pose, Status, TrackVerdict, UInt8Array, VideoVerdict
 from facetell.verdict import TrackRecord, judge_track
 
@@ -28,7 +28,7 @@ UNFIT = (Status.NO_MOTION, Status.FACE_OBSCURED)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A face of which only the place is known, see :class:`facetell.clips.Located`."""
+    """A face of which only the place is known, see :class:`facetell.faces.clips.Located`."""
 
     pose: Pose
 

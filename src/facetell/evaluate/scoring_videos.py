@@ -25,8 +25,8 @@ from facetell.evaluate.scoring_jobs import (
     span_test,
 )
 from facetell.evaluate.scoring_prepared import score_prepared
-from facetell.media.pictures import Picture, PictureSource, open_video
 from facetell.types import NOT_READ, UInt8Array, VideoVerdict
+from facetell.video.pictures import Picture, PictureSource, open_video
 
 SEED = 0
 """Of the distortions' chance: that of ``facetell distort`` where it is told none."""

@@ -15,9 +15,9 @@ import numpy as np
 
 from facetell.evaluate.scoring_faces import FacePlaces, Pictures
 from facetell.evaluate.treatments import Treatment, untreated
-from facetell.media.reader import VideoReader
-from facetell.media.writer import reencode
 from facetell.types import Pose, UInt8Array
+from facetell.video.reader import VideoReader
+from facetell.video.writer import reencode
 
 RATE, SIDE = 25.0, 256  # pictures a second and pixels of the shorter side that all videos are brought to
 REACH = 1.1  # the background begins so many half face boxes away from the middle of the face

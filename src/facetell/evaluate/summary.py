@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facetell.evaluate.calibration import calibration_of
-from facetell.evaluate.intervals import DRAWS, Estimate, bootstrap, enough_people, percentiles
-from facetell.evaluate.measures import MEASURES, sample_of
-from facetell.evaluate.ranking import eer_threshold
 from facetell.evaluate.scores import VideoScores
-from facetell.evaluate.weighted import Values
+from facetell.metrics.calibration import calibration_of
+from facetell.metrics.intervals import DRAWS, Estimate, bootstrap, enough_people, percentiles
+from facetell.metrics.measures import MEASURES, sample_of
+from facetell.metrics.ranking import eer_threshold
+from facetell.metrics.weighted import Values
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts, and each measure of :data:`facetell.evaluate.measures.MEASURES` with its 95 % interval, by its name.
+    """Counts, and each measure of :data:`facetell.metrics.measures.MEASURES` with its 95 % interval, by its name.
 
     All figures are of videos, not of clips. A figure is NaN where it is not defined (AUC without a real, say), its
     interval NaN where a class has a single identity.

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facetell.evaluate.calibration import calibration_of
 from facetell.evaluate.figures import ALL, CLEAN, MEAN, Counts, Figure, Grid, measure
-from facetell.evaluate.intervals import DRAWS, Estimate
-from facetell.evaluate.measures import MEASURES
 from facetell.evaluate.protocols import Protocol, Published, read_published
 from facetell.evaluate.runs import Run, gather
+from facetell.metrics.calibration import calibration_of
+from facetell.metrics.intervals import DRAWS, Estimate
+from facetell.metrics.measures import MEASURES
 
 DASH = "–"
 NOT_THERE = "not in the score files"

@@ -16,13 +16,13 @@ import numpy as np
 from facetell.datasets.manifest import Manifest
 from facetell.detector import Detector
 from facetell.engine import Engine
-from facetell.evaluate.intervals import DRAWS, Estimate, wilson
-from facetell.evaluate.measures import sample_of
 from facetell.evaluate.scores import VIDEO, Scores, VideoScores, from_rows, keys_of
 from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at
 from facetell.evaluate.summary import summarise
-from facetell.media.reader import VideoReader
+from facetell.metrics.intervals import DRAWS, Estimate, wilson
+from facetell.metrics.measures import sample_of
 from facetell.types import FloatArray, TrackVerdict
+from facetell.video.reader import VideoReader
 
 Treated = Callable[[VideoReader, FacePlaces], tuple[Pictures, float | None]]
 """From an open video and the places of its faces to pictures and their rate."""

@@ -223,7 +223,7 @@ def recode_within(clip: UInt8Array, coder: Coder, lead: int) -> UInt8Array:
     the whole clip stands in.
     """
     try:
-        from facetell.media.writer import reencode
+        from facetell.video.writer import reencode
     except ModuleNotFoundError:
         return jpeg(clip, _quality_like(coder))
     lead = min(lead, len(clip) - 1)

@@ -15,8 +15,8 @@ from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
 from facetell.forge.mesh import mouth_opening, similarity
 from facetell.forge.reenact import Donor
-from facetell.media.reader import VideoReader
 from facetell.types import FacetellError, FloatArray, Frame, UInt8Array
+from facetell.video.reader import VideoReader
 
 MARGIN = 0.35  # of the face's extent in a stretch of video, left round it on each side
 DONOR_LENGTH = 96

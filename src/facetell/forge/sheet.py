@@ -12,8 +12,8 @@ from facetell.faces.crop import clip_crop, crop_frame, crop_matrix, face_pose
 from facetell.forge.follow import follow, pictures
 from facetell.forge.recipe import KINDS, ForgeRecipe, forge_clip
 from facetell.forge.reenact import Donor
-from facetell.media.still import write_picture
 from facetell.types import UInt8Array
+from facetell.video.still import write_picture
 
 LENGTH, STEP, SIZE, SCALE = 24, 6, 224, 1.9
 

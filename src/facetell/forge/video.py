@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from facetell import __version__
+from facetell.files import check_all_writable
 from facetell.forge.follow import Progress, Run, follow, load_donor, pictures, portrait_of, surroundings
 from facetell.forge.mark import stamp
 from facetell.forge.paint import Still, most_opened
 from facetell.forge.recipe import KINDS, ForgeRecipe, draw_kind, forge_clip
 from facetell.forge.reenact import Donor, Performance, borrowed_motion, plan
-from facetell.media.reader import VideoReader
-from facetell.media.writer import VideoWriter
-from facetell.report.result import check_all_writable
 from facetell.types import FacetellError, FloatArray, UInt8Array
+from facetell.video.reader import VideoReader
+from facetell.video.writer import VideoWriter
 
 NONE = "none"  # nothing is forged, only re-encoded: the fair real beside a forgery
 VIDEO_KINDS = (*KINDS, "mix", NONE)

@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facetell.media.still import write_picture
-from facetell.media.writer import VideoWriter
 from facetell.motion.flow import draw_flow, heat
 from facetell.motion.views import SIDE, View
 from facetell.types import FloatArray, UInt8Array
+from facetell.video.still import write_picture
+from facetell.video.writer import VideoWriter
 
 COLUMNS = 6  # pictures a view in the strip
 BAR, LABEL, GAP = 26, 250, 12

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from facetell.clips import ClipAssembler, FrameSampler
+from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
-from facetell.media.reader import VideoReader
 from facetell.types import Clip, Frame
+from facetell.video.reader import VideoReader
 
 
 def face_clips(

@@ -13,15 +13,15 @@ from typing import NamedTuple
 import av
 from av.container import InputContainer
 
-from facetell.clips import FrameSampler
 from facetell.engine.info import ModelInfo
-from facetell.media.container import video_streams
-from facetell.media.reader import Unreadable, probe
+from facetell.faces.clips import FrameSampler
 from facetell.report import strings as t
 from facetell.report.card import NARROWED, RECODED, Card
 from facetell.report.words import percent
 from facetell.types import Status, TrackVerdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN
+from facetell.video.container import video_streams
+from facetell.video.reader import Unreadable, probe
 
 TAGS = ("encoder", "encoding_tool", "software", "com.apple.quicktime.software")
 LONGEST_TAG = 80

@@ -21,11 +21,12 @@ from facetell.assets import ASSETS, AssetError, locate
 from facetell.detector import Detector, Progress, Watch
 from facetell.engine.info import ModelInfo
 from facetell.engine.released import model_word
+from facetell.files import write_text
 from facetell.report import strings
 from facetell.report.card import Card, read_card
 from facetell.report.condition import read_facts, used_rate
 from facetell.report.pictures import Budget, collect_pictures
-from facetell.report.result import to_result, write_text
+from facetell.report.result import to_result
 from facetell.report.table import clock
 from facetell.report.views import Reference, VideoView, make_view
 from facetell.report.words import moment, percent, plain_text

@@ -14,15 +14,15 @@ from typing import cast
 import cv2
 import numpy as np
 
-from facetell.clips import FrameSampler
 from facetell.detector import Progress
 from facetell.engine.info import ModelInfo
+from facetell.faces.clips import FrameSampler
 from facetell.faces.crop import crop_frame
-from facetell.media.pictures import PictureSource, content_sha256, open_video
-from facetell.media.reader import Unreadable
 from facetell.report import strings
 from facetell.report.points import shown_points, suspects
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.video.pictures import PictureSource, content_sha256, open_video
+from facetell.video.reader import Unreadable
 
 THUMB = 112  # pixels, side of a face in strips
 SCENE = 480  # pixels, long side of a whole picture

@@ -15,10 +15,10 @@ from facetell.datasets.manifest import Entry, fingerprint
 from facetell.detector import Settings
 from facetell.engine import ModelInfo
 from facetell.evaluate.scoring_jobs import CLEAN, Job, ScoringSettings, failed, rows_of
+from facetell.report.corpus import Page
 from facetell.report.result import to_result
 from facetell.report.words import plain_text
 from facetell.scan.journal import Journal
-from facetell.scan.page import Page
 from facetell.scan.record import from_record, unreadable
 from facetell.scan.source import Item
 from facetell.scan.tables import SCORES, TRACKS, VIDEOS, Table, score_cells, track_cells, video_cells
@@ -74,7 +74,7 @@ class Corpus:
 class Counts:
     """How many videos came out how; ``searches`` are folders that could not be searched.
 
-    ``left_out`` says which other files the folder holds, see :class:`facetell.media.find.LeftOut`.
+    ``left_out`` says which other files the folder holds, see :class:`facetell.video.find.LeftOut`.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)

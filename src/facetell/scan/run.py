@@ -21,14 +21,14 @@ from typing import Any
 
 from facetell.datasets.ledger import append_line
 from facetell.detector import Detector, Settings
-from facetell.media.find import LeftOut
-from facetell.report.result import write_text
+from facetell.files import write_text
 from facetell.scan.journal import Journal
 from facetell.scan.local import Local
 from facetell.scan.results import Corpus, Counts, write_results
 from facetell.scan.source import Item, Shard, Source
 from facetell.scan.work import Engine, Outcome, is_unreadable
 from facetell.types import FacetellError
+from facetell.video.find import LeftOut
 
 WORK, ABOUT, JOURNAL, LISTING, RUNS = "work", "about.json", "journal.jsonl", "listing.jsonl", "runs.jsonl"
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from facetell.datasets.manifest import Manifest, read_manifest
 from facetell.evaluate.scoring_jobs import Job, jobs_of
-from facetell.media.address import address_in, missing_file
-from facetell.media.find import LeftOut, search
-from facetell.media.kinds import Kind, kind_of
 from facetell.types import FacetellError
+from facetell.video.address import address_in, missing_file
+from facetell.video.find import LeftOut, search
+from facetell.video.kinds import Kind, kind_of
 
 STDIN = "-"
 _CLOSED = "the folder cannot be read, nor what is in it"

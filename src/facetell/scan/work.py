@@ -13,11 +13,11 @@ import cv2
 
 from facetell.detector import Detector, Settings
 from facetell.engine import DEFAULT_MODEL
-from facetell.media.pictures import content_sha256
 from facetell.processes import ended_if_silent
 from facetell.scan.record import HERE, to_record, unreadable
 from facetell.scan.source import Item, look
 from facetell.types import Status
+from facetell.video.pictures import content_sha256
 
 CHANGED = "it changed while it was being scanned: run the same command again once it is complete"
 LOST = (

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import av
 
-from facetell.media.kinds import Kind, animated_webp_size, kind_of_content, read_head
-from facetell.media.pictures import open_video
-from facetell.media.reader import Unreadable
 from facetell.serve.faults import Refused
 from facetell.serve.process import Companion, Ended, Link, Message
 from facetell.serve.settings import Limits
+from facetell.video.kinds import Kind, animated_webp_size, kind_of_content, read_head
+from facetell.video.pictures import open_video
+from facetell.video.reader import Unreadable
 
 SECONDS = 30.0  # for one look
 START_SECONDS = 60.0  # for the process to be ready for it

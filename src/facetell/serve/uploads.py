@@ -17,12 +17,12 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from facetell.media.address import NO_NETWORK, address_in
 from facetell.serve.faults import Refused, disk_full
 from facetell.serve.files import FULL, new_id, shown_name
 from facetell.serve.jobs import Job, NewJob
 from facetell.serve.service import Service
 from facetell.serve.settings import MIB, Limits
+from facetell.video.address import NO_NETWORK, address_in
 
 FIELD = "file"
 BESIDE = 64 * 1024  # bytes of a request that may be something else than the video

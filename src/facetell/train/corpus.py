@@ -22,13 +22,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.assets import file_sha256
-from facetell.clips import whole_step
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.prepared import read_clip, read_prepared
+from facetell.faces.clips import whole_step
 from facetell.faces.crop import face_pose
+from facetell.files import file_sha256, write_text
 from facetell.processes import end_with_parent
-from facetell.report.result import write_text
 from facetell.runtime import signals_blocked
 from facetell.train.config import DataConfig
 from facetell.types import Box, FacetellError, FloatArray, Pose, UInt8Array

@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.assets import file_sha256
 from facetell.datasets.cues import cues_of
 from facetell.engine.engines import openvino_precision
-from facetell.files import temporary_beside
+from facetell.files import file_sha256, temporary_beside
 from facetell.models.export import export_features
 from facetell.models.network import ClipNetwork
 from facetell.processes import unordered

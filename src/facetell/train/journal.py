@@ -17,9 +17,9 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facetell.media.still import write_picture
 from facetell.train.batches import Batch
 from facetell.types import UInt8Array
+from facetell.video.still import write_picture
 
 LOG, BOARD = "log.jsonl", "tensorboard"
 COLUMNS, SIDE, LABEL = 8, 96, 128  # of the sheet: frames a clip, pixels of a frame, pixels of the words beside

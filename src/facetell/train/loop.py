@@ -26,8 +26,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from facetell.evaluate.scores import Scores, write_scores
+from facetell.files import write_text
 from facetell.models.losses import combined_loss
-from facetell.report.result import write_text
 from facetell.runtime import signals_blocked
 from facetell.train.about import code_line, data_line, device_line, time_line
 from facetell.train.batches import Batch, BatchStream, Sampler, parts_of

@@ -25,7 +25,7 @@ from torch.nn import functional
 from facetell.datasets.cues import probe_auc
 from facetell.datasets.folds import balanced_weights, grouped_folds, kind_of, leave_kind_out, training_rows
 from facetell.datasets.manifest import Entry
-from facetell.evaluate.ranking import auc
+from facetell.metrics.ranking import auc
 from facetell.models.classifier import Perceptron
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.clips import crop_clip
 from facetell.distort.kinds import KINDS, PUBLISHED, parameter
 from facetell.distort.video import distort_picture
+from facetell.faces.clips import crop_clip
 from facetell.files import temporary_beside
 from facetell.forge.degrade import Coder, recode_within
 from facetell.processes import unordered

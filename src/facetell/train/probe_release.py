@@ -16,19 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.assets import file_sha256
 from facetell.datasets.manifest import Entry
 from facetell.engine import Calibration, ModelInfo
 from facetell.evaluate.crossval import Results, by_kind, drift_of_reals, drift_table, kind_table, spread
 from facetell.evaluate.formats import markdown_table
-from facetell.evaluate.platt import calibrate
-from facetell.evaluate.ranking import auc
 from facetell.evaluate.scores import Scores, from_rows, write_scores
+from facetell.files import file_sha256, write_text
 from facetell.forge.recipe import KINDS
+from facetell.metrics.platt import calibrate
+from facetell.metrics.ranking import auc
 from facetell.models.convert import check_parity, deviation
 from facetell.models.export import ROUNDING, export_onnx, model_from_onnx
 from facetell.models.network import ClipNetwork
-from facetell.report.result import write_text
 from facetell.train.about import code_line
 from facetell.train.corpus import Recording
 from facetell.train.probe import OutOfFold, Say

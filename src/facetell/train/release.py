@@ -15,27 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from facetell.assets import file_sha256
 from facetell.datasets.check import leaking_videos
 from facetell.datasets.manifest import Manifest
 from facetell.detector import Detector, Settings
 from facetell.engine import Engine, ModelInfo, load_engine
-from facetell.evaluate.calibration import calibration_of
-from facetell.evaluate.intervals import Estimate, wilson
 from facetell.evaluate.limits import LIMITS, WIDTHS, by_length, least_face_width
-from facetell.evaluate.measures import sample_of
-from facetell.evaluate.platt import calibrate, called_unseen
 from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.shortcuts import SHORTCUTS
 from facetell.evaluate.summary import summarise
 from facetell.evaluate.treatments import Outcome, outcomes, score_treated
-from facetell.files import temporary_beside
+from facetell.files import file_sha256, temporary_beside, write_text
+from facetell.metrics.calibration import calibration_of
+from facetell.metrics.intervals import Estimate, wilson
+from facetell.metrics.measures import sample_of
+from facetell.metrics.platt import calibrate, called_unseen
 from facetell.models.convert import Parity, check_parity, deviation, read_trained
 from facetell.models.export import ROUNDING, Precision, carries_motion, export_onnx, model_from_onnx, stored_bytes
 from facetell.models.network import ClipNetwork
-from facetell.report.result import write_text
 from facetell.train.card import Release, write_card
 from facetell.train.checkpoint import load
 from facetell.train.config import BatchConfig

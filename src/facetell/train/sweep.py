@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from facetell.evaluate.compare import align
-from facetell.evaluate.intervals import (
+from facetell.evaluate.scores import read_scores
+from facetell.files import write_text
+from facetell.metrics.intervals import (
     Difference,
     Estimate,
     bootstrap,
@@ -24,11 +26,9 @@ from facetell.evaluate.intervals import (
     enough_people,
     estimate_of,
 )
-from facetell.evaluate.measures import Sample, sample_of
-from facetell.evaluate.ranking import auc
-from facetell.evaluate.scores import read_scores
-from facetell.evaluate.weighted import Values
-from facetell.report.result import write_text
+from facetell.metrics.measures import Sample, sample_of
+from facetell.metrics.ranking import auc
+from facetell.metrics.weighted import Values
 from facetell.train.config import TrainConfig
 from facetell.train.loop import CONFIG, PSEUDO, SCORES, train
 from facetell.train.reading import build, merge, override, plain, read_tree

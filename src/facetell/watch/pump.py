@@ -1,8 +1,7 @@
 """Reads a live source in a thread of its own, in time, and holds at most a second of it for whoever looks at it.
 
-Whoever looks too slowly loses pictures, never time. They are lost in whole stretches of more than
-:data:`facetell.clips.HOLE` seconds, which no clip reaches across: a clip with a picture missing would show motion that
-there is not.
+If scoring is slower than the source, frames are dropped in stretches of more than :data:`facetell.faces.clips.HOLE`
+seconds. No clip reaches across such a gap: a missing frame would look like motion.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from facetell.clips import HOLE
-from facetell.media.live import STALL, LiveReader, Source
-from facetell.media.picture import RawFrame
-from facetell.media.reader import Unreadable, VideoInfo
+from facetell.faces.clips import HOLE
 from facetell.types import FacetellError
+from facetell.video.live import STALL, LiveReader, Source
+from facetell.video.picture import RawFrame
+from facetell.video.reader import Unreadable, VideoInfo
 
 HELD = 1.0  # seconds of pictures that may wait
 MOST_HELD = 60  # pictures that may wait, whatever the frame rate

@@ -1,0 +1,207 @@
+"""The command line: find the verb, parse its arguments, call it, and print known errors as one message.
+
+A verb is a module of this package with ``add_arguments(parser)`` and ``run(args) -> int``. A module is
+imported only when its verb is called, so that ``facetell --help`` is fast. This module itself imports nothing slow:
+until :func:`main` runs, Ctrl-C prints a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import io
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from facetell import __version__
+from facetell.runtime import on_stop, was_interrupted
+
+VERBS: dict[str, str] = {
+    "detect": "score videos: is a face in them forged?",
+    "scan": "score a corpus: any number of videos, each once, resumable",
+    "watch": "score a camera, a stream or a file while it plays",
+    "doctor": "show what is installed and what is missing",
+    "distort": "make distorted copies of videos, to test detectors",
+    "forge": "make a forgery from a real video, to train or test detectors",
+    "models": "list the networks that can be trained, and how large they are",
+    "export": "write a trained network as a model file, and prove it",
+    "fuse": "make trained networks the streams of one: for pictures, for motion",
+    "datasets": "turn a benchmark on disk into a manifest, or check one",
+    "prepare": "cut the faces out of the videos of a manifest, once",
+    "score": "score the videos of a manifest into a score file",
+    "evaluate": "tables, curves and a page from score files, under a published protocol",
+    "compare": "is one model better than another, by how much, and is that sure?",
+    "train": "train a network from a configuration file",
+    "sweep": "train and compare a grid of configurations",
+    "serve": "a page and an API: upload videos, read their reports",
+    "motion": "draw the motion of a face, and what the network sees of it",
+}
+
+# Packages that come with an extra only, and its name: whichever verb misses one, the sentence is the same.
+EXTRAS = {
+    "fastapi": "serve",
+    "lightning": "train",
+    "lightning_fabric": "train",
+    "onnx": "train",
+    "onnxruntime": "train",
+    "onnxscript": "train",
+    "prometheus_client": "serve",
+    "pyarrow": "bench",
+    "python_multipart": "serve",
+    "ray": "ray",
+    "scipy": "bench",
+    "tensorboard": "train",
+    "torch": "train",
+    "uvicorn": "serve",
+    "yaml": "train",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code: 0 done, 2 not (or not wholly) done, 130 stopped by a signal."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    called = next((word for word in argv if not word.startswith("-")), "")
+    program = f"facetell {called}" if called in VERBS else "facetell"
+    try:
+        with on_stop():
+            return _main(argv, called, program)
+    except KeyboardInterrupt:
+        _print_error(f"{program}: interrupted")
+        return 130
+
+
+def _main(argv: list[str], called: str, program: str) -> int:
+    _settle_streams()
+    try:
+        try:
+            return _run(argv, called)
+        finally:
+            sys.stdout.flush()
+    except Exception as error:
+        _drop_output()
+        if was_interrupted():  # a library may turn KeyboardInterrupt into an error of its own
+            raise KeyboardInterrupt from None
+        message = _message(error)
+        if message is None:
+            raise
+        _print_error(f"{program}: {message}")
+    return 2
+
+
+def _message(error: Exception) -> str | None:
+    """What to print for an error; None for a fault of facetell itself."""
+    from facetell.report.words import one_line
+    from facetell.types import FacetellError, needs_extra
+
+    if isinstance(error, FacetellError):
+        return one_line(str(error))
+    if isinstance(error, ModuleNotFoundError):
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        return str(needs_extra("this", extra)) if extra else None
+    if isinstance(error, ImportError) and not (error.name or "").startswith("facetell"):
+        return f"a library cannot be loaded ({one_line(str(error))}); `facetell doctor` says which"
+    # EIO: the terminal is closed.
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO):
+        return f"cannot write its output: {error.strerror}"
+    return None
+
+
+def _run(argv: list[str], called: str) -> int:
+    parser = argparse.ArgumentParser(prog="facetell", description="Decide whether a face in a video is real or forged.")
+    parser.add_argument("--version", action="version", version=f"facetell {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, summary in VERBS.items():
+        verb = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
+        if name == called:
+            module = importlib.import_module(f"facetell.cli.{name}")
+            module.add_arguments(verb)
+            verb.set_defaults(run=module.run)
+            place = argv.index(name) + 1
+            argv = argv[:place] + mark_files(argv[place:], verb)
+    args = parser.parse_args(argv)
+    return int(args.run(args))
+
+
+def mark_files(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The words of a command line with ``./`` before each file name that begins with ``-``.
+
+    argparse takes every word that begins with ``-`` for an option, also where the shell has expanded ``*.mp4``. Words
+    that are an option of the parser (or an abbreviation of one), numbers, and words after ``--`` are not changed.
+
+    Raises:
+        FacetellError: a word that begins with a single ``-`` is neither an option nor a file, and has no space (a word
+            with a space is the value of an option, such as ``--note "- a list"``).
+    """
+    from facetell.types import FacetellError
+
+    options = set(_options(parser))
+    marked = list(words)
+    for place, word in enumerate(words):
+        if word == "--":
+            break
+        if not word.startswith("-") or word == "-" or _is_option(word, options) or _is_number(word):
+            continue
+        if os.path.lexists(word):
+            marked[place] = f"./{word}"
+        elif not word.startswith("--") and " " not in word:
+            raise FacetellError(
+                f"{word} is neither an option nor a file; check the name (a file name that begins with '-' can also be "
+                f"written as ./{word})"
+            )
+    return marked
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """All options of a parser and of its subparsers."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for choice in action.choices.values():
+                yield from _options(choice)
+
+
+def _is_option(word: str, options: set[str]) -> bool:
+    name = word.partition("=")[0]
+    return name in options or (name.startswith("--") and any(option.startswith(name) for option in options))
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _settle_streams() -> None:
+    """Make sure that both streams are there and take any text: a name or a sign may not fit their encoding."""
+    # One that was closed is None.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # open to the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _print_error(message: str) -> None:
+    """Print to standard error; what a closed terminal or a full disk does not take is dropped."""
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except OSError:
+        _redirect(sys.stderr)
+
+
+def _drop_output() -> None:
+    """Drop what standard output does not take, or Python tries to write it again when it exits."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _redirect(sys.stdout)
+
+
+def _redirect(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

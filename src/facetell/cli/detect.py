@@ -1,0 +1,164 @@
+"""``facetell detect``: score videos."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from facetell.cli.arguments import add_fps, count, print_left_out
+from facetell.cli.detection import add_detection, detection_settings
+from facetell.detector import Detector
+from facetell.engine import model_path
+from facetell.files import check_all_writable, short_name
+from facetell.report.result import write_result
+from facetell.report.table import print_table
+from facetell.report.words import one_line
+from facetell.runtime import on_stop
+from facetell.types import FacetellError, Status, VideoVerdict
+from facetell.video.find import LeftOut, find_videos
+
+if TYPE_CHECKING:
+    from facetell.report.page import Report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb's arguments."""
+    parser.add_argument("videos", nargs="+", metavar="VIDEO|FOLDER|GLOB", help="what to score")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result of all videos to FILE")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write a JSON and a picture per video to DIR")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write a report of all videos to FILE, one HTML page"
+    )
+    add_detection(parser)
+    add_fps(parser)
+    parser.add_argument("--threads", type=count, metavar="N", help="CPU threads of the engine (default: all cores)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score every video; 0 if all were scored, 2 if not."""
+    left_out = LeftOut()
+    paths = find_videos(args.videos, left_out)
+    print_left_out("detect", left_out)
+    names = _names(paths)
+    outputs = [path for path in (args.json, args.report) if path]
+    if args.out:
+        outputs += [file for name in names.values() for file in _files(args.out, name)]
+    check_all_writable(outputs, [*paths, model_path(args.model)])
+    settings = detection_settings(args, threshold=args.threshold, threads=args.threads, image_rate=args.fps)
+    detector = Detector(args.model, settings)
+    report = _report(detector, len(paths)) if args.report else None
+    done: list[VideoVerdict] = []
+    reported = 0
+    errors = Console(stderr=True)
+    written = not left_out.faults
+    try:
+        for path, verdict in _score(detector, paths, errors):
+            done.append(verdict)
+            if args.out:
+                threshold = detector.threshold if verdict.threshold is None else verdict.threshold
+                written &= _try(partial(_write_one, verdict, threshold, args.out, names[path]))
+            if report:
+                report.add(verdict)
+                reported += 1
+    finally:
+        # Also when interrupted: what was scored is kept. A first signal that comes now changes nothing.
+        with on_stop(lambda name: None):
+            try:
+                if done:
+                    # A file has no width: 120 columns hold the table.
+                    print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
+                    _print_remarks(done)
+            finally:
+                # Also when nobody reads the table to its end.
+                if args.json:
+                    written &= _try(partial(write_result, done, args.json))
+                if report and done:
+                    for verdict in done[reported:]:
+                        # Interrupted while its pictures were cut, which only a verdict with faces asks for.
+                        report.add(replace(verdict, tracks=()), shown=verdict)
+                    written &= _try(partial(report.write, args.report))
+    return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
+
+
+def _try(write: Callable[[], None]) -> bool:
+    """Whether writing went well; if not, its message is printed."""
+    try:
+        write()
+    except FacetellError as error:
+        print(one_line(f"facetell detect: {error}"), file=sys.stderr)
+        return False
+    return True
+
+
+def _score(detector: Detector, paths: Sequence[Path], console: Console) -> Iterator[tuple[Path, VideoVerdict]]:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[within]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("scoring", total=len(paths), within="")
+
+        def show(seconds: float, duration: float | None) -> None:
+            progress.update(task, within=f"{seconds:.0f} s" + (f" of {duration:.0f} s" if duration else ""))
+
+        for path in paths:
+            progress.update(task, description=one_line(path.name)[-40:], within="")
+            yield path, detector(path, show if console.is_terminal else None)
+            progress.advance(task)
+
+
+def _report(detector: Detector, videos: int) -> Report:
+    from facetell.report.page import Report
+
+    return Report(detector, videos)
+
+
+def _write_one(verdict: VideoVerdict, threshold: float, folder: Path, name: str) -> None:
+    from facetell.report.timeline import draw_timeline
+
+    result, picture = _files(folder, name)
+    write_result([verdict], result)
+    draw_timeline(verdict, threshold, picture)
+
+
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    """The result and the picture of a video in the folder of ``--out``."""
+    return folder / f"{name}.json", folder / f"{name}.png"
+
+
+def _names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name for each video's outputs: its file name, numbered where two folders hold the same one.
+
+    There is room for the longer suffix, so that both outputs of a video have the same name.
+    """
+    room = len(".json")
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in paths:
+        name, number = short_name(path.name, room), 1
+        while name in taken:
+            number += 1
+            name = short_name(f"{path.name}-{number}", room)
+        taken.add(name)
+        names[path] = name
+    return names
+
+
+def _print_remarks(verdicts: Sequence[VideoVerdict]) -> None:
+    sys.stdout.flush()
+    for verdict in verdicts:
+        if verdict.status is not Status.SCORED:
+            print(one_line(f"facetell detect: {verdict.path}: not scored: {verdict.message}"), file=sys.stderr)
+        for warning in verdict.warnings:
+            print(one_line(f"facetell detect: {verdict.path}: {warning}"), file=sys.stderr)

@@ -1,0 +1,62 @@
+"""``facetell forge``: make a forgery from a real video, for training and testing detectors."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from facetell.cli.arguments import check_seed
+from facetell.files import short_name
+from facetell.forge.video import VIDEO_KINDS, forge_video
+from facetell.types import FacetellError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb's arguments."""
+    parser.add_argument("video", type=Path, metavar="VIDEO", nargs="?", help="a real video")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the forgery (default: VIDEO-KIND.mp4 here)")
+    parser.add_argument("--kind", choices=VIDEO_KINDS, default="mix", help="what is done (default: mix draws one)")
+    parser.add_argument("--with", dest="donor", type=Path, metavar="OTHER", help="video of another person, for a swap")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same forgery")
+    parser.add_argument("--mask", type=Path, metavar="FILE", help="also write where it is forged, as a grey video")
+    parser.add_argument("--no-mark", action="store_true", help="leave out the small visible mark (the tag stays)")
+    parser.add_argument(
+        "--sheet", type=Path, metavar="DIR", help="instead: a picture of every kind from the sample clips, into DIR"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Forge one video, or draw the contact sheets; 0 when done."""
+    if args.sheet:
+        from facetell.forge.sheet import draw_sheets
+
+        for path in draw_sheets(args.sheet):
+            print(path)
+        return 0
+    check_seed(args.seed)
+    if args.video is None:
+        raise FacetellError("no video was named: give the real video to forge from (or --sheet DIR)")
+    ending = f"-{args.kind}.mp4"
+    out = args.out or Path(f"{short_name(args.video.stem, len(ending))}{ending}")
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"forging {args.video.name[-40:]}", total=1.0)
+        made = forge_video(
+            args.video,
+            out,
+            args.kind,
+            donor=args.donor,
+            seed=args.seed,
+            mark=not args.no_mark,
+            mask_out=args.mask,
+            progress=lambda share: progress.update(task, completed=share),
+        )
+    print(f"{made.path}: {made.kind}, {made.forged} of {made.frames} frames forged")
+    if made.kind != "none" and made.forged == 0:
+        print(f"facetell forge: {made.path}: nothing was forged: no face was followed", file=sys.stderr)
+        return 2
+    return 0

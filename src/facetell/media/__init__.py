@@ -1,1 +1,0 @@
-"""Video in and out: :mod:`~facetell.media.reader`, :mod:`~facetell.media.writer`, :mod:`~facetell.media.find`."""

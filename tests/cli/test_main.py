@@ -1,0 +1,153 @@
+"""The command line as such: help, unknown verbs, and what a missing extra leads to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facetell.cli import EXTRAS, VERBS, main, mark_files
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    told = capsys.readouterr().out
+    assert all(verb in told for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_tells_its_arguments(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([verb, "--help"])
+    assert stopped.value.code == 0
+    assert "--help" in capsys.readouterr().out
+
+
+def test_a_missing_extra_is_one_sentence() -> None:
+    hidden = "import sys; sys.modules['torch'] = None; from facetell.cli import main; sys.exit(main(['models']))"
+    done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "pip install '.[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert EXTRAS["torch"] == "train"
+
+
+def test_a_library_that_cannot_be_loaded_is_one_sentence_and_the_doctor_finds_it(tmp_path: Path) -> None:
+    """As where a library of the system is missing, or where two packages have written over each other's files."""
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    done = shell("facetell detect a.mp4", tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "(libGL.so.1: cannot open shared object file); `facetell doctor` says which" in done.stderr
+    done = shell("facetell doctor", tmp_path, PYTHONPATH=str(tmp_path), COLUMNS="200")
+    line = next(line for line in done.stdout.splitlines() if "opencv" in line)
+    assert done.returncode == 2 and line.startswith("!!") and "libGL.so.1" in line
+
+
+def test_what_the_torch_engine_lacks_is_no_fault_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    hidden = "import sys; sys.modules['onnx'] = None; from facetell.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", hidden, "detect", "a.mp4", "--engine", "torch"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2 and "the engine 'torch' needs packages that are not installed" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["facetell.types", "facetell.cli.detect"])
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "ImportError('initialization failed')"])
+def test_a_signal_while_modules_are_loaded_is_one_message(module: str, error: str) -> None:
+    """facetell.types is the first that takes long: it loads NumPy. A library may raise an error of its own instead."""
+    code = f"""if True:
+        import os, signal, sys
+        from facetell.cli import main
+        class Interrupts:
+            def find_spec(self, name, *rest):
+                if name == {module!r}:
+                    try:
+                        os.kill(os.getpid(), signal.SIGTERM)
+                    except KeyboardInterrupt:
+                        raise {error} from None
+        sys.meta_path.insert(0, Interrupts())
+        sys.exit(main(["detect", "a.mp4"]))"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "facetell detect: interrupted\n")
+
+
+def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command of facetell as a shell runs it."""
+    variables = {**os.environ, "PYTHONUNBUFFERED": "", **environment}
+    words = ["sh", "-c", command.replace("facetell", f"{sys.executable} -m facetell", 1)]
+    return subprocess.run(words, cwd=folder, env=variables, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_one_sentence(unbuffered: str, tmp_path: Path) -> None:
+    done = shell("facetell detect a.mp4 --json r.json > /dev/full", tmp_path, PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (2, "facetell detect: cannot write its output: No space left on device\n")
+    assert (tmp_path / "r.json").exists()
+
+
+def test_a_help_that_is_not_taken_is_one_sentence(tmp_path: Path) -> None:
+    done = shell("facetell --help > /dev/full", tmp_path)
+    assert done.returncode == 2 and done.stderr == "facetell: cannot write its output: No space left on device\n"
+
+
+def test_a_closed_standard_output_costs_nothing_else(tmp_path: Path) -> None:
+    done = shell("facetell detect a.mp4 --json r.json >&-", tmp_path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "there is no" in done.stderr
+    assert (tmp_path / "r.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "shown"),
+    [("ascii", "\u00fc.mp4", r"\xfc.mp4"), ("utf-8:strict", "caf\udce9.mp4", r"caf\udce9.mp4")],
+)
+def test_a_name_that_the_output_cannot_carry_is_escaped(encoding: str, name: str, shown: str, tmp_path: Path) -> None:
+    done = shell(f"facetell detect {name}", tmp_path, PYTHONIOENCODING=encoding)
+    assert done.returncode == 2 and shown in done.stdout and shown in done.stderr and "Traceback" not in done.stderr
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options, and a subparser with one of its own, as some verbs have them."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threshold")
+    parser.add_subparsers().add_parser("read").add_argument("--out")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("words", "marked"),
+    [
+        ("-lead.mp4 --threshold 0.5", "./-lead.mp4 --threshold 0.5"),
+        ("--threshold -lead.mp4 --odd.mp4", "--threshold ./-lead.mp4 ./--odd.mp4"),
+        ("-h --help --thr --threshold=1 --out a", "-h --help --thr --threshold=1 --out a"),
+        ("--threshold -1 -0.5 -1e-3 - a", "--threshold -1 -0.5 -1e-3 - a"),
+        ("a -- -lead.mp4 -none.mp4", "a -- -lead.mp4 -none.mp4"),
+        ("--unknown", "--unknown"),
+    ],
+)
+def test_a_file_name_that_begins_with_a_dash_is_no_option(
+    words: str, marked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-lead.mp4", "--odd.mp4", "--threshold", "-1", "-h"):
+        (tmp_path / name).touch()
+    assert mark_files(words.split(), parser()) == marked.split()
+
+
+def test_a_word_that_is_neither_an_option_nor_a_file_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert mark_files(["--threshold", "- a text"], parser()) == ["--threshold", "- a text"]
+    for verb in ("detect", "scan", "datasets"):
+        assert main([verb, "a.mp4", "-none.mp4"]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith(f"facetell {verb}: -none.mp4 is neither an option nor a file")
+        assert message.endswith("written as ./-none.mp4)\n") and len(message.splitlines()) == 1
+
+
+def test_the_verb_is_the_first_word_that_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["wrong", "detect", "-none.mp4"])
+    assert stopped.value.code == 2 and "invalid choice: 'wrong'" in capsys.readouterr().err

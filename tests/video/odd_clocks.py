@@ -1,0 +1,115 @@
+"""Makers of files whose time stamps are not presentation times, and of files with leaps and pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from media.painted import numbered
+
+from facetell.types import UInt8Array
+from fixtures import encode
+
+B_FRAMES = {"bf": "3", "b-pyramid": "normal", "preset": "veryfast", "g": "24"}
+RATE = 30
+
+
+def h264(path: Path, images: Sequence[UInt8Array]) -> Path:
+    """H.264 with B-frames at 30 frames per second, in the container of the suffix."""
+    return encode(path, images, codec="libx264", pix_fmt="yuv420p", fps=RATE, options=B_FRAMES)
+
+
+def avi(folder: Path, images: Sequence[UInt8Array]) -> Path:
+    """AVI, which stores no presentation times."""
+    return h264(folder / "encoded.avi", images)
+
+
+def avi_of_double_rate(folder: Path, images: Sequence[UInt8Array]) -> Path:
+    """AVI at twice the frame rate, every second place of its index empty, as a copy from MP4 has it."""
+    with av.open(str(avi(folder, images))) as source:
+        chunks = [bytes(packet) for packet in source.demux(video=0) if packet.size]
+        return _avi(folder / "copied.avi", source.streams.video[0], chunks, ticks=2)
+
+
+def mp4_without_ctts(folder: Path, images: Sequence[UInt8Array]) -> Path:
+    """MP4 without its table of presentation times and its edit list."""
+    path = h264(folder / "without_ctts.mp4", images)
+    data = path.read_bytes()
+    assert data.count(b"ctts") == data.count(b"edts") == 1
+    path.write_bytes(data.replace(b"ctts", b"free").replace(b"edts", b"free"))
+    return path
+
+
+def packed_avi(folder: Path, images: Sequence[UInt8Array]) -> Path:
+    """MPEG-4 packed as DivX 5 and XviD do: a B-frame is in the chunk of its anchor, an empty frame at the end."""
+    options = {"bf": "2", "g": "24", "b_strategy": "0"}
+    plain = encode(folder / "plain.avi", images, codec="mpeg4", pix_fmt="yuv420p", fps=RATE, options=options)
+    chunks: list[bytes] = []
+    run = 0  # B-frames since the last anchor
+    with av.open(str(plain)) as source:
+        for packet in source.demux(video=0):
+            data = bytes(packet)
+            is_b = data and data[data.index(b"\0\0\1\xb6") + 4] >> 6 == 2
+            run = run + 1 if is_b else 0
+            if run == 1:
+                chunks[-1] += data
+                chunks.append(_empty_frame())
+            elif run:
+                chunks.insert(-1, data)
+            elif data:
+                chunks.append(data)
+        # FFmpeg, too, recognises a packed stream by the "p" of this user data.
+        start = chunks[0].index(b"Lavc")
+        end = chunks[0].index(b"\0\0\1", start)
+        chunks[0] = chunks[0][:start] + b"DivX503b1393p" + chunks[0][end:]
+        return _avi(folder / "packed.avi", source.streams.video[0], chunks, ticks=1)
+
+
+def _empty_frame() -> bytes:
+    """A P-frame that is not coded: type 01, time 0 1 00000 1 (5 bits at 30 frames per second), coded 0, stuffing."""
+    return b"\0\0\1\xb6" + int("0101000001001111", 2).to_bytes(2, "big")
+
+
+def _avi(path: Path, stream: av.VideoStream, chunks: Sequence[bytes], ticks: int) -> Path:
+    """Write chunks into an AVI, one every ``ticks`` places of its index."""
+    with av.open(str(path), "w") as output:
+        copy = output.add_stream_from_template(stream)
+        copy.time_base = Fraction(1, RATE * ticks)
+        for number, chunk in enumerate(chunks):
+            packet = av.Packet(chunk)
+            packet.stream, packet.time_base, packet.is_keyframe = copy, copy.time_base, number == 0
+            packet.pts = packet.dts = number * ticks
+            output.mux(packet)
+    return path
+
+
+IN_DECODING_ORDER: tuple[Callable[[Path, Sequence[UInt8Array]], Path], ...] = (
+    avi,
+    avi_of_double_rate,
+    mp4_without_ctts,
+    packed_avi,
+)
+
+
+def encode_at(path: Path, stamps: Sequence[float], codec: str, sound: float = 0.0, sound_from: float = 0.0) -> Path:
+    """Numbered frames at the given seconds (multiples of 1/25), and silence of ``sound`` seconds."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=25, options={"preset": "veryfast"} if codec == "libx264" else {})
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 25)
+        if sound:
+            track = output.add_stream("aac", rate=16000)
+            for start in range(int(sound_from * 16000), int((sound_from + sound) * 16000), 1024):
+                silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+                silence.sample_rate, silence.pts, silence.time_base = 16000, start, Fraction(1, 16000)
+                output.mux(track.encode(silence))
+            output.mux(track.encode())
+        for number, seconds in enumerate(stamps):
+            picture = av.VideoFrame.from_ndarray(numbered(number % 256), format="rgb24").reformat(format="yuv420p")
+            picture.pts, picture.time_base = round(seconds * 25), Fraction(1, 25)
+            output.mux(stream.encode(picture))
+        output.mux(stream.encode())
+    return path

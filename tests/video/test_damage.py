@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from media.odd_clocks import encode_at
+from media.painted import number_of, numbered
+
+from facetell.assets import locate
+from facetell.video.reader import Unreadable, VideoReader
+from fixtures import ODD, damaged, encode, truncated, whole
+
+
+def read(path: Path) -> tuple[list[int], VideoReader]:
+    """The numbers painted on the pictures of a video, and its reader."""
+    with VideoReader(path) as reader:
+        return [number_of(frame.rgb()) for frame in reader], reader
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100 numbered pictures in groups of 20, with some noise so that the bytes are in the pictures."""
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 60, (64, 128, 1)) for _ in range(100)]
+    images = [np.clip(numbered(number) // 2 + 40 + noise[number], 0, 255).astype(np.uint8) for number in range(100)]
+    options = {"g": "20", "crf": "20"}
+    path = tmp_path_factory.mktemp("damage") / "painted.mkv"
+    return encode(path, images, codec="libx264", pix_fmt="yuv420p", options=options)
+
+
+def test_cut_off_file_gives_what_is_there_and_says_so(tmp_path: Path) -> None:
+    with VideoReader(truncated(tmp_path)) as reader:
+        images = [frame.rgb() for frame in reader]
+    assert 20 <= len(images) <= 30
+    assert any("truncated" in note and "48" in note for note in reader.errors)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_cut_off_matroska(painted: Path, share: float, tmp_path: Path) -> None:
+    data = painted.read_bytes()
+    path = tmp_path / "cut.mkv"
+    path.write_bytes(data[: int(len(data) * share)])
+    numbers, reader = read(path)
+    assert numbers == list(range(len(numbers))) and abs(len(numbers) - 100 * share) <= 12
+    if share < 0.6:  # less than a second missing may as well be how the length was rounded
+        assert any("truncated" in note for note in reader.errors)
+
+
+def test_recording_that_starts_between_key_pictures(painted: Path, tmp_path: Path) -> None:
+    path = tmp_path / "middle.ts"
+    with av.open(str(painted)) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
+            if number >= 45:  # in decoding order; a key picture comes every 20 at the latest
+                packet.stream = stream
+                output.mux(packet)
+    numbers, reader = read(path)
+    assert 45 < numbers[0] <= 60 and numbers == list(range(numbers[0], 100))
+    assert not any("truncated" in note for note in reader.errors)
+
+
+def test_damage_in_the_middle_keeps_both_ends(tmp_path: Path) -> None:
+    with VideoReader(damaged(tmp_path)) as reader:
+        times = [frame.time for frame in reader]
+    numbers = np.round(np.array(times) * 30).astype(int).tolist()
+    assert numbers[:12] == list(range(12)) and numbers[-12:] == list(range(36, 48))
+    assert reader.damaged == 48 - len(numbers) > 0
+    assert f"{reader.damaged} damaged frames were left out" in reader.errors
+
+
+def test_pictures_that_rest_on_damage_are_left_out(tmp_path: Path) -> None:
+    """Of single bytes changed anywhere in the pictures hardly one shows, and none without a note."""
+    path = whole(tmp_path)
+    sound = path.read_bytes()
+    with VideoReader(path) as reader:
+        wanted = [frame.rgb().astype(np.int16) for frame in reader]
+    first = sound.index(b"mdat") + 8
+    rng = np.random.default_rng(3)
+    given, wrong = 0, 0
+    for _ in range(15):
+        data = bytearray(sound)
+        for at in rng.integers(first, len(data), 2):
+            data[at] ^= int(rng.integers(1, 256))
+        path.write_bytes(bytes(data))
+        with VideoReader(path) as reader:
+            # By the stamps of the file: times start anew where the first pictures are lost.
+            seen = {round(frame.picture.pts * frame.picture.time_base * 30): frame.rgb() for frame in reader}
+        bad = sum(np.abs(image - wanted[number]).mean() > 1 for number, image in seen.items())
+        assert reader.damaged == 48 - len(seen)
+        assert not bad or reader.errors
+        given, wrong = given + len(seen), wrong + bad
+    assert 15 * 48 * 0.3 < given < 15 * 48
+    assert wrong <= 0.03 * given
+
+
+def test_sound_files_report_nothing() -> None:
+    for name in ("sample_woman", "sample_no_face", "sample_face_then_none"):
+        with VideoReader(locate(name)) as reader:
+            assert sum(1 for _ in reader) > 60
+        assert reader.errors == () and reader.damaged == 0
+
+
+@pytest.mark.parametrize("name", ["tiny", "alpha_planes", "a_ts"])
+def test_any_corruption_is_read_or_refused(name: str, tmp_path: Path) -> None:
+    """Bytes overwritten anywhere, headers included: pictures of the right size come out, or one sentence."""
+    source = ODD["new_size" if name == "a_ts" else name](tmp_path)
+    intact = source.read_bytes()
+    rng = np.random.default_rng(len(intact))
+    path = tmp_path / f"x{source.suffix}"
+    outcomes = set()
+    for _ in range(25):
+        data = bytearray(intact)
+        for at in rng.integers(0, len(data), rng.integers(1, 30)):
+            data[at] = rng.integers(256)
+        path.write_bytes(bytes(data[: rng.integers(1, len(data))] if rng.random() < 0.2 else data))
+        try:
+            with VideoReader(path) as reader:
+                last = -1.0
+                for frame in reader:
+                    assert frame.time > last
+                    last = frame.time
+                    assert frame.rgb().shape == (reader.info.height, reader.info.width, 3)
+                    frame.luma_thumbnail()
+            outcomes.add("read")
+        except Unreadable as error:
+            assert "\n" not in str(error)
+            outcomes.add("refused")
+    assert outcomes
+
+
+def test_dropped_pictures_are_no_early_end(tmp_path: Path) -> None:
+    stamps = [i / 25 for i in (*range(30), *range(60, 90))]
+    numbers, reader = read(encode_at(tmp_path / "gap.avi", stamps, "mpeg4"))  # which counts the places left empty
+    assert numbers == list(range(60)) and reader.errors == ()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_pictures_that_begin_after_the_sound_are_no_damage(suffix: str, tmp_path: Path) -> None:
+    stamps = [2 + i / 25 for i in range(75)]
+    numbers, reader = read(encode_at(tmp_path / f"late{suffix}", stamps, "libx264", sound=5.0))
+    assert numbers == list(range(75))
+    assert reader.errors == ("players show the first frame at 2.0 seconds: times here count from it",)
+    assert reader.info.duration == pytest.approx(3.0, abs=0.1)
+
+
+def test_pictures_that_would_fill_the_memory_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = (
+        encode(
+            tmp_path / f"{side}.h264",
+            [np.full((side, side, 3), 90, np.uint8)] * 3,
+            codec="libx264",
+            pix_fmt="yuv420p",
+            container="h264",
+        )
+        for side in (64, 128)
+    )
+    path = tmp_path / "grows.h264"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    monkeypatch.setattr("facetell.video.reader.MOST_PIXELS", 100 * 100)
+    with VideoReader(path, threads=1) as reader:
+        assert 1 <= len(list(reader)) <= 3 and reader.damaged >= 3
+
+
+@pytest.mark.parametrize("named", ["woman.mp4", "/etc/passwd"])
+def test_a_list_of_other_files_is_no_video(named: str, tmp_path: Path) -> None:
+    (tmp_path / "woman.mp4").write_bytes(locate("sample_woman").read_bytes())
+    path = tmp_path / "list.mp4"
+    path.write_text(f"ffconcat version 1.0\nfile {named}\n")
+    with pytest.raises(Unreadable, match="is a list that names other files: name the video itself"):
+        VideoReader(path)
