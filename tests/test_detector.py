@@ -8,7 +8,6 @@ from pathlib import Path
 
 import av
 import pytest
-from media.odd_clocks import avi_of_double_rate, h264, mp4_without_ctts
 
 import facetell
 from facetell.assets import locate
@@ -17,6 +16,7 @@ from facetell.types import FacetellError, Status, Verdict
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
 from fixtures import BROKEN, FAST, ODD, at_rate, mosaic, sample_frames, write_frames
+from video.odd_clocks import avi_of_double_rate, h264, mp4_without_ctts
 
 
 def check_scored(verdict):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from evaluate.tables import labelled, steady
-from facetell.evaluate import ranking
+from facetell.metrics import ranking
 
 MEASURES = [
     ranking.auc,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from facetell.forge import renderer_train, resynth_train
 from facetell.forge.networks import CODE_SIDE, SIDE, remake
 from facetell.forge.renderer import CHANNELS
 from facetell.forge.resynth import LATENT
+from facetell.train import renderer, resynth
 from facetell.train.pseudo_fake_networks import training_reals, write
 
 MINUTES = 0.001  # at least one step
@@ -21,11 +21,11 @@ def test_a_network_is_trained_and_written(name, data, tmp_path, capsys):
     reals, rng = training_reals(Path(data.folders[0])), np.random.default_rng(0)
     assert reals and all(r.entry.label == 0 and r.entry.split == "train" for r in reals)
     if name == "resynth":
-        pictures, channels = resynth_train.load_faces(reals, 2, rng), LATENT
-        network = resynth_train.train(pictures, MINUTES)
+        pictures, channels = resynth.load_faces(reals, 2, rng), LATENT
+        network = resynth.train(pictures, MINUTES)
     else:
-        pairs, channels = renderer_train.load_pairs(reals, 4, rng), CHANNELS
-        pictures, network = pairs[:, 0], renderer_train.train(pairs, MINUTES)
+        pairs, channels = renderer.load_pairs(reals, 4, rng), CHANNELS
+        pictures, network = pairs[:, 0], renderer.train(pairs, MINUTES)
     assert "step     0 loss" in capsys.readouterr().out
     write(network, channels, tmp_path / "network.onnx")
     noise = np.zeros((2, channels, CODE_SIDE, CODE_SIDE), np.float32)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import av
 import numpy as np
-from media.painted import numbered
 
 from facetell.types import UInt8Array
 from fixtures import encode
+from video.painted import numbered
 
 B_FRAMES = {"bf": "3", "b-pyramid": "normal", "preset": "veryfast", "g": "24"}
 RATE = 30

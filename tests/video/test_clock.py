@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from media.odd_clocks import IN_DECODING_ORDER, RATE, encode_at, h264
-from media.painted import number_of, numbered
 
 from facetell.faces.clips import HOLE, FrameSampler
 from facetell.types import UInt8Array
 from facetell.video.clock import LEAP_STEP_S, MOST_REORDERED, Clock, StampOrder
 from facetell.video.reader import VideoReader, probe
 from fixtures import encode
+from video.odd_clocks import IN_DECODING_ORDER, RATE, encode_at, h264
+from video.painted import number_of, numbered
 
 LEAP = 50_000.0
 

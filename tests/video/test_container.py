@@ -8,12 +8,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media.odd_clocks import encode_at
-from media.painted import number_of, numbered, quadrants
 
 from facetell.assets import locate
 from facetell.video.reader import Unreadable, VideoReader, probe
 from fixtures import encode
+from video.odd_clocks import encode_at
+from video.painted import number_of, numbered, quadrants
 
 DEFAULT, ATTACHED = av.stream.Disposition.default, av.stream.Disposition.attached_pic
 

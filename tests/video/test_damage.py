@@ -5,12 +5,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.odd_clocks import encode_at
-from media.painted import number_of, numbered
 
 from facetell.assets import locate
 from facetell.video.reader import Unreadable, VideoReader
 from fixtures import ODD, damaged, encode, truncated, whole
+from video.odd_clocks import encode_at
+from video.painted import number_of, numbered
 
 
 def read(path: Path) -> tuple[list[int], VideoReader]:

@@ -6,12 +6,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.painted import BLUE, GREEN, GREY, RED, corners, number_of, numbered, quadrants
 
 from facetell.assets import locate
 from facetell.video.reader import Unreadable, VideoReader, probe
 from facetell.video.writer import VideoWriter
 from fixtures import BROKEN, ODD, audio_only, encode, sample_frames, variable_rate, variable_times, weave
+from video.painted import BLUE, GREEN, GREY, RED, corners, number_of, numbered, quadrants
 
 # Upright width and height, pictures, pictures a second.
 EXPECTED = {

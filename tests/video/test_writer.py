@@ -5,13 +5,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.painted import BLUE, GREEN, GREY, RED, corners, number_of, numbered, quadrants
 
 from facetell.assets import locate
 from facetell.types import FacetellError
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter, reencode
 from fixtures import sample_frames
+from video.painted import BLUE, GREEN, GREY, RED, corners, number_of, numbered, quadrants
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("libx264", ".mp4"), ("libx265", ".mov"), ("libvpx-vp9", ".webm")])
