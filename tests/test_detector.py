@@ -256,7 +256,7 @@ def test_no_more_than_a_few_frames_are_held_at_a_time(detector, woman, monkeypat
     """Every RGB frame that is still referenced is counted while a video runs: the bound is that of one clip."""
     import weakref
 
-    from facetell.video.picture import RawFrame
+    from facetell.video.frame import RawFrame
 
     alive: set[int] = set()
     most = 0

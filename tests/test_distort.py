@@ -19,8 +19,8 @@ from facetell.distort.pictures import FUNCTIONS, moire
 from facetell.distort.times import Timed, drop, freeze, lower_rate
 from facetell.distort.video import distort_picture, note_of
 from facetell.types import FacetellError, UInt8Array
-from facetell.video.pictures import content_sha256
 from facetell.video.reader import VideoReader
+from facetell.video.source import content_sha256
 from fixtures import write_frames
 
 PICTURES = [code for code in KINDS if code in FUNCTIONS]

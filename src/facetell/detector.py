@@ -41,9 +41,9 @@ from facetell.verdict import (
     why_not_scored,
 )
 from facetell.video.address import address_in
-from facetell.video.pictures import Picture, PictureSource, content_sha256, open_video
 from facetell.video.reader import Unreadable
 from facetell.video.sequence import NotConsecutive
+from facetell.video.source import SourceFrame, VideoSource, content_sha256, open_video
 
 KEEPALIVE = 0.2  # seconds between looks while no clip needs frames: keeps tracks alive, finds new faces
 PENDING = 4  # clips that may wait for the model: bounds memory
@@ -87,7 +87,7 @@ class Settings:
         precision: arithmetic of the engine, see :func:`facetell.engine.load_engine`.
         threads: CPU threads of the engine; all cores by default.
         image_rate: frames per second of folders of images, which states that they are consecutive frames; None assumes
-            25 and checks them, see :class:`facetell.video.pictures.PictureFolder`.
+            25 and checks them, see :class:`facetell.video.sequence.ImageSequence`.
     """
 
     clips_per_second: float = 1.0
@@ -260,7 +260,7 @@ class ClipStream:
         """Whether a clip is begun and not whole: a picture left out now would lose it."""
         return self._assembler.gathering
 
-    def push(self, raw: Picture) -> Look | None:
+    def push(self, raw: SourceFrame) -> Look | None:
         """Take the next picture, in order of time; None where nothing had to be looked at.
 
         A pause of more than :data:`facetell.faces.clips.HOLE` seconds ends the clips that are begun.
@@ -286,7 +286,7 @@ class ClipStream:
 class _Run:
     """One video on its way through the stages."""
 
-    def __init__(self, detector: Detector, reader: PictureSource, progress: Progress | None, watch: Watch) -> None:
+    def __init__(self, detector: Detector, reader: VideoSource, progress: Progress | None, watch: Watch) -> None:
         self._detector, self._reader, self._progress, self._watch = detector, reader, progress, watch
         self._stream = ClipStream(detector, reader.info.fps)
         self._tracks: dict[int, TrackRecord] = {}

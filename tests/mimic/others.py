@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from facetell.types import FloatArray, UInt8Array
-from facetell.video.still import write_picture
+from facetell.video.image import write_image
 from mimic.ffpp import METHODS, identifier, mimic_actors, pairs_of
 from mimic.people import Recorder, forgery, scene
 
@@ -149,6 +149,6 @@ def _pictures(recorder: Recorder, folder: str, frames: UInt8Array, digits: int =
     target = recorder.root / folder
     names = [f"{index:0{digits}d}.png" for index in range(len(frames))]
     for name, frame in zip(names, frames, strict=True):
-        write_picture(target / name, frame)
+        write_image(target / name, frame)
     recorder.count += 1
     return names

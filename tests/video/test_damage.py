@@ -86,7 +86,7 @@ def test_pictures_that_rest_on_damage_are_left_out(tmp_path: Path) -> None:
         path.write_bytes(bytes(data))
         with VideoReader(path) as reader:
             # By the stamps of the file: times start anew where the first pictures are lost.
-            seen = {round(frame.picture.pts * frame.picture.time_base * 30): frame.rgb() for frame in reader}
+            seen = {round(frame.decoded.pts * frame.decoded.time_base * 30): frame.rgb() for frame in reader}
         bad = sum(np.abs(image - wanted[number]).mean() > 1 for number, image in seen.items())
         assert reader.damaged == 48 - len(seen)
         assert not bad or reader.errors

@@ -13,8 +13,8 @@ from facetell.types import FacetellError
 from facetell.video import find
 from facetell.video.find import LeftOut, find_videos
 from facetell.video.kinds import kind_of
-from facetell.video.pictures import open_video
 from facetell.video.reader import Unreadable
+from facetell.video.source import open_video
 
 
 @pytest.fixture

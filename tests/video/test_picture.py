@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facetell.types import UInt8Array
-from facetell.video.picture import Geometry, Orientation, RawFrame, Unreadable, to_rgb
+from facetell.video.frame import Geometry, Orientation, RawFrame, Unreadable, to_rgb
 
 COLOURS = [(200, 40, 40), (40, 180, 60), (50, 60, 210), (128, 128, 128), (255, 255, 255), (0, 0, 0)]
 # Kr, Kb and FFmpeg's number of each matrix.

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from facetell.video.pictures import RATE, PictureFolder, content_sha256, open_video
+from facetell.video.image import read_image, write_image
 from facetell.video.reader import Unreadable, VideoReader
-from facetell.video.still import read_picture, write_picture
+from facetell.video.sequence import RATE, ImageSequence
+from facetell.video.source import content_sha256, open_video
 from fixtures import sample_frames, write_frames
 
 
@@ -37,7 +38,7 @@ def test_pictures_come_by_their_numbers_at_a_nominal_rate(folder):
 
 def test_a_picture_that_cannot_be_read_leaves_its_place_in_time_empty(folder):
     (folder / "frame3.png").write_bytes(b"no picture")
-    with PictureFolder(folder) as reader:
+    with ImageSequence(folder) as reader:
         pictures = list(reader)
         assert [picture.index for picture in pictures] == [0, 1, 2, *range(4, 12)]
         assert pictures[3].time - pictures[2].time == pytest.approx(0.2), "no clip reaches across"
@@ -56,11 +57,11 @@ def _claims_to_be_huge(png):
 def test_a_picture_that_was_cut_off_is_left_out(tmp_path, suffix, share):
     path = tmp_path / f"frame{suffix}"
     (frame,) = sample_frames("sample_man", 1)
-    write_picture(path, frame)
-    assert read_picture(path).shape == frame.shape
+    write_image(path, frame)
+    assert read_image(path).shape == frame.shape
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    assert read_picture(path) is None
+    assert read_image(path) is None
 
 
 def test_a_png_with_a_false_length_is_not_decoded(folder):
@@ -69,7 +70,7 @@ def test_a_png_with_a_false_length_is_not_decoded(folder):
     at = data.index(b"IDAT") - 4
     data[at : at + 4] = (0xF0000000).to_bytes(4)
     path.write_bytes(data)
-    assert read_picture(path) is None
+    assert read_image(path) is None
 
 
 def test_images_of_more_pixels_than_a_frame_may_have_are_not_decoded(tmp_path):
@@ -83,8 +84,8 @@ def test_images_of_more_pixels_than_a_frame_may_have_are_not_decoded(tmp_path):
         )
         (tmp_path / f"{side}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
     code = (
-        "from pathlib import Path; from facetell.video.still import read_picture; "
-        "print([read_picture(Path(name)) is None for name in ('100.png', '12000.png')])"
+        "from pathlib import Path; from facetell.video.image import read_image; "
+        "print([read_image(Path(name)) is None for name in ('100.png', '12000.png')])"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert found.stdout == "[False, True]\n"
@@ -93,28 +94,28 @@ def test_images_of_more_pixels_than_a_frame_may_have_are_not_decoded(tmp_path):
 def test_a_picture_too_large_to_be_one_is_left_out(folder):
     path = folder / "frame3.png"
     path.write_bytes(_claims_to_be_huge(path.read_bytes()))
-    with PictureFolder(folder) as reader:
+    with ImageSequence(folder) as reader:
         assert len(list(reader)) == 11 and len(reader.errors) == 1
 
 
 def test_names_may_hold_any_bytes(folder):
     for place, name in enumerate((b"fr\xe9me50.png", "frame5²0.png".encode())):
         os.rename(os.fsencode(folder / f"frame{place}.png"), os.path.join(os.fsencode(folder), name))  # noqa: PTH104, PTH118
-    with PictureFolder(folder) as reader:
+    with ImageSequence(folder) as reader:
         assert len(list(reader)) == 12 and reader.errors == ()
 
 
 def test_hidden_files_are_no_pictures(folder):
     for number in range(12):
         (folder / f"._frame{number}.png").write_bytes(b"what a system notes of its own")
-    with PictureFolder(folder) as reader:
+    with ImageSequence(folder) as reader:
         assert [picture.index for picture in reader] == list(range(12)) and reader.errors == ()
 
 
 def test_images_of_other_sizes_are_fitted_into_the_first(folder):
     cv2.imwrite(str(folder / "frame5.png"), np.full((40, 60, 3), 10, np.uint8))
     cv2.imwrite(str(folder / "frame6.png"), np.full((40, 20, 3), 12, np.uint8))
-    with PictureFolder(folder, 25) as reader:
+    with ImageSequence(folder, 25) as reader:
         images = [picture.rgb() for picture in reader]
     assert {image.shape for image in images} == {(20, 30, 3)}
     assert images[5].min() == images[5].max() == 10, "scaled"

@@ -187,7 +187,7 @@ def test_hdr_looks_like_the_ordinary_picture(tmp_path: Path) -> None:
 def test_new_size_in_mid_stream_is_fitted_to_the_first(tmp_path: Path) -> None:
     with VideoReader(ODD["new_size"](tmp_path)) as reader:
         frames = list(reader)
-    assert {(frame.picture.width, frame.picture.height) for frame in frames} == {(640, 360), (320, 180)}
+    assert {(frame.decoded.width, frame.decoded.height) for frame in frames} == {(640, 360), (320, 180)}
     wanted = sample_frames()[12:].astype(int)
     for frame, image in zip(frames[12:], wanted, strict=True):
         assert np.abs(frame.rgb() - image).mean() < 6

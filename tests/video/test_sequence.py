@@ -11,9 +11,8 @@ import pytest
 from facetell.assets import locate
 from facetell.faces.clips import HOLE
 from facetell.types import UInt8Array
-from facetell.video.pictures import PictureFolder
 from facetell.video.reader import VideoReader
-from facetell.video.sequence import NotConsecutive, steps_between
+from facetell.video.sequence import ImageSequence, NotConsecutive, steps_between
 
 
 def write(folder: Path, images: list[UInt8Array], names: list[str]) -> Path:
@@ -52,7 +51,7 @@ def numbered(numbers: list[int] | range) -> list[str]:
 
 
 def test_consecutive_frames_are_a_video(frames: list[UInt8Array], tmp_path: Path) -> None:
-    with PictureFolder(write(tmp_path, frames, numbered(range(7, 19)))) as reader:
+    with ImageSequence(write(tmp_path, frames, numbered(range(7, 19)))) as reader:
         assert [frame.time for frame in reader] == pytest.approx(np.arange(12) / 25) and reader.errors == ()
 
 
@@ -73,28 +72,28 @@ def test_gaps_in_the_numbers_are_refused(
     with pytest.raises(
         NotConsecutive, match=rf"not consecutive frames \(their numbers {why}\): name the video .* --fps"
     ):
-        PictureFolder(tmp_path)
+        ImageSequence(tmp_path)
 
 
 def test_images_that_do_not_follow_each_other_are_refused(seconds: list[UInt8Array], tmp_path: Path) -> None:
     write(tmp_path, seconds, numbered(range(1, 13)))
     with pytest.raises(NotConsecutive, match=r"\(they change as if most frames were missing between them\)"):
-        PictureFolder(tmp_path)
-    with PictureFolder(tmp_path, 10) as reader:
+        ImageSequence(tmp_path)
+    with ImageSequence(tmp_path, 10) as reader:
         assert len([*reader]) == 12 and reader.info.fps == 10, "their rate was stated"
     upright = [image[:, 70:205] if place % 3 else image for place, image in enumerate(seconds)]
     with pytest.raises(NotConsecutive, match="as if most frames were missing"):
-        PictureFolder(write(tmp_path, upright, numbered(range(1, 13))))
+        ImageSequence(write(tmp_path, upright, numbered(range(1, 13))))
 
 
 def test_few_images_and_still_ones_are_not_refused(seconds: list[UInt8Array], tmp_path: Path) -> None:
-    assert len([*PictureFolder(write(tmp_path / "few", seconds[:5], numbered(range(5))))]) == 5
-    assert len([*PictureFolder(write(tmp_path / "still", seconds[:1] * 12, numbered(range(12))))]) == 12
+    assert len([*ImageSequence(write(tmp_path / "few", seconds[:5], numbered(range(5))))]) == 5
+    assert len([*ImageSequence(write(tmp_path / "still", seconds[:1] * 12, numbered(range(12))))]) == 12
 
 
 def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_path: Path) -> None:
     write(tmp_path, frames, numbered([*range(8), 9, 10, 31, 32]))
-    with PictureFolder(tmp_path) as reader:
+    with ImageSequence(tmp_path) as reader:
         times = np.diff([frame.time for frame in reader])
         assert reader.errors == ("its images are numbered with 2 gaps: no clip reaches across",)
     assert times[7] > HOLE
@@ -102,14 +101,14 @@ def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_p
 
 
 def test_a_number_of_another_kind_is_no_duration(frames: list[UInt8Array], tmp_path: Path) -> None:
-    with PictureFolder(write(tmp_path, frames, numbered([*range(11), 20240101]))) as reader:
+    with ImageSequence(write(tmp_path, frames, numbered([*range(11), 20240101]))) as reader:
         times = [frame.time for frame in reader]
     assert times[-1] - times[-2] == pytest.approx(0.2) and reader.duration == pytest.approx(0.64)
 
 
 def test_a_stated_rate_takes_any_step(frames: list[UInt8Array], tmp_path: Path) -> None:
     write(tmp_path, frames, numbered([0, 33, 67, 100, 133, 167, 200, 233, 267, 300, 433, 467]))  # milliseconds
-    with PictureFolder(tmp_path, 30) as reader:
+    with ImageSequence(tmp_path, 30) as reader:
         times = [frame.time for frame in reader]
     assert np.diff(times) == pytest.approx([1 / 30] * 9 + [0.2, 1 / 30])
 

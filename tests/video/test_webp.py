@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from facetell.video.pictures import open_video
 from facetell.video.reader import Unreadable
+from facetell.video.source import open_video
 from fixtures import sample_frames
 
 DURATIONS = [40, 40, 40, 80, 40, 40]

@@ -96,7 +96,7 @@ def test_what_cannot_be_written_is_one_sentence(name: str, how: dict[str, str], 
 
 
 def test_no_picture_no_file(tmp_path: Path) -> None:
-    with pytest.raises(FacetellError, match="no picture"), VideoWriter(tmp_path / "a.mp4", width=128, height=64):
+    with pytest.raises(FacetellError, match="no frame"), VideoWriter(tmp_path / "a.mp4", width=128, height=64):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -106,9 +106,9 @@ def test_wrong_pictures_and_times_are_refused(tmp_path: Path) -> None:
         writer.write(numbered(1), 1.0)
         with pytest.raises(ValueError, match="not after"):
             writer.write(numbered(2), 1.0)
-        with pytest.raises(ValueError, match="pictures are uint8"):
+        with pytest.raises(ValueError, match="frames are uint8"):
             writer.write(numbered(2)[:32])
-        with pytest.raises(ValueError, match="pictures are uint8"):
+        with pytest.raises(ValueError, match="frames are uint8"):
             writer.write(numbered(2).astype(np.float32))  # type: ignore[arg-type]
         writer.write(numbered(2))
     with VideoReader(tmp_path / "a.mp4") as reader:

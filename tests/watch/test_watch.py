@@ -26,7 +26,7 @@ from facetell.detector import PENDING, Detector, Settings
 from facetell.faces.clips import LATE
 from facetell.types import Crop, FacetellError
 from facetell.verdict import ScoredClip
-from facetell.video.live import LiveReader, source_of
+from facetell.video.live import LiveReader, open_source, source_of
 from facetell.watch.board import Board, Watched
 from facetell.watch.pump import FEWEST_HELD, MOST_HELD, Pump, _Pace
 from facetell.watch.run import State, Watcher
@@ -160,7 +160,7 @@ def test_slow_scoring_drops_whole_stretches_and_says_so(woman):
     dropped, share = watcher.state.dropped
     assert dropped >= 10 and 0 < share < 1 and max(waiting) <= MOST_HELD and max(scoring) <= PENDING
     assert next(e for e in events if e["event"] == "dropped")["pictures"] > 0
-    assert f"{dropped} pictures dropped" in summary(watcher.state, "enough")
+    assert f"{dropped} frames dropped" in summary(watcher.state, "enough")
     step = 1001 / 24000
     assert all(b - a < LATE * step for times in seen for a, b in itertools.pairwise(times))
     assert max(b[0] - a[-1] for a, b in itertools.pairwise(seen)) > 1 / 3, "frames between these clips were dropped"
@@ -260,8 +260,8 @@ def test_nobody_looks_and_no_more_is_held(woman):
 @pytest.mark.parametrize("held", [10, FEWEST_HELD])
 def test_of_large_pictures_fewer_wait(man, monkeypatch, held):
     """The limit in bytes is made small in place of the frames large."""
-    with LiveReader(source_of(str(man))) as reader:
-        size = sum(plane.buffer_size for plane in next(iter(reader)).picture.planes)
+    with open_source(source_of(str(man))) as reader:
+        size = sum(plane.buffer_size for plane in next(iter(reader)).decoded.planes)
     monkeypatch.setattr("facetell.watch.pump.HELD_BYTES", (10 if held == 10 else 1) * size)
     pump = Pump(source_of(str(man)), fast=True)
     try:
@@ -273,7 +273,7 @@ def test_of_large_pictures_fewer_wait(man, monkeypatch, held):
 
 
 def test_pictures_that_are_skipped_are_counted_and_what_follows_is_sound(transport):
-    with LiveReader(source_of(str(transport))) as reader:
+    with open_source(source_of(str(transport))) as reader:
         pictures = iter(reader)
         before = [next(pictures).time for _ in range(5)]
         reader.skip(0.5)

@@ -20,7 +20,7 @@ from facetell.distort.video import note_in, note_of
 from facetell.files import short_name
 from facetell.types import FacetellError
 from facetell.video.find import LeftOut, find_videos
-from facetell.video.pictures import content_sha256
+from facetell.video.source import content_sha256
 
 SUFFIX = ".mp4"
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetell.types import UInt8Array
-from facetell.video.find import pictures_in
-from facetell.video.pictures import open_video
+from facetell.video.find import images_in
+from facetell.video.image import read_image
 from facetell.video.reader import Unreadable
-from facetell.video.still import read_picture
+from facetell.video.source import open_video
 
 CELLS = 16
 BITS = 2 * CELLS * CELLS  # to the right and downwards
@@ -82,9 +82,9 @@ def _of_video(path: Path, start: float, end: float | None) -> list[UInt8Array]:
 
 
 def _of_folder(path: Path) -> list[UInt8Array]:
-    files = pictures_in(path)
+    files = images_in(path)
     chosen = sorted(set(np.linspace(0, len(files), LOOKS, endpoint=False).astype(int).tolist())) if files else []
-    return [_grey(picture) for i in chosen if (picture := read_picture(files[i])) is not None]
+    return [_grey(picture) for i in chosen if (picture := read_image(files[i])) is not None]
 
 
 def _grey(image: UInt8Array) -> UInt8Array:

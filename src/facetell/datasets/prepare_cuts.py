@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facetell.datasets.prepare_faces import LEAST_FRAMES, Codec, Stretch
 from facetell.faces.crop import crop_matrix
 from facetell.types import Crop, FloatArray, UInt8Array
-from facetell.video.pictures import open_video
+from facetell.video.source import open_video
 from facetell.video.writer import VideoWriter
 
 LOOK_EVERY = 25  # frames between two looks at whether the landmarks lie on the face

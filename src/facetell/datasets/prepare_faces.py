@@ -21,8 +21,8 @@ from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh, face_of
 from facetell.faces.tracker import MIN_PRESENCE, FaceTracker
 from facetell.types import Box, Face, FloatArray, Frame, UInt8Array
-from facetell.video.pictures import open_video
 from facetell.video.reader import VideoInfo
+from facetell.video.source import open_video
 
 MARGIN = 1.7  # the square holds a square of so many face lengths around the face in every frame
 WIDEST_CROP = 1.4  # face lengths: a crop of this side lies within the square, however it is rotated
@@ -46,7 +46,7 @@ class PrepareSettings:
         size: pixels; larger squares are scaled down to this side, smaller ones kept as they are.
         faces: "main" (at any time the largest face only) or "all".
         seconds: longest clip.
-        image_rate: frames per second of folders of images, see :class:`facetell.video.pictures.PictureFolder`.
+        image_rate: frames per second of folders of images, see :class:`facetell.video.sequence.ImageSequence`.
     """
 
     codec: Codec = "h264"

@@ -21,7 +21,7 @@ from facetell.datasets.prepare_cuts import Cut, KeptCuts, cut_stretches, move_cu
 from facetell.datasets.prepare_faces import Agreement, FaceFinder, Located, PrepareSettings
 from facetell.datasets.prepared import CLIPS
 from facetell.types import FacetellError
-from facetell.video.pictures import open_video
+from facetell.video.source import open_video
 
 WORK = ".work"
 ITSELF = "itself"

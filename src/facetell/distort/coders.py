@@ -13,7 +13,7 @@ import numpy as np
 
 from facetell.distort.times import Timed
 from facetell.types import UInt8Array
-from facetell.video.picture import to_rgb
+from facetell.video.frame import to_rgb
 
 if TYPE_CHECKING:
     VideoPacket: TypeAlias = "av.Packet[av.VideoStream]"

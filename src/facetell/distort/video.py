@@ -15,8 +15,8 @@ from facetell.distort.coders import PLAIN, SENT, Encoding, encodings, shrink_to,
 from facetell.distort.kinds import KINDS, Family, parameter
 from facetell.distort.times import Timed
 from facetell.types import FacetellError, UInt8Array
-from facetell.video.pictures import content_sha256
 from facetell.video.reader import VideoReader
+from facetell.video.source import content_sha256
 from facetell.video.writer import VideoWriter
 
 X265_LEAST = 64  # pixels a side: on smaller pictures than its blocks x265 overruns its memory

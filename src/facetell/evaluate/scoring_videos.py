@@ -26,7 +26,7 @@ from facetell.evaluate.scoring_jobs import (
 )
 from facetell.evaluate.scoring_prepared import score_prepared
 from facetell.types import NOT_READ, UInt8Array, VideoVerdict
-from facetell.video.pictures import Picture, PictureSource, open_video
+from facetell.video.source import SourceFrame, VideoSource, open_video
 
 SEED = 0
 """Of the distortions' chance: that of ``facetell distort`` where it is told none."""
@@ -82,7 +82,7 @@ def _score_distorted(
     return rows_of(job, tracks, condition, detector.engine.info, clean.duration)
 
 
-def distorted(reader: PictureSource, condition: Condition, fps: float | None, until: float = np.inf) -> Pictures:
+def distorted(reader: VideoSource, condition: Condition, fps: float | None, until: float = np.inf) -> Pictures:
     """The pictures of a video under a distortion, as :func:`facetell.distort.distort_stream` makes them.
 
     Distortions of single pictures are carried out only where a picture is wanted: two of three are not. Pictures that
@@ -107,14 +107,14 @@ def distorted(reader: PictureSource, condition: Condition, fps: float | None, un
         yield exact, partial(_as_it_is, image)
 
 
-def _before(reader: PictureSource, until: float) -> Iterator[Picture]:
+def _before(reader: VideoSource, until: float) -> Iterator[SourceFrame]:
     for raw in reader:
         if raw.time >= until:
             return
         yield raw
 
 
-def _distort_one(raw: Picture, condition: Condition, number: int) -> UInt8Array:
+def _distort_one(raw: SourceFrame, condition: Condition, number: int) -> UInt8Array:
     # The source of chance of a picture is set by its number alone, as distort_stream does it.
     return distort_picture(raw.rgb(), *condition, np.random.Generator(np.random.SFC64([SEED, number])))
 

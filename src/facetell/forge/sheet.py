@@ -13,7 +13,7 @@ from facetell.forge.follow import follow, pictures
 from facetell.forge.recipe import KINDS, ForgeRecipe, forge_clip
 from facetell.forge.reenact import Donor
 from facetell.types import UInt8Array
-from facetell.video.still import write_picture
+from facetell.video.image import write_image
 
 LENGTH, STEP, SIZE, SCALE = 24, 6, 224, 1.9
 
@@ -40,7 +40,7 @@ def draw_sheets(folder: Path, seeds: tuple[int, ...] = (1, 2, 3)) -> Iterator[Pa
             difference = 128 + 3 * (forged.frames.astype(np.int16) - woman[0])
             rows += [_row(forged.frames), _row(np.clip(difference, 0, 255).astype(np.uint8))]
         path = folder / f"{kind}.png"
-        write_picture(path, np.vstack(rows))
+        write_image(path, np.vstack(rows))
         yield path
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from facetell.motion.flow import draw_flow, heat
 from facetell.motion.views import SIDE, View
 from facetell.types import FloatArray, UInt8Array
-from facetell.video.still import write_picture
+from facetell.video.image import write_image
 from facetell.video.writer import VideoWriter
 
 COLUMNS = 6  # pictures a view in the strip
@@ -75,7 +75,7 @@ def draw_strip(views: Sequence[View], path: Path) -> None:
         blocks += [np.vstack([_bar(title, block.shape[1]), block]), _gap(block.shape[0] + BAR)]
     labels = np.vstack([_bar("", LABEL), *(_side_label(text) for text in titles(scale))])
     picture = np.hstack([labels, *blocks[:-1]])
-    write_picture(path, picture)
+    write_image(path, picture)
 
 
 def draw_video(views: Sequence[View], path: Path, fps: float = 8.0) -> None:

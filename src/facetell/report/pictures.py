@@ -21,8 +21,8 @@ from facetell.faces.crop import crop_frame
 from facetell.report import strings
 from facetell.report.points import shown_points, suspects
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
-from facetell.video.pictures import PictureSource, content_sha256, open_video
 from facetell.video.reader import Unreadable
+from facetell.video.source import VideoSource, content_sha256, open_video
 
 THUMB = 112  # pixels, side of a face in strips
 SCENE = 480  # pixels, long side of a whole picture
@@ -177,7 +177,7 @@ def _spread(indices: list[int], count: int) -> set[int]:
     return {indices[round(place)] for place in np.linspace(0, len(indices) - 1, count)} if count else set()
 
 
-def _cut(reader: PictureSource, wants: list[_Want], info: ModelInfo, progress: Progress | None) -> None:
+def _cut(reader: VideoSource, wants: list[_Want], info: ModelInfo, progress: Progress | None) -> None:
     """Read the video once, no further than the last clip that is wanted."""
     sampler = FrameSampler(reader.info.fps, info.frame_rate)
     waiting, open_wants = list(reversed(wants)), list[_Want]()

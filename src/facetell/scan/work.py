@@ -17,7 +17,7 @@ from facetell.processes import ended_if_silent
 from facetell.scan.record import HERE, to_record, unreadable
 from facetell.scan.source import Item, look
 from facetell.types import Status
-from facetell.video.pictures import content_sha256
+from facetell.video.source import content_sha256
 
 CHANGED = "it changed while it was being scanned: run the same command again once it is complete"
 LOST = (

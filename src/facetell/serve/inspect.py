@@ -12,8 +12,8 @@ from facetell.serve.faults import Refused
 from facetell.serve.process import Companion, Ended, Link, Message
 from facetell.serve.settings import Limits
 from facetell.video.kinds import Kind, animated_webp_size, kind_of_content, read_head
-from facetell.video.pictures import open_video
 from facetell.video.reader import Unreadable
+from facetell.video.source import open_video
 
 SECONDS = 30.0  # for one look
 START_SECONDS = 60.0  # for the process to be ready for it

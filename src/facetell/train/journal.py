@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from facetell.train.batches import Batch
 from facetell.types import UInt8Array
-from facetell.video.still import write_picture
+from facetell.video.image import write_image
 
 LOG, BOARD = "log.jsonl", "tensorboard"
 COLUMNS, SIDE, LABEL = 8, 96, 128  # of the sheet: frames a clip, pixels of a frame, pixels of the words beside
@@ -124,7 +124,7 @@ def draw_batch(batch: Batch, logits: Sequence[float], path: Path) -> None:
         _row(clip.permute(0, 2, 3, 1).cpu().numpy(), f"{kind}", logit)
         for clip, kind, logit in zip(batch.clips, batch.kinds, logits, strict=True)
     ]
-    write_picture(path, np.vstack(rows))
+    write_image(path, np.vstack(rows))
 
 
 def _row(frames: UInt8Array, kind: str, logit: float) -> UInt8Array:

@@ -1,14 +1,10 @@
-"""One clock for every container: frames in presentation order, timed in seconds from the first one.
+"""Presentation times: frames get their time stamps in presentation order, and seconds from the first frame.
 
-**Order.** A decoder gives frames in presentation order. Their time stamps are those of their packets, and some files
-store decoding order in them: AVI, which has no presentation times, and MP4 without its ``ctts`` table. The stamps of
-such a file are right as a set but belong to other frames. :class:`StampOrder` gives the n-th frame the n-th smallest
-stamp. Where stamps are presentation times this changes nothing, and costs nothing: every stamp that is smaller has
-already been given out.
-
-**Leaps.** A recorder that sets its clock, or recordings that are joined, make the stamps leap. A leap is not a pause:
-:class:`Clock` goes on with the next frame, and lists the leap. A gap that is no longer than the longest pause is kept
-as it is, because players show it.
+A decoder gives frames in presentation order, with the stamps of their packets. AVI, and MP4 without its ``ctts`` table,
+store decoding order in them: right as a set, but attached to other frames. :class:`StampOrder` therefore gives the n-th
+frame the n-th smallest stamp, which changes nothing where stamps are presentation times. :class:`Clock` turns stamps
+into seconds and removes leaps: a recorder that set its clock, or joined recordings. A gap no longer than the longest
+pause is kept, because players show it.
 """
 
 from __future__ import annotations
@@ -17,37 +13,26 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from datetime import timedelta
 
 import av
 
-# Frames that a B-frame's anchor may wait for: x264 and the H.264 picture buffer allow 16.
-MOST_REORDERED = 16
-# A step back of more than this is a leap (joined recordings), of less a frame with a wrong stamp, unless more frames
-# than MOST_LATE in a row are late.
-STEP_BACK_S = 1.0
-MOST_LATE = 2
-# Time that passes at a leap: more than facetell.faces.clips.HOLE, so that no clip reaches across it.
-LEAP_STEP_S = 0.125
-
-
-class Leap(NamedTuple):
-    """A jump of the stamps of ``by`` seconds, positive or negative, before the frame at ``time`` seconds."""
-
-    time: float
-    by: float
+MOST_REORDERED = 16  # frames that a frame may wait for: the maximum of x264 and of the H.264 frame buffer
+STEP_BACK_S = 1.0  # a longer step back is a leap; a shorter one is a frame with a wrong stamp, unless
+MOST_LATE = 2  # more frames than this in a row are late
+LEAP_STEP_S = 0.125  # time between the frames around a leap: longer than facetell.faces.clips.HOLE
 
 
 class StampOrder:
     """Gives each decoded frame the time stamp of its place in presentation order.
 
-    A frame is held back only where a smaller stamp of a packet that was sent to the decoder has not come out yet. If no
-    frame comes with it (a lost packet, a second field), it is forgotten after :data:`MOST_REORDERED` frames; if until
-    then no frame was out of order, the file's stamps are taken as presentation times and no frame is held any more.
+    A frame is held back only while a smaller stamp that was sent to the decoder has not come out. If no frame has it (a
+    lost packet, a second field), it is given up after :data:`MOST_REORDERED` frames; if no frame was out of order until
+    then, stamps are taken as presentation times and nothing is held any more.
 
     Args:
-        span: in units of the stamps, how far a frame's stamp may be from its place. A stamp that is further away
-            belongs to another stretch of the clock.
+        span: largest distance of a stamp from its place, in units of the stamps; one further away belongs to another
+            stretch of the clock.
     """
 
     def __init__(self, span: float) -> None:
@@ -66,7 +51,7 @@ class StampOrder:
             self._sent.append(stamp)
 
     def receive(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
-        """Take the next frame of the decoder; yields the frames that are ready, their ``pts`` corrected."""
+        """Take the next frame of the decoder; yield the frames that are ready, their ``pts`` corrected."""
         stamp = frame.pts
         if stamp is None:
             if not self._stamped:  # a file that stores decoding times only
@@ -92,7 +77,7 @@ class StampOrder:
             yield self._next()
 
     def flush(self) -> Iterator[av.VideoFrame]:
-        """Yield the frames that are held, at the end of the video."""
+        """Yield the frames that are still held."""
         while self._held:
             yield self._next()
 
@@ -119,32 +104,30 @@ class Clock:
         longest_pause: seconds; a longer gap between two stamps is a leap.
 
     Attributes:
-        frames: number of frames timed so far.
-        leaps: number of leaps so far.
-        first_leap: the first of them, None where there is none.
         last: seconds of the latest frame; negative before the first.
+        frames, leaps, unstamped: numbers of frames, of leaps, and of frames without a stamp of their own, so far.
         left_out: seconds by which the stamps went forward in leaps.
-        unstamped: number of frames whose stamp is missing or is that of the frame before.
     """
 
     def __init__(self, interval: float, longest_pause: float) -> None:
-        self._interval, self._longest_pause = interval, longest_pause
-        self._origin: float | None = None
+        self.longest_pause = longest_pause
         self.last = -interval
+        self.frames = self.leaps = self.unstamped = 0
+        self.left_out = 0.0
+        self._interval = interval
+        self._origin: float | None = None
         self._last_stamp = -math.inf
         self._late = 0  # frames in a row whose stamps are behind the clock
-        self.frames = self.leaps = self.unstamped = 0
-        self.first_leap: Leap | None = None
-        self.left_out = 0.0
+        self._first_leap = 0.0, 0.0  # seconds at which it is, and by which the stamps jump
         self._added = 0.0  # seconds that passed in leaps beyond the interval of a frame
 
     @property
     def length(self) -> float:
-        """Seconds that the frames timed so far take, without the time that passes at leaps."""
+        """Duration of the frames so far in seconds, without the time that passes at leaps."""
         return self.last + self._interval - self._added
 
     def seconds(self, frame: av.VideoFrame, *, drop_late: bool) -> float | None:
-        """Time of the next frame; None for one whose time is over, where ``drop_late`` (as after damage)."""
+        """Return the time of the next frame; None if it is late by more than half a frame and ``drop_late``."""
         self.frames += 1
         due = time = self.last + self._interval
         stamp = float(frame.pts * frame.time_base) if frame.pts is not None and frame.time_base else None
@@ -156,7 +139,7 @@ class Clock:
                 self._origin = stamp - due
             gap = stamp - self._origin - self.last
             self._late = self._late + 1 if gap <= 0 and not drop_late else 0
-            if not -STEP_BACK_S <= gap <= self._longest_pause or self._late > MOST_LATE:
+            if not -STEP_BACK_S <= gap <= self.longest_pause or self._late > MOST_LATE:
                 due = self._leap(gap)
                 self._origin = stamp - due
             time = stamp - self._origin
@@ -168,12 +151,27 @@ class Clock:
         return time
 
     def _leap(self, gap: float) -> float:
-        """Note a leap of ``gap`` seconds; returns the time of the frame after it."""
+        """Count a leap of ``gap`` seconds; return the time of the frame after it."""
         due = self.last + self._interval
+        if not self.leaps:
+            self._first_leap = due, gap - self._interval
         self._late = 0
         self.leaps += 1
-        self.first_leap = self.first_leap or Leap(due, gap - self._interval)
         self.left_out += max(0.0, gap - self._interval)
         time = self.last + max(2 * self._interval, LEAP_STEP_S)
         self._added += time - due
         return time
+
+    def notes(self) -> Iterator[str]:
+        """Yield messages on leaps and on missing stamps."""
+        if self.leaps:
+            time, by = self._first_leap
+            length = f"{abs(by):.1g} s" if abs(by) < 1 else timedelta(seconds=round(abs(by)))
+            leap = f"{'forward' if by > 0 else 'back'} by {length} at {time:.3g} s"
+            if self.leaps == 1:
+                yield f"the clock leaps {leap}: times here count without the leap"
+            else:
+                yield f"the clock leaps {self.leaps} times, first {leap}: times here count without the leaps"
+        if self.unstamped > max(2, self.frames / 2):
+            rate = 1 / self._interval
+            yield f"there are no usable time stamps: frames are timed by their order at {rate:.5g} frames per second"

@@ -1,8 +1,7 @@
-"""Open a container, choose its video stream, and read what it states about frame rate and length."""
+"""Open a container, choose its video stream, and read its frame rate and duration."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import re
 import stat
@@ -17,24 +16,23 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from facetell.video.address import missing_file
-from facetell.video.picture import Unreadable
+from facetell.video.frame import Unreadable
 
-LISTS = frozenset({"concat", "dash", "hls", "imf"})
-"""Formats whose frames are in other files: what is scored, hashed and reported must be the file that was named."""
-_A_LIST = "{path} is a list that names other files: name the video itself"
 LONGEST_PAUSE_S = 3600.0
 """Seconds; a longer gap between two frames is a leap of the clock in every format."""
+# Formats whose frames are in other files: what is scored, hashed and reported must be the file that was named.
+_LISTS = frozenset({"concat", "dash", "hls", "imf"})
 _MAX_RATE = 1000
 _MAX_GUESS = 250  # a guess beyond is the tick rate of the clock, not a frame rate
-_FALSE_RATE = 1.5  # times the rate of the frames' own stamps: an average rate beyond is not that of the frames
+_FALSE_RATE = 1.5  # an average rate of more than this times the rate of the stamps is not that of the frames
 _AS_LONG = 0.9  # of the longest stream: streams of one recording rarely end in the same frame
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a video file; its content decides what it is, not the suffix.
+    """Open a video file. Its content decides the format, not its suffix.
 
     Raises:
-        Unreadable: there is no such file, or it is no video that can be read.
+        Unreadable: there is no such file, or it is not a readable video.
     """
     try:
         found = path.stat()
@@ -48,28 +46,29 @@ def open_container(path: Path) -> InputContainer:
         raise Unreadable(f"{path} is a device or a pipe, which may never end: name a video file")
     if found.st_size == 0:
         raise Unreadable(f"{path} is empty (0 bytes): get the file again")
+    is_list = Unreadable(f"{path} is a list that names other files: name the video itself")
     try:
         # "file:" and the whitelist keep names with a colon, and playlists, from being taken for network addresses.
         container = av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"})
-        if LISTS.isdisjoint(container.format.name.split(",")):
-            return container
-        container.close()
-        raise Unreadable(_A_LIST.format(path=path))
     except PermissionError as error:
         if error.errno == errno.EPERM:  # raised where a list names a file that it may not open
-            raise Unreadable(_A_LIST.format(path=path)) from None
+            raise is_list from None
         raise Unreadable(f"{path} may not be read: change its permissions") from None
     except (av.FFmpegError, OSError, ValueError) as error:
         raise Unreadable(
             f"{path} is not a video that can be read ({reason(error)}): it may be cut off, or no video at all"
         ) from None
+    if not _LISTS.isdisjoint(container.format.name.split(",")):
+        container.close()
+        raise is_list
+    return container
 
 
 def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
-    """Return the video streams of a container, the one to read first.
+    """Return the video streams of a container without cover images and timed thumbnails, the one to read first.
 
-    Cover images and timed thumbnails are left out. A stream of several frames comes before a stream of one, then the
-    default stream, the longest, the largest, and the first.
+    A stream of several frames comes before a stream of one, then the default stream, the longest, the largest, and the
+    first.
 
     Raises:
         Unreadable: the container has no video stream, or none that can be decoded.
@@ -86,9 +85,10 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
     longest = max((length for length in lengths.values() if length), default=0.0)
 
     def rank(stream: VideoStream) -> tuple[bool, bool, bool, int]:
-        length, context = lengths[stream.index], stream.codec_context
+        length, rate, context = lengths[stream.index], frame_rate(stream), stream.codec_context
+        is_still = stream.frames == 1 or (length is not None and rate is not None and length * rate < 1.5)
         return (
-            not _is_still(stream, length),
+            not is_still,
             bool(stream.disposition & Disposition.default),
             length is None or length >= _AS_LONG * longest,
             context.width * context.height,
@@ -97,14 +97,8 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
     return sorted(decodable, key=rank, reverse=True)
 
 
-def _is_still(stream: VideoStream, length: float | None) -> bool:
-    """Whether a stream holds one frame only."""
-    rate = frame_rate(stream)
-    return stream.frames == 1 or (length is not None and rate is not None and length * rate < 1.5)
-
-
 def stream_seconds(stream: VideoStream) -> float | None:
-    """Return when a stream ends by its own header, in seconds from its start; in Matroska, from the file's start."""
+    """Return the end of a stream by its header in seconds, from its own start (in Matroska from that of the file)."""
     if stream.duration and stream.time_base and stream.duration > 0:
         return float(stream.duration * stream.time_base)
     tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
@@ -112,15 +106,14 @@ def stream_seconds(stream: VideoStream) -> float | None:
 
 
 def frame_rate(stream: VideoStream) -> float | None:
-    """Return the frame rate in frames per second; None where the container gives no plausible one.
+    """Return the frames per second that a container states; None if it states no plausible rate.
 
-    This is the average rate of the container, which is right for variable rates too. FFmpeg's guess from the stamps and
-    the codec comes first where the average is none: in a container without stamps it is a constant, and AVI states the
-    rate of its index, which may have more places than there are frames.
+    This is the average rate, which is right for variable rates too, unless it is unusable: it is a constant in
+    a container without stamps, and AVI states the rate of its index, which may have more places than there are frames.
+    Then it is FFmpeg's guess from the stamps and the codec.
     """
     average, guess = stream.average_rate, stream.guessed_rate
-    stampless = _has(stream.container, Flags.no_timestamps)
-    if average and guess and (stampless or average >= _FALSE_RATE * guess):
+    if average and guess and (_has(stream.container, Flags.no_timestamps) or average >= _FALSE_RATE * guess):
         average = None
     for rate, most in (average, _MAX_RATE), (guess, _MAX_GUESS), (stream.base_rate, _MAX_GUESS):
         if rate is not None and Fraction(1, 100) < rate <= most:
@@ -128,24 +121,21 @@ def frame_rate(stream: VideoStream) -> float | None:
     return None
 
 
+def longest_pause(container: Container) -> float:
+    """Return the longest gap between two frames, in seconds, that is a pause and not a leap of the clock.
+
+    In formats that allow discontinuous stamps (MPEG-TS, MPEG-PS) this is FFmpeg's ``dts_delta_threshold`` of 10 s. In
+    all others stamps are continuous, and players show a gap as a frozen frame.
+    """
+    return 10.0 if _has(container, Flags.ts_discont) else LONGEST_PAUSE_S
+
+
 def _has(container: Container, flag: Flags) -> bool:
     """Whether the container's format has a property."""
     return bool(container.format.flags & cast(int, flag.value))
 
 
-def longest_pause(container: InputContainer) -> float:
-    """Return the longest gap between two frames in seconds that is a pause; a longer one is a leap of the clock.
-
-    In formats that allow discontinuous stamps (MPEG-TS, MPEG-PS) this is FFmpeg's ``dts_delta_threshold`` of 10 s. In
-    all others stamps are continuous by definition, and players show a gap as a frozen frame: a recording that pauses
-    for minutes keeps its times, and only a gap beyond :data:`LONGEST_PAUSE_S` is a leap.
-    """
-    return 10.0 if _has(container, Flags.ts_discont) else LONGEST_PAUSE_S
-
-
 def reason(error: Exception) -> str:
-    """Return FFmpeg's message for an error, without number or address."""
-    text = getattr(error, "strerror", None) or str(error)
-    with contextlib.suppress(AttributeError):
-        text = text.splitlines()[0]
+    """Return FFmpeg's message for an error in one line, without error number or file name."""
+    text = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
     return text[:1].lower() + text[1:]

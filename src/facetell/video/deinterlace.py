@@ -1,60 +1,51 @@
-"""Whole pictures from pictures made of two fields."""
+"""Deinterlacing with FFmpeg's BWDIF filter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import av
 from av.filter import Graph
 
 
-class Deinterlacer:
-    """BWDIF over the pictures that are flagged as interlaced; the others pass unchanged, one picture late.
+def deinterlaced(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """Yield one progressive frame for each frame; those that are not flagged as interlaced pass unchanged.
 
-    The filter is built anew when size or pixel format change. Colour tags, which it may not keep, are put back.
+    No filter is built before the first interlaced frame; from there on frames come one frame late.
     """
-
-    def __init__(self) -> None:
-        self._graph: Graph | None = None
-        self._key: tuple[int, int, str] | None = None
-        self._tags = (2, 0, 2)
-
-    def push(self, picture: av.VideoFrame) -> Iterator[av.VideoFrame]:
-        """Give one picture; yields those that are ready."""
-        key = (picture.width, picture.height, picture.format.name)
-        if key != self._key:
-            yield from self.flush()
-            self._graph, self._key = _build(picture), key
-        assert self._graph is not None
-        self._tags = (picture.colorspace, picture.color_range, picture.color_trc)
-        self._graph.vpush(picture)
-        yield from self._pull()
-
-    def flush(self) -> Iterator[av.VideoFrame]:
-        """Yield what is still held; the filter is spent after it."""
-        if self._graph is not None:
-            self._graph.vpush(None)
-            yield from self._pull()
-        self._graph = self._key = None
-
-    def _pull(self) -> Iterator[av.VideoFrame]:
-        assert self._graph is not None
-        while True:
-            try:
-                picture = self._graph.vpull()
-            except (BlockingIOError, EOFError):
-                return
-            picture.colorspace, picture.color_range, picture.color_trc = self._tags
-            yield picture
+    graph: Graph | None = None
+    shape: tuple[int, int, str] | None = None
+    tags = (2, 0, 2)
+    for frame in frames:
+        if graph is None and not frame.interlaced_frame:
+            yield frame
+            continue
+        if graph is None or shape != (frame.width, frame.height, frame.format.name):
+            if graph is not None:
+                yield from _filtered(graph, None, tags)
+            graph, shape = _build(frame), (frame.width, frame.height, frame.format.name)
+        tags = (frame.colorspace, frame.color_range, frame.color_trc)
+        yield from _filtered(graph, frame, tags)
+    if graph is not None:
+        yield from _filtered(graph, None, tags)
 
 
-def _build(picture: av.VideoFrame) -> Graph:
+def _filtered(graph: Graph, frame: av.VideoFrame | None, tags: tuple[int, int, int]) -> Iterator[av.VideoFrame]:
+    """Send a frame (None: the end) to the filter; yield the frames that are ready, with the colour tags restored."""
+    graph.vpush(frame)
+    while True:
+        try:
+            ready = graph.vpull()
+        except (BlockingIOError, EOFError):
+            return
+        ready.colorspace, ready.color_range, ready.color_trc = tags
+        yield ready
+
+
+def _build(frame: av.VideoFrame) -> Graph:
     graph = Graph()
     graph.threads = 1
-    source = graph.add_buffer(
-        width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base
-    )
-    # One picture out for each one in, and only where the decoder saw fields.
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
     bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
     graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
     return graph

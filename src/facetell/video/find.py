@@ -1,4 +1,4 @@
-"""Find the videos that are meant by the arguments of a command, and those below a folder."""
+"""Find the videos that the arguments of a command name, and those in a folder."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from facetell.types import FacetellError
 from facetell.video.address import address_in
 from facetell.video.kinds import IMAGE_SUFFIXES, Kind, is_hidden, kind_of
 
-_NAMED = 3  # names that a message gives of the files of one kind
+# Functions of os.path are used for paths that those of Path reject: circular links, folders that may not be read, "~x".
+_NAMED = 3  # files of one kind that a message names
+_NAMED_KINDS = (Kind.EMPTY, Kind.UNKNOWN, Kind.CLOSED)  # those that may be videos
 
 
 class LeftOut:
     """Files that a search found and that are not videos, counted by kind; false where there are none.
 
-    Text, archives, documents and programs (``Kind.OTHER``) are not counted: nobody takes them for videos.
+    Text, archives, documents and programs (``Kind.OTHER``) are not counted.
 
     >>> left_out = LeftOut()
     >>> left_out.add(Kind.IMAGE, "cover.jpg")
@@ -35,7 +37,7 @@ class LeftOut:
     def __init__(self) -> None:
         self.faults: list[str] = []
         self._counts: Counter[Kind] = Counter()
-        self._names: dict[Kind, list[str]] = {Kind.EMPTY: [], Kind.UNKNOWN: [], Kind.CLOSED: []}
+        self._names: dict[Kind, list[str]] = {kind: [] for kind in _NAMED_KINDS}
 
     def __bool__(self) -> bool:
         return bool(self._counts)
@@ -44,12 +46,11 @@ class LeftOut:
         return ", ".join(self._phrase(kind) for kind in Kind if self._counts[kind])
 
     def add(self, kind: Kind, name: str) -> None:
-        """Count one file. Only the names of those that may be videos are kept."""
-        if kind is Kind.OTHER:
-            return
-        self._counts[kind] += 1
-        if kind in self._names and len(self._names[kind]) < _NAMED:
-            self._names[kind].append(name)
+        """Count one file."""
+        if kind is not Kind.OTHER:
+            self._counts[kind] += 1
+            if kind in _NAMED_KINDS and len(self._names[kind]) < _NAMED:
+                self._names[kind].append(name)
 
     def update(self, other: LeftOut) -> None:
         """Add the files of another search."""
@@ -60,13 +61,12 @@ class LeftOut:
     def _phrase(self, kind: Kind) -> str:
         count, names = self._counts[kind], self._names.get(kind, [])
         noun = kind.value if count == 1 else kind.plural
-        shown = f" ({', '.join(names)}{', ...' * (count > len(names))})" if names else ""
-        return f"{count} {noun}{shown}"
+        return f"{count} {noun}" + (f" ({', '.join(names)}{', ...' * (count > len(names))})" if names else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A video below a folder: its ``name`` relative to that folder ("." for the folder itself).
+    """A video in a folder: its ``name`` relative to that folder ("." for the folder itself).
 
     ``is_closed`` is true of a folder that cannot be read; its name then ends in "/", or is empty for the folder itself.
     """
@@ -76,15 +76,15 @@ class Found:
 
 
 def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> list[Path]:
-    """The videos that are meant by ``arguments``: files, folders (searched recursively) and patterns.
+    """Return the videos that ``arguments`` name: files, folders (searched recursively) and patterns.
 
     A named file is returned whatever it is, and even if it does not exist: its reader reports what is wrong with it.
     Each video is returned once, in the order of the arguments and sorted within each.
 
     Args:
         arguments: paths and patterns.
-        left_out: counts the files in folders that are not videos, and takes the messages for arguments without a
-            video (an empty one, a folder that holds none, a pattern that matches none).
+        left_out: counts the files in folders that are not videos, and gets the messages on arguments without a video
+            (an empty one, a folder that holds none, a pattern that matches none).
 
     Raises:
         FacetellError: no argument gives a video.
@@ -98,13 +98,10 @@ def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> li
     found: dict[str, Path] = {}
     for argument in arguments:
         try:
-            paths = _expand(argument, left_out)
+            for path in _expand(argument, left_out):
+                found.setdefault(os.path.realpath(path), path)
         except FacetellError as error:
             left_out.faults.append(str(error))
-            continue
-        for path in paths:
-            # Unlike Path.resolve it accepts circular links, which are reported like a file that does not exist.
-            found.setdefault(os.path.realpath(path), path)
     if not found:
         raise FacetellError("; ".join(left_out.faults))
     return list(found.values())
@@ -113,7 +110,6 @@ def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> li
 def _expand(argument: str, left_out: LeftOut) -> list[Path]:
     if not argument:
         raise FacetellError("an empty name was given for a video: name a file, a folder or a pattern")
-    # The functions of os.path, unlike those of Path, accept "~a.mp4" where there is no such user, and closed folders.
     path = Path(os.path.expanduser(argument))  # noqa: PTH111
     if os.path.isdir(path):  # noqa: PTH112
         here = LeftOut()
@@ -123,18 +119,17 @@ def _expand(argument: str, left_out: LeftOut) -> list[Path]:
             raise FacetellError(f"the folder {argument} holds {instead}: name another, or the file itself")
         left_out.update(here)
         return videos
-    # A file whose very name holds brackets or stars is that file, not a pattern; "?" is usual in an address.
+    # An existing file whose name holds brackets or stars is not a pattern; "?" is usual in an address.
     if os.path.exists(path) or address_in(argument) or not glob.has_magic(argument):  # noqa: PTH110
         return [path]
-    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  # Path.glob takes no absolute pattern
     videos = []
     searched: Path | None = None
-    for match in matches:
+    for match in sorted(Path(match) for match in glob.glob(str(path), recursive=True)):  # noqa: PTH207  # Path.glob takes no absolute pattern
         if searched is not None and match.is_relative_to(searched):
             continue  # '**' matches a folder and what is in it
         if os.path.isdir(match):  # noqa: PTH112
             searched = match
-            videos += (match / found.name for found in search(match, left_out))
+            videos += [match / found.name for found in search(match, left_out)]
         elif os.path.isfile(match):  # noqa: PTH113
             videos.append(match)
     if not videos:
@@ -143,17 +138,17 @@ def _expand(argument: str, left_out: LeftOut) -> list[Path]:
 
 
 def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[Found]:
-    """Videos and folders of frames below ``root``, sorted by the parts of their paths.
+    """Yield the videos and image sequences in ``root`` and its subfolders, sorted by the parts of their paths.
 
-    Hidden and system files and folders are ignored, and links to folders are not followed. A folder without folders
-    and without videos is one video if it holds images whose names differ only in their numbers. The names of a folder
-    and of those around it are in memory at a time. Files with a common suffix of videos are not opened.
+    Hidden and system files and folders are ignored, and links to folders are not followed. A folder without subfolders
+    and without videos is one video if it holds images whose names differ only in their numbers. Memory holds the names
+    of one folder and of those around it. Files with a common video suffix are not opened.
 
     Args:
         root: the folder.
         left_out: counts the files that are not videos.
-        wanted: whether a name, relative to ``root``, is asked for; others are neither returned nor counted, and opened
-            only beside images, to decide whether these are frames.
+        wanted: whether to search for a name, relative to ``root``; other files are opened only beside images, to decide
+            whether these are frames.
     """
     kinds: dict[str, Kind] = {}  # of the files that were opened to decide on their folder
     levels = [iter([""])]  # names relative to root; those of folders end in "/"
@@ -163,82 +158,69 @@ def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda
             levels.pop()
         elif name and not name.endswith("/"):
             known = kinds.pop(name, None)
-            if wanted(name):
-                kind = known or kind_of(root / name)
-                if kind is Kind.VIDEO:
-                    yield Found(name)
-                else:
-                    left_out.add(kind, name)
-        else:
-            names = _names(root, name)
-            if names is None:
-                if wanted(name):
-                    yield Found(name, is_closed=True)
+            if not wanted(name):
                 continue
-            frames = name.removesuffix("/") or "."
+            kind = known or kind_of(root / name)
+            if kind is Kind.VIDEO:
+                yield Found(name)
+            else:
+                left_out.add(kind, name)
+        elif (names := _names(root, name)) is None:
+            if wanted(name):
+                yield Found(name, is_closed=True)
+        else:
+            folder = name.removesuffix("/") or "."
             beside = _beside_frames(root, names)
             if beside is None or Kind.VIDEO in beside.values():
                 kinds.update(beside or {})
                 levels.append(iter(names))
-            elif wanted(frames):
-                yield Found(frames)
+            elif wanted(folder):
+                yield Found(folder)
                 for other, kind in beside.items():
-                    if not _is_image_name(other):
+                    if not _is_image(other):
                         left_out.add(kind, other)
 
 
 def _names(root: Path, folder: str) -> list[str] | None:
-    """The visible files and folders (with "/") of a folder, sorted; None where it cannot be read."""
+    """Return the visible files and folders (with "/") of a folder, sorted; None where it cannot be read."""
+    names = []
     try:
         with os.scandir(root / folder) as entries:
-            shown = sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if not is_hidden(entry.name) and not (entry.is_symlink() and os.path.isdir(entry)):  # noqa: PTH112
+                    names.append(folder + entry.name + "/" * entry.is_dir(follow_symlinks=False))
     except OSError:
         return None
-    names = ((folder + entry.name, entry) for entry in shown)
-    return [f"{name}/" if _is_folder(entry, False) else name for name, entry in names if not _is_link(entry)]
-
-
-def _is_link(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a link to a folder."""
-    return entry.is_symlink() and _is_folder(entry, True)
-
-
-def _is_folder(entry: os.DirEntry[str], follow_symlinks: bool) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=follow_symlinks)
-    except OSError:  # a circular link
-        return False
+    return names
 
 
 def _beside_frames(root: Path, names: Sequence[str]) -> dict[str, Kind] | None:
-    """The kinds of the first image and of the other files in a folder of numbered images; None for another folder.
+    """Return the kinds of the first image and of the other files in a folder of numbered images; None for another.
 
     It is a folder of frames if none of these is a video; an image is one if it is animated.
     """
-    images = [name for name in names if _is_image_name(name)]
+    images = [name for name in names if _is_image(name)]
     patterns = {re.sub("[0-9]+", "\0", name.rpartition("/")[2].lower()) for name in images}
     if len(patterns) != 1 or "\0" not in patterns.pop() or any(name.endswith("/") for name in names):
         return None
-    return {name: kind_of(root / name) for name in names if name == images[0] or not _is_image_name(name)}
+    return {name: kind_of(root / name) for name in names if name == images[0] or not _is_image(name)}
 
 
-def _is_image_name(name: str) -> bool:
+def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The images of a folder in the order of the numbers in their names: ``frame2.png`` before ``frame10.png``.
-
-    Hidden and system files are left out.
+def images_in(folder: Path) -> list[Path]:
+    """Return the visible images of a folder by the numbers in their names: ``frame2.png`` before ``frame10.png``.
 
     Raises:
         OSError: the folder cannot be read.
     """
     return sorted(
-        (file for file in folder.iterdir() if _is_image_name(file.name) and not is_hidden(file.name)), key=_by_number
+        (file for file in folder.iterdir() if _is_image(file.name) and not is_hidden(file.name)), key=_by_number
     )
 
 
 def _by_number(file: Path) -> list[tuple[int, str]]:
-    parts = enumerate(re.split("([0-9]+)", file.name))  # names and numbers by turns
+    parts = enumerate(re.split("([0-9]+)", file.name))  # other text and numbers by turns
     return [(int(part), "") if place % 2 else (-1, part) for place, part in parts]

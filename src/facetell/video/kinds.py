@@ -14,26 +14,21 @@ _VIDEO = """
 3g2 3gp asf avi divx f4v flv gif h264 h265 hevc ivf m1v m2ts m2v m4v mjpeg mkv mov mp4 mpeg mpg mxf ogm ogv vob webm
 wmv y4m
 """
-_IMAGE = "bmp jpeg jpg png tif tiff webp"
 VIDEO_SUFFIXES = frozenset(f".{name}" for name in _VIDEO.split())
 """Suffixes of files that are listed as videos without being opened; no other file is refused because of its suffix."""
-IMAGE_SUFFIXES = frozenset(f".{name}" for name in _IMAGE.split())
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Suffixes of images that can be the frames of a video."""
-SYSTEM_NAMES = frozenset(
-    {
-        *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin", "system volume information"),
-        *("__macosx", "icon\r", "@eadir", "#recycle", "picasa.ini", "lost+found"),
-    }
+# Lower-case names of files and folders that operating systems and file managers add to a folder.
+_SYSTEM_NAMES = (
+    *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin", "system volume information"),
+    *("__macosx", "icon\r", "@eadir", "#recycle", "picasa.ini", "lost+found"),
 )
-"""Names, in lower case, of files and folders that operating systems and file managers add to a folder."""
-
 _AMBIGUOUS = frozenset({".mts", ".ts"})  # a transport stream, or a program in TypeScript
 _HEAD = 4096  # bytes that are read of a file whose suffix does not name a video
-# FFmpeg tries all its formats on this many bytes at most. Of containers with an index the index is read in any case; a
-# transport or program stream names its streams at the beginning. The default of 5 MB costs 0.1 to 1 s for each file
-# that is none of FFmpeg's.
+# FFmpeg tries all its formats on this many bytes at most, which hold the streams of a transport or program stream; an
+# index is read in any case. The default of 5 MB costs 0.1 to 1 s for each file that FFmpeg does not know.
 _PROBED = 1 << 18
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # no text holds these
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # not in a text
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _PLAYLIST = re.compile(rb"#EXTM3U|\[playlist\]|ffconcat version|(<\?xml[^>]*>\s*)?<(MPD|smil|asx)\b", re.IGNORECASE)
 _SUBTITLES = re.compile(rb"WEBVTT|\[Script Info\]|\d+\r?\n\d+:\d\d:\d\d,\d{3} -->", re.IGNORECASE)
@@ -72,20 +67,20 @@ class Kind(StrEnum):
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden (its name begins with a dot) or was added by an operating system."""
-    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
 def kind_of(path: Path) -> Kind:
-    """The kind of a file that was found in a folder.
+    """Return the kind of a file that was found in a folder.
 
-    A file with a suffix of :data:`VIDEO_SUFFIXES` is a video and is not opened; its reader reports if it is damaged.
-    Of any other file the first bytes decide, and where they do not, whether FFmpeg finds a video stream in it.
+    A file with a suffix of :data:`VIDEO_SUFFIXES` is a video and is not opened; its reader reports damage. For others
+    the first bytes decide, and where they do not, whether FFmpeg finds a video stream.
     """
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         return Kind.VIDEO
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe can block for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe may never return
             return Kind.CLOSED
         head = read_head(path)
     except OSError:
@@ -94,17 +89,13 @@ def kind_of(path: Path) -> Kind:
 
 
 def read_head(path: Path) -> bytes:
-    """The first bytes of a file, for :func:`kind_of_content`.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Return the first bytes of a file, for :func:`kind_of_content`; raises OSError if it cannot be read."""
     with path.open("rb") as stream:
         return stream.read(_HEAD)
 
 
 def kind_of_content(head: bytes) -> Kind | None:
-    """The kind of a file from its first bytes; None where they can belong to a video or to an audio file.
+    """Return the kind of a file from its first bytes; None where they can belong to a video or to an audio file.
 
     >>> kind_of_content(b"#EXTM3U\\n"), kind_of_content(b"see other folder"), kind_of_content(b"RIFF\\0\\0\\0\\0AVI ")
     (<Kind.PLAYLIST: 'playlist'>, <Kind.OTHER: 'other file'>, None)
@@ -113,7 +104,11 @@ def kind_of_content(head: bytes) -> Kind | None:
         return Kind.EMPTY
     if animated_webp_size(head):
         return Kind.VIDEO
-    if _is_image(head):
+    if head.startswith(b"\x89PNG"):
+        return None if b"acTL" in head.partition(b"IDAT")[0] else Kind.IMAGE  # an animated PNG may be a video
+    if head.startswith(_IMAGES) or (head[:4], head[8:12]) == (b"RIFF", b"WEBP"):
+        return Kind.IMAGE
+    if head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS:
         return Kind.IMAGE
     if head.startswith(_OTHER):
         return Kind.OTHER
@@ -126,22 +121,14 @@ def kind_of_content(head: bytes) -> Kind | None:
 
 
 def animated_webp_size(head: bytes) -> tuple[int, int] | None:
-    """Width and height of an animated WebP image, which FFmpeg cannot decode, from its first bytes; None of another."""
+    """Return width and height of an animated WebP image from its first bytes; None for another file."""
     if head[:4] != b"RIFF" or head[8:16] != b"WEBPVP8X" or len(head) < 30 or not head[20] & 2:
         return None
     return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
 
 
-def _is_image(head: bytes) -> bool:
-    if head.startswith(b"\x89PNG"):
-        return b"acTL" not in head.partition(b"IDAT")[0]  # an animated PNG is a video
-    if head[4:8] == b"ftyp":
-        return head[8:12] in _STILL_BRANDS
-    return head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-
-
 def _probed(path: Path) -> Kind:
-    """The kind of a file by the streams that FFmpeg finds in it."""
+    """Return the kind of a file by the streams that FFmpeg finds in it."""
     options = {"protocol_whitelist": "file", "probesize": str(_PROBED)}
     try:
         with av.open(f"file:{os.fspath(path)}", metadata_errors="replace", container_options=options) as container:

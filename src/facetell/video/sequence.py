@@ -1,10 +1,10 @@
-"""Whether the images of a folder are consecutive frames of a video."""
+"""Image sequences: the numbered images of a folder as the frames of a video, if they are consecutive."""
 
 from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,24 +12,28 @@ import cv2
 import numpy as np
 
 from facetell.types import FloatArray
-from facetell.video.picture import Unreadable
-from facetell.video.still import fitted, luma, read_picture
+from facetell.video.container import LONGEST_PAUSE_S
+from facetell.video.find import images_in
+from facetell.video.frame import Unreadable
+from facetell.video.image import ImageFrame, fit_into, luma, read_image
+from facetell.video.reader import VideoInfo, VideoSource
 
-SHORTEST_RUN = 8
-"""Images that must follow each other for a folder to be a video: no released model takes shorter clips."""
+RATE = 25.0
+"""Frames per second of a folder of images whose rate is not given."""
+_PAUSE = 0.2  # seconds: longer than facetell.faces.clips.HOLE, so no clip reaches across a missing image
+_SHORTEST_RUN = 8  # images in a row that make a folder a video: no released model takes shorter clips
 _STRETCHES, _STRETCH = 3, 9  # stretches that are compared, and the images in each
 _SIDE = 32  # long side of the grey images that are compared, in pixels: noise and coding hardly change these
 _BORDER = 3  # pixels at the edges that are not compared: alignment leaves them undefined
-# What moves, moves on: over two frames an image changes by nearly twice as much as over one. Where most frames are
-# missing, an image differs from the next one by much, and from the one after that by little more. A stretch of images
-# speaks against consecutive frames if neighbours differ by more than _FAST grey levels on average and images two apart
-# by less than _GROWTH times as much. Share of folders refused, of folders made from 378 real and 75 forged face clips
-# of 24 to 30 frames per second (training split of the project's face clips):
+# In consecutive frames motion goes on: over two frames an image changes by nearly twice as much as over one. Where most
+# frames are missing, an image differs much from the next one, and little more from the one after that. A stretch of
+# images is not consecutive if neighbours differ by more than _FAST grey levels on average and images two apart by less
+# than _GROWTH times as much. Share of folders refused, of 378 real and 75 forged face clips of 24 to 30 frames per
+# second (training split):
 #   consecutive frames                                        0.8 % of the real ones, 2.7 % of the forged ones
 #   consecutive frames, each displaced by 1 to 2 % at random  3 %, 4 %
 #   2 frames per second                                       61 %, 57 %
 #   1 frame per second (5 images)                             71 %, 80 %
-# A wrong refusal is the lesser error: its message names --fps.
 _FAST = 6.0
 _GROWTH = 1.5
 
@@ -38,14 +42,85 @@ class NotConsecutive(Unreadable):
     """The images of a folder are not consecutive frames of a video."""
 
 
+class ImageSequence(VideoSource):
+    """The images of a folder, in the order of the numbers in their names, as the frames of a video.
+
+    Images of another size than the first are scaled to fit into it and centred on black. One that cannot be read is
+    left out and reported. After a missing image time goes on by at least 0.2 s, so that no clip reaches across it.
+
+    Args:
+        path: the folder; its subfolders are not searched.
+        rate: frames per second, which states that the images are consecutive frames; their numbers may then go up by
+            any regular step. None assumes 25 and checks the images.
+
+    Raises:
+        NotConsecutive: ``rate`` is None, and fewer than 8 images in a row are numbered without a gap, or the images
+            change as if frames were missing between them.
+        Unreadable: no image can be read.
+    """
+
+    def __init__(self, path: Path | str, rate: float | None = None) -> None:
+        self.path = Path(path)
+        try:
+            self._files = images_in(self.path)
+        except OSError as error:
+            raise Unreadable(f"{self.path} may not be read ({error.strerror}): change its permissions") from None
+        self._bad = 0
+        self._steps = steps_between(self._files, any_step=rate is not None)
+        if rate is None and (why := _why_not_consecutive(self._files, self._steps)):
+            raise NotConsecutive(
+                f"the images in {self.path} are not consecutive frames ({why}): name the video itself or a folder of "
+                "all its frames, or state their rate with --fps if they are consecutive"
+            )
+        first = next((image for file in self._files if (image := read_image(file)) is not None), None)
+        if first is None:
+            raise Unreadable(f"{self.path} is a folder without an image that can be read: name a folder of frames")
+        self._interval = 1 / (rate or RATE)
+        height, width = first.shape[:2]
+        duration = sum(self._time_after(step) for step in [1, *self._steps])
+        self.info = VideoInfo(self.path, width, height, rate or RATE, duration, 0, "images", False)
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """Messages on missing and unreadable images, as far as they have been read."""
+        messages = []
+        if missing := sum(step > 1 for step in self._steps):
+            noun = "gap" if missing == 1 else "gaps"
+            messages.append(f"its images are numbered with {missing} {noun}: no clip reaches across")
+        if self._bad:
+            noun = "image" if self._bad == 1 else "images"
+            messages.append(f"{self._bad} {noun} could not be read and left out")
+        return tuple(messages)
+
+    def __iter__(self) -> Iterator[ImageFrame]:
+        self._bad = 0
+        time = -self._interval
+        passed = 0  # images and missing numbers since the last frame
+        for index, (file, step) in enumerate(zip(self._files, [1, *self._steps], strict=True)):
+            passed += step
+            image = read_image(file)
+            if image is None:
+                self._bad += 1
+                continue
+            time += self._time_after(passed)
+            passed = 0
+            yield ImageFrame(index, time, fit_into(image, self.info.width, self.info.height))
+
+    def _time_after(self, step: int) -> float:
+        """Seconds from one image to the next, given the step between their numbers."""
+        seconds = step * self._interval
+        # As in a video file, a longer gap is not a pause: the numbers after it are of another kind, such as dates.
+        return seconds if step == 1 or _PAUSE <= seconds <= LONGEST_PAUSE_S else _PAUSE
+
+
 def steps_between(files: Sequence[Path], *, any_step: bool = False) -> list[int]:
-    """Steps of the numbers in the names of images, from each to the next; all 1 where the names hold no frame number.
+    """Return the steps of the numbers in the names of images; all 1 where the names hold no frame number.
 
     A name holds a frame number if exactly one of the numbers in it changes from image to image, and goes up.
 
     Args:
         files: sorted by number.
-        any_step: count in units of the median step, for names in milliseconds and for every nth frame of a video.
+        any_step: count in units of the median step, for names in milliseconds and for every n-th frame of a video.
     """
     numbers = [[int(part) for part in re.findall("[0-9]+", file.stem)] for file in files]
     unknown = [1] * (len(files) - 1)
@@ -60,49 +135,41 @@ def steps_between(files: Sequence[Path], *, any_step: bool = False) -> list[int]
     return [max(1, round(step / statistics.median(steps))) for step in steps] if any_step else steps
 
 
-def runs(steps: Sequence[int]) -> list[range]:
-    """The places of images that follow each other without a gap, given the steps between ``len(steps) + 1`` of them.
-
-    >>> runs([1, 1, 5, 1])
-    [range(0, 3), range(3, 5)]
-    """
+def _why_not_consecutive(files: Sequence[Path], steps: Sequence[int]) -> str:
+    """Return why images are not consecutive frames, given the steps between their numbers; empty if they may be."""
     starts = [0, *(place for place, step in enumerate(steps, 1) if step > 1)]
-    return [range(start, end) for start, end in pairwise([*starts, len(steps) + 1])]
-
-
-def follow(files: Sequence[Path], stretches: Sequence[range]) -> bool:
-    """Whether images look like consecutive frames: at least half of up to three stretches of nine images do.
-
-    Args:
-        files: the images in order.
-        stretches: places in ``files`` of images that are numbered without a gap, at least three in each.
-    """
-    last = [max(run.start, run.stop - _STRETCH) for run in stretches]
-    starts = [
-        (place, run.stop) for run, end in zip(stretches, last, strict=True) for place in range(run.start, end + 1)
+    runs = [range(start, end) for start, end in pairwise([*starts, len(files)]) if end - start >= _SHORTEST_RUN]
+    if len(files) < 2 or (not runs and max(steps) == 1):
+        return ""
+    if not runs:
+        least, most = min(steps), max(steps)
+        return f"their numbers go up by {least}" + (f" to {most}" if most > least else "")
+    stretches = [
+        files[start : min(start + _STRETCH, run.stop)]
+        for run in runs
+        for start in range(run.start, max(run.start, run.stop - _STRETCH) + 1)
     ]
-    chosen = sorted({round(place) for place in np.linspace(0, len(starts) - 1, _STRETCHES)})
-    found = [
-        _looks_consecutive(files[start : min(start + _STRETCH, stop)]) for start, stop in (starts[n] for n in chosen)
-    ]
-    return found.count(False) <= found.count(True)
+    chosen = sorted({round(place) for place in np.linspace(0, len(stretches) - 1, _STRETCHES)})
+    found = [_looks_consecutive(stretches[place]) for place in chosen]
+    follow = found.count(False) <= found.count(True)
+    return "" if follow else "they change as if most frames were missing between them"
 
 
 def _looks_consecutive(files: Sequence[Path]) -> bool | None:
-    """Whether one stretch looks like consecutive frames; None where an image cannot be read."""
-    images = [image for file in files if (image := read_picture(file)) is not None]
+    """Whether one stretch of images looks like consecutive frames; None where one cannot be read."""
+    images = [image for file in files if (image := read_image(file)) is not None]
     if len(images) < len(files):
         return None
     height, width = images[0].shape[:2]
-    small = [luma(fitted(image, width, height), _SIDE, cv2.INTER_AREA).astype(np.float32) for image in images]
+    small = [luma(fit_into(image, width, height), _SIDE, cv2.INTER_AREA).astype(np.float32) for image in images]
     one, two = (np.mean([_change(a, b) for a, b in zip(small[:-lag], small[lag:], strict=True)]) for lag in (1, 2))
     return bool(one <= _FAST or two >= _GROWTH * one)
 
 
 def _change(before: FloatArray, after: FloatArray) -> float:
-    """Mean absolute difference of two grey images, as they are or aligned by an affine motion, whichever is less.
+    """Return the mean absolute difference of two grey images, without alignment or after it, whichever is less.
 
-    Alignment leaves out what moves a camera, or the crops of a face that a detector placed in each frame.
+    Affine alignment leaves out camera motion, and that of face crops which a detector placed in each frame.
     """
     inner = (slice(_BORDER, -_BORDER), slice(_BORDER, -_BORDER))
     plain = float(np.abs(before - after)[inner].mean())

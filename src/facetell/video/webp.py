@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from facetell.types import UInt8Array
+from facetell.video.frame import Unreadable
+from facetell.video.image import ImageFrame
 from facetell.video.kinds import animated_webp_size
-from facetell.video.picture import Unreadable
-from facetell.video.reader import MOST_PIXELS, VideoInfo
-from facetell.video.still import Still, StillReader
+from facetell.video.reader import MOST_PIXELS, VideoInfo, VideoSource
 
 _UNTIMED_MS = 100  # duration of a frame that states none, as in web browsers
 
 
-class AnimatedWebP(StillReader):
-    """The frames of an animated WebP image in order of time, at the times that their durations give.
-
-    Args:
-        path: the file.
+class AnimatedWebP(VideoSource):
+    """The frames of an animated WebP image, at the times that their durations give.
 
     Raises:
-        Unreadable: it is cut off, its frames are too large, or they cannot be decoded.
+        Unreadable: the file is cut off, its frames are too large, or they cannot be decoded.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damage: tuple[str, ...] = ()
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -42,31 +39,30 @@ class AnimatedWebP(StillReader):
         width, height = size
         if width * height > MOST_PIXELS:
             raise Unreadable(f"the frames of {path} are {width} x {height}: scale it down")
-        ends = np.cumsum(durations) / 1000
-        self._times = [0.0, *ends[:-1].tolist()]
-        self.duration = float(ends[-1])
-        self.info = VideoInfo(path, width, height, len(durations) / self.duration, self.duration, 0, "webp", False)
+        *self._times, duration = (end / 1000 for end in accumulate(durations, initial=0))
+        self._read = len(durations)  # frames that were decoded, once all were tried
+        self.info = VideoInfo(path, width, height, len(durations) / duration, duration, 0, "webp", False)
         if next(self._decoded(), None) is None:
             raise Unreadable(f"no frame of {path} can be decoded (it is damaged): get the file again")
 
     @property
-    def errors(self) -> tuple[str, ...]:
-        """Messages on frames that cannot be decoded, as far as they have been read."""
-        return self.damage
+    def damage(self) -> tuple[str, ...]:
+        """A message if frames cannot be decoded, once they have been read."""
+        total = len(self._times)
+        return () if self._read == total else (f"the file is damaged after {self._read} of {total} frames",)
 
-    def __iter__(self) -> Iterator[Still]:
-        self.damage = ()
-        index = -1
-        for index, (image, time) in enumerate(zip(self._decoded(), self._times, strict=False)):
-            yield Still(index, time, image)
-        if index + 1 < len(self._times):
-            self.damage = (f"the file is damaged after {index + 1} of {len(self._times)} frames",)
+    def __iter__(self) -> Iterator[ImageFrame]:
+        count = 0
+        for image, time in zip(self._decoded(), self._times, strict=False):
+            yield ImageFrame(count, time, image)
+            count += 1
+        self._read = count
 
     def _decoded(self) -> Iterator[UInt8Array]:
-        """The frames as uint8 RGB, up to the first that cannot be decoded."""
+        """Yield the frames as uint8 RGB, up to the first that cannot be decoded."""
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is that of MOST_PIXELS
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is MOST_PIXELS
                 image = Image.open(self.path, formats=["WEBP"])
             with image:
                 for number in range(len(self._times)):
@@ -77,7 +73,7 @@ class AnimatedWebP(StillReader):
 
 
 def _durations(data: bytes) -> list[int]:
-    """Durations of the frames in milliseconds; empty where the file ends before its last frame does."""
+    """Return the durations of the frames in milliseconds; empty where the file is shorter than it states."""
     durations, place = [], 12
     if int.from_bytes(data[4:8], "little") + 8 > len(data):
         return []

@@ -1,4 +1,4 @@
-"""Video out: RGB pictures into a file, whole or not at all, and through a codec and back."""
+"""Write RGB frames to a video file, or through a codec and back."""
 
 from __future__ import annotations
 
@@ -6,47 +6,45 @@ import contextlib
 import io
 import math
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.stream import Stream
 from av.video.stream import VideoStream
 
 from facetell.files import short_name
 from facetell.types import FacetellError, UInt8Array
-from facetell.video.picture import to_rgb
+from facetell.video.frame import to_rgb
 
 _TIME_BASE = Fraction(1, 90000)
-_BT709, _BT601, _LIMITED = 1, 6, 1
+_BT709, _BT601, _LIMITED, _FULL = 1, 6, 1, 2
 _FREE_TIMES = {"libx264", "libx265", "libvpx-vp9", "libsvtav1", "ffv1"}
+_EVEN_SIZES = ("yuv420", "yuv422", "nv12", "p010")  # pixel formats that halve the chroma
 
 
 class VideoWriter:
-    """Writes RGB pictures to a video file that appears under its name only when it is complete.
+    """Writes RGB frames to a video file that gets its name when it is complete; after an error nothing is left.
 
         with VideoWriter("out.mp4", fps=30, width=640, height=360, audio_from="in.mp4") as writer:
             for image in images:
                 writer.write(image)
 
     Args:
-        path: the target; its suffix decides the container.
-        fps: pictures a second, used where :meth:`write` is given no time.
-        width: of the pictures, in pixels.
-        height: likewise. Odd sides are grown by one (the edge is repeated) where the pixel format halves the chroma.
-        codec: an encoder of PyAV, such as libx264, libx265, libvpx-vp9, libsvtav1, ffv1. These keep any time; others
-            know only multiples of 1 / ``fps``.
-        crf: constant quality of those that know it; lower is better.
+        path: the target; its suffix decides the container, and its folder is created.
+        fps: frames per second, used where :meth:`write` is given no time.
+        width, height: of the frames in pixels. An odd side grows by one (the edge is repeated) where the pixel format
+            halves the chroma.
+        codec: an encoder of PyAV, such as libx264, libx265, libvpx-vp9, libsvtav1, ffv1. These store any time, others
+            only multiples of 1 / ``fps``.
+        crf: constant quality, for encoders that have it; lower is better.
         pix_fmt: pixel format in the file.
         options: further options of the encoder, by FFmpeg's names.
-        audio_from: a file whose first sound track is copied as it is.
+        audio_from: a file whose first audio stream is copied.
         metadata: tags of the container.
 
     Raises:
@@ -72,69 +70,77 @@ class VideoWriter:
         self._interval = 1 / Fraction(fps).limit_denominator(1001)
         self._next = Fraction(0)
         self._last_pts: int | None = None
-        self._finished = False
-        self._audio: InputContainer | None = None
-        self._temporary = _temporary_beside(self.path)
-        try:
-            # The index in front: a player can start, and a cut-off copy be read, before the end is there.
-            layout = {"movflags": "faststart"} if self.path.suffix.lower() in {".mp4", ".m4v", ".mov"} else {}
-            self._container: OutputContainer = av.open(str(self._temporary), "w", container_options=layout)
-            self._container.metadata.update(metadata or {})
-            self._video = _add_video(self._container, codec, 1 / self._interval, (width, height), pix_fmt, crf, options)
-            self._sound = self._add_sound(audio_from)
-            self._waiting = next(self._sound, None)
-        except (av.FFmpegError, OSError, ValueError) as error:
-            self._discard()
-            raise FacetellError(f"{self.path} cannot be written with the codec {codec}: {error}") from error
-        except BaseException:
-            self._discard()
-            raise
+        # PyAV takes the container from the suffix, so it has to be the last part of the temporary name too.
+        suffix = f".{os.getpid()}{self.path.suffix}"
+        self._temporary = self.path.with_name(f".{short_name(self.path.stem, len(os.fsencode(suffix)) + 1)}{suffix}")
+        with contextlib.ExitStack() as stack:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._temporary.touch()
+            except OSError as error:
+                raise FacetellError(f"{path} cannot be written ({error.strerror}): choose another folder") from error
+            stack.callback(self._temporary.unlink, missing_ok=True)
+            try:
+                # The index in front: a player can start, and a truncated copy be read, without the end of the file.
+                layout = {"movflags": "faststart"} if self.path.suffix.lower() in {".mp4", ".m4v", ".mov"} else {}
+                self._container = av.open(str(self._temporary), "w", container_options=layout)
+                stack.callback(_close, self._container)
+                self._container.metadata.update(metadata or {})
+                rate = 1 / self._interval
+                self._video = _add_video(self._container, codec, rate, self._size, pix_fmt, crf, options)
+                self._audio: Iterator[tuple[float, av.Packet[AudioStream]]] = iter(())
+                if audio_from is not None:
+                    source = stack.enter_context(av.open(f"file:{audio_from}", metadata_errors="replace"))
+                    if source.streams.audio:
+                        self._audio = _copied(source, self._container)
+                self._next_audio = next(self._audio, None)
+            except (av.FFmpegError, OSError, ValueError) as error:
+                raise FacetellError(f"{self.path} cannot be written with the codec {codec}: {error}") from error
+            self._open: contextlib.ExitStack | None = stack.pop_all()
 
     def write(self, image: UInt8Array, time: float | None = None) -> None:
-        """Append one picture.
+        """Append one frame.
 
         Args:
             image: uint8 RGB (height, width, 3).
-            time: seconds from the start, later than the last one's; None: one interval after the last.
+            time: seconds from the start, later than that of the last frame; None: one interval after it.
 
         Raises:
-            ValueError: the picture has another size or type, or ``time`` does not go forward.
+            ValueError: the frame has another size or type, or ``time`` does not increase.
             FacetellError: the encoder refuses its settings, or the disk is full.
         """
         width, height = self._size
         if image.shape != (height, width, 3) or image.dtype != np.uint8:
-            raise ValueError(f"pictures are uint8 {(height, width, 3)}, not {image.dtype} {image.shape}")
+            raise ValueError(f"frames are uint8 {(height, width, 3)}, not {image.dtype} {image.shape}")
         at = self._next if time is None else Fraction(time)
         pts = round(at / _TIME_BASE)
         if self._last_pts is not None and pts <= self._last_pts:
-            raise ValueError(f"time {float(at):.6f} s is not after that of the last picture")
+            raise ValueError(f"time {float(at):.6f} s is not after that of the last frame")
         self._next, self._last_pts = at + self._interval, pts
-        picture = to_yuv(image, str(self._video.pix_fmt))
-        picture.pts, picture.time_base = pts, _TIME_BASE
+        frame = to_yuv(image, str(self._video.pix_fmt))
+        frame.pts, frame.time_base = pts, _TIME_BASE
         try:
-            self._container.mux(self._video.encode(picture))
-            self._copy_sound(float(at))
+            self._container.mux(self._video.encode(frame))
+            self._copy_audio(float(at))
         except (av.FFmpegError, OSError) as error:
             self._discard()
             raise FacetellError(f"{self.path} cannot be written with these settings: {error}") from error
 
     def close(self) -> None:
-        """Finish the file and give it its name; harmless when that is done.
+        """Finish the file and give it its name; a closed writer does nothing.
 
         Raises:
-            FacetellError: not one picture was written, or the file cannot be finished.
+            FacetellError: no frame was written, or the file cannot be finished.
         """
-        if self._finished:
+        if self._open is None:
             return
-        if self._last_pts is None:
-            self._discard()
-            raise FacetellError(f"{self.path} was not written: there was no picture to write")
         try:
+            if self._last_pts is None:
+                raise FacetellError(f"{self.path} was not written: there was no frame to write")
             self._container.mux(self._video.encode())
-            self._copy_sound(math.inf)
+            self._copy_audio(math.inf)
             self._container.close()
             self._temporary.replace(self.path)
-            self._finished = True
         except (av.FFmpegError, OSError) as error:
             raise FacetellError(f"{self.path} cannot be finished: {error}") from error
         finally:
@@ -143,62 +149,59 @@ class VideoWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if kind is None:
             self.close()
         else:
             self._discard()
 
-    def _add_sound(self, source: str | Path | None) -> Iterator[tuple[float, av.Packet[AudioStream]]]:
-        """A target track like the first sound track of ``source``; its packets and their times, to be muxed as due."""
-        if source is None:
-            return iter(())
-        self._audio = av.open(f"file:{source}", metadata_errors="replace")
-        if not self._audio.streams.audio:
-            return iter(())
-        stream = self._audio.streams.audio[0]
-        return _packets(self._audio, stream, self._container.add_stream_from_template(stream))
-
-    def _copy_sound(self, until: float) -> None:
-        """Mux the sound up to a time in seconds: interleaved with the pictures, as players expect it."""
-        while self._waiting is not None and self._waiting[0] <= until:
-            self._container.mux(self._waiting[1])
-            self._waiting = next(self._sound, None)
+    def _copy_audio(self, until: float) -> None:
+        """Mux the audio up to a time in seconds, interleaved with the frames."""
+        while self._next_audio is not None and self._next_audio[0] <= until:
+            self._container.mux(self._next_audio[1])
+            self._next_audio = next(self._audio, None)
 
     def _discard(self) -> None:
-        """Close what is open and take away the temporary file; harmless when all is done."""
-        if self._audio is not None:
-            self._audio.close()
-        if hasattr(self, "_container"):
-            # A header that could not be written fails again on closing; the file goes anyway.
-            with contextlib.suppress(av.FFmpegError):
-                self._container.close()
-        self._temporary.unlink(missing_ok=True)
+        """Close what is open and remove the temporary file."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+def _close(container: OutputContainer) -> None:
+    with contextlib.suppress(av.FFmpegError):  # a header that could not be written fails again
+        container.close()
+
+
+def _copied(source: InputContainer, output: OutputContainer) -> Iterator[tuple[float, av.Packet[AudioStream]]]:
+    """Add a copy of the first audio stream to ``output``; yield its packets with their times in seconds."""
+    stream = source.streams.audio[0]
+    copy: Any = output.add_stream_from_template(stream)
+    for packet in source.demux(stream):
+        if packet.dts is not None:
+            time = float(packet.dts * packet.time_base)
+            packet.stream = copy
+            yield time, packet
 
 
 def to_yuv(image: UInt8Array, pix_fmt: str) -> av.VideoFrame:
-    """A picture for the encoder: BT.709 from 1280 x 720 on, BT.601 below, limited range, both tagged.
+    """Convert an image for an encoder: BT.709 from 1280 x 720 on, BT.601 below, limited range, both tagged.
 
     Args:
         image: uint8 RGB (H, W, 3); an odd side grows by one where ``pix_fmt`` halves the chroma.
         pix_fmt: FFmpeg's name of the pixel format.
     """
     height, width = image.shape[:2]
-    if pix_fmt.startswith(("yuv420", "yuv422", "nv12", "p010")) and (height % 2 or width % 2):
+    if pix_fmt.startswith(_EVEN_SIZES) and (height % 2 or width % 2):
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     if av.VideoFormat(pix_fmt).is_rgb:
-        return picture.reformat(format=pix_fmt)
-    matrix = _BT709 if width >= 1280 or height >= 720 else _BT601
-    picture.color_range = 2
-    converted = picture.reformat(
-        format=pix_fmt,
-        dst_colorspace=1 if matrix == _BT709 else 5,
-        src_color_range=2,
-        dst_color_range=_LIMITED,
-        threads=1,
+        return frame.reformat(format=pix_fmt)
+    matrix = _matrix(width, height)
+    frame.color_range = _FULL
+    to = 1 if matrix == _BT709 else 5
+    converted = frame.reformat(
+        format=pix_fmt, dst_colorspace=to, src_color_range=_FULL, dst_color_range=_LIMITED, threads=1
     )
     converted.colorspace, converted.color_range = matrix, _LIMITED
     return converted
@@ -207,11 +210,11 @@ def to_yuv(image: UInt8Array, pix_fmt: str) -> av.VideoFrame:
 def reencode(
     frames: UInt8Array, fps: float, codec: str = "libx264", *, pix_fmt: str = "yuv420p", **options: str
 ) -> UInt8Array:
-    """Send pictures through a lossy codec in memory and take them back.
+    """Encode frames with a lossy codec in memory and decode them.
 
     Args:
         frames: uint8 RGB (T, H, W, 3); sides of at least 16 pixels.
-        fps: pictures a second (rate control depends on it).
+        fps: frames per second (rate control depends on it).
         codec: an encoder of PyAV.
         pix_fmt: pixel format in between.
         **options: of the encoder, such as ``crf="40"`` or ``b="200k"``.
@@ -220,7 +223,7 @@ def reencode(
         uint8 RGB (T, H, W, 3), the same number and size.
 
     Raises:
-        FacetellError: the codec cannot do it, or gave back another number of pictures.
+        FacetellError: the codec fails, or returns another number of frames.
     """
     buffer = io.BytesIO()
     rate = Fraction(fps).limit_denominator(1001)
@@ -229,24 +232,19 @@ def reencode(
         with av.open(buffer, "w", format="matroska") as container:
             stream = _add_video(container, codec, rate, (width, height), pix_fmt, None, options)
             for index, image in enumerate(frames):
-                picture = to_yuv(image, pix_fmt)
-                picture.pts, picture.time_base = index, 1 / rate
-                container.mux(stream.encode(picture))
+                frame = to_yuv(image, pix_fmt)
+                frame.pts, frame.time_base = index, 1 / rate
+                container.mux(stream.encode(frame))
             container.mux(stream.encode())
         buffer.seek(0)
-        back = np.stack(list(_pictures(buffer, width, height))) if count else frames
+        with av.open(buffer, "r") as back:
+            # An odd side was enlarged by one.
+            decoded = [to_rgb(frame, frame.width, frame.height)[:height, :width] for frame in back.decode(video=0)]
     except (av.FFmpegError, ValueError) as error:
-        raise FacetellError(f"the codec {codec} cannot take pictures of {width}x{height}: {error}") from error
-    if len(back) != count:
-        raise FacetellError(f"the codec {codec} gave back {len(back)} pictures of {count}: use another")
-    return back
-
-
-def _pictures(buffer: io.BytesIO, width: int, height: int) -> Iterator[UInt8Array]:
-    with av.open(buffer, "r") as container:
-        for picture in container.decode(video=0):
-            # What was added to make the sides even is cut off again.
-            yield to_rgb(picture, picture.width, picture.height)[:height, :width]
+        raise FacetellError(f"the codec {codec} cannot take frames of {width}x{height}: {error}") from error
+    if len(decoded) != count:
+        raise FacetellError(f"the codec {codec} gave back {len(decoded)} frames of {count}: use another")
+    return np.stack(decoded) if count else frames
 
 
 def _add_video(
@@ -267,40 +265,18 @@ def _add_video(
     if codec == "mjpeg":
         chosen.setdefault("strict", "unofficial")  # limited range in JPEG
     if codec == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "1")  # errors only; the encoder knows no other way to be quiet
+        os.environ.setdefault("SVT_LOG", "1")  # errors only; the encoder has no other setting for it
     stream: Any = container.add_stream(codec, rate=rate, options=chosen)
-    even = pix_fmt.startswith(("yuv420", "yuv422", "nv12", "p010"))
+    even = pix_fmt.startswith(_EVEN_SIZES)
     stream.width, stream.height = (width + width % 2, height + height % 2) if even else size
     stream.pix_fmt = pix_fmt
     stream.codec_context.time_base = _TIME_BASE if codec in _FREE_TIMES else 1 / rate
     if not av.VideoFormat(pix_fmt).is_rgb:
-        stream.codec_context.colorspace = _BT709 if width >= 1280 or height >= 720 else _BT601
-        stream.codec_context.color_range = _LIMITED
+        stream.codec_context.colorspace, stream.codec_context.color_range = _matrix(width, height), _LIMITED
     video: VideoStream = stream
     return video
 
 
-def _packets(
-    container: InputContainer, stream: AudioStream, target: Stream
-) -> Iterator[tuple[float, av.Packet[AudioStream]]]:
-    for packet in container.demux(stream):
-        if packet.dts is not None:
-            time = float(packet.dts * packet.time_base)
-            packet.stream = target  # type: ignore[assignment]  # of the same kind: it was made from the other
-            yield time, packet
-
-
-def _temporary_beside(path: Path) -> Path:
-    """An empty file in the folder of ``path`` with its suffix, so that the rename at the end is one step."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stem = short_name(path.stem, len(os.fsencode(path.suffix)) + len("..xxxxxxxx"))
-        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{stem}.", dir=path.parent)
-    except OSError as error:
-        raise FacetellError(f"{path} cannot be written ({error.strerror}): choose another folder") from error
-    os.close(handle)
-    # mkstemp gives a file to its owner alone; a result has the rights that any new file has.
-    mask = os.umask(0)
-    os.umask(mask)
-    Path(name).chmod(0o666 & ~mask)
-    return Path(name)
+def _matrix(width: int, height: int) -> int:
+    """FFmpeg's number of the colour matrix for a size."""
+    return _BT709 if width >= 1280 or height >= 720 else _BT601

@@ -1,1 +1,1 @@
-"""Score a live source while it runs: ``pump`` reads it in time, ``run`` scores, ``board`` keeps, ``screen`` shows."""
+"""The running score of a live source: ``pump`` reads, ``run`` scores, ``board`` keeps the scores, ``screen`` draws."""

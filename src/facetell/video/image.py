@@ -1,59 +1,42 @@
-"""Read and write image files.
+"""Read, write and resize single images.
 
-Only bytes are handed to OpenCV: given a path that is not UTF-8 it ends the process, and given the path of a truncated
-file it reports no error.
+OpenCV gets bytes only: given a path that is not UTF-8 it aborts the process, and it reports no error for a truncated
+file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
 
 from facetell.types import FacetellError, UInt8Array
-from facetell.video.picture import THUMBNAIL_SIDE, centred
+from facetell.video.frame import THUMBNAIL_SIDE, centred
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
-    """A frame that was read from an image: ``image`` is uint8 RGB (H, W, 3).
-
-    See :class:`facetell.video.pictures.Picture`.
-    """
+class ImageFrame:
+    """A frame read from an image, with the attributes of :class:`facetell.video.frame.RawFrame`."""
 
     index: int
     time: float
     image: UInt8Array
 
     def rgb(self) -> UInt8Array:
-        """The image."""
+        """Return the image, uint8 RGB (H, W, 3)."""
         return self.image
 
     def luma_thumbnail(self) -> UInt8Array:
-        """A small uint8 (h, w) image for change detection."""
+        """Return a small luma image for change detection, uint8 (h, w), long side at most 128."""
         return luma(self.image, THUMBNAIL_SIDE, cv2.INTER_NEAREST_EXACT)
 
 
-class StillReader:
-    """Base of readers of image files, which hold nothing open: the context manager that every reader is."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is open."""
-
-
 def luma(image: UInt8Array, side: int, interpolation: int) -> UInt8Array:
-    """The luma of an RGB image, uint8 (h, w), reduced so that its long side is at most ``side`` pixels."""
+    """Return the luma of an RGB image, uint8 (h, w), reduced to a long side of at most ``side`` pixels."""
     height, width = image.shape[:2]
     scale = min(1.0, side / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -61,8 +44,8 @@ def luma(image: UInt8Array, side: int, interpolation: int) -> UInt8Array:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
-def fitted(image: UInt8Array, width: int, height: int) -> UInt8Array:
-    """An RGB image in another size: scaled to fit, its aspect ratio kept, and centred on black."""
+def fit_into(image: UInt8Array, width: int, height: int) -> UInt8Array:
+    """Scale an RGB image to fit into a size, keeping its aspect ratio, and centre it on black."""
     if image.shape[:2] == (height, width):
         return image
     scale = min(width / image.shape[1], height / image.shape[0])
@@ -71,10 +54,10 @@ def fitted(image: UInt8Array, width: int, height: int) -> UInt8Array:
     return centred(np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8), width, height)
 
 
-def read_picture(path: Path) -> UInt8Array | None:
-    """The image in a file as uint8 RGB (H, W, 3), upright; None if it cannot be read, or only in part.
+def read_image(path: Path) -> UInt8Array | None:
+    """Return the image in a file as uint8 RGB (H, W, 3), upright; None if it cannot be read completely.
 
-    An image of more pixels than a frame of a video may have (see ``facetell/__init__.py``) is not decoded.
+    Images with more pixels than a video frame may have are not decoded (the limit is set in ``facetell/__init__.py``).
     """
     try:
         data = path.read_bytes()
@@ -87,7 +70,7 @@ def read_picture(path: Path) -> UInt8Array | None:
 
 
 def _has_complete_chunks(png: bytes) -> bool:
-    """Whether each chunk lies within the file: OpenCV allocates up to 4 GB for a length that is wrong."""
+    """Whether each chunk is within the file: OpenCV allocates up to 4 GB for a wrong length."""
     place = len(_PNG)
     while place + 12 <= len(png):
         kind = png[place + 4 : place + 8]
@@ -97,8 +80,8 @@ def _has_complete_chunks(png: bytes) -> bool:
     return False
 
 
-def write_picture(path: Path, image: UInt8Array) -> None:
-    """Write uint8 RGB (H, W, 3) in the format that the name ends in, such as .png; its folder is created.
+def write_image(path: Path, image: UInt8Array) -> None:
+    """Write uint8 RGB (H, W, 3) in the format of the suffix, such as .png; create the folder.
 
     Raises:
         FacetellError: the file cannot be written.

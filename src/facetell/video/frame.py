@@ -1,7 +1,7 @@
-"""From a decoded picture, as the codec left it, to an upright RGB array or a small luma image.
+"""Decoded video frames: conversion to upright RGB, and small luma thumbnails.
 
-A decoder gives YUV planes, stored perhaps on their side, with a matrix, a range and a pixel shape of their own. All of
-that is undone here, and only when asked for: the conversion costs as much as a third of decoding.
+A decoder gives YUV planes with a matrix, a range, a pixel aspect ratio and an orientation of their own. They are
+converted on request only, as this takes up to a third of the time of decoding.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from facetell.types import FacetellError, UInt8Array
 
 THUMBNAIL_SIDE = 128
-"""Long side of a luma thumbnail in pixels (shorter only where the picture itself is)."""
+"""Long side of a luma thumbnail in pixels, or that of the frame if it is smaller."""
 
+# Matrices that swscale supports, by their numbers in H.273: RGB, BT.709, FCC, BT.601 (two), SMPTE 240M, BT.2020.
 _MATRICES = frozenset({0, 1, 4, 5, 6, 7, 9})
-"""Those that swscale knows, by their numbers in H.273: RGB, BT.709, FCC, BT.601 (two), SMPTE 240M, BT.2020."""
 _HD_WIDTH, _HD_HEIGHT = 1280, 720
 _PQ = int(ColorTrc.SMPTE2084)
 _REFERENCE_WHITE_NITS = 203.0
@@ -33,12 +33,12 @@ _KNEE = 0.6
 
 
 class Unreadable(FacetellError):
-    """There is no picture to be had from a file."""
+    """A file from which no frame can be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How a stored picture becomes upright: transposed first, then mirrored left-right and top-bottom."""
+    """How a stored frame becomes upright: transposed first, then mirrored left-right and top-bottom."""
 
     transpose: bool = False
     mirror_x: bool = False
@@ -46,13 +46,13 @@ class Orientation:
 
     @property
     def rotation(self) -> int:
-        """Clockwise turn in degrees (0, 90, 180, 270); of a mirrored picture, the turn of its upper edge."""
+        """Clockwise rotation in degrees (0, 90, 180, 270); of a mirrored frame, the rotation of its upper edge."""
         if self.transpose:
             return 90 if self.mirror_x else 270
         return 180 if self.mirror_x and self.mirror_y else 0
 
     def apply(self, image: UInt8Array) -> UInt8Array:
-        """Turn ``image`` (H, W) or (H, W, 3) upright; returns the very array where there is nothing to do."""
+        """Return ``image``, (H, W) or (H, W, 3), upright; the same array where nothing is to be done."""
         if self.transpose:
             image = cast(UInt8Array, cv2.transpose(image))
         if self.mirror_x or self.mirror_y:
@@ -61,9 +61,9 @@ class Orientation:
         return image
 
     @classmethod
-    def of(cls, picture: av.VideoFrame) -> Orientation:
-        """The orientation that the display matrix of a decoded picture asks for; upright where it has none."""
-        side_data = picture.side_data.get("DISPLAYMATRIX")
+    def of(cls, frame: av.VideoFrame) -> Orientation:
+        """Return the orientation by the display matrix of a decoded frame; upright if it has none."""
+        side_data = frame.side_data.get("DISPLAYMATRIX")
         if not isinstance(side_data, SideData) or side_data.buffer_size < 36:
             return cls()
         a, b, _, c, d = np.frombuffer(bytes(side_data)[:20], np.int32).tolist()
@@ -71,7 +71,7 @@ class Orientation:
 
     @classmethod
     def from_matrix(cls, a: int, b: int, c: int, d: int) -> Orientation:
-        """The nearest of the eight: a point goes to x' = a x + c y, y' = b x + d y (any common scale)."""
+        """Return the nearest of the eight: a point goes to x' = a x + c y, y' = b x + d y (any common scale)."""
         if abs(a) + abs(d) >= abs(b) + abs(c):
             return cls(False, a < 0, d < 0)
         return cls(True, c < 0, b < 0)
@@ -79,10 +79,12 @@ class Orientation:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How a decoded frame is scaled and turned; all frames of a video come out in the size of its first one.
+    """How a decoded frame is scaled and rotated; all frames of a video get the size of its first one.
 
-    ``stored`` is the (width, height) of the video's first frame with square pixels, before ``orientation``; ``shown``
-    is the size that this frame is scaled to, and is centred in ``stored`` on black.
+    Attributes:
+        orientation: applied after scaling.
+        stored: (width, height) of the video's first frame with square pixels, before ``orientation``.
+        shown: size that this frame is scaled to before it is centred in ``stored`` on black.
     """
 
     orientation: Orientation
@@ -91,25 +93,25 @@ class Geometry:
 
     @property
     def upright(self) -> tuple[int, int]:
-        """(width, height) of the arrays that come out."""
+        """(width, height) of the converted frames."""
         return (self.stored[1], self.stored[0]) if self.orientation.transpose else self.stored
 
     @classmethod
     def of(cls, frame: av.VideoFrame, sample_aspect: Fraction | None) -> Geometry:
-        """Of a video's first frame; ``sample_aspect`` is the width of a pixel over its height."""
+        """Return the geometry of a video's first frame; ``sample_aspect`` is the width of a pixel over its height."""
         size = _square_size(frame.width, frame.height, sample_aspect)
         return cls(Orientation.of(frame), size, size)
 
     def fit(self, frame: av.VideoFrame, sample_aspect: Fraction | None) -> Geometry:
-        """Of a later frame, whose size or sample aspect ratio may be another."""
+        """Return the geometry of a later frame, whose size or sample aspect ratio may differ."""
         width, height = _square_size(frame.width, frame.height, sample_aspect)
         scale = min(self.stored[0] / width, self.stored[1] / height)
         return replace(self, shown=(max(1, round(width * scale)), max(1, round(height * scale))))
 
 
 def _square_size(width: int, height: int, sample_aspect: Fraction | None) -> tuple[int, int]:
-    """Size with square pixels: one side is enlarged, none is reduced."""
-    # Within 1 % of square it is a muxer's rounding, beyond 8 an error: neither is worth scaling for.
+    """Return the size with square pixels: one side is enlarged, none is reduced."""
+    # Within 1 % of square it is rounding by the muxer, beyond 8 an error.
     if sample_aspect is None or not Fraction(1, 8) <= sample_aspect <= 8 or abs(sample_aspect - 1) <= Fraction(1, 100):
         return width, height
     return (round(width * sample_aspect), height) if sample_aspect > 1 else (width, round(height / sample_aspect))
@@ -117,92 +119,94 @@ def _square_size(width: int, height: int, sample_aspect: Fraction | None) -> tup
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """One decoded frame that has not been converted yet.
+    """A decoded frame that is converted on request.
 
-    ``index`` counts the frames from 0; ``time`` is in seconds from the first one. The decoded frame stays in memory
-    as long as this object does: keep the arrays, not the frames.
+    Attributes:
+        index: number of the frame, from 0.
+        time: seconds from the first frame.
+        decoded: PyAV's frame; it takes memory as long as this object exists.
+        geometry: how it is scaled and rotated.
     """
 
     index: int
     time: float
-    picture: av.VideoFrame
+    decoded: av.VideoFrame
     geometry: Geometry
 
     def rgb(self) -> UInt8Array:
-        """The frame as uint8 RGB (H, W, 3): upright, square pixels, always of the video's first size.
+        """Convert the frame to uint8 RGB (H, W, 3): upright, with square pixels, in the size of the first frame.
 
-        A frame of another size or sample aspect ratio than the first is scaled to fit and centred on black. HDR (PQ) is
-        tone-mapped by a fixed curve without a change of gamut; HLG is taken as SDR. Converted at every call.
+        A frame of another size or sample aspect ratio is scaled to fit and centred on black. HDR (PQ) is tone-mapped by
+        a fixed curve without a change of gamut; HLG is taken as SDR.
         """
         (width, height), (full_width, full_height) = self.geometry.shown, self.geometry.stored
-        image = to_rgb(self.picture, width, height)
+        image = to_rgb(self.decoded, width, height)
         if (width, height) != (full_width, full_height):
             image = centred(image, full_width, full_height)
         return self.geometry.orientation.apply(image)
 
     def luma_thumbnail(self) -> UInt8Array:
-        """A small upright luma image, uint8 (h, w), long side 128: for change detection, not for looking at.
+        """Return a small upright luma image for change detection, uint8 (h, w), long side 128.
 
-        Every n-th sample of the Y plane, in the range in which it is stored; of RGB formats, of the green channel.
+        It holds every n-th sample of the Y plane in its stored range; of RGB formats, of the green channel.
         """
         width, height = self.geometry.stored
         scale = min(1.0, THUMBNAIL_SIDE / max(width, height))
         shape = max(1, round(height * scale)), max(1, round(width * scale))
-        layout = _luma_layout(self.picture.format.name)
-        plane = self.picture.planes[0]
+        layout = _luma_layout(self.decoded.format.name)
+        plane = self.decoded.planes[0]
         if layout is None or plane.line_size <= 0:
-            green = to_rgb(self.picture, self.picture.width, self.picture.height)[:, :, 1]
+            green = to_rgb(self.decoded, self.decoded.width, self.decoded.height)[:, :, 1]
             return self.geometry.orientation.apply(_sample(green, shape))
         dtype, shift = layout
-        luma = _rows(plane, self.picture.height).view(dtype)[:, : self.picture.width]
+        luma = _rows(plane, self.decoded.height).view(dtype)[:, : self.decoded.width]
         small = np.right_shift(_sample(luma, shape), shift).astype(np.uint8)
         return self.geometry.orientation.apply(small)
 
 
-def to_rgb(picture: av.VideoFrame, width: int, height: int) -> UInt8Array:
-    """Convert a decoded picture to uint8 RGB (``height``, ``width``, 3) in its own matrix and range, not yet turned.
+def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
+    """Convert a decoded frame to uint8 RGB (``height``, ``width``, 3) by its own matrix and range, not rotated.
 
-    Where the picture does not say, or names a matrix that swscale does not know, BT.709 is assumed from 1280 x 720 on,
-    BT.601 below, and limited range.
+    Without a stated matrix, or with one that swscale does not support, BT.709 is assumed from 1280 x 720 on and BT.601
+    below; without a stated range, limited range.
 
     Raises:
-        Unreadable: its pixels are of a format that cannot be converted.
+        Unreadable: the pixel format cannot be converted.
     """
-    matrix = int(picture.colorspace)
+    matrix = int(frame.colorspace)
     if matrix not in _MATRICES:
-        large = picture.width >= _HD_WIDTH or picture.height >= _HD_HEIGHT
+        large = frame.width >= _HD_WIDTH or frame.height >= _HD_HEIGHT
         matrix = int(Colorspace.ITU709 if large else Colorspace.ITU601)
-    # The steps of 8-bit PQ would show as bands once the curve has spread them: 16 bits in between.
-    pq = int(picture.color_trc) == _PQ
-    scaled = (width, height) != (picture.width, picture.height)
+    pq = int(frame.color_trc) == _PQ
+    scaled = (width, height) != (frame.width, frame.height)
     try:
-        converted = picture.reformat(
+        converted = frame.reformat(
             width=width,
             height=height,
-            format="rgb48le" if pq else "rgb24",
+            format="rgb48le" if pq else "rgb24",  # 8 bits would show as bands after the PQ curve
             src_colorspace=matrix,
-            src_color_range=int(picture.color_range) or int(ColorRange.MPEG),
+            src_color_range=int(frame.color_range) or int(ColorRange.MPEG),
             dst_color_range=int(ColorRange.JPEG),
             interpolation=Interpolation.BICUBIC if scaled else Interpolation.BILINEAR,
             threads=1,
         )
     except av.FFmpegError:
         raise Unreadable(
-            f"its pictures are stored as {picture.format.name}, which cannot be converted here: convert it to H.264"
+            f"its frames are stored as {frame.format.name}, which cannot be converted here: convert it to H.264"
         ) from None
     rows = _rows(converted.planes[0], height)
     if pq:
         deep = np.ascontiguousarray(rows.view("<u2")[:, : width * 3]).reshape(height, width, 3)
         return cast(UInt8Array, cv2.LUT(deep, _pq_curve()))
-    # A view where the rows lie close together (no copy), else one copy: both keep what they need alive.
+    # No copy where rows have no padding. Either way the array keeps the memory that it needs.
     image = np.ascontiguousarray(rows[:, : width * 3]).reshape(height, width, 3)
-    if picture.format.name.startswith("gray") and int(picture.color_range) != int(ColorRange.JPEG):
+    if frame.format.name.startswith("gray") and int(frame.color_range) != int(ColorRange.JPEG):
         image = cast(UInt8Array, cv2.LUT(image, _limited_range()))  # swscale takes every grey for full range
     return image
 
 
 def centred(image: UInt8Array, width: int, height: int) -> UInt8Array:
-    """An RGB image centred on a black one of a size that is not less."""
+    """Return an RGB image centred on a black one of at least its size."""
     top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
     canvas = np.zeros((height, width, 3), np.uint8)
     canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
@@ -210,26 +214,25 @@ def centred(image: UInt8Array, width: int, height: int) -> UInt8Array:
 
 
 def _rows(plane: VideoPlane, height: int) -> UInt8Array:
-    """The bytes of a plane as (``height``, bytes a row), padding included; no copy."""
+    """Return the bytes of a plane as (``height``, bytes per row), padding included; no copy."""
     size = plane.line_size * height
     view: UInt8Array = np.frombuffer(plane, np.uint8, count=size)  # type: ignore[call-overload]  # it is a buffer
     return view.reshape(height, plane.line_size)
 
 
 def _sample(plane: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """``shape`` evenly spaced samples of a plane (H, W)."""
-    rows, columns = _sample_points(plane.shape[0], shape[0]), _sample_points(plane.shape[1], shape[1])
-    return plane[rows[:, None], columns]
-
-
-@functools.lru_cache(maxsize=64)
-def _sample_points(length: int, count: int) -> NDArray[np.intp]:
-    return ((np.arange(count) + 0.5) * length / count).astype(np.intp)
+    """Return ``shape`` evenly spaced samples of a plane (H, W)."""
+    rows, columns = (
+        ((np.arange(count) + 0.5) * length / count).astype(np.intp)
+        for count, length in zip(shape, plane.shape, strict=True)
+    )
+    sampled: NDArray[Any] = plane[rows[:, None], columns]
+    return sampled
 
 
 @functools.cache
 def _luma_layout(name: str) -> tuple[np.dtype[Any], int] | None:
-    """Sample type of a pixel format's Y plane, and the right shift to 8 bits; None where Y has no plane to itself."""
+    """Return the sample type of a pixel format's Y plane and the right shift to 8 bits; None without such a plane."""
     pixel_format = av.VideoFormat(name)
     components = pixel_format.components
     alone = all(component.plane != 0 for component in components[1:])
@@ -240,20 +243,20 @@ def _luma_layout(name: str) -> tuple[np.dtype[Any], int] | None:
         return np.dtype(np.uint8), 0
     if not 8 < bits <= 16 or "f32" in name or "f16" in name:
         return None
-    # P010 and its kin hold their bits at the top of the word, the planar formats at the bottom.
+    # P010 and similar formats hold their bits at the top of the word, the planar formats at the bottom.
     shift = 8 if name.startswith(("p0", "p2", "p4")) else bits - 8
     return np.dtype(">u2" if pixel_format.is_big_endian else "<u2"), shift
 
 
 @functools.cache
 def _limited_range() -> UInt8Array:
-    """The 256 full-range values of limited-range luma."""
+    """Return the full-range values of the 256 limited-range luma values."""
     return np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 
 @functools.cache
 def _pq_curve() -> UInt8Array:
-    """8-bit values for 16-bit PQ code values, (1, 65536): ST 2084 to light, a soft knee under white, gamma 2.2."""
+    """Return 8-bit values of 16-bit PQ code values, (1, 65536): ST 2084 to light, a soft knee, gamma 2.2."""
     code = np.arange(65536) / 65535
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     power = code ** (1 / m2)
