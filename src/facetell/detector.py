@@ -40,7 +40,7 @@ from facetell.verdict import (
     warnings_of,
     why_not_scored,
 )
-from facetell.video.address import address_in
+from facetell.video.container import address_in
 from facetell.video.reader import Unreadable
 from facetell.video.sequence import NotConsecutive
 from facetell.video.source import SourceFrame, VideoSource, content_sha256, open_video

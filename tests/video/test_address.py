@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from facetell.video.address import address_in, missing_file
+from facetell.video.container import address_in, missing_file
 from facetell.video.find import find_videos
 from facetell.video.reader import Unreadable, VideoReader
 

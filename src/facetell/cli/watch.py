@@ -18,7 +18,7 @@ from facetell.runtime import on_stop
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
-    from facetell.watch.run import State
+    from facetell.watch.board import Board
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,11 +94,11 @@ def run(args: argparse.Namespace) -> int:
         if console.is_terminal:
             stack.enter_context(live)
 
-        def show(state: State) -> None:
+        def show(board: Board) -> None:
             # Where the terminal is closed, SIGHUP ends the run and the scores are still written.
             if console.is_terminal:
                 with suppress(OSError):
-                    live.update(draw(state, detector), refresh=True)
+                    live.update(draw(board), refresh=True)
 
         stopped: list[str] = []
 
@@ -112,21 +112,21 @@ def run(args: argparse.Namespace) -> int:
             finally:
                 watcher.close()
         reason = stopped[0] if stopped else pump.ended or "it ended"
-        dropped, share = watcher.state.dropped
-        warnings = watcher.state.warnings(detector.engine.info)
+        dropped, share = watcher.board.dropped
+        warnings = watcher.board.warnings()
         tell(
             {
                 "event": "end",
-                "at": watcher.state.at,
+                "at": watcher.board.at,
                 "reason": reason,
-                "clips": watcher.state.board.scored,
+                "clips": watcher.board.scored,
                 "dropped": dropped,
                 "share": round(share, 4),
-                "most_delay": round(watcher.state.most_delay, 3),
+                "most_delay": round(watcher.board.most_delay, 3),
                 "warnings": list(warnings),
             }
         )
-    print(summary(watcher.state, reason, warnings))
+    print(summary(watcher.board, reason, warnings))
     return 2 if pump.fault and not stopped else 0
 
 

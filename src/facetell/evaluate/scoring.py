@@ -26,7 +26,7 @@ from facetell.evaluate.scoring_videos import score_job
 from facetell.files import check_writable, short_name, write_text
 from facetell.processes import unordered
 from facetell.types import FacetellError
-from facetell.video.address import address_in, missing_file
+from facetell.video.container import address_in, missing_file
 
 ABOUT = "about.json"
 _OF_ENTRY = tuple(name for name in WORDS if name not in ("status", "distortion"))

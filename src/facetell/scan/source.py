@@ -16,7 +16,7 @@ from pathlib import Path
 from facetell.datasets.manifest import Manifest, read_manifest
 from facetell.evaluate.scoring_jobs import Job, jobs_of
 from facetell.types import FacetellError
-from facetell.video.address import address_in, missing_file
+from facetell.video.container import address_in, missing_file
 from facetell.video.find import LeftOut, search
 from facetell.video.kinds import Kind, kind_of
 

@@ -22,7 +22,7 @@ from facetell.serve.files import FULL, new_id, shown_name
 from facetell.serve.jobs import Job, NewJob
 from facetell.serve.service import Service
 from facetell.serve.settings import MIB, Limits
-from facetell.video.address import NO_NETWORK, address_in
+from facetell.video.container import NO_NETWORK, address_in
 
 FIELD = "file"
 BESIDE = 64 * 1024  # bytes of a request that may be something else than the video

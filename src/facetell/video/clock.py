@@ -62,22 +62,18 @@ class StampOrder:
         self._stamped = True
         if stamp in self._sent:
             self._sent.remove(stamp)
-        if not self._held and not (self._waits and self._is_early(stamp)):
-            if self._last is not None and 0 < self._last - stamp <= self.span:
-                self._waits = True  # the stamps are in decoding order after all
-            self._last = stamp
-            yield frame
-            return
+        if not self._held and self._last is not None and 0 < self._last - stamp <= self.span:
+            self._waits = True  # the stamps are in decoding order after all
         self._held.append(frame)
         heapq.heappush(self._stamps, stamp)
         if len(self._held) > MOST_REORDERED:
             self._waits = self._reordered
             self._sent = deque((sent for sent in self._sent if sent > self._stamps[0]), self._sent.maxlen)
-        while self._held and not self._is_early(self._stamps[0]):
+        while self._held and not (self._waits and self._is_early(self._stamps[0])):
             yield self._next()
 
     def flush(self) -> Iterator[av.VideoFrame]:
-        """Yield the frames that are still held."""
+        """Yield the frames that are held."""
         while self._held:
             yield self._next()
 
@@ -140,26 +136,20 @@ class Clock:
             gap = stamp - self._origin - self.last
             self._late = self._late + 1 if gap <= 0 and not drop_late else 0
             if not -STEP_BACK_S <= gap <= self.longest_pause or self._late > MOST_LATE:
-                due = self._leap(gap)
-                self._origin = stamp - due
+                if not self.leaps:
+                    self._first_leap = due, gap - self._interval
+                self.leaps += 1
+                self.left_out += max(0.0, gap - self._interval)
+                self._late = 0
+                time = self.last + max(2 * self._interval, LEAP_STEP_S)
+                self._added += time - due
+                self._origin = stamp - time
             time = stamp - self._origin
             if time <= self.last:
                 if drop_late and self.last - time > self._interval / 2:
                     return None
                 time = self.last + self._interval / 4
         self.last = time
-        return time
-
-    def _leap(self, gap: float) -> float:
-        """Count a leap of ``gap`` seconds; return the time of the frame after it."""
-        due = self.last + self._interval
-        if not self.leaps:
-            self._first_leap = due, gap - self._interval
-        self._late = 0
-        self.leaps += 1
-        self.left_out += max(0.0, gap - self._interval)
-        time = self.last + max(2 * self._interval, LEAP_STEP_S)
-        self._added += time - due
         return time
 
     def notes(self) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""Open a container, choose its video stream, and read its frame rate and duration."""
+"""Open a container, choose its video stream, and read its frame rate and duration. Network addresses are refused."""
 
 from __future__ import annotations
 
 import errno
+import os
 import re
 import stat
 from fractions import Fraction
@@ -15,9 +16,12 @@ from av.format import Flags
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from facetell.video.address import missing_file
 from facetell.video.frame import Unreadable
 
+NO_NETWORK = "facetell does not use the network"
+
+# At least two letters: one letter is a Windows drive.
+_ADDRESS = re.compile(r"(?:^|/)(?!file:)([a-z][a-z0-9+.-]+):/+([^/].*)", re.IGNORECASE | re.DOTALL)
 LONGEST_PAUSE_S = 3600.0
 """Seconds; a longer gap between two frames is a leap of the clock in every format."""
 # Formats whose frames are in other files: what is scored, hashed and reported must be the file that was named.
@@ -26,6 +30,29 @@ _MAX_RATE = 1000
 _MAX_GUESS = 250  # a guess beyond is the tick rate of the clock, not a frame rate
 _FALSE_RATE = 1.5  # an average rate of more than this times the rate of the stamps is not that of the frames
 _AS_LONG = 0.9  # of the longest stream: streams of one recording rarely end in the same frame
+
+
+def address_in(path: Path | str) -> str | None:
+    """Return the network address that ``path`` is, else None; a path that exists is none.
+
+    A :class:`pathlib.Path` is recognised too, which makes ``https:/`` of ``https://`` and may be joined to a folder.
+
+    >>> address_in(Path("/data/https:/example.org/talk.mp4")), address_in("talk.mp4")
+    ('https://example.org/talk.mp4', None)
+    """
+    found = _ADDRESS.search(os.fspath(path))
+    return f"{found[1]}://{found[2]}" if found and not os.path.lexists(path) else None
+
+
+def missing_file(path: Path | str) -> str:
+    """Return the error message for a video file that does not exist."""
+    address = address_in(path)
+    if address is None:
+        return f"there is no file {path}: check the name"
+    return (
+        f"{address} is a network address, and {NO_NETWORK}: download the video and name the file "
+        "(`facetell watch` takes the address of a stream)"
+    )
 
 
 def open_container(path: Path) -> InputContainer:
@@ -98,11 +125,23 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
 
 
 def stream_seconds(stream: VideoStream) -> float | None:
-    """Return the end of a stream by its header in seconds, from its own start (in Matroska from that of the file)."""
+    """Return the duration of a stream in seconds, without audio that is longer; None if unknown."""
     if stream.duration and stream.time_base and stream.duration > 0:
         return float(stream.duration * stream.time_base)
-    tag = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
-    return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) if tag else None
+    if tag := re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", "")):
+        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])  # in Matroska, from the start of the file
+        return end - late_start(stream)
+    container = cast(InputContainer, stream.container)
+    length = container.duration if len(container.streams) == 1 else None
+    return length / av.time_base if length and length > 0 else None
+
+
+def late_start(stream: VideoStream) -> float:
+    """Return the seconds by which a stream begins later than the file, whose audio may come first."""
+    file_start = cast(InputContainer, stream.container).start_time
+    if stream.start_time is None or stream.time_base is None or file_start is None:
+        return 0.0
+    return max(0.0, float(stream.start_time * stream.time_base) - file_start / av.time_base)
 
 
 def frame_rate(stream: VideoStream) -> float | None:
@@ -131,7 +170,6 @@ def longest_pause(container: Container) -> float:
 
 
 def _has(container: Container, flag: Flags) -> bool:
-    """Whether the container's format has a property."""
     return bool(container.format.flags & cast(int, flag.value))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facetell.types import FacetellError
-from facetell.video.address import address_in
+from facetell.video.container import address_in
 from facetell.video.kinds import IMAGE_SUFFIXES, Kind, is_hidden, kind_of
 
 # Functions of os.path are used for paths that those of Path reject: circular links, folders that may not be read, "~x".

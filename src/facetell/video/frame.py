@@ -1,4 +1,4 @@
-"""Decoded video frames: conversion to upright RGB, and small luma thumbnails.
+"""Decoded video frames: conversion to upright RGB, small luma thumbnails, and deinterlacing.
 
 A decoder gives YUV planes with a matrix, a range, a pixel aspect ratio and an orientation of their own. They are
 converted on request only, as this takes up to a third of the time of decoding.
@@ -7,6 +7,7 @@ converted on request only, as this takes up to a third of the time of decoding.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
@@ -14,6 +15,7 @@ from typing import Any, cast
 import av
 import cv2
 import numpy as np
+from av.filter import Graph
 from av.sidedata.sidedata import SideData
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation
@@ -26,10 +28,7 @@ THUMBNAIL_SIDE = 128
 
 # Matrices that swscale supports, by their numbers in H.273: RGB, BT.709, FCC, BT.601 (two), SMPTE 240M, BT.2020.
 _MATRICES = frozenset({0, 1, 4, 5, 6, 7, 9})
-_HD_WIDTH, _HD_HEIGHT = 1280, 720
 _PQ = int(ColorTrc.SMPTE2084)
-_REFERENCE_WHITE_NITS = 203.0
-_KNEE = 0.6
 
 
 class Unreadable(FacetellError):
@@ -37,21 +36,43 @@ class Unreadable(FacetellError):
 
 
 @dataclass(frozen=True, slots=True)
-class Orientation:
-    """How a stored frame becomes upright: transposed first, then mirrored left-right and top-bottom."""
+class Geometry:
+    """How a decoded frame is scaled and oriented; all frames of a video get the size of its first one.
 
+    Attributes:
+        stored: (width, height) of the video's first frame with square pixels, before it is oriented.
+        shown: size that this frame is scaled to before it is centred in ``stored`` on black.
+        transpose, mirror_x, mirror_y: what makes the frame upright, in this order.
+    """
+
+    stored: tuple[int, int]
+    shown: tuple[int, int]
     transpose: bool = False
     mirror_x: bool = False
     mirror_y: bool = False
 
-    @property
-    def rotation(self) -> int:
-        """Clockwise rotation in degrees (0, 90, 180, 270); of a mirrored frame, the rotation of its upper edge."""
-        if self.transpose:
-            return 90 if self.mirror_x else 270
-        return 180 if self.mirror_x and self.mirror_y else 0
+    @classmethod
+    def of(cls, frame: av.VideoFrame, sample_aspect: Fraction | None) -> Geometry:
+        """Return the geometry of a video's first frame; ``sample_aspect`` is the width of a pixel over its height."""
+        size = _square_size(frame.width, frame.height, sample_aspect)
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        if not isinstance(matrix, SideData) or matrix.buffer_size < 36:
+            return cls(size, size)
+        a, b, _, c, d = np.frombuffer(bytes(matrix)[:20], np.int32).tolist()
+        return cls(size, size, *orientation(a, b, c, d))
 
-    def apply(self, image: UInt8Array) -> UInt8Array:
+    def fit(self, frame: av.VideoFrame, sample_aspect: Fraction | None) -> Geometry:
+        """Return the geometry of a later frame, whose size or sample aspect ratio may differ."""
+        width, height = _square_size(frame.width, frame.height, sample_aspect)
+        scale = min(self.stored[0] / width, self.stored[1] / height)
+        return replace(self, shown=(max(1, round(width * scale)), max(1, round(height * scale))))
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """(width, height) of the converted frames."""
+        return (self.stored[1], self.stored[0]) if self.transpose else self.stored
+
+    def orient(self, image: UInt8Array) -> UInt8Array:
         """Return ``image``, (H, W) or (H, W, 3), upright; the same array where nothing is to be done."""
         if self.transpose:
             image = cast(UInt8Array, cv2.transpose(image))
@@ -60,53 +81,10 @@ class Orientation:
             image = cast(UInt8Array, cv2.flip(image, code))
         return image
 
-    @classmethod
-    def of(cls, frame: av.VideoFrame) -> Orientation:
-        """Return the orientation by the display matrix of a decoded frame; upright if it has none."""
-        side_data = frame.side_data.get("DISPLAYMATRIX")
-        if not isinstance(side_data, SideData) or side_data.buffer_size < 36:
-            return cls()
-        a, b, _, c, d = np.frombuffer(bytes(side_data)[:20], np.int32).tolist()
-        return cls.from_matrix(a, b, c, d)
 
-    @classmethod
-    def from_matrix(cls, a: int, b: int, c: int, d: int) -> Orientation:
-        """Return the nearest of the eight: a point goes to x' = a x + c y, y' = b x + d y (any common scale)."""
-        if abs(a) + abs(d) >= abs(b) + abs(c):
-            return cls(False, a < 0, d < 0)
-        return cls(True, c < 0, b < 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """How a decoded frame is scaled and rotated; all frames of a video get the size of its first one.
-
-    Attributes:
-        orientation: applied after scaling.
-        stored: (width, height) of the video's first frame with square pixels, before ``orientation``.
-        shown: size that this frame is scaled to before it is centred in ``stored`` on black.
-    """
-
-    orientation: Orientation
-    stored: tuple[int, int]
-    shown: tuple[int, int]
-
-    @property
-    def upright(self) -> tuple[int, int]:
-        """(width, height) of the converted frames."""
-        return (self.stored[1], self.stored[0]) if self.orientation.transpose else self.stored
-
-    @classmethod
-    def of(cls, frame: av.VideoFrame, sample_aspect: Fraction | None) -> Geometry:
-        """Return the geometry of a video's first frame; ``sample_aspect`` is the width of a pixel over its height."""
-        size = _square_size(frame.width, frame.height, sample_aspect)
-        return cls(Orientation.of(frame), size, size)
-
-    def fit(self, frame: av.VideoFrame, sample_aspect: Fraction | None) -> Geometry:
-        """Return the geometry of a later frame, whose size or sample aspect ratio may differ."""
-        width, height = _square_size(frame.width, frame.height, sample_aspect)
-        scale = min(self.stored[0] / width, self.stored[1] / height)
-        return replace(self, shown=(max(1, round(width * scale)), max(1, round(height * scale))))
+def orientation(a: int, b: int, c: int, d: int) -> tuple[bool, bool, bool]:
+    """Return transpose, mirror_x and mirror_y of a display matrix: x' = a x + c y, y' = b x + d y (any scale)."""
+    return (False, a < 0, d < 0) if abs(a) + abs(d) >= abs(b) + abs(c) else (True, c < 0, b < 0)
 
 
 def _square_size(width: int, height: int, sample_aspect: Fraction | None) -> tuple[int, int]:
@@ -125,7 +103,7 @@ class RawFrame:
         index: number of the frame, from 0.
         time: seconds from the first frame.
         decoded: PyAV's frame; it takes memory as long as this object exists.
-        geometry: how it is scaled and rotated.
+        geometry: how it is scaled and oriented.
     """
 
     index: int
@@ -139,29 +117,32 @@ class RawFrame:
         A frame of another size or sample aspect ratio is scaled to fit and centred on black. HDR (PQ) is tone-mapped by
         a fixed curve without a change of gamut; HLG is taken as SDR.
         """
-        (width, height), (full_width, full_height) = self.geometry.shown, self.geometry.stored
-        image = to_rgb(self.decoded, width, height)
-        if (width, height) != (full_width, full_height):
-            image = centred(image, full_width, full_height)
-        return self.geometry.orientation.apply(image)
+        image = to_rgb(self.decoded, *self.geometry.shown)
+        if self.geometry.shown != self.geometry.stored:
+            image = centred(image, *self.geometry.stored)
+        return self.geometry.orient(image)
 
     def luma_thumbnail(self) -> UInt8Array:
         """Return a small upright luma image for change detection, uint8 (h, w), long side 128.
 
         It holds every n-th sample of the Y plane in its stored range; of RGB formats, of the green channel.
         """
+        frame = self.decoded
         width, height = self.geometry.stored
         scale = min(1.0, THUMBNAIL_SIDE / max(width, height))
-        shape = max(1, round(height * scale)), max(1, round(width * scale))
-        layout = _luma_layout(self.decoded.format.name)
-        plane = self.decoded.planes[0]
+        layout, plane = _luma_layout(frame.format.name), frame.planes[0]
+        shift = 0
         if layout is None or plane.line_size <= 0:
-            green = to_rgb(self.decoded, self.decoded.width, self.decoded.height)[:, :, 1]
-            return self.geometry.orientation.apply(_sample(green, shape))
-        dtype, shift = layout
-        luma = _rows(plane, self.decoded.height).view(dtype)[:, : self.decoded.width]
-        small = np.right_shift(_sample(luma, shape), shift).astype(np.uint8)
-        return self.geometry.orientation.apply(small)
+            luma: NDArray[Any] = to_rgb(frame, frame.width, frame.height)[:, :, 1]
+        else:
+            dtype, shift = layout
+            luma = _rows(plane, frame.height).view(dtype)[:, : frame.width]
+        counts = max(1, round(height * scale)), max(1, round(width * scale))
+        rows, columns = (
+            ((np.arange(count) + 0.5) * length / count).astype(np.intp)
+            for length, count in zip(luma.shape, counts, strict=True)
+        )
+        return self.geometry.orient(np.right_shift(luma[rows[:, None], columns], shift).astype(np.uint8))
 
 
 def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
@@ -175,7 +156,7 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
     """
     matrix = int(frame.colorspace)
     if matrix not in _MATRICES:
-        large = frame.width >= _HD_WIDTH or frame.height >= _HD_HEIGHT
+        large = frame.width >= 1280 or frame.height >= 720
         matrix = int(Colorspace.ITU709 if large else Colorspace.ITU601)
     pq = int(frame.color_trc) == _PQ
     scaled = (width, height) != (frame.width, frame.height)
@@ -201,7 +182,9 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
     # No copy where rows have no padding. Either way the array keeps the memory that it needs.
     image = np.ascontiguousarray(rows[:, : width * 3]).reshape(height, width, 3)
     if frame.format.name.startswith("gray") and int(frame.color_range) != int(ColorRange.JPEG):
-        image = cast(UInt8Array, cv2.LUT(image, _limited_range()))  # swscale takes every grey for full range
+        # swscale takes every grey for full range.
+        full = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+        image = cast(UInt8Array, cv2.LUT(image, full))
     return image
 
 
@@ -218,16 +201,6 @@ def _rows(plane: VideoPlane, height: int) -> UInt8Array:
     size = plane.line_size * height
     view: UInt8Array = np.frombuffer(plane, np.uint8, count=size)  # type: ignore[call-overload]  # it is a buffer
     return view.reshape(height, plane.line_size)
-
-
-def _sample(plane: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """Return ``shape`` evenly spaced samples of a plane (H, W)."""
-    rows, columns = (
-        ((np.arange(count) + 0.5) * length / count).astype(np.intp)
-        for count, length in zip(shape, plane.shape, strict=True)
-    )
-    sampled: NDArray[Any] = plane[rows[:, None], columns]
-    return sampled
 
 
 @functools.cache
@@ -249,19 +222,56 @@ def _luma_layout(name: str) -> tuple[np.dtype[Any], int] | None:
 
 
 @functools.cache
-def _limited_range() -> UInt8Array:
-    """Return the full-range values of the 256 limited-range luma values."""
-    return np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
-
-
-@functools.cache
 def _pq_curve() -> UInt8Array:
     """Return 8-bit values of 16-bit PQ code values, (1, 65536): ST 2084 to light, a soft knee, gamma 2.2."""
     code = np.arange(65536) / 65535
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     power = code ** (1 / m2)
     nits = 10000 * (np.maximum(power - c1, 0) / (c2 - c3 * power)) ** (1 / m1)
-    light = nits / _REFERENCE_WHITE_NITS
-    above = _KNEE + (1 - _KNEE) * (1 - np.exp(-np.maximum(light - _KNEE, 0) / (1 - _KNEE)))
-    shown = np.where(light < _KNEE, light, above) ** (1 / 2.2)
+    knee, light = 0.6, nits / 203  # cd/m2 of reference white
+    above = knee + (1 - knee) * (1 - np.exp(-np.maximum(light - knee, 0) / (1 - knee)))
+    shown = np.where(light < knee, light, above) ** (1 / 2.2)
     return np.round(shown * 255).astype(np.uint8)[None]
+
+
+def deinterlaced(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """Yield one progressive frame for each frame; those that are not flagged as interlaced pass unchanged.
+
+    No filter is built before the first interlaced frame; from there on frames come one frame late.
+    """
+    graph: Graph | None = None
+    shape: tuple[int, int, str] | None = None
+    tags = (2, 0, 2)
+    for frame in frames:
+        if graph is None and not frame.interlaced_frame:
+            yield frame
+            continue
+        if graph is None or shape != (frame.width, frame.height, frame.format.name):
+            if graph is not None:
+                yield from _filtered(graph, None, tags)
+            graph, shape = _build(frame), (frame.width, frame.height, frame.format.name)
+        tags = (frame.colorspace, frame.color_range, frame.color_trc)
+        yield from _filtered(graph, frame, tags)
+    if graph is not None:
+        yield from _filtered(graph, None, tags)
+
+
+def _filtered(graph: Graph, frame: av.VideoFrame | None, tags: tuple[int, int, int]) -> Iterator[av.VideoFrame]:
+    """Send a frame (None: the end) to the filter; yield the frames that are ready, with the colour tags restored."""
+    graph.vpush(frame)
+    while True:
+        try:
+            ready = graph.vpull()
+        except (BlockingIOError, EOFError):
+            return
+        ready.colorspace, ready.color_range, ready.color_trc = tags
+        yield ready
+
+
+def _build(frame: av.VideoFrame) -> Graph:
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
+    bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+    graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
+    return graph

@@ -18,14 +18,14 @@ from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
 from facetell.video.container import (
     LONGEST_PAUSE_S,
     frame_rate,
+    late_start,
     longest_pause,
     open_container,
     reason,
     stream_seconds,
     video_streams,
 )
-from facetell.video.deinterlace import deinterlaced
-from facetell.video.frame import Geometry, RawFrame, Unreadable
+from facetell.video.frame import Geometry, RawFrame, Unreadable, deinterlaced
 from facetell.video.image import ImageFrame
 
 __all__ = ["RawFrame", "SourceFrame", "Unreadable", "VideoInfo", "VideoReader", "VideoSource", "probe"]
@@ -43,23 +43,17 @@ class VideoInfo:
     """What a container states about a video.
 
     Attributes:
-        path: the file or folder.
         width, height: of the upright frame with square pixels.
         fps: average frame rate; None if unknown.
         duration: seconds; None if unknown.
-        rotation: clockwise rotation in degrees that makes the stored frame upright.
-        codec: FFmpeg's name.
-        has_audio: whether there is an audio stream.
+        codec: FFmpeg's name, "images" or "webp".
     """
 
-    path: Path
     width: int
     height: int
     fps: float | None
     duration: float | None
-    rotation: int
     codec: str
-    has_audio: bool
 
 
 class VideoSource(ABC):
@@ -126,9 +120,8 @@ class VideoReader(VideoSource):
         threads: decoder threads; each holds frames of its own in memory.
 
     Attributes:
-        info: what the container states.
         damaged: number of damaged packets or frames that were left out so far.
-        skipped: number of packets that were left out by :meth:`skip` so far.
+        skipped: number of packets that :meth:`skip` left out so far.
         fault: message of the error that ended a live source early; else empty.
 
     Raises:
@@ -136,15 +129,13 @@ class VideoReader(VideoSource):
     """
 
     def __init__(self, path: str | Path, *, threads: int = 2) -> None:
-        self.path = Path(path)
-        self.fault = ""
-        self.skipped = 0
+        self.path, self.fault = Path(path), ""
+        self.damaged = self.skipped = self._packets_seen = self._frames_due = 0
         self._skip_seconds = 0.0
         self._skip_from: float | None = None
         self._complete = self._interlaced = False
         self._clock: Clock | None = None
         self._frames: Iterator[av.VideoFrame]
-        self.damaged = self._packets_seen = self._frames_due = 0
         first = self._start(threads, strict=True)
         if first is None:  # some encoders write headers that break the rules, but sound frames
             first = self._start(threads, strict=False)
@@ -156,11 +147,17 @@ class VideoReader(VideoSource):
         self._aspect_is_fixed = self._aspect is not None and self._aspect != coded
         self._geometry = self._last_geometry = Geometry.of(first, self._aspect)
         self._last_shape = first.width, first.height, self._aspect
-        self.info = self._describe()
-        self._lost = self._seconds_before(first)
+        duration, whole = stream_seconds(self._stream), self._container.duration
+        if duration is None and whole and whole > 0:
+            duration = whole / av.time_base
+        codec = self._stream.codec_context.codec.canonical_name
+        self.info = VideoInfo(*self._geometry.upright, frame_rate(self._stream), duration, codec)
+        start, stamp, self._lost = self._stream.start_time, first.pts, 0.0  # _lost: seconds before the first frame
+        if start is not None and stamp is not None and first.time_base:
+            self._lost = max(0.0, float((stamp - start) * first.time_base))
         if self._lost > _LEAST_NOTED_S:
             self._missing.append(f"the first {self._lost:.1f} seconds hold no frame that can be decoded")
-        late = self._late_start() + self._lost
+        late = late_start(self._stream) + self._lost
         if late > _LEAST_NOTED_S:
             self._notes.append(f"players show the first frame at {late:.1f} seconds: times here count from it")
 
@@ -250,7 +247,6 @@ class VideoReader(VideoSource):
         return first
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        """Yield undamaged frames in presentation order, with presentation stamps."""
         for frame in self._undamaged():
             yield from self._order.receive(frame)
         yield from self._order.flush()
@@ -326,13 +322,12 @@ class VideoReader(VideoSource):
         yield av.Packet()
 
     def _goes_on_after(self, error: Exception, failures: int) -> bool:
-        """Whether to read on after so many errors of the container in a row."""
+        """Whether to read on after so many demuxing errors in a row."""
         if failures == 1:
             self._missing.append(f"the container is damaged after {self._packets_seen} frames ({reason(error)})")
         return failures <= _DEMUX_RETRIES
 
     def _is_skipped(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as above
-        """Whether a packet is left out, see :meth:`skip`."""
         if not self._skip_seconds:
             return False
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -351,44 +346,13 @@ class VideoReader(VideoSource):
             self._last_shape, self._last_geometry = shape, self._geometry.fit(frame, shape[2])
         return self._last_geometry
 
-    def _seconds_before(self, first: av.VideoFrame) -> float:
-        """Seconds of the stream before its first frame, as in a part of a recording."""
-        start, stamp = self._stream.start_time, first.pts
-        if start is None or stamp is None or not first.time_base:
-            return 0.0
-        return max(0.0, float((stamp - start) * first.time_base))
-
-    def _late_start(self) -> float:
-        """Seconds by which the video begins later than the file, whose audio may come first."""
-        start, time_base = self._stream.start_time, self._stream.time_base
-        if start is None or time_base is None or self._container.start_time is None:
-            return 0.0
-        return max(0.0, float(start * time_base) - self._container.start_time / av.time_base)
-
     def _note_early_end(self, last_time: float) -> None:
         """Add a message if the container states more than it holds; ``last_time`` is in seconds of its own clock."""
         last_time += self._lost
-        stated, seconds = self._stream.frames, self._stream_seconds()
+        stated, seconds = self._stream.frames, stream_seconds(self._stream)
         if seconds is not None and last_time + 1.5 / (self.info.fps or _FALLBACK_RATE) >= seconds:
             return  # read to the end; if there are fewer frames, an edit list hides some, or there are gaps
         if stated and self._packets_seen < stated:
             self._missing.append(f"truncated file: {self._packets_seen} of {stated} frames readable")
         elif not stated and seconds is not None and seconds - last_time > 1.0 + last_time / 20:
             self._missing.append(f"truncated file: {last_time:.1f} of {seconds:.1f} seconds readable")
-
-    def _stream_seconds(self) -> float | None:
-        """Duration of the video stream, without audio that is longer; None if unknown."""
-        seconds = stream_seconds(self._stream)
-        if seconds is not None:
-            return seconds if self._stream.duration else seconds - self._late_start()  # in Matroska it is the end
-        length = self._container.duration
-        return length / av.time_base if length and length > 0 and len(self._container.streams) == 1 else None
-
-    def _describe(self) -> VideoInfo:
-        container, context = self._container, self._stream.codec_context
-        duration = self._stream_seconds()
-        if duration is None and container.duration and container.duration > 0:
-            duration = container.duration / av.time_base
-        (width, height), rotation = self._geometry.upright, self._geometry.orientation.rotation
-        codec, has_audio = context.codec.canonical_name, bool(container.streams.audio)
-        return VideoInfo(self.path, width, height, frame_rate(self._stream), duration, rotation, codec, has_audio)

@@ -1,22 +1,25 @@
-"""Image sequences: the numbered images of a folder as the frames of a video, if they are consecutive."""
+"""Image sequences: a folder of consecutive numbered images, and animated WebP, which FFmpeg cannot decode."""
 
 from __future__ import annotations
 
 import re
 import statistics
+import warnings
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
-from facetell.types import FloatArray
+from facetell.types import FloatArray, UInt8Array
 from facetell.video.container import LONGEST_PAUSE_S
 from facetell.video.find import images_in
 from facetell.video.frame import Unreadable
 from facetell.video.image import ImageFrame, fit_into, luma, read_image
-from facetell.video.reader import VideoInfo, VideoSource
+from facetell.video.kinds import animated_webp_size
+from facetell.video.reader import MOST_PIXELS, VideoInfo, VideoSource
 
 RATE = 25.0
 """Frames per second of a folder of images whose rate is not given."""
@@ -28,14 +31,10 @@ _BORDER = 3  # pixels at the edges that are not compared: alignment leaves them 
 # In consecutive frames motion goes on: over two frames an image changes by nearly twice as much as over one. Where most
 # frames are missing, an image differs much from the next one, and little more from the one after that. A stretch of
 # images is not consecutive if neighbours differ by more than _FAST grey levels on average and images two apart by less
-# than _GROWTH times as much. Share of folders refused, of 378 real and 75 forged face clips of 24 to 30 frames per
-# second (training split):
-#   consecutive frames                                        0.8 % of the real ones, 2.7 % of the forged ones
-#   consecutive frames, each displaced by 1 to 2 % at random  3 %, 4 %
-#   2 frames per second                                       61 %, 57 %
-#   1 frame per second (5 images)                             71 %, 80 %
+# than _GROWTH times as much. This refuses 1 % of 453 face clips, and 60 % (75 %) of them at 2 (1) frames per second.
 _FAST = 6.0
 _GROWTH = 1.5
+_UNTIMED_MS = 100  # duration of a frame of an animation that states none, as in web browsers
 
 
 class NotConsecutive(Unreadable):
@@ -78,7 +77,7 @@ class ImageSequence(VideoSource):
         self._interval = 1 / (rate or RATE)
         height, width = first.shape[:2]
         duration = sum(self._time_after(step) for step in [1, *self._steps])
-        self.info = VideoInfo(self.path, width, height, rate or RATE, duration, 0, "images", False)
+        self.info = VideoInfo(width, height, rate or RATE, duration, "images")
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -184,3 +183,69 @@ def _change(before: FloatArray, after: FloatArray) -> float:
         after, motion, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
     )
     return min(plain, float(np.abs(before - aligned)[inner].mean()))
+
+
+class AnimatedWebP(VideoSource):
+    """The frames of an animated WebP image, at the times that their durations give.
+
+    Raises:
+        Unreadable: the file is cut off, its frames are too large, or they cannot be decoded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise Unreadable(f"{path} cannot be read ({error.strerror}): change its permissions") from None
+        durations = _durations(data)
+        size = animated_webp_size(data)
+        if not durations or size is None:
+            raise Unreadable(f"{path} is an animated WebP image that is cut off: get the file again")
+        width, height = size
+        if width * height > MOST_PIXELS:
+            raise Unreadable(f"the frames of {path} are {width} x {height}: scale it down")
+        *self._times, duration = (end / 1000 for end in accumulate(durations, initial=0))
+        self._read = len(durations)  # frames that were decoded, once all were tried
+        self.info = VideoInfo(width, height, len(durations) / duration, duration, "webp")
+        if next(self._decoded(), None) is None:
+            raise Unreadable(f"no frame of {path} can be decoded (it is damaged): get the file again")
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """A message if frames cannot be decoded, once they have been read."""
+        total = len(self._times)
+        return () if self._read == total else (f"the file is damaged after {self._read} of {total} frames",)
+
+    def __iter__(self) -> Iterator[ImageFrame]:
+        count = 0
+        for image, time in zip(self._decoded(), self._times, strict=False):
+            yield ImageFrame(count, time, image)
+            count += 1
+        self._read = count
+
+    def _decoded(self) -> Iterator[UInt8Array]:
+        """Yield the frames as uint8 RGB, up to the first that cannot be decoded."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is MOST_PIXELS
+                image = Image.open(self.path, formats=["WEBP"])
+            with image:
+                for number in range(len(self._times)):
+                    image.seek(number)
+                    yield np.asarray(image.convert("RGB"))
+        except (OSError, EOFError, ValueError, Image.DecompressionBombError):
+            return
+
+
+def _durations(data: bytes) -> list[int]:
+    """Return the durations of the frames in milliseconds; empty where the file is shorter than it states."""
+    durations, place = [], 12
+    if int.from_bytes(data[4:8], "little") + 8 > len(data):
+        return []
+    while place + 8 <= len(data):
+        if data[place : place + 4] == b"ANMF":
+            durations.append(int.from_bytes(data[place + 20 : place + 23], "little") or _UNTIMED_MS)
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 8 + size + size % 2
+    return durations

@@ -10,8 +10,7 @@ from facetell.files import file_sha256
 from facetell.video.find import images_in
 from facetell.video.kinds import animated_webp_size, read_head
 from facetell.video.reader import SourceFrame, VideoReader, VideoSource
-from facetell.video.sequence import ImageSequence
-from facetell.video.webp import AnimatedWebP
+from facetell.video.sequence import AnimatedWebP, ImageSequence
 
 __all__ = ["SourceFrame", "VideoSource", "content_sha256", "open_video"]
 
