@@ -1,4 +1,4 @@
-"""Makers of files whose time stamps are not presentation times, and of files with leaps and pauses."""
+"""Makers of files whose time stamps are not presentation times, with leaps and pauses, or with several streams."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ def packed_avi(folder: Path, images: Sequence[UInt8Array]) -> Path:
     """MPEG-4 packed as DivX 5 and XviD do: a B-frame is in the chunk of its anchor, an empty frame at the end."""
     options = {"bf": "2", "g": "24", "b_strategy": "0"}
     plain = encode(folder / "plain.avi", images, codec="mpeg4", pix_fmt="yuv420p", fps=RATE, options=options)
+    # A P-frame that is not coded: type 01, time 0 1 00000 1 (5 bits at 30 frames per second), coded 0, stuffing.
+    empty = b"\0\0\1\xb6" + int("0101000001001111", 2).to_bytes(2, "big")
     chunks: list[bytes] = []
     run = 0  # B-frames since the last anchor
     with av.open(str(plain)) as source:
@@ -56,7 +58,7 @@ def packed_avi(folder: Path, images: Sequence[UInt8Array]) -> Path:
             run = run + 1 if is_b else 0
             if run == 1:
                 chunks[-1] += data
-                chunks.append(_empty_frame())
+                chunks.append(empty)
             elif run:
                 chunks.insert(-1, data)
             elif data:
@@ -66,11 +68,6 @@ def packed_avi(folder: Path, images: Sequence[UInt8Array]) -> Path:
         end = chunks[0].index(b"\0\0\1", start)
         chunks[0] = chunks[0][:start] + b"DivX503b1393p" + chunks[0][end:]
         return _avi(folder / "packed.avi", source.streams.video[0], chunks, ticks=1)
-
-
-def _empty_frame() -> bytes:
-    """A P-frame that is not coded: type 01, time 0 1 00000 1 (5 bits at 30 frames per second), coded 0, stuffing."""
-    return b"\0\0\1\xb6" + int("0101000001001111", 2).to_bytes(2, "big")
 
 
 def _avi(path: Path, stream: av.VideoStream, chunks: Sequence[bytes], ticks: int) -> Path:
@@ -94,22 +91,45 @@ IN_DECODING_ORDER: tuple[Callable[[Path, Sequence[UInt8Array]], Path], ...] = (
 )
 
 
-def encode_at(path: Path, stamps: Sequence[float], codec: str, sound: float = 0.0, sound_from: float = 0.0) -> Path:
-    """Numbered frames at the given seconds (multiples of 1/25), and silence of ``sound`` seconds."""
+def encode_all(
+    path: Path,
+    streams: Sequence[tuple[Sequence[UInt8Array], Sequence[float]]],
+    codecs: Sequence[str] = ("libx264", "libx264"),
+    default: Sequence[int] | None = None,
+    sound: tuple[float, float] | None = None,
+) -> Path:
+    """Encode several video streams of images at given seconds (multiples of 1/25), and silence.
+
+    Args:
+        default: the streams that are flagged as default; None leaves the flags to the container.
+        sound: the first second of silence and the last one.
+    """
     with av.open(str(path), "w") as output:
-        stream = output.add_stream(codec, rate=25, options={"preset": "veryfast"} if codec == "libx264" else {})
-        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 25)
+        tracks = []
+        for number, ((images, _), codec) in enumerate(zip(streams, codecs, strict=False)):
+            track = output.add_stream(codec, rate=25, options={"preset": "veryfast"} if codec == "libx264" else {})
+            track.height, track.width = images[0].shape[:2]
+            track.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            track.codec_context.time_base = Fraction(1, 25)
+            if default is not None:
+                track.disposition = av.stream.Disposition(int(number in default))
+            tracks.append(track)
         if sound:
             track = output.add_stream("aac", rate=16000)
-            for start in range(int(sound_from * 16000), int((sound_from + sound) * 16000), 1024):
+            for start in range(*(int(seconds * 16000) for seconds in sound), 1024):
                 silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
                 silence.sample_rate, silence.pts, silence.time_base = 16000, start, Fraction(1, 16000)
                 output.mux(track.encode(silence))
             output.mux(track.encode())
-        for number, seconds in enumerate(stamps):
-            picture = av.VideoFrame.from_ndarray(numbered(number % 256), format="rgb24").reformat(format="yuv420p")
-            picture.pts, picture.time_base = round(seconds * 25), Fraction(1, 25)
-            output.mux(stream.encode(picture))
-        output.mux(stream.encode())
+        for track, (images, times) in zip(tracks, streams, strict=True):
+            for image, seconds in zip(images, times, strict=True):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=track.pix_fmt)
+                frame.pts, frame.time_base = round(seconds * 25), Fraction(1, 25)
+                output.mux(track.encode(frame))
+            output.mux(track.encode())
     return path
+
+
+def encode_at(path: Path, times: Sequence[float], codec: str, sound: tuple[float, float] | None = None) -> Path:
+    """Numbered frames at the given seconds (multiples of 1/25)."""
+    return encode_all(path, [([numbered(number % 256) for number in range(len(times))], times)], [codec], sound=sound)

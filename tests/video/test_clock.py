@@ -1,8 +1,10 @@
+"""Presentation times: stamps in decoding order, leaps, pauses and missing stamps."""
+
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -13,8 +15,8 @@ from hypothesis import strategies as st
 
 from facetell.faces.clips import HOLE, FrameSampler
 from facetell.types import UInt8Array
-from facetell.video.clock import LEAP_STEP_S, MOST_REORDERED, Clock, StampOrder
-from facetell.video.reader import VideoReader, probe
+from facetell.video.clock import LEAP_STEP_S, Clock, StampOrder
+from facetell.video.reader import VideoReader
 from fixtures import encode
 from video.odd_clocks import IN_DECODING_ORDER, RATE, encode_at, h264
 from video.painted import number_of, numbered
@@ -29,16 +31,16 @@ def seen_in(path: Path) -> tuple[list[int], list[float], VideoReader]:
     return [number for number, _ in frames], [time for _, time in frames], reader
 
 
-# --- order
-
-
 def frame_at(stamp: int | None) -> av.VideoFrame:
     frame = av.VideoFrame(16, 16, "gray")
     frame.pts, frame.time_base = stamp, Fraction(1, 1000)
     return frame
 
 
-def decode(order: StampOrder, coded: Sequence[int], stamps: Sequence[int], lost: int = -1) -> list[list[int]]:
+# --- order
+
+
+def decode(coded: Sequence[int], stamps: Sequence[int], lost: int = -1) -> list[list[int]]:
     """The stamps that come out for each frame of a decoder with a delay.
 
     Args:
@@ -46,6 +48,7 @@ def decode(order: StampOrder, coded: Sequence[int], stamps: Sequence[int], lost:
         stamps: stamp of each packet, in decoding order.
         lost: number of a packet, in decoding order, that gives no frame.
     """
+    order = StampOrder(10**6)
     out: list[list[int]] = []
     waiting: dict[int, int] = {}
     shown = 0
@@ -58,8 +61,7 @@ def decode(order: StampOrder, coded: Sequence[int], stamps: Sequence[int], lost:
             if shown != gone:
                 out.append([frame.pts or 0 for frame in order.receive(frame_at(waiting.pop(shown)))])
             shown += 1
-    out.append([frame.pts or 0 for frame in order.flush()])
-    return out
+    return [*out, [frame.pts or 0 for frame in order.flush()]]
 
 
 @st.composite
@@ -67,39 +69,29 @@ def coded_orders(draw: st.DrawFn) -> list[int]:
     """Decoding orders: runs of B-frames after their anchor, in any order among themselves."""
     order = [0]
     while len(order) < 40:
-        run = draw(st.integers(0, 5))
-        first = len(order)
-        order.append(first + run)
-        order += draw(st.permutations(range(first, first + run)))
+        run, first = draw(st.integers(0, 5)), len(order)
+        order += [first + run, *draw(st.permutations(range(first, first + run)))]
     return order
 
 
+STEPS = st.lists(st.integers(1, 200), min_size=50, max_size=50)
+
+
 @settings(max_examples=100, deadline=None)
-@given(coded_orders(), st.lists(st.integers(1, 200), min_size=50, max_size=50))
+@given(coded_orders(), STEPS)
 def test_nth_frame_has_nth_smallest_stamp(coded: list[int], steps: list[int]) -> None:
     times = np.cumsum(steps)[: len(coded)].tolist()
-    in_decoding_order = decode(StampOrder(10**6), coded, times)
-    assert [stamp for stamps in in_decoding_order for stamp in stamps] == times
-    in_presentation_order = decode(StampOrder(10**6), coded, [times[place] for place in coded])
-    assert in_presentation_order == [[time] for time in times] + [[]]  # and none is held back
-
-
-def test_a_lost_packet_holds_frames_once_only() -> None:
-    coded = list(range(80))
-    counts = [len(stamps) for stamps in decode(StampOrder(10**6), coded, [40 * place for place in coded], lost=20)]
-    assert sum(counts) == 79 and Counter(counts)[0] == MOST_REORDERED + 1  # and the flush at the end
-    order = StampOrder(10**6)
-    decode(order, coded, [40 * place for place in coded], lost=20)
-    again = decode(order, coded, [10**5 + 40 * place for place in coded], lost=20)
-    assert again == [[10**5 + 40 * place] for place in coded if place != 20] + [[]]
+    assert [*chain.from_iterable(decode(coded, times))] == times, "stamps in decoding order"
+    in_presentation_order = decode(coded, [times[place] for place in coded])
+    assert in_presentation_order == [[time] for time in times] + [[]], "none is held back"
 
 
 @settings(max_examples=100, deadline=None)
-@given(coded_orders(), st.lists(st.integers(1, 200), min_size=50, max_size=50), st.integers(4, 39))
+@given(coded_orders(), STEPS, st.integers(4, 39))
 def test_stamps_increase_after_a_lost_packet(coded: list[int], steps: list[int], lost: int) -> None:
     coded = [0, 3, 1, 2, *(place + 4 for place in coded)]  # the order is known before the loss
     times = np.cumsum(steps)[: len(coded)].tolist()
-    out = [stamp for stamps in decode(StampOrder(10**6), coded, times, lost) for stamp in stamps]
+    out = [*chain.from_iterable(decode(coded, times, lost))]
     del times[lost]
     assert out == times
 
@@ -125,7 +117,7 @@ def test_frames_are_timed_by_presentation_in_every_file(
     assert times[-1] == pytest.approx((count - 1) / RATE, abs=0.6 / RATE)
 
 
-def test_a_file_without_stamps_is_timed_by_its_rate_and_says_so(tmp_path: Path) -> None:
+def test_a_file_without_stamps_is_timed_by_its_rate_with_a_note(tmp_path: Path) -> None:
     numbers, times, reader = seen_in(h264(tmp_path / "raw.h264", [numbered(number) for number in range(48)]))
     assert numbers == list(range(48))
     np.testing.assert_allclose(times, np.arange(48) / RATE)
@@ -134,36 +126,25 @@ def test_a_file_without_stamps_is_timed_by_its_rate_and_says_so(tmp_path: Path) 
     )
 
 
-X264 = {"bf": "3", "preset": "veryfast"}
 X265 = {"preset": "ultrafast", "x265-params": "log-level=error:bframes=3:lookahead-slices=0:rc-lookahead=5"}
 VPX = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "5", "auto-alt-ref": "1"}
-CODECS: dict[str, tuple[str, dict[str, str], str]] = {
-    "libx264": ("yuv420p", X264, "mp4 mov mkv avi flv ts 3gp asf nut"),
-    "libx265": ("yuv420p", X265, "mp4 mov mkv ts"),
-    "mpeg4": ("yuv420p", {"bf": "2"}, "mp4 mkv avi ts 3gp nut m4v"),
-    "mpeg2video": ("yuv420p", {"bf": "2"}, "mp4 mkv avi ts mpg vob mxf"),
-    "libvpx": ("yuv420p", VPX, "mkv webm ivf"),
-    "libvpx-vp9": ("yuv420p", VPX, "mp4 mkv webm ivf"),
-    "libsvtav1": ("yuv420p", {"preset": "12", "svtav1-params": "lp=1"}, "mkv"),
-    "msmpeg4": ("yuv420p", {}, "mkv avi wmv"),
-    "wmv2": ("yuv420p", {}, "avi wmv"),
-    "flv": ("yuv420p", {}, "flv"),
-    "rv20": ("yuv420p", {}, "rm"),
-    "mjpeg": ("yuvj420p", {}, "mp4 mov mkv avi"),
-    "ffv1": ("yuv420p", {}, "mkv avi"),
-    "prores_ks": ("yuv422p10le", {}, "mov"),
-    "qtrle": ("rgb24", {}, "mov"),
-    "gif": ("rgb8", {}, "gif"),
+CODECS: dict[str, tuple[dict[str, str], str]] = {
+    "libx264": ({"bf": "3", "preset": "veryfast"}, "mp4 mov mkv avi flv ts 3gp asf nut"),
+    "libx265": (X265, "mp4 mov mkv ts"),
+    "mpeg4": ({"bf": "2"}, "mp4 mkv avi ts 3gp nut m4v"),
+    "mpeg2video": ({"bf": "2"}, "mp4 mkv avi ts mpg vob mxf"),
+    "libvpx": (VPX, "mkv webm ivf"),
+    "libvpx-vp9": (VPX, "mp4 mkv webm ivf"),
 }
 
 
 @pytest.mark.parametrize(
-    ("codec", "suffix"), [(codec, suffix) for codec, (_, _, names) in CODECS.items() for suffix in names.split()]
+    ("codec", "suffix"), [(c, suffix) for c, (_, names) in CODECS.items() for suffix in names.split()]
 )
 def test_every_pair_of_container_and_codec_is_read_in_order(codec: str, suffix: str, tmp_path: Path) -> None:
-    pix_fmt, options, _ = CODECS[codec]
     images = [numbered(number) for number in range(20)]
-    path = encode(tmp_path / f"v.{suffix}", images, codec=codec, pix_fmt=pix_fmt, fps=25, options=options)
+    path = tmp_path / f"v.{suffix}"
+    encode(path, images, codec=codec, pix_fmt="yuv420p", fps=25, options=CODECS[codec][0])
     numbers, times, reader = seen_in(path)
     assert numbers == list(range(20)) and reader.errors == () and reader.info.fps == pytest.approx(25)
     np.testing.assert_allclose(times, np.arange(20) / 25, atol=2e-3)
@@ -178,12 +159,11 @@ def stamps_of(*stretches: tuple[float, int]) -> list[float]:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4"])
-def test_a_leap_of_the_clock_is_no_duration(suffix: str, tmp_path: Path) -> None:
+def test_a_leap_of_the_clock_is_not_part_of_the_duration(suffix: str, tmp_path: Path) -> None:
     path = encode_at(tmp_path / f"leap{suffix}", stamps_of((0, 50), (2 + LEAP, 50)), "libx264")
     numbers, times, reader = seen_in(path)
     assert numbers == list(range(100))
     assert reader.duration == pytest.approx(4.0, abs=0.01) and reader.damage == ()
-    assert reader.info == probe(path), "it is what the container states"
     assert reader.errors == ("the clock leaps forward by 13:53:20 at 2 s: times here count without the leap",)
     steps = np.diff(times)
     assert steps[49] == pytest.approx(LEAP_STEP_S, abs=2e-3)  # no clip reaches across
@@ -194,12 +174,11 @@ def test_several_leaps_and_one_at_the_very_start(tmp_path: Path) -> None:
     stretches = stamps_of((0, 1), (LEAP, 30), (2 * LEAP, 30))
     _, times, reader = seen_in(encode_at(tmp_path / "leaps.mkv", stretches, "libx264"))
     assert len(times) == 61 and reader.duration == pytest.approx(61 / 25, abs=0.01)
-    assert reader.errors == (
-        "the clock leaps 2 times, first forward by 13:53:20 at 0.04 s: times here count without the leaps",
-    )
+    (note,) = reader.errors
+    assert note.startswith("the clock leaps 2 times, first forward by 13:53:20 at 0.04 s:")
 
 
-def test_joined_recordings_go_on_and_say_that_the_clock_goes_back(tmp_path: Path) -> None:
+def test_joined_recordings_go_on_and_the_step_back_is_noted(tmp_path: Path) -> None:
     one = encode_at(tmp_path / "one.ts", stamps_of((0, 75)), "libx264").read_bytes()
     path = tmp_path / "joined.ts"
     path.write_bytes(one + one)
@@ -215,26 +194,21 @@ def test_joined_recordings_go_on_and_say_that_the_clock_goes_back(tmp_path: Path
 def test_a_pause_keeps_the_times_that_players_show(suffix: str, pause: float, kept: bool, tmp_path: Path) -> None:
     path = encode_at(tmp_path / f"pause{suffix}", stamps_of((0, 25), (1 + pause, 25)), "libx264")
     _, times, reader = seen_in(path)
+    assert reader.duration == pytest.approx(2 + pause * kept, abs=0.1)
     if kept:
         assert reader.errors == () and times[25] == pytest.approx(1 + pause, abs=2e-3)
-        assert reader.duration == pytest.approx(2 + pause, abs=0.1)
     else:
-        (note,) = reader.errors
-        assert "leaps forward by 0:01:00 at 1 s" in note and reader.duration == pytest.approx(2.0, abs=0.01)
+        assert "leaps forward by 0:01:00 at 1 s" in reader.errors[0]
 
 
-@pytest.mark.parametrize("fps", [5, 12.5, 24, 30, 60, 240])
+@pytest.mark.parametrize("fps", [5, 24, 60, 240])
 def test_no_clip_reaches_across_a_leap(fps: float) -> None:
     assert LEAP_STEP_S > HOLE
     clock, sampler = Clock(1 / fps, 10.0), FrameSampler(fps, 25.0)
     stamps = [number / fps + LEAP * (number >= 100) for number in range(200)]
     times = [clock.seconds(frame_at(round(1000 * stamp)), drop_late=False) for stamp in stamps]
     numbers = [number for time in times if time is not None and (number := sampler.take(time)) is not None]
-    assert sorted(np.diff(numbers).tolist())[-2:] == [1, 2]
-    assert clock.leaps == 1 and clock.frames == 200 and clock.unstamped == 0
-
-
-# --- the clock on its own
+    assert sorted(np.diff(numbers).tolist())[-2:] == [1, 2] and clock.leaps == 1
 
 
 @settings(max_examples=200, deadline=None)
@@ -249,12 +223,9 @@ def test_times_increase_whatever_the_stamps(stamps: list[int | None]) -> None:
 @pytest.mark.parametrize(
     ("stamps", "times"),
     [
-        ([500, 540, 580], [0, 0.04, 0.08]),
-        ([None, None, None], [0, 0.04, 0.08]),
         ([0, 40, None, 120], [0, 0.04, 0.08, 0.12]),
         ([0, 40, 9000, 9040], [0, 0.04, 9.0, 9.04]),
         ([9000, 9040, 0, 40], [0, 0.04, 0.165, 0.205]),
-        ([0, 40, 60_000, 60_040], [0, 0.04, 0.165, 0.205]),
         ([0, 80, 40, 120], [0, 0.08, 0.09, 0.12]),
         ([400, 440, 0, 40, 80, 120], [0, 0.04, 0.05, 0.06, 0.185, 0.225]),
     ],

@@ -1,87 +1,69 @@
+"""Which stream is read, and the rate, duration and sample aspect ratio that a container states."""
+
 from __future__ import annotations
 
-from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 from facetell.assets import locate
+from facetell.types import UInt8Array
 from facetell.video.reader import Unreadable, VideoReader, probe
 from fixtures import encode
-from video.odd_clocks import encode_at
+from video.odd_clocks import encode_all, encode_at
 from video.painted import number_of, numbered, quadrants
 
-DEFAULT, ATTACHED = av.stream.Disposition.default, av.stream.Disposition.attached_pic
-
-
-def two_streams(
-    path: Path, first: int, second: int, *, default: Collection[int] | None = None, cover: int | None = None
-) -> Path:
-    """Two video streams of so many frames, 25 per second; the second shows numbers, the first their negatives.
-
-    Args:
-        default: the streams that are flagged as default; None leaves the flags to the container.
-        cover: the stream whose frames are JPEGs of four times the size.
-    """
-    with av.open(str(path), "w") as output:
-        streams = []
-        for number in range(2):
-            stream = output.add_stream("mjpeg" if number == cover else "libx264", rate=25)
-            scale = 2 if number == cover else 1
-            stream.width, stream.height = 128 * scale, 64 * scale
-            stream.pix_fmt = "yuvj420p" if number == cover else "yuv420p"
-            if default is not None:
-                stream.disposition = DEFAULT if number in default else av.stream.Disposition(0)
-            streams.append(stream)
-        for number, (stream, count) in enumerate(zip(streams, (first, second), strict=True)):
-            for index in range(count):
-                image = numbered(index if number else 255 - index, stream.width, stream.height)
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=stream.pix_fmt)
-                frame.pts, frame.time_base = index, Fraction(1, 25)
-                output.mux(stream.encode(frame))
-            output.mux(stream.encode())
-    return path
+ASPECTS = [Fraction(64, 45), Fraction(8, 9)]
 
 
 @pytest.mark.parametrize(
-    ("name", "frames", "flags", "read"),
+    ("name", "frames", "cover", "default", "read"),
     [
-        ("cover_second.mp4", (30, 1), {"cover": 1, "default": [0]}, 0),
-        ("cover_first.mp4", (1, 30), {"cover": 0, "default": [1]}, 1),
-        ("cover_first.mkv", (1, 30), {"cover": 0}, 1),
-        ("cover_is_default.mkv", (1, 30), {"cover": 0, "default": [0]}, 1),
-        ("short_first.mp4", (10, 30), {"default": [0, 1]}, 1),
-        ("short_first.mkv", (10, 30), {}, 1),
-        ("short_first.avi", (10, 30), {}, 1),
-        ("short_is_default.mkv", (10, 30), {"default": [0]}, 0),
-        ("default_second.mkv", (10, 30), {"default": [1]}, 1),
-        ("as_long.mkv", (30, 29), {}, 0),
-        ("larger_second.mkv", (30, 29), {"cover": 1}, 1),
+        ("cover_second.mp4", (30, 1), 1, [0], 0),
+        ("cover_first.mp4", (1, 30), 0, [1], 1),
+        ("cover_first.mkv", (1, 30), 0, None, 1),
+        ("cover_is_default.mkv", (1, 30), 0, [0], 1),
+        ("short_first.mp4", (10, 30), None, [0, 1], 1),
+        ("short_first.mkv", (10, 30), None, None, 1),
+        ("short_first.avi", (10, 30), None, None, 1),
+        ("short_is_default.mkv", (10, 30), None, [0], 0),
+        ("default_second.mkv", (10, 30), None, [1], 1),
+        ("as_long.mkv", (30, 29), None, None, 0),
+        ("larger_second.mkv", (30, 29), 1, None, 1),
     ],
 )
 def test_one_of_several_streams_is_read(
-    name: str, frames: tuple[int, int], flags: dict[str, Any], read: int, tmp_path: Path
+    name: str, frames: tuple[int, int], cover: int | None, default: list[int] | None, read: int, tmp_path: Path
 ) -> None:
-    with VideoReader(two_streams(tmp_path / name, *frames, **flags)) as reader:
+    """The second stream shows numbers, the first their negatives; a cover is a stream of larger JPEGs."""
+    streams = []
+    for stream, count in enumerate(frames):
+        size = (256, 128) if stream == cover else (128, 64)
+        images = [numbered(number if stream else 255 - number, *size) for number in range(count)]
+        streams.append((images, [number / 25 for number in range(count)]))
+    codecs = ["mjpeg" if stream == cover else "libx264" for stream in range(2)]
+    with VideoReader(encode_all(tmp_path / name, streams, codecs, default)) as reader:
         numbers = [number_of(frame.rgb()) for frame in reader]
     assert numbers == [number if read else 255 - number for number in range(frames[read])]
-    codec, size = ("mjpeg", "256x128") if flags.get("cover") == read else ("h264", "128x64")
-    assert reader.errors == (f"there are 2 video streams: stream {read} ({codec}, {size}) is read",)
+    codec, shown = ("mjpeg", "256x128") if cover == read else ("h264", "128x64")
+    assert reader.errors == (f"there are 2 video streams: stream {read} ({codec}, {shown}) is read",)
 
 
-def test_song_with_a_cover_image_is_no_video(tmp_path: Path) -> None:
+def test_a_song_with_a_cover_image_is_not_a_video(tmp_path: Path) -> None:
     path = tmp_path / "song.mp4"
     with av.open(str(locate("sample_woman"))) as source, av.open(str(path), "w") as output:
         sound = output.add_stream_from_template(source.streams.audio[0])
         cover = output.add_stream("png", rate=1)
-        cover.width, cover.height, cover.pix_fmt = 64, 64, "rgb24"
-        cover.disposition = ATTACHED
-        frame = av.VideoFrame.from_ndarray(quadrants(64, 64), format="rgb24")
-        output.mux(cover.encode(frame) + cover.encode())
+        cover.width, cover.height, cover.pix_fmt, cover.disposition = (
+            64,
+            64,
+            "rgb24",
+            av.stream.Disposition.attached_pic,
+        )
+        output.mux(cover.encode(av.VideoFrame.from_ndarray(quadrants(64, 64), format="rgb24")) + cover.encode())
         for packet in source.demux(audio=0):
             if packet.dts is not None:
                 packet.stream = sound
@@ -91,13 +73,13 @@ def test_song_with_a_cover_image_is_no_video(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_appears_late_does_not_end_the_run(tmp_path: Path) -> None:
-    """An FLV whose header does not list its sound, which begins after more than FFmpeg probes."""
-    path = encode_at(tmp_path / "late.flv", [number / 25 for number in range(250)], "flv", sound=1.0, sound_from=9.0)
+    """An FLV whose header does not list its audio, which begins after more than FFmpeg probes."""
+    path = encode_at(tmp_path / "late.flv", [number / 25 for number in range(250)], "flv", sound=(9.0, 10.0))
     data = path.read_bytes()
     kept, at = data[:4] + bytes([data[4] & ~4]) + data[5:13], 13
     while at < len(data):
         size = 11 + int.from_bytes(data[at + 1 : at + 4], "big") + 4
-        if not (data[at] == 18 or (data[at] == 8 and data[at + 12] == 0)):  # the metadata, the header of the sound
+        if not (data[at] == 18 or (data[at] == 8 and data[at + 12] == 0)):  # the metadata, the header of the audio
             kept += data[at : at + size]
         at += size
     path.write_bytes(kept)
@@ -109,89 +91,26 @@ def test_a_stream_that_appears_late_does_not_end_the_run(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
-@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30)])
-def test_rate_and_length_are_those_of_the_frames(rate: Fraction, suffix: str, tmp_path: Path) -> None:
-    images = [numbered(number) for number in range(48)]
-    path = encode(tmp_path / f"r{suffix}", images, codec="libx264", pix_fmt="yuv420p", fps=rate)
-    info = probe(path)
-    assert info.fps == pytest.approx(float(rate), rel=1e-4)
-    assert info.duration == pytest.approx(48 / rate, abs=0.05)
+def test_rate_and_duration_are_those_of_the_frames(suffix: str, tmp_path: Path) -> None:
+    rate, images = Fraction(24000, 1001), [numbered(number) for number in range(48)]
+    info = probe(encode(tmp_path / f"r{suffix}", images, codec="libx264", pix_fmt="yuv420p", fps=rate))
+    assert info.fps == pytest.approx(float(rate), rel=1e-4) and info.duration == pytest.approx(48 / rate, abs=0.05)
 
 
 # --- sample aspect ratio
 
 
-def disc(width: int, height: int, aspect: Fraction) -> np.ndarray:  # type: ignore[type-arg]
-    """A white disc as it is stored in pixels of ``aspect`` times their height, uint8 (height, width, 3)."""
-    y, x = np.mgrid[:height, :width] + 0.5
-    inside = np.hypot((x - width / 2) * float(aspect), y - height / 2) < min(width * float(aspect), height) * 0.4
+def disc(aspect: Fraction) -> UInt8Array:
+    """A white disc as it is stored in pixels of ``aspect`` times their height, uint8 (288, 360, 3)."""
+    y, x = np.mgrid[:288, :360] + 0.5
+    inside = np.hypot((x - 180) * float(aspect), y - 144) < min(360 * float(aspect), 288) * 0.4
     return np.repeat(inside[:, :, None], 3, axis=2).astype(np.uint8) * 235
 
 
-def roundness(image: np.ndarray) -> float:  # type: ignore[type-arg]
+def roundness(image: UInt8Array) -> float:
     """Width over height of the bright part of an image."""
     bright = (image if image.ndim == 2 else image[:, :, 0]) > 128
     return float(np.ptp(np.flatnonzero(bright.any(axis=0))) / np.ptp(np.flatnonzero(bright.any(axis=1))))
-
-
-ASPECTS = [Fraction(64, 45), Fraction(8, 9)]
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".h264"])
-@pytest.mark.parametrize("aspect", ASPECTS)
-def test_a_circle_stays_a_circle(aspect: Fraction, suffix: str, tmp_path: Path) -> None:
-    images = [disc(360, 288, aspect)] * 3
-    path = encode(tmp_path / f"a{suffix}", images, codec="libx264", pix_fmt="yuv420p", sample_aspect=aspect)
-    check_circles(path, 3)
-
-
-@pytest.mark.parametrize("turn", [90, 180, 270])
-@pytest.mark.parametrize("aspect", ASPECTS)
-def test_a_circle_stays_a_circle_when_it_is_turned(aspect: Fraction, turn: int, tmp_path: Path) -> None:
-    images = [disc(360, 288, aspect)] * 3
-    path = tmp_path / "t.mp4"
-    encode(path, images, codec="libx264", pix_fmt="yuv420p", sample_aspect=aspect, rotation=turn)
-    check_circles(path, 3)
-    info = probe(path)
-    assert info.rotation == turn and (info.width < info.height) == (turn != 180)
-
-
-def test_the_ratio_of_the_container_comes_before_that_of_the_codec(tmp_path: Path) -> None:
-    images = [disc(360, 288, Fraction(2))] * 30
-    path = encode(tmp_path / "c.mp4", images, codec="libx264", pix_fmt="yuv420p", sample_aspect=Fraction(3))
-    data = path.read_bytes()
-    box = b"pasp" + (3).to_bytes(4, "big")
-    assert data.count(box) == 1
-    path.write_bytes(data.replace(box, b"pasp" + (2).to_bytes(4, "big")))
-    check_circles(path, 30)
-
-
-def test_a_ratio_that_changes_on_the_way_is_followed(tmp_path: Path) -> None:
-    """A broadcast in 16:9, then in 4:3, of the same size in pixels."""
-    path = tmp_path / "changes.ts"
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("mpeg2video", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 360, 288, "yuv420p"
-        encoders = []
-        for aspect in (Fraction(64, 45), Fraction(16, 15)):
-            encoder = av.CodecContext.create("mpeg2video", "w")
-            encoder.width, encoder.height, encoder.pix_fmt = 360, 288, "yuv420p"
-            encoder.framerate, encoder.time_base, encoder.sample_aspect_ratio = Fraction(25), Fraction(1, 25), aspect
-            encoders.append((encoder, aspect))
-        stream.codec_context.sample_aspect_ratio = encoders[0][1]
-        for part, (encoder, aspect) in enumerate(encoders):
-            for index in range(20):
-                frame = av.VideoFrame.from_ndarray(disc(360, 288, aspect), format="rgb24").reformat(format="yuv420p")
-                frame.pts, frame.time_base = part * 20 + index, Fraction(1, 25)
-                for packet in encoder.encode(frame) + (encoder.encode() if index == 19 else []):
-                    packet.stream = stream
-                    output.mux(packet)
-    with VideoReader(path) as reader:
-        images = [frame.rgb() for frame in reader]
-    assert len(images) == 40 and {image.shape for image in images} == {(288, 512, 3)}
-    round_ones = [number for number, image in enumerate(images) if abs(roundness(image) - 1) < 0.03]
-    assert len(round_ones) >= 37 and round_ones[-15:] == list(range(25, 40))
-    assert images[-1][:, :60].max() < 16 and images[0][144, 80:].max() > 128  # 4:3 is centred on black
 
 
 def check_circles(path: Path, count: int) -> None:
@@ -203,3 +122,51 @@ def check_circles(path: Path, count: int) -> None:
         assert min(image.shape[:2]) >= 288 and max(image.shape[:2]) >= 360, "no side is reduced"
         assert roundness(image) == pytest.approx(1, abs=0.02) and roundness(small) == pytest.approx(1, abs=0.06)
         assert small.shape[1] / small.shape[0] == pytest.approx(image.shape[1] / image.shape[0], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "turn"), [(".mp4", 0), (".mkv", 0), (".ts", 0), (".h264", 0), (".mp4", 90), (".mp4", 180)]
+)
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_a_circle_stays_a_circle(aspect: Fraction, suffix: str, turn: int, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    encode(path, [disc(aspect)] * 3, codec="libx264", pix_fmt="yuv420p", sample_aspect=aspect, rotation=turn)
+    check_circles(path, 3)
+    info = probe(path)
+    assert (info.width < info.height) == (turn == 90)
+
+
+def test_the_ratio_of_the_container_comes_before_that_of_the_codec(tmp_path: Path) -> None:
+    images = [disc(Fraction(2))] * 30
+    path = encode(tmp_path / "c.mp4", images, codec="libx264", pix_fmt="yuv420p", sample_aspect=Fraction(3))
+    data = path.read_bytes()
+    box = b"pasp" + (3).to_bytes(4, "big")
+    assert data.count(box) == 1
+    path.write_bytes(data.replace(box, b"pasp" + (2).to_bytes(4, "big")))
+    check_circles(path, 30)
+
+
+def test_a_ratio_that_changes_in_mid_stream_is_followed(tmp_path: Path) -> None:
+    """A broadcast in 16:9, then in 4:3, of the same size in pixels."""
+    path = tmp_path / "changes.ts"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 360, 288, "yuv420p"
+        for part, aspect in enumerate((Fraction(64, 45), Fraction(16, 15))):
+            encoder = av.CodecContext.create("mpeg2video", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = 360, 288, "yuv420p"
+            encoder.framerate, encoder.time_base, encoder.sample_aspect_ratio = Fraction(25), Fraction(1, 25), aspect
+            if part == 0:
+                stream.codec_context.sample_aspect_ratio = aspect
+            for index in range(20):
+                frame = av.VideoFrame.from_ndarray(disc(aspect), format="rgb24").reformat(format="yuv420p")
+                frame.pts, frame.time_base = part * 20 + index, Fraction(1, 25)
+                for packet in encoder.encode(frame) + (encoder.encode() if index == 19 else []):
+                    packet.stream = stream
+                    output.mux(packet)
+    with VideoReader(path) as reader:
+        images = [frame.rgb() for frame in reader]
+    assert len(images) == 40 and {image.shape for image in images} == {(288, 512, 3)}
+    round_ones = [number for number, image in enumerate(images) if abs(roundness(image) - 1) < 0.03]
+    assert len(round_ones) >= 37 and round_ones[-15:] == list(range(25, 40))
+    assert images[-1][:, :60].max() < 16 and images[0][144, 80:].max() > 128  # 4:3 is centred on black

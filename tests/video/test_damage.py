@@ -1,3 +1,5 @@
+"""Damaged and truncated files: what is sound is read, and what is missing is reported."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -14,46 +16,43 @@ from video.painted import number_of, numbered
 
 
 def read(path: Path) -> tuple[list[int], VideoReader]:
-    """The numbers painted on the pictures of a video, and its reader."""
+    """The numbers painted on the frames of a video, and its reader."""
     with VideoReader(path) as reader:
         return [number_of(frame.rgb()) for frame in reader], reader
 
 
 @pytest.fixture(scope="module")
 def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """100 numbered pictures in groups of 20, with some noise so that the bytes are in the pictures."""
+    """100 numbered frames in groups of 20, with noise so that most bytes are those of frames."""
     rng = np.random.default_rng(0)
-    noise = [rng.integers(0, 60, (64, 128, 1)) for _ in range(100)]
-    images = [np.clip(numbered(number) // 2 + 40 + noise[number], 0, 255).astype(np.uint8) for number in range(100)]
-    options = {"g": "20", "crf": "20"}
+    images = [numbered(number) // 2 + 40 + rng.integers(0, 60, (64, 128, 1)).astype(np.uint8) for number in range(100)]
     path = tmp_path_factory.mktemp("damage") / "painted.mkv"
-    return encode(path, images, codec="libx264", pix_fmt="yuv420p", options=options)
+    return encode(path, images, codec="libx264", pix_fmt="yuv420p", options={"g": "20", "crf": "20"})
 
 
-def test_cut_off_file_gives_what_is_there_and_says_so(tmp_path: Path) -> None:
+def test_a_truncated_mp4_gives_what_is_there(tmp_path: Path) -> None:
     with VideoReader(truncated(tmp_path)) as reader:
-        images = [frame.rgb() for frame in reader]
-    assert 20 <= len(images) <= 30
+        assert 20 <= len(list(reader)) <= 30
     assert any("truncated" in note and "48" in note for note in reader.errors)
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-def test_cut_off_matroska(painted: Path, share: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_truncated_matroska_gives_what_is_there(painted: Path, share: float, tmp_path: Path) -> None:
     data = painted.read_bytes()
     path = tmp_path / "cut.mkv"
     path.write_bytes(data[: int(len(data) * share)])
     numbers, reader = read(path)
     assert numbers == list(range(len(numbers))) and abs(len(numbers) - 100 * share) <= 12
-    if share < 0.6:  # less than a second missing may as well be how the length was rounded
+    if share < 0.6:  # less than a second may be missing because the duration was rounded
         assert any("truncated" in note for note in reader.errors)
 
 
-def test_recording_that_starts_between_key_pictures(painted: Path, tmp_path: Path) -> None:
+def test_a_recording_that_starts_between_key_frames(painted: Path, tmp_path: Path) -> None:
     path = tmp_path / "middle.ts"
     with av.open(str(painted)) as source, av.open(str(path), "w") as output:
         stream = output.add_stream_from_template(source.streams.video[0])
         for number, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
-            if number >= 45:  # in decoding order; a key picture comes every 20 at the latest
+            if number >= 45:  # in decoding order; a key frame comes every 20 at the latest
                 packet.stream = stream
                 output.mux(packet)
     numbers, reader = read(path)
@@ -70,8 +69,8 @@ def test_damage_in_the_middle_keeps_both_ends(tmp_path: Path) -> None:
     assert f"{reader.damaged} damaged frames were left out" in reader.errors
 
 
-def test_pictures_that_rest_on_damage_are_left_out(tmp_path: Path) -> None:
-    """Of single bytes changed anywhere in the pictures hardly one shows, and none without a note."""
+def test_frames_predicted_from_damaged_ones_are_left_out(tmp_path: Path) -> None:
+    """Of single bytes changed anywhere in the frames hardly one shows, and none without a note."""
     path = whole(tmp_path)
     sound = path.read_bytes()
     with VideoReader(path) as reader:
@@ -85,14 +84,12 @@ def test_pictures_that_rest_on_damage_are_left_out(tmp_path: Path) -> None:
             data[at] ^= int(rng.integers(1, 256))
         path.write_bytes(bytes(data))
         with VideoReader(path) as reader:
-            # By the stamps of the file: times start anew where the first pictures are lost.
+            # By the stamps of the file: times start at 0 where the first frames are lost.
             seen = {round(frame.decoded.pts * frame.decoded.time_base * 30): frame.rgb() for frame in reader}
         bad = sum(np.abs(image - wanted[number]).mean() > 1 for number, image in seen.items())
-        assert reader.damaged == 48 - len(seen)
-        assert not bad or reader.errors
+        assert reader.damaged == 48 - len(seen) and (not bad or reader.errors)
         given, wrong = given + len(seen), wrong + bad
-    assert 15 * 48 * 0.3 < given < 15 * 48
-    assert wrong <= 0.03 * given
+    assert 15 * 48 * 0.3 < given < 15 * 48 and wrong <= 0.03 * given
 
 
 def test_sound_files_report_nothing() -> None:
@@ -102,14 +99,13 @@ def test_sound_files_report_nothing() -> None:
         assert reader.errors == () and reader.damaged == 0
 
 
-@pytest.mark.parametrize("name", ["tiny", "alpha_planes", "a_ts"])
+@pytest.mark.parametrize("name", ["tiny", "alpha_planes", "new_size"])
 def test_any_corruption_is_read_or_refused(name: str, tmp_path: Path) -> None:
-    """Bytes overwritten anywhere, headers included: pictures of the right size come out, or one sentence."""
-    source = ODD["new_size" if name == "a_ts" else name](tmp_path)
+    """Bytes overwritten anywhere, headers included: frames of the right size come out, or one message."""
+    source = ODD[name](tmp_path)
     intact = source.read_bytes()
     rng = np.random.default_rng(len(intact))
     path = tmp_path / f"x{source.suffix}"
-    outcomes = set()
     for _ in range(25):
         data = bytearray(intact)
         for at in rng.integers(0, len(data), rng.integers(1, 30)):
@@ -123,48 +119,38 @@ def test_any_corruption_is_read_or_refused(name: str, tmp_path: Path) -> None:
                     last = frame.time
                     assert frame.rgb().shape == (reader.info.height, reader.info.width, 3)
                     frame.luma_thumbnail()
-            outcomes.add("read")
         except Unreadable as error:
             assert "\n" not in str(error)
-            outcomes.add("refused")
-    assert outcomes
 
 
-def test_dropped_pictures_are_no_early_end(tmp_path: Path) -> None:
+def test_gaps_in_the_index_are_not_an_early_end(tmp_path: Path) -> None:
     stamps = [i / 25 for i in (*range(30), *range(60, 90))]
-    numbers, reader = read(encode_at(tmp_path / "gap.avi", stamps, "mpeg4"))  # which counts the places left empty
+    numbers, reader = read(encode_at(tmp_path / "gap.avi", stamps, "mpeg4"))
     assert numbers == list(range(60)) and reader.errors == ()
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_pictures_that_begin_after_the_sound_are_no_damage(suffix: str, tmp_path: Path) -> None:
+def test_video_that_begins_after_the_audio_is_not_damaged(suffix: str, tmp_path: Path) -> None:
     stamps = [2 + i / 25 for i in range(75)]
-    numbers, reader = read(encode_at(tmp_path / f"late{suffix}", stamps, "libx264", sound=5.0))
+    numbers, reader = read(encode_at(tmp_path / f"late{suffix}", stamps, "libx264", sound=(0.0, 5.0)))
     assert numbers == list(range(75))
     assert reader.errors == ("players show the first frame at 2.0 seconds: times here count from it",)
     assert reader.info.duration == pytest.approx(3.0, abs=0.1)
 
 
-def test_pictures_that_would_fill_the_memory_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small, large = (
-        encode(
-            tmp_path / f"{side}.h264",
-            [np.full((side, side, 3), 90, np.uint8)] * 3,
-            codec="libx264",
-            pix_fmt="yuv420p",
-            container="h264",
-        )
-        for side in (64, 128)
-    )
-    path = tmp_path / "grows.h264"
-    path.write_bytes(small.read_bytes() + large.read_bytes())
+def test_frames_that_would_fill_the_memory_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, data = tmp_path / "grows.h264", b""
+    for side in (64, 128):
+        encode(path, [np.full((side, side, 3), 90, np.uint8)] * 3, codec="libx264", pix_fmt="yuv420p", container="h264")
+        data += path.read_bytes()
+    path.write_bytes(data)
     monkeypatch.setattr("facetell.video.reader.MOST_PIXELS", 100 * 100)
     with VideoReader(path, threads=1) as reader:
         assert 1 <= len(list(reader)) <= 3 and reader.damaged >= 3
 
 
 @pytest.mark.parametrize("named", ["woman.mp4", "/etc/passwd"])
-def test_a_list_of_other_files_is_no_video(named: str, tmp_path: Path) -> None:
+def test_a_list_of_other_files_is_not_a_video(named: str, tmp_path: Path) -> None:
     (tmp_path / "woman.mp4").write_bytes(locate("sample_woman").read_bytes())
     path = tmp_path / "list.mp4"
     path.write_text(f"ffconcat version 1.0\nfile {named}\n")

@@ -1,66 +1,64 @@
+"""Files, folders and patterns become videos; other files are counted by the kind of their content."""
+
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from facetell.assets import locate
 from facetell.types import FacetellError
 from facetell.video import find
+from facetell.video.container import address_in, missing_file
 from facetell.video.find import LeftOut, find_videos
-from facetell.video.kinds import kind_of
+from facetell.video.kinds import Kind, is_hidden, kind_of
 from facetell.video.reader import Unreadable
 from facetell.video.source import open_video
+from fixtures import BROKEN, encode, sample_frames
+
+NOISE = np.random.default_rng(0).bytes(5000)
 
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in (
-        "b.mp4",
-        "a.MOV",
-        "notes.txt",
-        "Thumbs.db",
-        ".hidden.mp4",
-        "sub/c.webm",
-        "sub/deep/d.mkv",
-        ".git/e.mp4",
-        "x[1].mp4",
-    ):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    (tmp_path / "empty").mkdir()
+    names = "b.mp4 a.MOV notes.txt Thumbs.db .hidden.mp4 sub/c.webm sub/deep/d.mkv .git/e.mp4 x[1].mp4 empty/.x"
+    _write(tmp_path, names.split())
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def _write(folder: Path, names: list[str]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"\xff\xd8\xff" if name.lower().endswith(("png", "jpg")) else b"text")
 
 
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (["."], ["a.MOV", "b.mp4", "sub/c.webm", "sub/deep/d.mkv", "x[1].mp4"]),
-        (["sub"], ["sub/c.webm", "sub/deep/d.mkv"]),
-        (["b.mp4", "a.MOV"], ["b.mp4", "a.MOV"]),
-        (["notes.txt"], ["notes.txt"]),
-        ([".hidden.mp4"], [".hidden.mp4"]),
-        (["missing.mp4"], ["missing.mp4"]),
-        (["x[1].mp4"], ["x[1].mp4"]),
-        (["*.mp4"], ["b.mp4", "x[1].mp4"]),
-        (["**/*.mkv"], ["sub/deep/d.mkv"]),
-        (["su?"], ["sub/c.webm", "sub/deep/d.mkv"]),
-        (["[bs]*"], ["b.mp4", "sub/c.webm", "sub/deep/d.mkv"]),
-        (["sub/**"], ["sub/c.webm", "sub/deep/d.mkv"]),
-        (
-            ["b.mp4", "./b.mp4", "sub/../b.mp4", "*.mp4", "."],
-            ["b.mp4", "x[1].mp4", "a.MOV", "sub/c.webm", "sub/deep/d.mkv"],
-        ),
+        (".", "a.MOV b.mp4 sub/c.webm sub/deep/d.mkv x[1].mp4"),
+        ("b.mp4 a.MOV", "b.mp4 a.MOV"),
+        ("notes.txt", "notes.txt"),
+        (".hidden.mp4", ".hidden.mp4"),
+        ("missing.mp4", "missing.mp4"),
+        ("~nobody-is-called-so.mp4", "~nobody-is-called-so.mp4"),
+        ("x[1].mp4", "x[1].mp4"),
+        ("*.mp4", "b.mp4 x[1].mp4"),
+        ("**/*.mkv", "sub/deep/d.mkv"),
+        ("[bs]*", "b.mp4 sub/c.webm sub/deep/d.mkv"),
+        ("sub/**", "sub/c.webm sub/deep/d.mkv"),
+        ("b.mp4 ./b.mp4 sub/../b.mp4 *.mp4 .", "b.mp4 x[1].mp4 a.MOV sub/c.webm sub/deep/d.mkv"),
     ],
 )
-def test_arguments_become_files(arguments: list[str], found: list[str], tree: Path) -> None:
-    assert [path.as_posix() for path in find_videos(arguments)] == found
+def test_arguments_become_files(arguments: str, found: str, tree: Path) -> None:
+    assert [path.as_posix() for path in find_videos(arguments.split())] == found.split()
 
 
 def test_absolute_patterns(tree: Path) -> None:
@@ -68,70 +66,54 @@ def test_absolute_patterns(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["empty"], ["*.avi"], [], [""]])
-def test_nothing_found_is_one_sentence(arguments: list[str], tree: Path) -> None:
+def test_nothing_found_is_one_message(arguments: list[str], tree: Path) -> None:
     with pytest.raises(FacetellError) as caught:
         find_videos(arguments)
-    assert "\n" not in str(caught.value)
-    assert not arguments or arguments[-1] in str(caught.value)
+    assert "\n" not in str(caught.value) and (not arguments or arguments[-1] in str(caught.value))
 
 
-def test_circles_of_links_end(tree: Path) -> None:
+def test_links(tree: Path) -> None:
     (tree / "sub" / "back").symlink_to(tree)
-    assert len(find_videos(["sub"])) == 2
-
-
-def test_a_link_and_its_file_are_one(tree: Path) -> None:
     (tree / "link.mp4").symlink_to(tree / "b.mp4")
-    assert find_videos(["b.mp4", "link.mp4"]) == [Path("b.mp4")]
-
-
-def test_links_that_lead_in_a_circle_are_left_to_the_reader(tree: Path) -> None:
     (tree / "sub" / "circle.mp4").symlink_to("circle.mp4")
-    assert find_videos(["b.mp4", "sub/circle.mp4"]) == [Path("b.mp4"), Path("sub/circle.mp4")]
-    assert len(find_videos(["sub"])) == 3
-
-
-def test_a_tilde_before_nobody_is_part_of_the_name(tree: Path) -> None:
-    assert find_videos(["~nobody-is-called-so.mp4"]) == [Path("~nobody-is-called-so.mp4")]
+    assert find_videos(["b.mp4", "link.mp4"]) == [Path("b.mp4")], "a link and its file are one"
+    assert find_videos(["sub/circle.mp4"]) == [Path("sub/circle.mp4")], "left to the reader"
+    assert len(find_videos(["sub"])) == 3, "links to folders are not followed"
 
 
 @pytest.mark.parametrize(
     ("names", "found"),
     [
-        (["1.png", "2.png", "10.png"], ["frames"]),
-        (
-            ["frame_0001.JPG", "frame_0002.jpg", ".directory", "Thumbs.db", "desktop.ini", "._frame_0001.JPG"],
-            ["frames"],
-        ),
-        (["1.png", "2.png", "times.csv", "__MACOSX/1.png"], ["frames"]),
-        (["deep/1.png", "deep/2.png", "deeper/1.webp"], ["frames/deep", "frames/deeper"]),
-        (["1.png", "2.png", "a.mp4"], ["frames/a.mp4"]),
-        (["1.png", "deep/a.mp4"], ["frames/deep/a.mp4"]),
+        ("1.png 2.png 10.png", "frames"),
+        ("f_0001.JPG f_0002.jpg .directory Thumbs.db desktop.ini ._f_0001.JPG", "frames"),
+        ("1.png 2.png times.csv __MACOSX/1.png", "frames"),
+        ("deep/1.png deep/2.png deeper/1.webp", "frames/deep frames/deeper"),
+        ("1.png 2.png a.mp4", "frames/a.mp4"),
+        ("1.png deep/a.mp4", "frames/deep/a.mp4"),
     ],
 )
-def test_a_folder_of_nothing_but_numbered_pictures_is_one_video(names: list[str], found: list[str], tree: Path) -> None:
-    _write(tree / "frames", names)
-    assert [path.as_posix() for path in find_videos(["frames"])] == found
+def test_a_folder_of_numbered_images_is_one_video(names: str, found: str, tree: Path) -> None:
+    _write(tree / "frames", names.split())
+    assert [path.as_posix() for path in find_videos(["frames"])] == found.split()
 
 
 @pytest.mark.parametrize(
     ("names", "held"),
     [
-        (["1.png", "b1.png", "notes.txt"], "holds no video, but 2 images: name"),
-        (["cover.png"], "holds no video, but 1 image: name"),
-        (["1.txt", "2.txt"], "holds no video: name"),
-        ([".1.png", "Thumbs.db"], "holds no video: name"),
+        ("1.png b1.png notes.txt", "holds no video, but 2 images: name"),
+        ("cover.png", "holds no video, but 1 image: name"),
+        (".1.png Thumbs.db 1.txt", "holds no video: name"),
     ],
 )
-def test_other_images_are_no_video(names: list[str], held: str, tree: Path) -> None:
-    _write(tree / "frames", names)
+def test_other_images_are_not_a_video(names: str, held: str, tree: Path) -> None:
+    _write(tree / "frames", names.split())
     with pytest.raises(FacetellError, match=held):
         find_videos(["frames"])
 
 
 def test_each_file_is_opened_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside images whose names differ in numbers: whether these are frames, the other files decide."""
-    _write(tree / "frames", ["1.png", "2.png", "a.bin", "b.bin", "y"])
+    """Beside images whose names differ in numbers, the other files decide whether these are frames."""
+    _write(tree / "frames", ["1.png", "2.png", "a.bin", "b.bin"])
     (tree / "frames" / "y").write_bytes(locate("sample_man").read_bytes())
     opened: list[str] = []
     monkeypatch.setattr(find, "kind_of", lambda path: opened.append(path.name) or kind_of(path))
@@ -140,25 +122,16 @@ def test_each_file_is_opened_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_is_left_out_is_counted_by_kind(tree: Path) -> None:
-    _write(tree, ["sub/cover.jpg", "sub/1.png"])
+    _write(tree, ["sub/cover.jpg", "sub/1.png", "other/1.png", "other/b.png"])
     (tree / "sub" / "list.m3u8").write_text("#EXTM3U\n")
-    (tree / "sub" / "noise.bin").write_bytes(np.random.default_rng(0).bytes(10_000))
+    (tree / "sub" / "noise.bin").write_bytes(NOISE)
     left_out = LeftOut()
-    assert len(find_videos(["sub"], left_out)) == 2
-    _write(tree, ["other/1.png", "other/b.png"])
-    assert len(find_videos(["other", "*.none", "sub"], left_out := LeftOut())) == 2, "an empty folder stops no other"
+    assert len(find_videos(["other", "*.none", "sub"], left_out)) == 2, "an empty folder stops no other"
     assert left_out.faults == [
         "the folder other holds no video, but 2 images: name another, or the file itself",
         "no file matches the pattern *.none: check it",
     ]
     assert str(left_out) == "2 images, 1 playlist, 1 file of an unknown kind (noise.bin)"
-
-
-def _write(folder: Path, names: list[str]) -> None:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        # Whatever a name says, what is no image by its content is not counted as one.
-        (folder / name).write_bytes(b"\xff\xd8\xff" if name.endswith(("png", "jpg")) else b"text")
 
 
 @contextmanager
@@ -174,7 +147,7 @@ def nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_folder_that_may_not_be_read_is_told_of_and_the_others_get_done(tree: Path) -> None:
+def test_a_folder_that_may_not_be_read_is_reported_by_its_reader(tree: Path) -> None:
     tree.chmod(0o755)
     closed = tree / "sub" / "deep"
     closed.chmod(0)
@@ -188,3 +161,96 @@ def test_a_folder_that_may_not_be_read_is_told_of_and_the_others_get_done(tree: 
                 open_video(Path("sub/deep/d.mkv"))
     finally:
         closed.chmod(0o700)
+
+
+# --- network addresses
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/talk.mp4", "http://h:8080/a?b=*", "s3://b/k", "HTTPS://x.y/z"]
+)
+def test_an_address_is_found_in_every_form(address: str) -> None:
+    for path in (address, Path(address), Path("/data") / address, Path("clips", address)):
+        assert address_in(path) == address
+    assert find_videos([address]) == [Path(address)]
+    with pytest.raises(Unreadable, match="is a network address, and facetell does not use the network: download"):
+        open_video(Path(address))
+
+
+@pytest.mark.parametrize("name", ["talk.mp4", "C:/talk.mp4", "10:30/talk.mp4", "file:///talk.mp4", "a: b/c", "https:/"])
+def test_other_names_are_not_addresses(name: str) -> None:
+    assert address_in(name) is None and missing_file(name) == f"there is no file {name}: check the name"
+
+
+def test_a_file_that_exists_is_not_an_address(tree: Path) -> None:
+    _write(tree, ["https:/example.org/talk.mp4"])
+    assert address_in("https://example.org/talk.mp4") is None
+
+
+# --- kinds
+
+
+@pytest.mark.parametrize(("codec", "container"), [("mpeg2video", "mpeg"), ("mpeg2video", "mpegts"), ("libx264", "mp4")])
+def test_a_video_is_recognised_by_its_content(codec: str, container: str, tmp_path: Path) -> None:
+    for name in ("MOV001.MOD", "call.3gpp", "tape.qt", "video", "clip.txt"):
+        encode(tmp_path / name, sample_frames()[:4], codec=codec, pix_fmt="yuv420p", fps=25, container=container)
+        assert kind_of(tmp_path / name) is Kind.VIDEO, name
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.mp4", b"text", Kind.VIDEO),  # left to its reader
+        ("a.xyz", "kein Vidéo\n".encode("latin-1"), Kind.OTHER),
+        ("a.xyz", "no video".encode("utf-16"), Kind.OTHER),
+        ("a.xyz", b"", Kind.EMPTY),
+        ("a.xyz", b"%PDF-1.7\n\0", Kind.OTHER),
+        ("a.xyz", b"PK\x03\x04\0\0", Kind.OTHER),
+        ("a.xyz", "\ufeff#EXTM3U\nother.ts\n".encode(), Kind.PLAYLIST),
+        ("a.xyz", b'<?xml version="1.0"?>\n<MPD type="static">', Kind.PLAYLIST),
+        ("a.xyz", b"1\r\n00:00:01,000 --> 00:00:02,000\r\nHello\r\n", Kind.SUBTITLES),
+        ("a.xyz", b"WEBVTT\n\n", Kind.SUBTITLES),
+        ("a.xyz", NOISE, Kind.UNKNOWN),
+        ("a.ts", b"export const a = 1\n", Kind.OTHER),
+        ("a.ts", NOISE, Kind.VIDEO),  # a damaged transport stream
+        *(
+            (f"image{s}", cv2.imencode(s, np.zeros((9, 9, 3), np.uint8))[1].tobytes(), Kind.IMAGE)
+            for s in (".png", ".webp")
+        ),
+        *(
+            ("x", cv2.imencode(s, np.zeros((9, 9, 3), np.uint8))[1].tobytes(), Kind.IMAGE)
+            for s in (".jpg", ".tiff", ".bmp")
+        ),
+    ],
+)
+def test_kinds_of_other_files(name: str, content: bytes, kind: Kind, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert kind_of(tmp_path / name) is kind
+
+
+def test_audio_without_frames_is_not_a_video(tmp_path: Path) -> None:
+    (tmp_path / "sound.m4a").write_bytes(BROKEN["audio_only"](tmp_path).read_bytes())
+    assert kind_of(tmp_path / "sound.m4a") is Kind.AUDIO
+
+
+def test_animated_images_are_videos(tmp_path: Path) -> None:
+    animation = cv2.Animation()
+    animation.frames = [np.full((20, 30, 3), level, np.uint8) for level in (0, 200)]
+    animation.durations = [40, 40]
+    webp, png = (cv2.imencodeanimation(suffix, animation)[1].tobytes() for suffix in (".webp", ".png"))
+    text = b"tEXtComment\0" + bytes(100)
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    for data in (webp, png, png[:33] + chunk + png[33:]):  # the last one with another chunk first
+        (tmp_path / "image").write_bytes(data)
+        assert kind_of(tmp_path / "image") is Kind.VIDEO
+
+
+def test_pipes_and_circular_links_are_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    assert kind_of(tmp_path / "pipe") is kind_of(tmp_path / "circle") is Kind.CLOSED
+
+
+def test_names_of_system_files() -> None:
+    assert all(map(is_hidden, ("Thumbs.db", "THUMBS.DB", "desktop.ini", ".DS_Store", "._1.png", "__MACOSX")))
+    assert not any(map(is_hidden, ("thumbs.png", "1.png", "desktop.mp4")))

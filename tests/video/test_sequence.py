@@ -1,7 +1,14 @@
-"""Which folders of images are consecutive frames, and what is said of the others."""
+"""Folders of images and animated WebP are read like videos; images that are not consecutive frames are refused."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,55 +18,164 @@ import pytest
 from facetell.assets import locate
 from facetell.faces.clips import HOLE
 from facetell.types import UInt8Array
-from facetell.video.reader import VideoReader
+from facetell.video.image import read_image, write_image
+from facetell.video.reader import Unreadable, VideoReader
 from facetell.video.sequence import ImageSequence, NotConsecutive, steps_between
+from facetell.video.source import content_sha256, open_video
+from fixtures import sample_frames, write_frames
+
+DURATIONS = [40, 40, 40, 80, 40, 40]
 
 
-def write(folder: Path, images: list[UInt8Array], names: list[str]) -> Path:
-    folder.mkdir(exist_ok=True)
-    for image, name in zip(images, names, strict=True):
-        cv2.imwrite(str(folder / name), image[:, :, ::-1])
+def write(folder: Path, images: Sequence[UInt8Array], numbers: Sequence[int], suffix: str = ".jpg") -> Path:
+    for image, number in zip(images, numbers, strict=True):
+        write_image(folder / f"IMG_{number:04d}{suffix}", image)
     return folder
+
+
+def times_of(path: Path, rate: float | None = None) -> list[float]:
+    with ImageSequence(path, rate) as reader:
+        return [frame.time for frame in reader]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve images whose names count without zeros in front; the grey of each is twice its number."""
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / f"frame{number}.png"), np.full((20, 30, 3), 2 * number, np.uint8))
+    (tmp_path / "notes.txt").write_text("no image")
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
 def frames() -> list[UInt8Array]:
     """12 consecutive frames of the woman, 320 x 180."""
-    return _read(range(12))
+    return [np.ascontiguousarray(frame[::2, ::2]) for frame in sample_frames()[:12]]
 
 
 @pytest.fixture(scope="module")
 def seconds() -> list[UInt8Array]:
     """12 frames of the woman, 1.25 s apart."""
-    return _read(range(0, 12 * 30, 30))
-
-
-def _read(chosen: range) -> list[UInt8Array]:
     with VideoReader(locate("sample_woman")) as reader:
-        size = (320, 180)
-        found = []
-        for frame in reader:
-            if frame.index in chosen:
-                found.append(np.asarray(cv2.resize(frame.rgb(), size, interpolation=cv2.INTER_AREA), np.uint8))
-            if len(found) == len(chosen):
-                return found
-    raise AssertionError
+        chosen = (frame.rgb() for frame in itertools.islice(reader, 0, 12 * 30, 30))
+        return [np.asarray(cv2.resize(image, (320, 180), interpolation=cv2.INTER_AREA), np.uint8) for image in chosen]
 
 
-def numbered(numbers: list[int] | range) -> list[str]:
-    return [f"IMG_{number:04d}.jpg" for number in numbers]
+def test_images_come_by_their_numbers_at_25_per_second(folder: Path) -> None:
+    with open_video(folder) as reader:
+        found = list(reader)
+        assert (reader.info.width, reader.info.height, reader.info.fps) == (30, 20, 25)
+        assert reader.duration == pytest.approx(12 / 25) and reader.errors == ()
+    assert [frame.rgb()[0, 0, 0] for frame in found] == [2 * number for number in range(12)]
+    assert [frame.time for frame in found] == pytest.approx(np.arange(12) / 25)
 
 
-def test_consecutive_frames_are_a_video(frames: list[UInt8Array], tmp_path: Path) -> None:
-    with ImageSequence(write(tmp_path, frames, numbered(range(7, 19)))) as reader:
-        assert [frame.time for frame in reader] == pytest.approx(np.arange(12) / 25) and reader.errors == ()
+def _huge(png: bytes) -> bytes:
+    """A PNG whose header states 60000 x 60000 pixels."""
+    head = struct.pack(">II", 60_000, 60_000) + png[24:29]
+    return png[:16] + head + struct.pack(">I", zlib.crc32(b"IHDR" + head)) + png[33:]
+
+
+def _with_false_length(png: bytes) -> bytes:
+    at = png.index(b"IDAT") - 4
+    return png[:at] + (0xF0000000).to_bytes(4) + png[at + 4 :]
+
+
+@pytest.mark.parametrize("spoil", [lambda png: b"no image", _huge, _with_false_length])
+def test_an_unreadable_image_is_left_out_and_leaves_a_gap(spoil, folder: Path) -> None:  # type: ignore[no-untyped-def]
+    path = folder / "frame3.png"
+    path.write_bytes(spoil(path.read_bytes()))
+    assert read_image(path) is None
+    with ImageSequence(folder) as reader:
+        found = list(reader)
+        assert [frame.index for frame in found] == [0, 1, 2, *range(4, 12)]
+        assert found[3].time - found[2].time == pytest.approx(0.2), "no clip reaches across"
+        assert len(list(reader)) == 11, "read again, it is not counted twice"
+        assert reader.errors == ("1 image could not be read and left out",)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("share", [0.1, 0.95])
+def test_a_truncated_image_is_not_read(suffix: str, share: float, tmp_path: Path) -> None:
+    path = tmp_path / f"frame{suffix}"
+    (image,) = sample_frames("sample_man", 1)
+    write_image(path, image)
+    whole, read = path.read_bytes(), read_image(path)
+    assert read is not None and read.shape == image.shape
+    path.write_bytes(whole[: int(len(whole) * share)])
+    assert read_image(path) is None
+
+
+def test_images_of_more_pixels_than_a_frame_may_have_are_not_decoded(tmp_path: Path) -> None:
+    """In a process of its own: the limit is read when OpenCV is loaded."""
+    for side in (100, 12_000):
+        rows = zlib.compress(bytes((side // 8 + 2) * side))
+        chunks = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b""))
+        png = b"".join(
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+        (tmp_path / f"{side}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
+    code = (
+        "from pathlib import Path; from facetell.video.image import read_image; "
+        "print([read_image(Path(name)) is None for name in ('100.png', '12000.png')])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout == "[False, True]\n"
+
+
+def test_names_may_hold_any_bytes_and_hidden_files_are_ignored(folder: Path) -> None:
+    for place, name in enumerate((b"fr\xe9me50.png", "frame5²0.png".encode())):
+        os.rename(os.fsencode(folder / f"frame{place}.png"), os.path.join(os.fsencode(folder), name))  # noqa: PTH104, PTH118
+        (folder / f"._frame{place}.png").write_bytes(b"metadata of a file manager")
+    with ImageSequence(folder) as reader:
+        assert len(list(reader)) == 12 and reader.errors == ()
+
+
+def test_images_of_other_sizes_are_fitted_into_the_first(folder: Path) -> None:
+    cv2.imwrite(str(folder / "frame5.png"), np.full((40, 60, 3), 10, np.uint8))
+    cv2.imwrite(str(folder / "frame6.png"), np.full((40, 20, 3), 12, np.uint8))
+    with ImageSequence(folder, 25) as reader:
+        images = [frame.rgb() for frame in reader]
+    assert {image.shape for image in images} == {(20, 30, 3)}
+    assert images[5].min() == images[5].max() == 10, "scaled"
+    assert np.flatnonzero(images[6][10, :, 0] == 12).tolist() == list(range(10, 20)), "and centred on black"
+
+
+def test_the_hash_of_a_folder_is_that_of_its_images(folder: Path) -> None:
+    before = content_sha256(folder)
+    (folder / "Thumbs.db").write_bytes(b"a")
+    (folder / "._frame1.png").write_bytes(b"b")
+    (folder / "notes.txt").unlink()
+    assert content_sha256(folder) == before
+    (folder / "frame3.png").write_bytes((folder / "frame4.png").read_bytes())
+    assert content_sha256(folder) not in (before, None)
+
+
+def test_colours_and_thumbnails_are_those_of_a_video(tmp_path: Path) -> None:
+    frames = sample_frames("sample_man", 2)
+    video = write_frames(tmp_path / "man.mp4", frames, crf=4)
+    with open_video(write(tmp_path / "man", frames, range(2), ".png")) as images, open_video(video) as reader:
+        for one, other, image in zip(images, reader, frames, strict=True):
+            assert np.array_equal(one.rgb(), image)
+            mine, its = one.luma_thumbnail().astype(float), other.luma_thumbnail().astype(float)
+            assert mine.shape == its.shape and np.corrcoef(mine.ravel(), its.ravel())[0, 1] > 0.99
+
+
+def test_a_folder_without_images_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="is a folder without an image that can be read"):
+        open_video(tmp_path)
+    with pytest.raises(Unreadable, match="there is no file"):
+        open_video(tmp_path / "none")
+
+
+# --- whether images are consecutive frames
 
 
 @pytest.mark.parametrize(
     ("numbers", "why"),
     [
         ([*range(0, 180, 15)], "go up by 15"),
-        ([*range(0, 24, 2)], "go up by 2"),
         ([0, 15, 30, 46, 61, 76, 91, 106, 122, 137, 152, 167], "go up by 15 to 16"),
         ([3, 17, 42, 43, 51, 66, 78, 90, 91, 104, 120, 133], "go up by 1 to 25"),
         ([0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15], "go up by 1 to 5"),
@@ -68,49 +184,43 @@ def test_consecutive_frames_are_a_video(frames: list[UInt8Array], tmp_path: Path
 def test_gaps_in_the_numbers_are_refused(
     frames: list[UInt8Array], numbers: list[int], why: str, tmp_path: Path
 ) -> None:
-    write(tmp_path, frames, numbered(numbers))
-    with pytest.raises(
-        NotConsecutive, match=rf"not consecutive frames \(their numbers {why}\): name the video .* --fps"
-    ):
-        ImageSequence(tmp_path)
+    message = rf"not consecutive frames \(their numbers {why}\): name the video .* --fps"
+    with pytest.raises(NotConsecutive, match=message):
+        ImageSequence(write(tmp_path, frames, numbers))
 
 
-def test_images_that_do_not_follow_each_other_are_refused(seconds: list[UInt8Array], tmp_path: Path) -> None:
-    write(tmp_path, seconds, numbered(range(1, 13)))
+def test_images_that_change_too_much_are_refused_unless_their_rate_is_stated(
+    seconds: list[UInt8Array], tmp_path: Path
+) -> None:
+    write(tmp_path, seconds, range(1, 13))
     with pytest.raises(NotConsecutive, match=r"\(they change as if most frames were missing between them\)"):
         ImageSequence(tmp_path)
-    with ImageSequence(tmp_path, 10) as reader:
-        assert len([*reader]) == 12 and reader.info.fps == 10, "their rate was stated"
-    upright = [image[:, 70:205] if place % 3 else image for place, image in enumerate(seconds)]
-    with pytest.raises(NotConsecutive, match="as if most frames were missing"):
-        ImageSequence(write(tmp_path, upright, numbered(range(1, 13))))
+    assert times_of(tmp_path, 10) == pytest.approx(np.arange(12) / 10)
 
 
 def test_few_images_and_still_ones_are_not_refused(seconds: list[UInt8Array], tmp_path: Path) -> None:
-    assert len([*ImageSequence(write(tmp_path / "few", seconds[:5], numbered(range(5))))]) == 5
-    assert len([*ImageSequence(write(tmp_path / "still", seconds[:1] * 12, numbered(range(12))))]) == 12
+    assert len(times_of(write(tmp_path / "few", seconds[:5], range(5)))) == 5
+    assert len(times_of(write(tmp_path / "still", seconds[:1] * 12, range(12)))) == 12
 
 
 def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_path: Path) -> None:
-    write(tmp_path, frames, numbered([*range(8), 9, 10, 31, 32]))
-    with ImageSequence(tmp_path) as reader:
+    with ImageSequence(write(tmp_path, frames, [*range(8), 9, 10, 31, 32])) as reader:
         times = np.diff([frame.time for frame in reader])
         assert reader.errors == ("its images are numbered with 2 gaps: no clip reaches across",)
-    assert times[7] > HOLE
-    assert times == pytest.approx([0.04] * 7 + [0.2, 0.04, 0.84, 0.04])
+    assert times[7] > HOLE and times == pytest.approx([0.04] * 7 + [0.2, 0.04, 0.84, 0.04])
 
 
-def test_a_number_of_another_kind_is_no_duration(frames: list[UInt8Array], tmp_path: Path) -> None:
-    with ImageSequence(write(tmp_path, frames, numbered([*range(11), 20240101]))) as reader:
-        times = [frame.time for frame in reader]
-    assert times[-1] - times[-2] == pytest.approx(0.2) and reader.duration == pytest.approx(0.64)
-
-
-def test_a_stated_rate_takes_any_step(frames: list[UInt8Array], tmp_path: Path) -> None:
-    write(tmp_path, frames, numbered([0, 33, 67, 100, 133, 167, 200, 233, 267, 300, 433, 467]))  # milliseconds
-    with ImageSequence(tmp_path, 30) as reader:
-        times = [frame.time for frame in reader]
-    assert np.diff(times) == pytest.approx([1 / 30] * 9 + [0.2, 1 / 30])
+@pytest.mark.parametrize(
+    ("numbers", "rate", "steps"),
+    [
+        ([*range(11), 20240101], None, [0.04] * 10 + [0.2]),  # a date is not a duration
+        ([0, 33, 67, 100, 133, 167, 200, 233, 267, 300, 433, 467], 30, [1 / 30] * 9 + [0.2, 1 / 30]),  # milliseconds
+    ],
+)
+def test_numbers_that_are_not_frame_numbers(
+    numbers: list[int], rate: float | None, steps: list[float], frames: list[UInt8Array], tmp_path: Path
+) -> None:
+    assert np.diff(times_of(write(tmp_path, frames, numbers), rate)) == pytest.approx(steps)
 
 
 def test_the_frame_number_is_the_one_that_changes() -> None:
@@ -118,3 +228,53 @@ def test_the_frame_number_is_the_one_that_changes() -> None:
     assert steps_between([Path(name) for name in ("1_10.png", "2_20.png", "3_30.png")]) == [1, 1], "two change"
     assert steps_between([Path(name) for name in ("a1.png", "a2.png", "cover.png")]) == [1, 1]
     assert steps_between([Path("1.png")]) == []
+
+
+# --- animated WebP
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    animation = cv2.Animation()
+    animation.frames = [np.ascontiguousarray(frame[::2, ::2, ::-1]) for frame in sample_frames()[: len(DURATIONS)]]
+    animation.durations = DURATIONS
+    return cv2.imencodeanimation(".webp", animation, [cv2.IMWRITE_WEBP_QUALITY, 95])[1].tobytes()
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_frames_of_an_animation_come_at_their_times(timed: bool, content: bytes, tmp_path: Path) -> None:
+    data = bytearray(content)
+    at = -1
+    while not timed and (at := data.find(b"ANMF", at + 1)) >= 0:
+        data[at + 20 : at + 23] = bytes(3)  # no duration: 0.1 s, as in web browsers
+    (tmp_path / "talk.webp").write_bytes(data)
+    times = [0, 0.04, 0.08, 0.12, 0.2, 0.24, 0.28] if timed else np.arange(7) / 10
+    with open_video(tmp_path / "talk.webp") as reader:
+        assert (reader.info.width, reader.info.height, reader.info.codec) == (320, 180, "webp")
+        assert reader.duration == pytest.approx(times[-1]) and reader.info.fps == pytest.approx(6 / times[-1])
+        found = list(reader)
+        assert reader.errors == ()
+    assert [frame.time for frame in found] == pytest.approx(times[:-1])
+    for frame, image in zip(found, sample_frames(), strict=False):
+        assert np.abs(frame.rgb().astype(int) - image[::2, ::2]).mean() < 4
+
+
+def test_frames_up_to_damage_are_read(content: bytes, tmp_path: Path) -> None:
+    at = content.rindex(b"ANMF")
+    (tmp_path / "talk.webp").write_bytes(content[: at + 500] + bytes(500) + content[at + 1000 :])
+    with open_video(tmp_path / "talk.webp") as reader:
+        assert len(list(reader)) == 5
+        assert reader.errors == reader.damage == ("the file is damaged after 5 of 6 frames",)
+
+
+def test_animations_that_are_truncated_or_too_large_are_reported(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "talk.webp"
+    path.write_bytes(content[:-100])
+    with pytest.raises(Unreadable, match="is an animated WebP image that is cut off"):
+        open_video(path)
+    path.write_bytes(content[:24] + (16_000).to_bytes(3, "little") * 2 + content[30:])
+    with pytest.raises(Unreadable, match="16001 x 16001: scale it down"):
+        open_video(path)
+    write_image(path, sample_frames()[0])  # not animated
+    with open_video(path) as reader:
+        assert len(list(reader)) == 1

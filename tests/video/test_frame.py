@@ -1,3 +1,5 @@
+"""Colours, orientation, geometry and thumbnails of decoded frames."""
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from facetell.types import UInt8Array
-from facetell.video.frame import Geometry, Orientation, RawFrame, Unreadable, to_rgb
+from facetell.video.frame import Geometry, RawFrame, Unreadable, orientation, to_rgb
 
 COLOURS = [(200, 40, 40), (40, 180, 60), (50, 60, 210), (128, 128, 128), (255, 255, 255), (0, 0, 0)]
 # Kr, Kb and FFmpeg's number of each matrix.
@@ -23,17 +25,16 @@ def yuv_of(rgb: tuple[int, int, int], kr: float, kb: float, full: bool) -> tuple
 
 
 def plain(yuv: tuple[float, float, float], pix_fmt: str, width: int = 64, height: int = 48) -> av.VideoFrame:
-    """A picture of one colour, its planes filled by hand."""
-    picture = av.VideoFrame(width, height, pix_fmt)
+    """A frame of one colour, its planes filled by hand."""
+    frame = av.VideoFrame(width, height, pix_fmt)
     planes = [yuv[:1], yuv[1:]] if pix_fmt in ("nv12", "p010le") else [yuv[:1], yuv[1:2], yuv[2:]]
-    for plane, values in zip(picture.planes, planes, strict=True):
+    for plane, values in zip(frame.planes, planes, strict=True):
         if "10" in pix_fmt:
-            scale = 256 if pix_fmt == "p010le" else 4
-            words = np.round(np.array(values) * 4).astype("<u2") * (scale // 4)
+            words = np.round(np.array(values) * 4).astype("<u2") * (64 if pix_fmt == "p010le" else 1)
             plane.update(np.resize(words, plane.buffer_size // 2).astype("<u2").tobytes())
         else:
             plane.update(np.resize(np.round(np.array(values)).astype(np.uint8), plane.buffer_size).tobytes())
-    return picture
+    return frame
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "nv12", "yuv420p10le", "p010le"])
@@ -42,86 +43,76 @@ def plain(yuv: tuple[float, float, float], pix_fmt: str, width: int = 64, height
 def test_colours_follow_the_tagged_matrix_and_range(matrix: str, full: bool, pix_fmt: str) -> None:
     kr, kb, number = MATRICES[matrix]
     for colour in COLOURS:
-        picture = plain(yuv_of(colour, kr, kb, full), pix_fmt)
-        picture.colorspace, picture.color_range = number, 2 if full else 1
-        assert np.abs(to_rgb(picture, 64, 48)[24, 32].astype(int) - colour).max() <= 3
+        frame = plain(yuv_of(colour, kr, kb, full), pix_fmt)
+        frame.colorspace, frame.color_range = number, 2 if full else 1
+        assert np.abs(to_rgb(frame, 64, 48)[24, 32].astype(int) - colour).max() <= 3
 
 
 @pytest.mark.parametrize(("size", "matrix"), [((640, 480), "601"), ((1280, 720), "709"), ((720, 1280), "709")])
-def test_untagged_pictures_are_taken_for_601_when_small_and_709_when_large(size: tuple[int, int], matrix: str) -> None:
+def test_untagged_frames_are_601_when_small_and_709_when_large(size: tuple[int, int], matrix: str) -> None:
     kr, kb, _ = MATRICES[matrix]
-    picture = plain(yuv_of(COLOURS[0], kr, kb, full=False), "yuv420p", *size)
-    picture.colorspace, picture.color_range = 2, 0
-    assert np.abs(to_rgb(picture, *size)[20, 20].astype(int) - COLOURS[0]).max() <= 3
+    frame = plain(yuv_of(COLOURS[0], kr, kb, full=False), "yuv420p", *size)
+    frame.colorspace, frame.color_range = 2, 0
+    assert np.abs(to_rgb(frame, *size)[20, 20].astype(int) - COLOURS[0]).max() <= 3
 
 
-def test_pixels_of_a_format_that_cannot_be_converted_are_told_of() -> None:
+def test_a_pixel_format_that_cannot_be_converted_is_reported() -> None:
     with pytest.raises(Unreadable, match="stored as bgr4, which cannot be converted"):
         to_rgb(av.VideoFrame(64, 48, "bgr4"), 64, 48)
 
 
 @pytest.mark.parametrize(("color_range", "expected"), [(1, 128), (2, 126)])
 def test_grey_follows_its_range(color_range: int, expected: int) -> None:
-    picture = av.VideoFrame(64, 48, "gray")
-    picture.planes[0].update(bytes([126]) * picture.planes[0].buffer_size)
-    picture.color_range = color_range
-    assert np.unique(to_rgb(picture, 64, 48)).tolist() == [expected]
+    frame = av.VideoFrame(64, 48, "gray")
+    frame.planes[0].update(bytes([126]) * frame.planes[0].buffer_size)
+    frame.color_range = color_range
+    assert np.unique(to_rgb(frame, 64, 48)).tolist() == [expected]
 
 
-def test_pq_is_brought_down_to_ordinary_light() -> None:
+def test_pq_is_tone_mapped() -> None:
     shown = []
     for code in (0.0, 0.508, 0.5807, 0.7518, 1.0):  # 0, 100, 203, 1000 and 10000 nits by SMPTE ST 2084
-        picture = plain((16 + 219 * code, 128, 128), "yuv420p10le")
-        picture.colorspace, picture.color_range, picture.color_trc = 9, 1, 16
-        shown.append(int(to_rgb(picture, 64, 48)[20, 20, 0]))
+        frame = plain((16 + 219 * code, 128, 128), "yuv420p10le")
+        frame.colorspace, frame.color_range, frame.color_trc = 9, 1, 16
+        shown.append(int(to_rgb(frame, 64, 48)[20, 20, 0]))
     assert shown == sorted(shown) and shown[0] == 0
-    assert abs(shown[1] - 255 * (100 / 203) ** (1 / 2.2)) <= 3  # under the knee light is kept
+    assert abs(shown[1] - 255 * (100 / 203) ** (1 / 2.2)) <= 3  # below the knee light is kept
     assert 225 <= shown[2] <= 250 and shown[3] >= 250 and shown[4] == 255
 
 
-def test_rows_of_any_width_come_out_whole() -> None:
-    for width in (2, 31, 33, 63, 64, 65, 321):
+def test_rows_of_any_width_are_complete() -> None:
+    for width in (2, 31, 33, 64, 65, 321):
         ramp = np.linspace(0, 255, width).astype(np.uint8)
-        image = np.repeat(np.tile(ramp, (21, 1))[:, :, None], 3, axis=2)
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(format="gbrp")
-        np.testing.assert_array_equal(to_rgb(picture, width, 21), image)
+        image = np.ascontiguousarray(np.repeat(np.tile(ramp, (21, 1))[:, :, None], 3, axis=2))
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="gbrp")
+        np.testing.assert_array_equal(to_rgb(frame, width, 21), image)
 
 
-def test_array_outlives_its_frame() -> None:
+def test_an_array_outlives_its_frame() -> None:
     images = [to_rgb(plain(yuv_of(colour, 0.299, 0.114, False), "yuv420p", 640, 360), 640, 360) for colour in COLOURS]
     for image, colour in zip(images, COLOURS, strict=True):
         assert np.abs(image.reshape(-1, 3).mean(axis=0) - colour).max() <= 3
 
 
-def _turned_by_matrix(image: UInt8Array, a: int, b: int, c: int, d: int) -> UInt8Array:
+def _moved(image: UInt8Array, a: int, b: int, c: int, d: int) -> UInt8Array:
     """Move every pixel centre by x' = a x + c y, y' = b x + d y, as the container formats define it."""
-    height, width = image.shape[:2]
-    ys, xs = np.mgrid[:height, :width]
-    moved_x, moved_y = a * xs + c * ys, b * xs + d * ys
-    moved_x, moved_y = moved_x - moved_x.min(), moved_y - moved_y.min()
-    out = np.zeros((moved_y.max() + 1, moved_x.max() + 1, *image.shape[2:]), np.uint8)
-    out[moved_y, moved_x] = image
+    ys, xs = np.mgrid[: image.shape[0], : image.shape[1]]
+    x, y = a * xs + c * ys, b * xs + d * ys
+    x, y = x - x.min(), y - y.min()
+    out = np.zeros((y.max() + 1, x.max() + 1, *image.shape[2:]), np.uint8)
+    out[y, x] = image
     return out
 
 
-EIGHT = [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [(0, b, c, 0) for b in (1, -1) for c in (1, -1)]
-
-
-@pytest.mark.parametrize(("a", "b", "c", "d"), EIGHT)
-def test_orientation_does_what_the_matrix_says(a: int, b: int, c: int, d: int) -> None:
+@pytest.mark.parametrize("first", [1, -1])
+@pytest.mark.parametrize("second", [1, -1])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_orientation_follows_the_display_matrix(first: int, second: int, transposed: bool) -> None:
+    matrix = (0, first, second, 0) if transposed else (first, 0, 0, second)
     image = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
-    orientation = Orientation.from_matrix(a << 16, b << 16, c << 16, d << 16)
-    np.testing.assert_array_equal(orientation.apply(image), _turned_by_matrix(image, a, b, c, d))
-
-
-@pytest.mark.parametrize(
-    ("turn", "matrix"), [(0, EIGHT[0]), (180, EIGHT[3]), (90, (0, 1, -1, 0)), (270, (0, -1, 1, 0))]
-)
-def test_rotation_is_clockwise(turn: int, matrix: tuple[int, int, int, int]) -> None:
-    orientation = Orientation.from_matrix(*(value << 16 for value in matrix))
-    image = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    assert orientation.rotation == turn
-    np.testing.assert_array_equal(orientation.apply(image), np.rot90(image, -turn // 90))
+    geometry = Geometry((7, 5), (7, 5), *orientation(*(value << 16 for value in matrix)))
+    np.testing.assert_array_equal(geometry.orient(image), _moved(image, *matrix))
+    assert geometry.upright == ((5, 7) if transposed else (7, 5))
 
 
 @pytest.mark.parametrize(
@@ -149,9 +140,8 @@ def test_thumbnail_of_every_kind_of_format(pix_fmt: str) -> None:
     ramp = np.linspace(20, 235, 640).astype(np.uint8)
     image = np.ascontiguousarray(np.repeat(np.tile(ramp, (360, 1))[:, :, None], 3, axis=2))
     source = av.VideoFrame.from_ndarray(image, format="rgb24")
-    picture = source if pix_fmt == "rgb24" else source.reformat(format=pix_fmt)
-    frame = RawFrame(0, 0.0, picture, Geometry(Orientation(transpose=True), (640, 360), (640, 360)))
-    small = frame.luma_thumbnail()
+    decoded = source if pix_fmt == "rgb24" else source.reformat(format=pix_fmt)
+    small = RawFrame(0, 0.0, decoded, Geometry((640, 360), (640, 360), transpose=True)).luma_thumbnail()
     assert small.shape == (128, 72) and small.dtype == np.uint8
     # Steps of 8-bit RGB are coarse, and the range is the stored one.
     assert np.abs(small.astype(int) - np.linspace(20, 235, 128)[:, None]).max() <= (40 if pix_fmt == "rgb8" else 21)
