@@ -98,19 +98,13 @@ class Clock:
     Args:
         interval: expected seconds from one frame to the next, > 0.
         longest_pause: seconds; a longer gap between two stamps is a leap.
-
-    Attributes:
-        last: seconds of the latest frame; negative before the first.
-        frames, leaps, unstamped: numbers of frames, of leaps, and of frames without a stamp of their own, so far.
-        left_out: seconds by which the stamps went forward in leaps.
     """
 
     def __init__(self, interval: float, longest_pause: float) -> None:
-        self.longest_pause = longest_pause
-        self.last = -interval
-        self.frames = self.leaps = self.unstamped = 0
-        self.left_out = 0.0
-        self._interval = interval
+        self._interval, self.longest_pause = interval, longest_pause
+        self.last = -interval  # seconds of the latest frame
+        self.left_out = 0.0  # seconds by which the stamps went forward in leaps
+        self.leaps = self._frames = self._unstamped = 0
         self._origin: float | None = None
         self._last_stamp = -math.inf
         self._late = 0  # frames in a row whose stamps are behind the clock
@@ -124,11 +118,11 @@ class Clock:
 
     def seconds(self, frame: av.VideoFrame, *, drop_late: bool) -> float | None:
         """Return the time of the next frame; None if it is late by more than half a frame and ``drop_late``."""
-        self.frames += 1
+        self._frames += 1
         due = time = self.last + self._interval
         stamp = float(frame.pts * frame.time_base) if frame.pts is not None and frame.time_base else None
         if stamp is None or stamp == self._last_stamp:
-            self.unstamped += 1
+            self._unstamped += 1
         else:
             self._last_stamp = stamp
             if self._origin is None:
@@ -162,6 +156,6 @@ class Clock:
                 yield f"the clock leaps {leap}: times here count without the leap"
             else:
                 yield f"the clock leaps {self.leaps} times, first {leap}: times here count without the leaps"
-        if self.unstamped > max(2, self.frames / 2):
+        if self._unstamped > max(2, self._frames / 2):
             rate = 1 / self._interval
             yield f"there are no usable time stamps: frames are timed by their order at {rate:.5g} frames per second"

@@ -22,8 +22,6 @@ _NAMED_KINDS = (Kind.EMPTY, Kind.UNKNOWN, Kind.CLOSED)  # those that may be vide
 class LeftOut:
     """Files that a search found and that are not videos, counted by kind; false where there are none.
 
-    Text, archives, documents and programs (``Kind.OTHER``) are not counted.
-
     >>> left_out = LeftOut()
     >>> left_out.add(Kind.IMAGE, "cover.jpg")
     >>> left_out.add(Kind.UNKNOWN, "a.bin")
@@ -46,7 +44,7 @@ class LeftOut:
         return ", ".join(self._phrase(kind) for kind in Kind if self._counts[kind])
 
     def add(self, kind: Kind, name: str) -> None:
-        """Count one file."""
+        """Count one file; text, archives, documents and programs (``Kind.OTHER``) are not counted."""
         if kind is not Kind.OTHER:
             self._counts[kind] += 1
             if kind in _NAMED_KINDS and len(self._names[kind]) < _NAMED:
@@ -68,7 +66,7 @@ class LeftOut:
 class Found:
     """A video in a folder: its ``name`` relative to that folder ("." for the folder itself).
 
-    ``is_closed`` is true of a folder that cannot be read; its name then ends in "/", or is empty for the folder itself.
+    ``is_closed``: it is a folder that cannot be read; its name ends in "/", or is empty for the folder itself.
     """
 
     name: str
@@ -79,12 +77,8 @@ def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> li
     """Return the videos that ``arguments`` name: files, folders (searched recursively) and patterns.
 
     A named file is returned whatever it is, and even if it does not exist: its reader reports what is wrong with it.
-    Each video is returned once, in the order of the arguments and sorted within each.
-
-    Args:
-        arguments: paths and patterns.
-        left_out: counts the files in folders that are not videos, and gets the messages on arguments without a video
-            (an empty one, a folder that holds none, a pattern that matches none).
+    Each video is returned once, in the order of the arguments and sorted within each. ``left_out`` counts the files in
+    folders that are not videos, and gets a message on each argument without a video.
 
     Raises:
         FacetellError: no argument gives a video.
@@ -142,13 +136,12 @@ def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda
 
     Hidden and system files and folders are ignored, and links to folders are not followed. A folder without subfolders
     and without videos is one video if it holds images whose names differ only in their numbers. Memory holds the names
-    of one folder and of those around it. Files with a common video suffix are not opened.
+    of one folder and of those around it.
 
     Args:
         root: the folder.
         left_out: counts the files that are not videos.
-        wanted: whether to search for a name, relative to ``root``; other files are opened only beside images, to decide
-            whether these are frames.
+        wanted: whether to yield or count a name, relative to ``root``.
     """
     kinds: dict[str, Kind] = {}  # of the files that were opened to decide on their folder
     levels = [iter([""])]  # names relative to root; those of folders end in "/"
@@ -195,10 +188,7 @@ def _names(root: Path, folder: str) -> list[str] | None:
 
 
 def _beside_frames(root: Path, names: Sequence[str]) -> dict[str, Kind] | None:
-    """Return the kinds of the first image and of the other files in a folder of numbered images; None for another.
-
-    It is a folder of frames if none of these is a video; an image is one if it is animated.
-    """
+    """Return the kinds of the first image and of the other files in a folder of numbered images; None for another."""
     images = [name for name in names if _is_image(name)]
     patterns = {re.sub("[0-9]+", "\0", name.rpartition("/")[2].lower()) for name in images}
     if len(patterns) != 1 or "\0" not in patterns.pop() or any(name.endswith("/") for name in names):

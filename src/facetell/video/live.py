@@ -21,19 +21,9 @@ _PROBE_US = 1_000_000  # of a stream that are read to find its format: they dela
 _DAMAGED_PACKETS = 16  # in a row, after which a stream is lost
 
 
-class SourceLost(FacetellError):
-    """A live source cannot be opened, or gives no frames."""
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source of frames.
-
-    Attributes:
-        kind: "camera", "stream" or "file".
-        address: device, URL or path.
-        name: the address without user, password and query, for output.
-    """
+    """A source of frames: device, URL or path, and a ``name`` without user, password and query for output."""
 
     kind: Literal["camera", "stream", "file"]
     address: str
@@ -76,7 +66,7 @@ def open_source(source: Source, stall: float = STALL) -> VideoReader:
     """Open a source; ``stall`` is the number of seconds to wait for a packet.
 
     Raises:
-        SourceLost: a camera or stream cannot be opened, or gives no frame.
+        FacetellError: a camera or stream cannot be opened, or gives no frame.
         Unreadable: no frame can be decoded from a file.
     """
     return VideoReader(source.address) if source.kind == "file" else LiveReader(source, stall)
@@ -91,7 +81,7 @@ class LiveReader(VideoReader):
             super().__init__(Path(source.address))
         except Unreadable as error:
             why = self.fault or "it gives no frame that can be decoded"
-            raise SourceLost(f"{source.name} cannot be watched ({why}); check the address") from error
+            raise FacetellError(f"{source.name} cannot be watched ({why}); check the address") from error
 
     def _open(self) -> InputContainer:
         source = self._source
@@ -112,7 +102,7 @@ class LiveReader(VideoReader):
             check = "check the address and the network"
             if source.kind == "camera":
                 check = f"see that {source.address} is there, is yours to read and is not in use"
-            raise SourceLost(f"{source.name} cannot be opened ({self._reason(error)}); {check}") from None
+            raise FacetellError(f"{source.name} cannot be opened ({self._reason(error)}); {check}") from None
 
     def _goes_on_after(self, error: Exception, failures: int) -> bool:
         if isinstance(error, av.error.InvalidDataError) and failures <= _DAMAGED_PACKETS:
@@ -127,4 +117,4 @@ class LiveReader(VideoReader):
         return LONGEST_PAUSE_S  # also in MPEG-TS: packets may be lost for a while
 
     def _note_early_end(self, last_time: float) -> None:
-        """Do nothing: a live source states no duration."""
+        """A live source states no duration."""

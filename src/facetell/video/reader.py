@@ -40,29 +40,17 @@ _LEAST_NOTED_S = 0.5  # shorter gaps at the beginning give no note
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a container states about a video.
+    """What a container states about a video; None where it is unknown."""
 
-    Attributes:
-        width, height: of the upright frame with square pixels.
-        fps: average frame rate; None if unknown.
-        duration: seconds; None if unknown.
-        codec: FFmpeg's name, "images" or "webp".
-    """
-
-    width: int
+    width: int  # of the upright frame with square pixels
     height: int
-    fps: float | None
-    duration: float | None
-    codec: str
+    fps: float | None  # average
+    duration: float | None  # seconds
+    codec: str  # FFmpeg's name, "images" or "webp"
 
 
 class VideoSource(ABC):
-    """Base of readers: an iterable of frames in order of time, and a context manager.
-
-    Attributes:
-        path: the file or folder.
-        info: what is known before the frames are read.
-    """
+    """Base of readers: an iterable of frames in order of time, and a context manager."""
 
     path: Path
     info: VideoInfo
@@ -145,8 +133,7 @@ class VideoReader(VideoSource):
         self._aspect, coded = self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio
         # As in FFmpeg, the container's ratio is used where it differs from the codec's.
         self._aspect_is_fixed = self._aspect is not None and self._aspect != coded
-        self._geometry = self._last_geometry = Geometry.of(first, self._aspect)
-        self._last_shape = first.width, first.height, self._aspect
+        self._geometry = Geometry.of(first, self._aspect)
         duration, whole = stream_seconds(self._stream), self._container.duration
         if duration is None and whole and whole > 0:
             duration = whole / av.time_base
@@ -163,11 +150,7 @@ class VideoReader(VideoSource):
 
     @property
     def duration(self) -> float | None:
-        """Duration in seconds; None while it is unknown.
-
-        This is what the container states, unless it states nothing, the clock leaps, or more was read: then that of the
-        frames, once all are read.
-        """
+        """Stated duration in seconds; if it is missing or false, that of the frames, and None until all are read."""
         stated, clock = self.info.duration, self._clock
         if clock is None or (stated is not None and not clock.leaps and clock.last <= stated):
             return stated
@@ -196,7 +179,9 @@ class VideoReader(VideoSource):
             if time is None:
                 self.damaged += 1
                 continue
-            yield RawFrame(index, time, frame, self._geometry_of(frame))
+            # In a broadcast, size and sample aspect ratio may change.
+            coded = None if self._aspect_is_fixed else self._stream.codec_context.sample_aspect_ratio
+            yield RawFrame(index, time, frame, self._geometry.fit(frame, coded or self._aspect))
             index += 1
         if self.damaged and not self._interlaced:
             # Some damage gives no frame and no error, some is reported twice: the difference is exact.
@@ -337,14 +322,6 @@ class VideoReader(VideoSource):
         if packet.is_keyframe and (time is None or time - (self._skip_from or 0.0) >= self._skip_seconds):
             self._skip_seconds = 0.0
         return self._skip_seconds > 0
-
-    def _geometry_of(self, frame: av.VideoFrame) -> Geometry:
-        """How a frame is scaled: in a broadcast, size and sample aspect ratio may change."""
-        coded = None if self._aspect_is_fixed else self._stream.codec_context.sample_aspect_ratio
-        shape = frame.width, frame.height, coded or self._aspect
-        if shape != self._last_shape:
-            self._last_shape, self._last_geometry = shape, self._geometry.fit(frame, shape[2])
-        return self._last_geometry
 
     def _note_early_end(self, last_time: float) -> None:
         """Add a message if the container states more than it holds; ``last_time`` is in seconds of its own clock."""

@@ -24,6 +24,7 @@ from facetell.video.frame import to_rgb
 _TIME_BASE = Fraction(1, 90000)
 _BT709, _BT601, _LIMITED, _FULL = 1, 6, 1, 2
 _FREE_TIMES = {"libx264", "libx265", "libvpx-vp9", "libsvtav1", "ffv1"}
+_DEFAULTS = {"libx265": {"x265-params": "log-level=error"}, "mjpeg": {"strict": "unofficial"}}  # limited range in JPEG
 _EVEN_SIZES = ("yuv420", "yuv422", "nv12", "p010")  # pixel formats that halve the chroma
 
 
@@ -37,13 +38,9 @@ class VideoWriter:
     Args:
         path: the target; its suffix decides the container, and its folder is created.
         fps: frames per second, used where :meth:`write` is given no time.
-        width, height: of the frames in pixels. An odd side grows by one (the edge is repeated) where the pixel format
-            halves the chroma.
-        codec: an encoder of PyAV, such as libx264, libx265, libvpx-vp9, libsvtav1, ffv1. These store any time, others
-            only multiples of 1 / ``fps``.
-        crf: constant quality, for encoders that have it; lower is better.
-        pix_fmt: pixel format in the file.
-        options: further options of the encoder, by FFmpeg's names.
+        width, height: pixels; an odd side grows by one (the edge is repeated) where the pixel format halves the chroma.
+        codec, crf, pix_fmt, options: encoder, quality, pixel format and further options, by FFmpeg's names. libx264,
+            libx265, libvpx-vp9, libsvtav1 and ffv1 store any time, others only multiples of 1 / ``fps``.
         audio_from: a file whose first audio stream is copied.
         metadata: tags of the container.
 
@@ -86,8 +83,8 @@ class VideoWriter:
                 self._container = av.open(str(self._temporary), "w", container_options=layout)
                 stack.callback(_close, self._container)
                 self._container.metadata.update(metadata or {})
-                rate = 1 / self._interval
-                self._video = _add_video(self._container, codec, rate, self._size, pix_fmt, crf, options)
+                chosen = dict(options or {}) | ({} if crf is None else {"crf": f"{crf:g}"})
+                self._video = _add_video(self._container, codec, 1 / self._interval, self._size, pix_fmt, chosen)
                 self._audio: Iterator[tuple[float, av.Packet[AudioStream]]] = iter(())
                 if audio_from is not None:
                     source = stack.enter_context(av.open(f"file:{audio_from}", metadata_errors="replace"))
@@ -99,11 +96,7 @@ class VideoWriter:
             self._open: contextlib.ExitStack | None = stack.pop_all()
 
     def write(self, image: UInt8Array, time: float | None = None) -> None:
-        """Append one frame.
-
-        Args:
-            image: uint8 RGB (height, width, 3).
-            time: seconds from the start, later than that of the last frame; None: one interval after it.
+        """Append a frame, uint8 RGB (height, width, 3), at ``time`` seconds; None: one interval after the last one.
 
         Raises:
             ValueError: the frame has another size or type, or ``time`` does not increase.
@@ -150,10 +143,7 @@ class VideoWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._discard()
+        self.close() if kind is None else self._discard()
 
     def _copy_audio(self, until: float) -> None:
         """Mux the audio up to a time in seconds, interleaved with the frames."""
@@ -185,12 +175,7 @@ def _copied(source: InputContainer, output: OutputContainer) -> Iterator[tuple[f
 
 
 def to_yuv(image: UInt8Array, pix_fmt: str) -> av.VideoFrame:
-    """Convert an image for an encoder: BT.709 from 1280 x 720 on, BT.601 below, limited range, both tagged.
-
-    Args:
-        image: uint8 RGB (H, W, 3); an odd side grows by one where ``pix_fmt`` halves the chroma.
-        pix_fmt: FFmpeg's name of the pixel format.
-    """
+    """Convert uint8 RGB (H, W, 3) for an encoder: BT.709 from 1280 x 720 on, else BT.601; limited range; tagged."""
     height, width = image.shape[:2]
     if pix_fmt.startswith(_EVEN_SIZES) and (height % 2 or width % 2):
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
@@ -213,14 +198,9 @@ def reencode(
     """Encode frames with a lossy codec in memory and decode them.
 
     Args:
-        frames: uint8 RGB (T, H, W, 3); sides of at least 16 pixels.
+        frames: uint8 RGB (T, H, W, 3), also returned; sides of at least 16 pixels.
         fps: frames per second (rate control depends on it).
-        codec: an encoder of PyAV.
-        pix_fmt: pixel format in between.
-        **options: of the encoder, such as ``crf="40"`` or ``b="200k"``.
-
-    Returns:
-        uint8 RGB (T, H, W, 3), the same number and size.
+        codec, pix_fmt, options: encoder, pixel format and options such as ``crf="40"``, by FFmpeg's names.
 
     Raises:
         FacetellError: the codec fails, or returns another number of frames.
@@ -230,7 +210,7 @@ def reencode(
     count, height, width = frames.shape[:3]
     try:
         with av.open(buffer, "w", format="matroska") as container:
-            stream = _add_video(container, codec, rate, (width, height), pix_fmt, None, options)
+            stream = _add_video(container, codec, rate, (width, height), pix_fmt, options)
             for index, image in enumerate(frames):
                 frame = to_yuv(image, pix_fmt)
                 frame.pts, frame.time_base = index, 1 / rate
@@ -248,25 +228,12 @@ def reencode(
 
 
 def _add_video(
-    container: OutputContainer,
-    codec: str,
-    rate: Fraction,
-    size: tuple[int, int],
-    pix_fmt: str,
-    crf: float | None,
-    options: Mapping[str, str] | None,
+    container: OutputContainer, codec: str, rate: Fraction, size: tuple[int, int], pix_fmt: str, options: dict[str, str]
 ) -> VideoStream:
     width, height = size
-    chosen: dict[str, str] = dict(options or {})
-    if crf is not None:
-        chosen["crf"] = f"{crf:g}"
-    if codec == "libx265":
-        chosen.setdefault("x265-params", "log-level=error")
-    if codec == "mjpeg":
-        chosen.setdefault("strict", "unofficial")  # limited range in JPEG
     if codec == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # errors only; the encoder has no other setting for it
-    stream: Any = container.add_stream(codec, rate=rate, options=chosen)
+    stream: Any = container.add_stream(codec, rate=rate, options=_DEFAULTS.get(codec, {}) | options)
     even = pix_fmt.startswith(_EVEN_SIZES)
     stream.width, stream.height = (width + width % 2, height + height % 2) if even else size
     stream.pix_fmt = pix_fmt
@@ -278,5 +245,4 @@ def _add_video(
 
 
 def _matrix(width: int, height: int) -> int:
-    """FFmpeg's number of the colour matrix for a size."""
     return _BT709 if width >= 1280 or height >= 720 else _BT601

@@ -49,14 +49,6 @@ class Pump:
         give_up: seconds without a connection after which it is not opened again.
         start: whether to start reading; else the source is only opened.
 
-    Attributes:
-        read: number of decoded frames.
-        undecoded: number of frames that were left out before decoding.
-        dropped: number of frames that nobody took, undecoded ones included.
-        arrived: ``time.monotonic`` at which the last frame came.
-        ended: why no more frames come; None while they may.
-        fault: whether that is an error.
-
     Raises:
         FacetellError: the source cannot be opened.
     """
@@ -65,10 +57,12 @@ class Pump:
         self, source: Source, *, fast: bool = False, stall: float = STALL, give_up: float = GIVE_UP, start: bool = True
     ) -> None:
         self.source, self._fast, self._stall, self._give_up = source, fast, stall, give_up
-        self.read = self.undecoded = self.dropped = 0
-        self._began = self.arrived = time.monotonic()
-        self.ended: str | None = None
-        self.fault = False
+        self.read = 0  # decoded frames
+        self.undecoded = 0  # frames that were left out before decoding
+        self.dropped = 0  # frames that nobody took, undecoded ones included
+        self._began = self.arrived = time.monotonic()  # when the last frame came
+        self.ended: str | None = None  # why no more frames come
+        self.fault = False  # whether that is an error
         self._notes: deque[str] = deque(maxlen=100)
         self._errors: deque[str] = deque(maxlen=MOST_ERRORS)
         self._waiting: deque[Waiting] = deque()
@@ -105,10 +99,7 @@ class Pump:
 
     def notes(self) -> list[str]:
         """Return the messages on the connection since the last call."""
-        with self._change:
-            notes = list(self._notes)
-            self._notes.clear()
-            return notes
+        return [self._notes.popleft() for _ in range(len(self._notes))]
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -119,8 +110,7 @@ class Pump:
     @property
     def done(self) -> bool:
         """Whether no frame waits and none will come."""
-        with self._change:
-            return self.ended is not None and not self._waiting
+        return self.ended is not None and not self._waiting
 
     def close(self) -> None:
         """Stop reading; a reader that waits for the network ends by itself later."""
@@ -133,20 +123,17 @@ class Pump:
             self._reader.close()
 
     def _run(self) -> None:
-        reason, fault = "it ended", False
         try:
             reason, fault = self._read_all()
         except Exception as error:  # reported, as a thread has no caller
             reason, fault = f"reading it failed ({type(error).__name__}: {error})", True
-        finally:
-            with self._change:
-                self.ended, self.fault = reason, fault
-                self._change.notify_all()
+        with self._change:
+            self.ended, self.fault = reason, fault
+            self._change.notify_all()
 
     def _read_all(self) -> tuple[str, bool]:
         """Read the source, and connect again where it is lost; return why it ended, and whether that is an error."""
-        reason, fault = "it ended", False
-        session = attempt = 0
+        reason, fault, session, attempt = "it ended", False, 0, 0
         lost_since = self._began  # the first connection may give nothing
         while True:
             if self._reader is not None:
@@ -166,18 +153,14 @@ class Pump:
                 return f"it is gone ({reason}), and did not come back in {self._give_up:.0f} seconds", True
             pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
             attempt += 1
-            self._note(f"{self.source.name} is lost ({reason}); trying again in {pause:.0f} s")
+            self._notes.append(f"{self.source.name} is lost ({reason}); trying again in {pause:.0f} s")
             if self._stop.wait(min(pause, max(0.1, left))):
                 return reason, fault
             try:
                 self._reader = open_source(self.source, self._stall)
-                self._note(f"{self.source.name} is back after {time.monotonic() - lost_since:.0f} s")
+                self._notes.append(f"{self.source.name} is back after {time.monotonic() - lost_since:.0f} s")
             except FacetellError as error:
                 reason = str(error).partition("(")[2].rpartition(")")[0] or str(error)
-
-    def _note(self, message: str) -> None:
-        with self._change:
-            self._notes.append(message)
 
     def _play(self, reader: VideoReader, session: int) -> bool:
         """Read one connection to its end; return whether it gave a frame."""
