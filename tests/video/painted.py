@@ -1,4 +1,4 @@
-"""Pictures whose content is known: coloured quadrants, and numbers painted as bars."""
+"""Images whose content is known: coloured quadrants, and numbers painted as bars."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def numbered(number: int, width: int = 128, height: int = 64) -> UInt8Array:
 
 
 def number_of(image: UInt8Array) -> int:
-    """The number painted on a picture of any size (luma or RGB)."""
+    """The number painted on an image of any size (luma or RGB)."""
     width = image.shape[1]
     middle = image[image.shape[0] // 2].reshape(width, -1).mean(axis=1)
     return sum(int(middle[(2 * bit + 1) * width // (2 * BITS)] > 128) << bit for bit in range(BITS))

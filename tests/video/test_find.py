@@ -13,9 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facetell.assets import locate
 from facetell.types import FacetellError
-from facetell.video import find
 from facetell.video.container import address_in, missing_file
 from facetell.video.find import LeftOut, find_videos
 from facetell.video.kinds import Kind, is_hidden, kind_of
@@ -109,16 +107,6 @@ def test_other_images_are_not_a_video(names: str, held: str, tree: Path) -> None
     _write(tree / "frames", names.split())
     with pytest.raises(FacetellError, match=held):
         find_videos(["frames"])
-
-
-def test_each_file_is_opened_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside images whose names differ in numbers, the other files decide whether these are frames."""
-    _write(tree / "frames", ["1.png", "2.png", "a.bin", "b.bin"])
-    (tree / "frames" / "y").write_bytes(locate("sample_man").read_bytes())
-    opened: list[str] = []
-    monkeypatch.setattr(find, "kind_of", lambda path: opened.append(path.name) or kind_of(path))
-    assert find_videos(["frames"]) == [Path("frames/y")]
-    assert sorted(opened) == ["1.png", "2.png", "a.bin", "b.bin", "y"]
 
 
 def test_what_is_left_out_is_counted_by_kind(tree: Path) -> None:

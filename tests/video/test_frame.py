@@ -80,14 +80,6 @@ def test_pq_is_tone_mapped() -> None:
     assert 225 <= shown[2] <= 250 and shown[3] >= 250 and shown[4] == 255
 
 
-def test_rows_of_any_width_are_complete() -> None:
-    for width in (2, 31, 33, 64, 65, 321):
-        ramp = np.linspace(0, 255, width).astype(np.uint8)
-        image = np.ascontiguousarray(np.repeat(np.tile(ramp, (21, 1))[:, :, None], 3, axis=2))
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="gbrp")
-        np.testing.assert_array_equal(to_rgb(frame, width, 21), image)
-
-
 def test_an_array_outlives_its_frame() -> None:
     images = [to_rgb(plain(yuv_of(colour, 0.299, 0.114, False), "yuv420p", 640, 360), 640, 360) for colour in COLOURS]
     for image, colour in zip(images, COLOURS, strict=True):
