@@ -1,10 +1,10 @@
-"""Is a face still the same person's? A small portrait, laid on fixed eyes and nose, compared with the last look's.
+"""Whether a tracked face is still that of the same person: compare small aligned images of its light and shade.
 
-A mesh that follows a face locks on to whichever face stands there, also after a cut to another person at the same
-place. Then the face's relief of light and dark is another all at once. Quick turns of a head change it, too, so it
-counts only where the place has changed from one frame to the next (:func:`facetell.faces.cuts.changed_at`). Measured
-on 208 clips of 93 people, looked at five times a second: of 42,712 pairs of different people 58 % are told apart, and
-of 4565 looks at one face none is taken for another's. A dissolve is not found so: nothing changes all at once.
+A mesh that follows a face continues on whichever face is there, also after a cut to another person in the same
+position. Quick turns of a head change the image as well, so it counts only where the area has changed from one frame to
+the next (:func:`facetell.faces.cuts.changed_at`). Measured on 208 clips of 93 people, five comparisons a second: of
+42,712 pairs of different people 58 % are found to differ, and of 4565 comparisons of one face none. A dissolve is not
+detected, as nothing changes at once.
 """
 
 from __future__ import annotations
@@ -15,19 +15,17 @@ import numpy as np
 from facetell.faces.crop import LEFT_EYE, RIGHT_EYE
 from facetell.types import Face, FloatArray, UInt8Array
 
-NOSE_BASE = 2  # below its tip, in the numbering of the mesh
+NOSE_BASE = 2  # index of a landmark: below the tip of the nose
 SIZE = 16
 ALIKE = 0.35
-_PLACES = np.array([[3.5, 4.5], [11.5, 4.5], [7.5, 10.5]], dtype=np.float32)  # of the eyes' outer corners and the nose
-_RELIEF = 2.0  # pixels: what is smoother than this is lighting, and not compared
+_PLACES = np.array([[3.5, 4.5], [11.5, 4.5], [7.5, 10.5]], dtype=np.float32)  # of the outer eye corners and the nose
+_RELIEF = 2.0  # pixels: smoother variations are due to lighting and removed
 
 
 def portrait(image: UInt8Array, face: Face) -> FloatArray | None:
-    """The relief of a face, float32 (16, 16) of mean 0 and norm 1; None where the face lies outside or is flat.
+    """The aligned face without its low frequencies, float32 (16, 16), mean 0 and norm 1; None if outside or flat.
 
-    Args:
-        image: uint8 RGB (H, W, 3).
-        face: where it is in the picture.
+    ``image`` is the frame, uint8 RGB (H, W, 3).
     """
     height, width = image.shape[:2]
     x0, y0 = (max(0, int(value)) for value in face.box[:2])
@@ -48,5 +46,5 @@ def portrait(image: UInt8Array, face: Face) -> FloatArray | None:
 
 
 def alike(before: FloatArray | None, after: FloatArray | None) -> bool:
-    """Whether two portraits may be of one person; also where one of them says nothing."""
+    """Whether two portraits may be of one person; True if one of them is None."""
     return before is None or after is None or float((before * after).sum()) >= ALIKE
