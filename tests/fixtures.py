@@ -152,30 +152,50 @@ def encode(
     return path
 
 
+FAST_PRESET = {"preset": "ultrafast"}
+X264: dict[str, Any] = {"codec": "libx264", "pix_fmt": "yuv420p", "options": FAST_PRESET}
+VP9: dict[str, Any] = {
+    "codec": "libvpx-vp9",
+    "pix_fmt": "yuv420p",
+    "options": {"deadline": "realtime", "cpu-used": "8"},
+}
+FFV1: dict[str, Any] = {"codec": "ffv1", "pix_fmt": "yuv420p"}
+HEVC: dict[str, Any] = {"codec": "libx265", "options": {**FAST_PRESET, "x265-params": "log-level=error"}}
+
 # --- without a readable frame
 
 
-@_maker("zero_bytes.mp4", BROKEN)
-def zero_bytes(path: Path) -> None:
-    path.write_bytes(b"")
+@functools.cache
+def _faststart() -> bytes:
+    """48 frames of the woman, a key frame every 12, and the index in front."""
+    path, options = Path(_store.name) / "faststart.mp4", {"preset": "veryfast", "g": "12"}
+    return write_frames(path, sample_frames("sample_woman", 48), crf=23, options=options).read_bytes()
 
 
-@_maker("text.mp4", BROKEN)
-def text(path: Path) -> None:
-    path.write_text("This is no video.\n" * 200)
-
-
-@_maker("noise.mp4", BROKEN)
-def noise(path: Path) -> None:
-    path.write_bytes(np.random.default_rng(1).bytes(50_000))
-
-
-@_maker("truncated_without_moov.mp4", BROKEN)
-def truncated_without_moov(path: Path) -> None:
-    """Cut off before the index, which is at the end."""
-    data = encode(path, sample_frames(), **X264).read_bytes()
+def _moov_at_the_end() -> bytes:
+    data = encode(Path(_store.name) / "moov.mp4", sample_frames(), **X264).read_bytes()
     assert data.index(b"mdat") < data.index(b"moov")
-    path.write_bytes(data[: len(data) // 2])
+    return data
+
+
+def _content(name: str, content: Callable[[], bytes]) -> Maker:
+    return _maker(name)(lambda path: path.write_bytes(content()))
+
+
+BROKEN |= {
+    "zero_bytes": _content("zero_bytes.mp4", lambda: b""),
+    "text": _content("text.mp4", lambda: b"This is no video.\n" * 200),
+    "noise": _content("noise.mp4", lambda: np.random.default_rng(1).bytes(50_000)),
+    "truncated_without_moov": _content("truncated_without_moov.mp4", lambda: _moov_at_the_end()[:20_000]),
+    "unknown_codec": _content(
+        "unknown_codec.mp4", lambda: _faststart().replace(b"avc1", b"zzz9").replace(b"avcC", b"zzzC")
+    ),
+    # An index in front, without any of the frames that it lists.
+    "index_without_pictures": _content("moov_only.mp4", lambda: _faststart()[: _faststart().index(b"mdat") + 8]),
+}
+zero_bytes, text = BROKEN["zero_bytes"], BROKEN["text"]
+# The undamaged file of `truncated` and `damaged`.
+whole = _content("whole.mp4", lambda: _faststart())
 
 
 @_maker("audio_only.mp4", BROKEN)
@@ -189,32 +209,7 @@ def audio_only(path: Path) -> None:
                 output.mux(packet)
 
 
-@_maker("unknown_codec.mp4", BROKEN)
-def unknown_codec(path: Path) -> None:
-    path.write_bytes(_faststart().replace(b"avc1", b"zzz9").replace(b"avcC", b"zzzC"))
-
-
-@_maker("moov_only.mp4", BROKEN)
-def index_without_pictures(path: Path) -> None:
-    """An index in front, without any of the frames that it lists."""
-    data = _faststart()
-    path.write_bytes(data[: data.index(b"mdat") + 8])
-
-
 # --- read with a note
-
-
-@functools.cache
-def _faststart() -> bytes:
-    """48 frames of the woman, a key frame every 12, and the index in front."""
-    path, options = Path(_store.name) / "faststart.mp4", {"preset": "veryfast", "g": "12"}
-    return write_frames(path, sample_frames("sample_woman", 48), crf=23, options=options).read_bytes()
-
-
-@_maker("whole.mp4")
-def whole(path: Path) -> None:
-    """The undamaged file of the following two."""
-    path.write_bytes(_faststart())
 
 
 @_maker("truncated.mp4", ODD)
@@ -257,15 +252,6 @@ def _grey(frames: UInt8Array) -> UInt8Array:
     return np.repeat(frames.mean(axis=3, keepdims=True).astype(np.uint8), 3, axis=3)
 
 
-FAST_PRESET = {"preset": "ultrafast"}
-X264: dict[str, Any] = {"codec": "libx264", "pix_fmt": "yuv420p", "options": FAST_PRESET}
-VP9: dict[str, Any] = {
-    "codec": "libvpx-vp9",
-    "pix_fmt": "yuv420p",
-    "options": {"deadline": "realtime", "cpu-used": "8"},
-}
-FFV1: dict[str, Any] = {"codec": "ffv1", "pix_fmt": "yuv420p"}
-HEVC: dict[str, Any] = {"codec": "libx265", "options": {**FAST_PRESET, "x265-params": "log-level=error"}}
 ENCODED: dict[str, tuple[str, Callable[[UInt8Array], Any], dict[str, Any]]] = {
     "tiny": ("tiny.mp4", lambda f: f[:, 100:340:32, 200:440:32][:, :8, :8], X264),
     # As telephones do: stored as 360 x 640, to be rotated by 90 degrees clockwise.

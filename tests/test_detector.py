@@ -18,9 +18,7 @@ from facetell.files import file_sha256
 from facetell.types import FacetellError, Status, Verdict
 from facetell.video.picture import RawFrame
 from facetell.video.reader import VideoReader
-from facetell.video.writer import VideoWriter
 from fixtures import BROKEN, FAST, ODD, at_rate, sample_frames, write_frames
-from video.odd_clocks import avi_of_double_rate, h264, mp4_without_ctts
 
 
 def check_scored(verdict):
@@ -182,27 +180,6 @@ def test_a_scene_cut_ends_the_track_and_no_clip_contains_it(detector, tmp_path):
     check_scored(verdict)
     assert len(verdict.tracks) == 2
     assert all(clip.t1 < 0.8 or clip.t0 >= 0.8 for clip in clips_of(verdict))
-
-
-@pytest.mark.parametrize("make", [avi_of_double_rate, mp4_without_ctts])
-def test_timestamps_in_decoding_order_change_nothing(detector, make, tmp_path):
-    frames = sample_frames()
-    expected, verdict = detector(h264(tmp_path / "right.mp4", frames)), detector(make(tmp_path, frames))
-    check_scored(verdict)
-    assert verdict.tracks[0].clips[0].t1 == pytest.approx(expected.tracks[0].clips[0].t1)
-    assert verdict.probability == expected.probability and verdict.fps == expected.fps and verdict.warnings == ()
-
-
-def test_a_leap_of_the_clock_is_in_no_time_and_no_clip(detector, tmp_path):
-    with VideoWriter(tmp_path / "leap.mkv", fps=24, width=640, height=360, options={"preset": "ultrafast"}) as writer:
-        for number, image in enumerate(sample_frames("sample_woman", 48)):
-            writer.write(image, number / 24 + 50_000 * (number >= 30))
-    verdict = detector(tmp_path / "leap.mkv")
-    check_scored(verdict)
-    assert verdict.duration == pytest.approx(2.0, abs=0.01)
-    (warning,) = verdict.warnings
-    assert "13:53:20" in warning and "1.25 s" in warning
-    assert all(clip.t1 < 1.25 or clip.t0 > 1.25 for clip in clips_of(verdict))
 
 
 def test_no_more_frames_are_held_than_one_clip_needs(detector, woman, monkeypatch):

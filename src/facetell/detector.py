@@ -57,19 +57,16 @@ Progress = Callable[[float, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Hooks to observe or restrict the scoring of one video; they do not change the score of a clip.
-
-    Attributes:
-        located: called with the time in seconds and the faces by track number of each frame that was searched.
-        keep: whether to score a clip, by its first and last time in seconds.
-        left_out: called with each of those clips that has no motion or a pixelated face.
-        until: seconds; the video is not read beyond.
-    """
+    """Hooks to observe or restrict the scoring of one video; they do not change the score of a clip."""
 
     located: Callable[[float, Mapping[int, Face]], None] = lambda time, faces: None
+    """Called with the time in seconds and the faces by track number of each frame that was searched."""
     keep: Callable[[float, float], bool] = lambda t0, t1: True
+    """Whether to score a clip, by its first and last time in seconds."""
     left_out: Callable[[Clip], None] = lambda clip: None
+    """Called with each of those clips that has no motion or a pixelated face."""
     until: float = math.inf
+    """Seconds; the video is not read beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +134,7 @@ class Detector:
     def threshold_of(self, faces: int) -> float:
         """Minimum probability for "forged" of the highest-scoring of several faces (at least one).
 
-        The model's own threshold is corrected for the number of faces, so that its false positive rate is that of the
-        video (:meth:`facetell.engine.Calibration.threshold_of`). A threshold in the settings is used as given.
+        Only the model's own threshold is corrected (:meth:`facetell.engine.Calibration.threshold_of`).
         """
         given = self.settings.threshold
         return self.engine.info.calibration.threshold_of(faces) if given is None else given
@@ -188,15 +184,7 @@ class Detector:
 
 
 def detect(path: Path | str, model: Path | str | None = None, settings: Settings | None = None) -> VideoVerdict:
-    """The result for one video; for several, create one :class:`Detector` and call it.
-
-    Args:
-        path: the video file.
-        model, settings: see :class:`Detector`.
-
-    Raises:
-        FacetellError: the model, an engine or an asset is missing or invalid (never: the video).
-    """
+    """The result for one video; for several, create one :class:`Detector` (same arguments and errors) and call it."""
     return Detector(model, settings)(path)
 
 
@@ -209,12 +197,10 @@ class Look:
 
 
 class ClipStream:
-    """Clips from frames, for files and live sources alike; holds only the frames of one clip per face.
+    """Clips from the frames of a file or a live source; holds only the frames of one clip per face.
 
-    Args:
-        detector: its networks and settings are used.
-        fps: frame rate of the source, None if unknown.
-        period: seconds per clip of a face; that of the settings by default.
+    ``fps`` is the frame rate of the source, None if unknown; ``period`` are the seconds per clip of a face, by default
+    those of the detector's settings.
     """
 
     def __init__(self, detector: Detector, fps: float | None, period: float | None = None) -> None:

@@ -38,16 +38,14 @@ def unordered(
     arguments: tuple[Any, ...],
     name: Callable[[Task], str] = str,
 ) -> Iterator[Result]:
-    """Yield the results of ``work`` for all tasks, in order of completion.
+    """Yield the results of ``work`` for all tasks, in order of completion; tasks are consumed lazily.
 
     If the caller stops before the last result, as on a signal, the processes end at once.
 
     Args:
-        work: called once per task in one of the processes; a module-level function.
-        tasks: consumed lazily.
-        workers: number of processes.
-        start: called in each process before its first task, with ``arguments``.
-        arguments: of ``start``.
+        work: a module-level function, called once per task in one of the processes.
+        tasks, workers: the tasks and the number of processes.
+        start, arguments: called in each process before its first task.
         name: of a task, for the error message.
 
     Raises:

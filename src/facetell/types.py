@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float32]
 
 
 class FacetellError(Exception):
-    """An error that the user can fix. The message is one line: what is wrong, where, and what to do."""
+    """An error that the user can fix. The message is one line: what, where, and what to do."""
 
 
 def needs_extra(what: str, extra: str) -> FacetellError:
@@ -125,9 +125,8 @@ class Frame:
 class Face:
     """A face in one frame.
 
-    ``landmarks`` is the face mesh, float32 (468, 2) in pixels of the frame; ``box`` and ``pose`` are its bounding boxes
-    along the axes of the frame and of the face. ``presence`` in [0, 1] is the mesh network's confidence that there is
-    a face.
+    ``landmarks`` is the face mesh, float32 (468, 2) in pixels; ``box`` and ``pose`` are its bounding boxes along the
+    axes of the frame and of the face. ``presence`` in [0, 1] is the confidence of the mesh network.
     """
 
     box: Box

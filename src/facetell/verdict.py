@@ -193,13 +193,8 @@ def warnings_of(
 ) -> tuple[str, ...]:
     """Caveats of a score: damage, a low or uneven frame rate, faces and clips that were left out.
 
-    Args:
-        tracks: of the video.
-        uneven: share of late frames.
-        errors: messages of the reader.
-        info: of the model.
-        crowded: number of faces that were tracked at once while there were more; 0 if there never were.
-        left_out: number of clips of scored faces that were not scored, by reason.
+    ``uneven`` is the share of late frames, ``errors`` are the messages of the reader, ``crowded`` is the limit on
+    tracked faces if it was reached (else 0), ``left_out`` counts clips of scored faces that were not scored.
     """
     warnings = list(errors)
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]

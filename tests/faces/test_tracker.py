@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facetell.faces.cuts import is_scene_cut
+from facetell.faces.continuity import is_scene_cut
 from facetell.faces.detector import Detection, iou, suppress
 from facetell.faces.tracker import FaceTracker
 from facetell.types import Box, Frame

@@ -20,9 +20,7 @@ def half_width(values: ArrayLike, spread: float) -> NDArray[np.float64]:
     a scaled inverse chi-squared prior worth :data:`PRIOR_VALUES` values of the standard deviation ``spread`` (>= 0).
     The variance of the mean is averaged over the posterior of r; the quantile is that of Student's t.
 
-    Args:
-        values: (..., n), n >= 1, in order of time. The result has shape (...).
-        spread: typical standard deviation of such values.
+    ``values`` has shape (..., n), n >= 1, in order of time; the result has shape (...).
 
     Example:
         >>> [round(float(half_width([0.0, 1.0] * n, 0.5)), 2) for n in (1, 2, 10, 100)]

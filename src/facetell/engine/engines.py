@@ -20,11 +20,7 @@ ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512
 
 
 class Engine(ABC):
-    """A loaded model. ``precision`` is the arithmetic in use, ``version`` that of the library.
-
-    Raises:
-        FacetellError: a field of the file's metadata is missing or wrong.
-    """
+    """A loaded model. ``precision`` is the arithmetic in use, ``version`` that of the library."""
 
     name: str
     version: str

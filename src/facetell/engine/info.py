@@ -45,19 +45,17 @@ _CHECKED = ConfigDict(extra="forbid")
 class Calibration:
     """Platt scaling of a video's mean logit x: the calibrated logit is ``x / temperature + bias``.
 
+    Values out of range, not finite, or of an unknown field raise ValueError.
+
     Attributes:
         temperature: > 0.
         bias: on the logit scale.
-        covariance: of (1 / temperature, bias), row by row, from a bootstrap over the calibration videos; symmetric and
-            positive semi-definite.
+        covariance: of (1 / temperature, bias), row by row, from a bootstrap over the calibration videos.
         clip_std: standard deviation of the clip logits within one video, median over the calibration videos, >= 0.
         threshold: minimum probability for "forged" in a video with one face, in (0, 1).
         false_positives: false positive rate that the threshold was chosen for, in [0, 1); 0 if unknown.
         tail: scale of the exponential upper tail of genuine videos on the calibrated logit scale, see
             :func:`facetell.metrics.platt.tail_scale`, >= 0; 0 if unknown.
-
-    Raises:
-        ValueError: a value is out of range or not a finite number, or a field is unknown.
     """
 
     temperature: Positive = 1.0
@@ -73,15 +71,11 @@ class Calibration:
         return sigmoid(logit / self.temperature + self.bias)
 
     def interval(self, logits: Sequence[float]) -> tuple[float, float]:
-        """95 % interval of the probability of a track.
+        """95 % interval of the probability of a track, from its clip logits in order of time (at least one).
 
-        It covers the calibrated probability of the expected logit: the mean over further clips of the same face in the
-        same recording. It combines two uncertainties on the logit scale: that of the mean of few, serially correlated
-        clips (:func:`facetell.engine.correlated.half_width`), and that of the calibration (``covariance``). It does not
-        cover the variation between recordings of the same person.
-
-        Args:
-            logits: of the track's clips in order of time, at least one.
+        It covers the calibrated probability of the mean logit of further clips in the same recording, not the variation
+        between recordings. It combines two uncertainties on the logit scale: that of the mean of few, serially
+        correlated clips (:func:`facetell.engine.correlated.half_width`), and that of the calibration (``covariance``).
         """
         mean = float(np.mean(logits))
         of_mean = float(half_width(logits, self.clip_std)) / self.temperature
@@ -92,18 +86,12 @@ class Calibration:
         return sigmoid(center - half), sigmoid(center + half)
 
     def threshold_of(self, faces: int) -> float:
-        """Minimum probability for "forged" of the highest-scoring of several faces.
+        """Minimum probability for "forged" of the highest-scoring of several faces (at least one).
 
         The highest of n genuine faces reaches a threshold more often than one does. For the false positive rate of the
-        video to be ``false_positives``, that of each face must be ``1 - (1 - false_positives)^(1 / n)`` (Sidak; lower
-        if the faces of a video have correlated scores). The tail of the genuine videos beyond ``threshold`` is assumed
-        to be exponential with the scale ``tail``.
-
-        Args:
-            faces: number of scored faces, >= 1.
-
-        Returns:
-            ``threshold`` for one face, and if ``tail`` or ``false_positives`` is 0.
+        video to be ``false_positives``, that of each face must be ``1 - (1 - false_positives)^(1 / n)`` (Sidak). The
+        tail of the genuine videos beyond ``threshold`` is assumed to be exponential with the scale ``tail``. Without
+        these two numbers, ``threshold`` is returned for any number of faces.
 
         Example:
             >>> calibration = Calibration(threshold=0.8, false_positives=0.05, tail=1.0)
@@ -119,7 +107,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class ModelInfo:
-    """The metadata of a model file (ONNX ``metadata_props``; each value JSON).
+    """The metadata of a model file (ONNX ``metadata_props``; each value JSON); invalid values raise ValueError.
 
     Attributes:
         name: the model's name.
@@ -133,9 +121,6 @@ class ModelInfo:
         licence: SPDX identifier of the weights.
         architecture: arguments of :func:`facetell.models.zoo.create_model` for the network.
         training: summary of data, steps and metrics.
-
-    Raises:
-        ValueError: a value is out of range or not a finite number, or a field is unknown.
     """
 
     name: Text
@@ -156,14 +141,10 @@ class ModelInfo:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: str) -> ModelInfo:
-        """Read and validate the fields of a model file.
-
-        Args:
-            metadata: one JSON text per field; entries of other names are ignored, as other programs add their own.
-            where: name of the file for the error message.
+        """Read and validate the fields; entries of other names are ignored, as other programs add their own.
 
         Raises:
-            FacetellError: a field is missing, not JSON, or has an invalid value.
+            FacetellError: a field is missing, not JSON, or invalid; the message begins with ``where``.
         """
         values: dict[str, Any] = {}
         for name in (known.name for known in fields(cls) if known.name in metadata):

@@ -1,12 +1,11 @@
 """Clips from tracked faces: T consecutive frames at the model's frame rate, cropped by one region.
 
-**Frame rate.** A second difference measures uneven sampling as motion, so frames are never repeated or dropped at
-uneven positions. The step is the multiple of the source's frame interval nearest to the model's: for a model of 25
-frames per second, every frame of 24, 25 and 30 fps, every second one of 50 and 60, every tenth of 240. If the rate of a
-file changes, the step follows within a few frames, and clips begun before are dropped.
+A second difference measures uneven sampling as motion, so the step from frame to frame is a constant multiple of the
+source's frame interval, the one nearest to the model's: for a model of 25 frames per second, every frame of 24, 25 and
+30 fps, every second one of 50 and 60. If the rate of a file changes, the step follows within a few frames.
 
-**Selection.** Time is divided into periods (one second by default). Each track gives one clip per period, the first
-complete one without a jump cut. Frames that no clip needs are not converted to RGB.
+Time is divided into periods (one second by default). Each track gives one clip per period, the first complete one
+without a jump cut.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ _CELLS = 40  # side in pixels of the images that are compared
 
 
 class Located(Protocol):
-    """A face with a known position in a frame: from a tracker, or recorded."""
+    """A face with a known pose in a frame: from a tracker, or recorded."""
 
     @property
     def pose(self) -> Pose:
-        """Position, size and roll of the face mesh."""
+        """Position, size and roll of the mesh."""
 
 
 def whole_step(interval: float, rate: float) -> int:
@@ -56,12 +55,7 @@ def whole_step(interval: float, rate: float) -> int:
 
 
 class FrameSampler:
-    """Chooses the frames for a model.
-
-    Args:
-        fps: frame rate of the source in Hz; None if unknown: it is then estimated from the first frames.
-        rate: frame rate that the model was trained at, > 0.
-    """
+    """Chooses the frames for a model of ``rate`` Hz from a source of ``fps`` Hz, estimated if it is None."""
 
     def __init__(self, fps: float | None, rate: float) -> None:
         self._rate = rate
@@ -184,13 +178,7 @@ class ClipAssembler:
 
 
 def crop_clip(images: Sequence[UInt8Array], poses: Sequence[Pose], size: int, scale: float) -> tuple[UInt8Array, Crop]:
-    """Crop T frames, uint8 RGB (H, W, 3), by one region; training and detection both use this function.
-
-    Args:
-        images: T frames.
-        poses: T poses of the face mesh.
-        size: side of the result in pixels.
-        scale: side of the region in face lengths.
+    """Crop T frames, uint8 RGB (H, W, 3), by one region of ``scale`` face lengths, in training and in detection.
 
     Returns:
         The cropped frames, uint8 (T, size, size, 3), and the region.

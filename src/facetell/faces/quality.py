@@ -45,10 +45,8 @@ class FaceMotion:
 
     Motion is measured in pixels of an image in which 0.68 sides of the crop are 32 pixels, after registration: changes
     of brightness and contrast and the affine motion of the whole face are removed, so a zoom or a pan over a photo
-    measures as zero but for noise. The residual is divided by the mean gradient, which makes it a displacement.
-
-    Args:
-        kept: number of latest clips that count; all by default.
+    measures as zero but for noise. The residual is divided by the mean gradient, which makes it a displacement. Only
+    the latest ``kept`` clips count, all by default.
     """
 
     kept: int | None = None
@@ -65,11 +63,11 @@ class FaceMotion:
         Where all clips count, motion is not measured any more once the face has moved.
         """
         images = np.stack([_inner_face(frame) for frame in frames])
-        changes = _change(images) >= STILL
+        middle, others = images[len(images) // 2], np.delete(images, len(images) // 2, axis=0)
+        changes = _change(others, middle) >= STILL
         if self.kept is None and self._moves_within:
             return changes
-        middle = images[len(images) // 2]
-        self.within.append(_motion_within(images) if changes else 0.0)
+        self.within.append(_motion_within(others, middle) if changes else 0.0)
         if self._last is not None:
             residuals, gradient = _register(self._last[None], middle)
             self.between.append(float(np.partition(_cells(residuals)[0], -4)[-4]) / gradient)
@@ -96,10 +94,8 @@ class FaceMotion:
 def why_unfit(frames: UInt8Array, roll: float, motion: FaceMotion) -> Status | None:
     """``face_obscured`` or ``no_motion`` if a clip is not to be scored, else None.
 
-    Args:
-        frames: uint8 RGB (T, S, S, 3), the face in the centre; T at least 2.
-        roll: clockwise rotation of the crop in radians.
-        motion: of the face; the clip is added to it unless it is obscured.
+    ``frames`` is uint8 RGB (T, S, S, 3), T >= 2; ``roll`` is the clockwise rotation of the crop in radians. The clip is
+    added to the ``motion`` of the face unless it is obscured.
     """
     if is_pixelated(frames, roll):
         return Status.FACE_OBSCURED
@@ -119,9 +115,8 @@ def grid_strength(frame: UInt8Array, roll: float = 0.0) -> float:
     mean, at the cell size where the weaker of the two axes is strongest: 1 for steps on grid lines alone. Other grids
     have low values: bilinear enlargement distributes its steps over the cell, and codecs remove them by deblocking.
 
-    Args:
-        frame: uint8 RGB (S, S, 3), the face in the centre.
-        roll: clockwise rotation of the crop in radians; the cells are along the axes of the frame.
+    ``frame`` is uint8 RGB (S, S, 3), ``roll`` the clockwise rotation of the crop in radians: the cells of a mosaic are
+    along the axes of the uncropped frame.
     """
     size = frame.shape[0]
     side = round(size * _GRID_PART)
@@ -154,32 +149,23 @@ def _inner_face(frame: UInt8Array) -> FloatArray:
     return np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR), dtype=np.float32)
 
 
-def _change(images: FloatArray) -> float:
+def _change(others: FloatArray, middle: FloatArray) -> float:
     """As :func:`_motion_within`, without registration; 0 where the frames are blends of two images (cut, dissolve)."""
-    reference, others = _split(images)
-    changes = (others - reference)[:, _OVAL]
-    return 0.0 if _is_blend(changes) else _third(changes) / _gradient(reference)[2]
+    changes = (others - middle)[:, _OVAL]
+    return 0.0 if _is_blend(changes) else _third(changes) / _gradient(middle)[2]
 
 
-def _motion_within(images: FloatArray) -> float:
-    """Motion in the frames (T, side, side) of a clip, relative to the middle one.
-
-    It is that of the second-most changed cell (1/8 of the image wide) in the third-most changed frame: a blink counts,
-    the flicker of a single key frame does not, and repeated frames do not lower it.
-    """
-    reference, others = _split(images)
-    residuals, gradient = _register(others, reference)
+def _motion_within(others: FloatArray, middle: FloatArray) -> float:
+    """Motion of the frames (T - 1, side, side) of a clip relative to the middle one."""
+    residuals, gradient = _register(others, middle)
     return _third(residuals) / gradient
 
 
-def _split(images: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The middle frame, and the others."""
-    middle = len(images) // 2
-    return images[middle], np.delete(images, middle, axis=0)
-
-
 def _third(residuals: FloatArray) -> float:
-    """Of residuals (N, pixels of the oval): the second-largest cell in the image where it is third-largest."""
+    """Of residuals (N, pixels of the oval): the second-most changed cell in the third-most changed frame.
+
+    So a blink counts, the flicker of a single key frame does not, and repeated frames do not lower it.
+    """
     second = np.partition(_cells(residuals), -2, axis=1)[:, -2]
     return float(np.sort(second)[-min(3, len(second))])
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facetell.faces.cuts import changed_at, is_scene_cut
+from facetell.faces.continuity import alike, changed_at, is_scene_cut, portrait
 from facetell.faces.detector import Detection, FaceDetector, iou
 from facetell.faces.mesh import FaceMesh
-from facetell.faces.portrait import alike, portrait
 from facetell.types import Box, Face, FloatArray, Frame, UInt8Array
 
 DETECT_EVERY = 1.0  # seconds between searches for new faces

@@ -16,18 +16,13 @@ from facetell.video.reader import VideoReader
 def face_clips(
     path: Path | str, frames: int, size: int, *, scale: float = 1.35, rate: float = 25.0, start: float = 0.0
 ) -> Iterator[Clip]:
-    """One clip per second of the largest face of a video, in order of time.
+    """One clip per second of the largest face of a video from ``start`` seconds on, in order of time.
 
     Args:
-        path: the video.
-        frames: T, frames per clip.
-        size: side of a cropped frame in pixels.
+        path: the video; raises FacetellError if it cannot be read.
+        frames, size: frames per clip and side of a frame in pixels.
         scale: side of the crop in face lengths.
         rate: frames per second of the clip, as nearly as the video allows.
-        start: seconds; frames before are skipped.
-
-    Raises:
-        FacetellError: the video cannot be read.
     """
     tracker = FaceTracker(FaceDetector(), FaceMesh(), max_faces=1)
     assembler = ClipAssembler(frames, size, scale)

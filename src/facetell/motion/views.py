@@ -35,12 +35,9 @@ class View:
 
 
 def view_video(path: Path, model: ClipNetwork, *, start: float = 0.0, seconds: float = 2.0) -> View:
-    """Compute flow and responses for an excerpt of a video.
+    """Flow and responses of a network with motion blocks for the largest face in ``seconds`` of a video.
 
-    Args:
-        path: the video; its largest face is used.
-        model: in evaluation mode, with motion blocks.
-        start, seconds: the excerpt; as long as one clip where the face is not in view for so long.
+    The excerpt has the length of one clip if no face is in view for so long.
 
     Raises:
         FacetellError: the video cannot be read, or no face is in view for the length of a clip.
