@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: the sample videos, and one loaded detector for the whole session."""
+"""Fixtures of all tests: sample videos, and one loaded detector for the session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from facetell.types import Frame
 from facetell.video.reader import VideoReader
 from fixtures import FAST
 
-# Tests send these signals. A suite that runs in the background or under nohup ignores them, and so would its processes.
+# Tests send these signals. In the background or under nohup they are ignored, also by child processes.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
@@ -29,7 +29,7 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_networks(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep what OpenVINO compiles: of the same network and settings, it loads in half the time."""
+    """Cache compiled networks: loading takes half the time."""
     openvino_core().set_property({"CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))})
 
 
@@ -58,7 +58,7 @@ def face_networks() -> tuple[FaceDetector, FaceMesh]:
 
 @pytest.fixture(scope="session")
 def frames() -> Callable[..., list[Frame]]:
-    """Reads the first ``count`` frames of a short video, by default all; those of the last calls are kept."""
+    """Reads the first ``count`` frames of a short video, by default all; the latest results are cached."""
 
     @functools.lru_cache(8)
     def first(path: Path, count: int) -> list[Frame]:
@@ -73,8 +73,8 @@ def frames() -> Callable[..., list[Frame]]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium; tests that need it are skipped, with the reason, where there is none."""
-    from chromium import launched  # imports playwright, which only these tests need
+    """A headless Chromium; tests that need it are skipped where there is none."""
+    from chromium import launched  # imports playwright
 
     with launched() as chromium:
         yield chromium

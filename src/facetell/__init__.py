@@ -12,12 +12,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-# OpenVINO tells a web analytics service that it was imported, and leaves a number for the user in the home folder,
-# unasked. Without this module it takes a stub of its own: what is examined here is nobody's business.
+# On import, OpenVINO reports to a web analytics service and writes an identifier to the home folder. Without this
+# module it uses a stub.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: not to be imported
 
-# OpenCV reads this when it is loaded. By default it decodes images of up to 2^30 pixels, into 3 GB; the limit of frames
-# of a video is this one (facetell.video.reader.MOST_PIXELS).
+# OpenCV reads this when it is loaded. By default it decodes images of up to 2^30 pixels, into 3 GB; this is the limit
+# of video frames as well (facetell.video.reader.MOST_PIXELS).
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 27))
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Output files: names that every common file system takes, checks before a run, atomic writing, hashes."""
+"""Output files: valid names, checks before a run, atomic writing, hashes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _HASH = 10  # hexadecimal digits
 
 
 def short_name(name: str, room: int = 0) -> str:
-    """``name``, or a shorter unique one where it and ``room`` more bytes are longer than a file name can be.
+    """``name``, or a shorter unique name where ``name`` plus ``room`` bytes exceed the limit of file systems.
 
-    A shortened name ends in a hash of the whole name. It is cut between characters, never within one.
+    A shortened name is cut between characters and ends in a hash of the full name.
 
     Args:
-        name: without folders; may hold bytes that are not UTF-8, as :func:`os.fsdecode` gives them.
-        room: bytes to leave for what the caller puts before and after it.
+        name: file name without folders; may contain bytes that are not UTF-8, as :func:`os.fsdecode` returns them.
+        room: bytes to leave for a prefix and a suffix.
 
     >>> short_name("talk.mp4"), len(short_name("\N{CJK UNIFIED IDEOGRAPH-8BDD}" * 85, len(".json")).encode())
     ('talk.mp4', 248)
@@ -37,7 +37,7 @@ def short_name(name: str, room: int = 0) -> str:
 
 
 def temporary_beside(path: Path) -> Path:
-    """A hidden name in the folder of ``path``, for a file that replaces it when it is complete; one per process."""
+    """A hidden name in the folder of ``path``, unique per process, for a file that replaces it when complete."""
     ending = f".{os.getpid()}.tmp"
     return path.with_name(f".{short_name(path.name, 1 + len(ending))}{ending}")
 
@@ -49,7 +49,7 @@ def file_sha256(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file through a temporary neighbour, so that it is never seen half-written; a link stays a link.
+    """Write a text file atomically; the target of a symbolic link is replaced, not the link.
 
     Raises:
         FacetellError: the folder or file cannot be written.
@@ -67,19 +67,19 @@ def write_text(path: Path, text: str) -> None:
 
 
 def check_writable(path: Path, keep: Iterable[Path] = ()) -> None:
-    """Make sure, before hours of work, that ``path`` can be written; its folder is made where it is missing.
-
-    Raises:
-        FacetellError: it cannot, or is one of the files to ``keep``, such as a video that is to be scored.
-    """
+    """:func:`check_all_writable` for one file."""
     check_all_writable([path], keep)
 
 
 def check_all_writable(paths: Iterable[Path], keep: Iterable[Path] = ()) -> None:
-    """As :func:`check_writable`, of many files, of which no two may be the same.
+    """Check before a long run that files can be written; missing folders are created.
+
+    Args:
+        paths: of the files, all different.
+        keep: input files and folders that must not be overwritten, such as the videos to score.
 
     Raises:
-        FacetellError: one cannot be written, is named twice, or is one to ``keep`` or in a folder to ``keep``.
+        FacetellError: a file cannot be written, is named twice, or is in ``keep`` or in a folder of ``keep``.
     """
     taken = {os.path.realpath(other) for other in keep}
     probed: set[Path] = set()
@@ -87,34 +87,26 @@ def check_all_writable(paths: Iterable[Path], keep: Iterable[Path] = ()) -> None
         target = _target(path)
         if str(target) in taken:
             raise FacetellError(f"cannot write {path}: it is named for something else as well; choose another place")
-        # A folder of pictures is a video, and is none with a file more.
+        # A folder of images is a video; another file in it would change that video.
         if str(target.parent) in taken and target.parent.is_dir():
             raise FacetellError(f"cannot write {path}: its folder is one of the videos; choose another place")
         taken.add(str(target))
-        if target.parent not in probed:
-            _probe(path, target)
-            probed.add(target.parent)
         try:
-            target.lstat()
-        except FileNotFoundError:
-            pass
-        except OSError as error:  # such as a name that is too long
+            if target.parent not in probed:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                probe = target.with_name(f".{os.getpid()}.probe")
+                probe.touch()
+                probe.unlink()
+                probed.add(target.parent)
+            with contextlib.suppress(FileNotFoundError):
+                target.lstat()  # fails where the name is too long, for example
+        except OSError as error:
             raise _fault(path, error) from None
 
 
-def _probe(path: Path, target: Path) -> None:
-    probe = target.with_name(f".{os.getpid()}.probe")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise _fault(path, error) from None
-
-
 def _target(path: Path) -> Path:
-    """The file that is written for ``path``: where it is a link, what it leads to."""
-    # All of os.path, which unlike Path takes links that lead in a circle and folders that may not be looked into.
+    """The file that is written for ``path``, with symbolic links resolved."""
+    # os.path, because Path raises on circular links and on folders without permission.
     if os.path.isdir(path):  # noqa: PTH112
         raise FacetellError(f"cannot write {path}: it is a folder; name a file in it")
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
@@ -123,6 +115,6 @@ def _target(path: Path) -> Path:
 
 
 def _fault(path: Path, error: OSError) -> FacetellError:
-    # In the terms of making a folder, a file in its place "exists".
+    # mkdir reports "File exists" where a file is in the place of a folder.
     reason = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror
     return FacetellError(f"cannot write {path}: {reason}; choose another place")

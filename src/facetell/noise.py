@@ -1,4 +1,4 @@
-"""Normal noise, fast and repeatable: what wear and degradation add to pictures."""
+"""Reproducible Gaussian noise, used by training degradations and evaluation distortions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from facetell.types import FloatArray
 
 
 def normal_noise(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> FloatArray:
-    """Normal numbers of standard deviation ``sigma``, float32, in an array of at least two axes.
+    """Normally distributed float32 array of standard deviation ``sigma``; ``shape`` has at least two axes.
 
-    OpenCV draws them three to four times as fast as NumPy; its source is set from ours, so that a seed repeats.
+    OpenCV's generator, three to four times as fast as NumPy's, is seeded from ``rng``.
     """
     noise = np.empty(shape, np.float32)
     cv2.setRNGSeed(int(rng.integers(1 << 31)))

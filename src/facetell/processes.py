@@ -1,4 +1,4 @@
-"""Work spread over processes that end with the one that started them, however that ends."""
+"""Child processes that run tasks in parallel and end with their parent process, however it ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class ProcessEnded(FacetellError):
-    """A process was ended from outside; ``tasks`` are those that were at work or about to be."""
+    """A child process was killed; ``tasks`` are those that were running or about to run."""
 
     def __init__(self, message: str, tasks: Sequence[Any] = ()) -> None:
         super().__init__(message)
@@ -38,22 +38,20 @@ def unordered(
     arguments: tuple[Any, ...],
     name: Callable[[Task], str] = str,
 ) -> Iterator[Result]:
-    """Results as they are finished, in any order.
+    """Yield the results of ``work`` for all tasks, in order of completion; tasks are consumed lazily.
 
-    Where the caller stops before the last result, as on a signal, the processes end at once.
+    If the caller stops before the last result, as on a signal, the processes end at once.
 
     Args:
-        work: done once a task in some process; a function of a module.
-        tasks: for ``work``; drawn as they are needed.
-        workers: processes.
-        start: called once in each process before its first task, with ``arguments``.
-        arguments: for ``start``.
-        name: of a task, for the sentence when a process dies over it.
+        work: a module-level function, called once per task in one of the processes.
+        tasks, workers: the tasks and the number of processes.
+        start, arguments: called in each process before its first task.
+        name: of a task, for the error message.
 
     Raises:
-        ProcessEnded: a process was ended from outside.
+        ProcessEnded: a process was killed.
     """
-    # Spawned, not forked: the libraries that run networks have threads, which a fork would cut off.
+    # Spawned, not forked: the libraries that run networks have threads, which do not survive a fork.
     context = multiprocessing.get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(lifeline, start, arguments))
@@ -62,7 +60,7 @@ def unordered(
     nothing = object()
     try:
         while True:
-            # One more than there are workers, so that none waits for the next; not all, so that a crash can be placed.
+            # One task more than workers, so that none is idle; not all, so that the task of a crash is known.
             while len(running) <= workers and (task := next(waiting, nothing)) is not nothing:
                 with signals_blocked():  # a submission may start a process
                     running[pool.submit(work, task)] = task  # type: ignore[arg-type, assignment]
@@ -74,8 +72,8 @@ def unordered(
     except BrokenProcessPool:
         names = ", ".join(name(task) for task in running.values())
         raise ProcessEnded(
-            f"a process was ended from outside (for want of memory?) at one of {names}; "
-            "run the same command again to go on, with fewer workers",
+            f"a process was killed (out of memory?) while working on one of {names}; "
+            "run the same command again to resume, with fewer workers",
             list(running.values()),
         ) from None
     finally:
@@ -87,7 +85,7 @@ def unordered(
 
 
 def end_with_parent(lifeline: Connection | None = None) -> None:
-    """End this process when its parent process ends, for whatever reason, or closes the other end of ``lifeline``."""
+    """End this process when its parent process ends or closes the other end of ``lifeline``."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     watched: list[int | Connection] = [parent.sentinel, *([lifeline] if lifeline else [])]
@@ -101,17 +99,17 @@ def end_with_parent(lifeline: Connection | None = None) -> None:
 
 @contextlib.contextmanager
 def ended_if_silent(seconds: float) -> Iterator[Callable[[], None]]:
-    """Within ``with``, end this process as soon as what is given has not been called for so many seconds.
+    """Within ``with``, end this process if the function that is given is not called for so many seconds.
 
-    It ends whatever it is stuck in, be it a library that never lets go of the interpreter.
+    This works even while a library holds the interpreter lock.
     """
     last = -seconds
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # where it stood, users do not care for
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # the traceback is of no use to users
 
         def alive() -> None:
             nonlocal last
             now = time.monotonic()
-            if now - last > seconds / 100:  # winding it up starts a thread
+            if now - last > seconds / 100:  # each call starts a thread
                 last = now
                 faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
 
@@ -123,7 +121,7 @@ def ended_if_silent(seconds: float) -> Iterator[Callable[[], None]]:
 
 
 def _begin(lifeline: Connection, start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Make this process ready."""
+    """Initialise a worker process."""
     exit_on_interrupt()
     end_with_parent(lifeline)
     start(*arguments)

@@ -1,4 +1,4 @@
-"""Signals that ask a process to stop: SIGINT (Ctrl-C), SIGTERM and SIGHUP. The only module that handles them."""
+"""Signals that stop a process: SIGINT (Ctrl-C), SIGTERM and SIGHUP. The only module that handles them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STOP_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHU
 Reaction = Callable[[str], None]
 
 _reactions: list[tuple[Reaction, Reaction]] = []  # of the open `on_stop` blocks, the innermost last
-_stopping = False  # whether a reaction has been completed since the outermost block was entered
+_stopping = False  # whether a reaction has returned since the outermost block was entered
 _interrupted = False  # whether `interrupt` has been called since then
 
 
@@ -33,12 +33,12 @@ def was_interrupted() -> bool:
 
 @contextmanager
 def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterator[None]:
-    """Within ``with``, call ``react`` at the first SIGINT, SIGTERM or SIGHUP; if it raises, at the next ones as well.
+    """Within ``with``, call ``react`` at the first SIGINT, SIGTERM or SIGHUP, and at later ones while it raises.
 
-    After it has returned, SIGTERM and SIGHUP have no effect: a closed terminal and ``timeout`` send them twice, and the
-    second must not cut off what the first one caused to be written. A signal that is ignored when the process starts
-    stays ignored, as SIGHUP under ``nohup`` and Ctrl-C in the background of a shell. Blocks can be nested: the
-    innermost reacts. Outside the main thread, where Python handles no signals, nothing is changed.
+    Once it has returned, SIGTERM and SIGHUP have no effect: a closed terminal and ``timeout`` send them twice, and the
+    second must not interrupt what the first one started. A signal that is ignored when the process starts stays
+    ignored, as SIGHUP under ``nohup``. Blocks can be nested: the innermost reacts. Outside the main thread, where
+    Python handles no signals, nothing is changed.
 
     Args:
         react: called in the main thread with the name of the signal ("Ctrl-C", "SIGTERM" or "SIGHUP").
@@ -67,11 +67,11 @@ def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterato
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Within ``with``, this thread and the processes that it starts do not receive the signals of :data:`STOP_SIGNALS`.
+    """Within ``with``, block :data:`STOP_SIGNALS` in this thread and in the processes that it starts.
 
-    What comes meanwhile is received afterwards. A child process receives none until it calls :func:`exit_on_interrupt`.
+    This thread receives pending signals afterwards, a child process once it calls :func:`exit_on_interrupt`.
     Terminals and ``timeout`` send signals to the whole process group: a child that is still importing modules would
-    print a traceback, and one that works for a main process that stops in good order would end too early.
+    print a traceback, and one whose parent shuts down in order would end too early.
     """
     from multiprocessing import resource_tracker  # slow to import
 
@@ -85,7 +85,7 @@ def signals_blocked() -> Iterator[None]:
 
 
 def exit_on_interrupt() -> None:
-    """In a child process: receive signals, and exit without a traceback on Ctrl-C unless that is ignored."""
+    """In a child process: unblock the signals, and exit without a traceback on Ctrl-C unless that is ignored."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + signal.SIGINT))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -97,6 +97,6 @@ def _handle(number: int, frame: FrameType | None) -> None:
     name = STOP_SIGNALS[signal.Signals(number)]
     if not _stopping:
         react(name)
-        _stopping = True  # not where it raised: Python drops what is raised within some callbacks, and the run goes on
+        _stopping = True  # not where it raised: Python drops exceptions raised in some callbacks, and the run continues
     elif number == signal.SIGINT:
         again(name)

@@ -1,7 +1,7 @@
-"""The few frozen dataclasses that every part of facetell speaks.
+"""Data types shared by all packages, and the error type of facetell.
 
-Images are uint8 RGB of shape (H, W, 3). Boxes are ``(x0, y0, x1, y1)`` in pixels of the upright frame. Times are
-seconds from the first picture of the video. Probabilities are those of "forged", in [0, 1].
+Images are uint8 RGB (H, W, 3). Boxes are ``(x0, y0, x1, y1)`` in pixels of the upright frame. Times are seconds from
+the first frame of the video. Probabilities are those of "forged", in [0, 1].
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ FloatArray = NDArray[np.float32]
 
 
 class FacetellError(Exception):
-    """A fault that a user can mend; its message is one sentence: what, where, what to do."""
+    """An error that the user can fix. The message is one line: what, where, and what to do."""
 
 
 def needs_extra(what: str, extra: str) -> FacetellError:
-    """The fault that ``what`` cannot be done for want of an optional extra of the package.
+    """The error that ``what`` needs an optional extra of the package.
 
     >>> str(needs_extra("training", "train"))
     "training needs packages that are not installed; get them in facetell's folder with `pip install '.[train]'`"
@@ -34,17 +34,13 @@ def needs_extra(what: str, extra: str) -> FacetellError:
 
 
 def check_whole(what: str, value: object, least: int) -> None:
-    """Refuse what is no whole number of at least ``least``.
-
-    Raises:
-        FacetellError: it is none.
-    """
+    """Raise FacetellError unless ``value`` is an ``int`` of at least ``least``."""
     if type(value) is not int or value < least:
         raise FacetellError(f"{what} is a whole number of at least {least}, not {value!r}")
 
 
 class Box(NamedTuple):
-    """Axis-aligned box ``(x0, y0, x1, y1)`` in pixels of the upright frame; ``x1`` and ``y1`` are exclusive."""
+    """Axis-aligned box in pixels of the upright frame; ``x1`` and ``y1`` are exclusive."""
 
     x0: float
     y0: float
@@ -68,9 +64,9 @@ class Box(NamedTuple):
 
 
 class Pose(NamedTuple):
-    """Place of a face in the frame plane: the smallest box around its mesh along the face's own axes.
+    """Position of a face in the frame plane: the smallest box around its mesh along the face's own axes.
 
-    ``x`` and ``y`` are the centre in pixels, ``width`` (ear to ear) and ``height`` (forehead to chin) are in pixels,
+    ``x`` and ``y`` are the centre, ``width`` (ear to ear) and ``height`` (forehead to chin) the size, all in pixels.
     ``roll`` is the in-plane rotation in radians in (-pi, pi], positive = clockwise, 0 = upright.
     """
 
@@ -101,13 +97,13 @@ class Crop(NamedTuple):
 
     @property
     def square(self) -> Box:
-        """The region before it is rotated about its centre."""
+        """The region before its rotation about the centre."""
         half = self.side / 2
         return Box(self.x - half, self.y - half, self.x + half, self.y + half)
 
     @property
     def corners(self) -> tuple[tuple[float, float], ...]:
-        """``(x, y)`` of the four corners, clockwise from the face's upper left one."""
+        """``(x, y)`` of the four corners, clockwise from the upper left of the face."""
         cos, sin = math.cos(self.roll) * self.side / 2, math.sin(self.roll) * self.side / 2
         along, down = (cos, sin), (-sin, cos)
         return tuple(
@@ -118,7 +114,7 @@ class Crop(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded, upright picture: uint8 RGB (H, W, 3), its ``time`` in seconds, its ``index`` in order of time."""
+    """A decoded, upright frame: its ``index`` in order of time, ``time`` in seconds, uint8 RGB (H, W, 3)."""
 
     index: int
     time: float
@@ -127,11 +123,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face in one frame.
+    """A face in one frame.
 
-    ``landmarks`` is float32 (468, 2): the face mesh in pixels of the frame. ``box`` is their axis-aligned bounding box,
-    ``pose`` their bounding box along the axes of the face. ``presence`` in [0, 1] is the mesh network's confidence that
-    there is a face.
+    ``landmarks`` is the face mesh, float32 (468, 2) in pixels; ``box`` and ``pose`` are its bounding boxes along the
+    axes of the frame and of the face. ``presence`` in [0, 1] is the confidence of the mesh network.
     """
 
     box: Box
@@ -156,7 +151,7 @@ class Clip:
 
 
 class Status(StrEnum):
-    """What became of a video or a track. Everything but ``SCORED`` is an abstention and carries no probability."""
+    """Outcome for a video or a track. All but ``SCORED`` are abstentions and carry no probability."""
 
     SCORED = "scored"
     NO_FACE = "no_face"
@@ -169,11 +164,11 @@ class Status(StrEnum):
 
 
 NOT_READ = frozenset({Status.NOT_CONSECUTIVE, Status.UNREADABLE})
-"""Statuses of videos in which no face was looked for."""
+"""Statuses of videos in which no face was searched for."""
 
 
 class Verdict(StrEnum):
-    """The reading of a probability and its interval against the threshold."""
+    """Decision from a probability, its interval and the threshold; ``NONE`` where there is no score."""
 
     FORGED = "forged"
     GENUINE = "genuine"
@@ -183,9 +178,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClipScore:
-    """Score of one clip: ``logit`` (positive = forged) and ``probability``.
+    """Score of one clip: times in seconds, ``logit`` (positive = forged), ``probability`` and region of the frame.
 
-    ``probability`` applies the calibration of a video's mean logit to this one: for a single clip it is overconfident.
+    The calibration is that of the mean logit of a video: for a single clip, ``probability`` is overconfident.
     """
 
     t0: float
@@ -197,10 +192,10 @@ class ClipScore:
 
 @dataclass(frozen=True, slots=True)
 class TrackVerdict:
-    """One face followed through the video: when, how large (median mesh width in pixels) and how suspect.
+    """Result for one face: its time range in seconds, median mesh width in pixels, and score.
 
-    ``clips`` are the scored ones; ``clips_seen`` is the number of clips that they were chosen from, evenly spaced. It
-    is larger only where the number of clips is bounded, and 0 where the face is not scored.
+    ``clips`` are the scored ones, evenly chosen from ``clips_seen``. The two numbers differ only where the number of
+    scored clips is bounded; ``clips_seen`` is 0 where the face is not scored.
     """
 
     track_id: int
@@ -217,12 +212,12 @@ class TrackVerdict:
 
 @dataclass(frozen=True, slots=True)
 class VideoVerdict:
-    """All that is said of one video.
+    """Result for one video.
 
-    ``probability`` and ``interval`` are those of the most suspect track and None unless ``status`` is ``scored``.
-    ``message`` says why a video was not scored; ``warnings`` what a reader should know of one that was. ``threshold``
-    is the minimum probability for "forged" that was used, None unless scored; ``threshold_faces`` is the number of
-    scored faces that it is corrected for, 1 where it is not corrected.
+    ``probability`` and ``interval`` are those of the highest-scoring track, None unless ``status`` is ``scored``.
+    ``message`` is the reason for an abstention; ``warnings`` are the caveats of a score. ``threshold`` is the minimum
+    probability for "forged" that was used, None unless scored; ``threshold_faces`` is the number of scored faces that
+    it is corrected for, 1 where it is not corrected.
     """
 
     path: str
@@ -245,6 +240,6 @@ class VideoVerdict:
 
     @property
     def most_suspect(self) -> ClipScore | None:
-        """The clip with the highest logit of all tracks, or None where nothing was scored."""
+        """The clip with the highest logit of all tracks; None where nothing was scored."""
         clips = [clip for track in self.tracks for clip in track.clips]
         return max(clips, key=lambda clip: clip.logit, default=None)

@@ -1,7 +1,7 @@
-"""From clip logits to a verdict: pure functions, no video and no model in sight.
+"""From clip logits to a verdict: pure functions of numbers.
 
-A track's logit is the mean of its clips' logits, its probability the calibrated one of that mean; the most suspect
-track speaks for a video (METHOD section 4). Where there is nothing to score there is a status, never a number.
+A track's logit is the mean of its clips' logits, its probability the calibrated one of that mean. The result of a video
+is that of its highest-scoring track (METHOD section 4). An abstention has a status and no number.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from facetell.faces.quality import FaceMotion, why_unfit
 from facetell.faces.spread import Spread
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, Verdict
 
-LOW_RATE = 0.7  # below this share of the model's frame rate, motion is coarser than what the model has learned
-UNEVEN = 0.05  # above this share of late frames, second differences see the timing as well as the face
+LOW_RATE = 0.7  # share of the model's frame rate below which motion is coarser than in the training data
+UNEVEN = 0.05  # share of late frames above which second differences measure the timing as well as the face
 
 UNSCORED = {
     Status.TOO_SHORT: "seen too briefly",
@@ -31,7 +31,7 @@ UNSCORED = {
 
 @dataclass(frozen=True, slots=True)
 class ScoredClip:
-    """A clip's time in seconds, its region of the frame, and its logit."""
+    """A clip's first and last time in seconds, its region of the frame, and its logit."""
 
     t0: float
     t1: float
@@ -41,11 +41,16 @@ class ScoredClip:
 
 @dataclass(slots=True)
 class TrackRecord:
-    """What was seen of one face while the video ran: from ``t0`` to ``t1`` in seconds, its mesh ``widths`` in pixels.
+    """Measurements on one face, collected while the video is read.
 
-    ``spread`` chooses among the clips that can be scored, ``scores`` holds those of the chosen ones by their number.
-    ``small`` holds the face's width in each clip that cannot be scored because of it; ``left_out`` counts the clips
-    that cannot be for another reason. ``motion`` is that of the face in all its clips that are large and clear enough.
+    Attributes:
+        t0, t1: first and last time in seconds.
+        spread: chooses among the clips that can be scored.
+        widths: of the face mesh in pixels, one per frame with the face.
+        scores: of the chosen clips, by number.
+        small: face width in pixels of each clip in which the face is too small.
+        left_out: number of clips that cannot be scored for another reason.
+        motion: of the face in all clips that are large and clear enough.
     """
 
     t0: float
@@ -58,7 +63,7 @@ class TrackRecord:
     motion: FaceMotion = field(default_factory=FaceMotion)
 
     def accept(self, frames: UInt8Array, roll: float) -> bool:
-        """Whether a clip (T, S, S, 3), cropped with ``roll`` in radians, can be scored; else it is counted."""
+        """Whether a clip (T, S, S, 3), cropped with ``roll`` in radians, can be scored; if not, it is counted."""
         reason = why_unfit(frames, roll, self.motion)
         if reason is not None:
             self.left_out[reason] += 1
@@ -67,7 +72,7 @@ class TrackRecord:
     @property
     def clips(self) -> list[ScoredClip]:
         """The chosen clips in order of time."""
-        # Where a file is longer than it states, a clip was scored that is not chosen in the end.
+        # In a file longer than it states, some clips were scored that are not chosen in the end.
         return [clip for number, clip in sorted(self.scores.items()) if number % self.spread.step == 0]
 
     @property
@@ -83,7 +88,7 @@ class TrackRecord:
 
 
 def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVerdict:
-    """The verdict on one face: scored where it has at least one clip, else the reason why not."""
+    """The result for one face: scored if it has at least one clip, else the reason why not."""
     logit = probability = interval = None
     status = record.why_not
     clips = record.clips if status is Status.SCORED else []
@@ -113,7 +118,7 @@ def most_suspect_track(tracks: Sequence[TrackVerdict]) -> TrackVerdict | None:
 
 
 def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Status, str]:
-    """Status and sentence for a video of which no track was scored."""
+    """Status and message for a video without a scored track."""
     if not tracks:
         return Status.NO_FACE, "no face was found in it"
     statuses = {track.status for track in tracks}
@@ -130,13 +135,13 @@ def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Sta
         )
     longest = max(track.t1 - track.t0 for track in tracks)
     return Status.TOO_SHORT, (
-        f"no face is seen without a break for {info.clip_frames} frames at {info.frame_rate:g} frames per second "
-        f"(the longest stays {longest:.2f} s)"
+        f"no face is visible without interruption for {info.clip_frames} frames at {info.frame_rate:g} frames per "
+        f"second (the longest stays {longest:.2f} s)"
     )
 
 
 def even_odds(threshold: float) -> float:
-    """The probability that parts what speaks for forged from what speaks for genuine; not above the threshold."""
+    """The probability between "genuine" and "forged": one half, or the threshold if that is lower."""
     return min(0.5, threshold)
 
 
@@ -144,8 +149,8 @@ def read_verdict(probability: float | None, interval: tuple[float, float] | None
     """The verdict on the highest-scoring face of a video.
 
     Forged if the probability reaches the threshold and the whole interval is at or above even odds; genuine if the
-    whole interval is below even odds; else inconclusive. The interval is that of one face: the threshold alone
-    corrects for the number of faces (:meth:`facetell.detector.Detector.threshold_of`).
+    whole interval is below even odds; else inconclusive. The interval is that of one face: only the threshold is
+    corrected for the number of faces (:meth:`facetell.detector.Detector.threshold_of`).
 
     Example:
         >>> [str(read_verdict(p, (p - 0.2, p + 0.2), 0.8)) for p in (0.2, 0.6, 0.75, 0.9)]
@@ -162,13 +167,13 @@ def read_verdict(probability: float | None, interval: tuple[float, float] | None
 
 
 def slow_rate(t0: float, t1: float, info: ModelInfo) -> float | None:
-    """Frames a second of a clip, from its first frame's time to its last one's, where they are too few; else None."""
+    """Frame rate in Hz of a clip from ``t0`` to ``t1`` seconds if it is too low for the model, else None."""
     rate = (info.clip_frames - 1) / max(t1 - t0, 1e-6)
     return rate if rate < LOW_RATE * info.frame_rate else None
 
 
 def low_rate(slow: Sequence[float], clips: int, info: ModelInfo) -> tuple[str, ...]:
-    """What a reader should know of the ``slow`` clips' frame rates, of so many ``clips`` in all; nothing if none is."""
+    """The warning on low frame rates: those of the ``slow`` clips, of ``clips`` in all; empty if none is slow."""
     if not slow:
         return ()
     part = "" if len(slow) == clips else f", as in {len(slow) / clips:.0%} of its clips,"
@@ -186,17 +191,17 @@ def warnings_of(
     crowded: int = 0,
     left_out: Mapping[Status, int] = MappingProxyType({}),
 ) -> tuple[str, ...]:
-    """What a reader of the score should know: damage, a low or uneven frame rate, faces and clips that were left out.
+    """Caveats of a score: damage, a low or uneven frame rate, faces and clips that were left out.
 
-    ``crowded`` is the number of faces that were followed at once while there were more; 0 where there never were.
-    ``left_out`` counts the clips of scored faces that were not scored, by reason.
+    ``uneven`` is the share of late frames, ``errors`` are the messages of the reader, ``crowded`` is the limit on
+    tracked faces if it was reached (else 0), ``left_out`` counts clips of scored faces that were not scored.
     """
     warnings = list(errors)
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]
     warnings += low_rate([rate for rate in rates if rate], len(rates), info)
     if uneven > UNEVEN:
         warnings.append(
-            f"{uneven:.0%} of its frames come late (variable frame rate or dropped frames): take the score with caution"
+            f"{uneven:.0%} of its frames are late (variable frame rate or dropped frames): take the score with caution"
         )
     unscored = Counter(track.status for track in tracks if track.status is not Status.SCORED)
     if unscored and unscored.total() < len(tracks):
@@ -205,7 +210,9 @@ def warnings_of(
     for status, count in sorted(left_out.items()):
         warnings.append(f"{_counted(count, 'clip')} not scored: the face is {UNSCORED[status]}")
     if crowded:
-        warnings.append(f"more than {crowded} faces at once: the smallest were not followed (--max-faces follows more)")
+        warnings.append(
+            f"more than {crowded} faces at once: the smallest were not tracked (--max-faces raises the limit)"
+        )
     return tuple(warnings)
 
 

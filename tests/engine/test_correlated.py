@@ -15,32 +15,24 @@ def serial(rng, draws, n, correlation):
     return rng.normal(size=(draws, n)) @ np.linalg.cholesky(correlation**apart).T
 
 
-@pytest.mark.parametrize("n", [1, 3, 5, 12, 20, 60])
+@pytest.mark.parametrize("n", [1, 3, 12, 60])
 @pytest.mark.parametrize("correlation", [0.0, 0.3, 0.6, 0.8, 0.9])
 def test_the_interval_covers_the_mean_of_the_process(n, correlation):
-    """Nominal 95 %. Counting the values as independent covers 32 % at n = 60 and a correlation of 0.9."""
+    """Nominal 95 %. Values taken as independent cover 32 % at n = 60 and a correlation of 0.9."""
     values = serial(np.random.default_rng(n), 3000, n, correlation)
-    covered = np.abs(values.mean(axis=1)) <= half_width(values, 1.0)
-    assert covered.mean() >= 0.93
-
-
-@pytest.mark.parametrize("correlation", [0.5, 0.8, 0.95])
-def test_the_interval_of_an_evenly_spaced_part_covers_as_well(correlation):
-    """Every k-th value of such a process is such a process with the correlation r^k."""
-    values = serial(np.random.default_rng(1), 3000, 60, correlation)
-    for step in (4, 8):
+    for step in (1, 4):  # every k-th value of such a process is such a process with the correlation r^k
         part = values[:, ::step]
         assert (np.abs(part.mean(axis=1)) <= half_width(part, 1.0)).mean() >= 0.93
 
 
-def test_many_independent_values_get_the_textbook_interval():
+def test_many_independent_values_have_the_textbook_interval():
     values = np.random.default_rng(0).normal(size=(50, 2000))
     expected = 1.96 * values.std(axis=1, ddof=1) / np.sqrt(2000)
     assert half_width(values, 1.0).mean() == pytest.approx(expected.mean(), rel=0.05)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
-def test_closed_forms_are_those_of_the_matrices(n):
+def test_closed_forms_equal_those_of_the_matrices(n):
     values, spread = np.random.default_rng(n).normal(1, 2, n), 0.7
     freedom, ones, found = PRIOR_VALUES + n - 1, np.ones(n), []
     for r in CORRELATIONS.ravel():
@@ -55,16 +47,15 @@ def test_closed_forms_are_those_of_the_matrices(n):
     assert float(half_width(values, spread)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_students_quantile():
-    for freedom in (4, 5, 10, 63):
-        assert student_t95(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=0.01)
+@pytest.mark.parametrize("freedom", [4, 5, 10, 63])
+def test_students_quantile(freedom):
+    assert student_t95(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=0.01)
 
 
-def test_a_tracks_interval_adds_the_uncertainty_of_the_calibration():
+def test_the_interval_of_a_track_includes_the_uncertainty_of_the_calibration():
     logits, calibration = [0.5, 1.5, -0.4], Calibration(2.0, -0.5, (0.04, 0, 0, 0.09), 0.8)
     mean = np.mean(logits)
     half = np.hypot(half_width(logits, 0.8) / 2, 1.96 * np.sqrt(0.04 * mean**2 + 0.09))
-    assert calibration.interval(logits) == pytest.approx(
-        [sigmoid(mean / 2 - 0.5 + sign * half) for sign in (-1, 1)], rel=1e-4
-    )
+    expected = [sigmoid(mean / 2 - 0.5 + sign * half) for sign in (-1, 1)]
+    assert calibration.interval(logits) == pytest.approx(expected, rel=1e-4)
     assert Calibration().interval([0.3]) == pytest.approx([sigmoid(0.3)] * 2)

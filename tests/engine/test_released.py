@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from facetell.cli import main
-from facetell.detector import Detector, Settings
+from facetell.detector import Detector
 from facetell.engine import DEFAULT_MODEL, FAST_MODEL, load_engine, model_path
 from facetell.engine.released import model_word, released_models
-from facetell.types import FacetellError, Verdict
+from facetell.types import FacetellError
 from fixtures import FAST_FILE
 
 
@@ -20,13 +20,6 @@ def test_every_name_is_that_of_its_file_and_its_model():
         assert path.with_suffix(".md").is_file() and path.with_suffix(".json").is_file()
     assert load_engine(FAST_MODEL).info.name == FAST_MODEL
     assert model_path() == released_models()[DEFAULT_MODEL]
-
-
-@pytest.mark.parametrize("person", ["woman", "man"])
-def test_the_default_calls_the_sample_people_genuine(person, request):
-    verdict = Detector(settings=Settings(max_clips=4))(request.getfixturevalue(person))
-    assert verdict.verdict is Verdict.GENUINE
-    assert [len(track.clips) for track in verdict.tracks] <= [4]
 
 
 def test_a_file_with_the_name_of_a_released_model_is_named_by_its_path(tmp_path, monkeypatch):
@@ -54,7 +47,7 @@ VERBS = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_says_so(verb, man, tmp_path, monkeypatch, capsys):
+def test_every_command_has_this_message(verb, man, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copy(man, "man.mp4")
     (tmp_path / "manifest.csv").write_text("path,label,split\nman.mp4,0,test\n")

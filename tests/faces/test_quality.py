@@ -1,4 +1,4 @@
-"""Still images and moving faces, mosaics and hard compression: clips from encoded files, as detection crops them."""
+"""Motion and pixelation of clips from encoded files, cropped as in detection."""
 
 import math
 from itertools import islice
@@ -19,22 +19,20 @@ from fixtures import encode, mosaic, sample_frames, zoomed
 
 FACES = {"sample_woman": Crop(440, 213, 340), "sample_man": Crop(291, 198, 253)}  # of the first frames
 LENGTH = 40  # frames: four clips of eight frames, three a second
-CODECS = {
-    "H.264": {"codec": "libx264", "options": {"preset": "ultrafast", "crf": "23"}},
-    "H.264, many key frames": {"codec": "libx264", "options": {"preset": "ultrafast", "crf": "35", "g": "12"}},
-    "MPEG-4": {"codec": "mpeg4", "options": {"b": "500k", "g": "12"}},
-}
+H264 = {"codec": "libx264", "options": {"preset": "ultrafast", "crf": "23"}}
+H264_HARD = {"codec": "libx264", "options": {"preset": "ultrafast", "crf": "35", "g": "12"}}
+MPEG4 = {"codec": "mpeg4", "options": {"b": "500k", "g": "12"}}
 
 
 @pytest.fixture(scope="module")
 def clips(face_networks):
-    """The clips of the one face of a video file, three a second."""
+    """The clips of the one face of a video file, three per second."""
 
-    def read(path, most=LENGTH):
+    def read(path):
         tracker, found = FaceTracker(*face_networks), []
         with VideoReader(path) as reader:
             sampler, assembler = FrameSampler(reader.info.fps, 25.0), ClipAssembler(8, 160, 1.35, 1 / 3)
-            for raw in islice(reader, most):
+            for raw in islice(reader, LENGTH):
                 number = sampler.take(raw.time)
                 frame = Frame(raw.index, raw.time, raw.rgb())
                 found += assembler.push(number, frame, tracker.update(frame))
@@ -42,6 +40,12 @@ def clips(face_networks):
         return found
 
     return read
+
+
+@pytest.fixture
+def encoded_clips(clips, tmp_path):
+    """The clips of frames after encoding."""
+    return lambda images, how: clips(encode(tmp_path / "a.mkv", images, pix_fmt="yuv420p", fps=25, **how))
 
 
 def face_motion(clips):
@@ -64,7 +68,7 @@ def pan(image):
 
 
 def captioned(image):
-    """A caption that moves below the face, and a background that moves beside it."""
+    """A photo with a moving caption below the face and a moving background beside it."""
     frames = []
     for index in range(LENGTH):
         frame = image.copy()
@@ -75,33 +79,25 @@ def captioned(image):
 
 
 @pytest.mark.parametrize(
-    ("kind", "codec"),
-    [*((still, codec) for codec in CODECS), *((kind, "H.264") for kind in (zoom, pan, captioned))],
+    ("kind", "how"), [(still, H264), (still, H264_HARD), (still, MPEG4), (zoom, H264), (pan, H264), (captioned, H264)]
 )
-def test_a_still_image_does_not_move_whatever_is_done_to_it(clips, tmp_path, kind, codec):
-    path = encode(tmp_path / "a.mkv", kind(sample_frames()[0]), pix_fmt="yuv420p", fps=25, **CODECS[codec])
-    assert face_motion(clips(path)).is_absent
+def test_a_still_image_does_not_move_whatever_is_done_to_it(encoded_clips, kind, how):
+    assert face_motion(encoded_clips(kind(sample_frames()[0]), how)).is_absent
 
 
-def test_an_encoder_that_refines_a_small_photo_is_no_motion(clips, tmp_path):
+def test_an_encoder_that_refines_a_small_photo_is_no_motion(encoded_clips):
     """A face of 39 pixels, compressed hard: the frames of the first clip differ visibly, later ones do not."""
     image = cv2.resize(sample_frames("sample_man")[0], (160, 90), interpolation=cv2.INTER_AREA)
     how = {"codec": "libx264", "options": {"preset": "ultrafast", "crf": "31"}}
-    motion = face_motion(clips(encode(tmp_path / "a.mkv", still(image), pix_fmt="yuv420p", fps=25, **how)))
+    motion = face_motion(encoded_clips(still(image), how))
     assert motion.is_absent and max(motion.within) > MOVING
 
 
-@pytest.mark.parametrize("name", ["sample_man", "sample_woman"])
-def test_a_person_moves_however_little(clips, name):
-    motion = face_motion(clips(locate(name)))
-    assert not motion.is_absent and min(motion.within) > 0
-
-
-def test_repeated_frames_do_not_hide_motion(clips, tmp_path):
-    """12 frames per second in a file of 24."""
-    images = sample_frames("sample_woman", LENGTH)[::2].repeat(2, axis=0)
-    motion = face_motion(clips(encode(tmp_path / "a.mkv", images, pix_fmt="yuv420p", fps=24, **CODECS["H.264"])))
-    assert not motion.is_absent and min(motion.within) > 0
+def test_a_person_moves_however_little_and_with_repeated_frames(clips, encoded_clips):
+    repeated = sample_frames("sample_woman", LENGTH)[::2].repeat(2, axis=0)
+    for found in (clips(locate("sample_man")), clips(locate("sample_woman")), encoded_clips(repeated, H264)):
+        motion = face_motion(found)
+        assert not motion.is_absent and min(motion.within) > 0
 
 
 def test_a_dissolve_and_a_jump_are_no_motion():
@@ -110,7 +106,7 @@ def test_a_dissolve_and_a_jump_are_no_motion():
         assert not FaceMotion().add(np.stack([cv2.addWeighted(other, share, one, 1 - share, 0) for share in shares]))
 
 
-def test_few_clips_are_enough_only_where_nothing_moves():
+def test_few_clips_are_enough_only_if_nothing_changes():
     clip = np.stack([crop_frame(sample_frames()[0], FACES["sample_woman"], 160)] * 8)
     noisy = np.clip(clip + np.random.default_rng(0).normal(0, 4, (8, 20, 20, 1)).repeat(8, 1).repeat(8, 2), 0, 255)
     motion = FaceMotion()
@@ -119,7 +115,7 @@ def test_few_clips_are_enough_only_where_nothing_moves():
     assert motion.add(noisy.astype(np.uint8)) and not motion.is_absent
 
 
-def test_the_latest_clips_count_where_so_many_are_kept(clips, man):
+def test_only_the_latest_clips_count_if_their_number_is_given(clips, man):
     moving, still = clips(man)[0].frames, np.stack([clips(man)[0].frames[0]] * 8)
     motion = FaceMotion(kept=2)
     for frames in (moving, still, still):
@@ -128,14 +124,13 @@ def test_the_latest_clips_count_where_so_many_are_kept(clips, man):
 
 
 @pytest.mark.parametrize(("name", "cell"), [("sample_woman", 10), ("sample_woman", 14), ("sample_man", 8)])
-def test_a_mosaic_over_the_face_is_found_after_encoding(clips, tmp_path, name, cell):
-    images = [mosaic(image, cell) for image in sample_frames(name, 24)]
-    found = clips(encode(tmp_path / "a.mkv", images, pix_fmt="yuv420p", fps=25, **CODECS["H.264"]))
+def test_a_mosaic_over_the_face_is_found_after_encoding(encoded_clips, name, cell):
+    found = encoded_clips([mosaic(image, cell) for image in sample_frames(name, 24)], H264)
     assert all(is_pixelated(clip.frames, clip.crop.roll) for clip in found)
 
 
 @pytest.mark.parametrize("degrees", [0, 12, -30, 90])
-def test_the_cells_lie_along_the_axes_of_the_frame_not_of_the_crop(degrees):
+def test_the_cells_are_along_the_axes_of_the_frame_not_of_the_crop(degrees):
     crop = FACES["sample_woman"]._replace(roll=math.radians(degrees))
     assert grid_strength(crop_frame(mosaic(sample_frames()[0], 14), crop, 160), crop.roll) > PIXELATED
 
@@ -150,8 +145,7 @@ def test_distortions_of_the_whole_frame_are_no_mosaic(code, level):
             assert grid_strength(crop_frame(distort_picture(image, code, level, rng), crop, 160)) < 0.8 * PIXELATED
 
 
-def test_blocks_of_hard_compression_are_no_mosaic(clips, tmp_path):
+def test_blocks_of_hard_compression_are_no_mosaic(encoded_clips):
     how = {"codec": "mpeg4", "options": {"qmin": "31", "qmax": "31"}}
     small = [cv2.resize(image, (320, 180), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_woman", 24)]
-    found = clips(encode(tmp_path / "a.mkv", small, pix_fmt="yuv420p", fps=25, **how))
-    assert not any(is_pixelated(clip.frames, clip.crop.roll) for clip in found)
+    assert not any(is_pixelated(clip.frames, clip.crop.roll) for clip in encoded_clips(small, how))

@@ -1,4 +1,4 @@
-"""What `facetell motion` draws: flow and responses with known answers, and the files of the whole command."""
+"""The drawings of ``facetell motion``: flow and responses of known motion, and the files of the command."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from facetell.types import FloatArray, UInt8Array
 from facetell.video.reader import VideoReader
 from model_files import arrays_file
 
+SMALL = {"clip_frames": 6, "size": 48, "width": 0.25, "depth": 0.5, "restore_gain": 1.0}
+
 
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
@@ -32,77 +34,71 @@ def texture(shift: tuple[float, float], size: int = 96) -> UInt8Array:
 
 
 def test_flow_of_a_known_shift() -> None:
-    frames = np.stack([texture((0, 0)), texture((2, -1)), texture((4, -2))])
-    flow = dense_flow(frames)
+    flow = dense_flow(np.stack([texture((0, 0)), texture((2, -1)), texture((4, -2))]))
     assert flow.shape == (2, 96, 96, 2)
-    inside = flow[:, 16:-16, 16:-16]
-    np.testing.assert_allclose(np.median(inside, axis=(0, 1, 2)), (2, -1), atol=0.15)
+    np.testing.assert_allclose(np.median(flow[:, 16:-16, 16:-16], axis=(0, 1, 2)), (2, -1), atol=0.15)
 
 
-def test_drawings_show_where_it_moves() -> None:
+def test_drawings_are_brighter_where_there_is_motion() -> None:
     frame = np.full((80, 80, 3), 100, dtype=np.uint8)
     flow: FloatArray = np.zeros((80, 80, 2), dtype=np.float32)
     flow[:, 40:, 0] = 3
-    picture = draw_flow(frame, flow, top=3).astype(int)
-    assert picture[:, 40:].mean() > 2 * picture[:, :40].mean()
+    drawn = draw_flow(frame, flow, top=3).astype(int)
+    assert drawn[:, 40:].mean() > 2 * drawn[:, :40].mean()
     values = np.zeros((4, 4), dtype=np.float32)
     values[0, 0] = 1
     assert heat(frame, values, 1.0)[2, 2].sum() > heat(frame, values, 1.0)[70, 70].sum()
 
 
-def test_jitter_answers_more_than_smooth_motion() -> None:
-    """With the delta kernels of a fresh network |F^MM| grows where frames shake, and not where they glide."""
+def test_the_response_to_jitter_is_larger_than_to_smooth_motion() -> None:
+    """With the delta kernels of a new network, |F^MM| is large where frames shake, and not where they glide."""
     torch.manual_seed(0)
     model = create_model("lite0", "mcb", "none", 8, 96, pretrained=True, restore_gain=1.0).eval()
     glide = [(0.5 * t, 0.0) for t in range(8)]
     shake = [(0.5 * t + 0.8 * (-1) ** t, 0.0) for t in range(8)]
-    answers = []
-    for path in (glide, shake):
-        clip = torch.from_numpy(np.stack([texture(at) for at in path]).transpose(0, 3, 1, 2).copy())
+    responses = []
+    for shifts in (glide, shake):
+        clip = torch.from_numpy(np.stack([texture(shift) for shift in shifts]).transpose(0, 3, 1, 2).copy())
         with torch.no_grad():
             first, second = model.motion_maps(clip[None].float() / 255)
         assert first.shape == second.shape == (1, 8, 12, 12)
         assert second[:, -2:].abs().max() < 1e-5
-        answers.append(second[:, 1:5].mean().item())
-    assert answers[1] > 1.5 * answers[0]
+        responses.append(second[:, 1:5].mean().item())
+    assert responses[1] > 1.5 * responses[0]
 
 
 def test_the_command_draws_one_and_two_videos(man: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    narrow = {"width": 0.25, "depth": 0.5}
-    network = create_model("lite0", clip_frames=6, size=48, restore_gain=1.0, **narrow)
-    model = arrays_file(network, tmp_path / "model.onnx")
+    model = arrays_file(create_model("lite0", **SMALL), tmp_path / "model.onnx")
     for videos in ([man], [man, man]):
         out = tmp_path / str(len(videos))
         words = ["motion", *map(str, videos), "--out", str(out), "--model", str(model), "--seconds", "0.5"]
         assert main(words) == 0
         strip = cv2.imread(str(out / "motion.png"))
-        assert strip.shape[0] == 26 + 4 * 240
-        assert strip.std() > 20
+        assert strip.shape[0] == 26 + 4 * 240 and strip.std() > 20
         with VideoReader(out / "motion.mp4") as reader:
             assert reader.info.height == 26 + len(videos) * (240 + 26)
             assert sum(1 for _ in reader) >= 4
 
 
 def test_a_cmm_has_one_order_to_draw(man: Path, tmp_path: Path) -> None:
-    narrow = {"width": 0.25, "depth": 0.5, "restore_gain": 1.0}
-    model = create_model("lite0", "cmm", "none", clip_frames=6, size=48, **narrow).eval()
-    view = view_video(man, model, seconds=0.4)
+    view = view_video(man, create_model("lite0", "cmm", "none", **SMALL).eval(), seconds=0.4)
     assert len(view.responses) == 1
     draw_strip([view], tmp_path / "strip.png")
     assert cv2.imread(str(tmp_path / "strip.png")).shape[0] == 26 + 3 * 240
 
 
-def test_faults_are_told_in_one_sentence(tmp_path: Path, man: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_one_message(tmp_path: Path, man: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain = arrays_file(create_model("lite0", "none", size=32, width=0.25, depth=0.5), tmp_path / "plain.onnx")
-    assert main(["motion", str(man), "--out", str(tmp_path), "--model", str(plain)]) == 2
+    command = ["motion", str(man), "--out", str(tmp_path)]
+    assert main([*command, "--model", str(plain)]) == 2
     assert "has no motion blocks; give another --model" in capsys.readouterr().err
     assert main(["motion", str(man), "--out", str(plain)]) == 2
     assert f"cannot write {plain}" in capsys.readouterr().err
     for start in ("nan", "inf", "-5"):
-        assert main(["motion", str(man), "--out", str(tmp_path), "--start", start]) == 2
+        assert main([*command, "--start", start]) == 2
         assert capsys.readouterr().err == "facetell motion: --start is a number of seconds, 0 or more\n"
-    for seconds in ("nan", "inf", "0", "-1"):
+    for seconds in ("nan", "0", "-1"):
         with pytest.raises(SystemExit):
-            main(["motion", str(man), "--out", str(tmp_path), "--seconds", seconds])
+            main([*command, "--seconds", seconds])
         assert f"'{seconds}' is not a number above 0" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Run a model file: OpenVINO by default, ONNX Runtime or torch instead; the same scores (see the parity test)."""
+"""Model files: metadata, calibration, and inference on OpenVINO (default), ONNX Runtime or torch."""
 
 from facetell.engine.engines import ENGINES, Engine, load_engine
 from facetell.engine.info import Calibration, ModelInfo

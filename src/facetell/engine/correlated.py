@@ -6,26 +6,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 CORRELATIONS = np.linspace(0.0, 0.99, 50)
-"""Correlations of neighbouring values that the prior takes as equally likely."""
+"""Correlations of neighbouring values, equally likely in the prior."""
 PRIOR_VALUES = 4
-"""How many values the typical spread counts for, besides those that are given."""
+"""Weight of the typical spread in the estimate of the variance, in values."""
 
 
 def half_width(values: ArrayLike, spread: float) -> NDArray[np.float64]:
-    """Half the width of the 95 % interval of the mean that a stationary process varies about.
+    """Half the width of the 95 % interval of the mean of a stationary process.
 
     The process is autoregressive of first order: values k steps apart have the correlation r^k. The mean of n values is
     then as uncertain as the mean of ``n / (1 + 2 sum_k (1 - k / n) r^k)`` independent ones (the effective sample size).
-    Few values do not show their correlation, so r has a uniform prior over :data:`CORRELATIONS`; the variance has a
-    scaled inverse chi-squared prior worth :data:`PRIOR_VALUES` values with the standard deviation ``spread``. The
-    variance of the mean is averaged over the posterior of r, the quantile is that of Student's t.
+    Few values do not determine their correlation, so r has a uniform prior over :data:`CORRELATIONS`; the variance has
+    a scaled inverse chi-squared prior worth :data:`PRIOR_VALUES` values of the standard deviation ``spread`` (>= 0).
+    The variance of the mean is averaged over the posterior of r; the quantile is that of Student's t.
 
-    Args:
-        values: (..., n), n >= 1, in order of time.
-        spread: typical standard deviation of such values, >= 0.
-
-    Returns:
-        (...), on the scale of the values.
+    ``values`` has shape (..., n), n >= 1, in order of time; the result has shape (...).
 
     Example:
         >>> [round(float(half_width([0.0, 1.0] * n, 0.5)), 2) for n in (1, 2, 10, 100)]
@@ -34,7 +29,7 @@ def half_width(values: ArrayLike, spread: float) -> NDArray[np.float64]:
     x = np.asarray(values, dtype=np.float64)[..., None, :]  # (..., 1, n)
     n, r = x.shape[-1], CORRELATIONS
     freedom = PRIOR_VALUES + n - 1
-    # Of the inverse correlation matrix, sums of rows (of the first and last r / (1 + r) more than of the others).
+    # Row sums of the inverse correlation matrix; those of the first and last row are larger by r / (1 + r).
     inner = (1 - r) / (1 + r)
     total = 1 + (n - 1) * inner
     mean = (inner * x.sum(axis=-1) + r / (1 + r) * (x[..., 0] + x[..., -1])) / total  # generalised least squares

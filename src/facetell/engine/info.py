@@ -1,7 +1,7 @@
 """The metadata of a model file, and the calibration that turns its logits into probabilities.
 
-Both classes are pydantic dataclasses: every value is checked when an object is made, so that a wrong field of a model
-file is an error with the field's name, not a wrong score.
+Both classes are pydantic dataclasses: every value is validated, so that a wrong field of a model file is an error with
+the name of the field, not a wrong score.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from facetell.engine.correlated import half_width
 from facetell.types import FacetellError
 
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
-ROUNDING = 1e-9  # relative; by how much a covariance may miss symmetry and a non-negative determinant
+ROUNDING = 1e-9  # relative tolerance for the symmetry and the determinant of a covariance
 
 Text = Annotated[str, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -37,7 +37,7 @@ def _is_covariance(values: tuple[float, float, float, float]) -> tuple[float, fl
 
 Covariance = Annotated[tuple[Number, Number, Number, Number], AfterValidator(_is_covariance)]
 
-# An unknown field is an error: it may be one by which a later version computes probabilities.
+# An unknown field is an error: a later version may need it to compute probabilities.
 _CHECKED = ConfigDict(extra="forbid")
 
 
@@ -45,20 +45,17 @@ _CHECKED = ConfigDict(extra="forbid")
 class Calibration:
     """Platt scaling of a video's mean logit x: the calibrated logit is ``x / temperature + bias``.
 
+    Values out of range, not finite, or of an unknown field raise ValueError.
+
     Attributes:
         temperature: > 0.
         bias: on the logit scale.
-        covariance: of (1 / temperature, bias), row by row, from a bootstrap over the calibration videos; symmetric and
-            positive semi-definite.
-        clip_std: standard deviation of the clip logits within one video, median over the calibration videos, >= 0;
-            used where a track has too few clips to estimate its own.
+        covariance: of (1 / temperature, bias), row by row, from a bootstrap over the calibration videos.
+        clip_std: standard deviation of the clip logits within one video, median over the calibration videos, >= 0.
         threshold: minimum probability for "forged" in a video with one face, in (0, 1).
-        false_positives: false positive rate that the threshold was chosen for, in [0, 1); 0 where it was not.
+        false_positives: false positive rate that the threshold was chosen for, in [0, 1); 0 if unknown.
         tail: scale of the exponential upper tail of genuine videos on the calibrated logit scale, see
-            :func:`facetell.metrics.platt.tail_scale`, >= 0; 0 where it is not known.
-
-    Raises:
-        ValueError: a value is outside these ranges or not a finite number, or a field is unknown.
+            :func:`facetell.metrics.platt.tail_scale`, >= 0; 0 if unknown.
     """
 
     temperature: Positive = 1.0
@@ -74,15 +71,11 @@ class Calibration:
         return sigmoid(logit / self.temperature + self.bias)
 
     def interval(self, logits: Sequence[float]) -> tuple[float, float]:
-        """95 % interval of the probability of a track.
+        """95 % interval of the probability of a track, from its clip logits in order of time (at least one).
 
-        It covers the calibrated probability of the track's expected logit: the mean over further clips of the same
-        face in the same recording. Two uncertainties add up on the logit scale: that of the mean of few, serially
-        correlated clips (:func:`facetell.engine.correlated.half_width`), and that of the calibration
-        (``covariance``). It does not cover how far other recordings of the same person would lie apart.
-
-        Args:
-            logits: of the track's clips in order of time, at least one.
+        It covers the calibrated probability of the mean logit of further clips in the same recording, not the variation
+        between recordings. It combines two uncertainties on the logit scale: that of the mean of few, serially
+        correlated clips (:func:`facetell.engine.correlated.half_width`), and that of the calibration (``covariance``).
         """
         mean = float(np.mean(logits))
         of_mean = float(half_width(logits, self.clip_std)) / self.temperature
@@ -93,18 +86,12 @@ class Calibration:
         return sigmoid(center - half), sigmoid(center + half)
 
     def threshold_of(self, faces: int) -> float:
-        """Minimum probability for "forged" of the highest-scoring of several faces.
+        """Minimum probability for "forged" of the highest-scoring of several faces (at least one).
 
-        The highest of n genuine faces reaches a threshold more often than one does. To let through ``false_positives``
-        of the genuine videos, each face may reach it with the probability ``1 - (1 - false_positives)^(1 / n)`` (Sidak;
-        faces of one video that score alike reach it less often). Beyond ``threshold`` the genuine videos are taken to
-        thin out exponentially with the scale ``tail``.
-
-        Args:
-            faces: number of scored faces, >= 1.
-
-        Returns:
-            ``threshold`` for one face, and where ``tail`` or ``false_positives`` is 0.
+        The highest of n genuine faces reaches a threshold more often than one does. For the false positive rate of the
+        video to be ``false_positives``, that of each face must be ``1 - (1 - false_positives)^(1 / n)`` (Sidak). The
+        tail of the genuine videos beyond ``threshold`` is assumed to be exponential with the scale ``tail``. Without
+        these two numbers, ``threshold`` is returned for any number of faces.
 
         Example:
             >>> calibration = Calibration(threshold=0.8, false_positives=0.05, tail=1.0)
@@ -120,23 +107,20 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class ModelInfo:
-    """The metadata of a model file (ONNX ``metadata_props``; each value JSON).
+    """The metadata of a model file (ONNX ``metadata_props``; each value JSON); invalid values raise ValueError.
 
     Attributes:
         name: the model's name.
-        clip_frames: T, frames of a clip, >= 2: clips are checked for jump cuts between their frames.
-        frame_rate: frames per second it was trained at, > 0.
-        size: side S of its input in pixels, >= 1.
+        clip_frames: T, frames per clip, >= 2.
+        frame_rate: frames per second of the training clips, > 0.
+        size: side S of the input in pixels, >= 1.
         crop_scale: side of the crop in face lengths, > 0.
         min_face_width: pixels, > 0; narrower faces are not scored.
-        max_clips: clips scored per face at most, evenly spaced (:mod:`facetell.faces.spread`); 0 for no bound.
+        max_clips: largest number of clips scored per face, evenly spaced (:mod:`facetell.faces.spread`); 0 for all.
         calibration: see :class:`Calibration`.
         licence: SPDX identifier of the weights.
-        architecture: what :func:`facetell.models.zoo.create_model` needs to build the network again.
-        training: summary of data, steps and figures.
-
-    Raises:
-        ValueError: a value is outside these ranges or not a finite number, or a field is unknown.
+        architecture: arguments of :func:`facetell.models.zoo.create_model` for the network.
+        training: summary of data, steps and metrics.
     """
 
     name: Text
@@ -152,21 +136,15 @@ class ModelInfo:
     training: dict[str, object] = field(default_factory=dict)
 
     def to_metadata(self) -> dict[str, str]:
-        """One string per field, as ONNX stores them."""
+        """The fields as ONNX stores them: one JSON text each."""
         return {key: json.dumps(value, sort_keys=True) for key, value in asdict(self).items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: str) -> ModelInfo:
-        """Read and check the fields of a model file.
-
-        Further entries of ``metadata`` are ignored: other programs that write ONNX add their own.
-
-        Args:
-            metadata: one JSON text per field.
-            where: names the file in the error.
+        """Read and validate the fields; entries of other names are ignored, as other programs add their own.
 
         Raises:
-            FacetellError: a field is missing, not JSON, or has a value that it cannot have.
+            FacetellError: a field is missing, not JSON, or invalid; the message begins with ``where``.
         """
         values: dict[str, Any] = {}
         for name in (known.name for known in fields(cls) if known.name in metadata):
@@ -181,7 +159,7 @@ class ModelInfo:
 
 
 def invalid_field(error: ValidationError) -> str:
-    """The first field that a validation refused, its value and the reason, on one line.
+    """The first invalid field, its value and the reason, on one line.
 
     >>> try:
     ...     Calibration(temperature=0.0)
@@ -204,5 +182,5 @@ def _unfit(where: str, what: str) -> FacetellError:
 
 
 def sigmoid(x: float) -> float:
-    """Logistic function, safe for any float."""
+    """Logistic function, without overflow."""
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

@@ -9,9 +9,9 @@ from facetell.types import FacetellError
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 FAST_MODEL = "facetell-fast"
-"""The model of version 0.1.0: small, with motion blocks, close to chance on unseen forgeries. Default of `motion`."""
+"""Small, with motion blocks; close to chance on unseen forgeries. Default of ``facetell motion``."""
 DEFAULT_MODEL = "facetell"
-"""The default of everything else, also of :class:`facetell.detector.Detector`."""
+"""Default of all other commands and of :class:`facetell.detector.Detector`."""
 
 
 def released_models() -> dict[str, Path]:
@@ -27,8 +27,8 @@ def model_path(model: Path | str | None = None) -> Path:
     """The file of a model.
 
     Args:
-        model: name of a released model, or path of an ONNX file; a file with the name of a released model is
-            ``./NAME``, as text. None: :data:`DEFAULT_MODEL`.
+        model: name of a released model, or path of an ONNX file; ``./NAME`` (as text) is a file with the name of a
+            released model. None: :data:`DEFAULT_MODEL`.
 
     Raises:
         FacetellError: there is no such file.
@@ -36,7 +36,7 @@ def model_path(model: Path | str | None = None) -> Path:
     released = released_models()
     name = str(model or DEFAULT_MODEL)
     path = released.get(name) or Path(name)
-    if not os.path.isfile(path):  # noqa: PTH113  # takes names that are too long, which Path does not
+    if not os.path.isfile(path):  # noqa: PTH113  # unlike Path, False for names that are too long
         raise FacetellError(
             f"there is no model file at {path}; give an .onnx file exported by facetell, or the name of a released "
             f"model: {', '.join(released)}"
@@ -45,5 +45,5 @@ def model_path(model: Path | str | None = None) -> Path:
 
 
 def model_word(path: Path) -> str:
-    """The released model's name, or the file's: what `--model` takes where the file is in the current folder."""
+    """The value of ``--model`` for a file that is released or in the current folder."""
     return path.stem if path.parent == WEIGHTS else path.name

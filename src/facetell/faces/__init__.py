@@ -1,1 +1,1 @@
-"""Faces: find them (``detector``), follow them (``mesh``, ``tracker``) and cut them out without jitter (``crop``)."""
+"""Find faces (``detector``), follow them (``mesh``, ``tracker``), and crop clips of them (``clips``, ``crop``)."""

@@ -1,13 +1,11 @@
-"""From tracked faces to clips: T consecutive frames at the model's frame rate, one crop each.
+"""Clips from tracked faces: T consecutive frames at the model's frame rate, cropped by one region.
 
-**Frame rate.** Second differences see uneven time as motion, so frames are never repeated or dropped at uneven places
-to hit a rate exactly. The step is the whole multiple of the source's own frame interval nearest to the model's: for a
-model of 25 frames per second 24, 25 and 30 fps are taken as they are, of 50 and 60 fps every second frame, of 240 fps
-every tenth. Where a file's rate changes on the way, the step follows within a few pictures, and a clip begun before is
-given up.
+A second difference measures uneven sampling as motion, so the step from frame to frame is a constant multiple of the
+source's frame interval, the one nearest to the model's: for a model of 25 frames per second, every frame of 24, 25 and
+30 fps, every second one of 50 and 60. If the rate of a file changes, the step follows within a few frames.
 
-**Cover.** Time is divided into periods (one second by default); each track gives one clip a period, the first whole one
-that holds no jump cut. Frames that no clip needs are not even converted to RGB.
+Time is divided into periods (one second by default). Each track gives one clip per period, the first complete one
+without a jump cut.
 """
 
 from __future__ import annotations
@@ -22,38 +20,33 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from facetell.faces.crop import clip_crop, crop_frame
 from facetell.types import Clip, Crop, Frame, Pose, UInt8Array
 
-LATE = 1.75  # steps: a frame that comes later than this after the one before makes time uneven
-HOLE = 0.12  # seconds: a pause that is also longer than this is a hole, and a clip must not reach across it
-MAX_JUMP = 0.5  # face lengths the face may move in one step: beyond it is a jump cut, not a motion
-RATE_WINDOW = 8  # pictures whose median interval tells that the source's rate has changed
-RATE_CHANGE = 1.3  # by more than this factor
-# A jump cut on one speaker leaves the face where it was; but what lies around it (hair, clothes, the room) changes once
-# and by far more than between any two other frames. Measured on 3015 clips of 208 videos: 14 are said to hold a cut,
-# and most do; of cuts made between two moments of one calm shot a second apart, the hardest ones, 62 % are found.
+LATE = 1.75  # steps from one frame to the next: a later frame counts as late
+HOLE = 0.12  # seconds: a late frame after a longer pause ends the clips that are begun
+MAX_JUMP = 0.5  # face lengths from frame to frame: a larger displacement is a jump cut
+RATE_WINDOW = 8  # frames whose median interval is the current rate of the source
+RATE_CHANGE = 1.3  # factor between two rates that are different
+# A jump cut on one speaker leaves the face in its place, but what surrounds it changes once, and by far more than
+# between any two other frames. Of 3015 clips of 208 videos, 14 are found to contain a cut, and most do. Of cuts between
+# two moments of one calm shot a second apart, the hardest ones, 62 % are found.
 CUT = 2.5  # times the next largest change of the clip
-CUT_LEVEL = 4.0  # grey levels, on average: key pictures of hard compression change a still room by less
-_CELLS = 40  # side of the small pictures that are compared
+CUT_LEVEL = 4.0  # mean grey levels: key frames of hard compression change a static background by less
+_CELLS = 40  # side in pixels of the images that are compared
 
 
 class Located(Protocol):
-    """A face with a known place in a frame: from a tracker, or from a record."""
+    """A face with a known pose in a frame: from a tracker, or recorded."""
 
     @property
     def pose(self) -> Pose:
-        """Place, size and roll of the face mesh."""
+        """Position, size and roll of the mesh."""
 
 
 def whole_step(interval: float, rate: float) -> int:
-    """Frames of a source from one that is taken to the next, 1 and more.
-
-    Args:
-        interval: seconds from frame to frame of the source, > 0.
-        rate: frame rate of the model in frames per second, > 0.
+    """Every how many frames one is taken, >= 1, from a source of ``interval`` seconds per frame for ``rate`` in Hz.
 
     >>> [whole_step(1 / fps, 12.5) for fps in (15, 24, 30, 60)]
     [1, 2, 2, 5]
@@ -62,12 +55,7 @@ def whole_step(interval: float, rate: float) -> int:
 
 
 class FrameSampler:
-    """Chooses the frames that a model of ``rate`` frames per second is to see.
-
-    Args:
-        fps: frame rate of the source in frames per second; None if unknown: it is learned from the first pictures.
-        rate: frame rate the model was trained at, > 0.
-    """
+    """Chooses the frames for a model of ``rate`` Hz from a source of ``fps`` Hz, estimated if it is None."""
 
     def __init__(self, fps: float | None, rate: float) -> None:
         self._rate = rate
@@ -76,68 +64,64 @@ class FrameSampler:
         if fps:
             self._set_interval(1 / fps)
         self._recent: deque[float] = deque(maxlen=RATE_WINDOW)
-        self._previous = self._last = -math.inf  # the last picture that came, and the last that was taken
+        self._previous = self._last = -math.inf  # times of the latest frame, and of the latest frame taken
         self._number = 0
         self._late = 0
 
     @property
     def uneven(self) -> float:
-        """Share of the frames taken so far that came late: of dropped frames and variable frame rates."""
+        """Share of the frames taken that are late, because of dropped frames or a variable frame rate."""
         return self._late / max(self._number, 1)
 
     def take(self, time: float) -> int | None:
-        """The frame's running number if it is to be taken, else None; a number is skipped where no clip may go on."""
+        """Number of the frame if it is taken, else None; a number is skipped where no clip may continue."""
         self._number += self._follow_rate(time)
         elapsed = time - self._last
         if elapsed < self._earliest:
             return None
         if LATE * self.step < elapsed < math.inf:
             self._late += 1
-            if elapsed > HOLE:
-                self._number += 1
+            self._number += elapsed > HOLE
         self._number += 1
         self._last = time
         return self._number
 
     def _follow_rate(self, time: float) -> bool:
-        """Whether the source has another rate than before; the step is then that of the new one."""
+        """Update the step to the current rate of the source; whether it changed."""
         if self._previous > -math.inf:
             self._recent.append(time - self._previous)
         self._previous = time
         if len(self._recent) < RATE_WINDOW:
             return False
-        interval = statistics.median(self._recent)
-        known = self._interval
-        if known is not None and 1 / RATE_CHANGE < interval / known < RATE_CHANGE:
+        interval, step = statistics.median(self._recent), self.step
+        if self._interval is not None and 1 / RATE_CHANGE < interval / self._interval < RATE_CHANGE:
             return False
-        step = self.step
         self._set_interval(interval)
         return not math.isclose(step, self.step, rel_tol=0.1)
 
     def _set_interval(self, interval: float) -> None:
         multiple = whole_step(interval, self._rate)
         self._interval, self.step = interval, multiple * interval
-        # Half a source frame of grace: timestamps are rounded and jitter.
-        self._earliest = (multiple - 0.5) * interval
+        self._earliest = (multiple - 0.5) * interval  # half a source frame of tolerance: timestamps are rounded
 
 
 @dataclass(slots=True)
 class _Window:
-    """What one track has gathered for its next clip."""
+    """Frames of one track for its next clip, and the period of its last one."""
 
     number: int = -1
     period: int = -1
-    pictures: deque[tuple[Frame, Located]] = field(default_factory=deque)
+    frames: deque[tuple[Frame, Located]] = field(default_factory=deque)
 
 
 class ClipAssembler:
-    """Gathers consecutive faces of each track and gives a clip as soon as one is whole.
+    """Collects consecutive frames of each track and returns a clip as soon as it is complete.
 
     Args:
-        length: T, frames a clip, >= 2.
-        size: side of a crop in pixels.
+        length: T, frames per clip, >= 2.
+        size: side of a cropped frame in pixels.
         scale: side of the crop in face lengths.
-        period: seconds; one clip a track begins in each.
+        period: seconds; one clip of each track begins in each.
     """
 
     def __init__(self, length: int, size: int, scale: float, period: float = 1.0) -> None:
@@ -146,11 +130,11 @@ class ClipAssembler:
 
     @property
     def gathering(self) -> bool:
-        """Whether the clip of any track is begun and not whole."""
-        return any(window.pictures for window in self._windows.values())
+        """Whether the clip of any track is begun but not complete."""
+        return any(window.frames for window in self._windows.values())
 
     def wants(self, time: float, active: Sequence[int]) -> bool:
-        """Whether any of the ``active`` tracks still needs a clip of the period that ``time`` lies in."""
+        """Whether any of the ``active`` tracks still needs a clip of the period of ``time``."""
         period = math.floor(time / self._period)
         return any(self._open(track_id, period) for track_id in active)
 
@@ -159,64 +143,52 @@ class ClipAssembler:
         period = math.floor(frame.time / self._period)
         clips = []
         for track_id in [known for known in self._windows if known not in faces]:
-            self._windows[track_id].pictures.clear()
-            if (
-                self._windows[track_id].period < period
-            ):  # it would say no more than none does: faces come and go for days
+            self._windows[track_id].frames.clear()
+            if self._windows[track_id].period < period:  # then it is as good as none; live sources run for days
                 del self._windows[track_id]
         for track_id, face in faces.items():
             window = self._windows.setdefault(track_id, _Window())
-            if window.pictures and (number != window.number + 1 or _jumped(window.pictures[-1][1], face)):
-                window.pictures.clear()
+            if window.frames and (number != window.number + 1 or _jumped(window.frames[-1][1].pose, face.pose)):
+                window.frames.clear()
             window.number = number
-            if not window.pictures and not self._open(track_id, period):
+            if not window.frames and not self._open(track_id, period):
                 continue
-            window.pictures.append((frame, face))
-            if len(window.pictures) == self._length:
-                clip = self._crop(track_id, window)
-                cut = jump_cut(clip.frames)
-                if cut:
-                    for _ in range(cut):
-                        window.pictures.popleft()
-                    continue
+            window.frames.append((frame, face))
+            if len(window.frames) < self._length:
+                continue
+            clip = self._crop(track_id, window)
+            if cut := jump_cut(clip.frames):
+                for _ in range(cut):
+                    window.frames.popleft()
+            else:
                 window.period = math.floor(clip.times[0] / self._period)
+                window.frames.clear()
                 clips.append(clip)
-                window.pictures.clear()
         return clips
 
     def _open(self, track_id: int, period: int) -> bool:
         window = self._windows.get(track_id)
-        return window is None or bool(window.pictures) or window.period < period
+        return window is None or bool(window.frames) or window.period < period
 
     def _crop(self, track_id: int, window: _Window) -> Clip:
-        poses = [face.pose for _, face in window.pictures]
-        frames, crop = crop_clip([frame.image for frame, _ in window.pictures], poses, self._size, self._scale)
-        times = tuple(frame.time for frame, _ in window.pictures)
+        poses = [face.pose for _, face in window.frames]
+        frames, crop = crop_clip([frame.image for frame, _ in window.frames], poses, self._size, self._scale)
+        times = tuple(frame.time for frame, _ in window.frames)
         return Clip(track_id, times, frames, crop, float(np.median([pose.width for pose in poses])))
 
 
 def crop_clip(images: Sequence[UInt8Array], poses: Sequence[Pose], size: int, scale: float) -> tuple[UInt8Array, Crop]:
-    """Crop T frames by one region; training and detection both crop with this function.
-
-    Args:
-        images: T uint8 RGB frames (H, W, 3).
-        poses: T poses of the face mesh, in pixels.
-        size: side of the result in pixels.
-        scale: side of the region in face lengths.
+    """Crop T frames, uint8 RGB (H, W, 3), by one region of ``scale`` face lengths, in training and in detection.
 
     Returns:
-        The cropped frames, uint8 (T, size, size, 3), and the region of the frames.
+        The cropped frames, uint8 (T, size, size, 3), and the region.
     """
     crop = clip_crop(poses, scale)
     return np.stack([crop_frame(image, crop, size) for image in images]), crop
 
 
 def jump_cut(frames: UInt8Array) -> int:
-    """Number of the first frame after a cut, in 1..T-1; 0 where the clip holds none.
-
-    Args:
-        frames: a clip as the network sees it, uint8 RGB (T, size, size, 3), the face in its middle.
-    """
+    """Index in 1..T-1 of the first frame after a cut; 0 if a clip, uint8 RGB (T, S, S, 3), contains none."""
     grey = [
         cv2.cvtColor(cv2.resize(frame, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
         for frame in frames
@@ -228,16 +200,9 @@ def jump_cut(frames: UInt8Array) -> int:
     return changes.index(largest) + 1
 
 
-def _around_the_face() -> NDArray[np.bool_]:
-    """Cells outside the face's oval."""
-    y, x = np.mgrid[:_CELLS, :_CELLS] - (_CELLS - 1) / 2
-    oval: NDArray[np.bool_] = np.hypot(x / (_CELLS * 0.325), y / (_CELLS * 0.375)) >= 1
-    return oval
+_Y, _X = np.mgrid[:_CELLS, :_CELLS] - (_CELLS - 1) / 2
+_AROUND = np.hypot(_X / (_CELLS * 0.325), _Y / (_CELLS * 0.375)) >= 1  # outside the oval of the face
 
 
-_AROUND = _around_the_face()
-
-
-def _jumped(before: Located, after: Located) -> bool:
-    one, other = before.pose, after.pose
-    return math.hypot(other.x - one.x, other.y - one.y) > MAX_JUMP * max(one.length, 1.0)
+def _jumped(before: Pose, after: Pose) -> bool:
+    return math.hypot(after.x - before.x, after.y - before.y) > MAX_JUMP * max(before.length, 1.0)

@@ -1,8 +1,8 @@
-"""The crop of a clip: one region for all its frames, rotated with the face, sampled with sub-pixel precision.
+"""The crop of a clip: one region for all frames, rotated with the face, sampled with sub-pixel precision.
 
-The second difference of a video amplifies whatever moves independently from frame to frame, a face box placed again
-in each frame most of all. So all frames of a clip have the *same* region, placed from the clip's own landmarks. Its
-rotation is the clip's median roll: the network has learned upright faces, and one angle per clip adds no motion.
+The second difference of a video amplifies all that changes independently from frame to frame, above all the jitter of
+a face box that is placed again in each frame. So all frames of a clip have the *same* region, computed from the clip's
+landmarks. It is rotated by their median roll: the network was trained on upright faces.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 
 from facetell.types import Box, Crop, FloatArray, Pose, UInt8Array
 
-RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners, in the numbering of the mesh; right and left are the person's own
+RIGHT_EYE, LEFT_EYE = 33, 263  # indices of landmarks: outer corners of the person's right and left eye
 FOREHEAD, CHIN = 10, 152
 
 
 def face_pose(landmarks: FloatArray) -> Pose:
-    """Place, size and roll of a face mesh, (468, 2) in pixels.
+    """Position, size and roll of a face mesh, (468, 2) in pixels.
 
-    The roll is that of the eye axis and of the axis from forehead to chin together, each weighted by its length: in
+    The roll is the mean of that of the eye axis and of the axis from forehead to chin, each weighted by its length: in
     profile the eye axis is short and unreliable.
     """
     across = landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]
@@ -40,17 +40,13 @@ def face_pose(landmarks: FloatArray) -> Pose:
 def clip_crop(poses: Sequence[Pose], scale: float) -> Crop:
     """The crop of a clip: mean centre, ``scale`` x the median face length, median roll.
 
-    Args:
-        poses: of the face, one a frame, at least one.
-        scale: side of the crop in face lengths, > 0.
-
     Raises:
-        ValueError: no poses.
+        ValueError: ``poses`` is empty.
     """
     if not poses:
         raise ValueError("a crop needs at least one face pose")
     x, y = np.mean([(pose.x, pose.y) for pose in poses], axis=0)
-    # Angles are unwrapped, so that the median of faces that are upside down does not mix pi with -pi.
+    # Angles are unwrapped: the median of faces that are upside down must not mix pi with -pi.
     roll = float(np.median(np.unwrap([pose.roll for pose in poses])))
     roll = math.remainder(roll, 2 * math.pi)
     return Crop(float(x), float(y), scale * float(np.median([pose.length for pose in poses])), roll)
@@ -59,7 +55,7 @@ def clip_crop(poses: Sequence[Pose], scale: float) -> Crop:
 def crop_frame(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
     """Crop a uint8 frame, RGB (H, W, 3) or grey (H, W), to (size, size[, 3]); outside the frame the edge is repeated.
 
-    Shrinking by two or more is done by area averaging first, so that a large face does not alias.
+    Frames that shrink by a factor of two or more are averaged over areas first, against aliasing.
     """
     matrix = crop_matrix(crop, size)
     factor = min(int(crop.side / size), *image.shape[:2])
@@ -70,7 +66,7 @@ def crop_frame(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
 
 
 def crop_matrix(crop: Crop, size: int) -> FloatArray:
-    """The 2 x 3 map from pixel centres of the frame to pixel centres of the crop."""
+    """The 2 x 3 affine map from pixel centres of the frame to pixel centres of the crop."""
     scale = size / crop.side
     cos, sin = scale * math.cos(crop.roll), scale * math.sin(crop.roll)
     linear = np.array([[cos, sin], [-sin, cos]])
@@ -85,10 +81,10 @@ def bounds(crop: Crop) -> Box:
 
 
 def _shrink(image: UInt8Array, crop: Crop, factor: int, matrix: FloatArray) -> tuple[UInt8Array, FloatArray]:
-    """The part of the frame under the crop, shrunk by a whole ``factor``, and the map from it to the crop."""
+    """The part of the frame under the crop, shrunk by an integer ``factor``, and the map from it to the crop."""
     height, width = image.shape[:2]
     around = bounds(crop)
-    # Whole cells of factor x factor pixels on a grid fixed to the frame: the same for every frame of the clip.
+    # Cells of factor x factor pixels on a grid that is fixed to the frame: the same for every frame of the clip.
     x0 = int(np.clip(np.floor(around.x0 / factor) - 1, 0, width // factor - 1)) * factor
     y0 = int(np.clip(np.floor(around.y0 / factor) - 1, 0, height // factor - 1)) * factor
     columns = max(1, min(int(np.ceil((around.x1 - x0) / factor)) + 1, (width - x0) // factor))

@@ -1,11 +1,9 @@
-"""BlazeFace full range: face boxes in a frame, through OpenVINO.
+"""BlazeFace full range: face boxes in a frame, on OpenVINO.
 
-The network's input is 192 x 192 pixels; it finds faces down to about 1/10 of the longer side of the image it gets. For
-smaller ones it also gets overlapping tiles (:meth:`FaceDetector.detect` with ``tiles=True``).
-
-It was trained on faces that are upright or rotated by up to about 45 degrees. Beyond, it finds some faces with a wrong
-roll and others not at all, so the image is also searched in quarter turns, and a doubtful detection is repeated in
-four orientations of its surroundings (:meth:`FaceDetector.orient`).
+The network's input is 192 x 192 pixels. It finds faces from about 1/10 of the longer side of the image on; smaller ones
+are searched for in overlapping tiles. It was trained on faces that are upright or rotated by up to about 45 degrees.
+Beyond, it finds some with a wrong roll and others not at all, so frames are also searched in quarter turns, and a
+doubtful detection is repeated in four orientations of its surroundings.
 """
 
 from __future__ import annotations
@@ -18,15 +16,16 @@ import numpy as np
 
 from facetell.assets import locate
 from facetell.faces.runtime import compile_small
-from facetell.types import Box, FloatArray, UInt8Array
+from facetell.types import Box, UInt8Array
 
 SIZE = 192
 GRID = 48  # 48 x 48 anchors, one at the centre of each cell of 4 x 4 input pixels
+MIN_SCORE = 0.5
 IOU_SAME = 0.3
 CONFIDENT, ORIENTED = 0.75, 0.5  # least score and largest roll (radians) of a detection whose roll is reliable
 AROUND = 2.5  # side of the surroundings that are searched again, in sides of the detection
-PREFERRED = 0.1  # by so much another orientation must score higher than the one of the frame
-TILE = 640  # side in pixels of a tile: faces of 64 pixels and more, the smallest we score, are found in it
+PREFERRED = 0.1  # least difference in score by which another orientation is preferred to that of the frame
+TILE = 640  # side of a tile in pixels: faces of 64 pixels and more are found in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,45 +38,37 @@ class Detection:
 
     @property
     def is_upright(self) -> bool:
-        """Whether it is certain enough that its roll is right, within the range that the network was trained for."""
+        """Whether its roll is reliable: a high score, and within the range that the network was trained for."""
         return self.score >= CONFIDENT and abs(self.roll) <= ORIENTED
 
 
 class FaceDetector:
-    """Finds the faces of a frame.
+    """Finds the faces of a frame. Raises AssetError if the network is missing or was changed."""
 
-    Args:
-        min_score: detections below this score are dropped.
-
-    Raises:
-        AssetError: the pinned detector is missing or altered.
-    """
-
-    def __init__(self, min_score: float = 0.5) -> None:
-        self.min_score = min_score
+    def __init__(self) -> None:
         self._network = compile_small(locate("face_detector"))
         ys, xs = np.mgrid[0:GRID, 0:GRID].reshape(2, -1)
         self._anchors = (np.stack([xs, ys], axis=1) + 0.5).astype(np.float32) / GRID
 
     def detect(self, image: UInt8Array, *, tiles: bool = False) -> list[Detection]:
-        """Faces in a uint8 RGB (H, W, 3) picture, best first; ``tiles`` also looks closely at large pictures."""
+        """Faces in a uint8 RGB image (H, W, 3), best first; ``tiles`` also searches the tiles of a large image."""
         height, width = image.shape[:2]
-        found = self._look(image, 0, 0)
+        found = self._find(image, 0, 0)
         if tiles and max(height, width) > 1.25 * TILE:
             for y0 in _starts(height):
                 for x0 in _starts(width):
                     tile = image[y0 : y0 + TILE, x0 : x0 + TILE]
-                    found += [d for d in self._look(tile, x0, y0) if _inside(d.box, tile.shape, x0, y0, image.shape)]
+                    found += [d for d in self._find(tile, x0, y0) if _inside(d.box, tile.shape, x0, y0, image.shape)]
         return suppress(found)
 
     def detect_turned(self, image: UInt8Array) -> list[Detection]:
-        """Faces of a frame rotated by 90, 180 and 270 degrees, in pixels of the frame as it is, best first."""
-        return suppress([found for turns in (1, 2, 3) for found in self._look_turned(image, turns)])
+        """Faces found in the image rotated by 90, 180 and 270 degrees, in pixels of the original, best first."""
+        return suppress([found for turns in (1, 2, 3) for found in self._find_turned(image, turns)])
 
     def orient(self, image: UInt8Array, detection: Detection) -> Detection:
-        """Detect a face again in four orientations of its surroundings; the best of them, by score.
+        """The best of the detections of the same face in four orientations of its surroundings.
 
-        The detection itself where none of them finds a face at its place.
+        Returns ``detection`` if there is none.
         """
         (x, y), side = detection.box.center, AROUND * max(detection.box.width, detection.box.height)
         x0, y0 = max(0, int(x - side / 2)), max(0, int(y - side / 2))
@@ -86,38 +77,36 @@ class FaceDetector:
             return detection
         best, best_score = detection, -np.inf
         for turns in range(4):
-            for found in self._look_turned(part, turns):
-                moved = replace(found, box=_moved(found.box, x0, y0))
+            for found in self._find_turned(part, turns):
+                left, top, right, bottom = found.box
+                moved = replace(found, box=Box(left + x0, top + y0, right + x0, bottom + y0))
                 score = moved.score + (PREFERRED if turns == 0 else 0.0)
                 if score > best_score and _center_in(moved.box, detection.box):
                     best, best_score = moved, score
         return best
 
-    def _look_turned(self, image: UInt8Array, turns: int) -> list[Detection]:
-        """Detections in the image rotated counter-clockwise by quarter turns, in pixels of the image as it is."""
+    def _find_turned(self, image: UInt8Array, turns: int) -> list[Detection]:
+        """Detections in the image rotated counter-clockwise by ``turns`` x 90 degrees, in pixels of the original."""
         height, width = image.shape[:2]
         turned = np.ascontiguousarray(np.rot90(image, turns))
-        return [_turned_back(found, turns, width, height) for found in self._look(turned, 0, 0)]
+        return [_turned_back(found, turns, width, height) for found in self._find(turned, 0, 0)]
 
-    def _look(self, image: UInt8Array, x0: int, y0: int) -> list[Detection]:
+    def _find(self, image: UInt8Array, x0: int, y0: int) -> list[Detection]:
+        """Detections in an image whose upper left corner is at (x0, y0) of the frame, in pixels of the frame."""
         scale = SIZE / max(image.shape[:2])
-        fy, fx = (max(scale, 1 / side) for side in image.shape[:2])  # a pixel remains of the narrowest picture
+        fy, fx = (max(scale, 1 / side) for side in image.shape[:2])  # at least one pixel of a very narrow image
         shrunk = cv2.resize(image, None, fx=fx, fy=fy, interpolation=cv2.INTER_AREA)[:SIZE, :SIZE]
         blob = np.zeros((1, SIZE, SIZE, 3), np.float32)
         blob[0, : shrunk.shape[0], : shrunk.shape[1]] = shrunk * (2 / 255) - 1
         regressions, logits = self._network(blob)
-        return self._decode(regressions[0], logits[0, :, 0], SIZE / scale, x0, y0)
-
-    def _decode(self, regressions: FloatArray, logits: FloatArray, side: float, x0: int, y0: int) -> list[Detection]:
-        scores = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
-        keep = np.flatnonzero(scores >= self.min_score)
-        points = regressions[keep].reshape(-1, 8, 2) / SIZE
+        scores = 1 / (1 + np.exp(-np.clip(logits[0, :, 0], -60, 60)))
+        keep = np.flatnonzero(scores >= MIN_SCORE)
+        points = regressions[0][keep].reshape(-1, 8, 2) / SIZE  # centre, size, right eye, left eye, others
         points[:, 0] += self._anchors[keep]
         points[:, 2:] += self._anchors[keep][:, None]
         found = []
-        for score, point in zip(scores[keep], points * side + (x0, y0), strict=True):
-            center, size = point[0], point[1] - (x0, y0)
-            right_eye, left_eye = point[2], point[3]
+        for score, point in zip(scores[keep], points * (SIZE / scale) + (x0, y0), strict=True):
+            center, size, right_eye, left_eye = point[0], point[1] - (x0, y0), point[2], point[3]
             roll = float(np.arctan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]))
             box = Box(*(float(v) for v in (*(center - size / 2), *(center + size / 2))))
             found.append(Detection(box, roll, float(score)))
@@ -125,13 +114,7 @@ class FaceDetector:
 
 
 def _turned_back(detection: Detection, turns: int, width: int, height: int) -> Detection:
-    """A detection in an image that was rotated counter-clockwise by so many quarter turns, in the original's pixels.
-
-    Args:
-        detection: in the rotated image.
-        turns: 0 to 3.
-        width, height: of the original in pixels.
-    """
+    """Map a detection back from an image of ``width`` x ``height`` that was rotated counter-clockwise by ``turns``."""
     x0, y0, x1, y1 = detection.box
     box = (
         detection.box,
@@ -143,10 +126,6 @@ def _turned_back(detection: Detection, turns: int, width: int, height: int) -> D
     return Detection(box, roll, detection.score)
 
 
-def _moved(box: Box, dx: float, dy: float) -> Box:
-    return Box(box.x0 + dx, box.y0 + dy, box.x1 + dx, box.y1 + dy)
-
-
 def _starts(length: int) -> list[int]:
     """First pixels of the tiles along one axis: as few as cover it with an overlap of at least a quarter."""
     if length <= TILE:
@@ -156,7 +135,7 @@ def _starts(length: int) -> list[int]:
 
 
 def _inside(box: Box, tile: tuple[int, ...], x0: int, y0: int, image: tuple[int, ...]) -> bool:
-    """Whether the box does not touch an inner border of its tile, where it would be a cut face."""
+    """Whether the box does not touch an inner border of its tile, where part of the face would be missing."""
     y1, x1 = y0 + tile[0], x0 + tile[1]
     return (
         (x0 == 0 or box.x0 > x0 + 2)
@@ -174,7 +153,7 @@ def iou(a: Box, b: Box) -> float:
 
 
 def suppress(found: list[Detection]) -> list[Detection]:
-    """Non-maximum suppression: of detections that overlap (IoU > 0.3) or contain one another, the best stays."""
+    """Non-maximum suppression: of detections that overlap (IoU > 0.3) or contain one another, the best is kept."""
     kept: list[Detection] = []
     for candidate in sorted(found, key=lambda d: d.score, reverse=True):
         if all(iou(candidate.box, k.box) <= IOU_SAME and not _center_in(candidate.box, k.box) for k in kept):
@@ -183,7 +162,7 @@ def suppress(found: list[Detection]) -> list[Detection]:
 
 
 def _center_in(a: Box, b: Box) -> bool:
-    """Whether the centre of one box lies in the other: the same face seen whole and in a tile."""
+    """Whether the centre of one box is in the other, as for one face found in the image and in a tile."""
     return any(
         outer.x0 < inner.center[0] < outer.x1 and outer.y0 < inner.center[1] < outer.y1
         for inner, outer in ((a, b), (b, a))

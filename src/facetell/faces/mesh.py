@@ -1,4 +1,4 @@
-"""The 468-point face mesh: landmarks of one face from a rough idea of where it is, through OpenVINO."""
+"""The 468-point face mesh: landmarks of one face from its approximate position, on OpenVINO."""
 
 from __future__ import annotations
 
@@ -16,28 +16,24 @@ MARGIN = 1.5  # side of the network's input in lengths of the longer side of the
 
 
 class FaceMesh:
-    """Places 468 landmarks on a face.
-
-    Raises:
-        AssetError: the pinned network is missing or altered.
-    """
+    """Computes 468 landmarks of a face. Raises AssetError if the network is missing or was changed."""
 
     def __init__(self) -> None:
         self._network = compile_small(locate("face_mesh"))
 
     def from_detection(self, image: UInt8Array, detection: Detection) -> Face:
-        """Landmarks of a detected face; ``image`` is uint8 RGB (H, W, 3)."""
+        """The mesh of a detected face in a uint8 RGB image (H, W, 3)."""
         box = detection.box
         return self._place(image, Crop(*box.center, max(box.width, box.height), detection.roll))
 
     def from_previous(self, image: UInt8Array, previous: Face) -> Face:
-        """Landmarks of a face that was at ``previous`` in an earlier frame."""
+        """The mesh of a face that was at ``previous`` in an earlier frame."""
         pose = previous.pose
         return self._place(image, Crop(pose.x, pose.y, pose.length, pose.roll))
 
     def _place(self, image: UInt8Array, face: Crop) -> Face:
         to_image = _input_to_image(face)
-        patch = _crop(image, to_image)
+        patch = _network_input(image, to_image)
         landmarks, presence = self._network(patch[None].astype(np.float32) * np.float32(1 / 255))
         points = (landmarks.reshape(468, 3)[:, :2] @ to_image[:, :2].T + to_image[:, 2]).astype(np.float32)
         probability = 1 / (1 + np.exp(-np.clip(presence.reshape(-1)[0], -60, 60)))
@@ -53,8 +49,8 @@ def _input_to_image(face: Crop) -> FloatArray:
     return np.hstack([rotation, shift[:, None]]).astype(np.float32)
 
 
-def _crop(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
-    """The network's input from the frame; strong shrinking is done by area first, against aliasing."""
+def _network_input(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
+    """Crop the frame; where it shrinks by two or more, it is averaged over areas first, against aliasing."""
     scale = float(np.hypot(to_image[0, 0], to_image[1, 0]))
     if scale >= 2:
         corners = np.array([[0, 0], [SIZE, 0], [0, SIZE], [SIZE, SIZE]]) @ to_image[:, :2].T + to_image[:, 2]
@@ -66,7 +62,7 @@ def _crop(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
             small = cv2.resize(patch, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
             to_small = to_image.copy()
             to_small[:, 2] -= low
-            # Pixel centres: i of the shrunk patch is at factor * (i + 0.5) - 0.5 of the patch.
+            # Centre i of the shrunk patch is at factor * (i + 0.5) - 0.5 of the patch.
             ratio = np.array([small.shape[1] / patch.shape[1], small.shape[0] / patch.shape[0]])
             to_small = np.diag(ratio) @ to_small
             to_small[:, 2] += 0.5 * ratio - 0.5
@@ -75,12 +71,8 @@ def _crop(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
     return cv2.warpAffine(image, to_image, (SIZE, SIZE), flags=flags).astype(np.uint8, copy=False)
 
 
-def bounding_box(points: FloatArray) -> Box:
-    """The smallest box around ``points`` (K, 2)."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    return Box(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-
-
 def face_of(landmarks: FloatArray, presence: float = 1.0) -> Face:
     """The face of a mesh, float32 (468, 2) in pixels."""
-    return Face(bounding_box(landmarks), face_pose(landmarks), landmarks, presence)
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+    box = Box(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    return Face(box, face_pose(landmarks), landmarks, presence)

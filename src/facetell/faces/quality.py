@@ -1,7 +1,7 @@
-"""Measurements on the crops of a clip that decide whether there is anything to score: motion and pixelation.
+"""Motion and pixelation of the face in the crops of a clip: they decide whether there is anything to score.
 
-Both read the inner face alone, so that captions and a moving background do not count. Thresholds and the measurements
-that they rest on are in ``docs/architecture.md`` ("Motion and pixelation").
+Both use the inner face alone, so that captions and a moving background do not count. The measurements behind the
+thresholds are in ``docs/architecture.md`` ("Motion and pixelation").
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from facetell.types import Crop, FloatArray, Status, UInt8Array
 STILL = 0.03  # change within a clip, before registration: less is not scored
 MOVING = 0.11  # motion within a clip: a face moves if two of its clips reach this
 CHANGED = 0.1  # motion between successive clips: a face moves if the median reaches this
-LEAST_CLIPS = 3  # fewer clips show too little of a face to say that it does not move, unless nothing changes
+LEAST_CLIPS = 3  # with fewer clips a face counts as still only if nothing changes in them
 BLEND = 0.02  # share of the energy of change outside its first component: less is a cut or a dissolve
 SPREAD = 0.2  # median over second-largest change of the cells: less is local, as a blink is
 PIXELATED = 0.4  # grid strength
@@ -32,23 +32,21 @@ _INNER = 0.68  # side of the inner face in sides of the crop
 _SIDE, _CELL = 32, 4  # pixels of the image that motion is measured on, and of its cells
 _BLUR = 1.2  # standard deviation in those pixels: removes codec noise and the errors of interpolation
 _STEPS = 3  # of the registration
-_FLAT = 1.0  # grey levels a pixel: the gradient of a face is at least this
+_FLAT = 1.0  # grey levels per pixel: the gradient of a face is at least this
 _COLLAPSED = 0.1  # area of a pixel after a step of the registration: less is a failure
 
-_GRID_PART = 0.56  # side of the square that a grid is looked for in, in sides of the crop
-_PERIODS = (4.0, 22.0)  # pixels of a crop of 160: smaller cells do not hide a face, larger ones leave too few
+_GRID_PART = 0.56  # side of the region that is searched for a grid, in sides of the crop
+_PERIODS = (4.0, 22.0)  # pixels of a crop of 160: smaller cells do not hide a face, larger ones are too few
 
 
 @dataclass(slots=True)
 class FaceMotion:
     """Motion of one face, within its clips and between successive ones.
 
-    Motion is measured in pixels of an image with 32 pixels for 0.68 sides of the crop, after registration: changes of
-    brightness and contrast and the affine motion of the whole face are removed, so a zoom or a pan over a photo
-    measures as zero but for noise. What remains is divided by the mean gradient, which makes it a displacement.
-
-    Args:
-        kept: clips that are remembered, the latest ones; all by default.
+    Motion is measured in pixels of an image in which 0.68 sides of the crop are 32 pixels, after registration: changes
+    of brightness and contrast and the affine motion of the whole face are removed, so a zoom or a pan over a photo
+    measures as zero but for noise. The residual is divided by the mean gradient, which makes it a displacement. Only
+    the latest ``kept`` clips count, all by default.
     """
 
     kept: int | None = None
@@ -60,16 +58,16 @@ class FaceMotion:
         self.within, self.between = deque(maxlen=self.kept), deque(maxlen=self.kept)
 
     def add(self, frames: UInt8Array) -> bool:
-        """Add the next clip, uint8 RGB (T, S, S, 3) with T >= 2; whether anything changes in it, the face or its place.
+        """Add the next clip, uint8 RGB (T, S, S, 3), T >= 2; whether the face or its position changes in it at all.
 
-        Where all clips are kept, no motion is measured any more once the face has moved.
+        Where all clips count, motion is not measured any more once the face has moved.
         """
         images = np.stack([_inner_face(frame) for frame in frames])
-        changes = _change(images) >= STILL
+        middle, others = images[len(images) // 2], np.delete(images, len(images) // 2, axis=0)
+        changes = _change(others, middle) >= STILL
         if self.kept is None and self._moves_within:
             return changes
-        middle = images[len(images) // 2]
-        self.within.append(_motion_within(images) if changes else 0.0)
+        self.within.append(_motion_within(others, middle) if changes else 0.0)
         if self._last is not None:
             residuals, gradient = _register(self._last[None], middle)
             self.between.append(float(np.partition(_cells(residuals)[0], -4)[-4]) / gradient)
@@ -94,12 +92,10 @@ class FaceMotion:
 
 
 def why_unfit(frames: UInt8Array, roll: float, motion: FaceMotion) -> Status | None:
-    """The reason why a clip is not to be scored, ``face_obscured`` or ``no_motion``; None if it is.
+    """``face_obscured`` or ``no_motion`` if a clip is not to be scored, else None.
 
-    Args:
-        frames: uint8 RGB (T, S, S, 3), the face in its middle; T at least 2.
-        roll: clockwise rotation of the crop in radians.
-        motion: of the face; the clip is added to it unless it is obscured.
+    ``frames`` is uint8 RGB (T, S, S, 3), T >= 2; ``roll`` is the clockwise rotation of the crop in radians. The clip is
+    added to the ``motion`` of the face unless it is obscured.
     """
     if is_pixelated(frames, roll):
         return Status.FACE_OBSCURED
@@ -107,34 +103,26 @@ def why_unfit(frames: UInt8Array, roll: float, motion: FaceMotion) -> Status | N
 
 
 def is_pixelated(frames: UInt8Array, roll: float = 0.0) -> bool:
-    """Whether the inner face of a clip is a mosaic of square cells, by its first, middle and last frame.
-
-    Args:
-        frames: uint8 RGB (T, S, S, 3), the face in its middle.
-        roll: clockwise rotation of the crop in radians: the cells lie along the axes of the frame.
-    """
-    middle = sorted((0, len(frames) // 2, len(frames) - 1))
-    return float(np.median([grid_strength(frames[index], roll) for index in middle])) >= PIXELATED
+    """Whether the inner face of a clip (T, S, S, 3) is a mosaic, by its first, middle and last frame."""
+    indices = sorted((0, len(frames) // 2, len(frames) - 1))
+    return float(np.median([grid_strength(frames[index], roll) for index in indices])) >= PIXELATED
 
 
 def grid_strength(frame: UInt8Array, roll: float = 0.0) -> float:
-    """Share in [0, 1] of the brightness steps of the inner face that lie on the lines of a square grid.
+    """Share in [0, 1] of the brightness steps of the inner face that are on the lines of a square grid.
 
-    It is the magnitude of the Fourier coefficient of the mean absolute differences along each axis, at the cell size
-    where the weaker of the two axes is strongest, relative to their mean: 1 for steps on grid lines alone. Grids that
-    are no mosaic stay low: bilinear enlargement spreads its steps over the cell, and the deblocking of codecs removes
-    them.
+    It is the magnitude of the Fourier coefficient of the mean absolute differences along each axis, relative to their
+    mean, at the cell size where the weaker of the two axes is strongest: 1 for steps on grid lines alone. Other grids
+    have low values: bilinear enlargement distributes its steps over the cell, and codecs remove them by deblocking.
 
-    Args:
-        frame: uint8 RGB (S, S, 3), the face in its middle.
-        roll: clockwise rotation of the crop in radians.
+    ``frame`` is uint8 RGB (S, S, 3), ``roll`` the clockwise rotation of the crop in radians: the cells of a mosaic are
+    along the axes of the uncropped frame.
     """
     size = frame.shape[0]
     side = round(size * _GRID_PART)
-    along_axes = Crop(size / 2, size / 2, side, -roll)  # the cells lie along the axes of the frame
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-    square = crop_frame(grey, along_axes, side).astype(np.float32)
-    steps = np.stack([np.abs(np.diff(square, axis=1)).mean(axis=0), np.abs(np.diff(square, axis=0)).mean(axis=1)])
+    inner = crop_frame(grey, Crop(size / 2, size / 2, side, -roll), side).astype(np.float32)
+    steps = np.stack([np.abs(np.diff(inner, axis=1)).mean(axis=0), np.abs(np.diff(inner, axis=0)).mean(axis=1)])
     waves, window = _waves(side - 1, size / 160)
     mean = steps @ window
     strengths = np.abs((steps - mean[:, None]) @ waves) / np.maximum(mean[:, None], 1e-3)
@@ -143,7 +131,7 @@ def grid_strength(frame: UInt8Array, roll: float = 0.0) -> float:
 
 @functools.cache
 def _waves(length: int, scale: float) -> tuple[NDArray[np.complex64], FloatArray]:
-    """Windowed waves (length, periods) of the cell sizes that are looked for, and the window, of sum 1."""
+    """Windowed waves (length, periods) of the cell sizes that are searched for, and the window, of sum 1."""
     periods = [_PERIODS[0] * scale]
     while periods[-1] < _PERIODS[1] * scale:
         periods.append(periods[-1] + 0.4 * periods[-1] ** 2 / length)  # at most 0.4 of a cell apart over the length
@@ -161,32 +149,23 @@ def _inner_face(frame: UInt8Array) -> FloatArray:
     return np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR), dtype=np.float32)
 
 
-def _change(images: FloatArray) -> float:
+def _change(others: FloatArray, middle: FloatArray) -> float:
     """As :func:`_motion_within`, without registration; 0 where the frames are blends of two images (cut, dissolve)."""
-    reference, others = _parted(images)
-    changes = (others - reference)[:, _OVAL]
-    return 0.0 if _is_blend(changes) else _third(changes) / _gradient(reference)[2]
+    changes = (others - middle)[:, _OVAL]
+    return 0.0 if _is_blend(changes) else _third(changes) / _gradient(middle)[2]
 
 
-def _motion_within(images: FloatArray) -> float:
-    """Motion in the frames (T, side, side) of a clip, relative to the middle one.
-
-    It is that of the second-most changed cell (1/8 of the image wide) in the third-most changed frame: a blink counts,
-    the flicker of a single key frame does not, and repeated frames do not lower it.
-    """
-    reference, others = _parted(images)
-    residuals, gradient = _register(others, reference)
+def _motion_within(others: FloatArray, middle: FloatArray) -> float:
+    """Motion of the frames (T - 1, side, side) of a clip relative to the middle one."""
+    residuals, gradient = _register(others, middle)
     return _third(residuals) / gradient
 
 
-def _parted(images: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The middle frame, and the others."""
-    middle = len(images) // 2
-    return images[middle], np.delete(images, middle, axis=0)
-
-
 def _third(residuals: FloatArray) -> float:
-    """Of residuals (N, pixels of the oval): the second-largest cell in the image where it is third-largest."""
+    """Of residuals (N, pixels of the oval): the second-most changed cell in the third-most changed frame.
+
+    So a blink counts, the flicker of a single key frame does not, and repeated frames do not lower it.
+    """
     second = np.partition(_cells(residuals), -2, axis=1)[:, -2]
     return float(np.sort(second)[-min(3, len(second))])
 
@@ -217,7 +196,7 @@ def _by_cell(images: NDArray[Any]) -> NDArray[Any]:
 
 
 def _gradient(image: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Along x and y, at the pixels of the oval, in grey levels a pixel, and their root mean square."""
+    """Along x and y, at the pixels of the oval, in grey levels per pixel, and their root mean square."""
     dx, dy = (
         np.asarray(cv2.Sobel(image, cv2.CV_32F, *axis, ksize=3, scale=1 / 8), dtype=np.float32)[_OVAL]
         for axis in ((1, 0), (0, 1))
@@ -226,7 +205,7 @@ def _gradient(image: FloatArray) -> tuple[FloatArray, FloatArray, float]:
 
 
 def _register(images: FloatArray, reference: FloatArray) -> tuple[FloatArray, float]:
-    """What is left of images (N, side, side) after affine registration with the reference, and the mean gradient.
+    """Residuals of images (N, side, side) after affine registration with the reference, and the mean gradient.
 
     Inverse compositional Gauss-Newton (Baker and Matthews, 2004) with gain and bias of the brightness, at the pixels of
     the oval. For each image the step with the smallest residual counts, so registration never makes it larger.

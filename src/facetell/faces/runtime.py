@@ -1,4 +1,4 @@
-"""How small networks that are part of a larger work are run: OpenVINO, one thread, full precision."""
+"""Run small networks, such as the face networks, on OpenVINO with one thread."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from facetell.types import FloatArray
 
 @functools.cache
 def openvino_core() -> Any:
-    """The process-wide OpenVINO core (its creation costs about 0.1 s).
+    """The OpenVINO core of the process; creating one takes about 0.1 s.
 
-    Left to itself, OpenVINO ties its thread to the first core, in every process the same: two took 2.6 times as long.
+    By default OpenVINO pins its thread to the first core, in every process the same: two took 2.6 times as long.
     """
     import openvino
 
@@ -26,10 +26,9 @@ def openvino_core() -> Any:
 
 
 def compile_small(path: Path) -> Callable[..., list[FloatArray]]:
-    """Load a network; returns a function from its float32 inputs, in their order, to the list of its outputs.
+    """Load a network; returns a function from its float32 inputs to the list of its outputs.
 
-    One thread, as a second one costs more than it saves at this size; float32 even where the CPU offers bfloat16, as
-    rounded landmarks would jitter.
+    One thread: a second one costs more than it saves at this size. Float32, because rounded landmarks would jitter.
     """
     config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
     core = openvino_core()

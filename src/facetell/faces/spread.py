@@ -1,12 +1,12 @@
-"""Choose a bounded number of a face's clips, evenly spaced, while the clips come in and nobody knows how many will.
+"""Choose a bounded number of evenly spaced clips of a face while clips arrive and their final number is unknown.
 
-The clips of a face are numbered from 0. Of n clips every ``step``-th is chosen, from the first on; ``step`` is the
-smallest power of two that leaves at most ``most``. So all of up to ``most`` clips are chosen, and of more at least half
-of ``most``. The choice depends on n alone. As n grows, ``step`` doubles now and then and every second clip is dropped:
-one that was dropped is never needed again, and no more than ``most`` are held.
+The clips of a face are numbered from 0. Of n clips every ``step``-th is chosen, starting with the first; ``step`` is
+the smallest power of two that leaves at most ``most``, so at least half of ``most`` are chosen of more clips than that.
+The choice depends on n alone. When n grows, ``step`` doubles and every second clip is dropped; a dropped clip is never
+needed again, so no more than ``most`` are held.
 
-The choice is even and does not follow the scores. Clips added where a score is uncertain would bias the mean, on which
-the calibration is fitted, and would not be the evenly spaced series that the interval is computed for.
+The choice does not depend on the scores: clips added where a score is uncertain would bias the mean on which the
+calibration is fitted, and would not be the evenly spaced series that the interval assumes.
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ from facetell.types import Clip
 
 
 def step_of(clips: float, most: int) -> float:
-    """Every how many of so many clips is chosen: a power of two, or infinity.
-
-    Args:
-        clips: how many there are, >= 0; infinity where there may be any number.
-        most: how many may be chosen, >= 0; 0 for all.
+    """Every how many of ``clips`` (>= 0, may be infinite) one is chosen so that at most ``most`` are; 0 for all.
 
     >>> [step_of(clips, 16) for clips in (16, 17, 240, 3600)]
     [1, 2, 16, 256]
@@ -33,7 +29,7 @@ def step_of(clips: float, most: int) -> float:
 
 
 def clips_between(t0: float, t1: float, rate: float) -> float:
-    """How many clips of a face can follow that of ``t0`` up to ``t1``, in seconds, at ``rate`` clips a second.
+    """Number of clips of a face that can follow that of ``t0`` up to ``t1`` seconds, at ``rate`` clips per second.
 
     >>> clips_between(0.5, 10.0, 1.0), clips_between(0.5, math.inf, 1.0)
     (10, inf)
@@ -43,14 +39,7 @@ def clips_between(t0: float, t1: float, rate: float) -> float:
 
 @dataclass(slots=True)
 class Spread:
-    """The choice among the clips of one face.
-
-    Args:
-        most: see :func:`step_of`.
-
-    Attributes:
-        seen: clips so far.
-    """
+    """The choice among the clips of one face; ``seen`` counts its clips, ``most`` may be chosen (0: all)."""
 
     most: int = 0
     seen: int = 0
@@ -58,19 +47,18 @@ class Spread:
 
     @property
     def step(self) -> float:
-        """Every how many of the clips so far is chosen."""
+        """Every how many of the clips so far one is chosen."""
         return step_of(self.seen, self.most)
 
     def add(self, clip: Clip, to_come: float = math.inf) -> dict[int, Clip]:
-        """Add the next clip.
+        """Add the next clip in order of time.
 
         Args:
-            clip: in order of time.
-            to_come: clips that will follow it at most. It decides when a clip is scored, not which.
+            clip: held as long as it may be chosen.
+            to_come: largest number of clips that will follow. It decides when a clip is scored, not which.
 
         Returns:
-            By number, the clip itself if it will be chosen however many follow: it can be scored at once. Otherwise
-            nothing; the clip is held as long as it may be chosen.
+            The clip by its number if it is chosen whatever follows, so that it can be scored at once; else nothing.
         """
         number, before = self.seen, self.step
         self.seen += 1
@@ -84,7 +72,7 @@ class Spread:
         return {}
 
     def release(self) -> dict[int, Clip]:
-        """The clips that are held, by number, which are held no longer: the face is gone."""
+        """Return the clips that are held, by number, and hold them no longer: no further clip will follow."""
         held, self._held = self._held, {}
         return held
 

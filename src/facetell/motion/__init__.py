@@ -1,1 +1,1 @@
-"""What the motion blocks see: a face clip, its optical flow, and the network's own responses, as pictures."""
+"""Drawings of the motion of a face: clip, optical flow, and responses of the motion blocks."""

@@ -1,4 +1,4 @@
-"""Clips of the faces in a video, cut as detection cuts them, for looking at and for measuring with."""
+"""Clips of the largest face in a video, cropped as in detection, for drawings and for the check of exported files."""
 
 from __future__ import annotations
 
@@ -14,37 +14,23 @@ from facetell.video.reader import VideoReader
 
 
 def face_clips(
-    path: Path | str,
-    frames: int,
-    size: int,
-    *,
-    scale: float = 1.35,
-    rate: float = 25.0,
-    start: float = 0.0,
-    clips_per_second: float = 1.0,
+    path: Path | str, frames: int, size: int, *, scale: float = 1.35, rate: float = 25.0, start: float = 0.0
 ) -> Iterator[Clip]:
-    """Clips of the largest face of a video, in order of time.
+    """One clip per second of the largest face of a video from ``start`` seconds on, in order of time.
 
     Args:
-        path: the video.
-        frames: T, pictures a clip.
-        size: side of a cut in pixels.
-        scale: side of the square in face lengths.
-        rate: pictures a second that the clip should have, as nearly as the video allows.
-        start: seconds; what lies before is passed over.
-        clips_per_second: how many clips begin in each second.
-
-    Raises:
-        FacetellError: the video cannot be read.
+        path: the video; raises FacetellError if it cannot be read.
+        frames, size: frames per clip and side of a frame in pixels.
+        scale: side of the crop in face lengths.
+        rate: frames per second of the clip, as nearly as the video allows.
     """
     tracker = FaceTracker(FaceDetector(), FaceMesh(), max_faces=1)
-    assembler = ClipAssembler(frames, size, scale, 1 / clips_per_second)
+    assembler = ClipAssembler(frames, size, scale)
     with VideoReader(path) as reader:
         sampler = FrameSampler(reader.info.fps, rate)
         for raw in reader:
             number = sampler.take(raw.time) if raw.time >= start else None
-            if number is None:
-                continue
-            tracker.glance(raw.luma_thumbnail())
-            frame = Frame(raw.index, raw.time, raw.rgb())
-            yield from assembler.push(number, frame, tracker.update(frame))
+            if number is not None:
+                tracker.glance(raw.luma_thumbnail())
+                frame = Frame(raw.index, raw.time, raw.rgb())
+                yield from assembler.push(number, frame, tracker.update(frame))

@@ -1,4 +1,4 @@
-"""Dense optical flow of a clip, and its picture: intensity as colour, direction as arrows."""
+"""Dense optical flow of a clip, and its drawing: magnitude as colour, direction as arrows."""
 
 from __future__ import annotations
 
@@ -22,29 +22,25 @@ def dense_flow(frames: UInt8Array) -> FloatArray:
 
 
 def heat(frame: UInt8Array, values: FloatArray, top: float) -> UInt8Array:
-    """A map laid over a dimmed grey frame: black to yellow is 0 to ``top``; any size of map."""
+    """A map of any size over the dimmed grey frame: black to yellow is 0 to ``top``."""
     height, width = frame.shape[:2]
-    grown = cv2.resize(values.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    share = np.clip(grown / max(top, 1e-12), 0, 1)
-    colour = cv2.cvtColor(
-        np.asarray(cv2.applyColorMap(np.round(share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)), cv2.COLOR_BGR2RGB
-    )
+    enlarged = cv2.resize(values.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    share = np.clip(enlarged / max(top, 1e-12), 0, 1)
+    colour = cv2.applyColorMap(np.round(share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     grey = cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    mixed = cv2.addWeighted(np.asarray(grey), 0.35, np.asarray(colour), 0.8, 0)
-    return np.asarray(mixed, dtype=np.uint8)
+    return np.asarray(cv2.addWeighted(grey, 0.35, cv2.cvtColor(colour, cv2.COLOR_BGR2RGB), 0.8, 0), dtype=np.uint8)
 
 
 def draw_flow(frame: UInt8Array, flow: FloatArray, top: float) -> UInt8Array:
-    """Flow (H, W, 2) over a frame (H, W, 3): its length as heat up to ``top`` pixels, its direction as arrows."""
-    picture = heat(frame, np.linalg.norm(flow, axis=2).astype(np.float32), top)
+    """Flow (H, W, 2) over a frame (H, W, 3): magnitude as colour up to ``top`` pixels, direction as arrows."""
+    drawn = heat(frame, np.linalg.norm(flow, axis=2).astype(np.float32), top)
     height, width = frame.shape[:2]
     for y in range(ARROW_STEP // 2, height, ARROW_STEP):
         for x in range(ARROW_STEP // 2, width, ARROW_STEP):
             dx, dy = flow[y, x] * ARROW_SCALE
             length = float(np.hypot(dx, dy))
-            if length < 1:
-                continue
-            cut = min(1.0, 1.5 * ARROW_STEP / length)  # no arrow reaches over its neighbour
-            tip = (round(x + float(dx) * cut), round(y + float(dy) * cut))
-            cv2.arrowedLine(picture, (x, y), tip, (255, 255, 255), 1, cv2.LINE_AA, tipLength=0.35)
-    return picture
+            if length >= 1:
+                shorten = min(1.0, 1.5 * ARROW_STEP / length)  # arrows must not reach beyond their neighbours
+                tip = (round(x + float(dx) * shorten), round(y + float(dy) * shorten))
+                cv2.arrowedLine(drawn, (x, y), tip, (255, 255, 255), 1, cv2.LINE_AA, tipLength=0.35)
+    return drawn

@@ -1,4 +1,4 @@
-"""What is drawn of one video: its frames, their flow, and the network's responses of each order."""
+"""What is drawn of one video: frames of a face, their optical flow, and the responses of the motion blocks."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SIDE = 240  # pixels of a drawn face
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """L pictures of one face under one square, one after the other.
+    """L consecutive frames of one face, cropped by one region.
 
-    ``frames`` is uint8 RGB (L, S, S, 3), ``times`` in seconds; ``flow`` float32 (L, S, S, 2) in pixels of the cut to
-    the next picture; ``responses`` the sizes |F^M| and, of an MCB, |F^MM|, each float32 (L, h, w).
+    ``frames`` is uint8 RGB (L, S, S, 3), ``times`` in seconds; ``flow`` float32 (L, S, S, 2) in pixels of the crop to
+    the next frame; ``responses`` the magnitudes |F^M| and, of an MCB, |F^MM|, each float32 (L, h, w).
     """
 
     name: str
@@ -35,36 +35,31 @@ class View:
 
 
 def view_video(path: Path, model: ClipNetwork, *, start: float = 0.0, seconds: float = 2.0) -> View:
-    """Follow the largest face of a video for a while and look at it with flow and network.
+    """Flow and responses of a network with motion blocks for the largest face in ``seconds`` of a video.
 
-    Args:
-        path: the video.
-        model: in evaluation mode, with motion blocks.
-        start, seconds: the excerpt; a face that is not there for so long is drawn as long as one clip.
+    The excerpt has the length of one clip if no face is in view for so long.
 
     Raises:
-        FacetellError: the video cannot be read, or no face stays for one clip.
+        FacetellError: the video cannot be read, or no face is in view for the length of a clip.
     """
     config = model.config
-    wanted = max(config.clip_frames + 1, round(seconds * config.frame_rate))
-    for length in (wanted, config.clip_frames + 1):
+    least = config.clip_frames + 1
+    for length in (max(least, round(seconds * config.frame_rate)), least):
         clips = face_clips(path, length, SIDE, scale=config.crop_scale, rate=config.frame_rate, start=start)
-        clip = next(iter(clips), None)
-        if clip is not None:
+        if clip := next(clips, None):
             break
     else:
-        raise FacetellError(f"{path} shows no face for {config.clip_frames + 1} pictures in a row from {start:g} s on")
-    flow = dense_flow(clip.frames)
+        raise FacetellError(f"{path} shows no face for {least} consecutive frames from {start:g} s on")
     known, responses = _responses(model, clip.frames)
     times = tuple(clip.times[t] for t in known)
-    return View(path.name, times, clip.frames[known], flow[known], responses)
+    return View(path.name, times, clip.frames[known], dense_flow(clip.frames)[known], responses)
 
 
 def _responses(model: ClipNetwork, frames: UInt8Array) -> tuple[list[int], tuple[FloatArray, ...]]:
-    """Which of L frames have responses, and |F^M| (and |F^MM|) (K, h, w) of those K.
+    """Indices of the K of L frames with responses, and |F^M| (and |F^MM|) (K, h, w) of those.
 
-    The clips overlap, and only what each says of its middle is taken: at its ends the temporal convolutions meet the
-    zeros beyond the clip, which no face does.
+    Clips overlap, and only the responses at the middle of each are used: at its ends the temporal convolutions use the
+    zero padding.
     """
     import torch
 

@@ -1,0 +1,67 @@
+"""Results of the released model, with all defaults, on genuine faces: as they are, rotated, pixelated and frozen."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from facetell.detector import Detector
+from facetell.types import Status, Verdict
+from fixtures import mosaic, sample_frames, write_frames
+
+
+@pytest.fixture(scope="module")
+def released():
+    return Detector()
+
+
+def rotated(images, degrees):
+    """Frames rotated clockwise on black, at the same scale, without any part cut off."""
+    side = math.ceil(math.hypot(*images.shape[1:3]) / 2) * 2
+    matrix = cv2.getRotationMatrix2D((images.shape[2] / 2, images.shape[1] / 2), -degrees, 1.0)
+    matrix[:, 2] += side / 2 - np.array([images.shape[2], images.shape[1]]) / 2
+    return [cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_CUBIC) for image in images]
+
+
+@pytest.fixture(scope="module")
+def upright(released, tmp_path_factory):
+    """Results for the first 3 s of the woman, and for the man, who hardly moves."""
+    folder = tmp_path_factory.mktemp("upright")
+    return {
+        name: released(write_frames(folder / f"{name}.mp4", sample_frames(name, 72), fps=fps))
+        for name, fps in (("sample_woman", 24), ("sample_man", 30))
+    }
+
+
+def test_upright_faces_are_genuine(upright):
+    for verdict in upright.values():
+        assert (verdict.status, verdict.verdict, len(verdict.tracks)) == (Status.SCORED, Verdict.GENUINE, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "degrees"),
+    [*(("sample_woman", degrees) for degrees in (30, 45, -60, 90, 180)), ("sample_man", 45), ("sample_man", -90)],
+)
+def test_a_rotated_face_has_the_result_of_the_upright_one(released, upright, tmp_path, name, degrees):
+    fps = upright[name].fps
+    verdict = released(write_frames(tmp_path / "a.mp4", rotated(sample_frames(name, 72), degrees), fps=fps))
+    assert verdict.status is Status.SCORED and verdict.verdict is Verdict.GENUINE
+    assert verdict.probability == pytest.approx(upright[name].probability, abs=0.1)
+    crop, same = verdict.tracks[0].clips[0].crop, upright[name].tracks[0].clips[0].crop
+    assert abs(math.remainder(crop.roll - same.roll - math.radians(degrees), 2 * math.pi)) < math.radians(4)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "status", "reason"),
+    [
+        ("sample_woman", lambda frames: [mosaic(image, 16) for image in frames], Status.FACE_OBSCURED, "pixelated"),
+        ("sample_man", lambda frames: [mosaic(image, 10) for image in frames], Status.FACE_OBSCURED, "pixelated"),
+        ("sample_woman", lambda frames: [frames[0]] * 75, Status.NO_MOTION, "does not move"),
+    ],
+    ids=["mosaic-woman", "mosaic-man", "photo"],
+)
+def test_a_pixelated_or_frozen_face_is_not_scored(released, tmp_path, name, change, status, reason):
+    verdict = released(write_frames(tmp_path / "a.mp4", change(sample_frames(name, 72)), fps=25))
+    assert (verdict.status, verdict.verdict, verdict.probability) == (status, Verdict.NONE, None)
+    assert reason in verdict.message
