@@ -1,8 +1,7 @@
 """``make demo``: score real videos of two people and forgeries made from them.
 
 The sample videos are from a pinned distribution, the forgeries from :mod:`facetell.forge`, the scores from the released
-model. Each real video is also only re-encoded ("none"), as the forgeries are, which shows what re-encoding alone does to
-a score.
+model. Each real video is also re-encoded as the forgeries are ("none"), to show what re-encoding alone does to a score.
 """
 
 from __future__ import annotations
