@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from facetell.assets import locate
 from facetell.cli import main
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, distort_video, parameter
-from facetell.distort.frames import FUNCTIONS, moire
+from facetell.distort.frames import FUNCTIONS
 from facetell.distort.times import Timed, drop, freeze, lower_rate
 from facetell.distort.video import distort_picture, note_of
 from facetell.types import FacetellError, UInt8Array
@@ -139,10 +139,6 @@ def test_frames_keep_size_and_type(height: int, width: int, code: str, level: in
     assert result.shape == image.shape and result.dtype == np.uint8
     np.testing.assert_array_equal(image, before)
     np.testing.assert_array_equal(result, distort_picture(image, code, level, rng(seed)))
-
-
-def test_moire_of_nothing_is_haze_alone() -> None:
-    np.testing.assert_array_equal(moire(flat(100, 100, 100), 0.0, rng()), flat(104, 104, 104))
 
 
 def clock(count: int, fps: float = 30) -> list[Timed]:

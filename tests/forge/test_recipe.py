@@ -32,25 +32,6 @@ def test_a_seed_gives_the_same_bytes_and_changes_the_mask_only(
         assert (forged.frames != woman_face[0]).any()
 
 
-def test_forgeries_are_subtle(woman_face: FaceClip, man_face: FaceClip) -> None:
-    """The mean change inside the mask is small; a swap shows another person and may change more."""
-    for kind in set(KINDS) - {"swap", "reenact"}:
-        changes = []
-        for seed in range(6):
-            forged = forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face)
-            inside = forged.mask > 0.5
-            if inside.any():
-                changes.append(np.abs(forged.frames[inside].astype(float) - woman_face[0][inside]).mean())
-        assert 0.2 < np.median(changes) < 25, kind
-
-
-def test_the_mixture_draws_by_weight(woman_face: FaceClip) -> None:
-    recipe = dataclasses.replace(ForgeRecipe.only("drift"), flicker=1.0)
-    rng = np.random.default_rng(0)
-    drawn = {forge_clip(*woman_face, rng, recipe).applied for _ in range(12)}
-    assert drawn == {("drift",), ("flicker",)}
-
-
 def test_a_seamed_forgery_may_carry_a_temporal_one(woman_face: FaceClip) -> None:
     recipe = ForgeRecipe.only("sbv", more=1.0)
     applied = forge_clip(*woman_face, np.random.default_rng(0), recipe).applied

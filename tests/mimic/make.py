@@ -11,8 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from facetell.datasets.celebdf import TEST_LIST
 from facetell.datasets.dfo import FOLDERS, POSTPROCESSED
 from facetell.datasets.splits import SHARES, draw_split
@@ -86,13 +84,12 @@ def mimic_youtube(recorder: Recorder, videos: int, methods: tuple[str, ...] = ME
 
 def mimic_dfd(recorder: Recorder, videos: int) -> None:
     """DeepFakeDetection: each actor in one scene, forged with the face of the next one and back."""
-    place, actors = "outside_talking_still_laughing", range(1, videos + 1)
+    actors = range(1, videos + 1)
     for actor in actors:
-        in_all_compressions(
-            recorder, f"original_sequences/actors/{{}}/videos/{actor:02d}__{place}.mp4", ACTOR + actor, None
-        )
+        path = f"original_sequences/actors/{{}}/videos/{actor:02d}__talk.mp4"
+        in_all_compressions(recorder, path, ACTOR + actor, None)
     for a, b in ordered(list(pairwise(actors))[::2]):
-        path = f"manipulated_sequences/DeepFakeDetection/{{}}/videos/{a:02d}_{b:02d}__{place}__CODE{a:02d}{b:02d}.mp4"
+        path = f"manipulated_sequences/DeepFakeDetection/{{}}/videos/{a:02d}_{b:02d}__talk__CODE{a:02d}{b:02d}.mp4"
         in_all_compressions(recorder, path, ACTOR + a, ACTOR + b, "DeepFakeDetection")
 
 
@@ -206,23 +203,19 @@ def mimic_dfdcp(recorder: Recorder, videos: int) -> None:
 
 
 def mimic_wilddeepfake(recorder: Recorder, videos: int) -> None:
-    """Numbered folders of face images, in the unpacked archives."""
+    """Numbered folders of images, in the unpacked archives."""
     for i in range(videos):
         split, kind = "test" if i >= videos - max(2, videos // 3) else "train", "fake" if i % 2 else "real"
-        shown = scene(WILD + i, recorder.seconds)
-        frames = forgery("Deepfakes", WILD + i, WILD + i - 1, recorder.seconds) if i % 2 else shown.frames
-        recorder.faces(f"{kind}_{split}/{i}/{kind}/{i * 3 + 1}", frames, shown.landmarks)
+        frames = scene(WILD + i, recorder.seconds).frames
+        frames = forgery("Deepfakes", WILD + i, WILD + i - 1, recorder.seconds) if i % 2 else frames
+        recorder.images(f"{kind}_{split}/{i}/{kind}/{i * 3 + 1}", frames)
 
 
 def mimic_ffiw(recorder: Recorder, videos: int) -> None:
-    """Two people in each frame, one of whom is forged."""
     for i in range(videos):
-        split, number = "val" if i >= videos - max(2, videos // 3) else "train", FFIW + 2 * i
-        guest, real = (scene(n, recorder.seconds).frames for n in (number + 1, number))
-        for kind, frames in (("source", real), ("target", forgery("", number, number + 1, recorder.seconds))):
-            length = min(len(frames), len(guest))
-            both = np.concatenate([frames[:length], guest[:length]], axis=2)
-            recorder.video(f"{kind}/{split}/{split}_{i:08d}.mp4", both)
+        split = "val" if i >= videos - max(2, videos // 3) else "train"
+        recorder.real(f"source/{split}/{split}_{i:08d}.mp4", FFIW + 2 * i)
+        recorder.fake(f"target/{split}/{split}_{i:08d}.mp4", "FFIW", FFIW + 2 * i, FFIW + 2 * i + 1)
 
 
 def mimic_deepfakebench(recorder: Recorder, videos: int) -> None:
@@ -231,13 +224,13 @@ def mimic_deepfakebench(recorder: Recorder, videos: int) -> None:
     table: dict[str, Any] = {label: {} for label in folders}
     for split, pairs in pairs_of(videos).items():
         for target, donor in ordered(pairs):
-            shown = scene(target, recorder.seconds)
+            real = scene(target, recorder.seconds).frames
             for label, folder in folders.items():
                 forged = label == "FF-DF"
-                frames = forgery("Deepfakes", target, donor, recorder.seconds) if forged else shown.frames
+                frames = forgery("Deepfakes", target, donor, recorder.seconds) if forged else real
                 name = identifier(target) + (f"_{identifier(donor)}" if forged else "")
                 path = f"datasets/rgb/FaceForensics++/{folder}/c23/frames/{name}"
-                images = recorder.faces(path, frames, shown.landmarks, 256)
+                images = recorder.images(path, frames)
                 listed = [image.removeprefix("datasets/rgb/").replace("/", "\\") for image in images]
                 group = table[label].setdefault(split, {"c23": {}})["c23"]
                 group[name] = {"label": label, "frames": listed}

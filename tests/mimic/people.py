@@ -124,14 +124,11 @@ class Recorder:
                 writer.write(image)
         self.count += 1
 
-    def faces(self, folder: str, frames: UInt8Array, landmarks: FloatArray, side: int = 224) -> list[str]:
-        """Write crops of the face in each frame as numbered images; returns their paths."""
+    def images(self, folder: str, frames: UInt8Array) -> list[str]:
+        """Write frames as numbered images; returns their paths."""
         paths = [f"{folder}/{index:03d}.png" for index in range(len(frames))]
-        for path, frame, points in zip(paths, frames, landmarks, strict=True):
-            low, high = points.min(axis=0), points.max(axis=0)
-            ratio = side / (1.3 * float((high - low).max()))
-            matrix = np.hstack([ratio * np.eye(2), (side / 2 - ratio * (low + high) / 2)[:, None]])
-            write_picture(self.root / path, np.asarray(cv2.warpAffine(frame, matrix, (side, side)), np.uint8))
+        for path, frame in zip(paths, frames, strict=True):
+            write_picture(self.root / path, frame)
         self.count += 1
         return paths
 
