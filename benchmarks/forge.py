@@ -21,7 +21,7 @@ import numpy as np
 
 from facetell.assets import locate
 from facetell.distort import KINDS as DISTORTIONS
-from facetell.distort.pictures import FUNCTIONS
+from facetell.distort.frames import FUNCTIONS
 from facetell.forge import KINDS, ForgeRecipe, degrade_pair, forge_clip, harmless_twin
 from facetell.forge.sheet import sample_clip
 from facetell.video.reader import VideoReader

@@ -1,4 +1,4 @@
-"""What ``make demo`` makes sure of before it says that all went well."""
+"""The check at the end of ``make demo``."""
 
 import pytest
 
@@ -33,8 +33,8 @@ def test_every_video_with_a_face_is_scored(folder, tmp_path):
         (None, "a.mp4, b.mp4"),
     ],
 )
-def test_one_that_is_not_is_named(folder, tmp_path, held, missed):
+def test_a_video_that_is_not_scored_is_named(folder, tmp_path, held, missed):
     if held is not None:
         write_result(held, tmp_path / "r.json")
-    with pytest.raises(FacetellError, match=f"not scored, though there is a face: {missed};"):
+    with pytest.raises(FacetellError, match=f"not scored, although they show a face: {missed};"):
         check_scored(folder, tmp_path / "r.json")

@@ -10,13 +10,13 @@ from pathlib import Path
 import av
 import cv2
 import pytest
-from facetell.video.frame import RawFrame
 
 import facetell
 from facetell.assets import locate
 from facetell.detector import Detector, Settings
 from facetell.files import file_sha256
 from facetell.types import FacetellError, Status, Verdict
+from facetell.video.frame import RawFrame
 from facetell.video.reader import VideoReader
 from fixtures import BROKEN, FAST, ODD, at_rate, sample_frames, write_frames
 

@@ -1,8 +1,7 @@
-"""``make demo``: real footage of two people, forgeries made from it, and what facetell says of each.
+"""``make demo``: score real videos of two people and forgeries made from them.
 
-Everything is made on the spot: the sample videos come from a pinned distribution, the forgeries from
-:mod:`facetell.forge`, the scores from the released model. Each real video is also only re-encoded ("none"), as the
-forgeries are: what the detector says of that copy shows what re-encoding alone does to a score.
+The sample videos are from a pinned distribution, the forgeries from :mod:`facetell.forge`, the scores from the released
+model. Each real video is also re-encoded as the forgeries are ("none"), to show what re-encoding alone does to a score.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ NO_FACE = "no-face.mp4"
 
 
 def main() -> int:
-    """Make the forgeries under ``out/``, score everything, leave JSON and pictures there; 0 when done.
+    """Make the forgeries under ``out/``, score all videos, write JSON, plots and the report; 0 when done.
 
     Raises:
-        FacetellError: a video with a face was not scored, or the report not written.
+        FacetellError: a video with a face was not scored, or the report was not written.
     """
     videos = OUT / "videos"
     videos.mkdir(parents=True, exist_ok=True)
@@ -46,23 +45,23 @@ def main() -> int:
     facetell(["detect", str(videos), "--json", str(result), "--out", str(OUT), "--report", str(report)])
     check_scored(videos, result)
     if not report.exists():
-        raise FacetellError(f"{report} was not written: what is said above tells why")
-    print(f"\n{OUT}/ holds the result (result.json), for each video its JSON and its score over time as a picture, and")
-    print(f"{report}: what it all means, to be opened in a browser.")
+        raise FacetellError(f"{report} was not written; see the messages above")
+    print(f"\n{OUT}/ has the result (result.json), and for each video its JSON and a plot of its score over time.")
+    print(f"{report} is the report; open it in a browser.")
     return 0
 
 
 def check_scored(folder: Path, result: Path) -> None:
-    """Make sure that every video of a folder but the one without a face has a score in a result.
+    """Raise if a video of a folder, other than the one without a face, has no score in a result.
 
     Raises:
         FacetellError: one has none.
     """
-    held = json.loads(result.read_text(encoding="utf-8"))["videos"] if result.exists() else []
-    scored = {Path(video["path"]).name for video in held if video["status"] == Status.SCORED}
+    found = json.loads(result.read_text(encoding="utf-8"))["videos"] if result.exists() else []
+    scored = {Path(video["path"]).name for video in found if video["status"] == Status.SCORED}
     missed = sorted({path.name for path in find_videos([str(folder)])} - scored - {NO_FACE})
     if missed:
-        raise FacetellError(f"not scored, though there is a face: {', '.join(missed)}; what is said above tells why")
+        raise FacetellError(f"not scored, although they show a face: {', '.join(missed)}; see the messages above")
 
 
 if __name__ == "__main__":

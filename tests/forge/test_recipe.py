@@ -1,4 +1,4 @@
-"""What every kind of forgery must keep to, on a real face."""
+"""Properties of every kind of forgery, on a real face."""
 
 from __future__ import annotations
 
@@ -16,44 +16,20 @@ FaceClip = tuple[UInt8Array, FloatArray]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_seed_repeats_bit_for_bit_and_another_does_not(kind: str, woman_face: FaceClip, man_face: FaceClip) -> None:
-    def forge(seed: int) -> UInt8Array:
-        return forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face).frames
-
-    np.testing.assert_array_equal(forge(7), forge(7))
-    assert (forge(7) != forge(8)).any()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_not_a_pixel_changes_outside_the_mask(kind: str, woman_face: FaceClip, man_face: FaceClip) -> None:
-    for seed in range(4):
+def test_a_seed_gives_the_same_bytes_and_changes_the_mask_only(
+    kind: str, woman_face: FaceClip, man_face: FaceClip
+) -> None:
+    for seed in range(3):
         forged = forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face)
         assert forged.frames.dtype == np.uint8 and forged.frames.shape == woman_face[0].shape
         assert forged.mask.dtype == np.float32 and forged.mask.shape == woman_face[0].shape[:3]
         assert forged.applied == (kind,)
         assert forged.mask.min() >= 0 and forged.mask.max() <= 1
+        again = forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face)
+        np.testing.assert_array_equal(forged.frames, again.frames)
         outside = forged.mask == 0
         np.testing.assert_array_equal(forged.frames[outside], woman_face[0][outside])
         assert (forged.frames != woman_face[0]).any()
-
-
-def test_forgeries_are_subtle(woman_face: FaceClip, man_face: FaceClip) -> None:
-    """Inside the face the mean change stays below what a glance would catch; a swap shows another person, and may."""
-    for kind in set(KINDS) - {"swap", "reenact"}:
-        changes = []
-        for seed in range(6):
-            forged = forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face)
-            inside = forged.mask > 0.5
-            if inside.any():
-                changes.append(np.abs(forged.frames[inside].astype(float) - woman_face[0][inside]).mean())
-        assert 0.2 < np.median(changes) < 25, kind
-
-
-def test_the_mixture_draws_by_weight(woman_face: FaceClip) -> None:
-    recipe = dataclasses.replace(ForgeRecipe.only("drift"), flicker=1.0)
-    rng = np.random.default_rng(0)
-    drawn = {forge_clip(*woman_face, rng, recipe).applied for _ in range(12)}
-    assert drawn == {("drift",), ("flicker",)}
 
 
 def test_a_seamed_forgery_may_carry_a_temporal_one(woman_face: FaceClip) -> None:
@@ -62,22 +38,17 @@ def test_a_seamed_forgery_may_carry_a_temporal_one(woman_face: FaceClip) -> None
     assert applied[0] == "sbv" and applied[1] in ("drift", "jitter", "flicker", "inner_repeat")
 
 
-def test_a_reenactment_may_go_through_a_network(woman_face: FaceClip) -> None:
-    plain, decoded, rendered = (
-        forge_clip(*woman_face, np.random.default_rng(1), ForgeRecipe.only("reenact", **more))
-        for more in ({}, {"decoded": 1.0}, {"rendered": 1.0})
+def test_a_reenactment_may_be_decoded(woman_face: FaceClip) -> None:
+    plain, decoded = (
+        forge_clip(*woman_face, np.random.default_rng(1), ForgeRecipe.only("reenact", decoded=chance))
+        for chance in (0.0, 1.0)
     )
-    assert [f.applied for f in (plain, decoded, rendered)] == [
-        ("reenact",),
-        ("reenact", "resynth"),
-        ("reenact", "render"),
-    ]
+    assert (plain.applied, decoded.applied) == (("reenact",), ("reenact", "resynth"))
     assert not np.array_equal(plain.frames, decoded.frames)
-    assert not np.array_equal(plain.frames, rendered.frames)
 
 
 def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face: FaceClip) -> None:
-    """Equal clips stay equal, but for noise, which is new in each clip."""
+    """Equal clips stay equal except for noise, which is drawn for each clip."""
     frames = woman_face[0][:4]
     equal = 0
     for seed in range(30):
@@ -89,15 +60,8 @@ def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face: FaceClip) -> N
     assert equal >= 15
 
 
-def test_a_twin_stays_the_same_picture(woman_face: FaceClip) -> None:
-    for seed in range(6):
-        twin = harmless_twin(*woman_face, np.random.default_rng(seed))
-        assert twin.shape == woman_face[0].shape
-        assert np.abs(twin.astype(float) - woman_face[0]).mean() < 3
-
-
-def test_a_twin_warped_there_and_back_moves_nothing(woman_face: FaceClip) -> None:
-    """The median change of a warp there and back is that of resampling: a grey level or two."""
+def test_a_twin_only_resamples(woman_face: FaceClip) -> None:
+    """The median change of a warp and its inverse is that of resampling."""
     config = TwinConfig(warped=1.0, whole=1.0, jpeg=0.0)
     config = dataclasses.replace(config, sharpness=dataclasses.replace(config.sharpness, probability=0.0))
     twin = harmless_twin(*woman_face, np.random.default_rng(1), config)
@@ -128,10 +92,10 @@ def test_wrong_shapes_are_refused(woman_face: FaceClip) -> None:
     scale=st.sampled_from([0.0, 0.1, 0.6, 2.5]),
     seed=st.integers(0, 10_000),
 )
-def test_any_size_length_and_place_of_a_face_is_borne(
+def test_any_size_length_and_place_of_a_face_is_accepted(
     kind: str, length: int, height: int, width: int, x: float, y: float, scale: float, seed: int, woman_face: FaceClip
 ) -> None:
-    """Faces cut by the frame's edge or outside of it, landmarks in one point, clips of one frame, tiny pictures."""
+    """Faces at or beyond the border, landmarks in one point, clips of one frame, tiny frames."""
     rng = np.random.default_rng(seed)
     frames = rng.integers(0, 256, (length, height, width, 3), dtype=np.uint8)
     shape = (woman_face[1][0] - woman_face[1][0].mean(axis=0)) / 80

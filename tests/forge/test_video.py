@@ -1,7 +1,9 @@
-"""Whole videos forged: what comes out plays, is marked, tagged, repeats, and keeps sound and time."""
+"""Forged videos: readable, marked, tagged, reproducible, with the sound and times of the source."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -11,11 +13,12 @@ import pytest
 
 from facetell.assets import locate
 from facetell.cli import main
-from facetell.forge.mark import stamp
-from facetell.forge.video import forge_video
+from facetell.distort import distort_video
+from facetell.forge.video import forge_video, stamp
 from facetell.types import FacetellError, UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
+from fixtures import Maker, odd_size, rotated, variable_rate, zero_bytes
 
 
 def read(path: Path) -> tuple[UInt8Array, list[float]]:
@@ -52,7 +55,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["sbv", "drift", "reenact", "mouth", "resynth", "mix"])
+@pytest.mark.parametrize("kind", ["sbv", "drift", "reenact", "resynth", "mix"])
 def test_a_forgery_plays_and_only_the_face_is_touched(kind: str, short: Path, tmp_path: Path) -> None:
     out, mask_path = tmp_path / "fake.mp4", tmp_path / "mask.mp4"
     made = forge_video(short, out, kind, seed=3, mark=False, mask_out=mask_path)
@@ -91,15 +94,15 @@ def test_the_file_says_that_it_is_forged(short: Path, tmp_path: Path) -> None:
     assert np.abs(marked[:, :300].astype(float) - plain[:, :300]).mean() < 1
 
 
-def test_a_seed_repeats(short: Path, tmp_path: Path) -> None:
-    for name in "ab":
-        forge_video(short, tmp_path / f"{name}.mp4", "sbv", seed=4)
-    np.testing.assert_array_equal(read(tmp_path / "a.mp4")[0], read(tmp_path / "b.mp4")[0])
+def test_a_seed_repeats(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    forge_video(short, tmp_path / "a.mp4", "sbv", seed=4)
+    assert main(["forge", str(short), "--kind", "sbv", "--seed", "4", "--out", str(tmp_path / "b.mp4")]) == 0
+    assert "sbv, 14 of 18 frames forged" in capsys.readouterr().out
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 
-def test_none_only_encodes_anew(short: Path, tmp_path: Path) -> None:
-    made = forge_video(short, tmp_path / "a.mp4", "none")
-    assert made.forged == 0
+def test_none_only_re_encodes(short: Path, tmp_path: Path) -> None:
+    assert forge_video(short, tmp_path / "a.mp4", "none").forged == 0
     assert np.abs(read(tmp_path / "a.mp4")[0].astype(float) - read(short)[0]).mean() < 2
 
 
@@ -113,18 +116,15 @@ def test_faults_are_one_sentence(short: Path, tmp_path: Path, capsys: pytest.Cap
         with pytest.raises(FacetellError, match=f"cannot write .*{mask.name}"):
             forge_video(short, tmp_path / "a.mp4", "sbv", mask_out=mask)
     assert short.read_bytes() == before
-    with pytest.raises(FacetellError, match="no face"):
+    with pytest.raises(FacetellError, match="empty"):
+        forge_video(zero_bytes(tmp_path), tmp_path / "a.mp4", "sbv")
+    with pytest.raises(FacetellError, match="no face in 8 consecutive frames"):
         forge_video(locate("sample_no_face"), tmp_path / "a.mp4", "sbv")
     assert main(["forge", str(tmp_path / "missing.mp4"), "--out", str(tmp_path / "a.mp4")]) == 2
     assert "missing.mp4" in capsys.readouterr().err
     assert main(["forge", str(short), "--kind", "sbv", "--seed", "-1", "--out", str(tmp_path / "a.mp4")]) == 2
     assert capsys.readouterr().err == "facetell forge: --seed is a whole number, 0 or more\n"
     assert not (tmp_path / "a.mp4").exists()
-
-
-def test_the_command_forges(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["forge", str(short), "--kind", "drift", "--seed", "2", "--out", str(tmp_path / "a.mp4")]) == 0
-    assert "drift, 14 of 18 frames forged" in capsys.readouterr().out
 
 
 def test_the_mark_is_small_and_leaves_tiny_pictures_alone() -> None:
@@ -135,3 +135,29 @@ def test_the_mark_is_small_and_leaves_tiny_pictures_alone() -> None:
     assert not changed[:330].any() and not changed[:, 100:].any()
     assert (image == 90).all()
     np.testing.assert_array_equal(stamp(image[:40, :40]), image[:40, :40])
+
+
+def test_detection_does_not_import_forging_nor_forging_torch() -> None:
+    def loaded(statement: str) -> set[str]:
+        code = f"{statement}; import sys; print(' '.join(sys.modules))"
+        return set(
+            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+        )
+
+    detection = loaded("import facetell.detector, facetell.cli.detect")
+    assert not {name for name in detection if name.startswith(("facetell.forge", "facetell.distort", "torch"))}
+    assert "torch" not in loaded("import facetell.forge.video, facetell.forge.sheet, facetell.distort")
+
+
+@pytest.mark.parametrize("make", [rotated, variable_rate, odd_size], ids=["rotated", "variable_rate", "odd_size"])
+def test_odd_videos_are_forged_and_distorted_upright_and_in_time(make: Maker, tmp_path: Path) -> None:
+    source = make(tmp_path)
+    made = forge_video(source, tmp_path / "forged.mp4", "drift")
+    assert made.forged == made.frames == 24
+    distort_video(source, tmp_path / "distorted.mp4", "GB", 1)
+    frames, times = read(source)
+    for name in ("forged.mp4", "distorted.mp4"):
+        back, back_times = read(tmp_path / name)
+        # 4:2:0 halves the chroma: an odd side grows by one.
+        assert back.shape[1:3] == tuple(side + side % 2 for side in frames.shape[1:3])
+        assert back_times == pytest.approx(times, abs=1e-3)

@@ -1,4 +1,4 @@
-"""``facetell forge``: make a forgery from a real video, for training and testing detectors."""
+"""``facetell forge``: forge a real video, for training and testing detectors."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the verb's arguments."""
     parser.add_argument("video", type=Path, metavar="VIDEO", nargs="?", help="a real video")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the forgery (default: VIDEO-KIND.mp4 here)")
-    parser.add_argument("--kind", choices=VIDEO_KINDS, default="mix", help="what is done (default: mix draws one)")
+    parser.add_argument("--kind", choices=VIDEO_KINDS, default="mix", help="the forgery (default: mix draws one)")
     parser.add_argument("--with", dest="donor", type=Path, metavar="OTHER", help="video of another person, for a swap")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same forgery")
-    parser.add_argument("--mask", type=Path, metavar="FILE", help="also write where it is forged, as a grey video")
-    parser.add_argument("--no-mark", action="store_true", help="leave out the small visible mark (the tag stays)")
     parser.add_argument(
-        "--sheet", type=Path, metavar="DIR", help="instead: a picture of every kind from the sample clips, into DIR"
+        "--mask", type=Path, metavar="FILE", help="also write the mask of the forged pixels, as a grey video"
     )
+    parser.add_argument("--no-mark", action="store_true", help="without the visible mark (the metadata tag is written)")
+    help_sheet = "instead: an image of every kind, made from the sample clips, in DIR"
+    parser.add_argument("--sheet", type=Path, metavar="DIR", help=help_sheet)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     check_seed(args.seed)
     if args.video is None:
-        raise FacetellError("no video was named: give the real video to forge from (or --sheet DIR)")
+        raise FacetellError("no video is given: name the real video to forge (or --sheet DIR)")
     ending = f"-{args.kind}.mp4"
     out = args.out or Path(f"{short_name(args.video.stem, len(ending))}{ending}")
     console = Console(stderr=True)
@@ -57,6 +58,6 @@ def run(args: argparse.Namespace) -> int:
         )
     print(f"{made.path}: {made.kind}, {made.forged} of {made.frames} frames forged")
     if made.kind != "none" and made.forged == 0:
-        print(f"facetell forge: {made.path}: nothing was forged: no face was followed", file=sys.stderr)
+        print(f"facetell forge: {made.path}: nothing was forged: no face was tracked", file=sys.stderr)
         return 2
     return 0

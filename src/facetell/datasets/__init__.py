@@ -1,1 +1,1 @@
-"""Benchmarks as they lie on disk, turned into one table: the manifest."""
+"""Benchmarks on disk, and the manifest that describes their videos."""

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
-from facetell.datasets.layout import has_pictures
-from facetell.datasets.likeness import Likeness, look_at, near_duplicates
+from facetell.datasets.dhash import VideoHash, hash_video, near_duplicates
+from facetell.datasets.layout import has_images
 from facetell.datasets.manifest import SPLITS, Entry, Manifest
 from facetell.types import FacetellError
 
@@ -19,15 +18,15 @@ Progress = Callable[[float], None]
 KINDS = {
     "video": "the same video in several splits",
     "source": "videos made from the same recording in several splits",
-    "identity": "a person seen or used as a donor in several splits",
+    "identity": "a person visible or used as a donor in several splits",
     "pair": "the same two people forged onto each other in several splits",
-    "likeness": "videos of different splits that look alike",
+    "duplicate": "near-duplicate videos in different splits",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Something that is in several splits: its ``kind`` of :data:`KINDS`, ``what`` it is, an ``example`` per split."""
+    """Something in several splits: its ``kind`` (of :data:`KINDS`), ``what`` it is, an ``example`` per split."""
 
     kind: str
     what: str
@@ -36,7 +35,7 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that is wrong with a manifest: missing paths, unreadable ones with the reason, and leaks."""
+    """Missing paths, unreadable ones with the reason, and leaks."""
 
     missing: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...]
@@ -44,51 +43,30 @@ class Findings:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are none."""
         return not (self.missing or self.unreadable or self.leaks)
 
 
 def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress | None = None) -> Findings:
-    """Look for missing and unreadable files, and for leaks between splits.
+    """Find missing and unreadable files, and leaks between splits.
 
     Args:
-        manifest: identities must mean one person throughout it.
-        fast: leave the videos closed: no search for unreadable files and near-duplicates.
+        manifest: an identity must be one person in all rows.
+        fast: do not open the videos: no search for unreadable files and near-duplicates.
         progress: called with the share done in [0, 1].
     """
-    missing = tuple(entry.path for entry in manifest if not _is_there(manifest.file(entry)))
-    leaks = list(table_leaks(manifest))
+    present, missing = _present(manifest)
+    leaks = list(_table_leaks(manifest))
     if fast:
         return Findings(missing, (), tuple(leaks))
-    gone = set(missing)
-    entries = [entry for entry in manifest if entry.path not in gone]
-    seen, unreadable = _look(manifest, entries, progress or (lambda share: None))
-    leaks += look_alikes(seen)
-    return Findings(missing, tuple(unreadable), tuple(leaks))
-
-
-def table_leaks(manifest: Iterable[Entry]) -> Iterator[Leak]:
-    """Leaks that follow from the rows of the manifest alone: no file is opened."""
-    entries = list(manifest)
-    recording = _recordings(entries)
-    yield from _shared("video", ((entry.video, entry) for entry in entries))
-    recordings = ((recording(entry), entry) for entry in entries)
-    doubled = {leak.what for leak in _shared("video", ((entry.video, entry) for entry in entries))}
-    yield from (leak for leak in _shared("source", recordings) if leak.what not in doubled)
-    people = ((person, entry) for entry in entries for person in (entry.identity, entry.donor) if person)
-    yield from _shared("identity", people)
-    pairs = (
-        (" and ".join(sorted((entry.identity, entry.donor))), entry)
-        for entry in entries
-        if entry.identity and entry.donor
-    )
-    yield from _shared("pair", pairs)
+    hashes, unreadable = _hashes(manifest, present, progress)
+    return Findings(missing, tuple(unreadable), (*leaks, *_duplicates(hashes)))
 
 
 def leaking_videos(manifest: Manifest, split: str) -> frozenset[str]:
     """The videos of a split that share an identity, a recording or near-duplicate frames with another split.
 
-    Figures on these videos do not measure how a model generalises.
+    Metrics on these videos do not measure generalisation.
 
     Args:
         manifest: of all splits; its files are opened.
@@ -99,50 +77,67 @@ def leaking_videos(manifest: Manifest, split: str) -> frozenset[str]:
     """
     recording = _recordings(manifest)
     others = [entry for entry in manifest if entry.split != split]
-    people = {person for entry in others for person in (entry.identity, entry.donor) if person}
+    identities = {name for entry in others for name in (entry.identity, entry.donor) if name}
     recordings = {recording(entry) for entry in others}
-    found = {
+    videos = {entry.path: entry.video for entry in manifest if entry.split == split}
+    shared = {
         entry.video
         for entry in manifest
-        if entry.split == split and (people & {entry.identity, entry.donor} or recording(entry) in recordings)
+        if entry.split == split and (identities & {entry.identity, entry.donor} or recording(entry) in recordings)
     }
-    videos = {entry.path: entry.video for entry in manifest if entry.split == split}
-    seen, _ = _look(manifest, [entry for entry in manifest if _is_there(manifest.file(entry))], lambda share: None)
-    alike = {path for leak in look_alikes(seen) for place, path in leak.example if place == split}
-    return frozenset(found | {videos[path] for path in alike})
+    hashes, _ = _hashes(manifest, _present(manifest)[0])
+    return frozenset(
+        shared | {videos[path] for leak in _duplicates(hashes) for place, path in leak.example if place == split}
+    )
 
 
 def without_leaks(manifest: Manifest) -> Manifest:
-    """The manifest without what leaks: a training video goes before one of ``val``, this before one of ``test``."""
+    """The manifest without leaks: a training video is left out before one of ``val``, that before one of ``test``."""
     for number, split in enumerate(SPLITS[:-1]):
-        later = manifest.where(lambda entry, least=number: SPLITS.index(entry.split) >= least)  # type: ignore[misc]
-        leaked = leaking_videos(later, split)
-        manifest = manifest.where(
-            lambda entry, gone=leaked, of=split: entry.split != of or entry.video not in gone  # type: ignore[misc]
-        )
+        later = SPLITS[number:]
+        leaked = leaking_videos(Manifest(manifest.root, tuple(e for e in manifest if e.split in later)), split)
+        kept = tuple(entry for entry in manifest if entry.split != split or entry.video not in leaked)
+        manifest = Manifest(manifest.root, kept)
     return manifest
 
 
 def unseen(manifest: Manifest) -> Manifest:
-    """The manifest without the videos of ``val`` and ``test`` that share anything with another split.
-
-    What is left of them is new to a model that was trained on all of ``train``; model cards give figures of that.
-    """
+    """The manifest without the videos of ``val`` and ``test`` that leak: new to a model trained on all of ``train``."""
     leaked = {split: leaking_videos(manifest, split) for split in SPLITS[1:]}
     return manifest.where(lambda entry: entry.video not in leaked.get(entry.split, ()))
 
 
-def _recordings(manifest: Iterable[Entry]) -> Callable[[Entry], str]:
-    """A function from an entry to the real video that its frames come from: the video of its ``source``, or its own.
+def _present(manifest: Manifest) -> tuple[list[Entry], tuple[str, ...]]:
+    """The entries whose files are there, and the paths of the others."""
+    files = {entry.path: manifest.file(entry) for entry in manifest}
+    missing = {path for path, file in files.items() if not (file.is_file() or has_images(file))}
+    return [e for e in manifest if e.path not in missing], tuple(e.path for e in manifest if e.path in missing)
 
-    The ``source`` of a prepared clip is another prepared clip; videos are compared by the names that they had before.
+
+def _table_leaks(manifest: Manifest) -> Iterator[Leak]:
+    """Leaks that follow from the rows alone."""
+    recording = _recordings(manifest)
+    videos = list(_shared("video", ((entry.video, entry) for entry in manifest)))
+    yield from videos
+    doubled = {leak.what for leak in videos}
+    sources = _shared("source", ((recording(entry), entry) for entry in manifest))
+    yield from (leak for leak in sources if leak.what not in doubled)
+    both = [(entry.identity, entry.donor, entry) for entry in manifest]
+    yield from _shared("identity", ((name, entry) for *names, entry in both for name in names if name))
+    yield from _shared("pair", ((" and ".join(sorted((a, b))), entry) for a, b, entry in both if a and b))
+
+
+def _recordings(manifest: Iterable[Entry]) -> Callable[[Entry], str]:
+    """A function from an entry to the real video that its frames are from: the video of its ``source``, or its own.
+
+    The ``source`` of a prepared clip is another prepared clip; the names before preparation are compared.
     """
     videos = {entry.path: entry.video for entry in manifest}
     return lambda entry: videos.get(entry.source, entry.source) or entry.video
 
 
 def _shared(kind: str, named: Iterable[tuple[str, Entry]]) -> Iterator[Leak]:
-    """What is found under one name in several splits."""
+    """The names that are in several splits."""
     found: dict[str, dict[str, str]] = {}
     for name, entry in named:
         found.setdefault(name, {}).setdefault(entry.split, entry.path)
@@ -151,39 +146,36 @@ def _shared(kind: str, named: Iterable[tuple[str, Entry]]) -> Iterator[Leak]:
             yield Leak(kind, name, tuple((split, places[split]) for split in SPLITS if split in places))
 
 
-def look_alikes(seen: list[tuple[Entry, Likeness]]) -> Iterator[Leak]:
-    """Near-duplicates between splits; the most alike first within each two splits."""
+def _duplicates(hashes: list[tuple[Entry, VideoHash]]) -> Iterator[Leak]:
+    """Near-duplicates between splits; for each two splits, the most similar first."""
+    of_split = {split: [pair for pair in hashes if pair[0].split == split] for split in SPLITS}
     for first, second in combinations(SPLITS, 2):
-        here = [pair for pair in seen if pair[0].split == first]
-        there = [pair for pair in seen if pair[0].split == second]
-        for i, j, share in near_duplicates([look for _, look in here], [look for _, look in there]):
-            a, b = here[i][0].path, there[j][0].path
-            yield Leak("likeness", f"{share:.1%} of what they show differs", ((first, a), (second, b)))
+        here, there = of_split[first], of_split[second]
+        for i, j, share in near_duplicates([known for _, known in here], [known for _, known in there]):
+            example = (first, here[i][0].path), (second, there[j][0].path)
+            yield Leak("duplicate", f"{share:.1%} of the bits of their hashes differ", example)
 
 
-def _look(
-    manifest: Manifest, entries: list[Entry], progress: Progress
-) -> tuple[list[tuple[Entry, Likeness]], list[tuple[str, str]]]:
-    """The likeness of each video, and those that cannot be read."""
+def _hashes(
+    manifest: Manifest, entries: list[Entry], progress: Progress | None = None
+) -> tuple[list[tuple[Entry, VideoHash]], list[tuple[str, str]]]:
+    """The hash of each video, and (path, reason) of those that cannot be read."""
 
-    def look(entry: Entry) -> Likeness | str:
-        # Of a prepared clip, start and end are times in the video that it was cut from.
-        span = (None, None) if entry.is_clip else (entry.start, entry.end)
+    def compute(entry: Entry) -> VideoHash | str:
+        # Start and end of a prepared clip are times in the video that it was cropped from.
+        start, end = (None, None) if entry.is_clip else (entry.start, entry.end)
         try:
-            return look_at(manifest.file(entry), *span)
+            return hash_video(manifest.file(entry), start, end)
         except FacetellError as error:
             return str(error)
 
-    seen, unreadable = [], []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding leaves Python alone
-        for number, (entry, found) in enumerate(zip(entries, pool.map(look, entries), strict=True), 1):
+    hashes, unreadable = [], []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases the interpreter lock
+        for number, (entry, found) in enumerate(zip(entries, pool.map(compute, entries), strict=True), 1):
             if isinstance(found, str):
                 unreadable.append((entry.path, found))
             else:
-                seen.append((entry, found))
-            progress(number / len(entries))
-    return seen, unreadable
-
-
-def _is_there(path: Path) -> bool:
-    return path.is_file() or has_pictures(path)
+                hashes.append((entry, found))
+            if progress:
+                progress(number / len(entries))
+    return hashes, unreadable

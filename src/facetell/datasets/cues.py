@@ -1,7 +1,7 @@
-"""Cues that must not predict the label: a linear probe on properties of the coding and the framing of images.
+"""Properties of coding and framing that must not predict the label, and a linear probe that measures how well they do.
 
-Training images of both classes have to come from one distribution of sharpness, brightness, compression and framing.
-Run this check on a sample of the batches before training: the probe's AUC is to be at most :data:`MAX_AUC`.
+Training images of both classes have to have one distribution of sharpness, brightness, compression and framing: on a
+sample of the batches, the AUC of the probe should be at most :data:`MAX_AUC`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ CUES = (
     "blocks of 8 pixels",
     "border",
 )
-RIDGE = 1.0  # of standardised cues, in rows: too little to matter beyond some dozen rows
-_FLAT = 0.5  # grey levels of 255; neighbouring lines of a bar or of a repeated edge differ by less
+RIDGE = 1.0  # penalty on the weights of standardised cues; negligible beyond some dozen rows
+_FLAT = 0.5  # grey levels of 255; neighbouring lines of a bar or of a repeated border differ by less
 _TINY = 1e-9
 
 
@@ -76,16 +76,6 @@ def probe_auc(cues: NDArray[np.float64], labels: ArrayLike, folds: ArrayLike) ->
     return auc(y, scores)
 
 
-def cue_auc(images: UInt8Array | Sequence[UInt8Array], labels: ArrayLike, folds: ArrayLike) -> float:
-    """AUC of a linear probe on the cues of images alone; see :func:`cues_of` and :func:`probe_auc`."""
-    return probe_auc(cues_of(images), labels, folds)
-
-
-def single_cue_aucs(cues: NDArray[np.float64], labels: ArrayLike) -> dict[str, float]:
-    """AUC of each cue (N, len(CUES)) alone, by its name; below 0.5 where forgeries have less of it."""
-    return {name: auc(labels, cues[:, number]) for number, name in enumerate(CUES)}
-
-
 def _cues(image: UInt8Array) -> list[float]:
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
     saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1].mean() / 255
@@ -100,7 +90,7 @@ def _octaves(luma: NDArray[np.float64]) -> list[float]:
     height, width = luma.shape
     window = np.hanning(height)[:, None] * np.hanning(width)
     energy = np.abs(np.fft.rfft2((luma - luma.mean()) * window)) ** 2
-    energy[:, 1 : (width + 1) // 2] *= 2  # columns that stand for two of the whole spectrum
+    energy[:, 1 : (width + 1) // 2] *= 2  # columns that represent two of the full spectrum
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
     total = energy.sum() + _TINY
     shares = (energy[(radius > 2.0**-k / 2) & (radius <= 2.0**-k)].sum() / total for k in (1, 2, 3))

@@ -1,6 +1,6 @@
-"""FaceForensics++, and the two sets that are published in its tree: FaceShifter and DeepFakeDetection (DFD).
+"""FaceForensics++, and two benchmarks published in its tree: FaceShifter and DeepFakeDetection (DFD).
 
-METHOD.md, section 2. A forgery ``TTT_SSS`` shows the video TTT with the face (or the motion) of SSS.
+METHOD.md, section 2. A forgery ``TTT_SSS`` is the video TTT with the face (or the motion) of SSS.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from facetell.datasets.layout import Layout, ReadOptions, below
+from facetell.datasets.layout import BY_IDENTITY, Benchmark, Layout, ReadOptions, below
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
 from facetell.datasets.splits import check_official, split_by_identity
 from facetell.types import FacetellError
@@ -23,7 +23,7 @@ LAYOUT = Layout(
     "manipulated_sequences/METHOD/{raw,c23,c40}/videos/TTT_SSS.mp4 and splits/{train,val,test}.json",
 )
 DFD_LAYOUT = Layout(
-    "DeepFakeDetection",
+    ACTED,
     "original_sequences/actors/{raw,c23,c40}/videos/NN__SCENE.mp4 and "
     "manipulated_sequences/DeepFakeDetection/{raw,c23,c40}/videos/TT_SS__SCENE__CODE.mp4",
 )
@@ -32,17 +32,13 @@ Pairs = Mapping[Split, Sequence[tuple[str, str]]]
 
 
 def read_ffpp(root: Path, options: ReadOptions) -> Manifest:
-    """FaceForensics++ under its official splits, with each of the five methods that lies on disk.
+    """FaceForensics++ with its official splits and each of the five methods that is there.
 
-    ``options.methods`` names others; DeepFakeDetection comes with its actors, split by identity as it has no official
-    split.
-
-    Raises:
-        FacetellError: the layout is another one.
+    ``options.methods`` selects others; DeepFakeDetection comes with its actors, split by identity as it has no
+    official splits.
     """
     pairs = read_pairs(root)
-    present = tuple(name for name in METHODS if (root / "manipulated_sequences" / name).is_dir())
-    methods = options.methods or present
+    methods = options.methods or tuple(m for m in METHODS if (root / "manipulated_sequences" / m).is_dir())
     LAYOUT.check_methods(methods, (*METHODS, ACTED))
     if not methods:
         raise LAYOUT.fault(f"{root} lacks manipulated_sequences/{METHODS[0]} and every other method")
@@ -59,21 +55,13 @@ def read_ffpp(root: Path, options: ReadOptions) -> Manifest:
 
 
 def read_faceshifter(root: Path, options: ReadOptions) -> Manifest:
-    """FaceShifter as published in the tree of FaceForensics++, with the same reals and splits.
-
-    Raises:
-        FacetellError: the layout is another one.
-    """
+    """FaceShifter with the reals and splits of FaceForensics++."""
     read = read_ffpp(root, replace(options, methods=("FaceShifter",)))
     return Manifest(root, tuple(replace(entry, dataset="faceshifter") for entry in read))
 
 
 def read_pairs(root: Path) -> dict[Split, list[tuple[str, str]]]:
-    """The official splits: lists of id pairs, from ``splits/`` or beside the two trees.
-
-    Raises:
-        FacetellError: a list is missing or is no list of pairs.
-    """
+    """The official splits: lists of id pairs, from ``splits/`` or beside the two trees."""
     pairs: dict[Split, list[tuple[str, str]]] = {}
     LAYOUT.folder(root, "original_sequences")
     for split in SPLITS:
@@ -86,11 +74,7 @@ def read_pairs(root: Path) -> dict[Split, list[tuple[str, str]]]:
 
 
 def reals_of(root: Path, pairs: Pairs, compression: str) -> list[Entry]:
-    """The YouTube reals of all splits at one compression.
-
-    Raises:
-        FacetellError: there is no such compression on disk.
-    """
+    """The YouTube reals of all splits at one compression."""
     folder = _videos(LAYOUT, root, "original_sequences/youtube", compression)
     return [
         Entry(f"{folder}/{name}.mp4", 0, split, identity=name, dataset="ffpp", compression=compression)
@@ -102,77 +86,65 @@ def reals_of(root: Path, pairs: Pairs, compression: str) -> list[Entry]:
 
 def _fakes_of(root: Path, pairs: Pairs, method: str, compression: str) -> list[Entry]:
     folder = _videos(LAYOUT, root, f"manipulated_sequences/{method}", compression)
+    common = Entry("", 1, "test", method=method, dataset="ffpp", compression=compression)
+    reals = f"original_sequences/youtube/{compression}/videos"
     return [
-        Entry(
-            f"{folder}/{target}_{donor}.mp4",
-            1,
-            split,
-            identity=target,
-            donor=donor,
-            method=method,
-            dataset="ffpp",
-            compression=compression,
-            source=f"original_sequences/youtube/{compression}/videos/{target}.mp4",
-        )
+        replace(common, path=f"{folder}/{a}_{b}.mp4", split=split, identity=a, donor=b, source=f"{reals}/{a}.mp4")
         for split, both in pairs.items()
-        for a, b in both
-        for target, donor in ((a, b), (b, a))
+        for pair in both
+        for a, b in (pair, pair[::-1])
     ]
 
 
 def read_dfd(root: Path, options: ReadOptions) -> Manifest:
-    """DeepFakeDetection: the actors and their forgeries, split by identity (or all for testing).
-
-    Raises:
-        FacetellError: the layout is another one.
-    """
+    """DeepFakeDetection: the actors and their forgeries, split by identity (or all in test)."""
     entries = []
     for compression in options.compressions:
         reals = _videos(DFD_LAYOUT, root, "original_sequences/actors", compression)
         fakes = _videos(DFD_LAYOUT, root, f"manipulated_sequences/{ACTED}", compression)
-        entries += _acted(root, reals, fakes, compression)
+        known = set()
+        for path in DFD_LAYOUT.videos(root / reals):
+            actor, _, scene = path.stem.partition("__")
+            if not (actor.isdigit() and scene):
+                raise DFD_LAYOUT.fault(f"{path} is not named as an actor's video")
+            known.add(below(root, path))
+            entry = Entry(below(root, path), 0, "test", f"actor{actor}", dataset="dfd", compression=compression)
+            entries.append(entry)
+        for path in DFD_LAYOUT.videos(root / fakes):
+            both, _, rest = path.stem.partition("__")
+            target, _, donor = both.partition("_")
+            if not (target.isdigit() and donor.isdigit() and rest):
+                raise DFD_LAYOUT.fault(f"{path} is not named as a forgery of two actors")
+            source = f"{reals}/{target}__{rest.rpartition('__')[0]}.mp4"
+            entry = Entry(below(root, path), 1, "test", f"actor{target}", f"actor{donor}", ACTED, "dfd", compression)
+            entries.append(replace(entry, source=source if source in known else ""))
     return Manifest(root, tuple(split_by_identity(entries, root, options)))
 
 
-def _acted(root: Path, reals: str, fakes: str, compression: str) -> list[Entry]:
-    """Actors' videos and their forgeries, of no split yet (all stand under test)."""
-    entries = []
-    known = set()
-    for path in DFD_LAYOUT.videos(root / reals):
-        actor, _, scene = path.stem.partition("__")
-        if not (actor.isdigit() and scene):
-            raise DFD_LAYOUT.fault(f"{path} is not named as an actor's video")
-        name = below(root, path)
-        known.add(name)
-        entries.append(Entry(name, 0, "test", identity=f"actor{actor}", dataset="dfd", compression=compression))
-    for path in DFD_LAYOUT.videos(root / fakes):
-        both, _, rest = path.stem.partition("__")
-        target, _, donor = both.partition("_")
-        if not (target.isdigit() and donor.isdigit() and rest):
-            raise DFD_LAYOUT.fault(f"{path} is not named as a forgery of two actors")
-        source = f"{reals}/{target}__{rest.rpartition('__')[0]}.mp4"
-        entries.append(
-            Entry(
-                below(root, path),
-                1,
-                "test",
-                identity=f"actor{target}",
-                donor=f"actor{donor}",
-                method=ACTED,
-                dataset="dfd",
-                compression=compression,
-                source=source if source in known else "",
-            )
-        )
-    return entries
-
-
 def _videos(layout: Layout, root: Path, folder: str, compression: str) -> str:
-    """The folder of the videos at one compression, relative to the root.
-
-    Raises:
-        FacetellError: it is not there, or there is no such compression.
-    """
+    """The folder of the videos at one compression, relative to the root."""
     if compression not in COMPRESSIONS:
         raise FacetellError(f"'{compression}' is not a compression: choose of {', '.join(COMPRESSIONS)}")
     return below(root, layout.folder(root, f"{folder}/{compression}/videos"))
+
+
+BENCHMARKS = {
+    "ffpp": Benchmark(
+        "FaceForensics++: 1000 reals, five methods (and DeepFakeDetection), official splits",
+        LAYOUT,
+        read_ffpp,
+        BY_IDENTITY | {"compressions", "methods"},
+    ),
+    "faceshifter": Benchmark(
+        "FaceShifter: the fifth method of FaceForensics++ alone, with its reals",
+        LAYOUT,
+        read_faceshifter,
+        frozenset({"compressions"}),
+    ),
+    "dfd": Benchmark(
+        "DeepFakeDetection: 363 videos of 28 actors and their forgeries",
+        DFD_LAYOUT,
+        read_dfd,
+        BY_IDENTITY | {"compressions"},
+    ),
+}

@@ -1,4 +1,4 @@
-"""Grouped cross-validation: folds, training rows and weights of labelled entries. Pure functions.
+"""Grouped cross-validation: folds, training rows and weights of labelled entries.
 
 Videos of one repository share people, cameras and coding, and generators of one family share a method. A score
 generalises only if the model was trained without the repository, the family and the identities of the video.
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facetell.datasets.manifest import Entry
-from facetell.datasets.splits import people_of
+from facetell.datasets.splits import identities_of
 
 REAL, OTHER = "real", "other"
 JITTER = 0.3  # relative; by how much the seed changes the order in which repositories are assigned
@@ -26,22 +26,22 @@ def kind_of(entry: Entry) -> str:
 
 
 def group_of(entry: Entry) -> str:
-    """Name of what must stay in one fold: the repository; the identity, then the recording, where it is not known."""
+    """Name of what must be in one fold: the repository; if unknown the identity; if unknown the recording."""
     return entry.repository or entry.identity or entry.source or entry.video
 
 
 def grouped_folds(entries: Sequence[Entry], count: int = 5, seed: int = 0) -> NDArray[np.int64]:
     """Fold (N,) of each entry, 0 to ``count`` - 1; all entries of one repository are in the same fold.
 
-    Repositories are assigned one by one, those with the largest share of some kind first. Each goes to the fold in
-    which it least increases the sum of the squared shares of the kinds, so reals and every kind of forgery are spread
-    evenly as far as whole repositories allow.
+    Repositories are assigned one by one, those with the largest share of some kind first, each to the fold in which it
+    least increases the sum of the squared shares of the kinds. So reals and each kind of forgery are spread evenly, as
+    far as whole repositories allow.
 
     Args:
         entries: labelled rows of a manifest.
         count: number of folds, >= 2.
-        seed: changes the order of repositories of similar size and resolves ties. The same entries in the same order
-            with the same seed give the same folds.
+        seed: changes the order of repositories of similar size and resolves ties. The result is a function of the
+            entries, their order and the seed.
 
     Raises:
         ValueError: a label is unknown, or there are fewer than ``count`` repositories.
@@ -58,42 +58,32 @@ def grouped_folds(entries: Sequence[Entry], count: int = 5, seed: int = 0) -> ND
     def size(group: str) -> float:
         return sum(n / total[kind] for kind, n in kinds_of[group].items()) * (1 + JITTER * float(rng.random()))
 
-    load: list[Counter[str]] = [Counter() for _ in range(count)]
+    def increase(load: Counter[str], added: Counter[str]) -> float:
+        """Of the sum of squared shares of the kinds in a fold."""
+        return sum(((load[kind] + n) / total[kind]) ** 2 - (load[kind] / total[kind]) ** 2 for kind, n in added.items())
+
+    loads: list[Counter[str]] = [Counter() for _ in range(count)]
     fold_of: dict[str, int] = {}
     for group in sorted(kinds_of, key=size, reverse=True):
-        costs = [(_increase(kinds, kinds_of[group], total), float(rng.random())) for kinds in load]
+        costs = [(increase(load, kinds_of[group]), float(rng.random())) for load in loads]
         fold_of[group] = costs.index(min(costs))
-        load[fold_of[group]].update(kinds_of[group])
+        loads[fold_of[group]].update(kinds_of[group])
     return np.array([fold_of[group_of(entry)] for entry in entries], dtype=np.int64)
 
 
-def _increase(load: Counter[str], added: Counter[str], total: Counter[str]) -> float:
-    """By how much the sum of squared shares of the kinds in a fold grows with the entries of one more repository."""
-    return sum(((load[kind] + n) / total[kind]) ** 2 - (load[kind] / total[kind]) ** 2 for kind, n in added.items())
-
-
 def training_rows(entries: Sequence[Entry], folds: ArrayLike, fold: int) -> NDArray[np.bool_]:
-    """Which entries (N,) a model may be trained on that is tested on one fold.
+    """The entries (N,) to train a model on that is tested on ``fold`` of ``folds`` (N,).
 
-    They are outside the fold, and their repositories, families and identities (donors included) do not occur in it.
-
-    Args:
-        entries: N rows.
-        folds: (N,) as :func:`grouped_folds` returns.
-        fold: the fold that is tested.
+    They are outside the fold, and their repositories, families and identities (donors included) are not in it.
     """
     return _apart(entries, np.asarray(folds) == fold)
 
 
 def leave_kind_out(entries: Sequence[Entry], kind: str) -> NDArray[np.bool_]:
-    """Which entries (N,) a model may be trained on that is tested on one kind of forgery.
+    """The entries (N,) to train a model on that is tested on one kind of forgery (:func:`kind_of`).
 
-    They are of other kinds, and their repositories, families and identities do not occur among the forgeries of this
-    kind. The reals that are left out are the ones to test against: they were published with these forgeries.
-
-    Args:
-        entries: N rows.
-        kind: as :func:`kind_of` returns.
+    They are of other kinds, and their repositories, families and identities are not among the forgeries of this kind.
+    The reals that are left out are those to test against: they were published with these forgeries.
 
     Raises:
         ValueError: no entry is of this kind.
@@ -106,10 +96,10 @@ def leave_kind_out(entries: Sequence[Entry], kind: str) -> NDArray[np.bool_]:
 
 
 def balanced_weights(entries: Sequence[Entry], rows: ArrayLike) -> NDArray[np.float64]:
-    """Sampling weights (N,) of the training rows, 0 of all others; their mean over the training rows is 1.
+    """Sampling weights (N,) of the training rows, with mean 1; 0 for all other rows.
 
     A row of a group with n rows has the weight ``n ** -0.75`` within its class. Reals are grouped by repository,
-    forgeries by family (by method where the family is not known). Both classes have the same total.
+    forgeries by family (by method if it is unknown). Both classes have the same total.
 
     Args:
         entries: N labelled rows.
@@ -125,25 +115,22 @@ def balanced_weights(entries: Sequence[Entry], rows: ArrayLike) -> NDArray[np.fl
         of_class = [row for row in chosen if entries[row].label == label]
         if not of_class:
             raise ValueError(f"the training rows have no {'forged' if label else 'real'} entry")
-        groups = [_weight_group(entries[row]) for row in of_class]
+        chosen_of = [entries[row] for row in of_class]
+        groups = [e.family or e.method if label else group_of(e) for e in chosen_of]
         counts = Counter(groups)
         share = np.array([counts[group] ** -BALANCE for group in groups])
         weights[of_class] = share / share.sum() * len(chosen) / 2
     return weights
 
 
-def _weight_group(entry: Entry) -> str:
-    return group_of(entry) if entry.label == 0 else entry.family or entry.method
-
-
 def _apart(entries: Sequence[Entry], held: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The entries (N,) that are not held out and share no name with one that is."""
+    """The entries (N,) that are not held out and have no name in common with one that is."""
     names = set().union(*(_names(entry) for entry, out in zip(entries, held, strict=True) if out))
     return np.array([not out and names.isdisjoint(_names(entry)) for entry, out in zip(entries, held, strict=True)])
 
 
 def _names(entry: Entry) -> set[tuple[str, str]]:
-    found = {("group", group_of(entry)), *(("person", person) for person in people_of(entry))}
+    found = {("group", group_of(entry)), *(("person", person) for person in identities_of(entry))}
     return found | ({("family", entry.family)} if entry.family else set())
 
 

@@ -1,7 +1,7 @@
-"""The manifest: one table of videos with what is known of each, whatever benchmark they come from.
+"""The manifest: one table of videos and their labels, whatever benchmark they are from.
 
-On disk it is a CSV file with a header line; paths are relative to the file's own folder. One row is one video, or one
-part of it where ``start`` and ``end`` are given; a row without ``label`` can be scored but not judged.
+On disk it is a CSV file with a header line; paths are relative to the folder of the file. A row is a video, or a part
+of one if ``start`` and ``end`` are given. Rows without a label can be scored, but not evaluated.
 """
 
 from __future__ import annotations
@@ -24,31 +24,29 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 _LABELS = {"1": 1, "fake": 1, "forged": 1, "0": 0, "real": 0, "genuine": 0, "": None}
-# Column names that others use.
 _ALIASES = {"file": "path", "generator": "method", "source_repo": "repository", "video": "path"}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One video of a benchmark.
+    """One row; a text is "" where it is unknown or does not apply.
 
     Attributes:
-        path: relative to the manifest's folder (POSIX slashes), or absolute; a file, or a folder of pictures.
-        label: 1 = forged, 0 = real, None = not known. Benchmarks that count the other way round are turned by their
-            readers.
+        path: a file, or a folder of images; relative to the folder of the manifest (POSIX slashes), or absolute.
+        label: 1 = forged, 0 = real, None = unknown.
         split: "train", "val" or "test".
-        identity: whose face is seen; "" where it is not known.
-        donor: in a forgery, the other person whose face or motion went into it; "" where there is none or unknown.
-        method: what made the forgery; "" of a real.
+        identity: the person whose face is visible.
+        donor: of a forgery, the other person whose face or motion was used.
+        method: what made the forgery.
         dataset: short name of the benchmark.
-        compression: "raw", "c23", "c40"...; "" where the benchmark has one only.
-        source: ``path`` of the real video of this manifest that a forgery was made from, frame for frame; "" unknown.
-        start, end: seconds; the part of the video that the row speaks of, None for the whole.
-        origin: in a prepared folder, the ``path`` that the video had in the manifest it was prepared from; else "".
-        track: of a prepared clip, the number of the face within its video; -1 of a whole video.
-        kind: what a forgery does ("face-swap", "lip-sync", "talking-head", ...); "" of a real, and where unknown.
-        family: name that generators of one method share, such as the versions of one model; "" of a real or unknown.
-        repository: where the video was published; "" unknown. Its videos share people, cameras and coding.
+        compression: "raw", "c23", "c40", ..., or a distortion.
+        source: ``path`` of the real video in this manifest that a forgery was made from, frame for frame.
+        start, end: seconds, of a part; None for the whole video.
+        origin: in a prepared folder, the ``path`` of the video in the manifest that was prepared.
+        track: of a prepared clip, the number of the face in its video; -1 for a whole video.
+        kind: what a forgery does ("face-swap", "lip-sync", "talking-head", ...).
+        family: name that generators of one method share, such as the versions of one model.
+        repository: where the video was published. Its videos share people, cameras and coding.
     """
 
     path: str
@@ -70,23 +68,23 @@ class Entry:
 
     @property
     def video(self) -> str:
-        """What the row's scores are gathered under: the video it is, or was cut from."""
+        """The video that scores are grouped by: the row itself, or what it was cropped from."""
         return self.origin or self.path
 
     @property
     def is_clip(self) -> bool:
-        """Whether it is a clip of one face that was cut out already."""
+        """Whether it is a prepared clip of one face."""
         return self.track >= 0
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
 GROUPS = ("kind", "family", "repository")
-"""Columns that say what a video belongs to. Neither its prepared clips nor its scores depend on them."""
+"""Columns on which neither prepared clips nor scores depend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Entries and the folder that their paths are relative to."""
+    """Entries, and the folder that their paths are relative to."""
 
     root: Path
     entries: tuple[Entry, ...]
@@ -98,20 +96,20 @@ class Manifest:
         return len(self.entries)
 
     def file(self, entry: Entry) -> Path:
-        """Where an entry's video lies."""
+        """The file (or folder of images) of an entry."""
         return self.root / entry.path
 
     def where(self, keep: Callable[[Entry], bool]) -> Manifest:
-        """The manifest of the entries that ``keep`` accepts."""
+        """The manifest of the entries for which ``keep`` is true."""
         return replace(self, entries=tuple(entry for entry in self.entries if keep(entry)))
 
     @property
     def doubled(self) -> int:
-        """How many entries name what an earlier one names, too."""
+        """Number of entries that repeat an earlier one."""
         return len(self.entries) - len({(entry.path, entry.start, entry.end, entry.track) for entry in self.entries})
 
     def fingerprint(self) -> dict[str, Any]:
-        """Number and SHA-256 of the rows, without the columns :data:`GROUPS` and without the manifest's folder."""
+        """As :func:`fingerprint`."""
         return fingerprint(self.entries)
 
     def counts(self) -> Counter[tuple[str, str, int | None]]:
@@ -120,7 +118,7 @@ class Manifest:
 
 
 def row_text(entry: Entry, *, groups: bool) -> bytes:
-    """One line of JSON to hash a row by; an empty column of :data:`GROUPS` is left out, as older versions had none.
+    """A line of JSON to hash a row by; empty columns of :data:`GROUPS` are omitted, as version 0.1.0 had none.
 
     Args:
         entry: the row.
@@ -140,21 +138,23 @@ def fingerprint(entries: Iterable[Entry]) -> dict[str, Any]:
 
 
 def read_manifest(path: Path | str) -> Manifest:
-    """A manifest from its CSV file, or from a folder that holds ``manifest.csv``.
+    """Read a CSV file, or ``manifest.csv`` in a folder.
 
-    The columns ``path``, ``label`` and ``split`` are needed, the others of :class:`Entry` are optional, further ones
-    are ignored. Where one of them is missing, another name is accepted: ``file`` or ``video`` for ``path``,
-    ``generator`` for ``method``, ``source_repo`` for ``repository``. Labels may be 1/0, fake/real, forged/genuine or
-    empty.
+    The columns ``path``, ``label`` and ``split`` are required, the others of :class:`Entry` optional, further ones are
+    ignored. Other names are accepted where a column is missing: ``file`` or ``video`` for ``path``, ``generator`` for
+    ``method``, ``source_repo`` for ``repository``. Labels are 1/0, fake/real, forged/genuine or empty.
 
     Raises:
-        FacetellError: the file is missing, no table, lacks a column, or a cell cannot be understood.
+        FacetellError: the file is missing, is no table, lacks a column, or has an invalid cell.
     """
     path = Path(path)
-    if path.is_dir():
-        path = path / "manifest.csv"
+    path = path / "manifest.csv" if path.is_dir() else path
     try:
-        names, rows = _table(path.read_text(encoding="utf-8-sig"))
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
+        given = [name.strip() for name in reader.fieldnames or ()]
+        names = [name if _ALIASES.get(name) in given else _ALIASES.get(name, name) for name in given]
+        reader.fieldnames = names
+        rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError:
         raise FacetellError(f"there is no manifest at {path}; give a CSV file or a folder with manifest.csv") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -167,24 +167,31 @@ def read_manifest(path: Path | str) -> Manifest:
         )
     doubled = next((name for name in COLUMNS if names.count(name) > 1), None)
     if doubled:
-        raise FacetellError(f"{path} has the column {doubled} twice; leave one of them")
-    entries = tuple(_entry(row, f"{path}, line {line}") for line, row in rows)
-    if not entries:
-        raise FacetellError(f"{path} has a header line but no row; add one a video")
-    return Manifest(path.parent, entries)
+        raise FacetellError(f"{path} has the column {doubled} twice; keep one of them")
+    if not rows:
+        raise FacetellError(f"{path} has a header line but no row; add one row per video")
+    return Manifest(path.parent, tuple(_entry(row, f"{path}, line {line}") for line, row in rows))
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Write the CSV file; paths are made relative to its folder where they lie under it, else absolute.
+    """Write the CSV file; paths under its folder become relative to it, others absolute.
 
     Raises:
-        FacetellError: the file cannot be written, or the name of a video is no text.
+        FacetellError: the file cannot be written, or the name of a video is not UTF-8.
     """
+    old, new = manifest.root.resolve(), path.parent.resolve()
+
+    def moved(name: str) -> str:
+        whole = (manifest.root / name).resolve()
+        return (whole.relative_to(new) if whole.is_relative_to(new) else whole).as_posix()
+
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for entry in manifest:
-        cells = (getattr(_moved(entry, manifest.root, path.parent), name) for name in COLUMNS)
+        if old != new:
+            entry = replace(entry, path=moved(entry.path), source=moved(entry.source) if entry.source else "")
+        cells = (getattr(entry, name) for name in COLUMNS)
         writer.writerow("" if cell is None else cell for cell in cells)
     text = out.getvalue()
     try:
@@ -193,32 +200,6 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
         line = text[text.rfind("\n", 0, error.start) + 1 :].partition(",")[0]
         raise FacetellError(f"the name of {line!a} is not UTF-8; rename the file") from None
     write_text(path, text)
-
-
-def _moved(entry: Entry, old: Path, new: Path) -> Entry:
-    """The entry with paths relative to another folder."""
-    if old.resolve() == new.resolve():
-        return entry
-
-    def move(path: str) -> str:
-        whole = (old / path).resolve()
-        base = new.resolve()
-        return (whole.relative_to(base) if whole.is_relative_to(base) else whole).as_posix()
-
-    return replace(
-        entry,
-        path=move(entry.path),
-        source=move(entry.source) if entry.source else "",
-    )
-
-
-def _table(text: str) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
-    """Names of the columns, and the rows with the number of the line that each ends in."""
-    reader = csv.DictReader(io.StringIO(text))
-    given = [name.strip() for name in reader.fieldnames or ()]
-    names = [name if _ALIASES.get(name) in given else _ALIASES.get(name, name) for name in given]
-    reader.fieldnames = names
-    return names, [(reader.line_num, row) for row in reader]
 
 
 def _entry(row: Mapping[str, str | None], where: str) -> Entry:
@@ -237,9 +218,9 @@ def _entry(row: Mapping[str, str | None], where: str) -> Entry:
         track = int(cells["track"] or -1)
     except ValueError:
         raise FacetellError(f"{where}: the track '{cells['track']}' is not a whole number") from None
-    words = {name: cells[name] for name in ("identity", "donor", "method", "dataset", "compression", *GROUPS)}
+    texts = {name: cells[name] for name in ("identity", "donor", "method", "dataset", "compression", *GROUPS)}
     paths = {name: cells[name].replace("\\", "/") for name in ("path", "source", "origin")}
-    return Entry(label=_LABELS[label], split=cells["split"], start=start, end=end, track=track, **words, **paths)
+    return Entry(label=_LABELS[label], split=cells["split"], start=start, end=end, track=track, **texts, **paths)
 
 
 def _seconds(cell: str, name: str, where: str) -> float | None:

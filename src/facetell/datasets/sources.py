@@ -1,4 +1,4 @@
-"""List where the videos of a manifest were published, so that others can rebuild the set."""
+"""List where the videos of a manifest were published, so that others can rebuild the dataset."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ COLUMNS = ("source_repo", "source_path", "licence")
 
 
 def write_sources(manifest: Path, out: Path) -> int:
-    """Write a CSV file with the repository, the path in it and the licence as stated of each source, sorted, once each.
+    """Write a CSV file with the repository, path and licence of each source, sorted, without repeats.
 
     Args:
-        manifest: CSV file with the columns :data:`COLUMNS`, or a folder with ``manifest.csv``; others are ignored.
-        out: file to write.
+        manifest: a CSV file with :data:`COLUMNS`, or a folder with ``manifest.csv``; other columns are ignored.
+        out: the file to write.
 
     Returns:
         Number of sources.
 
     Raises:
-        FacetellError: the manifest cannot be read, lacks a column, or the file cannot be written.
+        FacetellError: the manifest cannot be read or lacks a column, or the file cannot be written.
     """
     manifest = manifest / "manifest.csv" if manifest.is_dir() else manifest
     try:

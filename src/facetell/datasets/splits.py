@@ -1,7 +1,6 @@
-"""Splits by identity, for benchmarks that publish none: drawn once with a seed, then kept in a file.
+"""Splits by identity, for benchmarks that publish none: drawn once with a seed, then stored in a file.
 
-A person is in one split only. A forgery shows one person and holds another: where the two are in different splits it
-belongs to neither and is left out.
+An identity is in one split only. A forgery of two identities in different splits is left out.
 """
 
 from __future__ import annotations
@@ -23,46 +22,46 @@ SHARES: Mapping[Split, float] = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
 def draw_split(identities: Iterable[str], shares: Mapping[Split, float], seed: int) -> dict[str, Split]:
-    """Identities dealt out by ``shares`` (summing to 1): as near to them as whole people allow, at least one each.
+    """Split by identity: ``shares`` (of sum 1) as nearly as whole identities allow, at least one in each split.
 
     >>> sorted(draw_split("abcdefghij", {"train": 0.8, "test": 0.2}, 0).values()).count("test")
     2
     """
-    people = sorted(set(identities))
-    np.random.default_rng(seed).shuffle(people)
+    names = sorted(set(identities))
+    np.random.default_rng(seed).shuffle(names)
+    largest = max(shares, key=lambda split: shares[split])
     drawn: dict[str, Split] = {}
     for split, share in sorted(shares.items(), key=lambda item: item[1]):
-        if split != max(shares, key=lambda name: shares[name]):
-            count = max(1, round(share * len(people)))
-            drawn |= dict.fromkeys(people[len(drawn) : len(drawn) + count], split)
-    rest = max(shares, key=lambda name: shares[name])
-    return drawn | dict.fromkeys(people[len(drawn) :], rest)
+        if split != largest:
+            count = max(1, round(share * len(names)))
+            drawn |= dict.fromkeys(names[len(drawn) : len(drawn) + count], split)
+    return drawn | dict.fromkeys(names[len(drawn) :], largest)
 
 
-def kept_split(identities: Iterable[str], shares: Mapping[Split, float], seed: int, path: Path) -> dict[str, Split]:
-    """The split kept in ``path``; drawn and written where there is none yet.
+def stored_split(identities: Iterable[str], shares: Mapping[Split, float], seed: int, path: Path) -> dict[str, Split]:
+    """The split in ``path``, which is drawn and written if there is no such file.
 
     Raises:
-        FacetellError: the file cannot be read or written, or does not know all identities.
+        FacetellError: the file cannot be read or written, or lacks an identity.
     """
-    people = set(identities)
+    names = set(identities)
     if not path.exists():
-        drawn = draw_split(people, shares, seed)
+        drawn = draw_split(names, shares, seed)
         try:
             write_text(path, json.dumps({"seed": seed, "identities": dict(sorted(drawn.items()))}, indent=1) + "\n")
         except FacetellError as error:
-            raise FacetellError(f"the split by identity must be kept, but {error} (--split-file FILE)") from None
+            raise FacetellError(f"the split by identity must be stored, but {error} (--split-file FILE)") from None
         return drawn
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))["identities"]
-        split = {str(name): SPLITS[SPLITS.index(value)] for name, value in kept.items()}
+        stored = json.loads(path.read_text(encoding="utf-8"))["identities"]
+        split = {str(name): SPLITS[SPLITS.index(value)] for name, value in stored.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FacetellError(f"{path} is not a split by identity ({error}); take it away to draw one anew") from None
-    unknown = sorted(people - split.keys())
+        raise FacetellError(f"{path} is not a split by identity ({error}); remove it to draw a new one") from None
+    unknown = sorted(names - split.keys())
     if unknown:
         raise FacetellError(
-            f"the split in {path} does not know {len(unknown)} identities ({', '.join(unknown[:3])}...): "
-            "add them to it, or take it away to draw one anew"
+            f"the split in {path} lacks {len(unknown)} identities ({', '.join(unknown[:3])}...): "
+            "add them, or remove the file to draw a new one"
         )
     return split
 
@@ -70,42 +69,38 @@ def kept_split(identities: Iterable[str], shares: Mapping[Split, float], seed: i
 def split_by_identity(
     entries: Sequence[Entry], root: Path, options: ReadOptions, shares: Mapping[Split, float] = SHARES
 ) -> list[Entry]:
-    """Entries with the split of their people; those of two people in different splits are left out, with a note.
+    """Entries with the split of their identities; those with identities in several splits are left out, with a note.
 
     Raises:
-        FacetellError: as :func:`kept_split`.
+        FacetellError: as :func:`stored_split`.
     """
     if options.all_test:
         return [replace(entry, split="test") for entry in entries]
     path = options.split_file or root / SPLIT_FILE
-    split = kept_split((person for entry in entries for person in people_of(entry)), shares, options.seed, path)
+    split = stored_split((name for entry in entries for name in identities_of(entry)), shares, options.seed, path)
     placed = []
     for entry in entries:
-        places = {split[person] for person in people_of(entry)}
+        places = {split[name] for name in identities_of(entry)}
         if len(places) == 1:
             placed.append(replace(entry, split=places.pop()))
-    options.note(f"there is no official split: one by identity is kept in {path}")
+    options.note(f"there is no official split: one by identity is stored in {path}")
     if len(placed) < len(entries):
-        options.note(f"{len(entries) - len(placed)} forgeries of two people in different splits are left out")
+        options.note(f"{len(entries) - len(placed)} forgeries of identities in different splits are left out")
     return placed
 
 
 def check_official(options: ReadOptions, what: str) -> None:
-    """Refuse options of a split by identity where none is drawn: ``what`` then has splits of its own.
-
-    Raises:
-        FacetellError: one is given.
-    """
+    """Raise if an option of splits by identity is given; ``what`` says why no split is drawn."""
     for name, given in (("--all-test", options.all_test), ("--seed", options.seed)):
         if given:
-            raise FacetellError(f"{what}: {name} is for sets that are split by identity here, leave it out")
+            raise FacetellError(f"{what}: {name} is for datasets that are split by identity here, leave it out")
 
 
 def carve_val(entries: Sequence[Entry], root: Path, options: ReadOptions) -> list[Entry]:
-    """Entries of which the share ``options.val`` of the training identities became ``val``; the test stays as it is.
+    """Entries with the share ``options.val`` of the training identities in ``val``; the test split is not changed.
 
     Raises:
-        FacetellError: as :func:`kept_split` and :func:`check_official`, or the share is not below 1.
+        FacetellError: as :func:`stored_split` and :func:`check_official`, or the share is not below 1.
     """
     if options.val == 0:
         check_official(options, "without --val the published splits are used as they are")
@@ -118,6 +113,6 @@ def carve_val(entries: Sequence[Entry], root: Path, options: ReadOptions) -> lis
     return carved + [entry for entry in entries if entry.split != "train"]
 
 
-def people_of(entry: Entry) -> tuple[str, ...]:
-    """The identities that an entry holds; its own path where none is known."""
-    return tuple(person for person in (entry.identity, entry.donor) if person) or (entry.source or entry.path,)
+def identities_of(entry: Entry) -> tuple[str, ...]:
+    """The identities in a video; its source, or its own path, if none is known."""
+    return tuple(name for name in (entry.identity, entry.donor) if name) or (entry.source or entry.path,)

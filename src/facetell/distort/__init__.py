@@ -1,10 +1,10 @@
-"""Distortions for evaluation: the 7 x 5 of DeeperForensics-1.0, and those that break temporal detectors in the wild.
+"""Distortions for evaluation: the 7 x 5 of DeeperForensics-1.0, and others that are hard for temporal detectors.
 
     from facetell.distort import distort_video
     distort_video("talk.mp4", "talk-noisy.mp4", "GNC", 3, seed=0)
 
-They act on whole frames, before any face is cut; faces should be located on the clean video. ``docs/distortions.md``
-states every definition and where it comes from.
+They act on whole frames, before faces are cropped; faces should be located on the clean video. ``docs/distortions.md``
+has all definitions and their sources.
 """
 
 from facetell.distort.kinds import BEYOND, KINDS, PUBLISHED, Distortion, parameter

@@ -11,7 +11,7 @@ LEVELS = (1, 2, 3, 4, 5)
 
 
 class Family(StrEnum):
-    """How a distortion acts: on each picture, on the times of pictures, or through a coder."""
+    """What a distortion changes: each frame, the times of frames, or the encoding."""
 
     PICTURE = "picture"
     TIME = "time"
@@ -20,7 +20,7 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Distortion:
-    """One kind: ``code`` on the command line, ``name`` in words, ``levels`` the parameter of levels 1 to 5."""
+    """One kind: its ``code`` on the command line, its ``name``, the parameters of ``levels`` 1 to 5."""
 
     code: str
     name: str
@@ -28,8 +28,8 @@ class Distortion:
     levels: tuple[float, float, float, float, float]
 
 
-# DeeperForensics-1.0 (arXiv 2001.03024) and the parameters of its published perturbation tool.
-_PUBLISHED = (
+_TABLE = (
+    # DeeperForensics-1.0 (arXiv 2001.03024), with the parameters of its published perturbation tool.
     Distortion("CS", "colour saturation", Family.PICTURE, (0.4, 0.3, 0.2, 0.1, 0.0)),
     Distortion("CC", "colour contrast", Family.PICTURE, (0.85, 0.725, 0.6, 0.475, 0.35)),
     Distortion("BW", "block-wise", Family.PICTURE, (16, 32, 48, 64, 80)),
@@ -37,9 +37,7 @@ _PUBLISHED = (
     Distortion("GB", "Gaussian blur", Family.PICTURE, (7, 9, 13, 17, 21)),
     Distortion("JPEG", "pixelation (published under the name JPEG)", Family.PICTURE, (2, 3, 4, 5, 6)),
     Distortion("VC", "video compression, H.264", Family.CODER, (30, 32, 35, 38, 40)),
-)
-# Ours.
-_BEYOND = (
+    # Ours.
     Distortion("DROP", "dropped frames", Family.TIME, (0.02, 0.05, 0.1, 0.2, 0.3)),
     Distortion("FREEZE", "frozen frames", Family.TIME, (0.05, 0.1, 0.2, 0.3, 0.4)),
     Distortion("FPS", "lower frame rate", Family.TIME, (24, 20, 15, 12, 10)),
@@ -49,12 +47,11 @@ _BEYOND = (
     Distortion("AV1", "re-encoding, AV1", Family.CODER, (36, 42, 48, 54, 60)),
     Distortion("DOUBLE", "H.264 twice", Family.CODER, (23, 26, 29, 32, 35)),
     Distortion("SOCIAL", "shrinking and re-encoding, as by a messenger", Family.CODER, (1280, 960, 848, 640, 426)),
-    Distortion("SCALE", "shrinking and growing", Family.PICTURE, (0.75, 0.5, 0.375, 0.25, 0.1875)),
+    Distortion("SCALE", "shrinking and enlarging", Family.PICTURE, (0.75, 0.5, 0.375, 0.25, 0.1875)),
     Distortion("MOIRE", "filmed from a screen", Family.PICTURE, (0.02, 0.04, 0.06, 0.09, 0.13)),
 )
-PUBLISHED = tuple(kind.code for kind in _PUBLISHED)
-BEYOND = tuple(kind.code for kind in _BEYOND)
-KINDS: dict[str, Distortion] = {kind.code: kind for kind in (*_PUBLISHED, *_BEYOND)}
+KINDS: dict[str, Distortion] = {kind.code: kind for kind in _TABLE}
+PUBLISHED, BEYOND = tuple(KINDS)[:7], tuple(KINDS)[7:]
 
 
 def parameter(code: str, level: int) -> float:

@@ -1,4 +1,4 @@
-"""Distortions of time: which pictures are shown, and when. Streams of (picture, seconds) in and out."""
+"""Distortions of time: which frames are shown, and when. Functions of a stream of (frame, seconds)."""
 
 from __future__ import annotations
 
@@ -9,40 +9,35 @@ import numpy as np
 from facetell.types import UInt8Array
 
 Timed = tuple[UInt8Array, float]
-TimeFunction = Callable[[Iterable[Timed], float, np.random.Generator], Iterator[Timed]]
 LONGEST_FREEZE = 8  # frames
 
 
 def drop(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Iterator[Timed]:
-    """DROP: each picture but the first is missing with the chance ``p``; the others keep their times."""
+    """DROP: each frame but the first is missing with probability ``p``; the others keep their times."""
     for number, timed in enumerate(stream):
         if number == 0 or rng.random() >= p:
             yield timed
 
 
 def freeze(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Iterator[Timed]:
-    """FREEZE: about the share ``p`` of pictures show the one before instead, in runs of 1 to 8; times are kept."""
-    # With runs of mean m begun by the chance s after a live picture, the frozen share is s m / (1 + s m).
-    mean = (1 + LONGEST_FREEZE) / 2
-    start = p / ((1 - p) * mean)
+    """FREEZE: about the share ``p`` of frames shows the one before, in runs of 1 to 8; times are kept."""
+    # Runs of mean m that begin with probability s after a live frame freeze the share s m / (1 + s m).
+    start = p / ((1 - p) * (1 + LONGEST_FREEZE) / 2)
     left, shown = 0, None
     for image, time in stream:
         if shown is not None and left == 0 and rng.random() < start:
             left = int(rng.integers(1, LONGEST_FREEZE + 1))
-            yield shown, time
-            left -= 1
-        elif shown is not None and left > 0:
-            yield shown, time
-            left -= 1
-        else:
+        if shown is None or left == 0:
             shown = image
-            yield image, time
+        else:
+            left -= 1
+        yield shown, time
 
 
 def lower_rate(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Iterator[Timed]:
-    """FPS: ``p`` pictures a second, at each tick the last that was shown by then; none is shown twice.
+    """FPS: ``p`` frames per second, at each tick the last one shown by then; none is shown twice.
 
-    A video of fewer pictures a second keeps them all, each moved to the next tick.
+    A video of a lower rate keeps all frames, each moved to the next tick.
     """
     tick = 0
     held: UInt8Array | None = None
@@ -55,4 +50,8 @@ def lower_rate(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> I
         yield held, tick / p
 
 
-FUNCTIONS: dict[str, TimeFunction] = {"DROP": drop, "FREEZE": freeze, "FPS": lower_rate}
+FUNCTIONS: dict[str, Callable[[Iterable[Timed], float, np.random.Generator], Iterator[Timed]]] = {
+    "DROP": drop,
+    "FREEZE": freeze,
+    "FPS": lower_rate,
+}

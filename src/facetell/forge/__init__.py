@@ -1,7 +1,7 @@
-"""Pseudo-fakes made from real clips, for training and testing detectors.
+"""Pseudo-fakes made from real clips, for training and testing detectors. Detection never imports this package.
 
-``forge_clip`` forges a clip, ``degrade_pair`` wears a real and its fake in the same way, ``harmless_twin`` resamples a
-real without forging it. Detecting never imports this package.
+``forge_clip`` forges a clip, ``degrade_pair`` degrades a real and a forged clip alike, ``harmless_twin`` resamples a
+real clip without forging it.
 """
 
 from facetell.forge.degrade import DegradeConfig, TwinConfig, degrade_pair, harmless_twin

@@ -1,4 +1,4 @@
-"""Colour and sharpness of a whole clip, and putting one clip into another through a mask."""
+"""Colour and sharpness changes of a whole clip, and blending of two clips by a mask."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ LUMA = np.array([0.299, 0.587, 0.114])
 class ColourConfig:
     """Half-widths of the ranges of a colour mismatch (self-blended images, arXiv 2204.08376).
 
-    ``rgb`` in grey levels of 255 per channel; ``saturation`` and ``value`` relative; ``hue`` in degrees (the paper's
-    ±.3 is in units of a library's hue scale: nearly nothing, a few degrees are ours); ``brightness`` in shares of 255;
-    ``contrast`` relative.
+    ``rgb`` in grey levels of 255; ``hue`` in degrees (ours: the ±.3 of the paper is in the units of a library and
+    almost nothing); ``brightness`` as a share of 255; the others relative. ``probability`` of each part.
     """
 
     rgb: float = 20.0
@@ -31,9 +30,9 @@ class ColourConfig:
 
 
 def draw_colour(rng: np.random.Generator, config: ColourConfig) -> FloatArray:
-    """A random colour change as a 3 x 4 matrix on RGB in [0, 255]; each of its three parts comes by chance.
+    """A random colour change as a 3 x 4 matrix on RGB in [0, 255].
 
-    All ranges are scaled by one strength uniform in [0, 1]: the full range is reached, but most changes are subtle.
+    One strength, uniform in [0, 1], scales all ranges: the full range is reached, but most changes are subtle.
     """
     strength = rng.random()
     matrix = np.eye(3, 4)
@@ -52,7 +51,7 @@ def draw_colour(rng: np.random.Generator, config: ColourConfig) -> FloatArray:
 
 
 def _chroma_matrix(saturation: float, turn: float) -> FloatArray:
-    """Scales colours about their luma by ``saturation`` and turns them about the grey axis by ``turn`` radians."""
+    """Scales colours about their luma by ``saturation`` and rotates them about the grey axis by ``turn`` radians."""
     grey = np.tile(LUMA, (3, 1))
     axis = np.full((3, 3), 1 / 3)
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
@@ -61,7 +60,7 @@ def _chroma_matrix(saturation: float, turn: float) -> FloatArray:
 
 
 def apply_colour(frames: UInt8Array, matrix: FloatArray) -> UInt8Array:
-    """Frames (T, H, W, 3) through a 3 x 4 colour matrix, truncated to [0, 255]."""
+    """Frames (T, H, W, 3) transformed by a 3 x 4 colour matrix, clipped to [0, 255]."""
     count, height, width, _ = frames.shape
     flat = cv2.transform(np.ascontiguousarray(frames).reshape(count * height, width, 3), matrix)
     return np.asarray(flat, dtype=np.uint8).reshape(frames.shape)
@@ -69,7 +68,7 @@ def apply_colour(frames: UInt8Array, matrix: FloatArray) -> UInt8Array:
 
 @dataclass(frozen=True, slots=True)
 class SharpnessConfig:
-    """A sharpness mismatch: shrinking by 2 or 4 and growing again, or sharpening (arXiv 2204.08376)."""
+    """A sharpness mismatch: shrinking by 2 or 4 and enlarging, or sharpening by ``amount`` (arXiv 2204.08376)."""
 
     probability: float = 0.6
     shrink: float = 0.5
@@ -78,7 +77,7 @@ class SharpnessConfig:
 
 
 def draw_sharpness(rng: np.random.Generator, config: SharpnessConfig) -> float:
-    """A change of sharpness: 1/2 or 1/4 to shrink and grow, 1 + amount to sharpen, 1 for none."""
+    """A change of sharpness: 1/2 or 1/4 shrinks and enlarges, 1 + amount sharpens, 1 changes nothing."""
     if rng.random() >= config.probability:
         return 1.0
     if rng.random() < config.shrink:
@@ -87,49 +86,39 @@ def draw_sharpness(rng: np.random.Generator, config: SharpnessConfig) -> float:
 
 
 def apply_sharpness(frames: UInt8Array, change: float) -> UInt8Array:
-    """Frames (T, H, W, 3) shrunken and grown (``change`` < 1), sharpened (> 1) or as they are (1)."""
+    """Frames (T, H, W, 3) shrunk and enlarged (``change`` < 1), sharpened (> 1) or returned as they are (1)."""
     if change == 1.0:
         return frames
     height, width = frames.shape[1:3]
+    size = (max(1, round(width * change)), max(1, round(height * change)))
     changed = np.empty_like(frames)
     for frame, out in zip(frames, changed, strict=True):
         if change < 1:
-            small = cv2.resize(
-                frame, (max(1, round(width * change)), max(1, round(height * change))), None, 0, 0, cv2.INTER_AREA
-            )
+            small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
             cv2.resize(small, (width, height), out, interpolation=cv2.INTER_LINEAR)
         else:
-            soft = cv2.GaussianBlur(frame, (0, 0), 1.2)
-            cv2.addWeighted(frame, change, soft, 1 - change, 0, out)
+            cv2.addWeighted(frame, change, cv2.GaussianBlur(frame, (0, 0), 1.2), 1 - change, 0, out)
     return changed
 
 
 def blend(target: UInt8Array, source: UInt8Array, mask: FloatArray) -> UInt8Array:
-    """``source`` put into ``target`` (T, H, W, 3) by ``mask`` (T, H, W); where the mask is 0 not a pixel changes."""
+    """``source`` over ``target`` (T, H, W, 3) by ``mask`` (T, H, W); where the mask is 0 no pixel changes."""
     mixed = [cv2.blendLinear(over, under, a, 1 - a) for under, over, a in zip(target, source, mask, strict=True)]
     return np.asarray(mixed, dtype=np.uint8)
 
 
-def match_colour(
-    source: UInt8Array, source_mask: FloatArray, target: UInt8Array, target_mask: FloatArray
-) -> UInt8Array:
-    """Colours of ``source`` (T, H, W, 3) brought to the mean and spread of ``target`` in Lab, one change for the clip.
+def match_colour(source: UInt8Array, target: UInt8Array, mask: FloatArray) -> UInt8Array:
+    """``source`` (T, H, W, 3) with the mean and standard deviation of ``target`` in Lab, one change for the clip.
 
-    Reinhard et al., Color Transfer between Images (2001), with CIE Lab for their lαβ; statistics are weighted by the
-    masks (T, H, W) and taken over every fourth frame.
+    Reinhard et al., Color Transfer between Images (2001), in CIE Lab. The statistics are those of every fourth frame
+    where ``mask`` (T, H, W) exceeds 0.5, or of the whole frame where it never does.
     """
-    lab = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2LAB) for frame in source])
-    mean, spread = _statistics(lab[::4], source_mask[::4])
-    goal = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2LAB) for frame in target[::4]])
-    goal_mean, goal_spread = _statistics(goal, target_mask[::4])
+    lab, goal = (np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2LAB) for frame in clip]) for clip in (source, target[::4]))
+    inside = mask[::4] > 0.5
+    inside = inside if inside.any() else np.ones_like(inside)
+    (mean, spread), (goal_mean, goal_spread) = (
+        (values.mean(axis=0), values.std(axis=0)) for values in (p[inside].astype(np.float32) for p in (lab[::4], goal))
+    )
     gain = np.clip(goal_spread / np.maximum(spread, 1.0), 0.5, 2.0)
     matrix = np.hstack([np.diag(gain), (goal_mean - gain * mean)[:, None]]).astype(np.float32)
     return np.stack([cv2.cvtColor(frame, cv2.COLOR_LAB2RGB) for frame in apply_colour(lab, matrix)])
-
-
-def _statistics(lab: UInt8Array, mask: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation (3,) each of Lab values under a mask."""
-    inside = lab[mask > 0.5].astype(np.float32)
-    if not len(inside):
-        inside = lab.reshape(-1, 3).astype(np.float32)
-    return inside.mean(axis=0), inside.std(axis=0)

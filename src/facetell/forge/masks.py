@@ -1,7 +1,7 @@
-"""Where a forgery sits: soft masks that ride on the landmarks.
+"""Soft masks that follow the landmarks.
 
-A mask's shape is drawn once a clip as distortions of the landmarks, and filled anew in each frame; so it moves, turns
-and opens its mouth with the face, as a forger's does.
+The shape of a mask is drawn once per clip as displacements of the landmarks and filled in each frame, so the mask
+moves, rotates and opens its mouth with the face.
 """
 
 from __future__ import annotations
@@ -12,60 +12,39 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from facetell.forge.mesh import INNER, LOWER_FACE, REGIONS, IndexArray, centers, face_width
+from facetell.forge.mesh import INNER, LOWER_FACE, POINTS, REGIONS, IndexArray, centers, face_width
 from facetell.types import FloatArray
 
-REFERENCE = 256  # pixels of face width in which the paper's elastic deformation is given
-FRACTION_BITS = 4  # sub-pixel precision of filling: a mask must not tremble by whole pixels
+REFERENCE = 256  # face width in pixels to which the elastic deformation refers, as in the paper
+FRACTION_BITS = 4  # sub-pixel precision of the filling: a mask must not move by whole pixels
 
 
 @dataclass(frozen=True, slots=True)
 class MaskConfig:
-    """Ranges from which a mask is drawn (self-blended images, arXiv 2204.08376).
+    """Ranges of masks (self-blended images, arXiv 2204.08376)."""
 
-    ``weights`` by family: ``hull`` whole face, ``inner`` brows to mouth, ``lower`` below the nose, ``regions`` some of
-    eyes, nose and mouth, ``random`` hulls of random groups of landmarks. ``elastic_alpha`` and ``elastic_sigma`` in
-    pixels of a face 256 pixels wide. ``scale`` of the mask about its centre. ``softness``: standard deviation of the
-    softening Gaussian in face widths, drawn twice.
-    """
-
-    hull: float = 0.4
-    inner: float = 0.25
-    lower: float = 0.1
-    regions: float = 0.15
-    random: float = 0.1
-    elastic_alpha: float = 50.0
+    hull: float = 0.4  # weights: the whole face,
+    inner: float = 0.25  # brows to mouth,
+    lower: float = 0.1  # below the nose,
+    regions: float = 0.15  # some of eyes, nose and mouth,
+    random: float = 0.1  # convex hulls of random groups of landmarks
+    elastic_alpha: float = 50.0  # elastic deformation in pixels of a face 256 pixels wide
     elastic_sigma: float = 7.0
-    scale: tuple[float, float] = (0.9, 1.05)
-    softness: tuple[float, float] = (0.01, 0.06)
+    scale: tuple[float, float] = (0.9, 1.05)  # about the centre
+    softness: tuple[float, float] = (0.01, 0.06)  # standard deviation of the blur in face widths, drawn twice
 
 
 def draw_shapes(rng: np.random.Generator, config: MaskConfig) -> list[IndexArray]:
-    """The groups of landmarks whose convex hulls make up one mask."""
+    """The groups of landmarks whose convex hulls form one mask."""
     weights = np.array([config.hull, config.inner, config.lower, config.regions, config.random])
-    family = ("hull", "inner", "lower", "regions", "random")[int(rng.choice(5, p=weights / weights.sum()))]
-    if family == "hull":
-        return [np.arange(468)]
-    if family == "inner":
-        return [INNER]
-    if family == "lower":
-        return [LOWER_FACE]
-    if family == "regions":
-        names = list(REGIONS)
-        chosen = rng.choice(len(names), size=int(rng.integers(1, len(names))), replace=False)
-        return [REGIONS[names[i]] for i in chosen]
-    return [rng.choice(468, size=int(rng.integers(6, 24)), replace=False) for _ in range(int(rng.integers(1, 4)))]
-
-
-def elastic_offsets(shape: FloatArray, rng: np.random.Generator, config: MaskConfig) -> FloatArray:
-    """Smooth random displacements (468, 2) of the landmarks ``shape`` (468, 2), in face widths."""
-    # On every second pixel, half the noise blurred half as far is the same field, at a quarter of the cost.
-    size = REFERENCE // 2
-    noise = rng.uniform(-0.5, 0.5, (size, size, 2)).astype(np.float32)
-    noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), config.elastic_sigma / 2), dtype=np.float32)
-    low, high = shape.min(axis=0), shape.max(axis=0)
-    cells = ((shape - low) / max(1e-6, float((high - low).max())) * (size - 1)).astype(int).clip(0, size - 1)
-    return np.asarray(noise[cells[:, 1], cells[:, 0]] * (config.elastic_alpha / REFERENCE))
+    family = int(rng.choice(5, p=weights / weights.sum()))
+    if family < 3:
+        return [(np.arange(POINTS), INNER, LOWER_FACE)[family]]
+    if family == 3:
+        regions = list(REGIONS.values())
+        chosen = rng.choice(len(regions), size=int(rng.integers(1, len(regions))), replace=False)
+        return [regions[i] for i in chosen]
+    return [rng.choice(POINTS, size=int(rng.integers(6, 24)), replace=False) for _ in range(int(rng.integers(1, 4)))]
 
 
 def draw_mask(
@@ -76,31 +55,41 @@ def draw_mask(
     shapes: Sequence[IndexArray] | None = None,
     breath: FloatArray | None = None,
 ) -> FloatArray:
-    """Soft masks (T, H, W) in [0, 1] for ``landmarks`` (T, 468, 2) in a picture of ``size`` (H, W).
+    """Soft masks (T, H, W) in [0, 1] for ``landmarks`` (T, 468, 2) in frames of ``size`` (H, W).
 
     Args:
         landmarks: in pixels.
         size: height and width of the frames.
-        rng: source of the shape, drawn once for the clip.
+        rng: source of the shape, which is drawn once for the clip.
         config: ranges.
-        shapes: groups of landmarks to cover, drawn from the families where not given.
-        breath: (T,) factors by which the mask grows from frame to frame.
+        shapes: groups of landmarks to cover; default: drawn by the weights of ``config``.
+        breath: (T,) factors of the size of the mask in each frame.
     """
     width = face_width(landmarks)
     shapes = draw_shapes(rng, config) if shapes is None else shapes
-    offsets = elastic_offsets(landmarks[0], rng, config) * width
+    offsets = _elastic_offsets(landmarks[0], rng, config) * width
     scale = np.full(len(landmarks), rng.uniform(*config.scale), np.float32)
     middle = centers(landmarks)[:, None]
     points = middle + (landmarks + offsets - middle) * (scale if breath is None else scale * breath)[:, None, None]
     first, second = rng.uniform(*config.softness, 2) * width
-    # Filled at half size and softened: fast, and smoother than a full-size edge would be.
+    # Filling at half size is fast, and smoother than a full-size edge.
     return soften(fill(points, shapes, size), first, second)[:, : size[0], : size[1]]
 
 
+def _elastic_offsets(shape: FloatArray, rng: np.random.Generator, config: MaskConfig) -> FloatArray:
+    """Smooth random displacements (468, 2) of the landmarks ``shape`` (468, 2), in face widths."""
+    # Half the resolution with half the blur gives the same field at a quarter of the cost.
+    size = REFERENCE // 2
+    noise = rng.uniform(-0.5, 0.5, (size, size, 2)).astype(np.float32)
+    noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), config.elastic_sigma / 2), dtype=np.float32)
+    low, high = shape.min(axis=0), shape.max(axis=0)
+    cells = ((shape - low) / max(1e-6, float((high - low).max())) * (size - 1)).astype(int).clip(0, size - 1)
+    return np.asarray(noise[cells[:, 1], cells[:, 0]] * (config.elastic_alpha / REFERENCE))
+
+
 def fill(points: FloatArray, shapes: Sequence[IndexArray], size: tuple[int, int]) -> FloatArray:
-    """Masks (T, ceil(H / 2), ceil(W / 2)) in {0, 1} at half size: union of the convex hulls of each group of points."""
-    half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
-    masks = np.zeros((len(points), *half), np.float32)
+    """Masks (T, ceil(H / 2), ceil(W / 2)) in {0, 1} at half size: union of the convex hulls of each group."""
+    masks = np.zeros((len(points), (size[0] + 1) // 2, (size[1] + 1) // 2), np.float32)
     fixed = np.round(((points + 0.5) / 2 - 0.5) * (1 << FRACTION_BITS)).clip(-(1 << 20), 1 << 20).astype(np.int32)
     for mask, frame in zip(masks, fixed, strict=True):
         for shape in shapes:
@@ -109,11 +98,10 @@ def fill(points: FloatArray, shapes: Sequence[IndexArray], size: tuple[int, int]
 
 
 def soften(half: FloatArray, first: float, second: float) -> FloatArray:
-    """Half-size masks blurred twice and brought to full size, edge-safe: (T, 2 * rows, 2 * columns).
+    """Half-size masks blurred twice and enlarged to (T, 2 * rows, 2 * columns).
 
-    The first blur rounds the shape, and what it left below a half is cut away, so that the second blur's ramp lies
-    mostly inside the shape: a forger pastes no more than the face. ``first``, ``second``: standard deviations in
-    pixels of the full size.
+    The first blur rounds the shape; values below a half are removed, so that the ramp of the second blur is mostly
+    inside the shape. ``first``, ``second``: standard deviations in pixels of the full size.
     """
     count, rows, columns = half.shape
     full = np.empty((count, 2 * rows, 2 * columns), np.float32)
@@ -122,6 +110,6 @@ def soften(half: FloatArray, first: float, second: float) -> FloatArray:
         mask = np.clip((mask - 0.5) * 2, 0, 1)
         mask = cv2.GaussianBlur(mask, (0, 0), max(0.3, second / 2), borderType=cv2.BORDER_REPLICATE)
         cv2.resize(mask, (2 * columns, 2 * rows), full[t], interpolation=cv2.INTER_LINEAR)
-    # Blurs of a finite kernel leave crumbs far out; what does not show is not forged.
+    # A blur with a finite kernel leaves tiny values far out: less than one grey level is not forged.
     full[full < 1 / 512] = 0
     return np.minimum(full, 1.0, out=full)

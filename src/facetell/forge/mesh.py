@@ -1,7 +1,6 @@
-"""Where things are on the 468-point face mesh, and small sums over its landmarks.
+"""Point indices of the 468-point face mesh (:mod:`facetell.faces.mesh`), and small functions of its landmarks.
 
-The index lists name points of the mesh that :mod:`facetell.faces.mesh` places; they were checked by drawing them on
-people. "Right" and "left" are the person's own, so the right eye is at the left of the picture.
+Right and left are the person's own: the right eye is on the left of the image.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ IndexArray = NDArray[np.int64]
 
 
 def _indices(text: str) -> IndexArray:
-    return np.array([int(word) for word in text.split()], dtype=np.int64)
+    return np.array(text.split(), dtype=np.int64)
 
 
-# Rings run round their region; OVAL starts at the top of the forehead and runs clockwise in the picture.
+# Rings are listed in order along their outline; OVAL starts at the top of the forehead, clockwise in the image.
 OVAL = _indices(
     "10 338 297 332 284 251 389 356 454 323 361 288 397 365 379 378 400 377 152 148 176 149 150 136 172 58 132 93 "
     "234 127 162 21 54 103 67 109"
@@ -37,17 +36,15 @@ CHIN = _indices("152 199 200 18 175 208 428")
 LOWER_FACE = np.concatenate([OVAL[7:30], LIPS_OUTER, CHIN, _indices("2 98 327 205 425 50 280")])
 INNER = np.concatenate([RIGHT_EYE, LEFT_EYE, RIGHT_BROW, LEFT_BROW, NOSE, LIPS_OUTER, CHIN[1:3]])
 UPPER_LID, LOWER_LID = (159, 386), (145, 374)
-EYES = (RIGHT_EYE, LEFT_EYE)
+EYES, BROWS = (RIGHT_EYE, LEFT_EYE), (RIGHT_BROW, LEFT_BROW)
 REGIONS: dict[str, IndexArray] = {
     "right_eye": np.concatenate([RIGHT_EYE, RIGHT_BROW]),
     "left_eye": np.concatenate([LEFT_EYE, LEFT_BROW]),
     "nose": NOSE,
     "mouth": LIPS_OUTER,
 }
-
-# What a warp of the whole face needs to know: every ring, and a little of the skin between. Fewer than 84, so that with
-# the picture's border a spline has fewer than 100 unknowns: from there on the solver starts threads, which on a busy
-# machine made it fifty times slower.
+# The points that control a warp of the whole face. With the points of the image border, a spline has fewer than 100
+# unknowns: from 100 on the linear solver starts threads, which on a busy machine made it fifty times slower.
 CONTROL = np.unique(
     np.concatenate(
         [
@@ -63,7 +60,7 @@ def check_landmarks(landmarks: FloatArray, length: int) -> FloatArray:
     """``landmarks`` as float32 (T, 468, 2).
 
     Raises:
-        ValueError: another shape, another T than ``length``, or a value that is not finite.
+        ValueError: wrong shape, T is not ``length``, or a value is not finite.
     """
     landmarks = np.asarray(landmarks, dtype=np.float32)
     if landmarks.shape != (length, POINTS, 2):
@@ -74,34 +71,32 @@ def check_landmarks(landmarks: FloatArray, length: int) -> FloatArray:
 
 
 def face_width(landmarks: FloatArray) -> float:
-    """Median width of the mesh over a clip (T, 468, 2), in pixels, at least 8: the unit of all sizes in forging."""
+    """Median width of the mesh (T, 468, 2) in pixels, at least 8: the unit of lengths in this package."""
     return max(8.0, float(np.median(np.ptp(landmarks[..., 0], axis=-1))))
 
 
 def centers(landmarks: FloatArray) -> FloatArray:
-    """Centre of the inner face in every frame, (T, 2)."""
+    """Centre of the inner face in each frame, (T, 2)."""
     return np.asarray(landmarks[:, INNER].mean(axis=1), dtype=np.float32)
 
 
 def smooth(values: FloatArray, sigma: float) -> FloatArray:
-    """Gaussian smoothing along the first axis, ``sigma`` in frames, ends replicated; 0 changes nothing."""
+    """Gaussian smoothing along the first axis, ``sigma`` in frames, ends replicated; 0 returns ``values``."""
     if sigma <= 0 or len(values) < 2:
         return values
+    kernel = cv2.getGaussianKernel(2 * round(3 * sigma) + 1, sigma)
     flat = values.reshape(len(values), -1)
-    size = 2 * round(3 * sigma) + 1
-    kernel = cv2.getGaussianKernel(size, sigma)
     smoothed = cv2.sepFilter2D(flat, cv2.CV_32F, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(smoothed, dtype=np.float32).reshape(values.shape)
 
 
 def similarity(source: FloatArray, target: FloatArray) -> FloatArray:
-    """The 2 x 3 similarity (turn, scale, shift) that best maps ``source`` (K, 2) onto ``target`` (K, 2)."""
+    """The 2 x 3 similarity (rotation, scale, translation) that maps ``source`` (K, 2) onto ``target`` (K, 2)."""
     a, b = source.mean(axis=0), target.mean(axis=0)
     p, q = (source - a).astype(np.float64), (target - b).astype(np.float64)
     norm = float((p * p).sum())
-    if norm < 1e-6:  # all points coincide: there is a shift only
-        linear = np.eye(2)
-    else:
+    linear = np.eye(2)
+    if norm >= 1e-6:  # else all points coincide and there is a translation only
         cos = float((p * q).sum()) / norm
         sin = float((p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]).sum()) / norm
         linear = np.array([[cos, -sin], [sin, cos]])
@@ -109,18 +104,25 @@ def similarity(source: FloatArray, target: FloatArray) -> FloatArray:
 
 
 def transform(points: FloatArray, matrix: FloatArray) -> FloatArray:
-    """Points (..., 2) through a 2 x 3 affine map."""
+    """Points (..., 2) mapped by a 2 x 3 affine matrix."""
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float32)
 
 
 def mouth_opening(landmarks: FloatArray) -> FloatArray:
-    """Gap between the lips over the face's height, (T,)."""
+    """Distance of the lips over the height of the face, (T,)."""
     height = np.maximum(np.linalg.norm(landmarks[:, 10] - landmarks[:, 152], axis=-1), 1.0)
     return np.asarray(np.linalg.norm(landmarks[:, 13] - landmarks[:, 14], axis=-1) / height)
 
 
 def eye_opening(landmarks: FloatArray) -> FloatArray:
-    """Gap between the lids over the eye's width, (T, 2): right eye, left eye."""
+    """Distance of the lids over the width of the eye, (T, 2): right eye, left eye."""
     gaps = np.linalg.norm(landmarks[:, UPPER_LID] - landmarks[:, LOWER_LID], axis=-1)
     widths = np.linalg.norm(landmarks[:, (33, 263)] - landmarks[:, (133, 362)], axis=-1)
     return np.asarray(gaps / np.maximum(widths, 1.0))
+
+
+def reflected(indices: IndexArray, length: int) -> IndexArray:
+    """Frame indices that run back and forth within [0, length)."""
+    period = max(1, 2 * (length - 1))
+    folded = indices % period
+    return np.minimum(folded, 2 * (length - 1) - folded)

@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from facetell.forge.blended import BlendedConfig, breathe, cut, self_blend
+from facetell.forge import blended, temporal
+from facetell.forge.blended import BlendedConfig, Forgery
 from facetell.forge.mesh import check_landmarks
 from facetell.forge.reenact import Donor, ReenactConfig, reenact
-from facetell.forge.renderer import RendererConfig, render
 from facetell.forge.resynth import ResynthConfig, resynth
 from facetell.forge.swap import SwapConfig, mouth, swap
-from facetell.forge.temporal import TemporalConfig, drift, flicker, inner_repeat, jitter, oversmooth
+from facetell.forge.temporal import TemporalConfig
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
-KINDS = (
-    "sbv",
-    "cut",
-    "breathe",
-    "drift",
-    "jitter",
-    "flicker",
-    "inner_repeat",
-    "oversmooth",
-    "reenact",
-    "swap",
-    "mouth",
-    "resynth",
-)
+# Each kind: its function, and the field of ForgeRecipe with its ranges.
+_FUNCTIONS: dict[str, tuple[Callable[..., Forgery], str]] = {
+    "sbv": (blended.self_blend, "blended"),
+    "cut": (blended.cut, "blended"),
+    "breathe": (blended.breathe, "blended"),
+    "drift": (temporal.drift, "temporal"),
+    "jitter": (temporal.jitter, "temporal"),
+    "flicker": (temporal.flicker, "temporal"),
+    "inner_repeat": (temporal.inner_repeat, "temporal"),
+    "oversmooth": (temporal.oversmooth, "temporal"),
+    "reenact": (reenact, "reenacted"),
+    "swap": (swap, "swapped"),
+    "mouth": (mouth, "swapped"),
+    "resynth": (resynth, "resynthesised"),
+}
+KINDS = tuple(_FUNCTIONS)
+SEAMED = ("sbv", "swap", "mouth")
 TEMPORAL = ("drift", "jitter", "flicker", "inner_repeat")
+WITH_DONOR = ("reenact", "swap")
 
 
 @dataclass(frozen=True, slots=True)
 class ForgeRecipe:
-    """How often each kind is drawn (weights, not summing to anything), and each kind's ranges.
+    """The weight of each kind of forgery, of any sum, and the ranges of its parameters.
 
-    ``more``: chance that a seamed forgery (self-blended, swapped, mouth) carries a temporal one on top; ``decoded``:
-    chance that a reenactment goes through re-synthesis as well; ``rendered``: or through neural rendering, as a
-    generator's picture through its decoder.
+    ``more``: chance that one of :data:`SEAMED` is followed by one of :data:`TEMPORAL`; ``decoded``: chance that a
+    reenactment is followed by ``resynth``.
     """
 
     sbv: float = 3.0
@@ -56,13 +61,11 @@ class ForgeRecipe:
     resynth: float = 0.5
     more: float = 0.3
     decoded: float = 0.0
-    rendered: float = 0.0
     blended: BlendedConfig = field(default_factory=BlendedConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     reenacted: ReenactConfig = field(default_factory=ReenactConfig)
     swapped: SwapConfig = field(default_factory=SwapConfig)
     resynthesised: ResynthConfig = field(default_factory=ResynthConfig)
-    renderer: RendererConfig = field(default_factory=RendererConfig)
 
     def __post_init__(self) -> None:
         for name in KINDS:
@@ -71,21 +74,20 @@ class ForgeRecipe:
                 raise FacetellError(f"the weight of {name} in a recipe is a number of at least 0, not {weight!r}")
 
     @classmethod
-    def only(cls, kind: str, **changes: object) -> ForgeRecipe:
-        """A recipe of one kind alone, nothing on top.
+    def only(cls, kind: str, **changes: Any) -> ForgeRecipe:
+        """A recipe of one kind alone.
 
         Raises:
             ValueError: no such kind.
         """
         if kind not in KINDS:
             raise ValueError(f"'{kind}' is not a kind of forgery; the kinds are {', '.join(KINDS)}")
-        weights: dict[str, object] = {name: float(name == kind) for name in KINDS}
-        return cls(**{**weights, "more": 0.0, **changes})  # type: ignore[arg-type]
+        return cls(**{**{name: float(name == kind) for name in KINDS}, "more": 0.0, **changes})
 
 
 @dataclass(frozen=True, slots=True)
 class Forged:
-    """A forged clip: ``frames`` uint8 RGB (T, H, W, 3), ``mask`` float32 (T, H, W) in [0, 1], what was ``applied``."""
+    """A forged clip: ``frames`` uint8 RGB (T, H, W, 3), ``mask`` float32 (T, H, W) in [0, 1], the kinds ``applied``."""
 
     frames: UInt8Array
     mask: FloatArray
@@ -102,15 +104,15 @@ def forge_clip(
     """Forge a real clip.
 
     Args:
-        frames: uint8 RGB (T, H, W, 3), a fixed cut around one face; T of 8 to 32 is usual, 1 is allowed.
-        landmarks: (T, 468, 2) in pixels of those frames.
-        rng: every choice comes from it: the same state gives the same forgery bit for bit.
-        recipe: mixture, the default one where not given.
-        donor: frames and landmarks of somebody else for ``swap`` and as the driver of ``reenact``; of any size and
-            length. Without one, the clip is its own donor.
+        frames: uint8 RGB (T, H, W, 3), one fixed crop around a face; T is usually 8 to 32, at least 1.
+        landmarks: (T, 468, 2) in pixels of the frames.
+        rng: source of every draw: the same state gives the same bytes.
+        recipe: the mixture; default: that of :class:`ForgeRecipe`.
+        donor: frames and landmarks of another person, of any size and length, for ``swap`` and as the driver of
+            ``reenact``. Without one, the clip is its own donor.
 
     Raises:
-        ValueError: shapes do not fit, or landmarks are not finite.
+        ValueError: wrong shapes, or landmarks that are not finite.
     """
     recipe = recipe or ForgeRecipe()
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not len(frames):
@@ -118,63 +120,26 @@ def forge_clip(
     landmarks = check_landmarks(landmarks, len(frames))
     if donor is not None:
         donor = (donor[0], check_landmarks(donor[1], len(donor[0])))
-    kind = draw_kind(rng, recipe, KINDS)
-    forged, mask = _apply(kind, frames, landmarks, rng, recipe, donor)
-    applied = [kind]
-    if extra := _draw_extra(kind, rng, recipe):
-        forged, second = _apply(extra, forged, landmarks, rng, recipe, donor)
+
+    def apply(kind: str, to: UInt8Array) -> Forgery:
+        function, ranges = _FUNCTIONS[kind]
+        return function(to, landmarks, rng, getattr(recipe, ranges), *([donor] if kind in WITH_DONOR else []))
+
+    applied = [draw_kind(rng, recipe)]
+    forged, mask = apply(applied[0], frames)
+    if applied[0] in SEAMED and rng.random() < recipe.more:
+        applied.append(draw_kind(rng, recipe, TEMPORAL))
+    elif applied[0] == "reenact" and rng.random() < recipe.decoded:
+        applied.append("resynth")
+    for kind in applied[1:]:
+        forged, second = apply(kind, forged)
         mask = np.maximum(mask, second)
-        applied.append(extra)
     return Forged(forged, mask, tuple(applied))
 
 
-def _draw_extra(kind: str, rng: np.random.Generator, recipe: ForgeRecipe) -> str:
-    """What is done on top of a forgery of this kind; "" for nothing."""
-    if kind in ("sbv", "swap", "mouth") and rng.random() < recipe.more:
-        return draw_kind(rng, recipe, TEMPORAL)
-    if kind == "reenact":
-        chance = rng.random()
-        if chance < recipe.rendered:
-            return "render"
-        if chance < recipe.rendered + recipe.decoded:
-            return "resynth"
-    return ""
-
-
 def draw_kind(rng: np.random.Generator, recipe: ForgeRecipe, kinds: tuple[str, ...] = KINDS) -> str:
-    """One of ``kinds`` by the recipe's weights; all alike where they weigh nothing."""
+    """One of ``kinds`` by the weights of the recipe; uniform where all are 0."""
     weights = np.array([float(getattr(recipe, kind)) for kind in kinds])
     if weights.sum() <= 0:
         weights[:] = 1
     return kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
-
-
-def _apply(
-    kind: str,
-    frames: UInt8Array,
-    landmarks: FloatArray,
-    rng: np.random.Generator,
-    recipe: ForgeRecipe,
-    donor: Donor | None,
-) -> tuple[UInt8Array, FloatArray]:
-    blended = {"sbv": self_blend, "cut": cut, "breathe": breathe}
-    temporal = {
-        "drift": drift,
-        "jitter": jitter,
-        "flicker": flicker,
-        "inner_repeat": inner_repeat,
-        "oversmooth": oversmooth,
-    }
-    if kind in blended:
-        return blended[kind](frames, landmarks, rng, recipe.blended)
-    if kind in temporal:
-        return temporal[kind](frames, landmarks, rng, recipe.temporal)
-    if kind == "reenact":
-        return reenact(frames, landmarks, rng, recipe.reenacted, donor)
-    if kind == "swap":
-        return swap(frames, landmarks, rng, recipe.swapped, donor)
-    if kind == "resynth":
-        return resynth(frames, landmarks, rng, recipe.resynthesised)
-    if kind == "render":
-        return render(frames, landmarks, rng, recipe.renderer)
-    return mouth(frames, landmarks, rng, recipe.swapped)

@@ -1,71 +1,57 @@
-"""Single-frame reenactment: one picture of a face, moved by landmarks: the model of talking heads made from a portrait.
+"""Single-image reenactment: one frame of a clip, animated by landmarks, as talking heads are made from a portrait.
 
-Nothing is blended in, so there is no seam to find. What gives it away is in time: the texture of skin and hair is
-frozen and stretches with the warp, shadows do not move, the background stands still or swims with the head, the mouth
-is painted, motion is too smooth or trembles.
+Nothing is blended in, so there is no seam. The traces are temporal: skin and hair are a frozen texture that stretches
+with the warp, shadows do not move, the background is still or moves with the head, the inside of the mouth and closed
+lids are synthesised, the motion is too smooth or noisy.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from facetell.forge import mesh
+from facetell.forge.blended import Forgery
 from facetell.forge.colour import apply_sharpness, blend
 from facetell.forge.masks import MaskConfig, draw_mask
-from facetell.forge.mesh import (
-    CONTROL,
-    OVAL,
-    eye_opening,
-    face_width,
-    similarity,
-    smooth,
-    transform,
-)
-from facetell.forge.paint import Still, most_opened, paint_lids, paint_mouth
+from facetell.forge.mesh import eye_opening, face_width, mouth_opening, reflected, similarity, smooth, transform
 from facetell.forge.temporal import FEATURES, coloured_noise
-from facetell.forge.warp import border_points, grid_nodes, remap_field, spline_field
+from facetell.forge.warp import affine, border_points, face_fields, remap_fields
 from facetell.types import FloatArray, UInt8Array
 
 Donor = tuple[UInt8Array, FloatArray]
+"""Frames (D, H, W, 3) of another person and their landmarks (D, 468, 2)."""
+Still = tuple[UInt8Array, FloatArray]
+"""An image (H, W, 3) and its landmarks (468, 2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReenactConfig:
-    """Ranges of single-frame reenactment (ours). Lengths are in face widths.
+    """Ranges of single-image reenactment (ours), lengths in face widths."""
 
-    ``donor_motion``: chance that another person's motion drives the face, where one is given; ``whole``: chance that
-    the whole frame is warped without a seam, else the face is blended into the clip's own frames; ``smooth``: chance
-    that the driving landmarks are low-passed by ``smoothing`` frames; ``noisy``: chance of per-frame ``noise`` of the
-    features; ``follow``: how far the background swims with the head (0 in half of the clips); ``inside``: chance that
-    the inside of the mouth is borrowed from the frame that shows it best, else it is painted, with ``teeth`` by that
-    chance; ``finish``: sharpness change of the decoder (below 1 blurs); ``texture``: grey levels of a
-    decoder's per-frame error.
-    """
-
-    donor_motion: float = 0.5
-    whole: float = 0.8
-    smooth: float = 0.45
-    noisy: float = 0.4
+    donor_motion: float = 0.5  # chance that the motion is that of the donor, if there is one
+    whole: float = 0.8  # chance that the whole frame is the animated one, else the face is blended into the clip
+    smooth: float = 0.45  # chance that the driving landmarks are low-passed by `smoothing` frames
+    noisy: float = 0.4  # chance that they have `noise` in every frame
     smoothing: tuple[float, float] = (0.8, 2.5)
     noise: tuple[float, float] = (0.001, 0.005)
-    follow: tuple[float, float] = (0.1, 0.7)
-    inside: float = 0.7
-    teeth: float = 0.75
-    finish: tuple[float, float] = (0.6, 1.4)
-    texture: tuple[float, float] = (0.0, 2.0)
-    mask: MaskConfig = field(
-        default_factory=lambda: MaskConfig(hull=1, inner=0, lower=0, regions=0, random=0, softness=(0.02, 0.08))
-    )
+    follow: tuple[float, float] = (0.1, 0.7)  # share of the head's motion that the background has (0 in half the clips)
+    inside: float = 0.7  # chance that an open mouth is taken from the frame with the widest one, else synthesised
+    teeth: float = 0.75  # chance that a synthesised mouth has teeth
+    finish: tuple[float, float] = (0.6, 1.4)  # sharpness (below 1 blurs)
+    texture: tuple[float, float] = (0.0, 2.0)  # error in every frame, in grey levels
+    mask: MaskConfig = field(default_factory=lambda: MaskConfig(1, 0, 0, 0, 0, softness=(0.02, 0.08)))
 
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """A portrait and all that is needed to move it: what :func:`plan` draws and :meth:`render` plays.
+    """A portrait and how it is animated, drawn by :func:`plan`.
 
-    ``portrait``: picture and landmarks; ``goals`` (T, 468, 2) in its pixels; ``opened``: where there is one, a
-    picture that shows the inside of the mouth.
+    ``goals`` are the landmarks (T, 468, 2) of the frames; ``opened`` is an image of the open mouth, if any.
     """
 
     portrait: Still
@@ -77,22 +63,23 @@ class Performance:
     texture: float
 
     def render(self, rng: np.random.Generator, start: int = 0, stop: int | None = None) -> UInt8Array:
-        """Frames ``start`` to ``stop`` of the performance, (T, H, W, 3); ``rng`` draws the decoder's error."""
+        """Frames ``start`` to ``stop``, (T, H, W, 3); ``rng`` draws the per-frame error."""
         goals = self.goals[start:stop]
         frames = animate(*self.portrait, goals, self.follow)
         paint_mouth(frames, self.portrait, goals, self.opened, self.teeth)
         paint_lids(frames, self.portrait[1], goals)
-        return decoder_finish(frames, rng, self.sharpness, self.texture)
+        frames = apply_sharpness(frames, self.sharpness)
+        return frames if self.texture < 0.3 else _with_error(frames, rng, 1.6 * self.texture)
 
 
 def plan(
     portrait: Still, goals: FloatArray, opened: Still | None, rng: np.random.Generator, config: ReenactConfig
 ) -> Performance:
-    """Draw how ``portrait`` follows ``goals``; ``opened`` is used as often as the configuration says."""
+    """Draw how ``portrait`` follows ``goals``."""
     change = float(rng.uniform(*config.finish))
     return Performance(
         portrait,
-        _shaken(goals, rng, config),
+        _perturbed(goals, rng, config),
         opened if rng.random() < config.inside else None,
         follow=float(rng.uniform(*config.follow)) if rng.random() < 0.5 else 0.0,
         teeth=bool(rng.random() < config.teeth),
@@ -107,9 +94,10 @@ def reenact(
     rng: np.random.Generator,
     config: ReenactConfig,
     donor: Donor | None = None,
-) -> tuple[UInt8Array, FloatArray]:
-    """One frame of the clip, animated. Returns forged frames (T, H, W, 3) and their mask (T, H, W)."""
-    source = choose_portrait(landmarks, rng)
+) -> Forgery:
+    """One frame of the clip, animated by the motion of the clip or of the donor."""
+    openings = eye_opening(landmarks).min(axis=1)
+    source = int(rng.choice(np.flatnonzero(openings >= np.median(openings))))  # a portrait has open eyes
     whole = rng.random() < config.whole
     goals = landmarks
     if donor is not None and whole and rng.random() < config.donor_motion:
@@ -125,78 +113,119 @@ def reenact(
     return blend(frames, animated, mask), mask
 
 
-def choose_portrait(landmarks: FloatArray, rng: np.random.Generator) -> int:
-    """A frame with the eyes more open than in most: what a forger would choose as the portrait."""
-    opening = eye_opening(landmarks).min(axis=1)
-    return int(rng.choice(np.flatnonzero(opening >= np.median(opening))))
-
-
 def borrowed_motion(portrait: FloatArray, driver: FloatArray, start: int, length: int) -> FloatArray:
-    """The ``driver``'s motion (D, 468, 2) on the face ``portrait`` (468, 2): ``length`` frames of landmarks.
+    """The motion of ``driver`` (D, 468, 2) on the face ``portrait`` (468, 2): landmarks (length, 468, 2).
 
-    Relative, as in first-order motion models: each point moves as the driver's moved since the frame in which the
-    driver looked most like the portrait.
+    Relative, as in first-order motion models: each point moves as that of the driver since the driver's frame that is
+    most like the portrait.
     """
     part = driver[reflected(start + np.arange(length), len(driver))]
     fits = [similarity(frame, portrait) for frame in part]
     errors = [float(np.square(transform(f, fit) - portrait).sum()) for f, fit in zip(part, fits, strict=True)]
     rest = int(np.argmin(errors))
-    linear = fits[rest][:, :2]
-    return np.asarray(portrait + (part - part[rest]) @ linear.T, dtype=np.float32)
+    return np.asarray(portrait + (part - part[rest]) @ fits[rest][:, :2].T, dtype=np.float32)
 
 
-def reflected(
-    indices: np.ndarray[tuple[int], np.dtype[np.int64]], length: int
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Indices that run back and forth within [0, length)."""
-    if length == 1:
-        return np.zeros_like(indices)
-    period = 2 * (length - 1)
-    folded = indices % period
-    return np.minimum(folded, period - folded)
-
-
-def _shaken(goals: FloatArray, rng: np.random.Generator, config: ReenactConfig) -> FloatArray:
-    """Driving landmarks as a network gives them: too smooth, or with an error of their own in every frame."""
-    width = face_width(goals)
+def _perturbed(goals: FloatArray, rng: np.random.Generator, config: ReenactConfig) -> FloatArray:
+    """Driving landmarks as a network predicts them: too smooth, noisy, or neither."""
     chance = rng.random()
     if chance < config.smooth:
         return smooth(goals, rng.uniform(*config.smoothing))
     if chance >= config.smooth + config.noisy:
         return goals
-    sigma = rng.uniform(*config.noise) * width
-    shaken = goals + sigma * 0.5 * coloured_noise(rng, (len(goals), 1, 2), 0.3)
+    sigma = rng.uniform(*config.noise) * face_width(goals)
+    noisy = goals + sigma * 0.5 * coloured_noise(rng, (len(goals), 1, 2), 0.3)
     for feature in FEATURES:
-        shaken[:, feature] += sigma * coloured_noise(rng, (len(goals), 1, 2), 0.3)
-    return np.asarray(shaken, dtype=np.float32)
+        noisy[:, feature] += sigma * coloured_noise(rng, (len(goals), 1, 2), 0.3)
+    return np.asarray(noisy, dtype=np.float32)
 
 
 def animate(portrait: UInt8Array, rest: FloatArray, goals: FloatArray, follow: float) -> UInt8Array:
-    """One picture (H, W, 3) with landmarks ``rest`` (468, 2) moved to ``goals`` (T, 468, 2): frames (T, H, W, 3).
+    """One image (H, W, 3) with landmarks ``rest`` (468, 2) moved to ``goals`` (T, 468, 2): frames (T, H, W, 3).
 
-    ``follow`` in [0, 1]: how far the frame's edge goes with the head; at 0 the background is frozen.
+    ``follow`` in [0, 1] is the share of the head's motion that the border has; 0 freezes the background.
     """
     size = portrait.shape[:2]
     border = border_points(size)
-    shift = (goals[:, OVAL] - rest[OVAL]).mean(axis=1)
-    edge = border + follow * shift[:, None]
-    field_ = spline_field(
-        grid_nodes(size, face_width(goals)),
-        np.concatenate([goals[:, CONTROL], edge], axis=1),
-        np.repeat(np.concatenate([rest[CONTROL], border])[None], len(goals), axis=0),
-    )
-    return np.stack([remap_field(portrait, part) for part in field_])
+    edge = border + follow * (goals[:, mesh.OVAL] - rest[mesh.OVAL]).mean(axis=1)[:, None]
+    fields = face_fields(size, face_width(goals), goals, np.broadcast_to(rest, goals.shape), edge, border)
+    return remap_fields([portrait] * len(goals), fields)
 
 
-def decoder_finish(frames: UInt8Array, rng: np.random.Generator, sharpness: float, level: float) -> UInt8Array:
-    """A decoder's hand: a little blur or sharpening, and a faint soft error of its own in every frame."""
-    finished = apply_sharpness(frames, sharpness)
-    if level < 0.3:
-        return finished
+def _with_error(frames: UInt8Array, rng: np.random.Generator, sigma: float) -> UInt8Array:
+    """Frames with a smooth grey error of standard deviation ``sigma`` that is new in every frame."""
     height, width = frames.shape[1:3]
-    result = np.empty_like(finished)
-    for frame, out in zip(finished, result, strict=True):
-        coarse = rng.normal(0, 1.6 * level, (height // 3 + 1, width // 3 + 1)).astype(np.float32)
+    result = np.empty_like(frames)
+    for frame, out in zip(frames, result, strict=True):
+        coarse = rng.normal(0, sigma, (height // 3 + 1, width // 3 + 1)).astype(np.float32)
         noise = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
         out[...] = np.clip(np.rint(frame + noise[..., None]), 0, 255)
     return result
+
+
+def paint_mouth(frames: UInt8Array, portrait: Still, goals: FloatArray, opened: Still | None, teeth: bool) -> None:
+    """Fill a mouth that is open wider than that of the portrait, in place.
+
+    Args:
+        frames: the animated portrait (T, H, W, 3).
+        portrait: image and landmarks.
+        goals: landmarks of ``frames``, (T, 468, 2).
+        opened: an image of the open mouth, which is stretched to fit. None: the inside is synthesised.
+        teeth: whether a synthesised mouth has teeth.
+    """
+    image, rest = portrait
+    known = max(0.01, float(mouth_opening(rest[None])[0]))
+    lips, skin = _mean_colour(image, rest[mesh.LIPS_OUTER]), _mean_colour(image, rest[mesh.INNER])
+    for frame, ring, opening in zip(frames, goals[:, mesh.LIPS_INNER], mouth_opening(goals), strict=True):
+        strength = float(np.clip((opening - known) / 0.025, 0, 1))
+        if strength <= 0:
+            continue
+        if opened is not None:
+            source = np.hstack([opened[1][mesh.LIPS_INNER], np.ones((len(ring), 1), np.float32)])
+            _fill(frame, ring, affine(opened[0], np.linalg.lstsq(source, ring, rcond=None)[0].T), strength)
+            continue
+        _fill(frame, ring, 0.35 * lips, strength)
+        if teeth:
+            upper, lower = ring[:11], np.concatenate([ring[10:], ring[:1]])[::-1]
+            band = np.concatenate([upper[1:-1], (0.45 * upper + 0.55 * lower)[1:-1][::-1]])
+            _fill(frame, band, 0.95 * skin.mean() + np.array([6, 2, -4], np.float32), 0.85 * strength)
+
+
+def most_opened(landmarks: FloatArray, rest: FloatArray) -> int | None:
+    """The frame of (T, 468, 2) with the widest open mouth; None if it is not clearly wider than in ``rest``."""
+    openings = mouth_opening(landmarks)
+    widest = int(np.argmax(openings))
+    return widest if openings[widest] > mouth_opening(rest[None])[0] + 0.02 else None
+
+
+def paint_lids(frames: UInt8Array, rest: FloatArray, goals: FloatArray) -> None:
+    """Paint skin over an eye that is closed further than in ``rest`` (468, 2), in place."""
+    known, openings = eye_opening(rest[None])[0], eye_opening(goals)
+    for side, (eye, brow) in enumerate(zip(mesh.EYES, mesh.BROWS, strict=True)):
+        start = 0.55 * max(float(known[side]), 0.05)
+        for frame, points, opening in zip(frames, goals, openings[:, side], strict=True):
+            strength = float(np.clip((start - opening) / start, 0, 1))
+            if strength > 0:
+                lid = (points[eye].mean(axis=0) + points[brow].mean(axis=0)) / 2
+                _fill(frame, points[eye], _mean_colour(frame, lid + np.array([[-1, 0], [1, 0]])), strength)
+
+
+def _mean_colour(image: UInt8Array, points: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean colour (3,) of the pixels at ``points`` (K, 2)."""
+    x, y = np.round(points).astype(int).clip(0, (image.shape[1] - 1, image.shape[0] - 1)).T
+    return np.asarray(image[y, x].mean(axis=0, dtype=np.float64))
+
+
+def _fill(image: UInt8Array, polygon: FloatArray, content: NDArray[Any], strength: float) -> None:
+    """Fill a polygon (K, 2) with a soft edge, in place, with a colour (3,) or an image of the same size."""
+    x0, y0 = (np.floor(polygon.min(axis=0)).astype(int) - 3).clip(0)
+    x1, y1 = np.minimum(np.ceil(polygon.max(axis=0)).astype(int) + 4, (image.shape[1], image.shape[0]))
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return
+    alpha = np.zeros((y1 - y0, x1 - x0), np.float32)
+    cv2.fillPoly(alpha, [np.round((polygon - (x0, y0)) * 16).astype(np.int32)], strength, cv2.LINE_8, 4)
+    soft = cv2.GaussianBlur(alpha, (0, 0), max(0.6, 0.06 * float(np.ptp(polygon[:, 1]))))[..., None]
+    patch = image[y0:y1, x0:x1]
+    wanted = content if content.ndim == 1 else content[y0:y1, x0:x1]
+    under = patch.astype(np.float32)
+    patch[...] = np.clip(np.rint(under + soft * (wanted.astype(np.float32) - under)), 0, 255)

@@ -1,23 +1,31 @@
-"""Re-synthesis: every frame passed alone through a small autoencoder, as whole-face generators do.
+"""Re-synthesis: every frame is passed through a small autoencoder, as whole-face generators do.
 
-What is left is a decoder's texture and an error that is new in every frame. The network was trained on real faces only
-(``resynth_train``).
+The traces are the texture of a decoder and an error that is new in every frame. The network was trained on real faces
+only (docs/forging.md). It runs in OpenVINO, or in OpenCV on machines without it; torch is not needed.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from facetell.faces.runtime import compile_small
+from facetell.forge.blended import Forgery
 from facetell.forge.colour import blend
 from facetell.forge.masks import MaskConfig, draw_mask
 from facetell.forge.mesh import smooth
-from facetell.forge.networks import code_noise, face_square, put, remake, square_masks, take
-from facetell.types import FloatArray, UInt8Array
+from facetell.types import Box, FacetellError, FloatArray, UInt8Array
 
-LATENT = 32  # channels of the network's code
+SIDE = 160  # of the crop that the network processes, in pixels
+CODE = (32, SIDE // 8, SIDE // 8)  # shape of the code of one frame
 WEIGHTS = Path(__file__).with_name("resynth.onnx")
 
 
@@ -25,32 +33,78 @@ WEIGHTS = Path(__file__).with_name("resynth.onnx")
 class ResynthConfig:
     """Ranges of re-synthesis (ours).
 
-    ``noise``: standard deviation of what is added to the code, new in every frame; ``steady``: the same, but one for
-    the whole clip; ``whole``: chance that the whole square is re-made, with no seam inside it; ``scale``: side of the
-    square in face lengths.
+    ``noise`` and ``steady`` are standard deviations of what is added to the code, per frame and per clip; ``whole`` is
+    the chance that the whole crop is replaced, without a seam in it; ``scale`` is the side of the crop in face lengths.
     """
 
     noise: tuple[float, float] = (0.0, 0.15)
     steady: tuple[float, float] = (0.0, 0.2)
     whole: float = 0.4
     scale: tuple[float, float] = (1.35, 1.8)
-    mask: MaskConfig = field(
-        default_factory=lambda: MaskConfig(hull=0.7, inner=0.3, lower=0, regions=0, random=0, softness=(0.02, 0.08))
-    )
+    mask: MaskConfig = field(default_factory=lambda: MaskConfig(0.7, 0.3, 0, 0, 0, softness=(0.02, 0.08)))
 
 
-def resynth(
-    frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator, config: ResynthConfig
-) -> tuple[UInt8Array, FloatArray]:
-    """The face re-made frame by frame. Returns forged frames (T, H, W, 3) and their mask (T, H, W)."""
-    calm = smooth(landmarks, 1.0)
-    size = (frames.shape[1], frames.shape[2])
-    # What holds for the clip is drawn before what is new in every frame: it does not depend on the clip's length.
+def resynth(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator, config: ResynthConfig) -> Forgery:
+    """The face decoded again in every frame."""
+    calm, size = smooth(landmarks, 1.0), (frames.shape[2], frames.shape[1])
+    # Draws per clip come before draws per frame, so that they do not depend on the length of the clip.
     scale, whole = rng.uniform(*config.scale), rng.random() < config.whole
-    mask = draw_mask(calm, size, rng, config.mask)
-    noise = code_noise(len(frames), LATENT, config.steady, config.noise, rng)
-    matrices = [face_square(points, scale) for points in calm]
-    pasted = put(remake(WEIGHTS, take(frames, matrices), noise), matrices, size)
+    mask = draw_mask(calm, frames.shape[1:3], rng, config.mask)
+    noise = rng.uniform(*config.steady) * rng.standard_normal((1, *CODE), dtype=np.float32)
+    noise = noise + rng.uniform(*config.noise) * rng.standard_normal((len(frames), *CODE), dtype=np.float32)
+    matrices = [_crop_matrix(points, scale) for points in calm]
+    crops = [
+        cv2.warpAffine(frame, matrix, (SIDE, SIDE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+        for frame, matrix in zip(frames, matrices, strict=True)
+    ]
+
+    def placed(parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
+        back = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.stack([cv2.warpAffine(p, m, size, flags=back) for p, m in zip(parts, matrices, strict=True)])
+
+    decoded = placed(decode(np.asarray(crops, np.uint8), noise.astype(np.float32)))
     if whole:
-        mask = square_masks(matrices, size)
-    return blend(frames, pasted, mask), mask
+        line = np.clip(np.minimum(np.arange(SIDE), np.arange(SIDE)[::-1]) / (0.1 * SIDE), 0, 1)
+        ramp = np.outer(line, line).astype(np.float32)  # falls to 0 over the outer tenth
+        mask = np.asarray(np.clip(placed([ramp] * len(frames)), 0, 1), np.float32)
+    return blend(frames, decoded, mask), mask
+
+
+def decode(crops: UInt8Array, noise: FloatArray, weights: Path = WEIGHTS) -> UInt8Array:
+    """Crops (T, 160, 160, 3) passed through the autoencoder singly; ``noise`` (T, 32, 20, 20) is added to the codes."""
+    network = _load(weights)
+    made = np.empty_like(crops)
+    for crop, code, out in zip(crops, noise, made, strict=True):
+        image = np.ascontiguousarray(crop.transpose(2, 0, 1)[None], np.float32) / 255
+        (decoded,) = network(image, np.ascontiguousarray(code[None], np.float32))
+        out[...] = np.clip(np.rint(decoded[0].transpose(1, 2, 0) * 255), 0, 255)
+    return made
+
+
+def _crop_matrix(points: FloatArray, scale: float) -> FloatArray:
+    """The 2 x 3 map from a frame to the crop, ``scale`` face lengths wide, around the face (468, 2)."""
+    box = Box(*map(float, (*points.min(axis=0), *points.max(axis=0))))
+    ratio = SIDE / (scale * max(box.width, box.height, 4.0))
+    x, y = box.center
+    middle = (SIDE - 1) / 2
+    return np.array([[ratio, 0, middle - ratio * x], [0, ratio, middle - ratio * y]], dtype=np.float32)
+
+
+@functools.cache
+def _load(weights: Path) -> Callable[..., list[FloatArray]]:
+    """The network of a file, loaded once per process: (image, code noise) -> [image]."""
+    if not weights.is_file():
+        raise FacetellError(f"the network of resynth is missing ({weights}); install facetell again")
+    return compile_small(weights) if importlib.util.find_spec("openvino") else _in_opencv(weights)
+
+
+def _in_opencv(weights: Path) -> Callable[..., list[FloatArray]]:
+    """The same in OpenCV: equal to one grey level, three times as slow."""
+    network = cv2.dnn.readNetFromONNX(str(weights))
+
+    def run(image: FloatArray, noise: FloatArray) -> list[FloatArray]:
+        network.setInput(image, "image")
+        network.setInput(noise, "noise")
+        return [np.asarray(network.forward(), np.float32)]
+
+    return run

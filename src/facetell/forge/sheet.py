@@ -1,4 +1,4 @@
-"""Contact sheets: what each kind of forgery does to the sample clips, to be looked at."""
+"""Contact sheets: each kind of forgery on the sample clips, as images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from facetell.assets import locate
 from facetell.faces.crop import clip_crop, crop_frame, crop_matrix, face_pose
-from facetell.forge.follow import follow, pictures
+from facetell.forge.follow import follow, read_frames
 from facetell.forge.recipe import KINDS, ForgeRecipe, forge_clip
 from facetell.forge.reenact import Donor
 from facetell.types import UInt8Array
@@ -22,16 +22,16 @@ def sample_clip(name: str, length: int = LENGTH) -> Donor:
     """The first ``length`` frames of a sample clip, in one crop around the face, and their landmarks."""
     path = locate(name)
     run = max(follow(path), key=lambda run: len(run.landmarks))
-    start, landmarks = run.start, run.landmarks[:length]
+    landmarks = run.landmarks[:length]
     crop = clip_crop([face_pose(points) for points in landmarks], SCALE)
-    frames = pictures(path, range(start, start + len(landmarks)))
+    frames = read_frames(path, range(run.start, run.start + len(landmarks)))
     matrix = crop_matrix(crop, SIZE)
     points = landmarks @ matrix[:, :2].T + matrix[:, 2]
-    return np.stack([crop_frame(frames[i], crop, SIZE) for i in sorted(frames)]), points.astype(np.float32)
+    return np.stack([crop_frame(image, crop, SIZE) for _, image in frames]), points.astype(np.float32)
 
 
 def draw_sheets(folder: Path, seeds: tuple[int, ...] = (1, 2, 3)) -> Iterator[Path]:
-    """One PNG a kind: the real frames, then for each seed the forged ones and three times the difference on grey."""
+    """One PNG per kind: the real frames, for each seed the forged frames, and 128 + 3 x the difference."""
     woman, man = sample_clip("sample_woman"), sample_clip("sample_man")
     for kind in KINDS:
         rows = [_row(woman[0])]

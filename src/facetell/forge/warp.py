@@ -1,29 +1,31 @@
-"""Smooth dense warps: a displacement is known at some points or at nodes of a coarse grid, and wanted at each pixel.
+"""Dense warps from displacements at a few points, evaluated on a coarse grid and interpolated to pixels.
 
-All maps are backward maps, as ``cv2.remap`` takes them: for each pixel of the result, where to look in the source.
+All fields are backward displacements, as ``cv2.remap`` takes them: for each output pixel, where to read the source.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facetell.forge.mesh import CONTROL
 from facetell.types import FloatArray, UInt8Array
 
-CELL = 4  # pixels between nodes of the coarse grid on which warps are computed, at least
-CELLS_A_FACE = 32  # nodes across a face where it is large
-MAX_NODES = 256  # nodes along the longer side at most, whatever the face
-CHUNK = 512  # nodes evaluated at once
-Floating = TypeVar("Floating", np.float32, np.float64)
+CELL = 4  # least distance of grid nodes in pixels
+CELLS_A_FACE = 32  # nodes across a large face
+MAX_NODES = 256  # nodes along the longer side of the image
+CHUNK = 512  # nodes evaluated at once, so that the spline kernel stays in the cache
+STIFFNESS = 3e-5  # of splines: a point may be missed a little rather than the image fold where points are dense
 
 
 def grid_nodes(size: tuple[int, int], face: float) -> FloatArray:
-    """Pixels of the coarse grid's nodes (rows, columns, 2) as (x, y), for a picture (H, W) with a ``face`` so wide.
+    """Coarse grid (rows, columns, 2) of (x, y) for an image of ``size`` (H, W) with a ``face`` of this width.
 
-    Nodes stand where ``cv2.resize`` takes the pixels of a shrunken picture to be, so that resizing a field is right.
+    Nodes are at the pixel centres of a shrunken image as ``cv2.resize`` defines them, so a field can be resized.
     """
     height, width = size
     cell = max(CELL, face / CELLS_A_FACE, max(size) / MAX_NODES)
@@ -34,37 +36,45 @@ def grid_nodes(size: tuple[int, int], face: float) -> FloatArray:
 
 
 def remap_field(image: UInt8Array, field: FloatArray, size: tuple[int, int] | None = None) -> UInt8Array:
-    """Warp ``image`` (H, W, 3) by a coarse ``field`` (rows, columns, 2) of displacements in pixels; edges replicate.
+    """Warp ``image`` (H, W, 3) by a coarse ``field`` (rows, columns, 2) in pixels; the border is replicated.
 
-    The result has the ``size`` (height, width) that the field was made for, the image's own by default.
+    ``size`` (height, width) of the output is the one that the field was computed for; default: that of the image.
     """
     height, width = image.shape[:2] if size is None else size
-    xs = cv2.resize(field[..., 0], (width, height), interpolation=cv2.INTER_LINEAR) + np.arange(width, dtype=np.float32)
-    ys = cv2.resize(field[..., 1], (width, height), interpolation=cv2.INTER_LINEAR)
+    xs, ys = (cv2.resize(field[..., i], (width, height), interpolation=cv2.INTER_LINEAR) for i in range(2))
+    xs = xs + np.arange(width, dtype=np.float32)
     ys = ys + np.arange(height, dtype=np.float32)[:, None]
-    warped = cv2.remap(image, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(warped, dtype=np.uint8)
+    return np.asarray(cv2.remap(image, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
 
 
-def bump_field(
-    nodes: FloatArray, points: FloatArray, displacements: FloatArray, radius: float, chunk: int = 8
-) -> FloatArray:
-    """Sum of Gaussian bumps: displacement ``displacements`` (T, K, 2) at ``points`` (T, K, 2), fading with ``radius``.
+def remap_fields(images: Iterable[UInt8Array], fields: FloatArray, size: tuple[int, int] | None = None) -> UInt8Array:
+    """As :func:`remap_field`, each image by its own field: (T, H, W, 3)."""
+    return np.stack([remap_field(image, field, size) for image, field in zip(images, fields, strict=True)])
+
+
+def affine(image: NDArray[Any], matrix: FloatArray) -> NDArray[Any]:
+    """``image`` (H, W[, 3]) mapped by a 2 x 3 matrix onto a frame of the same size; the border is replicated."""
+    size = (image.shape[1], image.shape[0])
+    return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+def bump_field(nodes: FloatArray, points: FloatArray, displacements: FloatArray, radius: float) -> FloatArray:
+    """Sums of Gaussian bumps of standard deviation ``radius``: ``displacements`` at ``points``, both (T, K, 2).
 
     Returns:
-        Coarse fields (T, rows, columns, 2) in pixels. Bumps that overlap add up.
+        Coarse fields (T, rows, columns, 2) in pixels.
     """
     flat = nodes.reshape(-1, 2)
     fields = np.empty((len(points), len(flat), 2), np.float32)
-    for start in range(0, len(points), chunk):
-        part = slice(start, start + chunk)
+    for start in range(0, len(points), 8):
+        part = slice(start, start + 8)
         weights = np.exp(_squared_distances(flat[None], points[part]) / (-2 * radius * radius))
         fields[part] = weights @ displacements[part].astype(np.float32)
     return fields.reshape(len(points), *nodes.shape)
 
 
 def border_points(size: tuple[int, int], per_side: int = 3) -> FloatArray:
-    """Points (4 * per_side, 2) round the edge of a picture of ``size`` (H, W), corners among them."""
+    """Points (4 * per_side, 2) along the border of an image of ``size`` (H, W), corners included."""
     height, width = size
     steps = np.arange(per_side) / per_side
     zeros, ones = np.zeros(per_side), np.ones(per_side)
@@ -73,20 +83,19 @@ def border_points(size: tuple[int, int], per_side: int = 3) -> FloatArray:
     return np.stack([x, y], axis=1).astype(np.float32)
 
 
-def spline_field(nodes: FloatArray, to: FloatArray, source: FloatArray, stiffness: float = 3e-5) -> FloatArray:
-    """Thin-plate splines: the field that looks up ``source`` (T, K, 2) at the points ``to`` (T, K, 2), in pixels.
+def spline_field(nodes: FloatArray, to: FloatArray, source: FloatArray, stiffness: float = STIFFNESS) -> FloatArray:
+    """Thin-plate splines that read ``source`` at ``to``, both (T, K, 2) in pixels.
 
-    ``stiffness`` > 0 lets the spline miss its points a little rather than fold where they crowd; points of a frame may
-    coincide, but must not all lie on one line (add :func:`border_points`).
+    Points of a frame may coincide, but must not all be on one line (add :func:`border_points`).
 
     Returns:
-        Coarse fields (T, rows, columns, 2) of displacements in pixels.
+        Coarse fields (T, rows, columns, 2) in pixels.
     """
     count, k = to.shape[:2]
     unit = max(1.0, float(nodes.max()))
     points, values = to.astype(np.float64) / unit, (source - to).astype(np.float64) / unit
     system = np.zeros((count, k + 3, k + 3))
-    system[:, :k, :k] = _spline_kernel(_squared_distances(points, points)) + stiffness * np.eye(k)
+    system[:, :k, :k] = _spline_kernel(points, points) + stiffness * np.eye(k)
     system[:, :k, k] = system[:, k, :k] = 1
     system[:, :k, k + 1 :] = points
     system[:, k + 1 :, :k] = points.transpose(0, 2, 1)
@@ -97,24 +106,38 @@ def spline_field(nodes: FloatArray, to: FloatArray, source: FloatArray, stiffnes
     affine = np.concatenate([np.ones((len(flat), 1), np.float32), flat], axis=1)
     fields = np.empty((count, len(flat), 2), np.float32)
     for t in range(count):
-        for start in range(0, len(flat), CHUNK):  # piece by piece, so that the kernel stays in the cache
+        for start in range(0, len(flat), CHUNK):
             part = slice(start, start + CHUNK)
-            kernel = _spline_kernel(_squared_distances(flat[part], to[t] / np.float32(unit)))
+            kernel = _spline_kernel(flat[part], to[t] / np.float32(unit))
             fields[t, part] = kernel @ weights[t, :k] + affine[part] @ weights[t, k:]
     return fields.reshape(count, *nodes.shape)
 
 
-def _spline_kernel(squared: NDArray[Floating]) -> NDArray[Floating]:
-    """r² log r², 0 at 0."""
-    safe = np.maximum(squared, 1e-12)
-    return np.asarray(safe * np.log(safe), dtype=squared.dtype)
+def face_fields(
+    size: tuple[int, int], width: float, goals: FloatArray, faces: FloatArray, edge: FloatArray, source_edge: FloatArray
+) -> FloatArray:
+    """Spline fields that move landmarks ``faces`` onto ``goals``, both (T, 468, 2), and the border along.
+
+    Args:
+        size: (H, W) of the output.
+        width: of the face in pixels; it sets the density of the grid.
+        goals: landmarks in the output.
+        faces: landmarks in the source.
+        edge: border points in the output, (B, 2) or (T, B, 2).
+        source_edge: where they are read in the source, (B, 2) or (T, B, 2).
+    """
+    shape = (len(goals), edge.shape[-2], 2)
+    to = np.concatenate([goals[:, CONTROL], np.broadcast_to(edge, shape)], axis=1)
+    source = np.concatenate([faces[:, CONTROL], np.broadcast_to(source_edge, shape)], axis=1)
+    return spline_field(grid_nodes(size, width), to, source)
 
 
-def _squared_distances(a: NDArray[Floating], b: NDArray[Floating]) -> NDArray[Floating]:
-    """Squared distances between points (..., N, 2) and (..., M, 2): (..., N, M)."""
-    dx = a[..., :, None, 0] - b[..., None, :, 0]
-    dy = a[..., :, None, 1] - b[..., None, :, 1]
-    dx *= dx
-    dy *= dy
-    dx += dy
-    return np.asarray(dx)
+def _spline_kernel(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """r² log r² of the distances r between points (..., N, 2) and (..., M, 2), 0 at r = 0."""
+    squared = np.maximum(_squared_distances(a, b), 1e-12)
+    return np.asarray(squared * np.log(squared))
+
+
+def _squared_distances(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    dx, dy = (a[..., :, None, i] - b[..., None, :, i] for i in range(2))
+    return np.asarray(dx * dx + dy * dy)

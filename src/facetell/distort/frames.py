@@ -1,0 +1,108 @@
+"""Distortions of single frames: functions of a uint8 RGB image (H, W, 3), a parameter and a random generator.
+
+The first six are as in the published tool of DeeperForensics-1.0 (arXiv 2001.03024), including the truncation of grey
+levels; see ``docs/distortions.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from facetell.noise import normal_noise
+from facetell.types import UInt8Array
+
+LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B: ITU-R BT.601
+FROM_YCRCB = np.array([[1, 1.403, 0], [1, -0.714, -0.344], [1, 0, 1.773]])  # to R, G, B
+BLOCK, GREY = 8, 128  # side in pixels and value of a block
+# The published tool adds the noise to components of studio range, divided by 255. On the range of 0 to 255 it is larger
+# by 255 x 255 / 219 for luma and 255 x 255 / 224 for chroma.
+NOISE_SCALE = np.array([255 * 255 / 219, 255 * 255 / 224, 255 * 255 / 224])
+TRUNCATE = -0.499  # turns rounding into truncation; with -0.5 whole numbers might be lowered
+
+
+def saturation(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
+    """CS: chroma c <- 0.5 + (c - 0.5) p, that is, each channel moves towards luma; 0 gives grey."""
+    matrix = p * np.eye(3) + (1 - p) * np.tile(LUMA, (3, 1))
+    return np.asarray(cv2.transform(image, np.hstack([matrix, np.full((3, 1), TRUNCATE)])), dtype=np.uint8)
+
+
+def contrast(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
+    """CC: every value times ``p``, truncated."""
+    table = np.clip(np.arange(256, dtype=np.float32) * np.float32(p), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table), dtype=np.uint8)
+
+
+def blocks(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
+    """BW: (min(H, W) // 256) p grey blocks of 8 x 8 at random places, which may overlap; none below 256 pixels."""
+    height, width = image.shape[:2]
+    count = min(height, width) // 256 * int(p)
+    result = image.copy()
+    # As in the published tool, the last row and column are never covered.
+    xs, ys = (rng.integers(0, max(1, side - BLOCK), count) for side in (width, height))
+    for x, y in zip(xs, ys, strict=True):
+        result[y : y + BLOCK, x : x + BLOCK] = GREY
+    return result
+
+
+def colour_noise(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
+    """GNC: Gaussian noise of variance ``p`` on each of Y, Cb, Cr in units of 255 (see NOISE_SCALE), truncated."""
+    matrix = (np.sqrt(p) * FROM_YCRCB * NOISE_SCALE).astype(np.float32)
+    shifted = np.hstack([matrix, np.full((3, 1), TRUNCATE, np.float32)])
+    noise = cv2.transform(normal_noise(image.shape, 1.0, rng), shifted)
+    return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), dtype=np.uint8)
+
+
+def blur(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
+    """GB: a Gaussian kernel of ``p`` x ``p`` pixels, standard deviation p / 6."""
+    return np.asarray(cv2.GaussianBlur(image, (int(p), int(p)), p / 6), dtype=np.uint8)
+
+
+def pixelate(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
+    """JPEG (its published name): shrunken by ``p`` and enlarged, both bilinear without a low-pass filter."""
+    height, width = image.shape[:2]
+    small = cv2.resize(image, (max(1, width // int(p)), max(1, height // int(p))), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def rescale(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
+    """SCALE: shrunken to the share ``p`` by area and enlarged bicubically, as a player shows a small video."""
+    height, width = image.shape[:2]
+    size = (max(1, round(width * p)), max(1, round(height * p)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def moire(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
+    """MOIRE: interference of two pixel grids in each colour (amplitude ``p``), slight blur, raised black level.
+
+    Two crossed waves of about 9 pixels per colour, at a slight angle and of random phase in each frame, as the camera
+    is hand-held.
+    """
+    height, width = image.shape[:2]
+    phases = rng.uniform(0, 2 * np.pi, 6).astype(np.float32)
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    waves = np.empty((height, width, 3), np.float32)
+    for c in range(3):
+        u, v = 2 * np.pi / (8.6 + 0.5 * c), 2 * np.pi / (9.7 - 0.4 * c)
+        # cos(a + b) from cosines and sines of rows and columns alone is much faster than a cosine per pixel.
+        first = np.cos(u * x + phases[c]) * np.cos(0.11 * y) - np.sin(u * x + phases[c]) * np.sin(0.11 * y)
+        second = np.cos(v * y + phases[3 + c]) * np.cos(0.07 * x) + np.sin(v * y + phases[3 + c]) * np.sin(0.07 * x)
+        waves[..., c] = 0.5 * (first + second)
+    soft = cv2.GaussianBlur(image, (0, 0), 0.6)
+    lit = np.asarray(cv2.multiply(soft, 1 + np.float32(p) * waves, dtype=cv2.CV_32F), dtype=np.float32)
+    return np.asarray(np.clip(np.rint(lit * np.float32(0.94) + 10), 0, 255), dtype=np.uint8)
+
+
+FUNCTIONS: dict[str, Callable[[UInt8Array, float, np.random.Generator], UInt8Array]] = {
+    "CS": saturation,
+    "CC": contrast,
+    "BW": blocks,
+    "GNC": colour_noise,
+    "GB": blur,
+    "JPEG": pixelate,
+    "SCALE": rescale,
+    "MOIRE": moire,
+}

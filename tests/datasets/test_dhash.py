@@ -1,0 +1,91 @@
+"""Perceptual hashes: copies are near-duplicates, other scenes are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facetell.datasets.dhash import LIMIT, VideoHash, differences, distance, hash_image, hash_video, near_duplicates
+from facetell.types import UInt8Array
+from facetell.video.reader import Unreadable
+from fixtures import sample_frames, text, write_frames
+from mimic.people import scene
+
+NUMBERS = (0, 1, 2, 8, 11)  # 2, 8 and 11 are of the man, at three times and in three lights
+
+
+def hashed(path: Path, frames: UInt8Array, **how: object) -> VideoHash:
+    return hash_video(write_frames(path, frames, **how))
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[int, VideoHash]:
+    folder = tmp_path_factory.mktemp("scenes")
+    return {number: hashed(folder / f"{number}.mp4", scene(number, 1.0).frames) for number in NUMBERS}
+
+
+def half(frames: UInt8Array) -> UInt8Array:
+    return np.stack([cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def brighter(frames: UInt8Array) -> UInt8Array:
+    return np.clip(frames * np.array([1.15, 1.05, 0.9]) + 12, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("change", [np.asarray, half, brighter], ids=["same", "half", "brighter"])
+@pytest.mark.parametrize("number", NUMBERS[:3])
+def test_copies_are_near(
+    number: int, change: Callable[..., UInt8Array], scenes: dict[int, VideoHash], tmp_path: Path
+) -> None:
+    copy = hashed(tmp_path / "copy.mp4", change(scene(number, 1.0).frames), crf=40)
+    assert distance(scenes[number], copy) <= LIMIT / 1.5
+
+
+def test_an_excerpt_is_near_and_a_mirrored_copy_is_not(tmp_path: Path) -> None:
+    frames = sample_frames("sample_woman", 48)
+    whole = hashed(tmp_path / "whole.mp4", frames)
+    assert distance(hashed(tmp_path / "part.mp4", frames[:24], crf=35), whole) <= LIMIT
+    assert distance(hashed(tmp_path / "mirrored.mp4", frames[:, :, ::-1]), whole) > 2 * LIMIT
+
+
+def test_other_scenes_of_the_same_two_people_are_not_near(scenes: dict[int, VideoHash]) -> None:
+    assert min(distance(a, b) for a, b in combinations(scenes.values(), 2)) > 2 * LIMIT
+
+
+def test_a_hash_by_its_definition() -> None:
+    grey = np.random.default_rng(3).integers(0, 256, (17, 17), dtype=np.uint8)
+    bits = np.unpackbits(hash_image(grey)[0].view(np.uint8)).reshape(2, 16, 16)
+    np.testing.assert_array_equal(bits[0], grey[:-1, 1:] > grey[:-1, :-1])
+    np.testing.assert_array_equal(bits[1], grey[1:, :-1] > grey[:-1, :-1])
+    flat = VideoHash(*(part[None] for part in hash_image(np.full((90, 160), 16, np.uint8))))
+    assert distance(flat, flat) == 1.0  # without structure nothing is near
+
+
+def test_pairs_are_found_among_many_as_one_by_one(scenes: dict[int, VideoHash]) -> None:
+    ones, others = list(scenes.values()), list(scenes.values())[::-1] * 40
+    expected = {(i, j) for i, a in enumerate(ones) for j, b in enumerate(others) if distance(a, b) <= LIMIT}
+    assert {(i, j) for i, j, _ in near_duplicates(ones, others)} == expected
+    assert len(expected) == 40 * len(ones)
+    assert near_duplicates([], others) == []
+
+
+def test_a_folder_of_images_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
+    frames = sample_frames("sample_woman", 48)[::4]
+    for index, frame in enumerate(frames):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    hashes = [hash_image(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in frames[::2]]
+    expected = VideoHash(np.stack([bits for bits, _ in hashes]), np.stack([valid for _, valid in hashes]))
+    apart = differences(hash_video(tmp_path), expected)
+    assert np.diag(apart).max() < 0.005 < apart[1, 5]  # sorted as text, 10.png would be second
+
+
+def test_what_has_no_frame_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for path in (text(tmp_path), tmp_path / "absent.mp4", tmp_path / "empty"):
+        with pytest.raises(Unreadable):
+            hash_video(path)
