@@ -1,4 +1,4 @@
-"""``facetell evaluate`` as a user meets it: tables in the terminal, files beside, one sentence for each fault."""
+"""``facetell evaluate`` as a user meets it: tables in the terminal, files beside, one message for each error."""
 
 import csv
 
@@ -58,7 +58,7 @@ def test_ones_own_protocol_and_another_split(capsys, tmp_path):
     [
         (["nowhere.parquet", "--protocol", "cross"], "there is no score file at nowhere.parquet"),
         (["SCORES", "--protocol", "crosss"], "there is no protocol 'crosss'"),
-        (["SCORES", "--protocol", "cross", "--split", "val"], "holds no video of the split val (it holds test)"),
+        (["SCORES", "--protocol", "cross", "--split", "val"], "has no video of the split val (it has test)"),
         (["SCORES", "--protocol", "distortion"], "facetell score MODEL MANIFEST --distort all"),
         (["SCORES", "--protocol", "leave_one_out"], "as in Deepfakes=scores.parquet"),
         (["SCORES", "--protocol", "cross", "--out", "SCORES"], "choose another place"),

@@ -1,4 +1,4 @@
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,20 +24,13 @@ def test_difference_is_that_of_the_videos_that_both_scored():
     assert found.real + found.fake == len(common) == len(va)
     assert found.delong == delong_test(va["label"], va["logit"], vb["logit"])
     difference = found.difference
-    assert difference.value == found.a.value - found.b.value and found.people == 20
+    assert difference.value == found.a.value - found.b.value and found.identities == 20
     # Independent draws would give an interval as wide as those of both figures together.
     assert difference.high - difference.low < (found.a.high - found.a.low) + (found.b.high - found.b.low)
     assert found.better == "a"
-    assert found.a == summarise(va, draws=300).auc and found.b == summarise(vb, draws=300).auc
+    assert found.a == summarise(va, draws=300)["auc"] and found.b == summarise(vb, draws=300)["auc"]
     turned = compare(b, a, draws=300)
     assert turned.better == "b" and turned.difference.value == -found.difference.value
-
-
-def test_order_of_rows_does_not_matter():
-    a, b = table(60, seed=1), table(60, seed=2)
-    shuffled = b.where(np.random.default_rng(0).permutation(len(b)))
-    found, expected = compare(shuffled, a, draws=50), compare(b, a, draws=50)
-    assert astuple(found.difference) == pytest.approx(astuple(expected.difference)) and found.better == expected.better
 
 
 def test_a_model_is_not_better_than_itself():
@@ -74,7 +67,7 @@ def test_files_that_cannot_be_compared_are_refused():
     with pytest.raises(FacetellError, match="A and B have no video in common"):
         compare(a, moved)
     turned = replace(a, columns={**a.columns, "label": np.where(a["video"] == "test/4.mp4", 0, a["label"])})
-    with pytest.raises(FacetellError, match=r"do not agree on whether test/4.mp4 is forged"):
+    with pytest.raises(FacetellError, match=r"disagree on the label of test/4\.mp4"):
         compare(a, turned)
     with pytest.raises(FacetellError, match="both scored 0 real and 20 forged videos, too few for AUC"):
         compare(a.select(label=1), a)
@@ -87,8 +80,8 @@ def test_videos_are_matched_by_dataset_and_path():
         for seed in (1, 2)
     )
     found = compare(a, b, draws=20)
-    assert (found.real, found.fake, found.people) == (20, 40, 20)
-    assert found.a.value == summarise(a.videos(), draws=0).auc.value
+    assert (found.real, found.fake, found.identities) == (20, 40, 20)
+    assert found.a.value == summarise(a.videos(), draws=0)["auc"].value
     with pytest.raises(FacetellError, match=r"no video in common \(by dataset and path\)"):
         compare(table(30), table(30, dataset="celebdf2"))
 
