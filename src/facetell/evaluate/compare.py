@@ -29,18 +29,10 @@ SURE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two models on the same videos.
+    """A measure of two models on the ``real`` and ``fake`` videos that both scored.
 
-    Attributes:
-        measure: its name in :data:`facetell.metrics.measures.MEASURES`.
-        a, b: the figure of either model on the common videos.
-        difference: A minus B, by the paired bootstrap over identities.
-        delong: the same by DeLong's test, which takes videos as independent; None unless the measure is the AUC.
-        real, fake: videos that both scored.
-        identities: people in them.
-        only_a, only_b: videos of the split that the other file does not have.
-        unscored_a, unscored_b, unscored_both: videos of both files that one model, or neither, scored.
-        unlabelled: videos of both files without a label.
+    ``difference`` is A minus B, by the paired bootstrap over identities; ``delong`` the same by DeLong's test, which
+    takes videos as independent, None unless the measure is the AUC. The other fields count what was left out.
     """
 
     measure: str

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import cv2
@@ -27,7 +27,7 @@ from facetell.evaluate.scores import VIDEO, Scores, VideoScores, from_rows, keys
 from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at
 from facetell.evaluate.summary import summarise
 from facetell.metrics.intervals import DRAWS, Estimate, wilson
-from facetell.types import FloatArray, Pose, TrackVerdict, UInt8Array
+from facetell.types import FloatArray, UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.writer import reencode
 
@@ -41,9 +41,8 @@ LOSS = 0.05
 """What a smaller face may take from the AUC, and add to the false positive rate, and still be scored."""
 
 
-def unchanged(reader: VideoReader, places: FacePlaces) -> Pictures:
-    """The frames as they are."""
-    return ((raw.time, raw.rgb) for raw in reader)
+Frames = Callable[[VideoReader, FacePlaces], Pictures]
+"""From an open video and the places of its faces to corrupted frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +51,13 @@ class Corruption:
 
     Attributes:
         about: description, for tables.
-        frames: from an open video and the places of its faces to corrupted frames.
+        frames: what is done to the video.
         order: for the frames of each clip, from T to indices of T frames.
         rate: frames per second of the result; None: that of the video.
     """
 
     about: str
-    frames: Callable[[VideoReader, FacePlaces], Pictures] = unchanged
+    frames: Frames = lambda reader, places: ((raw.time, raw.rgb) for raw in reader)
     order: Callable[[int], list[int]] = lambda frames: list(range(frames))
     rate: float | None = None
 
@@ -78,12 +77,7 @@ class Outcome:
 
 
 def score_corrupted(detector: Detector, manifest: Manifest, corruptions: Mapping[str, Corruption]) -> Scores:
-    """Score each video clean and under every corruption.
-
-    Args:
-        detector: with the model to test.
-        manifest: of labelled videos (not of prepared clips).
-        corruptions: by name.
+    """Score each labelled video of a manifest clean and under every corruption.
 
     Returns:
         One row per clip; ``distortion`` is the name of the corruption, "" for the clean video.
@@ -92,34 +86,25 @@ def score_corrupted(detector: Detector, manifest: Manifest, corruptions: Mapping
     for entry in manifest:
         known = {name: getattr(entry, name) for name in ("video", "split", "identity", "method", "dataset")}
         known["label"] = -1 if entry.label is None else entry.label
-        for name, status, tracks in _score(detector, manifest.file(entry), corruptions):
-            clips = [(track.track_id, number, clip) for track in tracks for number, clip in enumerate(track.clips)]
-            rows += [
-                {**known, "distortion": name, "track": track, "clip": number}
-                | {"t0": clip.t0, "t1": clip.t1, "logit": clip.logit}
-                for track, number, clip in clips
-            ] or [{**known, "distortion": name, "status": status}]
+        places = FacePlaces()
+        clean = places.read_clean(detector, manifest.file(entry))
+        versions = {"": clean.tracks}
+        for name, corruption in corruptions.items() if places else ():
+            reordering = copy.copy(detector)
+            reordering.engine = _Reordered(detector.engine, corruption.order)
+            with VideoReader(manifest.file(entry)) as reader:
+                fps, frames = corruption.rate or reader.info.fps, corruption.frames(reader, places)
+                versions[name] = score_at(places, frames, fps, reordering, lambda t0, t1: True)
+        for name in ("", *corruptions):
+            scored: list[dict[str, Any]] = [
+                {"track": track.track_id, "clip": number, "t0": clip.t0, "t1": clip.t1, "logit": clip.logit}
+                for track in versions.get(name, ())
+                for number, clip in enumerate(track.clips)
+            ]
+            rows += [{**known, "distortion": name, **row} for row in scored or [{"status": clean.status.value}]]
     info = detector.engine.info
     model = {"name": info.name, "sha256": detector.engine.sha256}
     return from_rows(rows, {"model": model, "calibration": asdict(info.calibration)})
-
-
-def _score(
-    detector: Detector, path: Path, corruptions: Mapping[str, Corruption]
-) -> Iterator[tuple[str, str, tuple[TrackVerdict, ...]]]:
-    """Name, status and tracks of the clean and of every corrupted version of a video."""
-    places = FacePlaces()
-    clean = places.read_clean(detector, path)
-    yield "", clean.status.value, clean.tracks
-    for name, corruption in corruptions.items():
-        tracks: tuple[TrackVerdict, ...] = ()
-        if places:
-            reordering = copy.copy(detector)
-            reordering.engine = _Reordered(detector.engine, corruption.order)
-            with VideoReader(path) as reader:
-                fps = corruption.rate or reader.info.fps
-                tracks = score_at(places, corruption.frames(reader, places), fps, reordering, lambda t0, t1: True)
-        yield name, clean.status.value, tracks
 
 
 class _Reordered(Engine):
@@ -136,13 +121,7 @@ class _Reordered(Engine):
 
 
 def outcomes(scores: Scores, corruptions: Mapping[str, Corruption], *, draws: int = DRAWS) -> dict[str, Outcome]:
-    """The figures by corruption, "" (clean) first, of the videos that were scored under all of them.
-
-    Args:
-        scores: of :func:`score_corrupted`.
-        corruptions: those to report.
-        draws: of the bootstrap over identities.
-    """
+    """The figures by corruption, "" (clean) first, of the videos that :func:`score_corrupted` scored under all."""
     videos = scores.videos()
     about = {"": "as it is"} | {name: corruption.about for name, corruption in corruptions.items()}
     common = set.intersection(*(set(keys_of(videos.select(distortion=name).scored, VIDEO)) for name in about))
@@ -170,11 +149,7 @@ def by_length(scores: Scores) -> dict[str, Outcome]:
 
 
 def least_face_width(found: Mapping[str, Outcome]) -> int:
-    """The least of :data:`WIDTHS` that, as all larger ones, costs at most :data:`LOSS`; the largest if none does.
-
-    Args:
-        found: of :func:`outcomes` under :data:`LIMITS`.
-    """
+    """The least of :data:`WIDTHS` that, as all larger ones, costs at most :data:`LOSS`; the largest if none does."""
     clean, least = found[""], WIDTHS[0]
     for width in WIDTHS:
         narrow = found[f"width{width}"]
@@ -188,22 +163,11 @@ def least_face_width(found: Mapping[str, Outcome]) -> int:
 
 def _recode(reader: VideoReader, places: FacePlaces, crf: int) -> Pictures:
     """All frames through H.264 of one quality."""
-    fps = reader.info.fps or RATE
-    times: list[float] = []
-    images: list[UInt8Array] = []
-
-    def recoded() -> Pictures:
-        coded = reencode(np.stack(images), fps, crf=str(crf))
-        return [(time, partial(np.asarray, image)) for time, image in zip(times, coded, strict=True)]
-
-    for raw in reader:
-        times.append(raw.time)
-        images.append(raw.rgb())
-        if len(images) == CHUNK:
-            yield from recoded()
-            times, images = [], []
-    if images:
-        yield from recoded()
+    frames = ((raw.time, raw.rgb()) for raw in reader)
+    while chunk := list(islice(frames, CHUNK)):
+        times, images = zip(*chunk, strict=True)
+        coded = reencode(np.stack(images), reader.info.fps or RATE, crf=str(crf))
+        yield from ((time, partial(np.asarray, image)) for time, image in zip(times, coded, strict=True))
 
 
 def _resample(reader: VideoReader, places: FacePlaces) -> Pictures:
@@ -227,14 +191,10 @@ def _resize(image: UInt8Array, scale: float, how: int = cv2.INTER_AREA) -> UInt8
     return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=how), dtype=np.uint8)
 
 
-def _blur_background(reader: VideoReader, places: FacePlaces) -> Pictures:
-    """Frames blurred outside an ellipse around each face."""
-    return ((raw.time, partial(_blur_outside, raw.rgb, list(places.at(raw.time).values()))) for raw in reader)
-
-
-def _blur_outside(frame: Callable[[], UInt8Array], poses: list[Pose]) -> UInt8Array:
-    image = frame()
+def _blur_background(image: UInt8Array, places: FacePlaces, time: float) -> UInt8Array:
+    """Blur outside an ellipse around each face."""
     height, width = image.shape[:2]
+    poses = places.at(time).values()
     mask = np.zeros((height, width), np.float32)
     for pose in poses:
         axes = (REACH * pose.width, REACH * pose.height)
@@ -245,20 +205,21 @@ def _blur_outside(frame: Callable[[], UInt8Array], poses: list[Pose]) -> UInt8Ar
     return np.asarray(near * image + (1 - near) * soft + 0.5, dtype=np.uint8)
 
 
-def _shrink(reader: VideoReader, places: FacePlaces, width: int) -> Pictures:
-    """Frames in which the face is so many pixels wide; unchanged where it is no wider."""
-    scale = min(1.0, width / places.face_width)
-    return ((raw.time, raw.rgb if scale == 1 else partial(_resize, raw.rgb(), scale)) for raw in reader)
+def _shrink(image: UInt8Array, places: FacePlaces, time: float, width: int) -> UInt8Array:
+    """Reduce the image so that the face is ``width`` pixels wide; unchanged where it is no wider."""
+    return _resize(image, width / places.face_width) if width < places.face_width else image
 
 
-def _blur(reader: VideoReader, places: FacePlaces, share: float) -> Pictures:
-    """Frames with a Gaussian blur in proportion to the face."""
-    sigma = share * places.face_width
-    return ((raw.time, partial(_blurred, raw.rgb(), sigma)) for raw in reader)
+def _blur(image: UInt8Array, places: FacePlaces, time: float, share: float) -> UInt8Array:
+    """Gaussian blur in proportion to the face."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), share * places.face_width), dtype=np.uint8)
 
 
-def _blurred(image: UInt8Array, sigma: float) -> UInt8Array:
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.uint8)
+def _each(change: Callable[[UInt8Array, FacePlaces, float], UInt8Array]) -> Frames:
+    """Apply a function of image, places and time to every frame."""
+    return lambda reader, places: (
+        (raw.time, partial(lambda raw: change(raw.rgb(), places, raw.time), raw)) for raw in reader
+    )
 
 
 def _shuffled(frames: int) -> list[int]:
@@ -277,16 +238,16 @@ SHORTCUTS: dict[str, Corruption] = {
     "crf32": Corruption("re-encoded, H.264 crf 32", partial(_recode, crf=32)),
     "crf40": Corruption("re-encoded, H.264 crf 40", partial(_recode, crf=40)),
     "resampled": Corruption("25 frames per second, 256 pixels", _resample, rate=RATE),
-    "background": Corruption("background blurred", _blur_background),
+    "background": Corruption("background blurred", _each(_blur_background)),
     "shuffled": Corruption("frames of each clip shuffled", order=_shuffled),
     "held": Corruption("middle frame of each clip held", order=lambda frames: [frames // 2] * frames),
 }
 """By the name in the column ``distortion``."""
 
 LIMITS: dict[str, Corruption] = {
-    f"width{width}": Corruption(f"faces {width} pixels wide", partial(_shrink, width=width)) for width in WIDTHS
+    f"width{width}": Corruption(f"faces {width} pixels wide", _each(partial(_shrink, width=width))) for width in WIDTHS
 } | {
-    f"blur{share:g}": Corruption(f"blurred by {share:.0%} of the face's width", partial(_blur, share=share))
+    f"blur{share:g}": Corruption(f"blurred by {share:.0%} of the face's width", _each(partial(_blur, share=share)))
     for share in BLURS
 }
 """By the name in the column ``distortion``."""

@@ -61,11 +61,9 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean and standard deviation (n - 1) of an AUC; NaN where there are too few values.
+    """Mean and standard deviation (n - 1) of an AUC, NaN where there are too few values.
 
-    Attributes:
-        folds: over the folds of all seeds, each fold separately.
-        seeds: over the seeds, all folds of one seed pooled.
+    ``folds`` are over each fold of each seed, ``seeds`` over the seeds with their folds pooled.
     """
 
     folds: tuple[float, float]
@@ -73,13 +71,7 @@ class Spread:
 
 
 def by_kind(entries: Sequence[Entry], scores: ArrayLike, threshold: float = 0.0) -> Results:
-    """Results of each kind of forgery against all reals.
-
-    Args:
-        entries: N labelled rows.
-        scores: (N,) logits, each of a model that was trained without the row.
-        threshold: logit at or above which a video counts as forged.
-    """
+    """Results of each kind of forgery against all reals, from N labelled rows and (N,) out-of-fold logits."""
     sample, _, kinds = _videos(entries, scores)
     real, called = kinds == REAL, sample.logits >= threshold
     counts = Counter(kinds[~real].tolist())
@@ -95,13 +87,7 @@ def by_kind(entries: Sequence[Entry], scores: ArrayLike, threshold: float = 0.0)
 
 
 def spread(entries: Sequence[Entry], scores: ArrayLike, folds: ArrayLike) -> dict[str, Spread]:
-    """How much the AUC of each kind differs between folds and between seeds.
-
-    Args:
-        entries: N labelled rows.
-        scores: (S, N) out-of-fold logits of S seeds.
-        folds: (S, N), the fold of each row.
-    """
+    """Spread of the AUC of each kind, from N labelled rows, (S, N) logits of S seeds and (S, N) folds."""
     of_folds: dict[str, list[float]] = defaultdict(list)
     of_seeds: dict[str, list[float]] = defaultdict(list)
     for logits, fold_of in zip(np.asarray(scores), np.asarray(folds), strict=True):

@@ -55,11 +55,6 @@ _SPECIAL = {
 }
 
 
-def _published_names() -> tuple[str, ...]:
-    with (FOLDER / "published.toml").open("rb") as file:
-        return tuple(tomllib.load(file))
-
-
 def _one_of(names: Collection[str]) -> AfterValidator:
     def check(value: str) -> str:
         if value not in names:
@@ -69,6 +64,7 @@ def _one_of(names: Collection[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
+_PUBLISHED = tomllib.loads((FOLDER / "published.toml").read_text(encoding="utf-8"))
 Axis = Annotated[str, _one_of(AXES)]
 Word = Annotated[str, _one_of(WORDS)]
 Strings = tuple[str, ...]
@@ -77,18 +73,9 @@ _CHECKED = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class TableSpec:
-    """One table of a protocol.
+    """One table of a protocol; ``docs/evaluation.md`` describes the fields.
 
-    Attributes:
-        title: its title.
-        rows: axes; one row for each combination of their values that occurs.
-        columns: an axis (cells show ``measures[0]``), or "measure" (one column for each of ``measures``).
-        measures: names of :data:`facetell.metrics.measures.MEASURES`.
-        select: allowed values of columns of the score file; a column that is not named allows all.
-        complete: axes of which every value in the protocol's ``axes`` (and ``select``) gets a row or column, measured
-            or not.
-        mean: "level" and/or "distortion": what means are taken over, in a table with rows of ``distortion`` (the last
-            axis) and columns of ``level``.
+    ``rows`` are axes; ``columns`` is an axis (cells show ``measures[0]``), or "measure" (one column per measure).
     """
 
     title: str
@@ -113,19 +100,9 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class Protocol:
-    """How a set of score files is turned into tables.
+    """How a set of score files is turned into tables; ``docs/evaluation.md`` describes the fields.
 
-    Attributes:
-        name: of the file, without its suffix.
-        title, summary: shown above the tables.
-        tables, plots, notes: what is made, and what a reader has to know.
-        split: which videos count by default.
-        units: "video" and/or "clip": what is counted as one decision.
-        needs: columns of the score file that must not be empty ("distortion": some video is distorted).
-        how: what to run where ``needs`` is not met.
-        label: axes that the label of a score file gives, separated by "/".
-        axes: for an axis, the values in their order and their names in tables.
-        published: names of :class:`Published` tables to show.
+    ``name`` is the file name without suffix; ``axes`` are, by axis, the values in order and their names in tables.
     """
 
     name: str
@@ -140,7 +117,7 @@ class Protocol:
     axes: dict[Axis, dict[str, str]] = Field(default_factory=dict, validate_default=True)
     plots: tuple[Literal["roc", "reliability", "bars", "distortion"], ...] = ()
     notes: Strings = ()
-    published: tuple[Annotated[str, _one_of(_published_names())], ...] = ()
+    published: tuple[Annotated[str, _one_of(_PUBLISHED)], ...] = ()
 
     @field_validator("axes", mode="after")
     @classmethod
@@ -159,14 +136,7 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class Published:
-    """Figures from the literature as they were published, in percent.
-
-    Attributes:
-        title: what they are.
-        columns: headings; the first is that of the methods' names.
-        rows: cells; "-" where nothing was published.
-        notes: what a reader has to know to compare.
-    """
+    """A table of figures from the literature as they were published, in percent; "-" where there is none."""
 
     title: str
     columns: Strings
@@ -205,5 +175,4 @@ def read_protocol(name: str) -> Protocol:
 
 def read_published() -> Mapping[str, Published]:
     """The tables of ``data/published.toml`` by name."""
-    with (FOLDER / "published.toml").open("rb") as file:
-        return TypeAdapter(dict[str, Published]).validate_python(tomllib.load(file))
+    return TypeAdapter(dict[str, Published]).validate_python(_PUBLISHED)

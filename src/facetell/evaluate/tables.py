@@ -46,12 +46,8 @@ class Cell:
 class Table:
     """A table as it is printed.
 
-    Attributes:
-        title, caption: what is shown; what is counted, and how.
-        head: headings, the first ``stub`` of them of the names of the rows.
-        rows: as many cells each.
-        notes: explanations of the marks in the cells.
-        counts: the videos behind each cell, where they differ between columns; else None.
+    The first ``stub`` columns are the names of the rows. ``notes`` explain the marks in the cells. ``counts`` are the
+    videos behind each cell where they differ between columns, else None.
     """
 
     title: str
