@@ -63,7 +63,7 @@ def test_interval_is_wider_where_identities_have_several_similar_videos():
 
 def test_one_identity_has_no_interval_and_a_missing_class_no_figure():
     one = interval(auc, [0, 0, 1, 1], [0, 2, 1, 3], ["a", "b", "c", "c"])
-    assert one.value == 0.75 and np.isnan([one.low, one.high]).all() and str(one) == "0.750"
+    assert one.value == 0.75 and np.isnan([one.low, one.high]).all()
     for y, x in [([0, 0], [0, 1]), ([1], [2]), ([], []), ([0, 0, 1, 1], [0, np.nan, 1, 2])]:
         nothing = interval(auc, y, x, np.arange(len(y)))
         assert np.isnan([nothing.value, nothing.low, nothing.high]).all()

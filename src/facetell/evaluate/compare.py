@@ -69,12 +69,7 @@ def compare(
 ) -> Comparison:
     """Compare two models by a measure on the clean videos of a split that both scored.
 
-    Args:
-        a, b: their score files, each evaluated with its own calibration.
-        split: "train", "val" or "test".
-        measure: of :data:`facetell.metrics.measures.MEASURES`.
-        names: of the files, for the error messages.
-        draws: of the paired bootstrap.
+    Each is evaluated with the calibration in its score file; ``names`` of the files are for error messages.
 
     Raises:
         FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
@@ -121,10 +116,7 @@ def align(tables: Sequence[VideoScores], names: Sequence[str]) -> list[VideoScor
     """The videos that all tables have, scored or not, in the order of the first table.
 
     Videos are matched by dataset, path, distortion and level. A label that only some tables have is used in all.
-
-    Args:
-        tables: of one model each.
-        names: of the tables, for the error messages.
+    ``names`` of the tables are for error messages.
 
     Raises:
         FacetellError: the tables have no video in common, or disagree on the label of one.

@@ -24,14 +24,9 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The figures of one table.
+    """The figures of one table: ``cells`` and the ``groups`` of videos behind them (means have none).
 
-    Attributes:
-        rows: their values of the axes of the rows, sorted.
-        columns: values of the axis of the columns, sorted; nothing where columns are measures.
-        cells: figures by row and column; nothing where the score files do not have the videos.
-        groups: the videos behind the cells; means have none.
-        counts: of all videos.
+    ``rows`` and ``columns`` are sorted; ``columns`` is empty where columns are measures. ``counts`` are of all videos.
     """
 
     spec: TableSpec
@@ -53,11 +48,7 @@ def measure(
 ) -> Grid:
     """The figures of one table of a protocol.
 
-    Args:
-        runs: see :func:`facetell.evaluate.runs.gather`.
-        protocol, spec: the protocol, and one of its tables.
-        known: figures by group of videos, read and extended: the tables of one protocol share many groups.
-        draws: of the bootstrap; 0: no intervals.
+    ``known`` are figures by group of videos, read and extended: the tables of one protocol share many groups.
 
     Raises:
         FacetellError: two models have the same row.

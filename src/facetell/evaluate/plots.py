@@ -8,20 +8,20 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from facetell.evaluate.figures import Grid, Key
 from facetell.evaluate.protocols import ALL, CLEAN, MEAN
 from facetell.evaluate.sample import sample_of
 from facetell.evaluate.tables import Evaluation
-from facetell.metrics.calibration import Reliability, reliability
+from facetell.metrics.calibration import reliability
 from facetell.metrics.intervals import Estimate
-from facetell.metrics.ranking import Roc, roc_curve
+from facetell.metrics.measures import Sample
+from facetell.metrics.ranking import roc_curve
 
 WIDTH = 4.3  # inches; with text of 9 points
 CURVES = 6  # of one plot: the number of colours
@@ -35,19 +35,18 @@ _INKS = {_INK: "var(--ink)", _FAINT: "var(--line)"} | {c: f"var(--s{i})" for i, 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One plot: ``svg`` for a page, which includes ``title`` and a description, ``text``."""
+    """One plot: ``svg`` for a page includes ``title`` and a description in words."""
 
     name: str
     title: str
-    text: str
     svg: str
 
 
 def charts(found: Evaluation) -> dict[str, list[Plot]]:
     """Plots by heading, in the order of the protocol; headings without a plot are left out."""
     kinds = {
-        "roc": ("ROC curves", _rocs),
-        "reliability": ("Reliability", _reliabilities),
+        "roc": ("ROC curves", _roc),
+        "reliability": ("Reliability", _reliability),
         "bars": ("AUC with 95 % intervals", _bars),
         "distortion": ("AUC by level of distortion", _sweeps),
     }
@@ -55,147 +54,123 @@ def charts(found: Evaluation) -> dict[str, list[Plot]]:
     return {heading: plots for heading, plots in made.items() if plots}
 
 
-def _rocs(found: Evaluation) -> Iterator[Plot]:
-    curves = []
-    for name, key in _entries(found):
-        sample = sample_of(found.grids[0].groups[key])
-        curves.append((name, roc_curve(sample.labels, sample.logits), found.grids[0].cells[key]["auc"]))
-    parts = [curves[start : start + CURVES] for start in range(0, len(curves), CURVES)]
-    for index, part in enumerate(parts, 1):
-        yield roc_plot(f"roc-{index}", "ROC" + (f", {index} of {len(parts)}" if len(parts) > 1 else ""), part)
+def _roc(found: Evaluation) -> Iterator[Plot]:
+    """ROC curves, several on one pair of axes, chance as a thin diagonal."""
+    entries = list(_entries(found).items())
+    parts = [entries[start : start + CURVES] for start in range(0, len(entries), CURVES)]
+    for number, part in enumerate(parts, 1):
+        figure, axes = _figure(WIDTH, 4.1 + 0.2 * len(part))
+        words = []
+        for (name, (sample, auc)), colour, dash in zip(part, COLOURS, DASHES, strict=False):
+            roc, label = roc_curve(sample.labels, sample.logits), f"{name}, AUC {_percent(auc)}"
+            axes.plot(roc.fpr, roc.tpr, color=colour, linestyle=dash, linewidth=1.8, label=label)
+            words.append(f"{name}: AUC {_percent(auc)} percent{_between(auc)}")
+        axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, label="chance", zorder=0)
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="False positive rate", ylabel="True positive rate")
+        axes.set_aspect("equal")
+        figure.legend(loc="outside lower left", frameon=False, fontsize=8.5, labelcolor=_INK)
+        title = f"ROC, {number} of {len(parts)}" if len(parts) > 1 else "ROC"
+        yield _plot(figure, f"roc-{number}", title, f"ROC curves. {'; '.join(words)}.")
 
 
-def _reliabilities(found: Evaluation) -> Iterator[Plot]:
-    for index, (name, key) in enumerate(_entries(found), 1):
-        sample = sample_of(found.grids[0].groups[key])
-        yield reliability_plot(f"reliability-{index}", name, reliability(sample.labels, sample.probabilities, bins=10))
+def _reliability(found: Evaluation) -> Iterator[Plot]:
+    """Observed share of forged videos against predicted probability, by bin, above the number of videos in each."""
+    for number, (name, (sample, _)) in enumerate(_entries(found).items(), 1):
+        curve = reliability(sample.labels, sample.probabilities, bins=10)
+        figure, (axes, below) = _figure(WIDTH, 4.2, rows=(3, 1))
+        axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1)
+        full = curve.counts > 0
+        x, y = curve.predicted[full], curve.observed[full]
+        errors = np.abs(np.stack([y - curve.low[full], curve.high[full] - y]))
+        axes.errorbar(x, y, yerr=errors, fmt="o", color=COLOURS[0], markersize=4, elinewidth=1, capsize=0)
+        axes.set(xlim=(0, 1), ylim=(-0.03, 1.03), ylabel="share that was forged")
+        middles = (curve.edges[:-1] + curve.edges[1:]) / 2
+        below.bar(middles, curve.counts, width=np.diff(curve.edges) * 0.86, color=COLOURS[0], alpha=0.55, linewidth=0)
+        below.set(xlim=(0, 1), xlabel="calibrated probability of “forged”", ylabel="videos")
+        below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
+        words = "; ".join(
+            f"predicted {p:.0%}, {o:.0%} of {n} were forged"
+            for p, o, n in zip(x.tolist(), y.tolist(), curve.counts[full].tolist(), strict=True)
+        )
+        yield _plot(figure, f"reliability-{number}", name, f"Reliability diagram. {words}.")
 
 
 def _bars(found: Evaluation) -> Iterator[Plot]:
-    """One plot per model and benchmark of the last table by forgery, or else of the first table."""
+    """AUC with interval, one plot per model and benchmark of the last table by forgery, or else of the first table."""
     by_method = [grid for grid in found.grids if "method" in grid.spec.axes]
     grid = by_method[-1] if by_method else found.grids[0]
     axis = "method" if by_method else grid.spec.axes[-1]
     plots: dict[str, dict[str, Estimate]] = {}
     for key in grid.measured:
-        values, figure = dict(zip(grid.spec.axes, key, strict=True)), grid.cells[key]
-        if not math.isnan(figure["auc"].value):
-            name = f"{found.protocol.written(axis, values.pop(axis))} ({figure.counts.fake})"
-            plots.setdefault(_named(found, values), {})[name] = figure["auc"]
-    for index, (title, bars) in enumerate(plots.items(), 1):
-        yield bar_plot(f"bars-{index}", f"{title} (forgeries in brackets)", bars)
+        values, cell = dict(zip(grid.spec.axes, key, strict=True)), grid.cells[key]
+        if not math.isnan(cell["auc"].value):
+            name = f"{found.protocol.written(axis, values.pop(axis))} ({cell.counts.fake})"
+            plots.setdefault(_named(found, values), {})[name] = cell["auc"]
+    for number, (title, bars) in enumerate(plots.items(), 1):
+        figure, axes = _figure(WIDTH, 0.75 + 0.3 * len(bars))
+        places = list(range(len(bars)))[::-1]
+        axes.axvline(50, color=_FAINT, linewidth=1)
+        for place, auc in zip(places, bars.values(), strict=True):
+            if not math.isnan(auc.low):
+                ends = [100 * auc.low, 100 * auc.high]
+                axes.plot(ends, [place, place], color=COLOURS[0], linewidth=2, alpha=0.55, solid_capstyle="butt")
+            axes.plot([100 * auc.value], [place], "o", color=COLOURS[0], markersize=5, clip_on=False)
+        axes.set_yticks(places, list(bars))
+        axes.set(xlim=(-1, 101), ylim=(-0.6, len(bars) - 0.4), xlabel="AUC, percent (thin line: chance)")
+        axes.tick_params(axis="y", length=0)
+        words = "; ".join(f"{label} {_percent(auc)}{_between(auc)}" for label, auc in bars.items())
+        yield _plot(figure, f"bars-{number}", f"{title} (forgeries in brackets)", f"AUC in percent. {words}.")
 
 
 def _sweeps(found: Evaluation) -> Iterator[Plot]:
+    """AUC by level (0 clean, 1 to 5) of each kind of distortion, a line with its interval as a band per model."""
     for number, grid in enumerate(found.grids, 1):
         for kind in dict.fromkeys(row[-1] for row in grid.rows) if grid.spec.mean else ():
-            rows = [row for row in grid.rows if row[-1] == kind]
-            sweeps = {
-                _named(found, dict(zip(grid.spec.rows[:-1], row, strict=False))): levels
-                for row in rows
-                if set(levels := _levels(grid, row)) - {int(CLEAN)}
-            }
-            if sweeps:
-                yield sweep_plot(f"sweep-{number}-{kind}", found.protocol.written("distortion", kind), sweeps)
+            figure, axes = _figure(2.9, 2.1)
+            axes.axhline(50, color=_FAINT, linewidth=1)
+            words: list[str] = []
+            for row in (row for row in grid.rows if row[-1] == kind):
+                cells = {level: grid.cells.get((*row, level)) for level in grid.columns if level != MEAN}
+                levels = {
+                    int(at): cell["auc"] for at, cell in cells.items() if cell and not math.isnan(cell["auc"].value)
+                }
+                if not set(levels) - {int(CLEAN)}:
+                    continue
+                label = _named(found, dict(zip(grid.spec.rows[:-1], row, strict=False)))
+                value, low, high = (
+                    np.array([100 * getattr(auc, end) for auc in levels.values()]) for end in ("value", "low", "high")
+                )
+                colour, dash = COLOURS[len(words) % CURVES], DASHES[len(words) % CURVES]
+                axes.fill_between(list(levels), low, high, color=colour, alpha=0.18, linewidth=0)
+                axes.plot(list(levels), value, "o", linestyle=dash, color=colour, markersize=3, label=label)
+                points = (f"{f'level {level}' if level else 'clean'} {_percent(auc)}" for level, auc in levels.items())
+                words.append(f"{label}: {', '.join(points)}")
+            axes.set(xlim=(-0.2, 5.2), ylim=(-2, 102), ylabel="AUC, percent")
+            axes.set_xticks(range(6), ["clean", *"12345"])
+            axes.set_yticks([0, 50, 100])
+            if len(words) > 1:
+                axes.legend(loc="lower left", frameon=False, fontsize=7, labelcolor=_INK)
+            if words:
+                title = found.protocol.written("distortion", kind)
+                yield _plot(figure, f"sweep-{number}-{kind}", title, f"AUC in percent by level. {'; '.join(words)}.")
 
 
-def _levels(grid: Grid, row: Key) -> dict[int, Estimate]:
-    cells = {column: grid.cells[*row, column]["auc"] for column in grid.columns if (*row, column) in grid.cells}
-    return {int(level): auc for level, auc in cells.items() if level != MEAN and not math.isnan(auc.value)}
-
-
-def _entries(found: Evaluation) -> list[tuple[str, Key]]:
-    """The cells of the first table with both classes, of its forgeries all together, by the axes that differ."""
+def _entries(found: Evaluation) -> dict[str, tuple[Sample, Estimate]]:
+    """The cells of the first table with both classes, of its forgeries all together, named by the axes that differ."""
     grid, axes = found.grids[0], found.grids[0].spec.axes
-    keys = [
-        key
-        for key in grid.measured
-        if not grid.cells[key].reason and dict(zip(axes, key, strict=True)).get("method", ALL) == ALL
-    ]
-    differing = [axis for i, axis in enumerate(axes) if len({key[i] for key in keys}) > 1 and axis != "method"]
-    named = [axis for i, axis in enumerate(axes) if axis in ("dataset", "model") and keys and keys[0][i]]
+    cells = [(dict(zip(axes, key, strict=True)), key) for key in grid.measured if not grid.cells[key].reason]
+    cells = [(values, key) for values, key in cells if values.get("method", ALL) == ALL]
+    differing = [axis for axis in axes if len({values[axis] for values, _ in cells}) > 1]
+    named = [axis for axis in axes if axis in ("dataset", "model") and cells and cells[0][0][axis]]
     shown = differing or named[-1:] or axes[:1]
-    return [
-        (_named(found, {axis: value for axis, value in zip(axes, key, strict=True) if axis in shown}), key)
-        for key in keys
-    ]
+    return {
+        _named(found, {axis: values[axis] for axis in shown}): (sample_of(grid.groups[key]), grid.cells[key]["auc"])
+        for values, key in cells
+    }
 
 
 def _named(found: Evaluation, values: Mapping[str, str]) -> str:
     return ", ".join(found.protocol.written(axis, value) for axis, value in values.items() if value)
-
-
-def roc_plot(name: str, title: str, curves: Sequence[tuple[str, Roc, Estimate]]) -> Plot:
-    """ROC curves with names and AUCs on one pair of axes, chance as a thin diagonal."""
-    figure, axes = _figure(WIDTH, 4.1 + 0.2 * len(curves))
-    for (label, roc, auc), colour, dash in zip(curves, COLOURS, DASHES, strict=False):
-        label = f"{label}, AUC {_percent(auc)}"
-        axes.plot(roc.fpr, roc.tpr, color=colour, linestyle=dash, linewidth=1.8, label=label)
-    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, label="chance", zorder=0)
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="False positive rate", ylabel="True positive rate")
-    axes.set_aspect("equal")
-    figure.legend(loc="outside lower left", frameon=False, fontsize=8.5, labelcolor=_INK)
-    words = "; ".join(f"{label}: AUC {_percent(auc)} percent{_between(auc)}" for label, _, auc in curves)
-    return _plot(figure, name, title, f"ROC curves. {words}.")
-
-
-def reliability_plot(name: str, title: str, curve: Reliability) -> Plot:
-    """Observed share of forged videos against predicted probability, by bin, above the number of videos in each."""
-    figure, (axes, below) = _figure(WIDTH, 4.2, rows=(3, 1))
-    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1)
-    full = curve.counts > 0
-    x, y = curve.predicted[full], curve.observed[full]
-    errors = np.abs(np.stack([y - curve.low[full], curve.high[full] - y]))
-    axes.errorbar(x, y, yerr=errors, fmt="o", color=COLOURS[0], markersize=4, elinewidth=1, capsize=0)
-    axes.set(xlim=(0, 1), ylim=(-0.03, 1.03), ylabel="share that was forged")
-    middles = (curve.edges[:-1] + curve.edges[1:]) / 2
-    below.bar(middles, curve.counts, width=np.diff(curve.edges) * 0.86, color=COLOURS[0], alpha=0.55, linewidth=0)
-    below.set(xlim=(0, 1), xlabel="calibrated probability of “forged”", ylabel="videos")
-    below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
-    words = "; ".join(
-        f"predicted {p:.0%}, {o:.0%} of {n} were forged"
-        for p, o, n in zip(x.tolist(), y.tolist(), curve.counts[full].tolist(), strict=True)
-    )
-    return _plot(figure, name, title, f"Reliability diagram. {words}.")
-
-
-def bar_plot(name: str, title: str, bars: Mapping[str, Estimate]) -> Plot:
-    """AUC by name, each a dot with its interval, chance as a thin line."""
-    figure, axes = _figure(WIDTH, 0.75 + 0.3 * len(bars))
-    places = list(range(len(bars)))[::-1]
-    axes.axvline(50, color=_FAINT, linewidth=1)
-    for place, auc in zip(places, bars.values(), strict=True):
-        if not math.isnan(auc.low):
-            ends = [100 * auc.low, 100 * auc.high]
-            axes.plot(ends, [place, place], color=COLOURS[0], linewidth=2, alpha=0.55, solid_capstyle="butt")
-        axes.plot([100 * auc.value], [place], "o", color=COLOURS[0], markersize=5, clip_on=False)
-    axes.set_yticks(places, list(bars))
-    axes.set(xlim=(-1, 101), ylim=(-0.6, len(bars) - 0.4), xlabel="AUC, percent (thin line: chance)")
-    axes.tick_params(axis="y", length=0)
-    words = "; ".join(f"{label} {_percent(auc)}{_between(auc)}" for label, auc in bars.items())
-    return _plot(figure, name, title, f"AUC in percent. {words}.")
-
-
-def sweep_plot(name: str, title: str, sweeps: Mapping[str, Mapping[int, Estimate]]) -> Plot:
-    """AUC by level (0 clean, 1 to 5) of one kind of distortion, a line with the interval as a band for each name."""
-    figure, axes = _figure(2.9, 2.1)
-    axes.axhline(50, color=_FAINT, linewidth=1)
-    words = []
-    for index, (label, levels) in enumerate(sweeps.items()):
-        value, low, high = (
-            np.array([100 * getattr(auc, end) for auc in levels.values()]) for end in ("value", "low", "high")
-        )
-        colour, dash = COLOURS[index % CURVES], DASHES[index % CURVES]
-        axes.fill_between(list(levels), low, high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(list(levels), value, "o", linestyle=dash, color=colour, markersize=3, label=label)
-        points = (f"{f'level {level}' if level else 'clean'} {_percent(auc)}" for level, auc in levels.items())
-        words.append(f"{label}: {', '.join(points)}")
-    axes.set(xlim=(-0.2, 5.2), ylim=(-2, 102), ylabel="AUC, percent")
-    axes.set_xticks(range(6), ["clean", *"12345"])
-    axes.set_yticks([0, 50, 100])
-    if len(sweeps) > 1:
-        axes.legend(loc="lower left", frameon=False, fontsize=7, labelcolor=_INK)
-    return _plot(figure, name, title, f"AUC in percent by level. {'; '.join(words)}.")
 
 
 def _percent(estimate: Estimate) -> str:
@@ -235,7 +210,7 @@ def _plot(figure: Any, name: str, title: str, text: str) -> Plot:
     out = io.StringIO()
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return Plot(name, title, text, _inline(out.getvalue(), name, title, text))
+    return Plot(name, title, _inline(out.getvalue(), name, title, text))
 
 
 def _inline(svg: str, name: str, title: str, text: str) -> str:

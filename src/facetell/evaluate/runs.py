@@ -18,16 +18,11 @@ from facetell.types import FacetellError
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All scores of one model that count.
+    """All scores of one model that count, by ``units``: "video" and, where the protocol needs it, "clip".
 
-    Attributes:
-        label: name of the model in tables: the label of its score files, or else the name in the model file.
-        keys: values of the axes that the label gives (``held_out``, ``motion``, ``anomaly``).
-        about: what made the scores (of the first of its files).
-        files: names of the score files.
-        units: "video" and "clip" ▸ one row per decision; a clip's row is its video's, with its own logit.
-        reals: which reals the forgeries of DeeperForensics-1.0 are compared with; "" without that benchmark.
-        folders: of the score files; a model file may be there.
+    ``label`` names the model in tables: the label of its score files, or else the name in the model file. ``keys`` are
+    the axes that the label gives (``held_out``, ``motion``, ``anomaly``). ``reals`` says which reals the forgeries of
+    DeeperForensics-1.0 are compared with. ``files`` and ``folders`` are those of the score files.
     """
 
     label: str
@@ -50,12 +45,7 @@ class Run:
 
 
 def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) -> tuple[Run, ...]:
-    """Read score files, keep the split, and join those of one model.
-
-    Args:
-        named: label ("" for none) and path of each score file.
-        protocol: see :func:`facetell.evaluate.protocols.read_protocol`.
-        split: "train", "val" or "test".
+    """Read score files, each with a label or "", keep a split, and join those of one model.
 
     Raises:
         FacetellError: a file cannot be read, or does not have what the protocol needs.
@@ -79,10 +69,7 @@ def with_reals(scores: Scores) -> tuple[Scores, str]:
 
     Protocol A compares its forgeries with the c23 reals of FaceForensics++. A score file with forgeries of ``dfo``, no
     real of ``dfo`` and no forgery of ``ffpp`` follows that protocol: its c23 reals of ``ffpp`` count as reals of
-    ``dfo``. No other benchmark takes reals from another one.
-
-    Returns:
-        The scores, and a note for tables; "" where there is no forgery of ``dfo``.
+    ``dfo``. No other benchmark takes reals from another one. The note for tables is "" without a forgery of ``dfo``.
     """
     classes = set(keys_of(scores, ("dataset", "label")))
     if ("dfo", 1) not in classes:

@@ -56,11 +56,7 @@ class Summary:
 
 
 def summarise(videos: VideoScores, *, draws: int = DRAWS) -> Summary:
-    """All measures of :data:`facetell.metrics.measures.MEASURES`, all NaN where a class is missing.
-
-    Args:
-        videos: one row per video; those not scored are counted only.
-        draws: of the bootstrap over identities; 0: no intervals.
+    """Counts and all measures (NaN where a class is missing), with intervals unless ``draws`` is 0.
 
     Raises:
         FacetellError: the calibration in ``videos.about`` is not valid.

@@ -87,9 +87,9 @@ def evaluate(
 
     Args:
         named: label ("" for none) and path of each score file; files of one model are joined.
-        protocol: see :func:`facetell.evaluate.protocols.read_protocol`.
-        split: "train", "val" or "test"; None: the protocol's own.
-        draws: of the bootstrap; 0: no intervals.
+        protocol: of :func:`facetell.evaluate.protocols.read_protocol`.
+        split: None for that of the protocol.
+        draws: of the bootstrap; 0 for no intervals.
 
     Raises:
         FacetellError: a score file cannot be read, or does not have what the protocol needs.

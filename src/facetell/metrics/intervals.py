@@ -26,20 +26,11 @@ Identities = Sequence[Any] | NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its 95 % interval; NaN where there is none.
-
-    >>> print(Estimate(0.953, 0.921, 0.978))
-    0.953 [0.921, 0.978]
-    """
+    """A figure and its 95 % interval; NaN where there is none."""
 
     value: float
     low: float = math.nan
     high: float = math.nan
-
-    def __str__(self) -> str:
-        if math.isnan(self.low) or math.isnan(self.high):
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +143,9 @@ def interval(
     There is no interval where a class has a single identity.
 
     >>> from facetell.metrics.ranking import auc
-    >>> print(interval(auc, [0, 0, 0, 1, 1, 1], [0, 1, 3, 2, 4, 5], ["a", "b", "c", "d", "e", "f"]))
-    0.889 [0.556, 1.000]
+    >>> found = interval(auc, [0, 0, 0, 1, 1, 1], [0, 1, 3, 2, 4, 5], ["a", "b", "c", "d", "e", "f"])
+    >>> round(found.value, 3), round(found.low, 3), found.high
+    (0.889, 0.556, 1.0)
     """
     y, x = check(labels, scores)
     value = float(measure(y, x, np.ones((1, len(y))))[0])

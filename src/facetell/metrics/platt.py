@@ -26,17 +26,10 @@ def fit_platt(
     start: tuple[float, float] = (1.0, 0.0),
     penalty: float = _PENALTY,
 ) -> tuple[float, float]:
-    """Slope and bias of Platt scaling: ``p = sigmoid(slope · logit + bias)``.
+    """Slope and bias of Platt scaling, ``p = sigmoid(slope · logit + bias)``, for N videos.
 
     Minimises the log-loss with equal weight of both classes, plus ``penalty · log(slope)²``: the slope is positive,
-    and finite even where the classes are separable.
-
-    Args:
-        labels: (N,), 1 forged, 0 real.
-        logits: (N,), finite.
-        weights: (N,) how often each video counts; None: once each.
-        start: slope and bias to search from.
-        penalty: weight of the penalty of the slope.
+    and finite even where the classes are separable. The search begins at ``start``.
 
     Raises:
         ValueError: a class is missing, a logit is not finite, or shapes or labels are wrong.
@@ -68,12 +61,8 @@ def fit_calibration(sample: Sample, clip_std: float, *, draws: int = DRAWS, seed
     """Platt scaling of a sample, its covariance from a bootstrap over identities, and the threshold.
 
     The threshold has an expected false positive rate of :data:`FALSE_POSITIVES` (:func:`threshold_logit`), but is at
-    least 0.5; :func:`tail_scale` raises it for videos with several faces.
-
-    Args:
-        sample: real and forged videos.
-        clip_std: typical standard deviation of the clip logits within a video.
-        draws, seed: of the bootstrap.
+    least 0.5; :func:`tail_scale` raises it for videos with several faces. ``clip_std`` is the typical standard
+    deviation of the clip logits within a video.
     """
     slope, bias = fit_platt(sample.labels, sample.logits)
 
