@@ -51,7 +51,7 @@ def test_a_protocol_file_and_another_split(capsys, tmp_path):
         (["nowhere.parquet", "--protocol", "cross"], "there is no score file at nowhere.parquet"),
         (["SCORES", "--protocol", "crosss"], "there is no protocol 'crosss'"),
         (["SCORES", "--protocol", "cross", "--split", "val"], "has no video of the split val (it has test)"),
-        (["SCORES", "--protocol", "distortion"], "facetell score MODEL MANIFEST --distort all"),
+        (["SCORES", "--protocol", "distortion"], "facetell score MANIFEST --distort all"),
         (["SCORES", "--protocol", "leave_one_out"], "as in Deepfakes=scores.parquet"),
         (["SCORES", "--protocol", "cross", "--out", "SCORES"], "choose another place"),
     ],

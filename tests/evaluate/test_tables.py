@@ -217,7 +217,7 @@ def test_what_a_protocol_needs_and_lacks_is_said_in_one_sentence(tmp_path):
         evaluate([("", path)], read_protocol("within"))
     path = write(tmp_path / "t.parquet", toy())
     with pytest.raises(
-        FacetellError, match=r"needs the distortion of the videos.*facetell score MODEL MANIFEST --dist"
+        FacetellError, match=r"needs the distortion of the videos.*facetell score MANIFEST --dist"
     ):
         evaluate([("", path)], read_protocol("distortion"))
     with pytest.raises(FacetellError, match="needs the compression"):
