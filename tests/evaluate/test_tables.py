@@ -216,9 +216,7 @@ def test_what_a_protocol_needs_and_lacks_is_said_in_one_sentence(tmp_path):
     with pytest.raises(FacetellError, match=r"has no video of the split test \(it has train\); score a manifest"):
         evaluate([("", path)], read_protocol("within"))
     path = write(tmp_path / "t.parquet", toy())
-    with pytest.raises(
-        FacetellError, match=r"needs the distortion of the videos.*facetell score MANIFEST --dist"
-    ):
+    with pytest.raises(FacetellError, match=r"needs the distortion of the videos.*facetell score MANIFEST --dist"):
         evaluate([("", path)], read_protocol("distortion"))
     with pytest.raises(FacetellError, match="needs the compression"):
         evaluate([("", path)], read_protocol("compression"))

@@ -7,8 +7,10 @@ import av
 import numpy as np
 import pytest
 
-from facetell.engine.card import Card
+from facetell.engine import model_path
+from facetell.evaluate.corruptions import LIMITS, SHORTCUTS
 from facetell.report import strings
+from facetell.report.card import NARROWED, RECODED, Card, Measured, read_card
 from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart
 from facetell.report.condition import describe_condition, read_facts
 from facetell.report.heat import draw_heat, response, scale_colours, second_differences
@@ -93,6 +95,25 @@ def test_no_figure_claims_more_than_it_knows(value, words):
     assert percent(value).replace("\N{NO-BREAK SPACE}", " ") == words
 
 
+def test_a_card_is_read_into_blocks(tmp_path):
+    (tmp_path / "m.md").write_text(
+        "# Card\n\nRun `facetell`\nnow.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
+        "## Limits\n\n- one\n  more\n- two\n\n## End\n\n- x\n"
+    )
+    card = read_card(tmp_path / "m.onnx")
+    assert [block.kind for block in card.blocks] == ["heading", "text", "table", "heading", "list", "heading", "list"]
+    assert card.blocks[1].lines == ("Run facetell now.",) and card.blocks[2].rows == (("a", "b"), ("1", "2"))
+    assert card.limits == ("one more", "two")
+
+
+def test_no_card_is_an_empty_card(tmp_path):
+    assert read_card(tmp_path / "m.onnx").blocks == () and read_card(tmp_path / "m.onnx").limits == ()
+
+
+def test_the_released_model_states_its_limits():
+    assert len(read_card(model_path()).limits) >= 3
+
+
 def test_condition_tells_only_what_was_measured(detector, man, tmp_path):
     facts = read_facts(man)
     assert facts.size == man.stat().st_size and facts.codec == "h264"
@@ -118,13 +139,13 @@ def test_where_no_rate_is_stated_that_of_the_clips_counts(detector, man):
 
 
 def test_what_a_condition_does_comes_from_the_models_own_measurement(detector, man, tmp_path):
-    clean = ("as it is", "0.9")
-    card = Card(
-        corrupted=(
-            (clean, ("re-encoded, H.264 crf 23", "0.8"), ("re-encoded, H.264 crf 40", "0.6")),
-            (clean, ("faces 160 pixels wide", "0.7"), ("faces 64 pixels wide", "0.5")),
-        )
+    head = "| the same videos | AUC | 95 % interval |\n|---|---|---|\n| as it is | 0.9 | 0.8 to 1.0 |\n"
+    (tmp_path / "m.md").write_text(
+        f"## Shortcuts\n\n{head}| re-encoded, H.264 crf 23 | 0.8 | - |\n| re-encoded, H.264 crf 40 | 0.6 | - |\n\n"
+        f"## Where it holds\n\n{head}| faces 160 pixels wide | 0.7 | - |\n| faces 64 pixels wide | 0.5 | - |\n"
     )
+    card = read_card(tmp_path / "m.onnx")
+    assert card.measured(RECODED) == [Measured(23, "0.8", "0.9"), Measured(40, "0.6", "0.9")]
     track = track_of([0.0, 1.0], [0.5, 0.5])  # 150 pixels wide
     verdict = VideoVerdict(
         str(man), Status.SCORED, Verdict.INCONCLUSIVE, 0.5, (0.4, 0.6), (track,), duration=2.0, fps=30.0
@@ -136,6 +157,11 @@ def test_what_a_condition_does_comes_from_the_models_own_measurement(detector, m
     )
     assert rows["Width of face 1"].effect.endswith(strings.NARROWED.format(width=160, auc="0.7", before="0.9"))
     assert "In general" not in rows["Width of face 2"].effect
+
+
+def test_a_card_calls_treatments_as_they_call_themselves():
+    for treatments, pattern in ((SHORTCUTS, RECODED), (LIMITS, NARROWED)):
+        assert sum(bool(pattern.fullmatch(treatment.about)) for treatment in treatments.values()) >= 3
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import av
 from av.container import InputContainer
 
-from facetell.engine.card import NARROWED, RECODED, Card
 from facetell.engine.info import ModelInfo
 from facetell.faces.clips import FrameSampler
 from facetell.report import strings as t
+from facetell.report.card import NARROWED, RECODED, Card
 from facetell.report.words import percent
 from facetell.types import Status, TrackVerdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN

@@ -19,11 +19,11 @@ from markupsafe import Markup
 
 from facetell.assets import ASSETS, AssetError, locate
 from facetell.detector import Detector, Progress, Watch
-from facetell.engine.card import Card, read_card
 from facetell.engine.info import ModelInfo
 from facetell.engine.released import model_word
 from facetell.files import write_text
 from facetell.report import strings
+from facetell.report.card import Card, read_card
 from facetell.report.condition import read_facts, used_rate
 from facetell.report.pictures import Budget, collect_pictures
 from facetell.report.result import to_result

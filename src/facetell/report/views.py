@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from facetell.engine.card import Card
 from facetell.engine.info import ModelInfo
 from facetell.report import strings
+from facetell.report.card import Card
 from facetell.report.chart import Chart, make_chart
 from facetell.report.condition import Fact, FileFacts, clip_seconds, count_clips, describe_condition, used_rate
 from facetell.report.heat import Heat, draw_heat, response, scale_colours, second_differences
