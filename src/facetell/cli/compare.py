@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _conclusion(found: Comparison) -> str:
-    from facetell.evaluate.compare import SURE
+    from facetell.evaluate.compare import SIGNIFICANT
     from facetell.metrics.measures import MEASURES
 
     title, difference = MEASURES[found.measure].title, found.difference
@@ -66,7 +66,7 @@ def _conclusion(found: Comparison) -> str:
     if not found.better:
         return f"No significant difference: the difference in {title} is {span}."
     first, second = ("A", "B") if found.better == "a" else ("B", "A")
-    return f"{first} is better than {second}: the difference in {title} (A − B) is {span}, below {SURE:g}."
+    return f"{first} is better than {second}: the difference in {title} (A − B) is {span}, below {SIGNIFICANT:g}."
 
 
 def _left_out(found: Comparison) -> str:

@@ -23,7 +23,7 @@ from facetell.metrics.measures import MEASURES
 from facetell.metrics.weighted import Values
 from facetell.types import FacetellError
 
-SURE = 0.05
+SIGNIFICANT = 0.05
 """The p below which one model is called better."""
 
 
@@ -52,8 +52,8 @@ class Comparison:
 
     @property
     def better(self) -> str:
-        """ "a", "b", or "" where neither is significantly better (p of :data:`SURE` or more, or no p)."""
-        if not self.difference.p < SURE:
+        """ "a", "b", or "" where neither is significantly better (p of :data:`SIGNIFICANT` or more, or no p)."""
+        if not self.difference.p < SIGNIFICANT:
             return ""
         return "a" if (self.difference.value > 0) == MEASURES[self.measure].higher_is_better else "b"
 

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 from facetell import __version__
@@ -17,24 +17,9 @@ from facetell.evaluate.tables import Cell, Evaluation, Table, model_lines
 from facetell.metrics.measures import MEASURES
 
 SCHEMA_VERSION = "1.0"
-_COUNTS = {
-    "real": "real",
-    "fake": "fake",
-    "unscored_real": "unscored_real",
-    "unscored_fake": "unscored_fake",
-    "unlabelled": "unlabelled",
-    "people": "identities",
-}
-"""Columns and the fields of :class:`facetell.evaluate.summary.Counts`."""
-CSV_COLUMNS = (
-    "protocol",
-    "table",
-    "split",
-    *AXES,
-    *_COUNTS,
-    *(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")),
-    "reason",
-)
+_COUNTS = ("real", "fake", "unscored_real", "unscored_fake", "unlabelled", "people")
+_MEASURES = tuple(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high"))
+CSV_COLUMNS = ("protocol", "table", "split", *AXES, *_COUNTS, *_MEASURES, "reason")
 
 
 def to_markdown(found: Evaluation) -> str:
@@ -167,7 +152,7 @@ def figures(found: Evaluation) -> Iterator[dict[str, Any]]:
 
 
 def _flat(summary: Summary) -> dict[str, Any]:
-    flat: dict[str, Any] = {name: getattr(summary.counts, field) for name, field in _COUNTS.items()}
+    flat: dict[str, Any] = dict(zip(_COUNTS, astuple(summary.counts), strict=True))
     for name, estimate in summary.measures.items():
         for end, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high)):
             flat[name + end] = None if math.isnan(value) else round(value, 6)

@@ -107,7 +107,8 @@ def evaluate(
 
 
 def _table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> Table:
-    spec, notes = grid.spec, _Notes()
+    spec = grid.spec
+    marks: dict[str, str] = {}
     shown = _shown(grid)
     stub = [HEADINGS.get(spec.rows[i], spec.rows[i]) for i in shown]
     names = {row: [Cell(protocol.written(spec.rows[i], row[i])) for i in shown] for row in grid.rows}
@@ -115,13 +116,13 @@ def _table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> T
     if spec.columns == "measure":
         head = [*stub, "real", "forged", "not scored", *(MEASURES[name].title for name in spec.measures)]
         rows = [
-            (*names[row], *_counts(found), *(_cell(found, name, notes) for name in spec.measures))
+            (*names[row], *_counts(found), *(_cell(found, name, marks) for name in spec.measures))
             for row, found in ((row, grid.cells.get(row)) for row in grid.rows)
         ]
-        return Table(spec.title, caption, tuple(head), len(stub), tuple(rows), notes.written)
+        return Table(spec.title, caption, tuple(head), len(stub), tuple(rows), _notes(marks))
     head = [*stub, *(protocol.written(spec.columns, column) for column in grid.columns)]
     cells = {row: [grid.cells.get((*row, column)) for column in grid.columns] for row in grid.rows}
-    rows = [(*names[row], *(_cell(found, spec.measures[0], notes) for found in cells[row])) for row in grid.rows]
+    rows = [(*names[row], *(_cell(found, spec.measures[0], marks) for found in cells[row])) for row in grid.rows]
     plain = len(grid.columns) - (MEAN in grid.columns)  # the mean is the last column
     behind = [
         (*names[row], *map(_behind, cells[row][:plain])) for row in grid.rows if any(cells[row]) and row[-1] != MEAN
@@ -133,7 +134,7 @@ def _table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> T
         len(stub),
         tuple(behind),
     )
-    return Table(spec.title, caption, tuple(head), len(stub), tuple(rows), notes.written, counts)
+    return Table(spec.title, caption, tuple(head), len(stub), tuple(rows), _notes(marks), counts)
 
 
 def _shown(grid: Grid) -> list[int]:
@@ -174,28 +175,21 @@ def written(estimate: Estimate, measured: str) -> tuple[str, str]:
     return value, "" if math.isnan(low) else f"{low:.{digits}f}–{high:.{digits}f}"
 
 
-class _Notes:
-    """Reasons, lettered in the order of their first use."""
+def _cell(found: Summary | None, measured: str, marks: dict[str, str]) -> Cell:
+    """A figure, or a dash; ``marks`` are extended by the reason of a missing figure or interval."""
+    value, interval, reason = DASH, "", NOT_THERE
+    if found is not None:
+        estimate = found.measures.get(measured, Estimate(math.nan))
+        reason = found.reason or "not defined here"
+        if not math.isnan(estimate.value):
+            value, interval = written(estimate, measured)
+            reason = "" if interval else NO_INTERVAL
+    mark = marks.setdefault(reason, chr(ord("a") + len(marks) % 26)) if reason else ""
+    return Cell(value, interval, mark, number=True)
 
-    def __init__(self) -> None:
-        self._marks: dict[str, str] = {}
 
-    def mark(self, reason: str) -> str:
-        return self._marks.setdefault(reason, chr(ord("a") + len(self._marks) % 26))
-
-    @property
-    def written(self) -> tuple[str, ...]:
-        return tuple(f"({mark}) {reason}" for reason, mark in self._marks.items())
-
-
-def _cell(found: Summary | None, measured: str, notes: _Notes) -> Cell:
-    if found is None:
-        return Cell(DASH, mark=notes.mark(NOT_THERE), number=True)
-    estimate = found.measures.get(measured, Estimate(math.nan))
-    if math.isnan(estimate.value):
-        return Cell(DASH, mark=notes.mark(found.reason or "not defined here"), number=True)
-    value, interval = written(estimate, measured)
-    return Cell(value, interval, "" if interval else notes.mark(NO_INTERVAL), number=True)
+def _notes(marks: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"({mark}) {reason}" for reason, mark in marks.items())
 
 
 def _counts(found: Summary | None) -> list[Cell]:
