@@ -1,4 +1,4 @@
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,6 @@ from facetell.evaluate.scores import from_rows
 from facetell.evaluate.summary import summarise
 from facetell.metrics.intervals import delong_test
 from facetell.metrics.measures import MEASURES
-from facetell.metrics.ranking import eer
 from facetell.types import FacetellError
 
 
@@ -24,20 +23,15 @@ def test_difference_is_that_of_the_videos_that_both_scored():
     assert found.real + found.fake == len(common) == len(va)
     assert found.delong == delong_test(va["label"], va["logit"], vb["logit"])
     difference = found.difference
-    assert difference.value == found.a.value - found.b.value and found.people == 20
+    assert difference.value == found.a.value - found.b.value and found.identities == 20
     # Independent draws would give an interval as wide as those of both figures together.
     assert difference.high - difference.low < (found.a.high - found.a.low) + (found.b.high - found.b.low)
     assert found.better == "a"
-    assert found.a == summarise(va, draws=300).auc and found.b == summarise(vb, draws=300).auc
+    assert found.a == summarise(va, draws=300)["auc"] and found.b == summarise(vb, draws=300)["auc"]
+    brier = compare(a, b, measure="brier", draws=300)
+    assert brier.difference.value < 0 and brier.better == "a"
     turned = compare(b, a, draws=300)
     assert turned.better == "b" and turned.difference.value == -found.difference.value
-
-
-def test_order_of_rows_does_not_matter():
-    a, b = table(60, seed=1), table(60, seed=2)
-    shuffled = b.where(np.random.default_rng(0).permutation(len(b)))
-    found, expected = compare(shuffled, a, draws=50), compare(b, a, draws=50)
-    assert astuple(found.difference) == pytest.approx(astuple(expected.difference)) and found.better == expected.better
 
 
 def test_a_model_is_not_better_than_itself():
@@ -46,14 +40,6 @@ def test_a_model_is_not_better_than_itself():
         found = compare(a, a, measure=measure, draws=50)
         assert (found.difference.value, found.difference.p, found.better) == (0, 1, "")
         assert (found.delong is not None) == (measure == "auc")
-
-
-def test_lower_is_better_where_it_is():
-    good, bad = table(150, seed=1, noise=0.1), table(150, seed=2, noise=5)
-    for measure in ("eer", "brier", "log_loss"):
-        found = compare(good, bad, measure=measure, draws=200)
-        assert found.difference.value < 0 and found.better == "a"
-    assert compare(good, bad, measure="eer", draws=2).a.value == eer(good.videos()["label"], good.videos()["logit"])
 
 
 def test_only_the_split_and_clean_videos_count():
@@ -74,7 +60,7 @@ def test_files_that_cannot_be_compared_are_refused():
     with pytest.raises(FacetellError, match="A and B have no video in common"):
         compare(a, moved)
     turned = replace(a, columns={**a.columns, "label": np.where(a["video"] == "test/4.mp4", 0, a["label"])})
-    with pytest.raises(FacetellError, match=r"do not agree on whether test/4.mp4 is forged"):
+    with pytest.raises(FacetellError, match=r"disagree on the label of test/4\.mp4"):
         compare(a, turned)
     with pytest.raises(FacetellError, match="both scored 0 real and 20 forged videos, too few for AUC"):
         compare(a.select(label=1), a)
@@ -87,8 +73,8 @@ def test_videos_are_matched_by_dataset_and_path():
         for seed in (1, 2)
     )
     found = compare(a, b, draws=20)
-    assert (found.real, found.fake, found.people) == (20, 40, 20)
-    assert found.a.value == summarise(a.videos(), draws=0).auc.value
+    assert (found.real, found.fake, found.identities) == (20, 40, 20)
+    assert found.a.value == summarise(a.videos(), draws=0)["auc"].value
     with pytest.raises(FacetellError, match=r"no video in common \(by dataset and path\)"):
         compare(table(30), table(30, dataset="celebdf2"))
 

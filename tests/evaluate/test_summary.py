@@ -1,4 +1,4 @@
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,17 +6,21 @@ from scipy.special import expit
 from sklearn import metrics
 
 from evaluate.tables import table
+from facetell.engine.info import Calibration
+from facetell.evaluate.sample import calibrate, calibration_of, identities_of, sample_of
 from facetell.evaluate.scores import from_rows
 from facetell.evaluate.summary import summarise
 from facetell.metrics.calibration import ece
-from facetell.metrics.intervals import Estimate, interval
-from facetell.metrics.measures import MEASURES, identities_of, sample_of
+from facetell.metrics.intervals import interval
+from facetell.metrics.measures import MEASURES
+from facetell.metrics.platt import fit_platt
 from facetell.metrics.ranking import auc, eer, tpr_at_fpr
+from facetell.types import FacetellError
 
 ABOUT = {"calibration": {"temperature": 1.4, "bias": -0.5, "threshold": 0.6}}
 
 
-def test_figures_are_those_of_video_means_and_the_files_calibration():
+def test_measures_are_of_video_means_and_the_calibration_of_the_file():
     scores = table(90, about=ABOUT)
     found = summarise(scores.videos(), draws=200)
     logit = np.array([scores["logit"][scores["video"] == f"test/{i}.mp4"].mean() for i in range(90)])
@@ -35,55 +39,38 @@ def test_figures_are_those_of_video_means_and_the_files_calibration():
         "log_loss": metrics.log_loss(y, p),
         "ece": ece(y, p),
     }
-    assert set(expected) == set(MEASURES)
-    for name, value in expected.items():
-        figure = getattr(found, name)
-        assert figure.value == pytest.approx(value), name
-        assert figure.low <= figure.high and np.isfinite([figure.low, figure.high]).all(), name
-    assert found.threshold == 0.6 and found.people == 20
-    people = [f"p{i // 3 % 20}" for i in range(90)]
-    assert (found.auc.low, found.auc.high) == pytest.approx(
-        (lambda e: (e.low, e.high))(interval(auc, y, logit, people, draws=200))
+    assert {name: found[name].value for name in MEASURES} == pytest.approx(expected)
+    assert all(found[name].low <= found[name].high for name in MEASURES) and found.counts.identities == 20
+    reference = interval(auc, y, logit, [f"p{i // 3 % 20}" for i in range(90)], draws=200)
+    assert (found["auc"].low, found["auc"].high) == pytest.approx((reference.low, reference.high))
+
+
+def test_videos_without_score_or_label_are_counted_and_change_no_figure():
+    complete = table(60)
+    more = from_rows(
+        [
+            {"video": "none", "label": 0, "status": "no_face", "dataset": "FF++"},
+            {"video": "what", "label": -1, "track": 0, "clip": 0, "logit": 9.0},
+            {"video": "nor", "status": "unreadable"},
+        ],
+        {},
     )
-    assert found == summarise(scores.videos(), draws=200)
+    joined = replace(complete, columns={k: np.concatenate([complete[k], more[k]]) for k in complete.columns})
+    a, b = summarise(complete.videos(), draws=50), summarise(joined.videos(), draws=50)
+    assert b.counts == replace(a.counts, unscored_real=1, unlabelled=2) and b.counts.unscored == 1
+    assert b.measures == a.measures and len(sample_of(joined.videos())) == 60
 
 
-def test_unscored_and_unlabelled_videos_are_counted_and_change_no_figure():
-    whole = table(60)
-    rows = [{"video": "none", "label": 0, "status": "no_face", "dataset": "FF++"}]
-    rows += [
-        {"video": "what", "label": -1, "track": 0, "clip": 0, "logit": 9.0},
-        {"video": "nor", "status": "unreadable"},
-    ]
-    more = from_rows(rows, {})
-    joined = replace(whole, columns={k: np.concatenate([whole[k], more[k]]) for k in whole.columns})
-    a, b = summarise(whole.videos(), draws=50), summarise(joined.videos(), draws=50)
-    assert (b.unscored_real, b.unscored_fake, b.unscored, b.unlabelled) == (1, 0, 1, 2)
-    assert (b.real, b.fake) == (20, 40) == (a.real, a.fake)
-    assert all(getattr(a, name) == getattr(b, name) for name in MEASURES)
-
-
-@pytest.mark.parametrize("label", [0, 1])
-def test_a_missing_class_gives_nan_where_the_measure_needs_both(label):
+@pytest.mark.parametrize(("label", "reason"), [(0, "no forged video was scored"), (1, "no real video was scored")])
+def test_a_missing_class_gives_a_reason_and_no_figure(label, reason):
     found = summarise(table(30).select(label=label).videos(), draws=20)
-    for name in ("auc", "ap", "eer", "pauc", "tpr_at_1", "tpr_at_5", "balanced_accuracy"):
-        figure = getattr(found, name)
-        assert np.isnan([figure.value, figure.low, figure.high]).all(), name
-    assert np.isnan(found.eer_threshold) and np.isfinite(found.brier.value)
+    assert found.reason == reason and all(np.isnan(found[name].value) for name in MEASURES)
+    assert summarise(from_rows([{"video": "a", "label": 0, "status": "no_face"}], {}).videos()).reason == (
+        "no video was scored"
+    )
 
 
-def test_nothing_scored_and_a_single_video_give_no_interval():
-    nothing = summarise(from_rows([{"video": "a", "label": 0, "status": "no_face"}], {}).videos())
-    assert (nothing.real, nothing.unscored_real) == (0, 1)
-    single = summarise(table(1).videos(), draws=20)
-    for summary in (nothing, single):
-        estimates = [getattr(summary, f.name) for f in fields(summary)]
-        estimates = [e for e in estimates if isinstance(e, Estimate)]
-        assert len(estimates) == len(MEASURES) and all(np.isnan(e.low) for e in estimates)
-    assert np.isnan(nothing.brier.value) and np.isfinite(single.brier.value)
-
-
-def test_people_are_told_by_dataset_and_unknown_ones_by_video():
+def test_identities_are_those_of_one_dataset_and_unknown_ones_their_video():
     rows = [
         {"video": "a", "identity": "1", "dataset": "X"},
         {"video": "b", "identity": "1", "dataset": "X"},
@@ -98,6 +85,32 @@ def test_people_are_told_by_dataset_and_unknown_ones_by_video():
     assert [found.index(number) for number in found] == [0, 0, 2, 3, 4, 3, 6]
 
 
-def test_sample_is_what_was_scored_and_labelled():
-    sample = sample_of(table(30, unscored=(0, 5)).videos())
-    assert len(sample) == 28 and np.isfinite(sample.logits).all()
+def test_thresholds_are_those_of_the_number_of_faces():
+    about = {"calibration": {"threshold": 0.8, "false_positives": 0.05, "tail": 1.0}}
+    rows = [{"video": "one", "label": 0, "track": 0, "logit": 1.6}]
+    rows += [{"video": "two", "label": 0, "track": track, "logit": logit} for track, logit in ((0, 1.6), (1, 0.0))]
+    sample = sample_of(from_rows(rows, about).videos())
+    assert sample.thresholds == pytest.approx([0.8, 0.888], abs=0.001)
+
+
+def test_the_calibration_of_a_score_file_is_read_and_checked():
+    fields = {"temperature": 1.7, "bias": -0.4, "covariance": [0.1, 0, 0, 0.1], "clip_std": 0.3, "threshold": 0.6}
+    assert calibration_of({"calibration": fields}) == Calibration(1.7, -0.4, (0.1, 0, 0, 0.1), 0.3, 0.6)
+    assert calibration_of({}) == Calibration()
+    for wrong in ({"heat": 1}, ["hot"], 3, {"temperature": "hot"}, {"temperature": 0.0}, {"bias": float("nan")}):
+        with pytest.raises(FacetellError, match=r"the calibration in the score file is not valid: .*score again$"):
+            calibration_of({"calibration": wrong})
+
+
+def test_calibration_uses_video_means_and_the_spread_of_the_highest_track():
+    scores = table(150, clips=4, noise=0.6, unscored=(3, 4))
+    found, videos = calibrate(scores, draws=50), scores.videos().scored
+    assert (1 / found.temperature, found.bias) == pytest.approx(fit_platt(videos["label"], videos["logit"]))
+    assert found.clip_std == pytest.approx(0.6, abs=0.1)
+    quiet = [{"video": "v", "label": 1, "track": 0, "clip": c, "t0": c, "logit": -5.0 + c % 2 * 9} for c in range(6)]
+    loud = [{"video": "v", "label": 1, "track": 1, "clip": c, "t0": c, "logit": 3.0 + c % 2} for c in range(6)]
+    real = [{"video": "w", "label": 0, "track": 0, "clip": 0, "t0": 0, "logit": -1.0}]
+    found = calibrate(from_rows(quiet + loud + real, {}), draws=10)
+    assert found.clip_std == pytest.approx(np.std([3, 4] * 3, ddof=1))
+    with pytest.raises(FacetellError, match="both kinds"):
+        calibrate(scores.select(label=1))

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from facetell.engine import model_path
-from facetell.evaluate.limits import LIMITS
-from facetell.evaluate.shortcuts import SHORTCUTS
+from facetell.evaluate.corruptions import LIMITS, SHORTCUTS
 from facetell.report import strings
 from facetell.report.card import NARROWED, RECODED, Card, Measured, read_card
 from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart

@@ -11,7 +11,7 @@ from tiny_training import tiny_config
 
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.engine import load_engine
-from facetell.evaluate import limits
+from facetell.evaluate import corruptions
 from facetell.evaluate.page import to_html
 from facetell.evaluate.protocols import read_protocol
 from facetell.evaluate.scores import read_scores
@@ -72,9 +72,9 @@ def videos(tmp_path):
 
 def test_everything_beside_a_release_is_of_the_shipped_file(checkpoint, videos, data, tmp_path, monkeypatch):
     # Two widths, and neither is the default: what is chosen always differs from the width that the export begins with.
-    monkeypatch.setattr(limits, "WIDTHS", (48, 32))
+    monkeypatch.setattr(corruptions, "WIDTHS", (48, 32))
     monkeypatch.setattr(release, "WIDTHS", (48, 32))
-    monkeypatch.setattr(release, "LIMITS", {f"width{width}": limits.LIMITS[f"width{width}"] for width in (48, 32)})
+    monkeypatch.setattr(release, "LIMITS", {f"width{width}": corruptions.LIMITS[f"width{width}"] for width in (48, 32)})
     monkeypatch.setattr(release, "SHORTCUTS", {})
     model = tmp_path / "out" / "tiny.onnx"
     recordings = load_recordings(data, "val", 1)

@@ -1,8 +1,9 @@
-"""``facetell compare``: is one model better than another, by how much, and is that sure?"""
+"""``facetell compare``: difference of two models on the same videos, with interval and p."""
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb's arguments."""
+    """Add the arguments of the command."""
     from facetell.metrics.measures import MEASURES
 
     parser.add_argument("a", type=Path, metavar="SCORES_A", help="score file of the first model")
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=list(MEASURES),
         default="auc",
         metavar="NAME",
-        help=f"what to compare by: {', '.join(MEASURES)} (default: auc)",
+        help=f"measure to compare: {', '.join(MEASURES)} (default: auc)",
     )
 
 
@@ -40,34 +41,32 @@ def run(args: argparse.Namespace) -> int:
     names = str(args.a), str(args.b)
     found = compare(read_scores(args.a), read_scores(args.b), split=args.split, measure=args.measure, names=names)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"A  {names[0]}", markup=False)
-    console.print(f"B  {names[1]}", markup=False)
+    console.print(f"A  {names[0]}\nB  {names[1]}", markup=False)
     console.print(
         f"\n{found.real + found.fake} videos of the split {args.split} that both scored: {found.real} real, "
-        f"{found.fake} forged, of {found.people} people"
+        f"{found.fake} forged, of {found.identities} identities\nleft out: {_left_out(found)}\n"
     )
-    console.print(f"left out: {_left_out(found)}\n")
     console.print(_table(found))
-    console.print(f"\n{conclusion(found)}")
+    console.print(f"\n{_conclusion(found)}")
     return 0
 
 
-def conclusion(found: Comparison) -> str:
-    """What the comparison says, in one sentence."""
-    from facetell.evaluate.compare import SURE
+def _conclusion(found: Comparison) -> str:
+    from facetell.evaluate.compare import SIGNIFICANT
     from facetell.metrics.measures import MEASURES
 
     title, difference = MEASURES[found.measure].title, found.difference
-    if difference.p != difference.p:
+    if math.isnan(difference.p):
         return (
-            f"How sure a difference of {difference.value:+.4f} in {title} is cannot be told: "
+            f"No p for the difference of {difference.value:+.4f} in {title}: "
             "the real or the forged videos are all of one person."
         )
-    span = f"{difference.value:+.4f}, 95 % interval {difference.low:+.4f} to {difference.high:+.4f}, p {_p(difference)}"
+    p = f"= {_p(difference)}" if difference.p >= 0.001 else _p(difference)
+    span = f"{difference.value:+.4f}, 95 % interval {_span(difference.low, difference.high, '+')}, p {p}"
     if not found.better:
-        return f"Which is better cannot be told from these videos: the difference in {title} is {span}."
+        return f"No significant difference: the difference in {title} is {span}."
     first, second = ("A", "B") if found.better == "a" else ("B", "A")
-    return f"{first} is better than {second}: the difference in {title} (A − B) is {span}, below {SURE:g}."
+    return f"{first} is better than {second}: the difference in {title} (A − B) is {span}, below {SIGNIFICANT:g}."
 
 
 def _left_out(found: Comparison) -> str:
@@ -91,21 +90,18 @@ def _table(found: Comparison) -> Table:
     for name in ("", "95 % interval", "p"):
         table.add_column(name, justify="right")
     for name, figure in (("A", found.a), ("B", found.b)):
-        table.add_row(name, f"{figure.value:.4f}", _span(figure.low, figure.high, ""), "")
-    rows = [("A − B, bootstrap over people", found.difference)]
-    if found.delong is not None:
-        rows.append(("A − B, DeLong (videos independent)", found.delong))
-    for name, difference in rows:
-        span = _span(difference.low, difference.high, "+")
-        table.add_row(name, f"{difference.value:+.4f}", span, _p(difference).removeprefix("= "))
+        table.add_row(name, f"{figure.value:.4f}", _span(figure.low, figure.high), "")
+    tests = {"A − B, bootstrap over identities": found.difference, "A − B, DeLong (videos independent)": found.delong}
+    for name, difference in tests.items():
+        if difference:
+            span = _span(difference.low, difference.high, "+")
+            table.add_row(name, f"{difference.value:+.4f}", span, _p(difference))
     return table
 
 
-def _span(low: float, high: float, sign: str) -> str:
-    return "–" if low != low or high != high else f"{low:{sign}.4f} to {high:{sign}.4f}"
+def _span(low: float, high: float, sign: str = "") -> str:
+    return "–" if math.isnan(low) else f"{low:{sign}.4f} to {high:{sign}.4f}"
 
 
 def _p(difference: Difference) -> str:
-    if difference.p != difference.p:
-        return "–"
-    return f"= {difference.p:.3f}" if difference.p >= 0.001 else "< 0.001"
+    return "–" if math.isnan(difference.p) else f"{difference.p:.3f}" if difference.p >= 0.001 else "< 0.001"

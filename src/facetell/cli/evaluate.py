@@ -1,4 +1,4 @@
-"""``facetell evaluate``: tables, curves and a page from score files, under a published protocol."""
+"""``facetell evaluate``: tables, plots and a page from score files, by a protocol."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from facetell.datasets.manifest import SPLITS
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb's arguments."""
+    """Add the arguments of the command."""
     from facetell.evaluate.protocols import protocol_names
 
     parser.add_argument(
@@ -30,14 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol", required=True, metavar="NAME|FILE", help=f"{', '.join(protocol_names())}, or a TOML file"
     )
-    parser.add_argument("--split", choices=SPLITS, help="videos to judge (default: as the protocol says, mostly test)")
+    parser.add_argument(
+        "--split", choices=SPLITS, help="videos to evaluate (default: that of the protocol, mostly test)"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="also write NAME.md, .tex, .csv, .json and .html (the page) here"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the tables, and write them where asked; 0 when done."""
+    """Print the tables and, with ``--out``, write them; 0 when done."""
     from facetell.evaluate.protocols import read_protocol
     from facetell.evaluate.tables import evaluate
     from facetell.files import check_writable, write_text
@@ -60,38 +63,28 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_evaluation(found: Evaluation, console: Console) -> None:
-    """All tables for the terminal; published numbers last, and apart."""
-    from rich.table import Table as RichTable
-
+    """Print all tables, those of published figures last."""
     from facetell.evaluate.tables import model_lines
 
     console.print(found.protocol.title, style="bold", markup=False)
     console.print(found.protocol.summary + "\n", markup=False)
     for run in found.runs:
-        for heading, text in model_lines(run):
-            console.print(f"{heading:12} {text}", markup=False, soft_wrap=True)
-        console.print()
-    for table in found.tables:
+        lines = [f"{heading:12} {text}" for heading, text in model_lines(run)]
+        console.print("\n".join([*lines, ""]), markup=False, soft_wrap=True)
+    for table in (*found.tables, *found.quoted):
         for part in (table, table.counts):
             if part:
                 console.print(part.title, style="bold" if part is table else "dim", markup=False)
-                console.print(part.caption, style="dim", markup=False)
-                for block in _rich(part, console.width):
+                console.print(part.caption, style="dim", markup=False, end="\n" if part.caption else "")
+                for block in _blocks(part, console.width):
                     console.print(block)
                 console.print("\n".join([*part.notes, ""]), style="dim", markup=False)
-    for published in found.published:
-        console.print(published.title, style="bold", markup=False)
-        quoted = RichTable(*published.columns, box=None, header_style="bold", pad_edge=False)
-        for row in published.rows:
-            quoted.add_row(*row)
-        console.print(quoted)
-        console.print("\n".join(published.notes) + "\n", style="dim", markup=False)
     for note in found.protocol.notes:
         console.print(f"note: {note}", style="dim", markup=False)
 
 
-def _rich(table: Table, width: int) -> Iterator[RichTable]:
-    """The table, in as many blocks of columns as the terminal asks for; each repeats the names of the rows."""
+def _blocks(table: Table, width: int) -> Iterator[RichTable]:
+    """The table in blocks of columns that fit the width of the terminal, each with the names of the rows."""
     widths = [_width(table, column) for column in range(len(table.head))]
     blocks: list[list[int]] = []
     for column in range(table.stub, len(table.head)):
@@ -113,21 +106,19 @@ def _block(table: Table, columns: Sequence[int], widths: Sequence[int]) -> RichT
 
 
 def _width(table: Table, column: int) -> int:
-    """Columns of the terminal that one takes with the space after it; headings may break between words."""
+    """Width of a column with the space after it; headings may break between words."""
     cells = [row[column] for row in table.rows]
     texts = [f"{cell.text} ({cell.mark})" if cell.mark else cell.text for cell in cells]
     return 2 + max(map(len, [*table.head[column].split(), *texts, *(cell.interval for cell in cells)]))
 
 
 def _written(cell: Cell) -> str:
-    from rich.markup import escape
-
     text = escape(cell.text) + (f" ({cell.mark})" if cell.mark else "")
     return f"{text}\n[dim]{escape(cell.interval)}[/]" if cell.interval else text
 
 
 def _labelled(word: str) -> tuple[str, Path]:
-    """Label ("" for none) and path of ``LABEL=SCORES``; what is there as a file is a path, whatever it is called."""
+    """Label ("" for none) and path of ``LABEL=SCORES``; the name of an existing file is a path without a label."""
     label, sign, path = word.partition("=")
     if Path(word).exists() or not sign:
         return "", Path(word)

@@ -1,12 +1,13 @@
-"""Is one model better than another? Both on the videos that both scored, with an interval and a p."""
+"""Compare two models on the videos that both scored: difference of a measure with interval and p."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from facetell.evaluate.sample import sample_of
 from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of
 from facetell.metrics.intervals import (
     DRAWS,
@@ -15,31 +16,23 @@ from facetell.metrics.intervals import (
     bootstrap,
     delong_test,
     difference_of,
-    enough_people,
+    enough_identities,
     estimate_of,
 )
-from facetell.metrics.measures import MEASURES, Sample, sample_of
+from facetell.metrics.measures import MEASURES
 from facetell.metrics.weighted import Values
 from facetell.types import FacetellError
 
-SURE = 0.05
+SIGNIFICANT = 0.05
 """The p below which one model is called better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two models on the same videos.
+    """A measure of two models on the ``real`` and ``fake`` videos that both scored.
 
-    Attributes:
-        measure: its name in :data:`facetell.metrics.measures.MEASURES`.
-        a, b: the figure of either model on the common videos.
-        difference: A minus B, by the paired bootstrap over identities.
-        delong: the same by DeLong's test, which takes videos as independent; None unless the measure is the AUC.
-        real, fake: videos that both scored.
-        people: identities among them.
-        only_a, only_b: videos of the split that the other file does not know.
-        unscored_a, unscored_b, unscored_both: videos of both files that one model, or neither, could score.
-        unlabelled: videos of both files of which it is not known what they are.
+    ``difference`` is A minus B, by the paired bootstrap over identities; ``delong`` the same by DeLong's test, which
+    takes videos as independent, None unless the measure is the AUC. The other fields count what was left out.
     """
 
     measure: str
@@ -49,7 +42,7 @@ class Comparison:
     delong: Difference | None
     real: int
     fake: int
-    people: int
+    identities: int
     only_a: int
     only_b: int
     unscored_a: int
@@ -59,8 +52,8 @@ class Comparison:
 
     @property
     def better(self) -> str:
-        """ "a", "b", or "" where that cannot be said (p of :data:`SURE` or more, or no p)."""
-        if not self.difference.p < SURE:
+        """ "a", "b", or "" where neither is significantly better (p of :data:`SIGNIFICANT` or more, or no p)."""
+        if not self.difference.p < SIGNIFICANT:
             return ""
         return "a" if (self.difference.value > 0) == MEASURES[self.measure].higher_is_better else "b"
 
@@ -73,16 +66,10 @@ def compare(
     measure: str = "auc",
     names: tuple[str, str] = ("A", "B"),
     draws: int = DRAWS,
-    seed: int = 0,
 ) -> Comparison:
     """Compare two models by a measure on the clean videos of a split that both scored.
 
-    Args:
-        a, b: their score files; each is judged with its own calibration.
-        split: "train", "val" or "test".
-        measure: of :data:`facetell.metrics.measures.MEASURES`.
-        names: of the files, for the errors.
-        draws, seed: of the paired bootstrap.
+    Each is evaluated with the calibration in its score file; ``names`` of the files are for error messages.
 
     Raises:
         FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
@@ -91,29 +78,31 @@ def compare(
     both = align(tables, names)
     missing_a, missing_b = (np.isnan(table["logit"]) for table in both)
     known = both[0]["label"] >= 0
-    first, second = (sample_of(table.where(~missing_a & ~missing_b & known)) for table in both)
+    first, second = (sample_of(table.where(~missing_a & ~missing_b)) for table in both)
     compute = MEASURES[measure].compute
+    real, fake = int((first.labels == 0).sum()), int((first.labels == 1).sum())
 
     def figures(weights: Values) -> Values:
-        return np.stack([compute(first, weights), compute(second, weights)], axis=-1)
+        one, other = compute(first, weights), compute(second, weights)
+        return np.stack([one, other, one - other], axis=-1)
 
-    values = figures(np.ones((1, len(first))))[0]
+    values = figures(np.ones((1, len(first))))[0].tolist()
     if np.isnan(values).any():
-        raise FacetellError(_too_few(first, measure, split))
-    samples = None
-    if enough_people(first.labels, first.identities):
-        samples = bootstrap(figures, first.labels, first.identities, draws=draws, seed=seed)
+        raise FacetellError(
+            f"of the split {split} both scored {real} real and {fake} forged videos, too few for "
+            f"{MEASURES[measure].title}; score more, or choose another split"
+        )
+    enough = enough_identities(first.labels, first.identities)
+    samples = bootstrap(figures, first.labels, first.identities, draws=draws).T if enough else [None] * 3
     return Comparison(
         measure=measure,
-        a=estimate_of(float(values[0]), None if samples is None else samples[:, 0]),
-        b=estimate_of(float(values[1]), None if samples is None else samples[:, 1]),
-        difference=difference_of(
-            float(values[0] - values[1]), None if samples is None else samples[:, 0] - samples[:, 1]
-        ),
+        a=estimate_of(values[0], samples[0]),
+        b=estimate_of(values[1], samples[1]),
+        difference=difference_of(values[2], samples[2]),
         delong=delong_test(first.labels, first.logits, second.logits) if measure == "auc" else None,
-        real=int((first.labels == 0).sum()),
-        fake=int((first.labels == 1).sum()),
-        people=len(set(first.identities.tolist())),
+        real=real,
+        fake=fake,
+        identities=len(set(first.identities.tolist())),
         only_a=len(tables[0]) - len(both[0]),
         only_b=len(tables[1]) - len(both[1]),
         unscored_a=int((known & missing_a & ~missing_b).sum()),
@@ -124,13 +113,10 @@ def compare(
 
 
 def align(tables: Sequence[VideoScores], names: Sequence[str]) -> list[VideoScores]:
-    """The videos that all tables contain, scored or not, in the order of the first table.
+    """The videos that all tables have, scored or not, in the order of the first table.
 
     Videos are matched by dataset, path, distortion and level. A label that only some tables have is used in all.
-
-    Args:
-        tables: of one model each.
-        names: of the tables, for the error messages.
+    ``names`` of the tables are for error messages.
 
     Raises:
         FacetellError: the tables have no video in common, or disagree on the label of one.
@@ -141,35 +127,24 @@ def align(tables: Sequence[VideoScores], names: Sequence[str]) -> list[VideoScor
         raise FacetellError(
             f"{' and '.join(names)} have no video in common (by dataset and path); score the same manifest with each"
         )
-    rows = [np.array([of[key] for key in common]) for of in places]
-    labels = np.stack([table["label"][r] for table, r in zip(tables, rows, strict=True)])
+    aligned = [table.where(np.array([of[key] for key in common])) for table, of in zip(tables, places, strict=True)]
+    labels = np.stack([table["label"] for table in aligned])
     label = labels.max(axis=0)
     wrong = np.flatnonzero(((labels >= 0) & (labels != label)).any(axis=0))
     if len(wrong):
         raise FacetellError(
-            f"{' and '.join(names)} do not agree on whether {common[wrong[0]][1]} is forged"
-            f"{f' (nor on {len(wrong) - 1} others)' if len(wrong) > 1 else ''}; score the same manifest with each"
+            f"{' and '.join(names)} disagree on the label of {common[wrong[0]][1]}"
+            f"{f' and of {len(wrong) - 1} others' if len(wrong) > 1 else ''}; score the same manifest with each"
         )
-    aligned = []
-    for table, r in zip(tables, rows, strict=True):
-        columns = {name: column[r] for name, column in table.columns.items()}
-        aligned.append(VideoScores({**columns, "label": label}, table.about))
-    return aligned
+    return [replace(table, columns={**table.columns, "label": label}) for table in aligned]
 
 
 def _clean(scores: Scores, split: str, name: str) -> VideoScores:
     """The undistorted videos of a split; refused where there is none."""
-    chosen = scores.select(split=split, distortion="").videos()
+    clean = scores.select(distortion="")
+    chosen = clean.select(split=split).videos()
     if not len(chosen):
-        there = sorted(set(scores.select(distortion="")["split"].tolist()))
-        hint = f"it has {', '.join(there)}" if there else "it has no undistorted video at all"
+        there = sorted(set(clean["split"].tolist()))
+        hint = f"it has {', '.join(there)}" if there else "it has no undistorted video"
         raise FacetellError(f"{name} has no video of the split {split} ({hint}); choose another split or file")
     return chosen
-
-
-def _too_few(sample: Sample, measure: str, split: str) -> str:
-    real, fake = int((sample.labels == 0).sum()), int((sample.labels == 1).sum())
-    return (
-        f"of the split {split} both scored {real} real and {fake} forged videos, too few for "
-        f"{MEASURES[measure].title}; score more, or choose another split"
-    )

@@ -1,7 +1,7 @@
 """Out-of-fold results by kind of forgery: AUC, rates at a threshold, spread over folds and seeds, drift of the reals.
 
-Scores are raw logits of rows of a manifest. Rows of one video become one score as in score files: the mean logit of
-its highest-scoring face. Rows whose score is NaN are not scored and are left out.
+Scores are raw logits of rows of a manifest. The score of a video is that of score files: the mean logit of its
+highest-scoring face. Rows whose score is NaN are left out.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from facetell.datasets.folds import REAL, group_of, kind_of
 from facetell.datasets.manifest import Entry
+from facetell.evaluate.sample import sample_of
 from facetell.evaluate.scores import VIDEO, from_rows, keys_of
 from facetell.evaluate.tables import Cell, Table, written
 from facetell.metrics.intervals import Estimate, interval, wilson
-from facetell.metrics.measures import Sample, sample_of
+from facetell.metrics.measures import Sample
 from facetell.metrics.ranking import auc
 
 ALL = "all"
@@ -29,12 +30,10 @@ LEAST = 5
 
 @dataclass(frozen=True, slots=True)
 class KindResult:
-    """Forgeries of one kind against all reals.
+    """``fakes`` scored forgeries of one kind against all reals.
 
-    Attributes:
-        fakes: scored forged videos.
-        auc: with its 95 % bootstrap interval over identities.
-        tpr: share of the forgeries at or above the threshold, with its 95 % Wilson interval.
+    ``auc`` has a 95 % bootstrap interval over identities; ``tpr``, the share of the forgeries at or above the
+    threshold, a Wilson interval.
     """
 
     fakes: int
@@ -47,7 +46,7 @@ class Results:
     """Out-of-fold results.
 
     Attributes:
-        reals, identities: scored real videos, and the people in them.
+        reals, identities: scored real videos, and the identities in them.
         threshold: the logit at or above which a video counts as forged.
         fpr: share of the reals at or above it, with its 95 % Wilson interval.
         kinds: "all" first, then each kind with :data:`LEAST` or more videos, by number of videos.
@@ -62,11 +61,9 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean and standard deviation (n - 1) of an AUC; NaN where there are too few values.
+    """Mean and standard deviation (n - 1) of an AUC, NaN where there are too few values.
 
-    Attributes:
-        folds: over the folds of all seeds, each fold by itself.
-        seeds: over the seeds, all folds of one seed pooled.
+    ``folds`` are over each fold of each seed, ``seeds`` over the seeds with their folds pooled.
     """
 
     folds: tuple[float, float]
@@ -74,44 +71,32 @@ class Spread:
 
 
 def by_kind(entries: Sequence[Entry], scores: ArrayLike, threshold: float = 0.0) -> Results:
-    """Results of each kind of forgery against all reals.
-
-    Args:
-        entries: N labelled rows.
-        scores: (N,) logits, each of a model that was trained without the row.
-        threshold: logit at or above which a video counts as forged.
-    """
-    sample, owners = _videos(entries, scores)
-    kinds = np.array([kind_of(entry) for entry in owners], dtype=object)
+    """Results of each kind of forgery against all reals, from N labelled rows and (N,) out-of-fold logits."""
+    sample, _, kinds = _videos(entries, scores)
     real, called = kinds == REAL, sample.logits >= threshold
+    counts = Counter(kinds[~real].tolist())
     found = {}
-    for kind, count in _counts(kinds).items():
-        of_kind = ~real if kind == ALL else kinds == kind
-        of_both = real | of_kind
-        estimate = interval(auc, sample.labels[of_both], sample.logits[of_both], sample.identities[of_both])
-        found[kind] = KindResult(count, estimate, _share(called[of_kind]))
-    people = len(set(sample.identities[real].tolist()))
-    return Results(int(real.sum()), people, threshold, _share(called[real]), found)
+    for kind, count in [(ALL, counts.total()), *counts.most_common()]:
+        if kind == ALL or count >= LEAST:
+            of_kind = ~real if kind == ALL else kinds == kind
+            rows = real | of_kind
+            estimate = interval(auc, sample.labels[rows], sample.logits[rows], sample.identities[rows])
+            found[kind] = KindResult(count, estimate, _share(called[of_kind]))
+    identities = len(set(sample.identities[real].tolist()))
+    return Results(int(real.sum()), identities, threshold, _share(called[real]), found)
 
 
 def spread(entries: Sequence[Entry], scores: ArrayLike, folds: ArrayLike) -> dict[str, Spread]:
-    """How much the AUC of each kind differs between folds and between seeds.
-
-    Args:
-        entries: N labelled rows.
-        scores: (S, N) out-of-fold logits of S seeds.
-        folds: (S, N), the fold of each row.
-    """
+    """Spread of the AUC of each kind, from N labelled rows, (S, N) logits of S seeds and (S, N) folds."""
     of_folds: dict[str, list[float]] = defaultdict(list)
     of_seeds: dict[str, list[float]] = defaultdict(list)
     for logits, fold_of in zip(np.asarray(scores), np.asarray(folds), strict=True):
         for fold in [None, *np.unique(fold_of)]:
             inside = np.full(len(entries), True) if fold is None else fold_of == fold
-            sample, owners = _videos([entry for entry, of in zip(entries, inside, strict=True) if of], logits[inside])
-            kinds = np.array([kind_of(entry) for entry in owners], dtype=object)
+            sample, _, kinds = _videos([entries[i] for i in np.flatnonzero(inside).tolist()], logits[inside])
             for kind in [ALL, *set(kinds.tolist()) - {REAL}]:
-                of_both = (kinds == REAL) | (kinds == kind) | (kind == ALL)
-                value = auc(sample.labels[of_both], sample.logits[of_both])
+                rows = (kinds == REAL) | (kinds == kind) | (kind == ALL)
+                value = auc(sample.labels[rows], sample.logits[rows])
                 if not math.isnan(value):  # a fold may lack reals
                     (of_seeds if fold is None else of_folds)[kind].append(value)
     return {kind: Spread(_mean_std(of_folds[kind]), _mean_std(values)) for kind, values in of_seeds.items()}
@@ -120,10 +105,10 @@ def spread(entries: Sequence[Entry], scores: ArrayLike, folds: ArrayLike) -> dic
 def drift_of_reals(entries: Sequence[Entry], scores: ArrayLike) -> dict[str, tuple[float, int]]:
     """Mean logit and number of the real videos of each repository with :data:`LEAST` or more of them, lowest first."""
     logits: dict[str, list[float]] = defaultdict(list)
-    sample, owners = _videos(entries, scores)
-    for entry, logit in zip(owners, sample.logits, strict=True):
+    sample, owners, _ = _videos(entries, scores)
+    for entry, logit in zip(owners, sample.logits.tolist(), strict=True):
         if entry.label == 0:
-            logits[group_of(entry)].append(float(logit))
+            logits[group_of(entry)].append(logit)
     means = {name: (float(np.mean(of)), len(of)) for name, of in logits.items() if len(of) >= LEAST}
     return dict(sorted(means.items(), key=lambda item: item[1]))
 
@@ -135,14 +120,14 @@ def kind_table(results: Results, spreads: Mapping[str, Spread] | None = None) ->
         f"Each kind against {results.reals} reals of {results.identities} identities. "
         f"At logit {results.threshold:.2f} the false positive rate is {fpr} % [{between}]. Percent, 95 % intervals"
     )
-    spreads = spreads or {}
     head = ("forgery", "videos", "AUC", "TPR", *(("AUC of folds", "AUC of seeds") if spreads else ()))
     rows = []
     for kind, found in results.kinds.items():
-        figures = [Cell(*written(found.auc, "auc"), number=True), Cell(*written(found.tpr, "tpr"), number=True)]
+        row = [Cell(kind), Cell(str(found.fakes), number=True)]
+        row += [Cell(*written(found.auc, "auc"), number=True), Cell(*written(found.tpr, "tpr"), number=True)]
         for mean, std in (spreads[kind].folds, spreads[kind].seeds) if spreads else ():
-            figures.append(Cell(f"{100 * mean:.1f} ± {100 * std:.1f}", number=True))
-        rows.append((Cell(kind), Cell(str(found.fakes), number=True), *figures))
+            row.append(Cell(f"{100 * mean:.1f} ± {100 * std:.1f}", number=True))
+        rows.append(tuple(row))
     return Table("Results by kind of forgery", caption, head, 1, tuple(rows))
 
 
@@ -151,29 +136,24 @@ def drift_table(drift: Mapping[str, tuple[float, int]]) -> Table:
     means = [mean for mean, _ in drift.values()]
     between = max(means) - min(means) if means else math.nan
     caption = f"Repositories with {LEAST} or more reals; range of the means {between:.2f}"
-    rows = [
+    rows = tuple(
         (Cell(name), Cell(str(count), number=True), Cell(f"{mean:+.2f}", number=True))
         for name, (mean, count) in drift.items()
-    ]
-    return Table("Mean logit of the reals", caption, ("repository", "videos", "mean logit"), 1, tuple(rows))
+    )
+    return Table("Mean logit of the reals", caption, ("repository", "videos", "mean logit"), 1, rows)
 
 
-def _videos(entries: Sequence[Entry], scores: ArrayLike) -> tuple[Sample, list[Entry]]:
-    """The scored videos, and an entry of each."""
+def _videos(entries: Sequence[Entry], scores: ArrayLike) -> tuple[Sample, list[Entry], NDArray[np.object_]]:
+    """The scored videos, an entry of each, and their kinds."""
     names = ("dataset", "video", "identity", "label", "track")
     rows = [
         {name: getattr(entry, name) for name in names} | {"logit": logit}
         for entry, logit in zip(entries, np.asarray(scores, dtype=np.float64).tolist(), strict=True)
     ]
     videos = from_rows(rows, {}).videos().scored
-    owner = {(entry.dataset, entry.video): entry for entry in entries}
-    return sample_of(videos), [owner[key] for key in keys_of(videos, VIDEO)]
-
-
-def _counts(kinds: NDArray[np.object_]) -> dict[str, int]:
-    """Number of forged videos: all, then each kind that has enough, the largest first."""
-    counts = Counter(kinds[kinds != REAL].tolist())
-    return {ALL: counts.total()} | {kind: count for kind, count in counts.most_common() if count >= LEAST}
+    entry_of = {(entry.dataset, entry.video): entry for entry in entries}
+    owners = [entry_of[key] for key in keys_of(videos, VIDEO)]
+    return sample_of(videos), owners, np.array([kind_of(entry) for entry in owners], dtype=object)
 
 
 def _share(called: NDArray[np.bool_]) -> Estimate:

@@ -1,355 +1,215 @@
-"""The groups of videos that a protocol's tables speak of, and the figures of each group with their intervals."""
+"""The groups of videos behind the tables of a protocol, and the figures of each group."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from facetell.distort.kinds import LEVELS
-from facetell.evaluate.protocols import LABEL_AXES, Protocol, TableSpec
+from facetell.evaluate.protocols import ALL, CLEAN, DATASET_AXES, LABEL_AXES, MEAN, Protocol, TableSpec
 from facetell.evaluate.runs import Run
-from facetell.evaluate.scores import COPY, VIDEO, Column, VideoScores, keys_of
-from facetell.evaluate.summary import summarise
-from facetell.metrics.intervals import DRAWS, Estimate, draw_identities, enough_people, estimate_of
-from facetell.metrics.measures import identities_of
-from facetell.metrics.ranking import auc
-from facetell.metrics.weighted import Values
+from facetell.evaluate.scores import COPY, Column, VideoScores, keys_of
+from facetell.evaluate.summary import Counts, Summary, count, sample_jointly, summarise
+from facetell.metrics.intervals import DRAWS, Estimate, estimate_of
 from facetell.types import FacetellError
 
-ALL = "all"
-"""Value of the axis ``method`` that stands for all forgeries together."""
-MEAN = "mean"
-"""Value of the axes ``distortion`` and ``level`` that stands for the mean over them."""
-CLEAN = "0"
 Key = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Decisions (videos, or clips) of a group; ``people`` are the identities among those that count.
-
-    ``real`` and ``fake`` were scored. The unscored and the unlabelled stand in no figure.
-    """
-
-    real: int = 0
-    fake: int = 0
-    unscored_real: int = 0
-    unscored_fake: int = 0
-    unlabelled: int = 0
-    people: int = 0
-
-    @property
-    def unscored(self) -> int:
-        """Of known label, and without a score."""
-        return self.unscored_real + self.unscored_fake
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """What was measured of one group; ``reason`` says why a measure is NaN, "" where none is."""
-
-    counts: Counts
-    measures: Mapping[str, Estimate]
-    reason: str = ""
+"""A value for each of :attr:`facetell.evaluate.protocols.TableSpec.axes`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The figures of one table: ``cells`` by row and column; a cell that is not there was not in the score files.
+    """The figures of one table: ``cells`` and the ``groups`` of videos behind them (means have none).
 
-    With ``columns == "measure"`` there is one cell a row, under the column "". ``groups`` are the videos behind the
-    cells; means have none.
+    ``rows`` and ``columns`` are sorted; ``columns`` is empty where columns are measures. ``counts`` are of all videos.
     """
 
     spec: TableSpec
     rows: tuple[Key, ...]
-    columns: tuple[str, ...]
-    cells: Mapping[tuple[Key, str], Figure]
-    groups: Mapping[tuple[Key, str], VideoScores]
+    columns: Key
+    cells: Mapping[Key, Summary]
+    groups: Mapping[Key, VideoScores]
     counts: Counts
+
+    @property
+    def measured(self) -> list[Key]:
+        """The cells with videos in the order of the table."""
+        keys = [(*row, column) for row in self.rows for column in self.columns] or list(self.rows)
+        return [key for key in keys if key in self.groups]
 
 
 def measure(
-    runs: Sequence[Run],
-    protocol: Protocol,
-    spec: TableSpec,
-    *,
-    draws: int = DRAWS,
-    known: dict[bytes, Figure] | None = None,
+    runs: Sequence[Run], protocol: Protocol, spec: TableSpec, known: dict[object, Summary], draws: int = DRAWS
 ) -> Grid:
     """The figures of one table of a protocol.
 
-    Args:
-        runs: see :func:`facetell.evaluate.runs.gather`.
-        protocol, spec: the protocol, and which of its tables.
-        draws: of the bootstrap; 0: no intervals.
-        known: figures by group of videos, looked up and added to: tables of one protocol share many groups.
+    ``known`` are figures by group of videos, read and extended: the tables of one protocol share many groups.
 
     Raises:
-        FacetellError: two models fall into one row.
+        FacetellError: two models have the same row.
     """
-    groups: dict[tuple[Key, str], VideoScores] = {}
-    whole = []
+    groups: dict[Key, VideoScores] = {}
+    cells: dict[Key, Summary] = {}
+    selected = []
     for run in runs:
         for unit in protocol.units if "unit" in spec.rows else protocol.units[:1]:
             videos = _selected(run.units[unit], spec)
-            whole.append(videos)
-            for key, column, part in _groups(videos, run, unit, spec):
-                if (key, column) in groups:
-                    raise FacetellError(
-                        f"two models fall into the row {' / '.join(key)} of '{spec.title}'; give one score file for it"
-                    )
-                groups[key, column] = part
-    rows = _complete_rows({key for key, _ in groups}, protocol, spec)
-    columns = (
-        [""] if spec.columns == "measure" else _values({column for _, column in groups}, spec.columns, protocol, spec)
-    )
+            selected.append(videos)
+            if held_out := run.keys.get("held_out"):
+                videos = videos.where((videos["label"] != 1) | (videos["method"] == held_out))
+            for key, group in _groups(videos, {"model": run.label, "unit": unit, **run.keys}, spec.axes):
+                if key in groups:
+                    row = " / ".join(key[: len(spec.rows)])
+                    raise FacetellError(f"two models have the row {row} of '{spec.title}'; give one score file for it")
+                groups[key] = group
+                if not spec.mean:
+                    same = (run.label, unit, tuple(keys_of(group, _CONTENT)), group["logit"].tobytes())
+                    if same not in known:
+                        known[same] = summarise(group, draws=draws)
+                    cells[key] = known[same]
+    rows = _complete_rows({key[: len(spec.rows)] for key in groups}, protocol, spec)
+    columns: list[str] = []
+    if spec.columns != "measure":
+        wanted = _wanted(spec.columns, protocol, spec) if spec.columns in spec.complete else ()
+        columns = sorted({*(key[-1] for key in groups), *wanted}, key=_rank(protocol.axes.get(spec.columns, ())))
     if spec.mean:
-        cells = _distorted(groups, spec.select.get("distortion", ()), draws)
-        rows = _with_means(rows) if "distortion" in spec.mean else rows
-        columns = [*columns, MEAN] if "level" in spec.mean else columns
-    else:
-        known = {} if known is None else known
-        cells = {at: _remembered(part, draws, known) for at, part in groups.items()}
-    order = {run.label: index for index, run in enumerate(runs)}
-    rows = sorted(rows, key=lambda key: _rank(key, spec, protocol, order))
-    return Grid(spec, tuple(rows), tuple(columns), cells, groups, _total(whole))
+        cells = _with_means(groups, spec.select.get("distortion", ()), draws)
+        rows |= {(*key[:-1], MEAN) for key in rows} if "distortion" in spec.mean else set()
+        columns += [MEAN] if "level" in spec.mean else []
+    orders = {**protocol.axes, "model": [run.label for run in runs]}
+    ranks = [_rank(orders.get(axis, ())) for axis in spec.rows]
+    ordered = sorted(rows, key=lambda row: [rank(value) for rank, value in zip(ranks, row, strict=True)])
+    counts = max((count(_one_copy(videos)) for videos in selected), key=lambda c: c.real + c.fake + c.unscored)
+    return Grid(spec, tuple(ordered), tuple(columns), cells, groups, counts)
 
 
-def _remembered(videos: VideoScores, draws: int, known: dict[bytes, Figure]) -> Figure:
-    told = [json.dumps(dict(videos.about), sort_keys=True, default=str)]
-    told += [f"{name} {videos[name].tolist()!r}" for name in sorted(videos.columns)]
-    digest = hashlib.sha256("\n".join(told).encode()).digest()
-    if digest not in known:
-        known[digest] = figure(videos, draws=draws)
-    return known[digest]
-
-
-def figure(videos: VideoScores, *, draws: int = DRAWS) -> Figure:
-    """All measures of a group of decisions; none where a class is missing."""
-    found = summarise(videos, draws=draws)
-    names = [name for name in found.__slots__ if isinstance(getattr(found, name), Estimate)]
-    counts = count(videos)
-    reason = _reason(counts)
-    # Accuracy and the like are defined for one class as well, but say nothing of telling two apart: all are left out.
-    return Figure(counts, {name: Estimate(math.nan) if reason else getattr(found, name) for name in names}, reason)
-
-
-def count(videos: VideoScores) -> Counts:
-    """The decisions of a group by what they are."""
-    label, unscored = videos["label"], np.isnan(videos["logit"])
-    counted = videos.where(~unscored & (label >= 0))
-    return Counts(
-        int((~unscored & (label == 0)).sum()),
-        int((~unscored & (label == 1)).sum()),
-        int((unscored & (label == 0)).sum()),
-        int((unscored & (label == 1)).sum()),
-        int((label < 0).sum()),
-        len(set(identities_of(counted).tolist())),
-    )
-
-
-def _reason(counts: Counts) -> str:
-    if counts.real and counts.fake:
-        return ""
-    if not counts.real and not counts.fake:
-        return "no video was scored"
-    return f"no {'forged' if counts.real else 'real'} video was scored"
+_CONTENT = (*COPY, "identity", "label")
 
 
 def _selected(videos: VideoScores, spec: TableSpec) -> VideoScores:
-    """Rows that the table allows; of the distortions only "" (clean) unless it speaks of them."""
+    """The rows that the table selects; without distorted videos unless it has an axis or a selection of them."""
     for name, values in spec.select.items():
         videos = videos.select(**{name: [*values, ""] if name == "distortion" else list(values)})
-    if "distortion" not in (*spec.rows, spec.columns, *spec.select):
+    if "distortion" not in (*spec.axes, *spec.select):
         videos = videos.select(distortion="")
     return videos
 
 
-def _groups(videos: VideoScores, run: Run, unit: str, spec: TableSpec) -> Iterator[tuple[Key, str, VideoScores]]:
-    axes = [*spec.rows] if spec.columns == "measure" else [*spec.rows, spec.columns]
-    if held_out := run.keys.get("held_out"):
-        videos = videos.where((videos["label"] != 1) | (videos["method"] == held_out))
-    parts: list[tuple[Key, VideoScores]] = [((), videos)]
-    for axis in axes:
-        fixed = {"model": run.label, "unit": unit, **run.keys}.get(axis)
-        parts = [
-            ((*key, value), part)
-            for key, whole in parts
-            for value, part in ([(fixed, whole)] if fixed is not None else _split(axis, whole))
-        ]
-    for key, part in parts:
-        yield (key, "", part) if spec.columns == "measure" else (key[:-1], key[-1], part)
+def _groups(videos: VideoScores, fixed: Mapping[str, str], axes: Sequence[str]) -> Iterator[tuple[Key, VideoScores]]:
+    """The parts of some videos by their values of several axes, of which the ``fixed`` do not divide them."""
+    if not axes:
+        yield (), videos
+        return
+    for value, part in [(fixed[axes[0]], videos)] if axes[0] in fixed else _split(axes[0], videos):
+        for key, group in _groups(part, fixed, axes[1:]):
+            yield (value, *key), group
 
 
-def _split(axis: str, videos: VideoScores) -> Iterable[tuple[str, VideoScores]]:
-    """The parts of some videos by the values of an axis; some axes keep the reals (or forgeries) in every part."""
-    fake, real = videos["label"] == 1, videos["label"] == 0
-    if axis == "method":
-        of = videos["method"]
-        named = {name: real | (fake & (of == name)) for name in _unique(of[fake])}
-        return [(ALL, videos), *((name or "not named", videos.where(mask)) for name, mask in named.items())]
-    if axis in ("reals_of", "fakes_of"):
-        those, others = (real, fake) if axis == "reals_of" else (fake, real)
-        of = _datasets(videos)
-        return [(name, videos.where(others | (those & (of == name)))) for name in _unique(of[those])]
-    if axis == "distortion":
-        of = videos["distortion"]
-        return [(kind, videos.select(distortion=[kind, ""])) for kind in _unique(of) if kind]
-    if axis == "level":
-        of = np.where(videos["distortion"] == "", int(CLEAN), videos["level"])
-        return [(str(level), videos.where(of == level)) for level in sorted({*of.tolist()})]
+def _split(axis: str, videos: VideoScores) -> Iterator[tuple[str, VideoScores]]:
+    """The parts of some videos by their values of an axis; some axes keep the reals (or forgeries) in every part."""
     if axis in LABEL_AXES:
         raise FacetellError(f"the protocol has the axis '{axis}', but its 'label' does not name it")
-    of = _datasets(videos) if axis == "dataset" else videos[axis]
-    return [(name, videos.where(of == name)) for name in _unique(of)]
+    fake, real, clean = videos["label"] == 1, videos["label"] == 0, videos["distortion"] == ""
+    every = np.ones(len(videos), dtype=bool)
+    divided, kept = {
+        "method": (fake, real),
+        "reals_of": (real, fake),
+        "fakes_of": (fake, real),
+        "distortion": (~clean, clean),
+    }.get(axis, (every, ~every))
+    if axis in DATASET_AXES:
+        of = _datasets(videos)
+    else:
+        of = np.where(clean, int(CLEAN), videos["level"]) if axis == "level" else videos[axis]
+    if axis == "method":
+        yield ALL, videos
+    for value in sorted(set(of[divided].tolist())):
+        yield (
+            "not named" if axis == "method" and not value else str(value),
+            videos.where(kept | divided & (of == value)),
+        )
 
 
 def _datasets(videos: VideoScores) -> Column:
-    """Dataset of each video; with its compression where a dataset comes in several, which are never thrown together."""
-    pairs = {*zip(videos["dataset"].tolist(), videos["compression"].tolist(), strict=True)}
-    several = {name for name, _ in pairs if sum(other == name for other, _ in pairs) > 1}
-    names = [
-        f"{name} {compression}".strip() if name in several else name
-        for name, compression in zip(videos["dataset"].tolist(), videos["compression"].tolist(), strict=True)
-    ]
-    return np.array(names, dtype=object)
-
-
-def _unique(values: Column) -> list[str]:
-    return sorted({str(value) for value in values.tolist()})
-
-
-def _total(parts: Sequence[VideoScores]) -> Counts:
-    """The most that any model was tried on, one copy a video: models are mostly scored on the same videos."""
-    counted = [count(_one_copy(part)) for part in parts]
-    return max(counted, key=lambda c: c.real + c.fake + c.unscored, default=Counts())
+    """Dataset of each video, with its compression where a dataset occurs in several, which are not pooled."""
+    pairs = keys_of(videos, ("dataset", "compression"))
+    times = Counter(name for name, _ in set(pairs))
+    return np.array([f"{name} {quality}".strip() if times[name] > 1 else name for name, quality in pairs], dtype=object)
 
 
 def _one_copy(videos: VideoScores) -> VideoScores:
-    """Of a video and its distorted copies the clean one, or else the first; clips of one copy all stay."""
-    chosen: dict[tuple[str, ...], tuple[str, int]] = {}
-    rows = [(key[:2], key[2:]) for key in keys_of(videos, COPY)]
-    for at, copy in rows:
-        if at not in chosen or copy < chosen[at]:
-            chosen[at] = copy
-    return videos.where(np.array([chosen[at] == copy for at, copy in rows], dtype=bool))
+    """The clean copy of each video, or else its first distorted one; all clips of that copy."""
+    keys = keys_of(videos, COPY)
+    first: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for key in sorted(set(keys)):
+        first.setdefault(key[:-2], key)
+    return videos.where(np.array([first[key[:-2]] == key for key in keys], dtype=bool))
 
 
-def _values(found: Iterable[str], axis: str, protocol: Protocol, spec: TableSpec) -> list[str]:
-    """Values of an axis in the protocol's order; those that the table requires are there whether found or not."""
-    found, order = set(found), list(protocol.axes.get(axis, {}))
-    allowed = spec.select.get(axis, order)
-    wanted = [value for value in order if value in allowed] if axis in spec.complete else []
-    return sorted({*found, *wanted}, key=lambda value: _place(value, order))
+def _wanted(axis: str, protocol: Protocol, spec: TableSpec) -> list[str]:
+    """All values of an axis that the protocol names and the table selects."""
+    named = list(protocol.axes.get(axis, ()))
+    return [value for value in named if value in spec.select.get(axis, named)]
 
 
-def _place(value: str, known: Sequence[str]) -> tuple[int, str]:
-    if value == ALL:
-        return -1, ""
-    return (known.index(value), "") if value in known else (len(known) + (value == MEAN), value)
-
-
-def _complete_rows(found: set[Key], protocol: Protocol, spec: TableSpec) -> list[Key]:
-    """The rows that were found, and those that the table requires."""
+def _complete_rows(found: set[Key], protocol: Protocol, spec: TableSpec) -> set[Key]:
+    """The rows found, and those of all values of the axes in ``spec.complete``, which stand side by side."""
     places = [index for index, axis in enumerate(spec.rows) if axis in spec.complete]
     if not places:
-        return sorted(found)
-    first, last = places[0], places[-1]
+        return found
+    first, end = places[0], places[-1] + 1
+    values = [_wanted(axis, protocol, spec) for axis in spec.rows[first:end]]
     prefixes = {key[:first] for key in found} or {()}
-    wanted = [_values((), axis, protocol, spec) for axis in spec.rows[first : last + 1]]
-    rows = set(found)
-    for prefix in prefixes:
-        for combination in itertools.product(*wanted):
-            start = (*prefix, *combination)
-            if not any(key[: len(start)] == start for key in found):
-                rows.add((*start, *[""] * (len(spec.rows) - len(start))))
-    return sorted(rows)
+    starts = {(*prefix, *rest) for prefix in prefixes for rest in itertools.product(*values)}
+    return found | {(*start, *[""] * (len(spec.rows) - end)) for start in starts - {key[:end] for key in found}}
 
 
-def _rank(key: Key, spec: TableSpec, protocol: Protocol, models: Mapping[str, int]) -> list[tuple[int, str]]:
-    def of(axis: str, value: str) -> tuple[int, str]:
-        return (models.get(value, -1), "") if axis == "model" else _place(value, list(protocol.axes.get(axis, {})))
-
-    return [of(axis, value) for axis, value in zip(spec.rows, key, strict=True)]
-
-
-def _with_means(rows: Sequence[Key]) -> list[Key]:
-    return [*rows, *sorted({(*key[:-1], MEAN) for key in rows})]
+def _rank(order: Iterable[str]) -> Callable[[str], tuple[int, str]]:
+    """A sort key: :data:`ALL`, then the values of ``order``, then others by name, then :data:`MEAN`."""
+    places = {value: place for place, value in enumerate(order)}
+    last = len(places)
+    places |= {ALL: -1, MEAN: last + 1}
+    return lambda value: (places[value], "") if value in places else (last, value)
 
 
-def _distorted(
-    groups: Mapping[tuple[Key, str], VideoScores], kinds: Sequence[str], draws: int
-) -> dict[tuple[Key, str], Figure]:
-    """AUC of every kind and level, and the means; one bootstrap draw takes the same people for all of them."""
-    cells: dict[tuple[Key, str], Figure] = {}
-    for prefix in sorted({key[:-1] for key, _ in groups}):
-        of = {(key[-1], level): part for (key, level), part in groups.items() if key[:-1] == prefix}
-        for (kind, level), found in _one_sweep(of, kinds or sorted({kind for kind, _ in of}), draws).items():
-            cells[(*prefix, kind), level] = found
+def _with_means(groups: Mapping[Key, VideoScores], kinds: Sequence[str], draws: int) -> dict[Key, Summary]:
+    """AUC of every kind and level of distortion and their means; one draw takes the same identities for all of them."""
+    cells: dict[Key, Summary] = {}
+    for prefix in sorted({key[:-2] for key in groups}):
+        of = {key[-2:]: group for key, group in groups.items() if key[:-2] == prefix}
+        found = _sweep(of, kinds or sorted({kind for kind, _ in of}), draws)
+        cells |= {(*prefix, *at): summary for at, summary in found.items()}
     return cells
 
 
-def _one_sweep(
-    of: Mapping[tuple[str, str], VideoScores], kinds: Sequence[str], draws: int
-) -> dict[tuple[str, str], Figure]:
-    counts = {at: count(part) for at, part in of.items()}
-    values, samples = _joint_auc(of, draws)
-    cells = {
-        at: Figure(counts[at], {"auc": estimate_of(values[at], samples.get(at))}, _reason(counts[at])) for at in of
-    }
+def _sweep(of: Mapping[Key, VideoScores], kinds: Sequence[str], draws: int) -> dict[Key, Summary]:
+    """AUC by kind and level of one model and benchmark, and the means over levels, over kinds, and over both."""
+    drawn = sample_jointly(of, ["auc"], draws=draws)
+    values = {at: float(found[0]) for at, (found, _) in drawn.items() if not math.isnan(found[0])}
+    samples = {at: found[:, 0] for at, (_, found) in drawn.items() if at in values and found is not None}
+    cells = {}
+    for at, videos in of.items():
+        counts = count(videos)
+        estimate = estimate_of(values.get(at, math.nan), samples.get(at))
+        cells[at] = Summary(counts, {"auc": estimate}, counts.reason)
     levels = [str(level) for level in LEVELS]
     over = {(kind, MEAN): [(kind, level) for level in levels] for kind in kinds if any(at[0] == kind for at in of)}
     over |= {(MEAN, level): [(kind, level) for kind in kinds] for level in levels}
     over[MEAN, MEAN] = [(kind, level) for kind in kinds for level in levels]
-    if (first := next((at for at in of if at[1] == CLEAN), None)) is not None:
-        cells[MEAN, CLEAN] = cells[first]
     for at, parts in over.items():
-        there = [part for part in parts if part in values and not math.isnan(values[part])]
+        there = [part for part in parts if part in values]
         if len(there) < len(parts):
-            cells[at] = Figure(Counts(), {"auc": Estimate(math.nan)}, f"{len(there)} of {len(parts)} were measured")
+            reason = f"{len(there)} of {len(parts)} were measured"
+            cells[at] = Summary(Counts(), {"auc": Estimate(math.nan)}, reason)
             continue
-        drawn = [samples[part] for part in parts if part in samples]
-        sample = np.mean(drawn, axis=0) if len(drawn) == len(parts) else None
-        cells[at] = Figure(
-            counts[parts[0]], {"auc": estimate_of(float(np.mean([values[part] for part in parts])), sample)}
-        )
+        sample = np.mean([samples[part] for part in parts], axis=0) if all(p in samples for p in parts) else None
+        mean = float(np.mean([values[part] for part in parts]))
+        cells[at] = Summary(cells[parts[0]].counts, {"auc": estimate_of(mean, sample)})
+    if clean := next((at for at in of if at[1] == CLEAN), None):
+        cells[MEAN, CLEAN] = cells[clean]
     return cells
-
-
-def _joint_auc(
-    of: Mapping[tuple[str, str], VideoScores], draws: int
-) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], Values]]:
-    """AUC of each cell, and its bootstrap samples (draws,) where they mean something."""
-    scored = {at: part.where(~np.isnan(part["logit"]) & (part["label"] >= 0)) for at, part in of.items()}
-    values = {at: auc(part["label"], part["logit"]) for at, part in scored.items()}
-    known: dict[tuple[str, ...], int] = {}
-    places = {
-        at: np.array([known.setdefault(key, len(known)) for key in keys_of(part, VIDEO)], dtype=np.int64)
-        for at, part in scored.items()
-    }
-    columns = {"dataset": [""] * len(known), "identity": [""] * len(known), "video": [""] * len(known)}
-    labels = np.zeros(len(known))
-    for at, part in scored.items():
-        labels[places[at]] = part["label"]
-        for name, column in columns.items():
-            for place, value in zip(places[at].tolist(), part[name].tolist(), strict=True):
-                column[place] = value
-    universe = VideoScores({name: np.array(column, dtype=object) for name, column in columns.items()}, {})
-    people = identities_of(universe)
-    fit = [at for at, part in scored.items() if enough_people(part["label"], people[places[at]])]
-    fit = [at for at in fit if not math.isnan(values[at])]
-    if not fit or not draws:
-        return values, {}
-    drawn: dict[tuple[str, str], list[Values]] = {at: [] for at in fit}
-    for weights in draw_identities(labels, people, draws=draws):
-        for at in fit:
-            part = scored[at]
-            drawn[at].append(auc(part["label"], part["logit"], weights[:, places[at]]))
-    return values, {at: np.concatenate(blocks) for at, blocks in drawn.items()}

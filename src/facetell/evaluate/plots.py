@@ -1,6 +1,6 @@
-"""Plots of an evaluation as inline SVG: they take their ink from the page, and the same figures give the same bytes.
+"""Plots of an evaluation as inline SVG, in the colours of the page. The same figures give the same bytes.
 
-Each plot is made by a pure function from figures; text stays text. Sizes suit a column of a telephone.
+Text stays text, and each plot has a description in words. Sizes suit the width of a telephone.
 """
 
 from __future__ import annotations
@@ -8,21 +8,25 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from facetell.metrics.calibration import Reliability
+from facetell.evaluate.protocols import ALL, CLEAN, MEAN
+from facetell.evaluate.sample import sample_of
+from facetell.evaluate.tables import Evaluation
+from facetell.metrics.calibration import reliability
 from facetell.metrics.intervals import Estimate
-from facetell.metrics.ranking import Roc
+from facetell.metrics.measures import Sample
+from facetell.metrics.ranking import roc_curve
 
-WIDTH = 4.3
-"""Inches; text is of 9 points, so that it can be read where the plot is as wide as a telephone."""
-# Stand-ins for the page's colours, which it sets by the light. Its series are after Okabe and Ito: they part from white
-# as from black, for all common kinds of colour vision; dashes part them in print.
+WIDTH = 4.3  # inches; with text of 9 points
+CURVES = 6  # of one plot: the number of colours
+# Stand-ins for the page's colours, which depend on its light or dark setting. The series are after Okabe and Ito, for
+# all common kinds of colour vision; dashes tell them apart in print.
 COLOURS = ("#010a01", "#010a02", "#010a03", "#010a04", "#010a05", "#010a06")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1)), (0, (8, 2)))
 _INK, _FAINT = "#010203", "#040506"
@@ -31,120 +35,142 @@ _INKS = {_INK: "var(--ink)", _FAINT: "var(--line)"} | {c: f"var(--s{i})" for i, 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One plot: ``svg`` for a page, with ``title`` and, for those who cannot see it, ``text`` inside."""
+    """One plot: ``svg`` for a page includes ``title`` and a description in words."""
 
     name: str
     title: str
-    text: str
     svg: str
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """An ROC curve with its name and AUC."""
-
-    name: str
-    roc: Roc
-    auc: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A figure with its interval, by name; ``count`` says of what."""
-
-    name: str
-    estimate: Estimate
-    count: str
+def charts(found: Evaluation) -> dict[str, list[Plot]]:
+    """Plots by heading, in the order of the protocol; headings without a plot are left out."""
+    kinds = {
+        "roc": ("ROC curves", _roc),
+        "reliability": ("Reliability", _reliability),
+        "bars": ("AUC with 95 % intervals", _bars),
+        "distortion": ("AUC by level of distortion", _sweeps),
+    }
+    made = {heading: list(draw(found)) for heading, draw in map(kinds.__getitem__, found.protocol.plots)}
+    return {heading: plots for heading, plots in made.items() if plots}
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """AUC by level (0 clean, then 1 to 5) of one kind of distortion and one model."""
-
-    name: str
-    levels: tuple[int, ...]
-    estimates: tuple[Estimate, ...]
-
-
-def roc_plot(name: str, title: str, curves: Sequence[Curve]) -> Plot:
-    """ROC curves on one pair of axes, chance as a thin diagonal."""
-    figure, axes = _figure(WIDTH, 4.1 + 0.2 * len(curves))
-    for index, curve in enumerate(curves):
-        label = f"{curve.name}, AUC {_percent(curve.auc)}"
-        colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
-        axes.plot(curve.roc.fpr, curve.roc.tpr, color=colour, linestyle=dash, linewidth=1.8, label=label)
-    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, label="chance", zorder=0)
-    axes.set(
-        xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="reals called forged (FPR)", ylabel="forgeries caught (TPR)"
-    )
-    axes.set_aspect("equal")
-    figure.legend(loc="outside lower left", frameon=False, fontsize=8.5, labelcolor=_INK)
-    said = "; ".join(f"{curve.name}: AUC {_percent(curve.auc)} percent{_between(curve.auc)}" for curve in curves)
-    return _plot(figure, name, title, f"ROC curves. {said}.")
+def _roc(found: Evaluation) -> Iterator[Plot]:
+    """ROC curves, several on one pair of axes, chance as a thin diagonal."""
+    entries = list(_entries(found).items())
+    parts = [entries[start : start + CURVES] for start in range(0, len(entries), CURVES)]
+    for number, part in enumerate(parts, 1):
+        figure, axes = _figure(WIDTH, 4.1 + 0.2 * len(part))
+        words = []
+        for (name, (sample, auc)), colour, dash in zip(part, COLOURS, DASHES, strict=False):
+            roc, label = roc_curve(sample.labels, sample.logits), f"{name}, AUC {_percent(auc)}"
+            axes.plot(roc.fpr, roc.tpr, color=colour, linestyle=dash, linewidth=1.8, label=label)
+            words.append(f"{name}: AUC {_percent(auc)} percent{_between(auc)}")
+        axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, label="chance", zorder=0)
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="False positive rate", ylabel="True positive rate")
+        axes.set_aspect("equal")
+        figure.legend(loc="outside lower left", frameon=False, fontsize=8.5, labelcolor=_INK)
+        title = f"ROC, {number} of {len(parts)}" if len(parts) > 1 else "ROC"
+        yield _plot(figure, f"roc-{number}", title, f"ROC curves. {'; '.join(words)}.")
 
 
-def reliability_plot(name: str, title: str, curve: Reliability) -> Plot:
-    """How often what was called p percent forged was forged, by bin, over the number of videos in each."""
-    figure, (axes, below) = _figure(WIDTH, 4.2, rows=(3, 1))
-    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1)
-    full = curve.counts > 0
-    x, y = curve.predicted[full], curve.observed[full]
-    errors = np.abs(np.stack([y - curve.low[full], curve.high[full] - y]))
-    axes.errorbar(x, y, yerr=errors, fmt="o", color=COLOURS[0], markersize=4, elinewidth=1, capsize=0)
-    axes.set(xlim=(0, 1), ylim=(-0.03, 1.03), ylabel="share that was forged")
-    middles = (curve.edges[:-1] + curve.edges[1:]) / 2
-    below.bar(middles, curve.counts, width=np.diff(curve.edges) * 0.86, color=COLOURS[0], alpha=0.55, linewidth=0)
-    below.set(xlim=(0, 1), xlabel="calibrated probability of “forged”", ylabel="videos")
-    below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
-    said = "; ".join(
-        f"around {p:.0%} foretold, {o:.0%} of {n} were forged"
-        for p, o, n in zip(x.tolist(), y.tolist(), curve.counts[full].tolist(), strict=True)
-    )
-    return _plot(figure, name, title, f"Reliability diagram. {said}.")
-
-
-def bar_plot(name: str, title: str, bars: Sequence[Bar]) -> Plot:
-    """AUC by name, a dot with its interval each, chance as a thin line."""
-    figure, axes = _figure(WIDTH, 0.75 + 0.3 * len(bars))
-    places = np.arange(len(bars))[::-1]
-    axes.axvline(50, color=_FAINT, linewidth=1)
-    for place, bar in zip(places.tolist(), bars, strict=True):
-        value, low, high = (100 * v for v in (bar.estimate.value, bar.estimate.low, bar.estimate.high))
-        if not math.isnan(low):
-            axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=2, alpha=0.55, solid_capstyle="butt")
-        axes.plot([value], [place], "o", color=COLOURS[0], markersize=5, clip_on=False)
-    axes.set_yticks(places, [f"{bar.name} ({bar.count})" for bar in bars])
-    axes.set(xlim=(-1, 101), ylim=(-0.6, len(bars) - 0.4), xlabel="AUC, percent (thin line: chance)")
-    axes.tick_params(axis="y", length=0)
-    said = "; ".join(f"{bar.name} {_percent(bar.estimate)}{_between(bar.estimate)}" for bar in bars)
-    return _plot(figure, name, title, f"AUC in percent. {said}.")
-
-
-def sweep_plot(name: str, title: str, sweeps: Sequence[Sweep]) -> Plot:
-    """AUC against the level of one kind of distortion, the interval as a band."""
-    figure, axes = _figure(2.9, 2.1)
-    axes.axhline(50, color=_FAINT, linewidth=1)
-    for index, sweep in enumerate(sweeps):
-        value, low, high = (
-            np.array([100 * getattr(estimate, end) for estimate in sweep.estimates]) for end in ("value", "low", "high")
+def _reliability(found: Evaluation) -> Iterator[Plot]:
+    """Observed share of forged videos against predicted probability, by bin, above the number of videos in each."""
+    for number, (name, (sample, _)) in enumerate(_entries(found).items(), 1):
+        curve = reliability(sample.labels, sample.probabilities, bins=10)
+        figure, (axes, below) = _figure(WIDTH, 4.2, rows=(3, 1))
+        axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1)
+        full = curve.counts > 0
+        x, y = curve.predicted[full], curve.observed[full]
+        errors = np.abs(np.stack([y - curve.low[full], curve.high[full] - y]))
+        axes.errorbar(x, y, yerr=errors, fmt="o", color=COLOURS[0], markersize=4, elinewidth=1, capsize=0)
+        axes.set(xlim=(0, 1), ylim=(-0.03, 1.03), ylabel="share that was forged")
+        middles = (curve.edges[:-1] + curve.edges[1:]) / 2
+        below.bar(middles, curve.counts, width=np.diff(curve.edges) * 0.86, color=COLOURS[0], alpha=0.55, linewidth=0)
+        below.set(xlim=(0, 1), xlabel="calibrated probability of “forged”", ylabel="videos")
+        below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
+        words = "; ".join(
+            f"predicted {p:.0%}, {o:.0%} of {n} were forged"
+            for p, o, n in zip(x.tolist(), y.tolist(), curve.counts[full].tolist(), strict=True)
         )
-        colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
-        axes.fill_between(sweep.levels, low, high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(sweep.levels, value, "o", linestyle=dash, color=colour, markersize=3, label=sweep.name)
-    axes.set(xlim=(-0.2, 5.2), ylim=(-2, 102), ylabel="AUC, percent")
-    axes.set_xticks(range(6), ["clean", *"12345"])
-    axes.set_yticks([0, 50, 100])
-    if len(sweeps) > 1:
-        axes.legend(loc="lower left", frameon=False, fontsize=7, labelcolor=_INK)
-    said = "; ".join(
-        f"{sweep.name}: "
-        + ", ".join(
-            f"{'clean' if not level else f'level {level}'} {_percent(estimate)}"
-            for level, estimate in zip(sweep.levels, sweep.estimates, strict=True)
-        )
-        for sweep in sweeps
-    )
-    return _plot(figure, name, title, f"AUC in percent by level. {said}.")
+        yield _plot(figure, f"reliability-{number}", name, f"Reliability diagram. {words}.")
+
+
+def _bars(found: Evaluation) -> Iterator[Plot]:
+    """AUC with interval, one plot per model and benchmark of the last table by forgery, or else of the first table."""
+    by_method = [grid for grid in found.grids if "method" in grid.spec.axes]
+    grid = by_method[-1] if by_method else found.grids[0]
+    axis = "method" if by_method else grid.spec.axes[-1]
+    plots: dict[str, dict[str, Estimate]] = {}
+    for key in grid.measured:
+        values, cell = dict(zip(grid.spec.axes, key, strict=True)), grid.cells[key]
+        if not math.isnan(cell["auc"].value):
+            name = f"{found.protocol.written(axis, values.pop(axis))} ({cell.counts.fake})"
+            plots.setdefault(_named(found, values), {})[name] = cell["auc"]
+    for number, (title, bars) in enumerate(plots.items(), 1):
+        figure, axes = _figure(WIDTH, 0.75 + 0.3 * len(bars))
+        places = list(range(len(bars)))[::-1]
+        axes.axvline(50, color=_FAINT, linewidth=1)
+        for place, auc in zip(places, bars.values(), strict=True):
+            if not math.isnan(auc.low):
+                ends = [100 * auc.low, 100 * auc.high]
+                axes.plot(ends, [place, place], color=COLOURS[0], linewidth=2, alpha=0.55, solid_capstyle="butt")
+            axes.plot([100 * auc.value], [place], "o", color=COLOURS[0], markersize=5, clip_on=False)
+        axes.set_yticks(places, list(bars))
+        axes.set(xlim=(-1, 101), ylim=(-0.6, len(bars) - 0.4), xlabel="AUC, percent (thin line: chance)")
+        axes.tick_params(axis="y", length=0)
+        words = "; ".join(f"{label} {_percent(auc)}{_between(auc)}" for label, auc in bars.items())
+        yield _plot(figure, f"bars-{number}", f"{title} (forgeries in brackets)", f"AUC in percent. {words}.")
+
+
+def _sweeps(found: Evaluation) -> Iterator[Plot]:
+    """AUC by level (0 clean, 1 to 5) of each kind of distortion, a line with its interval as a band per model."""
+    for number, grid in enumerate(found.grids, 1):
+        for kind in dict.fromkeys(row[-1] for row in grid.rows) if grid.spec.mean else ():
+            figure, axes = _figure(2.9, 2.1)
+            axes.axhline(50, color=_FAINT, linewidth=1)
+            words: list[str] = []
+            for row in (row for row in grid.rows if row[-1] == kind):
+                cells = {level: grid.cells.get((*row, level)) for level in grid.columns if level != MEAN}
+                levels = {
+                    int(at): cell["auc"] for at, cell in cells.items() if cell and not math.isnan(cell["auc"].value)
+                }
+                if not set(levels) - {int(CLEAN)}:
+                    continue
+                label = _named(found, dict(zip(grid.spec.rows[:-1], row, strict=False)))
+                value, low, high = (
+                    np.array([100 * getattr(auc, end) for auc in levels.values()]) for end in ("value", "low", "high")
+                )
+                colour, dash = COLOURS[len(words) % CURVES], DASHES[len(words) % CURVES]
+                axes.fill_between(list(levels), low, high, color=colour, alpha=0.18, linewidth=0)
+                axes.plot(list(levels), value, "o", linestyle=dash, color=colour, markersize=3, label=label)
+                points = (f"{f'level {level}' if level else 'clean'} {_percent(auc)}" for level, auc in levels.items())
+                words.append(f"{label}: {', '.join(points)}")
+            axes.set(xlim=(-0.2, 5.2), ylim=(-2, 102), ylabel="AUC, percent")
+            axes.set_xticks(range(6), ["clean", *"12345"])
+            axes.set_yticks([0, 50, 100])
+            if len(words) > 1:
+                axes.legend(loc="lower left", frameon=False, fontsize=7, labelcolor=_INK)
+            if words:
+                title = found.protocol.written("distortion", kind)
+                yield _plot(figure, f"sweep-{number}-{kind}", title, f"AUC in percent by level. {'; '.join(words)}.")
+
+
+def _entries(found: Evaluation) -> dict[str, tuple[Sample, Estimate]]:
+    """The cells of the first table with both classes, of its forgeries all together, named by the axes that differ."""
+    grid, axes = found.grids[0], found.grids[0].spec.axes
+    cells = [(dict(zip(axes, key, strict=True)), key) for key in grid.measured if not grid.cells[key].reason]
+    cells = [(values, key) for values, key in cells if values.get("method", ALL) == ALL]
+    differing = [axis for axis in axes if len({values[axis] for values, _ in cells}) > 1]
+    named = [axis for axis in axes if axis in ("dataset", "model") and cells and cells[0][0][axis]]
+    shown = differing or named[-1:] or axes[:1]
+    return {
+        _named(found, {axis: values[axis] for axis in shown}): (sample_of(grid.groups[key]), grid.cells[key]["auc"])
+        for values, key in cells
+    }
+
+
+def _named(found: Evaluation, values: Mapping[str, str]) -> str:
+    return ", ".join(found.protocol.written(axis, value) for axis, value in values.items() if value)
 
 
 def _percent(estimate: Estimate) -> str:
@@ -156,26 +182,20 @@ def _between(estimate: Estimate) -> str:
 
 
 _STYLE: Any = {
-    "svg.fonttype": "none",  # text stays text: it can be read aloud, searched, and set in the page's type
+    "svg.fonttype": "none",  # text stays text: it can be searched, read by a screen reader, and set in the page's type
     "font.family": "sans-serif",
     "font.size": 9,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _FAINT,
-    "axes.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": _FAINT,
-    "ytick.color": _FAINT,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "figure.facecolor": "none",
-    "legend.labelcolor": _INK,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "legend.labelcolor"), _INK),
+    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), _INK),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), _FAINT),
+    **dict.fromkeys(("axes.facecolor", "figure.facecolor"), "none"),
 }
 
 
 def _figure(width: float, height: float, rows: tuple[int, ...] = ()) -> tuple[Any, Any]:
-    """A figure and its axes, apart from pyplot's global state."""
+    """A figure and its axes, separate from pyplot's global state."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -190,24 +210,20 @@ def _plot(figure: Any, name: str, title: str, text: str) -> Plot:
     out = io.StringIO()
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return Plot(name, title, text, _inline(out.getvalue(), name, title, text))
+    return Plot(name, title, _inline(out.getvalue(), name, title, text))
 
 
 def _inline(svg: str, name: str, title: str, text: str) -> str:
-    """The bare ``svg`` element, its ids made unlike those of other plots, its ink the page's, its type the page's."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.S)
-    svg = re.sub(r"\s+xmlns(:\w+)?=\"[^\"]*\"", "", svg)
-    svg = svg.replace("xlink:href=", "href=")
-    svg = re.sub(r"\bid=\"([^\"]+)\"", rf'id="{name}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
-    svg = re.sub(r"href=\"#([^\"]+)\"", rf'href="#{name}-\1"', svg)
-    for stand_in, ink in _INKS.items():
-        svg = svg.replace(stand_in, ink)
-    svg = re.sub(r"font-family: [^;\"]*; ?", "", svg)
-    svg = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.S)  # would hold for the whole page
+    """The bare ``svg`` element with ids that are unique on the page, and with the page's colours and fonts."""
     box = re.search(r"viewBox=\"([^\"]+)\"", svg)
     assert box
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
+    svg = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.S)  # would apply to the whole page
+    svg = re.sub(r"\s+xmlns(:\w+)?=\"[^\"]*\"", "", svg).replace("xlink:href=", "href=")
+    svg = re.sub(r"(\bid=\"|url\(#|href=\"#)", rf"\1{name}-", svg)
+    svg = re.sub(r"font-family: [^;\"]*; ?", "", svg)
+    for stand_in, ink in _INKS.items():
+        svg = svg.replace(stand_in, ink)
     head = (
         f'<svg viewBox="{box[1]}" role="img" aria-labelledby="{name}-t {name}-d">'
         f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(text)}</desc>'

@@ -1,31 +1,38 @@
-"""Evaluation protocols: small TOML files that say which videos count, and which tables and plots are made of them.
+"""Evaluation protocols: TOML files that say which videos count, and which tables and plots are made of them.
 
-Those of the package lie in ``data/``; anyone can write their own (``docs/evaluation.md`` tells how). What others
-published stands in ``data/published.toml``, as strings: they are shown beside what was measured, never mixed with it.
+Those of the package are in ``data/``; ``docs/evaluation.md`` describes the format. ``data/published.toml`` has figures
+from the literature as strings: they are shown next to measured figures and never computed with.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic.dataclasses import dataclass
 
 from facetell.datasets.manifest import SPLITS
+from facetell.engine.info import invalid_field
 from facetell.evaluate.scores import WORDS
 from facetell.metrics.measures import MEASURES
 from facetell.types import FacetellError
 
 FOLDER = Path(__file__).with_name("data")
-UNITS = ("video", "clip")
-PLOTS = ("roc", "reliability", "bars", "distortion")
 LABEL_AXES = ("held_out", "motion", "anomaly")
-"""Told by the label of a score file (``LABEL=FILE``), not by its columns."""
+"""Axes whose value is in the label of a score file (``LABEL=FILE``), not in its columns."""
 AXES = ("model", "unit", "dataset", "compression", "method", "distortion", "level", "reals_of", "fakes_of", *LABEL_AXES)
-"""What can make the rows and columns of a table; ``docs/evaluation.md`` explains each."""
-
-
+"""Possible rows and columns of a table; ``docs/evaluation.md`` explains each."""
+DATASET_AXES = ("dataset", "reals_of", "fakes_of")
+ALL = "all"
+"""Value of the axis ``method``: all forgeries together."""
+MEAN = "mean"
+"""Value of the axes ``distortion`` and ``level``: the mean over them."""
+CLEAN = "0"
+"""Value of the axis ``level``: the clean video."""
+DASH = "–"
 DATASETS = {
     "ffpp": "FaceForensics++",
     "faceshifter": "FaceShifter",
@@ -39,99 +46,114 @@ DATASETS = {
     "ffiw": "FFIW",
     "wilddeepfake": "WildDeepfake",
 }
-"""Benchmarks as they are written in tables, in this order; a protocol's own ``axes.dataset`` comes first."""
+"""Names of benchmarks in tables, in this order; a protocol's own ``axes.dataset`` comes first."""
+_SPECIAL = {
+    ("method", ALL): "all forgeries",
+    ("distortion", MEAN): "mean of the kinds",
+    ("level", CLEAN): "clean",
+    ("level", MEAN): "mean",
+}
 
 
-@dataclass(frozen=True, slots=True)
+def _one_of(names: Collection[str]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"should be one of {', '.join(names)}")
+        return value
+
+    return AfterValidator(check)
+
+
+_PUBLISHED = tomllib.loads((FOLDER / "published.toml").read_text(encoding="utf-8"))
+Axis = Annotated[str, _one_of(AXES)]
+Word = Annotated[str, _one_of(WORDS)]
+Strings = tuple[str, ...]
+_CHECKED = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, config=_CHECKED)
 class TableSpec:
-    """One table of a protocol.
+    """One table of a protocol; ``docs/evaluation.md`` describes the fields.
 
-    Attributes:
-        title: its caption.
-        rows: axes; one row for each combination of their values that occurs.
-        columns: an axis (cells show ``measures[0]``), or "measure" (one column for each of ``measures``).
-        measures: names of :data:`facetell.metrics.measures.MEASURES`.
-        select: allowed values of columns of the score file; a column that is not named allows all.
-        complete: axes of which every value in the protocol's ``axes`` (and ``select``) gets its row or column, measured
-            or not.
-        mean: "level" and/or "distortion": what means are taken over, in a table with rows of ``distortion`` (the last
-            axis) and columns of ``level``.
+    ``rows`` are axes; ``columns`` is an axis (cells show ``measures[0]``), or "measure" (one column per measure).
     """
 
     title: str
-    rows: tuple[str, ...]
-    columns: str
-    measures: tuple[str, ...]
-    select: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    complete: tuple[str, ...] = ()
-    mean: tuple[str, ...] = ()
+    rows: Annotated[tuple[Axis, ...], Field(min_length=1)]
+    columns: Annotated[str, _one_of((*AXES, "measure"))]
+    measures: Annotated[tuple[Annotated[str, _one_of(MEASURES)], ...], Field(min_length=1)] = ("auc",)
+    select: dict[Word, Strings] = Field(default_factory=dict)
+    complete: tuple[Axis, ...] = ()
+    mean: tuple[Literal["level", "distortion"], ...] = ()
+
+    @model_validator(mode="after")
+    def _check_mean(self) -> TableSpec:
+        if self.mean and (self.columns != "level" or self.rows[-1] != "distortion"):
+            raise ValueError('a table with a mean needs "distortion" as last axis of rows and "level" as columns')
+        return self
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes that divide the videos: those of the rows, then that of the columns."""
+        return self.rows if self.columns == "measure" else (*self.rows, self.columns)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CHECKED)
 class Protocol:
-    """How a set of score files is turned into tables.
+    """How a set of score files is turned into tables; ``docs/evaluation.md`` describes the fields.
 
-    Attributes:
-        name: of the file, without its suffix.
-        title, summary: for people.
-        split: which videos count unless the user says otherwise.
-        units: "video" and/or "clip": what is counted as one decision.
-        needs: columns of the score file that must tell the videos apart ("distortion": some video is distorted).
-        how: what to run where ``needs`` is not met.
-        label: axes that the label of a score file gives, parted by "/".
-        axes: for an axis, the values in their order and how each is written in tables.
-        tables, plots, notes: what is made, and what a reader has to know.
-        published: names of :class:`Published` tables to show beside.
+    ``name`` is the file name without suffix; ``axes`` are, by axis, the values in order and their names in tables.
     """
 
     name: str
     title: str
     summary: str
-    split: str
-    units: tuple[str, ...]
-    needs: tuple[str, ...]
-    how: str
-    label: tuple[str, ...]
-    axes: Mapping[str, Mapping[str, str]]
-    tables: tuple[TableSpec, ...]
-    plots: tuple[str, ...]
-    notes: tuple[str, ...]
-    published: tuple[str, ...]
+    tables: Annotated[tuple[TableSpec, ...], Field(min_length=1)]
+    split: Annotated[str, _one_of(SPLITS)] = "test"
+    units: Annotated[tuple[Literal["video", "clip"], ...], Field(min_length=1)] = ("video",)
+    needs: tuple[Word, ...] = ()
+    how: str = ""
+    label: tuple[Annotated[str, _one_of(LABEL_AXES)], ...] = ()
+    axes: dict[Axis, dict[str, str]] = Field(default_factory=dict, validate_default=True)
+    plots: tuple[Literal["roc", "reliability", "bars", "distortion"], ...] = ()
+    notes: Strings = ()
+    published: tuple[Annotated[str, _one_of(_PUBLISHED)], ...] = ()
+
+    @field_validator("axes", mode="after")
+    @classmethod
+    def _with_datasets(cls, axes: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        own = axes.get("dataset", {})
+        datasets = own | DATASETS | own
+        return {"reals_of": datasets, "fakes_of": datasets} | axes | {"dataset": datasets}
 
     def written(self, axis: str, value: str) -> str:
-        """How a value of an axis is written in tables; of a benchmark with its compression, both."""
+        """The name of a value of an axis in tables; of a benchmark with its compression, both."""
         titles = self.axes.get(axis, {})
         first, _, rest = value.partition(" ")
-        return titles.get(value) or (f"{titles[first]} {rest}" if first in titles else value)
+        name = titles.get(value) or (f"{titles[first]} {rest}" if first in titles else value)
+        return _SPECIAL.get((axis, value)) or name or ("no name" if axis in DATASET_AXES else DASH)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CHECKED)
 class Published:
-    """Numbers from the literature, as they were published (METHOD section 5); percent.
-
-    Attributes:
-        title: what they are.
-        columns: headings; the first is that of the methods' names.
-        rows: cells as strings; "-" where nothing was published.
-        notes: what a reader has to know to compare.
-    """
+    """A table of figures from the literature as they were published, in percent; "-" where there is none."""
 
     title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
+    columns: Strings
+    rows: tuple[Strings, ...]
+    notes: Strings
 
 
 def protocol_names() -> tuple[str, ...]:
-    """The protocols of the package, by name."""
+    """The names of the protocols of the package."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != "published"))
 
 
 def read_protocol(name: str) -> Protocol:
-    """A protocol of the package by its name, or one's own by the path of its file.
+    """A protocol of the package by its name, or one from a file by its path.
 
     Raises:
-        FacetellError: there is none of that name, or the file is not understood.
+        FacetellError: there is none of that name, or the file is not a valid protocol.
     """
     own = name.endswith(".toml") or "/" in name
     if not own and name not in protocol_names():
@@ -141,141 +163,16 @@ def read_protocol(name: str) -> Protocol:
     path = Path(name) if own else FOLDER / f"{name}.toml"
     try:
         with path.open("rb") as file:
-            return _protocol(path.stem, tomllib.load(file))
+            content: dict[str, Any] = tomllib.load(file)
+        return TypeAdapter(Protocol).validate_python(content | {"name": path.stem})
     except OSError as error:
         raise FacetellError(f"the protocol {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValidationError as error:  # before its base class ValueError
+        raise FacetellError(f"the protocol {path} is not valid: {invalid_field(error)}") from None
+    except ValueError as error:
         raise FacetellError(f"the protocol {path} is not a TOML file: {error}") from None
-    except _Unfit as error:
-        raise FacetellError(f"the protocol {path} is not understood: {error}") from None
 
 
-def read_published(name: str) -> Published:
-    """A table of ``data/published.toml``.
-
-    Raises:
-        FacetellError: there is none of that name.
-    """
-    with (FOLDER / "published.toml").open("rb") as file:
-        found = tomllib.load(file)
-    if name not in found:
-        raise FacetellError(f"there are no published numbers called '{name}'; there are {', '.join(sorted(found))}")
-    table = found[name]
-    rows = tuple(tuple(str(cell) for cell in row) for row in table["rows"])
-    return Published(table["title"], tuple(table["columns"]), rows, tuple(table["notes"]))
-
-
-class _Unfit(Exception):
-    """Why a file is no protocol."""
-
-
-_DEFAULTS: dict[str, Any] = {
-    "split": "test",
-    "units": ["video"],
-    "needs": [],
-    "how": "",
-    "label": [],
-    "axes": {},
-    "plots": [],
-    "notes": [],
-    "published": [],
-}
-
-
-def _protocol(name: str, told: dict[str, Any]) -> Protocol:
-    _known(told, (*_DEFAULTS, "title", "summary", "tables"))
-    _wanted(told, ("title", "summary", "tables"))
-    values = _DEFAULTS | told
-    for key in ("title", "summary", "split", "how"):
-        _is(values, key, str)
-    for key in ("units", "needs", "label", "plots", "notes", "published"):
-        values[key] = _strings(values, key)
-    for key, allowed in {
-        "units": UNITS,
-        "needs": WORDS,
-        "label": LABEL_AXES,
-        "plots": PLOTS,
-        "published": _published_names(),
-    }.items():
-        _among(values[key], allowed, key)
-    _among([values["split"]], SPLITS, "split")
-    _filled(values, "units")
-    _is(values, "axes", dict)
-    _among(values["axes"], AXES, "axes")
-    for axis, titles in values["axes"].items():
-        if not (isinstance(titles, dict) and all(isinstance(title, str) for title in titles.values())):
-            raise _Unfit(f'axes.{axis} has to be a table of value = "title"')
-    if not (isinstance(values["tables"], list) and values["tables"]):
-        raise _Unfit("it needs at least one [[tables]]")
-    values["tables"] = tuple(_table(table, number) for number, table in enumerate(values["tables"], 1))
-    datasets = values["axes"].get("dataset", {}) | {
-        k: v for k, v in DATASETS.items() if k not in values["axes"].get("dataset", {})
-    }
-    values["axes"] = {"reals_of": datasets, "fakes_of": datasets} | values["axes"] | {"dataset": datasets}
-    return Protocol(name=name, **values)
-
-
-def _table(told: Any, number: int) -> TableSpec:
-    where = f"table {number}"
-    if not isinstance(told, dict):
-        raise _Unfit(f"{where} is no table")
-    _known(told, ("title", "rows", "columns", "measures", "select", "complete", "mean"), where)
-    _wanted(told, ("title", "rows", "columns"), where)
-    values: dict[str, Any] = {"measures": ["auc"], "select": {}, "complete": [], "mean": []} | told
-    for key, kind in {"title": str, "columns": str, "select": dict}.items():
-        _is(values, key, kind, where)
-    for key in ("rows", "measures", "complete", "mean"):
-        values[key] = _strings(values, key, where)
-    for key in ("rows", "measures"):
-        _filled(values, key, where)
-    _among(values["rows"], AXES, f"rows of {where}")
-    _among([values["columns"]], (*AXES, "measure"), f"columns of {where}")
-    _among(values["measures"], tuple(MEASURES), f"measures of {where}")
-    _among(values["complete"], (*values["rows"], values["columns"]), f"complete of {where}")
-    _among(values["mean"], ("level", "distortion"), f"mean of {where}")
-    _among(values["select"], WORDS, f"select of {where}")
-    values["select"] = {name: _strings(values["select"], name, where) for name in values["select"]}
-    if values["mean"] and (values["columns"] != "level" or values["rows"][-1] != "distortion"):
-        raise _Unfit(f'{where} has a mean: its last row axis has to be "distortion" and its columns "level"')
-    return TableSpec(**values)
-
-
-def _published_names() -> tuple[str, ...]:
-    with (FOLDER / "published.toml").open("rb") as file:
-        return tuple(tomllib.load(file))
-
-
-def _known(told: Mapping[str, Any], names: tuple[str, ...], where: str = "it") -> None:
-    for name in told:
-        if name not in names:
-            raise _Unfit(f"{where} has '{name}', which is none of {', '.join(names)}")
-
-
-def _wanted(told: Mapping[str, Any], names: tuple[str, ...], where: str = "it") -> None:
-    for name in names:
-        if name not in told:
-            raise _Unfit(f"{where} lacks '{name}'")
-
-
-def _is(values: Mapping[str, Any], name: str, kind: type, where: str = "it") -> None:
-    if not isinstance(values[name], kind):
-        words: dict[type, str] = {str: "a string", dict: "a table"}
-        raise _Unfit(f"'{name}' of {where} has to be {words[kind]}")
-
-
-def _strings(values: Mapping[str, Any], name: str, where: str = "it") -> tuple[str, ...]:
-    found = values[name]
-    if not (isinstance(found, list) and all(isinstance(item, str) for item in found)):
-        raise _Unfit(f"'{name}' of {where} has to be a list of strings")
-    return tuple(found)
-
-
-def _filled(values: Mapping[str, Any], name: str, where: str = "it") -> None:
-    if not values[name]:
-        raise _Unfit(f"'{name}' of {where} is empty")
-
-
-def _among(found: Any, allowed: tuple[str, ...], where: str) -> None:
-    for value in found:
-        if value not in allowed:
-            raise _Unfit(f"{where}: '{value}' is none of {', '.join(allowed)}")
+def read_published() -> Mapping[str, Published]:
+    """The tables of ``data/published.toml`` by name."""
+    return TypeAdapter(dict[str, Published]).validate_python(_PUBLISHED)

@@ -12,22 +12,17 @@ from typing import Any
 import numpy as np
 
 from facetell.evaluate.protocols import Protocol
-from facetell.evaluate.scores import COPY, Column, Scores, VideoScores, keys_of, read_scores
+from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of, read_scores, stack
 from facetell.types import FacetellError
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All scores of one model that count.
+    """All scores of one model that count, by ``units``: "video" and, where the protocol needs it, "clip".
 
-    Attributes:
-        label: how the model is called in tables: as the user labelled its files, else by its name.
-        keys: values of the axes that the label tells (``held_out``, ``motion``, ``anomaly``).
-        about: what made the scores (of the first of its files).
-        files: names of the score files.
-        folders: of the score files; a model card may be there.
-        units: "video" and "clip" ▸ one row a decision; a clip's row is its video's, with its own logit.
-        reals: which reals the forgeries of DeeperForensics-1.0 are compared with; "" without that benchmark.
+    ``label`` names the model in tables: the label of its score files, or else the name in the model file. ``keys`` are
+    the axes that the label gives (``held_out``, ``motion``, ``anomaly``). ``reals`` says which reals the forgeries of
+    DeeperForensics-1.0 are compared with. ``files`` and ``folders`` are those of the score files.
     """
 
     label: str
@@ -40,38 +35,32 @@ class Run:
 
     @property
     def model(self) -> str:
-        """Name in the model file; "unknown model" where the score file does not tell."""
+        """Name in the model file; "unknown model" where the score file does not record it."""
         return str(_model(self.about).get("name") or "unknown model")
 
     @property
     def sha256(self) -> str:
-        """Of the model file; "" where the score file does not tell."""
+        """Of the model file; "" where the score file does not record it."""
         return str(_model(self.about).get("sha256") or "")
 
 
 def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) -> tuple[Run, ...]:
-    """Read score files, keep the split, and join those of one model.
-
-    Args:
-        named: label ("" for none) and path of each score file.
-        protocol: see :func:`facetell.evaluate.protocols.read_protocol`.
-        split: "train", "val" or "test".
+    """Read score files, each with a label or "", keep a split, and join those of one model.
 
     Raises:
-        FacetellError: a file cannot be read, or does not hold what the protocol needs.
+        FacetellError: a file cannot be read, or does not have what the protocol needs.
     """
     joined: dict[tuple[str, ...], Run] = {}
     for label, path in named:
-        kept, reals = with_reals(_of_split(read_scores(path), path, protocol, split))
-        run = replace(_run(label, path, kept, protocol), reals=reals)
+        run = _run(label, path, protocol, split)
         key = (run.label, *run.keys.values(), run.sha256, json.dumps(run.about.get("calibration"), sort_keys=True))
         joined[key] = _join(joined[key], run) if key in joined else run
-    _check_needs(list(joined.values()), protocol, split)
-    _check_classes(list(joined.values()), protocol)
-    times = Counter(run.label for run in joined.values())
+    runs = list(joined.values())
+    _check_needs(runs, protocol, split)
+    _check_classes(runs, protocol)
+    times = Counter(run.label for run in runs)
     return tuple(
-        run if times[run.label] == 1 else replace(run, label=f"{run.label} ({', '.join(run.files)})")
-        for run in joined.values()
+        run if times[run.label] == 1 else replace(run, label=f"{run.label} ({', '.join(run.files)})") for run in runs
     )
 
 
@@ -79,13 +68,10 @@ def with_reals(scores: Scores) -> tuple[Scores, str]:
     """Give DeeperForensics-1.0 the reals of protocol A; say which reals it has.
 
     Protocol A compares its forgeries with the c23 reals of FaceForensics++. A score file with forgeries of ``dfo``, no
-    real of ``dfo`` and no forgery of ``ffpp`` holds that protocol: its c23 reals of ``ffpp`` count as reals of ``dfo``.
-    No other benchmark takes reals from another one.
-
-    Returns:
-        The scores, and a note for tables; "" where there is no forgery of ``dfo``.
+    real of ``dfo`` and no forgery of ``ffpp`` follows that protocol: its c23 reals of ``ffpp`` count as reals of
+    ``dfo``. No other benchmark takes reals from another one. The note for tables is "" without a forgery of ``dfo``.
     """
-    classes = {*zip(scores["dataset"].tolist(), scores["label"].tolist(), strict=True)}
+    classes = set(keys_of(scores, ("dataset", "label")))
     if ("dfo", 1) not in classes:
         return scores, ""
     if ("dfo", 0) in classes:
@@ -98,29 +84,41 @@ def with_reals(scores: Scores) -> tuple[Scores, str]:
         "dataset": np.where(moved, "dfo", scores["dataset"]),
         "compression": np.where(moved, compression, scores["compression"]),
     }
-    return replace(scores, columns={**scores.columns, **changed}), (
-        "DFO against c23 reals of FaceForensics++ (protocol A, unless read by its own lists)"
-    )
+    note = "DFO against c23 reals of FaceForensics++ (protocol A, unless read by its own lists)"
+    return replace(scores, columns={**scores.columns, **changed}), note
+
+
+def _run(label: str, path: Path, protocol: Protocol, split: str) -> Run:
+    scores, reals = with_reals(_of_split(read_scores(path), path, protocol, split))
+    units = {"video": scores.videos()}
+    if "clip" in protocol.units:
+        units["clip"] = scores.clips()
+    keys = _keys(label, path, protocol)
+    run = Run(label, keys, scores.about, (path.name,), units, reals, (path.parent,))
+    return replace(run, label=run.model) if keys or not label else run
 
 
 def _of_split(scores: Scores, path: Path, protocol: Protocol, split: str) -> Scores:
     kept = scores.select(split=split)
     if not len(kept):
-        held = ", ".join(sorted({str(s) for s in scores["split"].tolist()})) or "nothing"
         raise FacetellError(
-            f"{path} holds no video of the split {split} (it holds {held}); score a manifest that has it with "
-            "`facetell score`, or name another with --split"
+            f"{path} has no video of the split {split} (it has {_values(scores, 'split') or 'nothing'}); score a "
+            "manifest that has it with `facetell score`, or name another split with --split"
         )
     if not (kept["label"] >= 0).any():
-        raise FacetellError(f"{path} tells of no video whether it is forged; score a manifest with labels")
+        raise FacetellError(f"{path} has no labels; score a manifest with labels")
     for name, values in {k: v for table in protocol.tables for k, v in table.select.items()}.items():
         if name != "distortion" and not len(kept.select(**{name: list(values)})):
-            held = ", ".join(sorted({str(value) for value in kept[name].tolist()} - {""}))
+            wanted, there = " or ".join(values), _values(kept, name) or "none"
             raise FacetellError(
-                f"the protocol {protocol.name} is about the {name} {' or '.join(values)}, but {path} holds "
-                f"{held or 'none'}; score a manifest of {' or '.join(values)}"
+                f"the protocol {protocol.name} needs the {name} {wanted}, but {path} has {there}; score a manifest of "
+                f"{wanted}"
             )
     return kept
+
+
+def _values(scores: Scores, name: str) -> str:
+    return ", ".join(sorted({str(value) for value in scores[name].tolist()} - {""}))
 
 
 def _check_needs(runs: Sequence[Run], protocol: Protocol, split: str) -> None:
@@ -128,44 +126,34 @@ def _check_needs(runs: Sequence[Run], protocol: Protocol, split: str) -> None:
         if not any((run.units["video"][name] != "").any() for run in runs):
             files = ", ".join(file for run in runs for file in run.files)
             raise FacetellError(
-                f"the protocol {protocol.name} needs a {name} of the videos, and {files} ({split}) tells of none: "
-                f"{protocol.how}"
+                f"the protocol {protocol.name} needs the {name} of the videos, which {files} (split {split}) does not "
+                f"have: {protocol.how}"
             )
 
 
 def _check_classes(runs: Sequence[Run], protocol: Protocol) -> None:
     """Refuse a run without a benchmark that has both reals and forgeries, if all tables are by benchmark."""
-    if not all("dataset" in (*table.rows, table.columns) for table in protocol.tables):
+    if not all("dataset" in table.axes for table in protocol.tables):
         return
     for run in runs:
         videos = run.units["video"]
         fake, real = ({*videos["dataset"][videos["label"] == label].tolist()} for label in (1, 0))
         if fake and real and not fake & real:
-            first = min(fake)
+            first, second = (min(names) or "a benchmark without a name" for names in (fake, real))
             raise FacetellError(
-                f"{', '.join(run.files)}: {first or 'a benchmark without a name'} has forgeries but no reals, "
-                f"{min(real) or 'a benchmark without a name'} has reals but no forgeries, and only DeeperForensics-1.0 "
-                "(dfo, protocol A) takes its reals from another benchmark (ffpp, c23); score the reals of "
-                f"{first or 'the first'} as well, or compare benchmarks with `--protocol cross`"
+                f"{', '.join(run.files)}: {first} has forgeries but no reals, {second} has reals but no forgeries, and "
+                "only DeeperForensics-1.0 (dfo, protocol A) takes its reals from another benchmark (ffpp, c23); score "
+                f"the reals of {first} as well, or compare benchmarks with `--protocol cross`"
             )
 
 
-def _run(label: str, path: Path, scores: Scores, protocol: Protocol) -> Run:
-    units = {"video": scores.videos()}
-    if "clip" in protocol.units:
-        units["clip"] = _clips(scores)
-    run = Run(label, {}, scores.about, (path.name,), units, folders=(path.parent,))
-    keys = _keys(label, path, protocol)
-    return replace(run, keys=keys, label=run.model if keys or not label else label)
-
-
 def _keys(label: str, path: Path, protocol: Protocol) -> dict[str, str]:
-    """What the label tells of the protocol's label axes."""
+    """The values of the protocol's label axes in a label."""
     if not protocol.label:
         return {}
     values = label.split("/")
     if not label or len(values) != len(protocol.label):
-        raise FacetellError(f"what {path} stands for in the protocol {protocol.name} is not told: {protocol.how}")
+        raise FacetellError(f"{path} has no label for the protocol {protocol.name}: {protocol.how}")
     for axis, value in zip(protocol.label, values, strict=True):
         allowed = protocol.axes.get(axis, {})
         if allowed and value not in allowed:
@@ -178,28 +166,17 @@ def _model(about: Mapping[str, Any]) -> Mapping[str, Any]:
     return model if isinstance(model, Mapping) else {"name": model}
 
 
-def _clips(scores: Scores) -> VideoScores:
-    """One row a clip; a video that was not scored keeps its one row without a logit."""
-    names = [name for name in scores.columns if name not in ("track", "clip", "t0", "t1")]
-    return VideoScores({name: scores[name] for name in names}, scores.about)
-
-
 def _join(a: Run, b: Run) -> Run:
     twice = sorted({*keys_of(a.units["video"], COPY)} & {*keys_of(b.units["video"], COPY)})
     if twice:
         raise FacetellError(
-            f"{b.files[0]} scores {len(twice)} videos that {', '.join(a.files)} scores with the same model, "
-            f"{twice[0][1]} among them; give each video once, or label the files apart (LABEL=FILE)"
+            f"{b.files[0]} scores {len(twice)} videos that {', '.join(a.files)} scores with the same model, such as "
+            f"{twice[0][1]}; give each video once, or label the files differently (LABEL=FILE)"
         )
     return replace(
         a,
         reals=a.reals or b.reals,
         files=a.files + b.files,
         folders=tuple(dict.fromkeys(a.folders + b.folders)),
-        units={unit: _stack(a.units[unit], b.units[unit]) for unit in a.units},
+        units={unit: stack([a.units[unit], b.units[unit]]) for unit in a.units},
     )
-
-
-def _stack(a: VideoScores, b: VideoScores) -> VideoScores:
-    columns: dict[str, Column] = {name: np.concatenate([a[name], b[name]]) for name in a.columns}
-    return VideoScores(columns, a.about)

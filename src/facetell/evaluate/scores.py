@@ -1,6 +1,6 @@
-"""Score files: one row a clip, everything known of its video beside it. All measures and tables start from here.
+"""Score files: one row per clip with everything known of its video. All measures and tables are computed from them.
 
-A video that could not be scored has one row, with its status and without a logit: it is counted in every table.
+A video that could not be scored has one row, with its status and without a logit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,11 @@ from facetell.files import temporary_beside
 from facetell.types import FacetellError, Status, needs_extra
 
 WORDS = ("video", "status", "split", "identity", "donor", "method", "dataset", "compression", "source", "distortion")
-"""Columns of strings. ``distortion`` is its code (METHOD section 3), "" of the clean video."""
+"""Columns of strings. ``distortion`` is its code, "" for the clean video."""
 WHOLE = ("label", "track", "clip", "level")
-"""Columns of whole numbers: ``label`` 1 forged, 0 real, -1 unknown; ``track``, ``clip`` -1 of what was not scored."""
+"""Columns of integers: ``label`` 1 forged, 0 real, -1 unknown; ``track`` and ``clip`` -1 where nothing was scored."""
 REAL = ("t0", "t1", "logit")
-"""Columns of floats: seconds, and the raw logit (positive = forged); NaN of what was not scored."""
+"""Columns of floats: seconds, and the raw logit (positive = forged); NaN where nothing was scored."""
 COLUMNS = (*WORDS, *WHOLE, *REAL)
 VIDEO = ("dataset", "video")
 """Columns that identify a video. Two benchmarks may use one file name for different videos."""
@@ -33,13 +33,8 @@ Column = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """A table of clip scores.
-
-    Attributes:
-        columns: every name of :data:`COLUMNS`, all of one length.
-        about: what made the scores: model name and sha256, calibration, versions, settings.
-    """
+class _Table:
+    """Columns of one length, and ``about``: model name and sha256, calibration, versions, settings."""
 
     columns: Mapping[str, Column]
     about: Mapping[str, Any]
@@ -50,11 +45,11 @@ class Scores:
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
 
-    def where(self, mask: NDArray[np.bool_]) -> Scores:
+    def where(self, mask: NDArray[np.bool_]) -> Self:
         """The rows of ``mask``."""
         return replace(self, columns={name: column[mask] for name, column in self.columns.items()})
 
-    def select(self, **wanted: str | int | Sequence[str | int]) -> Scores:
+    def select(self, **wanted: str | int | Sequence[str | int]) -> Self:
         """Rows whose columns have the wanted values: ``scores.select(split="val", method=["", "swap"])``."""
         mask = np.ones(len(self), dtype=bool)
         for name, values in wanted.items():
@@ -62,8 +57,31 @@ class Scores:
             mask &= np.isin(self.columns[name], list(several))
         return self.where(mask)
 
+
+@dataclass(frozen=True, slots=True)
+class VideoScores(_Table):
+    """A table with one row per video and distortion: strings, ``level``, ``label``, ``logit`` and ``faces``.
+
+    ``logit`` is that of the highest-scoring face, NaN where the video was not scored; ``faces`` counts the scored ones.
+    """
+
+    @property
+    def scored(self) -> VideoScores:
+        """The videos that have a score."""
+        return self.where(~np.isnan(self.columns["logit"]))
+
+    @property
+    def counted(self) -> VideoScores:
+        """The videos that have a score and a label."""
+        return self.where(~np.isnan(self.columns["logit"]) & (self.columns["label"] >= 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores(_Table):
+    """A table of clip scores with the columns :data:`COLUMNS`."""
+
     def videos(self) -> VideoScores:
-        """One score per video and distortion: the mean clip logit of its highest-scoring track (METHOD section 4).
+        """One score per video and distortion: the mean clip logit of its highest-scoring track.
 
         Rows belong to one video if they agree in the columns :data:`COPY`. A video with parts of several labels is
         forged where one part is, and else of unknown label where one is; the strings are those of its first part of
@@ -71,20 +89,31 @@ class Scores:
         """
         videos = _codes(keys_of(self, COPY))
         count = int(videos.max(initial=-1)) + 1
-        logits, faces = _worst_track(videos, count, self.columns["track"], self.columns["logit"])
-        # Of each video, the first row of the label that decides; rows are sorted by video, rank and place.
-        rank = np.select([self.columns["label"] == 1, self.columns["label"] < 0], [0, 1], 2)
+        logits, faces = _highest_track(videos, count, self["track"], self["logit"])
+        # The first row of each video with the label that counts; rows are sorted by video, rank and place.
+        rank = np.select([self["label"] == 1, self["label"] < 0], [0, 1], 2)
         order = np.lexsort((np.arange(len(self)), rank, videos))
         rows = order[np.searchsorted(videos[order], np.arange(count))]
-        columns = {name: self.columns[name][rows] for name in (*WORDS, "level", "label")}
+        columns = {name: self[name][rows] for name in (*WORDS, "level", "label")}
         columns |= {"logit": logits, "faces": faces}
         columns["status"] = np.where(np.isnan(logits), columns["status"], Status.SCORED.value).astype(object)
         return VideoScores(columns, self.about)
+
+    def clips(self) -> VideoScores:
+        """One row per clip, as if each were a video; a video that was not scored keeps its one row."""
+        names = [name for name in self.columns if name not in ("track", "clip", "t0", "t1")]
+        return VideoScores({name: self[name] for name in names}, self.about)
 
 
 def keys_of(table: Scores | VideoScores, names: Sequence[str]) -> list[tuple[Any, ...]]:
     """The values of some columns, one tuple per row; ``names`` is :data:`VIDEO` or :data:`COPY`."""
     return [*zip(*(table[name].tolist() for name in names), strict=True)]
+
+
+def stack(tables: Sequence[VideoScores]) -> VideoScores:
+    """The rows of one or more tables, one after another, with the ``about`` of the first."""
+    first = tables[0]
+    return replace(first, columns={name: np.concatenate([t[name] for t in tables]) for name in first.columns})
 
 
 def _codes(keys: Sequence[tuple[Any, ...]]) -> NDArray[np.int64]:
@@ -93,58 +122,24 @@ def _codes(keys: Sequence[tuple[Any, ...]]) -> NDArray[np.int64]:
     return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
 
 
-def _worst_track(
+def _highest_track(
     videos: NDArray[np.int64], count: int, tracks: Column, logits: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The highest mean logit of a track, NaN where none was scored, and the number of scored tracks, both (count,)."""
-    worst, faces = np.full(count, -np.inf), np.zeros(count, dtype=np.int64)
+    highest, faces = np.full(count, -np.inf), np.zeros(count, dtype=np.int64)
     scored = np.flatnonzero(~np.isnan(logits))
     if len(scored):
         order = scored[np.lexsort((tracks[scored], videos[scored]))]
         of_video, of_track = videos[order], tracks[order]
         starts = np.flatnonzero(np.r_[True, (np.diff(of_video) != 0) | (np.diff(of_track) != 0)])
         means = np.add.reduceat(logits[order], starts) / np.diff(np.r_[starts, len(order)])
-        np.maximum.at(worst, of_video[starts], means)
+        np.maximum.at(highest, of_video[starts], means)
         faces = np.bincount(of_video[starts], minlength=count)
-    return np.where(np.isneginf(worst), np.nan, worst), faces
-
-
-@dataclass(frozen=True, slots=True)
-class VideoScores:
-    """A table with one row per video and distortion: strings, ``level``, ``label``, ``logit`` and ``faces``.
-
-    ``logit`` is that of the highest-scoring face, NaN where the video was not scored; ``faces`` counts the scored ones.
-    """
-
-    columns: Mapping[str, Column]
-    about: Mapping[str, Any]
-
-    def __len__(self) -> int:
-        return len(self.columns["video"])
-
-    def __getitem__(self, name: str) -> Column:
-        return self.columns[name]
-
-    @property
-    def scored(self) -> VideoScores:
-        """The videos that have a score."""
-        return self.where(~np.isnan(self.columns["logit"]))
-
-    def where(self, mask: NDArray[np.bool_]) -> VideoScores:
-        """The rows of ``mask``."""
-        return replace(self, columns={name: column[mask] for name, column in self.columns.items()})
-
-    def select(self, **wanted: str | int | Sequence[str | int]) -> VideoScores:
-        """As :meth:`Scores.select`."""
-        mask = np.ones(len(self), dtype=bool)
-        for name, values in wanted.items():
-            several = values if isinstance(values, (list, tuple, set, frozenset)) else [values]
-            mask &= np.isin(self.columns[name], list(several))
-        return self.where(mask)
+    return np.where(np.isneginf(highest), np.nan, highest), faces
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> Scores:
-    """A table from one mapping a clip; what a row lacks is "", -1 (``level``: 0) or NaN; ``status`` is "scored"."""
+    """A table from one mapping per clip; missing values are "", -1 (``level``: 0) or NaN; ``status`` is "scored"."""
     blank: dict[str, Any] = {
         **dict.fromkeys(WORDS, ""),
         **dict.fromkeys(WHOLE, -1),
@@ -162,17 +157,13 @@ def from_columns(columns: Mapping[str, Sequence[Any]], about: Mapping[str, Any])
 
 
 def write_scores(scores: Scores, path: Path) -> None:
-    """Write a Parquet file; the same scores give the same bytes. The file appears whole or not at all.
+    """Write a Parquet file atomically; the same scores give the same bytes.
 
     Raises:
         FacetellError: it cannot be written, or the ``bench`` extra is missing.
     """
     pa, parquet = _arrow()
-    kinds = {
-        **dict.fromkeys(WORDS, pa.string()),
-        **dict.fromkeys(WHOLE, pa.int32()),
-        **dict.fromkeys(REAL, pa.float64()),
-    }
+    kinds = dict.fromkeys(WORDS, pa.string()) | dict.fromkeys(WHOLE, pa.int32()) | dict.fromkeys(REAL, pa.float64())
     arrays = [pa.array(scores[name], type=kinds[name], from_pandas=name in REAL) for name in COLUMNS]
     table = pa.table(arrays, names=list(COLUMNS))
     table = table.replace_schema_metadata({"facetell": json.dumps(scores.about, sort_keys=True)})
@@ -190,35 +181,31 @@ def read_scores(path: Path | str) -> Scores:
     """Read a score file.
 
     Raises:
-        FacetellError: it is missing, no score file, or the ``bench`` extra is missing.
+        FacetellError: it is missing, not a score file, or the ``bench`` extra is missing.
     """
     pa, parquet = _arrow()
     path = Path(path)
     try:
         table = parquet.read_table(path)
-    except FileNotFoundError:
-        raise FacetellError(f"there is no score file at {path}; make one with `facetell score`") from None
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = str(error).splitlines()[0]
-        raise FacetellError(f"{path} is not a score file ({reason}); make one with `facetell score`") from None
-    absent = [name for name in COLUMNS if name not in table.column_names]
-    if absent:
-        raise FacetellError(f"{path} lacks the column {absent[0]}; make score files with `facetell score`")
-    try:
+        absent = [name for name in COLUMNS if name not in table.column_names]
+        if absent:
+            raise ValueError(f"the column {absent[0]} is missing")
         columns = {name: _column(table[name], name, pa) for name in COLUMNS}
         about = json.loads((table.schema.metadata or {}).get(b"facetell", b"{}"))
         if not np.isin(columns["label"], (-1, 0, 1)).all():
             raise ValueError("a label is none of 1, 0 and -1")
         if not isinstance(about, dict):
-            raise ValueError("what made it is no table")
-    except (pa.ArrowException, ValueError) as error:
+            raise ValueError("its metadata is not a JSON object")
+    except FileNotFoundError:
+        raise FacetellError(f"there is no score file at {path}; make one with `facetell score`") from None
+    except (OSError, pa.ArrowException, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise FacetellError(f"{path} holds what is no score ({reason}); make it with `facetell score`") from None
+        raise FacetellError(f"{path} is not a score file ({reason}); make one with `facetell score`") from None
     return Scores(columns, about)
 
 
 def _column(values: Any, name: str, pa: Any) -> Column:
-    """A column as it is held in memory; of words, rows of one value share one string."""
+    """A column in memory; equal strings of a column are one object."""
     if name not in WORDS:
         kind = pa.int64() if name in WHOLE else pa.float64()
         return np.array(values.cast(kind).fill_null(-1 if name in WHOLE else np.nan).to_numpy())

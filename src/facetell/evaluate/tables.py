@@ -1,4 +1,4 @@
-"""Tables of an evaluation: what was measured, written for people, every video counted, no figure without its reason."""
+"""Tables of an evaluation: the figures of a protocol as text, with counts, captions and the reason of each gap."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facetell.evaluate.figures import ALL, CLEAN, MEAN, Counts, Figure, Grid, measure
-from facetell.evaluate.protocols import Protocol, Published, read_published
+from facetell.evaluate.figures import Grid, measure
+from facetell.evaluate.protocols import DASH, DATASET_AXES, MEAN, Protocol, Published, read_published
 from facetell.evaluate.runs import Run, gather
-from facetell.metrics.calibration import calibration_of
+from facetell.evaluate.sample import calibration_of
+from facetell.evaluate.summary import Counts, Summary
 from facetell.metrics.intervals import DRAWS, Estimate
 from facetell.metrics.measures import MEASURES
 
-DASH = "–"
 NOT_THERE = "not in the score files"
-NO_INTERVAL = "no interval: too few people to resample"
+NO_INTERVAL = "no interval: too few identities to resample"
 HEADINGS = {
-    "model": "model",
     "unit": "level",
     "dataset": "benchmark",
-    "compression": "compression",
     "method": "forgery",
-    "distortion": "distortion",
-    "level": "level",
     "reals_of": "reals of",
     "fakes_of": "forgeries of",
     "held_out": "held out",
-    "motion": "motion",
     "anomaly": "anomaly block",
 }
+"""Headings of axes; of the others their names."""
 PLAIN = ("brier", "log_loss", "ece")
-"""Measures that are written as they are, to three decimals; the others in percent, to one, as the literature does."""
+"""Measures that are written as they are, to three decimals; the others in percent, to one, as in the literature."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: a word, a count or a figure in ``text``; its 95 % ``interval``; ``mark`` points to a note."""
+    """One cell: a name, a count or a figure in ``text``; its 95 % ``interval``; ``mark`` refers to a note."""
 
     text: str
     interval: str = ""
@@ -50,13 +46,8 @@ class Cell:
 class Table:
     """A table as it is printed.
 
-    Attributes:
-        title: its caption.
-        caption: what is counted, and how.
-        head: headings, the first ``stub`` of them those of the rows' names.
-        rows: as many cells each.
-        notes: what the marks in the cells say, and which parts are not there.
-        counts: the videos behind each cell, where they differ from column to column; else None.
+    The first ``stub`` columns are the names of the rows. ``notes`` explain the marks in the cells. ``counts`` are the
+    videos behind each cell where they differ between columns, else None.
     """
 
     title: str
@@ -70,7 +61,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came of score files under a protocol; ``draws`` are those of the bootstrap."""
+    """Score files evaluated under a protocol; ``draws`` are those of the bootstrap."""
 
     protocol: Protocol
     split: str
@@ -80,6 +71,14 @@ class Evaluation:
     tables: tuple[Table, ...]
     published: tuple[Published, ...]
 
+    @property
+    def quoted(self) -> list[Table]:
+        """The published figures as tables."""
+        return [
+            Table(p.title, "", p.columns, 1, tuple(tuple(Cell(text) for text in row) for row in p.rows), p.notes)
+            for p in self.published
+        ]
+
 
 def evaluate(
     named: Sequence[tuple[str, Path]], protocol: Protocol, *, split: str | None = None, draws: int = DRAWS
@@ -88,131 +87,117 @@ def evaluate(
 
     Args:
         named: label ("" for none) and path of each score file; files of one model are joined.
-        protocol: see :func:`facetell.evaluate.protocols.read_protocol`.
-        split: "train", "val" or "test"; None: the protocol's own.
-        draws: of the bootstrap; 0: no intervals.
+        protocol: of :func:`facetell.evaluate.protocols.read_protocol`.
+        split: None for that of the protocol.
+        draws: of the bootstrap; 0 for no intervals.
 
     Raises:
-        FacetellError: a score file cannot be read, or does not hold what the protocol needs.
+        FacetellError: a score file cannot be read, or does not have what the protocol needs.
     """
     split = split or protocol.split
     runs = gather(named, protocol, split)
-    known: dict[bytes, Figure] = {}
-    measured = (measure(runs, protocol, spec, draws=draws, known=known) for spec in protocol.tables)
+    known: dict[object, Summary] = {}
+    measured = (measure(runs, protocol, spec, known, draws) for spec in protocol.tables)
     grids = tuple(grid for grid in measured if grid.rows)
-    tables = tuple(write_table(grid, protocol, split, runs) for grid in grids)
+    tables = tuple(_table(grid, protocol, split, runs) for grid in grids)
+    published = read_published()
     return Evaluation(
-        protocol, split, draws, runs, grids, tables, tuple(read_published(name) for name in protocol.published)
+        protocol, split, draws, runs, grids, tables, tuple(published[name] for name in protocol.published)
     )
 
 
-def write_table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> Table:
-    """A grid of figures as a table for people."""
-    notes = _Notes()
+def _table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> Table:
+    spec = grid.spec
+    marks: dict[str, str] = {}
     shown = _shown(grid)
-    stub = [HEADINGS[grid.spec.rows[index]] for index in shown]
-    names = [[Cell(axis_value(grid.spec.rows[i], row[i], protocol)) for i in shown] for row in grid.rows]
+    stub = [HEADINGS.get(spec.rows[i], spec.rows[i]) for i in shown]
+    names = {row: [Cell(protocol.written(spec.rows[i], row[i])) for i in shown] for row in grid.rows}
     caption = _caption(grid, protocol, split, runs)
-    if grid.spec.columns == "measure":
-        head = [*stub, "real", "forged", "not scored", *(MEASURES[name].title for name in grid.spec.measures)]
+    if spec.columns == "measure":
+        head = [*stub, "real", "forged", "not scored", *(MEASURES[name].title for name in spec.measures)]
         rows = [
-            [*name, *_count_cells(cell), *(_cell(cell, measured, notes) for measured in grid.spec.measures)]
-            for name, cell in zip(names, (grid.cells.get((row, "")) for row in grid.rows), strict=True)
+            (*names[row], *_counts(found), *(_cell(found, name, marks) for name in spec.measures))
+            for row, found in ((row, grid.cells.get(row)) for row in grid.rows)
         ]
-        return Table(grid.spec.title, caption, tuple(head), len(stub), _frozen(rows), tuple(notes.written))
-    head = [*stub, *(axis_value(grid.spec.columns, column, protocol) for column in grid.columns)]
-    measured = grid.spec.measures[0]
-    found = [[grid.cells.get((row, column)) for column in grid.columns] for row in grid.rows]
-    rows = [[*n, *(_cell(cell, measured, notes) for cell in cells)] for n, cells in zip(names, found, strict=True)]
-    plain = [column for column in grid.columns if column != MEAN]
-    kept = [i for i, row in enumerate(grid.rows) if any(found[i]) and row[-1] != MEAN]
-    counted = [[*names[i], *(_behind(grid.cells.get((grid.rows[i], column))) for column in plain)] for i in kept]
+        return Table(spec.title, caption, tuple(head), len(stub), tuple(rows), _notes(marks))
+    head = [*stub, *(protocol.written(spec.columns, column) for column in grid.columns)]
+    cells = {row: [grid.cells.get((*row, column)) for column in grid.columns] for row in grid.rows}
+    rows = [(*names[row], *(_cell(found, spec.measures[0], marks) for found in cells[row])) for row in grid.rows]
+    plain = len(grid.columns) - (MEAN in grid.columns)  # the mean is the last column
+    behind = [
+        (*names[row], *map(_behind, cells[row][:plain])) for row in grid.rows if any(cells[row]) and row[-1] != MEAN
+    ]
     counts = Table(
-        f"Behind “{grid.spec.title}”",
+        f"Behind “{spec.title}”",
         "Real + forged videos that were scored; in brackets those that were not.",
-        tuple(head[: len(stub) + len(plain)]),
+        tuple(head[: len(stub) + plain]),
         len(stub),
-        _frozen(counted),
+        tuple(behind),
     )
-    return Table(grid.spec.title, caption, tuple(head), len(stub), _frozen(rows), tuple(notes.written), counts)
+    return Table(spec.title, caption, tuple(head), len(stub), tuple(rows), _notes(marks), counts)
 
 
 def _shown(grid: Grid) -> list[int]:
-    """The axes that become columns of names: what is the same in all rows stands in the caption, if others are left."""
+    """The axes that name the rows; a model or benchmark that all rows share is in the caption if others are left."""
     axes = grid.spec.rows
-    used = [index for index in range(len(axes)) if any(row[index] for row in grid.rows)]
+    used = [i for i in range(len(axes)) if any(row[i] for row in grid.rows)]
     varying = [i for i in used if len({row[i] for row in grid.rows} - {""}) > 1 or axes[i] not in ("model", "dataset")]
     return varying or [i for i in used if axes[i] == "dataset"] or used[:1]
 
 
 def model_lines(run: Run) -> list[tuple[str, str]]:
-    """Who made a run's scores, as pairs of a heading and a text."""
+    """What made a run's scores, as pairs of a heading and a text."""
     return [
         ("model", run.model),
-        ("sha256", run.sha256 or "not told by the score file"),
-        ("calibration", calibration_line(run.about)),
+        ("sha256", run.sha256 or "not recorded"),
+        ("calibration", _calibration_line(run.about)),
         ("score files", ", ".join(run.files)),
         *([("reals", run.reals)] if run.reals else []),
     ]
 
 
-def calibration_line(about: Mapping[str, Any]) -> str:
-    """The calibration of a score file in words."""
+def _calibration_line(about: Mapping[str, Any]) -> str:
     if not about.get("calibration"):
-        return "none: logits are taken as they are"
+        return "none: probabilities are sigmoid(logit)"
     found = calibration_of(about)
     return f"Platt scaling, temperature {found.temperature:.3f}, bias {found.bias:+.3f}; threshold {found.threshold:g}"
 
 
-def percent(measured: str) -> bool:
-    """Whether a measure is written in percent."""
-    return measured not in PLAIN
-
-
 def written(estimate: Estimate, measured: str) -> tuple[str, str]:
-    """A figure and its interval as texts; the interval is "" where there is none.
+    """A figure and its interval as text; the interval is "" where there is none.
 
-    >>> written(Estimate(0.9534, 0.92, 1.0), "auc")
-    ('95.3', '92.0–100.0')
-    >>> written(Estimate(0.1), "brier")
-    ('0.100', '')
+    >>> written(Estimate(0.9534, 0.92, 1.0), "auc"), written(Estimate(0.1), "brier")
+    (('95.3', '92.0–100.0'), ('0.100', ''))
     """
-    scale, digits = (100, 1) if percent(measured) else (1, 3)
+    scale, digits = (1, 3) if measured in PLAIN else (100, 1)
     low, high = estimate.low * scale, estimate.high * scale
     value = f"{estimate.value * scale:.{digits}f}"
     return value, "" if math.isnan(low) else f"{low:.{digits}f}–{high:.{digits}f}"
 
 
-class _Notes:
-    """Reasons, lettered in the order of their first use."""
-
-    def __init__(self) -> None:
-        self._marks: dict[str, str] = {}
-
-    def mark(self, reason: str) -> str:
-        return self._marks.setdefault(reason, chr(ord("a") + len(self._marks) % 26))
-
-    @property
-    def written(self) -> list[str]:
-        return [f"({mark}) {reason}" for reason, mark in self._marks.items()]
-
-
-def _cell(found: Figure | None, measured: str, notes: _Notes) -> Cell:
-    if found is None:
-        return Cell(DASH, mark=notes.mark(NOT_THERE), number=True)
-    estimate = found.measures.get(measured, Estimate(math.nan))
-    if math.isnan(estimate.value) or found.reason:
-        return Cell(DASH, mark=notes.mark(found.reason or "not defined here"), number=True)
-    value, interval = written(estimate, measured)
-    return Cell(value, interval, "" if interval else notes.mark(NO_INTERVAL), number=True)
+def _cell(found: Summary | None, measured: str, marks: dict[str, str]) -> Cell:
+    """A figure, or a dash; ``marks`` are extended by the reason of a missing figure or interval."""
+    value, interval, reason = DASH, "", NOT_THERE
+    if found is not None:
+        estimate = found.measures.get(measured, Estimate(math.nan))
+        reason = found.reason or "not defined here"
+        if not math.isnan(estimate.value):
+            value, interval = written(estimate, measured)
+            reason = "" if interval else NO_INTERVAL
+    mark = marks.setdefault(reason, chr(ord("a") + len(marks) % 26)) if reason else ""
+    return Cell(value, interval, mark, number=True)
 
 
-def _count_cells(found: Figure | None) -> list[Cell]:
+def _notes(marks: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"({mark}) {reason}" for reason, mark in marks.items())
+
+
+def _counts(found: Summary | None) -> list[Cell]:
     counts = found.counts if found else Counts()
     return [Cell(str(n), number=True) for n in (counts.real, counts.fake, counts.unscored)]
 
 
-def _behind(found: Figure | None) -> Cell:
+def _behind(found: Summary | None) -> Cell:
     if found is None:
         return Cell(DASH)
     counts = found.counts
@@ -220,49 +205,30 @@ def _behind(found: Figure | None) -> Cell:
 
 
 def _caption(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> str:
-    units = protocol.units if "unit" in grid.spec.rows else protocol.units[:1]
-    level = "Video and clip level, as the rows say" if len(units) > 1 else f"{units[0].capitalize()} level"
-    counts, things = grid.counts, "decisions" if len(units) > 1 else f"{units[0]}s"
-    distorted = "distortion" in (*grid.spec.rows, grid.spec.columns)
+    spec, counts = grid.spec, grid.counts
+    several = "unit" in spec.rows and len(protocol.units) > 1
+    level = "Video and clip level, as in the rows" if several else f"{protocol.units[0].capitalize()} level"
     text = (
-        f"{level}, split {split}: {counts.real} real and {counts.fake} forged {things} of {counts.people} people scored"
-        f"{', each at every setting' if distorted else ''}; {counts.unscored} not scored"
+        f"{level}, split {split}: {counts.real} real and {counts.fake} forged "
+        f"{'decisions' if several else f'{protocol.units[0]}s'} of {counts.identities} identities scored"
+        f"{', each at every setting' if 'distortion' in spec.axes else ''}; {counts.unscored} not scored"
     )
     if counts.unlabelled:
         text += f"; {counts.unlabelled} without a label, in no figure"
-    measures = grid.spec.measures if grid.spec.columns == "measure" else grid.spec.measures[:1]
-    plain = [MEASURES[name].title for name in measures if not percent(name)]
+    shown = spec.measures if spec.columns == "measure" else spec.measures[:1]
+    plain = [MEASURES[name].title for name in shown if name in PLAIN]
     but = f", but {' and '.join(plain)}" if plain else ""
-    text += f". Figures in percent{but}, with 95 % intervals (bootstrap over people)"
-    if "dataset" in grid.spec.rows and (at := grid.spec.rows.index("dataset")) not in _shown(grid):
-        names = dict.fromkeys(axis_value("dataset", row[at], protocol) for row in grid.rows if row[at])
-        text += f". Benchmark: {', '.join(names)}" if names else ""
-    if not {"dataset", "reals_of", "fakes_of"} & {*grid.spec.rows, grid.spec.columns}:
+    parts = [text, f"Figures in percent{but}, with 95 % intervals (bootstrap over identities)"]
+    if "dataset" in spec.rows and (at := spec.rows.index("dataset")) not in _shown(grid):
+        names = dict.fromkeys(protocol.written("dataset", row[at]) for row in grid.rows if row[at])
+        parts += [f"Benchmark: {', '.join(names)}"] if names else []
+    if not {*DATASET_AXES} & {*spec.axes}:
         pooled = sorted({str(name) for part in grid.groups.values() for name in part["dataset"].tolist()})
-        text += f". Pooled over the benchmarks {', '.join(pooled)}" if len(pooled) > 1 else ""
-    reals = dict.fromkeys(run.reals for run in runs if run.reals)
-    return ". ".join((text, *reals, _made_by(runs)))
-
-
-def _made_by(runs: Sequence[Run]) -> str:
-    told = [f"{run.model} (sha256 {run.sha256[:12] or 'not told'}, {_calibrated(run)})" for run in runs]
-    return f"Model{'s' * (len(told) > 1)}: {', '.join(dict.fromkeys(told))}."
-
-
-def _calibrated(run: Run) -> str:
-    return "Platt-calibrated" if run.about.get("calibration") else "not calibrated"
-
-
-def axis_value(axis: str, value: str, protocol: Protocol) -> str:
-    """How a value of an axis is written for people."""
-    if value == ALL and axis == "method":
-        return "all forgeries"
-    if value == MEAN and axis == "distortion":
-        return "mean of the kinds"
-    if axis == "level":
-        return {CLEAN: "clean", MEAN: "mean"}.get(value, value)
-    return protocol.written(axis, value) or ("no name" if axis in ("dataset", "reals_of", "fakes_of") else DASH)
-
-
-def _frozen(rows: Sequence[Sequence[Cell]]) -> tuple[tuple[Cell, ...], ...]:
-    return tuple(tuple(row) for row in rows)
+        parts += [f"Pooled over the benchmarks {', '.join(pooled)}"] if len(pooled) > 1 else []
+    made = dict.fromkeys(
+        f"{run.model} (sha256 {run.sha256[:12] or 'not recorded'}, "
+        f"{'Platt-calibrated' if run.about.get('calibration') else 'not calibrated'})"
+        for run in runs
+    )
+    models = f"Model{'s' * (len(runs) > 1)}: {', '.join(made)}."
+    return ". ".join((*parts, *dict.fromkeys(run.reals for run in runs if run.reals), models))

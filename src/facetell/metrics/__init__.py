@@ -1,1 +1,1 @@
-"""Pure functions of labels, scores and groups: ranking, calibration, intervals."""
+"""Pure functions of labels, scores and identities: ranking and calibration measures, confidence intervals."""

@@ -1,38 +1,27 @@
-"""Are the probabilities true? Brier score, expected calibration error, log-loss, the reliability curve."""
+"""Measures of probabilities: Brier score, log-loss, expected calibration error, reliability curve.
+
+Arguments and results are those of :mod:`facetell.metrics.weighted`, with probabilities of "forged" in [0, 1] as scores.
+All are defined for one class alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
 
-from facetell.engine.info import Calibration, invalid_field
+from facetell.engine.info import Calibration
 from facetell.metrics.intervals import wilson
 from facetell.metrics.weighted import Values, Vector, check, weighted
-from facetell.types import FacetellError
 
 BINS = 15
-"""Bins of the expected calibration error and the reliability curve: equally wide, [0, 1/15), ..., [14/15, 1]."""
+"""Bins of the expected calibration error and the reliability curve, equally wide: [0, 1/15), ..., [14/15, 1]."""
 
 
 @weighted
 def brier(labels: Vector, probabilities: Vector, weights: Values) -> Values:
-    """Brier score: mean of ``(p - y)²``; 0 is perfect, 0.25 is what a constant 0.5 gets.
-
-    Args:
-        labels: (N,), 1 forged, 0 real; one class alone will do.
-        probabilities: (N,) of "forged", in [0, 1].
-        weights: (..., N).
-
-    Returns:
-        In [0, 1]; NaN where a probability is NaN.
-
-    Raises:
-        ValueError: shapes or labels are wrong.
+    """Brier score: mean of ``(p - y)²``; 0 is perfect, 0.25 is the score of a constant 0.5.
 
     >>> brier([0, 1], [0.5, 1.0])
     0.125
@@ -42,18 +31,7 @@ def brier(labels: Vector, probabilities: Vector, weights: Values) -> Values:
 
 @weighted
 def log_loss(labels: Vector, probabilities: Vector, weights: Values) -> Values:
-    """Mean of ``-log p(label)``, in nats; probabilities are kept off 0 and 1 by the float's resolution (2e-16).
-
-    Args:
-        labels: (N,), 1 forged, 0 real; one class alone will do.
-        probabilities: (N,) of "forged", in [0, 1].
-        weights: (..., N).
-
-    Returns:
-        0 or more; NaN where a probability is NaN.
-
-    Raises:
-        ValueError: shapes or labels are wrong.
+    """Mean of ``-log p(label)`` in nats, with probabilities clipped to [2e-16, 1 - 2e-16].
 
     >>> round(log_loss([0, 1], [0.5, 1.0]), 4)
     0.3466
@@ -65,22 +43,9 @@ def log_loss(labels: Vector, probabilities: Vector, weights: Values) -> Values:
 
 @weighted
 def ece(labels: Vector, probabilities: Vector, weights: Values, bins: int = BINS) -> Values:
-    """Expected calibration error: how far mean probability and share of fakes lie apart, averaged over the videos.
+    """Expected calibration error: ``sum_b n_b / N · |mean p in b - share of forged in b|`` over equally wide bins.
 
-    ``ECE = sum_b n_b / N · |mean p in b - share of fakes in b|`` over ``bins`` equally wide bins of the probability of
-    "forged", closed below, the last on both sides. It is biased upwards where there are few videos a bin.
-
-    Args:
-        labels: (N,), 1 forged, 0 real; one class alone will do.
-        probabilities: (N,) of "forged", in [0, 1].
-        weights: (..., N).
-        bins: how many.
-
-    Returns:
-        In [0, 1]; NaN where a probability is NaN.
-
-    Raises:
-        ValueError: shapes or labels are wrong.
+    Bins are closed below, the last one on both sides. It is biased upwards where bins hold few videos.
 
     >>> round(ece([0, 1, 1], [0.01, 0.02, 0.9]), 4)
     0.3567
@@ -92,13 +57,13 @@ def ece(labels: Vector, probabilities: Vector, weights: Values, bins: int = BINS
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """A reliability curve: in each bin of probability, what was foretold and what came.
+    """A reliability curve: predicted probability against observed frequency, by bin.
 
     Attributes:
         edges: (B + 1,) of the bins, from 0 to 1.
         counts: (B,) videos.
-        predicted: (B,) mean probability; NaN of an empty bin, as the following.
-        observed: (B,) share of fakes.
+        predicted: (B,) mean probability; this and the following are NaN in an empty bin.
+        observed: (B,) share of forged videos.
         low, high: (B,) its 95 % Wilson interval.
     """
 
@@ -111,12 +76,7 @@ class Reliability:
 
 
 def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -> Reliability:
-    """The reliability curve over equally wide bins, as in :func:`ece`.
-
-    Args:
-        labels: (N,), 1 forged, 0 real.
-        probabilities: (N,) of "forged", in [0, 1], without NaN.
-        bins: how many.
+    """The reliability curve over the bins of :func:`ece`.
 
     Raises:
         ValueError: shapes or labels are wrong, or a probability is NaN.
@@ -127,7 +87,7 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -
     """
     y, p = check(labels, probabilities)
     if np.isnan(p).any():
-        raise ValueError("a probability is NaN; leave out the videos that were not scored")
+        raise ValueError("a probability is NaN; leave out videos that were not scored")
     where = _bin(p, bins)
     counts, hits = np.bincount(where, minlength=bins), np.bincount(where, y, minlength=bins)
     with np.errstate(invalid="ignore"):
@@ -138,21 +98,6 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -
 
 def _bin(probabilities: Vector, bins: int) -> NDArray[np.int64]:
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities, side="right")
-
-
-def calibration_of(about: Mapping[str, Any]) -> Calibration:
-    """The calibration recorded in a score file; where there is none, the logits are taken as they are.
-
-    Raises:
-        FacetellError: it has a field that is unknown, or a value that it cannot have.
-    """
-    try:
-        return Calibration(**dict(about.get("calibration") or {}))
-    except ValidationError as error:
-        fault = invalid_field(error)
-    except (TypeError, ValueError):
-        fault = "it is not a table of fields"
-    raise FacetellError(f"the calibration in the score file is not valid: {fault}; score again") from None
 
 
 def probabilities(logits: ArrayLike, calibration: Calibration) -> Vector:

@@ -1,7 +1,7 @@
-"""How sure is a figure? Bootstrap over people, DeLong's variance, Wilson's interval of a share. Pure functions.
+"""Confidence intervals: bootstrap over identities, DeLong's test of AUCs, Wilson score interval.
 
-Videos of one person are not independent, so the bootstrap draws whole identities with all their videos. Reals and
-fakes are drawn apart (stratified), so that every draw holds both.
+Videos of one person are not independent, so the bootstrap draws whole identities with all their videos, real and
+forged videos separately (stratified).
 """
 
 from __future__ import annotations
@@ -18,30 +18,24 @@ from facetell.metrics.weighted import Values, check
 
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
 DRAWS = 2000
-_CELLS = 2_000_000  # draws x videos worked on at once: 16 MB an array
+_CELLS = 2_000_000  # draws x videos computed at once: 16 MB per array
+
+Identities = Sequence[Any] | NDArray[Any]
+"""N keys; videos with equal keys are of one person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its 95 % interval; NaN where there is none.
-
-    >>> print(Estimate(0.953, 0.921, 0.978))
-    0.953 [0.921, 0.978]
-    """
+    """A figure and its 95 % interval; NaN where there is none."""
 
     value: float
     low: float = math.nan
     high: float = math.nan
 
-    def __str__(self) -> str:
-        if math.isnan(self.low) or math.isnan(self.high):
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What one model has over another: the difference, its 95 % interval and the two-sided p of "no difference"."""
+    """The difference of two figures, its 95 % interval, and the two-sided p of "no difference"."""
 
     value: float
     low: float
@@ -50,21 +44,15 @@ class Difference:
 
 
 def draw_identities(
-    labels: ArrayLike, identities: Sequence[Any] | NDArray[Any], *, draws: int = DRAWS, seed: int = 0
+    labels: ArrayLike, identities: Identities, *, draws: int = DRAWS, seed: int = 0
 ) -> Iterator[Values]:
     """Bootstrap weights, block by block: how often each video is drawn.
 
     In each class as many identities are drawn, with replacement, as it has; a drawn identity brings all its videos of
     that class. The same arguments give the same draws.
 
-    Args:
-        labels: (N,), 1 forged, 0 real.
-        identities: N keys; videos with equal keys belong together.
-        draws: how many.
-        seed: of the random numbers.
-
     Yields:
-        (block, N) whole numbers as float64, ``draws`` rows in all.
+        (block, N) integers as float64, ``draws`` rows in total.
 
     >>> (weights,) = draw_identities([0, 0, 1], ["ann", "ann", "bob"], draws=2)
     >>> weights.tolist()
@@ -75,47 +63,36 @@ def draw_identities(
     for label in (0, 1):
         rows = np.flatnonzero(y == label)
         if len(rows):
-            people = np.unique(group[rows], return_inverse=True)[1]
-            strata.append((rows, people, int(people.max()) + 1))
+            numbers = np.unique(group[rows], return_inverse=True)[1]
+            strata.append((rows, numbers, int(numbers.max()) + 1))
     rng = np.random.default_rng(seed)
     block = max(1, _CELLS // max(len(y), 1))
     for start in range(0, draws, block):
         size = min(block, draws - start)
         weights = np.zeros((size, len(y)))
-        for rows, people, count in strata:
+        for rows, numbers, count in strata:
             drawn = rng.integers(0, count, (size, count)) + np.arange(size)[:, None] * count
             times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-            weights[:, rows] = times[:, people]
+            weights[:, rows] = times[:, numbers]
         yield weights
 
 
 def bootstrap(
     statistic: Callable[[Values], Values],
     labels: ArrayLike,
-    identities: Sequence[Any] | NDArray[Any],
+    identities: Identities,
     *,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Values:
-    """The statistic on every draw of :func:`draw_identities`.
-
-    Args:
-        statistic: from weights (block, N) to (block, ...); most measures of this package with their first two
-            arguments bound.
-        labels, identities, draws, seed: as in :func:`draw_identities`.
-
-    Returns:
-        (draws, ...).
-    """
-    return np.concatenate(
-        [statistic(weights) for weights in draw_identities(labels, identities, draws=draws, seed=seed)]
-    )
+    """The statistic, a function of weights (block, N), on every draw of :func:`draw_identities`: (draws, ...)."""
+    return np.concatenate([statistic(w) for w in draw_identities(labels, identities, draws=draws, seed=seed)])
 
 
-def enough_people(labels: ArrayLike, identities: Sequence[Any] | NDArray[Any]) -> bool:
-    """Whether each class that occurs has at least two identities: one person tells nothing of how people differ.
+def enough_identities(labels: ArrayLike, identities: Identities) -> bool:
+    """Whether each class that occurs has at least two identities; the variance between people is unknown otherwise.
 
-    >>> enough_people([0, 0, 1], ["ann", "bob", "ann"])
+    >>> enough_identities([0, 0, 1], ["ann", "bob", "ann"])
     False
     """
     y, group = np.asarray(labels), np.asarray(identities)
@@ -132,18 +109,15 @@ def percentiles(samples: Values) -> Values:
 
 
 def estimate_of(value: float, samples: Values | None) -> Estimate:
-    """A figure with the percentile interval of its bootstrap samples (draws,); None: without."""
-    if samples is None:
-        return Estimate(value)
-    low, high = percentiles(samples)
-    return Estimate(value, float(low), float(high))
+    """A figure with the percentile interval of its bootstrap samples (draws,), or without an interval."""
+    return Estimate(value) if samples is None else Estimate(value, *map(float, percentiles(samples)))
 
 
 def difference_of(value: float, samples: Values | None) -> Difference:
-    """A difference with the interval and the two-sided p of its paired bootstrap samples (draws,); None: without.
+    """A difference with the interval and the two-sided p of its paired bootstrap samples (draws,), if there are any.
 
-    p is twice the smaller share of draws on one side of zero (draws at zero count to both), with one draw added to
-    either so that it is never 0: ``min(1, 2 (1 + k) / (1 + draws))``.
+    p is twice the smaller share of draws on one side of zero (draws at zero count for both), with one draw added so
+    that it is never 0: ``min(1, 2 (1 + k) / (1 + draws))``.
 
     >>> difference_of(2.0, np.array([1.0, 2.0, 3.0])).p
     0.5
@@ -159,70 +133,37 @@ def interval(
     measure: Callable[[ArrayLike, ArrayLike, Values], Values],
     labels: ArrayLike,
     scores: ArrayLike,
-    identities: Sequence[Any] | NDArray[Any],
+    identities: Identities,
     *,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Estimate:
-    """A measure with its 95 % bootstrap interval over identities (percentiles).
+    """A measure, such as :func:`facetell.metrics.ranking.auc`, with its 95 % bootstrap interval over identities.
 
-    Args:
-        measure: such as :func:`facetell.metrics.ranking.auc`.
-        labels: (N,), 1 forged, 0 real.
-        scores: (N,).
-        identities: N keys; give each video a key of its own where people are not known.
-        draws, seed: of the bootstrap.
-
-    Returns:
-        The bounds are NaN where a class has a single identity, and all is NaN where the measure is.
+    There is no interval where a class has a single identity.
 
     >>> from facetell.metrics.ranking import auc
-    >>> print(interval(auc, [0, 0, 0, 1, 1, 1], [0, 1, 3, 2, 4, 5], ["a", "b", "c", "d", "e", "f"]))
-    0.889 [0.556, 1.000]
+    >>> found = interval(auc, [0, 0, 0, 1, 1, 1], [0, 1, 3, 2, 4, 5], ["a", "b", "c", "d", "e", "f"])
+    >>> round(found.value, 3), round(found.low, 3), found.high
+    (0.889, 0.556, 1.0)
     """
     y, x = check(labels, scores)
     value = float(measure(y, x, np.ones((1, len(y))))[0])
-    if math.isnan(value) or not enough_people(y, identities):
+    if math.isnan(value) or not enough_identities(y, identities):
         return Estimate(value)
     return estimate_of(value, bootstrap(lambda w: measure(y, x, w), y, identities, draws=draws, seed=seed))
 
 
-def delong(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
-    """AUC and its variance after DeLong, DeLong and Clarke-Pearson (1988), in O(N log N) (Sun and Xu 2014).
-
-    Each video has a placement: for a fake the share of reals below it, for a real the share of fakes above it, ties
-    counting half. The variance is that of the mean placement of either class, added. Videos count as independent.
-
-    Args:
-        labels: (N,), 1 forged, 0 real.
-        scores: (N,).
-
-    Returns:
-        ``(auc, variance)``; NaN where a class is missing or a score is NaN, the variance also where it has one video.
-
-    Raises:
-        ValueError: shapes or labels are wrong.
-
-    >>> delong([0, 0, 1, 1], [0.0, 2.0, 1.0, 3.0])
-    (0.75, 0.125)
-    """
-    value, covariance = _delong(labels, np.asarray(scores, dtype=np.float64)[None])
-    return float(value[0]), float(covariance[0, 0])
-
-
 def delong_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike) -> Difference:
-    """DeLong's test of two AUCs on the same videos: A minus B, normal 95 % interval and two-sided p.
+    """DeLong's test of two AUCs on the same N videos: A minus B, normal 95 % interval and two-sided p.
 
-    Args:
-        labels: (N,), 1 forged, 0 real.
-        scores_a, scores_b: (N,), each on a scale of its own.
+    After DeLong, DeLong and Clarke-Pearson (1988), in O(N log N) (Sun and Xu 2014). The placement of a forged video is
+    the share of reals below it, that of a real the share of forged videos above it, ties counting half. The covariance
+    of the AUCs is that of the mean placements of either class, added. Videos count as independent.
 
     Returns:
-        p is 1 where the placements of all videos are the same; NaN where they differ without any spread, so that the
-        test says nothing, where a class has fewer than two videos, or a score is NaN.
-
-    Raises:
-        ValueError: shapes or labels are wrong.
+        p is 1 where all placements are equal; NaN where they differ without any spread, where a class has fewer than
+        two videos, or where a score is NaN.
     """
     (a, b), covariance = _delong(labels, np.stack([check(labels, scores)[1] for scores in (scores_a, scores_b)]))
     value = float(a - b)
@@ -237,19 +178,16 @@ def delong_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike) -> 
 
 def _delong(labels: ArrayLike, scores: Values) -> tuple[Values, Values]:
     """AUCs (M,) and their covariance (M, M) of M models' scores (M, N)."""
-    models = len(scores)
     y, _ = check(labels, scores[0])
     fake, real = y == 1, y == 0
     m, n = int(fake.sum()), int(real.sum())
-    nothing = np.full(models, np.nan), np.full((models, models), np.nan)
+    unknown = np.full((len(scores), len(scores)), np.nan)
     if not m or not n or np.isnan(scores).any():
-        return nothing
+        return unknown[0], unknown
     of_fakes = np.stack([(_midranks(s)[fake] - _midranks(s[fake])) / n for s in scores])
     of_reals = np.stack([1 - (_midranks(s)[real] - _midranks(s[real])) / m for s in scores])
-    values = of_fakes.mean(axis=1)
-    if m < 2 or n < 2:
-        return values, nothing[1]
-    return values, np.reshape(np.cov(of_fakes) / m + np.cov(of_reals) / n, (models, models))
+    covariance = np.cov(of_fakes) / m + np.cov(of_reals) / n if min(m, n) > 1 else unknown
+    return of_fakes.mean(axis=1), covariance
 
 
 def _midranks(x: Values) -> Values:
@@ -259,7 +197,7 @@ def _midranks(x: Values) -> Values:
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:
-    """95 % Wilson interval of a share, from independent trials; NaN of no trial.
+    """95 % Wilson score interval of a share of independent trials; NaN without a trial.
 
     >>> tuple(round(v, 3) for v in wilson(0, 10))
     (0.0, 0.278)

@@ -1,4 +1,4 @@
-"""The measures that tables, comparisons and selections know by name, on one common sample of videos."""
+"""The measures by name, on one sample of scored videos: what tables, comparisons and selections refer to."""
 
 from __future__ import annotations
 
@@ -8,31 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.engine.info import Calibration
-from facetell.evaluate.scores import VideoScores
-from facetell.metrics.calibration import brier, calibration_of, ece, log_loss, probabilities
-from facetell.metrics.ranking import (
-    accuracy,
-    auc,
-    average_precision,
-    balanced_accuracy,
-    eer,
-    partial_auc,
-    tpr_at_fpr,
-)
+from facetell.metrics.calibration import brier, ece, log_loss
+from facetell.metrics.ranking import accuracy, auc, average_precision, balanced_accuracy, eer, partial_auc, tpr_at_fpr
 from facetell.metrics.weighted import Values, Vector
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The scored videos of known label, as arrays.
+    """N scored videos with a label.
 
     Attributes:
         labels: (N,), 1 forged, 0 real.
-        logits: (N,), mean over the clips of the deciding track.
+        logits: (N,), mean over the clips of the highest-scoring track.
         probabilities: (N,), calibrated.
-        identities: (N,) whole numbers: videos of one person of one dataset share theirs; where the person is not known,
-            the copies of one video do.
+        identities: (N,) integers, equal for videos of one person, or for the copies of one video of an unknown person.
         thresholds: (N,), minimum probability for "forged", for the number of faces of the video.
     """
 
@@ -46,50 +35,9 @@ class Sample:
         return len(self.labels)
 
 
-def sample_of(videos: VideoScores) -> Sample:
-    """The scored, labelled videos of a table; probabilities by the calibration in its ``about``.
-
-    Raises:
-        FacetellError: that calibration is garbled.
-    """
-    kept = videos.where(~np.isnan(videos["logit"]) & (videos["label"] >= 0))
-    calibration = calibration_of(videos.about)
-    logits = np.asarray(kept["logit"], dtype=np.float64)
-    return Sample(
-        np.asarray(kept["label"], dtype=np.float64),
-        logits,
-        probabilities(logits, calibration),
-        identities_of(kept),
-        _thresholds(calibration, kept["faces"] if "faces" in kept.columns else np.ones(len(kept), dtype=np.int64)),
-    )
-
-
-def _thresholds(calibration: Calibration, faces: NDArray[np.int64]) -> Vector:
-    of = {count: calibration.threshold_of(count) for count in set(faces.tolist())}
-    return np.array([of[count] for count in faces.tolist()], dtype=np.float64)
-
-
-def identities_of(videos: VideoScores) -> NDArray[np.int64]:
-    """One number (N,) a video, equal for what belongs together: one person of one dataset, or one unknown's video.
-
-    Numbers follow the order of the names, so that a bootstrap does not depend on the order of the rows.
-    """
-    names = ("dataset", "identity", "video")
-    rows = zip(*(videos[name].tolist() for name in names), strict=True)
-    keys = [(dataset, identity, "" if identity else video) for dataset, identity, video in rows]
-    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
-    return np.array([numbers[key] for key in keys], dtype=np.int64)
-
-
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A measure as it stands in tables.
-
-    Attributes:
-        title: column heading.
-        higher_is_better: which way it is read.
-        compute: from a sample and weights (block, N) to (block,).
-    """
+    """A measure of a table: column ``title``, and ``compute`` from a sample and weights (block, N) to (block,)."""
 
     title: str
     higher_is_better: bool
@@ -116,5 +64,5 @@ MEASURES: Mapping[str, Named] = {
     "log_loss": Named("log-loss", False, lambda s, w: log_loss(s.labels, s.probabilities, w)),
     "ece": Named("ECE", False, lambda s, w: ece(s.labels, s.probabilities, w)),
 }
-"""By name. ``accuracy`` takes sigmoid(logit) ≥ 0.5 as forged, as papers do; ``accuracy_calibrated`` the calibrated
-probability and the model's threshold for the number of faces of each video."""
+"""``accuracy`` is that of sigmoid(logit) at 0.5, as papers report it; ``accuracy_calibrated`` and ``balanced_accuracy``
+are those of the calibrated probability at the model's threshold for the number of faces of each video."""

@@ -1,7 +1,10 @@
-"""What all measures share: they are functions of labels, scores and weights, for many weightings at once.
+"""The contract of all measures: functions of labels, scores and weights, evaluated for many weightings at once.
 
-A bootstrap draw of videos is a weighting: how often each video was drawn. So a measure that takes weights of shape
-(draws, N) sorts and bins its scores once, and resamples in a few array operations.
+``labels`` (N,) are 1 for forged and 0 for real, ``scores`` (N,) are higher for "forged", ``weights`` (..., N) say how
+often each video counts. Without weights a measure returns a float, with weights an array (...). It returns NaN where
+there is no video or a score is NaN, and raises ValueError where shapes, labels or parameters are wrong.
+
+A bootstrap draw is a weighting, so a measure sorts and bins its scores once for all draws.
 """
 
 from __future__ import annotations
@@ -14,14 +17,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Vector = NDArray[np.float64]
-"""Float64 of shape (N,): one number a video."""
+"""Float64 (N,): one number per video."""
 Values = NDArray[np.float64]
 """Float64 of any shape (..., N) or (...)."""
 P = ParamSpec("P")
 
 
 class Measure(Protocol[P]):
-    """A measure: one number for N videos, or one a weighting."""
+    """A measure: one number for N videos, or one per weighting."""
 
     @overload
     def __call__(
@@ -34,11 +37,7 @@ class Measure(Protocol[P]):
 
 
 def weighted(function: Callable[Concatenate[Vector, Vector, Values, P], Values]) -> Measure[P]:
-    """Make a :class:`Measure` of a function of labels (N,), scores (N,) and weights (..., N) that gives (...).
-
-    The measure checks its input, gives a float where no weights are given, and NaN where there is no video or a score
-    is NaN: the videos that were not scored have to be counted and left out before.
-    """
+    """Turn a function of labels (N,), scores (N,) and weights (..., N) into a :class:`Measure`."""
 
     @wraps(function)
     def measure(
@@ -62,11 +61,11 @@ def check(labels: ArrayLike, scores: ArrayLike) -> tuple[Vector, Vector]:
     """Labels and scores as float64 (N,).
 
     Raises:
-        ValueError: they are no two vectors of one length, or a label is neither 0 nor 1.
+        ValueError: they are not two vectors of one length, or a label is neither 0 nor 1.
     """
     y, x = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     if y.ndim != 1 or y.shape != x.shape:
-        raise ValueError(f"labels of shape {y.shape} and scores of shape {x.shape} are not one number a video each")
+        raise ValueError(f"labels of shape {y.shape} and scores of shape {x.shape} are not one number per video")
     if not np.isin(y, (0, 1)).all():
-        raise ValueError("labels have to be 1 (forged) or 0 (real); leave out the videos whose label is not known")
+        raise ValueError("labels must be 1 (forged) or 0 (real); leave out videos without a label")
     return y, x

@@ -9,7 +9,7 @@ from typing import Any
 
 from facetell.engine import ModelInfo
 from facetell.engine.info import Calibration
-from facetell.evaluate.limits import LOSS, WIDTHS
+from facetell.evaluate.corruptions import LOSS, WIDTHS
 
 TEMPLATE = """# Model card: {name}
 
@@ -86,8 +86,8 @@ class Release:
         generators, pseudo: AUC over all, then by method (:func:`facetell.train.release.figures`).
         leaked: videos of ``val`` left out of these, as their people or recordings are in the training data, too.
         with_leaked: the figure over all, these included; nothing where there are none.
-        shortcuts, limits: AUC and share of reals called forged by treatment (:mod:`facetell.evaluate.shortcuts`,
-            :mod:`facetell.evaluate.limits`); nothing where it was not checked.
+        shortcuts, limits: AUC and false positive rate by corruption (:mod:`facetell.evaluate.corruptions`);
+            nothing where it was not checked.
         rounding: largest deviation of a logit by storing the weights in fewer bits.
         parity: by engine, the largest deviation of a logit from the network as it is stored; None where the engine
             could not run.

@@ -20,10 +20,10 @@ from facetell.datasets.manifest import Entry
 from facetell.engine import Calibration, ModelInfo
 from facetell.evaluate.crossval import Results, by_kind, drift_of_reals, drift_table, kind_table, spread
 from facetell.evaluate.formats import markdown_table
+from facetell.evaluate.sample import calibrate
 from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.files import file_sha256, write_text
 from facetell.forge.recipe import KINDS
-from facetell.metrics.platt import calibrate
 from facetell.metrics.ranking import auc
 from facetell.models.convert import check_parity, deviation
 from facetell.models.export import ROUNDING, export_onnx, model_from_onnx

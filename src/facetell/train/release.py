@@ -19,18 +19,24 @@ from facetell.datasets.check import leaking_videos
 from facetell.datasets.manifest import Manifest
 from facetell.detector import Detector, Settings
 from facetell.engine import Engine, ModelInfo, load_engine
-from facetell.evaluate.limits import LIMITS, WIDTHS, by_length, least_face_width
+from facetell.evaluate.corruptions import (
+    LIMITS,
+    SHORTCUTS,
+    WIDTHS,
+    Outcome,
+    by_length,
+    least_face_width,
+    outcomes,
+    score_corrupted,
+)
+from facetell.evaluate.sample import calibrate, calibration_of, sample_of
 from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_jobs import ScoringSettings
-from facetell.evaluate.shortcuts import SHORTCUTS
 from facetell.evaluate.summary import summarise
-from facetell.evaluate.treatments import Outcome, outcomes, score_treated
 from facetell.files import file_sha256, temporary_beside, write_text
-from facetell.metrics.calibration import calibration_of
 from facetell.metrics.intervals import Estimate, wilson
-from facetell.metrics.measures import sample_of
-from facetell.metrics.platt import calibrate, called_unseen
+from facetell.metrics.platt import called_unseen
 from facetell.models.convert import Parity, check_parity, deviation, read_trained
 from facetell.models.export import ROUNDING, Precision, carries_motion, export_onnx, model_from_onnx, stored_bytes
 from facetell.models.network import ClipNetwork
@@ -71,7 +77,7 @@ def release(
         model_path: the ONNX file to write.
         recordings: prepared clips of ``val``; forgeries are made from its reals.
         videos: if given, ``val`` is scored from these files, as a user would give them, through the whole detector,
-            and the minimum face width is chosen on them (:func:`facetell.evaluate.limits.least_face_width`); else
+            and the minimum face width is chosen on them (:func:`facetell.evaluate.corruptions.least_face_width`); else
             scores are those of ``recordings``. Videos whose identities or recordings are in other splits, too, are
             left out of the figures and of the calibration.
         kinds: of forgeries made from the reals.
@@ -121,7 +127,7 @@ def release(
     if limits is not None and _both(unseen):
         say("checking for shortcuts")
         detector = Detector(model_path, F32)
-        shortcuts = _rows(outcomes(_calibrated(score_treated(detector, counted, SHORTCUTS), info), SHORTCUTS))
+        shortcuts = _rows(outcomes(_calibrated(score_corrupted(detector, counted, SHORTCUTS), info), SHORTCUTS))
         limits = _calibrated(limits, info)
     made = Release(
         info=info,
@@ -160,7 +166,7 @@ def _face_width(model_path: Path, info: ModelInfo, videos: Manifest) -> tuple[Sc
     if not {0, 1} <= {entry.label for entry in videos}:
         return None, info.min_face_width
     _rewrite_metadata(model_path, replace(info, min_face_width=float(min(WIDTHS))).to_metadata())
-    scores = score_treated(Detector(model_path, F32), videos, LIMITS)
+    scores = score_corrupted(Detector(model_path, F32), videos, LIMITS)
     clean = scores.select(distortion="")
     if not _both(clean):
         return None, info.min_face_width
@@ -188,9 +194,10 @@ def figures(scores: Scores) -> list[dict[str, Any]]:
     found = []
     for name, part in groups.items():
         summary = summarise(part.videos())
-        found.append({"name": name, "fakes": summary.fake, "reals": summary.real, **_told("auc", summary.auc)})
+        counts = summary.counts
+        found.append({"name": name, "fakes": counts.fake, "reals": counts.real, **_told("auc", summary["auc"])})
         if name == "all":
-            found[0] |= _told("tpr_at_5", summary.tpr_at_5) | _calls(part) | {"unscored": summary.unscored}
+            found[0] |= _told("tpr_at_5", summary["tpr_at_5"]) | _calls(part) | {"unscored": counts.unscored}
     return found
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from facetell.evaluate.compare import align
+from facetell.evaluate.sample import sample_of
 from facetell.evaluate.scores import read_scores
 from facetell.files import write_text
 from facetell.metrics.intervals import (
@@ -23,10 +24,10 @@ from facetell.metrics.intervals import (
     Estimate,
     bootstrap,
     difference_of,
-    enough_people,
+    enough_identities,
     estimate_of,
 )
-from facetell.metrics.measures import Sample, sample_of
+from facetell.metrics.measures import Sample
 from facetell.metrics.ranking import auc
 from facetell.metrics.weighted import Values
 from facetell.train.config import TrainConfig
@@ -179,7 +180,7 @@ def _gain(samples: Sequence[Sample], base: Sequence[Sample]) -> Difference:
 
 def _drawn(statistic: Callable[[Values], Values], sample: Sample) -> Values | None:
     """The statistic on draws of identities; None where there are too few of them."""
-    if not enough_people(sample.labels, sample.identities):
+    if not enough_identities(sample.labels, sample.identities):
         return None
     return bootstrap(statistic, sample.labels, sample.identities)
 

@@ -14,13 +14,13 @@ import torch
 from torch import nn
 
 from facetell.datasets.manifest import Entry
+from facetell.evaluate.sample import sample_of
 from facetell.evaluate.scores import Scores
 from facetell.faces.clips import crop_clip
 from facetell.forge import ForgeRecipe, degrade_pair, forge_clip
 from facetell.forge.degrade import DegradeConfig
 from facetell.forge.reenact import Donor
 from facetell.metrics.intervals import interval
-from facetell.metrics.measures import sample_of
 from facetell.metrics.ranking import auc
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording, window_at
