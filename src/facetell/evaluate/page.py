@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from facetell import __version__
+from facetell.engine.card import read_card
 from facetell.engine.released import WEIGHTS
 from facetell.evaluate.charts import charts
 from facetell.evaluate.plots import Plot
@@ -15,7 +16,6 @@ from facetell.evaluate.protocols import Published
 from facetell.evaluate.runs import Run
 from facetell.evaluate.tables import Cell, Evaluation, Table, model_lines
 from facetell.files import file_sha256
-from facetell.report.card import read_card
 
 HOW = (
     "A video's score is the mean logit of its clips; of several faces in a video the most suspect decides.",
