@@ -10,11 +10,14 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+
+from facetell.files import write_text
 
 UNCHANGED = "as it is"
 RECODED = re.compile(r"re-encoded, H\.264 crf (\d+)")
@@ -67,6 +70,17 @@ def read_card(model: Path) -> Card:
         return Card(sections, tuple(_aucs(release)))
     except (OSError, ValueError, ValidationError, AttributeError, KeyError, TypeError):
         return Card()
+
+
+def write_release(model: Path, sections: Sequence[Section], figures: Mapping[str, Any]) -> None:
+    """Write ``NAME.json``, the card and all figures of a release, and ``NAME.md``, the card as Markdown.
+
+    Raises:
+        FacetellError: a file cannot be written.
+    """
+    release = {"card": [asdict(section) for section in sections], **figures}
+    write_text(model.with_suffix(".json"), json.dumps(release, indent=1, default=float) + "\n")
+    write_text(model.with_suffix(".md"), to_markdown(sections))
 
 
 def to_markdown(sections: Sequence[Section]) -> str:
