@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import av
 import numpy as np
 import pytest
 
@@ -143,45 +142,3 @@ def test_the_encoders_note_is_read(tmp_path, codec, options, coder):
     frames = [np.full((64, 64, 3), grey, np.uint8) for grey in range(60, 90)]
     encode(path, frames, codec=codec, pix_fmt="yuv420p", fps=30, options=options)
     assert read_facts(path).coder == coder
-
-
-def coded(path, side=64, crf=37):
-    """Thirty grey frames encoded with x264."""
-    frames = [np.full((side, side, 3), grey, np.uint8) for grey in range(60, 90)]
-    return encode(path, frames, codec="libx264", pix_fmt="yuv420p", options={"crf": str(crf)})
-
-
-def copy_packets(source, output, stream, before=b""):
-    """Copy the packets of a video to a stream, the first of them after ``before``."""
-    for packet in source.demux(video=0):
-        if packet.dts is None:
-            continue
-        copy = av.Packet(before + bytes(packet))
-        copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
-        copy.is_keyframe, copy.stream, before = packet.is_keyframe, stream, b""
-        output.mux(copy)
-
-
-@pytest.mark.parametrize("note", [b"x264 - options: ", b"x264 options: crf "])
-def test_a_file_with_thousands_of_notes_is_read(tmp_path, note):
-    payload = bytes(range(16, 32)) + note * (60_000 // len(note))
-    unit = b"\x06\x05" + b"\xff" * (len(payload) // 255) + bytes([len(payload) % 255]) + payload + b"\x80"  # SEI
-    path = tmp_path / "busy.mp4"
-    with av.open(str(coded(tmp_path / "a.mp4"))) as source, av.open(str(path), "w") as output:
-        stream = output.add_stream_from_template(source.streams.video[0])
-        copy_packets(source, output, stream, len(unit).to_bytes(4, "big") + unit)
-    facts = read_facts(path)
-    assert facts.codec == "h264" and facts.coder == ""
-
-
-def test_the_note_is_that_of_the_stream_that_is_read(tmp_path):
-    path = tmp_path / "two.mp4"
-    small, large = coded(tmp_path / "small.mp4", 32, 20), coded(tmp_path / "large.mp4")
-    with av.open(str(small)) as first, av.open(str(large)) as second, av.open(str(path), "w") as output:
-        streams = [output.add_stream_from_template(source.streams.video[0]) for source in (first, second)]
-        for stream in streams:  # else only the first is
-            stream.disposition = av.stream.Disposition.default
-        for source, stream in zip((first, second), streams, strict=True):
-            copy_packets(source, output, stream)
-    assert read_facts(small).coder == "x264, crf 20"
-    assert read_facts(path).coder == read_facts(large).coder == "x264, crf 37"
