@@ -1,8 +1,12 @@
+"""Output files: their names, and what is refused before and while they are written."""
+
 import os
+from pathlib import Path
 
 import pytest
 
-from facetell.files import NAME_BYTES, short_name, temporary_beside, write_text
+from facetell.files import NAME_BYTES, check_writable, short_name, temporary_beside, write_text
+from facetell.types import FacetellError
 from facetell.video.writer import VideoWriter
 from fixtures import sample_frames
 
@@ -29,3 +33,49 @@ def test_files_with_the_longest_name_are_written(tmp_path):
         writer.write(sample_frames("sample_man", 1)[0, :64, :64])
     assert sorted(tmp_path.iterdir()) == [text, video] and video.stat().st_size > 0
     assert len(temporary_beside(text).name) == NAME_BYTES
+
+
+def test_a_path_that_cannot_be_written_is_one_message(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FacetellError, match=r"cannot write .*; choose another place"):
+        write_text(tmp_path / "file" / "a.json", "{}")
+
+
+def test_a_circle_of_links_is_refused(tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(FacetellError, match=r"cannot write .*; choose another place"):
+        check_writable(tmp_path / "circle" / "a.json", [tmp_path / "circle"])
+
+
+def test_a_link_is_written_through(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "link.json").symlink_to("deep/a.json")
+    for text in ("1", "2"):
+        write_text(tmp_path / "link.json", text)
+        assert (tmp_path / "deep" / "a.json").read_text() == text
+    assert (tmp_path / "link.json").is_symlink() and len(list((tmp_path / "deep").iterdir())) == 1
+
+
+def test_a_pipe_is_refused_and_stays(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.json").symlink_to("pipe")
+    with pytest.raises(FacetellError, match="it is a device or a pipe"):
+        write_text(tmp_path / "link.json", "{}")
+    assert (tmp_path / "link.json").is_symlink() and (tmp_path / "pipe").is_fifo()
+
+
+def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    root = os.geteuid() == 0  # who may read everything
+    try:
+        if root:
+            os.seteuid(65534)
+        with pytest.raises(FacetellError, match=r"cannot write .*: Permission denied; choose another place"):
+            check_writable(Path("closed/a.json"))
+    finally:
+        if root:
+            os.seteuid(0)
+        closed.chmod(0o700)

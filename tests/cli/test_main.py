@@ -1,4 +1,4 @@
-"""The command line as such: help, unknown verbs, and what a missing extra leads to."""
+"""The command line itself: help, unknown verbs, missing packages, closed streams, file names that begin with -."""
 
 from __future__ import annotations
 
@@ -10,35 +10,29 @@ from pathlib import Path
 
 import pytest
 
-from facetell.cli import EXTRAS, VERBS, main, mark_files
+from facetell.cli import VERBS, main, mark_files
 
 
-def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "named"), [(["--help"], [*VERBS]), *(([verb, "--help"], ["--help"]) for verb in VERBS)]
+)
+def test_help(words: list[str], named: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["--help"])
+        main(words)
     assert stopped.value.code == 0
-    told = capsys.readouterr().out
-    assert all(verb in told for verb in VERBS)
+    out = capsys.readouterr().out
+    assert all(word in out for word in named)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_tells_its_arguments(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main([verb, "--help"])
-    assert stopped.value.code == 0
-    assert "--help" in capsys.readouterr().out
-
-
-def test_a_missing_extra_is_one_sentence() -> None:
+def test_a_missing_extra_is_one_message() -> None:
     hidden = "import sys; sys.modules['torch'] = None; from facetell.cli import main; sys.exit(main(['models']))"
     done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True)
     assert done.returncode == 2
     assert "pip install '.[train]'" in done.stderr
     assert "Traceback" not in done.stderr
-    assert EXTRAS["torch"] == "train"
 
 
-def test_a_library_that_cannot_be_loaded_is_one_sentence_and_the_doctor_finds_it(tmp_path: Path) -> None:
+def test_a_library_that_cannot_be_loaded_is_one_message_and_the_doctor_finds_it(tmp_path: Path) -> None:
     """As where a library of the system is missing, or where two packages have written over each other's files."""
     (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
     done = shell("facetell detect a.mp4", tmp_path, PYTHONPATH=str(tmp_path))
@@ -49,7 +43,7 @@ def test_a_library_that_cannot_be_loaded_is_one_sentence_and_the_doctor_finds_it
     assert done.returncode == 2 and line.startswith("!!") and "libGL.so.1" in line
 
 
-def test_what_the_torch_engine_lacks_is_no_fault_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_package_that_an_engine_lacks_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     hidden = "import sys; sys.modules['onnx'] = None; from facetell.cli import main; sys.exit(main(sys.argv[1:]))"
     words = [sys.executable, "-c", hidden, "detect", "a.mp4", "--engine", "torch"]
     done = subprocess.run(words, capture_output=True, text=True)
@@ -84,18 +78,13 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_standard_output_is_one_sentence(unbuffered: str, tmp_path: Path) -> None:
+def test_a_full_standard_output_is_one_message(unbuffered: str, tmp_path: Path) -> None:
     done = shell("facetell detect a.mp4 --json r.json > /dev/full", tmp_path, PYTHONUNBUFFERED=unbuffered)
     assert (done.returncode, done.stderr) == (2, "facetell detect: cannot write its output: No space left on device\n")
     assert (tmp_path / "r.json").exists()
 
 
-def test_a_help_that_is_not_taken_is_one_sentence(tmp_path: Path) -> None:
-    done = shell("facetell --help > /dev/full", tmp_path)
-    assert done.returncode == 2 and done.stderr == "facetell: cannot write its output: No space left on device\n"
-
-
-def test_a_closed_standard_output_costs_nothing_else(tmp_path: Path) -> None:
+def test_a_closed_standard_output_keeps_other_outputs(tmp_path: Path) -> None:
     done = shell("facetell detect a.mp4 --json r.json >&-", tmp_path)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "there is no" in done.stderr
     assert (tmp_path / "r.json").exists()
@@ -105,7 +94,7 @@ def test_a_closed_standard_output_costs_nothing_else(tmp_path: Path) -> None:
     ("encoding", "name", "shown"),
     [("ascii", "\u00fc.mp4", r"\xfc.mp4"), ("utf-8:strict", "caf\udce9.mp4", r"caf\udce9.mp4")],
 )
-def test_a_name_that_the_output_cannot_carry_is_escaped(encoding: str, name: str, shown: str, tmp_path: Path) -> None:
+def test_a_name_that_the_output_cannot_encode_is_escaped(encoding: str, name: str, shown: str, tmp_path: Path) -> None:
     done = shell(f"facetell detect {name}", tmp_path, PYTHONIOENCODING=encoding)
     assert done.returncode == 2 and shown in done.stdout and shown in done.stderr and "Traceback" not in done.stderr
 
@@ -147,7 +136,21 @@ def test_a_word_that_is_neither_an_option_nor_a_file_is_one_message(capsys: pyte
         assert message.endswith("written as ./-none.mp4)\n") and len(message.splitlines()) == 1
 
 
-def test_the_verb_is_the_first_word_that_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["wrong", "detect", "-none.mp4"], "'wrong' is neither a verb nor a file: see `facetell --help`"),
+        (["evalute"], "'evalute' is neither a verb nor a file: did you mean 'evaluate'?"),
+    ],
+)
+def test_an_unknown_verb_is_one_message(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["wrong", "detect", "-none.mp4"])
-    assert stopped.value.code == 2 and "invalid choice: 'wrong'" in capsys.readouterr().err
+        main(words)
+    assert stopped.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_a_file_in_place_of_a_verb_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.mp4").write_text("no video")
+    assert main([str(tmp_path / "a.mp4")]) == 2
+    out, err = capsys.readouterr()
+    assert "not scored: unreadable" in out and err.startswith("facetell detect: ")

@@ -1,14 +1,15 @@
-"""``facetell prepare``: from a manifest to a folder that other verbs read, its words and exit codes."""
+"""``facetell prepare``: its messages and exit codes, and a folder that ``facetell score`` reads."""
 
 import io
 import json
 
 import pytest
+from rich.console import Console
 
-from facetell.cli import main
-from facetell.cli import prepare as verb
+from facetell.cli import main, progress
 from facetell.datasets.manifest import Entry
 from facetell.datasets.prepared import read_clip, read_prepared
+from facetell.evaluate.scores import read_scores
 from fixtures import FAST
 from prepare_videos import man, manifest_of, noise, write_frames
 
@@ -42,46 +43,29 @@ def test_clips_are_counted_and_what_gave_none_is_named(videos, tmp_path, capsys)
     assert settings == {"codec": "jpeg", "size": 128, "faces": "main", "seconds": 1.0, "image_rate": None}
 
 
-def test_all_went_well(videos, tmp_path, capsys):
-    manifest_of(videos, Entry("a.mp4", 0, "test"))
-    assert run(videos / "manifest.csv", "--out", tmp_path / "out", "--workers", 1) == 0
-    assert capsys.readouterr() == (f"1 clip of 1 video, in {tmp_path / 'out'}\n", "")
-
-
 def test_the_folder_can_be_scored(videos, tmp_path, capsys):
-    run(videos, "--out", tmp_path / "out", "--workers", 1)
-    # A missing file is as missing to the next verb.
-    assert (
-        main(["score", str(tmp_path / "out"), "--model", FAST, "--out", str(tmp_path / "s.parquet"), "--workers", "1"])
-        == 2
-    )
-    from facetell.evaluate.scores import read_scores
-
-    found = read_scores(tmp_path / "s.parquet").videos()
-    assert sorted(found["video"]) == ["a.mp4", "b.mp4", "missing.mp4"]
+    manifest_of(videos, Entry("a.mp4", 0, "test"))
+    out = tmp_path / "out"
+    assert run(videos / "manifest.csv", "--out", out, "--workers", 1) == 0
+    assert capsys.readouterr() == (f"1 clip of 1 video, in {out}\n", "")
+    words = ["--model", FAST, "--out", str(tmp_path / "s.parquet"), "--workers", "1"]
+    assert main(["score", str(out), *words]) == 0
+    assert read_scores(tmp_path / "s.parquet").videos()["video"].tolist() == ["a.mp4"]
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (("--workers", 0), "--workers and --seconds are at least 1"),
-        (("--seconds", 0.5), "--workers and --seconds are at least 1"),
-        (("--seconds", "nan"), "--workers and --seconds are at least 1"),
-        (("--seconds", "inf"), "--workers and --seconds are at least 1"),
-        (("--size", 9), "clips have 64 to 640 pixels a side, not 9"),
-    ],
+    ("words", "message"),
+    [(("--seconds", s), "--seconds is at least 1") for s in (0.5, "nan", "inf")]
+    + [(("--size", 9), "clips have 64 to 640 pixels a side, not 9")],
 )
-def test_senseless_settings(videos, tmp_path, capsys, words, sentence):
+def test_settings_out_of_range(videos, tmp_path, capsys, words, message):
     assert run(videos, "--out", tmp_path / "out", *words) == 2
-    assert capsys.readouterr().err.startswith(f"facetell prepare: {sentence}")
+    assert capsys.readouterr().err.startswith(f"facetell prepare: {message}")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_bar_is_shown_on_a_terminal(videos, tmp_path, monkeypatch):
-    """What a terminal would show: how many are done, and a time left."""
-    from rich.console import Console
-
     screen = io.StringIO()
-    monkeypatch.setattr(verb, "Console", lambda **how: Console(file=screen, force_terminal=True, width=100))
+    monkeypatch.setattr(progress, "Console", lambda **how: Console(file=screen, force_terminal=True, width=100))
     run(videos, "--out", tmp_path / "out", "--workers", 1)
     assert "3/3" in screen.getvalue() and "left:" in screen.getvalue()

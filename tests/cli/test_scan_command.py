@@ -1,4 +1,4 @@
-"""The verb as a user meets it: exit codes, one summary line, one sentence for each fault."""
+"""``facetell scan``: exit codes, the summary line, one message for each error."""
 
 import csv
 import io
@@ -10,7 +10,9 @@ import pytest
 from rich.console import Console
 
 from facetell.cli import main
-from facetell.cli.scan import _Meter
+from facetell.cli.progress import Bar
+from facetell.cli.scan import Meter
+from facetell.report.strings import VERDICTS
 from facetell.scan.run import Progress
 from fixtures import BROKEN, FAST, sample_frames, write_frames
 
@@ -24,11 +26,13 @@ def folder(tmp_path):
 
 
 def decision(out):
-    """What the one scored video was found to be: the model's affair, not that of these tests."""
-    return next(row["verdict"] for row in map(json.loads, (out / "results.jsonl").open()) if row["verdict"])
+    """The verdict on the one scored video, which these tests do not prescribe."""
+    return next(
+        VERDICTS[row["verdict"]] for row in map(json.loads, (out / "results.jsonl").open()) if row["status"] == "scored"
+    )
 
 
-def test_a_corpus_without_fault_ends_with_one_line(folder, tmp_path, capsys):
+def test_a_corpus_without_errors_ends_with_one_line(folder, tmp_path, capsys):
     out = tmp_path / "out"
     (folder / "notes.txt").write_text("not counted")
     assert main(["scan", "--model", FAST, str(folder), "--out", str(out), "--workers", "1", "--precision", "f32"]) == 0
@@ -47,7 +51,7 @@ def test_what_cannot_be_read_is_counted_and_the_list_may_come_from_a_pipe(folder
     assert errors == f"facetell scan: 2 lines in {out / 'errors.csv'} say what could not be read\n"
 
 
-def test_as_many_lines_are_told_as_there_are(folder, tmp_path, capsys):
+def test_the_number_of_lines_is_that_of_the_file(folder, tmp_path, capsys):
     (folder / "a\rb\n.mp4").symlink_to("nowhere")
     (folder / "loop.mp4").symlink_to("loop.mp4")
     (folder / "cover.jpg").write_bytes(b"\xff\xd8\xff")
@@ -60,16 +64,16 @@ def test_as_many_lines_are_told_as_there_are(folder, tmp_path, capsys):
     assert [name for name, _ in rows] == ["a\rb\n.mp4", "loop.mp4"]
 
 
-def test_a_name_in_the_bar_steers_no_terminal():
+def test_a_name_in_the_bar_is_escaped():
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=120)
-    with _Meter(console) as meter:
-        meter(Progress("scoring", 1, 2, 1, 2, last="a\x1b]0;hi\x07:smile:[red]b.mp4"))
+    with Bar("listing", console) as bar:
+        Meter(bar)(Progress("scoring", 1, 2, 1, 2, last="a\x1b]0;hi\x07:smile:[red]b.mp4"))
     assert r"a\x1b]0;hi\x07:smile:[red]b.mp4" in shown.getvalue() and "\x07" not in shown.getvalue()
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "message"),
     [
         (["nowhere"], "there is no nowhere"),
         (["{folder}/man.mp4"], "is one video; score it with `facetell detect`"),
@@ -78,10 +82,10 @@ def test_a_name_in_the_bar_steers_no_terminal():
         (["{folder}", "--address", "host:1"], "add --engine ray"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(folder, tmp_path, monkeypatch, capsys, words, sentence):
+def test_an_error_is_one_message(folder, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     assert main(["scan", "--model", FAST, *(word.format(folder=folder) for word in words), "--out", "out"]) == 2
     error = capsys.readouterr().err
-    assert sentence in error and error.startswith("facetell scan: ") and error.count("\n") == 1
+    assert message in error and error.startswith("facetell scan: ") and error.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before

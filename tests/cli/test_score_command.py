@@ -1,4 +1,4 @@
-"""The verb as a user meets it: exit codes, one summary line, one sentence for each fault."""
+"""``facetell score``: exit codes, the summary line, one message for each error."""
 
 import shutil
 
@@ -31,7 +31,7 @@ def score(folder, out, *more):
     return main(["score", str(folder), "--model", FAST, "--out", str(out), "--workers", "1", *more])
 
 
-def test_a_video_without_a_face_is_a_result_and_no_fault(folder, tmp_path, capsys):
+def test_a_video_without_a_face_is_a_result(folder, tmp_path, capsys):
     out = tmp_path / "s.parquet"
     assert score(manifest(folder, "man.mp4", "no_face.mp4"), out) == 0
     printed, errors = capsys.readouterr()
@@ -39,19 +39,17 @@ def test_a_video_without_a_face_is_a_result_and_no_fault(folder, tmp_path, capsy
     assert read_scores(out)["status"].tolist() == ["scored", "no_face"]
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_done(folder, tmp_path, capsys):
+def test_what_cannot_be_read_is_named_and_the_rest_is_scored(folder, tmp_path, capsys):
     out = tmp_path / "s.parquet"
     assert score(manifest(folder, "text.mp4", "man.mp4", "gone.mp4"), out) == 2
     printed, errors = capsys.readouterr()
     assert printed.startswith("1 video scored, 2 not (unreadable 2)")
-    assert [name in line for name, line in zip(("text.mp4", "gone.mp4"), errors.splitlines(), strict=True)] == [
-        True
-    ] * 2
+    assert all(name in line for name, line in zip(("text.mp4", "gone.mp4"), errors.splitlines(), strict=True))
     assert score(folder, out) == 2, "a file that is there keeps saying so"
     assert "which was there already" in capsys.readouterr().out
 
 
-def test_distortions_are_counted_by_condition(folder, tmp_path, capsys):
+def test_videos_are_counted_by_distortion(folder, tmp_path, capsys):
     out = tmp_path / "s.parquet"
     more = ("--distort", "GB:2-3", "FREEZE:1", "--fps-scored", "2", "--precision", "f32", "--split", "test")
     assert score(manifest(folder, "man.mp4", "no_face.mp4"), out, *more) == 0
@@ -70,7 +68,7 @@ def test_distortions_are_counted_by_condition(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "message"),
     [
         (["nowhere.csv", "--out", "s.parquet"], "there is no manifest at nowhere.csv"),
         (["{folder}", "--model", "nowhere.onnx", "--out", "s.parquet"], "there is no model file at nowhere.onnx"),
@@ -81,11 +79,11 @@ def test_distortions_are_counted_by_condition(folder, tmp_path, capsys):
         (["{folder}", "--out", "{folder}"], "it is a folder"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(folder, tmp_path, monkeypatch, capsys, words, sentence):
+def test_an_error_is_one_message(folder, tmp_path, monkeypatch, capsys, words, message):
     manifest(folder, "man.mp4")
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     assert main(["score", "--model", FAST, *(word.format(folder=folder) for word in words)]) == 2
     error = capsys.readouterr().err
-    assert sentence in error and error.startswith("facetell score: ") and error.count("\n") == 1
+    assert message in error and error.startswith("facetell score: ") and error.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before

@@ -82,7 +82,7 @@ def test_networks_are_fused_and_released_as_they_are(prepared, tmp_path, monkeyp
     assert after.info.training["steps"] == 0 and after.info.architecture["streams"][1]["size"] == 48
     assert (after.info.frame_rate, after.info.clip_frames) == (12.5, 4)
     card = (run / "run.md").read_text()
-    assert "no steps of its own" in card and "2 real clips of 2 people" in card
+    assert "no training steps" in card and "2 real clips of 2 people" in card
     assert "Several EfficientNet-Lite0, for pictures and for motion" in card
     assert "4 frames in a row at about 12.5 frames per second" in card
     monkeypatch.setattr(release, "ROUNDING", {"fp16": 1e-9})

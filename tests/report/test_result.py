@@ -1,15 +1,12 @@
 import json
 import math
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import jsonschema
 import pytest
 
-from facetell.files import check_writable, write_text
 from facetell.report.result import SCHEMA_PATH, to_result, write_result
-from facetell.types import ClipScore, Crop, FacetellError, Status, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
 CLIP = ClipScore(0.0, 0.28, 1.25, 0.75, Crop(51.5, 52.0, 100.0, math.radians(-30)))
@@ -73,49 +70,3 @@ def test_how_long_it_took_is_not_in_the_result(tmp_path):
 def test_a_name_that_is_not_utf8_can_be_written(tmp_path):
     write_result([replace(SCORED, path="caf\udce9.mp4")], tmp_path / "deep" / "a.json")
     assert json.loads((tmp_path / "deep" / "a.json").read_text())["videos"][0]["path"] == "caf\\udce9.mp4"
-
-
-def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(FacetellError, match=r"cannot write .*; choose another place"):
-        write_text(tmp_path / "file" / "a.json", "{}")
-
-
-def test_links_that_lead_in_a_circle_are_no_place_to_write(tmp_path):
-    (tmp_path / "circle").symlink_to("circle")
-    with pytest.raises(FacetellError, match=r"cannot write .*; choose another place"):
-        check_writable(tmp_path / "circle" / "a.json", [tmp_path / "circle"])
-
-
-def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "link.json").symlink_to("deep/a.json")
-    for text in ("1", "2"):
-        write_text(tmp_path / "link.json", text)
-        assert (tmp_path / "deep" / "a.json").read_text() == text
-    assert (tmp_path / "link.json").is_symlink() and len(list((tmp_path / "deep").iterdir())) == 1
-
-
-def test_a_pipe_is_refused_and_stays(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "link.json").symlink_to("pipe")
-    with pytest.raises(FacetellError, match="it is a device or a pipe"):
-        write_text(tmp_path / "link.json", "{}")
-    assert (tmp_path / "link.json").is_symlink() and (tmp_path / "pipe").is_fifo()
-
-
-def test_a_folder_that_may_not_be_looked_into_is_no_place_to_write(tmp_path, monkeypatch):
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0)
-    tmp_path.chmod(0o755)
-    monkeypatch.chdir(tmp_path)
-    root = os.geteuid() == 0  # who may look into everything
-    try:
-        if root:
-            os.seteuid(65534)
-        with pytest.raises(FacetellError, match=r"cannot write .*: Permission denied; choose another place"):
-            check_writable(Path("closed/a.json"))
-    finally:
-        if root:
-            os.seteuid(0)
-        closed.chmod(0o700)

@@ -1,4 +1,4 @@
-"""The picture of the score over time."""
+"""The plot of the scores over time."""
 
 import warnings
 from dataclasses import replace
@@ -19,7 +19,7 @@ def test_a_face_has_the_number_of_its_place_in_the_result():
     assert [text.get_text() for text in legend.get_texts()] == ["face 2: 75%"]
 
 
-def test_of_many_faces_the_most_suspect_are_named():
+def test_of_many_faces_those_with_the_highest_estimates_are_named():
     tracks = tuple(replace(SCORED, track_id=number, probability=number / 100) for number in range(60))
     verdict = VideoVerdict("a.mp4", Status.SCORED, Verdict.NONE, 0.59, (0.5, 0.9), tracks, duration=2.0)
     (legend,) = make_timeline(verdict, 0.5).legends

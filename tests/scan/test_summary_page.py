@@ -1,4 +1,4 @@
-"""The summary shows the most suspect of any number of videos, and sorts them in a real browser."""
+"""The summary shows the videos with the highest scores of any number, and sorts them in a real browser."""
 
 import re
 from html import unescape
@@ -47,12 +47,12 @@ def names(html):
     return re.findall(r'class="name">([^<]*)', html)
 
 
-def test_of_many_videos_the_most_suspect_are_shown():
+def test_of_many_videos_those_with_the_highest_scores_are_shown():
     values = (np.random.default_rng(0).integers(0, 1000, 20_000) + 0.5) / 1000  # many are equal
     html = page_of(values)
     expected = sorted(range(len(values)), key=lambda number: (-values[number], number))[:SHOWN]
     assert names(html) == [f"v{number:06d}.mp4" for number in expected]
-    assert f"The {SHOWN:,} most suspect".replace(",", "\u202f") in html and len(html) < 1_000_000
+    assert f"The {SHOWN:,} videos with the highest scores".replace(",", "\u202f") in html and len(html) < 1_000_000
     counts = [int(text.replace("\u202f", "")) for text in re.findall(r'<td class="n">([\d\u202f]+)</td></tr>', html)]
     assert counts == np.histogram(values, np.linspace(0, 1, 21))[0].tolist() and sum(counts) == len(values)
     assert page_of(values) == html

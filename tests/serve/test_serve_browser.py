@@ -9,7 +9,7 @@ from serving import SECONDS, Server, serving, wait_for
 
 from chromium import DESK, PHONE
 from facetell.assets import locate
-from facetell.report.card import read_card
+from facetell.engine.card import read_card
 from facetell.report.strings import MODEL_SAYS, READINGS
 from facetell.report.words import percent
 from facetell.serve import strings

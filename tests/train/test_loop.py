@@ -225,7 +225,7 @@ def test_where_nothing_tells_how_good_they_are_the_last_weights_are_taken(data, 
         assert train(config, tmp_path, stop).step == 3
     best = load(tmp_path / BEST)
     assert best["step"] == 3 and math.isnan(best["val"]["chosen_by"])
-    assert "the averaged weights of step 3, the last" in _training(best)
+    assert "the averaged weights of step 3, the last" in " ".join(_training(best))
 
 
 def test_scores_of_weights_that_are_not_the_best_any_more_are_written_anew(data, tmp_path, monkeypatch):

@@ -1,13 +1,13 @@
 """The command line: find the verb, parse its arguments, call it, and print known errors as one message.
 
-A verb is a module of this package with ``add_arguments(parser)`` and ``run(args) -> int``. A module is
-imported only when its verb is called, so that ``facetell --help`` is fast. This module itself imports nothing slow:
-until :func:`main` runs, Ctrl-C prints a traceback.
+A verb is a module of this package with ``add_arguments(parser)`` and ``run(args) -> int``, imported only when called.
+This module imports nothing slow, so that ``facetell --help`` is fast and Ctrl-C never prints a traceback.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import importlib
 import io
@@ -22,85 +22,82 @@ from facetell.runtime import on_stop, was_interrupted
 
 VERBS: dict[str, str] = {
     "detect": "score videos: is a face in them forged?",
-    "scan": "score a corpus: any number of videos, each once, resumable",
+    "scan": "score a corpus of videos, each once; resumable",
     "watch": "score a camera, a stream or a file while it plays",
-    "doctor": "show what is installed and what is missing",
-    "distort": "make distorted copies of videos, to test detectors",
-    "forge": "make a forgery from a real video, to train or test detectors",
-    "models": "list the networks that can be trained, and how large they are",
-    "export": "write a trained network as a model file, and prove it",
-    "fuse": "make trained networks the streams of one: for pictures, for motion",
-    "datasets": "turn a benchmark on disk into a manifest, or check one",
-    "prepare": "cut the faces out of the videos of a manifest, once",
+    "doctor": "list what is installed and what is missing",
+    "distort": "write distorted copies of videos, to test detectors",
+    "forge": "write a forgery of a real video, to train or test detectors",
+    "models": "list the networks that can be trained, and their size",
+    "export": "export to ONNX and verify that outputs match",
+    "fuse": "combine trained networks as the streams of one",
+    "datasets": "write the manifest of a benchmark, or check one",
+    "prepare": "crop the faces out of the videos of a manifest, once",
     "score": "score the videos of a manifest into a score file",
-    "evaluate": "tables, curves and a page from score files, under a published protocol",
-    "compare": "is one model better than another, by how much, and is that sure?",
+    "evaluate": "write tables, curves and a page from score files, under a published protocol",
+    "compare": "compare two models on the same videos: difference, interval, p value",
     "train": "train a network from a configuration file",
     "sweep": "train and compare a grid of configurations",
-    "serve": "a page and an API: upload videos, read their reports",
-    "motion": "draw the motion of a face, and what the network sees of it",
+    "serve": "serve a page and an HTTP API to upload videos and read their reports",
+    "motion": "draw the motion of a face, and the activation of the network's motion layers",
 }
 
-# Packages that come with an extra only, and its name: whichever verb misses one, the sentence is the same.
+# Packages by the extra that installs them.
 EXTRAS = {
-    "fastapi": "serve",
-    "lightning": "train",
-    "lightning_fabric": "train",
-    "onnx": "train",
-    "onnxruntime": "train",
-    "onnxscript": "train",
-    "prometheus_client": "serve",
-    "pyarrow": "bench",
-    "python_multipart": "serve",
-    "ray": "ray",
-    "scipy": "bench",
-    "tensorboard": "train",
-    "torch": "train",
-    "uvicorn": "serve",
-    "yaml": "train",
+    "bench": ("pyarrow", "scipy"),
+    "ray": ("ray",),
+    "serve": ("fastapi", "prometheus_client", "python_multipart", "uvicorn"),
+    "train": ("lightning", "lightning_fabric", "onnx", "onnxruntime", "onnxscript", "tensorboard", "torch", "yaml"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code: 0 done, 2 not (or not wholly) done, 130 stopped by a signal."""
+    """Run one verb; returns the exit code: 0 done, 2 not (or not completely) done, 130 stopped by a signal."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    if argv and argv[0] not in VERBS and os.path.lexists(argv[0]):
+        argv.insert(0, "detect")
     called = next((word for word in argv if not word.startswith("-")), "")
     program = f"facetell {called}" if called in VERBS else "facetell"
     try:
         with on_stop():
             return _main(argv, called, program)
     except KeyboardInterrupt:
-        _print_error(f"{program}: interrupted")
+        _write(sys.stderr, f"{program}: interrupted\n")
         return 130
 
 
 def _main(argv: list[str], called: str, program: str) -> int:
-    _settle_streams()
+    # A stream that was closed is None. A name may have characters that the encoding of a stream lacks.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # open to the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             return _run(argv, called)
         finally:
             sys.stdout.flush()
     except Exception as error:
-        _drop_output()
+        _write(sys.stdout)
         if was_interrupted():  # a library may turn KeyboardInterrupt into an error of its own
             raise KeyboardInterrupt from None
         message = _message(error)
         if message is None:
             raise
-        _print_error(f"{program}: {message}")
+        _write(sys.stderr, f"{program}: {message}\n")
     return 2
 
 
 def _message(error: Exception) -> str | None:
-    """What to print for an error; None for a fault of facetell itself."""
+    """What to print for an error; None for a bug of facetell itself."""
     from facetell.report.words import one_line
     from facetell.types import FacetellError, needs_extra
 
     if isinstance(error, FacetellError):
         return one_line(str(error))
     if isinstance(error, ModuleNotFoundError):
-        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        package = (error.name or "").partition(".")[0]
+        extra = next((extra for extra, packages in EXTRAS.items() if package in packages), None)
         return str(needs_extra("this", extra)) if extra else None
     if isinstance(error, ImportError) and not (error.name or "").startswith("facetell"):
         return f"a library cannot be loaded ({one_line(str(error))}); `facetell doctor` says which"
@@ -112,7 +109,7 @@ def _message(error: Exception) -> str | None:
 
 def _run(argv: list[str], called: str) -> int:
     parser = argparse.ArgumentParser(prog="facetell", description="Decide whether a face in a video is real or forged.")
-    parser.add_argument("--version", action="version", version=f"facetell {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"facetell {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, summary in VERBS.items():
         verb = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
@@ -122,6 +119,10 @@ def _run(argv: list[str], called: str) -> int:
             verb.set_defaults(run=module.run)
             place = argv.index(name) + 1
             argv = argv[:place] + mark_files(argv[place:], verb)
+    if called and called not in VERBS:
+        close = difflib.get_close_matches(called, VERBS, 1)
+        hint = f"did you mean '{close[0]}'?" if close else "see `facetell --help`"
+        parser.error(f"'{called}' is neither a verb nor a file: {hint}")
     args = parser.parse_args(argv)
     return int(args.run(args))
 
@@ -133,8 +134,7 @@ def mark_files(words: Sequence[str], parser: argparse.ArgumentParser) -> list[st
     that are an option of the parser (or an abbreviation of one), numbers, and words after ``--`` are not changed.
 
     Raises:
-        FacetellError: a word that begins with a single ``-`` is neither an option nor a file, and has no space (a word
-            with a space is the value of an option, such as ``--note "- a list"``).
+        FacetellError: a word with a single ``-`` is neither an option nor a file, nor has a space as a ``--note`` may.
     """
     from facetell.types import FacetellError
 
@@ -177,31 +177,10 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _settle_streams() -> None:
-    """Make sure that both streams are there and take any text: a name or a sign may not fit their encoding."""
-    # One that was closed is None.
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # open to the end
-    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _print_error(message: str) -> None:
-    """Print to standard error; what a closed terminal or a full disk does not take is dropped."""
+def _write(stream: TextIO, text: str = "") -> None:
+    """Write and flush; what a closed terminal or a full disk does not take is dropped, also when Python exits."""
     try:
-        print(message, file=sys.stderr, flush=True)
+        stream.write(text)
+        stream.flush()
     except OSError:
-        _redirect(sys.stderr)
-
-
-def _drop_output() -> None:
-    """Drop what standard output does not take, or Python tries to write it again when it exits."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _redirect(sys.stdout)
-
-
-def _redirect(stream: TextIO) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

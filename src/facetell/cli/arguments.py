@@ -1,4 +1,4 @@
-"""Arguments that several verbs share; each type refuses what it cannot take in one message."""
+"""Arguments that several verbs share, each written once, and the types that check their values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from facetell.detector import Settings
+from facetell.engine import DEFAULT_MODEL, ENGINES
 from facetell.engine.released import released_models
 from facetell.report.words import one_line
 from facetell.types import FacetellError
@@ -15,13 +18,32 @@ from facetell.video.find import LeftOut
 
 def positive(text: str, most: float = 100) -> float:
     """A number above 0 and up to ``most``."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
+    value = _number(text)
     if not 0 < value <= most:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and up to {most:g}")
     return value
+
+
+def share(text: str) -> float:
+    """A probability."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a probability between 0 and 1")
+    return value
+
+
+def count(text: str, least: int = 1) -> int:
+    """A whole number of at least ``least``."""
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 def add_fps(parser: argparse.ArgumentParser) -> None:
@@ -36,50 +58,76 @@ def add_fps(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse._ActionsContainer, default: str) -> None:
     """Add ``--model``, a name or a path as text: ``./facetell-fast`` is a file, ``facetell-fast`` is not."""
+    names = ", ".join(released_models())
+    text = f"a released model ({names}) or an .onnx file (default: {default})"
+    parser.add_argument("--model", default=default, metavar="NAME|FILE", help=text)
+
+
+def add_detection(
+    parser: argparse._ActionsContainer, model: str = DEFAULT_MODEL, engine: str = "--engine", *, threshold: bool = True
+) -> None:
+    """Add ``--model`` and the arguments that :func:`detection_settings` reads.
+
+    ``engine`` is the name of the option for what runs the model, ``threshold`` whether the verb gives verdicts.
+    """
+    add_model(parser, model)
     parser.add_argument(
-        "--model",
-        default=default,
-        metavar="NAME|FILE",
-        help=f"a released model ({', '.join(released_models())}) or an .onnx file (default: {default})",
+        "--fps-scored", type=positive, default=1.0, metavar="N", help="clips per second of each face (default: 1)"
+    )
+    parser.add_argument(
+        "--max-clips",
+        type=partial(count, least=0),
+        metavar="N",
+        help="maximum number of scored clips per face, evenly spaced; 0: all (default: as the model file states)",
+    )
+    parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces tracked at once (default: 8)")
+    if threshold:
+        parser.add_argument(
+            "--threshold",
+            type=share,
+            metavar="P",
+            help='minimum probability for "forged" (the interval must also lie above 50 %%), for any number of faces '
+            "(default: the model's, which is corrected for their number)",
+        )
+    parser.add_argument(engine, dest="inference", choices=list(ENGINES), default="openvino", help="runs the model")
+    parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
+
+
+def detection_settings(args: argparse.Namespace, **more: Any) -> Settings:
+    """The settings that the arguments of :func:`add_detection` give, and ``more`` of them."""
+    return Settings(
+        clips_per_second=args.fps_scored,
+        max_clips=args.max_clips,
+        max_faces=args.max_faces,
+        engine=args.inference,
+        precision=args.precision,
+        **more,
     )
 
 
-def share(text: str) -> float:
-    """A probability."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a probability between 0 and 1")
-    return value
-
-
-def count(text: str, least: int = 1) -> int:
-    """A whole number of at least ``least``."""
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
-    return int(text)
+def print_error(verb: str, message: str) -> None:
+    """Print a message to standard error, on one line."""
+    print(one_line(f"facetell {verb}: {message}"), file=sys.stderr)
 
 
 def print_left_out(verb: str, left_out: LeftOut) -> None:
-    """Print to stderr which arguments gave no video, and how many files of folders are no videos."""
+    """Print which arguments gave no video, and how many files of folders are not videos."""
     for message in (*left_out.faults, *([f"left out: {left_out}"] if left_out else [])):
-        print(one_line(f"facetell {verb}: {message}"), file=sys.stderr)
+        print_error(verb, message)
 
 
 def check_model_name(path: Path) -> None:
-    """The name of a model file to write.
+    """Check the name of a model file to write.
 
     Raises:
         FacetellError: it does not end in .onnx.
     """
     if path.suffix != ".onnx":
-        raise FacetellError(f"{path} does not end in .onnx; engines know a model file by that")
+        raise FacetellError(f"{path} does not end in .onnx; engines recognise a model file by it")
 
 
 def check_seed(seed: int) -> None:
-    """A seed of chance.
+    """Check a random seed.
 
     Raises:
         FacetellError: it is negative.

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facetell.cli.arguments import add_fps, count, print_left_out
-from facetell.cli.detection import add_detection, detection_settings
+from facetell.cli.arguments import add_detection, add_fps, count, detection_settings, print_error, print_left_out
+from facetell.cli.progress import Bar
 from facetell.detector import Detector
 from facetell.engine import model_path
 from facetell.files import check_all_writable, short_name
 from facetell.report.result import write_result
 from facetell.report.table import print_table
-from facetell.report.words import one_line
 from facetell.runtime import on_stop
 from facetell.types import FacetellError, Status, VideoVerdict
 from facetell.video.find import LeftOut, find_videos
@@ -30,13 +28,11 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb's arguments."""
+    """Add the arguments of the verb."""
     parser.add_argument("videos", nargs="+", metavar="VIDEO|FOLDER|GLOB", help="what to score")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result of all videos to FILE")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write a JSON and a picture per video to DIR")
-    parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="write a report of all videos to FILE, one HTML page"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write a JSON and a plot of each video to DIR")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write one HTML report of all videos to FILE")
     add_detection(parser)
     add_fps(parser)
     parser.add_argument("--threads", type=count, metavar="N", help="CPU threads of the engine (default: all cores)")
@@ -57,10 +53,9 @@ def run(args: argparse.Namespace) -> int:
     report = _report(detector, len(paths)) if args.report else None
     done: list[VideoVerdict] = []
     reported = 0
-    errors = Console(stderr=True)
     written = not left_out.faults
     try:
-        for path, verdict in _score(detector, paths, errors):
+        for path, verdict in _score(detector, paths):
             done.append(verdict)
             if args.out:
                 threshold = detector.threshold if verdict.threshold is None else verdict.threshold
@@ -69,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
                 report.add(verdict)
                 reported += 1
     finally:
-        # Also when interrupted: what was scored is kept. A first signal that comes now changes nothing.
+        # Also when interrupted: what was scored is written. A first signal that arrives now changes nothing.
         with on_stop(lambda name: None):
             try:
                 if done:
@@ -77,45 +72,37 @@ def run(args: argparse.Namespace) -> int:
                     print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
                     _print_remarks(done)
             finally:
-                # Also when nobody reads the table to its end.
+                # Also when standard output is closed.
                 if args.json:
                     written &= _try(partial(write_result, done, args.json))
                 if report and done:
                     for verdict in done[reported:]:
-                        # Interrupted while its pictures were cut, which only a verdict with faces asks for.
+                        # Interrupted while its images were cut: without tracks it has none.
                         report.add(replace(verdict, tracks=()), shown=verdict)
                     written &= _try(partial(report.write, args.report))
     return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
 
 
 def _try(write: Callable[[], None]) -> bool:
-    """Whether writing went well; if not, its message is printed."""
+    """Whether writing succeeded; if not, the message is printed."""
     try:
         write()
     except FacetellError as error:
-        print(one_line(f"facetell detect: {error}"), file=sys.stderr)
+        print_error("detect", str(error))
         return False
     return True
 
 
-def _score(detector: Detector, paths: Sequence[Path], console: Console) -> Iterator[tuple[Path, VideoVerdict]]:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[within]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("scoring", total=len(paths), within="")
+def _score(detector: Detector, paths: Sequence[Path]) -> Iterator[tuple[Path, VideoVerdict]]:
+    with Bar("scoring") as bar:
+        for number, path in enumerate(paths):
 
-        def show(seconds: float, duration: float | None) -> None:
-            progress.update(task, within=f"{seconds:.0f} s" + (f" of {duration:.0f} s" if duration else ""))
+            def show(seconds: float, duration: float | None, number: int = number, name: str = path.name) -> None:
+                within = f"{seconds:.0f} s" + (f" of {duration:.0f} s" if duration else "")
+                bar.update(number, len(paths), f"{number}/{len(paths)} {within}", name)
 
-        for path in paths:
-            progress.update(task, description=one_line(path.name)[-40:], within="")
-            yield path, detector(path, show if console.is_terminal else None)
-            progress.advance(task)
+            show(0, None)
+            yield path, detector(path, show if bar.console.is_terminal else None)
 
 
 def _report(detector: Detector, videos: int) -> Report:
@@ -127,22 +114,19 @@ def _report(detector: Detector, videos: int) -> Report:
 def _write_one(verdict: VideoVerdict, threshold: float, folder: Path, name: str) -> None:
     from facetell.report.timeline import draw_timeline
 
-    result, picture = _files(folder, name)
+    result, plot = _files(folder, name)
     write_result([verdict], result)
-    draw_timeline(verdict, threshold, picture)
+    draw_timeline(verdict, threshold, plot)
 
 
 def _files(folder: Path, name: str) -> tuple[Path, Path]:
-    """The result and the picture of a video in the folder of ``--out``."""
+    """The result and the plot of a video in the folder of ``--out``."""
     return folder / f"{name}.json", folder / f"{name}.png"
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for each video's outputs: its file name, numbered where two folders hold the same one.
-
-    There is room for the longer suffix, so that both outputs of a video have the same name.
-    """
-    room = len(".json")
+    """A name for the outputs of each video: its file name, with a number where two folders have the same one."""
+    room = len(".json")  # the longer suffix, so that both outputs have the same name
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in paths:
@@ -159,6 +143,6 @@ def _print_remarks(verdicts: Sequence[VideoVerdict]) -> None:
     sys.stdout.flush()
     for verdict in verdicts:
         if verdict.status is not Status.SCORED:
-            print(one_line(f"facetell detect: {verdict.path}: not scored: {verdict.message}"), file=sys.stderr)
+            print_error("detect", f"{verdict.path}: not scored: {verdict.message}")
         for warning in verdict.warnings:
-            print(one_line(f"facetell detect: {verdict.path}: {warning}"), file=sys.stderr)
+            print_error("detect", f"{verdict.path}: {warning}")

@@ -1,4 +1,4 @@
-"""``facetell motion``: the motion of a face, and what the network's motion blocks make of it, as pictures."""
+"""``facetell motion``: draw the motion of a face, and the activation of the network's motion layers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from facetell.types import FacetellError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb's arguments."""
+    """Add the arguments of the verb."""
     parser.add_argument("video", type=Path, metavar="VIDEO", help="a video of a face")
-    parser.add_argument("other", type=Path, metavar="OTHER", nargs="?", help="a second one, to set beside it")
+    parser.add_argument("other", type=Path, metavar="OTHER", nargs="?", help="a second one, drawn beside it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for motion.png and motion.mp4")
     add_model(parser, FAST_MODEL)
-    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to pass over (default: 0)")
-    parser.add_argument("--seconds", type=positive, default=2.0, metavar="S", help="how much to look at (default: 2)")
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to skip (default: 0)")
+    parser.add_argument("--seconds", type=positive, default=2.0, metavar="S", help="seconds to draw (default: 2)")
 
 
 def run(args: argparse.Namespace) -> int:

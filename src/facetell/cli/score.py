@@ -1,4 +1,4 @@
-"""``facetell score``: the videos of a manifest into a score file."""
+"""``facetell score``: score the videos of a manifest into a score file."""
 
 from __future__ import annotations
 
@@ -9,26 +9,22 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from facetell.cli.arguments import add_fps, count
-from facetell.cli.detection import add_detection, detection_settings
+from facetell.cli.arguments import add_detection, add_fps, count, detection_settings
+from facetell.cli.progress import Bar
 from facetell.datasets.manifest import SPLITS, read_manifest
 from facetell.types import Status
 
 if TYPE_CHECKING:
     from facetell.evaluate.scores import Scores
-    from facetell.evaluate.scoring import Progress as State
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb's arguments."""
+    """Add the arguments of the verb."""
     parser.add_argument(
         "manifest",
         type=Path,
         metavar="MANIFEST",
-        help="a CSV file of videos, or a folder made by `facetell datasets` or `facetell prepare`",
+        help="a CSV file of videos, or a folder of `facetell datasets` or `facetell prepare`",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the score file to write (.parquet)")
     parser.add_argument("--split", nargs="+", choices=SPLITS, default=[], help="only these splits (default: all)")
@@ -37,22 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="KIND[:LEVELS]",
-        help="score distorted, too: GB:3, VC:1-5, GNC (all levels), all (the published 7 x 5), own (all others)",
+        help="also score distorted: GB:3, VC:1-5, GNC (all levels), all (the published 7 x 5), own (all others)",
     )
-    parser.add_argument("--no-clean", action="store_true", help="leave out the videos as they are")
-    parser.add_argument(
-        "--workers",
-        type=count,
-        default=max(1, (os.cpu_count() or 1) // 2),
-        metavar="N",
-        help="processes (default: one for two cores)",
-    )
+    parser.add_argument("--no-clean", action="store_true", help="leave out the videos without distortion")
+    workers = max(1, (os.cpu_count() or 1) // 2)
+    parser.add_argument("--workers", type=count, default=workers, metavar="N", help="processes (default: cores / 2)")
     add_detection(parser, threshold=False)
     add_fps(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score every video; 0 if each was scored or gave no reason to be but its content, 2 if some could not be read."""
+    """Score every video; 0 if all could be read, scored or not, else 2."""
     from facetell.evaluate.scoring import score_manifest
     from facetell.evaluate.scoring_jobs import ScoringSettings, conditions
 
@@ -62,39 +53,16 @@ def run(args: argparse.Namespace) -> int:
         clean=not args.no_clean,
         splits=tuple(split for split in SPLITS if split in args.split),
     )
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(elapsed_when_finished=False),
-    )
     was_there = args.out.exists()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("scoring", total=None)
-
-        def show(state: State) -> None:
-            # Videos of an earlier run are left out of the bar, or they would make the time left look short.
-            progress.update(
-                task,
-                completed=state.done - state.found,
-                total=state.total - state.found,
-                description=state.last[-40:] or "scoring",
-            )
-
-        def complain(sentence: str) -> None:
-            progress.console.print(f"facetell score: {sentence}", markup=False, highlight=False, soft_wrap=True)
-
+    with Bar("scoring") as bar:
         scores = score_manifest(
             read_manifest(args.manifest),
             args.model,
             settings,
             out=args.out,
             workers=args.workers,
-            progress=show,
-            fault=complain,
+            progress=bar.videos,
+            fault=lambda message: bar.print(f"facetell score: {message}"),
         )
     sys.stdout.flush()
     print(f"{_summary(scores)}, in {args.out}" + (" (which was there already)" if was_there else ""))
@@ -102,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(scores: Scores) -> str:
-    """How many videos were scored, and why others were not; each counts once under each condition."""
+    """How many videos were scored, and why others were not; each counts once under each distortion."""
     videos = scores.videos()
     counts = Counter(videos["status"].tolist())
     scored = counts.pop(Status.SCORED.value, 0)

@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facetell.cli.arguments import count
-from facetell.cli.detection import add_detection, detection_settings
+from facetell.cli.arguments import add_detection, count, detection_settings
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:

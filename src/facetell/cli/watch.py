@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facetell.cli.arguments import add_model
+from facetell.cli.arguments import add_model, print_error
 from facetell.engine import DEFAULT_MODEL
 from facetell.runtime import on_stop
 from facetell.types import FacetellError
@@ -22,25 +21,16 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb's arguments."""
+    """Add the arguments of the verb."""
     parser.add_argument("source", metavar="0|URL|FILE", help="number of a camera, address of a stream, or a file")
-    parser.add_argument("--fast", action="store_true", help="read a file as fast as it goes, and drop nothing")
-    parser.add_argument(
-        "--window", type=float, default=30.0, metavar="S", help="seconds that the running score is of (default: 30)"
-    )
+    parser.add_argument("--fast", action="store_true", help="read a file as fast as possible, without dropping frames")
+    parser.add_argument("--window", type=float, default=30.0, metavar="S", help="seconds of the score (default: 30)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="append each score to FILE, a line of JSON each")
-    parser.add_argument(
-        "--give-up",
-        type=float,
-        default=60.0,
-        metavar="S",
-        help="seconds without a picture after which a lost stream is given up; inf: never (default: 60)",
-    )
-    parser.add_argument("--max-faces", type=int, default=4, metavar="N", help="faces followed at once (default: 4)")
-    parser.add_argument(
-        "--threshold", type=float, metavar="P", help="probability from which on a face is called forged"
-    )
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of the model (default: all cores)")
+    late = "seconds without a frame after which a lost stream is given up; inf: never (default: 60)"
+    parser.add_argument("--give-up", type=float, default=60.0, metavar="S", help=late)
+    parser.add_argument("--max-faces", type=int, default=4, metavar="N", help="faces tracked at once (default: 4)")
+    parser.add_argument("--threshold", type=float, metavar="P", help='minimum probability for "forged"')
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine (default: all cores)")
     add_model(parser, DEFAULT_MODEL)
 
 
@@ -50,7 +40,6 @@ def run(args: argparse.Namespace) -> int:
     from rich.live import Live
 
     from facetell.detector import Detector, Settings
-    from facetell.report.words import one_line
     from facetell.video.live import source_of
     from facetell.watch.pump import Pump
     from facetell.watch.run import Watcher
@@ -61,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(max_faces=args.max_faces, threshold=args.threshold, threads=args.threads)
     console = Console()
     with ExitStack() as stack:
-        # Opened first: a wrong name is told before the model is loaded.
+        # Opened first: a wrong name is an error before the model is loaded.
         pump = Pump(source, fast=args.fast, give_up=args.give_up, start=False)
         stack.callback(pump.close)
         detector = Detector(args.model, settings)
@@ -69,25 +58,13 @@ def run(args: argparse.Namespace) -> int:
 
         def tell(event: dict[str, Any]) -> None:
             if out is not None:
-                now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-                line = (json.dumps(event | {"time": now}) + "\n").encode()
-                try:
-                    while line:  # a disk that is nearly full takes a part
-                        line = line[out.write(line) :]
-                except OSError as error:
-                    raise FacetellError(f"{args.out} cannot be written ({error.strerror}); make room there") from None
+                _append(out, event)
             if not console.is_terminal and event["event"] == "source":
-                print(f"facetell watch: {one_line(event['message'])}", file=sys.stderr)
+                print_error("watch", event["message"])
 
-        tell(
-            {
-                "event": "begin",
-                "source": source.name,
-                "model": {"name": detector.engine.info.name, "sha256": detector.engine.sha256},
-                "threshold": detector.threshold,
-                "window": args.window,
-            }
-        )
+        model = {"name": detector.engine.info.name, "sha256": detector.engine.sha256}
+        begin = {"source": source.name, "model": model, "threshold": detector.threshold, "window": args.window}
+        tell({"event": "begin", **begin})
         pump.start()
         watcher = Watcher(detector, pump, source.name, args.window, tell)
         live = Live(console=console, auto_refresh=False, transient=True)
@@ -131,24 +108,26 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace, kind: str) -> None:
-    if args.fast and kind != "file":
-        raise FacetellError("--fast is for files; a camera or a stream gives its pictures when it will")
-    if not 1 <= args.window <= 3600:
-        raise FacetellError("--window is 1 to 3600 seconds")
-    if args.max_faces < 1 or (args.threads is not None and args.threads < 1):
-        raise FacetellError("--max-faces and --threads are at least 1")
-    if args.threshold is not None and not 0 <= args.threshold <= 1:
-        raise FacetellError("--threshold is a probability between 0 and 1")
-    if not args.give_up >= 0:
-        raise FacetellError("--give-up is 0 seconds or more, or inf to never give up")
+    for fault, message in (
+        (args.fast and kind != "file", "--fast is for files: a camera or a stream has its own speed"),
+        (not 1 <= args.window <= 3600, "--window is 1 to 3600 seconds"),
+        (
+            args.max_faces < 1 or (args.threads is not None and args.threads < 1),
+            "--max-faces and --threads are at least 1",
+        ),
+        (not 0 <= (args.threshold or 0) <= 1, "--threshold is a probability between 0 and 1"),
+        (not args.give_up >= 0, "--give-up is 0 seconds or more, or inf to never give up"),
+    ):
+        if fault:
+            raise FacetellError(message)
 
 
 def _opened(path: Path, source: str) -> FileIO:
-    """The file of scores, to be gone on with: what an earlier watch wrote is evidence.
+    """The file of scores, to append to: what an earlier watch wrote is not lost.
 
     It has no buffer, as closing would fail on what a full disk did not take of it.
     """
-    if os.path.realpath(path) == os.path.realpath(source):  # unlike Path.resolve it takes links that lead in a circle
+    if os.path.realpath(path) == os.path.realpath(source):  # unlike Path.resolve it accepts circles of links
         raise FacetellError(f"cannot write {path}: it is what is watched; choose another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,8 +140,19 @@ def _opened(path: Path, source: str) -> FileIO:
         raise FacetellError(f"cannot write {path}: {error.strerror}; choose another file") from None
 
 
+def _append(out: FileIO, event: dict[str, Any]) -> None:
+    """Write an event with its time as a line of JSON."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = (json.dumps(event | {"time": now}) + "\n").encode()
+    try:
+        while line:  # a disk that is nearly full takes a part
+            line = line[out.write(line) :]
+    except OSError as error:
+        raise FacetellError(f"{out.name} cannot be written ({error.strerror}); make room there") from None
+
+
 def _is_cut_short(path: Path) -> bool:
-    """Whether the last line of an earlier watch was not written to its end."""
+    """Whether the last line of an earlier watch is incomplete."""
     with path.open("rb") as stream:
         if not stream.readline(80).startswith(b'{"event": "begin"'):
             raise FacetellError(f"{path} is not what `facetell watch` wrote; choose another file")

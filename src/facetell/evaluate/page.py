@@ -8,12 +8,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from facetell import __version__
+from facetell.engine.card import read_card
 from facetell.engine.released import WEIGHTS
 from facetell.evaluate.plots import charts
 from facetell.evaluate.runs import Run
 from facetell.evaluate.tables import Evaluation, model_lines
 from facetell.files import file_sha256
-from facetell.report.card import read_card
 
 
 def to_html(found: Evaluation) -> str:

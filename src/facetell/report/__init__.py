@@ -1,2 +1,1 @@
-"""What a run leaves behind: the versioned JSON result (``result``), the terminal table (``table``),
-a picture of the score over time (``timeline``), and the report for people who have to rely on it (``page``)."""
+"""What a run writes: the versioned JSON, the table in the terminal, the plot over time, the HTML report."""

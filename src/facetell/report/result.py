@@ -1,7 +1,7 @@
 """The versioned JSON result. Its schema is ``result.schema.json`` beside this file.
 
-Nothing in it depends on when or how fast it was made: the same file, model and settings on the same machine give the
-same bytes.
+It contains no time of writing and no duration: the same file, model and settings on the same machine give the same
+bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from facetell.types import Box, ClipScore, VideoVerdict
 
 SCHEMA_PATH = Path(__file__).with_name("result.schema.json")
 SCHEMA_VERSION = "1.2"
-TRANSIENT = {"seconds_spent"}
+EXCLUDED = {"seconds_spent"}
 
 
 def to_result(verdicts: Sequence[VideoVerdict]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def to_result(verdicts: Sequence[VideoVerdict]) -> dict[str, Any]:
 
 
 def write_result(verdicts: Sequence[VideoVerdict], path: Path) -> None:
-    """Write the result as JSON; the file appears whole or not at all.
+    """Write the result as JSON, atomically.
 
     Raises:
         FacetellError: the file cannot be written.
@@ -42,7 +42,7 @@ def _plain(value: Any) -> Any:
         shown = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "crop"}
         return shown | {"square": _plain(value.crop.square), "roll": round(math.degrees(value.crop.roll), 2)}
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in TRANSIENT}
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in EXCLUDED}
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -50,6 +50,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 6)
     if isinstance(value, str):
-        # A file name that is not UTF-8 comes as lone surrogates, which JSON cannot carry.
+        # Bytes of a file name that are not UTF-8 are lone surrogates, which JSON cannot encode.
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     return value

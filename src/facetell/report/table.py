@@ -1,4 +1,4 @@
-"""The table that ends a run in the terminal, and the lines for what could not be scored."""
+"""The table of results in the terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from facetell.report.strings import VERDICTS
 from facetell.report.words import one_line
 from facetell.types import Status, Verdict, VideoVerdict
 
@@ -16,7 +17,7 @@ STYLE = {Verdict.FORGED: "bold red", Verdict.GENUINE: "green", Verdict.INCONCLUS
 
 
 def print_table(verdicts: Sequence[VideoVerdict], console: Console) -> None:
-    """One row a video: verdict, probability with interval, faces, most suspect moment, speed."""
+    """One row per video: verdict, probability with interval, faces, highest-scoring clip, speed."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     # In a narrow terminal every column is folded and none cut off; names keep their share.
     table.add_column("file", overflow="fold", width=12 if console.width < 80 else None)
@@ -24,21 +25,21 @@ def print_table(verdicts: Sequence[VideoVerdict], console: Console) -> None:
     for heading in ("forged, 95 % interval", "faces", "most suspect", "speed"):
         table.add_column(heading, justify="right", overflow="fold")
     for verdict in verdicts:
-        table.add_row(*cells(verdict), style=None if verdict.status is Status.SCORED else "dim")
+        table.add_row(*_cells(verdict), style=None if verdict.status is Status.SCORED else "dim")
     console.print(table)
 
 
-def cells(verdict: VideoVerdict) -> tuple[Text, str, str, str, str, str]:
-    """The texts of one row."""
-    word = verdict.verdict.value if verdict.status is Status.SCORED else f"not scored: {verdict.status}"
-    probability = ""
+def _cells(verdict: VideoVerdict) -> tuple[Text, str, str, str, str, str]:
+    word, probability = VERDICTS[verdict.verdict], ""
     if verdict.probability is not None and verdict.interval is not None:
         low, high = verdict.interval
         probability = f"{verdict.probability:4.0%}  ({low:.0%} to {high:.0%})"
+    else:
+        word = f"{word}: {verdict.status}"
     suspect = verdict.most_suspect
     speed = f"{verdict.duration / verdict.seconds_spent:.1f} x" if verdict.duration and verdict.seconds_spent else ""
     return (
-        Text(one_line(Path(verdict.path).name)),  # which no markup and no emoji code is read from
+        Text(one_line(Path(verdict.path).name)),  # without markup and emoji codes
         f"[{STYLE[verdict.verdict]}]{word}[/]",
         probability,
         str(len(verdict.tracks)) if verdict.tracks else "",

@@ -1,4 +1,4 @@
-"""A simple picture of the score over time, one line a face."""
+"""The plot of the scores over time that ``facetell detect --out`` writes beside the JSON: a PNG, one line per face."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facetell.report.pictures import by_suspicion
+from facetell.report.images import by_estimate
+from facetell.report.strings import VERDICTS
 from facetell.report.words import one_line
 from facetell.types import FacetellError, Status, VideoVerdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NAMED = 7  # faces told apart; of a video with many cuts every shot has its own
-LONGEST_TITLE = 60  # characters of a file name that fit above the plot
+NAMED = 7  # faces with a colour of their own
+MAX_TITLE = 60  # characters of a file name
 
 
 def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
@@ -27,7 +28,7 @@ def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
-            # Signs of a file name that the font lacks are drawn as boxes.
+            # Characters of a file name that the font lacks are drawn as boxes.
             warnings.filterwarnings("ignore", "Glyph .* missing")
             figure.savefig(path, metadata={"Software": None})
     except OSError as error:
@@ -35,9 +36,9 @@ def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
 
 
 def make_timeline(verdict: VideoVerdict, threshold: float) -> Figure:
-    """The probability of each clip of each face over time; an abstention is drawn as its reason.
+    """The probability of each clip of each scored face over time, or why the video is not scored.
 
-    Faces are numbered by their place in ``verdict.tracks``, as everywhere; those without a score are left out.
+    Faces are numbered by their place in ``verdict.tracks``, as everywhere.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -48,28 +49,27 @@ def make_timeline(verdict: VideoVerdict, threshold: float) -> Figure:
     axes.axhline(threshold, color="0.5", linewidth=1, linestyle="--")
     axes.text(1.005, threshold, "threshold", color="0.4", va="center", fontsize=8, transform=axes.get_yaxis_transform())
     scored = [(n, track) for n, track in enumerate(verdict.tracks, start=1) if track.status is Status.SCORED]
-    named = {track.track_id for track in by_suspicion(verdict.tracks)[:NAMED]}
-    for number, track in sorted(scored, key=lambda each: each[1].track_id in named):  # these lie on top
+    named = {track.track_id for track in by_estimate(verdict.tracks)[:NAMED]}
+    for number, track in sorted(scored, key=lambda each: each[1].track_id in named):  # the named ones on top
         times = [(clip.t0 + clip.t1) / 2 for clip in track.clips]
         is_named = track.track_id in named
         look = {"label": f"face {number}: {track.probability:.0%}"} if is_named else {"color": "0.75", "linewidth": 1.0}
         (line,) = axes.plot(times, [clip.probability for clip in track.clips], marker="o", markersize=4, **look)
         if track.interval is not None and is_named:
             axes.fill_between([track.t0, track.t1], *track.interval, color=line.get_color(), alpha=0.12, linewidth=0)
-    axes.set(ylim=(-0.02, 1.02), xlabel="time (s)", ylabel="probability of forged")
-    axes.set_xlim(0, max(verdict.duration or 0.0, *(track.t1 for track in verdict.tracks), 0.1))
-    axes.spines[["top", "right"]].set_visible(False)
-    name = one_line(Path(verdict.path).name)
-    if len(name) > LONGEST_TITLE:
-        name = f"{name[: LONGEST_TITLE - 16]}…{name[-15:]}"
     if len(scored) > len(named):
         axes.plot([], [], color="0.75", label=f"{len(scored) - len(named)} more")
     if scored:
         figure.legend(loc="outside lower left", frameon=False, fontsize=8, ncols=4)
-        axes.set_title(f"{name}: {verdict.verdict}", loc="left", fontsize=10, parse_math=False)
     else:
-        axes.set_title(f"{name}: not scored", loc="left", fontsize=10, parse_math=False)
         # Wrapping reads formulas between dollar signs whatever parse_math says.
         message = one_line(verdict.message).replace("$", r"\$")
         axes.text(0.5, 0.5, message, ha="center", va="center", wrap=True, transform=axes.transAxes, in_layout=False)
+    axes.set(ylim=(-0.02, 1.02), xlabel="time (s)", ylabel="probability of forged")
+    axes.set_xlim(0, max(verdict.duration or 0.0, *(track.t1 for track in verdict.tracks), 0.1))
+    axes.spines[["top", "right"]].set_visible(False)
+    name = one_line(Path(verdict.path).name)
+    if len(name) > MAX_TITLE:
+        name = f"{name[: MAX_TITLE - 16]}…{name[-15:]}"
+    axes.set_title(f"{name}: {VERDICTS[verdict.verdict]}", loc="left", fontsize=10, parse_math=False)
     return figure

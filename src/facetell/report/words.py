@@ -1,4 +1,4 @@
-"""How numbers and foreign text are put into words."""
+"""Formatting of numbers, times and text from files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from facetell.report import strings
 
 
 def percent(probability: float) -> str:
-    """A probability in words that never claims more certainty than it has.
+    """A probability; near the ends "over 99 %" and "under 1 %", never 0 % or 100 % by rounding.
 
     >>> percent(0.826), percent(0.9991)
     ('83\\xa0%', 'over 99\\xa0%')
@@ -21,7 +21,7 @@ def percent(probability: float) -> str:
 
 
 def moment(seconds: float) -> str:
-    """A time in a video to a hundredth: the two ends of a clip lie close together.
+    """A time in a video to a hundredth of a second, as both ends of a clip need it.
 
     >>> moment(75.256)
     '1:15.26'
@@ -32,22 +32,31 @@ def moment(seconds: float) -> str:
 
 
 def one_line(text: str) -> str:
-    """Foreign text for a terminal or a picture: what would break the line, steer the terminal or not show is escaped.
+    """Text from outside for a terminal or a plot: line breaks, control and invisible characters are escaped.
 
     >>> one_line("caf\\udce9\\n\\x1b]0;x\\x07")
     'caf\\\\udce9\\\\n\\\\x1b]0;x\\\\x07'
     """
     return "".join(
-        # Spaces of other widths are no harm, and stand in our own sentences.
+        # Spaces of other widths are harmless, and are part of our own messages.
         sign if sign.isprintable() or category(sign) == "Zs" else sign.encode("unicode_escape").decode("ascii")
         for sign in text
     )
 
 
 def plain_text(text: str) -> str:
-    """Text that UTF-8 can carry: a file name may hold what it cannot.
+    """Text that UTF-8 can encode: a file name may hold bytes that it cannot.
 
     >>> plain_text("caf\\udce9")
     'caf\\\\udce9'
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def number(value: int) -> str:
+    """A whole number with narrow spaces between thousands.
+
+    >>> number(100000)
+    '100\\u202f000'
+    """
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

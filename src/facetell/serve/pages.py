@@ -16,9 +16,9 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, St
 from starlette.responses import Response
 
 from facetell.engine import model_path
+from facetell.engine.card import Card, read_card
 from facetell.report import page as report_page
 from facetell.report import strings as report_strings
-from facetell.report.card import Card, read_card
 from facetell.report.table import clock
 from facetell.report.words import moment, percent, plain_text
 from facetell.serve import strings

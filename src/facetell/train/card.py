@@ -1,4 +1,4 @@
-"""The model card: every figure of a release with its interval, and its limits, as Markdown."""
+"""The model card of a release: its figures with their intervals, and its limits."""
 
 from __future__ import annotations
 
@@ -8,71 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from facetell.engine import ModelInfo
+from facetell.engine.card import Block, Section
 from facetell.engine.info import Calibration
 from facetell.evaluate.corruptions import LOSS, WIDTHS
-
-TEMPLATE = """# Model card: {name}
-
-{network}.
-After arXiv 2403.05172 as far as its public description goes (`docs/models.md` says what is read and what is our
-reconstruction). Input: {frames} frames in a row at about {rate:g} frames per second, {size} x {size}, one stabilised
-square of {scale:g} face lengths. Licence: {licence}.
-{note}
-## Training
-
-{training}
-
-Configuration: `{name}.json`; how it is done: `docs/training.md`.
-
-## Measured
-
-On `val`, which was never trained on. Video-level AUC: a video's score is the mean logit of its clips, one clip a second
-(every two seconds for forgeries made here). Intervals are 95 %, from a bootstrap over identities. `val` also chose and
-calibrated the model, so these figures are somewhat kind to it. The exported file, OpenVINO, float32.
-
-### Forgeries that `val` holds
-
-{how} Not scored: {unscored}.{leaked}
-
-{generators}
-{shortcuts}{limits}
-### Forgeries made from the reals of `val`
-
-By the kinds of forging that training can use, of people it has not seen; both classes re-encoded alike.
-
-{pseudo}
-
-### At the threshold ({threshold:g} of the calibrated probability)
-
-{chosen}
-
-{calls}
-
-`facetell detect` says `forged` where the probability reaches the threshold and its whole interval lies above one half.
-A video with several scored faces has a higher threshold, so that its false positive rate is the same. How far a
-threshold from few reals is known: `docs/measures.md`.
-
-### Parity
-
-Largest deviation of a logit over real clips: {rounding:.2g} by how the file stores the trained network's weights; from
-there on {parity}.
-
-## Limits
-
-- {verdict}
-- Figures by method often rest on few videos: their intervals say how little that tells.
-- Forgeries made from reals are made by the same code in training and here: unseen people, not an unseen kind.
-- Faces smaller than {width:g} pixels are not scored. Frame rates, compression and lighting outside those of the
-  training data were not measured here.
-- How well people of different age, sex or skin tone are served is not known: the data do not tell.
-- Calibrated to equal odds of real and forged. Where forgeries are rare, the share of false alarms among alarms is
-  larger than the probability suggests.
-
-## Calibration
-
-Platt scaling of the mean logit: temperature {temperature:.3f}, bias {bias:+.3f}, typical spread of clip logits within a
-video {clip_std:.2f}.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +22,7 @@ class Release:
         state: of the checkpoint: ``step``, ``config``, and where it has them ``val`` and ``about``.
         whole_files: whether ``val`` was scored from whole files rather than from prepared clips.
         generators, pseudo: AUC over all, then by method (:func:`facetell.train.release.figures`).
-        leaked: videos of ``val`` left out of these, as their people or recordings are in the training data, too.
+        leaked: videos of ``val`` left out of these, as their identities or recordings are also in the training data.
         with_leaked: the figure over all, these included; nothing where there are none.
         shortcuts, limits: AUC and false positive rate by corruption (:mod:`facetell.evaluate.corruptions`);
             nothing where it was not checked.
@@ -123,41 +61,96 @@ class Release:
         }
 
 
-def write_card(made: Release) -> str:
-    """The card's text."""
-    info = made.info
+def card_of(made: Release) -> list[Section]:
+    """The sections of the card."""
+    info, calibration = made.info, made.info.calibration
     first = (made.generators or made.pseudo)[0]
-    files = "Files as a user would give them, through the whole of `facetell.Detector`."
-    return TEMPLATE.format(
-        name=info.name,
-        network=_network(info, made.state["config"]),
-        frames=info.clip_frames,
-        rate=info.frame_rate,
-        size=info.size,
-        scale=info.crop_scale,
-        licence=info.licence,
-        note=f"\n{made.note}\n" if made.note else "",
-        training=_training(made.state),
-        how=files if made.whole_files else "Prepared clips (`facetell prepare`).",
-        unscored=made.generators[0]["unscored"] if made.generators else "none",
-        leaked=_leaked(made),
-        generators=_table(made.generators),
-        shortcuts=_treated("Shortcuts", _CUES, made.shortcuts),
-        limits=_treated(
-            "Where it holds", _LIMITS.format(loss=LOSS, least=min(WIDTHS), width=info.min_face_width), made.limits
+    parity = ", ".join(f"{engine} {v:.2g}" for engine, v in made.parity.items() if v is not None)
+    how = "Whole files, scored by `facetell.Detector`." if made.whole_files else "Prepared clips (`facetell prepare`)."
+    unscored = made.generators[0]["unscored"] if made.generators else "none"
+    limits = _LIMITS.format(loss=LOSS, least=min(WIDTHS), width=info.min_face_width)
+    return [
+        Section(
+            f"Model card: {info.name}",
+            1,
+            (
+                f"{_network(info, made.state['config'])}. After arXiv 2403.05172 as far as its public description goes "
+                "(`docs/models.md` lists what is described and what is reconstructed). Input: "
+                f"{info.clip_frames} frames in a row at about {info.frame_rate:g} frames per second, {info.size} x "
+                f"{info.size}, one stabilised crop of {info.crop_scale:g} face lengths. Licence: {info.licence}.",
+                *([made.note] if made.note else []),
+            ),
         ),
-        pseudo=_table(made.pseudo),
-        threshold=info.calibration.threshold,
-        chosen=_chosen(info.calibration),
-        calls=_calls(first),
-        rounding=made.rounding,
-        parity=", ".join(f"{engine} {v:.2g}" for engine, v in made.parity.items() if v is not None),
-        verdict=_verdict(first),
-        width=info.min_face_width,
-        temperature=info.calibration.temperature,
-        bias=info.calibration.bias,
-        clip_std=info.calibration.clip_std,
-    )
+        Section(
+            "Training", 2, (_training(made.state), f"Configuration: `{info.name}.json`; method: `docs/training.md`.")
+        ),
+        Section(
+            "Measured",
+            2,
+            (
+                "On `val`, which is not used for training. Video-level AUC: a video's score is the mean logit of its "
+                "clips, one clip a second (every two seconds for generated forgeries). Intervals are 95 %, from a "
+                "bootstrap over identities. `val` was also used to select and calibrate the model, so these figures "
+                "are optimistic. The exported file, OpenVINO, float32.",
+            ),
+        ),
+        Section("Forgeries of `val`", 3, (f"{how} Not scored: {unscored}.{_leaked(made)}", _table(made.generators))),
+        *_conditions("Shortcuts", _CUES, made.shortcuts),
+        *_conditions("Robustness", limits, made.limits),
+        Section(
+            "Forgeries generated from the real videos of `val`",
+            3,
+            (
+                "Of the kinds used in training, of identities that are not in the training data; both classes are "
+                "re-encoded alike.",
+                _table(made.pseudo),
+            ),
+        ),
+        Section(
+            f"At the threshold ({calibration.threshold:g} of the calibrated probability)",
+            3,
+            (
+                _chosen(calibration),
+                _rates(first),
+                "`facetell detect` gives the verdict `forged` where the probability reaches the threshold and its "
+                "whole interval is above one half. A video with several scored faces has a higher threshold, so that "
+                "its false positive rate is the same. The uncertainty of the threshold: `docs/measures.md`.",
+            ),
+        ),
+        Section(
+            "Parity",
+            3,
+            (
+                f"Largest deviation of a logit over real clips: {made.rounding:.2g} by the stored precision of the "
+                f"weights; relative to the stored weights {parity}.",
+            ),
+        ),
+        Section(
+            "Limits",
+            2,
+            (
+                (
+                    _verdict(first),
+                    "Figures by method are often from few videos: see their intervals.",
+                    "Generated forgeries are of the same kinds as in training: unseen identities, not an unseen kind.",
+                    f"Faces smaller than {info.min_face_width:g} pixels are not scored. Frame rates, compression and "
+                    "lighting outside those of the training data were not measured.",
+                    "Differences between people of different age, sex or skin tone were not measured: the data have no "
+                    "such labels.",
+                    "Calibrated to equal odds of real and forged. Where forgeries are rare, the share of false alarms "
+                    "among alarms is larger than the probability suggests.",
+                ),
+            ),
+        ),
+        Section(
+            "Calibration",
+            2,
+            (
+                f"Platt scaling of the mean logit: temperature {calibration.temperature:.3f}, bias "
+                f"{calibration.bias:+.3f}, typical spread of clip logits within a video {calibration.clip_std:.2f}.",
+            ),
+        ),
+    ]
 
 
 _MOTION = {"mcb": "the Motion Consistency Block", "cmm": "STM's motion module (CMM)", "none": "no motion module"}
@@ -177,8 +170,8 @@ def _network(info: ModelInfo, config: Mapping[str, Any]) -> str:
     return f"{network}: {_MOTION.get(motion, motion)}; trained {_ANOMALY[config['anomaly']]}"
 
 
-def _training(state: Mapping[str, Any]) -> str:
-    """What is known of the run, a line each; old checkpoints know less."""
+def _training(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the checkpoint records of the run; old checkpoints record less."""
     config, about = state["config"], state.get("about", {})
     batch = config["batch"]
     known = ["data", "time", "device", "code"]
@@ -193,17 +186,16 @@ def _training(state: Mapping[str, Any]) -> str:
             why = "chosen by the AUC on `val` alone" if chosen else "the last: there was no forgery to choose by"
             lines.append(f"the averaged weights of step {state['val']['step']:.0f}, {why}")
     else:
-        lines, known = ["no steps of its own: released as it started"], ["data", "code"]
+        lines, known = ["no training steps: released as initialised"], ["data", "code"]
     lines += [f"{key}: {about[key]}" for key in known if key in about]
-    return "\n".join(f"- {line}" for line in lines)
+    return tuple(lines)
 
 
-def _table(figures: Sequence[Mapping[str, Any]]) -> str:
+def _table(figures: Sequence[Mapping[str, Any]]) -> Block:
     if not figures:
         return "None."
-    lines = ["| forgeries | videos | AUC | 95 % interval |", "|---|---|---|---|"]
-    lines += [f"| {f['name']} | {f['fakes']} | {f['auc']:.3f} | {_between(f, 'auc', '.2f')} |" for f in figures]
-    return "\n".join(lines)
+    rows = ((f["name"], str(f["fakes"]), f"{f['auc']:.3f}", _between(f, "auc", ".2f")) for f in figures)
+    return (("forgeries", "videos", "AUC", "95 % interval"), *rows)
 
 
 def _leaked(made: Release) -> str:
@@ -211,32 +203,31 @@ def _leaked(made: Release) -> str:
         return ""
     figure = f" With them: {sentence(made.with_leaked[0])}." if made.with_leaked else ""
     return (
-        f" Left out: {made.leaked} videos of `val` whose people or footage are in the training data, too "
-        f"(`facetell datasets check` finds them).{figure}"
+        f" Left out: {made.leaked} videos of `val` whose identities or footage are also in the training "
+        f"data (found by `facetell datasets check`).{figure}"
     )
 
 
 _CUES = (
-    "Coding, rate, size and background should hardly matter; the order of the frames should, where motion is what is "
-    "judged."
+    "Coding, rate, size and background should have little effect; the order of the frames should have one for a model "
+    "of motion."
 )
 _LIMITS = (
     "Smaller faces, blur, short footage. Faces narrower than {width:g} pixels are not scored: the least width measured "
     "that, as all larger ones, costs at most {loss:g} of the AUC and adds at most {loss:.0%} to the false positive "
-    "rate. This width was chosen first, with all faces from {least} pixels up; the scores of `val` and the file use it."
+    "rate. This width was selected first, with all faces from {least} pixels up; `val` is scored with it."
 )
 
 
-def _treated(title: str, text: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The same videos, treated, as a section; "" where that was not looked into."""
+def _conditions(title: str, text: str, rows: Sequence[Mapping[str, Any]]) -> list[Section]:
+    """A section on the same videos under other conditions; none where that was not measured."""
     if not rows:
-        return ""
-    lines = ["| the same videos | AUC | 95 % interval | reals called forged |", "|---|---|---|---|"]
-    lines += [
-        f"| {row['about']} | {row['auc']:.3f} | {_between(row, 'auc', '.2f')} | {row['false_positive_rate']:.0%} |"
+        return []
+    lines = (
+        (row["about"], f"{row['auc']:.3f}", _between(row, "auc", ".2f"), f"{row['false_positive_rate']:.0%}")
         for row in rows
-    ]
-    return f"\n### {title}\n\n{text}\n\n" + "\n".join(lines) + "\n"
+    )
+    return [Section(title, 3, (text, (("the same videos", "AUC", "95 % interval", "false positive rate"), *lines)))]
 
 
 def sentence(figure: Mapping[str, Any]) -> str:
@@ -250,30 +241,30 @@ def sentence(figure: Mapping[str, Any]) -> str:
     return f"{figure['name']}: AUC {figure['auc']:.3f} ({between}), {videos}"
 
 
-def _calls(first: Mapping[str, Any]) -> str:
-    lines = ["| | share | 95 % interval (Wilson) |", "|---|---|---|"]
-    for name, words in (
-        ("false_positive_rate", "real videos called forged"),
-        ("false_positive_rate_unseen", "the same, their own people left out of choosing the threshold"),
-        ("true_positive_rate", "forged videos called forged"),
-        ("true_positive_rate_unseen", "the same, the people in them left out"),
-    ):
-        lines.append(f"| {words} | {first[name]:.0%} | {_between(first, name, '.0%')} |")
-    return "\n".join(lines)
+def _rates(first: Mapping[str, Any]) -> Block:
+    unseen = "threshold selected with leave-one-identity-out"
+    names = (
+        ("false_positive_rate", "false positive rate"),
+        ("false_positive_rate_unseen", f"false positive rate, {unseen}"),
+        ("true_positive_rate", "true positive rate"),
+        ("true_positive_rate_unseen", f"true positive rate, {unseen}"),
+    )
+    rows = ((words, f"{first[name]:.0%}", _between(first, name, ".0%")) for name, words in names)
+    return (("", "share", "95 % interval (Wilson)"), *rows)
 
 
 def _chosen(calibration: Calibration) -> str:
     if not calibration.false_positives:
         return "Set by hand."
     return (
-        f"Chosen on the reals of `val` so that {calibration.false_positives:.0%} of further reals are expected above "
-        "it, but not below one half. It rests on the few highest of them."
+        f"Selected on the real videos of `val` for an expected false positive rate of "
+        f"{calibration.false_positives:.0%}, but not below 0.5. It depends on the few highest scores."
     )
 
 
 def _between(figure: Mapping[str, Any], name: str, form: str) -> str:
     low, high = figure[f"{name}_low"], figure[f"{name}_high"]
-    return "too few people" if low is None or high is None else f"{low:{form}} to {high:{form}}"
+    return "too few identities" if low is None or high is None else f"{low:{form}} to {high:{form}}"
 
 
 def _verdict(first: Mapping[str, Any]) -> str:

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from facetell.datasets.manifest import Entry
 from facetell.engine import Calibration, ModelInfo
+from facetell.engine.card import Section, write_release
 from facetell.evaluate.crossval import Results, by_kind, drift_of_reals, drift_table, kind_table, spread
-from facetell.evaluate.formats import markdown_table
 from facetell.evaluate.sample import calibrate
 from facetell.evaluate.scores import Scores, from_rows, write_scores
-from facetell.files import file_sha256, write_text
+from facetell.evaluate.tables import Table
+from facetell.files import file_sha256
 from facetell.forge.recipe import KINDS
 from facetell.metrics.ranking import auc
 from facetell.models.convert import check_parity, deviation
@@ -41,86 +42,6 @@ from facetell.verdict import read_verdict
 MAX_CLIPS = 16
 MIN_FACE_WIDTH = 48.0  # pixels; costs at most 0.05 of the AUC, by the table of limits in the card
 FALSE_ALARMS, BLIND = 0.1, 0.7  # a false positive rate above, and an AUC below, are named among the limits
-
-CARD = """# Model card: {name}
-
-The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block {depth} and frozen, and a perceptron of {hidden}
-hidden units on its features. It looks at single frames: of each clip of {frames} frames at about {rate:g} frames per
-second the middle one, {size} x {size} pixels, a crop of {scale:g} face lengths. It does not see motion. At most {clips}
-clips per face are scored. Licence: {licence}; CLIP: MIT.
-
-## Training
-
-- data: {data}
-- sources: `{name}.sources.csv` (repository, path, licence as stated)
-- pseudo-fakes: {pairs} views of each real, each beside a pseudo-fake of the same frame ({recipe})
-- views: {plain} plain of each clip, {forged} varied of each forged one
-- seed {seed}; data fingerprint {fingerprint}
-- code: {code}
-
-Command: `facetell train configs/{name}.yaml`. Configuration and all figures: `{name}.json`.
-
-## Measured
-
-By {folds}-fold cross-validation, grouped: no video is scored by a classifier that was trained on its repository, its
-family of generators or a person in it. The released classifier is trained on all folds. A video's score is the mean
-logit of up to {plain} frames. Intervals are 95 %, from a bootstrap over identities. The figures are those of one of
-{seeds} divisions into folds; the last columns give mean and standard deviation over folds, and over divisions.
-
-{kinds}
-
-At the threshold of {threshold:g} (calibrated probability) {fpr:.1%} ({fpr_low:.1%} to {fpr_high:.1%}) of {reals} real
-videos of {identities} people are called forged, and {tpr:.0%} ({tpr_low:.0%} to {tpr_high:.0%}) of the forged ones.
-
-Verdicts of `facetell detect`, which also look at the interval, on the clips of these videos:
-
-{verdicts}
-
-### A kind of forgery left out
-
-Trained without any forgery of this kind, and without the repositories, families and people of those.
-
-{left_out}
-
-### Reals by repository
-
-{drift_caption}.
-
-{drift}
-
-### Shortcuts
-
-A linear probe on sharpness, brightness, contrast, saturation, noise, coding blocks and borders alone has an AUC of
-{cues:.2f} on the training batches. The order of the frames does not matter: the model sees single frames.
-
-### Where it holds
-
-One frame of {looked} clips, changed; out of fold. Distortions are those of DeeperForensics-1.0.
-
-{limits}
-
-### Parity
-
-Largest deviation of a logit over {proof} clips: {rounding:.2g} by storing the weights in 8 bits; from there on
-{parity}.
-
-## Limits
-
-- Out of fold, AUC {auc:.2f} ({auc_low:.2f} to {auc_high:.2f}) over all forgeries: useful for sorting, not for proof.
-- At the threshold it misses {missed:.0%} of the forgeries. Of {forged_genuine:.0%} it says "genuine", which means that
-  nothing was found.
-- Appearance only: what is visible in motion alone is not seen.
-- Faces smaller than {width:g} pixels are not scored.
-- {disturbed}
-- How well people of different age, sex or skin tone are served is not known: the data do not say.
-- Calibrated to equal odds of real and forged. Where forgeries are rare, the share of false alarms among alarms is
-  larger than the probability suggests.
-
-## Calibration
-
-Platt scaling of the mean out-of-fold logit: temperature {temperature:.3f}, bias {bias:+.3f}, typical spread of clip
-logits within a video {clip_std:.2f}.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +125,11 @@ def release(
     model = {"name": info.name, "sha256": file_sha256(model_path)}
     about = {"model": model, "calibration": asdict(calibration), "min_face_width": info.min_face_width}
     write_scores(replace(scores, about=about), model_path.with_suffix(".oof.parquet"))
+    data = fingerprint(recordings)
     figures = {
         "model": model,
         "config": plain_config(config),
-        "data": fingerprint(recordings),
+        "data": data,
         "code": code_line(),
         "calibration": asdict(calibration),
         "kinds": {kind: asdict(result) for kind, result in results.kinds.items()},
@@ -221,62 +143,158 @@ def release(
         "rounding": rounding,
         "parity": parity,
     }
-    write_text(model_path.with_suffix(".json"), json.dumps(figures, indent=1, default=float) + "\n")
-    everything = results.kinds["all"]
-    text = CARD.format(
-        name=info.name,
-        depth=info.architecture["depth"],
-        hidden=info.architecture["hidden"],
-        frames=info.clip_frames,
-        rate=info.frame_rate,
-        size=info.size,
-        scale=info.crop_scale,
-        clips=info.max_clips,
-        licence=info.licence,
-        data=_data(entries),
-        pairs=config.views.pairs,
-        forged=config.views.forged,
-        recipe=", ".join(kind for kind in KINDS if getattr(config.batch.recipe, kind)),
-        seed=config.seed,
-        fingerprint=fingerprint(recordings)["contents"][:12],
-        code=code_line(),
-        folds=config.folds,
-        plain=config.views.plain,
-        first=1,
-        seeds=len(config.seeds),
-        kinds=markdown_table(kind_table(results, spreads)),
-        threshold=calibration.threshold,
-        fpr=results.fpr.value,
-        fpr_low=results.fpr.low,
-        fpr_high=results.fpr.high,
-        reals=results.reals,
-        identities=results.identities,
-        tpr=everything.tpr.value,
-        tpr_low=everything.tpr.low,
-        tpr_high=everything.tpr.high,
-        verdicts=_verdict_table(verdicts),
-        left_out=_left_out(evidence.left_out),
-        drift_caption=drift_table(drift).caption,
-        drift=markdown_table(drift_table(drift)),
-        cues=evidence.cue_auc,
-        looked=len(evidence.limit_recordings),
-        limits=_limit_table(limits),
-        disturbed=_disturbed(limits),
-        proof=len(proof),
-        rounding=rounding,
-        parity=", ".join(f"{name} {value:.2g}" for name, value in parity.items() if value is not None),
-        auc=everything.auc.value,
-        auc_low=everything.auc.low,
-        auc_high=everything.auc.high,
-        missed=1 - everything.tpr.value,
-        forged_genuine=verdicts["forged"]["genuine"],
-        width=info.min_face_width,
-        temperature=calibration.temperature,
-        bias=calibration.bias,
-        clip_std=calibration.clip_std,
+    made = _Made(config, entries, info, results, verdicts, evidence, limits)
+    tables = kind_table(results, spreads), drift_table(drift)
+    parts = ", ".join(f"{name} {value:.2g}" for name, value in parity.items() if value is not None)
+    stored_as = (
+        f"Largest deviation of a logit over {len(proof)} clips: {rounding:.2g} by storing the weights in 8 bits; "
+        f"relative to the stored weights {parts}."
     )
-    write_text(model_path.with_suffix(".md"), text)
+    sections = _card(made, *tables, stored_as, data["contents"][:12])
+    write_release(model_path, sections, figures)
     return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What the card is written from."""
+
+    config: ProbeConfig
+    entries: Sequence[Entry]
+    info: ModelInfo
+    results: Results
+    verdicts: Mapping[str, Mapping[str, float]]
+    evidence: Evidence
+    limits: Mapping[str, Mapping[str, float]]
+
+
+def _card(made: _Made, kinds: Table, drift: Table, parity: str, data: str) -> list[Section]:
+    """The sections of the card; ``data`` is the fingerprint of the recordings."""
+    config, info, results, evidence = made.config, made.info, made.results, made.evidence
+    views, calibration, total = config.views, info.calibration, results.kinds["all"]
+    left_out = evidence.left_out.items()
+    recipe = ", ".join(kind for kind in KINDS if getattr(config.batch.recipe, kind))
+    return [
+        Section(
+            f"Model card: {info.name}",
+            1,
+            (
+                f"The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block {info.architecture['depth']} "
+                f"and frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features. Its "
+                f"input is single frames: of each clip of {info.clip_frames} frames at about "
+                f"{info.frame_rate:g} frames per second the middle one, {info.size} x {info.size} pixels, a crop of "
+                f"{info.crop_scale:g} face lengths. It has no access to motion. At most {info.max_clips} clips per "
+                f"face are scored. Licence: {info.licence}; CLIP: MIT.",
+            ),
+        ),
+        Section(
+            "Training",
+            2,
+            (
+                (
+                    f"data: {_data(made.entries)}",
+                    f"sources: `{info.name}.sources.csv` (repository, path, licence as stated)",
+                    f"pseudo-fakes: {views.pairs} views of each real, each beside a pseudo-fake of the same frame "
+                    f"({recipe})",
+                    f"views: {views.plain} plain of each clip, {views.forged} varied of each forged one",
+                    f"seed {config.seed}; data fingerprint {data}",
+                    f"code: {code_line()}",
+                ),
+                f"Command: `facetell train configs/{info.name}.yaml`. Configuration and all figures: "
+                f"`{info.name}.json`.",
+            ),
+        ),
+        Section(
+            "Measured",
+            2,
+            (
+                f"By {config.folds}-fold cross-validation, grouped: no video is scored by a classifier that was "
+                "trained on its repository, its family of generators or an identity in it. The released classifier is "
+                f"trained on all folds. A video's score is the mean logit of up to {views.plain} frames. Intervals are "
+                "95 %, from a bootstrap over identities. The figures are those of one of "
+                f"{len(config.seeds)} divisions into folds; the last columns give mean and standard deviation over "
+                "folds, and over divisions.",
+                _rows(kinds),
+                f"At the threshold of {calibration.threshold:g} (calibrated probability) {results.fpr.value:.1%} "
+                f"({results.fpr.low:.1%} to {results.fpr.high:.1%}) of {results.reals} real videos of "
+                f"{results.identities} identities reach it (false positive rate), and {total.tpr.value:.0%} "
+                f"({total.tpr.low:.0%} to {total.tpr.high:.0%}) of the forged ones.",
+                "Verdicts of `facetell detect`, which also depend on the interval, on the clips of these videos:",
+                (
+                    ("clips", *made.verdicts["real"]),
+                    *((label, *(f"{share:.0%}" for share in of.values())) for label, of in made.verdicts.items()),
+                ),
+            ),
+        ),
+        Section(
+            "A kind of forgery left out",
+            3,
+            (
+                "Trained without any forgery of this kind, and without the repositories, families and identities of "
+                "those.",
+                (
+                    ("forgery", "videos", "reals", "AUC"),
+                    *((kind, str(fakes), str(reals), f"{auc:.3f}") for kind, (auc, fakes, reals) in left_out),
+                ),
+            ),
+        ),
+        Section("Reals by repository", 3, (f"{drift.caption}.", _rows(drift))),
+        Section(
+            "Shortcuts",
+            3,
+            (
+                "A linear probe on sharpness, brightness, contrast, saturation, noise, coding blocks and borders alone "
+                f"has an AUC of {evidence.cue_auc:.2f} on the training batches. The order of the frames has no effect: "
+                "the model is given single frames.",
+            ),
+        ),
+        Section(
+            "Robustness",
+            3,
+            (
+                f"One frame of {len(evidence.limit_recordings)} clips, changed; out of fold. Distortions are those of "
+                "DeeperForensics-1.0.",
+                (
+                    ("the same frames", "AUC", "false positive rate"),
+                    *((name, f"{part['auc']:.3f}", f"{part['fpr']:.0%}") for name, part in made.limits.items()),
+                ),
+            ),
+        ),
+        Section("Parity", 3, (parity,)),
+        Section(
+            "Limits",
+            2,
+            (
+                (
+                    f"Out of fold, AUC {total.auc.value:.2f} ({total.auc.low:.2f} to {total.auc.high:.2f}) over all "
+                    "forgeries: useful for sorting, not for proof.",
+                    f"At the threshold it misses {1 - total.tpr.value:.0%} of the forgeries. "
+                    f'{made.verdicts["forged"]["genuine"]:.0%} have the verdict "genuine": not detected as forged.',
+                    "Appearance only: forgeries that are visible in motion alone are not detected.",
+                    f"Faces smaller than {info.min_face_width:g} pixels are not scored.",
+                    _disturbed(made.limits),
+                    "Differences between people of different age, sex or skin tone were not measured: the data have no "
+                    "such labels.",
+                    "Calibrated to equal odds of real and forged. Where forgeries are rare, the share of false alarms "
+                    "among alarms is larger than the probability suggests.",
+                ),
+            ),
+        ),
+        Section(
+            "Calibration",
+            2,
+            (
+                f"Platt scaling of the mean out-of-fold logit: temperature {calibration.temperature:.3f}, bias "
+                f"{calibration.bias:+.3f}, typical spread of clip logits within a video {calibration.clip_std:.2f}.",
+            ),
+        ),
+    ]
+
+
+def _rows(table: Table) -> tuple[tuple[str, ...], ...]:
+    """The rows of a table with their intervals, the header first."""
+    body = (tuple(f"{c.text} [{c.interval}]" if c.interval else c.text for c in row) for row in table.rows)
+    return (table.head, *body)
 
 
 def plain_config(config: ProbeConfig) -> dict[str, Any]:
@@ -306,19 +324,12 @@ def _verdicts(found: OutOfFold, entries: Sequence[Entry], calibration: Calibrati
     }
 
 
-def _verdict_table(shares: Mapping[str, Mapping[str, float]]) -> str:
-    names = [*shares["real"]]
-    lines = [f"| clips | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
-    lines += [f"| {label} | {' | '.join(f'{of[name]:.0%}' for name in names)} |" for label, of in shares.items()]
-    return "\n".join(lines)
-
-
 def _data(entries: Sequence[Entry]) -> str:
     real, forged = ([entry for entry in entries if entry.label == label] for label in (0, 1))
     people = len({entry.identity or entry.video for entry in real})
     generators, families = (len({getattr(entry, name) for entry in forged}) for name in ("method", "family"))
     return (
-        f"{len(real)} real clips of {people} people, {len(forged)} forged by {generators} generators of "
+        f"{len(real)} real clips of {people} identities, {len(forged)} forged by {generators} generators of "
         f"{families} families"
     )
 
@@ -329,14 +340,7 @@ def _disturbed(limits: Mapping[str, Mapping[str, float]]) -> str:
     blind = [f"{name} ({part['auc']:.2f})" for name, part in limits.items() if part["auc"] < BLIND]
     return (
         f"The false positive rate is higher under: {', '.join(false) or 'no change measured'}. "
-        f"Hardly any forgery is recognised under (AUC): {', '.join(blind) or 'no change measured'}."
-    )
-
-
-def _left_out(found: Mapping[str, tuple[float, int, int]]) -> str:
-    lines = ["| forgery | videos | reals | AUC |", "|---|---:|---:|---:|"]
-    return "\n".join(
-        [*lines, *(f"| {kind} | {fakes} | {reals} | {auc:.3f} |" for kind, (auc, fakes, reals) in found.items())]
+        f"AUC is low under: {', '.join(blind) or 'no change measured'}."
     )
 
 
@@ -347,10 +351,3 @@ def _limits(evidence: Evidence, labels: NDArray[np.int64], threshold: float) -> 
         name: {"auc": float(auc((~real).astype(int), logits)), "fpr": float((logits[real] >= threshold).mean())}
         for name, logits in evidence.limit_logits.items()
     }
-
-
-def _limit_table(limits: Mapping[str, Mapping[str, float]]) -> str:
-    lines = ["| the same frames | AUC | false positive rate |", "|---|---:|---:|"]
-    return "\n".join(
-        [*lines, *(f"| {name} | {part['auc']:.3f} | {part['fpr']:.0%} |" for name, part in limits.items())]
-    )

@@ -5,7 +5,6 @@ Every figure of the card is measured here on the exported file, not on the netwo
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -19,6 +18,7 @@ from facetell.datasets.check import leaking_videos
 from facetell.datasets.manifest import Manifest
 from facetell.detector import Detector, Settings
 from facetell.engine import Engine, ModelInfo, load_engine
+from facetell.engine.card import write_release
 from facetell.evaluate.corruptions import (
     LIMITS,
     SHORTCUTS,
@@ -34,13 +34,13 @@ from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.evaluate.scoring import score_manifest
 from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.summary import summarise
-from facetell.files import file_sha256, temporary_beside, write_text
+from facetell.files import file_sha256, temporary_beside
 from facetell.metrics.intervals import Estimate, wilson
 from facetell.metrics.platt import called_unseen
 from facetell.models.convert import Parity, check_parity, deviation, read_trained
 from facetell.models.export import ROUNDING, Precision, carries_motion, export_onnx, model_from_onnx, stored_bytes
 from facetell.models.network import ClipNetwork
-from facetell.train.card import Release, write_card
+from facetell.train.card import Release, card_of
 from facetell.train.checkpoint import load
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording
@@ -150,9 +150,7 @@ def release(
     for part, suffix in ((scores, ".val.parquet"), (pseudo, ".pseudo.parquet")):
         if len(part):
             write_scores(replace(part, about={**part.about, "model": model}), model_path.with_suffix(suffix))
-    found = {"model": model, **made.figures(), **made.state}
-    write_text(model_path.with_suffix(".json"), json.dumps(found, indent=1) + "\n")
-    write_text(model_path.with_suffix(".md"), write_card(replace(made, info=info)))
+    write_release(model_path, card_of(replace(made, info=info)), {"model": model, **made.figures(), **made.state})
     return made
 
 

@@ -1,5 +1,5 @@
-// The moment under the pointer or the slider: its place in the chart, its time and probability, its picture.
-// Everything shown here stands in the page without this script as well.
+// Shows the time under the pointer or the slider: its place in the chart, its probability, its image.
+// The table below the chart has the same values without this script.
 "use strict";
 for (const chart of document.querySelectorAll(".chart")) {
   const face = chart.closest(".face");
@@ -10,7 +10,7 @@ for (const chart of document.querySelectorAll(".chart")) {
   const image = chart.querySelector(".moment img");
   const when = chart.querySelector(".when");
   const other = chart.querySelector(".other");
-  const pictured = rows.map((row, place) => [place, row.querySelector("img")]).filter(([, picture]) => picture);
+  const withImage = rows.map((row, place) => [place, row.querySelector("img")]).filter(([, source]) => source);
 
   if (rows.length < 2) continue;
 
@@ -24,9 +24,9 @@ for (const chart of document.querySelectorAll(".chart")) {
     cursor.querySelector("path").setAttribute("transform", `translate(${x} 0)`);
     cursor.querySelector("circle").setAttribute("transform", `translate(${x} ${y})`);
     if (!image) return;
-    const [at, picture] = nearest(pictured, ([index]) => Math.abs(index - place));
-    image.src = picture.src;
-    image.alt = picture.alt;
+    const [at, source] = nearest(withImage, ([index]) => Math.abs(index - place));
+    image.src = source.src;
+    image.alt = source.alt;
     when.textContent = text;
     other.textContent = at === place ? "" : chart.dataset.other.replace("{time}", rows[at].querySelector("th").textContent);
   };

@@ -1,0 +1,110 @@
+"""The model card: read from the JSON file beside the model, rendered as Markdown.
+
+``NAME.json`` beside ``NAME.onnx`` holds all figures of a release and, under ``card``, the sections of its card. It is
+the only source: the Markdown file and the HTML of reports are rendered from it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from facetell.files import write_text
+
+UNCHANGED = "as it is"
+RECODED = re.compile(r"re-encoded, H\.264 crf (\d+)")
+NARROWED = re.compile(r"faces (\d+) pixels wide")
+"""Names of the conditions under which the figures of a release were measured (:mod:`facetell.evaluate.limits`)."""
+
+Block = str | tuple[str, ...] | tuple[tuple[str, ...], ...]
+"""A paragraph, the items of a list, or the rows of a table, the header first."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of a card; ``level`` is that of its heading, from 1."""
+
+    title: str
+    level: int = 2
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model card; empty where a model has none. ``aucs`` is the AUC on the test videos by condition."""
+
+    sections: tuple[Section, ...] = ()
+    aucs: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """The items of the section "Limits", without the marks of code."""
+        blocks = (block for section in self.sections if section.title == "Limits" for block in section.blocks)
+        items = (item for block in blocks if not isinstance(block, str) for item in block if isinstance(item, str))
+        return tuple(item.replace("`", "") for item in items)
+
+    def measured(self, condition: re.Pattern[str]) -> list[tuple[int, float]]:
+        """Number and AUC of each measured condition of a kind, :data:`RECODED` or :data:`NARROWED`."""
+        found = ((condition.fullmatch(name), auc) for name, auc in self.aucs)
+        return [(int(match[1]), auc) for match, auc in found if match]
+
+    @property
+    def unchanged(self) -> float | None:
+        """AUC on the unchanged test videos."""
+        return dict(self.aucs).get(UNCHANGED)
+
+
+def read_card(model: Path) -> Card:
+    """The card of a model file; an empty one where there is none, or none that can be read."""
+    try:
+        release = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+        sections = TypeAdapter(tuple[Section, ...]).validate_python(release.get("card", ()))
+        return Card(sections, tuple(_aucs(release)))
+    except (OSError, ValueError, ValidationError, AttributeError, KeyError, TypeError):
+        return Card()
+
+
+def write_release(model: Path, sections: Sequence[Section], figures: Mapping[str, Any]) -> None:
+    """Write ``NAME.json``, the card and all figures of a release, and ``NAME.md``, the card as Markdown.
+
+    Raises:
+        FacetellError: a file cannot be written.
+    """
+    release = {"card": [asdict(section) for section in sections], **figures}
+    write_text(model.with_suffix(".json"), json.dumps(release, indent=1, default=float) + "\n")
+    write_text(model.with_suffix(".md"), to_markdown(sections))
+
+
+def to_markdown(sections: Sequence[Section]) -> str:
+    """The Markdown of a card."""
+    parts = []
+    for section in sections:
+        parts.append(f"{'#' * section.level} {section.title}")
+        for block in section.blocks:
+            if isinstance(block, str):
+                parts.append(textwrap.fill(block, 120, break_long_words=False, break_on_hyphens=False))
+            elif isinstance(block[0], str):
+                parts.append("\n".join(f"- {item}" for item in block))
+            else:
+                head, *rows = (" | ".join(map(_escaped, row)) for row in block)
+                parts.append("\n".join(f"| {line} |" for line in (head, " | ".join("---" for _ in block[0]), *rows)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _escaped(cell: str) -> str:
+    return re.sub(r"([\\|*_<\[])", r"\\\1", cell)
+
+
+def _aucs(release: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for part in ("shortcuts", "limits"):
+        rows = release.get(part, ())  # by name, or a list of rows with their names
+        named = rows.items() if isinstance(rows, Mapping) else ((row["about"], row) for row in rows)
+        yield from ((name, float(row["auc"])) for name, row in named)

@@ -1,0 +1,67 @@
+"""The model card is read from JSON and rendered as Markdown."""
+
+import json
+
+import pytest
+from facetell.evaluate.limits import LIMITS
+from facetell.evaluate.shortcuts import SHORTCUTS
+
+from facetell.engine.card import NARROWED, RECODED, Card, Section, read_card, to_markdown
+from facetell.engine.released import released_models
+
+SECTIONS = [
+    {"title": "Model card: m", "level": 1, "blocks": ["Run `facetell` now.", [["a", "b"], ["1_x", "2 [1–3]"]]]},
+    {"title": "Limits", "blocks": [["one", "two"]]},
+]
+
+
+def write(folder, **release):
+    (folder / "m.json").write_text(json.dumps(release))
+    return folder / "m.onnx"
+
+
+def test_a_card_is_read_and_rendered(tmp_path):
+    card = read_card(write(tmp_path, card=SECTIONS))
+    assert card.limits == ("one", "two")
+    assert [section.title for section in card.sections] == ["Model card: m", "Limits"]
+    assert to_markdown(card.sections) == (
+        "# Model card: m\n\nRun `facetell` now.\n\n| a | b |\n| --- | --- |\n| 1\\_x | 2 \\[1–3] |\n\n"
+        "## Limits\n\n- one\n- two\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"as it is": {"auc": 0.9}, "faces 64 pixels wide": {"auc": 0.8}},
+        [{"about": "as it is", "auc": 0.9}, {"about": "faces 64 pixels wide", "auc": 0.8}],
+    ],
+    ids=["by name", "rows"],
+)
+def test_measured_conditions_are_those_of_the_figures(limits, tmp_path):
+    card = read_card(write(tmp_path, limits=limits, shortcuts=[{"about": "re-encoded, H.264 crf 40", "auc": 0.6}]))
+    assert card.measured(NARROWED) == [(64, 0.8)] and card.measured(RECODED) == [(40, 0.6)] and card.unchanged == 0.9
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"card": 3}', '{"card": [{"title": 1}]}', '{"limits": [{}]}'])
+def test_what_is_no_card_is_an_empty_card(text, tmp_path):
+    if text is not None:
+        (tmp_path / "m.json").write_text(text)
+    assert read_card(tmp_path / "m.onnx") == Card()
+
+
+@pytest.mark.parametrize("model", released_models().values(), ids=released_models().keys())
+def test_a_released_model_has_a_card_whose_markdown_is_up_to_date(model):
+    card = read_card(model)
+    assert len(card.limits) >= 3 and card.measured(NARROWED) and card.unchanged
+    assert model.with_suffix(".md").read_text(encoding="utf-8") == to_markdown(card.sections)
+
+
+def test_conditions_have_the_names_by_which_cards_are_searched():
+    for conditions, pattern in ((SHORTCUTS, RECODED), (LIMITS, NARROWED)):
+        assert sum(bool(pattern.fullmatch(condition.about)) for condition in conditions.values()) >= 3
+
+
+def test_a_paragraph_is_wrapped():
+    lines = to_markdown([Section("t", blocks=("word " * 100,))]).splitlines()
+    assert max(map(len, lines)) <= 120 and len(lines) > 4
