@@ -21,8 +21,8 @@ from facetell.faces.crop import crop_frame
 from facetell.report import strings
 from facetell.report.chart import ranked, shown_clips
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
-from facetell.video.source import PictureSource, content_sha256, open_video
 from facetell.video.reader import Unreadable
+from facetell.video.source import VideoSource, content_sha256, open_video
 
 THUMBNAIL = 112  # pixels, side of a face
 SCENE = 480  # pixels, long side of a whole frame
@@ -192,7 +192,7 @@ def _spread(indices: list[int], count: int) -> set[int]:
 
 
 def _cut(
-    reader: PictureSource, wanted: list[_Wanted], info: ModelInfo, progress: Progress | None, found: VideoImages
+    reader: VideoSource, wanted: list[_Wanted], info: ModelInfo, progress: Progress | None, found: VideoImages
 ) -> None:
     """Read the video once, to the end of the last clip that is wanted."""
     sampler = FrameSampler(reader.info.fps, info.frame_rate)
