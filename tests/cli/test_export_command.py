@@ -12,10 +12,11 @@ from torch import nn
 
 from facetell.cli import main
 from facetell.engine import load_engine
-from facetell.engine.engines import Engine, TorchEngine
+from facetell.engine.engines import Engine
 from facetell.models.convert import read_trained
 from facetell.models.count import parameters
 from facetell.models.export import ROUNDING, model_from_onnx
+from facetell.models.torch_engine import TorchEngine
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError, FloatArray
 from fixtures import BROKEN

@@ -3,11 +3,10 @@
 import json
 
 import pytest
-from facetell.evaluate.limits import LIMITS
-from facetell.evaluate.shortcuts import SHORTCUTS
 
 from facetell.engine.card import NARROWED, RECODED, Card, Section, read_card, to_markdown
 from facetell.engine.released import released_models
+from facetell.evaluate.corruptions import LIMITS, SHORTCUTS
 
 SECTIONS = [
     {"title": "Model card: m", "level": 1, "blocks": ["Run `facetell` now.", [["a", "b"], ["1_x", "2 [1–3]"]]]},
