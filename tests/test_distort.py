@@ -24,7 +24,7 @@ from facetell.video.source import content_sha256
 from facetell.video.writer import VideoWriter
 from fixtures import write_frames
 
-PICTURES = [code for code in KINDS if code in FUNCTIONS]
+FRAME_KINDS = [code for code in KINDS if code in FUNCTIONS]
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -116,7 +116,7 @@ def test_pixelation_by_hand() -> None:
     np.testing.assert_array_equal(row, [0, 0, 0, 20, 60, 80, 80, 80])
 
 
-@pytest.mark.parametrize("code", [code for code in PICTURES if code not in ("BW",)])
+@pytest.mark.parametrize("code", [code for code in FRAME_KINDS if code not in ("BW",)])
 def test_every_level_is_worse_than_the_one_before(code: str, face: UInt8Array) -> None:
     errors = [
         np.square(distort_picture(face, code, level, rng(1)).astype(float) - face).mean() for level in range(1, 6)
@@ -128,7 +128,7 @@ def test_every_level_is_worse_than_the_one_before(code: str, face: UInt8Array) -
 @given(
     height=st.integers(8, 70),
     width=st.integers(8, 70),
-    code=st.sampled_from(PICTURES),
+    code=st.sampled_from(FRAME_KINDS),
     level=st.integers(1, 5),
     seed=st.integers(0, 100),
 )
@@ -167,7 +167,7 @@ def test_freeze_freezes_the_share_and_keeps_every_time(p: float) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(fps=st.sampled_from([12.0, 24.0, 25.0, 30.0, 50.0, 60.0]), p=st.sampled_from(KINDS["FPS"].levels))
-def test_a_lower_rate_shows_the_last_picture_at_each_tick(fps: float, p: float) -> None:
+def test_a_lower_rate_shows_the_last_frame_at_each_tick(fps: float, p: float) -> None:
     result = list(lower_rate(clock(90, fps), p, rng()))
     times = np.array([time for _, time in result])
     numbers = [int(image[0, 0, 0]) for image, _ in result]
@@ -185,9 +185,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second of the man at half size, with sound."""
     path = tmp_path_factory.mktemp("clip") / "man.mp4"
     with VideoReader(locate("sample_man")) as reader:
-        pictures = [(cv2.resize(raw.rgb(), (320, 180)), raw.time) for raw in reader if raw.index < 30]
+        images = [(cv2.resize(raw.rgb(), (320, 180)), raw.time) for raw in reader if raw.index < 30]
     with VideoWriter(path, fps=30, width=320, height=180, crf=12, audio_from=locate("sample_woman")) as writer:
-        for image, time in pictures:
+        for image, time in images:
             writer.write(np.asarray(image, dtype=np.uint8), time)
     return path
 
@@ -197,7 +197,7 @@ def frames_of(path: Path) -> list[Timed]:
         return [(raw.rgb(), raw.time) for raw in reader]
 
 
-@pytest.mark.parametrize("code", [code for code in KINDS if code not in PICTURES])
+@pytest.mark.parametrize("code", [code for code in KINDS if code not in FRAME_KINDS])
 def test_distorted_videos_keep_times_and_sound(code: str, clip: Path, tmp_path: Path) -> None:
     out = distort_video(clip, tmp_path / "a.mp4", code, 3, seed=1)
     clean, distorted = frames_of(clip), frames_of(out)

@@ -65,7 +65,7 @@ def test_a_forgery_plays_and_only_the_face_is_touched(kind: str, short: Path, tm
     np.testing.assert_allclose(fake_times, times, atol=1e-3)
     difference = np.abs(fake.astype(float) - real)
     untouched = mask.max(axis=(0, 3)) < 3
-    if made.kind != "reenact":  # which makes the whole picture
+    if made.kind != "reenact":  # which changes the whole frame
         assert untouched.mean() > 0.5
         assert difference[:, untouched].mean() < 3  # what re-encoding leaves
     assert difference[14:].mean() < 3

@@ -71,9 +71,23 @@ def draw_mask(
     scale = np.full(len(landmarks), rng.uniform(*config.scale), np.float32)
     middle = centers(landmarks)[:, None]
     points = middle + (landmarks + offsets - middle) * (scale if breath is None else scale * breath)[:, None, None]
-    first, second = rng.uniform(*config.softness, 2) * width
-    # Filling at half size is fast, and smoother than a full-size edge.
-    return soften(fill(points, shapes, size), first, second)[:, : size[0], : size[1]]
+    first, second = (max(0.3, sigma / 2) for sigma in rng.uniform(*config.softness, 2) * width)
+    # Filling and blurring at half size is fast, and smoother than a full-size edge.
+    rows, columns = (size[0] + 1) // 2, (size[1] + 1) // 2
+    fixed = np.round(((points + 0.5) / 2 - 0.5) * (1 << FRACTION_BITS)).clip(-(1 << 20), 1 << 20).astype(np.int32)
+    masks = np.empty((len(points), 2 * rows, 2 * columns), np.float32)
+    for frame, full in zip(fixed, masks, strict=True):
+        half = np.zeros((rows, columns), np.float32)
+        for shape in shapes:
+            cv2.fillConvexPoly(half, cv2.convexHull(frame[shape]), 1.0, cv2.LINE_8, FRACTION_BITS)
+        # The first blur rounds the shape. Values below a half are removed, so that the second ramp is mostly inside it.
+        blurred = cv2.GaussianBlur(half, (0, 0), first, borderType=cv2.BORDER_REPLICATE)
+        inner = np.clip((blurred - 0.5) * 2, 0, 1)
+        soft = cv2.GaussianBlur(inner, (0, 0), second, borderType=cv2.BORDER_REPLICATE)
+        cv2.resize(soft, (2 * columns, 2 * rows), full, interpolation=cv2.INTER_LINEAR)
+    # A blur with a finite kernel leaves tiny values far out: less than one grey level is not forged.
+    masks[masks < 1 / 512] = 0
+    return np.minimum(masks, 1.0, out=masks)[:, : size[0], : size[1]]
 
 
 def _elastic_offsets(shape: FloatArray, rng: np.random.Generator, config: MaskConfig) -> FloatArray:
@@ -85,31 +99,3 @@ def _elastic_offsets(shape: FloatArray, rng: np.random.Generator, config: MaskCo
     low, high = shape.min(axis=0), shape.max(axis=0)
     cells = ((shape - low) / max(1e-6, float((high - low).max())) * (size - 1)).astype(int).clip(0, size - 1)
     return np.asarray(noise[cells[:, 1], cells[:, 0]] * (config.elastic_alpha / REFERENCE))
-
-
-def fill(points: FloatArray, shapes: Sequence[IndexArray], size: tuple[int, int]) -> FloatArray:
-    """Masks (T, ceil(H / 2), ceil(W / 2)) in {0, 1} at half size: union of the convex hulls of each group."""
-    masks = np.zeros((len(points), (size[0] + 1) // 2, (size[1] + 1) // 2), np.float32)
-    fixed = np.round(((points + 0.5) / 2 - 0.5) * (1 << FRACTION_BITS)).clip(-(1 << 20), 1 << 20).astype(np.int32)
-    for mask, frame in zip(masks, fixed, strict=True):
-        for shape in shapes:
-            cv2.fillConvexPoly(mask, cv2.convexHull(frame[shape]), 1.0, cv2.LINE_8, FRACTION_BITS)
-    return masks
-
-
-def soften(half: FloatArray, first: float, second: float) -> FloatArray:
-    """Half-size masks blurred twice and enlarged to (T, 2 * rows, 2 * columns).
-
-    The first blur rounds the shape; values below a half are removed, so that the ramp of the second blur is mostly
-    inside the shape. ``first``, ``second``: standard deviations in pixels of the full size.
-    """
-    count, rows, columns = half.shape
-    full = np.empty((count, 2 * rows, 2 * columns), np.float32)
-    for t in range(count):
-        mask = cv2.GaussianBlur(half[t], (0, 0), max(0.3, first / 2), borderType=cv2.BORDER_REPLICATE)
-        mask = np.clip((mask - 0.5) * 2, 0, 1)
-        mask = cv2.GaussianBlur(mask, (0, 0), max(0.3, second / 2), borderType=cv2.BORDER_REPLICATE)
-        cv2.resize(mask, (2 * columns, 2 * rows), full[t], interpolation=cv2.INTER_LINEAR)
-    # A blur with a finite kernel leaves tiny values far out: less than one grey level is not forged.
-    full[full < 1 / 512] = 0
-    return np.minimum(full, 1.0, out=full)
