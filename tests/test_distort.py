@@ -21,8 +21,7 @@ from facetell.distort.video import distort_picture, note_of
 from facetell.types import FacetellError, UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.source import content_sha256
-from facetell.video.writer import VideoWriter
-from fixtures import write_frames
+from fixtures import sample_frames, write_frames
 
 FRAME_KINDS = [code for code in KINDS if code in FUNCTIONS]
 
@@ -37,8 +36,7 @@ def flat(red: int, green: int, blue: int, size: tuple[int, int] = (32, 40)) -> U
 
 @pytest.fixture(scope="module")
 def face() -> UInt8Array:
-    with VideoReader(locate("sample_man")) as reader:
-        return next(iter(reader)).rgb()
+    return sample_frames("sample_man", 1)[0]
 
 
 def test_the_table_is_the_published_one() -> None:
@@ -183,13 +181,9 @@ def test_a_lower_rate_shows_the_last_frame_at_each_tick(fps: float, p: float) ->
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second of the man at half size, with sound."""
+    frames = [np.asarray(cv2.resize(frame, (320, 180)), np.uint8) for frame in sample_frames("sample_man", 30)]
     path = tmp_path_factory.mktemp("clip") / "man.mp4"
-    with VideoReader(locate("sample_man")) as reader:
-        images = [(cv2.resize(raw.rgb(), (320, 180)), raw.time) for raw in reader if raw.index < 30]
-    with VideoWriter(path, fps=30, width=320, height=180, crf=12, audio_from=locate("sample_woman")) as writer:
-        for image, time in images:
-            writer.write(np.asarray(image, dtype=np.uint8), time)
-    return path
+    return write_frames(path, frames, crf=12, audio_from=locate("sample_woman"))
 
 
 def frames_of(path: Path) -> list[Timed]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -17,8 +16,7 @@ from facetell.distort import distort_video
 from facetell.forge.video import forge_video, stamp
 from facetell.types import FacetellError, UInt8Array
 from facetell.video.reader import VideoReader
-from facetell.video.writer import VideoWriter
-from fixtures import Maker, odd_size, rotated, variable_rate, zero_bytes
+from fixtures import Maker, odd_size, rotated, sample_frames, variable_rate, write_frames, zero_bytes
 
 
 def read(path: Path) -> tuple[UInt8Array, list[float]]:
@@ -30,35 +28,18 @@ def read(path: Path) -> tuple[UInt8Array, list[float]]:
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Half a second of the man, with a second scene without a face at its end."""
+    ramp = np.tile(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (360, 1, 3))
+    frames = [*sample_frames("sample_man", 14), *[ramp] * 4]
     path = tmp_path_factory.mktemp("short") / "man.mp4"
-    with VideoWriter(path, fps=30, width=640, height=360, crf=16, audio_from=locate("sample_woman")) as writer:
-        with VideoReader(locate("sample_man")) as reader:
-            for raw in reader:
-                writer.write(raw.rgb())
-                if raw.index == 13:
-                    break
-        ramp = np.tile(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (360, 1, 3))
-        for _ in range(4):
-            writer.write(ramp)
-    return path
+    return write_frames(path, frames, crf=16, audio_from=locate("sample_woman"))
 
 
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Half a second of the woman."""
-    path = tmp_path_factory.mktemp("other") / "woman.mp4"
-    with VideoReader(locate("sample_woman")) as reader:
-        images = [raw.rgb() for raw in islice(reader, 12)]
-    with VideoWriter(path, fps=24, width=640, height=360, crf=16) as writer:
-        for image in images:
-            writer.write(image)
-    return path
-
-
-@pytest.mark.parametrize("kind", ["sbv", "drift", "reenact", "resynth", "mix"])
-def test_a_forgery_plays_and_only_the_face_is_touched(kind: str, short: Path, tmp_path: Path) -> None:
-    out, mask_path = tmp_path / "fake.mp4", tmp_path / "mask.mp4"
-    made = forge_video(short, out, kind, seed=3, mark=False, mask_out=mask_path)
+@pytest.mark.parametrize("kind", ["sbv", "drift", "reenact", "resynth", "swap", "mix"])
+def test_only_the_face_is_changed(kind: str, short: Path, tmp_path: Path) -> None:
+    out, mask_path, donor = tmp_path / "fake.mp4", tmp_path / "mask.mp4", None
+    if kind == "swap":
+        donor = write_frames(tmp_path / "woman.mp4", sample_frames("sample_woman", 12), crf=16)
+    made = forge_video(short, out, kind, donor=donor, seed=3, mark=False, mask_out=mask_path)
     assert (made.frames, made.forged) == (18, 14)
     (real, times), (fake, fake_times), (mask, _) = read(short), read(out), read(mask_path)
     assert fake.shape == real.shape == mask.shape
@@ -70,17 +51,11 @@ def test_a_forgery_plays_and_only_the_face_is_touched(kind: str, short: Path, tm
         assert difference[:, untouched].mean() < 3  # what re-encoding leaves
     assert difference[14:].mean() < 3
     inside = mask[:14] > mask.max() / 2  # a blend may be weak all over
+    assert kind != "swap" or difference[0].max() > 60  # another person
     assert mask.max() > 50 and difference[:14][inside].mean() > difference[14:].mean()
 
 
-def test_a_swap_shows_the_donor(short: Path, other: Path, tmp_path: Path) -> None:
-    made = forge_video(short, tmp_path / "a.mp4", "swap", donor=other, seed=1, mark=False)
-    assert made.forged == 14
-    difference = np.abs(read(tmp_path / "a.mp4")[0].astype(float) - read(short)[0])
-    assert difference[0].max() > 60
-
-
-def test_the_file_says_that_it_is_forged(short: Path, tmp_path: Path) -> None:
+def test_a_forged_file_is_tagged_and_marked(short: Path, tmp_path: Path) -> None:
     forge_video(short, tmp_path / "a.mp4", "drift", seed=5)
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert container.metadata["comment"].startswith("forged by facetell")
@@ -106,7 +81,7 @@ def test_none_only_re_encodes(short: Path, tmp_path: Path) -> None:
     assert np.abs(read(tmp_path / "a.mp4")[0].astype(float) - read(short)[0]).mean() < 2
 
 
-def test_faults_are_one_sentence(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_messages(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(FacetellError, match="--with"):
         forge_video(short, tmp_path / "a.mp4", "swap")
     before = short.read_bytes()
@@ -127,22 +102,19 @@ def test_faults_are_one_sentence(short: Path, tmp_path: Path, capsys: pytest.Cap
     assert not (tmp_path / "a.mp4").exists()
 
 
-def test_the_mark_is_small_and_leaves_tiny_pictures_alone() -> None:
+def test_the_mark_is_small_and_omitted_on_tiny_frames() -> None:
     image = np.full((360, 640, 3), 90, np.uint8)
-    marked = stamp(image)
-    changed = (marked != image).any(axis=2)
+    changed = (stamp(image) != image).any(axis=2)
     assert 0.001 < changed.mean() < 0.02
     assert not changed[:330].any() and not changed[:, 100:].any()
-    assert (image == 90).all()
     np.testing.assert_array_equal(stamp(image[:40, :40]), image[:40, :40])
 
 
 def test_detection_does_not_import_forging_nor_forging_torch() -> None:
     def loaded(statement: str) -> set[str]:
         code = f"{statement}; import sys; print(' '.join(sys.modules))"
-        return set(
-            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-        )
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        return set(done.stdout.split())
 
     detection = loaded("import facetell.detector, facetell.cli.detect")
     assert not {name for name in detection if name.startswith(("facetell.forge", "facetell.distort", "torch"))}
