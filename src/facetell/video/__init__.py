@@ -1,1 +1,1 @@
-"""Video in and out: :mod:`~facetell.video.reader`, :mod:`~facetell.video.writer`, :mod:`~facetell.video.find`."""
+"""Video in and out: open it with :mod:`~facetell.video.source`, write it with :mod:`~facetell.video.writer`."""
