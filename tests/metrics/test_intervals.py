@@ -53,14 +53,6 @@ def test_interval_agrees_with_scipy():
     assert (found.low, found.high) == pytest.approx(reference, abs=0.01)
 
 
-def test_interval_is_wider_where_identities_have_several_similar_videos():
-    rng = np.random.default_rng(0)
-    y, person = np.arange(200) % 2, np.arange(200) // 2 % 10
-    x = rng.normal(y, 0.3) + rng.normal(0, 1, 10)[person]
-    alone, together = interval(auc, y, x, np.arange(200)), interval(auc, y, x, person)
-    assert together.high - together.low > 1.3 * (alone.high - alone.low)
-
-
 def test_one_identity_has_no_interval_and_a_missing_class_no_figure():
     one = interval(auc, [0, 0, 1, 1], [0, 2, 1, 3], ["a", "b", "c", "c"])
     assert one.value == 0.75 and np.isnan([one.low, one.high]).all()

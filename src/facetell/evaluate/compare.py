@@ -7,20 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from facetell.evaluate.sample import sample_of
 from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of
-from facetell.metrics.intervals import (
-    DRAWS,
-    Difference,
-    Estimate,
-    bootstrap,
-    delong_test,
-    difference_of,
-    enough_identities,
-    estimate_of,
-)
+from facetell.evaluate.summary import count, sample_jointly
+from facetell.metrics.intervals import DRAWS, Difference, Estimate, delong_test, difference_of, estimate_of
 from facetell.metrics.measures import MEASURES
-from facetell.metrics.weighted import Values
 from facetell.types import FacetellError
 
 SIGNIFICANT = 0.05
@@ -78,31 +68,25 @@ def compare(
     both = align(tables, names)
     missing_a, missing_b = (np.isnan(table["logit"]) for table in both)
     known = both[0]["label"] >= 0
-    first, second = (sample_of(table.where(~missing_a & ~missing_b)) for table in both)
-    compute = MEASURES[measure].compute
-    real, fake = int((first.labels == 0).sum()), int((first.labels == 1).sum())
-
-    def figures(weights: Values) -> Values:
-        one, other = compute(first, weights), compute(second, weights)
-        return np.stack([one, other, one - other], axis=-1)
-
-    values = figures(np.ones((1, len(first))))[0].tolist()
-    if np.isnan(values).any():
+    first, second = (table.where(~missing_a & ~missing_b & known) for table in both)
+    counts = count(first)
+    found = [group[measure] for group in sample_jointly([first, second], [measure], draws=draws)]
+    (value_a, samples_a), (value_b, samples_b) = found
+    if np.isnan([value_a, value_b]).any():
         raise FacetellError(
-            f"of the split {split} both scored {real} real and {fake} forged videos, too few for "
+            f"of the split {split} both scored {counts.real} real and {counts.fake} forged videos, too few for "
             f"{MEASURES[measure].title}; score more, or choose another split"
         )
-    enough = enough_identities(first.labels, first.identities)
-    samples = bootstrap(figures, first.labels, first.identities, draws=draws).T if enough else [None] * 3
+    paired = None if samples_a is None or samples_b is None else samples_a - samples_b
     return Comparison(
         measure=measure,
-        a=estimate_of(values[0], samples[0]),
-        b=estimate_of(values[1], samples[1]),
-        difference=difference_of(values[2], samples[2]),
-        delong=delong_test(first.labels, first.logits, second.logits) if measure == "auc" else None,
-        real=real,
-        fake=fake,
-        identities=len(set(first.identities.tolist())),
+        a=estimate_of(value_a, samples_a),
+        b=estimate_of(value_b, samples_b),
+        difference=difference_of(value_a - value_b, paired),
+        delong=delong_test(first["label"], first["logit"], second["logit"]) if measure == "auc" else None,
+        real=counts.real,
+        fake=counts.fake,
+        identities=counts.identities,
         only_a=len(tables[0]) - len(both[0]),
         only_b=len(tables[1]) - len(both[1]),
         unscored_a=int((known & missing_a & ~missing_b).sum()),

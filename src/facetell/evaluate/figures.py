@@ -189,9 +189,9 @@ def _with_means(groups: Mapping[Key, VideoScores], kinds: Sequence[str], draws: 
 
 def _sweep(of: Mapping[Key, VideoScores], kinds: Sequence[str], draws: int) -> dict[Key, Summary]:
     """AUC by kind and level of one model and benchmark, and the means over levels, over kinds, and over both."""
-    drawn = sample_jointly(of, ["auc"], draws=draws)
-    values = {at: float(found[0]) for at, (found, _) in drawn.items() if not math.isnan(found[0])}
-    samples = {at: found[:, 0] for at, (_, found) in drawn.items() if at in values and found is not None}
+    drawn = [found["auc"] for found in sample_jointly([*of.values()], ["auc"], draws=draws)]
+    values = {at: value for at, (value, _) in zip(of, drawn, strict=True) if not math.isnan(value)}
+    samples = {at: found for at, (_, found) in zip(of, drawn, strict=True) if at in values and found is not None}
     cells = {}
     for at, videos in of.items():
         counts = count(videos)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
 from facetell.evaluate.sample import identities_of, sample_of
 from facetell.evaluate.scores import VIDEO, VideoScores, keys_of, stack
 from facetell.metrics.intervals import DRAWS, Estimate, draw_identities, enough_identities, estimate_of
-from facetell.metrics.measures import MEASURES
+from facetell.metrics.measures import MEASURES, Sample
 from facetell.metrics.weighted import Values
 
-K = TypeVar("K", bound=Hashable)
+Sampled = tuple[float, Values | None]
+"""A figure and its bootstrap samples (draws,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,8 @@ def summarise(videos: VideoScores, *, draws: int = DRAWS) -> Summary:
     counts = count(videos)
     if counts.reason:
         return Summary(counts, dict.fromkeys(MEASURES, Estimate(math.nan)), counts.reason)
-    values, samples = sample_jointly({"": videos}, list(MEASURES), draws=draws)[""]
-    drawn = [None] * len(values) if samples is None else list(samples.T)
-    return Summary(counts, {name: estimate_of(float(v), s) for name, v, s in zip(MEASURES, values, drawn, strict=True)})
+    (found,) = sample_jointly([videos], list(MEASURES), draws=draws)
+    return Summary(counts, {name: estimate_of(*sampled) for name, sampled in found.items()})
 
 
 def count(videos: VideoScores) -> Counts:
@@ -83,41 +82,34 @@ def count(videos: VideoScores) -> Counts:
 
 
 def sample_jointly(
-    groups: Mapping[K, VideoScores], names: Sequence[str], *, draws: int = DRAWS
-) -> dict[K, tuple[Values, Values | None]]:
-    """M measures of each group, and their samples under a bootstrap that draws the same identities for all groups.
+    groups: Sequence[VideoScores], names: Sequence[str], *, draws: int = DRAWS
+) -> list[dict[str, Sampled]]:
+    """Measures of each group by name, with samples of a bootstrap that draws the same identities for all groups.
 
-    Joint draws allow an interval of a mean over groups, such as the distorted copies of the same videos.
-
-    Args:
-        groups: at least one, of one row per video each (or of clips, if there is one group).
-        names: of :data:`facetell.metrics.measures.MEASURES`.
-        draws: of the bootstrap.
-
-    Returns:
-        Values (M,) and samples (draws, M) by group; None instead of samples where a class has a single identity.
+    So a mean over groups, or a difference of two, can be sampled. A group has one row per video, or, if it is the only
+    one, per clip. There are no samples of a group in which a class has a single identity.
     """
-    samples = {at: sample_of(group) for at, group in groups.items()}
-    rows = stack([group.counted for group in groups.values()])
+    samples = [sample_of(group) for group in groups]
+    rows = stack([group.counted for group in groups])
     numbers: dict[tuple[str, ...], int] = {}
     places = np.array([numbers.setdefault(key, len(numbers)) for key in keys_of(rows, VIDEO)], dtype=np.int64)
     if len(groups) == 1:
         places = np.arange(len(rows))
     _, first = np.unique(places, return_index=True)
     labels, identities = rows["label"][first], identities_of(rows)[first]
-    ends = np.cumsum([len(sample) for sample in samples.values()])
-    of = dict(zip(groups, np.split(places, ends[:-1]), strict=True))
+    of = np.split(places, np.cumsum([len(sample) for sample in samples])[:-1])
+    enough = [enough_identities(sample.labels, identities[at]) for sample, at in zip(samples, of, strict=True)]
 
-    def measure(at: K, weights: Values) -> Values:
-        return np.stack([MEASURES[name].compute(samples[at], weights) for name in names], axis=-1)
+    def measure(sample: Sample, weights: Values) -> Values:
+        return np.stack([MEASURES[name].compute(sample, weights) for name in names])
 
-    drawn: dict[K, list[Values]] = {
-        at: [] for at, sample in samples.items() if draws and enough_identities(sample.labels, identities[of[at]])
-    }
-    for weights in draw_identities(labels, identities, draws=draws) if drawn else ():
-        for at, blocks in drawn.items():
-            blocks.append(measure(at, weights[:, of[at]]))
-    return {
-        at: (measure(at, np.ones((1, len(sample))))[0], np.concatenate(drawn[at]) if at in drawn else None)
-        for at, sample in samples.items()
-    }
+    drawn: list[list[Values]] = [[] for _ in groups]
+    for weights in draw_identities(labels, identities, draws=draws) if any(enough) else ():
+        for number in np.flatnonzero(enough).tolist():
+            drawn[number].append(measure(samples[number], weights[:, of[number]]))
+    found = []
+    for sample, blocks in zip(samples, drawn, strict=True):
+        values = measure(sample, np.ones((1, len(sample))))[:, 0].tolist()
+        columns = np.concatenate(blocks, axis=1) if blocks else [None] * len(names)
+        found.append({name: (value, column) for name, value, column in zip(names, values, columns, strict=True)})
+    return found
