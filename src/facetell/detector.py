@@ -205,26 +205,11 @@ class ClipStream:
 
     def __init__(self, detector: Detector, fps: float | None, period: float | None = None) -> None:
         info, settings = detector.engine.info, detector.settings
-        self._sampler = FrameSampler(fps, info.frame_rate)
-        self._tracker = FaceTracker(detector._detector, detector._mesh, max_faces=settings.max_faces)
+        self.sampler = FrameSampler(fps, info.frame_rate)
+        self.tracker = FaceTracker(detector._detector, detector._mesh, max_faces=settings.max_faces)
         period = period or 1 / settings.clips_per_second
         self._assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, period)
         self._next_look = -math.inf
-
-    @property
-    def uneven(self) -> float:
-        """Share of the frames taken so far that are late."""
-        return self._sampler.uneven
-
-    @property
-    def crowded(self) -> int:
-        """The limit on tracked faces if there were more at some time, else 0."""
-        return self._tracker.max_faces if self._tracker.crowded else 0
-
-    @property
-    def followed(self) -> Container[int]:
-        """Numbers of the faces that may still give clips."""
-        return self._tracker.followed
 
     @property
     def gathering(self) -> bool:
@@ -236,16 +221,16 @@ class ClipStream:
 
         A pause of more than :data:`facetell.faces.clips.HOLE` seconds ends the clips that are begun.
         """
-        number = self._sampler.take(raw.time)
+        number = self.sampler.take(raw.time)
         if number is None:
             return None
-        if self._tracker.glance(raw.luma_thumbnail()):
+        if self.tracker.glance(raw.luma_thumbnail()):
             self._next_look = -math.inf
-        if raw.time < self._next_look and not self._assembler.wants(raw.time, self._tracker.active):
+        if raw.time < self._next_look and not self._assembler.wants(raw.time, self.tracker.active):
             return None
         self._next_look = raw.time + KEEPALIVE
         frame = Frame(raw.index, raw.time, raw.rgb())
-        faces = self._tracker.update(frame)
+        faces = self.tracker.update(frame)
         return Look(faces, self._assembler.push(number, frame, faces))
 
 
@@ -283,7 +268,7 @@ class _Run:
                     self._submit(pool, record, record.spread.add(clip, to_come))
                     if record.spread.holds:
                         self._holding.add(clip.track_id)
-                self._release(pool, self._stream.followed)
+                self._release(pool, self._stream.tracker.followed)
             self._release(pool, ())
             self._wait(0)
 
@@ -343,7 +328,8 @@ class _Run:
         left_out = sum((record.left_out for record in scored), Counter[Status]())
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         threshold = self._detector.threshold_of(max(len(scored), 1))
-        stream, reader = self._stream, self._reader
+        reader, sampler, tracker = self._reader, self._stream.sampler, self._stream.tracker
+        crowded = tracker.max_faces if tracker.crowded else 0
         return VideoVerdict(
             path=str(reader.path),
             status=status,
@@ -352,7 +338,7 @@ class _Run:
             interval=interval,
             tracks=tracks,
             message=message,
-            warnings=warnings_of(tracks, stream.uneven, reader.errors, model, stream.crowded, left_out),
+            warnings=warnings_of(tracks, sampler.uneven, reader.errors, model, crowded, left_out),
             threshold=threshold if worst else None,
             threshold_faces=len(scored) if threshold != self._detector.threshold else 1,
             duration=reader.duration or self._last_time,

@@ -14,19 +14,19 @@ NAME_BYTES = 255  # the longest file name of ext4, XFS, Btrfs, NTFS and APFS
 _HASH = 10  # hexadecimal digits
 
 
-def short_name(name: str, room: int = 0) -> str:
-    """``name``, or a shorter unique name where ``name`` plus ``room`` bytes exceed the limit of file systems.
+def short_name(name: str, reserve: int = 0) -> str:
+    """``name``, or a shorter unique name where ``name`` plus ``reserve`` bytes exceed the limit of file systems.
 
     A shortened name is cut between characters and ends in a hash of the full name.
 
     Args:
         name: file name without folders; may contain bytes that are not UTF-8, as :func:`os.fsdecode` returns them.
-        room: bytes to leave for a prefix and a suffix.
+        reserve: bytes to leave for a prefix and a suffix.
 
     >>> short_name("talk.mp4"), len(short_name("\N{CJK UNIFIED IDEOGRAPH-8BDD}" * 85, len(".json")).encode())
     ('talk.mp4', 248)
     """
-    most = NAME_BYTES - room
+    most = NAME_BYTES - reserve
     encoded = os.fsencode(name)
     if len(encoded) <= most:
         return name

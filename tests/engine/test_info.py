@@ -12,44 +12,35 @@ from facetell.types import FacetellError
 
 INFO = ModelInfo("m", 8, 25.0, 160, 1.35, 64.0, Calibration(1.5, 0.2, (1.0, 0.0, 0.0, 2.0), 0.4), training={"steps": 3})
 
-steady = settings(deadline=None, max_examples=30)
 FINITE = st.floats(-1e9, 1e9)
-NOT_FINITE = st.sampled_from([math.nan, math.inf, -math.inf])
-NO_NUMBER = st.sampled_from([None, True, "1", "", [], {}, [1.0]]) | NOT_FINITE
-NOT_POSITIVE = st.floats(-1e9, 0) | NO_NUMBER
-NEGATIVE = st.floats(-1e9, -1e-9) | NO_NUMBER
-NO_TEXT = st.sampled_from([None, 1, 1.5, True, [], {}])
-NO_TABLE = st.sampled_from([None, 1, "a", True, [1]])
-
+NAN, INF = math.nan, math.inf
+NO_NUMBER = [None, True, "1", [], {}, NAN, INF]
+NOT_POSITIVE = [0.0, -1.0, *NO_NUMBER]
+NEGATIVE = [-1e-9, *NO_NUMBER]
 BAD = {
-    "name": NO_TEXT,
-    "clip_frames": st.integers(max_value=1) | st.floats(0, 100) | NO_NUMBER,
+    "name": [None, 1, {}],
+    "clip_frames": [1, 8.0, *NO_NUMBER],
     "frame_rate": NOT_POSITIVE,
-    "size": st.integers(max_value=0) | st.floats(0, 100) | NO_NUMBER,
+    "size": [0, 160.5, *NO_NUMBER],
     "crop_scale": NOT_POSITIVE,
     "min_face_width": NOT_POSITIVE,
-    "calibration": NO_TABLE,
-    "max_clips": st.integers(max_value=-1) | st.floats(0, 100) | NO_NUMBER,
-    "licence": NO_TEXT,
-    "architecture": NO_TABLE,
-    "training": NO_TABLE,
+    "calibration": [None, 1, "a", [1]],
+    "max_clips": [-1, 16.0, *NO_NUMBER],
+    "licence": [None, 1, []],
+    "architecture": [None, 1, "a", [1]],
+    "training": [None, 1, "a", [1]],
 }
-BAD_COVARIANCES = [
-    [1.0, 0.5, -0.5, 1.0],  # not symmetric
-    [1.0, 2.0, 2.0, 1.0],  # determinant below 0
-    [-1.0, 0.0, 0.0, 1.0],
-    [0.0, 1e-3, 1e-3, 1.0],
-    [1.0, 0.0, 0.0, math.nan],
-    [1.0, 0.0, 0.0, "1"],
-    [1.0, 0.0, 1.0],
-]
 BAD_CALIBRATION = {
     "temperature": NOT_POSITIVE,
     "bias": NO_NUMBER,
-    "covariance": st.sampled_from([None, 1.0, "1234", *BAD_COVARIANCES]),
+    "covariance": [
+        *(None, 1.0, "1234", [1.0, 0.0, 1.0], [1.0, 0.0, 0.0, NAN], [1.0, 0.0, 0.0, "1"]),
+        [1.0, 0.5, -0.5, 1.0],  # not symmetric
+        *([1.0, 2.0, 2.0, 1.0], [-1.0, 0.0, 0.0, 1.0], [0.0, 1e-3, 1e-3, 1.0]),  # not positive semi-definite
+    ],
     "clip_std": NEGATIVE,
-    "threshold": NOT_POSITIVE | st.floats(1, 1e9),
-    "false_positives": NEGATIVE | st.floats(1, 1e9),
+    "threshold": [1.0, *NOT_POSITIVE],
+    "false_positives": [1.0, *NEGATIVE],
     "tail": NEGATIVE,
 }
 assert list(BAD) == [field.name for field in fields(ModelInfo)]
@@ -68,7 +59,7 @@ def refusal(**changes: str | None) -> str:
     return message
 
 
-@steady
+@settings(deadline=None, max_examples=30)
 @given(
     covariance=st.tuples(FINITE, FINITE, FINITE).map(lambda v: (v[0] ** 2, v[0] * v[1], v[0] * v[1], v[1] ** 2)),
     temperature=st.floats(1e-3, 1e3),
@@ -83,16 +74,16 @@ def test_values_in_range_are_read_to_the_last_bit(covariance, temperature, thres
     assert ModelInfo.from_metadata(info.to_metadata() | {"onnx.quant": "of another program"}, "here") == info
 
 
-@pytest.mark.parametrize("field", [*BAD, *(f"calibration.{field}" for field in BAD_CALIBRATION)])
-@steady
-@given(data=st.data())
-def test_a_wrong_field_is_refused_by_name_and_value(field, data):
-    name, _, part = field.partition(".")
-    value = data.draw(BAD_CALIBRATION[part] if part else BAD[name])
-    if part:
-        value = json.loads(INFO.to_metadata()[name]) | {part: value}
-    message = refusal(**{name: json.dumps(value)})
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field in BAD for value in BAD[field]])
+def test_a_wrong_field_is_refused_by_name(field, value):
+    message = refusal(**{field: json.dumps(value)})
     assert f"'{field}' is " in message or f"'{field}." in message
+
+
+@pytest.mark.parametrize(("field", "value"), [(f, value) for f in BAD_CALIBRATION for value in BAD_CALIBRATION[f]])
+def test_a_wrong_field_of_the_calibration_is_refused_by_name(field, value):
+    message = refusal(calibration=json.dumps(json.loads(INFO.to_metadata()["calibration"]) | {field: value}))
+    assert f"'calibration.{field}" in message
 
 
 def test_invalid_missing_and_unknown_fields_are_named():

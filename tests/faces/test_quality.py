@@ -123,12 +123,6 @@ def test_only_the_latest_clips_count_if_their_number_is_given(clips, man):
     assert motion.is_absent
 
 
-@pytest.mark.parametrize(("name", "cell"), [("sample_woman", 10), ("sample_woman", 14), ("sample_man", 8)])
-def test_a_mosaic_over_the_face_is_found_after_encoding(encoded_clips, name, cell):
-    found = encoded_clips([mosaic(image, cell) for image in sample_frames(name, 24)], H264)
-    assert all(is_pixelated(clip.frames, clip.crop.roll) for clip in found)
-
-
 @pytest.mark.parametrize("degrees", [0, 12, -30, 90])
 def test_the_cells_are_along_the_axes_of_the_frame_not_of_the_crop(degrees):
     crop = FACES["sample_woman"]._replace(roll=math.radians(degrees))

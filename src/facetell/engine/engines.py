@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,30 @@ ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512
 
 
 class Engine(ABC):
-    """A loaded model. ``precision`` is the arithmetic in use, ``version`` that of the library."""
+    """A loaded model. ``precision`` is the arithmetic in use, ``version`` that of the library.
+
+    Args:
+        path: the model file.
+        metadata: its fields.
+        shapes: of its outputs by name.
+
+    Raises:
+        FacetellError: a field is missing or wrong, or the model has several classes.
+    """
 
     name: str
     version: str
     precision: str = "f32"
 
-    def __init__(self, path: Path, metadata: dict[str, str]) -> None:
+    def __init__(self, path: Path, metadata: Mapping[str, str], shapes: Mapping[str, Sequence[object]]) -> None:
         self.path, self.info = path, ModelInfo.from_metadata(metadata, str(path))
-        self.sha256 = file_sha256(path)
-
-    def check_one_logit(self, shape: Sequence[object]) -> None:
-        """Raise FacetellError unless the output "logit" has the shape (N,), not (N, classes)."""
-        if len(shape) != 1:
+        self.outputs = frozenset(shapes)
+        _, *classes = shapes["logit"]
+        if classes:
             raise FacetellError(
-                f"{self.path} discriminates {shape[-1]} classes: give a model of one logit per clip (num_classes=1)"
+                f"{path} discriminates {classes[0]} classes: give a model of one logit per clip (num_classes=1)"
             )
+        self.sha256 = file_sha256(path)
 
     def score(self, clips: UInt8Array) -> FloatArray:
         """Logits (N,) float32 of uint8 RGB clips (N, T, S, S, 3); positive = forged."""
@@ -50,17 +58,15 @@ class Engine(ABC):
             float32 (T - 2, h, w), >= 0: the mean over the motion blocks of the magnitude of F^MM (METHOD section 1), at
             the first of the three frames of each second difference. None if the model file has no such output.
         """
+        if "motion" not in self.outputs:
+            return None
         blob = clip.transpose(0, 3, 1, 2)[None].astype(np.float32) / np.float32(255)
-        maps = self.run_motion(np.ascontiguousarray(blob))
-        return None if maps is None else maps[:-2]  # a second difference is not defined on the last two frames
+        (maps,) = self.run(np.ascontiguousarray(blob), "motion")
+        return np.asarray(maps[:-2])  # a second difference is not defined on the last two frames
 
     @abstractmethod
-    def run(self, clips: FloatArray) -> FloatArray:
-        """Logits (N,) of float32 RGB clips (N, T, 3, S, S) in [0, 1]."""
-
-    def run_motion(self, clip: FloatArray) -> FloatArray | None:
-        """Output ``motion`` (T, h, w) of one clip, float32 RGB (1, T, 3, S, S) in [0, 1]; None without one."""
-        return None
+    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
+        """An output of float32 RGB clips (N, T, 3, S, S) in [0, 1]: ``logit`` (N,) or ``motion`` (N, T, h, w)."""
 
 
 class OpenVinoEngine(Engine):
@@ -73,14 +79,14 @@ class OpenVinoEngine(Engine):
 
         from facetell.faces.runtime import openvino_core
 
-        self._core = openvino_core()
         model = _read_onnx(path)
         found = model.get_rt_info()
         framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
-        metadata = {key: str(value.value) for key, value in framework.items()}
-        super().__init__(path, metadata)
-        self.check_one_logit([int(size.get_max_length()) for size in model.output("logit").partial_shape])
-        self.precision = openvino_precision(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
+        shapes = {name: list(output.partial_shape) for output in model.outputs for name in output.get_names()}
+        shapes = {name: [int(size.get_max_length()) for size in shape] for name, shape in shapes.items()}
+        super().__init__(path, {key: str(value.value) for key, value in framework.items()}, shapes)
+        capabilities = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self.precision = openvino_precision(capabilities, precision)
         self.version = openvino.__version__.split("-")[0]
         self._config: dict[str, object] = {
             "INFERENCE_PRECISION_HINT": self.precision,
@@ -91,13 +97,14 @@ class OpenVinoEngine(Engine):
         }
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
-        self._has_motion = any("motion" in output.get_names() for output in model.outputs)
-        self._request = self._compile(model, "logit")
-        self._motion_request: Any = None
+        # One request per output. That of the motion is compiled when needed, as it is for few clips.
+        self._requests = {"logit": self._compile(model, "logit")}
 
     def _compile(self, model: Any, output: str) -> Any:
         """A request for one output, without the layers that only others need; ``model`` is changed."""
         import openvino
+
+        from facetell.faces.runtime import openvino_core
 
         # The shape is fixed to one clip: that compiles to faster code, and a score cannot depend on the other clips.
         model.reshape({"clip": [1, self.info.clip_frames, 3, self.info.size, self.info.size]})
@@ -107,23 +114,15 @@ class OpenVinoEngine(Engine):
             # In its default mode, OpenVINO 2026.4 cannot compile this output where ONEDNN_MAX_CPU_ISA is AVX2. This one
             # is slower and gives the same numbers.
             config = {**config, "EXECUTION_MODE_HINT": "ACCURACY"}
-        return self._core.compile_model(only, "CPU", config).create_infer_request()
+        return openvino_core().compile_model(only, "CPU", config).create_infer_request()
 
-    def run(self, clips: FloatArray) -> FloatArray:
+    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
         """See :meth:`Engine.run`."""
-        logits = [np.array(self._request.infer({"clip": clip[None]})["logit"]).reshape(1) for clip in clips]
-        return np.concatenate(logits).astype(np.float32)
-
-    def run_motion(self, clip: FloatArray) -> FloatArray | None:
-        """See :meth:`Engine.run_motion`."""
-        if not self._has_motion:
-            return None
-        if (
-            self._motion_request is None
-        ):  # not compiled with the logit: it is needed for few clips and slows down others
-            self._motion_request = self._compile(_read_onnx(self.path), "motion")
-        maps: FloatArray = np.array(self._motion_request.infer({"clip": clip})["motion"][0], dtype=np.float32)
-        return maps
+        if output not in self._requests:
+            self._requests[output] = self._compile(_read_onnx(self.path), output)
+        request = self._requests[output]
+        results = [np.array(request.infer({"clip": clip[None]})[output], dtype=np.float32) for clip in clips]
+        return np.concatenate(results)
 
 
 class OnnxRuntimeEngine(Engine):
@@ -137,20 +136,13 @@ class OnnxRuntimeEngine(Engine):
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        super().__init__(path, self._session.get_modelmeta().custom_metadata_map)
-        self._shapes = {output.name: output.shape for output in self._session.get_outputs()}
-        self.check_one_logit(self._shapes["logit"])
+        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        super().__init__(path, self._session.get_modelmeta().custom_metadata_map, shapes)
         self.version = runtime.__version__
 
-    def run(self, clips: FloatArray) -> FloatArray:
+    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
         """See :meth:`Engine.run`."""
-        return np.asarray(self._session.run(["logit"], {"clip": clips})[0], dtype=np.float32)
-
-    def run_motion(self, clip: FloatArray) -> FloatArray | None:
-        """See :meth:`Engine.run_motion`."""
-        if "motion" not in self._shapes:
-            return None
-        return np.asarray(self._session.run(["motion"], {"clip": clip})[0][0], dtype=np.float32)
+        return np.asarray(self._session.run([output], {"clip": clips})[0], dtype=np.float32)
 
 
 # By name; imported when used. That of torch is with the networks, as it builds one.

@@ -115,9 +115,9 @@ class _Reordered(Engine):
         self.path, self.info, self.sha256 = engine.path, engine.info, engine.sha256
         self._engine, self._order = engine, order(engine.info.clip_frames)
 
-    def run(self, clips: FloatArray) -> FloatArray:
+    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
         """See :meth:`Engine.run`."""
-        return self._engine.run(np.ascontiguousarray(clips[:, self._order]))
+        return self._engine.run(np.ascontiguousarray(clips[:, self._order]), output)
 
 
 def outcomes(scores: Scores, corruptions: Mapping[str, Corruption], *, draws: int = DRAWS) -> dict[str, Outcome]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from facetell.engine.engines import Engine, only_f32, require
+from facetell.engine.info import ModelInfo
 from facetell.models.export import built_network, load_onnx_state
 from facetell.types import FloatArray
 
@@ -24,20 +25,16 @@ class TorchEngine(Engine):
         if threads:
             torch.set_num_threads(threads)
         metadata, state = load_onnx_state(path)
-        super().__init__(path, metadata)
+        ModelInfo.from_metadata(metadata, str(path))  # before the network is built from them
         self._model = built_network(metadata, state, path)
-        self.check_one_logit([1] if self._model.num_classes == 1 else [1, self._model.num_classes])
+        classes, motion = self._model.num_classes, self._model.architecture.get("motion")
+        shapes: dict[str, list[object]] = {"logit": ["N"] if classes == 1 else ["N", classes]}
+        if motion not in (None, "none"):
+            shapes["motion"] = ["N", "T", "h", "w"]
+        super().__init__(path, metadata, shapes)
 
-    def run(self, clips: FloatArray) -> FloatArray:
-        """See :meth:`Engine.run`."""
+    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
+        """See :meth:`facetell.engine.Engine.run`."""
         with torch.inference_mode():
-            logits = self._model(torch.from_numpy(clips)).logit
-        return np.asarray(logits.float().numpy(), dtype=np.float32)
-
-    def run_motion(self, clip: FloatArray) -> FloatArray | None:
-        """See :meth:`Engine.run_motion`."""
-        if self._model.architecture.get("motion") in (None, "none"):
-            return None
-        with torch.inference_mode():
-            maps = self._model(torch.from_numpy(clip), with_motion=True).motion
-        return np.asarray(maps[0].float().numpy(), dtype=np.float32)
+            results = self._model(torch.from_numpy(clips), with_motion=output == "motion")
+        return np.asarray(getattr(results, output).float().numpy(), dtype=np.float32)

@@ -66,7 +66,8 @@ def draw_strip(views: Sequence[View], path: Path) -> None:
         block = np.hstack([np.vstack(panels(view, t, scale)) for t in range(len(view.times))[first : first + COLUMNS]])
         block = np.vstack([_bar(f"{view.name}, from {view.times[first]:.2f} s", block.shape[1]), block])
         blocks += [block, np.full((block.shape[0], GAP, 3), 255, dtype=np.uint8)]
-    labels = np.vstack([_bar("", LABEL), *(_side_label(text) for text in scale.titles)])
+    titles = [text.replace(" (", "\n(").split("\n") for text in scale.titles]
+    labels = np.vstack([_bar("", LABEL), *(_label(t, (SIDE, LABEL), (8, SIDE // 2), 0.75) for t in titles)])
     write_image(path, np.hstack([labels, *blocks[:-1]]))
 
 
@@ -92,14 +93,12 @@ def _strongest(view: View) -> int:
 
 
 def _bar(text: str, width: int, size: float = 0.7) -> UInt8Array:
-    bar = np.full((BAR, width, 3), 255, dtype=np.uint8)
-    cv2.putText(bar, text, (4, BAR - 8), cv2.FONT_HERSHEY_SIMPLEX, size, (20, 20, 20), 1, cv2.LINE_AA)
-    return bar
+    return _label([text], (BAR, width), (4, BAR - 8), size)
 
 
-def _side_label(text: str) -> UInt8Array:
-    label = np.full((SIDE, LABEL, 3), 255, dtype=np.uint8)
-    for number, line in enumerate(text.replace(" (", "\n(").split("\n")):
-        corner = (8, SIDE // 2 + 30 * number)
-        cv2.putText(label, line, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.75, (20, 20, 20), 1, cv2.LINE_AA)
+def _label(lines: Sequence[str], shape: tuple[int, int], start: tuple[int, int], size: float) -> UInt8Array:
+    label = np.full((*shape, 3), 255, dtype=np.uint8)
+    for number, line in enumerate(lines):
+        corner = (start[0], start[1] + 30 * number)
+        cv2.putText(label, line, corner, cv2.FONT_HERSHEY_SIMPLEX, size, (20, 20, 20), 1, cv2.LINE_AA)
     return label
