@@ -122,8 +122,8 @@ def test_effects_on_the_accuracy_come_from_the_model_card(detector, man):
     track = track_of([0.0, 1.0], [0.5, 0.5])  # 150 pixels wide
     rows = rows_of(man, detector, card, 30.0, (1, track), (2, replace(track, face_width=161.0)))
     figures = "0.800 at crf 23, 0.600 at crf 40"
-    assert rows["Compression"][1].endswith(strings.RECODED.format(before="0.900", figures=figures))
-    assert rows["Width of face 1"][1].endswith(strings.NARROWED.format(width=160, auc="0.700", before="0.900"))
+    assert rows["Compression"][1].endswith(strings.RECODED.format(before=0.9, figures=figures))
+    assert rows["Width of face 1"][1].endswith(strings.NARROWED.format(width=160, auc=0.7, before=0.9))
     assert "test videos" not in rows["Width of face 2"][1]
 
 

@@ -33,19 +33,12 @@ _TOLERANCE = 1e-6  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many images a video of a report may have.
+    """How many images a video of a report may have."""
 
-    Attributes:
-        faces: faces with images, those with the highest estimates first.
-        moments: images over time, of all faces together.
-        segments: highest-scoring clips per face that are shown frame by frame.
-        heat: whether there is an irregular-motion map.
-    """
-
-    faces: int = 6
-    moments: int = 96
-    segments: int = 3
-    heat: bool = True
+    faces: int = 6  # with images, those with the highest estimates first
+    moments: int = 96  # images over time, of all faces together
+    segments: int = 3  # highest-scoring clips per face that are shown frame by frame
+    heat: bool = True  # whether there is an irregular-motion map
 
     @classmethod
     def of(cls, videos: int) -> Budget:
@@ -141,12 +134,8 @@ def collect_images(
 ) -> VideoImages:
     """The images of a video; a note instead where the file has changed or cannot be read any more.
 
-    Args:
-        verdict: on the video, scored by the model that ``info`` describes.
-        info: gives the frame rate and size of clips.
-        budget: how many images.
-        progress: called with (seconds done, seconds in all or None) as the video is read.
-        rate: frames per second of a folder of images, as it was scored.
+    ``info`` is of the model that scored it; ``rate`` the frame rate at which a folder of images was scored.
+    ``progress`` is called with (seconds done, seconds in all or None) as the video is read.
     """
     wanted = _wanted(verdict, budget)
     if not wanted:
