@@ -207,7 +207,7 @@ METHOD_STEPS = (
     "The mean score of the clips of a face becomes a probability by a calibration on videos that were not used for "
     "training. The face with the highest estimate decides.",
 )
-METHOD_BOUND = "At most {most} clips of a face are scored; of more every second, fourth, eighth ... is, evenly spaced."
+METHOD_BOUND = "At most {most} clips of a face are scored; of more, every second, fourth, eighth ..., evenly spaced."
 THRESHOLD_CHOSEN = (
     "The threshold is {threshold} for a video with one face, and higher for several. It was chosen on the genuine "
     "calibration videos for a false positive rate of {share}; they are few, and other videos may differ."
