@@ -1,7 +1,7 @@
-"""The images of a report, cut in a second pass over the video, since the verdict decides which are needed.
+"""The images of a report, cropped in a second pass over the video, since the verdict decides which are needed.
 
-The second pass needs no memory that grows with the video, and cuts the same pixels that the model was given: the same
-frames, by the same crop and function.
+The second pass needs no memory that grows with the video, and crops the same pixels that the model was given: the same
+frames, by the same region and function.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class VideoImages:
 
 @dataclass(slots=True)
 class _Wanted:
-    """A clip to cut: its middle (``moment``), all its frames (``segment``, ``worst``), the whole frame (``scene``)."""
+    """A clip to crop: its middle (``moment``), all its frames (``segment``, ``worst``), the whole frame (``scene``)."""
 
     track_id: int
     index: int
@@ -105,7 +105,7 @@ class _Wanted:
     past_middle: bool = False
 
     def take(self, image: UInt8Array, time: float, size: int, found: TrackImages) -> None:
-        """Cut what is needed of a frame within the clip."""
+        """Crop what is needed of a frame within the clip."""
         if self.segment or self.worst:
             self.frames.append(crop_frame(image, self.clip.crop, size))
         if self.past_middle or time + _TOLERANCE < (self.clip.t0 + self.clip.t1) / 2:
@@ -157,7 +157,7 @@ def collect_images(
 
 
 def _wanted(verdict: VideoVerdict, budget: Budget) -> list[_Wanted]:
-    """The clips to cut, in order of time. The highest-scoring clip of all may be of a face without other images."""
+    """The clips to crop, in order of time. The highest-scoring clip of all may be of a face without other images."""
     shown, worst = by_estimate(verdict.tracks)[: budget.faces], verdict.most_suspect
     wanted = []
     for track in verdict.tracks:

@@ -54,7 +54,7 @@ class Report:
         self._card = read_card(detector.engine.path)
 
     def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None) -> None:
-        """Add a video; its images are cut now, in a second pass over the file.
+        """Add a video; its images are cropped now, in a second pass over the file.
 
         Args:
             verdict: on the video, whose file it names.
