@@ -178,19 +178,6 @@ def test_names_as_long_as_a_file_system_allows_are_shortened_in_out(tmp_path, ca
     assert {file.stem for file in files if file.suffix == ".json"} == {file.stem for file in files} >= {"a" * 250}
 
 
-def test_a_folder_of_images_is_a_video(tmp_path, capsys):
-    (tmp_path / "frames").mkdir()
-    for number, frame in enumerate(sample_frames("sample_man", 30)):
-        cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), frame[:, :, ::-1])
-    (tmp_path / "frames" / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
-    outputs = ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
-    assert main([*DETECT, str(tmp_path / "frames"), *outputs]) == 0
-    (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
-    assert video["path"] == str(tmp_path / "frames") and video["status"] == "scored" and len(video["sha256"]) == 64
-    page = (tmp_path / "r.html").read_text()
-    assert strings.FILE_GONE not in page and "data:image/" in page.partition("</main>")[0]
-
-
 def test_images_that_are_not_consecutive_are_not_scored_unless_their_rate_is_stated(tmp_path, capsys):
     (tmp_path / "frames").mkdir()
     for number, frame in enumerate(sample_frames("sample_man", 12)):
@@ -219,14 +206,6 @@ def test_files_that_are_not_videos_are_counted_in_one_line(tmp_path, man, capsys
     out, err = capsys.readouterr()
     assert "MOV001.MOD" in out and err.splitlines()[1:] == ["facetell detect: left out: 1 image"]
     assert "empty holds no video" in err.splitlines()[0]
-
-
-def test_a_circle_of_links_leaves_the_others(folder, tmp_path, capsys):
-    (folder / "circle.mp4").symlink_to("circle.mp4")
-    (folder / "text.mp4").unlink()
-    assert main([*DETECT, str(folder)]) == 2
-    out, err = capsys.readouterr()
-    assert "man.mp4" in out and len(err.strip().splitlines()) == 1 and "circle.mp4" in err
 
 
 @pytest.mark.parametrize(

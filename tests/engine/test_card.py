@@ -52,7 +52,7 @@ def test_what_is_no_card_is_an_empty_card(text, tmp_path):
 @pytest.mark.parametrize("model", released_models().values(), ids=released_models().keys())
 def test_a_released_model_has_a_card_whose_markdown_is_up_to_date(model):
     card = read_card(model)
-    assert len(card.limits) >= 3 and card.measured(NARROWED) and card.unchanged
+    assert len(card.limits) >= 3 and card.measured(NARROWED) and card.unchanged > 0.5
     assert model.with_suffix(".md").read_text(encoding="utf-8") == to_markdown(card.sections)
 
 

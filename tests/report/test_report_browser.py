@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import expect
 
 from chromium import DESK, PHONE
-from facetell.report import strings
 from facetell.report.page import Report
 
 
@@ -67,7 +66,7 @@ def test_the_keyboard_alone_does_the_same(page):
     for text, picture, _ in found:
         assert shown(page) == (text, picture) and slider.get_attribute("aria-valuetext") == text
         page.keyboard.press("ArrowRight")
-    page.get_by_text(strings.TABLE.format(number=1)).focus()
+    page.locator(".values summary").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".values table")).to_be_visible()
 

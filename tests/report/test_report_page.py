@@ -191,17 +191,6 @@ def test_a_path_that_cannot_be_written_is_one_message_and_leaves_nothing(detecto
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_all_texts_are_in_one_module_and_used():
-    code = "".join(path.read_text() for path in TEMPLATES.parent.glob("*.py") if path.name != "strings.py")
-    code += "".join(path.read_text() for path in TEMPLATES.glob("*.html"))
-    for name in ("report.html", "parts.html"):
-        bare = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", (TEMPLATES / name).read_text(), flags=re.DOTALL)
-        assert not re.search(r"[A-Za-z]", re.sub(r"<[^>]*>", "", bare)), name
-    names = [name for name in vars(strings) if name.isupper()]
-    assert len(names) > 50
-    assert [name for name in names if not re.search(rf"\b(?:strings|t)\.{name}\b|import {name}\b", code)] == []
-
-
 @pytest.mark.parametrize("scheme", [0, 1, 2], ids=["light", "dark", "print"])
 def test_every_text_colour_has_contrast(scheme):
     """WCAG 2.2, 1.4.3: at least 4.5 to 1 on both backgrounds."""

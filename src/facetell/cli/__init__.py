@@ -12,6 +12,7 @@ import errno
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -48,6 +49,8 @@ EXTRAS = {
     "serve": ("fastapi", "prometheus_client", "python_multipart", "uvicorn"),
     "train": ("lightning", "lightning_fabric", "onnx", "onnxruntime", "onnxscript", "tensorboard", "torch", "yaml"),
 }
+
+NUMBER = re.compile(r"-[\d.]+(e[-+]?\d+)?|-inf")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,7 +146,8 @@ def mark_files(words: Sequence[str], parser: argparse.ArgumentParser) -> list[st
     for place, word in enumerate(words):
         if word == "--":
             break
-        if not word.startswith("-") or word == "-" or _is_option(word, options) or _is_number(word):
+        name = word.partition("=")[0]
+        if not word.startswith("-") or any(option.startswith(name) for option in options) or NUMBER.fullmatch(word):
             continue
         if os.path.lexists(word):
             marked[place] = f"./{word}"
@@ -162,19 +166,6 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
         if isinstance(action, argparse._SubParsersAction):
             for choice in action.choices.values():
                 yield from _options(choice)
-
-
-def _is_option(word: str, options: set[str]) -> bool:
-    name = word.partition("=")[0]
-    return name in options or (name.startswith("--") and any(option.startswith(name) for option in options))
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _write(stream: TextIO, text: str = "") -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -22,9 +21,6 @@ from facetell.report.table import print_table
 from facetell.runtime import on_stop
 from facetell.types import FacetellError, Status, VideoVerdict
 from facetell.video.find import LeftOut, find_videos
-
-if TYPE_CHECKING:
-    from facetell.report.page import Report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +46,11 @@ def run(args: argparse.Namespace) -> int:
     check_all_writable(outputs, [*paths, model_path(args.model)])
     settings = detection_settings(args, threshold=args.threshold, threads=args.threads, image_rate=args.fps)
     detector = Detector(args.model, settings)
-    report = _report(detector, len(paths)) if args.report else None
+    report = None
+    if args.report:
+        from facetell.report.page import Report
+
+        report = Report(detector, len(paths))
     done: list[VideoVerdict] = []
     reported = 0
     written = not left_out.faults
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
                     written &= _try(partial(write_result, done, args.json))
                 if report and done:
                     for verdict in done[reported:]:
-                        # Interrupted while its images were cut: without tracks it has none.
+                        # Interrupted while its images were cropped: without tracks it has none.
                         report.add(replace(verdict, tracks=()), shown=verdict)
                     written &= _try(partial(report.write, args.report))
     return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
@@ -102,13 +102,7 @@ def _score(detector: Detector, paths: Sequence[Path]) -> Iterator[tuple[Path, Vi
                 bar.update(number, len(paths), f"{number}/{len(paths)} {within}", name)
 
             show(0, None)
-            yield path, detector(path, show if bar.console.is_terminal else None)
-
-
-def _report(detector: Detector, videos: int) -> Report:
-    from facetell.report.page import Report
-
-    return Report(detector, videos)
+            yield path, detector(path, show)
 
 
 def _write_one(verdict: VideoVerdict, threshold: float, folder: Path, name: str) -> None:
@@ -127,16 +121,14 @@ def _files(folder: Path, name: str) -> tuple[Path, Path]:
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
     """A name for the outputs of each video: its file name, with a number where two folders have the same one."""
     room = len(".json")  # the longer suffix, so that both outputs have the same name
-    names: dict[Path, str] = {}
-    taken: set[str] = set()
+    taken: dict[str, Path] = {}
     for path in paths:
         name, number = short_name(path.name, room), 1
         while name in taken:
             number += 1
             name = short_name(f"{path.name}-{number}", room)
-        taken.add(name)
-        names[path] = name
-    return names
+        taken[name] = path
+    return {path: name for name, path in taken.items()}
 
 
 def _print_remarks(verdicts: Sequence[VideoVerdict]) -> None:

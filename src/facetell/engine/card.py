@@ -7,6 +7,7 @@ the only source: the Markdown file and the HTML of reports are rendered from it.
 from __future__ import annotations
 
 import json
+import math
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,9 +58,9 @@ class Card:
         return [(int(match[1]), auc) for match, auc in found if match]
 
     @property
-    def unchanged(self) -> float | None:
-        """AUC on the unchanged test videos."""
-        return dict(self.aucs).get(UNCHANGED)
+    def unchanged(self) -> float:
+        """AUC on the unchanged test videos; NaN where it was not measured."""
+        return dict(self.aucs).get(UNCHANGED, math.nan)
 
 
 def read_card(model: Path) -> Card:

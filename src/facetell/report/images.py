@@ -1,7 +1,7 @@
-"""The images of a report, cut in a second pass over the video, since the verdict decides which are needed.
+"""The images of a report, cropped in a second pass over the video, since the verdict decides which are needed.
 
-The second pass needs no memory that grows with the video, and cuts the same pixels that the model was given: the same
-frames, by the same crop and function.
+The second pass needs no memory that grows with the video, and crops the same pixels that the model was given: the same
+frames, by the same region and function.
 """
 
 from __future__ import annotations
@@ -33,19 +33,12 @@ _TOLERANCE = 1e-6  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many images a video of a report may have.
+    """How many images a video of a report may have."""
 
-    Attributes:
-        faces: faces with images, those with the highest estimates first.
-        moments: images over time, of all faces together.
-        segments: highest-scoring clips per face that are shown frame by frame.
-        heat: whether there is an irregular-motion map.
-    """
-
-    faces: int = 6
-    moments: int = 96
-    segments: int = 3
-    heat: bool = True
+    faces: int = 6  # with images, those with the highest estimates first
+    moments: int = 96  # images over time, of all faces together
+    segments: int = 3  # highest-scoring clips per face that are shown frame by frame
+    heat: bool = True  # whether there is an irregular-motion map
 
     @classmethod
     def of(cls, videos: int) -> Budget:
@@ -99,7 +92,7 @@ class VideoImages:
 
 @dataclass(slots=True)
 class _Wanted:
-    """A clip to cut: its middle (``moment``), all its frames (``segment``, ``worst``), the whole frame (``scene``)."""
+    """A clip to crop: its middle (``moment``), all its frames (``segment``, ``worst``), the whole frame (``scene``)."""
 
     track_id: int
     index: int
@@ -112,7 +105,7 @@ class _Wanted:
     past_middle: bool = False
 
     def take(self, image: UInt8Array, time: float, size: int, found: TrackImages) -> None:
-        """Cut what is needed of a frame within the clip."""
+        """Crop what is needed of a frame within the clip."""
         if self.segment or self.worst:
             self.frames.append(crop_frame(image, self.clip.crop, size))
         if self.past_middle or time + _TOLERANCE < (self.clip.t0 + self.clip.t1) / 2:
@@ -141,12 +134,8 @@ def collect_images(
 ) -> VideoImages:
     """The images of a video; a note instead where the file has changed or cannot be read any more.
 
-    Args:
-        verdict: on the video, scored by the model that ``info`` describes.
-        info: gives the frame rate and size of clips.
-        budget: how many images.
-        progress: called with (seconds done, seconds in all or None) as the video is read.
-        rate: frames per second of a folder of images, as it was scored.
+    ``info`` is of the model that scored it; ``rate`` the frame rate at which a folder of images was scored.
+    ``progress`` is called with (seconds done, seconds in all or None) as the video is read.
     """
     wanted = _wanted(verdict, budget)
     if not wanted:
@@ -168,7 +157,7 @@ def collect_images(
 
 
 def _wanted(verdict: VideoVerdict, budget: Budget) -> list[_Wanted]:
-    """The clips to cut, in order of time. The highest-scoring clip of all may be of a face without other images."""
+    """The clips to crop, in order of time. The highest-scoring clip of all may be of a face without other images."""
     shown, worst = by_estimate(verdict.tracks)[: budget.faces], verdict.most_suspect
     wanted = []
     for track in verdict.tracks:

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from facetell.report.quality import read_facts, used_rate
 from facetell.report.result import to_result
 from facetell.report.table import clock
 from facetell.report.views import VideoView, make_view
-from facetell.report.words import moment, number, percent, plain_text
+from facetell.report.words import moment, percent, plain_text
 from facetell.types import VideoVerdict
 from facetell.verdict import UNSCORED, even_odds
 
@@ -54,7 +54,7 @@ class Report:
         self._card = read_card(detector.engine.path)
 
     def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None) -> None:
-        """Add a video; its images are cut now, in a second pass over the file.
+        """Add a video; its images are cropped now, in a second pass over the file.
 
         Args:
             verdict: on the video, whose file it names.
@@ -87,7 +87,7 @@ class Report:
             threshold=self._detector.threshold,
             card=self._card,
             method=_method(self._detector),
-            provenance=list(_provenance(verdicts)),
+            provenance=verdicts[0].provenance if verdicts else None,  # the same for all videos of a run
             command=plain_text(_command(verdicts, self._detector)),
             result=_embedded(verdicts),
         )
@@ -102,11 +102,7 @@ class Report:
 
 
 class References:
-    """Genuine footage to compare with; each is scored once.
-
-    Args:
-        detector: scores it.
-    """
+    """Genuine footage to compare with, scored by a detector; each is scored once."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
@@ -141,7 +137,7 @@ def render(name: str, **values: Any) -> str:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
     environment.filters |= {"percent": percent, "even": even_odds, "clock": clock, "moment": moment, "text": plain_text}
-    environment.filters |= {"number": number, "reason": UNSCORED.get}
+    environment.filters["reason"] = UNSCORED.get
     css, js = ((TEMPLATES / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     page = environment.get_template(f"{name}.html").render(
         t=strings, policy=content_policy(css, js), css=Markup(css), js=Markup(js), **values
@@ -176,20 +172,6 @@ def _method(detector: Detector) -> list[str]:
     bound = [strings.METHOD_BOUND] if settings.max_clips else []
     threshold = strings.THRESHOLD_CHOSEN if of_model else strings.THRESHOLD_GIVEN
     return [step.format(**values) for step in (first, second, *bound, *others, threshold)]
-
-
-def _provenance(verdicts: Sequence[VideoVerdict]) -> Iterator[tuple[str, str]]:
-    """Versions and settings, the same for all videos of a run."""
-    if not verdicts:
-        return
-    found: Mapping[str, Any] = verdicts[0].provenance
-    model = found["model"]
-    yield strings.VERSION, str(found["facetell"])
-    yield strings.MODEL, f"{model['name']}, SHA-256 {model['sha256']}"
-    yield strings.ENGINE, strings.ENGINE_VALUE.format(**found["engine"])
-    yield strings.PYTHON, str(found["python"])
-    yield strings.ASSETS, "; ".join(f"{name}: SHA-256 {digest}" for name, digest in found["assets"].items())
-    yield strings.SETTINGS, ", ".join(f"{key} = {value}" for key, value in found["settings"].items())
 
 
 def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:

@@ -108,19 +108,14 @@ def describe_quality(
 def _of_recoding(card: Card) -> str:
     """AUC after re-encoding, from the model card; empty where it was not measured."""
     measured = card.measured(RECODED)
-    if not measured or card.unchanged is None:
-        return ""
-    figures = ", ".join(t.RECODED_FIGURE.format(crf=crf, auc=f"{auc:.3f}") for crf, auc in measured)
-    return t.RECODED.format(before=f"{card.unchanged:.3f}", figures=figures)
+    figures = ", ".join(t.RECODED_FIGURE.format(crf=crf, auc=auc) for crf, auc in measured)
+    return t.RECODED.format(before=card.unchanged, figures=figures) if measured else ""
 
 
 def _of_width(width: float, card: Card) -> str:
     """AUC with faces of the next larger measured width, from the model card; empty where there is none."""
     wider = [(measured, auc) for measured, auc in card.measured(NARROWED) if measured >= width]
-    if not wider or card.unchanged is None:
-        return ""
-    measured, auc = min(wider)
-    return t.NARROWED.format(width=measured, auc=f"{auc:.3f}", before=f"{card.unchanged:.3f}")
+    return t.NARROWED.format(width=min(wider)[0], auc=min(wider)[1], before=card.unchanged) if wider else ""
 
 
 def _face(number: int, track: TrackVerdict, info: ModelInfo, card: Card) -> Iterator[Fact]:

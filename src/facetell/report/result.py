@@ -1,7 +1,6 @@
 """The versioned JSON result. Its schema is ``result.schema.json`` beside this file.
 
-It contains no time of writing and no duration: the same file, model and settings on the same machine give the same
-bytes.
+It contains no times: the same file, model and settings on the same machine give the same bytes.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ SKIP = "Skip to the results"
 ON_THIS_PAGE = "On this page"
 
 SUMMARY = "Summary"
-SUMMARY_CAPTION = "One row per video"
 COLUMN_FILE = "File"
 COLUMN_PROBABILITY = "Probability of manipulation"
 COLUMN_INTERVAL = "95 % interval"
@@ -59,15 +58,9 @@ NOTED = "Not included in the interval:"
 ABSTAINED = {
     Status.NO_FACE: "No face was found: there is none, or it is turned away, covered or too dark throughout.",
     Status.TOO_SHORT: "No face is in view without a break for the length of one clip. A longer excerpt may be scored.",
-    Status.FACE_TOO_SMALL: (
-        "Every face is smaller than the minimum of the model. Enlarging the video does not help, because the detail is "
-        "missing. A version of higher resolution may be scored."
-    ),
+    Status.FACE_TOO_SMALL: "Every face is too small for the model. A version of higher resolution may be scored.",
     Status.FACE_OBSCURED: "The face is pixelated. A version of the video without pixelation may be scored.",
-    Status.NO_MOTION: (
-        "The face does not move: the video may show a still image or a slide show, or the camera was frozen. Only "
-        "video is scored. This says nothing about whether the image is genuine."
-    ),
+    Status.NO_MOTION: "The face does not move: a still image, a slide show or a frozen camera. Only video is scored.",
     Status.NOT_CONSECUTIVE: "The images are not consecutive frames. Score the video itself, or all its frames.",
     Status.UNREADABLE: "No frame could be decoded: the file may be damaged, truncated, or not a video.",
 }
@@ -110,7 +103,6 @@ SLIDER = "Time in the score of face {number}"
 MOMENT = "{time}: {probability}"
 MOMENT_OTHER = "frame at {time}"
 TABLE = "All values of face {number} as a table"
-TABLE_CAPTION = "Probability of manipulation by clip, face {number}"
 COLUMN_TIME = "Time"
 COLUMN_IMAGE = "Image"
 NO_IMAGE = "not stored"
@@ -119,7 +111,6 @@ SEGMENTS_NOTE = "The highest-scoring segments of this face, frame by frame; not 
 SEGMENT_CAPTION = "{start} to {end}: {probability}"
 SEGMENT_ALT = "Face {number} in segment {start} to {end}, frame {place} of {count}"
 OTHERS = "Other faces"
-OTHERS_CAPTION = "Faces listed without images"
 COLUMN_FACE = "Face"
 COLUMN_FROM = "From"
 COLUMN_TO = "To"
@@ -135,10 +126,7 @@ HEAT_NOTE = (
     "Steady motion gives low values. Jitter, flicker, noise, compression and quick natural movement such as blinks and "
     "speech give high ones. The map is computed from the frames alone and is no evidence by itself."
 )
-RESPONSE_NOTE = (
-    "The third image is the activation of the network's motion layers, mean over the layers and the clip, scaled to "
-    "the highest value of the two faces. Natural movement activates them as well."
-)
+RESPONSE_NOTE = "Third image: mean activation of the network's motion layers. Natural movement activates them as well."
 HEAT_FACE_ALT = "{title}: the face"
 HEAT_MAP_ALT = "{title}: map of second differences, mean {mean} grey levels, peak {top}"
 RESPONSE_ALT = "{title}: activation of the network's motion layers"
@@ -148,10 +136,7 @@ HEAT_HERE_NOTE = "Face {number}, its highest-scoring clip ({probability})."
 HEAT_REFERENCE_NOTE = "The sample video {name}, scored in the same way; its highest-scoring clip ({probability})."
 HEAT_FIGURES = "Mean {mean}, peak {top} grey levels."
 HEAT_SCALE = "Second differences, one scale for both faces, dark to bright: 0 to {top} grey levels"
-HEAT_RATES = (
-    "The clips have {here} and {there} frames per second, and the videos were recorded and compressed differently: "
-    "compare where the maps are bright, not how bright they are."
-)
+HEAT_RATES = "At {here} and {there} frames per second, recorded differently: compare places, not brightness."
 HEAT_NO_REFERENCE = "The genuine reference is not installed (`facetell doctor` lists what is missing)."
 
 QUALITY = "Video quality"
@@ -177,13 +162,10 @@ SIZE_EFFECT = "Only the width of the face matters."
 CODEC = "Compression"
 CODEC_VALUE = "{codec}, {rate} kbit/s on average (whole file, audio included)"
 CODER = "; last encoded with {coder} (stream metadata)"
-CODEC_EFFECT = (
-    "Compression removes fine differences between frames and adds others. How often this file was re-encoded, and the "
-    "effect on its score, are not measured. Score an earlier version where there is one."
-)
-RECODED = "On the model's test videos AUC was {before}; re-encoded {figures} (larger crf: stronger compression)."
-RECODED_FIGURE = "{auc} at crf {crf}"
-NARROWED = "On the model's test videos AUC was {auc} with faces {width} pixels wide, and {before} as they were."
+CODEC_EFFECT = "Removes fine differences between frames and adds others; the effect on this score is not measured."
+RECODED = "On the model's test videos AUC was {before:.3f}; re-encoded {figures} (larger crf: stronger compression)."
+RECODED_FIGURE = "{auc:.3f} at crf {crf}"
+NARROWED = "On the model's test videos AUC was {auc:.3f} with faces {width} pixels wide, {before:.3f} unchanged."
 WRITER = "Encoder (file metadata)"
 WRITER_EFFECT = "Any software can set or remove it. An editor or converter means a copy, not a sign of forgery."
 DAMAGE = "Decoding"
@@ -225,10 +207,7 @@ METHOD_STEPS = (
     "The mean score of the clips of a face becomes a probability by a calibration on videos that were not used for "
     "training. The face with the highest estimate decides.",
 )
-METHOD_BOUND = (
-    "At most {most} clips of a face are scored. Of more clips every second, fourth, eighth ... is scored, so that they "
-    "are evenly spaced over the time in view."
-)
+METHOD_BOUND = "At most {most} clips of a face are scored; of more, every second, fourth, eighth ..., evenly spaced."
 THRESHOLD_CHOSEN = (
     "The threshold is {threshold} for a video with one face, and higher for several. It was chosen on the genuine "
     "calibration videos for a false positive rate of {share}; they are few, and other videos may differ."
@@ -250,7 +229,6 @@ VERSION = "facetell"
 PYTHON = "Python"
 MODEL = "Model"
 ENGINE = "Engine"
-ENGINE_VALUE = "{name} {version}, {precision}"
 ASSETS = "Face networks"
 SETTINGS = "Settings"
 EMBEDDED = 'The complete JSON result is in the element <script type="application/json" id="result"> of this file.'

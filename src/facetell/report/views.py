@@ -14,7 +14,7 @@ from facetell.report.images import Budget, Image, TrackImages, VideoImages, by_e
 from facetell.report.quality import Fact, FileFacts, clip_seconds, count_clips, describe_quality, used_rate
 from facetell.report.table import clock
 from facetell.report.words import percent, plain_text
-from facetell.types import NOT_READ, ClipScore, FloatArray, Status, TrackVerdict, VideoVerdict
+from facetell.types import NOT_READ, ClipScore, FloatArray, TrackVerdict, VideoVerdict
 
 STRIP = 12  # images in a strip
 LISTED = 100  # faces without images that are listed
@@ -43,19 +43,6 @@ class FaceView:
         return self.chart.points[self.start]
 
     @property
-    def alt(self) -> str:
-        """Text alternative of the chart."""
-        clips = self.track.clips
-        return strings.CHART_ALT.format(
-            number=self.number,
-            start=clock(self.track.t0),
-            end=clock(self.track.t1),
-            lowest=percent(min(clip.probability for clip in clips)),
-            highest=percent(self.worst.probability),
-            when=clock(clips[self.worst.index].t0),
-        )
-
-    @property
     def strip(self) -> list[Point]:
         """The points with images, at most :data:`STRIP` of them, evenly spread."""
         points = [point for point in self.chart.points if point.index in self.images.moments]
@@ -78,16 +65,6 @@ class VideoView:
     size: int | None
     note: str
 
-    @property
-    def scored_faces(self) -> int:
-        """How many faces have a score."""
-        return sum(track.status is Status.SCORED for track in self.verdict.tracks)
-
-    @property
-    def worst_number(self) -> int:
-        """Number of the face with the highest estimate."""
-        return self.verdict.tracks.index(by_estimate(self.verdict.tracks)[0]) + 1
-
 
 def make_view(
     verdict: VideoVerdict,
@@ -101,11 +78,7 @@ def make_view(
     motion: FloatArray | None,
     reference: HeatClip | None,
 ) -> VideoView:
-    """What the report shows of a video.
-
-    ``motion`` is the activation of the motion layers on the highest-scoring clip (T - 2, h, w), where the model file
-    gives it; ``reference`` a clip of genuine footage to compare with, where there is one.
-    """
+    """What the report shows of a video; ``motion`` is the activation of the motion layers on its highest clip."""
     numbered = {track.track_id: (number, track) for number, track in enumerate(verdict.tracks, start=1)}
     shown = [numbered.pop(track.track_id) for track in by_estimate(verdict.tracks)[: max(budget.faces, 1)]]
     others = list(numbered.values())

@@ -51,12 +51,3 @@ def plain_text(text: str) -> str:
     'caf\\\\udce9'
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def number(value: int) -> str:
-    """A whole number with narrow spaces between thousands.
-
-    >>> number(100000)
-    '100\\u202f000'
-    """
-    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
