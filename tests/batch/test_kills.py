@@ -225,23 +225,6 @@ def test_a_video_that_is_never_read_to_its_end_costs_no_other_video(corpus, sing
     assert [line["status"] for line in found.values()] == ["scored"] * 4
 
 
-@pytest.mark.slow
-def test_if_every_process_is_ended_the_run_ends_with_a_message(verb, long, tmp_path):
-    with (tmp_path / "errors").open("w") as errors:
-        process = verb.start(tmp_path, long, 2, errors)
-        try:
-            while process.poll() is None:
-                for child in workers_of(process):
-                    with contextlib.suppress(psutil.Error):
-                        child.kill()
-                time.sleep(0.02)
-        finally:
-            end(process)
-    assert process.returncode == 2
-    (message,) = (tmp_path / "errors").read_text().splitlines()
-    assert "at 4 videos in a row" in message and "run the same command again" in message
-
-
 @pytest.mark.parametrize(("name", "room"), [("scan", 2_000), ("prepare", 30_000)])
 def test_a_full_disk_ends_the_run_with_a_message_and_no_video_is_blamed(name, room, manifest, expected, tmp_path):
     verb = VERBS[name]

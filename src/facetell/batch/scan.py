@@ -67,7 +67,10 @@ def scan(
         corpus = Corpus(source, shard or Shard(), out / WORK / LISTING, journal)
         for other in merge:
             if not (other / WORK / RECORD).is_file():
-                raise FacetellError(f"there is no scan in {other}; name a folder that `facetell scan` wrote to")
+                raise FacetellError(
+                    f"there is no scan in {other}, or one of another version of facetell; name a folder that this "
+                    "version wrote to"
+                )
             check_same(other / WORK / RECORD, about, other)
             corpus.merge(other / WORK / JOURNAL, retry)
         corpus.list(progress)
@@ -78,8 +81,8 @@ def scan(
                 corpus.faults[outcome.job.name] = outcome.fault
         journal.add()
         work = Work(make_scorer, (detector.engine.path, detector.settings, provenance), lost)
-        while total := sum(1 for _ in corpus.unscored()):  # again if a video vanished of which another is a copy
-            start = Progress("scoring", total=total, size=sum(job.size for job in corpus.unscored()))
+        while sizes := [job.size for job in corpus.unscored()]:  # again if a video vanished that has a copy
+            start = Progress("scoring", total=len(sizes), size=sum(sizes))
             for outcome in complete(work, corpus.unscored(), engine, journal, start, progress):
                 size += outcome.job.size
                 scored += bool(outcome.lines)
