@@ -22,14 +22,14 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from facetell.batch.rows import ScoringSettings
+from facetell.batch.score import score_manifest
 from facetell.datasets.manifest import read_manifest
 from facetell.detector import Settings
 from facetell.engine import ModelInfo
 from facetell.evaluate.crossval import by_kind, kind_table
 from facetell.evaluate.formats import markdown_table
 from facetell.evaluate.scores import VIDEO, keys_of
-from facetell.evaluate.scoring import score_manifest
-from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.types import FacetellError
 
 SIZE, FRAMES, RATE = 256, 8, 30.0

@@ -103,7 +103,7 @@ def rehearse(folder: Path, count: int) -> None:
             stat, content = path.stat(), f"{number:064x}"
             stamp = f"{stat.st_size}.{stat.st_mtime_ns}.{stat.st_ino}"
             verdict["verdict"]["probability"] = (number * 0.6180339887) % 1
-            for line in ({"file": name, "stamp": stamp, "content": content}, verdict | {"content": content}):
+            for line in ({"file": name, "stamp": stamp, "content": content}, verdict | {"content": content, "size": 0}):
                 stream.write(json.dumps(line) + "\n")
     wall, cpu, peak = run(corpus, out, "local", 1)
     sizes = {p.name: p.stat().st_size / 1e6 for p in (*out.iterdir(), journal) if p.is_file()}

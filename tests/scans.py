@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from facetell.batch.run import Job, Outcome, Work
+from facetell.batch.scan import scan
+from facetell.batch.scan_results import FILES
+from facetell.batch.scan_source import open_source
+from facetell.batch.scan_work import SILENT, score
 from facetell.detector import Detector
-from facetell.scan.results import FILES
-from facetell.scan.run import scan
-from facetell.scan.source import Item, open_source
-from facetell.scan.work import Outcome, read_item, score
-from fixtures import BROKEN, FAST, sample_frames, write_frames
+from fixtures import BROKEN, sample_frames, write_frames
 
 SCORED, NOISE = 8, 4
 VIDEOS = SCORED + NOISE + 4
@@ -41,27 +40,26 @@ def make_corpus(folder: Path) -> Path:
 
 
 class Here:
-    """Scores in this very process, which is quicker for a few videos than to start others; notes what it scored."""
+    """An engine that works in this process with a loaded detector, and notes which videos it read and scored."""
 
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
         self.read: list[str] = []
         self.scored: list[str] = []
 
-    def contents(self, items: Iterable[Item]) -> Iterator[Outcome]:
-        for item in items:
-            self.read.append(item.name)
-            yield read_item(item)
-
-    def verdicts(self, items: Iterable[Item]) -> Iterator[Outcome]:
-        for item in items:
-            self.scored.append(item.name)
-            yield score(self.detector, item)
+    def __call__(self, work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        for job in jobs:
+            if work.lost is None:
+                self.read.append(job.name)
+                yield work.make()(job)
+            else:
+                self.scored.append(job.name)
+                yield score(self.detector, SILENT, job)
 
     def scan(self, source, out, **how):
-        """Scan anew: what was noted before is forgotten."""
+        """Scan; what was noted before is forgotten."""
         self.read, self.scored = [], []
-        return scan(open_source(str(source)), out, self.detector, make_engine=lambda *about: self, **how)
+        return scan(open_source(str(source)), out, self.detector, engine=self, **how)
 
 
 def results(out: Path) -> dict[str, bytes]:
@@ -72,17 +70,11 @@ def results(out: Path) -> dict[str, bytes]:
 
 
 def lines(path: Path) -> list[dict]:
-    """The whole lines of a file of JSON."""
-    return [json.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    """The complete lines of a file of JSON; none if there is no file."""
+    content = path.read_bytes() if path.exists() else b""
+    return [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def verdicts(out: Path) -> list[str]:
-    """The contents on which the journal says something, as often as it does."""
+    """The contents of which the journal has a verdict, as often as it has one."""
     return [line["content"] for line in lines(out / "work" / "journal.jsonl") if "verdict" in line]
-
-
-def start(source, out, *more, **how) -> subprocess.Popen:
-    """A scan in a process of its own."""
-    words = [sys.executable, "-m", "facetell", "scan", source, "--model", FAST, "--out", out, *more]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen([str(word) for word in words], start_new_session=True, **quiet | how)

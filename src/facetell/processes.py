@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import Any, TypeVar
@@ -56,25 +57,26 @@ def unordered(
     lifeline, held = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(lifeline, start, arguments))
     running: dict[Future[Result], Task] = {}
+    drawn: list[Task] = []
     waiting = iter(tasks)
-    nothing = object()
     try:
         while True:
             # One task more than workers, so that none is idle; not all, so that the task of a crash is known.
-            while len(running) <= workers and (task := next(waiting, nothing)) is not nothing:
+            while len(running) <= workers and (drawn := list(islice(waiting, 1))):
                 with signals_blocked():  # a submission may start a process
-                    running[pool.submit(work, task)] = task  # type: ignore[arg-type, assignment]
+                    future = pool.submit(work, drawn[0])
+                running[future] = drawn.pop()
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 yield future.result()
                 del running[future]
     except BrokenProcessPool:
-        names = ", ".join(name(task) for task in running.values())
+        ended = [*running.values(), *drawn]
         raise ProcessEnded(
-            f"a process was killed (out of memory?) while working on one of {names}; "
+            f"a process was killed (out of memory?) while working on one of {', '.join(map(name, ended))}; "
             "run the same command again to resume, with fewer workers",
-            list(running.values()),
+            ended,
         ) from None
     finally:
         if running:

@@ -9,11 +9,11 @@ import sys
 import pytest
 from rich.console import Console
 
+from facetell.batch.run import Progress
 from facetell.cli import main
 from facetell.cli.progress import Bar
 from facetell.cli.scan import Meter
 from facetell.report.strings import VERDICTS
-from facetell.scan.run import Progress
 from fixtures import BROKEN, FAST, sample_frames, write_frames
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from facetell.batch.locate import PrepareSettings
+from facetell.batch.prepare import prepare
 from facetell.datasets.check import Findings, check_manifest, leaking_videos, unseen, without_leaks
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import Entry, Manifest
-from facetell.datasets.prepare import prepare
-from facetell.datasets.prepare_faces import PrepareSettings
 from facetell.datasets.prepared import read_prepared
 from facetell.datasets.registry import read_benchmark
 from facetell.video.reader import VideoReader

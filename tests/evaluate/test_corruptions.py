@@ -25,8 +25,8 @@ from facetell.evaluate.corruptions import (
     score_corrupted,
 )
 from facetell.evaluate.scores import Scores, from_rows
-from facetell.evaluate.scoring_faces import FacePlaces
 from facetell.metrics.intervals import Estimate
+from facetell.places import FacePlaces
 from facetell.types import Pose, UInt8Array
 from facetell.video.reader import VideoReader
 from fixtures import FAST, sample_frames, write_frames

@@ -9,14 +9,14 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
+from facetell.batch.rows import ScoringSettings
+from facetell.batch.score import score_manifest
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.engine import load_engine
 from facetell.evaluate import corruptions
 from facetell.evaluate.page import to_html
 from facetell.evaluate.protocols import read_protocol
 from facetell.evaluate.scores import read_scores
-from facetell.evaluate.scoring import score_manifest
-from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.tables import evaluate
 from facetell.files import file_sha256
 from facetell.models.zoo import create_model

@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Crop every video; 0 if each gave a clip, 2 if some did not (the ledger says why)."""
+    from facetell.batch.locate import PrepareSettings
+    from facetell.batch.prepare import prepare
     from facetell.datasets.manifest import read_manifest
-    from facetell.datasets.prepare import prepare
-    from facetell.datasets.prepare_faces import PrepareSettings
     from facetell.datasets.prepared import LEDGER
 
     if not 1 <= args.seconds < float("inf"):

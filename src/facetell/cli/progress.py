@@ -10,8 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from facetell.report.words import one_line
 
 if TYPE_CHECKING:
-    from facetell.datasets.prepare import Progress as Prepared
-    from facetell.evaluate.scoring import Progress as Scored
+    from facetell.batch.run import Progress as State
 
 COLUMNS = (
     TextColumn("{task.description}", markup=False),  # a name may look like markup
@@ -49,7 +48,7 @@ class Bar:
         shown = one_line(name)[-40:] or self._step
         self._bar.update(self._task, completed=done, total=total, note=note, description=shown)
 
-    def videos(self, state: Prepared | Scored) -> None:
+    def videos(self, state: State) -> None:
         """Show the state of a run, without videos of an earlier one, which would make the time left too short."""
         done, total = state.done - state.found, state.total - state.found
         self.update(done, total, f"{done}/{total}", state.last)

@@ -16,9 +16,9 @@ from facetell.report.words import one_line
 from facetell.types import FacetellError, Status, Verdict
 
 if TYPE_CHECKING:
-    from facetell.scan.results import Counts
-    from facetell.scan.run import MakeEngine
-    from facetell.scan.run import Progress as State
+    from facetell.batch.run import Engine
+    from facetell.batch.run import Progress as State
+    from facetell.batch.scan_results import Counts
 
 EVERY = 60.0  # seconds between lines where there is no terminal
 
@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
     """Score a corpus; 0 if everything could be read, 2 if not (the list of errors says what, and why)."""
     import pyarrow.parquet  # noqa: F401  # an error before the scan where it is missing
 
-    from facetell.scan.results import ERRORS, SUMMARY
-    from facetell.scan.run import scan
-    from facetell.scan.source import open_source, read_shard
-    from facetell.scan.work import make_detector
+    from facetell.batch.scan import scan
+    from facetell.batch.scan_results import ERRORS, SUMMARY
+    from facetell.batch.scan_source import open_source, read_shard
+    from facetell.batch.scan_work import make_detector
 
     if args.address and args.engine != "ray":
         raise FacetellError("--address is that of a Ray cluster; add --engine ray")
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             source,
             args.out,
             make_detector(args.model, settings),
-            make_engine=_engine(args),
+            engine=_engine(args),
             shard=shard,
             merge=args.merge,
             retry=args.retry,
@@ -82,12 +82,12 @@ def run(args: argparse.Namespace) -> int:
     return 2 if counts.errors else 0
 
 
-def _engine(args: argparse.Namespace) -> MakeEngine:
-    from facetell.scan.run import local_engine
+def _engine(args: argparse.Namespace) -> Engine:
+    from facetell.batch.local import local_engine
 
     if args.engine == "local":
         return local_engine(args.workers or os.cpu_count() or 1)
-    from facetell.scan.on_ray import ray_engine
+    from facetell.batch.on_ray import ray_engine
 
     return ray_engine(args.workers, args.address)
 

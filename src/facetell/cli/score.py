@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all could be read, scored or not, else 2."""
-    from facetell.evaluate.scoring import score_manifest
-    from facetell.evaluate.scoring_jobs import ScoringSettings, conditions
+    from facetell.batch.rows import ScoringSettings, conditions
+    from facetell.batch.score import score_manifest
 
     settings = ScoringSettings(
         detection_settings(args, image_rate=args.fps),

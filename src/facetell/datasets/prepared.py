@@ -21,7 +21,7 @@ ABOUT = "prepare.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedClip:
-    """Pictures of one face, all cut from its video by one square.
+    """Frames of one face, all cropped from its video by one square.
 
     Attributes:
         frames: uint8 RGB (F, S, S, 3).
@@ -39,28 +39,27 @@ class PreparedClip:
 def read_prepared(folder: Path | str) -> Manifest:
     """The clips of a prepared folder.
 
-    Videos out of which no clip could be cut stand in the folder's ``manifest.csv`` too, so that they are counted where
-    videos are scored; here they are left out.
+    Videos without a clip, which also have a row in the folder's ``manifest.csv``, are left out.
 
     Raises:
-        FacetellError: the folder is not prepared to the end, or holds no clip.
+        FacetellError: the folder is not complete, or holds no clip.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         begun = (folder / ABOUT).is_file()
         raise FacetellError(
-            f"{folder} is not prepared to its end; run the same `facetell prepare` again to go on"
+            f"{folder} is not complete; run the same `facetell prepare` again to resume"
             if begun
             else f"{folder} is not a prepared folder; make one with `facetell prepare MANIFEST --out {folder}`"
         )
     clips = read_manifest(folder / MANIFEST).where(lambda entry: entry.is_clip)
     if not len(clips):
-        raise FacetellError(f"{folder} holds no clip; its {LEDGER} says why")
+        raise FacetellError(f"{folder} holds no clip; its {LEDGER} has the reasons")
     return clips
 
 
 def read_clip(path: Path | str) -> PreparedClip:
-    """One prepared clip: its pictures, and what lies beside them in the ``.npz`` file of the same name.
+    """One prepared clip: its frames, and the ``.npz`` file of the same name.
 
     Raises:
         FacetellError: either file is missing or damaged, or they do not belong together.
@@ -71,7 +70,7 @@ def read_clip(path: Path | str) -> PreparedClip:
             landmarks, times = beside["landmarks"], beside["times"]
             square = Box(*map(float, beside["square"]))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise FacetellError(f"{path.with_suffix('.npz')} cannot be read ({error}); prepare its video anew") from None
+        raise FacetellError(f"{path.with_suffix('.npz')} cannot be read ({error}); prepare its video again") from None
     capture = cv2.VideoCapture(str(path))
     frames: UInt8Array = np.empty((0, 0, 0, 3), np.uint8)
     count = 0
@@ -88,5 +87,5 @@ def read_clip(path: Path | str) -> PreparedClip:
     finally:
         capture.release()
     if not count or not count == len(times) == len(landmarks):
-        raise FacetellError(f"{path} has {count} pictures of {len(times)}; prepare its video anew")
+        raise FacetellError(f"{path} has {count} frames of {len(times)}; prepare its video again")
     return PreparedClip(frames, landmarks, times, square)

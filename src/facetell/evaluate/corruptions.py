@@ -24,9 +24,9 @@ from facetell.detector import Detector
 from facetell.engine import Engine
 from facetell.evaluate.sample import sample_of
 from facetell.evaluate.scores import VIDEO, Scores, VideoScores, from_rows, keys_of
-from facetell.evaluate.scoring_faces import FacePlaces, Pictures, score_at
 from facetell.evaluate.summary import summarise
 from facetell.metrics.intervals import DRAWS, Estimate, wilson
+from facetell.places import FacePlaces, Pictures, score_at
 from facetell.types import FloatArray, UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.writer import reencode

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from facetell.batch.rows import ScoringSettings
+from facetell.batch.score import score_manifest
 from facetell.datasets.check import leaking_videos
 from facetell.datasets.manifest import Manifest
 from facetell.detector import Detector, Settings
@@ -31,8 +33,6 @@ from facetell.evaluate.corruptions import (
 )
 from facetell.evaluate.sample import calibrate, calibration_of, sample_of
 from facetell.evaluate.scores import Scores, from_rows, write_scores
-from facetell.evaluate.scoring import score_manifest
-from facetell.evaluate.scoring_jobs import ScoringSettings
 from facetell.evaluate.summary import summarise
 from facetell.files import file_sha256, temporary_beside
 from facetell.metrics.intervals import Estimate, wilson

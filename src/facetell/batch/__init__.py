@@ -1,0 +1,1 @@
+"""Resumable runs over many videos: one journal, one runner and three users of it (scan, score, prepare)."""

@@ -1,0 +1,115 @@
+"""The journal of a run: one JSON line per result, appended as soon as it is known and read back after any end."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Hashable, Iterator
+from pathlib import Path
+from typing import Any
+
+from facetell.types import FacetellError
+
+Line = dict[str, Any]
+KeyOf = Callable[[Line], Hashable]
+
+
+class Journal:
+    """A file of JSON lines; of the lines with one key, the last one counts.
+
+    Memory holds the keys and the offsets of their lines, not the lines: a corpus may be larger than memory.
+
+    Args:
+        path: created if missing; used by one process at a time. A last line that was cut short is removed.
+        key_of: the key of a line; raises KeyError if the line lacks a field.
+        ignore: lines already in the file that count as missing.
+
+    Raises:
+        FacetellError: a line is damaged.
+        OSError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, key_of: KeyOf, ignore: Callable[[Line], bool] = lambda line: False) -> None:
+        self._path, self._key_of = path, key_of
+        self._offsets: dict[Hashable, int] = {}
+        self._end = 0
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        for offset, key, line, length in _read(path, key_of):
+            self._offsets[key] = offset
+            if ignore(line):
+                del self._offsets[key]
+            self._end = offset + length
+        os.ftruncate(self._file, self._end)
+        self._reader = path.open("rb")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+        os.close(self._file)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._offsets
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._offsets)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def get(self, key: Hashable) -> Line | None:
+        """The line with a key; None if there is none."""
+        if key not in self._offsets:
+            return None
+        line: Line = json.loads(self._text(key))
+        return line
+
+    def add(self, *lines: Line, sync: bool = True) -> None:
+        """Append lines, except those that are stored already; with ``sync``, they are on disk when this returns.
+
+        Raises:
+            OSError: the file cannot be written; then none of the lines is in it.
+        """
+        new = [(self._key_of(line), (json.dumps(line) + "\n").encode()) for line in lines]
+        new = [(key, text) for key, text in new if key not in self._offsets or self._text(key) != text]
+        waiting = memoryview(b"".join(text for _, text in new))
+        try:
+            while waiting:
+                waiting = waiting[os.write(self._file, waiting) :]
+            if sync:
+                os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, self._end)  # or another line would be appended to half a line
+            raise
+        for key, text in new:
+            self._offsets[key] = self._end
+            self._end += len(text)
+
+    def merge(self, path: Path, wanted: Callable[[Line], bool]) -> None:
+        """Append the wanted lines of another journal; of several with one key, only the last is considered."""
+        last = {key: offset for offset, key, _, _ in _read(path, self._key_of)}
+        for offset, key, line, _ in _read(path, self._key_of):
+            if last[key] == offset and wanted(line):
+                self.add(line, sync=False)
+        self.add()
+
+    def _text(self, key: Hashable) -> bytes:
+        self._reader.seek(self._offsets[key])
+        return self._reader.readline()
+
+
+def _read(path: Path, key_of: KeyOf) -> Iterator[tuple[int, Hashable, Line, int]]:
+    """Offset, key, content and length in bytes of each complete line."""
+    offset = 0
+    with path.open("rb") as stream:
+        for text in stream:
+            if not text.endswith(b"\n"):
+                return
+            try:
+                line = json.loads(text)
+                key = key_of(line)
+            except (ValueError, KeyError, TypeError):
+                raise FacetellError(
+                    f"{path} is damaged at byte {offset}; delete that line, and run the same command again"
+                ) from None
+            yield offset, key, line, len(text)
+            offset += len(text)

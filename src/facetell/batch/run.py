@@ -1,0 +1,197 @@
+"""Run one function over many jobs so that the run can end at any moment and be resumed.
+
+The results of a job go to a journal before the next job counts as done. A folder belongs to one run: it is locked while
+the run lasts, and it records what the results depend on, so that a run is never resumed with something else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from facetell.batch.journal import Journal, Line
+from facetell.files import write_text
+from facetell.types import FacetellError
+
+DIFFERENCES = {
+    "model": "another model",
+    "calibration": "another calibration of the model",
+    "min_face_width": "another minimum face width of the model",
+    "engine": "another engine or precision",
+    "settings": "other settings",
+    "manifest": "another manifest",
+    "libraries": "other versions of libraries",
+    "assets": "other face networks",
+}
+
+LOST = (
+    "every process that read it was ended from outside or stopped responding; there may be too little memory for it, "
+    "or it crashes a decoder"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One unit of work: ``name`` for messages, ``task`` (can be pickled), ``size`` in bytes, ``videos`` it covers."""
+
+    name: str
+    task: Any
+    size: int = 0
+    videos: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of a job: lines for the journal, and why the job failed ("" if it did not)."""
+
+    job: Job
+    lines: tuple[Line, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done with each job.
+
+    Attributes:
+        make: returns the function that does a job; called once per process, with ``arguments``.
+        arguments: can be pickled.
+        lost: the outcome of a job at which processes were ended; None if the work cannot end a process and releases
+            the interpreter lock, so that threads are enough.
+    """
+
+    make: Callable[..., Callable[[Job], Outcome]]
+    arguments: tuple[Any, ...] = ()
+    lost: Callable[[Job], Outcome] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """State of a run: ``done`` of ``total`` videos (``found`` of these in an earlier run), ``read`` of ``size`` bytes.
+
+    ``step`` names what is being done, ``failed`` counts failures of this run, ``last`` is the job finished last.
+    """
+
+    step: str
+    done: int = 0
+    total: int = 0
+    read: int = 0
+    size: int = 0
+    failed: int = 0
+    last: str = ""
+    found: int = 0
+
+
+Show = Callable[[Progress], None]
+Engine = Callable[[Work, Iterable[Job]], Iterator[Outcome]]
+"""Does the work on jobs, which are drawn as they are needed; outcomes come in any order."""
+
+
+def complete(
+    work: Work, jobs: Iterable[Job], engine: Engine, journal: Journal, start: Progress, show: Show, *, sync: bool = True
+) -> Iterator[Outcome]:
+    """Do jobs; yields each outcome after its lines are in the journal (with ``sync``, on disk).
+
+    Args:
+        work: what to do.
+        jobs: those that are not in the journal.
+        engine: where to do it.
+        journal: takes the results.
+        start: the progress before the first job.
+        show: called at the start and after each job.
+        sync: see :meth:`Journal.add`.
+    """
+    state = start
+    show(state)
+    for outcome in engine(work, jobs):
+        journal.add(*outcome.lines, sync=sync)
+        job = outcome.job
+        state = replace(
+            state,
+            done=state.done + job.videos,
+            read=state.read + job.size,
+            failed=state.failed + bool(outcome.fault),
+            last=job.name,
+        )
+        yield outcome
+        show(state)
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, record: Path, about: Mapping[str, Any], verb: str) -> Iterator[None]:
+    """Create and lock the folder of a run, or check that the one that is there is of the same run.
+
+    Args:
+        folder: of the run.
+        record: file within it that holds ``about``.
+        about: what the results depend on, as plain JSON values.
+        verb: of the command line, for messages.
+
+    Raises:
+        FacetellError: the folder is of another run or in use, or cannot be written, here or within the block.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            if folder.exists() and not folder.is_dir():
+                raise FacetellError(f"{folder} is a file; name a folder")
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when the process ends, however it ends
+            except BlockingIOError:
+                raise FacetellError(f"another `facetell {verb}` is using {folder}; wait until it ends") from None
+            for left in {*folder.glob(".*.tmp"), *record.parent.glob(".*.tmp")}:  # of a run that was ended
+                left.unlink()
+            if record.exists():
+                check_same(record, about, folder)
+            elif any(path != record.parent for path in folder.rglob("*")):
+                raise FacetellError(
+                    f"{folder} holds other files, or an unfinished run of another version of facetell; "
+                    "name a new folder, or delete it"
+                )
+            else:
+                write_text(record, json.dumps(about, indent=1) + "\n")
+            yield
+        except OSError as error:
+            raise FacetellError(
+                f"{folder} cannot be written ({error.strerror or error}); fix that, and run the same command again to "
+                "resume"
+            ) from None
+
+
+def check_same(record: Path, about: Mapping[str, Any], folder: Path) -> None:
+    """Check that what a run recorded is what this run depends on.
+
+    Raises:
+        FacetellError: something differs, or the record is damaged.
+    """
+    try:
+        begun = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        begun = None
+    if not isinstance(begun, dict):
+        raise FacetellError(f"{record} is damaged; name a new folder, or delete {folder} to start again")
+    if found := difference(begun, about):
+        raise FacetellError(
+            f"{folder} was begun with {found} (see {record.name} there); repeat the command that began it, "
+            "or choose another place"
+        )
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What an earlier run was made with that this one is not; "" if nothing."""
+    name = next((name for name in new if old.get(name) != new[name]), None)
+    return DIFFERENCES.get(name, "other versions of software") if name is not None else ""
+
+
+def describe(error: Exception) -> str:
+    """The first line of an error's message; of errors that are not facetell's own, after the name of their type."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return text if isinstance(error, FacetellError) else f"{type(error).__name__}: {text}"

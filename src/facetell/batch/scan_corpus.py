@@ -1,0 +1,134 @@
+"""The videos of a scan, and what its journal knows about their contents.
+
+Two kinds of lines: ``file`` has the content (SHA-256) that a file had at a stamp; ``verdict`` is the result of a
+content. So a file that is renamed, copied or scanned from another place is not scored again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Any
+
+from facetell.batch.journal import Journal, Line
+from facetell.batch.run import Job, Progress, Show
+from facetell.batch.scan_source import Item, Shard, Source
+from facetell.batch.scan_work import is_unreadable
+from facetell.types import FacetellError
+from facetell.video.find import LeftOut
+
+
+def key_of(line: Line) -> Hashable:
+    """The key of a line: the name of a file, or a content with the suffix under which it was read and its size."""
+    if "file" in line:
+        _ = line["stamp"], line["content"]
+        return str(line["file"])
+    _ = line["verdict"]["status"]
+    return line["content"], line["suffix"], line["size"]
+
+
+class Corpus:
+    """The videos of a scan.
+
+    Args:
+        source: of the videos.
+        shard: the part that is scanned.
+        listing: file for the list of the videos.
+        journal: with the keys of :func:`key_of`.
+
+    Attributes:
+        faults: by name, why a video has no result, for a reason that is not in its content.
+        left_out: files that are not videos.
+    """
+
+    def __init__(self, source: Source, shard: Shard, listing: Path, journal: Journal) -> None:
+        self.source, self.shard, self.journal = source, shard, journal
+        self.faults: dict[str, str] = {}
+        self.left_out = LeftOut()
+        self._listing = listing
+        self._sizes: Counter[int] = Counter()
+
+    def __iter__(self) -> Iterator[Item]:
+        with self._listing.open(encoding="utf-8") as stream:
+            for line in stream:
+                yield Item(*json.loads(line))
+
+    def list(self, show: Show) -> None:
+        """Write the list of the videos, once: the source may change while it is scanned.
+
+        Raises:
+            FacetellError: there is no video.
+        """
+        with self._listing.open("w", encoding="utf-8") as stream:
+            for item in self.source.items(self.shard, self.left_out):
+                stream.write(json.dumps(item) + "\n")
+                self._sizes[item.size] += 1
+                if item.fault:
+                    self.faults[item.name] = item.fault
+                if self._sizes.total() % 1000 == 0:
+                    show(Progress("listing", self._sizes.total()))
+        if not self._sizes and self.shard.count == 1:
+            instead = f"no video, but {self.left_out}" if self.left_out else "no video"
+            raise FacetellError(f"{self.source.word} holds {instead}; name another {self.source.kind}")
+
+    def merge(self, path: Path, retry: bool) -> None:
+        """Add what the journal of another scan knows and this one does not.
+
+        A verdict replaces one that says that the video could not be read, and is itself not such a one with ``retry``.
+        """
+
+        def wanted(line: Line) -> bool:
+            known = self.journal.get(key_of(line))
+            if "file" in line:
+                return known is None
+            if is_unreadable(line):
+                return known is None and not retry
+            return known is None or is_unreadable(known)
+
+        if path.exists():
+            self.journal.merge(path, wanted)
+
+    def content(self, item: Item) -> str | None:
+        """The content of a file that has not changed since it was read; None if it is not known."""
+        line = self.journal.get(item.name)
+        return str(line["content"]) if line is not None and line["stamp"] == item.stamp else None
+
+    def unread(self) -> Iterator[Job]:
+        """Files that may have the content of another one: those of the same size, and folders of images."""
+        known = {key[2] for key in self.journal if isinstance(key, tuple)}
+        for item in self:
+            may_be_same = item.size < 0 or self._sizes[item.size] > 1 or item.size in known
+            if may_be_same and item.name not in self.faults and self.content(item) is None:
+                yield _job(item)
+
+    def unscored(self) -> Iterator[Job]:
+        """The first video of each content without a verdict."""
+        seen: set[str] = set()
+        for item in self:
+            if item.name in self.faults:
+                continue
+            content = self.content(item)
+            if content is None:
+                yield _job(item)
+            elif content not in seen:
+                seen.add(content)
+                if (content, item.suffix, item.size) not in self.journal:
+                    yield _job(item)
+
+    def verdicts(self) -> Iterator[tuple[Item, dict[str, Any] | None, str]]:
+        """Each video, the record of its verdict, and the earlier video of the same content ("" if there is none)."""
+        first: dict[str, Item] = {}
+        for item in self:
+            content = None if item.name in self.faults else self.content(item)
+            if content is None:
+                yield item, None, ""
+                continue
+            head = first.setdefault(content, item)
+            line = self.journal.get((content, head.suffix, head.size))
+            yield item, line and line["verdict"], "" if line is None or head is item else head.name
+
+
+def _job(item: Item) -> Job:
+    return Job(item.name, item, max(item.size, 0))

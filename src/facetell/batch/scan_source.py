@@ -1,0 +1,205 @@
+"""The videos of a scan, from a folder, a manifest or a list, in a fixed order."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from facetell.batch.rows import VideoRows, videos_of
+from facetell.datasets.manifest import Manifest, read_manifest
+from facetell.types import FacetellError
+from facetell.video.container import address_in, missing_file
+from facetell.video.find import LeftOut, search
+from facetell.video.kinds import Kind, kind_of
+
+STDIN = "-"
+_CLOSED = "the folder and its content cannot be read"
+_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")  # not in text, unlike tabs and ends of lines
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Item(NamedTuple):
+    """One video of a corpus, as it was listed.
+
+    Attributes:
+        name: as in the results: relative to the folder, or as in the manifest or list. Bytes that are not UTF-8 are
+            lone surrogates, as :func:`os.fsdecode` makes them.
+        path: absolute.
+        size: bytes; -1 of a folder of images, and if there is nothing.
+        stamp: changes when the file does, see :func:`look`; "" if there is nothing.
+        fault: why it cannot be read; "" if it can.
+    """
+
+    name: str
+    path: str
+    size: int = -1
+    stamp: str = ""
+    fault: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """Of the name, in lower case: FFmpeg may choose the reader of a stream without a container by it."""
+        return Path(self.name).suffix.lower()
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it is not a video but a folder that could not be searched."""
+        return self.fault == _CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Part ``index`` (from 1) of ``count``; a hash of its name decides which part a video is in."""
+
+    index: int = 1
+    count: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    def __contains__(self, name: object) -> bool:
+        digest = hashlib.sha256(os.fsencode(str(name))).digest()
+        return int.from_bytes(digest[:8]) % self.count == self.index - 1
+
+
+def read_shard(text: str) -> Shard:
+    """Parse I/N.
+
+    Raises:
+        FacetellError: it is not one.
+
+    >>> read_shard("2/8")
+    Shard(index=2, count=8)
+    """
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise FacetellError(f"'{text}' names no part: write 1/4 for the first of four, 4/4 for the last")
+    return Shard(int(found[1]), int(found[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the videos of a scan come from: ``word`` as the user wrote it, its ``kind``, and the manifest if any."""
+
+    word: str
+    kind: str
+    manifest: Manifest | None = None
+
+    def items(self, shard: Shard, left_out: LeftOut | None = None) -> Iterator[Item]:
+        """The videos of one part, in order: those of a folder sorted, those of a manifest or list as they are there.
+
+        Args:
+            shard: the part.
+            left_out: counts the files of a folder that are not videos.
+
+        Raises:
+            FacetellError: the folder or list cannot be read, or is empty.
+        """
+        found: Iterator[Item]
+        if self.manifest is not None:
+            root = self.manifest.root
+            found = (_look(video.name, root / video.name) for video in videos_of(self.manifest) if video.name in shard)
+        elif self.kind == "folder":
+            found = _search(Path(self.word), shard, LeftOut() if left_out is None else left_out)
+        else:
+            names = dict.fromkeys(name for name in _read_list(self.word) if name in shard)
+            found = (_look(name, Path(name)) for name in names)
+        yield from found
+
+    def rows(self) -> dict[str, VideoRows]:
+        """The rows of the manifest by video; empty if there is no manifest."""
+        return {video.name: video for video in videos_of(self.manifest)} if self.manifest is not None else {}
+
+
+def open_source(word: str) -> Source:
+    """Open a folder, a manifest (``.csv``), a list of paths, or ``-`` for a list on standard input.
+
+    Raises:
+        FacetellError: it does not exist or cannot be scanned.
+    """
+    if word == STDIN:
+        return Source(word, "list")
+    path = Path(word).expanduser()
+    # Unlike those of Path, these do not raise for names that are too long or in a folder without permission.
+    if os.path.isdir(path):  # noqa: PTH112
+        return Source(str(path), "folder")
+    if address_in(word):
+        raise FacetellError(missing_file(word))
+    if not os.path.exists(path):  # noqa: PTH110
+        raise FacetellError(f"there is no {word}; name a folder of videos, a manifest (.csv) or a list of paths")
+    if kind_of(path) is Kind.VIDEO:
+        raise FacetellError(f"{word} is one video; score it with `facetell detect`, or name a folder or a list")
+    if path.suffix.lower() != ".csv":
+        return Source(str(path), "list")
+    manifest = read_manifest(path)
+    if any(entry.is_clip for entry in manifest):
+        raise FacetellError(f"{word} names prepared clips; score them with `facetell score`, or name their videos")
+    videos_of(manifest)  # raises if a video is named twice
+    return Source(str(path), "manifest", manifest)
+
+
+def _search(root: Path, shard: Shard, left_out: LeftOut) -> Iterator[Item]:
+    """The videos below a folder."""
+    for found in search(root, left_out, shard.__contains__):
+        if not found.is_closed:
+            yield _look(found.name, root / found.name)
+        elif found.name:
+            yield Item(found.name, str(root / found.name), fault=_CLOSED)
+        else:
+            raise FacetellError(f"the folder {root} cannot be read; check its name and permissions")
+
+
+def _read_list(word: str) -> list[str]:
+    """The paths of a list: one per line, or, if it holds NUL bytes (``find -print0``), one before each of them."""
+    try:
+        content = sys.stdin.buffer.read() if word == STDIN else Path(word).read_bytes()
+    except OSError as error:
+        raise FacetellError(f"the list {word} cannot be read ({error.strerror}); name another") from None
+    content = content.removeprefix(codecs.BOM_UTF8)
+    lines = content.split(b"\0") if b"\0" in content else content.splitlines()
+    lines = [line for line in lines if line.strip()]
+    where = "on standard input" if word == STDIN else f"in {word}"
+    if not lines:
+        raise FacetellError(f"the list {where} names no video; add one per line")
+    # The name of a file may hold any byte: names that exist are accepted, and a few that do not are reported later.
+    strange = sum(_CONTROL.search(line) is not None and not os.path.lexists(line) for line in lines)
+    if content.startswith(_UTF16) or strange > len(lines) / 10:
+        raise FacetellError(f"the text {where} is not a list of paths; write one per line, as plain text")
+    return [os.fsdecode(line) for line in lines]
+
+
+def _look(name: str, path: Path) -> Item:
+    """The item of a path, which is not opened."""
+    where = os.path.abspath(path)  # noqa: PTH100  # Path.absolute keeps "..", which a vanished folder breaks
+    try:
+        size, stamp = look(where)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        fault = missing_file(name) if address_in(name) else f"{name} cannot be found ({reason}): check the name"
+        return Item(name, where, fault=fault)
+    return Item(name, where, size, stamp)
+
+
+def look(path: str) -> tuple[int, str]:
+    """Size in bytes and stamp of a file: size, time of modification and inode; of a folder, -1 and a hash of those.
+
+    Raises:
+        OSError: there is nothing, or no permission.
+    """
+    found = os.stat(path)  # noqa: PTH116
+    if not stat.S_ISDIR(found.st_mode):
+        return found.st_size, f"{found.st_size}.{found.st_mtime_ns}.{found.st_ino}"
+    stamps = []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            of_entry = entry.stat() if entry.is_file() else None
+            stamps.append((entry.name, of_entry and (of_entry.st_size, of_entry.st_mtime_ns, of_entry.st_ino)))
+    return -1, hashlib.sha256(repr(sorted(stamps)).encode(errors="surrogateescape")).hexdigest()

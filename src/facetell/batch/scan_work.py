@@ -1,0 +1,152 @@
+"""What is done with one video of a scan, in any process on any machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from facetell.batch.journal import Line
+from facetell.batch.run import LOST, Job, Outcome, describe
+from facetell.batch.scan_source import Item, look
+from facetell.detector import Detector, Settings
+from facetell.engine import DEFAULT_MODEL
+from facetell.processes import ended_if_silent
+from facetell.types import FacetellError, Status, Verdict, VideoVerdict
+from facetell.video.source import content_sha256
+
+CHANGED = "it changed while it was being scanned: run the same command again once it is complete"
+HERE = "\0"
+"""Stands for the name of the video in messages: no name holds it, and one content may have several names."""
+SILENT = 600.0  # seconds without a frame after which a process is considered stuck
+SLOWEST = 10e6  # bytes per second: for its hash, a file is read to its end without a frame, which may take longer
+_LEFT_OUT = ("path", "seconds_spent", "provenance")
+_VERDICT = TypeAdapter(VideoVerdict)
+
+
+def make_detector(model: Path | str = DEFAULT_MODEL, settings: Settings | None = None) -> Detector:
+    """The detector of a process that shares the cores with others: always with one thread."""
+    return Detector(model, replace(settings or Settings(), threads=1))
+
+
+def make_scorer(
+    model: Path, settings: Settings, provenance: Mapping[str, object], silent: float = SILENT
+) -> Callable[[Job], Outcome]:
+    """The function that scores videos; ``provenance`` is that of the process that began the scan.
+
+    Raises:
+        FacetellError: this process has another model or other software, so that results would be mixed.
+    """
+    detector = make_detector(model, settings)
+    here = detector(Path(os.devnull)).provenance
+    for name, expected in provenance.items():
+        if here.get(name) != expected:
+            raise FacetellError(
+                f"the machine {os.uname().nodename} has another {name} than the one that started the scan "
+                f"({here.get(name)}, not {expected}); install the same on both"
+            )
+    return partial(score, detector, silent)
+
+
+def score(detector: Detector, silent: float, job: Job) -> Outcome:
+    """Score a video; never raises. This process ends if no frame is decoded for ``silent`` seconds (more if large)."""
+    item: Item = job.task
+    if _stamp(item) != item.stamp:
+        return Outcome(job, fault=_why_gone(item))
+    try:
+        with ended_if_silent(silent + job.size / SLOWEST) as alive:
+            verdict = detector(item.path, lambda seconds, duration: alive())
+    except Exception as error:  # of any kind: one video must not end a run of days
+        verdict = unreadable(item.path, f"{item.path} cannot be decoded ({describe(error)})", {})
+    content = verdict.sha256 or content_sha256(item.path)
+    if content is None:
+        return Outcome(job, fault=verdict.message.replace(item.path, item.name))
+    if _stamp(item) != item.stamp:
+        return Outcome(job, fault=_why_gone(item))
+    return _found(job, content, to_record(verdict))
+
+
+def make_reader() -> Callable[[Job], Outcome]:
+    """The function that hashes the content of files."""
+    return read
+
+
+def read(job: Job) -> Outcome:
+    """Hash the content of a video, without decoding it."""
+    item: Item = job.task
+    content = content_sha256(item.path)
+    if content is None or _stamp(item) != item.stamp:
+        return Outcome(job, fault=_why_gone(item))
+    return Outcome(job, (_file_line(item, content),))
+
+
+def lost(job: Job) -> Outcome:
+    """The outcome of a video at which processes were ended."""
+    content = content_sha256(job.task.path)
+    if content is None:
+        return Outcome(job, fault=_why_gone(job.task))
+    return _found(job, content, to_record(unreadable(HERE, f"{HERE}: {LOST}", {})))
+
+
+def _found(job: Job, content: str, record: dict[str, Any]) -> Outcome:
+    item: Item = job.task
+    verdict = {"content": content, "suffix": item.suffix, "size": item.size, "verdict": record}
+    return Outcome(job, (_file_line(item, content), verdict), record["message"] if is_unreadable(verdict) else "")
+
+
+def _file_line(item: Item, content: str) -> Line:
+    return {"file": item.name, "stamp": item.stamp, "content": content}
+
+
+def is_unreadable(line: Line) -> bool:
+    """Whether a line of the journal is the verdict on a video that could not be read."""
+    return "verdict" in line and bool(line["verdict"]["status"] == Status.UNREADABLE)
+
+
+def to_record(verdict: VideoVerdict) -> dict[str, Any]:
+    """The verdict as plain JSON values of full precision, without path, provenance and time spent."""
+    fields = asdict(replace(verdict, provenance={}))
+    fields["message"] = verdict.message.replace(verdict.path, HERE)
+    fields["warnings"] = [warning.replace(verdict.path, HERE) for warning in verdict.warnings]
+    kept = {name: value for name, value in fields.items() if name not in _LEFT_OUT}
+    record: dict[str, Any] = json.loads(json.dumps(kept, default=lambda value: value.item()))  # NumPy numbers
+    return record
+
+
+def from_record(record: Mapping[str, Any], name: str, provenance: Mapping[str, object]) -> VideoVerdict:
+    """Undo :func:`to_record`, for a video called ``name``."""
+    verdict = _VERDICT.validate_python({**record, "path": name, "provenance": dict(provenance)})
+    warnings = tuple(warning.replace(HERE, name) for warning in verdict.warnings)
+    return replace(verdict, message=verdict.message.replace(HERE, name), warnings=warnings)
+
+
+def unreadable(name: str, message: str, provenance: Mapping[str, object]) -> VideoVerdict:
+    """The verdict on a video that could not be read."""
+    return VideoVerdict(name, Status.UNREADABLE, Verdict.NONE, None, None, message=message, provenance=dict(provenance))
+
+
+def _stamp(item: Item) -> str | None:
+    """The present stamp; None if there is nothing."""
+    try:
+        return look(item.path)[1]
+    except (OSError, ValueError):
+        return None
+
+
+def _why_gone(item: Item) -> str:
+    """Why a file is not as it was listed."""
+    try:
+        if look(item.path)[1] != item.stamp:
+            return f"{item.name}: {CHANGED}"
+        if not os.access(item.path, os.R_OK):
+            return f"{item.name} may not be read: change its permissions"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return f"{item.name} was there and is gone ({reason}): fix that, and run the same command again"
+    return f"{item.name} cannot be read: check the disk or the network, and run the same command again"

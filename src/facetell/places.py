@@ -1,0 +1,189 @@
+"""Record where the faces of a clean video are, and score distorted versions of the video at those places.
+
+Distortions are scored on the faces of the clean video (METHOD section 3): a face that the tracker loses in a distorted
+video says nothing about the model. Positions are recorded once and looked up by time.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facetell.detector import KEEPALIVE, Detector, Watch
+from facetell.faces.clips import ClipAssembler, FrameSampler
+from facetell.faces.spread import Spread, clips_between
+from facetell.types import Clip, Face, Frame, Pose, Status, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.verdict import TrackRecord, judge_track
+
+Pictures = Iterable[tuple[float, Callable[[], UInt8Array]]]
+"""Frames in order of time: seconds, and a function that returns the uint8 RGB (H, W, 3) array."""
+Keep = Callable[[float, float], bool]
+"""Whether a clip is scored, by its first and last time in seconds."""
+UNFIT = (Status.NO_MOTION, Status.FACE_OBSCURED)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A face of which only the pose is known, see :class:`facetell.faces.clips.Located`."""
+
+    pose: Pose
+
+
+@dataclass(slots=True)
+class FacePlaces:
+    """The poses of the faces of one video by time, in pixels of its frames of ``width`` x ``height``.
+
+    Detection does not run on every frame. Between two detections a pose is interpolated linearly; a face that is in
+    only one of them is not present in between. After the last one, faces stay for :data:`KEEPALIVE` seconds.
+    ``unfit`` are the faces without motion or pixelated in the clean video, by track number: none of their clips is
+    scored.
+    """
+
+    width: float = 0
+    height: float = 0
+    unfit: dict[int, TrackVerdict] = field(default_factory=dict)
+    _times: list[float] = field(default_factory=list)
+    _poses: list[dict[int, Pose]] = field(default_factory=list)
+    _left_out: dict[int, list[tuple[float, float]]] = field(default_factory=dict)  # first and last times of clips
+
+    def read_clean(
+        self, detector: Detector, path: Path, keep: Keep = lambda t0, t1: True, until: float = math.inf
+    ) -> VideoVerdict:
+        """Detect in the clean video and record its faces; for ``keep`` and ``until`` see :class:`Watch`."""
+        verdict = detector(path, watch=Watch(self._located, keep, self._note_left_out, until))
+        self.width, self.height = verdict.width or 0, verdict.height or 0
+        self.unfit = {track.track_id: track for track in verdict.tracks if track.status in UNFIT}
+        return verdict
+
+    def _located(self, time: float, faces: Mapping[int, Face]) -> None:
+        self.add(time, {track: face.pose for track, face in faces.items()})
+
+    def _note_left_out(self, clip: Clip) -> None:
+        self._left_out.setdefault(clip.track_id, []).append((clip.times[0], clip.times[-1]))
+
+    def add(self, time: float, poses: Mapping[int, Pose]) -> None:
+        """Record the faces of one frame; times must ascend."""
+        self._times.append(time)
+        self._poses.append(dict(poses))
+
+    def __bool__(self) -> bool:
+        """Whether any face was found."""
+        return any(self._poses)
+
+    def is_fit(self, track: int, t0: float, t1: float) -> bool:
+        """Whether a clip of a face overlaps no clip that was left out of the clean video."""
+        return all(t1 < begin or end < t0 for begin, end in self._left_out.get(track, ()))
+
+    @property
+    def face_width(self) -> float:
+        """Median face width in pixels; NaN where no face was found."""
+        widths = [pose.width for poses in self._poses for pose in poses.values()]
+        return statistics.median(widths) if widths else math.nan
+
+    @property
+    def ends(self) -> dict[int, float]:
+        """When each face was last seen, in seconds, by track number."""
+        return {track: time for time, poses in zip(self._times, self._poses, strict=True) for track in poses}
+
+    def at(self, time: float) -> dict[int, Pose]:
+        """The poses at a time by track number; exactly the recorded ones if there are any at that time."""
+        after = bisect_right(self._times, time)
+        if after == 0:
+            return {}
+        t0, before = self._times[after - 1], self._poses[after - 1]
+        if time == t0:
+            return before
+        if after == len(self._times):
+            return before if time - t0 <= KEEPALIVE else {}
+        share = (time - t0) / (self._times[after] - t0)
+        later = self._poses[after]
+        return {track: _between(pose, later[track], share) for track, pose in before.items() if track in later}
+
+
+def _between(one: Pose, other: Pose, share: float) -> Pose:
+    """Linear interpolation; the roll along the shorter arc."""
+    turn = math.remainder(other.roll - one.roll, 2 * math.pi)
+    x, y, width, height = (a + share * (b - a) for a, b in zip(one[:4], other[:4], strict=True))
+    return Pose(x, y, width, height, math.remainder(one.roll + share * turn, 2 * math.pi))
+
+
+def score_at(
+    places: FacePlaces, pictures: Pictures, fps: float | None, detector: Detector, keep: Keep, *, clean: bool = False
+) -> tuple[TrackVerdict, ...]:
+    """Score clips cropped from other versions of a video at the places recorded in the clean one.
+
+    Frames are sampled and clips chosen as in detection, so the clean frames give the scores of detection. Crops are
+    scaled if the frames have another size. Whether a face is large enough is decided by its size in the clean video,
+    and faces and clips left out there are left out here: every distortion is scored on the same faces.
+
+    Args:
+        places: of the clean video.
+        pictures: frames of one size.
+        fps: frames per second, None if unknown.
+        detector: gives the model and the settings; its tracker is not used.
+        keep: which clips to score.
+        clean: the frames are those of the clean video, which was not read before: clips without motion and clips of a
+            pixelated face are left out as in detection.
+    """
+    info = detector.engine.info
+    sampler = FrameSampler(fps, info.frame_rate)
+    assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, 1 / detector.settings.clips_per_second)
+    rate, most = detector.settings.clips_per_second, detector.settings.max_clips or 0
+    ends = places.ends
+    records: dict[int, TrackRecord] = {}
+
+    def score(record: TrackRecord, clips: Mapping[int, Clip]) -> None:
+        record.scores |= {number: detector.score(clip) for number, clip in clips.items()}
+
+    for index, (time, picture) in enumerate(pictures):
+        number = sampler.take(time)
+        at_time = places.at(time) if number is not None else {}
+        poses = {track: pose for track, pose in at_time.items() if track not in places.unfit}
+        for track, pose in poses.items():
+            record = records.setdefault(track, TrackRecord(time, time, Spread(most)))
+            record.t1 = time
+            record.widths.append(pose.width)
+        if number is None or not assembler.wants(time, list(poses)):
+            continue
+        image = picture()
+        height, width = image.shape[:2]
+        sx, sy = width / (places.width or width), height / (places.height or height)
+        faces = {
+            # Both scales are equal except for rounding, so they need not be rotated.
+            track: Place(Pose(pose.x * sx, pose.y * sy, pose.width * sx, pose.height * sy, pose.roll))
+            for track, pose in poses.items()
+        }
+        for clip in assembler.push(number, Frame(index, time, image), faces):
+            t0, t1 = clip.times[0], clip.times[-1]
+            face_width = clip.face_width / sx  # as it is in the clean video
+            record = records[clip.track_id]
+            if face_width < info.min_face_width:
+                record.small.append(face_width)
+            elif keep(t0, t1) and (
+                record.accept(clip.frames, clip.crop.roll) if clean else places.is_fit(clip.track_id, t0, t1)
+            ):
+                score(record, record.spread.add(clip, clips_between(t0, ends[clip.track_id], rate)))
+        for track, record in records.items():
+            if record.spread.holds and track not in poses and ends[track] < time:
+                score(record, record.spread.release())
+    for record in records.values():
+        score(record, record.spread.release())
+    tracks = places.unfit | {track: judge_track(track, record, info) for track, record in records.items()}
+    return tuple(tracks[track] for track in sorted(tracks))
+
+
+def snapped(times: list[float], time: float) -> float:
+    """The nearest of ascending ``times`` if it is within 1 ms of ``time``, else ``time`` itself.
+
+    Files store times in milliseconds, so a frame that was written and read back has a rounded time.
+
+    >>> snapped([0.0, 0.0417083], 0.042), snapped([0.0, 0.5], 0.25)
+    (0.0417083, 0.25)
+    """
+    after = bisect_right(times, time)
+    nearest = min(times[max(0, after - 1) : after + 1], key=lambda known: abs(known - time), default=math.inf)
+    return nearest if abs(nearest - time) <= 0.001 else time

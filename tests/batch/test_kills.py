@@ -1,0 +1,238 @@
+"""Killed at any moment and resumed, a run ends in the same bytes; what ends a process costs one video."""
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import psutil
+import pytest
+
+from facetell.batch.local import local_engine
+from facetell.batch.run import LOST
+from facetell.batch.scan import scan
+from facetell.batch.scan_source import open_source
+from facetell.cli import main
+from fixtures import FAST
+from prepare_videos import content
+from scans import lines
+
+KILLS, MORE_KILLS = 2, 30
+SECONDS = 600.0  # the longest wait for an event: only a test that fails waits so long
+
+
+@dataclass(frozen=True)
+class Verb:
+    """How a command is run and where its results and its journal are; ``last`` is the file that is written last."""
+
+    name: str
+    out: str
+    journal: str
+    last: str
+    options: tuple = ()
+
+    def words(self, folder, source, workers):
+        return [self.name, source, "--out", folder / self.out, "--workers", workers, *self.options]
+
+    def run(self, folder, source, workers=1):
+        return main([str(word) for word in self.words(folder, source, workers)])
+
+    def start(self, folder, source, workers, errors=subprocess.DEVNULL, **how):
+        words = [sys.executable, "-m", "facetell", *self.words(folder, source, workers)]
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": errors}
+        return subprocess.Popen([str(word) for word in words], start_new_session=True, **pipes, **how)
+
+    def lines(self, folder):
+        return lines(folder / self.journal)
+
+    def content(self, folder):
+        """All files but the journal of a scan and the log of its runs."""
+        return {name: text for name, text in content(folder).items() if "work/" not in name and "runs" not in name}
+
+
+VERBS = {
+    "scan": Verb("scan", "out", "out/work/journal.jsonl", "out/about.json", ("--model", FAST)),
+    "score": Verb("score", "s.parquet", "s.parquet.partial/journal.jsonl", "s.parquet", ("--model", FAST)),
+    "prepare": Verb("prepare", "out", "out/ledger.jsonl", "out/manifest.csv"),
+}
+
+
+@pytest.fixture(params=VERBS.values(), ids=VERBS)
+def verb(request):
+    return request.param
+
+
+def write_manifest(path, videos):
+    """A manifest of reals; those with a higher number of the same kind are forgeries of the first."""
+    first = str(videos[0])
+    rows = [f"{video},{int(n in (1, 2))},test,{first if n in (1, 2) else ''}" for n, video in enumerate(videos)]
+    path.write_text("\n".join(["path,label,split,source", *rows]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def manifest(corpus, tmp_path_factory):
+    """Ten videos of a third of a second: faces, noise, a broken file."""
+    names = [f"{'ab'[n % 2]}/{n}.mp4" for n in range(6)] + ["noise0.mp4", "noise1.mp4", "b/text.mp4", "a/6.mp4"]
+    return write_manifest(tmp_path_factory.mktemp("manifest") / "m.csv", [corpus / name for name in names])
+
+
+@pytest.fixture(scope="session")
+def long(corpus, woman, tmp_path_factory):
+    """A short video, then three that take far longer than a test needs to see the first result."""
+    folder = tmp_path_factory.mktemp("long")
+    videos = [folder / f"{number}.mp4" for number in range(4)]
+    for number, path in enumerate(videos):  # sizes and contents that differ
+        path.write_bytes((woman if number else corpus / "a" / "0.mp4").read_bytes() + bytes(8 * number))
+    return write_manifest(folder / "m.csv", [videos[0], *videos[1:]])
+
+
+@pytest.fixture(scope="session")
+def expected(manifest, tmp_path_factory):
+    """What uninterrupted runs leave, by verb."""
+    found = {}
+    for name, verb in VERBS.items():
+        folder = tmp_path_factory.mktemp(name)
+        assert verb.run(folder, manifest) == 2, "one video cannot be read"
+        found[name] = verb.content(folder)
+    return found
+
+
+def wait_until(condition):
+    end_of_wait = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end_of_wait, "waited in vain"
+        time.sleep(0.003)
+
+
+def end(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def workers_of(process):
+    """The child processes that do the work."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [c for c in psutil.Process(process.pid).children() if "spawn_main" in " ".join(c.cmdline())]
+    return []
+
+
+def kill_many_times(verb, manifest, folder, expected, kills):
+    rng, kept = np.random.default_rng(), []
+    for kill in range(kills):
+        process = verb.start(folder, manifest, 2 if kill % 3 == 1 else 1)
+        # Most kills fall while videos are processed, one in five while the run is being set up.
+        more = int(rng.integers(1, 3)) if kill % 5 else 0
+        wait_until(lambda: process.poll() is not None or len(verb.lines(folder)) >= len(kept) + more)  # noqa: B023
+        time.sleep(rng.uniform(0, 0.1 if more else 1.0))
+        end(process)
+        if (folder / verb.last).exists():  # complete before it was killed: once more from the start
+            assert verb.run(folder, manifest) == 2 and verb.content(folder) == expected
+            shutil.rmtree(folder)
+            folder.mkdir()
+            kept = []
+            continue
+        found = [json.dumps(line) for line in verb.lines(folder)]
+        assert {*kept} <= {*found} and len(found) == len({*found}), "a result was lost, or is there twice"
+        kept = found
+    assert verb.run(folder, manifest) == 2
+    assert verb.content(folder) == expected
+
+
+def test_killed_at_random_moments_a_run_ends_in_the_same_files(verb, manifest, expected, tmp_path):
+    kill_many_times(verb, manifest, tmp_path, expected[verb.name], KILLS)
+
+
+@pytest.mark.slow
+def test_killed_many_times_a_run_ends_in_the_same_files(verb, manifest, expected, tmp_path):
+    kill_many_times(verb, manifest, tmp_path, expected[verb.name], MORE_KILLS)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_stopped_it_keeps_its_results_and_leaves_no_process(verb, long, tmp_path, number, code):
+    with (tmp_path / "errors").open("w") as errors:
+        process = verb.start(tmp_path, long, 2, errors)
+        try:
+            wait_until(lambda: verb.lines(tmp_path) or process.poll() is not None)
+            children = psutil.Process(process.pid).children(recursive=True)
+            # A terminal sends Ctrl-C to all processes; whatever kills the main one need not meet the others.
+            (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+            assert process.wait(timeout=SECONDS) == code
+            psutil.wait_procs(children, timeout=SECONDS)
+            assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+        finally:
+            end(process)
+    if number == signal.SIGINT:
+        assert (tmp_path / "errors").read_text() == f"facetell {verb.name}: interrupted\n"
+    assert verb.lines(tmp_path) and not (tmp_path / verb.last).exists()
+
+
+def test_a_video_that_ends_every_process_costs_no_other_video(verb, corpus, manifest, expected, woman, tmp_path):
+    """As a crash of a decoder or too little memory: whichever process has the video open is killed."""
+    deadly = tmp_path / "deadly.mp4"
+    shutil.copy(woman, deadly)
+    source = tmp_path / "m.csv"
+    source.write_text(manifest.read_text() + f"{deadly},0,test,\n")
+    killed, process = 0, verb.start(tmp_path, source, 2)
+    try:
+        while process.poll() is None:
+            for child in workers_of(process):
+                with contextlib.suppress(psutil.Error):
+                    if str(deadly) in [file.path for file in child.open_files()]:
+                        child.kill()
+                        child.wait(10)
+                        killed += 1
+            time.sleep(0.05)  # far less than reading the video takes; looking at open files is slow
+    finally:
+        end(process)
+    assert process.returncode == 2 and killed == 2, "once beside others, once alone"
+    if verb.name == "score":
+        from facetell.evaluate.scores import read_scores
+
+        scores = read_scores(tmp_path / verb.out)
+        assert scores.select(video=str(deadly))["status"].tolist() == ["unreadable"]
+        assert len({*scores["video"]}) == 11 and (scores["status"] == "scored").sum() >= 7
+        return
+    results = {"scan": "out/results.jsonl", "prepare": "out/ledger.jsonl"}[verb.name]
+    *others, last = lines(tmp_path / results)
+    assert LOST in (last.get("message") or last["reason"])
+    assert others == [json.loads(line) for line in expected[verb.name][results].splitlines()]
+
+
+def test_a_video_that_is_never_read_to_its_end_costs_no_other_video(corpus, single, tmp_path):
+    """An image that never comes, as if a decoder hung: nothing is written to the pipe."""
+    still = tmp_path / "still"
+    still.mkdir()
+    os.mkfifo(still / "0.png")
+    names = sorted(str(path) for path in corpus.rglob("?.mp4"))[:4]
+    (tmp_path / "list").write_text("\n".join([*names[:2], str(still), *names[2:]]))
+
+    def engine(work, jobs):
+        shorter = replace(work, arguments=(*work.arguments, 8.0)) if work.lost else work
+        return local_engine(2)(shorter, jobs)
+
+    scan(open_source(str(tmp_path / "list")), tmp_path / "out", single, engine=engine)
+    found = {line["path"]: line for line in lines(tmp_path / "out" / "results.jsonl")}
+    assert LOST in found.pop(str(still))["message"]
+    assert [line["status"] for line in found.values()] == ["scored"] * 4
+
+
+@pytest.mark.parametrize(("name", "room"), [("scan", 2_000), ("prepare", 30_000)])
+def test_a_full_disk_ends_the_run_with_a_message_and_no_video_is_blamed(name, room, manifest, expected, tmp_path):
+    verb = VERBS[name]
+    with (tmp_path / "errors").open("w") as errors:
+        limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))}
+        assert verb.start(tmp_path, manifest, 1, errors, **limit).wait(timeout=SECONDS) == 2
+    (message,) = (tmp_path / "errors").read_text().splitlines()
+    (tmp_path / "errors").unlink()
+    assert f"{tmp_path / 'out'} cannot be written (File too large)" in message
+    assert "run the same command again" in message and not (tmp_path / verb.last).exists()
+    assert verb.run(tmp_path, manifest) == 2 and verb.content(tmp_path) == expected[name]

@@ -1,0 +1,203 @@
+"""What a prepared folder holds: pairs cut alike, faults with their reasons, the same whatever the number of workers."""
+
+import fcntl
+import json
+import os
+import shutil
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from facetell.batch.locate import PrepareSettings
+from facetell.batch.prepare import groups_of, prepare
+from facetell.datasets.manifest import Entry, Manifest, read_manifest
+from facetell.datasets.prepared import read_clip, read_prepared
+from facetell.forge.video import forge_video
+from facetell.types import FacetellError
+from fixtures import encode
+from prepare_videos import content, in_video, man, manifest_of, noise, recoloured, woman, write_frames
+
+REAL = "reals/a.mp4"
+SETTINGS = PrepareSettings(image_rate=30.0)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """A real, four forgeries that say they are of it, and four videos without a pair, two of which give no clip.
+
+    The real is a stream without time stamps: its reader says so, which is not damage.
+    """
+    root = tmp_path_factory.mktemp("videos")
+    (root / "reals").mkdir()
+    encode(root / REAL, man(), codec="libx264", pix_fmt="yuv420p", container="h264")
+    forge_video(root / REAL, root / "fakes.mp4", "sbv", seed=3)
+    write_frames(root / "shorter.mp4", recoloured(man()[:20]))
+    write_frames(root / "other.mp4", woman())
+    write_frames(root / "small.mp4", [cv2.resize(image, (320, 320)) for image in man()])
+    write_frames(root / "noise.mp4", noise())
+    (root / "text.mp4").write_text("this is no video")
+    (root / "images").mkdir()
+    for number, image in enumerate(man(12)):
+        cv2.imwrite(str(root / "images" / f"{40 * number}.png"), image[:, :, ::-1])
+    fake = Entry("fakes.mp4", 1, "train", identity="a", method="sbv", dataset="mine", source=REAL)
+    return manifest_of(
+        root,
+        fake,
+        Entry(REAL, 0, "train", identity="a", dataset="mine"),
+        replace(fake, path="shorter.mp4"),
+        replace(fake, path="other.mp4"),
+        replace(fake, path="small.mp4"),
+        Entry("noise.mp4", 0, "val"),
+        Entry("text.mp4", 1, "test"),
+        Entry("images", 0, "test"),
+        Entry(REAL, 0, "test", identity="a", start=0.3, end=0.7),
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared(videos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("prepared") / "out"
+    return out, prepare(videos, out, SETTINGS)
+
+
+def line_of(prepared, path):
+    return next(line for line in prepared[1] if line["path"] == path)
+
+
+def clip_of(prepared, path):
+    return read_clip(prepared[0] / line_of(prepared, path)["clips"][0]["path"])
+
+
+def test_every_video_has_a_line_and_every_clip_a_row(videos, prepared):
+    out, ledger = prepared
+    assert [line["row"] for line in ledger] == list(range(len(videos)))
+    assert [json.loads(line) for line in (out / "ledger.jsonl").read_text().splitlines()] == ledger
+    clips = read_prepared(out)
+    assert sorted(clip["path"] for line in ledger for clip in line["clips"]) == sorted(e.path for e in clips)
+    assert {p.suffix for p in (out / "clips").iterdir()} == {".mp4", ".npz"}
+    assert len(list((out / "clips").iterdir())) == 2 * len(clips)
+    assert sorted(p.name for p in out.iterdir()) == ["clips", "ledger.jsonl", "manifest.csv", "prepare.json"]
+    for entry in clips:
+        clip = read_clip(clips.file(entry))
+        assert (clip.times[0], clip.times[-1]) == (entry.start, entry.end)
+        assert (clip.square.x1 - clip.square.x0) == clip.square.y1 - clip.square.y0 >= clip.frames.shape[1]
+
+
+def test_a_forgery_has_the_square_landmarks_and_clip_of_its_real(prepared):
+    real, fake = clip_of(prepared, REAL), clip_of(prepared, "fakes.mp4")
+    assert line_of(prepared, "fakes.mp4")["located"] == REAL
+    assert line_of(prepared, REAL)["note"].startswith("there are no usable time stamps")
+    assert np.array_equal(real.landmarks, fake.landmarks) and np.array_equal(real.times, fake.times)
+    row = next(entry for entry in read_prepared(prepared[0]) if entry.origin == "fakes.mp4")
+    assert (row.label, row.split, row.identity, row.method, row.dataset) == (1, "train", "a", "sbv", "mine")
+    assert (row.video, row.track, row.source) == ("fakes.mp4", 0, line_of(prepared, REAL)["clips"][0]["path"])
+    assert real.square == fake.square and real.frames.shape == fake.frames.shape == (30, *real.frames.shape[1:])
+    assert not np.array_equal(real.frames, fake.frames)
+
+
+def test_a_forgery_that_ends_before_its_real_is_cut_as_far_as_it_goes(prepared):
+    real, fake = clip_of(prepared, REAL), clip_of(prepared, "shorter.mp4")
+    assert line_of(prepared, "shorter.mp4")["located"] == REAL
+    assert len(fake.frames) == len(fake.times) == len(fake.landmarks) == 20
+    assert np.array_equal(fake.landmarks, real.landmarks[:20]) and fake.square == real.square
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("other.mp4", "its faces are elsewhere"), ("small.mp4", "its frames are 320x320, not 360x360")]
+)
+def test_a_forgery_unlike_its_real_is_located_by_itself_and_the_ledger_has_the_reason(prepared, path, why):
+    line = line_of(prepared, path)
+    assert line["located"] == "itself" and line["note"] == f"not cut like {REAL}: {why}" and line["clips"]
+    assert next(e for e in read_prepared(prepared[0]) if e.origin == path).source == ""
+
+
+def test_what_gives_no_clip_is_in_the_ledger_with_its_reason_and_in_the_manifest(videos, prepared):
+    assert line_of(prepared, "noise.mp4")["reason"] == "no face was found"
+    assert "is not a video that can be read" in line_of(prepared, "text.mp4")["reason"]
+    rows = {entry.origin: entry for entry in read_manifest(prepared[0])}
+    assert not rows["noise.mp4"].is_clip
+    assert (prepared[0] / rows["noise.mp4"].path).resolve() == (videos.root / "noise.mp4").resolve()
+
+
+def test_folders_of_images_and_parts_of_videos_are_cut(prepared):
+    clip = clip_of(prepared, "images")
+    assert clip.times == pytest.approx(np.arange(12) / 30)
+    (part,) = prepared[1][8]["clips"]
+    assert 0.3 <= part["start"] < part["end"] < 0.7 and part["frames"] == 12
+    # The same face as in the video that the images came from.
+    assert np.abs(in_video(clip) - in_video(clip_of(prepared, REAL))[:12]).max() < 6
+
+
+def test_the_number_of_workers_leaves_no_trace(videos, prepared, tmp_path):
+    assert prepare(videos, tmp_path / "out", SETTINGS, workers=2) == prepared[1]
+    assert content(tmp_path / "out") == content(prepared[0])
+    before = {p: p.stat().st_mtime_ns for p in (prepared[0] / "clips").iterdir()}
+    assert prepare(videos, prepared[0], SETTINGS) == prepared[1]
+    assert {p: p.stat().st_mtime_ns for p in (prepared[0] / "clips").iterdir()} == before, "nothing is done again"
+
+
+def test_groups_that_are_added_later_reach_the_rows_of_the_clips(videos, prepared, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(prepared[0], out)
+    groups = {"kind": "face-swap", "family": "sbv", "repository": "owner/name"}
+    grouped = Manifest(videos.root, tuple(replace(entry, **groups) for entry in videos))
+    assert prepare(grouped, out, SETTINGS) == prepared[1]
+    assert read_prepared(out).entries == tuple(replace(entry, **groups) for entry in read_prepared(prepared[0]))
+    (out / "manifest.csv").write_bytes((prepared[0] / "manifest.csv").read_bytes())
+    assert content(out) == content(prepared[0])
+
+
+def test_pairs_are_one_task_in_the_order_of_the_manifest(videos):
+    assert [[number for number, _ in rows] for rows in groups_of(videos)] == [[1, 0, 2, 3, 4], [5], [6], [7], [8]]
+    # A forgery whose real is of another part, or is not there, goes alone.
+    alone = Manifest(videos.root, (replace(videos.entries[0], start=0.1), *videos.entries[1:2]))
+    assert [len(rows) for rows in groups_of(alone)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "message"),
+    [
+        (PrepareSettings(), slice(None), "begun with other settings"),
+        (SETTINGS, slice(1, None), "begun with another manifest"),
+        (PrepareSettings(size=32), slice(None), "64 to 640 pixels"),
+    ],
+)
+def test_nothing_is_mixed(videos, prepared, settings, rows, message):
+    before = content(prepared[0])
+    with pytest.raises(FacetellError, match=message):
+        prepare(Manifest(videos.root, videos.entries[rows]), prepared[0], settings)
+    assert content(prepared[0]) == before
+
+
+def test_another_version_is_refused(videos, prepared, tmp_path):
+    shutil.copytree(prepared[0], tmp_path / "out")
+    about = tmp_path / "out" / "prepare.json"
+    about.write_text(about.read_text().replace('"av": "', '"av": "0.'))
+    with pytest.raises(FacetellError, match="begun with other versions of software"):
+        prepare(videos, tmp_path / "out", SETTINGS)
+
+
+def test_folders_that_cannot_be_used(videos, prepared, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FacetellError, match="is a file; name a folder"):
+        prepare(videos, tmp_path / "file")
+    with pytest.raises(FacetellError, match="cannot be written \\(Not a directory\\)"):
+        prepare(videos, tmp_path / "file" / "below")
+    with pytest.raises(FacetellError, match="holds other files"):
+        prepare(videos, tmp_path)
+    with pytest.raises(FacetellError, match="names 1 video twice; keep one row of each"):
+        prepare(replace(videos, entries=(*videos.entries, videos.entries[0])), tmp_path / "doubled")
+    with pytest.raises(FacetellError, match="prepared already"):
+        prepare(read_prepared(prepared[0]), tmp_path / "twice")
+
+
+def test_two_runs_do_not_share_a_folder(videos, prepared):
+    handle = os.open(prepared[0], os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(FacetellError, match="another `facetell prepare` is using"):
+            prepare(videos, prepared[0])
+    finally:
+        os.close(handle)

@@ -1,0 +1,289 @@
+"""The results of a scan, and what is scored again when the corpus or the settings change."""
+
+import csv
+import fcntl
+import json
+import os
+import shutil
+from collections import Counter
+
+import jsonschema
+import pyarrow.parquet as pq
+import pytest
+
+from facetell.batch.scan_source import Shard
+from facetell.batch.scan_work import make_detector
+from facetell.batch.score import score_manifest
+from facetell.cli import main
+from facetell.datasets.manifest import read_manifest
+from facetell.detector import Settings
+from facetell.evaluate.scores import read_scores
+from facetell.report.result import SCHEMA_PATH, to_result
+from facetell.types import FacetellError
+from fixtures import BROKEN, FAST
+from scans import CONTENTS, NOISE, SCORED, Here, lines, results, verdicts
+
+ORDER = [f"a/{n}.mp4" for n in (0, 2, 4, 6)] + ["a/deep/copy of 0.mov"] + [f"b/{n}.mp4" for n in (1, 3, 5, 7)]
+ORDER += ["b/text.mp4", *(f"noise{n}.mp4" for n in range(NOISE)), "text again.mkv", "zero_bytes.mp4"]
+
+
+@pytest.fixture
+def copy(corpus, tmp_path):
+    """The corpus, to be changed; its times and so its stamps are its own."""
+    return shutil.copytree(corpus, tmp_path / "copy")
+
+
+def table(out, name="videos"):
+    return pq.read_table(out / f"{name}.parquet").to_pylist()
+
+
+def column(out, name):
+    return {row["video"]: row[name] for row in table(out)}
+
+
+def test_every_video_has_a_row_and_every_content_is_scored_once(corpus, whole):
+    rows = table(whole)
+    assert [row["video"] for row in rows] == ORDER
+    assert Counter(row["status"] for row in rows) == {"scored": SCORED + 1, "no_face": NOISE, "unreadable": 3}
+    assert len(verdicts(whole)) == CONTENTS == len({*verdicts(whole)})
+    same = {row["video"]: row["duplicate_of"] for row in rows if row["duplicate_of"]}
+    assert same == {"a/deep/copy of 0.mov": "a/0.mp4", "text again.mkv": "b/text.mp4"}
+    by_name = {row["video"]: row for row in rows}
+    one, other = by_name["a/0.mp4"], by_name["a/deep/copy of 0.mov"]
+    assert {k for k in one if one[k] != other[k]} == {"video", "duplicate_of"}
+
+
+def test_a_verdict_is_that_of_detect(corpus, whole, single):
+    schema = json.loads(SCHEMA_PATH.read_text())["properties"]["videos"]["items"]
+    found = lines(whole / "results.jsonl")
+    assert [line["path"] for line in found] == ORDER
+    for line in found:
+        jsonschema.validate(line, schema)
+        alone = to_result([single(corpus / line["path"])])["videos"][0]
+        alone |= {"path": line["path"], "message": alone["message"].replace(f"{corpus}/", "")}
+        assert line == alone
+
+
+def test_faces_and_videos_agree_with_the_verdicts(whole):
+    faces = table(whole, "tracks")
+    for line, row in zip(lines(whole / "results.jsonl"), table(whole), strict=True):
+        of_video = [face for face in faces if face["video"] == line["path"]]
+        assert len(of_video) == row["faces"] == len(line["tracks"])
+        assert row["clips"] == sum(face["clips"] for face in of_video)
+        assert [face["track"] for face in of_video] == [track["track_id"] for track in line["tracks"]]
+        if row["status"] == "scored":
+            assert row["logit"] == max(face["logit"] for face in of_video if face["logit"] is not None)
+            expected = [line["probability"], *line["interval"], line["threshold"]]
+            assert [round(row[k], 6) for k in ("probability", "low", "high", "threshold")] == expected
+        else:
+            assert row["probability"] is row["logit"] is row["low"] is row["threshold"] is row["worst_t0"] is None
+
+
+def test_results_hold_no_date_and_no_place(corpus, whole):
+    with (whole / "errors.csv").open(newline="") as stream:
+        found = list(csv.DictReader(stream))
+    assert [line["path"] for line in found] == ["b/text.mp4", "text again.mkv", "zero_bytes.mp4"]
+    assert all(line["reason"].startswith(line["path"]) for line in found) and "(0 bytes)" in found[-1]["reason"]
+    machine = (str(corpus).encode(), str(whole).encode(), b"seconds_spent", os.uname().nodename.encode())
+    for name, content in results(whole).items():
+        assert not any(word in content for word in machine), name
+    (run,) = lines(whole / "runs.jsonl")
+    assert run["source"] == str(corpus) and run["scored"] == CONTENTS and run["seconds"] > 0
+
+
+def test_shards_are_disjoint_and_complete_and_merge_into_the_whole(corpus, whole, here, tmp_path):
+    names, parts = [], [tmp_path / f"{number}" for number in (1, 2, 3)]
+    for number, out in enumerate(parts, 1):
+        here.scan(corpus, out, shard=Shard(number, 3))
+        assert json.loads((out / "about.json").read_text())["shard"] == f"{number}/3"
+        names.append([row["video"] for row in table(out)])
+        assert names[-1] and names[-1] == [name for name in ORDER if name in names[-1]]
+    assert sorted(name for part in names for name in part) == sorted(ORDER)
+    for _ in range(2):  # the second run has nothing to do
+        here.scan(corpus, tmp_path / "all", merge=parts)
+        assert here.scored == here.read == [] and results(tmp_path / "all") == results(whole)
+    with pytest.raises(FacetellError, match="there is no scan in"):
+        here.scan(corpus, tmp_path / "none", merge=[tmp_path])
+
+
+def test_a_corpus_that_grows_moves_and_shrinks_costs_only_what_is_new(copy, whole, here, tmp_path):
+    out = tmp_path / "out"
+    here.scan(copy, out)
+    assert results(out) == results(whole) and len(here.scored) == CONTENTS
+    (copy / "a" / "2.mp4").rename(copy / "moved.mp4")
+    (copy / "b" / "1.mp4").unlink()
+    shutil.copy(copy / "b" / "3.mp4", copy / "A first.mp4")
+    with (copy / "noise0.mp4").open("ab") as stream:
+        stream.write(b"more")
+    here.scan(copy, out)
+    assert here.scored == ["noise0.mp4"], "all else is known by what is in it"
+    assert {*here.read} >= {"A first.mp4", "moved.mp4"} and "a/4.mp4" not in here.read
+    assert [row["video"] for row in table(out)] == sorted({*ORDER, "A first.mp4", "moved.mp4"} - {"a/2.mp4", "b/1.mp4"})
+    assert column(out, "duplicate_of")["b/3.mp4"] == "A first.mp4", "the first of them in order"
+    shutil.copy(copy / "a" / "4.mp4", copy / "a" / "00.avi")
+    here.scan(copy, out)
+    assert here.scored == ["a/00.avi"], "a content is read under the suffix of its first file"
+    here.scan(copy, tmp_path / "again")
+    assert results(tmp_path / "again") == results(out), "only what there is counts, not what there was"
+
+
+def test_a_file_that_changes_or_goes_while_it_is_scanned_is_reported_and_scored_next_time(copy, here, tmp_path):
+    out, whole_file = tmp_path / "out", (copy / "b" / "3.mp4").read_bytes()
+
+    def meddle(state):
+        if state.step == "scoring" and not state.done and (copy / "a").exists():
+            (copy / "b" / "3.mp4").write_bytes(whole_file[:-100])  # as one that is being copied
+            shutil.rmtree(copy / "a")
+
+    counts = here.scan(copy, out, progress=meddle)
+    assert counts.statuses["unreadable"] == 3 + 1 + 5
+    messages = column(out, "message")
+    assert "it changed while it was being scanned" in messages["b/3.mp4"]
+    assert messages["a/0.mp4"] == (
+        "a/0.mp4 was there and is gone (No such file or directory): fix that, and run the same command again"
+    )
+    assert [row["sha256"] for row in table(out) if row["video"].startswith("a/")] == [None] * 5
+    (copy / "b" / "3.mp4").write_bytes(whole_file)
+    here.scan(copy, out)
+    assert here.scored == ["b/3.mp4"]
+    assert {row["video"] for row in table(out)} == {name for name in ORDER if not name.startswith("a/")}
+
+
+def test_where_the_first_of_two_goes_the_other_is_scored(copy, here, tmp_path):
+    def meddle(state):
+        if state.step == "scoring" and not state.done:
+            (copy / "a" / "0.mp4").unlink(missing_ok=True)
+
+    here.scan(copy, tmp_path / "out", progress=meddle)
+    assert here.scored[-1] == "a/deep/copy of 0.mov" and len(here.scored) == CONTENTS + 1
+    rows = column(tmp_path / "out", "status")
+    assert rows["a/0.mp4"] == "unreadable" and rows["a/deep/copy of 0.mov"] == "scored"
+
+
+def test_what_could_not_be_read_is_tried_again_when_asked(copy, whole, here, tmp_path):
+    out = tmp_path / "out"
+    here.scan(copy, out)
+    here.scan(copy, out, retry=True)
+    assert here.scored == ["b/text.mp4", "zero_bytes.mp4"] and results(out) == results(whole)
+    here.scan(copy, out)
+    assert here.scored == []
+
+
+def test_names_with_newlines_quotes_and_odd_bytes_come_through(corpus, here, tmp_path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    odd = [
+        "a\nb.mp4",
+        'quote"s, comma.mp4',
+        "<script>alert(1).mp4",
+        os.fsdecode(b"caf\xe9.mp4"),
+        "\u202eR.mp4",
+    ]
+    for number, name in enumerate(odd):
+        shutil.copy(corpus / "ab"[number % 2] / f"{number}.mp4", folder / name)
+    bad = "=1+1\n\"'.mp4"  # a formula to a spreadsheet: in the ledger, too, it is the file's name
+    shutil.copy(BROKEN["text"](tmp_path), folder / bad)
+    out = tmp_path / "out"
+    here.scan(folder, out)
+    shown = sorted([*odd[:3], "caf\\udce9.mp4", odd[4], bad])
+    assert sorted(row["video"] for row in table(out)) == shown
+    assert sorted(line["path"] for line in lines(out / "results.jsonl")) == shown
+    assert {*read_scores(out / "scores.parquet")["video"]} == {*shown}
+    with (out / "errors.csv").open(newline="") as stream:
+        assert [line["path"] for line in csv.DictReader(stream)] == [bad]
+    page = (out / "summary.html").read_text()
+    assert "<script>alert" not in page and "&lt;script&gt;alert(1).mp4" in page
+    assert (
+        "a\\nb.mp4" in page and "caf\\udce9.mp4" in page and "\\u202eR.mp4" in page and "=1+1\\n&#34;&#39;.mp4" in page
+    )
+    here.scan(folder, out)
+    assert here.scored == here.read == []
+
+
+def test_of_a_manifest_comes_the_very_score_file_of_score(corpus, here, tmp_path):
+    """Labels, parts of videos, one that is missing, one named twice by its content: as `facetell score` has them."""
+    rows = [f"{name},{number % 2},test,p{number},,," for number, name in enumerate(ORDER) if name != "a/2.mp4"]
+    rows += ["a/2.mp4,0,val,p,,0,0.15", "a/2.mp4,1,val,p,swap,0.15,0.3", "gone.mp4,1,test,p,,,"]
+    manifest = corpus / "manifest.csv"
+    try:
+        manifest.write_text("path,label,split,identity,method,start,end\n" + "\n".join(rows) + "\n")
+        here.scan(manifest, tmp_path / "out")
+        score_manifest(read_manifest(manifest), FAST, out=tmp_path / "scores.parquet")
+    finally:
+        manifest.unlink()
+    scanned, scored = read_scores(tmp_path / "out" / "scores.parquet"), read_scores(tmp_path / "scores.parquet")
+    assert scanned.about == scored.about
+    for name, values in scored.columns.items():
+        assert scanned[name].tolist() == pytest.approx(values.tolist(), abs=0, nan_ok=True), name
+    assert (tmp_path / "out" / "scores.parquet").read_bytes() == (tmp_path / "scores.parquet").read_bytes()
+    assert column(tmp_path / "out", "message")["gone.mp4"].startswith("gone.mp4 cannot be found")
+    words = ["evaluate", str(tmp_path / "out" / "scores.parquet"), "--protocol", "level", "--split", "test"]
+    assert main([*words, "--out", str(tmp_path / "tables")]) == 0 and (tmp_path / "tables" / "level.html").exists()
+
+
+def test_a_list_may_name_files_and_folders_of_images(corpus, here, tmp_path, monkeypatch):
+    import cv2
+
+    from fixtures import sample_frames
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(sample_frames("sample_man", 9)[:, :, 100:540]):
+        cv2.imwrite(f"frames/{number}.png", frame[:, :, ::-1])
+    shutil.copytree("frames", "frames again")
+    (tmp_path / "list").write_text(f"frames\n\n{corpus}/b/1.mp4\nframes\nframes again\nnowhere.mp4\n")
+    counts = here.scan("list", tmp_path / "out")
+    rows = table(tmp_path / "out")
+    assert [row["video"] for row in rows] == ["frames", f"{corpus}/b/1.mp4", "frames again", "nowhere.mp4"]
+    assert [row["status"] for row in rows] == ["scored", "scored", "scored", "unreadable"]
+    assert rows[2]["duplicate_of"] == "frames" and counts.duplicates == 1 and len(here.scored) == 2
+    cv2.imwrite("frames/9.png", sample_frames("sample_man", 9)[8, :, 100:540, ::-1])
+    here.scan("list", tmp_path / "out")
+    assert here.scored == ["frames"], "the stamp of a folder is that of its files"
+
+
+def test_a_scan_is_not_gone_on_with_as_something_else(corpus, whole, here, tmp_path):
+    out = shutil.copytree(whole, tmp_path / "out")
+    other = Here(make_detector(FAST, settings=Settings(clips_per_second=2)))
+    with pytest.raises(FacetellError, match=r"was begun with other settings .* repeat the command that began it"):
+        other.scan(corpus, out)
+    with pytest.raises(FacetellError, match="was begun with other settings"):
+        other.scan(corpus, tmp_path / "other", merge=[out])
+    with pytest.raises(FacetellError, match="holds other files, or an unfinished run of another version"):
+        here.scan(corpus, corpus)
+    (tmp_path / "killed" / "work").mkdir(parents=True)  # by a run that was killed before it wrote anything
+    here.scan(corpus / "a" / "deep", tmp_path / "killed")
+    record = out / "work" / "run.json"
+    begun = json.loads(record.read_text())
+    for change, words in (
+        ({"engine": {"precision": "other"}}, "another engine or precision"),
+        ({"python": "2.7"}, "other versions of software"),
+        ({"libraries": {}}, "other versions of libraries"),
+    ):
+        record.write_text(json.dumps(begun | change))
+        with pytest.raises(FacetellError, match=f"was begun with {words}"):
+            here.scan(corpus, out)
+    record.write_text("{")
+    with pytest.raises(FacetellError, match="is damaged; name a new folder"):
+        here.scan(corpus, out)
+    record.rename(out / "work" / "about.json")  # as older versions called it
+    with pytest.raises(FacetellError, match="unfinished run of another version"):
+        here.scan(corpus, out)
+
+
+def test_two_scans_do_not_share_a_folder(corpus, whole, here):
+    handle = os.open(whole, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(FacetellError, match="another `facetell scan` is using"):
+            here.scan(corpus, whole)
+    finally:
+        os.close(handle)
+
+
+def test_an_empty_folder_is_refused_and_an_empty_part_is_not(corpus, here, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FacetellError, match="holds no video; name another folder"):
+        here.scan(tmp_path / "empty", tmp_path / "out")
+    counts = here.scan(corpus / "a" / "deep", tmp_path / "out2", shard=Shard(1, 1000))
+    assert counts.videos == 0 and table(tmp_path / "out2") == []

@@ -1,0 +1,162 @@
+"""What is taken for the videos of a corpus, in which order, and in which part of it."""
+
+import io
+import os
+import shutil
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from facetell.batch.scan_source import Shard, open_source, read_shard
+from facetell.types import FacetellError
+from facetell.video.find import LeftOut
+from fixtures import FAST_FILE
+
+
+def touch(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def names(source, shard=None):
+    return [item.name for item in open_source(str(source)).items(shard or Shard())]
+
+
+def test_a_folder_is_walked_in_the_order_of_its_parts(tmp_path):
+    touch(*(tmp_path / name for name in ("b.mp4", "a/z.mkv", "a/B.MP4", "a-1/x.mov", "a/b/c.webm", "notes.txt")))
+    touch(tmp_path / ".hidden.mp4", tmp_path / ".folder" / "x.mp4")
+    (tmp_path / "empty.mp4").mkdir()
+    (tmp_path / "link.mp4").symlink_to("b.mp4")
+    (tmp_path / "circle").symlink_to(".")
+    (tmp_path / "dangling.mp4").symlink_to("nowhere")
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    found = [*open_source(str(tmp_path)).items(Shard())]
+    assert [item.name for item in found] == [
+        "a/B.MP4",
+        "a/b/c.webm",
+        "a/z.mkv",
+        "a-1/x.mov",
+        "b.mp4",
+        "dangling.mp4",
+        "link.mp4",
+        "loop.mp4",
+    ]
+    assert all(item.path == str(tmp_path / item.name) and item.size in (1, -1) for item in found)
+    assert [bool(item.fault) for item in found] == [False] * 5 + [True, False, True]
+    assert found[4].stamp == found[6].stamp != found[0].stamp and found[0].suffix == ".mp4"
+
+
+def test_a_folder_of_frames_is_a_video_and_other_files_are_counted(tmp_path):
+    touch(tmp_path / "a" / "cover.txt", tmp_path / "b.mp4", tmp_path / "notes.txt")
+    for path in (*(tmp_path / "frames" / f"{number}.png" for number in range(3)), tmp_path / "cover.png"):
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))
+    touch(tmp_path / "frames" / "Thumbs.db")
+    left_out = LeftOut()
+    found = [*open_source(str(tmp_path)).items(Shard(), left_out)]
+    assert [(item.name, item.size < 0, item.fault) for item in found] == [("b.mp4", False, ""), ("frames", True, "")]
+    assert str(left_out) == "1 image"
+    counts = []
+    for number in (1, 2, 3):
+        counts.append(LeftOut())
+        list(open_source(str(tmp_path)).items(Shard(number, 3), counts[-1]))
+    assert sorted(map(str, counts)) == ["", "", "1 image"], "each file falls into one part"
+    assert names(tmp_path / "frames") == ["."], "the folder itself"
+
+
+def test_a_folder_that_goes_during_the_search_is_reported(tmp_path):
+    touch(tmp_path / "a" / "x.mp4", tmp_path / "b" / "y.mp4", tmp_path / "c.mp4")
+    walk = open_source(str(tmp_path)).items(Shard())
+    assert next(walk).name == "a/x.mp4"
+    (tmp_path / "b" / "y.mp4").unlink()
+    (tmp_path / "b").rmdir()
+    rest = [*walk]
+    assert [item.name for item in rest] == ["b/", "c.mp4"] and rest[0].is_search
+    assert rest[0].fault == "the folder and its content cannot be read"
+
+
+def test_a_list_has_a_path_a_line_or_up_to_each_nul(tmp_path, monkeypatch):
+    touch(tmp_path / "a\nb.mp4", tmp_path / "c.mp4")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lines").write_text("c.mp4\n\nnowhere.mp4\r\nc.mp4\n", encoding="utf-8-sig")
+    assert names("lines") == ["c.mp4", "nowhere.mp4"]
+    (tmp_path / "nul").write_bytes(b"a\nb.mp4\0c.mp4\0caf\xe9.mp4\0")
+    assert names("nul") == ["a\nb.mp4", "c.mp4", os.fsdecode(b"caf\xe9.mp4")]
+    assert [bool(item.fault) for item in open_source("nul").items(Shard())] == [False, False, True]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"c.mp4\n")))
+    assert names("-") == ["c.mp4"]
+
+
+def test_a_folder_of_a_list_is_a_video_whatever_its_name_ends_with(tmp_path, monkeypatch):
+    touch(tmp_path / "images" / "1.png")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list").write_text("images/\nnowhere/\n")
+    found = [*open_source("list").items(Shard())]
+    assert [(item.name, bool(item.fault), item.is_search) for item in found] == [
+        ("images/", False, False),
+        ("nowhere/", True, False),
+    ]
+
+
+def test_a_network_address_is_reported_as_such(tmp_path):
+    address = "https://example.org/watch?v=1"
+    (tmp_path / "list").write_text(f"{address}\n{tmp_path}\n")
+    (tmp_path / "m.csv").write_text(f"path,label,split\n{address},0,test\n.,0,test\n")
+    for name in ("list", "m.csv"):
+        first, second = open_source(str(tmp_path / name)).items(Shard())
+        assert first.name == address and not second.fault
+        assert first.fault.startswith(f"{address} is a network address, and facetell does not use the network")
+    with pytest.raises(FacetellError, match="is a network address"):
+        open_source(address)
+
+
+def test_what_is_no_text_is_no_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("image.png", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    (tmp_path / "wide").write_text("c.mp4\n", encoding="utf-16")
+    shutil.copy(FAST_FILE, "model")
+    for name in ("image.png", "wide", "model"):
+        with pytest.raises(FacetellError, match=f"the text in {name} is not a list of paths"):
+            names(name)
+    touch(tmp_path / "odd\x1b.mp4")
+    (tmp_path / "odd").write_bytes(b"odd\x1b.mp4\0")
+    assert names("odd") == ["odd\x1b.mp4"], "a name may hold anything"
+
+
+def test_a_part_is_settled_by_the_name_alone(tmp_path):
+    touch(*(tmp_path / f"{number}.mp4" for number in range(60)))
+    parts = [names(tmp_path, Shard(number, 4)) for number in (1, 2, 3, 4)]
+    assert sorted(name for part in parts for name in part) == sorted(names(tmp_path))
+    assert all(5 <= len(part) <= 25 for part in parts)
+    touch(tmp_path / "more.mp4")
+    assert {*parts[0]} <= {*names(tmp_path, Shard(1, 4))}
+    assert names(tmp_path, Shard(2, 3))[:3] == ["1.mp4", "11.mp4", "22.mp4"], "the same on every machine, for ever"
+
+
+@pytest.mark.parametrize("words", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2", "1/2/3", ""])
+def test_what_names_no_part_is_refused(words):
+    with pytest.raises(FacetellError, match="names no part"):
+        read_shard(words)
+
+
+def test_what_names_no_corpus_is_refused(tmp_path):
+    touch(tmp_path / "one.mp4")
+    (tmp_path / "blank").write_text("\n \n")
+    (tmp_path / "clips.csv").write_text("path,label,split,origin,track\nclips/a.mp4,0,test,a.mp4,0\n")
+    (tmp_path / "twice.csv").write_text("path,label,split\na.mp4,0,test\na.mp4,1,test\n")
+    (tmp_path / "bad.csv").write_text("name\na.mp4\n")
+    for name, message in (
+        ("nowhere", "there is no "),
+        ("n" * 300, "there is no "),
+        ("one.mp4", "is one video; score it with `facetell detect`"),
+        ("clips.csv", "names prepared clips"),
+        ("twice.csv", "names a.mp4 twice"),
+        ("bad.csv", "lacks the columns path, label, split"),
+    ):
+        with pytest.raises(FacetellError, match=message):
+            open_source(str(tmp_path / name))
+    with pytest.raises(FacetellError, match="names no video"):
+        names(tmp_path / "blank")

@@ -1,0 +1,305 @@
+"""Scoring a manifest: scores are those of detection, whatever the number of processes; every video is counted."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facetell.assets import locate
+from facetell.batch.rows import ScoringSettings, conditions
+from facetell.batch.score import score_manifest
+from facetell.datasets.manifest import read_manifest
+from facetell.detector import Detector, Settings
+from facetell.distort import KINDS, PUBLISHED
+from facetell.evaluate.scores import from_rows, read_scores, write_scores
+from facetell.types import FacetellError, Status
+from fixtures import BROKEN, FAST, FAST_FILE, one_frame, sample_frames, write_frames
+
+
+def write_manifest(folder, rows, name="manifest.csv"):
+    """A manifest of rows (mappings) in a folder of videos."""
+    with (folder / name).open("w", newline="") as file:
+        table = csv.DictWriter(file, ["path", "label", "split", "identity", "method", "dataset", "start", "end"])
+        table.writeheader()
+        table.writerows({"split": "test"} | row for row in rows)
+    return read_manifest(folder / name)
+
+
+def clips(scores, **wanted):
+    """(track, clip, t0, t1, logit) of the chosen rows."""
+    part = scores.select(**wanted)
+    return list(zip(*(part[name].tolist() for name in ("track", "clip", "t0", "t1", "logit")), strict=True))
+
+
+def clips_of(verdict):
+    """The same of a verdict."""
+    return [
+        (track.track_id, number, clip.t0, clip.t1, clip.logit)
+        for track in verdict.tracks
+        for number, clip in enumerate(track.clips)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two speakers, two videos of tiny length, one without a face, one broken and one that is not there."""
+    folder = tmp_path_factory.mktemp("videos")
+    write_frames(folder / "woman.mp4", sample_frames("sample_woman", 72), fps=24)
+    write_frames(folder / "both.mp4", [*sample_frames("sample_man", 30), *sample_frames("sample_woman", 40)], fps=25)
+    write_frames(folder / "small.mp4", sample_frames("sample_man", 12)[:, ::6, ::6])
+    shutil.copy(locate("sample_no_face"), folder / "no_face.mp4")
+    BROKEN["text"](folder)
+    one_frame(folder)
+    return folder
+
+
+ROWS = [
+    {"path": "woman.mp4", "label": 0, "identity": "w"},
+    {"path": "both.mp4", "label": 1, "method": "cut", "identity": "b", "split": "val"},
+    {"path": "small.mp4", "label": ""},
+    {"path": "no_face.mp4", "label": 0},
+    {"path": "text.mp4", "label": 1},
+    {"path": "one_frame.mp4", "label": 1},
+    {"path": "gone.mp4", "label": 0},
+]
+
+
+@pytest.fixture(scope="module")
+def manifest(folder):
+    return write_manifest(folder, ROWS)
+
+
+@pytest.fixture(scope="module")
+def scored(manifest, tmp_path_factory):
+    """The scores by one process, the file, and the messages on faults."""
+    out, faults = tmp_path_factory.mktemp("scores") / "s.parquet", []
+    return score_manifest(manifest, FAST, out=out, fault=faults.append), out, faults
+
+
+def test_scores_are_those_of_detection(scored, detector, folder):
+    scores, _, _ = scored
+    for name in ("woman.mp4", "both.mp4"):
+        verdict = detector(folder / name)
+        assert len(clips_of(verdict)) >= 2
+        assert clips(scores, video=name) == clips_of(verdict)
+        worst = max(track.logit for track in verdict.tracks if track.logit is not None)
+        assert scores.videos().select(video=name)["logit"].tolist() == [worst]
+
+
+def test_every_video_is_counted_with_its_reason(scored):
+    scores, _, faults = scored
+    assert [*dict.fromkeys(scores["video"].tolist())] == [row["path"] for row in ROWS], "in the order of the manifest"
+    assert dict(zip(scores["video"].tolist(), scores["status"].tolist(), strict=True)) == {
+        "woman.mp4": "scored",
+        "both.mp4": "scored",
+        "small.mp4": "face_too_small",
+        "no_face.mp4": "no_face",
+        "text.mp4": "unreadable",
+        "one_frame.mp4": "too_short",
+        "gone.mp4": "unreadable",
+    }
+    unscored = scores.where(scores["status"] != "scored")
+    assert len(unscored) == 5 and np.isnan(unscored["logit"]).all() and (unscored["track"] == -1).all()
+    assert len(faults) == 2 and "text.mp4" in faults[0] and "gone.mp4" in faults[1]
+
+
+def test_the_columns_of_the_manifest_are_beside_the_scores(scored):
+    scores, _, _ = scored
+    row = scores.select(video="both.mp4").videos()
+    names = ("label", "method", "identity", "split", "distortion", "level")
+    assert [row[name][0] for name in names] == [1, "cut", "b", "val", "", 0]
+    assert scores.select(video="small.mp4")["label"].tolist() == [-1]
+
+
+def test_the_file_records_what_made_it_but_no_date_and_no_place(scored, detector, folder, tmp_path):
+    scores, out, _ = scored
+    about = read_scores(out).about
+    assert about == scores.about
+    assert about["model"] == {"name": detector.engine.info.name, "sha256": detector.engine.sha256}
+    assert about["calibration"]["temperature"] == detector.engine.info.calibration.temperature
+    assert about["engine"]["precision"] == detector.engine.precision
+    assert str(folder) not in json.dumps(about) and "workers" not in json.dumps(about)
+    assert not out.with_name("s.parquet.partial").exists()
+
+
+def test_two_processes_give_the_same_file_from_another_place(scored, folder, tmp_path):
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    out = tmp_path / "two.parquet"
+    score_manifest(read_manifest(moved), FAST, out=out, workers=2)
+    assert out.read_bytes() == scored[1].read_bytes()
+
+
+def test_only_the_wanted_splits_are_scored(manifest):
+    scores = score_manifest(manifest, FAST, settings=ScoringSettings(splits=("val",)))
+    assert {*scores["video"].tolist()} == {"both.mp4"}
+    with pytest.raises(FacetellError, match="no row of the split train"):
+        score_manifest(manifest, FAST, settings=ScoringSettings(splits=("train",)))
+
+
+# --- parts of videos
+
+
+def test_a_clip_has_the_label_of_the_part_that_holds_its_middle(scored, folder):
+    whole = clips(scored[0], video="woman.mp4")
+    cut = whole[1][2] + 0.1  # within the second clip, of which the larger part comes after
+    rows = [
+        {"path": "woman.mp4", "label": 0, "end": cut},
+        {"path": "woman.mp4", "label": 1, "method": "swap", "start": cut, "end": 2},
+        {"path": "woman.mp4", "label": 0, "start": 60, "end": 61},
+    ]
+    scores = score_manifest(write_manifest(folder, rows, "parts.csv"), FAST)
+    inside = [clip for clip in whole if sum(clip[2:4]) / 2 < 2]
+    assert clips(scores, status="scored") == inside and len(inside) == 2
+    assert scores["label"].tolist() == [0, 1, 0] and scores["method"].tolist() == ["", "swap", ""]
+    assert scores["status"].tolist() == ["scored", "scored", "too_short"]
+    video = scores.videos()
+    assert (len(video), video["label"][0], video["method"][0]) == (1, 1, "swap")
+    for second in ({}, {"start": 1}, {"start": 0.5, "end": 0.7}):
+        rows = [{"path": "woman.mp4", "label": 0, "end": 1.5}, {"path": "woman.mp4", "label": 1} | second]
+        with pytest.raises(FacetellError, match=r"names woman\.mp4 twice, or parts of it that overlap"):
+            score_manifest(write_manifest(folder, rows, "twice.csv"), FAST)
+
+
+# --- resuming, and refusing to mix
+
+
+@pytest.fixture(scope="module")
+def stopped(folder, tmp_path_factory):
+    """A run that was stopped after its first video; not to be changed."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(state):
+        if state.done == 1:
+            raise Stop
+
+    few, out = write_manifest(folder, [ROWS[4], ROWS[1]], "few.csv"), tmp_path_factory.mktemp("stopped")
+    with pytest.raises(Stop):
+        score_manifest(few, FAST, out=out / "s.parquet", progress=stop)
+    return few, out
+
+
+@pytest.fixture
+def begun(stopped, tmp_path):
+    """A copy of that run."""
+    few, out = stopped
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    return few, tmp_path / "s.parquet"
+
+
+def test_a_stopped_run_is_resumed(begun):
+    few, out = begun
+    kept, states = (out.with_name("s.parquet.partial") / "journal.jsonl").read_text(), []
+
+    def look(state):
+        states.append((state.done, state.total, state.found))
+        assert (out.with_name("s.parquet.partial") / "journal.jsonl").read_text().startswith(kept)
+
+    faults = []
+    scores = score_manifest(few, FAST, out=out, progress=look, fault=faults.append)
+    assert len(faults) == 1 and "text.mp4" in faults[0], "faults of the earlier run are reported again"
+    assert states == [(1, 2, 1), (2, 2, 1)]
+    assert clips(scores, status="scored") == clips(score_manifest(few, FAST), status="scored") != []
+    assert sorted(path.name for path in out.parent.iterdir()) == ["s.parquet"]
+
+
+def other_model(tmp_path):
+    """A released model with some bytes more, which change its digest and nothing else."""
+    path = tmp_path / "other.onnx"
+    # Field 7 of an ONNX file's model is the graph; 6 is a documentation string, which may stand anywhere.
+    path.write_bytes(FAST_FILE.read_bytes() + bytes([6 << 3 | 2, 3]) + b"abc")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda few, tmp: (few, other_model(tmp), ScoringSettings()), "another model"),
+        (lambda few, tmp: (replace(few, entries=few.entries[:1]), FAST, ScoringSettings()), "another manifest"),
+        (lambda few, tmp: (few, FAST, ScoringSettings(Settings(clips_per_second=2))), "other settings"),
+    ],
+)
+def test_a_run_is_not_resumed_with_something_else(begun, tmp_path, change, words):
+    few, out = begun
+    kept = sorted((path, path.read_bytes()) for path in out.with_name("s.parquet.partial").iterdir())
+    manifest, model, settings = change(few, tmp_path)
+    with pytest.raises(FacetellError, match=f"partial was begun with {words} .* repeat the command"):
+        score_manifest(manifest, model, settings, out=out)
+    assert kept == sorted((path, path.read_bytes()) for path in out.with_name("s.parquet.partial").iterdir())
+
+
+def test_a_run_does_not_resume_at_another_precision(begun):
+    """The record is changed, not the precision: a CPU may support only one."""
+    few, out = begun
+    path = out.with_name("s.parquet.partial") / "run.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps(about | {"engine": about["engine"] | {"precision": "other"}}))
+    with pytest.raises(FacetellError, match="was begun with another engine or precision"):
+        score_manifest(few, FAST, out=out)
+    path.rename(path.with_name("about.json"))  # as older versions called it
+    with pytest.raises(FacetellError, match="unfinished run of another version of facetell; name a new folder, or"):
+        score_manifest(few, FAST, out=out)
+
+
+def test_a_finished_file_is_read_and_never_overwritten(scored, manifest, tmp_path):
+    out = tmp_path / "s.parquet"
+    shutil.copy(scored[1], out)
+    states = []
+    again = score_manifest(manifest, FAST, out=out, progress=states.append)
+    assert clips(again, video="woman.mp4") == clips(scored[0], video="woman.mp4") and not states
+    with pytest.raises(FacetellError, match="exists already, made with other settings: choose another name"):
+        score_manifest(manifest, FAST, settings=ScoringSettings(Settings(max_faces=1)), out=out)
+    write_scores(from_rows([{"video": "a"}], {}), out)
+    with pytest.raises(FacetellError, match="exists already"):
+        score_manifest(manifest, FAST, out=out)
+
+
+def test_a_manifest_in_the_wrong_place_is_reported_at_once(folder, tmp_path):
+    rows = write_manifest(folder, ROWS, "lost.csv")
+    with pytest.raises(FacetellError, match=r"none of the manifest's 7 files exists \(the first: .*woman\.mp4\)"):
+        score_manifest(replace(rows, root=tmp_path), FAST, out=tmp_path / "s.parquet")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "m.csv").write_text("path,label,split\nhttps://example.org/talk.mp4,0,test\n")
+    with pytest.raises(FacetellError, match=r"https://example\.org/talk\.mp4 is a network address"):
+        score_manifest(read_manifest(tmp_path / "m.csv"), FAST, out=tmp_path / "s.parquet")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["GB:3"], (("GB", 3),)),
+        (["vc:2-3", "GB:1", "gb:1"], (("GB", 1), ("VC", 2), ("VC", 3))),
+        (["DROP"], tuple(("DROP", level) for level in range(1, 6))),
+        ([], ()),
+        (["all:3"], tuple((code, 3) for code in KINDS if code in PUBLISHED)),
+        (["own:1"], tuple((code, 1) for code in KINDS if code not in PUBLISHED)),
+    ],
+)
+def test_distortions_by_name(words, expected):
+    assert conditions(words) == expected
+
+
+@pytest.mark.parametrize("word", ["GX", "GB:6", "GB:0", "GB:", "GB:3-2", "GB:1-9", "GB:x", "all:7", ":3", ""])
+def test_what_is_not_a_distortion_is_refused(word):
+    with pytest.raises(FacetellError, match=r"is not a distortion|names no level"):
+        conditions([word])
+
+
+def test_an_unexpected_error_costs_one_video(folder, monkeypatch):
+    """Not a stand-in for a part of ours: the video's reading itself is made to fail."""
+    real = Detector.__call__
+
+    def fail(self, path, *rest, **named):
+        if path.name == "both.mp4":
+            raise RuntimeError("out of luck")
+        return real(self, path, *rest, **named)
+
+    monkeypatch.setattr(Detector, "__call__", fail)
+    faults = []
+    scores = score_manifest(write_manifest(folder, ROWS[1:3], "luck.csv"), FAST, fault=faults.append)
+    assert scores["status"].tolist() == [Status.UNREADABLE.value, Status.FACE_TOO_SMALL.value]
+    assert faults == ["both.mp4: RuntimeError: out of luck"]
