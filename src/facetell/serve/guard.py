@@ -92,10 +92,7 @@ class Finish:
 class Access:
     """Refuses requests to a foreign host name, from another site, or without the token.
 
-    Args:
-        app: receives all other requests.
-        authenticator: checks token and cookie.
-        hosts: allowed host names, besides ``localhost`` and all IP addresses.
+    ``hosts`` are allowed besides ``localhost`` and all IP addresses.
     """
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator, hosts: Sequence[str] = ()) -> None:
