@@ -69,6 +69,8 @@ class Finish:
         async def write(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if path.startswith(f"{root}/static/"):
+                    headers.setdefault("Cache-Control", "no-cache")  # which allows to store them
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 if not complete:
