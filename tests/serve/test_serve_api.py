@@ -35,7 +35,7 @@ def test_a_job_states_the_verdict_of_detect(server, done, detector, man):
     assert str(server.data) not in answer.text
 
 
-def test_the_report_has_its_own_policy_and_no_path_of_the_server(server, done):
+def test_the_report_has_its_own_policy_and_names_no_path_of_the_server(server, done):
     answer = server.client.get(done["links"]["report"])
     policy = answer.headers["content-security-policy"]
     assert answer.headers["content-type"].startswith("text/html") and "talk.mp4" in answer.text
@@ -47,10 +47,7 @@ def test_the_report_has_its_own_policy_and_no_path_of_the_server(server, done):
     assert policy.startswith(meta)
     saved = server.client.get(done["links"]["report"], params={"download": True})
     assert saved.headers["content-disposition"] == f'attachment; filename="facetell-{done["id"][:8]}.html"'
-
-
-def test_only_result_and_report_of_a_video_are_kept(server, done):
-    kept = {name for name in server.files() if done["id"] in name}
+    kept = {name for name in server.files() if done["id"] in name}  # not the video
     assert kept == {f"jobs/{done['id']}/result.json", f"jobs/{done['id']}/report.html"}
 
 
@@ -164,9 +161,6 @@ def test_other_sites_can_neither_upload_nor_delete(server, done, short, headers)
     for method, path in (("DELETE", done["links"]["self"]), ("POST", f"/jobs/{done['id']}/delete"), ("POST", "/jobs")):
         assert server.client.request(method, path, headers=headers).status_code == 403
     assert server.job(done["id"])["state"] == "done"
-
-
-def test_the_servers_own_page_can_upload_and_delete(server, short):
     own = {"Origin": server.url, "Sec-Fetch-Site": "same-origin"}
     job = server.upload(short, **own).json()
     assert server.client.delete(job["links"]["self"], headers=own).status_code == 204

@@ -106,22 +106,18 @@ def test_stopped_by_a_signal_to_all_its_processes_it_resumes_the_job(tmp_path, w
         assert "the server was killed" not in server.log.read_text() and "its worker" not in server.log.read_text()
 
 
-def test_its_processes_end_with_it(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_its_processes_end_with_it_and_ctrl_c_prints_no_traceback(tmp_path, number):
     server = Server(tmp_path / "data")
     workers = server.workers()
     assert len(workers) == 2  # one scores, one checks uploads
+    if number == signal.SIGINT:
+        os.killpg(server.process.pid, number)
+        assert server.process.wait(SECONDS) == 0
+        assert "Traceback" not in server.log.read_text()
     server.kill()
     _, alive = psutil.wait_procs(workers, timeout=SECONDS)
     assert alive == []
-
-
-def test_ctrl_c_ends_it_without_a_traceback(tmp_path, short):
-    server = Server(tmp_path / "data")
-    server.upload(short)
-    os.killpg(server.process.pid, signal.SIGINT)
-    assert server.process.wait(SECONDS) == 0
-    assert "Traceback" not in server.log.read_text()
-    server.client.close()
 
 
 def test_a_file_that_makes_the_inspector_hang_or_crash_is_refused(man, monkeypatch):

@@ -41,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-uploads", type=count, default=8, metavar="N", help="uploads at the same time (default: 8)")
     add("--max-queue", type=count, default=100, metavar="N", help="videos in the queue (default: 100)")
     add("--min-free-mb", type=count, default=512, metavar="N", help="MiB of disk space to leave free (default: 512)")
-    scoring = parser.add_argument_group("scoring, as in `facetell detect`")
-    add_detection(scoring)
+    add_detection(scoring := parser.add_argument_group("scoring, as in `facetell detect`"))
     scoring.add_argument("--threads", type=count, metavar="N", help="CPU threads per worker (default: cores / workers)")
 
 
@@ -61,8 +60,7 @@ def run(args: argparse.Namespace) -> int:
         url = f"http://{f'[{address}]' if ':' in address else address}:{port}{settings.root_path}"
         print(f"facetell serves {url}, data in {service.files.root}; stop it with Ctrl-C", flush=True)
         if settings.token is None and not ipaddress.ip_address(address).is_loopback:
-            warning = "anybody who reaches this address can upload, read and delete: set FACETELL_TOKEN"
-            print(f"facetell serve: {warning}", file=sys.stderr)
+            print("facetell serve: anybody can upload, read and delete here: set FACETELL_TOKEN", file=sys.stderr)
         serve(create_app(service), service, listening)
     finally:
         service.stop()
@@ -101,13 +99,11 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises FacetellError if the address is not available."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        both = family == socket.AF_INET6
-        return socket.create_server((address[0], port), family=family, backlog=1024, dualstack_ipv6=both)
+        return socket.create_server((address[0], port), family=family, dualstack_ipv6=family == socket.AF_INET6)
     except (OSError, OverflowError) as error:
         reason = str(getattr(error, "strerror", error)).partition(" (")[0]
-        raise FacetellError(
-            f"cannot listen on {host}, port {port} ({reason}): choose another --host or --port"
-        ) from None
+        message = f"cannot listen on {host}, port {port} ({reason}): choose another --host or --port"
+        raise FacetellError(message) from None
 
 
 def _root_path(text: str) -> str:
