@@ -52,10 +52,10 @@ class Server(uvicorn.Server):
     def _connect(self, **arguments: Any) -> H11Protocol:
         connection = H11Protocol(**arguments)
         self._idle[connection] = (None, time.monotonic())
-        asyncio.get_running_loop().call_soon(self._make_room)  # before anything is read from the connection
+        asyncio.get_running_loop().call_soon(self._close_excess)  # before anything is read from the connection
         return connection
 
-    def _make_room(self) -> None:
+    def _close_excess(self) -> None:
         """For a new connection, close those that have been idle longest where there are too many."""
         still_open = [other for other in self.server_state.connections if not other.transport.is_closing()]
         excess = len(still_open) + 2 - self._limit  # at the limit, uvicorn answers 503

@@ -76,12 +76,12 @@ class Service:
             waiting = (await asyncio.to_thread(self.store.counts))[State.QUEUED]
             if waiting + others >= limits.queue:
                 raise QUEUE_FULL.error(waiting=waiting)
-            await asyncio.to_thread(self.check_room, size)
+            await asyncio.to_thread(self.check_space, size)
             yield
         finally:
             self._uploads -= 1
 
-    def check_room(self, size: int) -> None:
+    def check_space(self, size: int) -> None:
         """Raise Refused if ``size`` more bytes would leave too little free disk space."""
         if self.files.free_bytes - size < self.settings.limits.free_bytes:
             raise DISK_FULL.error()

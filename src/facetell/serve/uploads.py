@@ -104,7 +104,7 @@ class _Form:
 
     def feed(self, data: bytes) -> None:
         """Parse the next bytes of the request. Raises Refused if they are no form or too large."""
-        self._service.check_room(len(data))
+        self._service.check_space(len(data))
         try:
             self._parser.write(data)
         except FormParserError:
