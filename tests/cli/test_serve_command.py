@@ -1,4 +1,4 @@
-"""``facetell serve`` as an operator meets it: one sentence for each fault, and what the options mean."""
+"""``facetell serve``: one message for each error, and what the options mean."""
 
 import argparse
 import socket
@@ -11,15 +11,16 @@ from facetell.cli import main
 from facetell.cli.serve import add_arguments, settings_of
 from facetell.serve.files import Files
 
-TOKEN = "a-token-of-enough-signs"
+TOKEN = "a-token-of-enough-characters"
 
 
 @pytest.fixture
-def sentence(capsys):
-    """What the command says when it refuses to serve."""
+def message(capsys, tmp_path):
+    """What the command prints when it refuses to serve."""
 
-    def run(*words):
-        assert main(["serve", *map(str, words)]) == 2
+    def run(*words, data=tmp_path / "d"):
+        # Should it go on, it fails because there is no such model.
+        assert main(["serve", "--data", str(data), "--model", str(tmp_path / "no.onnx"), *map(str, words)]) == 2
         out, err = capsys.readouterr()
         assert out == "" and len(err.splitlines()) == 1 and err.startswith("facetell serve: ")
         return err
@@ -33,82 +34,68 @@ def settings(*words):
     return settings_of(parser.parse_args(words))
 
 
-def test_an_address_that_cannot_be_had(sentence, tmp_path):
+def test_an_address_that_is_not_available(message):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"cannot listen on 127.0.0.1, port {port}" in sentence("--port", port, "--data", tmp_path / "d")
-    assert "choose another --host" in sentence("--host", "192.0.2.1", "--port", 0, "--data", tmp_path / "d")
+        assert f"cannot listen on 127.0.0.1, port {port} (Address already in use)" in message("--port", port)
+    assert "choose another --host" in message("--host", "192.0.2.1", "--port", 0)
+    assert "cannot listen on 127.0.0.1, port 70000" in message("--port", 70000)
 
 
-def test_a_data_folder_that_cannot_be_used(sentence, tmp_path):
+def test_model_and_token_that_cannot_be_used(message):
+    assert "there is no model file" in message("--port", 0)
+    assert "at least 16 ASCII characters" in message("--token", "short")
+
+
+def test_a_data_folder_that_cannot_be_used(message, tmp_path):
     (tmp_path / "file").write_text("")
-    assert "choose another --data" in sentence("--port", 0, "--data", tmp_path / "file" / "d")
+    assert "choose another --data" in message("--port", 0, data=tmp_path / "file" / "d")
     files = Files(tmp_path / "used")
-    assert "another server uses" in sentence("--port", 0, "--data", tmp_path / "used")
+    assert "another server uses" in message("--port", 0, data=tmp_path / "used")
     files.close()
 
 
-def test_a_folder_of_other_things_is_left_as_it_is(sentence, tmp_path):
-    texts = {tmp_path / name: name for name in ("jobs/case-42/notes.txt", "incoming/photo.jpg", "lock")}
+def test_a_folder_of_other_files_is_left_alone(message, tmp_path):
+    texts = {tmp_path / "x" / name: name for name in ("jobs/case-42/notes.txt", "incoming/photo.jpg", "lock")}
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    words = ["--port", 0, "--data", tmp_path, "--model", tmp_path / "no.onnx"]  # it must not come to this model
-    assert "holds files that are not a server's: choose another --data" in sentence(*words)
-    assert {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == texts
+    assert "holds files of something else: choose another --data" in message("--port", 0, data=tmp_path / "x")
+    assert {path: path.read_text() for path in (tmp_path / "x").rglob("*") if path.is_file()} == texts
 
 
 @pytest.mark.parametrize("name", ["lock", "incoming", "jobs"])
-def test_a_link_in_the_data_folder_is_not_followed(sentence, tmp_path, name):
+def test_a_link_in_the_data_folder_is_not_followed(message, tmp_path, name):
     Files(tmp_path / "d").close()
     place = tmp_path / "d" / name
     place.rename(tmp_path / "elsewhere")
     place.symlink_to(tmp_path / "elsewhere")
-    assert "is a link" in sentence("--port", 0, "--data", tmp_path / "d", "--model", tmp_path / "no.onnx")
-
-
-def test_a_model_that_cannot_be_loaded(sentence, tmp_path):
-    assert "there is no model file" in sentence("--port", 0, "--data", tmp_path / "d", "--model", tmp_path / "no.onnx")
-
-
-def test_a_token_that_is_too_short(sentence, tmp_path):
-    assert "at least 16 ASCII characters" in sentence("--token", "short", "--data", tmp_path / "d")
+    assert "is a link" in message("--port", 0)
 
 
 @pytest.mark.parametrize(
-    "words",
-    [
-        ["--port", "70000"],
-        ["--port", "x"],
-        ["--keep-days", "-1"],
-        ["--max-minutes", "0"],
-        ["--max-mb", "0"],
-        ["--workers", "0"],
-    ],
+    "words", [["--port", "x"], ["--keep-days", "-1"], ["--max-minutes", "0"], ["--max-mb", "0"], ["--workers", "0"]]
 )
-def test_values_that_make_no_sense(words, capsys):
+def test_values_that_are_refused(words, capsys):
     with pytest.raises(SystemExit):
         main(["serve", *words])
     assert "is not a" in capsys.readouterr().err
 
 
-def test_what_the_options_mean(monkeypatch):
+def test_the_meaning_of_the_options(monkeypatch):
     monkeypatch.delenv("FACETELL_TOKEN", raising=False)
     found = settings("--max-mb", "3", "--max-minutes", "2", "--max-megapixels", "1.5", "--keep-days", "0.5")
     assert (found.limits.upload_bytes, found.limits.duration, found.limits.pixels) == (3 * 2**20, 120, 1_500_000)
     assert found.keep_seconds == 43200 and found.token is None and found.workers == 1
     assert settings("--keep-days", "0").keep_seconds is None
     assert settings("--workers", "999").detector.threads == 1
+    assert settings().hosts == ("127.0.0.1",)
+    assert settings("--host", "box.example", "--allow-host", "a").hosts == ("box.example", "a")
     monkeypatch.setenv("FACETELL_TOKEN", TOKEN)
     assert settings().token == TOKEN and settings("--token", TOKEN + "!").token == TOKEN + "!"
 
 
-def test_by_which_names_it_may_be_reached():
-    assert settings().hosts == ("127.0.0.1",)
-    assert settings("--host", "box.example", "--allow-host", "a").hosts == ("box.example", "a")
-
-
-def test_without_its_packages_it_says_which_extra_to_install():
+def test_without_its_packages_the_message_names_the_extra():
     code = "import sys; sys.modules['fastapi'] = None; from facetell.cli import main; sys.exit(main(['serve']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stderr.strip().endswith("`pip install '.[serve]'`")

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, and what tests do with it."""
+"""A real server in a process of its own, or in this process, and what tests do with it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from starlette.types import ASGIApp
 
 from facetell.cli.serve import listen
 from facetell.serve.app import create_app
-from facetell.serve.server import make_server
+from facetell.serve.server import Server as HttpServer
 from facetell.serve.service import Service
 from facetell.serve.settings import Limits, ServeSettings
 from fixtures import FAST, sample_frames, write_frames
 
-SECONDS = 600.0  # the longest wait for an event: only a test that fails waits so long, and the machine may be busy
+SECONDS = 600.0  # longest wait for an event; reached only by a test that fails
+TOKEN = "a-token-of-enough-characters"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Server:
@@ -49,11 +51,12 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=self.data.parent
             )
-        end = time.monotonic() + SECONDS
-        while not (found := re.search(r"facetell serves (http://\S+),", self.log.read_text()[place:])):
-            assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
-            time.sleep(0.02)
-        self.url = found[1]
+
+        def address():
+            assert self.process.poll() is None, self.log.read_text()
+            return re.search(r"facetell serves (http://\S+),", self.log.read_text()[place:])
+
+        self.url = wait_for(address)[1]
         self.client = httpx.Client(base_url=self.url, timeout=SECONDS)
 
     def __enter__(self) -> Server:
@@ -63,8 +66,7 @@ class Server:
         self.stop()
 
     def stop(self) -> int:
-        """Stop it in good order."""
-        self.client.close()
+        """Send SIGTERM; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(SECONDS)
@@ -72,16 +74,17 @@ class Server:
             self.kill()
 
     def kill(self) -> None:
-        """As the power cut would."""
+        """Send SIGKILL, which acts as a power cut."""
         self.client.close()
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
 
     def workers(self) -> list[psutil.Process]:
-        """The processes beside it that score or look."""
+        """The child processes, the one that checks uploads first."""
         children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        found = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return sorted(found, key=lambda process: process.create_time())
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Callable[[], None]]:
@@ -89,7 +92,7 @@ class Server:
 
         Yields a function that lets them run for a moment.
         """
-        scorers = sorted(self.workers(), key=lambda process: process.create_time())[1:]  # the first looks at uploads
+        scorers = self.workers()[1:]
 
         def each(change: Callable[[psutil.Process], None]) -> None:
             for process in scorers:
@@ -112,36 +115,48 @@ class Server:
         with path.open("rb") as stream:
             return self.client.post("/v1/jobs", files={"file": (name or path.name, stream)}, headers=headers)
 
+    def jobs(self) -> list[dict]:
+        """The newest jobs."""
+        return self.client.get("/v1/jobs", params={"limit": 200}).json()["jobs"]
+
     def job(self, job_id: str) -> dict:
         """A job as it is now."""
         return self.client.get(f"/v1/jobs/{job_id}").json()
 
+    def state(self, job_id: str, *states: str) -> dict:
+        """A job once it is in one of the states."""
+        return wait_for(lambda: (job := self.job(job_id))["state"] in states and job)
+
     def ended(self, job_id: str) -> dict:
         """A job once it has ended."""
-        return wait_for(lambda: (job := self.job(job_id))["state"] in ("done", "failed") and job)
+        return self.state(job_id, "done", "failed")
+
+    def metrics(self) -> str:
+        """What Prometheus reads."""
+        return self.client.get("/metrics").text
 
     def files(self) -> set[str]:
-        """Everything in the data folder but the database."""
+        """All files in the data folder except database and lock."""
         found = (path.relative_to(self.data).as_posix() for path in self.data.rglob("*") if path.is_file())
         return {name for name in found if not name.startswith("jobs.sqlite3") and name != "lock"}
 
 
-def wait_for(condition, seconds: float = SECONDS):
-    """What a condition gives once it gives something."""
-    end = time.monotonic() + seconds
+def wait_for(condition):
+    """The value of a condition once it is true."""
+    end = time.monotonic() + SECONDS
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
     return found
 
 
-def short_video(folder: Path, name: str = "short.mp4", frames: int = 15, first: int = 0) -> Path:
+def short_video(folder: Path, name: str = "short.mp4", first: int = 0) -> Path:
     """Half a second of the man's face."""
-    return write_frames(folder / name, np.roll(sample_frames("sample_man", 60), -first, axis=0)[:frames], fps=30)
+    return write_frames(folder / name, np.roll(sample_frames("sample_man", 60), -first, axis=0)[:15], fps=30)
 
 
 def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
-    """(kind, data) of server-sent events as they come."""
+    """(event, data) of server-sent events as they arrive."""
     kind = ""
     for line in response.iter_lines():
         if line.startswith("event: "):
@@ -154,16 +169,10 @@ def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
 def serving(
     folder: Path, limits: Limits, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, **settings: Any
 ) -> Iterator[tuple[str, Service]]:
-    """A server in this process, without workers: what is tested here comes before them.
-
-    Args:
-        folder: for its data.
-        limits, settings: of :class:`ServeSettings`.
-        wrap: puts something before the app, such as a reverse proxy.
-    """
+    """A server in this process, without workers; ``wrap`` puts something before the app, such as a reverse proxy."""
     service = Service(ServeSettings(folder, limits=limits, model=FAST, **settings))
     listening = listen("127.0.0.1", 0)
-    server = make_server(wrap(create_app(service)), service)
+    server = HttpServer(wrap(create_app(service)), service)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""Five hundred jobs, one after the other: neither server nor worker grows."""
+"""Memory of server and workers over five hundred jobs."""
 
 import psutil
 import pytest
@@ -8,13 +8,13 @@ JOBS, SETTLED = 500, 150
 
 
 def megabytes(server):
-    """Of the server, and of all its processes together."""
+    """Resident memory of the server, and of all its processes together."""
     own = psutil.Process(server.process.pid).memory_info().rss
     return own / 2**20, (own + sum(worker.memory_info().rss for worker in server.workers())) / 2**20
 
 
 @pytest.mark.slow
-def test_memory_is_flat_over_five_hundred_jobs(tmp_path):
+def test_memory_does_not_grow(tmp_path):
     videos = [short_video(tmp_path, f"{first}.mp4", first=first) for first in range(5)]
     figures = []
     with Server(tmp_path / "data") as server:
@@ -24,7 +24,6 @@ def test_memory_is_flat_over_five_hundred_jobs(tmp_path):
             figures.append(megabytes(server))
             if number % 50 == 49:
                 print(f"after {number + 1} jobs: server {figures[-1][0]:.0f} MB, all {figures[-1][1]:.0f} MB")
-        assert server.client.get("/v1/jobs", params={"state": "done", "limit": 1}).json()["jobs"][0]["number"] == JOBS
     for kind in (0, 1):
         settled = max(figure[kind] for figure in figures[SETTLED - 50 : SETTLED])
         assert max(figure[kind] for figure in figures[-50:]) < 1.05 * settled + 5

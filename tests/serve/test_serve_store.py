@@ -1,17 +1,20 @@
-"""The store of jobs: order, counting of crashes, keys, and what is left after the process ends."""
+"""The store of jobs: order, counting of crashes, keys, and what survives the end of the process."""
 
 import sqlite3
 import threading
-from dataclasses import replace
 
 import pytest
 
-from facetell.serve.jobs import CRASHES, STOPS, NewJob, State, Store
+from facetell.serve.jobs import STOPS, Store
+from facetell.serve.models import State, Summary
+from facetell.serve.process import Checked
 from facetell.types import FacetellError
 
+VIDEO = Checked(width=64, height=48, duration=1.0)
 
-def new(number, key=None):
-    return NewJob(f"{number:032x}", key, f"{number}.mp4", 10, 1.0, 64, 48, "5" * 64)
+
+def add(store, number, key=None):
+    return store.add(f"{number:032x}", key, f"{number}.mp4", 10, "5" * 64, VIDEO)
 
 
 @pytest.fixture
@@ -21,98 +24,71 @@ def store(tmp_path):
     store.close()
 
 
-def test_first_come_first_served_and_those_that_crashed_last(store):
-    ids = [store.add(new(n)).id for n in range(3)]
+def test_first_in_first_out_and_crashed_jobs_last(store):
+    ids = [add(store, number).id for number in range(3)]
     assert store.claim().id == ids[0]
     store.crashed(ids[0])
-    assert [store.position(store.get(i)) for i in ids] == [3, 1, 2]
-    job = store.get(ids[1])
+    assert [store.position(job_id) for job_id in ids] == [3, 1, 2]
     assert [store.claim().id for _ in range(3)] == [ids[1], ids[2], ids[0]] and store.claim() is None
-    assert store.position(job) is None, "it was taken up since it was read"
+    assert store.position(ids[1]) is None
 
 
-def test_three_crashes_fail_a_job_with_a_sentence(store):
-    job = store.add(new(1))
-    for crash in range(1, CRASHES + 1):
-        store.claim()
-        after = store.crashed(job.id)
-        assert after.crashes == crash and after.state is (State.FAILED if crash == CRASHES else State.QUEUED)
-    assert after.message.startswith(f"its process was ended {CRASHES} times") and after.finished
-
-
-def test_a_killed_server_gives_its_jobs_back_but_not_for_ever(tmp_path):
+def test_a_killed_server_resumes_its_jobs_up_to_a_limit(tmp_path):
     path = tmp_path / "jobs.sqlite3"
-    first = Store(path)
-    job = first.add(new(1))
-    first.close()
+    store = Store(path)
+    job = add(store, 1)
     for stop in range(1, STOPS + 1):
-        store = Store(path)
         assert store.claim().id == job.id
         store.close()
         store = Store(path)
-        (taken,) = store.take_up()
-        assert taken.stops == stop and taken.crashes == 0
-        assert taken.state is (State.FAILED if stop == STOPS else State.QUEUED)
-        store.close()
-    assert "the server was stopped" in taken.message
+        (resumed,) = store.resume()
+        assert resumed.stops == stop and resumed.crashes == 0
+        assert resumed.state is (State.FAILED if stop == STOPS else State.QUEUED)
+    assert "the server was stopped" in resumed.message
+    store.close()
 
 
-def test_a_stop_in_good_order_is_not_counted(store):
-    job = store.add(new(1))
+def test_a_stop_by_a_signal_is_not_counted(store):
+    job = add(store, 1)
     store.claim()
     store.release(job.id)
-    found = store.get(job.id)
-    assert (found.state, found.stops, found.crashes) == (State.QUEUED, 0, 0)
+    assert store.get(job.id) == job.model_copy(update={"started": store.get(job.id).started})
 
 
-def test_a_key_gives_the_same_job_until_it_is_deleted(store):
-    job = store.add(new(1, "k"))
-    assert store.add(new(2, "k")) == job
-    assert store.delete(job.id) and not store.delete(job.id)
-    assert store.add(new(3, "k")).id == new(3).id
+def test_the_key_of_a_deleted_job_can_be_used_again(store):
+    job = add(store, 1, "k")
+    assert add(store, 2, "k") == job and store.delete(job.id)
+    assert add(store, 3, "k").id != job.id
 
 
-def test_the_jobs_of_the_version_before_are_taken_up(tmp_path):
-    path = tmp_path / "jobs.sqlite3"
-    store = Store(path)
-    job = store.add(new(1))
-    store.close()
-    db = sqlite3.connect(path)
-    db.executescript("ALTER TABLE jobs DROP COLUMN sha256; PRAGMA user_version = 1")
-    db.close()
-    for _ in range(2):
-        store = Store(path)
-        assert store.get(job.id) == replace(job, sha256=None)
-        store.close()
-
-
-def test_a_deleted_job_cannot_come_back(store):
-    job = store.add(new(1))
+def test_a_deleted_job_stays_deleted(store):
+    job = add(store, 1)
     store.claim()
     store.delete(job.id)
-    assert not store.finish(job.id, {}, "") and not store.fail(job.id, "x") and store.crashed(job.id) is None
+    summary = Summary.model_construct()
+    assert not store.finish(job.id, summary, "") and not store.fail(job.id, "x") and store.crashed(job.id) is None
     assert store.get(job.id) is None
 
 
-def test_many_threads_take_each_job_once(store):
-    ids = [store.add(new(n)).id for n in range(60)]
-    taken = []
+def test_many_threads_claim_each_job_once(store):
+    ids = [add(store, number).id for number in range(60)]
+    claimed = []
 
-    def take():
+    def claim():
         while job := store.claim():
-            taken.append(job.id)
+            claimed.append(job.id)
 
-    threads = [threading.Thread(target=take) for _ in range(6)]
+    threads = [threading.Thread(target=claim) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(taken) == ids
+    assert sorted(claimed) == ids
 
 
 def test_newest_first_page_by_page(store):
-    for n in range(5):
-        store.add(new(n))
+    for number in range(5):
+        add(store, number)
     store.claim()
     assert [job.number for job in store.newest(2)] == [5, 4]
     assert [job.number for job in store.newest(9, before=4)] == [3, 2, 1]
@@ -120,19 +96,17 @@ def test_newest_first_page_by_page(store):
     assert store.counts() == {State.QUEUED: 4, State.RUNNING: 1, State.DONE: 0, State.FAILED: 0}
 
 
-def test_a_file_that_is_no_store_or_a_newer_one_is_one_sentence(tmp_path):
+def test_a_file_that_is_no_store_or_of_another_version_gets_one_message(tmp_path):
     (tmp_path / "a").write_text("this is no database, and long enough to be sure" * 100)
     with pytest.raises(FacetellError, match=r"cannot open .*restore it from a backup"):
         Store(tmp_path / "a")
     db = sqlite3.connect(tmp_path / "b")
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(FacetellError, match="newer facetell"):
+    with pytest.raises(FacetellError, match="another version of facetell"):
         Store(tmp_path / "b")
 
 
-def test_it_writes_ahead_and_waits_for_the_disk(tmp_path):
-    store = Store(tmp_path / "jobs.sqlite3")
+def test_a_write_is_on_disk_when_it_returns(store):
     assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
-    store.close()

@@ -1,4 +1,4 @@
-"""Uploads that are hostile, broken, too much, or cut off: one sentence each, and nothing stays behind."""
+"""Uploads that are hostile, broken, too large, or cut off: one message each, and nothing is kept."""
 
 import contextlib
 import socket
@@ -10,38 +10,29 @@ import numpy as np
 import pytest
 from serving import SECONDS, Server, wait_for
 
-from facetell.serve.files import shown_name
 from fixtures import BROKEN, encode
 
-BOUNDARY = "b0undary"
-HEAD = (
-    f"--{BOUNDARY}\r\n"
-    'Content-Disposition: form-data; name="file"; filename="talk.mp4"\r\n'
-    "Content-Type: video/mp4\r\n\r\n"
-).encode()
+END = b"x\r\n--b--\r\n"
+HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="talk.mp4"\r\nContent-Type: video/mp4\r\n\r\n'
+OTHER = HEAD.replace(b'"file"; filename="talk.mp4"', b'"other"; filename="talk.mp4"')
+TEXT = HEAD.replace(b'; filename="talk.mp4"', b"")
 
 
 @pytest.fixture
 def nothing_stays(server):
     """Whatever a test uploads is refused, and leaves no file and no job."""
-    before = server.files(), server.client.get("/v1/jobs", params={"limit": 200}).json()
+    before = server.files(), server.jobs()
     yield
     wait_for(lambda: not [name for name in server.files() if name.startswith("incoming")])
-    assert (server.files(), server.client.get("/v1/jobs", params={"limit": 200}).json()) == before
+    assert (server.files(), server.jobs()) == before
 
 
 def refused(answer, status, code):
-    assert answer.status_code == status, answer.text
+    """The message of an error response, which names no path."""
     body = answer.json()
-    assert (
-        body["error"] == code
-        and "\n" not in body["message"]
-        and "/" not in body["message"].replace("multipart/form-data", "")
-    )
+    assert (answer.status_code, body["error"]) == (status, code), answer.text
+    assert "\n" not in body["message"] and "/" not in body["message"].replace("multipart/form-data", "")
     return body["message"]
-
-
-# --- names
 
 
 @pytest.mark.parametrize(
@@ -49,65 +40,55 @@ def refused(answer, status, code):
     [
         ("../../../../etc/cron.d/x.mp4", "x.mp4"),
         ("..\\..\\windows\\x.mp4", "x.mp4"),
-        ("/absolute/x.mp4", "x.mp4"),
         ("..", ".."),
-        ("", "video"),
         ("a" * 2000 + ".mp4", "a" * 200),
-        ("x\x1b[31m\u202e\x7fy.mp4", "x[31my.mp4"),
         ("<img src=x onerror=alert(1)>.mp4", "<img src=x onerror=alert(1)>.mp4"),
         ("ünïcode 视频.mp4", "ünïcode 视频.mp4"),
     ],
 )
-def test_a_name_is_only_ever_shown(server, short, name, shown):
-    assert shown_name(name) == shown
-    text = name.replace("\x1b", "%1B").replace("\x7f", "%7F") if name else "video"
-    job = server.upload(short, text).json()
+def test_a_name_is_only_displayed(server, short, name, shown):
+    job = server.upload(short, name).json()
+    assert job["name"] == shown
     folders = {path.split("/")[1] for path in server.files() if path.startswith("jobs/")}
     assert all(len(folder) == 32 and folder.isalnum() for folder in folders)
     assert "onerror" not in (page := server.client.get("/").text) or "&lt;img src=x onerror" in page
-    assert {path.name for path in server.data.iterdir()} <= {
-        "incoming", "jobs", "lock", "jobs.sqlite3", "jobs.sqlite3-wal", "jobs.sqlite3-shm"
-    }  # fmt: skip
+    assert {path.name.partition(".sqlite3")[0] for path in server.data.iterdir()} <= {"incoming", "jobs", "lock"}
     server.client.delete(job["links"]["self"])
 
 
 # --- content
 
 
-def picture_bomb(folder):
-    """Forty bytes that ask for a picture of 2.7 GB."""
+def frame_bomb(folder):
+    """Forty bytes that declare a frame of 2.7 GB."""
     path = folder / "bomb.y4m"
     path.write_bytes(b"YUV4MPEG2 W30000 H30000 F25:1 C420\nFRAME\n")
     return path
 
 
 def zip_bomb(folder):
-    """A hundred megabytes of zeros in a hundred kilobytes, under a video's name."""
+    """A hundred megabytes of zeros in a hundred kilobytes, under the name of a video."""
     path = folder / "bomb.mp4"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("zeros", "w") as stream:
-        for _ in range(100):
-            stream.write(bytes(2**20))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(100 * 2**20))
     return path
 
 
 def grey_video(folder, name, frames=400, width=64, height=48):
-    """Ten pictures a second of grey."""
+    """Ten grey frames per second."""
     grey = [np.full((height, width, 3), 128, np.uint8)] * frames
     return encode(folder / name, grey, codec="libx264", pix_fmt="yuv420p", fps=10, options={"preset": "ultrafast"})
 
 
 @pytest.mark.usefixtures("nothing_stays")
-@pytest.mark.parametrize(
-    ("make", "code"),
-    [(zip_bomb, "unreadable"), (picture_bomb, "unreadable"), *((make, "unreadable") for make in BROKEN.values())],
-)
-def test_what_is_no_video_is_refused(server, tmp_path, make, code):
-    refused(server.upload(make(tmp_path), "talk.mp4"), 422, code)
+@pytest.mark.parametrize("make", [zip_bomb, frame_bomb, *BROKEN.values()])
+def test_what_is_no_video_is_refused(server, tmp_path, make):
+    refused(server.upload(make(tmp_path), "talk.mp4"), 422, "unreadable")
 
 
 @pytest.mark.usefixtures("nothing_stays")
 def test_playlists_cannot_make_the_server_open_other_files(server, tmp_path, man):
-    """Decoders follow lists of files: an upload must not be able to name one of the server's."""
+    """Decoders open the files that a list names: an upload must not name one of the server's."""
     (tmp_path / "part.mp4").write_bytes(man.read_bytes())
     part = tmp_path / "part.mp4"
     texts = {
@@ -124,112 +105,98 @@ def test_playlists_cannot_make_the_server_open_other_files(server, tmp_path, man
 @pytest.mark.usefixtures("nothing_stays")
 def test_limits_of_length_pixels_and_size(server, tmp_path):
     message = refused(server.upload(grey_video(tmp_path, "long.mp4")), 422, "too_long")
-    assert message == "the video lasts 0.7 minutes, and at most 0.5 are taken: cut out the part that matters"
+    assert message == "the video lasts 0.7 minutes, at most 0.5 are accepted: upload a shorter segment"
     message = refused(server.upload(grey_video(tmp_path, "wide.mp4", 2, 1280, 960)), 422, "too_many_pixels")
-    assert message == "its pictures are 1280 x 960, and at most 1.0 million pixels are taken: scale it down"
-    large = tmp_path / "large.mp4"
-    large.write_bytes(bytes(9 * 2**20))
-    assert "larger than 8 MiB" in refused(server.upload(large), 413, "too_large")
+    assert message == "its frames are 1280 x 960, at most 1.0 megapixels are accepted: scale down"
+    (tmp_path / "large.mp4").write_bytes(bytes(9 * 2**20))
+    assert "larger than 8 MiB" in refused(server.upload(tmp_path / "large.mp4"), 413, "too_large")
 
 
-def test_a_video_that_does_not_tell_its_length_is_stopped_at_the_limit(server, tmp_path):
+def test_a_video_that_states_no_length_is_stopped_at_the_limit(server, tmp_path):
     job = server.upload(grey_video(tmp_path, "long.h264", 1000)).json()
-    assert job["duration"] is None or job["duration"] <= 30
     job = server.ended(job["id"])
-    assert job["state"] == "failed" and "at most 0.5 are taken" in job["message"]
+    assert job["state"] == "failed" and "at most 0.5 are accepted" in job["message"]
     answer = server.client.get(job["links"]["result"])
     assert answer.status_code == 409 and answer.json()["error"] == "failed"
-    server.client.delete(job["links"]["self"])
 
 
 # --- forms
 
 
-def post(server, body, kind=f"multipart/form-data; boundary={BOUNDARY}"):
+def post(server, body, kind="multipart/form-data; boundary=b"):
     return server.client.post("/v1/jobs", content=body, headers={"Content-Type": kind})
 
 
 @pytest.mark.usefixtures("nothing_stays")
 @pytest.mark.parametrize(
-    ("body", "kind", "status", "code"),
+    ("body", "status", "code"),
     [
-        (b"video", "video/mp4", 415, "not_a_form"),
-        (b"video", "multipart/form-data", 415, "not_a_form"),
-        (b"nonsense", None, 400, "bad_form"),
-        (HEAD + b"cut off", None, 400, "bad_form"),
-        (b"", None, 400, "bad_form"),
-        (HEAD.replace(b'name="file"', b'name="other"') + f"x\r\n--{BOUNDARY}--\r\n".encode(), None, 422, "no_file"),
-        (
-            HEAD.replace(b'"talk.mp4"', b'"' + b"x" * 70000 + b'"') + f"x\r\n--{BOUNDARY}--\r\n".encode(),
-            None,
-            400,
-            "bad_form",
-        ),
-        (HEAD + b"x\r\n" + HEAD + f"x\r\n--{BOUNDARY}--\r\n".encode(), None, 422, "several_files"),
-        (HEAD.replace(b'name="file"', b'name="other"') + bytes(200_000), None, 422, "no_file"),
-        (HEAD.replace(b'; filename="talk.mp4"', b"") + bytes(200_000), None, 422, "no_file"),
-        (HEAD.replace(b'"file"; filename="talk.mp4"', b'"note"') + bytes(200_000), None, 400, "bad_form"),
-        (HEAD + f"x\r\n--{BOUNDARY}--\r\n".encode() + bytes(200_000), None, 400, "bad_form"),
-        (b"\r\n" * 100_000 + HEAD + f"x\r\n--{BOUNDARY}--\r\n".encode(), None, 400, "bad_form"),
+        (b"nonsense", 400, "bad_form"),
+        (HEAD + b"cut off", 400, "bad_form"),
+        (b"", 400, "bad_form"),
+        (OTHER + END, 422, "no_file"),
+        (HEAD.replace(b"talk", b"x" * 70000) + END, 400, "bad_form"),
+        (HEAD + b"x\r\n" + HEAD + END, 422, "several_files"),
+        (OTHER + bytes(200_000), 400, "bad_form"),
+        (TEXT + bytes(200_000), 400, "bad_form"),
+        (HEAD + END + bytes(200_000), 400, "bad_form"),
+        (b"\r\n" * 100_000 + HEAD + END, 400, "bad_form"),
     ],
 )
-def test_forms_that_are_none(server, body, kind, status, code):
-    refused(post(server, body, kind or f"multipart/form-data; boundary={BOUNDARY}"), status, code)
+def test_malformed_forms(server, body, status, code):
+    refused(post(server, body), status, code)
+
+
+@pytest.mark.usefixtures("nothing_stays")
+def test_other_bodies_and_addresses_in_place_of_a_file(server):
+    for kind in ("video/mp4", "multipart/form-data"):  # the second without a boundary
+        refused(post(server, b"video", kind), 415, "not_a_form")
+    message = refused(post(server, TEXT + b"https://example.org/\r\n--b--\r\n"), 422, "no_file")
+    assert "holds a network address, and facetell does not use the network" in message
 
 
 # --- streams
 
 
-def stream_to(server, path):
-    """Send a body without end until the server closes the connection."""
+@pytest.mark.usefixtures("nothing_stays")
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/nowhere", "/healthz"])
+def test_endless_requests_are_ended(server, path):
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
         connection.sendall(
             f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nTransfer-Encoding: chunked\r\n"
-            f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n".encode()
+            "Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode()
         )
-        piece, deadline = bytes(65536), time.monotonic() + SECONDS
+        piece, end = bytes(65536), time.monotonic() + SECONDS
         connection.sendall(b"%x\r\n%s\r\n" % (len(HEAD), HEAD))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             while True:
                 connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
-                assert time.monotonic() < deadline, "the stream was not ended"
+                assert time.monotonic() < end, "the request was not ended"
 
 
 @pytest.mark.usefixtures("nothing_stays")
-@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/nowhere", "/healthz"])
-def test_endless_streams_are_ended(server, path):
-    stream_to(server, path)
-    assert server.client.get("/healthz").status_code == 200
-
-
-@pytest.mark.usefixtures("nothing_stays")
-def test_a_client_that_still_sends_gets_to_see_why_it_is_refused(server):
-    def endless():
-        yield HEAD
-        for _ in range(200):
-            yield bytes(65536)
-
-    answer = post(server, endless())
+def test_a_client_that_still_sends_receives_the_error(server):
+    answer = post(server, iter([HEAD, *[bytes(65536)] * 200]))
     refused(answer, 413, "too_large")
     assert answer.headers["connection"] == "close"
 
 
 @pytest.mark.usefixtures("nothing_stays")
-def test_a_client_that_goes_away_leaves_nothing(server):
+def test_a_client_that_disconnects_leaves_nothing(server):
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(
             f"POST /v1/jobs HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5000000\r\n"
-            f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n".encode()
+            "Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode()
         )
         connection.sendall(HEAD + bytes(3 * 2**20))
         wait_for(lambda: [name for name in server.files() if name.startswith("incoming")])
-    wait_for(lambda: "facetell_uploads_running 0.0" in server.client.get("/metrics").text)
+    wait_for(lambda: "facetell_uploads_running 0.0" in server.metrics())
 
 
 def test_a_hundred_clients_at_once(server, short):
-    """Those who find no place are told when to come again, and all get in."""
+    """Clients without a slot are told when to try again, and all succeed."""
     content, refusals = short.read_bytes(), []
 
     def client(number):
@@ -248,15 +215,14 @@ def test_a_hundred_clients_at_once(server, short):
     jobs = [answer.json() for answer in answers]
     assert len({job["id"] for job in jobs}) == 100
     assert [job["name"] for job in jobs] == [f"{number}.mp4" for number in range(100)]
-    ended = server.ended(jobs[0]["id"])  # scored while the others wait
-    assert ended["state"] == "done"
+    assert server.ended(jobs[0]["id"])["state"] == "done"  # scored while the others wait
     for job in jobs:
         assert server.client.delete(job["links"]["self"]).status_code == 204
     wait_for(lambda: not any(job["id"] in name for job in jobs for name in server.files()))
-    wait_for(lambda: server.client.get("/healthz").status_code == 200)
+    wait_for(lambda: "facetell_workers_ready 1.0" in server.metrics())
 
 
-# --- want of room
+# --- space on the disk and in the queue
 
 
 def test_a_full_disk_is_507_and_the_server_goes_on(tmp_path, short, woman):
@@ -268,17 +234,16 @@ def test_a_full_disk_is_507_and_the_server_goes_on(tmp_path, short, woman):
         assert server.ended(server.upload(short).json()["id"])["state"] == "done"
 
 
-def test_room_is_left_on_the_disk_and_in_the_queue(tmp_path, short, woman):
-    data = tmp_path / "data"
-    with Server(data, "--min-free-mb", "100000000") as server:
+def test_space_is_left_on_the_disk_and_the_queue_is_limited(tmp_path, short, woman):
+    with Server(tmp_path / "data", "--min-free-mb", "100000000") as server:
         assert server.upload(short).json()["error"] == "disk_full"
-    with Server(data, "--max-queue", "2") as server:
+    with Server(tmp_path / "data", "--max-queue", "2") as server:
         jobs = [server.upload(woman) for _ in range(2)]
-        wait_for(lambda: server.job(jobs[0].json()["id"])["state"] == "running")
+        server.state(jobs[0].json()["id"], "running")
         jobs.append(server.upload(woman))
         answer = server.upload(short)
         assert [job.status_code for job in jobs] == [201] * 3
         assert answer.status_code == 429 and answer.json()["error"] == "queue_full"
         assert int(answer.headers["retry-after"]) > 0
         page = server.client.post("/jobs", files={"file": ("a.mp4", short.read_bytes())})
-        assert page.status_code == 429 and "no more are taken" in page.text
+        assert page.status_code == 429 and "the queue is full" in page.text.lower()

@@ -1,4 +1,4 @@
-"""A worker on its own: what it says while it works, what it keeps to itself, and how much it may take."""
+"""A worker on its own: its messages, what it does not disclose, and how much memory it may allocate."""
 
 import mmap
 import shutil
@@ -8,64 +8,44 @@ import pytest
 
 from facetell.detector import Detector
 from facetell.serve import worker
-from facetell.serve.process import MEMORY, Companion, Link
+from facetell.serve.process import MEMORY, Child, Progress, Started, receive, send
 from facetell.serve.worker import Order, Scorer
 from fixtures import FAST_FILE
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory, man):
-    """A video scored by a model of the operator's: the folder, and what the worker said meanwhile, all of it."""
-    folder = tmp_path_factory.mktemp("worker")
-    model = folder / "own.onnx"
-    shutil.copyfile(FAST_FILE, model)
-    video = folder / "video"
-    shutil.copyfile(man, video)
+def test_progress_is_reported_to_the_end_and_no_path_is_disclosed(tmp_path, man):
+    """Also while the report is written, which reads the video again: a silent worker would be taken to hang."""
+    shutil.copyfile(FAST_FILE, tmp_path / "own.onnx")
+    shutil.copyfile(man, tmp_path / "video")
     ours, theirs = Pipe()
-    link = Link(ours)
+    paths = {name: tmp_path / name for name in ("video", "result", "report")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "BEAT", 0.0)
-        answer = Scorer(Detector(model), Link(theirs))(
-            Order(str(video), str(folder / "result.json"), str(folder / "report.html"), "talk.mp4", 60.0)
-        )
-    messages = []
-    while (message := link.receive(0.0)) is not None:
-        messages.append(message)
-    assert answer["kind"] == "done"
-    return folder, messages
+        answer = Scorer(Detector(tmp_path / "own.onnx"), theirs)(Order(**paths, name="talk.mp4", duration=60.0))
+    assert answer.kind == "done"
+    shares = []
+    while (message := receive(ours, 0.0)) is not None:
+        assert isinstance(message, Progress)
+        shares.append(message.share)
+    assert shares == sorted(shares) and len(shares) >= 72 and shares.count(1.0) > 40
+    report = (tmp_path / "report").read_text()
+    assert str(tmp_path) not in report and "--model own.onnx" in report
+    assert str(tmp_path) not in (tmp_path / "result").read_text()
 
 
-def test_it_says_that_it_is_alive_over_the_report_as_well(told):
-    """The report reads the video once more: a long one takes longer than a worker may be silent."""
-    kinds = [message["kind"] for message in told[1]]
-    assert kinds == sorted(kinds) and kinds.count("progress") >= 72
-    assert kinds.count("report") > 40  # it need not read on to the end
-
-
-def test_neither_result_nor_report_tells_where_anything_lies(told):
-    folder, _ = told
-    report = (folder / "report.html").read_text()
-    assert str(folder) not in report and "--model own.onnx" in report
-    assert str(folder) not in (folder / "result.json").read_text()
-
-
-MAP_NORESERVE = 0x4000  # of Linux: or the machine may refuse what the limit would have to
-
-
-def take(link: Link) -> None:
-    """Take more memory than is left to a process; nothing is written to it."""
+def allocate(connection):
+    """Reserve more memory than a child process may have, without writing to it."""
+    no_reserve = 0x4000  # MAP_NORESERVE of Linux: otherwise the machine itself may refuse it
     try:
-        mmap.mmap(-1, MEMORY, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+        mmap.mmap(-1, MEMORY, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
     except OSError:
-        link.send({"refused": True})
-    else:
-        link.send({"refused": False})
-    link.receive()
+        send(connection, Started(model="refused"))
+    receive(connection)
 
 
-def test_a_process_cannot_take_all_memory():
-    process = Companion(take)
+def test_a_child_process_cannot_allocate_all_memory():
+    child = Child(allocate)
     try:
-        assert process.receive(60) == {"refused": True}
+        assert receive(child.connection, 60) == Started(model="refused")
     finally:
-        process.close()
+        child.close()

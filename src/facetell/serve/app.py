@@ -1,13 +1,14 @@
-"""Puts page, API and guards together."""
+"""The ASGI app: API, pages and middleware."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -15,87 +16,62 @@ from starlette.types import ASGIApp
 
 from facetell import __version__
 from facetell.serve import api, pages
-from facetell.serve.auth import Door
-from facetell.serve.faults import Refused
-from facetell.serve.guard import Ending, Guard, Head, Root, refusal
+from facetell.serve.auth import Authenticator
+from facetell.serve.faults import BAD_METHOD, BAD_VALUE, INTERNAL, NOT_FOUND, Refused
+from facetell.serve.guard import Access, Finish
 from facetell.serve.service import Service
 
-LOG = logging.getLogger("facetell.serve")
-DESCRIPTION = """Upload a video, follow its job, read its result and report.
+DESCRIPTION = """Upload a video, follow its job, get its result and report.
 
-Every answer that is not a success is JSON with `error`, a code for programs, and `message`, one sentence for people.
+Every error response is JSON with `error`, a machine-readable code, and `message`, one sentence.
 """
 
 
 def create_app(service: Service) -> ASGIApp:
-    """The ASGI app over a service; the caller starts and stops the service."""
+    """The ASGI app of a service; the caller starts and stops the service."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.hub.open()
         yield
 
-    # The usual documentation pages load their scripts from elsewhere: only the document itself is served.
     app = FastAPI(
         title="facetell",
         description=DESCRIPTION,
         version=__version__,
-        docs_url=None,
+        docs_url=None,  # loads its scripts from another server
         redoc_url=None,
-        redirect_slashes=False,  # such a redirect has no root path
+        redirect_slashes=False,  # such a redirect leaves the root path out
         lifespan=lifespan,
     )
-    door = Door(service.settings.token)
-    app.state.service, app.state.door = service, door
-    app.include_router(api.router)
+    authenticator = Authenticator(service.settings.token)
+    app.state.service, app.state.authenticator = service, authenticator
+    # `Access` checks the token; this only describes it in the OpenAPI document.
+    bearer = [Depends(HTTPBearer(scheme_name="token", auto_error=False))] if authenticator.required else []
+    app.include_router(api.router, dependencies=bearer)
     app.include_router(api.monitor)
     app.include_router(pages.router)
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _bad_value)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _fault)
-    if door.locked:
-        _describe_token(app)
-    return Root(Ending(Guard(Head(app), door, service.settings.hosts), service.metrics), service.settings.root_path)
+    app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
+    for kind in (Refused, RequestValidationError, HTTPException, ClientDisconnect, Exception):
+        app.add_exception_handler(kind, _error)
+    app.add_middleware(Access, authenticator=authenticator, hosts=service.settings.hosts)
+    return Finish(app, service.metrics, service.settings.root_path)
 
 
-def _describe_token(app: FastAPI) -> None:
-    """Tell in the OpenAPI document that a token is asked for."""
-    document = app.openapi()
-    document.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    for path, methods in document["paths"].items():
-        for method in methods.values():
-            method["security"] = [] if path == "/healthz" else [{"token": []}]
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    return refusal(error)
-
-
-async def _bad_value(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"][1:])
-    return refusal(Refused(422, "bad_value", f"{place}: {first['msg']}"))
-
-
-async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    words = {404: "there is nothing under this address", 405: "this address does not know that method"}
-    answer = refusal(
-        Refused(error.status_code, f"http_{error.status_code}", words.get(error.status_code, error.detail))
-    )
-    answer.headers.update(error.headers or {})
-    return answer
-
-
-async def _gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it: the client has gone
-
-
-async def _fault(request: Request, error: Exception) -> Response:
-    return refusal(
-        Refused(500, "fault", "the server met a fault of its own: tell its operator, who finds it in the log")
-    )
+async def _error(request: Request, error: Exception) -> Response:
+    match error:
+        case Refused():
+            return error.response()
+        case RequestValidationError():
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"][1:])
+            return BAD_VALUE.error(place=place, reason=first["msg"]).response()
+        case HTTPException():
+            reason = {404: NOT_FOUND, 405: BAD_METHOD}.get(error.status_code)
+            status, code = error.status_code, f"http_{error.status_code}"
+            answer = (reason.error() if reason else Refused(status, code, error.detail)).response()
+            answer.headers.update(error.headers or {})
+            return answer
+        case ClientDisconnect():
+            return Response(status_code=400)  # which nobody receives
+    return INTERNAL.error().response()

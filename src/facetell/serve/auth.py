@@ -1,4 +1,4 @@
-"""Who may come in: the bearer of the token, or a browser that has shown it once."""
+"""Token authentication: a bearer token for programs, a signed cookie for browsers."""
 
 from __future__ import annotations
 
@@ -14,53 +14,41 @@ COOKIE_SECONDS = 12 * 3600
 
 
 def check_token(token: str) -> str:
-    """A token that is fit for use.
-
-    Raises:
-        FacetellError: it is too short, or could not be sent in a header.
-    """
+    """The token, unchanged. Raises FacetellError if it is too short or cannot be sent in a header."""
     if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
         raise FacetellError(
             f"a token needs at least {SHORTEST} ASCII characters without spaces: "
-            'make one with `python3 -c "import secrets; print(secrets.token_urlsafe(24))"`'
+            'generate one with `python3 -c "import secrets; print(secrets.token_urlsafe(24))"`'
         )
     return token
 
 
-class Door:
-    """Tells who may come in. Comparisons take the same time whatever is shown.
-
-    Args:
-        token: that must be shown; None lets anybody in.
-    """
+class Authenticator:
+    """Checks tokens and cookies in constant time; without a token, everybody is authenticated."""
 
     def __init__(self, token: str | None) -> None:
-        self._token = token.encode() if token is not None else None
+        self.required = token is not None
+        self._token = (token or "").encode()
 
-    @property
-    def locked(self) -> bool:
-        """Whether a token is needed."""
-        return self._token is not None
-
-    def knows(self, token: str) -> bool:
+    def is_token(self, token: str) -> bool:
         """Whether this is the token."""
-        return self._token is None or hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
+        return not self.required or hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
 
-    def bearer(self, header: str) -> bool:
-        """Whether an Authorization header shows the token."""
-        scheme, _, token = header.partition(" ")
-        return scheme.lower() == "bearer" and self.knows(token.strip())
+    def allows(self, authorization: str, cookie: str) -> bool:
+        """Whether an Authorization header or a cookie authenticates a request."""
+        scheme, _, token = authorization.partition(" ")
+        return (scheme.lower() == "bearer" and self.is_token(token.strip())) or self.is_cookie(cookie)
 
     def cookie(self) -> str:
-        """A cookie for a browser that has shown the token: a time, and a seal that only the token's owner can make."""
+        """A cookie for a browser that has sent the token: the time at which it expires, and a signature."""
         until = str(int(time.time()) + COOKIE_SECONDS)
-        return f"{until}.{self._seal(until)}"
+        return f"{until}.{self._sign(until)}"
 
-    def opens(self, cookie: str) -> bool:
-        """Whether a cookie is one of ours and still good."""
-        until, _, seal = cookie.partition(".")
-        sealed = hmac.compare_digest(seal.encode("utf-8", "replace"), self._seal(until).encode())
-        return sealed and until.isdecimal() and int(until) > time.time()
+    def is_cookie(self, cookie: str) -> bool:
+        """Whether a cookie is one of :meth:`cookie` that has not expired."""
+        until, _, signature = cookie.partition(".")
+        signed = hmac.compare_digest(signature.encode("utf-8", "replace"), self._sign(until).encode())
+        return signed and until.isdecimal() and int(until) > time.time()
 
-    def _seal(self, text: str) -> str:
-        return hmac.new(self._token or b"", f"facetell page {text}".encode(), hashlib.sha256).hexdigest()
+    def _sign(self, text: str) -> str:
+        return hmac.new(self._token, f"facetell page {text}".encode(), hashlib.sha256).hexdigest()

@@ -1,94 +1,64 @@
-"""Who is told when a job changes: the open event streams of browsers and programs."""
+"""Publish job updates to open server-sent-event streams."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
-from facetell.serve.faults import Refused
-
-
-class Listener:
-    """One event stream: gathers which jobs have changed since it last looked, so that a slow one costs no memory."""
-
-    def __init__(self, job_id: str | None) -> None:
-        self.job_id = job_id
-        self._changed: set[str] = set()
-        self._event = asyncio.Event()
-        self.closed = False
-
-    def tell(self, job_id: str) -> None:
-        """A job has changed."""
-        if self.job_id in (None, job_id):
-            self._changed.add(job_id)
-            self._event.set()
-
-    def close(self) -> None:
-        """The server stops."""
-        self.closed = True
-        self._event.set()
-
-    async def changes(self, seconds: float) -> set[str]:
-        """The jobs that have changed; none after so many seconds without one."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), seconds)
-        self._event.clear()
-        changed, self._changed = self._changed, set()
-        return changed
+from facetell.serve.faults import TOO_MANY_STREAMS
 
 
 class Hub:
-    """All listeners.
+    """The open event streams, at most ``limit``.
 
-    Args:
-        most: that may listen at the same time.
+    For each stream it keeps the set of changed jobs, not a queue of changes: a slow client costs no memory.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._listeners: set[Listener] = set()
+    def __init__(self, limit: int) -> None:
+        self._limit, self._closed = limit, False
+        self._changed: dict[asyncio.Event, set[str]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
-        return len(self._listeners)
+        return len(self._changed)
 
     def open(self) -> None:
-        """Take the running event loop; called once it runs."""
+        """Use the running event loop."""
         self._loop = asyncio.get_running_loop()
 
-    def publish(self, job_id: str) -> None:
-        """A job has changed; may be called from any thread."""
+    def publish(self, *job_ids: str) -> None:
+        """Report that jobs have changed. May be called from any thread."""
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens any more
-                self._loop.call_soon_threadsafe(self._tell, job_id)
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._wake, job_ids)
 
     def close(self) -> None:
-        """End all streams; may be called from a signal handler."""
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._close)
+        """End all streams. May be called from any thread."""
+        self._closed = True
+        self.publish()
 
-    @contextlib.contextmanager
-    def listen(self, job_id: str | None) -> Iterator[Listener]:
-        """Listen to one job, or to all.
+    def check(self) -> None:
+        """Raise Refused if too many streams are open."""
+        if len(self._changed) >= self._limit:
+            raise TOO_MANY_STREAMS.error()
 
-        Raises:
-            Refused: too many do.
-        """
-        if len(self._listeners) >= self._most:
-            raise Refused(429, "too_many_listeners", "too many event streams are open: poll the job instead", 10)
-        listener = Listener(job_id)
-        self._listeners.add(listener)
+    async def changes(self, job_id: str | None) -> AsyncIterator[str]:
+        """Yield the id of each job that changes, or ``job_id`` at once and on each change, until the hub is closed."""
+        event, changed = asyncio.Event(), {job_id} if job_id else set()
+        self._changed[event] = changed
         try:
-            yield listener
+            while not self._closed:
+                found = [other for other in changed if job_id in (None, other)]
+                changed.clear()
+                for other in found:
+                    yield other
+                await event.wait()
+                event.clear()
         finally:
-            self._listeners.discard(listener)
+            del self._changed[event]
 
-    def _tell(self, job_id: str) -> None:
-        for listener in self._listeners:
-            listener.tell(job_id)
-
-    def _close(self) -> None:
-        for listener in self._listeners:
-            listener.close()
+    def _wake(self, job_ids: tuple[str, ...]) -> None:
+        for event, changed in self._changed.items():
+            changed.update(job_ids)
+            event.set()

@@ -1,130 +1,128 @@
-"""One process beside the server, spoken to in JSON: it may crash or hang without taking the server along."""
+"""Child processes that exchange JSON messages with the server; they may crash or hang without ending it."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import resource
-import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter
 
 from facetell.processes import end_with_parent
-from facetell.runtime import STOP_SIGNALS, exit_on_interrupt, signals_blocked
+from facetell.runtime import signals_blocked
+from facetell.serve.models import Share, Summary
 
-MEMORY = 8 << 30  # bytes that a process may take: a few bytes of a video may ask for pictures that fill the machine
-
-Message = dict[str, Any]
-
-
-class Ended(Exception):
-    """The process has ended; ``code`` as of :attr:`multiprocessing.Process.exitcode`."""
-
-    def __init__(self, code: int | None) -> None:
-        super().__init__(f"the process ended with {code}")
-        self.code = code
-
-    @property
-    def told_to(self) -> bool:
-        """Whether someone asked it to end, as a service manager does before it asks the server."""
-        return self.code in (128 + signal.SIGINT, *(-number for number in STOP_SIGNALS))
+MEMORY = 8 << 30  # bytes that a child process may allocate: a few bytes of a video can declare huge frames
+GONE = (EOFError, OSError, ValueError)  # what `send` and `receive` raise if the other process ended or sent no message
 
 
-class Companion:
-    """A spawned process that runs ``target(link, *arguments)`` and ends with this one, however this one ends.
+class Started(BaseModel):
+    """To the server: the process is ready."""
 
-    Messages are JSON, not pickles: a process that a hostile video has taken over cannot make the server run code.
-    """
+    kind: Literal["started"] = "started"
+    model: str = ""
+    threshold: Share = 0.5
+
+
+class Check(BaseModel):
+    """To the inspector: check an uploaded file."""
+
+    kind: Literal["check"] = "check"
+    path: Path
+
+
+class Checked(BaseModel):
+    """From the inspector: the file is a video within the limits. Pixels of the upright frame, seconds or None."""
+
+    kind: Literal["checked"] = "checked"
+    width: int
+    height: int
+    duration: float | None
+
+
+class Order(BaseModel):
+    """To a worker: score a video."""
+
+    kind: Literal["order"] = "order"
+    video: Path
+    result: Path  # to be written
+    report: Path  # to be written
+    name: str  # shown in place of the path
+    duration: float  # seconds after which reading stops, whatever the file states
+
+
+class Progress(BaseModel):
+    """From a worker, regularly while it works: the share that is done, None where unknown."""
+
+    kind: Literal["progress"] = "progress"
+    share: Share | None
+
+
+class Done(BaseModel):
+    """From a worker: result and report are on disk."""
+
+    kind: Literal["done"] = "done"
+    summary: Summary
+    policy: str
+
+
+class Rejected(BaseModel):
+    """To the server: the check or the order failed, with a code for the HTTP response and a message."""
+
+    kind: Literal["rejected"] = "rejected"
+    error: str = "failed"
+    message: str
+
+
+Message = Started | Check | Checked | Order | Progress | Done | Rejected
+# JSON, not pickles: a child that a hostile video has taken over must not run code in the server.
+MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+
+
+def send(connection: Connection, message: Message) -> None:
+    """Send a message."""
+    connection.send_bytes(message.model_dump_json().encode())
+
+
+def receive(connection: Connection, timeout: float | None = None) -> Message | None:
+    """The next message; None if none arrives within ``timeout`` seconds."""
+    if timeout is not None and not connection.poll(timeout):
+        return None
+    return MESSAGE.validate_json(connection.recv_bytes())
+
+
+class Child:
+    """A spawned process that runs ``target(connection, *arguments)`` and ends with this process, however that ends."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
-        # Spawned, not forked: the libraries that run networks have threads, which a fork would cut off.
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._link = Link(ours)
-        self._process = context.Process(target=_begin, args=(target, theirs, *arguments), daemon=True)
+        context = multiprocessing.get_context("spawn")  # a fork would not copy the threads of inference libraries
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_run, args=(target, theirs, *arguments), daemon=True)
+        # The child inherits the mask and never receives the signals: the server decides when it ends, also where a
+        # terminal or a service manager signals the whole group.
         with signals_blocked():
-            self._process.start()
+            self.process.start()
         theirs.close()
 
-    def send(self, message: Message) -> None:
-        """Hand a message over.
-
-        Raises:
-            Ended: there is nobody to take it.
-        """
-        try:
-            self._link.send(message)
-        except OSError:
-            raise Ended(self._end()) from None
-
-    def receive(self, timeout: float) -> Message | None:
-        """The next message; None when none came for ``timeout`` seconds.
-
-        Raises:
-            Ended: none will come any more.
-        """
-        try:
-            return self._link.receive(timeout)
-        except (EOFError, OSError, ValueError):
-            raise Ended(self._end()) from None
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self._process.is_alive()
-
-    def kill(self) -> None:
-        """End it now; whoever waits for a message from it is told."""
-        self._process.kill()
-
-    def close(self) -> None:
-        """End it and give everything back."""
-        self._process.kill()
-        self._process.join()
-        self._link.close()
-
-    def _end(self) -> int | None:
-        self._process.join(5)
-        if self._process.exitcode is None:  # it has closed its end but goes on
-            self._process.kill()
-            self._process.join()
-        return self._process.exitcode
+    def close(self) -> int | None:
+        """Kill the process unless it has ended; returns its exit code."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+        return self.process.exitcode
 
 
-class Link:
-    """One end of the conversation."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def send(self, message: Message) -> None:
-        """Hand a message over."""
-        self._connection.send_bytes(json.dumps(message).encode())
-
-    def receive(self, timeout: float | None = None) -> Message | None:
-        """The next message; None when none came in ``timeout`` seconds."""
-        if timeout is not None and not self._connection.poll(timeout):
-            return None
-        message: Message = json.loads(self._connection.recv_bytes())
-        return message
-
-    def close(self) -> None:
-        """Close it."""
-        self._connection.close()
-
-
-def _begin(target: Callable[..., None], connection: Connection, *arguments: Any) -> None:
-    """See to it that this process ends with its parent and leaves it room, then do its work."""
-    exit_on_interrupt()
+def _run(target: Callable[..., None], connection: Connection, *arguments: Any) -> None:
     end_with_parent()
-    with contextlib.suppress(ValueError, OSError):  # less is allowed already
-        # Not RLIMIT_AS: that counts what is only set aside, which the libraries that run networks do freely.
+    with contextlib.suppress(ValueError, OSError):  # the limit is lower already
+        # Not RLIMIT_AS: it counts reserved address space, of which inference libraries reserve much.
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    link = Link(connection)
     try:
-        target(link, *arguments)
-    except (EOFError, OSError):  # the server has gone
+        target(connection, *arguments)
+    except (EOFError, OSError):  # the server has ended
         os._exit(1)

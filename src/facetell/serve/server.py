@@ -1,15 +1,14 @@
-"""The network side: uvicorn over a socket that is already open, ended in good order."""
+"""The network side: uvicorn on a listening socket, stopped in order by a signal."""
 
 from __future__ import annotations
 
 import asyncio
 import resource
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import cast
+import threading
+import time
+from typing import Any
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,104 +16,85 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from facetell.runtime import on_stop
 from facetell.serve.service import Service
 
-GRACE = 5  # seconds that requests have to end
-HEAD_SECONDS = 15.0  # for the head of a request to come
+GRACE = 5  # seconds in which open requests may end
+HEAD_SECONDS = 15.0  # in which the head of a request must arrive
 CONNECTIONS = 1000  # at most, and at most half of the files that may be open
 
 
-class Protocol(H11Protocol):
-    """Uvicorn's, which waits for the head of a request for ever, but closes connections on which none comes in time.
-
-    Where there are too many, the one that has waited longest makes room for the next; only where all are at work is a
-    request answered with 503.
-    """
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Somebody has connected."""
-        super().connection_made(transport)
-        if len(self.connections) >= cast(int, self.limit_concurrency):
-            self._make_room()
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """They have gone."""
-        self._unwatch()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Something has come: it does not put off the deadline, only a whole head does."""
-        super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self._unwatch()
-        elif self._deadline is None:
-            self._watch()
-
-    def _watch(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-
-    def _unwatch(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _make_room(self) -> None:
-        waiting = {
-            other._deadline.when(): other
-            for other in self.connections
-            if isinstance(other, Protocol) and other._deadline is not None
-        }
-        if waiting:
-            oldest = waiting[min(waiting)]
-            oldest._unwatch()
-            oldest.transport.abort()
-
-
 class Server(uvicorn.Server):
-    """Uvicorn that also closes the event streams when it stops: they would never end by themselves."""
+    """Uvicorn for one service; :meth:`stop` may be called from any thread."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
-        super().__init__(config)
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._limit = CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2)
         self._service = service
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Stop at a signal, and at the second Ctrl-C without waiting for open requests.
-
-        Uvicorn's own method raises the signal again after the last answer, which would end the workers in the middle of
-        a job, and leaves out SIGHUP.
-        """
-
-        def hurry(name: str) -> None:
-            self.force_exit = True
-
-        with on_stop(lambda name: self.stop(), again=hurry):
-            yield
+        self._idle: dict[H11Protocol, tuple[object, float]] = {}  # by connection: its last request, and since when
+        config = uvicorn.Config(
+            app,
+            http=self._connect,  # type: ignore[arg-type]  # uvicorn calls it as it would a class
+            ws="none",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            limit_concurrency=self._limit,
+            timeout_graceful_shutdown=GRACE,
+            timeout_notify=0,
+            callback_notify=self._close_idle,  # once a second
+        )
+        super().__init__(config)
 
     def stop(self) -> None:
-        """Answer the open requests, then let ``run`` return."""
+        """Answer the open requests, end the event streams, then let :meth:`run` return."""
         self._service.hub.close()
         self.should_exit = True
 
+    def _connect(self, **arguments: Any) -> H11Protocol:
+        connection = H11Protocol(**arguments)
+        self._idle[connection] = (None, time.monotonic())
+        asyncio.get_running_loop().call_soon(self._close_excess)  # before anything is read from the connection
+        return connection
+
+    def _close_excess(self) -> None:
+        """For a new connection, close those that have been idle longest where there are too many."""
+        still_open = [other for other in self.server_state.connections if not other.transport.is_closing()]
+        excess = len(still_open) + 2 - self._limit  # at the limit, uvicorn answers 503
+        for connection in self._idle_connections()[: max(0, excess)]:
+            connection.transport.abort()
+
+    async def _close_idle(self) -> None:
+        """Close connections on which no complete head of a request has arrived in time. Uvicorn never does."""
+        for connection in self._idle_connections():
+            if time.monotonic() - self._idle[connection][1] > HEAD_SECONDS:
+                connection.transport.abort()
+
+    def _idle_connections(self) -> list[H11Protocol]:
+        """The open connections without a request, the longest idle first."""
+        now, before = time.monotonic(), self._idle
+        self._idle = {connection: known for connection, known in before.items() if connection.transport is None}
+        found: dict[H11Protocol, tuple[object, float]] = {}
+        for connection in self.server_state.connections:
+            assert isinstance(connection, H11Protocol)
+            last = connection.cycle
+            if not connection.transport.is_closing() and (last is None or last.response_complete):
+                known = before.get(connection)
+                found[connection] = known if known is not None and known[0] is last else (last, now)
+        self._idle |= found
+        return sorted(found, key=lambda connection: found[connection][1])
+
 
 def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:
-    """Answer requests until a signal comes."""
-    make_server(app, service).run(sockets=[listening])
+    """Answer requests until a signal arrives; at the second Ctrl-C, do not wait for open requests.
 
+    Uvicorn runs in a thread of its own. In the main thread it would raise the signal again after the last response,
+    which would end the workers in the middle of a job, and it would not handle SIGHUP.
+    """
+    server = Server(app, service)
 
-def make_server(app: ASGIApp, service: Service) -> Server:
-    """The server of an app; its ``run`` answers requests."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    config = uvicorn.Config(
-        app,
-        http=Protocol,
-        ws="none",
-        lifespan="on",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        limit_concurrency=CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2),
-        timeout_graceful_shutdown=GRACE,
-    )
-    return Server(config, service)
+    def hurry(name: str) -> None:
+        server.force_exit = True
+
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="facetell-http")
+    with on_stop(lambda name: server.stop(), again=hurry):
+        thread.start()
+        thread.join()

@@ -1,9 +1,10 @@
-"""From a multipart request to a file on disk, a piece at a time: the whole video is never in memory."""
+"""Stream the video of a multipart request to disk. Memory use does not depend on its size."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -11,38 +12,32 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import IO
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from facetell.serve.faults import Refused, disk_full
-from facetell.serve.files import FULL, new_id, shown_name
-from facetell.serve.jobs import Job, NewJob
+from facetell.serve import faults
+from facetell.serve.faults import Refused
+from facetell.serve.files import new_id, shown_name
+from facetell.serve.models import Job
 from facetell.serve.service import Service
 from facetell.serve.settings import MIB, Limits
 from facetell.video.container import NO_NETWORK, address_in
 
-FIELD = "file"
-BESIDE = 64 * 1024  # bytes of a request that may be something else than the video
-PIECE = MIB  # bytes that are gathered before they are written
+BESIDE = 64 * 1024  # bytes of a request besides the video
+PIECE = MIB  # bytes that are collected before they are written
 KEY = re.compile(r"[\x21-\x7e]{1,100}")
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # no space, over quota, over the largest file size
 
 
 async def receive_job(service: Service, request: Request) -> tuple[Job, bool]:
-    """Receive one video and queue it.
+    """Receive one video, the file in the field ``file`` of multipart/form-data, and queue it.
 
-    Args:
-        service: queues it.
-        request: multipart/form-data with one file in the field ``file``.
-
-    Returns:
-        The job, and whether it is new (False: its Idempotency-Key was used before).
-
-    Raises:
-        Refused: it is not taken; nothing of it is kept.
-        ClientDisconnect: the client went away; nothing of it is kept.
+    Returns the job, and whether it is new (False: its Idempotency-Key was used before). Raises Refused or, if the
+    client has closed the connection, ClientDisconnect; nothing of the upload is kept then.
     """
     try:
         return await _receive(service, request)
@@ -52,198 +47,148 @@ async def receive_job(service: Service, request: Request) -> tuple[Job, bool]:
 
 
 async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
-    limits = service.settings.limits
-    boundary = _boundary(request)
-    key = request.headers.get("idempotency-key")
+    limits, headers = service.settings.limits, request.headers
+    kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1"))
+    boundary = options.get(b"boundary", b"")
+    if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
+        raise faults.NOT_A_FORM.error()
+    key = headers.get("idempotency-key")
     if key is not None and not KEY.fullmatch(key):
-        raise Refused(400, "bad_key", "an Idempotency-Key has 1 to 100 visible ASCII characters: choose another")
-    announced = _length(request)
-    if announced is not None and announced > limits.upload_bytes + BESIDE:
+        raise faults.BAD_KEY.error()
+    length = headers.get("content-length", "")
+    size = int(length) if length.isdecimal() else 0
+    if size > limits.upload_bytes + BESIDE:
         raise _too_large(limits)
-    with service.admitted(announced):
+    async with service.upload_slot(size):
         job_id = new_id()
         path = service.files.incoming(job_id)
         try:
             form = await _store(service, request, boundary, path)
-            async with service.looking:
-                seen = await asyncio.to_thread(service.inspector, path)
-            name, sha256 = shown_name(form.name), form.digest.hexdigest()
-            new = NewJob(job_id, key, name, form.size, seen.duration, seen.width, seen.height, sha256)
-            # Shielded: once it is queued it must not be half undone by a client that goes away.
-            job = await asyncio.shield(asyncio.to_thread(service.accept, new))
+            async with service.inspecting:
+                video = await asyncio.to_thread(service.inspector, path)
+            # Shielded: a client that disconnects now must not leave a job without files, or files without a job.
+            new = (job_id, key, shown_name(form.name), form.size, form.digest.hexdigest(), video)
+            job = await asyncio.shield(asyncio.to_thread(service.accept, *new))
         except sqlite3.OperationalError:
-            raise disk_full() from None
+            raise faults.DISK_FULL.error() from None
         except OSError as error:
             if error.errno in FULL:
-                raise disk_full() from None
+                raise faults.DISK_FULL.error() from None
             raise
         finally:
             path.unlink(missing_ok=True)
-    if (job.size, job.sha256 or sha256) != (form.size, sha256):
-        raise Refused(422, "key_reused", "this Idempotency-Key came with another video before: choose a new one")
+    if job.sha256 != form.digest.hexdigest():
+        raise faults.KEY_REUSED.error()
     return job, job.id == job_id
 
 
-class Form:
-    """What has been read of the request: takes the callbacks of the parser, keeps what is still to be written.
+class _Form:
+    """Parses a form and writes the file of its field ``file`` to ``stream``; every other part is skipped."""
 
-    Args:
-        boundary: between the parts.
-        limits: how large the file may be.
-    """
-
-    def __init__(self, boundary: bytes, limits: Limits) -> None:
-        self.name, self.size, self.found, self.whole = "", 0, False, False
-        self.pending, self.digest = bytearray(), hashlib.sha256()
-        self._limits = limits
-        self._in_file, self._in_text, self._astray, self._read = False, False, False, 0
-        self.text = bytearray()  # of the field, where a client sent text in place of a file
-        self._header, self._value = bytearray(), bytearray()
-        self._disposition = b""
+    def __init__(self, boundary: bytes, stream: IO[bytes], service: Service) -> None:
+        self.name, self.size, self.digest = "", 0, hashlib.sha256()
+        self._stream, self._service = stream, service
+        self._read, self._complete, self._found, self._in_file, self._in_text = 0, False, False, False, False
+        self._header, self._value, self._text, self._disposition = bytearray(), bytearray(), bytearray(), b""
         self._parser = MultipartParser(
             boundary,
             {
-                "on_part_begin": self._begin,
                 "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
                 "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
-                "on_header_end": self._header_ended,
-                "on_headers_finished": self._headers_ended,
-                "on_part_data": self._data,
-                "on_part_end": self._part_ended,
-                "on_end": self._ended,
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._begin_data,
+                "on_part_data": self._add_data,
+                "on_end": self._end,
             },
         )
 
-    def feed(self, piece: bytes) -> None:
-        """Take the next bytes of the request.
-
-        Raises:
-            Refused: they are no form, or the file is too large.
-        """
+    def feed(self, data: bytes) -> None:
+        """Parse the next bytes of the request. Raises Refused if they are no form or too large."""
+        self._service.check_space(len(data))
         try:
-            self._parser.write(piece)
+            self._parser.write(data)
         except FormParserError:
-            raise _bad_form() from None
-        self._read += len(piece)
-        # Whatever is not the file is small, also what follows the last boundary, of which the parser says nothing.
-        if self._read - self.size > BESIDE:
-            raise _no_file() if self._astray and not self.found else _bad_form()
+            raise faults.BAD_FORM.error() from None
+        self._read += len(data)
+        if self._read - self.size > BESIDE:  # also counts what follows the last boundary
+            raise faults.BAD_FORM.error()
 
-    def _begin(self) -> None:
-        self._disposition = b""
+    def finish(self) -> None:
+        """Wait until the file is on disk. Raises Refused if the form is incomplete or holds no file."""
+        if not self._complete:
+            raise faults.BAD_FORM.error()
+        if not self._found:
+            is_address = address_in(self._text.decode("utf-8", "replace"))
+            raise faults.ADDRESS.error(reason=NO_NETWORK) if is_address else faults.NO_FILE.error()
+        os.fsync(self._stream.fileno())
 
-    def _header_ended(self) -> None:
+    def _end_header(self) -> None:
         if self._header.lower() == b"content-disposition":
             self._disposition = bytes(self._value)
         self._header.clear()
         self._value.clear()
 
-    def _headers_ended(self) -> None:
+    def _begin_data(self) -> None:
         _, options = parse_options_header(self._disposition)
-        named, is_file = options.get(b"name") == FIELD.encode(), b"filename" in options
-        self._in_file, self._in_text = named and is_file, named and not is_file
-        self._astray |= named != is_file  # a video in another field, or in this one as text
+        named, is_file = options.get(b"name") == b"file", b"filename" in options
+        self._in_file, self._in_text, self._disposition = named and is_file, named and not is_file, b""
         if self._in_file:
-            if self.found:
-                raise Refused(422, "several_files", "the form holds several videos: send one request for each")
-            self.found = True
+            if self._found:
+                raise faults.SEVERAL_FILES.error()
+            self._found = True
             self.name = options[b"filename"].decode("utf-8", "replace")
 
-    def _data(self, data: bytes, start: int, end: int) -> None:
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        view = memoryview(data)[start:end]
         if self._in_text:
-            self.text += memoryview(data)[start:end]
+            self._text += view
         if not self._in_file:
             return
-        self.size += end - start
-        if self.size > self._limits.upload_bytes:
-            raise _too_large(self._limits)
-        self.pending += memoryview(data)[start:end]
+        self.size += len(view)
+        if self.size > self._service.settings.limits.upload_bytes:
+            raise _too_large(self._service.settings.limits)
+        self.digest.update(view)
+        while view:
+            view = view[self._stream.write(view) :]
 
-    def _part_ended(self) -> None:
-        self._in_file = False
-
-    def _ended(self) -> None:
-        self.whole = True
+    def _end(self) -> None:
+        self._complete = True
 
 
-async def _store(service: Service, request: Request, boundary: bytes, path: Path) -> Form:
-    """Write the file of the form to ``path``."""
-    form = Form(boundary, service.settings.limits)
+async def _store(service: Service, request: Request, boundary: bytes, path: Path) -> _Form:
+    """Write the file of the form to ``path``. Parsing and writing happen outside the event loop."""
     with await asyncio.to_thread(path.open, "wb", 0) as stream:
-
-        def flush() -> None:
-            service.check_room(len(form.pending))
-            form.digest.update(form.pending)
-            view = memoryview(form.pending)
-            while view:
-                view = view[stream.write(view) :]
-            del view
-            form.pending = bytearray()
-
-        async for piece in _pieces(request, service.settings.limits):
-            form.feed(piece)
-            if len(form.pending) >= PIECE:
-                await asyncio.to_thread(flush)
-        await asyncio.to_thread(flush)
-        if not form.whole:
-            raise _bad_form()
-        if not form.found:
-            raise _no_file(form.text.decode("utf-8", "replace"))
-        await asyncio.to_thread(os.fsync, stream.fileno())
+        form, pending = _Form(boundary, stream, service), bytearray()
+        async for data in _body(request, service.settings.limits):
+            pending += data
+            if len(pending) >= PIECE:
+                await asyncio.to_thread(form.feed, bytes(pending))
+                pending.clear()
+        await asyncio.to_thread(form.feed, bytes(pending))
+        await asyncio.to_thread(form.finish)
     return form
 
 
-async def _pieces(request: Request, limits: Limits) -> AsyncIterator[bytes]:
-    """The body of a request, given up when too little comes for too long or it takes too long in all."""
-    until = time.monotonic() + limits.upload_seconds
-    patience, came = limits.idle_seconds, 0
+async def _body(request: Request, limits: Limits) -> AsyncIterator[bytes]:
+    """The body of a request. Raises Refused if it arrives too slowly; the time for writing it does not count."""
+    end = time.monotonic() + limits.upload_seconds
+    left, received = limits.idle_seconds, 0
     async with contextlib.aclosing(request.stream()) as stream:
         while True:
-            begun = time.monotonic()
+            begin = time.monotonic()
             try:
-                async with asyncio.timeout(min(patience, until - begun)):
-                    piece = await anext(stream, None)
+                async with asyncio.timeout(min(left, end - begin)):
+                    data = await anext(stream, None)
             except TimeoutError:
-                raise Refused(408, "too_slow", "the upload came too slowly and was given up: try again") from None
-            if piece is None:
+                raise faults.TOO_SLOW.error() from None
+            if data is None:
                 return
-            patience -= time.monotonic() - begun  # not what writing takes: a slow disk is not the client's fault
-            came += len(piece)
-            if came >= limits.idle_bytes:
-                patience, came = limits.idle_seconds, 0
-            yield piece
-
-
-def _boundary(request: Request) -> bytes:
-    kind, options = parse_options_header(request.headers.get("content-type", "").encode("latin-1"))
-    boundary = options.get(b"boundary", b"")
-    if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
-        raise Refused(415, "not_a_form", f"send the video as multipart/form-data with one file in the field '{FIELD}'")
-    return boundary
-
-
-def _length(request: Request) -> int | None:
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isdecimal() else None
+            left -= time.monotonic() - begin
+            received += len(data)
+            if received >= limits.idle_bytes:
+                left, received = limits.idle_seconds, 0
+            yield data
 
 
 def _too_large(limits: Limits) -> Refused:
-    return Refused(
-        413,
-        "too_large",
-        f"the video is larger than {limits.upload_bytes / MIB:g} MiB: cut out the part that matters",
-    )
-
-
-def _no_file(text: str = "") -> Refused:
-    if address_in(text):
-        return Refused(
-            422,
-            "no_file",
-            f"the field '{FIELD}' holds a network address, and {NO_NETWORK}: download the video and send it",
-        )
-    return Refused(422, "no_file", f"the form holds no file in the field '{FIELD}': send the video in it")
-
-
-def _bad_form() -> Refused:
-    return Refused(400, "bad_form", "the form is cut off or not multipart/form-data: send it again")
+    return faults.TOO_LARGE.error(mib=limits.upload_bytes / MIB)

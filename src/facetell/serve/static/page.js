@@ -1,13 +1,12 @@
-// Uploads with progress, rows that stay fresh, deleting without leaving the page. Without it the forms do the same.
+// Uploads with progress, live updates, deletion without leaving the page. Without this script the forms do the same.
 "use strict";
-const words = JSON.parse(document.body.dataset.words);
+const UNREACHABLE = "the server cannot be reached";
 const root = document.body.dataset.root; // the path of the server behind a reverse proxy, else empty
-const say = (name, values) => words[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
 const list = document.getElementById("jobs");
-const one = document.querySelector(".detail");
+const first = list && "first" in list.dataset; // whether the page shows the newest videos
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
-// --- times in the reader's own zone
+// --- times in the time zone of the reader
 
 const localise = (root) => {
   for (const time of root.querySelectorAll("time")) {
@@ -16,19 +15,19 @@ const localise = (root) => {
 };
 localise(document);
 
-// --- parts of the page that the server renders anew
+// --- updates from the server
 
-const fetchPart = async (address) => {
+// The current version of a page, as a document; null if it cannot be had.
+const fetchPage = async (address) => {
   const answer = await fetch(address, { cache: "no-store" });
   if (answer.redirected) {
-    location.reload(); // logged out meanwhile
+    location.reload(); // the session has ended
     return null;
   }
   if (!answer.ok) return null;
-  const part = document.createElement("template");
-  part.innerHTML = await answer.text(); // our own page, escaped by the server
-  localise(part.content);
-  return part.content;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  localise(page);
+  return page;
 };
 
 const element = (id) => document.getElementById(`job-${id}`);
@@ -37,32 +36,34 @@ const noteEmpty = () => {
   if (empty) empty.hidden = list.children.length > 0;
 };
 
-const refresh = async (id) => {
-  const old = element(id);
-  const place = old || (list && list.dataset.first ? list : null);
-  if (!place) return false;
-  const part = await fetchPart(old ? old.dataset.part : `${list.dataset.first}/${id}`);
-  const fresh = part && part.firstElementChild;
-  if (!fresh) return false;
-  keepFocus(() => put(fresh, element(id))); // another refresh may have been quicker
-  if (one) document.getElementById("news").textContent = fresh.querySelector(".verdict h2, .verdict .state").textContent;
-  noteEmpty();
+// Show the current state of everything on the page; returns whether the server has answered.
+const renewNow = async () => {
+  const page = await fetchPage(location.href);
+  if (!page) return false;
+  keepFocus(() => {
+    if (list) list.replaceChildren(...page.getElementById("jobs").children);
+    else document.querySelector(".detail").replaceWith(page.querySelector(".detail"));
+  });
+  const news = document.getElementById("news");
+  if (news) news.textContent = document.querySelector(".verdict h2, .verdict .state").textContent;
+  if (list) noteEmpty();
   return true;
 };
 
-// In place of the old one, or where it belongs among the newest; what is older than these stands on another page.
-const put = (fresh, old) => {
-  if (old) {
-    old.replaceWith(fresh);
-    return;
+// One renewal after the other, so that the last one shows the newest state; at most one waits.
+let waiting = null;
+let last = Promise.resolve();
+const renew = () => {
+  if (!waiting) {
+    last = waiting = last.catch(() => {}).then(() => {
+      waiting = null;
+      return renewNow();
+    });
   }
-  const number = (row) => Number(row.dataset.number);
-  const next = Array.from(list.children).find((row) => number(row) < number(fresh));
-  if (next) next.before(fresh);
-  else if (!document.querySelector(".pages .older")) list.append(fresh);
+  return waiting;
 };
 
-// A row that is renewed keeps the keyboard where it was.
+// Replace rows without losing the keyboard focus.
 const keepFocus = (change) => {
   const focused = document.activeElement;
   const job = focused.closest(".job, .detail");
@@ -77,24 +78,25 @@ const keepFocus = (change) => {
 const drop = (id) => {
   const old = element(id);
   if (!old) return;
-  if (old === one || old.classList.contains("detail")) location.assign(`${root}/`);
+  if (old.matches(".detail")) location.assign(`${root}/`);
   else old.remove();
   if (list) noteEmpty();
 };
 
 const update = (job) => {
   const old = element(job.id);
-  if (!old || old.dataset.state !== job.state) {
-    refresh(job.id).catch(() => {});
+  const newest = first && list.firstElementChild ? Number(list.firstElementChild.dataset.number) : 0;
+  if (old ? old.dataset.state !== job.state : first && job.number > newest) {
+    renew().catch(() => {});
     return;
   }
-  const bar = old.querySelector("progress");
+  const bar = old && old.querySelector("progress");
   if (!bar || job.progress === null) return;
   bar.value = job.progress;
-  old.querySelector(".state").textContent = say("scoring", { percent: Math.round(100 * job.progress) });
+  old.querySelector(".state").textContent = `Scoring, ${Math.round(100 * job.progress)} % done`;
 };
 
-// --- live
+// --- events
 
 const lost = document.getElementById("lost");
 const follow = () => {
@@ -103,29 +105,21 @@ const follow = () => {
   stream.addEventListener("deleted", (event) => drop(JSON.parse(event.data).id));
   stream.onopen = () => {
     lost.hidden = true;
-    renew().catch(() => {}); // what happened before the stream was open, or while it was not
+    renew().catch(() => {}); // changes while no stream was open
   };
   stream.onerror = async () => {
     if (leaving) return;
-    // Refused, the stream is closed: one has to log in again, or too many listen and one asks now and then. Otherwise
-    // the browser tries again by itself.
+    // A refused stream stays closed: the session has ended, or too many streams are open. Otherwise the browser tries
+    // again by itself.
     const closed = stream.readyState === EventSource.CLOSED;
     lost.hidden = closed && (await renew().catch(() => false));
     if (closed) setTimeout(follow, 5000);
   };
 };
 
-// All that is shown, as it is now; whether the server has answered.
-const renew = async () => {
-  if (one) return refresh(one.dataset.id);
-  const part = await fetchPart(list.dataset.first || location.href);
-  if (part && list.dataset.first) keepFocus(() => list.replaceChildren(...part.children));
-  noteEmpty();
-  return part !== null;
-};
 let leaving = false;
 addEventListener("pagehide", () => { leaving = true; });
-if (list || one) follow();
+if (list || document.querySelector(".detail")) follow();
 
 // --- deleting
 
@@ -133,8 +127,8 @@ document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (!form.matches(".delete")) return;
   event.preventDefault();
-  if (!confirm(say("confirm", form.dataset))) return;
-  let message = words.unreachable;
+  if (!confirm(`Delete ${form.dataset.name}, its result and its report?`)) return;
+  let message = UNREACHABLE;
   try {
     const answer = await fetch(`${root}/v1/jobs/${form.dataset.id}`, { method: "DELETE" });
     if (answer.ok || answer.status === 404) {
@@ -142,11 +136,11 @@ document.addEventListener("submit", async (event) => {
       return;
     }
     message = (await answer.json()).message;
-  } catch { /* said below */ }
-  alert(say("undeleted", { message }));
+  } catch { /* reported below */ }
+  alert(`It could not be deleted: ${message}`);
 });
 
-// --- uploading: one after the other, so that the first is scored while the next is sent
+// --- uploads, one after the other: the first is scored while the next is sent
 
 const upload = document.getElementById("upload");
 const sending = document.getElementById("sending");
@@ -155,21 +149,21 @@ let busy = false;
 
 const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (x) => x.toString(16).padStart(2, "0")).join("");
 
-const show = (item, name, values = {}) => {
-  item.text.textContent = say(name, { name: item.file.name, ...values });
+const show = (item, message) => {
+  item.text.textContent = message;
 };
 
 const send = (item) => new Promise((done) => {
   const request = new XMLHttpRequest();
   request.open("POST", `${root}/v1/jobs`);
-  request.setRequestHeader("Idempotency-Key", item.key); // a second try is never a second job
+  request.setRequestHeader("Idempotency-Key", item.key); // a repeated upload gives no second job
   request.upload.onprogress = (event) => {
     item.bar.value = event.loaded / event.total;
-    show(item, "sending", { percent: Math.round((100 * event.loaded) / event.total) });
+    show(item, `${item.file.name}: ${Math.round((100 * event.loaded) / event.total)} % uploaded`);
   };
   request.upload.onload = () => {
     item.bar.removeAttribute("value");
-    show(item, "checking");
+    show(item, `${item.file.name}: uploaded, validating`);
   };
   request.onload = () => done(request);
   request.onerror = () => done(null);
@@ -178,20 +172,20 @@ const send = (item) => new Promise((done) => {
   request.send(form);
 });
 
-const ended = (item, name, values) => {
+const ended = (item, message, problem = true) => {
   item.bar.remove();
-  show(item, name, values);
-  item.entry.classList.toggle("problem", name !== "sent");
+  show(item, message);
+  item.entry.classList.toggle("problem", problem);
 };
 
 const handle = async (item) => {
   for (;;) {
     const request = await send(item);
     if (request === null) {
-      ended(item, "offline");
+      ended(item, `${item.file.name}: ${UNREACHABLE}.`);
       const again = document.createElement("button");
       again.className = "again";
-      again.textContent = words.again;
+      again.textContent = "Try again";
       again.addEventListener("click", () => {
         item.entry.remove();
         enqueue(item.file, item.key);
@@ -201,7 +195,7 @@ const handle = async (item) => {
     }
     let answer = {};
     try { answer = JSON.parse(request.responseText); } catch { /* a proxy's page */ }
-    if (request.status === 401) { // the page leads to the login, unless it is asked whether it may be left
+    if (request.status === 401) { // shows the login; no question whether to leave the page
       queue.length = 0;
       busy = false;
       location.reload();
@@ -209,20 +203,20 @@ const handle = async (item) => {
     }
     if (request.status === 429) {
       const seconds = Number(request.getResponseHeader("Retry-After")) || 5;
-      show(item, "busy", { seconds });
+      show(item, `${item.file.name}: the server is busy, trying again in ${seconds} s`);
       await sleep(seconds);
       continue;
     }
     if (request.status !== 201 && request.status !== 200) {
-      ended(item, "fault", { message: answer.message || `${request.status}` });
+      ended(item, `${item.file.name}: ${answer.message || request.status}`);
       return;
     }
-    ended(item, "sent");
+    ended(item, `${item.file.name}: uploaded`, false);
     setTimeout(() => {
       item.entry.remove();
       sending.hidden = !document.querySelector("#uploading li");
     }, 4000);
-    await refresh(answer.id).catch(() => {});
+    await renew().catch(() => {});
     return;
   }
 };
@@ -242,10 +236,10 @@ const addEntry = (...parts) => {
   return entry;
 };
 
-// What was dropped is not a file: say so in the list of uploads.
-const refuse = (name, values = {}) => {
+// Report in the list of uploads that what was dropped is not a file.
+const refuse = (message) => {
   const text = document.createElement("p");
-  text.textContent = say(name, values);
+  text.textContent = message;
   addEntry(text).classList.add("problem");
 };
 
@@ -257,10 +251,10 @@ const enqueue = (file, key) => {
   bar.setAttribute("aria-label", file.name);
   const item = { file, key, entry: addEntry(text, bar), text, bar };
   if (file.size > Number(document.body.dataset.most)) {
-    ended(item, "large", { size: document.body.dataset.mostWords });
+    ended(item, `${file.name} is larger than ${document.body.dataset.mostWords}: upload a shorter segment.`);
     return;
   }
-  show(item, "waiting");
+  show(item, `${file.name}: waiting`);
   queue.push(item);
   work();
 };
@@ -282,10 +276,10 @@ if (upload) {
     event.preventDefault();
     upload.classList.remove("over");
     const dropped = Array.from(event.dataTransfer.items).filter((item) => item.kind === "file");
-    if (!dropped.length) refuse("notFile");
+    if (!dropped.length) refuse("That is not a file: download the video, then drop the file here.");
     for (const item of dropped) {
-      const entry = item.webkitGetAsEntry(); // null where a script has made the drop
-      if (entry && entry.isDirectory) refuse("folder", { name: entry.name });
+      const entry = item.webkitGetAsEntry(); // null in a drop that a script has made
+      if (entry && entry.isDirectory) refuse(`${entry.name} is a folder: drop the video files in it.`);
       else enqueue(item.getAsFile(), newKey());
     }
   });
