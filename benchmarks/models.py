@@ -25,7 +25,7 @@ import torch
 
 from facetell.models.export import export_onnx, model_from_onnx
 from facetell.models.network import ClipNetwork
-from facetell.models.zoo import create_model, list_models, motions_of
+from facetell.models.zoo import MODELS, create_model
 from facetell.types import FloatArray
 
 ENGINES = ("torch", "onnxruntime", "openvino f32", "openvino bf16")
@@ -91,7 +91,7 @@ def measure(models: Iterable[tuple[str, ClipNetwork, Path]], rounds: int, thread
 
 def variants(name: str, folder: Path) -> Iterator[tuple[str, ClipNetwork, Path]]:
     """A network with each of its motion modules, and the file of each."""
-    for motion in motions_of(name):
+    for motion in MODELS[name].motions:
         model = lively(create_model(name, motion, "none"))
         yield motion, model, export_onnx(model, folder / f"{motion}.onnx")
 
@@ -107,7 +107,7 @@ def report_files(files: list[Path], figures: dict[tuple[str, str], float]) -> No
 
 
 def report(name: str, figures: dict[tuple[str, str], float]) -> None:
-    own = motions_of(name)[0]
+    own = MODELS[name].motions[0]
     for engine in ENGINES:
         if (engine, own) not in figures:
             continue
@@ -126,7 +126,7 @@ def report(name: str, figures: dict[tuple[str, str], float]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", default=",".join(list_models()), help="names, separated by commas")
+    parser.add_argument("--models", default=",".join(MODELS), help="names, separated by commas")
     parser.add_argument("--files", type=Path, nargs="+", help="model files in place of networks of the zoo")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)

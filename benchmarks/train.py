@@ -26,19 +26,19 @@ TURN = 10.0  # seconds at a stretch
 
 def measure(trainer: Trainer, seconds: float) -> tuple[float, float]:
     """Clips a second of (the network alone, the whole)."""
-    stream = trainer._batches()
+    stream = trainer.batches()
     real = next(stream)
     random = Batch(0, torch.randint(0, 256, real.clips.shape, dtype=torch.uint8), real.labels, real.kinds)
-    random = random.to(trainer.devices.device)
+    random = random.to(trainer.device)
     clips, spent = [0, 0], [0.0, 0.0]
     for which in (0, 1):  # to warm up
-        trainer._learn((random, next(stream))[which])
+        trainer.learn((random, next(stream))[which])
     while sum(spent) < seconds:
         for which in (0, 1):
             started = time.perf_counter()
             while time.perf_counter() - started < TURN:
                 batch = random if which == 0 else next(stream)
-                trainer._learn(batch)
+                trainer.learn(batch)
                 trainer.step += 1
                 clips[which] += len(batch.kinds)
             spent[which] += time.perf_counter() - started
@@ -56,7 +56,7 @@ def main() -> None:
         trainer = Trainer(config, Path(folder))
         alone, whole = measure(trainer, args.seconds)
     batch, motion = config.batch, trainer.network.architecture["motion"]
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {trainer.devices.device}; load {os.getloadavg()[0]:.1f}")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {trainer.device}; load {os.getloadavg()[0]:.1f}")
     print(f"{config.model} {motion}, {batch.clip_frames} x {batch.size}², {config.machine.precision}")
     print(f"the network alone {alone:8.1f} clips/s")
     print(f"training          {whole:8.1f} clips/s, {whole / alone:.2f} of it ({config.machine.workers} workers)")

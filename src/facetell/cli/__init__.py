@@ -30,7 +30,6 @@ VERBS: dict[str, str] = {
     "forge": "write a forgery of a real video, to train or test detectors",
     "models": "list the networks that can be trained, and their size",
     "export": "export to ONNX and verify that outputs match",
-    "fuse": "combine trained networks as the streams of one",
     "datasets": "write the manifest of a benchmark, or check one",
     "prepare": "crop the faces out of the videos of a manifest, once",
     "score": "score the videos of a manifest into a score file",

@@ -1,4 +1,4 @@
-"""``facetell export``: from a training checkpoint to a model file, with proof that engines score as torch does."""
+"""``facetell export``: write a trained network as a model file, and compare engines with torch on real clips."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PROOF_CLIPS = 6
 PROVED = ("openvino", "onnxruntime", "torch")
-LARGEST = 1e-3  # deviation of an engine's logit in float32 from torch's
+LARGEST = 1e-3  # accepted deviation of an engine's logit in float32 from torch's
 SAMPLES = ("sample_woman", "sample_man")
 
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file and print what storing and each engine change; 0 if all is within its limit, else 2."""
+    """Write the file and print the deviation by storage and by each engine; 0 if all are within limits, else 2."""
     from facetell.files import check_writable
     from facetell.models.convert import check_parity, deviation, read_trained
     from facetell.models.export import ROUNDING, export_onnx, model_from_onnx
@@ -87,5 +87,5 @@ def _clips(videos: list[Path] | None, config: ModelConfig) -> FloatArray:
         for clip, _ in zip(clips, range(share), strict=False):
             found.append(clip.frames.transpose(0, 3, 1, 2))
     if not found:
-        raise FacetellError("no face clip was found in the videos to prove the file on; give others with --clips")
+        raise FacetellError("no face clip was found in the videos to compare on; give others with --clips")
     return np.stack(found).astype(np.float32) / np.float32(255)

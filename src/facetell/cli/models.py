@@ -1,4 +1,4 @@
-"""``facetell models``: the networks that can be built, trained and exported, and how large they are."""
+"""``facetell models``: the networks that can be trained and exported, and their size."""
 
 from __future__ import annotations
 

@@ -24,14 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw the strip and the video; 0 when done."""
     from facetell.files import check_writable
-    from facetell.models.export import model_from_onnx
+    from facetell.models.export import read_motion_network
     from facetell.motion.draw import draw_strip, draw_video
     from facetell.motion.views import view_video
 
     if not 0 <= args.start < math.inf:
         raise FacetellError("--start is a number of seconds, 0 or more")
     path = model_path(args.model)
-    _, model = model_from_onnx(path)
+    model = read_motion_network(path)
     if model.architecture["motion"] == "none":
         raise FacetellError(f"{path} has no motion blocks; give another --model, such as {FAST_MODEL}")
     videos = [args.video] if args.other is None else [args.video, args.other]

@@ -12,9 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("grid", type=Path, metavar="GRID", help="configuration with a `grid` (.yaml)")
     parser.add_argument("changes", nargs="*", metavar="key=value", help="changes to every configuration of it")
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="folder of the runs, taken up again if there (default: runs/GRID)"
+        "--out", type=Path, metavar="FOLDER", help="folder of the runs, resumed if they exist (default: runs/GRID)"
     )
-    parser.add_argument("--max-minutes", type=float, default=math.inf, metavar="M", help="end cleanly after M minutes")
+    parser.add_argument("--max-minutes", type=float, default=math.inf, metavar="M", help="stop after M minutes")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
-"""The auxiliary anomaly-detection (AD) block (METHOD: placement and shape are ours, the idea is arXiv 2403.05172's).
+"""The auxiliary anomaly-detection (AD) block; the idea is that of arXiv 2403.05172, shape and placement are ours.
 
-Real faces should leave the anomaly map A at zero (L^l1), forged ones may do as they please; an auxiliary classifier fed
-by A alone (L^cls2) keeps A = 0 from being the answer to everything. It is a training aid: exported models lack it.
+L^l1 pulls the anomaly map A of real clips to zero; an auxiliary classifier of A alone (L^cls2) keeps A from being zero
+everywhere. The block is used in training only: exported models do not contain it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from facetell.models.blocks import by_clip
 
 
 class AnomalyBlock(nn.Module):
-    """A small convolution stack on the deepest feature map, and a classifier of its answer.
+    """A small convolution stack on the deepest feature map, and a classifier of its output.
 
     Args:
         channels: C of the feature map.
-        num_classes: outputs of the auxiliary classifier; 0 leaves it out (the ablation without L^cls2).
+        num_classes: outputs of the auxiliary classifier; 0 for none (the ablation without L^cls2).
         hidden: width of the stack.
         cues: channels of the anomaly map.
     """
@@ -30,7 +30,7 @@ class AnomalyBlock(nn.Module):
             nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden, bias=False),
             nn.BatchNorm2d(hidden),
             nn.ReLU(inplace=True),
-            # No bias: "nothing seen" must be able to mean A = 0 everywhere.
+            # No bias, so that A = 0 everywhere is possible.
             nn.Conv2d(hidden, cues, 1, bias=False),
         )
         self.classifier = nn.Linear(cues, num_classes) if num_classes else None

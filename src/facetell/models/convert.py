@@ -1,4 +1,4 @@
-"""From a trained network to a model file that was proved: checkpoints in, parity of every engine out."""
+"""Read trained networks from checkpoints and model files, and compare engines with torch."""
 
 from __future__ import annotations
 
@@ -20,31 +20,52 @@ from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError, FloatArray
 
+ENGINES = ("openvino", "onnxruntime")  # compared with torch at a release
+
+
+def network_of(config: Mapping[str, Any], pretrained: bool | str = False) -> ClipNetwork:
+    """The network of a training configuration, as a checkpoint stores it.
+
+    Raises:
+        FacetellError: see :func:`facetell.models.zoo.create_model`.
+    """
+    return create_model(
+        config["model"],
+        motion=config["motion"] or None,
+        anomaly=config["anomaly"],
+        clip_frames=config["batch"]["clip_frames"],
+        size=config["batch"]["size"],
+        pretrained=pretrained,
+        frame_rate=config["batch"].get("frame_rate"),  # checkpoints of early versions do not have it
+        crop_scale=config["batch"].get("crop_scale"),
+        **config.get("overrides", {}),
+    )
+
 
 def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
     """A trained network in evaluation mode and the metadata of its model file.
 
     Args:
-        path: a checkpoint of :mod:`facetell.train` (the averaged weights are taken), or a model file.
+        path: a checkpoint of :mod:`facetell.train` (its averaged weights are used), or a model file.
 
     Raises:
         FacetellError: the file is missing or neither of the two, or its network is not one that detection can use.
     """
-    if not os.path.isfile(path):  # noqa: PTH113  # takes names that are too long, which Path does not
+    if not os.path.isfile(path):  # noqa: PTH113  # accepts names that are too long, which Path does not
         raise FacetellError(f"there is no checkpoint at {path}; give one of a training run, or a model file")
     if path.suffix == ".onnx":
         metadata, model = model_from_onnx(path)
         return model, metadata
     foreign = FacetellError(f"{path} is not a checkpoint of a training run; give one that is, or a model file (.onnx)")
-    if not zipfile.is_zipfile(path):  # as torch writes them
+    if not zipfile.is_zipfile(path):  # the format of torch.save
         raise foreign
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # what it unpickles of a foreign archive fails in any way there is
+    except Exception:  # unpickling a foreign archive may raise anything
         raise foreign from None
     try:
-        model = _build(state["config"])
-        model.load_state_dict(state["average"] if "average" in state else state["model"])
+        model = network_of(state["config"])
+        model.load_state_dict(state["average"])
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FacetellError(f"{path} is not a checkpoint of a training run ({reason}); give one that is") from None
@@ -66,14 +87,14 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
 
 @torch.inference_mode()
 def deviation(one: ClipNetwork, other: ClipNetwork, clips: FloatArray) -> float:
-    """The largest |difference| between the logits that two networks give clips (N, T, 3, S, S) in [0, 1]."""
-    seen = torch.from_numpy(clips)
-    return float((one(seen).logit - other(seen).logit).abs().max())
+    """Largest absolute difference of the logits of two networks for clips (N, T, 3, S, S) in [0, 1]."""
+    batch = torch.from_numpy(clips)
+    return float((one(batch).logit - other(batch).logit).abs().max())
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far one engine's logits lie from torch's: the largest |difference| over the clips; ``note`` if it cannot."""
+    """Largest absolute difference of an engine's logits from torch's; None with a ``note`` if the engine fails."""
 
     engine: str
     precision: str
@@ -81,12 +102,11 @@ class Parity:
     note: str = ""
 
 
-def check_parity(model: ClipNetwork, path: Path, clips: FloatArray, engines: Sequence[str]) -> list[Parity]:
-    """Score clips with the network and with the file in each of the engines, OpenVINO in both of its precisions.
+def check_parity(model: ClipNetwork, path: Path, clips: FloatArray, engines: Sequence[str] = ENGINES) -> list[Parity]:
+    """Score clips with the network and with its file in each engine, in OpenVINO also in bfloat16.
 
     Args:
-        model: the network, in evaluation mode; that of the file itself (:func:`facetell.models.export.model_from_onnx`)
-            where it is stored in fewer bits, so that engines answer for themselves alone.
+        model: the network in evaluation mode; for a file in fewer bits, the network of the file.
         path: the file.
         clips: float32 (N, T, 3, S, S) in [0, 1].
         engines: names for :func:`facetell.engine.load_engine`.
@@ -94,27 +114,12 @@ def check_parity(model: ClipNetwork, path: Path, clips: FloatArray, engines: Seq
     with torch.inference_mode():
         want = model(torch.from_numpy(clips)).logit.numpy()
     found = []
-    runs = [(engine, precision) for engine in engines for precision in ("f32", "bf16")]
-    for engine, precision in runs:
-        if precision == "bf16" and engine != "openvino":
-            continue
-        try:
-            got = load_engine(path, engine, precision=precision).run(clips)
-        except FacetellError as error:
-            found.append(Parity(engine, precision, None, str(error)))
-        else:
-            found.append(Parity(engine, precision, float(np.abs(got - want).max())))
+    for engine in engines:
+        for precision in ("f32", "bf16") if engine == "openvino" else ("f32",):
+            try:
+                got = load_engine(path, engine, precision=precision).run(clips)
+            except FacetellError as error:
+                found.append(Parity(engine, precision, None, str(error)))
+            else:
+                found.append(Parity(engine, precision, float(np.abs(got - want).max())))
     return found
-
-
-def _build(config: Mapping[str, Any]) -> ClipNetwork:
-    return create_model(
-        config["model"],
-        motion=config["motion"],
-        anomaly=config["anomaly"],
-        clip_frames=config["batch"]["clip_frames"],
-        size=config["batch"]["size"],
-        frame_rate=config["batch"].get("frame_rate"),  # older checkpoints lack it
-        crop_scale=config["batch"].get("crop_scale"),
-        **config.get("overrides", {}),
-    )

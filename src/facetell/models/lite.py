@@ -1,7 +1,7 @@
-"""EfficientNet-Lite 0 to 2 (no squeeze-and-excitation, ReLU6) carrying motion blocks.
+"""EfficientNet-Lite 0 to 2 (no squeeze-and-excitation, ReLU6) with motion blocks.
 
-In a chosen inverted residual block the depthwise convolution takes the place that the 3x3 convolution has in STM's
-bottleneck: CSTM before it, the motion module beside it, their sum into the activation and the projecting 1x1.
+In a chosen inverted residual block the depthwise convolution has the place of the 3x3 convolution in STM's bottleneck:
+CSTM before it, the motion module beside it, their sum into the activation and the projecting 1x1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, Trace
-from facetell.models.depthwise import depthwise_conv2d
 from facetell.models.network import Backbone
 
 MEAN = (127 / 255,) * 3  # pixels enter as (value - 127) / 128
@@ -25,7 +24,7 @@ STD = (128 / 255,) * 3
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """``repeats`` inverted residual blocks, the first of which has the stride."""
+    """``repeats`` inverted residual blocks; the first one has the stride."""
 
     kernel: int
     stride: int
@@ -47,7 +46,7 @@ STEM_CHANNELS, FEATURES = 32, 1280
 
 
 def scaled_stages(width: float, depth: float) -> list[Stage]:
-    """The stages of a larger variant; Lite leaves the depth of the first and the last stage alone."""
+    """The stages of a larger variant; the depth of the first and the last stage is not scaled."""
     stages = []
     for index, stage in enumerate(STAGES):
         fixed = index in (0, len(STAGES) - 1)
@@ -57,9 +56,9 @@ def scaled_stages(width: float, depth: float) -> list[Stage]:
 
 
 def default_motion_blocks(stages: list[Stage]) -> tuple[int, ...]:
-    """Numbers of the blocks that carry motion: the second block of every stage from the third on that has one.
+    """Indices of the motion blocks: the second block of every stage from the third on that has one.
 
-    The second stage's maps, at a quarter of the side, are as large as those of all other chosen blocks together.
+    Those of the second stage, at a quarter of the side, would be as large as all other chosen blocks together.
     """
     starts = [sum(s.repeats for s in stages[:i]) for i in range(len(stages))]
     return tuple(start + 1 for start, stage in list(zip(starts, stages, strict=True))[2:] if stage.repeats > 1)
@@ -68,7 +67,7 @@ def default_motion_blocks(stages: list[Stage]) -> tuple[int, ...]:
 class SameConv2d(nn.Conv2d):
     """Convolution padded as TensorFlow pads ("SAME"): an odd pixel goes to the right and the bottom.
 
-    The ImageNet weights were learnt so: on even sizes a stride of 2 samples odd rows and columns.
+    The ImageNet weights were trained so: on even sizes a stride of 2 samples odd rows and columns.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,9 +78,12 @@ class SameConv2d(nn.Conv2d):
         if not top == bottom == left == right:
             x, padding = functional.pad(x, (left, right, top, bottom)), 0
         stride = int(self.stride[0])
-        if self.groups > 1:
-            return depthwise_conv2d(x, self.weight, stride, padding)
-        return functional.conv2d(x, self.weight, self.bias, stride, padding)
+        if self.groups > 1 and (stride > 1 or self.weight.shape[-1] > 3) and _in_cpu_autocast(x):
+            # In bfloat16, oneDNN's gradients of these depthwise convolutions are many times slower than in float32.
+            with torch.autocast("cpu", enabled=False):
+                wide = functional.conv2d(x.float(), self.weight, None, stride, padding, 1, self.groups)
+            return wide.to(torch.get_autocast_dtype("cpu"))
+        return functional.conv2d(x, self.weight, self.bias, stride, padding, 1, self.groups)
 
     def offset(self, size: int) -> int:
         """Row (column) of an input of this size on which the first output row (column) is centred."""
@@ -91,6 +93,10 @@ class SameConv2d(nn.Conv2d):
         kernel, stride = int(self.kernel_size[0]), int(self.stride[0])
         total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
         return total // 2, total - total // 2
+
+
+def _in_cpu_autocast(x: Tensor) -> bool:
+    return x.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")
 
 
 class ConvNorm(nn.Sequential):
@@ -105,8 +111,8 @@ class ConvNorm(nn.Sequential):
 class InvertedResidual(nn.Module):
     """1x1 expand, depthwise convolution (or a motion block around it), 1x1 project, identity where shapes allow.
 
-    ``drop_path`` is the chance in training that a clip passes by its identity alone; whole clips are drawn, as dropping
-    single frames would itself be a flicker in time.
+    ``drop_path`` is the probability in training that a clip takes the identity path alone. Whole clips are dropped:
+    dropping single frames would itself be a flicker in time.
     """
 
     def __init__(
@@ -118,7 +124,7 @@ class InvertedResidual(nn.Module):
         drop_path: float,
         temporal: TemporalKind,
         motion: MotionKind,
-        **switches: object,
+        **switches: float,
     ) -> None:
         super().__init__()
         middle = inputs * stage.expand
@@ -147,12 +153,11 @@ class EfficientNetLite(Backbone):
 
     Args:
         width, depth: multipliers of the variant.
-        motion: motion module of the chosen blocks.
-        temporal: temporal module of the chosen blocks.
-        motion_blocks: numbers of the chosen blocks, counted from 0; by default those of
-            :func:`default_motion_blocks` (four of Lite0's sixteen).
-        drop_path: chance of the last block; it grows from 0 with depth.
-        switches: further arguments of the motion blocks.
+        motion, temporal: motion and temporal module of the chosen blocks.
+        motion_blocks: indices of the chosen blocks, from 0; by default :func:`default_motion_blocks` (four of Lite0's
+            sixteen).
+        drop_path: probability of the last block; it grows linearly from 0 with depth.
+        switches: further arguments of the motion blocks (``reduction``, ``restore_gain``).
     """
 
     def __init__(
@@ -164,7 +169,7 @@ class EfficientNetLite(Backbone):
         temporal: TemporalKind = "cstm",
         motion_blocks: Collection[int] | None = None,
         drop_path: float = 0.1,
-        **switches: object,
+        **switches: float,
     ) -> None:
         super().__init__()
         stages = scaled_stages(width, depth)
@@ -238,6 +243,6 @@ _NAMES = (
 
 
 def _round_channels(channels: float) -> int:
-    """Nearest multiple of 8, never more than a tenth below."""
+    """Nearest multiple of 8, at most a tenth below."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded

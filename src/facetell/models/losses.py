@@ -1,4 +1,4 @@
-"""The three terms of the training loss: L = L^cls1 + a L^cls2 + b L^l1 (METHOD section 1)."""
+"""The three terms of the training loss: L = L^cls1 + a L^cls2 + b L^l1 (arXiv 2403.05172)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def classification_loss(logit: Tensor, target: Tensor) -> Tensor:
 
     Args:
         logit: (N,) with ``target`` float (N,) in [0, 1], 1 = forged; or (N, classes) with ``target`` int (N,).
-        target: see above; smoothed targets are welcome.
+        target: see above; may be smoothed.
     """
     if logit.ndim == 1:
         return functional.binary_cross_entropy_with_logits(logit.float(), target.float())
@@ -22,12 +22,11 @@ def classification_loss(logit: Tensor, target: Tensor) -> Tensor:
 
 
 def anomaly_l1(anomaly: Tensor, labels: Tensor) -> Tensor:
-    """L^l1: mean |A| over the real clips alone, in float32; 0 if the batch holds none.
+    """L^l1: mean |A| over the elements of the real clips, in float32; 0 for a batch without real clips.
 
     Args:
         anomaly: A (N, ...).
-        labels: (N,), 0 = real. The sum is divided by reals x elements of one clip's A, so that the share of reals in a
-            batch does not change its weight.
+        labels: (N,), 0 = real.
     """
     real = (labels < 0.5).to(anomaly.device)
     sizes = anomaly.float().abs().flatten(1).mean(dim=1)
@@ -42,14 +41,13 @@ def combined_loss(
     aux_weight: float = 1.0,
     anomaly_weight: float = 1.0,
 ) -> tuple[Tensor, dict[str, float]]:
-    """L^cls1 + ``aux_weight`` L^cls2 + ``anomaly_weight`` L^l1 of what the network's output has.
+    """L^cls1 + ``aux_weight`` L^cls2 + ``anomaly_weight`` L^l1; terms whose output is None are left out.
 
     Args:
-        output: of a network in training; its parts that are None take no part.
-        targets: what the heads should say: (N,), possibly smoothed.
-        labels: what the clips are: (N,), 0 = real.
-        aux_weight: a of METHOD section 1.
-        anomaly_weight: b.
+        output: of a network in training.
+        targets: of the classifiers, (N,), possibly smoothed.
+        labels: of the clips, (N,), 0 = real.
+        aux_weight, anomaly_weight: a and b.
 
     Returns:
         The loss, and its unweighted terms by name ("cls1", "cls2", "l1") for the log.

@@ -1,4 +1,4 @@
-"""The frame around every backbone: normalisation, classifier, AD block, and what comes out."""
+"""The network around every backbone: normalisation, classifier, anomaly block, output."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from torch.nn import functional
 
 from facetell.models.anomaly import AnomalyBlock
 from facetell.models.blocks import CMM, CSTM, Trace, by_clip
-from facetell.models.classifier import Perceptron, classifier_of
 
 AnomalyKind = Literal["none", "no_cls2", "no_l1", "full"]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What a network expects of its input.
+    """The input of a network.
 
     Attributes:
-        name: its name in the zoo.
+        name: the network's name in the zoo.
         clip_frames: T.
         frame_rate: frames per second.
         size: side of the square input in pixels.
         mean, std: of RGB in [0, 1]; applied inside the network.
-        crop_scale: side of the square in face lengths.
+        crop_scale: side of the crop in face lengths.
     """
 
     name: str
@@ -41,11 +40,11 @@ class ModelConfig:
 
 
 class ClipOutput(NamedTuple):
-    """What a network says of N clips.
+    """Output for N clips.
 
-    ``logit`` and ``aux_logit`` are (N,), positive = forged, or (N, classes) where there are several. ``anomaly_map`` is
-    A (N, T, cues, h, w), present where L^l1 is to act on it. ``motion`` (N, T, h, w) is the size of the highest-order
-    motion response, present where asked for.
+    ``logit`` and ``aux_logit`` are (N,), positive = forged, or (N, classes) for several classes. ``anomaly_map`` is
+    A (N, T, cues, h, w), present if L^l1 is used. ``motion`` (N, T, h, w) is the magnitude of the highest-order motion
+    response, present on request.
     """
 
     logit: Tensor
@@ -60,25 +59,23 @@ class Backbone(nn.Module):
     Attributes:
         deep_channels: channels of its deepest maps.
         feature_channels: length of its feature vectors.
-        feature_parts: lengths of the parts of these that are judged apart; by default there is one.
-        decided: arguments that defaults have decided and that change the shape; kept with the weights, so that files
-            outlive the defaults.
+        decided: arguments that have defaults and change the shape; stored with the weights, so that files do not
+            depend on the defaults.
     """
 
     deep_channels: int
     feature_channels: int
-    feature_parts: tuple[int, ...] = ()
     decided: Mapping[str, object] = MappingProxyType({})
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
-        """Normalised frames (N*T, 3, H, W) to their deepest maps (N*T, deep_channels, h, w) and feature vectors.
+        """Normalised frames (N*T, 3, H, W) to the deepest maps (N*T, deep_channels, h, w) and feature vectors.
 
-        The latter, (N*T, feature_channels), are what the classifier sees.
+        The feature vectors (N*T, feature_channels) are the input of the classifier.
         """
         raise NotImplementedError
 
     def layers(self) -> list[nn.Module]:
-        """What the input passes one after the other on its way to the deepest maps: the stem, then every block."""
+        """The stem, then every block, in the order of computation."""
         raise NotImplementedError
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -86,16 +83,29 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
 
+class Perceptron(nn.Module):
+    """A classifier with one hidden layer: (N, ``features``) to logits (N, ``classes``)."""
+
+    def __init__(self, features: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(features, hidden), nn.Linear(hidden, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, F) to (N, classes)."""
+        logits: Tensor = self.outer(functional.gelu(self.inner(features)))
+        return logits
+
+
 class ClipNetwork(nn.Module):
-    """Clips in, logits out.
+    """Clips to logits.
 
     Args:
-        config: what the input is.
+        config: the input.
         backbone: the network of feature maps.
         num_classes: 1 gives one logit a clip, positive = forged.
-        anomaly: "full" AD block, "no_cls2" (without its classifier), "no_l1" (without the pull to zero), or "none".
+        anomaly: "full" anomaly block, "no_cls2" (without its classifier), "no_l1" (without L^l1), or "none".
         dropout: before the classifier.
-        hidden: units of the classifier's hidden layer; 0 for none.
+        hidden: units of the classifier's hidden layer; 0 for a linear classifier.
     """
 
     mean: Tensor
@@ -119,7 +129,14 @@ class ClipNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = classifier_of(backbone.feature_parts or (backbone.feature_channels,), num_classes, hidden)
+        self.classifier: nn.Module
+        if hidden:
+            self.classifier = Perceptron(backbone.feature_channels, hidden, num_classes)
+        else:
+            linear = nn.Linear(backbone.feature_channels, num_classes)
+            nn.init.normal_(linear.weight, std=0.01)
+            nn.init.zeros_(linear.bias)
+            self.classifier = linear
         self.uses_l1 = anomaly in ("full", "no_cls2")
         self.anomaly: AnomalyBlock | None = None
         if anomaly != "none":
@@ -128,16 +145,14 @@ class ClipNetwork(nn.Module):
     def forward(self, clip: Tensor, with_motion: bool = False, with_anomaly: bool = True) -> ClipOutput:
         """Score clips (N, T, 3, H, W), float RGB in [0, 1].
 
-        ``with_anomaly=False`` leaves the AD block uncomputed.
-
-        A linear classifier sees the mean of the frames' features, which gives the mean of their logits.
+        The logit of a clip is the mean of the logits of its frames. ``with_anomaly=False`` skips the anomaly block.
         """
         trace: Trace | None = [] if with_motion else None
         deep, features = self.features(clip, trace)
         seen = features.shape[0] // clip.shape[0]
         if isinstance(self.classifier, Perceptron):
             logit = by_clip(self.classifier(self.dropout(features)), seen).mean(dim=1)
-        else:
+        else:  # linear: the mean of the features gives the mean of the logits
             logit = self.classifier(self.dropout(by_clip(features, seen).mean(dim=1)))
         logit = self._squeeze(logit)
         motion = _mean_map([highest for _, highest in trace]) if trace else None
@@ -157,9 +172,9 @@ class ClipNetwork(nn.Module):
         return deep, features
 
     def motion_maps(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        """Sizes of F^M and of F^MM over the picture, each (N, T, h, w): means over the motion blocks.
+        """Magnitudes of F^M and of F^MM, each (N, T, h, w): means over the motion blocks.
 
-        Of F^M the last map is empty, of F^MM the last two; for ``cmm`` both are F^M.
+        The last map of F^M and the last two of F^MM are empty; for ``cmm`` both are F^M.
 
         Raises:
             ValueError: the network has no motion blocks.
@@ -171,7 +186,7 @@ class ClipNetwork(nn.Module):
         return _mean_map([first for first, _ in trace]), _mean_map([highest for _, highest in trace])
 
     def new_parameter_names(self) -> list[str]:
-        """Parameters that no published checkpoint has: temporal and motion modules, heads."""
+        """Parameters that no published checkpoint has: temporal and motion modules, classifiers."""
         new = (CSTM, CMM, AnomalyBlock)
         prefixes = [f"{name}." for name, module in self.named_modules() if isinstance(module, new)]
         prefixes.append("classifier.")

@@ -1,4 +1,4 @@
-"""ResNet-18/34/50/101 carrying STM's blocks in every residual block; without them, plain 2-D ResNets and TSM.
+"""ResNet-18/34/50/101 with STM's blocks in every residual block; without them, plain 2-D ResNets and TSM.
 
 ``stm_resnet50`` with ``mcb`` is the network of arXiv 2403.05172: STM (arXiv 1908.02486) with its CMM replaced by the
 Motion Consistency Block. There is no temporal downsampling; the frames' predictions are averaged.
@@ -16,6 +16,7 @@ from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, Tempor
 from facetell.models.network import Backbone
 
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+EXPANSION = 4  # of a bottleneck
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -25,73 +26,43 @@ def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Seq
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
 
-class Residual(nn.Module):
-    """What the two kinds of block share: an identity (or 1x1) path, and TSM's shift before the residual path.
+class ResidualBlock(nn.Module):
+    """A residual block with a motion block around its last 3x3 convolution, ``mix``.
 
-    In both kinds ``mix`` is the 3x3 convolution that works on F, the feature after the block's first convolution, with
-    CSTM before it and the motion module beside it.
+    F, the input of ``mix``, is the feature after the block's first convolution: 1x1 in a bottleneck (followed by the
+    3x3 with the stride, and an expanding 1x1), else 3x3 with the stride. TSM shifts the input of the residual path.
     """
 
-    expansion: int
-    mix: MotionBlock
-
-    def __init__(self, inputs: int, outputs: int, stride: int, temporal: TemporalKind) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        stride: int,
+        temporal: TemporalKind,
+        motion: MotionKind,
+        bottleneck: bool,
+        **switches: float,
+    ) -> None:
         super().__init__()
+        outputs = width * EXPANSION if bottleneck else width
         changes = stride > 1 or inputs != outputs
         self.downsample = conv_norm(inputs, outputs, 1, stride) if changes else None
         self.shift = TemporalShift(inputs) if temporal == "tsm" else None
-
-    def residual(self, x: Tensor, frames: int, trace: Trace | None) -> Tensor:
-        """(N*T, C, H, W) to (N*T, C', H', W'), to be added to the identity."""
-        raise NotImplementedError
+        within: TemporalKind = "cstm" if temporal == "cstm" else "none"
+        first, middle = (1, stride) if bottleneck else (3, 1)
+        self.first = conv_norm(inputs, width, first, 1 if bottleneck else stride)
+        spatial = conv_norm(width, width, 3, middle)
+        self.mix = MotionBlock(width, spatial, stride=middle, temporal=within, motion=motion, **switches)  # type: ignore[arg-type]
+        self.expand = conv_norm(width, outputs, 1) if bottleneck else None
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
         """(N*T, C, H, W) to (N*T, C', H', W')."""
         identity = x if self.downsample is None else self.downsample(x)
         shifted = x if self.shift is None else self.shift(x, frames)
-        return functional.relu(self.residual(shifted, frames, trace) + identity, inplace=True)
-
-
-class Basic(Residual):
-    """Two 3x3 convolutions; F is what lies between them."""
-
-    expansion = 1
-
-    def __init__(
-        self, inputs: int, width: int, stride: int, temporal: TemporalKind, motion: MotionKind, **switches: object
-    ) -> None:
-        super().__init__(inputs, width, stride, temporal)
-        self.first = conv_norm(inputs, width, 3, stride)
-        within: TemporalKind = "cstm" if temporal == "cstm" else "none"
-        spatial = conv_norm(width, width, 3)
-        self.mix = MotionBlock(width, spatial, temporal=within, motion=motion, **switches)  # type: ignore[arg-type]
-
-    def residual(self, x: Tensor, frames: int, trace: Trace | None) -> Tensor:
-        """See :meth:`Residual.residual`."""
-        out: Tensor = self.mix(functional.relu(self.first(x), inplace=True), frames, trace)
-        return out
-
-
-class Bottleneck(Residual):
-    """1x1 reduce, the motion block around the 3x3 (which has the stride), 1x1 expand."""
-
-    expansion = 4
-
-    def __init__(
-        self, inputs: int, width: int, stride: int, temporal: TemporalKind, motion: MotionKind, **switches: object
-    ) -> None:
-        super().__init__(inputs, width * self.expansion, stride, temporal)
-        self.first = conv_norm(inputs, width, 1)
-        within: TemporalKind = "cstm" if temporal == "cstm" else "none"
-        spatial = conv_norm(width, width, 3, stride)
-        self.mix = MotionBlock(width, spatial, stride=stride, temporal=within, motion=motion, **switches)  # type: ignore[arg-type]
-        self.expand = conv_norm(width, width * self.expansion, 1)
-
-    def residual(self, x: Tensor, frames: int, trace: Trace | None) -> Tensor:
-        """See :meth:`Residual.residual`."""
-        feature = functional.relu(self.first(x), inplace=True)
-        out: Tensor = self.expand(functional.relu(self.mix(feature, frames, trace), inplace=True))
-        return out
+        out: Tensor = self.mix(functional.relu(self.first(shifted), inplace=True), frames, trace)
+        if self.expand is not None:
+            out = self.expand(functional.relu(out, inplace=True))
+        return functional.relu(out + identity, inplace=True)
 
 
 class ResNet(Backbone):
@@ -102,8 +73,8 @@ class ResNet(Backbone):
         motion: motion module of every residual block.
         temporal: "cstm", "tsm" (TSM's residual shift) or "none".
         width: channels of the first stage.
-        layers: blocks a stage, in place of the depth's own.
-        switches: further arguments of the motion blocks.
+        layers: blocks of each stage, by default those of the depth.
+        switches: further arguments of the motion blocks (``reduction``, ``restore_gain``).
     """
 
     def __init__(
@@ -114,10 +85,10 @@ class ResNet(Backbone):
         temporal: TemporalKind = "cstm",
         width: int = 64,
         layers: Sequence[int] | None = None,
-        **switches: object,
+        **switches: float,
     ) -> None:
         super().__init__()
-        kind: type[Basic] | type[Bottleneck] = Basic if depth < 50 else Bottleneck
+        bottleneck = depth >= 50
         self.stem = conv_norm(3, width, 7, 2)
         self.stages = nn.ModuleList()
         channels = width
@@ -125,8 +96,8 @@ class ResNet(Backbone):
             stage = nn.ModuleList()
             for block in range(blocks):
                 stride = 2 if number and not block else 1
-                stage.append(kind(channels, width << number, stride, temporal, motion, **switches))
-                channels = (width << number) * kind.expansion
+                stage.append(ResidualBlock(channels, width << number, stride, temporal, motion, bottleneck, **switches))
+                channels = (width << number) * (EXPANSION if bottleneck else 1)
             self.stages.append(stage)
         self.deep_channels = self.feature_channels = channels
 

@@ -1,20 +1,21 @@
-"""The table of the zoo: what each network is and how large."""
+"""The table of all networks: parameters and multiply-adds, counted on the built network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from facetell.models.count import multiply_adds, parameters
-from facetell.models.zoo import about, create_model, list_models, motions_of
+from facetell.models.network import ClipNetwork
+from facetell.models.zoo import MODELS, create_model
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One network with one motion module, as exported: one logit, no AD block.
+    """One network with one motion module, as exported: one logit, no anomaly block.
 
-    ``parameters`` are counted; ``multiply_adds`` are those of one clip of ``frames`` pictures of ``size`` pixels.
+    ``multiply_adds`` are those of one clip of ``frames`` frames of ``size`` pixels.
     """
 
     name: str
@@ -26,25 +27,43 @@ class Row:
     about: str
 
 
+def parameters(model: ClipNetwork) -> int:
+    """Number of trainable values, including the anomaly block if there is one."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def multiply_adds(model: ClipNetwork) -> int:
+    """Multiply-adds of all convolutions and matrix products for one clip of the network's own length and size.
+
+    On the "meta" device nothing is computed.
+    """
+    config = model.config
+    clip = torch.zeros(1, config.clip_frames, 3, config.size, config.size, device=next(model.parameters()).device)
+    training = model.training
+    model.eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(clip)
+    model.train(training)
+    return int(counter.get_total_flops()) // 2
+
+
 def model_rows() -> list[Row]:
-    """One row for each network and each motion module that it can carry, plainest first."""
+    """One row for each network and each motion module that it supports, "none" first."""
     rows = []
-    for name in list_models():
-        for motion in reversed(motions_of(name)):
+    for name, entry in MODELS.items():
+        for motion in reversed(entry.motions):
             with torch.device("meta"):  # shapes only; counting inside the context takes twice the time
                 model = create_model(name, motion, "none")
             config = model.config
-            size = parameters(model), multiply_adds(model)
-            rows.append(Row(name, motion, config.clip_frames, config.size, *size, about(name)))
+            rows.append(
+                Row(name, motion, config.clip_frames, config.size, parameters(model), multiply_adds(model), entry.about)
+            )
     return rows
 
 
 def markdown(rows: list[Row]) -> str:
     """The table as Markdown, without a final newline."""
-    lines = [
-        "| network | motion | clip | parameters (M) | multiply-adds (G) |",
-        "|---|---|---|---:|---:|",
-    ]
+    lines = ["| network | motion | clip | parameters (M) | multiply-adds (G) |", "|---|---|---|---:|---:|"]
     lines += [
         f"| {r.name} | {r.motion} | {r.frames} x {r.size}² | {r.parameters / 1e6:.2f} | {r.multiply_adds / 1e9:.2f} |"
         for r in rows

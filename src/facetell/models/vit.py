@@ -1,7 +1,7 @@
 """CLIP's vision transformer as a backbone: class token, learned positions, pre-norm blocks, quick GELU.
 
-The architecture is that of the image tower of CLIP (arXiv 2103.00020), cut after a chosen block and without the final
-norm and projection. A motion module can act between two blocks, on the patch tokens of consecutive frames.
+It is the image tower of CLIP (arXiv 2103.00020), cut after a chosen block and without the final norm and projection. A
+motion module can act between two blocks, on the patch tokens of consecutive frames.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Embedding(nn.Module):
     def __init__(self, size: int, patch: int, width: int) -> None:
         super().__init__()
         self.patch = nn.Conv2d(3, width, patch, patch, bias=False)
-        # The first row is the sum of the class token and its position, which never occur apart.
+        # The first row is the sum of the class token and its position, which are only used as a sum.
         self.positions = nn.Parameter(torch.empty(1, 1 + (size // patch) ** 2, width))
         self.norm = nn.LayerNorm(width)
         nn.init.normal_(self.positions, std=0.02)
@@ -51,7 +51,7 @@ class Embedding(nn.Module):
 
 
 class Block(nn.Module):
-    """Self-attention, then a perceptron of one hidden layer; each after a layer norm and added to its input."""
+    """Self-attention, then a perceptron with one hidden layer; each after a layer norm and added to its input."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -78,19 +78,19 @@ class Block(nn.Module):
 class VisionTransformer(Backbone):
     """The backbone.
 
-    A feature vector is made of each chosen block's class token, and of the mean and the standard deviation of its patch
-    tokens: block by block, and within a block in the order of :data:`POOLS`. None of them is normalised.
+    A feature vector holds, block by block, the class token of each chosen block and the mean and the standard deviation
+    of its patch tokens, in the order of :data:`POOLS`, not normalised.
 
     Args:
         size: side of the frames in pixels, a multiple of ``patch``.
-        depth: blocks that are kept, 1 to 12 of CLIP's.
+        depth: number of blocks, 1 to 12 of CLIP's.
         width, heads, patch: channels of a token, heads of attention, side of a patch in pixels.
-        taps: numbers of the blocks whose tokens give features, counted from 1; by default the last.
-        pools: what is taken of them, any of :data:`POOLS`.
-        motion: motion module, whose response is added to the patch tokens.
+        taps: numbers of the blocks whose tokens give features, from 1; by default the last.
+        pools: any of :data:`POOLS`.
+        motion: motion module; its response is added to the patch tokens.
         motion_after: number of the block after which it acts.
-        every: one of every so many frames is seen, the middle one; the others cost nothing.
-        switches: further arguments of the motion module. By default its response starts at zero.
+        every: of every so many frames only the middle one is computed.
+        switches: further arguments of the motion module (``reduction``, ``restore_gain``).
 
     Raises:
         FacetellError: an argument is out of range.
@@ -109,7 +109,7 @@ class VisionTransformer(Backbone):
         motion: MotionKind = "mcb",
         motion_after: int = 6,
         every: int = 1,
-        **switches: object,
+        **switches: float,
     ) -> None:
         super().__init__()
         for name, value in (("depth", depth), ("width", width), ("heads", heads), ("patch", patch), ("every", every)):
@@ -117,7 +117,7 @@ class VisionTransformer(Backbone):
         if size % patch or width % heads:
             raise FacetellError(
                 f"size {size} is not a multiple of patch {patch}, or width {width} not one of heads {heads}; "
-                "give numbers that are"
+                "change them"
             )
         self.taps = [depth] if taps is None else sorted({*taps})
         self.pools = [pool for pool in POOLS if pool in pools]
@@ -135,7 +135,7 @@ class VisionTransformer(Backbone):
         self.grid = size // patch
         self.embed = Embedding(size, patch, width)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
-        self.motion = make_motion(motion, width, **switches)
+        self.motion = make_motion(motion, width, **switches)  # type: ignore[arg-type]
         self.deep_channels, self.feature_channels = width, len(self.taps) * len(self.pools) * width
         for module in self.blocks.modules():
             if isinstance(module, nn.Linear):
@@ -171,14 +171,14 @@ class VisionTransformer(Backbone):
         return maps.contiguous(memory_format=torch.channels_last)
 
     def layers(self) -> list[nn.Module]:
-        """The embedding, then every block. The motion module is in none of them."""
+        """The embedding, then every block; the motion module is in none of them."""
         return [self.embed, *self.blocks]
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Arrays of CLIP's image tower in the names of ``transformers`` (``vision_model.encoder.layers.0...``).
 
-        Left out: blocks that are not kept, the final norm and projection, the text tower. Positions are interpolated
-        where the grid of patches differs.
+        Blocks after ``depth``, the final norm and projection and the text tower are left out. Positions are
+        interpolated where the grid of patches differs.
         """
         renamed: dict[str, Tensor] = {}
         for name, values in state.items():
@@ -213,7 +213,7 @@ _NAMES = (
     (r"^embeddings\.patch_embedding\.", "embed.patch."),
     (r"^embeddings\.class_embedding$", "embed.token"),
     (r"^embeddings\.position_embedding\.", "embed.positions."),
-    (r"^pre_layrnorm\.", "embed.norm."),  # so spelt in the published weights
+    (r"^pre_layrnorm\.", "embed.norm."),  # sic
     (r"^encoder\.layers\.", "blocks."),
     (r"\.layer_norm(\d)\.", r".norm\1."),
     (r"\.self_attn\.out_proj\.", ".out."),
@@ -232,10 +232,10 @@ def _pooled(tokens: Tensor, pool: str) -> Tensor:
 
 
 def read_quantised(path: Path) -> dict[str, Tensor]:
-    """Arrays of an ONNX file that ONNX Runtime has quantised dynamically, in float32, named as before the export.
+    """Arrays of an ONNX file that ONNX Runtime has quantised dynamically, in float32, under their torch names.
 
     The weights of each ``MatMulInteger`` are multiplied by their scale, one per output channel, and get the name of the
-    layer and the axes (out, in) of :class:`torch.nn.Linear`. What the file does to activations is left out.
+    layer and the axes (out, in) of :class:`torch.nn.Linear`. The quantisation of activations is ignored.
 
     Raises:
         FacetellError: the file cannot be read.

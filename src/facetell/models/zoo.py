@@ -1,35 +1,33 @@
-"""The registry: every network by name, held to one contract (``tests/models/test_contract.py``)."""
+"""The registry of networks; ``tests/models/test_contract.py`` tests all of them alike."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast, get_args
+from typing import cast, get_args
 
 import torch
 from torch import Tensor
 
 from facetell.assets import locate
-from facetell.models import lite, multi_stream, stm, vit
-from facetell.models.blocks import MotionKind, TemporalKind, TimePadding
+from facetell.models import lite, stm, vit
+from facetell.models.blocks import MotionKind, TemporalKind
 from facetell.models.network import AnomalyKind, Backbone, ClipNetwork, ModelConfig
 from facetell.types import FacetellError
-
-Streams = Iterable[multi_stream.Stream | Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One network of the zoo.
+    """One network.
 
     Attributes:
         config: its defaults.
-        build: backbone from ``size``, ``motion`` (where it has ``motions``) and further overrides.
+        build: its backbone from ``size``, ``motion`` and further overrides.
         about: one line for the table.
-        motions: kinds of motion module that it can carry; the first is its default.
-        pretrained_on: what published checkpoints of it are trained on, "imagenet" or "clip".
+        motions: kinds of motion module that it supports; the first is the default.
+        pretrained_on: training data of published checkpoints, "imagenet" or "clip".
         asset: name of the pinned checkpoint, if there is one.
         dropout: default before the classifier.
     """
@@ -46,56 +44,25 @@ class Entry:
 def _lite(number: int, width: float, depth: float, size: int, dropout: float, asset: str | None = None) -> Entry:
     return Entry(
         ModelConfig(f"lite{number}", size=size, mean=lite.MEAN, std=lite.STD),
-        _backbone(lite.EfficientNetLite, width=width, depth=depth),
+        _convolutional(lite.EfficientNetLite, width=width, depth=depth),
         f"EfficientNet-Lite{number}, motion at several depths",
         asset=asset,
         dropout=dropout,
     )
 
 
-def _multi_stream(of: Entry) -> Entry:
-    def build(size: int, motion: MotionKind, streams: Streams = multi_stream.DEFAULT, **overrides: Any) -> Backbone:
-        shape = {key: value for key, value in overrides.items() if key in multi_stream.SPATIAL_SHAPE}
-        specs = multi_stream.read_streams(streams)
-        if not any(stream.kind == "temporal" for stream in specs):
-            if motion != "none":
-                raise FacetellError("none of the streams is temporal; give one that is, or set motion to none")
-            of.build(
-                size=size, motion=motion, **overrides
-            )  # no stream takes them all: what is misspelt is refused all the same
-        return multi_stream.MultiStream(
-            specs,
-            [
-                of.build(size=size, motion=motion, **overrides)
-                if stream.kind == "temporal"
-                else of.build(size=size, motion="none", temporal="none", **shape)
-                for stream in specs
-            ],
-        )
-
-    return replace(
-        of,
-        config=replace(of.config, name=f"{of.config.name}_multi_stream"),
-        build=build,
-        about=f"Several {of.about.split(',')[0]}, for pictures and for motion, fused late",
-    )
-
-
 def _stm(depth: int) -> Entry:
-    return Entry(
-        ModelConfig(f"stm_resnet{depth}"),
-        _backbone(stm.ResNet, depth=depth),
-        f"STM: ResNet-{depth}, motion in every block",
-    )
+    build = _convolutional(stm.ResNet, depth=depth)
+    return Entry(ModelConfig(f"stm_resnet{depth}"), build, f"STM: ResNet-{depth}, motion in every block")
 
 
 def _plain(name: str, depth: int, temporal: TemporalKind, about: str) -> Entry:
-    build = _backbone(stm.ResNet, depth=depth, temporal=temporal)
+    build = _convolutional(stm.ResNet, depth=depth, temporal=temporal)
     return Entry(ModelConfig(name), build, about, motions=("none",))
 
 
-def _backbone(kind: Callable[..., Backbone], **defaults: object) -> Callable[..., Backbone]:
-    """A convolutional network: one for frames of any size."""
+def _convolutional(kind: Callable[..., Backbone], **defaults: object) -> Callable[..., Backbone]:
+    """A backbone that does not depend on the size of the frames."""
 
     def build(size: int, **overrides: object) -> Backbone:
         return kind(**{**defaults, **overrides})
@@ -103,15 +70,12 @@ def _backbone(kind: Callable[..., Backbone], **defaults: object) -> Callable[...
     return build
 
 
-_LITE0 = _lite(0, 1.0, 1.0, 224, 0.2, "imagenet_lite0")
-
-_ENTRIES: dict[str, Entry] = {
+MODELS: dict[str, Entry] = {
     entry.config.name: entry
     for entry in (
-        _LITE0,
+        _lite(0, 1.0, 1.0, 224, 0.2, "imagenet_lite0"),
         _lite(1, 1.0, 1.1, 240, 0.2),
         _lite(2, 1.1, 1.2, 260, 0.3),
-        _multi_stream(_LITE0),
         *(_stm(depth) for depth in stm.LAYERS),
         _plain("resnet18", 18, "none", "ResNet-18, frames averaged"),
         _plain("resnet50", 50, "none", "ResNet-50, frames averaged"),
@@ -126,26 +90,7 @@ _ENTRIES: dict[str, Entry] = {
         ),
     )
 }
-
-
-def list_models() -> list[str]:
-    """Names for :func:`create_model`."""
-    return list(_ENTRIES)
-
-
-def motions_of(name: str) -> tuple[MotionKind, ...]:
-    """Kinds of motion module that a network can carry; the first is its default."""
-    return _entry(name).motions
-
-
-def about(name: str) -> str:
-    """A network in one line."""
-    return _entry(name).about
-
-
-def pretrained_on(name: str) -> str:
-    """What the published checkpoints of a network are trained on: "imagenet" or "clip"."""
-    return _entry(name).pretrained_on
+"""All networks by name."""
 
 
 def create_model(
@@ -166,28 +111,27 @@ def create_model(
     """Build a network.
 
     Args:
-        name: one of :func:`list_models`.
-        motion: "mcb", "cmm" or "none"; by default "mcb" where the network can carry it.
+        name: a key of :data:`MODELS`.
+        motion: "mcb", "cmm" or "none"; by default "mcb" where the network supports it.
         anomaly: "full", "no_cls2", "no_l1" or "none".
         clip_frames: T.
-        size: side of the input in pixels; the network's own by default.
+        size: side of the input in pixels; by default that of the entry.
         num_classes: 1 for forged or not; any number for other video tasks.
         pretrained: True for the pinned checkpoint, or the path of one.
-        dropout: before the classifier; the network's own by default.
-        frame_rate, crop_scale: of the clips it is for, see :class:`ModelConfig`; they do not change the network.
+        dropout: before the classifier; by default that of the entry.
+        frame_rate, crop_scale: of the clips, see :class:`ModelConfig`; they do not change the network.
         hidden: units of the classifier's hidden layer; 0 for a linear one.
         overrides: further arguments of the backbone (``motion_blocks``, ``drop_path``, ``restore_gain``...).
 
     Raises:
-        FacetellError: unknown name or kind, an argument out of range, or no checkpoint at hand.
+        FacetellError: unknown name or kind, an argument out of range, or no checkpoint.
     """
     entry = _entry(name)
     motion = motion or entry.motions[0]
     _choose(f"motion for '{name}'", motion, entry.motions)
-    for key, kinds in (("temporal", TemporalKind), ("time_padding", TimePadding)):
-        if key in overrides:
-            _choose(key, str(overrides[key]), get_args(kinds))
-    _choose("anomaly", anomaly, ("full", "no_cls2", "no_l1", "none"))
+    if "temporal" in overrides:
+        _choose("temporal", str(overrides["temporal"]), get_args(TemporalKind))
+    _choose("anomaly", anomaly, get_args(AnomalyKind))
     config = replace(
         entry.config,
         clip_frames=clip_frames,
@@ -199,7 +143,7 @@ def create_model(
     try:
         backbone = entry.build(size=config.size, motion=motion, **overrides)
     except TypeError as error:
-        raise FacetellError(f"'{name}' cannot be built so: {error}; leave that argument out") from None
+        raise FacetellError(f"'{name}' does not accept these arguments: {error}; remove that argument") from None
     if pretrained:
         load_pretrained(backbone, name, None if pretrained is True else pretrained)
     kind = cast(AnomalyKind, anomaly)
@@ -217,24 +161,20 @@ def create_model(
     return model
 
 
-class LoadReport(NamedTuple):
-    """Arrays of a backbone that a checkpoint has filled, and those that it lacks (new modules)."""
-
-    loaded: tuple[str, ...]
-    new: tuple[str, ...]
-
-
-def load_pretrained(backbone: Backbone, name: str, path: str | Path | None = None) -> LoadReport:
-    """Load a checkpoint in published names into a backbone. All arrays but those of new modules must be in it.
+def load_pretrained(backbone: Backbone, name: str, path: str | Path | None = None) -> tuple[str, ...]:
+    """Load a published checkpoint into a backbone; only new modules may be absent from it.
 
     Args:
         backbone: of the network ``name``.
-        name: one of :func:`list_models`.
-        path: the checkpoint (.pth, or .onnx as :func:`facetell.models.vit.read_quantised` takes it); by default the one
+        name: a key of :data:`MODELS`.
+        path: the checkpoint (.pth, or .onnx as :func:`facetell.models.vit.read_quantised` reads it); by default the one
             that is pinned for this network.
 
+    Returns:
+        Names of the arrays that the checkpoint does not have.
+
     Raises:
-        FacetellError: no checkpoint is at hand, or it is of another network.
+        FacetellError: there is no checkpoint, or it is of another network.
     """
     entry = _entry(name)
     if path is None:
@@ -249,7 +189,7 @@ def load_pretrained(backbone: Backbone, name: str, path: str | Path | None = Non
     new = tuple(
         array
         for array in own
-        if array not in state and not array.endswith("num_batches_tracked")  # old checkpoints lack the counters
+        if array not in state and not array.endswith("num_batches_tracked")  # old checkpoints do not have the counters
     )
     absent = sorted(array for array in new if not {"temporal", "motion"} & {*array.split(".")})
     if unfit or absent:
@@ -259,7 +199,7 @@ def load_pretrained(backbone: Backbone, name: str, path: str | Path | None = Non
             f"such as '{example}'); give one that is"
         )
     backbone.load_state_dict(state, strict=False)
-    return LoadReport(tuple(state), new)
+    return new
 
 
 def _read_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -274,8 +214,8 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def _entry(name: str) -> Entry:
-    _choose("model", name, tuple(_ENTRIES))
-    return _ENTRIES[name]
+    _choose("model", name, tuple(MODELS))
+    return MODELS[name]
 
 
 def _choose(what: str, given: str, known: tuple[str, ...]) -> None:

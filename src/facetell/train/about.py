@@ -1,4 +1,4 @@
-"""Lines of the model card on a run: its data, its device, its code, its duration."""
+"""Lines of the model card about a run: its data, device, code and duration."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from facetell.train.corpus import Recording
 
 
 def data_line(recordings: Sequence[Recording]) -> str:
-    """Counts of the clips that a run trains on.
+    """Counts of the clips that a run is trained on.
 
     >>> data_line([])
-    '0 real clips of 0 people'
+    '0 real clips of 0 identities'
     """
     entries = [r.entry for r in recordings]
     reals = [e for e in entries if e.label == 0]
-    people = {(e.dataset, e.identity or e.video) for e in reals}
-    line = f"{len(reals)} real clips of {len(people)} people"
+    identities = {(e.dataset, e.identity or e.video) for e in reals}
+    line = f"{len(reals)} real clips of {len(identities)} identities"
     methods = Counter(e.method or "unnamed" for e in entries if e.label == 1)
     if methods:
         line += f", {methods.total()} forged ({', '.join(f'{m} {n}' for m, n in sorted(methods.items()))})"
@@ -40,39 +40,23 @@ def device_line(device: torch.device, world: int) -> str:
 
 
 def code_line(package: Path = Path(facetell.__file__).parent) -> str:
-    """Version of the package and, if it is a checkout of its own repository, the revision.
+    """Version of the package, and the revision if ``package`` is a checkout of its own repository.
 
-    Args:
-        package: folder of the package. A repository that only surrounds it, such as that of a project whose virtual
-            environment it is installed in, says nothing of its code.
+    The revision of another repository around it, such as that of a project with this package installed in its virtual
+    environment, is not reported.
     """
     version = f"facetell {facetell.__version__}"
     root = package.resolve().parent.parent  # src layout
-    if package.resolve().parent.name != "src" or not (root / ".git").exists() or _project_name(root) != "facetell":
-        return version
-    # Within a hook of git, these variables name another repository.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=root,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return version
-    revision = found.stdout.strip() if found.returncode == 0 else ""
-    return f"{version}, revision {revision}" if revision else version
-
-
-def _project_name(root: Path) -> str:
     try:
         project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
-    except (OSError, ValueError):
-        return ""
-    return str(project.get("name", ""))
+        own = package.resolve().parent.name == "src" and (root / ".git").exists() and project["name"] == "facetell"
+        # In a git hook, variables of the environment name another repository.
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        words = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        found = own and subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, timeout=10)
+    except (OSError, ValueError, KeyError, subprocess.TimeoutExpired):
+        return version
+    return f"{version}, revision {found.stdout.strip()}" if found and found.returncode == 0 else version
 
 
 def time_line(seconds: float) -> str:

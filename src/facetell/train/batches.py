@@ -1,9 +1,8 @@
-"""Training batches: reals, forgeries of the very same moments, and the forged clips that the data hold.
+"""Training batches: real clips with pseudo-fakes of the same frames, and the forged clips of the data.
 
-A batch is made of slots; each slot is a real and a fake. Where the fake is made from the real, or is known to be, both
-go through the same degradation and the same square, so that nothing but the forging tells them apart. A slot follows
-from (seed, batch number, slot number) alone: a run that stops goes on with the batches it would have seen, and many
-devices share between them the very batch that one would have seen.
+A batch consists of slots; each slot is a real and a forged clip. If the forged clip is made from the real one, both are
+degraded and cropped alike, so that only the forgery differs. A slot depends on (seed, batch number, slot number) alone:
+a resumed run sees the same batches, and several devices share the batch that one would see.
 """
 
 from __future__ import annotations
@@ -21,23 +20,20 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from facetell.faces.crop import clip_crop, crop_frame, crop_matrix
 from facetell.forge import degrade_pair, forge_clip, harmless_twin
-from facetell.forge.mesh import face_width
-from facetell.forge.temporal import feature_centres
-from facetell.forge.warp import bump_field, grid_nodes, remap_field
 from facetell.train.config import BatchConfig, DataConfig
 from facetell.train.corpus import Recording, load_recordings, window_at
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
 Item = TypeVar("Item")
-Moment = tuple[UInt8Array, FloatArray]
-"""Frames (T, S, S, 3) on one square, and the face mesh (T, 468, 2) in their pixels."""
+Crop = tuple[UInt8Array, FloatArray]
+"""Frames (T, S, S, 3) of one crop, and the face mesh (T, 468, 2) in their pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """``clips`` uint8 (N, T, 3, S, S), ``labels`` float32 (N,) with 1 = forged, ``kinds`` one word a clip.
+    """``clips`` uint8 (N, T, 3, S, S), ``labels`` float32 (N,) with 1 = forged, ``kinds`` of the clips.
 
-    Clips come in slots of two, a real and a fake.
+    Real and forged clips alternate.
     """
 
     number: int
@@ -46,7 +42,7 @@ class Batch:
     kinds: tuple[str, ...]
 
     def pin_memory(self) -> Batch:
-        """The batch in memory that a GPU can fetch from by itself."""
+        """The batch in page-locked memory."""
         return Batch(self.number, self.clips.pin_memory(), self.labels.pin_memory(), self.kinds)
 
     def to(self, device: torch.device) -> Batch:
@@ -54,41 +50,12 @@ class Batch:
         clips, labels = (t.to(device, non_blocking=True) for t in (self.clips, self.labels))
         return Batch(self.number, clips, labels, self.kinds)
 
-    def take(self, places: Sequence[int]) -> Batch:
-        """The clips at these places alone."""
-        chosen = list(places)
-        return Batch(self.number, self.clips[chosen], self.labels[chosen], tuple(self.kinds[i] for i in chosen))
-
-
-def parts_of(slots: int, parts: int, apart: bool) -> list[list[int]]:
-    """Places of the clips of a batch in each of the parts that it is computed in.
-
-    Args:
-        slots: of the batch, of two clips each.
-        parts: of as many slots each.
-        apart: each of them is cut in two once more, so that no slot's clips are in one: the reals of its first half and
-            the fakes of the second, and the others.
-
-    >>> parts_of(4, 2, False), parts_of(2, 1, True)
-    ([[0, 1, 2, 3], [4, 5, 6, 7]], [[0, 3], [1, 2]])
-    """
-    size = slots // parts
-    places = []
-    for first in range(0, slots, size):
-        own = range(first, first + size)
-        if not apart:
-            places.append([2 * slot + fake for slot in own for fake in (0, 1)])
-            continue
-        for swapped in (0, 1):
-            places.append([2 * slot + ((slot - first >= size // 2) ^ swapped) for slot in own])
-    return places
-
 
 class Sampler:
     """Draws clips of one split; the batch of a given number is always the same.
 
     Raises:
-        FacetellError: the recordings lack reals, or forged clips where the configuration asks for some.
+        FacetellError: there are no real clips, or no forged ones although the configuration asks for some.
     """
 
     def __init__(self, recordings: Sequence[Recording], config: BatchConfig, seed: int) -> None:
@@ -98,7 +65,7 @@ class Sampler:
         if not reals:
             raise FacetellError("there are no real clips to train on; prepare some, labelled 0")
         if config.generated and not fakes:
-            raise FacetellError("there are no forged clips to train on; set batch.generated=0 to forge from reals only")
+            raise FacetellError("there are no forged clips to train on; set batch.generated=0 for pseudo-fakes only")
         self._reals = _grouped(reals, lambda r: r.entry.identity)
         self._fakes = {
             method: _grouped(group, lambda r: r.entry.identity)
@@ -108,26 +75,24 @@ class Sampler:
 
     @property
     def slots(self) -> int:
-        """Slots in a batch."""
+        """Slots of a batch."""
         return self.config.pairs + self.config.generated
 
     def batch(self, number: int, slots: Sequence[int] | None = None) -> Batch:
-        """The batch of this number, or only these of its slots."""
+        """The batch of this number, or some of its slots."""
         clips: list[UInt8Array] = []
         kinds: list[str] = []
         for slot in range(self.slots) if slots is None else slots:
             rng = np.random.default_rng([self.seed, number, slot])
-            real, fake, kind = self._pair(rng) if slot < self.config.pairs else self._generated(rng)
+            if slot < self.config.pairs:
+                (real, fake), _, kind = self.pair_of(self._real(rng), rng)
+            else:
+                real, fake, kind = self._generated(rng)
             clips += [real, fake]
             kinds += ["real", kind]
         stacked = np.stack(clips).transpose(0, 1, 4, 2, 3)  # (N, T, H, W, 3) -> (N, T, 3, H, W)
         labels = torch.tensor([0.0, 1.0] * (len(clips) // 2))
         return Batch(number, torch.from_numpy(np.ascontiguousarray(stacked)), labels, tuple(kinds))
-
-    def _pair(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array, str]:
-        """A real and a forgery of itself."""
-        (real, fake), _, kind = self.pair_of(self._real(rng), rng)
-        return real, fake, kind
 
     def pair_of(
         self, recording: Recording, rng: np.random.Generator
@@ -138,12 +103,12 @@ class Sampler:
             Both clips, uint8 RGB (T, S, S, 3); the times of their frames in seconds, (T,); the kind of pseudo-fake.
         """
         window = self._window(recording, self._slower(rng), rng)
-        frames, landmarks = self._moment(recording, window)
+        frames, landmarks = self._crop(recording, window)
         donor = None
         if rng.random() < self.config.donor_share:
             other = self._real(rng)
             if other.entry.identity != recording.entry.identity:
-                donor = self._moment(other, self._window(other, self._slower(rng), rng))
+                donor = self._crop(other, self._window(other, self._slower(rng), rng))
         forged = forge_clip(frames, landmarks, rng, self.config.recipe, donor)
         if rng.random() < self.config.twin_share:
             frames = harmless_twin(frames, landmarks, rng)
@@ -153,32 +118,32 @@ class Sampler:
     def alone(self, recording: Recording, rng: np.random.Generator) -> tuple[UInt8Array, NDArray[np.float64]]:
         """A window of a recording, degraded and cropped: uint8 RGB (T, S, S, 3), and the times of its frames, (T,)."""
         window = self._window(recording, self._slower(rng), rng)
-        frames, landmarks = self._moment(recording, window)
+        frames, landmarks = self._crop(recording, window)
         (clip,) = self._finish([frames], landmarks, rng, self.config.generated_background)
         return clip, recording.times[window]
 
     def _generated(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array, str]:
-        """A forged clip of the data and its source, or any real where the source is not at hand.
+        """A forged clip of the data and its source, or any real clip if the source is not available.
 
-        Each method is as likely as any other, within it each person, however many clips there are of each.
+        Methods, and the identities of a method, are drawn evenly.
         """
         fake = _draw(_draw(_draw(self._fakes, rng), rng), rng)
         window = self._window(fake, self._slower(rng), rng)
-        moment, landmarks = self._moment(fake, window)
+        frames, landmarks = self._crop(fake, window)
         source = self._source(fake, window)
         background = self.config.generated_background
-        if source is not None:
-            # Prepared clips of a pair are cut alike; one square within them is right for both.
-            real, forged = self._finish([self._moment(source, window, fake)[0], moment], landmarks, rng, background)
+        if source is not None:  # prepared clips of a pair have the same crop
+            clips = [self._crop(source, window, fake)[0], frames]
+            real, forged = self._finish(clips, landmarks, rng, background)
             return real, forged, fake.entry.method
-        (forged,) = self._finish([moment], landmarks, rng, background)
+        (forged,) = self._finish([frames], landmarks, rng, background)
         other = self._real(rng)
-        frames, landmarks = self._moment(other, self._window(other, self._slower(rng), rng))
+        frames, landmarks = self._crop(other, self._window(other, self._slower(rng), rng))
         (real,) = self._finish([frames], landmarks, rng, background)
         return real, forged, fake.entry.method
 
     def _real(self, rng: np.random.Generator) -> Recording:
-        """Each person is as likely as any other, however many clips there are of each."""
+        """Identities are drawn evenly."""
         return _draw(_draw(self._reals, rng), rng)
 
     def _slower(self, rng: np.random.Generator) -> int:
@@ -186,27 +151,24 @@ class Sampler:
         return 2 if rng.random() < self.config.every_second else 1
 
     def _window(self, recording: Recording, slower: int, rng: np.random.Generator) -> slice:
-        """A window drawn; in a recording too short for the rate, at the lowest that it is long enough for."""
+        """A random window; in a recording too short for the rate, at the lowest rate that fits."""
         length = self.config.clip_frames
         longest = (len(recording) - 1) // max(length - 1, 1)
         step = max(1, min(slower * recording.step(self.config.frame_rate), longest))
         return window_at(int(rng.integers(len(recording.starts(length, step)))), length, step)
 
-    def _moment(self, recording: Recording, window: slice, cropped: Recording | None = None) -> Moment:
-        """The frames of a window in a crop larger than the network's, upright, with landmarks in its pixels.
-
-        The crop is that of the face in ``cropped``, by default in the recording itself.
-        """
+    def _crop(self, recording: Recording, window: slice, cropped: Recording | None = None) -> Crop:
+        """The upright crop of a window, larger than the network's, around the face of ``cropped`` (default: itself)."""
         config = self.config
-        size = round(config.size * config.work_margin * config.detail)
+        size = round(config.size * config.work_margin)
         crop = clip_crop((cropped or recording).poses(window), config.crop_scale * config.work_margin)
-        frames = np.stack([crop_frame(image, crop, size) for image in recording.pictures(window)])
+        frames = np.stack([crop_frame(image, crop, size) for image in recording.frames(window)])
         matrix = crop_matrix(crop, size)
         landmarks = recording.mesh(window) @ matrix[:, :2].T + matrix[:, 2]
         return frames, landmarks.astype(np.float32)
 
     def _source(self, fake: Recording, window: slice) -> Recording | None:
-        """The recording of the real behind a forgery, where it shows the same frames in the window."""
+        """The recording of the real clip behind a forgery, if it shows the same frames in the window."""
         real = self._by_file.get(fake.source) if fake.source else None
         if real is None or len(real) < window.stop or real.shape[1:] != fake.shape[1:]:
             return None
@@ -216,22 +178,24 @@ class Sampler:
     def _finish(
         self, clips: list[UInt8Array], landmarks: FloatArray, rng: np.random.Generator, background: float
     ) -> list[UInt8Array]:
-        """Degrade, bend and cut all ``clips`` alike; mirrored half of the time."""
+        """Blur the background, degrade and crop all ``clips`` alike; half of them mirrored.
+
+        The two unused draws are those of removed options: the features of the released model depend on the sequence.
+        """
         config = self.config
-        if rng.random() < config.reverse:
-            clips, landmarks = [clip[::-1] for clip in clips], landmarks[::-1]
+        rng.random()
         if rng.random() < background:
-            clips = blur_background(clips, landmarks, rng, still=rng.random() < config.still)
+            rng.random()
+            clips = blur_background(clips, landmarks, rng)
         clips = degrade_pair(clips, rng, config.degrade)
-        if rng.random() < config.bend:
-            clips = bend(clips, landmarks, rng)
+        rng.random()
         matrix = self._placement(landmarks, rng)
-        return [_cut_frames(clip, matrix, config.size) for clip in clips]
+        return [_warp(clip, matrix, config.size) for clip in clips]
 
     def _placement(self, landmarks: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Where the face comes to lie: the 2 x 3 map from the working square to the network's pixels."""
+        """The 2 x 3 map from the working crop to the network's pixels."""
         config = self.config
-        side = config.size * config.detail * float(rng.uniform(1 - config.scale_jitter, 1 + config.scale_jitter))
+        side = config.size * float(rng.uniform(1 - config.scale_jitter, 1 + config.scale_jitter))
         low = landmarks.min(axis=(0, 1))
         center = (low + landmarks.max(axis=(0, 1))) / 2 + rng.uniform(-1, 1, 2) * config.shift_jitter * side
         angle = np.deg2rad(rng.uniform(-1, 1) * config.turn)
@@ -243,78 +207,52 @@ class Sampler:
         return matrix.astype(np.float32)
 
 
-def _cut_frames(frames: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
-    """Frames (T, H, W, 3) under a 2 x 3 map to (T, size, size, 3); what shrinks is averaged, as detection does."""
+def _warp(frames: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
+    """Frames (T, H, W, 3) under a 2 x 3 map to (T, size, size, 3), area-averaged when shrinking as in detection."""
     shrinks = float(np.abs(np.linalg.det(matrix[:, :2]))) ** -0.5
     cells = max(1, int(shrinks + 0.5))
     fine = matrix * cells
-    fine[:, 2] += (cells - 1) / 2  # the centre of pixel i stands at cells * (i + 0.5) - 0.5 of the finer grid
-    cuts = np.empty((len(frames), size, size, 3), np.uint8)
-    for frame, cut in zip(frames, cuts, strict=True):
+    fine[:, 2] += (cells - 1) / 2  # the centre of pixel i is at cells * (i + 0.5) - 0.5 of the finer grid
+    warped = np.empty((len(frames), size, size, 3), np.uint8)
+    for frame, result in zip(frames, warped, strict=True):
         large = cv2.warpAffine(
             frame, fine, (size * cells, size * cells), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
-        cut[:] = large if cells == 1 else cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
-    return cuts
+        result[:] = large if cells == 1 else cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
+    return warped
 
 
-def bend(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
-    """Clips warped by one smooth field that holds for all frames: features moved, grown or shrunk; motion stays.
-
-    Args:
-        clips: uint8 RGB (T, H, W, 3) each, of the same moments.
-        landmarks: (T, 468, 2) in their pixels.
-        rng: chance: features are pushed by 3 % of the face's width (standard deviation).
-    """
-    width = face_width(landmarks)
-    points = feature_centres(landmarks).mean(axis=0, keepdims=True)
-    pushes = 0.03 * width * rng.standard_normal(points.shape, dtype=np.float32)
-    nodes = grid_nodes(clips[0].shape[1:3], width)
-    (field,) = bump_field(nodes, points, pushes, float(rng.uniform(0.2, 0.4)) * width)
-    return [np.stack([remap_field(frame, field) for frame in clip]) for clip in clips]
-
-
-def blur_background(
-    clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Generator, *, still: bool = False
-) -> list[UInt8Array]:
-    """Clips with what lies around the face blurred alike: a studio or a room must not tell a class.
+def blur_background(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
+    """Clips whose background is blurred alike, so that a room does not reveal the class.
 
     Args:
         clips: uint8 RGB (T, H, W, 3) each, of the same moments.
         landmarks: (T, P, 2) in their pixels; the face is their convex hull, grown by 5 to 40 %.
-        rng: chance.
-        still: the blurred surroundings are those of the middle frame throughout: nor must it tell whether they move.
+        rng: of the growth and the strength.
     """
     height, width = clips[0].shape[1:3]
-    reach, strength = float(rng.uniform(1.05, 1.4)), float(rng.uniform(0.03, 0.12)) * width
+    reach, sigma = float(rng.uniform(1.05, 1.4)), float(rng.uniform(0.03, 0.12)) * width
     results = [np.empty_like(clip) for clip in clips]
-    middles = [_blurred(clip[len(clip) // 2], strength) for clip in clips] if still else None
     for t, points in enumerate(landmarks):
         middle = points.mean(axis=0)
         hull = cv2.convexHull(((points - middle) * reach + middle).astype(np.int32))
         face = cv2.fillConvexPoly(np.zeros((height, width), np.float32), hull, 1.0)
         face = cv2.GaussianBlur(face, (0, 0), width / 40)
-        softs = middles or [_blurred(clip[t], strength) for clip in clips]
-        for clip, soft, result in zip(clips, softs, results, strict=True):
+        for clip, result in zip(clips, results, strict=True):
+            # Blurred at a quarter of the size, where nothing finer is left.
+            small = cv2.resize(clip[t], (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+            soft = cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / 4), (width, height))
             result[t] = cv2.blendLinear(clip[t], soft, face, 1 - face)
     return results
 
 
-def _blurred(picture: UInt8Array, sigma: float) -> UInt8Array:
-    """A picture (H, W, 3) blurred by ``sigma`` pixels, computed on a quarter of the side: it leaves nothing finer."""
-    height, width = picture.shape[:2]
-    small = cv2.resize(picture, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), sigma / 4)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
 class BatchStream(IterableDataset[Batch]):
-    """Batches ``first``, ``first + 1``, ... without end; workers take turns.
+    """Batches ``first``, ``first + 1``, ... without end; worker processes take turns.
 
     Args:
-        data, config, seed: what to draw from, and how.
+        data, config, seed: see :class:`Sampler`.
         first: number of the first batch.
-        rank: which of ``world`` devices this is; it gets every ``world``-th slot of each batch.
+        rank: index of this device among ``world``; it gets every ``world``-th slot of each batch.
         world: number of devices.
     """
 
@@ -329,9 +267,7 @@ class BatchStream(IterableDataset[Batch]):
         sampler = Sampler(load_recordings(self.data, "train", self.config.clip_frames), self.config, self.seed)
         slots = range(self.rank, sampler.slots, self.world)
         worker = get_worker_info()
-        number, stride = self.first, 1
-        if worker is not None:
-            number, stride = self.first + worker.id, worker.num_workers
+        number, stride = (self.first + worker.id, worker.num_workers) if worker else (self.first, 1)
         while True:
             yield sampler.batch(number, slots)
             number += stride
@@ -345,6 +281,6 @@ def _grouped(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, lis
 
 
 def _draw(choices: dict[str, Item] | list[Item], rng: np.random.Generator) -> Item:
-    """One of a list, or of a table's values, each as likely as any other."""
+    """An element of a list, or of a table's values, with equal probability."""
     values = list(choices.values()) if isinstance(choices, dict) else choices
     return values[int(rng.integers(len(values)))]

@@ -1,158 +1,25 @@
-"""The model card of a release: its figures with their intervals, and its limits."""
+"""The model cards of releases, as sections: figures with their intervals, and limits.
+
+``network_card`` is that of a trained network, ``probe_card`` that of a probe. All numbers come from the figures that
+are written to the ``.json`` file.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from facetell.engine import ModelInfo
 from facetell.engine.card import Block, Section
-from facetell.engine.info import Calibration
 from facetell.evaluate.corruptions import LOSS, WIDTHS
+from facetell.evaluate.tables import Table
+from facetell.forge.recipe import KINDS
+from facetell.models.zoo import MODELS
 
+Figures = Mapping[str, Any]
 
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A measured model file.
-
-    Attributes:
-        info: the file's metadata, calibration included.
-        state: of the checkpoint: ``step``, ``config``, and where it has them ``val`` and ``about``.
-        whole_files: whether ``val`` was scored from whole files rather than from prepared clips.
-        generators, pseudo: AUC over all, then by method (:func:`facetell.train.release.figures`).
-        leaked: videos of ``val`` left out of these, as their identities or recordings are also in the training data.
-        with_leaked: the figure over all, these included; nothing where there are none.
-        shortcuts, limits: AUC and false positive rate by corruption (:mod:`facetell.evaluate.corruptions`);
-            nothing where it was not checked.
-        rounding: largest deviation of a logit by storing the weights in fewer bits.
-        parity: by engine, the largest deviation of a logit from the network as it is stored; None where the engine
-            could not run.
-        note: of whoever released it.
-    """
-
-    info: ModelInfo
-    state: Mapping[str, Any]
-    whole_files: bool
-    generators: Sequence[Mapping[str, Any]]
-    pseudo: Sequence[Mapping[str, Any]]
-    rounding: float
-    parity: Mapping[str, float | None]
-    note: str = ""
-    leaked: int = 0
-    with_leaked: Sequence[Mapping[str, Any]] = ()
-    shortcuts: Sequence[Mapping[str, Any]] = ()
-    limits: Sequence[Mapping[str, Any]] = ()
-
-    def figures(self) -> dict[str, Any]:
-        """All that was measured, for JSON."""
-        return {
-            "min_face_width": self.info.min_face_width,
-            "generators": list(self.generators),
-            "pseudo_fakes": list(self.pseudo),
-            "leaked": self.leaked,
-            "with_leaked": list(self.with_leaked),
-            "shortcuts": list(self.shortcuts),
-            "limits": list(self.limits),
-            "calibration": asdict(self.info.calibration),
-            "rounding": self.rounding,
-            "parity": dict(self.parity),
-        }
-
-
-def card_of(made: Release) -> list[Section]:
-    """The sections of the card."""
-    info, calibration = made.info, made.info.calibration
-    first = (made.generators or made.pseudo)[0]
-    parity = ", ".join(f"{engine} {v:.2g}" for engine, v in made.parity.items() if v is not None)
-    how = "Whole files, scored by `facetell.Detector`." if made.whole_files else "Prepared clips (`facetell prepare`)."
-    unscored = made.generators[0]["unscored"] if made.generators else "none"
-    limits = _LIMITS.format(loss=LOSS, least=min(WIDTHS), width=info.min_face_width)
-    return [
-        Section(
-            f"Model card: {info.name}",
-            1,
-            (
-                f"{_network(info, made.state['config'])}. After arXiv 2403.05172 as far as its public description goes "
-                "(`docs/models.md` lists what is described and what is reconstructed). Input: "
-                f"{info.clip_frames} frames in a row at about {info.frame_rate:g} frames per second, {info.size} x "
-                f"{info.size}, one stabilised crop of {info.crop_scale:g} face lengths. Licence: {info.licence}.",
-                *([made.note] if made.note else []),
-            ),
-        ),
-        Section(
-            "Training", 2, (_training(made.state), f"Configuration: `{info.name}.json`; method: `docs/training.md`.")
-        ),
-        Section(
-            "Measured",
-            2,
-            (
-                "On `val`, which is not used for training. Video-level AUC: a video's score is the mean logit of its "
-                "clips, one clip a second (every two seconds for generated forgeries). Intervals are 95 %, from a "
-                "bootstrap over identities. `val` was also used to select and calibrate the model, so these figures "
-                "are optimistic. The exported file, OpenVINO, float32.",
-            ),
-        ),
-        Section("Forgeries of `val`", 3, (f"{how} Not scored: {unscored}.{_leaked(made)}", _table(made.generators))),
-        *_conditions("Shortcuts", _CUES, made.shortcuts),
-        *_conditions("Robustness", limits, made.limits),
-        Section(
-            "Forgeries generated from the real videos of `val`",
-            3,
-            (
-                "Of the kinds used in training, of identities that are not in the training data; both classes are "
-                "re-encoded alike.",
-                _table(made.pseudo),
-            ),
-        ),
-        Section(
-            f"At the threshold ({calibration.threshold:g} of the calibrated probability)",
-            3,
-            (
-                _chosen(calibration),
-                _rates(first),
-                "`facetell detect` gives the verdict `forged` where the probability reaches the threshold and its "
-                "whole interval is above one half. A video with several scored faces has a higher threshold, so that "
-                "its false positive rate is the same. The uncertainty of the threshold: `docs/measures.md`.",
-            ),
-        ),
-        Section(
-            "Parity",
-            3,
-            (
-                f"Largest deviation of a logit over real clips: {made.rounding:.2g} by the stored precision of the "
-                f"weights; relative to the stored weights {parity}.",
-            ),
-        ),
-        Section(
-            "Limits",
-            2,
-            (
-                (
-                    _verdict(first),
-                    "Figures by method are often from few videos: see their intervals.",
-                    "Generated forgeries are of the same kinds as in training: unseen identities, not an unseen kind.",
-                    f"Faces smaller than {info.min_face_width:g} pixels are not scored. Frame rates, compression and "
-                    "lighting outside those of the training data were not measured.",
-                    "Differences between people of different age, sex or skin tone were not measured: the data have no "
-                    "such labels.",
-                    "Calibrated to equal odds of real and forged. Where forgeries are rare, the share of false alarms "
-                    "among alarms is larger than the probability suggests.",
-                ),
-            ),
-        ),
-        Section(
-            "Calibration",
-            2,
-            (
-                f"Platt scaling of the mean logit: temperature {calibration.temperature:.3f}, bias "
-                f"{calibration.bias:+.3f}, typical spread of clip logits within a video {calibration.clip_std:.2f}.",
-            ),
-        ),
-    ]
-
-
+FALSE_ALARMS, BLIND = 0.1, 0.7  # a false positive rate above, and an AUC below, are listed among the limits
 _MOTION = {"mcb": "the Motion Consistency Block", "cmm": "STM's motion module (CMM)", "none": "no motion module"}
 _ANOMALY = {
     "full": "with the anomaly block",
@@ -162,113 +29,322 @@ _ANOMALY = {
 }
 
 
-def _network(info: ModelInfo, config: Mapping[str, Any]) -> str:
-    from facetell.models.zoo import about
+def network_card(info: ModelInfo, found: Figures, clips: int, whole_files: bool, note: str) -> list[Section]:
+    """The card of a trained network.
 
+    Args:
+        info: the metadata of its file.
+        found: the figures (:func:`facetell.train.release.release`), with ``step``, ``config``, and ``val`` and
+            ``about`` if the checkpoint has them.
+        clips: number of clips of the parity check.
+        whole_files: whether ``val`` was scored from whole files rather than from prepared clips.
+        note: a paragraph by the user.
+    """
+    generators, pseudo = found["generators"], found["pseudo_fakes"]
+    first, calibration = (generators or pseudo)[0], info.calibration
     motion = str(info.architecture.get("motion", ""))
-    network = about(str(info.architecture["name"]))
-    return f"{network}: {_MOTION.get(motion, motion)}; trained {_ANOMALY[config['anomaly']]}"
+    how = "Whole files, scored by `facetell.Detector`." if whole_files else "Prepared clips (`facetell prepare`)."
+    return [
+        Section(
+            f"Model card: {info.name}",
+            1,
+            (
+                f"{MODELS[str(info.architecture['name'])].about}: {_MOTION.get(motion, motion)}; trained "
+                f"{_ANOMALY[found['config']['anomaly']]}. After arXiv 2403.05172 as far as it is public (see "
+                f"`docs/models.md`). Input: {info.clip_frames} frames in a row at about {info.frame_rate:g} frames per "
+                f"second, {info.size} x {info.size}, one stabilised crop of {info.crop_scale:g} face lengths. "
+                f"Licence: {info.licence}.",
+                *([note] if note else []),
+            ),
+        ),
+        Section("Training", 2, (_training(found), f"Configuration: `{info.name}.json`; method: `docs/training.md`.")),
+        Section(
+            "Measured",
+            2,
+            (
+                "On `val`, which is not used for training. Video-level AUC: a video's score is the mean logit of its "
+                "clips, one clip a second (every two seconds for pseudo-fakes). Intervals are 95 %, from a bootstrap "
+                "over identities. `val` was also used to select and calibrate the model, so these figures are "
+                "optimistic. The exported file, OpenVINO, float32.",
+            ),
+        ),
+        Section(
+            "Forgeries of `val`",
+            3,
+            (
+                f"{how} Not scored: {first['unscored'] if generators else 'none'}.{_leaked(found)}",
+                _methods(generators),
+            ),
+        ),
+        *_conditions(
+            "Shortcuts",
+            "Coding, rate, size and background should have little effect; the order of the frames should have one for "
+            "a model of motion.",
+            found["shortcuts"],
+        ),
+        *_conditions(
+            "Robustness",
+            f"Smaller faces, blur, short footage. Faces narrower than {info.min_face_width:g} pixels are not scored: "
+            "the least width measured that, as all larger ones, costs at most "
+            f"{LOSS:g} of the AUC and adds at most {LOSS:.0%} to the false positive rate. This width was selected "
+            f"first, with all faces from {min(WIDTHS)} pixels up; `val` is scored with it.",
+            found["limits"],
+        ),
+        Section(
+            "Pseudo-fakes of the real videos of `val`",
+            3,
+            (
+                "Of the kinds used in training, of identities that are not in the training data; both classes are "
+                "re-encoded alike.",
+                _methods(pseudo),
+            ),
+        ),
+        Section(
+            f"At the threshold ({calibration.threshold:g} of the calibrated probability)",
+            3,
+            (
+                f"Selected on the real videos of `val` for an expected false positive rate of "
+                f"{calibration.false_positives:.0%}, but not below 0.5. It depends on the few highest scores.",
+                _rates(first),
+                "`facetell detect` gives the verdict `forged` where the probability reaches the threshold and its "
+                "whole interval is above one half. A video with several scored faces has a higher threshold, so that "
+                "its false positive rate is the same. The uncertainty of the threshold: `docs/measures.md`.",
+            ),
+        ),
+        _parity(found, clips),
+        *_closing(
+            info,
+            "logit",
+            _verdict(first),
+            "Figures by method are often from few videos: see their intervals.",
+            "Pseudo-fakes are of the same kinds as in training: unseen identities, not an unseen kind.",
+            f"Faces smaller than {info.min_face_width:g} pixels are not scored. Frame rates, compression and "
+            "lighting outside those of the training data were not measured.",
+        ),
+    ]
 
 
-def _training(state: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the checkpoint records of the run; old checkpoints record less."""
-    config, about = state["config"], state.get("about", {})
-    batch = config["batch"]
-    known = ["data", "time", "device", "code"]
-    if state["step"]:
-        lines = [
-            f"{state['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals "
-            f"beside a forgery of themselves, {batch['generated']} forged clips of the data beside a real); "
-            f"seed {config['seed']}"
-        ]
-        if "val" in state:
-            chosen = math.isfinite(state["val"]["chosen_by"])
-            why = "chosen by the AUC on `val` alone" if chosen else "the last: there was no forgery to choose by"
-            lines.append(f"the averaged weights of step {state['val']['step']:.0f}, {why}")
-    else:
-        lines, known = ["no training steps: released as initialised"], ["data", "code"]
-    lines += [f"{key}: {about[key]}" for key in known if key in about]
-    return tuple(lines)
+def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift: Table) -> list[Section]:
+    """The card of a probe.
+
+    Args:
+        info: the metadata of its file.
+        found: the figures (:func:`facetell.train.probe_release.release`).
+        clips: number of clips of the parity check.
+        kinds, drift: tables of the results by kind of forgery, and of the real videos by repository.
+    """
+    config, calibration = found["config"], info.calibration
+    views, recipe, fpr, counts = (
+        config["views"],
+        config["batch"]["recipe"],
+        found["false_positive_rate"],
+        found["counts"],
+    )
+    total, tpr = found["kinds"]["all"]["auc"], found["kinds"]["all"]["tpr"]
+    verdicts, limits = found["verdicts"], found["limits"]
+    alarms = [f"{name} ({part['fpr']:.0%})" for name, part in limits.items() if part["fpr"] > FALSE_ALARMS]
+    blind = [f"{name} ({part['auc']:.2f})" for name, part in limits.items() if part["auc"] < BLIND]
+    left_out = ((kind, str(fakes), str(reals), f"{auc:.3f}") for kind, (auc, fakes, reals) in found["left_out"].items())
+    return [
+        Section(
+            f"Model card: {info.name}",
+            1,
+            (
+                f"The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block {info.architecture['depth']} "
+                f"and frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features. Its "
+                f"input is single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} "
+                f"frames per second the middle one, {info.size} x {info.size} pixels, a crop of {info.crop_scale:g} "
+                f"face lengths. It has no access to motion. At most {info.max_clips} clips per face are scored. "
+                f"Licence: {info.licence}; CLIP: MIT.",
+            ),
+        ),
+        Section(
+            "Training",
+            2,
+            (
+                (
+                    f"data: {counts['real']} real clips of {counts['identities']} identities, {counts['forged']} "
+                    f"forged by {counts['generators']} generators of {counts['families']} families",
+                    f"sources: `{info.name}.sources.csv` (repository, path, licence as stated)",
+                    f"pseudo-fakes: {views['pairs']} views of each real, each beside a pseudo-fake of the same frame "
+                    f"({', '.join(kind for kind in KINDS if recipe[kind])})",
+                    f"views: {views['plain']} plain of each clip, {views['forged']} varied of each forged one",
+                    f"seed {config['seed']}; data fingerprint {found['data']['contents'][:12]}",
+                    f"code: {found['code']}",
+                ),
+                f"Command: `facetell train configs/{info.name}.yaml`. Configuration and all figures: "
+                f"`{info.name}.json`.",
+            ),
+        ),
+        Section(
+            "Measured",
+            2,
+            (
+                f"By {config['folds']}-fold cross-validation, grouped: no video is scored by a classifier that was "
+                "trained on its repository, its family of generators or an identity in it. The released classifier is "
+                f"trained on all folds. A video's score is the mean logit of up to {views['plain']} frames. Intervals "
+                f"are 95 %, from a bootstrap over identities. The figures are those of one of {len(config['seeds'])} "
+                "divisions into folds; the last columns give mean and standard deviation over folds, and over "
+                "divisions.",
+                _cells(kinds),
+                f"At the threshold of {calibration.threshold:g} (calibrated probability) {fpr['value']:.1%} "
+                f"({fpr['low']:.1%} to {fpr['high']:.1%}) of {counts['real_videos']} real videos of "
+                f"{counts['identities']} identities reach it (false positive rate), and {tpr['value']:.0%} "
+                f"({tpr['low']:.0%} to {tpr['high']:.0%}) of the forged ones.",
+                "Verdicts of `facetell detect`, which also depend on the interval, on the clips of these videos:",
+                (
+                    ("clips", *verdicts["real"]),
+                    *((label, *(f"{share:.0%}" for share in of.values())) for label, of in verdicts.items()),
+                ),
+            ),
+        ),
+        Section(
+            "A kind of forgery left out",
+            3,
+            (
+                "Trained without any forgery of this kind, and without the repositories, families and identities of "
+                "those.",
+                (("forgery", "videos", "reals", "AUC"), *left_out),
+            ),
+        ),
+        Section("Reals by repository", 3, (f"{drift.caption}.", _cells(drift))),
+        Section(
+            "Shortcuts",
+            3,
+            (
+                "A linear probe on sharpness, brightness, contrast, saturation, noise, coding blocks and borders alone "
+                f"has an AUC of {found['cue_auc']:.2f} on the training batches. The order of the frames has no effect: "
+                "the model is given single frames.",
+            ),
+        ),
+        Section(
+            "Robustness",
+            3,
+            (
+                f"One frame of {counts['changed']} clips, changed; out of fold. Distortions are those of "
+                "DeeperForensics-1.0.",
+                (
+                    ("the same frames", "AUC", "false positive rate"),
+                    *((name, f"{part['auc']:.3f}", f"{part['fpr']:.0%}") for name, part in limits.items()),
+                ),
+            ),
+        ),
+        _parity(found, clips),
+        *_closing(
+            info,
+            "out-of-fold logit",
+            f"Out of fold, AUC {total['value']:.2f} ({total['low']:.2f} to {total['high']:.2f}) over all forgeries: "
+            "useful for sorting, not for proof.",
+            f"At the threshold it misses {1 - tpr['value']:.0%} of the forgeries. "
+            f'{verdicts["forged"]["genuine"]:.0%} have the verdict "genuine": not detected as forged.',
+            "Appearance only: forgeries that are visible in motion alone are not detected.",
+            f"Faces smaller than {info.min_face_width:g} pixels are not scored.",
+            f"The false positive rate is higher under: {', '.join(alarms) or 'no change measured'}. Hardly any forgery "
+            f"is recognised under (AUC): {', '.join(blind) or 'no change measured'}.",
+        ),
+    ]
 
 
-def _table(figures: Sequence[Mapping[str, Any]]) -> Block:
+def _parity(found: Figures, clips: int) -> Section:
+    parts = ", ".join(f"{engine} {value:.2g}" for engine, value in found["parity"].items() if value is not None)
+    text = (
+        f"Largest deviation of a logit over {clips} clips: {found['rounding']:.2g} by storing the weights in fewer "
+        f"bits; relative to the stored weights {parts}."
+    )
+    return Section("Parity", 3, (text,))
+
+
+def _closing(info: ModelInfo, what: str, *limits: str) -> list[Section]:
+    """The limits, those of every model last, and the calibration of the mean of ``what``."""
+    common = (
+        "Differences between people of different age, sex or skin tone were not measured: the data have no such "
+        "labels.",
+        "Calibrated to equal odds of real and forged. Where forgeries are rare, the share of false alarms among alarms "
+        "is larger than the probability suggests.",
+    )
+    calibration = info.calibration
+    text = (
+        f"Platt scaling of the mean {what}: temperature {calibration.temperature:.3f}, bias {calibration.bias:+.3f}, "
+        f"typical spread of clip logits within a video {calibration.clip_std:.2f}."
+    )
+    return [Section("Limits", 2, ((*limits, *common),)), Section("Calibration", 2, (text,))]
+
+
+def _training(found: Figures) -> tuple[str, ...]:
+    """What the checkpoint records of the run."""
+    config, about, batch = found["config"], found.get("about", {}), found["config"]["batch"]
+    lines = [
+        f"{found['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals with a "
+        f"pseudo-fake of themselves, {batch['generated']} forged clips of the data with a real); seed {config['seed']}"
+    ]
+    if "val" in found:
+        selected = math.isfinite(found["val"]["chosen_by"])
+        why = "selected by the AUC on `val` alone" if selected else "the last: `val` has no forgeries to select by"
+        lines.append(f"the averaged weights of step {found['val']['step']:.0f}, {why}")
+    return (*lines, *(f"{key}: {about[key]}" for key in ("data", "time", "device", "code") if key in about))
+
+
+def _methods(figures: Sequence[Figures]) -> Block:
     if not figures:
         return "None."
     rows = ((f["name"], str(f["fakes"]), f"{f['auc']:.3f}", _between(f, "auc", ".2f")) for f in figures)
     return (("forgeries", "videos", "AUC", "95 % interval"), *rows)
 
 
-def _leaked(made: Release) -> str:
-    if not made.leaked:
+def _leaked(found: Figures) -> str:
+    if not found["leaked"]:
         return ""
-    figure = f" With them: {sentence(made.with_leaked[0])}." if made.with_leaked else ""
+    figure = f" With them: {sentence(found['with_leaked'][0])}." if found["with_leaked"] else ""
     return (
-        f" Left out: {made.leaked} videos of `val` whose identities or footage are also in the training "
-        f"data (found by `facetell datasets check`).{figure}"
+        f" Left out: {found['leaked']} videos of `val` whose identities or footage are also in the training data "
+        f"(found by `facetell datasets check`).{figure}"
     )
 
 
-_CUES = (
-    "Coding, rate, size and background should have little effect; the order of the frames should have one for a model "
-    "of motion."
-)
-_LIMITS = (
-    "Smaller faces, blur, short footage. Faces narrower than {width:g} pixels are not scored: the least width measured "
-    "that, as all larger ones, costs at most {loss:g} of the AUC and adds at most {loss:.0%} to the false positive "
-    "rate. This width was selected first, with all faces from {least} pixels up; `val` is scored with it."
-)
-
-
-def _conditions(title: str, text: str, rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """A section on the same videos under other conditions; none where that was not measured."""
-    if not rows:
-        return []
+def _conditions(title: str, text: str, rows: Sequence[Figures]) -> list[Section]:
+    """A section on the same videos under other conditions; none if that was not measured."""
     lines = (
         (row["about"], f"{row['auc']:.3f}", _between(row, "auc", ".2f"), f"{row['false_positive_rate']:.0%}")
         for row in rows
     )
-    return [Section(title, 3, (text, (("the same videos", "AUC", "95 % interval", "false positive rate"), *lines)))]
+    table = (("the same videos", "AUC", "95 % interval", "false positive rate"), *lines)
+    return [Section(title, 3, (text, table))] if rows else []
 
 
-def sentence(figure: Mapping[str, Any]) -> str:
+def _rates(first: Figures) -> Block:
+    unseen = "threshold selected with leave-one-identity-out"
+    names = {
+        "false_positive_rate": "false positive rate",
+        "false_positive_rate_unseen": f"false positive rate, {unseen}",
+        "true_positive_rate": "true positive rate",
+        "true_positive_rate_unseen": f"true positive rate, {unseen}",
+    }
+    rows = ((words, f"{first[name]:.0%}", _between(first, name, ".0%")) for name, words in names.items())
+    return (("", "share", "95 % interval (Wilson)"), *rows)
+
+
+def _cells(table: Table) -> Block:
+    """The rows of a table with their intervals, the header first."""
+    body = (tuple(f"{c.text} [{c.interval}]" if c.interval else c.text for c in row) for row in table.rows)
+    return (table.head, *body)
+
+
+def sentence(figure: Figures) -> str:
     """A figure for the terminal.
 
     >>> sentence({"name": "swap", "fakes": 3, "reals": 9, "auc": 0.8, "auc_low": 0.5, "auc_high": 1.0})
     'swap: AUC 0.800 (0.50 to 1.00), 3 forged videos against 9'
     """
-    between = _between(figure, "auc", ".2f")
     videos = f"{figure['fakes']} forged videos against {figure['reals']}"
-    return f"{figure['name']}: AUC {figure['auc']:.3f} ({between}), {videos}"
+    return f"{figure['name']}: AUC {figure['auc']:.3f} ({_between(figure, 'auc', '.2f')}), {videos}"
 
 
-def _rates(first: Mapping[str, Any]) -> Block:
-    unseen = "threshold selected with leave-one-identity-out"
-    names = (
-        ("false_positive_rate", "false positive rate"),
-        ("false_positive_rate_unseen", f"false positive rate, {unseen}"),
-        ("true_positive_rate", "true positive rate"),
-        ("true_positive_rate_unseen", f"true positive rate, {unseen}"),
-    )
-    rows = ((words, f"{first[name]:.0%}", _between(first, name, ".0%")) for name, words in names)
-    return (("", "share", "95 % interval (Wilson)"), *rows)
-
-
-def _chosen(calibration: Calibration) -> str:
-    if not calibration.false_positives:
-        return "Set by hand."
-    return (
-        f"Selected on the real videos of `val` for an expected false positive rate of "
-        f"{calibration.false_positives:.0%}, but not below 0.5. It depends on the few highest scores."
-    )
-
-
-def _between(figure: Mapping[str, Any], name: str, form: str) -> str:
+def _between(figure: Figures, name: str, form: str) -> str:
     low, high = figure[f"{name}_low"], figure[f"{name}_high"]
     return "too few identities" if low is None or high is None else f"{low:{form}} to {high:{form}}"
 
 
-def _verdict(first: Mapping[str, Any]) -> str:
-    """What the overall figure allows one to say."""
+def _verdict(first: Figures) -> str:
     text = f"AUC {first['auc']:.2f} ({_between(first, 'auc', '.2f')}) over all forgeries of `val`: "
     if first["auc_low"] is None or first["auc_low"] <= 0.5:
         return text + "not shown to be better than chance. Do not rely on it."

@@ -1,7 +1,7 @@
-"""The clips that training draws from: prepared folders, decoded once.
+"""The clips of prepared folders, decoded once into plain arrays.
 
-To draw eight frames out of a clip, a decoder has to go through all that lie before them. So every clip's pictures are
-written down once as plain arrays, of which any window can be read by itself, as far as the configured room goes.
+A decoder reads all frames before the ones that are wanted. So the frames of every clip are stored once as an array
+file, of which any window can be read, as far as the configured cache size allows.
 """
 
 from __future__ import annotations
@@ -10,30 +10,27 @@ import hashlib
 import json
 import math
 import statistics
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.datasets.manifest import Entry, Manifest
+from facetell.datasets.manifest import Entry, Manifest, row_text
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.faces.clips import whole_step
 from facetell.faces.crop import face_pose
 from facetell.files import file_sha256, write_text
-from facetell.processes import end_with_parent
-from facetell.runtime import signals_blocked
+from facetell.processes import unordered
 from facetell.train.config import DataConfig
 from facetell.types import Box, FacetellError, FloatArray, Pose, UInt8Array
 
 CACHE = ".decoded"
 POINTS = 468
+SPLITS = ("train", "val")
 
 Item = TypeVar("Item", np.uint8, np.float32)
 
@@ -43,13 +40,13 @@ class Recording:
     """A prepared clip of one face.
 
     Attributes:
-        entry: what is known of it.
+        entry: its manifest row.
         file: the prepared clip.
         shape: (F, H, W).
         landmarks: array file of the face mesh.
-        times: float64 (F,) seconds in the video that it was cut from.
-        source: in a forgery, the prepared clip of the real that it was made from, frame for frame; None unknown.
-        decoded: array file of the pictures; None where there was no room for one.
+        times: float64 (F,) seconds in the source video.
+        source: for a forgery, the prepared clip of the real one that it was made from, frame by frame; None if unknown.
+        decoded: array file of the frames; None beyond the size of the cache.
         sha256: of the prepared clip and its landmarks.
     """
 
@@ -67,10 +64,10 @@ class Recording:
 
     @property
     def interval(self) -> float:
-        """Seconds from frame to frame, in the middle."""
+        """Median interval of the frames in seconds."""
         return float(np.median(np.diff(self.times))) if len(self) > 1 else 1.0
 
-    def pictures(self, window: slice) -> UInt8Array:
+    def frames(self, window: slice) -> UInt8Array:
         """The frames of a window, uint8 RGB (T, H, W, 3)."""
         if self.decoded is None:
             whole: UInt8Array = read_clip(self.file).frames
@@ -79,26 +76,26 @@ class Recording:
         return _read(self.decoded, np.uint8, (height, width, 3), window)
 
     def mesh(self, window: slice) -> FloatArray:
-        """The face mesh in the frames of a window, float32 (T, 468, 2) in their pixels."""
+        """The face mesh of a window, float32 (T, 468, 2) in pixels of the frames."""
         return _read(self.landmarks, np.float32, (POINTS, 2), window)
 
     def poses(self, window: slice) -> list[Pose]:
-        """Poses of the mesh in the frames of a window, in their pixels."""
+        """Face poses of a window, in pixels of the frames."""
         return [face_pose(points) for points in self.mesh(window)]
 
     @property
     def face_width(self) -> float:
-        """Median width of the face in pixels of the video, from which the clip may have been scaled down."""
+        """Median width of the face in pixels of the source video, from which the clip may have been scaled down."""
         with np.load(self.file.with_suffix(".npz")) as beside:
             scale = Box(*map(float, beside["square"])).width / self.shape[2]
         return scale * statistics.median(pose.width for pose in self.poses(slice(0, len(self))))
 
     def step(self, rate: float) -> int:
-        """Frames from one of a clip to the next at about ``rate`` frames per second, as detection takes them."""
+        """Distance of the frames of a clip at about ``rate`` frames per second, as in detection."""
         return whole_step(self.interval, rate)
 
     def starts(self, length: int, step: int) -> range:
-        """Frames on which a window of ``length`` frames, one of every ``step``, may begin."""
+        """First frames of the windows of ``length`` frames, one of every ``step``."""
         return range(len(self) - (length - 1) * step)
 
     def windows(self, length: int, seconds: float, rate: float) -> list[slice]:
@@ -117,13 +114,12 @@ def window_at(start: int, length: int, step: int) -> slice:
 
 
 def load_recordings(config: DataConfig, split: str, min_frames: int) -> list[Recording]:
-    """The clips of one split with at least ``min_frames`` frames, in the order of their manifests.
+    """The clips of one split with at least ``min_frames`` frames, in manifest order.
 
-    At a low frame rate some of them may be too short for a clip: training then shows them at a higher one, and
-    validation tells them from those it has scored.
+    At a low frame rate some may be too short for a clip: training shows them at a higher rate, validation reports them.
 
     Raises:
-        FacetellError: there is none, or :func:`decode_all` has not been here.
+        FacetellError: there is none, or :func:`decode_all` has not been called.
     """
     recordings = []
     for manifest in _manifests(config):
@@ -134,52 +130,45 @@ def load_recordings(config: DataConfig, split: str, min_frames: int) -> list[Rec
                     recordings.append(recording)
     if not recordings:
         raise FacetellError(
-            f"{' and '.join(config.folders)} hold no clip of the split '{split}' that could be used; prepare some"
+            f"{' and '.join(config.folders)} hold no usable clip of the split '{split}'; prepare some first"
         )
     return recordings
 
 
-def decode_all(config: DataConfig, workers: int) -> Iterator[tuple[int, int]]:
-    """Write down the pictures of every clip of ``train`` and ``val``; what has been is left alone.
+def fingerprint(recordings: Sequence[Recording]) -> dict[str, Any]:
+    """Number of clips, sha256 of their manifest rows, and sha256 of their contents, in this order.
+
+    It does not depend on the location of the folders and the times of the files.
+    """
+    rows, contents = hashlib.sha256(), hashlib.sha256()
+    for recording in recordings:
+        rows.update(row_text(recording.entry, groups=True))
+        contents.update(recording.sha256.encode())
+    return {"clips": len(recordings), "rows": rows.hexdigest(), "contents": contents.hexdigest()}
+
+
+def decode_all(config: DataConfig, workers: int) -> None:
+    """Store the frames of every clip of ``train`` and ``val`` that are not stored yet.
 
     Args:
-        config: where the clips lie, and how much room there is.
-        workers: processes that decode; 0 for none but this.
-
-    Yields:
-        How many clips are done, and how many there are.
+        config: location of the clips, size of the cache.
+        workers: processes; 0 to decode in this one.
     """
-    files = [m.file(e) for m in _manifests(config) for e in m if e.split in ("train", "val")]
-    cache, room = _cache_of(config), config.cache_gb * 1e9
+    files = [m.file(e) for m in _manifests(config) for e in m if e.split in SPLITS]
+    cache = _cache_of(config)
     missing = [file for file in files if not _name(cache, file, "json").exists()]
-    room -= sum(path.stat().st_size for path in cache.glob("*.rgb")) if cache.exists() else 0
-    done = len(files) - len(missing)
     if not missing:
         return
     cache.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        pool = None
-        if workers:
-            pool = ProcessPoolExecutor(workers, get_context("forkserver"), initializer=end_with_parent)
-            stack.enter_context(pool)
-        pending: deque[Future[int]] = deque()
-        for file in missing:
-            if pool is None:
-                room -= _decode(file, cache, room > 0)
-            else:
-                with signals_blocked():  # this may start the process from which all workers of a run are forked
-                    pending.append(pool.submit(_decode, file, cache, room > 0))
-                if len(pending) > 2 * workers:
-                    room -= pending.popleft().result()
-            done += 1
-            yield done - len(pending), len(files)
-        for future in pending:
-            room -= future.result()
-        yield len(files), len(files)
+    room = config.cache_gb * 1e9 - sum(path.stat().st_size for path in cache.glob("*.rgb"))
+    tasks = ((file, cache, room > 0) for file in missing)  # evaluated one after the other, with the room left then
+    for size in unordered(_decode, tasks, workers, cv2.setNumThreads, (1,)) if workers else map(_decode, tasks):
+        room -= size
 
 
-def _decode(file: Path, cache: Path, keep: bool) -> int:
-    """Write down one clip, its pictures only if they are to be kept; returns the bytes of these."""
+def _decode(task: tuple[Path, Path, bool]) -> int:
+    """Store one clip, with its frames if there is room; returns the bytes of these."""
+    file, cache, keep = task
     clip = read_clip(file)
     frames = np.ascontiguousarray(clip.frames)
     arrays: dict[str, NDArray[Any]] = {
@@ -191,7 +180,7 @@ def _decode(file: Path, cache: Path, keep: bool) -> int:
         array.tofile(temporary)
         temporary.replace(_name(cache, file, kind))
     about = {"file": str(file), "shape": frames.shape[:3], "kept": keep, "sha256": _sha256(file)}
-    # The description comes last: where it stands, the arrays are whole.
+    # Written last: if it exists, the arrays are complete.
     write_text(_name(cache, file, "json"), json.dumps(about) + "\n")
     return frames.nbytes if keep else 0
 
@@ -210,20 +199,17 @@ def _open(manifest: Manifest, entry: Entry, cache: Path) -> Recording:
         np.fromfile(_name(cache, file, "times"), np.float64),
         manifest.root / entry.source if entry.source else None,
         _name(cache, file, "rgb") if about["kept"] else None,
-        about.get("sha256") or _sha256(file),  # caches of earlier versions lack it
+        about["sha256"],
     )
 
 
 def _sha256(file: Path) -> str:
-    """Of a prepared clip: its pictures, then what is beside them."""
+    """Of a prepared clip: its frames, then its landmarks."""
     return hashlib.sha256(f"{file_sha256(file)} {file_sha256(file.with_suffix('.npz'))}".encode()).hexdigest()
 
 
 def _read(path: Path, kind: type[Item], shape: tuple[int, ...], window: slice) -> NDArray[Item]:
-    """A window of an array file (F, *shape).
-
-    It is read rather than mapped: thousands of mapped files are more than a process may hold open.
-    """
+    """A window of an array file (F, *shape), read and not mapped: a process can hold only so many mapped files."""
     size = math.prod(shape)
     offset = window.start * size * np.dtype(kind).itemsize
     flat = np.fromfile(path, kind, (window.stop - window.start) * size, offset=offset)
@@ -231,7 +217,7 @@ def _read(path: Path, kind: type[Item], shape: tuple[int, ...], window: slice) -
 
 
 def _name(cache: Path, file: Path, kind: str) -> Path:
-    """A file of the cache; another one where the clip has been prepared anew."""
+    """A file of the cache; another one if the clip has been prepared again."""
     try:
         stat = file.stat()
     except OSError as error:
@@ -245,9 +231,11 @@ def _cache_of(config: DataConfig) -> Path:
 
 
 def _manifests(config: DataConfig) -> list[Manifest]:
-    """The prepared folders, without what the configuration leaves out."""
+    """The prepared folders, without the entries that the configuration excludes."""
     if not config.folders:
-        raise FacetellError("there is nothing to train on; set data.folders=[FOLDER] to what `facetell prepare` made")
+        raise FacetellError(
+            "there is nothing to train on; set data.folders=[FOLDER] to an output of `facetell prepare`"
+        )
 
     def wanted(entry: Entry) -> bool:
         right = not config.compression or entry.compression in ("", config.compression)

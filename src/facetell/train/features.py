@@ -1,19 +1,19 @@
-"""Features of a frozen network, computed once for every view of every recording and kept on disk.
+"""Features of a frozen network for every view of every recording, computed once and stored.
 
-The network computes them from its exported file, with weights stored as they are released: the head is trained on what
-it sees in use. One file a recording holds the features of its views; what is there is not computed again, so that a run
-that was stopped goes on where it was.
+The network is run from its exported file, with weights as they are released, so that the classifier is trained on the
+features of detection. Every recording has its own file; what exists is not computed again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,59 +26,36 @@ from facetell.processes import unordered
 from facetell.train.batches import Sampler
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording
-from facetell.train.views import View, plain_views, varied_views
+from facetell.train.probe_config import ViewConfig
+from facetell.train.views import plain_views, varied_views
 from facetell.types import FloatArray, UInt8Array
 
 TOGETHER = 8  # frames computed at once
 TRUNK = "trunk.onnx"
 
-
-@dataclass(frozen=True, slots=True)
-class ViewConfig:
-    """Which views there are of a recording, see :mod:`facetell.train.views`.
-
-    Attributes:
-        clip_frames: T of the clips that detection takes; a plain view is the middle frame of one.
-        plain: frames as detection crops them.
-        pairs: varied frames of a real recording, each beside a pseudo-fake of itself.
-        forged: varied frames of a forged recording.
-    """
-
-    clip_frames: int = 8
-    plain: int = 6
-    pairs: int = 6
-    forged: int = 4
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Features of V views.
+    """Features of V views."""
 
-    Attributes:
-        values: float16 (V, D).
-        labels: int (V,), 1 forged.
-        sources: str (V,), see :class:`facetell.train.views.View`.
-        recordings: int (V,), the number of the recording.
-        times: float (V,), seconds in the video.
-        cues: float (V, C), see :func:`facetell.datasets.cues.cues_of`.
-    """
-
-    values: NDArray[np.float16]
-    labels: NDArray[np.int64]
-    sources: NDArray[np.str_]
-    recordings: NDArray[np.int64]
-    times: NDArray[np.float64]
-    cues: NDArray[np.float64]
+    values: NDArray[np.float16]  # (V, D)
+    labels: NDArray[np.int64]  # (V,), 1 forged
+    sources: NDArray[np.str_]  # (V,), see facetell.train.views.View
+    recordings: NDArray[np.int64]  # (V,), index of the recording
+    times: NDArray[np.float64]  # (V,), seconds in the video
+    cues: NDArray[np.float64]  # (V, C), see facetell.datasets.cues.cues_of
 
 
 class FeatureStore:
-    """The folder of features of one network under one configuration.
+    """The stored features of one network under one configuration.
 
     Args:
-        folder: created where it is missing.
+        folder: created if it is missing.
         network: the frozen network.
         batch: how views are cropped, forged and degraded.
-        views: which there are.
+        views: the views of a recording.
         seed: of their draws.
     """
 
@@ -90,21 +67,30 @@ class FeatureStore:
         self.folder, self.batch, self.views, self.seed = folder, batch, views, seed
 
     def file(self, recording: Recording) -> Path:
-        """Where the features of a recording lie."""
+        """The file of a recording."""
         name = hashlib.sha256(f"{self.key} {recording.sha256}".encode()).hexdigest()
         return self.folder / f"{name[:24]}.npz"
 
     def compute(self, recordings: Sequence[Recording], workers: int) -> Iterator[tuple[int, int]]:
-        """Compute what is missing; yields how many recordings are done, and how many there are."""
+        """Compute what is missing; yields the number of recordings that are done, and that of all."""
         missing = [number for number, recording in enumerate(recordings) if not self.file(recording).exists()]
         done = len(recordings) - len(missing)
         yield done, len(recordings)
-        for _ in unordered(_work, missing, max(1, workers), _start, (self, recordings)):
-            done += 1
-            yield done, len(recordings)
+        for number, _ in enumerate(self.run(compute_views, missing, recordings, workers), done + 1):
+            yield number, len(recordings)
+
+    def run(
+        self,
+        work: Callable[[int], Result],
+        numbers: Sequence[int],
+        recordings: Sequence[Recording],
+        workers: int,
+    ) -> Iterator[Result]:
+        """Results of ``work`` for the recordings of these numbers, in any order, by processes with an extractor."""
+        return unordered(work, numbers, max(1, workers), _start, (self, recordings))
 
     def read(self, recordings: Sequence[Recording]) -> Features:
-        """The features of all views of recordings that :meth:`compute` has done."""
+        """The features of all views of recordings after :meth:`compute`."""
         parts = [dict(np.load(self.file(recording))) for recording in recordings]
         counts = [len(part["labels"]) for part in parts]
         joined = {
@@ -117,7 +103,7 @@ class FeatureStore:
 class Extractor:
     """Computes features in one process."""
 
-    def __init__(self, store: FeatureStore) -> None:
+    def __init__(self, store: FeatureStore, recordings: Sequence[Recording]) -> None:
         from facetell.faces.runtime import openvino_core
 
         core = openvino_core()
@@ -126,13 +112,13 @@ class Extractor:
         model.reshape({"clip": [TOGETHER, 1, 3, size, size]})
         precision = openvino_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), None)
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-        # Two processes that pin their threads take the same core.
-        self._request = core.compile_model(
-            model, "CPU", {**options, "ENABLE_CPU_PINNING": False}
-        ).create_infer_request()
-        self.store = store
+        # With pinning, several processes would use the same core.
+        compiled = core.compile_model(model, "CPU", {**options, "ENABLE_CPU_PINNING": False})
+        self._request = compiled.create_infer_request()
+        self.store, self.recordings = store, recordings
+        self.sampler = Sampler(recordings, store.batch, store.seed)
 
-    def run(self, frames: UInt8Array) -> FloatArray:
+    def __call__(self, frames: UInt8Array) -> FloatArray:
         """Features (V, D) of frames (V, S, S, 3)."""
         found = []
         for first in range(0, len(frames), TOGETHER):
@@ -143,42 +129,35 @@ class Extractor:
         return np.concatenate(found)
 
 
-_extractor: Extractor
-_sampler: Sampler
-_recordings: Sequence[Recording]
+extractor: Extractor  # of this process
 
 
 def _start(store: FeatureStore, recordings: Sequence[Recording]) -> None:
-    import cv2
-
-    global _extractor, _sampler, _recordings
+    global extractor
     cv2.setNumThreads(1)
-    _extractor, _recordings = Extractor(store), recordings
-    _sampler = Sampler(recordings, store.batch, store.seed)
+    extractor = Extractor(store, recordings)
 
 
-def _views(recording: Recording) -> list[View]:
-    """All views of a recording."""
-    store = _extractor.store
-    views, batch = store.views, store.batch
-    count = views.pairs if recording.entry.label == 0 else views.forged
-    varied = varied_views(recording, _sampler, count, store.seed)
-    return [*plain_views(recording, batch, views.clip_frames, views.plain), *varied]
+def compute_views(number: int) -> None:
+    """Compute and store the features of all views of one recording."""
+    store, recording = extractor.store, extractor.recordings[number]
+    count = store.views.pairs if recording.entry.label == 0 else store.views.forged
+    plain = plain_views(recording, store.batch, store.views.clip_frames, store.views.plain)
+    views = [*plain, *varied_views(recording, extractor.sampler, count, store.seed)]
+    frames = np.stack([view.frame for view in views])
+    store_arrays(
+        store.file(recording),
+        values=extractor(frames).astype(np.float16),
+        labels=np.array([view.label for view in views]),
+        sources=np.array([view.source for view in views]),
+        times=np.array([view.time for view in views]),
+        cues=cues_of(frames),
+    )
 
 
-def _work(number: int) -> None:
-    """Compute and write the features of one recording; the file appears whole or not at all."""
-    recording = _recordings[number]
-    views = _views(recording)
-    path, frames = _extractor.store.file(recording), np.stack([view.frame for view in views])
+def store_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write an .npz file; it is complete or does not exist."""
     temporary = temporary_beside(path)
     with temporary.open("wb") as stream:
-        np.savez(
-            stream,
-            values=_extractor.run(frames).astype(np.float16),
-            labels=np.array([view.label for view in views]),
-            sources=np.array([view.source for view in views]),
-            times=np.array([view.time for view in views]),
-            cues=cues_of(frames),
-        )
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every name for its own option
     temporary.replace(path)

@@ -1,11 +1,10 @@
-"""The training loop: on any number of devices, checkpointed, resumable to the same losses.
+"""The training loop: on any number of devices, with checkpoints, resumable to the same losses.
 
-One step: a batch of clips forward (mixed precision, channels-last), the combined loss L^cls1 + a L^cls2 + b L^l1
-(METHOD section 1), an optimiser's step, and one of the moving average of the weights, which is what is validated,
-chosen by ``val`` and released.
+One step: a batch of clips forward (mixed precision, channels-last), the combined loss L^cls1 + a L^cls2 + b L^l1, an
+optimiser step, and an update of the moving average of the weights, which is validated and released.
 
-Batches follow from (seed, number), what is random inside the network (dropout) from (seed, step, device): so the step's
-number is the position in the data and the state of every random generator, and nothing else of them has to be kept.
+Batches depend on (seed, number), random numbers inside the network (dropout) on (seed, step, device). So the number of
+the step is the position in the data and the state of every random generator, and no other state is stored.
 """
 
 from __future__ import annotations
@@ -22,27 +21,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed
 from torch import nn
 from torch.utils.data import DataLoader
 
-from facetell.evaluate.scores import Scores, write_scores
+from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.files import write_text
 from facetell.models.losses import combined_loss
 from facetell.runtime import signals_blocked
 from facetell.train.about import code_line, data_line, device_line, time_line
-from facetell.train.batches import Batch, BatchStream, Sampler, parts_of
-from facetell.train.checkpoint import BEST, CHECKPOINT, load, save
+from facetell.train.batches import Batch, BatchStream, Sampler
+from facetell.train.checkpoint import BEST, CHECKPOINT, check_config, check_data, load, save
 from facetell.train.config import TrainConfig
-from facetell.train.corpus import decode_all, load_recordings
-from facetell.train.devices import Devices
-from facetell.train.journal import Clock, Journal, draw_batch, means
-from facetell.train.optim import freeze, make_optimizer, schedule, set_rate, still_norms, update_average
+from facetell.train.corpus import decode_all, fingerprint, load_recordings
+from facetell.train.journal import Journal, draw_batch, means
+from facetell.train.optim import hold_still, make_optimizer, schedule, update_average
 from facetell.train.reading import plain, to_yaml
-from facetell.train.resume import check_config, check_data, fingerprint
-from facetell.train.start import build_network, starts_trained
+from facetell.train.start import build_network, is_trained, launch
 from facetell.train.stop import Stop
-from facetell.train.validate import figures_of
-from facetell.train.watch import Watch
+from facetell.train.validate import Row, figures_of, score_pseudo, score_recordings, torch_score
 from facetell.types import FacetellError
 
 CONFIG, SHEETS, BAD_BATCH = "config.yaml", "sheets", "bad_batch.pt"
@@ -51,7 +48,7 @@ SCORES, PSEUDO = "val.parquet", "pseudo.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How far a run came: whether it is ``done``, its ``step``, and why it stopped before, if it did.
+    """Result of a run: whether it is ``done``, its ``step``, and why it stopped if it is not done.
 
     ``first`` is false in all processes but one: the others have nothing more to do.
     """
@@ -63,16 +60,17 @@ class Outcome:
 
 
 def train(config: TrainConfig, out: Path, stop: Stop) -> Outcome:
-    """Train, or resume the run in ``out``, and write the scores of the chosen weights on ``val`` there.
+    """Train, or resume the run in ``out``, and write the scores of the best weights on ``val`` there.
 
     Raises:
-        FacetellError: see :class:`Trainer`; or the loss is not a number.
+        FacetellError: see :class:`Trainer`; or the loss is not finite.
     """
     trainer = Trainer(config, out)
     outcome = trainer.run(stop)
     if outcome.done:
         trainer.write_scores()
-    trainer.devices.close()
+    if trainer.fabric.world_size > 1:
+        torch.distributed.destroy_process_group()
     return outcome
 
 
@@ -85,213 +83,195 @@ class Trainer:
 
     Raises:
         FacetellError: the configuration does not fit the devices, the run in ``out`` has another configuration or
-            other data (:mod:`facetell.train.resume`), or data are missing.
+            other data, or data are missing.
     """
 
     def __init__(self, config: TrainConfig, out: Path) -> None:
         self.config, self.out = config, out
         keep_freed_memory()
-        self.devices = Devices(config.machine)
-        _check_steps(config)
-        _check_shares(config, self.devices.world)
-        if self.devices.first:
+        self.fabric = launch(config.machine)
+        self.rank, self.world, self.device = self.fabric.global_rank, self.fabric.world_size, self.fabric.device
+        self.first = self.rank == 0
+        slots = config.batch.pairs + config.batch.generated
+        if slots <= 0 or slots % self.world:
+            raise FacetellError(
+                f"a batch of {slots} slots (batch.pairs + batch.generated) cannot be shared evenly by {self.world} "
+                f"device(s); choose a multiple of {self.world}"
+            )
+        if self.first:
             out.mkdir(parents=True, exist_ok=True)
-        self.devices.wait()
-        state = self._found()
+        self.fabric.barrier()
+        state = self._stored()
         torch.manual_seed(config.seed)
         network = build_network(config, pretrained=True)
         self.average = build_network(config, pretrained=False).eval()
         self.average.load_state_dict(network.state_dict())
-        if self.devices.world > 1 and self.devices.device.type == "cuda":  # torch has no such norm for the CPU
+        if self.world > 1 and self.device.type == "cuda":  # torch has no such norm for the CPU
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        trained = starts_trained(config)
-        self._frozen = freeze(network, config.optim.frozen, trained)
-        self._still_norms = still_norms(network, trained) if config.optim.norms == "start" else []
-        self.model, self.optimizer = self.devices.set_up(network, make_optimizer(network, config.optim, trained))
-        self.average.to(self.devices.device)
+        trained = is_trained(config)
+        self._still = hold_still(network, config.optim, trained)
+        self.model, self.optimizer = self.fabric.setup(network, make_optimizer(network, config.optim, trained))
+        self.average.to(self.device)
         self.network = network
         self.step = 0
         self.best: dict[str, float] = {}
-        self.stale = 0  # validations since the best one
-        self._best_scores: tuple[Scores, Scores] | None = None  # of val and of forgeries made from its reals
-        self.seconds = 0.0  # spent so far, by all attempts
-        self._pending: list[dict[str, float]] = []  # of the steps since the last line of the log
-        if self.devices.first:
-            for _ in decode_all(config.data, config.machine.workers):
-                pass
-        self.devices.wait()
-        self.watch = Watch(config, self.devices)
+        self._best_scores: tuple[Scores, Scores] | None = None  # of val and of the pseudo-fakes
+        self.seconds = 0.0  # of all attempts
+        self._pending: list[dict[str, float]] = []  # figures of the steps since the last line of the log
+        if self.first:
+            decode_all(config.data, config.machine.workers)
+        self.fabric.barrier()
         recordings = load_recordings(config.data, "train", config.batch.clip_frames)
-        Sampler(recordings, config.batch, config.seed)  # raises here, not in a worker later, if clips are missing
-        self._data = fingerprint([*recordings, *self.watch.recordings])
+        self._val = load_recordings(config.data, "val", 1)
+        Sampler(recordings, config.batch, config.seed)  # raises here, and not later in a worker, if clips are missing
+        self._data = fingerprint([*recordings, *self._val])
         if state is not None:
-            check_data(state.get("data"), self._data, out)
+            check_data(state["data"], self._data, out)
             self._resume(state)
-        if self.devices.first:
-            if not self.over:
-                for name in (
-                    SCORES,
-                    PSEUDO,
-                ):  # of a shorter run: a sweep takes a folder with scores for a run that is done
-                    (out / name).unlink(missing_ok=True)
+        if self.first:
+            if self.step < config.steps:
+                self._remove_scores()  # of a shorter run: for a sweep, a folder with scores is a run that is done
             write_text(out / CONFIG, to_yaml(config))
         self._about = {
             "data": data_line(recordings),
-            "device": device_line(self.devices.device, self.devices.world),
+            "device": device_line(self.device, self.world),
             "code": code_line(),
         }
 
-    @property
-    def over(self) -> bool:
-        """Whether there is nothing left to train."""
-        patience = self.config.val.patience
-        return self.step >= self.config.steps or bool(patience and self.stale >= patience)
-
     def run(self, stop: Stop) -> Outcome:
-        """Train to the end of the run, or until ``stop`` says so; then checkpoint."""
-        config = self.config
-        with Journal(self.out, self.step, config.steps, quiet=not self.devices.first) as journal:
-            stream, seconds = iter(()) if self.over else self._batches(), 0.0
-            clock, noted = Clock(), time.monotonic()
-            while not self.over:
-                if self.devices.any(stop.asked(ahead=seconds)):
-                    self._save()
-                    reason = stop.reason or "another device was asked to stop"
-                    return Outcome(False, self.step, reason, self.devices.first)
-                started = time.monotonic()
-                batch = next(stream)
-                clock.waited(time.monotonic() - started)
-                values, logits = self._learn(batch)
-                self._pending.append(values)
-                self.step += 1
-                seconds = time.monotonic() - started
-                clock.learned(len(batch.kinds) * self.devices.world, seconds)
-                journal.advance(self.step, values["loss"])
-                self.seconds, noted = self.seconds + time.monotonic() - noted, time.monotonic()
-                self._tell(journal, clock, batch, logits)
-            if not self.best:  # a run of no steps: its start is what is validated
+        """Train to the end of the run, or until ``stop`` says so, and write a checkpoint."""
+        config, seconds = self.config, 0.0
+        journal = Journal(self.out, self.step, quiet=not self.first)
+        stream = iter(()) if self.step >= config.steps else self.batches()
+        clips, spent, waited, noted = 0, 0.0, 0.0, time.monotonic()
+        while self.step < config.steps:
+            if self._any(stop.asked(ahead=seconds)):
+                self._save()
+                return Outcome(False, self.step, stop.reason or "another device was asked to stop", self.first)
+            started = time.monotonic()
+            batch = next(stream)
+            waited += time.monotonic() - started
+            values, logits = self.learn(batch)
+            self._pending.append(values)
+            self.step += 1
+            seconds = time.monotonic() - started
+            clips, spent = clips + len(batch.kinds) * self.world, spent + seconds
+            self.seconds, noted = self.seconds + time.monotonic() - noted, time.monotonic()
+            last = self.step >= config.steps
+            validates = last or self.step % config.val.every == 0
+            if (self.step == 1 or validates) and self.first:
+                draw_batch(batch, logits, self.out / SHEETS / f"step_{self.step:06d}.png")
+            if last or self.step % config.machine.log_every == 0:
+                speed = {"clips_per_second": clips / spent, "waiting": waited / spent}
+                journal.write(self.step, "train", means(self._gather(self._pending)) | speed)
+                self._pending.clear()
+                clips, spent, waited = 0, 0.0, 0.0
+            if validates:
                 self._validate(journal)
-            self._save()
-        return Outcome(True, self.step, first=self.devices.first)
+            if validates or self.step % config.machine.checkpoint_every == 0:
+                self._save()
+        return Outcome(True, self.step, first=self.first)
 
     def write_scores(self) -> None:
-        """Write the scores of the chosen weights on ``val``, and on forgeries made from its reals if there are such."""
+        """Write the scores of the best weights on ``val``, and on its pseudo-fakes if there are any."""
         if (self.out / SCORES).exists():
             return
         if importlib.util.find_spec("pyarrow") is None:
-            print("pyarrow is not installed: there will be no score file")
+            print("pyarrow is not installed: no score file is written")
             return
-        if self._best_scores is None:  # found in a run that was taken up again
-            self.average.load_state_dict(load(self.out / BEST, str(self.devices.device))["average"])
-            self._best_scores = self.watch.scores(self.average)
+        if self._best_scores is None:  # the run was resumed after its best step
+            self.average.load_state_dict(load(self.out / BEST, str(self.device))["average"])
+            self._best_scores = self._score_val()
         scores, pseudo = self._best_scores
-        if self.devices.first:
+        if self.first:
             if len(pseudo):
                 write_scores(pseudo, self.out / PSEUDO)
             write_scores(scores, self.out / SCORES)
 
-    def _tell(self, journal: Journal, clock: Clock, batch: Batch, logits: list[float]) -> None:
-        """After a step: the log, the sheet, the validation and the checkpoint that are due."""
-        config, step, last = self.config, self.step, self.step >= self.config.steps
-        validates = last or step % config.val.every == 0
-        if (step == 1 or validates) and self.devices.first:
-            draw_batch(batch, logits, self.out / SHEETS / f"step_{step:06d}.png")
-        if last or step % config.machine.log_every == 0:
-            journal.write(step, "train", means(self.devices.gather(self._pending)) | clock.figures())
-            self._pending.clear()
-            clock.reset()
-        if validates:
-            self._validate(journal)
-            clock.reset()
-        if validates or step % config.machine.checkpoint_every == 0:
-            self._save()
-
-    def _batches(self) -> Iterator[Batch]:
-        config, devices = self.config, self.devices
-        stream = BatchStream(
-            config.data, config.batch, config.seed, first=self.step, rank=devices.rank, world=devices.world
-        )
-        workers = config.machine.workers
+    def batches(self) -> Iterator[Batch]:
+        """The batches from this step on, of this device."""
+        config, workers = self.config, self.config.machine.workers
+        context = multiprocessing.get_context("forkserver")  # a fork of a process with threads may hang
+        context.set_forkserver_preload(["facetell.train.batches"])
         loader = DataLoader(
-            stream,
+            BatchStream(config.data, config.batch, config.seed, first=self.step, rank=self.rank, world=self.world),
             batch_size=None,
             num_workers=workers,
-            prefetch_factor=4 if workers else None,  # batches made ahead by each worker
-            # A process forked from one whose libraries hold threads may hang: a clean one is forked instead.
-            multiprocessing_context=_forkserver() if workers else None,
-            pin_memory=devices.device.type == "cuda",
-            generator=torch.Generator(),  # its own: it draws from it, and the network must not notice
+            prefetch_factor=4 if workers else None,
+            multiprocessing_context=context if workers else None,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # the default one would change the random numbers of the network
         )
         with signals_blocked():  # the workers go on until this process stops at the end of a step
             return iter(loader)
 
-    def _learn(self, batch: Batch) -> tuple[dict[str, float], list[float]]:
-        """One step; returns the values for the log and the logit of each clip."""
+    def learn(self, batch: Batch) -> tuple[dict[str, float], list[float]]:
+        """One step; returns the figures for the log and the logit of each clip."""
         config = self.config
-        torch.manual_seed(hash((config.seed, self.step, self.devices.rank)) % 2**63)
+        torch.manual_seed(hash((config.seed, self.step, self.rank)) % 2**63)
         self.model.train()
-        for module in (*self._frozen, *self._still_norms):
+        for module in self._still:
             module.eval()
-        set_rate(self.optimizer, config.optim.lr * schedule(self.step, config.steps, config.schedule))
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.optim.lr * schedule(self.step, config.steps, config.schedule) * group["factor"]
         self.optimizer.zero_grad(set_to_none=True)
-        batch = batch.to(self.devices.device)
-        slots = len(batch.kinds) // 2
-        parts = parts_of(slots, config.optim.accumulate, apart=config.optim.norms == "apart")
-        told, logits = [], [0.0] * len(batch.kinds)
-        for number, places in enumerate(parts):
-            with self.devices.no_sync(self.model, number < len(parts) - 1):
-                values, found = self._backward(batch.take(places), len(parts))
-            told.append(values)
-            for place, logit in zip(places, found, strict=True):
-                logits[place] = logit
-        limit = config.optim.grad_clip or math.inf
-        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
-        values = means(told)
-        if self.devices.any(not (math.isfinite(values["loss"]) and math.isfinite(norm))):
+        batch = batch.to(self.device)
+        output = self.model(batch.clips.float() / 255)
+        smoothing = config.loss.label_smoothing
+        loss, terms = combined_loss(
+            output,
+            batch.labels * (1 - smoothing) + smoothing / 2,
+            batch.labels,
+            aux_weight=config.loss.aux_weight,
+            anomaly_weight=config.loss.anomaly_weight,
+        )
+        self.fabric.backward(loss)
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), config.optim.grad_clip or math.inf))
+        values, logits = {"loss": loss.item()} | terms, output.logit.detach().float().tolist()
+        if self._any(not (math.isfinite(values["loss"]) and math.isfinite(norm))):
             self._refuse(batch, values["loss"], norm)
         self.optimizer.step()
         update_average(self.average, self.network, self.step, config.ema)
         return values | {"grad_norm": norm} | _hits(logits, batch), logits
 
-    def _backward(self, part: Batch, parts: int) -> tuple[dict[str, float], list[float]]:
-        smoothing = self.config.loss.label_smoothing
-        output = self.model(part.clips.float() / 255)
-        loss, terms = combined_loss(
-            output,
-            part.labels * (1 - smoothing) + smoothing / 2,
-            part.labels,
-            aux_weight=self.config.loss.aux_weight,
-            anomaly_weight=self.config.loss.anomaly_weight,
-        )
-        self.devices.backward(loss / parts)
-        return {"loss": loss.item()} | terms, output.logit.detach().float().tolist()
-
     def _refuse(self, batch: Batch, loss: float, norm: float) -> None:
-        """Stop before nonsense reaches the weights; the last checkpoint is sound."""
         path = self.out / BAD_BATCH
-        if self.devices.first:
+        if self.first:
             torch.save(asdict(batch), path)
         raise FacetellError(
-            f"the loss is {loss:g} and its gradient {norm:g} at step {self.step}; the batch is kept in {path}; "
-            "begin anew with a lower optim.lr, or with machine.precision=fp32"
+            f"the loss is {loss:g} and its gradient {norm:g} at step {self.step}; the batch is stored in {path}; "
+            "start again with a lower optim.lr, or with machine.precision=fp32"
         )
 
     def _validate(self, journal: Journal) -> None:
-        scores = self.watch.scores(self.average)
+        scores = self._score_val()
         figures = figures_of(*scores)
-        # Where nothing tells how good they are, the latest weights are the best.
-        better = not figures["chosen_by"] <= self.best.get("chosen_by", -math.inf)
-        self.stale = 0 if better else self.stale + 1
-        if better:
+        # Without an AUC the latest weights are the best.
+        if not figures["chosen_by"] <= self.best.get("chosen_by", -math.inf):
             self.best, self._best_scores = {"step": float(self.step)} | figures, scores
-            if self.devices.first:
-                for name in (SCORES, PSEUDO):  # of weights that are not the best any more
-                    (self.out / name).unlink(missing_ok=True)
+            if self.first:
+                self._remove_scores()
                 save({**self._identity(), "val": self.best}, self.out / BEST)
         journal.write(self.step, "val", figures)
 
+    def _score_val(self) -> tuple[Scores, Scores]:
+        """Scores of ``val``, and of its real clips and their pseudo-fakes; each device scores a share."""
+        config = self.config
+        score = torch_score(self.average, self.device, config.machine.precision == "bf16")
+        share = self._val[self.rank :: self.world]
+        reals, donors = ([r for r in of if r.entry.label == 0] for of in (share, self._val))
+        rows: list[Row] = [*score_recordings(score, share, config.batch)]
+        pseudo: list[Row] = [*score_pseudo(score, reals, config.batch, config.val.kinds, donors)]
+        name = {"name": config.model, "architecture": {**self.average.architecture, "anomaly": config.anomaly}}
+        about = {"model": name, "seed": config.seed}
+        return from_rows(self._gather(rows), about), from_rows(self._gather(pseudo), about)
+
+    def _remove_scores(self) -> None:
+        for name in (SCORES, PSEUDO):
+            (self.out / name).unlink(missing_ok=True)
+
     def _identity(self) -> dict[str, Any]:
-        """What a model can be made from: configuration, step and averaged weights."""
+        """What a model file is made from: configuration, step and averaged weights."""
         return {
             "config": plain(self.config),
             "step": self.step,
@@ -300,27 +280,26 @@ class Trainer:
         }
 
     def _save(self) -> None:
-        pending = self.devices.gather(self._pending)
-        if self.devices.first:
-            state = self._identity() | {
+        pending = self._gather(self._pending)
+        if self.first:
+            state = {
                 "data": self._data,
                 "model": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "best": self.best,
-                "stale": self.stale,
                 "seconds": self.seconds,
                 "pending": pending,
             }
-            save(state, self.out / CHECKPOINT)
-        self.devices.wait()
+            save(self._identity() | state, self.out / CHECKPOINT)
+        self.fabric.barrier()
 
-    def _found(self) -> dict[str, Any] | None:
+    def _stored(self) -> dict[str, Any] | None:
         """The checkpoint in the run's folder, which must be of this configuration; None without one."""
         path = self.out / CHECKPOINT
         if not path.exists():
             return None
-        state = load(path, str(self.devices.device))
-        check_config(state["config"], plain(self.config), self.out)
+        state = load(path, str(self.device))
+        check_config(state["config"], self.config, self.out)
         if state["step"] > self.config.steps:
             raise FacetellError(
                 f"the run in {self.out} is at step {state['step']}, beyond steps={self.config.steps}; "
@@ -332,16 +311,27 @@ class Trainer:
         self.network.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.best, self.stale = state["step"], state["best"], state["stale"]
-        self.seconds = state["seconds"]
-        self._pending = state["pending"] if self.devices.first else []
+        self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+        self._pending = state["pending"] if self.first else []
+
+    def _any(self, flag: bool) -> bool:
+        """Whether the flag is true on any device."""
+        return any(self._gather([flag]))
+
+    def _gather(self, items: Sequence[Any]) -> list[Any]:
+        """The items of all devices, by rank."""
+        if self.world == 1:
+            return list(items)
+        found: list[list[Any]] = [[] for _ in range(self.world)]
+        torch.distributed.all_gather_object(found, list(items))
+        return [item for part in found for item in part]
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc's allocator to keep what is freed for the next step; elsewhere do nothing.
+    """Make glibc's allocator keep freed memory for the next step; without glibc do nothing.
 
-    A step frees and takes gigabytes in large blocks. Given back to the system each time, they come again as a million
-    page faults: measured, a step of 1.5 s took 8 to 15 s.
+    A step allocates and frees gigabytes in large blocks. Returned to the system each time, they cost a million page
+    faults: a step of 1.5 s took 8 to 15 s.
     """
     trim_threshold, mmap_max = -1, -4
     try:
@@ -352,39 +342,8 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, 2**31 - 1)
 
 
-def _forkserver() -> Any:
-    """Where workers are forked from: a process that has imported what they need, and done nothing with it."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["facetell.train.batches"])
-    return context
-
-
-def _check_steps(config: TrainConfig) -> None:
-    if config.steps < 0:
-        raise FacetellError(f"steps={config.steps}; give a number of steps, or 0 to release the start as it is")
-    if config.steps == 0 and not starts_trained(config):
-        raise FacetellError(
-            f"steps=0 releases the start as it is, but pretrained={config.pretrained or repr('')} is no trained model "
-            "file (.onnx); name one, or give a number of steps"
-        )
-
-
-def _check_shares(config: TrainConfig, world: int) -> None:
-    slots, accumulate = config.batch.pairs + config.batch.generated, config.optim.accumulate
-    if slots <= 0 or slots % (world * accumulate):
-        raise FacetellError(
-            f"a batch of {slots} slots (batch.pairs + batch.generated) cannot be shared evenly by {world} device(s) in "
-            f"{accumulate} part(s); choose a multiple of {world * accumulate}"
-        )
-    if config.optim.norms == "apart" and slots < 2 * world * accumulate:
-        raise FacetellError(
-            f"optim.norms=apart needs two slots (batch.pairs + batch.generated) in each part, at least "
-            f"{2 * world * accumulate} in all; there are {slots}"
-        )
-
-
 def _hits(logits: Sequence[float], batch: Batch) -> dict[str, float]:
-    """Share of rightly called clips by kind (threshold 0), for the log."""
+    """Accuracy by kind of clip (threshold 0), for the log."""
     hits: dict[str, list[float]] = defaultdict(list)
     for logit, label, kind in zip(logits, batch.labels.tolist(), batch.kinds, strict=True):
         hits[f"hit/{kind}"].append(float((logit > 0) == bool(label)))

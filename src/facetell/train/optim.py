@@ -1,10 +1,9 @@
-"""Optimisers, the learning rate's course, and the moving average of the weights."""
+"""Optimisers, the learning rate schedule, frozen modules, and the moving average of the weights."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -16,6 +15,11 @@ from facetell.train.config import OptimConfig, ScheduleConfig
 from facetell.types import FacetellError
 
 
+def new_parameters(model: ClipNetwork, trained: bool) -> set[int]:
+    """Ids of the parameters without pretrained weights; none if the start is a ``trained`` model of this network."""
+    return set() if trained else {id(model.get_parameter(name)) for name in model.new_parameter_names()}
+
+
 def make_optimizer(model: ClipNetwork, config: OptimConfig, trained: bool = False) -> torch.optim.Optimizer:
     """AdamW or SGD over :func:`parameter_groups`."""
     groups = parameter_groups(model, config, trained)
@@ -25,14 +29,19 @@ def make_optimizer(model: ClipNetwork, config: OptimConfig, trained: bool = Fals
 
 
 def parameter_groups(model: ClipNetwork, config: OptimConfig, trained: bool = False) -> list[dict[str, Any]]:
-    """Parameters in up to four groups: new or pretrained, with or without weight decay.
+    """Trainable parameters in up to four groups: new or pretrained, with or without weight decay.
 
-    None decays on biases and norms, nor on the kernels of motion modules that start as identities: decay would pull
-    their differences away from differences. Each group's ``factor`` is what its learning rate is multiplied by.
-    ``trained`` as for :func:`freeze`.
+    Biases, norms and the kernels of motion modules that start as identities do not decay: their differences would
+    cease to be differences. ``factor`` of a group multiplies its learning rate.
     """
-    new = _not_given(model, trained)
-    identities = {id(parameter) for parameter in _identities(model)}
+    new = new_parameters(model, trained)
+    identities = set()
+    for module in model.modules():
+        if isinstance(module, CSTM):
+            identities.add(id(module.weight))
+        elif isinstance(module, CMM):
+            identities |= {id(module.kernel.weight)}
+            identities |= {id(module.kernel2.weight)} if isinstance(module, MCB) else set()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
     for parameter in model.parameters():
         if parameter.requires_grad:
@@ -47,56 +56,27 @@ def parameter_groups(model: ClipNetwork, config: OptimConfig, trained: bool = Fa
     ]
 
 
-def freeze(model: ClipNetwork, count: int, trained: bool = False) -> list[nn.Module]:
-    """Keep the first ``count`` layers as they are: no gradients. The caller holds them in evaluation mode.
+def hold_still(model: ClipNetwork, config: OptimConfig, trained: bool = False) -> list[nn.Module]:
+    """Modules that the caller keeps in evaluation mode: frozen layers, and norms with the statistics of the start.
 
-    Args:
-        trained: the start was a trained model of the same network, so that its motion modules are learnt as well.
+    Frozen layers get no gradients; norms are trained on, with fixed statistics. Norms of new modules use those of the
+    batch.
 
     Raises:
-        FacetellError: there are not so many, or one holds parameters that the start has not given.
+        FacetellError: the network has fewer layers, or a frozen one has parameters without pretrained weights.
     """
-    layers = model.backbone.layers()
-    if count > len(layers):
-        raise FacetellError(f"optim.frozen={count}, but this network has {len(layers)} layers")
-    new = _not_given(model, trained)
-    for number, layer in enumerate(layers[:count]):
+    layers, new = model.backbone.layers(), new_parameters(model, trained)
+    if config.frozen > len(layers):
+        raise FacetellError(f"optim.frozen={config.frozen}, but this network has {len(layers)} layers")
+    still = layers[: config.frozen]
+    for number, layer in enumerate(still):
         if any(id(p) in new for p in layer.parameters()):
-            raise FacetellError(f"optim.frozen={count} would freeze layer {number}, which has a motion module to learn")
+            raise FacetellError(f"optim.frozen={config.frozen} includes layer {number}, which has an untrained module")
         layer.requires_grad_(False)
-    return layers[:count]
-
-
-def still_norms(model: ClipNetwork, trained: bool = False) -> list[nn.Module]:
-    """Batch norms of the backbone whose statistics the start has given, to be held in evaluation mode by the caller.
-
-    They learn on. ``trained`` as for :func:`freeze`. Others keep to their batches: those of new motion modules, and of
-    the anomaly block, which model files mostly leave out.
-    """
-    new = _not_given(model, trained)
-    norms = (module for module in model.backbone.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
-    return [norm for norm in norms if not any(id(p) in new for p in norm.parameters())]
-
-
-def _identities(model: ClipNetwork) -> Iterator[nn.Parameter]:
-    for module in model.modules():
-        if isinstance(module, CSTM):
-            yield module.weight
-        elif isinstance(module, CMM):
-            yield from module.kernel.parameters()
-            if isinstance(module, MCB) and module.kernel2 is not None:
-                yield from module.kernel2.parameters()
-
-
-def _not_given(model: ClipNetwork, trained: bool) -> set[int]:
-    """Ids of the backbone's parameters, and others, that the start has not given."""
-    return set() if trained else {id(model.get_parameter(name)) for name in model.new_parameter_names()}
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group its learning rate, ``rate`` times the group's own factor."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group["factor"]
+    if config.norms == "start":
+        norms = (m for m in model.backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+        still += [norm for norm in norms if not any(id(p) in new for p in norm.parameters())]
+    return still
 
 
 def schedule(step: int, steps: int, config: ScheduleConfig) -> float:
@@ -115,15 +95,14 @@ def schedule(step: int, steps: int, config: ScheduleConfig) -> float:
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
-    """Move the averaged weights towards the model's.
+    """Move the averaged weights towards the model's: a <- d a + (1 - d) w; counters are copied.
 
-    a <- d a + (1 - d) w with d = min(``decay``, (1 + step) / (10 + step)): the average of the first steps is short, so
-    that the start is soon forgotten. Counters are copied.
+    d = min(``decay``, (1 + step) / (10 + step)), so that the initial weights have little influence.
     """
     decay = min(decay, (1 + step) / (10 + step))
-    kept, fresh = list(average.state_dict().values()), list(model.state_dict().values())
-    moving = [(a, w) for a, w in zip(kept, fresh, strict=True) if a.is_floating_point()]
+    pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
+    moving = [(a, w) for a, w in pairs if a.is_floating_point()]
     torch._foreach_lerp_([a for a, _ in moving], [w for _, w in moving], 1 - decay)
-    for a, w in zip(kept, fresh, strict=True):
+    for a, w in pairs:
         if not a.is_floating_point():
             a.copy_(w)

@@ -1,9 +1,9 @@
-"""Train a classifier on features of a frozen network, and score every video by one that has seen nothing like it.
+"""Train a classifier on features of a frozen network, and score every video by a classifier trained without it.
 
-The features are computed once (:mod:`facetell.train.features`). Members, small perceptrons that differ in the features
-they see, in what they are trained on and by chance, are trained for each fold of a grouped cross-validation
-(:mod:`facetell.datasets.folds`) and once on everything; their logits are averaged. A sum of perceptrons is one wider
-perceptron, which the network gets as its classifier.
+The features are computed once (:mod:`facetell.train.features`). The classifier is an ensemble of small perceptrons
+("members") that differ in their features, training data and initialisation. An ensemble is trained for each fold of a
+grouped cross-validation (:mod:`facetell.datasets.folds`) and once on everything. The average of perceptrons is one
+wider perceptron, which becomes the classifier of the network.
 """
 
 from __future__ import annotations
@@ -26,52 +26,41 @@ from facetell.datasets.cues import probe_auc
 from facetell.datasets.folds import balanced_weights, grouped_folds, kind_of, leave_kind_out, training_rows
 from facetell.datasets.manifest import Entry
 from facetell.metrics.ranking import auc
-from facetell.models.classifier import Perceptron
-from facetell.models.network import ClipNetwork
+from facetell.models.network import ClipNetwork, Perceptron
 from facetell.models.zoo import create_model
 from facetell.train.checkpoint import save
 from facetell.train.corpus import Recording
 from facetell.train.features import Features
-from facetell.train.probe_config import FitConfig, MemberConfig, ProbeConfig
+from facetell.train.probe_config import FitConfig, ProbeConfig
 from facetell.train.probe_limits import Limits
-from facetell.train.reading import build
 from facetell.train.stop import Stop
 from facetell.train.views import FORGED, PLAIN, REAL
 from facetell.types import FacetellError
 
 SWAP_KIND = "face-swap"
 PSEUDO_GROUPS = {"sbv": "seams", "swap": "seams", "mouth": "mouths", "resynth": "resynthesised"}
-LEAST = 5  # forged clips of a kind that is left out
+LEAST = 5  # fewest forged clips of a kind that is left out
 
 Say = Callable[[str], None]
 
 
 class Stopped(Exception):
-    """The run was asked to stop before a classifier that is still to be trained."""
+    """The run was stopped before the next classifier."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutOfFold:
-    """Scores of V plain views by classifiers trained without their repository, family and identity.
+    """Scores of V plain views by classifiers trained without their repository, family and identity."""
 
-    Attributes:
-        logits: float64 (S, V), one row a division into folds.
-        folds: int (S, N), the fold of each of the N recordings.
-        recordings: int (V,), the recording of each view.
-        times: float (V,), seconds in the video.
-    """
-
-    logits: NDArray[np.float64]
-    folds: NDArray[np.int64]
-    recordings: NDArray[np.int64]
-    times: NDArray[np.float64]
+    logits: NDArray[np.float64]  # (S, V), one row per division into folds
+    folds: NDArray[np.int64]  # (S, N), the fold of each of the N recordings
+    recordings: NDArray[np.int64]  # (V,), the recording of each view
+    times: NDArray[np.float64]  # (V,), seconds in the video
 
 
-def network_of(config: ProbeConfig, *, hidden: int = 0, frozen: bool = False) -> ClipNetwork:
+def probe_network(config: ProbeConfig, *, hidden: int = 0, frozen: bool = False) -> ClipNetwork:
     """The network of a run with its pinned weights; if ``frozen``, for single frames, as features are computed."""
-    overrides = dict(config.overrides)
-    if frozen:
-        overrides.pop("every", None)
+    overrides = {key: value for key, value in config.overrides.items() if not (frozen and key == "every")}
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)  # of what is not pretrained
         return create_model(
@@ -89,7 +78,7 @@ def network_of(config: ProbeConfig, *, hidden: int = 0, frozen: bool = False) ->
 
 
 def columns_of(network: ClipNetwork, names: Sequence[str]) -> NDArray[np.int64]:
-    """Columns of the feature vector of the named pools, such as "cls9"; all for none.
+    """Columns of the feature vector for names such as "cls9"; all columns without names.
 
     Raises:
         FacetellError: the network has no such features.
@@ -123,13 +112,13 @@ def view_weights(
 ) -> NDArray[np.float64]:
     """Probability (V,) that a view is drawn: each group by its share, views within it by the weight of their recording.
 
-    Reals and forgeries have the same total, whatever the shares.
+    Both classes have the same total.
 
     Args:
         groups: (V,) see :func:`groups_of`.
-        recordings: (V,) numbers of their recordings.
-        of_entries: (N,) weights of the recordings, 0 of those that are left out.
-        shares: of each group; groups that are missing here have none.
+        recordings: (V,) indices of their recordings.
+        of_entries: (N,) weights of the recordings, 0 for those that are left out.
+        shares: of each group, default 0.
 
     Raises:
         FacetellError: a class has no view.
@@ -143,7 +132,7 @@ def view_weights(
     real = np.isin(groups, ("plain_real", "varied_real"))
     for name, of_class in (("real", real), ("forged", ~real)):
         if not weights[of_class].any():
-            raise FacetellError(f"a member has no {name} views to train on; give weights to more of its groups")
+            raise FacetellError(f"a member has no {name} views to train on; give weights to more groups")
         weights[of_class] /= 2 * weights[of_class].sum()
     return weights
 
@@ -154,14 +143,14 @@ def fit_member(
     """Train one member.
 
     Args:
-        values: bfloat16 (V, D).
+        values: features, bfloat16 (V, D).
         labels: float32 (V,).
         weights: (V,) probabilities.
         config: see :class:`FitConfig`.
-        seed: of its start, its batches and its dropout.
+        seed: of its initialisation, batches and dropout.
 
     Returns:
-        The perceptron, and mean and standard deviation (D,) of the features that it takes as normalised by.
+        The perceptron for normalised features, and the mean and standard deviation (D,) of the features.
     """
     rows = torch.from_numpy(np.flatnonzero(weights))
     chance = torch.from_numpy(weights[rows.numpy()])
@@ -190,31 +179,14 @@ def fit_member(
     return member.eval(), mean, std
 
 
-class Committee:
-    """The members of a run as one classifier.
-
-    Args:
-        network: whose features they see.
-        config: the run.
-    """
+class Ensemble:
+    """The members of a run as one classifier of the features of ``network``."""
 
     def __init__(self, network: ClipNetwork, config: ProbeConfig) -> None:
-        self._config = config
-        self._kinds = [build(MemberConfig, dict(table), "members", "") for table in config.members]
-        self._columns = [torch.from_numpy(columns_of(network, kind.features)) for kind in self._kinds]
-        self._width = network.backbone.feature_channels
-
-    @property
-    def hidden(self) -> int:
-        """Units of the hidden layer of the whole."""
-        return self._config.fit.hidden * sum(kind.count for kind in self._kinds)
-
-    def weights(
-        self, groups: NDArray[np.str_], recordings: NDArray[np.int64], of_entries: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Probability (V,) that a view is drawn for the members, on average over them; see :func:`view_weights`."""
-        kinds = [view_weights(groups, recordings, of_entries, kind.weights) for kind in self._kinds]
-        return np.asarray(np.mean(kinds, axis=0))
+        self.members, self._fit = config.members, config.fit
+        self._columns = [torch.from_numpy(columns_of(network, kind.features)) for kind in self.members]
+        self.width = network.backbone.feature_channels
+        self.hidden = config.fit.hidden * sum(kind.count for kind in self.members)
 
     def fit(
         self,
@@ -225,23 +197,23 @@ class Committee:
         of_entries: NDArray[np.float64],
         seed: int,
     ) -> Perceptron:
-        """Train all members on the views with a weight; arguments as of :func:`view_weights`."""
+        """Train all members on the views with a weight; arguments as of :func:`view_weights` and :func:`fit_member`."""
         inner_weight, inner_bias, outer_weight, bias = [], [], [], torch.zeros(1)
-        total = sum(kind.scale for kind in self._kinds)
-        for number, (kind, columns) in enumerate(zip(self._kinds, self._columns, strict=True)):
+        total = sum(kind.scale for kind in self.members)
+        for number, (kind, columns) in enumerate(zip(self.members, self._columns, strict=True)):
             weights = view_weights(groups, recordings, of_entries, kind.weights)
-            own = values if len(columns) == self._width else values[:, columns]
+            own = values if len(columns) == self.width else values[:, columns]
             for copy in range(kind.count):
-                member, mean, std = fit_member(own, labels, weights, self._config.fit, 1000 * seed + 10 * number + copy)
+                member, mean, std = fit_member(own, labels, weights, self._fit, 1000 * seed + 10 * number + copy)
                 share = kind.scale / total / kind.count
                 with torch.no_grad():
-                    wide = torch.zeros(self._config.fit.hidden, self._width)
+                    wide = torch.zeros(self._fit.hidden, self.width)
                     wide[:, columns] = member.inner.weight / std
                     inner_weight.append(wide)
                     inner_bias.append(member.inner.bias - member.inner.weight @ (mean / std))
                     outer_weight.append(share * member.outer.weight)
                     bias = bias + share * member.outer.bias
-        whole = Perceptron(self._width, self.hidden, 1)
+        whole = Perceptron(self.width, self.hidden, 1)
         with torch.no_grad():
             whole.inner.weight.copy_(torch.cat(inner_weight))
             whole.inner.bias.copy_(torch.cat(inner_bias))
@@ -251,13 +223,13 @@ class Committee:
 
 
 class Probe:
-    """The classifiers of a run. Each is kept in a folder once it is trained: a run that was stopped goes on there.
+    """The classifiers of a run, each stored in a folder once it is trained, so that a stopped run can be resumed.
 
     Args:
         recordings: N of them.
         features: of their views.
         config: the run.
-        network: that has computed the features.
+        network: the network of the features.
         out: the folder.
         stop: asked before each classifier.
         say: called with a line on each step.
@@ -275,8 +247,7 @@ class Probe:
     ) -> None:
         self.entries = [recording.entry for recording in recordings]
         self._features, self._config, self._out, self._stop, self._say = features, config, out, stop, say
-        self._width = network.backbone.feature_channels
-        self._committee = Committee(network, config)
+        self.ensemble = Ensemble(network, config)
         self._values = torch.from_numpy(features.values).bfloat16()
         self._labels = torch.from_numpy(features.labels).float()
         self._groups = groups_of(features, self.entries)
@@ -284,11 +255,6 @@ class Probe:
         self._views = torch.from_numpy(features.values[self._plain]).float()
         made_of = {"config": asdict(config) | {"workers": 0}, "data": [recording.sha256 for recording in recordings]}
         self._key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
-
-    @property
-    def hidden(self) -> int:
-        """Units of a classifier's hidden layer."""
-        return self._committee.hidden
 
     def classifier(self, name: str, rows: NDArray[np.bool_], seed: int = 0) -> Perceptron:
         """A classifier trained on some of the recordings.
@@ -299,20 +265,19 @@ class Probe:
             seed: of its members.
 
         Raises:
-            Stopped: the run was asked to stop.
+            Stopped: the run is to stop.
         """
         path = self._out / f"{self._key}-{name}.pt"
-        whole = Perceptron(self._width, self._committee.hidden, 1).eval()
         if path.exists():
+            whole = Perceptron(self.ensemble.width, self.ensemble.hidden, 1).eval()
             whole.load_state_dict(torch.load(path, weights_only=True))
             return whole
         if self._stop.asked():
             raise Stopped
         started = time.monotonic()
-        weights = balanced_weights(self.entries, rows)
-        drawn = self._features.recordings
+        weights, drawn = balanced_weights(self.entries, rows), self._features.recordings
         seed = 100 * self._config.seed + seed
-        whole = self._committee.fit(self._values, self._labels, self._groups, drawn, weights, seed)
+        whole = self.ensemble.fit(self._values, self._labels, self._groups, drawn, weights, seed)
         save(whole.state_dict(), path)
         self._say(f"{name}: trained on {int(rows.sum())} clips in {time.monotonic() - started:.0f} s")
         return whole
@@ -321,6 +286,9 @@ class Probe:
         """The classifier that is trained on everything."""
         return self.classifier("all", np.full(len(self.entries), True))
 
+    def _of_fold(self, seed: int, folds: NDArray[np.int64], fold: int) -> Perceptron:
+        return self.classifier(f"{seed}-{fold}", training_rows(self.entries, folds, fold), 10 * seed + fold)
+
     def cross_validate(self) -> OutOfFold:
         """Out-of-fold scores of all plain views."""
         config, recordings = self._config, self._features.recordings[self._plain]
@@ -328,31 +296,30 @@ class Probe:
         logits = np.full((len(config.seeds), len(recordings)), np.nan)
         for row, (seed, of) in enumerate(zip(config.seeds, folds, strict=True)):
             for fold in range(config.folds):
-                rows = training_rows(self.entries, of, fold)
                 tested = of[recordings] == fold
-                logits[row, tested] = self._score(self.classifier(f"{seed}-{fold}", rows, 10 * seed + fold), tested)
+                logits[row, tested] = _score(self._of_fold(seed, of, fold), self._views[torch.from_numpy(tested)])
         return OutOfFold(logits, folds, recordings, self._features.times[self._plain])
 
     def leave_kinds_out(self) -> dict[str, tuple[float, int, int]]:
-        """AUC, and the clips of either class behind it, of each kind of forgery for a classifier that has seen none.
+        """For each kind of forgery, the AUC of a classifier trained without it, and the forged and real clips tested.
 
-        The reals are those that had to be left out with the kind (:func:`facetell.datasets.folds.leave_kind_out`).
+        The real clips are those that are left out with the kind (:func:`facetell.datasets.folds.leave_kind_out`).
         """
         kinds = np.array([kind_of(entry) for entry in self.entries], dtype=object)
+        recordings = self._features.recordings[self._plain]
         found = {}
         for kind, count in Counter(kinds.tolist()).most_common():
             if kind == "real" or count < LEAST:
                 continue
             rows = leave_kind_out(self.entries, kind)
             tested = (kinds == kind) | (~rows & (kinds == "real"))
-            recordings = self._features.recordings[self._plain]
-            logits = self._score(self.classifier(f"without-{kind}", rows, 7), tested[recordings])
-            sums = np.bincount(recordings[tested[recordings]], logits, minlength=len(kinds))
+            inside = tested[recordings]
+            logits = _score(self.classifier(f"without-{kind}", rows, 7), self._views[torch.from_numpy(inside)])
+            sums = np.bincount(recordings[inside], logits, minlength=len(kinds))
             means = sums[tested] / np.bincount(recordings, minlength=len(kinds))[tested]
             labels = (kinds == kind)[tested]
-            if labels.all():
-                continue  # no real was published with them
-            found[kind] = (float(auc(labels.astype(int), means)), int(labels.sum()), int((~labels).sum()))
+            if not labels.all():  # else no real clip was published with them
+                found[kind] = (float(auc(labels.astype(int), means)), int(labels.sum()), int((~labels).sum()))
         return found
 
     def score_limits(self, limits: Limits) -> dict[str, NDArray[np.float64]]:
@@ -361,28 +328,28 @@ class Probe:
         folds = grouped_folds(self.entries, self._config.folds, seed)
         logits = {name: np.full(len(limits.recordings), np.nan) for name in limits.values}
         for fold in range(self._config.folds):
-            head = self.classifier(f"{seed}-{fold}", training_rows(self.entries, folds, fold), 10 * seed + fold)
+            classifier = self._of_fold(seed, folds, fold)
             tested = folds[limits.recordings] == fold
             for name, values in limits.values.items():
-                with torch.inference_mode():
-                    logits[name][tested] = head(torch.from_numpy(values[tested]).float())[:, 0].double().numpy()
+                logits[name][tested] = _score(classifier, torch.from_numpy(values[tested]).float())
         return logits
 
     def cue_auc(self, draws: int = 4000) -> float:
         """AUC of a linear probe on cues of coding and framing, on views drawn as for the members.
 
-        The mean over the divisions into folds: a single one differs from the next by some hundredths.
+        The mean over the divisions into folds, which differ by some hundredths.
         """
-        weights = self._committee.weights(
-            self._groups, self._features.recordings, balanced_weights(self.entries, np.full(len(self.entries), True))
-        )
+        recordings = self._features.recordings
+        of_entries = balanced_weights(self.entries, np.full(len(self.entries), True))
+        kinds = [view_weights(self._groups, recordings, of_entries, kind.weights) for kind in self.ensemble.members]
+        weights = np.asarray(np.mean(kinds, axis=0))
         rng = np.random.default_rng(self._config.seed)
         rows = rng.choice(len(weights), draws, p=weights / weights.sum())
-        cues, labels = self._features.cues[rows], self._features.labels[rows]
-        drawn = self._features.recordings[rows]
+        cues, labels, drawn = self._features.cues[rows], self._features.labels[rows], recordings[rows]
         divisions = (grouped_folds(self.entries, self._config.folds, seed)[drawn] for seed in self._config.seeds)
         return float(np.mean([probe_auc(cues, labels, folds) for folds in divisions]))
 
-    def _score(self, classifier: Perceptron, tested: NDArray[np.bool_]) -> NDArray[np.float64]:
-        with torch.inference_mode():
-            return np.asarray(classifier(self._views[torch.from_numpy(tested)])[:, 0].double().numpy())
+
+@torch.inference_mode()
+def _score(classifier: Perceptron, features: Tensor) -> NDArray[np.float64]:
+    return np.asarray(classifier(features)[:, 0].double().numpy())

@@ -1,4 +1,4 @@
-"""What a run of :mod:`facetell.train.probe` is, read from the table ``probe`` of a YAML file."""
+"""The configuration of a probe, read from the table ``probe`` of a YAML file."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facetell.datasets.cues import MAX_AUC
-from facetell.train.config import BatchConfig, DataConfig
-from facetell.train.features import ViewConfig
+from facetell.train.config import STRICT, BatchConfig, DataConfig
 from facetell.types import FacetellError, check_whole
 
 GROUPS = ("plain_real", "varied_real", "generated", "swapped", "seams", "mouths", "resynthesised", "reenacted")
-"""What members are trained on: reals as detection crops them and varied; forgeries of the data, face swaps apart; and
+"""Groups of views: real ones as detection crops them and varied ones; forgeries of the data, with face swaps apart; and
 pseudo-fakes (``sbv`` and ``swap``; ``mouth``; ``resynth``; the other kinds)."""
 
 
 @dataclass(frozen=True, slots=True)
+class ViewConfig:
+    """The views of a recording, see :mod:`facetell.train.views`."""
+
+    clip_frames: int = 8  # T of the clips of detection; a plain view is the middle frame of one
+    plain: int = 6  # frames as detection crops them
+    pairs: int = 6  # varied frames of a real recording, each with a pseudo-fake of itself
+    forged: int = 4  # varied frames of a forged recording
+
+
+@dataclass(frozen=True, slots=True)
 class MemberConfig:
-    """Members of one kind.
+    """Members of one kind of the ensemble."""
 
-    Attributes:
-        name: in the logs.
-        features: which of the network's features they see, such as "cls9" or "std6"; empty for all.
-        weights: share of each of :data:`GROUPS` in a batch; groups that are not named have none.
-        count: how many there are, each from another start.
-        scale: factor of their logits in the average.
-    """
-
-    name: str = "all"
-    features: tuple[str, ...] = ()
-    weights: dict[str, Any] = field(default_factory=dict)
-    count: int = 2
-    scale: float = 1.0
+    name: str = "all"  # in the logs
+    features: tuple[str, ...] = ()  # of the network's features, such as "cls9" or "std6"; empty for all
+    weights: dict[str, float] = field(default_factory=dict)  # share of each of GROUPS in a batch, default 0
+    count: int = 2  # members, each from another initialisation
+    scale: float = 1.0  # factor of their logits in the average
 
     def __post_init__(self) -> None:
         check_whole("count", self.count, 1)
@@ -42,57 +43,35 @@ class MemberConfig:
 
 @dataclass(frozen=True, slots=True)
 class FitConfig:
-    """How a member is trained.
+    """Training of a member."""
 
-    Attributes:
-        hidden: units of its hidden layer.
-        steps, batch: of views, drawn with replacement by the weights of their groups.
-        lr: peak rate of AdamW, one cycle.
-        dropout_in, dropout: of the features and of the hidden layer.
-        mixup: parameter of the Beta distribution; 0 for none.
-        smoothing: share by which targets are drawn towards one half.
-    """
-
-    hidden: int = 64
+    hidden: int = 64  # units of its hidden layer
     steps: int = 500
-    batch: int = 128
-    lr: float = 5e-4
+    batch: int = 128  # views, drawn with replacement by the weights of their groups
+    lr: float = 5e-4  # peak rate of AdamW, one cycle
     weight_decay: float = 0.05
-    dropout_in: float = 0.3
-    dropout: float = 0.5
-    mixup: float = 0.5
-    smoothing: float = 0.1
+    dropout_in: float = 0.3  # of the features
+    dropout: float = 0.5  # of the hidden layer
+    mixup: float = 0.5  # parameter of the Beta distribution; 0 for none
+    smoothing: float = 0.1  # of the labels
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeConfig:
-    """One run.
+    """One run."""
 
-    Attributes:
-        model, overrides, pretrained: for :func:`facetell.models.zoo.create_model`; the network stays as it starts.
-        data: folders of prepared clips; ``train`` and ``val`` are both used.
-        batch: how views are forged, degraded and cropped (``pairs`` and ``generated`` are not used).
-        views: which views there are of a recording.
-        members: see :class:`MemberConfig`.
-        fit: see :class:`FitConfig`.
-        folds: of the cross-validation.
-        seeds: divisions into folds; each gives every video a score.
-        seed: of views and members.
-        max_cue_auc: largest AUC of a linear probe on cues of coding and framing (:mod:`facetell.datasets.cues`); the
-            run ends where the views have a larger one.
-        workers: processes that compute features.
-    """
+    __pydantic_config__ = STRICT
 
-    model: str = "clip_vit_b16"
+    model: str = "clip_vit_b16"  # this and the next two: see facetell.models.zoo.create_model
     overrides: dict[str, Any] = field(default_factory=dict)
     pretrained: bool = True
-    data: DataConfig = field(default_factory=DataConfig)
-    batch: BatchConfig = field(default_factory=BatchConfig)
+    data: DataConfig = field(default_factory=DataConfig)  # `train` and `val` are both used
+    batch: BatchConfig = field(default_factory=BatchConfig)  # views: forged, degraded, cropped; `pairs` is not used
     views: ViewConfig = field(default_factory=ViewConfig)
-    members: tuple[dict[str, Any], ...] = ()
+    members: tuple[MemberConfig, ...] = ()
     fit: FitConfig = field(default_factory=FitConfig)
-    folds: int = 5
-    seeds: tuple[int, ...] = (0, 1, 2)
-    seed: int = 23
-    max_cue_auc: float = MAX_AUC
-    workers: int = 2
+    folds: int = 5  # of the cross-validation
+    seeds: tuple[int, ...] = (0, 1, 2)  # divisions into folds; each gives every video a score
+    seed: int = 23  # of views and members
+    max_cue_auc: float = MAX_AUC  # largest accepted AUC of a linear probe on cues of coding and framing
+    workers: int = 2  # processes that compute features

@@ -1,12 +1,12 @@
-"""Where a probe holds: smaller faces and distorted frames, scored out of fold.
+"""Out-of-fold scores of a probe for smaller faces and distorted frames.
 
 One frame of every few clips is changed, and scored by the classifier that was trained without its repository, family
-and identity. Distortions act on the frame of the prepared clip, before the crop (METHOD section 3).
+and identity. Distortions act on the frame of the prepared clip, before the crop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from facetell.distort.kinds import KINDS, PUBLISHED, parameter
 from facetell.distort.video import distort_picture
 from facetell.faces.clips import crop_clip
-from facetell.files import temporary_beside
 from facetell.forge.degrade import Coder, recode_within
-from facetell.processes import unordered
+from facetell.train import features
 from facetell.train.corpus import Recording
-from facetell.train.features import Extractor, FeatureStore
+from facetell.train.features import FeatureStore, store_arrays
 from facetell.train.views import plain_window
 from facetell.types import UInt8Array
 
-EVERY = 5  # clips of which one is looked at
+EVERY = 5  # one clip of so many is used
 LEVEL = 3  # of the distortions
 WIDTHS = (64, 48, 32)  # pixels
 CODED = "VC"
@@ -33,15 +32,10 @@ UNCHANGED = "as it is"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Features of changed frames.
+    """Features of changed frames."""
 
-    Attributes:
-        recordings: int (M,), the recordings that were looked at.
-        values: float16 (M, D) of each change, by its name.
-    """
-
-    recordings: NDArray[np.int64]
-    values: dict[str, NDArray[np.float16]]
+    recordings: NDArray[np.int64]  # (M,), indices of the recordings
+    values: dict[str, NDArray[np.float16]]  # (M, D) of each change, by its name
 
 
 Change = Callable[[UInt8Array, float], UInt8Array]
@@ -82,41 +76,25 @@ def _distorted(clip: UInt8Array, code: str) -> UInt8Array:
 
 
 def measure_limits(store: FeatureStore, recordings: Sequence[Recording], workers: int) -> Limits:
-    """Features of a frame of every few recordings under each change; kept, so that they are computed once."""
+    """Features of a frame of every few recordings under each change; computed once and stored."""
     chosen = np.arange(0, len(recordings), EVERY)
     path = store.folder / f"limits-{store.key[:16]}.npz"
     if not path.exists():
-        found = dict(unordered(_work, chosen.tolist(), max(1, workers), _start, (store, recordings)))
-        names = [*changes()]
-        values = {name: np.stack([found[number][row] for number in chosen.tolist()]) for row, name in enumerate(names)}
-        temporary = temporary_beside(path)
-        with temporary.open("wb") as stream:
-            np.savez(stream, **values)  # type: ignore[arg-type]  # numpy's stub takes every name for its own option
-        temporary.replace(path)
+        found = dict(store.run(compute_changes, chosen.tolist(), recordings, workers))
+        rows = [found[number] for number in chosen.tolist()]
+        store_arrays(path, **{name: np.stack([row[i] for row in rows]) for i, name in enumerate(changes())})
     with np.load(path) as stored:
         return Limits(chosen, {name: stored[name] for name in stored.files})
 
 
-_extractor: Extractor
-_recordings: Sequence[Recording]
-
-
-def _start(store: FeatureStore, recordings: Sequence[Recording]) -> None:
-    global _extractor, _recordings
-    cv2.setNumThreads(1)
-    _extractor, _recordings = Extractor(store), recordings
-
-
-def _work(number: int) -> tuple[int, NDArray[np.float16]]:
-    """The features (changes, D) of one recording."""
-    store = _extractor.store
-    return number, _extractor.run(np.stack([*_changed(_recordings[number], store)])).astype(np.float16)
-
-
-def _changed(recording: Recording, store: FeatureStore) -> Iterator[UInt8Array]:
-    length, batch = store.views.clip_frames, store.batch
-    window = plain_window(recording, batch, length, 0.5)
-    poses, clip = recording.poses(window), recording.pictures(window)
+def compute_changes(number: int) -> tuple[int, NDArray[np.float16]]:
+    """A recording's number, and the features (changes, D) of its middle frame."""
+    extractor = features.extractor
+    batch, recording = extractor.store.batch, extractor.recordings[number]
+    window = plain_window(recording, batch, extractor.store.views.clip_frames, 0.5)
+    poses, clip = recording.poses(window), recording.frames(window)
     width = float(np.median([pose.width for pose in poses]))
-    for change in changes().values():
-        yield crop_clip(list(change(clip, width)), poses, batch.size, batch.crop_scale)[0][len(clip) // 2]
+    crops = (
+        crop_clip(list(change(clip, width)), poses, batch.size, batch.crop_scale)[0] for change in changes().values()
+    )
+    return number, extractor(np.stack([crop[len(crop) // 2] for crop in crops])).astype(np.float16)

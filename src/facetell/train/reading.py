@@ -1,15 +1,17 @@
-"""From YAML and ``key=value`` words to frozen dataclasses: unknown keys and wrong types are refused in a sentence.
+"""Read configurations: YAML files and ``key=value`` words to frozen dataclasses.
 
-A file may begin with ``extends: OTHER.yaml`` (relative to itself): it then says only what differs from that one.
+A file may begin with ``extends: OTHER.yaml`` (relative to itself) and then holds only the differences from that file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from facetell.train.config import TrainConfig
 from facetell.types import FacetellError, needs_extra
@@ -20,52 +22,46 @@ if TYPE_CHECKING:
 Built = TypeVar("Built", bound="DataclassInstance")
 Tree = dict[str, Any]
 
-_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a word"}
-
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """The run that a YAML file describes, changed by words like ``optim.lr=1e-3``.
+    """The run of a YAML file, changed by words such as ``optim.lr=1e-3``.
 
     Raises:
-        FacetellError: a file is missing or no YAML, a key is unknown, or a value of the wrong type.
+        FacetellError: a file is missing or not YAML, a key is unknown, or a value has the wrong type.
     """
     return build(TrainConfig, override(read_tree(path), overrides), path.name)
 
 
-def read_tree(path: Path) -> Tree:
+def read_tree(path: Path, below: tuple[Path, ...] = ()) -> Tree:
     """The keys of a YAML file over those of the file that it extends, not checked yet.
 
+    Args:
+        path: the file.
+        below: files that extend it, to find circles.
+
     Raises:
-        FacetellError: a file is missing, no YAML, extends itself, or is no table of keys.
+        FacetellError: a file is missing, is not YAML, extends itself, or is not a table of keys.
     """
-    return _read_tree(path, ())
-
-
-def _read_tree(path: Path, below: tuple[Path, ...]) -> Tree:
     try:
         import yaml
     except ImportError:
         raise needs_extra("Reading a configuration", "train") from None
     if path.resolve() in below:
-        raise FacetellError(f"{path} extends itself; take one `extends` out")
+        raise FacetellError(f"{path} extends itself; remove one `extends`")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError):
-        raise FacetellError(f"there is no configuration at {path}; name a YAML file (some lie in configs/)") from None
+        raise FacetellError(f"there is no configuration at {path}; name a YAML file, such as one of configs/") from None
     except yaml.YAMLError as error:
-        raise FacetellError(f"{path} is not YAML ({' '.join(str(error).split())}); mend it") from None
-    if tree is None:
-        tree = {}
+        raise FacetellError(f"{path} is not YAML ({' '.join(str(error).split())}); correct it") from None
     if not isinstance(tree, dict):
         raise FacetellError(f"{path} holds no keys; write `key: value` lines")
     base = tree.pop("extends", None)
-    if base is None:
-        return tree
-    return merge(_read_tree(path.parent / str(base), (*below, path.resolve())), tree)
+    return tree if base is None else merge(read_tree(path.parent / str(base), (*below, path.resolve())), tree)
 
 
 def merge(base: Tree, over: Mapping[str, Any]) -> Tree:
-    """``base`` with the keys of ``over`` put over it, table by table.
+    """``base`` with the values of ``over``, table by table.
 
     >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
     {'a': {'b': 1, 'c': 3}}
@@ -77,8 +73,20 @@ def merge(base: Tree, over: Mapping[str, Any]) -> Tree:
     return merged
 
 
+def nested(key: str, value: Any) -> Tree:
+    """A dotted key as tables.
+
+    >>> nested("optim.lr", 1)
+    {'optim': {'lr': 1}}
+    """
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    tree: Tree = value
+    return tree
+
+
 def override(tree: Tree, words: Sequence[str]) -> Tree:
-    """The tree with ``a.b=value`` words put over it; values are written as in YAML.
+    """The tree with ``a.b=value`` words; values are written as in YAML.
 
     Raises:
         FacetellError: a word has no ``=``, or its value is not YAML.
@@ -88,94 +96,48 @@ def override(tree: Tree, words: Sequence[str]) -> Tree:
     for word in words:
         key, sign, text = word.partition("=")
         if not sign or not key:
-            raise FacetellError(f"'{word}' changes nothing; write key=value, such as optim.lr=1e-3")
+            raise FacetellError(f"'{word}' is not key=value; write for example optim.lr=1e-3")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise FacetellError(f"the value of '{word}' is not YAML; put it in quotes") from None
-        if value is None:
-            value = ""
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        tree = merge(tree, value)
+        tree = merge(tree, nested(key, "" if value is None else value))
     return tree
 
 
 def build(kind: type[Built], tree: Mapping[str, Any], where: str, above: str = "", base: Built | None = None) -> Built:
-    """A dataclass from a tree of plain values; what the tree leaves out, at any depth, has its default.
+    """A dataclass from a tree of plain values.
 
     Args:
         kind: the dataclass; all of its fields have defaults.
-        tree: its values by name; tables for the dataclasses inside it.
-        where: begins the sentence of an error.
-        above: key of this table in the whole tree, with a dot behind; "" for the whole.
-        base: what holds where the tree says nothing; by default the defaults of ``kind``. A table within another
-            starts from what the outer one has there: naming one chance of ``batch.degrade`` leaves the others alone.
+        tree: its values by name; tables for the dataclasses inside it. Keys that are left out, at any depth, keep the
+            value of ``base``.
+        where: begins the error message.
+        above: prefix of the keys in the error message.
+        base: by default the defaults of ``kind``.
 
     Raises:
-        FacetellError: a key is unknown or a value of the wrong type.
+        FacetellError: a key is unknown or a value has the wrong type.
     """
-    hints = get_type_hints(kind)
-    for key in tree:
-        if key not in hints:
-            near = get_close_matches(str(key), hints, 1, 0.5)
-            advice = f"did you mean '{above}{near[0]}'?" if near else f"the keys there are {', '.join(hints)}"
-            raise FacetellError(f"{where}: there is no key '{above}{key}'; {advice}")
-    base = kind() if base is None else base
-    return replace(
-        base,
-        **{key: _fit(hints[key], value, where, f"{above}{key}", getattr(base, key)) for key, value in tree.items()},
-    )
+    whole = merge(plain(kind() if base is None else base), tree)
+    try:
+        return TypeAdapter(kind).validate_python(whole)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    if first["type"] == "unexpected_keyword_argument":
+        siblings: Any = plain(kind() if base is None else base)
+        for part in path[:-1]:
+            siblings = siblings.get(part, {}) if isinstance(siblings, dict) else {}
+        near = get_close_matches(path[-1], siblings, 1, 0.5)
+        advice = f"did you mean '{above}{'.'.join([*path[:-1], *near])}'?" if near else f"keys: {', '.join(siblings)}"
+        raise FacetellError(f"{where}: there is no key '{above}{'.'.join(path)}'; {advice}")
+    reason = first["msg"][0].lower() + first["msg"][1:]
+    raise FacetellError(f"{where}: '{above}{'.'.join(path)}' is {first['input']!r}: {reason}")
 
 
-def _fit(hint: Any, value: Any, where: str, key: str, base: Any) -> Any:
-    """The value as the type says, a table filled up from ``base``; or a sentence."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if isinstance(hint, type) and is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            names = ", ".join(field.name for field in fields(hint))
-            raise FacetellError(f"{where}: '{key}' is a table of keys ({names}), not {value!r}")
-        return build(hint, value, where, f"{key}.", base)
-    if origin is Literal:
-        if value not in arguments:
-            raise FacetellError(f"{where}: '{key}' is one of {', '.join(map(str, arguments))}, not {value!r}")
-        return value
-    if origin is tuple:
-        return _fit_list(arguments, value, where, key)
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise FacetellError(f"{where}: '{key}' is a table of keys, not {value!r}")
-        return dict(value)
-    if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-        try:
-            return float(value)  # YAML takes 1e-3 for a word
-        except ValueError:
-            pass
-    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    raise FacetellError(f"{where}: '{key}' is {_WORDS[hint]}, not {value!r}")
-
-
-def _fit_list(arguments: tuple[Any, ...], value: Any, where: str, key: str) -> tuple[Any, ...]:
-    if isinstance(value, str) and arguments == (str, ...):
-        value = [value] if value else []
-    if not isinstance(value, (list, tuple)):
-        raise FacetellError(f"{where}: '{key}' is a list, not {value!r}; write [a, b]")
-    if arguments[-1] is not ... and len(value) != len(arguments):
-        raise FacetellError(f"{where}: '{key}' is a list of {len(arguments)}, not of {len(value)}")
-    kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
-    return tuple(_fit(kind, item, where, key, None) for kind, item in zip(kinds, value, strict=True))
-
-
-def to_yaml(config: TrainConfig) -> str:
-    """The whole configuration as YAML; :func:`read_config` reads it back the same."""
-    import yaml
-
-    return str(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
-
-
-def plain(config: TrainConfig) -> Tree:
-    """The configuration as dicts, lists, strings and numbers: for YAML, JSON and checkpoints."""
+def plain(config: DataclassInstance) -> Tree:
+    """The configuration as dicts, lists, strings and numbers, for YAML, JSON and checkpoints."""
 
     def bare(value: Any) -> Any:
         if isinstance(value, dict):
@@ -184,3 +146,10 @@ def plain(config: TrainConfig) -> Tree:
 
     tree: Tree = bare(asdict(config))
     return tree
+
+
+def to_yaml(config: DataclassInstance) -> str:
+    """The whole configuration as YAML; :func:`read_config` reads it back the same."""
+    import yaml
+
+    return str(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))

@@ -1,36 +1,34 @@
-"""Single frames of a recording, as the head of a frozen network is trained on them.
+"""Views: single frames of a recording, on which the classifier of a frozen network is trained.
 
-A view is one frame, cropped as detection crops it and then varied. A real recording gives real frames, each beside a
-pseudo-fake of the same frame; a forged one gives forged frames. Every view is degraded by draws from one distribution,
-and the two of a pair by the same draw: resolution, coding, brightness and framing do not tell the classes apart.
+A plain view is cropped as in detection; a varied one is also forged or degraded. Varied views of both classes are
+degraded by the same distribution, and the two of a pair by the same draw, so that resolution, coding, brightness and
+framing do not discriminate the classes.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from facetell.train.batches import Sampler
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording, window_at
-from facetell.train.validate import cut_recording
+from facetell.train.validate import crop_recording
 from facetell.types import UInt8Array
 
 PLAIN, REAL, FORGED = "plain", "real", "forged"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """One frame.
 
     Attributes:
         frame: uint8 RGB (S, S, 3).
         label: 1 forged, 0 real.
-        source: "plain" (as detection crops it), "real" (degraded), "forged" (of a forged recording, degraded), or the
-            kind of a pseudo-fake (:data:`facetell.forge.recipe.KINDS`).
+        source: "plain", "real" (degraded), "forged" (of a forged recording, degraded), or the kind of pseudo-fake.
         time: seconds in the video.
     """
 
@@ -41,7 +39,7 @@ class View:
 
 
 def plain_window(recording: Recording, batch: BatchConfig, length: int, place: float) -> slice:
-    """The clip of ``length`` frames at a place in [0, 1] of a recording; shorter where the recording is."""
+    """The clip of ``length`` frames at a relative position in [0, 1]; shorter if the recording is."""
     step = recording.step(batch.frame_rate)
     while step > 1 and not recording.starts(length, step):
         step -= 1
@@ -50,27 +48,22 @@ def plain_window(recording: Recording, batch: BatchConfig, length: int, place: f
 
 
 def plain_views(recording: Recording, batch: BatchConfig, length: int, count: int) -> Iterator[View]:
-    """``count`` frames spread evenly over a recording, as detection crops them; fewer of a short one.
+    """``count`` evenly spaced frames as detection crops them; fewer of a short recording.
 
-    Each is the middle frame of the clip of ``length`` frames that detection would take there: the crop is that of the
-    whole clip.
+    Each is the middle frame of a clip of ``length`` frames, with the crop of the whole clip.
     """
     places = (np.arange(count) + 0.5) / count
     windows = {window.start: window for window in (plain_window(recording, batch, length, place) for place in places)}
     for window in windows.values():
-        clip, times = cut_recording(recording, window, batch), recording.times[window]
+        clip, times = crop_recording(recording, window, batch), recording.times[window]
         middle = len(clip) // 2
         yield View(clip[middle], int(recording.entry.label or 0), PLAIN, float(times[middle]))
 
 
 def varied_views(recording: Recording, sampler: Sampler, count: int, seed: int) -> Iterator[View]:
-    """Varied frames of a recording: ``count`` pairs of a real, or ``count`` frames of a forgery.
+    """``count`` pairs of a real recording, or ``count`` frames of a forged one.
 
-    Args:
-        recording: one of the sampler's.
-        sampler: says how frames are forged, degraded and cropped, and lends the faces of swaps.
-        count: draws.
-        seed: with the content of the recording it determines every draw but the donor of a swap.
+    The seed and the content of the recording determine every draw except the donor of a swap.
     """
     key = int.from_bytes(hashlib.sha256(recording.sha256.encode()).digest()[:8], "big")
     for number in range(count):
