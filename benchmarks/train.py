@@ -29,7 +29,7 @@ def measure(trainer: Trainer, seconds: float) -> tuple[float, float]:
     stream = trainer.batches()
     real = next(stream)
     random = Batch(0, torch.randint(0, 256, real.clips.shape, dtype=torch.uint8), real.labels, real.kinds)
-    random = random.to(trainer.device)
+    random = random._replace(clips=random.clips.to(trainer.device), labels=random.labels.to(trainer.device))
     clips, spent = [0, 0], [0.0, 0.0]
     for which in (0, 1):  # to warm up
         trainer.learn((random, next(stream))[which])

@@ -14,8 +14,8 @@ from facetell.cli import main
 from facetell.engine import load_engine
 from facetell.engine.engines import Engine
 from facetell.models.convert import read_trained
-from facetell.models.count import parameters
 from facetell.models.export import ROUNDING, model_from_onnx
+from facetell.models.table import parameters
 from facetell.models.torch_engine import TorchEngine
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError, FloatArray

@@ -12,7 +12,7 @@ import numpy as np
 from facetell.cli import main
 from facetell.evaluate.scores import read_scores, write_scores
 from facetell.train.checkpoint import CHECKPOINT, load
-from facetell.train.loop import CONFIG, SCORES
+from facetell.train.loop import SCORES
 from facetell.train.stop import Stop
 from facetell.train.sweep import compare, read_grid, run_grid
 
@@ -30,7 +30,7 @@ def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):  # noq
     )
     out = tmp_path / "runs"
     assert main(["sweep", str(grid), "--out", str(out), "--max-minutes", "0"]) == 2
-    assert "the same command goes on from there" in capsys.readouterr().out
+    assert "run the same command again to resume" in capsys.readouterr().out
     assert main(["sweep", str(grid), "--out", str(out)]) == 0
     first = capsys.readouterr().out
     assert first.count("run ") == 4 and "| mcb |" in first
@@ -46,17 +46,17 @@ def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):  # noq
     assert [(row["motion"], row["seeds"]) for row in table] == [("none", 2), ("mcb", 2)]
     points = read_grid(grid)
     lines = compare(points, out)
-    assert lines[0].videos["forgeries of val"] == 3
+    assert lines[0]["videos"]["forgeries of val"] == 3
 
     # One run scored a video less, and has the others in another order: all are compared on what all of them have.
     scores = read_scores(out / points[0].name / SCORES)
     rows = [row for row, video in enumerate(scores["video"]) if "woman" not in video]
     write_scores(scores.where(np.array(rows[::-1])), out / points[0].name / SCORES)
     fewer = compare(points, out)
-    assert fewer[0].videos["forgeries of val"] == 2
-    for name, (low, high) in lines[1].spread.items():
-        assert low <= lines[1].figures[name].value <= high
-        assert lines[1].gain[name].value == lines[1].figures[name].value - lines[0].figures[name].value
+    assert fewer[0]["videos"]["forgeries of val"] == 2
+    for name, (low, high) in lines[1]["single"].items():
+        assert low <= lines[1]["auc"][name][0] <= high
+        assert lines[1]["gain"][name][0] == lines[1]["auc"][name][0] - lines[0]["auc"][name][0]
 
 
 def test_a_run_of_a_grid_goes_on_where_it_shall_be_longer(prepared, tmp_path):  # noqa: F811
@@ -66,6 +66,4 @@ def test_a_run_of_a_grid_goes_on_where_it_shall_be_longer(prepared, tmp_path):  
         with Stop(minutes) as stop:
             assert run_grid(read_grid(grid, [f"steps={steps}"]), out, stop) == bool(minutes)
         assert (out / "seed-1" / SCORES).exists() == bool(minutes)
-        with (out / "seed-1" / CONFIG).open("a") as config:
-            config.write("sync_norm: true\n")  # as earlier versions wrote
     assert load(out / "seed-1" / CHECKPOINT)["step"] == 2

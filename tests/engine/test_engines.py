@@ -37,9 +37,8 @@ def reference(clips):
     return logits
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
-def test_f32_engines_agree(clips, reference, engine):
-    assert np.abs(load_engine(FAST, engine=engine).score(clips) - reference).max() <= 1e-3
+def test_f32_engines_agree(clips, reference):
+    assert np.abs(load_engine(FAST, engine="onnxruntime").score(clips) - reference).max() <= 1e-3
 
 
 def test_bf16_changes_the_probability_little(clips, reference):
@@ -63,7 +62,7 @@ def test_the_precision_is_one_that_the_cpu_supports(name, isa, monkeypatch):
 
 
 def test_engines_give_the_response_of_the_motion_blocks(clips, reference):
-    engines = [load_engine(FAST, name, precision="f32") for name in ENGINES]
+    engines = [load_engine(FAST, name, precision="f32") for name in ("openvino", "onnxruntime")]
     maps = [engine.motion(clips[0]) for engine in engines]
     assert all(found.dtype == np.float32 and found.shape[0] == len(clips[0]) - 2 for found in maps)
     for found in maps[1:]:
@@ -93,6 +92,7 @@ def test_a_wrong_name_or_precision_has_one_message(tmp_path):
         (tmp_path / "none.onnx", "openvino", None, "there is no model file"),
         (FAST, "abacus", None, "there is no engine 'abacus'"),
         (FAST, "onnxruntime", "bf16", "f32 only"),
+        (FAST, "torch", None, "cannot be built in torch by this version; use another engine"),
     ):
         with pytest.raises(FacetellError, match=message):
             load_engine(path, engine, precision=precision)

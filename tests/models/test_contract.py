@@ -16,17 +16,16 @@ from facetell.models.blocks import CMM
 from facetell.models.export import describe, export_onnx, model_from_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.network import ClipNetwork
-from facetell.models.zoo import about, create_model, list_models, motions_of
+from facetell.models.zoo import MODELS, create_model
 
 T, SIZE = 4, 32
 ANOMALIES = ("full", "no_cls2", "no_l1", "none")
-COMBINATIONS = [(name, motion) for name in list_models() for motion in motions_of(name)]
+COMBINATIONS = [(name, motion) for name, entry in MODELS.items() for motion in entry.motions]
 
 # Together they are built of every kind of block; each export takes seconds.
 OFTEN = (
     ("lite0", "mcb"),
     ("lite0", "cmm"),
-    ("lite0_multi_stream", "mcb"),
     ("stm_resnet50", "mcb"),
     ("resnet18", "none"),
 )
@@ -39,8 +38,7 @@ Enliven = Callable[[ClipNetwork], ClipNetwork]
 def tiny(name: str, motion: str, anomaly: str = "full", **more: object) -> ClipNetwork:
     """A network of the zoo with every kind of its parts, narrow and shallow."""
     if name.startswith("lite"):
-        depth = 0.5 + 0.1 * int(name.removesuffix("_multi_stream")[-1])
-        narrow: dict[str, object] = {"width": 0.25, "depth": depth}
+        narrow: dict[str, object] = {"width": 0.25, "depth": 0.5 + 0.1 * int(name[-1])}
     elif name.startswith("clip_vit"):
         narrow = {"width": 64, "heads": 2, "depth": 2, "motion_after": 1}
     else:
@@ -123,9 +121,9 @@ def test_export(name: str, motion: str, some_clips: Clips, enliven: Enliven, tmp
         assert torch.equal(rebuilt(clips).logit, model(clips).logit)
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", MODELS)
 def test_several_classes_and_whole_size(name: str, some_clips: Clips) -> None:
-    model = tiny(name, motions_of(name)[0], num_classes=5)
+    model = tiny(name, MODELS[name].motions[0], num_classes=5)
     output = model(some_clips(2, T, SIZE))
     assert output.logit.shape == (2, 5)
     assert output.aux_logit.shape == (2, 5)
@@ -136,4 +134,3 @@ def test_several_classes_and_whole_size(name: str, some_clips: Clips) -> None:
     config = whole.config
     scores = whole(torch.zeros(1, config.clip_frames, 3, config.size, config.size, device="meta"))
     assert scores.logit.shape == (1,)
-    assert about(name)

@@ -41,27 +41,23 @@ def depthwise3x3(image: Array, kernel: Array) -> Array:
     return out
 
 
-def differences(maps: Array, kernel: Array, count: int, repeat: bool) -> Array:
-    """K * maps[t+1] - maps[t] for the first ``count`` t; up to T zeros, or the last of them again."""
+def differences(maps: Array, kernel: Array, count: int) -> Array:
+    """K * maps[t+1] - maps[t] for the first ``count`` t, then zeros."""
     out = np.zeros_like(maps)
     for t in range(count):
         for c in range(maps.shape[1]):
             out[t, c] = depthwise3x3(maps[t + 1, c], kernel[c, 0]) - maps[t, c]
-    if repeat:
-        out[count:] = out[count - 1]
     return out
 
 
 def motion_by_hand(clip: Array, block: CMM, stride: int = 1, offset: int = 0) -> list[Array]:
     """F^M, and F^MM for an MCB, of one clip (T, C, H, W)."""
     reduced = pointwise(clip[:, :, offset::stride, offset::stride], block.reduce)
-    repeat = block.time_padding == "repeat"
-    first = differences(reduced, block.kernel.weight.detach().numpy(), T - 1, repeat)
+    first = differences(reduced, block.kernel.weight.detach().numpy(), T - 1)
     out = [pointwise(first, block.restore)]
     if isinstance(block, MCB):
-        kernel2 = block.kernel if block.kernel2 is None else block.kernel2
-        second = differences(first, kernel2.weight.detach().numpy(), T - 2, repeat)
-        out.append(pointwise(second, block.restore if block.restore2 is None else block.restore2))
+        second = differences(first, block.kernel2.weight.detach().numpy(), T - 2)
+        out.append(pointwise(second, block.restore2))
     return out
 
 
@@ -84,16 +80,6 @@ def test_motion_modules(kind: type[CMM], stride: int, offset: int) -> None:
         got = block(clips, stride=stride, offset=offset).numpy()
     for clip, out in zip(clips.numpy(), got, strict=True):
         np.testing.assert_allclose(out, sum(motion_by_hand(clip, block, stride, offset)), atol=1e-10)
-
-
-@pytest.mark.parametrize(
-    "switches", [{"separate_kernels": False}, {"separate_restore": False}, {"time_padding": "repeat"}], ids=str
-)
-def test_switches(switches: dict[str, object]) -> None:
-    block = randomised(MCB(C, reduction=4, **switches))
-    clip = torch.randn(1, T, C, H, W, dtype=torch.float64)
-    with torch.no_grad():
-        np.testing.assert_allclose(block(clip)[0].numpy(), sum(motion_by_hand(clip[0].numpy(), block)), atol=1e-10)
 
 
 def test_temporal_convolution() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from facetell.cli import main
 from facetell.models.table import Row, model_rows
-from facetell.models.zoo import about, list_models
+from facetell.models.zoo import MODELS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 
@@ -37,4 +37,4 @@ def test_the_verb_prints_every_network(
     assert main(["models"]) == 0
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == 1 + len(rows)
-    assert all(f"\n{name} " in printed and about(name) in printed for name in list_models())
+    assert all(f"\n{name} " in printed and entry.about in printed for name, entry in MODELS.items())

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from facetell.forge.degrade import DegradeConfig
-from facetell.train.batches import BatchStream, Sampler, bend, blur_background, parts_of
+from facetell.train.batches import BatchStream, Sampler, blur_background
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import load_recordings
 from facetell.types import FacetellError
@@ -47,23 +47,6 @@ def test_devices_share_the_batch_that_one_would_see(sampler):
     assert torch.equal(torch.cat([parts[0].clips[:2], parts[1].clips, parts[0].clips[2:]]), whole.clips)
 
 
-def test_parts_of_a_batch_are_whole_slots(sampler):
-    batch = sampler.batch(0)
-    parts = [batch.take(places) for places in parts_of(3, 3, apart=False)]
-    assert [p.labels.tolist() for p in parts] == [[0, 1]] * 3
-    assert torch.equal(torch.cat([p.clips for p in parts]), batch.clips)
-    assert [kind for p in parts for kind in p.kinds] == list(batch.kinds)
-
-
-@pytest.mark.parametrize(("slots", "parts"), [(2, 1), (5, 1), (6, 3), (12, 2)])
-def test_apart_no_part_holds_a_real_and_its_forgery(slots, parts):
-    found = parts_of(slots, parts, apart=True)
-    assert sorted(place for places in found for place in places) == list(range(2 * slots))
-    for places in found:
-        assert len({place // 2 for place in places}) == len(places) == slots // parts  # of each slot one clip
-        assert {place % 2 for place in places} == {0, 1}  # of both classes
-
-
 def test_a_real_and_its_forgery_show_the_same_moment(sampler):
     for number in range(4):
         real, forged = sampler.batch(number).clips[:2]
@@ -89,15 +72,6 @@ def test_every_second_frame_doubles_the_motion(recordings):
     assert motion(1.0) > 1.2 * motion(0.0)
 
 
-def test_at_half_the_frame_rate_clips_show_every_second_frame(recordings):
-    rate = 1 / recordings[0].interval
-    slower = Sampler(recordings, replace(CONFIG, frame_rate=rate / 2, every_second=0.0), 1)
-    skipping = Sampler(recordings, replace(CONFIG, frame_rate=rate, every_second=1.0), 1)
-    plain = Sampler(recordings, replace(CONFIG, frame_rate=rate, every_second=0.0), 1)
-    assert torch.equal(slower.batch(0).clips, skipping.batch(0).clips)
-    assert not torch.equal(slower.batch(0).clips, plain.batch(0).clips)
-
-
 def test_a_clip_too_short_for_the_frame_rate_is_shown_at_the_longest_step_that_fits(recordings):
     sampler = Sampler(recordings, replace(CONFIG, frame_rate=0.1), 1)
     assert sampler.batch(0).clips.shape == (6, 4, 3, 64, 64)
@@ -113,36 +87,11 @@ def clips_of(recordings, **changes):
     return Sampler(recordings, config, 2).batch(0).clips
 
 
-def test_a_clip_run_backwards_is_the_clip_run_backwards(recordings):
-    assert torch.equal(clips_of(recordings, reverse=1.0), clips_of(recordings).flip(1))
-
-
-def test_working_on_finer_pixels_does_not_move_the_picture(recordings):
-    coarse, fine = clips_of(recordings), clips_of(recordings, detail=2.0)
-    assert fine.shape == coarse.shape and not torch.equal(fine, coarse)
-    # One pixel further it is less alike, whichever the direction.
-    own = alike(coarse, fine)
-    assert own > 0.99
-    for axis in (3, 4):
-        for way in (-1, 1):
-            assert alike(coarse, fine.roll(way, axis)) < own
-
-
 @pytest.mark.parametrize("how", ["turn", "stretch"])
 def test_a_pair_is_placed_anew_and_alike(how, recordings):
     moved = clips_of(recordings, **{how: {"turn": 30.0, "stretch": 0.4}[how]})
     assert alike(moved, clips_of(recordings)) < 0.97
     assert alike(moved[0], moved[1]) > 0.97  # the "forgery" is the source played again
-
-
-def test_a_bend_holds_for_all_frames_and_both_clips(recordings):
-    real, window = recordings[0], slice(0, 4, 1)
-    frames, landmarks = real.pictures(window), real.mesh(window)
-    still = np.repeat(frames[:1], 4, axis=0)
-    bent, other = bend([still, frames], landmarks, np.random.default_rng(0))
-    assert all(np.array_equal(frame, bent[0]) for frame in bent)
-    assert np.array_equal(bent[0], other[0])
-    assert np.abs(bent[0].astype(float) - frames[0]).mean() > 1
 
 
 def test_the_stream_goes_on_where_it_is_told_to(sampler, data):
@@ -161,7 +110,7 @@ def test_lacking_clips_are_told_in_a_sentence(recordings):
 def test_the_background_is_blurred_alike_and_the_face_is_left(recordings):
     real = recordings[0]
     window = slice(0, 4, 1)
-    frames, landmarks = real.pictures(window), real.mesh(window)
+    frames, landmarks = real.frames(window), real.mesh(window)
     darker = (frames * 0.5).astype(np.uint8)
     blurred, other = blur_background([frames, darker], landmarks, np.random.default_rng(0))
     x, y = landmarks[0].mean(axis=0).astype(int)
@@ -174,23 +123,9 @@ def test_the_background_is_blurred_alike_and_the_face_is_left(recordings):
     np.testing.assert_allclose(other, blurred * 0.5, atol=2)
 
 
-def test_surroundings_that_stand_still_stand_still_under_a_face_that_moves(recordings):
-    real, window = recordings[0], slice(0, 4, 1)
-    frames, landmarks = real.pictures(window), real.mesh(window)
-    rolled = np.stack([np.roll(frame, 5 * t, axis=1) for t, frame in enumerate(frames)])
-    held, own = blur_background([rolled, frames], landmarks, np.random.default_rng(0), still=True)
-    x, y = landmarks[0].mean(axis=0).astype(int)
-    for blurred, sharp in ((held, rolled), (own, frames)):
-        assert all(np.array_equal(frame[:8], blurred[0, :8]) for frame in blurred)
-        face = (slice(None), slice(y - 4, y + 4), slice(x - 4, x + 4))
-        assert np.array_equal(blurred[face], sharp[face])
-    moving = blur_background([rolled], landmarks, np.random.default_rng(0))[0]
-    assert not np.array_equal(moving[1, :8], moving[0, :8])
-
-
 def test_generated_clips_have_a_share_of_blurred_surroundings_of_their_own(recordings):
     def clips(pairs, **changes):
-        config = replace(CONFIG, pairs=pairs, generated=1 - pairs, degrade=PLAIN, still=0.0, **changes)
+        config = replace(CONFIG, pairs=pairs, generated=1 - pairs, degrade=PLAIN, **changes)
         return Sampler(recordings, config, 2).batch(0).clips
 
     for pairs, changed, kept in ((0, "generated_background", "background"), (1, "background", "generated_background")):

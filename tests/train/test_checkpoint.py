@@ -1,8 +1,124 @@
+"""Checkpoints are written atomically; a run is resumed only with its own configuration and data."""
+
+import shutil
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from tiny_training import tiny_config
 
 from facetell.train import checkpoint
+from facetell.train.checkpoint import check_config, check_data
+from facetell.train.config import MachineConfig
+from facetell.train.corpus import decode_all, fingerprint, load_recordings
+from facetell.train.loop import CONFIG, Trainer, train
+from facetell.train.reading import plain
+from facetell.train.stop import Stop
 from facetell.types import FacetellError
+
+
+@pytest.fixture
+def begun(tiny, tmp_path):
+    """A run that was stopped before its first step."""
+    with Stop() as stop:
+        stop.reason = "of the test"
+        train(tiny, tmp_path / "run", stop)
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def copy(data, tmp_path):
+    """The prepared clips at another place."""
+    folder = tmp_path / "copy"
+    shutil.copytree(data.folders[0], folder, ignore=shutil.ignore_patterns(".decoded"))
+    return replace(data, folders=(str(folder),))
+
+
+def of(data):
+    """Fingerprint of train and val, as training takes it."""
+    decode_all(data, 0)
+    return fingerprint([clip for split in ("train", "val") for clip in load_recordings(data, split, 1)])
+
+
+def test_another_configuration_or_other_data_are_refused_and_change_nothing(begun, tiny, copy):
+    before = {path.name: path.read_bytes() for path in begun.iterdir() if path.is_file()}
+    with pytest.raises(
+        FacetellError, match=r"was started with optim\.lr=0\.0004, not 0\.1; set it as it was, or start"
+    ):
+        Trainer(replace(tiny, optim=replace(tiny.optim, lr=0.1)), begun)
+    manifest = Path(copy.folders[0], "manifest.csv")
+    manifest.write_text(manifest.read_text().replace(",woman,", ",a woman,"))
+    with pytest.raises(FacetellError, match=r"was started with other data: the rows of its manifests differ"):
+        Trainer(replace(tiny, data=copy), begun)
+    assert {path.name: path.read_bytes() for path in begun.iterdir() if path.is_file()} == before
+
+
+def test_the_length_of_a_run_may_change_but_not_fall_below_its_step(begun, tiny):
+    trainer = Trainer(replace(tiny, steps=9, machine=replace(tiny.machine, checkpoint_every=3)), begun)
+    assert "steps: 9" in (begun / CONFIG).read_text()
+    trainer.step = 2
+    trainer._save()
+    with pytest.raises(FacetellError, match=r"is at step 2, beyond steps=1; give at least as many"):
+        Trainer(replace(tiny, steps=1), begun)
+
+
+def test_every_setting_is_compared_except_those_that_change_no_batch(data, tmp_path):
+    config = tiny_config(data)
+    free = [replace(config, steps=9)]
+    free += [replace(config, data=replace(data, **{key: value})) for key, value in FREE_DATA.items()]
+    machine = {field.name: getattr(MachineConfig(), field.name) for field in fields(MachineConfig)}
+    free += [replace(config, machine=replace(config.machine, **{key: value})) for key, value in machine.items()]
+    for other in free:
+        check_config(plain(config), other, tmp_path)
+    for key, other in {
+        "model": replace(config, model="lite1"),
+        "seed": replace(config, seed=7),
+        "data.without": replace(config, data=replace(data, without=("G",))),
+        "batch.pairs": replace(config, batch=replace(config.batch, pairs=2)),
+        "batch.recipe.swap": replace(
+            config, batch=replace(config.batch, recipe=replace(config.batch.recipe, swap=0.1))
+        ),
+        "overrides.width": replace(config, overrides={**config.overrides, "width": 0.5}),
+        "overrides.depth": replace(config, overrides={"width": 0.25}),
+    }.items():
+        with pytest.raises(FacetellError, match=rf"was started with {key}=.*, not "):
+            check_config(plain(config), other, tmp_path)
+
+
+FREE_DATA = {"folders": ("elsewhere",), "cache": "elsewhere", "cache_gb": 1.0}
+
+
+def test_a_setting_that_did_not_exist_at_the_start_had_its_default(data, tmp_path):
+    config = tiny_config(data)
+    old = plain(config)
+    del old["batch"]["frame_rate"]
+    check_config(old | {"removed": 1}, config, tmp_path)
+    other = replace(config, batch=replace(config.batch, frame_rate=12.5))
+    with pytest.raises(FacetellError, match=r"was started with batch\.frame_rate=25\.0, not 12\.5"):
+        check_config(old, other, tmp_path)
+
+
+def test_a_copy_is_the_same_data_and_a_changed_clip_or_row_is_not(data, copy, tmp_path):
+    first = of(data)
+    assert first["clips"] == 6 and of(copy) == first
+    check_data(first, of(copy), tmp_path)
+
+    folder = Path(copy.folders[0])
+    points = next(folder.rglob("*.npz"))
+    with np.load(points) as arrays:
+        np.savez(points, **{**arrays, "landmarks": arrays["landmarks"] + np.float32(1e-3)})
+    points.with_suffix(".mp4").touch()
+    changed = of(copy)
+    assert changed["rows"] == first["rows"]
+    with pytest.raises(FacetellError, match=r"manifests are the same, but the contents of prepared clips differ; set"):
+        check_data(first, changed, tmp_path)
+
+    rows = (folder / "manifest.csv").read_text().splitlines(keepends=True)
+    (folder / "manifest.csv").write_text("".join(rows[:-1]))
+    with pytest.raises(FacetellError, match=r"manifests differ \(6 clips of train and val then, 5 now\)"):
+        check_data(first, of(copy), tmp_path)
 
 
 def test_a_checkpoint_is_the_old_one_or_the_new_one(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ def test_any_window_is_read_as_the_clip_holds_it(recordings):
         clip = read_clip(recording.file)
         assert len(recording) == len(clip.frames)
         for window in (slice(0, 3, 1), slice(5, 12, 2)):
-            assert np.array_equal(recording.pictures(window), clip.frames[window])
+            assert np.array_equal(recording.frames(window), clip.frames[window])
             assert np.array_equal(recording.mesh(window), clip.landmarks[window])
 
 
@@ -41,12 +41,11 @@ def test_windows_take_frames_as_detection_does(recordings):
 
 def test_without_room_the_clips_are_decoded_each_time(data, recordings, tmp_path):
     config = replace(data, cache=str(tmp_path / "cache"), cache_gb=0.0)
-    assert [*decode_all(config, 2)][-1] == (6, 6)
+    decode_all(config, 2)
     bare = load_recordings(config, "train", 8)
     assert all(r.decoded is None for r in bare)
     window = slice(2, 7, 2)
-    assert np.array_equal(bare[0].pictures(window), recordings[0].pictures(window))
-    assert not [*decode_all(config, 0)]  # it has been here
+    assert np.array_equal(bare[0].frames(window), recordings[0].frames(window))
 
 
 def test_a_forgery_knows_the_clip_that_it_was_made_from(recordings):
@@ -62,7 +61,7 @@ def test_entries_can_be_left_out(data):
 def test_missing_data_are_told_in_a_sentence(data, tmp_path):
     with pytest.raises(FacetellError, match=r"set data.folders"):
         load_recordings(DataConfig(), "train", 1)
-    with pytest.raises(FacetellError, match="no clip of the split 'test'"):
+    with pytest.raises(FacetellError, match="no usable clip of the split 'test'"):
         load_recordings(data, "test", 1)
     with pytest.raises(FacetellError, match="has not been decoded"):
         load_recordings(replace(data, cache=str(tmp_path)), "train", 1)

@@ -8,9 +8,8 @@ import torch
 from facetell.detector import Detector, Settings
 from facetell.evaluate.scores import read_scores
 from facetell.models.zoo import create_model
-from facetell.train.config import BatchConfig
 from facetell.train.features import Features
-from facetell.train.probe import Committee, columns_of, fit_member, groups_of, view_weights
+from facetell.train.probe import Ensemble, columns_of, fit_member, groups_of, view_weights
 from facetell.train.probe_config import GROUPS, ProbeConfig
 from facetell.train.probe_run import run_probe
 from facetell.train.reading import build
@@ -107,8 +106,7 @@ def test_the_whole_is_the_average_of_its_members(network, config):
         {"weights": {"plain_real": 1, "generated": 1}, "count": 1},
     ]
     config = build(ProbeConfig, {"members": members}, "tiny", base=config)
-    committee = Committee(network, config)
-    whole = committee.fit(values, labels, groups, recordings, weights, 5)
+    whole = Ensemble(network, config).fit(values, labels, groups, recordings, weights, 5)
     chance = view_weights(groups, recordings, weights, {"plain_real": 1, "generated": 1})
     columns = columns_of(network, ["std1"])
     assert columns.tolist() == [*range(32, 64)]
@@ -155,14 +153,8 @@ def test_each_view_has_its_group(config, folder):
 
 
 def test_a_group_or_feature_that_is_unknown_is_refused(network, config):
-    wrong = build(ProbeConfig, {"members": [{"weights": {"unknown": 1}}]}, "tiny", base=config)
     with pytest.raises(FacetellError, match="no group 'unknown'"):
-        Committee(network, wrong)
+        build(ProbeConfig, {"members": [{"weights": {"unknown": 1}}]}, "tiny", base=config)
     wrong = build(ProbeConfig, {"members": [{"features": ["cls9"]}]}, "tiny", base=config)
     with pytest.raises(FacetellError, match="no features 'cls9'"):
-        Committee(network, wrong)
-
-
-def test_views_of_two_frames_are_the_least():
-    with pytest.raises(FacetellError, match="clip_frames"):
-        BatchConfig(clip_frames=1)
+        Ensemble(network, wrong)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -29,26 +28,13 @@ Crop = tuple[UInt8Array, FloatArray]
 """Frames (T, S, S, 3) of one crop, and the face mesh (T, 468, 2) in their pixels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """``clips`` uint8 (N, T, 3, S, S), ``labels`` float32 (N,) with 1 = forged, ``kinds`` of the clips.
-
-    Real and forged clips alternate.
-    """
+class Batch(NamedTuple):
+    """Clips, real and forged ones in turn."""
 
     number: int
-    clips: torch.Tensor
-    labels: torch.Tensor
-    kinds: tuple[str, ...]
-
-    def pin_memory(self) -> Batch:
-        """The batch in page-locked memory."""
-        return Batch(self.number, self.clips.pin_memory(), self.labels.pin_memory(), self.kinds)
-
-    def to(self, device: torch.device) -> Batch:
-        """The batch on a device."""
-        clips, labels = (t.to(device, non_blocking=True) for t in (self.clips, self.labels))
-        return Batch(self.number, clips, labels, self.kinds)
+    clips: torch.Tensor  # uint8 (N, T, 3, S, S)
+    labels: torch.Tensor  # float32 (N,), 1 = forged
+    kinds: tuple[str, ...]  # "real", a method of the data, or a kind of pseudo-fake
 
 
 class Sampler:

@@ -45,36 +45,31 @@ def network_card(info: ModelInfo, found: Figures, clips: int, whole_files: bool,
     motion = str(info.architecture.get("motion", ""))
     how = "Whole files, scored by `facetell.Detector`." if whole_files else "Prepared clips (`facetell prepare`)."
     return [
-        Section(
+        _section(
             f"Model card: {info.name}",
-            1,
-            (
-                f"{MODELS[str(info.architecture['name'])].about}: {_MOTION.get(motion, motion)}; trained "
-                f"{_ANOMALY[found['config']['anomaly']]}. After arXiv 2403.05172 as far as it is public (see "
-                f"`docs/models.md`). Input: {info.clip_frames} frames in a row at about {info.frame_rate:g} frames per "
-                f"second, {info.size} x {info.size}, one stabilised crop of {info.crop_scale:g} face lengths. "
-                f"Licence: {info.licence}.",
-                *([note] if note else []),
-            ),
+            f"{MODELS[str(info.architecture['name'])].about}: {_MOTION.get(motion, motion)}; trained "
+            f"{_ANOMALY[found['config']['anomaly']]}. After arXiv 2403.05172 as far as it is public (see "
+            f"`docs/models.md`). Input: {info.clip_frames} frames in a row at about {info.frame_rate:g} frames per "
+            f"second, {info.size} x {info.size}, one stabilised crop of {info.crop_scale:g} face lengths. "
+            f"Licence: {info.licence}.",
+            *([note] if note else []),
+            level=1,
         ),
-        Section("Training", 2, (_training(found), f"Configuration: `{info.name}.json`; method: `docs/training.md`.")),
-        Section(
+        _section(
+            "Training", _training(found), f"Configuration: `{info.name}.json`; method: `docs/training.md`.", level=2
+        ),
+        _section(
             "Measured",
-            2,
-            (
-                "On `val`, which is not used for training. Video-level AUC: a video's score is the mean logit of its "
-                "clips, one clip a second (every two seconds for pseudo-fakes). Intervals are 95 %, from a bootstrap "
-                "over identities. `val` was also used to select and calibrate the model, so these figures are "
-                "optimistic. The exported file, OpenVINO, float32.",
-            ),
+            "On `val`, which is not used for training. Video-level AUC: a video's score is the mean logit of its "
+            "clips, one clip a second (every two seconds for pseudo-fakes). Intervals are 95 %, from a bootstrap over "
+            "identities. `val` was also used to select and calibrate the model, so these figures are optimistic. The "
+            "exported file, OpenVINO, float32.",
+            level=2,
         ),
-        Section(
+        _section(
             "Forgeries of `val`",
-            3,
-            (
-                f"{how} Not scored: {first['unscored'] if generators else 'none'}.{_leaked(found)}",
-                _methods(generators),
-            ),
+            f"{how} Not scored: {first['unscored'] if generators else 'none'}.{_leaked(found)}",
+            _methods(generators),
         ),
         *_conditions(
             "Shortcuts",
@@ -90,26 +85,20 @@ def network_card(info: ModelInfo, found: Figures, clips: int, whole_files: bool,
             f"first, with all faces from {min(WIDTHS)} pixels up; `val` is scored with it.",
             found["limits"],
         ),
-        Section(
+        _section(
             "Pseudo-fakes of the real videos of `val`",
-            3,
-            (
-                "Of the kinds used in training, of identities that are not in the training data; both classes are "
-                "re-encoded alike.",
-                _methods(pseudo),
-            ),
+            "Of the kinds used in training, of identities that are not in the training data; both classes are "
+            "re-encoded alike.",
+            _methods(pseudo),
         ),
-        Section(
+        _section(
             f"At the threshold ({calibration.threshold:g} of the calibrated probability)",
-            3,
-            (
-                f"Selected on the real videos of `val` for an expected false positive rate of "
-                f"{calibration.false_positives:.0%}, but not below 0.5. It depends on the few highest scores.",
-                _rates(first),
-                "`facetell detect` gives the verdict `forged` where the probability reaches the threshold and its "
-                "whole interval is above one half. A video with several scored faces has a higher threshold, so that "
-                "its false positive rate is the same. The uncertainty of the threshold: `docs/measures.md`.",
-            ),
+            "Selected on the real videos of `val` for an expected false positive rate of "
+            f"{calibration.false_positives:.0%}, but not below 0.5. It depends on the few highest scores.",
+            _rates(first),
+            "`facetell detect` gives the verdict `forged` where the probability reaches the threshold and its whole "
+            "interval is above one half. A video with several scored faces has a higher threshold, so that its false "
+            "positive rate is the same. The uncertainty of the threshold: `docs/measures.md`.",
         ),
         _parity(found, clips),
         *_closing(
@@ -118,8 +107,8 @@ def network_card(info: ModelInfo, found: Figures, clips: int, whole_files: bool,
             _verdict(first),
             "Figures by method are often from few videos: see their intervals.",
             "Pseudo-fakes are of the same kinds as in training: unseen identities, not an unseen kind.",
-            f"Faces smaller than {info.min_face_width:g} pixels are not scored. Frame rates, compression and "
-            "lighting outside those of the training data were not measured.",
+            f"Faces smaller than {info.min_face_width:g} pixels are not scored. Frame rates, compression and lighting "
+            "outside those of the training data were not measured.",
         ),
     ]
 
@@ -133,100 +122,76 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
         clips: number of clips of the parity check.
         kinds, drift: tables of the results by kind of forgery, and of the real videos by repository.
     """
-    config, calibration = found["config"], info.calibration
-    views, recipe, fpr, counts = (
-        config["views"],
-        config["batch"]["recipe"],
-        found["false_positive_rate"],
-        found["counts"],
-    )
+    config, calibration, counts, fpr = found["config"], info.calibration, found["counts"], found["false_positive_rate"]
+    views, recipe, verdicts, limits = config["views"], config["batch"]["recipe"], found["verdicts"], found["limits"]
     total, tpr = found["kinds"]["all"]["auc"], found["kinds"]["all"]["tpr"]
-    verdicts, limits = found["verdicts"], found["limits"]
     alarms = [f"{name} ({part['fpr']:.0%})" for name, part in limits.items() if part["fpr"] > FALSE_ALARMS]
     blind = [f"{name} ({part['auc']:.2f})" for name, part in limits.items() if part["auc"] < BLIND]
     left_out = ((kind, str(fakes), str(reals), f"{auc:.3f}") for kind, (auc, fakes, reals) in found["left_out"].items())
     return [
-        Section(
+        _section(
             f"Model card: {info.name}",
-            1,
-            (
-                f"The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block {info.architecture['depth']} "
-                f"and frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features. Its "
-                f"input is single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} "
-                f"frames per second the middle one, {info.size} x {info.size} pixels, a crop of {info.crop_scale:g} "
-                f"face lengths. It has no access to motion. At most {info.max_clips} clips per face are scored. "
-                f"Licence: {info.licence}; CLIP: MIT.",
-            ),
+            f"The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block {info.architecture['depth']} and "
+            f"frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features. Its input is "
+            f"single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} frames per second "
+            f"the middle one, {info.size} x {info.size} pixels, a crop of {info.crop_scale:g} face lengths. It has no "
+            f"access to motion. At most {info.max_clips} clips per face are scored. Licence: {info.licence}; CLIP: "
+            "MIT.",
+            level=1,
         ),
-        Section(
+        _section(
             "Training",
-            2,
             (
-                (
-                    f"data: {counts['real']} real clips of {counts['identities']} identities, {counts['forged']} "
-                    f"forged by {counts['generators']} generators of {counts['families']} families",
-                    f"sources: `{info.name}.sources.csv` (repository, path, licence as stated)",
-                    f"pseudo-fakes: {views['pairs']} views of each real, each beside a pseudo-fake of the same frame "
-                    f"({', '.join(kind for kind in KINDS if recipe[kind])})",
-                    f"views: {views['plain']} plain of each clip, {views['forged']} varied of each forged one",
-                    f"seed {config['seed']}; data fingerprint {found['data']['contents'][:12]}",
-                    f"code: {found['code']}",
-                ),
-                f"Command: `facetell train configs/{info.name}.yaml`. Configuration and all figures: "
-                f"`{info.name}.json`.",
+                f"data: {counts['real']} real clips of {counts['identities']} identities, {counts['forged']} forged "
+                f"by {counts['generators']} generators of {counts['families']} families",
+                f"sources: `{info.name}.sources.csv` (repository, path, licence as stated)",
+                f"pseudo-fakes: {views['pairs']} views of each real, each beside a pseudo-fake of the same frame "
+                f"({', '.join(kind for kind in KINDS if recipe[kind])})",
+                f"views: {views['plain']} plain of each clip, {views['forged']} varied of each forged one",
+                f"seed {config['seed']}; data fingerprint {found['data']['contents'][:12]}",
+                f"code: {found['code']}",
             ),
+            f"Command: `facetell train configs/{info.name}.yaml`. Configuration and all figures: `{info.name}.json`.",
+            level=2,
         ),
-        Section(
+        _section(
             "Measured",
-            2,
+            f"By {config['folds']}-fold cross-validation, grouped: no video is scored by a classifier that was trained "
+            "on its repository, its family of generators or an identity in it. The released classifier is trained on "
+            f"all folds. A video's score is the mean logit of up to {views['plain']} frames. Intervals are 95 %, from "
+            f"a bootstrap over identities. The figures are those of one of {len(config['seeds'])} divisions into "
+            "folds; the last columns give mean and standard deviation over folds, and over divisions.",
+            _cells(kinds),
+            f"At the threshold of {calibration.threshold:g} (calibrated probability) {fpr['value']:.1%} "
+            f"({fpr['low']:.1%} to {fpr['high']:.1%}) of {counts['real_videos']} real videos of "
+            f"{counts['identities']} identities reach it (false positive rate), and {tpr['value']:.0%} "
+            f"({tpr['low']:.0%} to {tpr['high']:.0%}) of the forged ones.",
+            "Verdicts of `facetell detect`, which also depend on the interval, on the clips of these videos:",
             (
-                f"By {config['folds']}-fold cross-validation, grouped: no video is scored by a classifier that was "
-                "trained on its repository, its family of generators or an identity in it. The released classifier is "
-                f"trained on all folds. A video's score is the mean logit of up to {views['plain']} frames. Intervals "
-                f"are 95 %, from a bootstrap over identities. The figures are those of one of {len(config['seeds'])} "
-                "divisions into folds; the last columns give mean and standard deviation over folds, and over "
-                "divisions.",
-                _cells(kinds),
-                f"At the threshold of {calibration.threshold:g} (calibrated probability) {fpr['value']:.1%} "
-                f"({fpr['low']:.1%} to {fpr['high']:.1%}) of {counts['real_videos']} real videos of "
-                f"{counts['identities']} identities reach it (false positive rate), and {tpr['value']:.0%} "
-                f"({tpr['low']:.0%} to {tpr['high']:.0%}) of the forged ones.",
-                "Verdicts of `facetell detect`, which also depend on the interval, on the clips of these videos:",
-                (
-                    ("clips", *verdicts["real"]),
-                    *((label, *(f"{share:.0%}" for share in of.values())) for label, of in verdicts.items()),
-                ),
+                ("clips", *verdicts["real"]),
+                *((label, *(f"{share:.0%}" for share in of.values())) for label, of in verdicts.items()),
             ),
+            level=2,
         ),
-        Section(
+        _section(
             "A kind of forgery left out",
-            3,
-            (
-                "Trained without any forgery of this kind, and without the repositories, families and identities of "
-                "those.",
-                (("forgery", "videos", "reals", "AUC"), *left_out),
-            ),
+            "Trained without any forgery of this kind, and without the repositories, families and identities of those.",
+            (("forgery", "videos", "reals", "AUC"), *left_out),
         ),
-        Section("Reals by repository", 3, (f"{drift.caption}.", _cells(drift))),
-        Section(
+        _section("Reals by repository", f"{drift.caption}.", _cells(drift)),
+        _section(
             "Shortcuts",
-            3,
-            (
-                "A linear probe on sharpness, brightness, contrast, saturation, noise, coding blocks and borders alone "
-                f"has an AUC of {found['cue_auc']:.2f} on the training batches. The order of the frames has no effect: "
-                "the model is given single frames.",
-            ),
+            "A linear probe on sharpness, brightness, contrast, saturation, noise, coding blocks and borders alone has "
+            f"an AUC of {found['cue_auc']:.2f} on the training batches. The order of the frames has no effect: the "
+            "model is given single frames.",
         ),
-        Section(
+        _section(
             "Robustness",
-            3,
+            f"One frame of {counts['changed']} clips, changed; out of fold. Distortions are those of "
+            "DeeperForensics-1.0.",
             (
-                f"One frame of {counts['changed']} clips, changed; out of fold. Distortions are those of "
-                "DeeperForensics-1.0.",
-                (
-                    ("the same frames", "AUC", "false positive rate"),
-                    *((name, f"{part['auc']:.3f}", f"{part['fpr']:.0%}") for name, part in limits.items()),
-                ),
+                ("the same frames", "AUC", "false positive rate"),
+                *((name, f"{part['auc']:.3f}", f"{part['fpr']:.0%}") for name, part in limits.items()),
             ),
         ),
         _parity(found, clips),
@@ -245,13 +210,17 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
     ]
 
 
+def _section(title: str, *blocks: Block, level: int = 3) -> Section:
+    return Section(title, level, blocks)
+
+
 def _parity(found: Figures, clips: int) -> Section:
     parts = ", ".join(f"{engine} {value:.2g}" for engine, value in found["parity"].items() if value is not None)
     text = (
         f"Largest deviation of a logit over {clips} clips: {found['rounding']:.2g} by storing the weights in fewer "
         f"bits; relative to the stored weights {parts}."
     )
-    return Section("Parity", 3, (text,))
+    return _section("Parity", text)
 
 
 def _closing(info: ModelInfo, what: str, *limits: str) -> list[Section]:
@@ -267,7 +236,7 @@ def _closing(info: ModelInfo, what: str, *limits: str) -> list[Section]:
         f"Platt scaling of the mean {what}: temperature {calibration.temperature:.3f}, bias {calibration.bias:+.3f}, "
         f"typical spread of clip logits within a video {calibration.clip_std:.2f}."
     )
-    return [Section("Limits", 2, ((*limits, *common),)), Section("Calibration", 2, (text,))]
+    return [_section("Limits", (*limits, *common), level=2), _section("Calibration", text, level=2)]
 
 
 def _training(found: Figures) -> tuple[str, ...]:
@@ -308,7 +277,7 @@ def _conditions(title: str, text: str, rows: Sequence[Figures]) -> list[Section]
         for row in rows
     )
     table = (("the same videos", "AUC", "95 % interval", "false positive rate"), *lines)
-    return [Section(title, 3, (text, table))] if rows else []
+    return [_section(title, text, table)] if rows else []
 
 
 def _rates(first: Figures) -> Block:

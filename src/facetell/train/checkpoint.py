@@ -74,11 +74,11 @@ def check_config(old: Mapping[str, Any], new: TrainConfig, out: Path) -> None:
         FacetellError: a setting differs; the message names it and both values.
     """
     now, before = _flat(plain(new)), _flat(merge(plain(TrainConfig()), old))
-    for key in sorted(now):
+    for key in sorted({*now, *(key for key in before if key.startswith("overrides"))}):
         free = any(key == name or key.startswith(f"{name}.") for name in FREE)
-        if not free and before.get(key) != now[key]:
+        if not free and before.get(key) != now.get(key):
             raise FacetellError(
-                f"the run in {out} was started with {key}={before.get(key)}, not {now[key]}; "
+                f"the run in {out} was started with {key}={before.get(key)}, not {now.get(key)}; "
                 "set it as it was, or start another run with --out"
             )
 

@@ -37,27 +37,16 @@ Item = TypeVar("Item", np.uint8, np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A prepared clip of one face.
+    """A prepared clip of one face."""
 
-    Attributes:
-        entry: its manifest row.
-        file: the prepared clip.
-        shape: (F, H, W).
-        landmarks: array file of the face mesh.
-        times: float64 (F,) seconds in the source video.
-        source: for a forgery, the prepared clip of the real one that it was made from, frame by frame; None if unknown.
-        decoded: array file of the frames; None beyond the size of the cache.
-        sha256: of the prepared clip and its landmarks.
-    """
-
-    entry: Entry
-    file: Path
-    shape: tuple[int, int, int]
-    landmarks: Path
-    times: NDArray[np.float64]
-    source: Path | None
-    decoded: Path | None
-    sha256: str
+    entry: Entry  # its manifest row
+    file: Path  # the prepared clip
+    shape: tuple[int, int, int]  # (F, H, W)
+    landmarks: Path  # array file of the face mesh
+    times: NDArray[np.float64]  # (F,) seconds in the source video
+    source: Path | None  # of a forgery: the prepared clip of the real video behind it, frame by frame, if known
+    decoded: Path | None  # array file of the frames; None beyond the size of the cache
+    sha256: str  # of the prepared clip and its landmarks
 
     def __len__(self) -> int:
         return self.shape[0]

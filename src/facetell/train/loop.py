@@ -16,7 +16,7 @@ import multiprocessing
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -215,13 +215,13 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = config.optim.lr * schedule(self.step, config.steps, config.schedule) * group["factor"]
         self.optimizer.zero_grad(set_to_none=True)
-        batch = batch.to(self.device)
-        output = self.model(batch.clips.float() / 255)
+        clips, labels = (tensor.to(self.device, non_blocking=True) for tensor in (batch.clips, batch.labels))
+        output = self.model(clips.float() / 255)
         smoothing = config.loss.label_smoothing
         loss, terms = combined_loss(
             output,
-            batch.labels * (1 - smoothing) + smoothing / 2,
-            batch.labels,
+            labels * (1 - smoothing) + smoothing / 2,
+            labels,
             aux_weight=config.loss.aux_weight,
             anomaly_weight=config.loss.anomaly_weight,
         )
@@ -237,7 +237,7 @@ class Trainer:
     def _refuse(self, batch: Batch, loss: float, norm: float) -> None:
         path = self.out / BAD_BATCH
         if self.first:
-            torch.save(asdict(batch), path)
+            torch.save(batch._asdict(), path)
         raise FacetellError(
             f"the loss is {loss:g} and its gradient {norm:g} at step {self.step}; the batch is stored in {path}; "
             "start again with a lower optim.lr, or with machine.precision=fp32"
