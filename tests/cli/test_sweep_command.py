@@ -11,7 +11,8 @@ import numpy as np
 
 from facetell.cli import main
 from facetell.evaluate.scores import read_scores, write_scores
-from facetell.train.checkpoint import CHECKPOINT, load
+from facetell.models.convert import read_checkpoint as load
+from facetell.train.checkpoint import CHECKPOINT
 from facetell.train.loop import SCORES
 from facetell.train.stop import Stop
 from facetell.train.sweep import compare, read_grid, run_grid

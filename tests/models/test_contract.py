@@ -28,6 +28,7 @@ OFTEN = (
     ("lite0", "cmm"),
     ("stm_resnet50", "mcb"),
     ("resnet18", "none"),
+    ("clip_vit_b16", "mcb"),
 )
 EXPORTED = [pytest.param(*each, marks=() if each in OFTEN else pytest.mark.slow) for each in COMBINATIONS]
 

@@ -26,11 +26,7 @@ Clips = Callable[..., Tensor]
 
 @pytest.fixture(scope="module")
 def network(enliven: Callable[[ClipNetwork], ClipNetwork]) -> ClipNetwork:
-    """One channel of its last convolution is zero."""
-    model = create_model("lite0", clip_frames=4, size=48, width=0.25, motion_blocks=(2, 6))
-    with torch.no_grad():
-        model.backbone.head.conv.weight[3] = 0
-    return enliven(model)
+    return enliven(create_model("lite0", clip_frames=4, size=48, width=0.25, motion_blocks=(2, 6)))
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +37,6 @@ def files(network: ClipNetwork, tmp_path_factory: pytest.TempPathFactory) -> dic
         "fp16": export_onnx(network, folder / "b.onnx", precision="fp16", metadata={"hello": '"you"'}),
         "w8": export_onnx(network, folder / "c.onnx", precision="w8", metadata={"hello": '"you"'}),
     }
-
-
-@pytest.mark.parametrize("clips", [1, 3])
-def test_engines_agree_with_torch(network: ClipNetwork, files: dict[str, Path], clips: int, some_clips: Clips) -> None:
-    batch = some_clips(clips, 4, 48)
-    with torch.no_grad():
-        want = network(batch, with_motion=True)
-    assert want.logit.shape == (clips,)
-    assert clips == 1 or want.logit.std() > 0.01
-    session = onnxruntime.InferenceSession(files["fp32"])
-    compiled = openvino.Core().compile_model(files["fp32"], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    result = compiled({"clip": batch.numpy()})
-    for name, expected in (("logit", want.logit), ("motion", want.motion)):
-        np.testing.assert_allclose(session.run([name], {"clip": batch.numpy()})[0], expected, atol=1e-4)
-        np.testing.assert_allclose(result[name], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "w8"])
@@ -89,13 +70,6 @@ def test_fewer_bits_are_storage_alone(
     np.testing.assert_allclose(logit, want, atol=1e-4)
     compiled = openvino.Core().compile_model(files[precision], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     np.testing.assert_allclose(compiled({"clip": batch.numpy()})["logit"], want, atol=1e-4)
-
-
-def test_a_channel_of_zeros_is_stored_as_such(network: ClipNetwork, files: dict[str, Path]) -> None:
-    _, state = load_onnx_state(files["w8"])
-    assert network.backbone.head.conv.weight.numel() >= SHORT_FROM
-    assert not state["backbone.head.conv.weight"][3].any()
-    assert state["backbone.head.conv.weight"].isfinite().all()
 
 
 def test_the_file_keeps_the_contract(files: dict[str, Path]) -> None:

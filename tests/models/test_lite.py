@@ -11,7 +11,7 @@ from sklearn import datasets
 
 from facetell.assets import locate
 from facetell.models.blocks import CSTM
-from facetell.models.lite import SameConv2d, default_motion_blocks, scaled_stages
+from facetell.models.lite import SameConv2d
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
 
@@ -43,10 +43,6 @@ def test_motion_and_time_do_not_disturb_the_start_on_a_still_clip() -> None:
     clip = torch.rand(1, 4, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(moving(clip).logit, plain(clip).logit)
-
-
-def test_default_motion_blocks() -> None:
-    assert default_motion_blocks(scaled_stages(1.0, 1.0)) == (4, 6, 9, 12)
 
 
 def test_a_file_names_its_motion_blocks_though_they_were_not_chosen() -> None:

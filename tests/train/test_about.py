@@ -45,9 +45,6 @@ def test_a_repository_around_the_package_is_not_its_own(tmp_path: Path, monkeypa
     vendored = repository(foreign, "other")  # a copy of the package in another project's src
     monkeypatch.chdir(foreign)
     assert code_line(vendored) == f"facetell {__version__}"
-    for place in (".venv/lib/python3/site-packages/facetell", "third_party/facetell/src/facetell"):
-        package = foreign / place
-        package.mkdir(parents=True)
-        assert code_line(package) == f"facetell {__version__}"
-    (foreign / "third_party/facetell/pyproject.toml").write_text('[project]\nname = "facetell"\n')
-    assert code_line(foreign / "third_party/facetell/src/facetell") == f"facetell {__version__}"
+    package = foreign / ".venv/lib/python3/site-packages/facetell"
+    package.mkdir(parents=True)
+    assert code_line(package) == f"facetell {__version__}"

@@ -72,11 +72,6 @@ def test_every_second_frame_doubles_the_motion(recordings):
     assert motion(1.0) > 1.2 * motion(0.0)
 
 
-def test_a_clip_too_short_for_the_frame_rate_is_shown_at_the_longest_step_that_fits(recordings):
-    sampler = Sampler(recordings, replace(CONFIG, frame_rate=0.1), 1)
-    assert sampler.batch(0).clips.shape == (6, 4, 3, 64, 64)
-
-
 PLAIN = DegradeConfig(
     repeats=0, rerate=0, colourful=0, gamma_chance=0, blur=0, sharpen=0, resize=0, noisy=0, social=0, codec=0, jpeg=0
 )

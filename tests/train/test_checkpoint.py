@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
+from facetell.models.convert import read_checkpoint
 from facetell.train import checkpoint
 from facetell.train.checkpoint import check_config, check_data
 from facetell.train.config import MachineConfig
@@ -71,7 +72,7 @@ def test_every_setting_is_compared_except_those_that_change_no_batch(data, tmp_p
     machine = {field.name: getattr(MachineConfig(), field.name) for field in fields(MachineConfig)}
     free += [replace(config, machine=replace(config.machine, **{key: value})) for key, value in machine.items()]
     for other in free:
-        check_config(plain(config), other, tmp_path)
+        check_config(plain(config) | {"removed": 1}, other, tmp_path)
     for key, other in {
         "model": replace(config, model="lite1"),
         "seed": replace(config, seed=7),
@@ -88,16 +89,6 @@ def test_every_setting_is_compared_except_those_that_change_no_batch(data, tmp_p
 
 
 FREE_DATA = {"folders": ("elsewhere",), "cache": "elsewhere", "cache_gb": 1.0}
-
-
-def test_a_setting_that_did_not_exist_at_the_start_had_its_default(data, tmp_path):
-    config = tiny_config(data)
-    old = plain(config)
-    del old["batch"]["frame_rate"]
-    check_config(old | {"removed": 1}, config, tmp_path)
-    other = replace(config, batch=replace(config.batch, frame_rate=12.5))
-    with pytest.raises(FacetellError, match=r"was started with batch\.frame_rate=25\.0, not 12\.5"):
-        check_config(old, other, tmp_path)
 
 
 def test_a_copy_is_the_same_data_and_a_changed_clip_or_row_is_not(data, copy, tmp_path):
@@ -132,15 +123,5 @@ def test_a_checkpoint_is_the_old_one_or_the_new_one(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(FacetellError, match="No space left"):
         checkpoint.save({"config": {}, "step": 2}, path)
-    assert checkpoint.load(path)["step"] == 1
+    assert read_checkpoint(path)["step"] == 1
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
-
-
-@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
-def test_what_is_no_checkpoint_is_told_in_a_sentence(content, tmp_path):
-    path = tmp_path / "a.pt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(FacetellError, match="checkpoint") as caught:
-        checkpoint.load(path)
-    assert "\n" not in str(caught.value)

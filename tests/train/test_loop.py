@@ -17,12 +17,13 @@ import torch
 from tiny_training import tiny_config
 
 from facetell.evaluate.scores import read_scores
+from facetell.models.convert import read_checkpoint as load
 from facetell.models.export import export_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.zoo import create_model
 from facetell.runtime import STOP_SIGNALS
 from facetell.train.batches import Sampler
-from facetell.train.checkpoint import BEST, CHECKPOINT, load
+from facetell.train.checkpoint import BEST, CHECKPOINT
 from facetell.train.corpus import load_recordings
 from facetell.train.loop import SCORES, Trainer, train
 from facetell.train.stop import Stop
@@ -136,13 +137,6 @@ def test_workers_outlive_signals_to_their_process_group(data, tmp_path):
         assert len(next(stream).kinds) == 4
 
 
-def test_time_that_is_up_ends_the_run_cleanly(tiny, tmp_path):
-    with Stop(minutes=0) as stop:
-        outcome = train(tiny, tmp_path, stop)
-    assert (outcome.done, outcome.step, outcome.reason) == (False, 0, "the time limit is reached")
-    assert load(tmp_path / CHECKPOINT)["step"] == 0
-
-
 def test_a_loss_that_is_no_number_stops_with_the_batch_kept(tiny, tmp_path):
     trainer = Trainer(tiny, tmp_path)
     with torch.no_grad():
@@ -206,7 +200,7 @@ def test_the_best_weights_are_kept_and_their_scores_written(data, tmp_path, monk
 
 @pytest.mark.parametrize(
     ("motion", "anomaly"),
-    [("none", "none"), ("cmm", "full"), ("mcb", "none"), ("mcb", "no_cls2"), ("mcb", "no_l1"), ("mcb", "full")],
+    [("none", "none"), ("cmm", "no_cls2"), ("mcb", "full")],
 )
 def test_eight_clips_are_learned_by_heart(motion, anomaly, data):
     config = replace(tiny_config(data).batch, pairs=4, generated=0, size=32)

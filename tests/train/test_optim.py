@@ -60,12 +60,6 @@ def test_kernels_that_start_as_identities_do_not_decay(motion):
     assert decay[id(block.motion.reduce[0].weight)] == OptimConfig().weight_decay
 
 
-def test_what_a_trained_start_has_given_is_not_new():
-    model = create_model("lite0", width=0.25, depth=0.5)
-    factors = {id(p): g["factor"] for g in parameter_groups(model, OptimConfig(), trained=True) for p in g["params"]}
-    assert {*factors.values()} == {1.0}
-
-
 def test_frozen_layers_learn_nothing():
     model = create_model("lite0", width=0.25, depth=0.5)
     frozen = hold_still(model, OptimConfig(frozen=2))

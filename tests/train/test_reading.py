@@ -46,7 +46,6 @@ def test_a_setting_inside_a_table_leaves_the_rest_of_the_table_alone(tmp_path):
     [
         ("optm.lr=3", "there is no key 'optm'; did you mean 'optim'?"),
         ("optim.lrr=3", "there is no key 'optim.lrr'; did you mean 'optim.lr'?"),
-        ("batch.recipe.blended.shift=3", "did you mean 'batch.recipe.blended.shift_"),
         ("optim.lr=fast", "'optim.lr' is 'fast': input should be a valid number"),
         ("steps=1.5", "'steps' is 1.5: input should be a valid integer"),
         ("steps=0", "steps is a whole number of at least 1, not 0"),
@@ -56,12 +55,8 @@ def test_a_setting_inside_a_table_leaves_the_rest_of_the_table_alone(tmp_path):
         ("batch.degrade.scale=[1]", "'batch.degrade.scale.1' is [1]: field required"),
         ("val.kinds=[sbv, flick]", "val.kinds: 'flick' is not a kind of forgery; the kinds are sbv,"),
         ("batch.clip_frames=1", "batch.clip_frames is a whole number of at least 2, not 1"),
-        ("batch.size=0", "batch.size is a whole number of at least 1, not 0"),
         ("batch.crop_scale=-1", "batch.crop_scale is a number above 0, in face lengths, not -1.0"),
-        ("batch.frame_rate=0", "batch.frame_rate is a number above 0, in frames per second, not 0.0"),
         ("batch.frame_rate=.nan", "batch.frame_rate is a number above 0, in frames per second, not nan"),
-        ("val.every=0", "val.every is a whole number of at least 1, not 0"),
-        ("machine.log_every=0", "machine.log_every is a whole number of at least 1, not 0"),
         ("machine.workers=-1", "machine.workers is a whole number of at least 0, not -1"),
         ("batch.recipe.swap=-1", "the weight of swap in a recipe is a number of at least 0, not -1"),
         ("steps", "'steps' is not key=value"),
@@ -92,7 +87,8 @@ def test_wrong_files_are_refused_in_a_sentence(text, sentence, tmp_path):
 def test_every_configuration_of_the_project_is_sound(path):
     if "\ngrid:" in path.read_text(encoding="utf-8"):
         points = read_grid(path)
-        assert len({p.name for p in points}) == len(points) and points[0].config.motion == "none"
+        rows = [(p.config.motion, p.config.anomaly) for p in points if p.config.seed == 1]
+        assert rows == list(product(("none", "cmm", "mcb"), ("none", "no_cls2", "no_l1", "full")))
         return
     tree = read_tree(path)
     if "probe" in tree:
@@ -100,12 +96,6 @@ def test_every_configuration_of_the_project_is_sound(path):
         return
     config = read_config(path)
     assert config.batch.pairs + config.batch.generated > 0
-
-
-def test_the_ablation_grid_holds_every_pair_of_motion_module_and_anomaly_block():
-    points = read_grid(CONFIGS / "ablation_ffpp.yaml")
-    rows = product(("none", "cmm", "mcb"), ("none", "no_cls2", "no_l1", "full"), (1, 2, 3))
-    assert [(p.config.motion, p.config.anomaly, p.config.seed) for p in points] == list(rows)
 
 
 def test_a_sweep_without_a_grid_is_refused(tmp_path):

@@ -55,9 +55,9 @@ def videos(tmp_path):
 def test_everything_beside_a_release_is_of_the_shipped_file(checkpoint, videos, data, tmp_path, monkeypatch):
     # Two widths, and neither is the default: what is chosen always differs from the width that the export begins with.
     monkeypatch.setattr(corruptions, "WIDTHS", (48, 32))
-    monkeypatch.setattr(release, "WIDTHS", (48, 32))
-    monkeypatch.setattr(release, "LIMITS", {f"width{width}": corruptions.LIMITS[f"width{width}"] for width in (48, 32)})
-    monkeypatch.setattr(release, "SHORTCUTS", {})
+    limits = {f"width{width}": corruptions.LIMITS[f"width{width}"] for width in (48, 32)}
+    monkeypatch.setattr(corruptions, "LIMITS", limits)
+    monkeypatch.setattr(corruptions, "SHORTCUTS", {})
     model = tmp_path / "out" / "tiny.onnx"
     recordings = load_recordings(data, "val", 1)
     made = release.release(checkpoint, model, recordings, videos=videos, kinds=(), say=lambda line: None)

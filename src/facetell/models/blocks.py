@@ -3,9 +3,8 @@
 CSTM and CMM are those of STM (arXiv 1908.02486). MCB is a reconstruction of the block of arXiv 2403.05172, whose
 equations are not public; see ``docs/models.md``.
 
-Every block takes frames folded into the batch, ``(N*T, C, H, W)`` with ``frames=T``, or clips ``(N, T, C, H, W)``, and
-returns the same kind. The time axis is always split off before anything is shifted or subtracted, so that clips of a
-batch do not mix.
+Every block takes frames folded into the batch, ``(N*T, C, H, W)`` with ``frames=T``. The time axis is split off before
+anything is shifted or subtracted, so that clips of a batch do not mix.
 """
 
 from __future__ import annotations
@@ -21,15 +20,6 @@ TemporalKind = Literal["none", "cstm", "tsm"]
 
 Trace = list[tuple[Tensor, Tensor]]
 """Magnitudes of the motion responses, one pair (|F^M|, |F^MM|) a block, each (N, T, h, w); see :class:`MotionBlock`."""
-
-
-def fold_time(x: Tensor, frames: int | None) -> tuple[Tensor, int]:
-    """Clips (N, T, C, H, W), or frames (N*T, C, H, W) with T given, as ((N*T, C, H, W), T)."""
-    if x.ndim == 5:
-        return x.flatten(0, 1), x.shape[1]
-    if frames is None:
-        raise ValueError("a folded batch (N*T, C, H, W) needs the number of frames of a clip")
-    return x, frames
 
 
 def by_clip(x: Tensor, frames: int) -> Tensor:
@@ -77,25 +67,18 @@ class CSTM(nn.Module):
         kernel[channels - quarter :, 0, :, 0] = torch.tensor([0.0, 0.0, 1.0])
         self.weight = nn.Parameter(kernel)
 
-    def forward(self, x: Tensor, frames: int | None = None) -> Tensor:
-        """(N*T, C, H, W) or (N, T, C, H, W) to the same: ``w0 x[t-1] + w1 x[t] + w2 x[t+1]``."""
-        folded, frames = fold_time(x, frames)
-        if torch.compiler.is_exporting():
-            return self._by_slices(folded, frames).reshape(x.shape)
-        height, width = folded.shape[-2:]
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        """(N*T, C, H, W) to the same: ``w0 x[t-1] + w1 x[t] + w2 x[t+1]``."""
+        if torch.compiler.is_exporting():  # as products of shifted slices, which engines run without transposing
+            own = by_clip(x, frames)  # (N, T, C, H, W)
+            before, here, after = (self.weight[:, 0, tap, :, None] for tap in range(3))  # (C, 1, 1) each
+            padded = functional.pad(own, (0, 0, 0, 0, 0, 0, 1, 1))
+            return (padded[:, :-2] * before + own * here + padded[:, 2:] * after).flatten(0, 1)
+        height, width = x.shape[-2:]
         # (N*T, C, H, W) -> (N, C, T, H*W): a view, not a copy, in channels-last memory.
-        clips = folded.permute(0, 2, 3, 1).reshape(-1, frames, height * width, self.channels).permute(0, 3, 1, 2)
+        clips = x.permute(0, 2, 3, 1).reshape(-1, frames, height * width, self.channels).permute(0, 3, 1, 2)
         mixed = functional.conv2d(clips, self.weight, padding=(1, 0), groups=self.channels)
-        out = mixed.permute(0, 2, 3, 1).reshape(-1, height, width, self.channels).permute(0, 3, 1, 2)
-        return out.reshape(x.shape) if x.ndim == 5 else out
-
-    def _by_slices(self, folded: Tensor, frames: int) -> Tensor:
-        """The same sum as products of shifted slices, which engines run without transposing."""
-        x = by_clip(folded, frames)  # (N, T, C, H, W)
-        before, own, after = (self.weight[:, 0, tap, :, None] for tap in range(3))  # (C, 1, 1) each
-        padded = functional.pad(x, (0, 0, 0, 0, 0, 0, 1, 1))
-        mixed: Tensor = padded[:, :-2] * before + x * own + padded[:, 2:] * after
-        return mixed.flatten(0, 1)
+        return mixed.permute(0, 2, 3, 1).reshape(-1, height, width, self.channels).permute(0, 3, 1, 2)
 
 
 class TemporalShift(nn.Module):
@@ -105,10 +88,9 @@ class TemporalShift(nn.Module):
         super().__init__()
         self.moved = channels // 8
 
-    def forward(self, x: Tensor, frames: int | None = None) -> Tensor:
-        """(N*T, C, H, W) or (N, T, C, H, W) to the same."""
-        folded, frames = fold_time(x, frames)
-        clips = by_clip(folded, frames)
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        """(N*T, C, H, W) to the same."""
+        clips = by_clip(x, frames)
         n = self.moved
         late = functional.pad(clips[:, :-1, :n], (0, 0, 0, 0, 0, 0, 1, 0))
         early = functional.pad(clips[:, 1:, n : 2 * n], (0, 0, 0, 0, 0, 0, 0, 1))
@@ -136,18 +118,12 @@ class CMM(nn.Module):
         self.kernel = _delta_kernel(hidden)
         self.restore = _pointwise(hidden, channels, restore_gain)
 
-    def forward(self, x: Tensor, frames: int | None = None, *, stride: int = 1, offset: int = 0) -> Tensor:
-        """F (N*T, C, H, W) or (N, T, C, H, W) to F^M, sampled at rows and columns ``offset, offset + stride, ...``."""
-        folded, frames = fold_time(x, frames)
-        out = self.total(folded, frames, stride, offset)
-        return by_clip(out, frames) if x.ndim == 5 else out
-
     def responses(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> tuple[Tensor, ...]:
-        """The summands (F^M,) of a folded batch, each (N*T, C, H', W')."""
+        """The summands (F^M,), each (N*T, C, H', W')."""
         return (self.restore(self.first_order(x, frames, stride, offset)),)
 
-    def total(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
-        """The sum of :meth:`responses`."""
+    def forward(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
+        """F (N*T, C, H, W) to the sum of :meth:`responses` at rows and columns ``offset, offset + stride, ...``."""
         return self.responses(x, frames, stride, offset)[0]
 
     def first_order(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
@@ -184,7 +160,7 @@ class MCB(CMM):
         first = self.first_order(x, frames, stride, offset)
         return self.restore(first), self.restore2(self.second_order(first, frames))
 
-    def total(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
+    def forward(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
         """F^M + F^MM (N*T, C, H', W').
 
         In evaluation mode both restoring convolutions are one, of the two orders side by side, with norms folded in.
@@ -250,7 +226,8 @@ def add_motion(
 ) -> Tensor:
     """``out`` plus the responses of a motion module to ``x``, both (N*T, C, ...)."""
     if trace is None:
-        return out + motion.total(x, frames, stride, offset)
+        moved: Tensor = motion(x, frames, stride, offset)
+        return out + moved
     parts = motion.responses(x, frames, stride, offset)
     sizes = [response_size(part, frames) for part in parts]
     trace.append((sizes[0], sizes[-1]))

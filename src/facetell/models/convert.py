@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,23 @@ def network_of(config: Mapping[str, Any], pretrained: bool | str = False) -> Cli
     )
 
 
+def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
+    """The content of a checkpoint of :mod:`facetell.train`.
+
+    Raises:
+        FacetellError: it is missing or not a checkpoint.
+    """
+    if not os.path.isfile(path):  # noqa: PTH113  # accepts names that are too long, which Path does not
+        raise FacetellError(f"there is no checkpoint at {path}; give one of a training run, or a model file")
+    state: Any = None
+    if zipfile.is_zipfile(path):  # the format of torch.save
+        with contextlib.suppress(Exception):  # unpickling a foreign archive may raise anything
+            state = torch.load(path, map_location=device, weights_only=True)
+    if not isinstance(state, dict) or "config" not in state:
+        raise FacetellError(f"{path} is not a checkpoint of a training run; give one that is, or a model file (.onnx)")
+    return state
+
+
 def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
     """A trained network in evaluation mode and the metadata of its model file.
 
@@ -51,18 +69,10 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
     Raises:
         FacetellError: the file is missing or neither of the two, or its network is not one that detection can use.
     """
-    if not os.path.isfile(path):  # noqa: PTH113  # accepts names that are too long, which Path does not
-        raise FacetellError(f"there is no checkpoint at {path}; give one of a training run, or a model file")
     if path.suffix == ".onnx":
         metadata, model = model_from_onnx(path)
         return model, metadata
-    foreign = FacetellError(f"{path} is not a checkpoint of a training run; give one that is, or a model file (.onnx)")
-    if not zipfile.is_zipfile(path):  # the format of torch.save
-        raise foreign
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # unpickling a foreign archive may raise anything
-        raise foreign from None
+    state = read_checkpoint(path)
     try:
         model = network_of(state["config"])
         model.load_state_dict(state["average"])

@@ -19,52 +19,35 @@ AnomalyKind = Literal["none", "no_cls2", "no_l1", "full"]
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The input of a network.
+    """The input of a network."""
 
-    Attributes:
-        name: the network's name in the zoo.
-        clip_frames: T.
-        frame_rate: frames per second.
-        size: side of the square input in pixels.
-        mean, std: of RGB in [0, 1]; applied inside the network.
-        crop_scale: side of the crop in face lengths.
-    """
-
-    name: str
-    clip_frames: int = 8
-    frame_rate: float = 25.0
-    size: int = 224
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    name: str  # the network's name in the zoo
+    clip_frames: int = 8  # T
+    frame_rate: float = 25.0  # frames per second
+    size: int = 224  # side of the square input in pixels
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # of RGB in [0, 1]; applied inside the network
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    crop_scale: float = 1.35
+    crop_scale: float = 1.35  # side of the crop in face lengths
 
 
 class ClipOutput(NamedTuple):
-    """Output for N clips.
+    """Output for N clips."""
 
-    ``logit`` and ``aux_logit`` are (N,), positive = forged, or (N, classes) for several classes. ``anomaly_map`` is
-    A (N, T, cues, h, w), present if L^l1 is used. ``motion`` (N, T, h, w) is the magnitude of the highest-order motion
-    response, present on request.
-    """
-
-    logit: Tensor
-    aux_logit: Tensor | None = None
-    anomaly_map: Tensor | None = None
-    motion: Tensor | None = None
+    logit: Tensor  # (N,), positive = forged; or (N, classes)
+    aux_logit: Tensor | None = None  # the same, of the anomaly block's classifier
+    anomaly_map: Tensor | None = None  # A (N, T, cues, h, w), if L^l1 is used
+    motion: Tensor | None = None  # magnitude (N, T, h, w) of the highest-order motion response, on request
 
 
 class Backbone(nn.Module):
     """A network of feature maps.
 
-    Attributes:
-        deep_channels: channels of its deepest maps.
-        feature_channels: length of its feature vectors.
-        decided: arguments that have defaults and change the shape; stored with the weights, so that files do not
-            depend on the defaults.
+    ``decided`` are arguments with defaults that change the shape; they are stored with the weights, so that files do
+    not depend on the defaults.
     """
 
-    deep_channels: int
-    feature_channels: int
+    deep_channels: int  # channels of the deepest maps
+    feature_channels: int  # length of the feature vectors
     decided: Mapping[str, object] = MappingProxyType({})
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:

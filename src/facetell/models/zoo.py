@@ -20,25 +20,15 @@ from facetell.types import FacetellError
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One network.
+    """One network."""
 
-    Attributes:
-        config: its defaults.
-        build: its backbone from ``size``, ``motion`` and further overrides.
-        about: one line for the table.
-        motions: kinds of motion module that it supports; the first is the default.
-        pretrained_on: training data of published checkpoints, "imagenet" or "clip".
-        asset: name of the pinned checkpoint, if there is one.
-        dropout: default before the classifier.
-    """
-
-    config: ModelConfig
-    build: Callable[..., Backbone]
-    about: str
-    motions: tuple[MotionKind, ...] = ("mcb", "cmm", "none")
-    pretrained_on: str = "imagenet"
-    asset: str | None = None
-    dropout: float = 0.5
+    config: ModelConfig  # its defaults
+    build: Callable[..., Backbone]  # from `size`, `motion` and further overrides
+    about: str  # one line for the table
+    motions: tuple[MotionKind, ...] = ("mcb", "cmm", "none")  # supported motion modules, the default first
+    pretrained_on: str = "imagenet"  # training data of published checkpoints, "imagenet" or "clip"
+    asset: str | None = None  # name of the pinned checkpoint, if there is one
+    dropout: float = 0.5  # default before the classifier
 
 
 def _lite(number: int, width: float, depth: float, size: int, dropout: float, asset: str | None = None) -> Entry:

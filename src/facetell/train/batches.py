@@ -209,12 +209,9 @@ def _warp(frames: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
 
 
 def blur_background(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
-    """Clips whose background is blurred alike, so that a room does not reveal the class.
+    """Clips (T, H, W, 3) with their background blurred alike, so that a room does not reveal the class.
 
-    Args:
-        clips: uint8 RGB (T, H, W, 3) each, of the same moments.
-        landmarks: (T, P, 2) in their pixels; the face is their convex hull, grown by 5 to 40 %.
-        rng: of the growth and the strength.
+    The face is the convex hull of the landmarks (T, P, 2), grown by 5 to 40 %.
     """
     height, width = clips[0].shape[1:3]
     reach, sigma = float(rng.uniform(1.05, 1.4)), float(rng.uniform(0.03, 0.12)) * width
@@ -235,11 +232,7 @@ def blur_background(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.
 class BatchStream(IterableDataset[Batch]):
     """Batches ``first``, ``first + 1``, ... without end; worker processes take turns.
 
-    Args:
-        data, config, seed: see :class:`Sampler`.
-        first: number of the first batch.
-        rank: index of this device among ``world``; it gets every ``world``-th slot of each batch.
-        world: number of devices.
+    The device of index ``rank`` among ``world`` gets every ``world``-th slot of each batch.
     """
 
     def __init__(

@@ -30,15 +30,10 @@ _ANOMALY = {
 
 
 def network_card(info: ModelInfo, found: Figures, clips: int, whole_files: bool, note: str) -> list[Section]:
-    """The card of a trained network.
+    """The card of a trained network from its metadata and figures (:func:`facetell.train.release.release`).
 
-    Args:
-        info: the metadata of its file.
-        found: the figures (:func:`facetell.train.release.release`), with ``step``, ``config``, and ``val`` and
-            ``about`` if the checkpoint has them.
-        clips: number of clips of the parity check.
-        whole_files: whether ``val`` was scored from whole files rather than from prepared clips.
-        note: a paragraph by the user.
+    ``clips`` is the number of clips of the parity check; ``whole_files``: ``val`` was scored from whole files rather
+    than from prepared clips; ``note`` is a paragraph by the user.
     """
     generators, pseudo = found["generators"], found["pseudo_fakes"]
     first, calibration = (generators or pseudo)[0], info.calibration
@@ -60,10 +55,9 @@ def network_card(info: ModelInfo, found: Figures, clips: int, whole_files: bool,
         ),
         _section(
             "Measured",
-            "On `val`, which is not used for training. Video-level AUC: a video's score is the mean logit of its "
-            "clips, one clip a second (every two seconds for pseudo-fakes). Intervals are 95 %, from a bootstrap over "
-            "identities. `val` was also used to select and calibrate the model, so these figures are optimistic. The "
-            "exported file, OpenVINO, float32.",
+            "On `val`, which is not used for training, but to select and calibrate the model: these figures are "
+            "optimistic. AUC of videos by the mean logit of their clips, one a second (pseudo-fakes: every two "
+            "seconds), with 95 % intervals from a bootstrap over identities. The exported file, OpenVINO, float32.",
             level=2,
         ),
         _section(
@@ -96,9 +90,8 @@ def network_card(info: ModelInfo, found: Figures, clips: int, whole_files: bool,
             "Selected on the real videos of `val` for an expected false positive rate of "
             f"{calibration.false_positives:.0%}, but not below 0.5. It depends on the few highest scores.",
             _rates(first),
-            "`facetell detect` gives the verdict `forged` where the probability reaches the threshold and its whole "
-            "interval is above one half. A video with several scored faces has a higher threshold, so that its false "
-            "positive rate is the same. The uncertainty of the threshold: `docs/measures.md`.",
+            "The verdict is `forged` if the probability reaches the threshold and its whole interval is above 0.5. The "
+            "threshold of a video with several scored faces is higher (`docs/measures.md`).",
         ),
         _parity(found, clips),
         *_closing(
@@ -114,13 +107,10 @@ def network_card(info: ModelInfo, found: Figures, clips: int, whole_files: bool,
 
 
 def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift: Table) -> list[Section]:
-    """The card of a probe.
+    """The card of a probe from its metadata and figures (:func:`facetell.train.probe_run.release`).
 
-    Args:
-        info: the metadata of its file.
-        found: the figures (:func:`facetell.train.probe_release.release`).
-        clips: number of clips of the parity check.
-        kinds, drift: tables of the results by kind of forgery, and of the real videos by repository.
+    ``clips`` is the number of clips of the parity check; ``kinds`` and ``drift`` are tables of the results by kind of
+    forgery, and of the real videos by repository.
     """
     config, calibration, counts, fpr = found["config"], info.calibration, found["counts"], found["false_positive_rate"]
     views, recipe, verdicts, limits = config["views"], config["batch"]["recipe"], found["verdicts"], found["limits"]
@@ -204,8 +194,8 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
             f'{verdicts["forged"]["genuine"]:.0%} have the verdict "genuine": not detected as forged.',
             "Appearance only: forgeries that are visible in motion alone are not detected.",
             f"Faces smaller than {info.min_face_width:g} pixels are not scored.",
-            f"The false positive rate is higher under: {', '.join(alarms) or 'no change measured'}. Hardly any forgery "
-            f"is recognised under (AUC): {', '.join(blind) or 'no change measured'}.",
+            f"The false positive rate is higher under: {', '.join(alarms) or 'no change measured'}. AUC is low "
+            f"under: {', '.join(blind) or 'no change measured'}.",
         ),
     ]
 
@@ -218,7 +208,7 @@ def _parity(found: Figures, clips: int) -> Section:
     parts = ", ".join(f"{engine} {value:.2g}" for engine, value in found["parity"].items() if value is not None)
     text = (
         f"Largest deviation of a logit over {clips} clips: {found['rounding']:.2g} by storing the weights in fewer "
-        f"bits; relative to the stored weights {parts}."
+        f"bits; from there on {parts}."
     )
     return _section("Parity", text)
 

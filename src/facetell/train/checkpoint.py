@@ -1,4 +1,4 @@
-"""Write and read checkpoints, and check that a run is resumed with the same configuration and data.
+"""Write checkpoints, and check that a run is resumed with the same configuration and data.
 
 ``checkpoint.pt`` holds what a run needs to resume, ``best.pt`` the averaged weights with the best validation score.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,24 +41,6 @@ def save(state: Mapping[str, Any], path: Path) -> None:
         temporary.unlink(missing_ok=True)
         reason = str(error).splitlines()[0]
         raise FacetellError(f"cannot write {path} ({reason}); free some space and run the same command again") from None
-
-
-def load(path: Path, device: str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint.
-
-    Raises:
-        FacetellError: it is missing or not a checkpoint.
-    """
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError:
-        raise FacetellError(f"there is no checkpoint at {path}; name the folder of a training run") from None
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FacetellError(f"{path} is not a checkpoint ({reason}); remove it to start again") from None
-    if not isinstance(state, dict) or "config" not in state:
-        raise FacetellError(f"{path} is not a checkpoint of a training run; name one that is")
-    return state
 
 
 def check_config(old: Mapping[str, Any], new: TrainConfig, out: Path) -> None:

@@ -137,12 +137,7 @@ def fingerprint(recordings: Sequence[Recording]) -> dict[str, Any]:
 
 
 def decode_all(config: DataConfig, workers: int) -> None:
-    """Store the frames of every clip of ``train`` and ``val`` that are not stored yet.
-
-    Args:
-        config: location of the clips, size of the cache.
-        workers: processes; 0 to decode in this one.
-    """
+    """Store the frames of every clip of ``train`` and ``val`` that are not stored yet; 0 workers: in this process."""
     files = [m.file(e) for m in _manifests(config) for e in m if e.split in SPLITS]
     cache = _cache_of(config)
     missing = [file for file in files if not _name(cache, file, "json").exists()]

@@ -1,5 +1,9 @@
 """Features of a frozen network for every view of every recording, computed once and stored.
 
+A view is a single frame. A plain view is cropped as in detection; a varied one is also forged or degraded. Varied views
+of both classes are degraded by the same distribution, and the two of a pair by the same draw, so that resolution,
+coding, brightness and framing do not discriminate the classes.
+
 The network is run from its exported file, with weights as they are released, so that the classifier is trained on the
 features of detection. Every recording has its own file; what exists is not computed again.
 """
@@ -11,7 +15,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -25,15 +29,66 @@ from facetell.models.network import ClipNetwork
 from facetell.processes import unordered
 from facetell.train.batches import Sampler
 from facetell.train.config import BatchConfig
-from facetell.train.corpus import Recording
+from facetell.train.corpus import Recording, window_at
 from facetell.train.probe_config import ViewConfig
-from facetell.train.views import plain_views, varied_views
+from facetell.train.validate import crop_recording
 from facetell.types import FloatArray, UInt8Array
 
 TOGETHER = 8  # frames computed at once
 TRUNK = "trunk.onnx"
+PLAIN, REAL, FORGED = "plain", "real", "forged"
 
 Result = TypeVar("Result")
+
+
+class View(NamedTuple):
+    """One frame."""
+
+    frame: UInt8Array  # RGB (S, S, 3)
+    label: int  # 1 forged, 0 real
+    source: str  # "plain", "real" (degraded), "forged" (of a forged recording, degraded), or the kind of pseudo-fake
+    time: float  # seconds in the video
+
+
+def plain_window(recording: Recording, batch: BatchConfig, length: int, place: float) -> slice:
+    """The clip of ``length`` frames at a relative position in [0, 1]; shorter if the recording is."""
+    step = recording.step(batch.frame_rate)
+    while step > 1 and not recording.starts(length, step):
+        step -= 1
+    length = min(length, len(recording))
+    return window_at(round(place * (len(recording.starts(length, step)) - 1)), length, step)
+
+
+def plain_views(recording: Recording, batch: BatchConfig, length: int, count: int) -> Iterator[View]:
+    """``count`` evenly spaced frames as detection crops them; fewer of a short recording.
+
+    Each is the middle frame of a clip of ``length`` frames, with the crop of the whole clip.
+    """
+    places = (np.arange(count) + 0.5) / count
+    windows = {window.start: window for window in (plain_window(recording, batch, length, place) for place in places)}
+    for window in windows.values():
+        clip, times = crop_recording(recording, window, batch), recording.times[window]
+        middle = len(clip) // 2
+        yield View(clip[middle], int(recording.entry.label or 0), PLAIN, float(times[middle]))
+
+
+def varied_views(recording: Recording, sampler: Sampler, count: int, seed: int) -> Iterator[View]:
+    """``count`` pairs of a real recording, or ``count`` frames of a forged one.
+
+    The seed and the content of the recording determine every draw except the donor of a swap.
+    """
+    key = int.from_bytes(hashlib.sha256(recording.sha256.encode()).digest()[:8], "big")
+    for number in range(count):
+        rng = np.random.default_rng([seed, key, number])
+        if recording.entry.label == 0:
+            clips, times, kind = sampler.pair_of(recording, rng)
+            which = int(rng.integers(len(times)))
+            for label, (clip, source) in enumerate(zip(clips, (REAL, kind), strict=True)):
+                yield View(clip[which], label, source, float(times[which]))
+        else:
+            clip, times = sampler.alone(recording, rng)
+            which = int(rng.integers(len(times)))
+            yield View(clip[which], 1, FORGED, float(times[which]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +97,14 @@ class Features:
 
     values: NDArray[np.float16]  # (V, D)
     labels: NDArray[np.int64]  # (V,), 1 forged
-    sources: NDArray[np.str_]  # (V,), see facetell.train.views.View
+    sources: NDArray[np.str_]  # (V,), see View
     recordings: NDArray[np.int64]  # (V,), index of the recording
     times: NDArray[np.float64]  # (V,), seconds in the video
     cues: NDArray[np.float64]  # (V, C), see facetell.datasets.cues.cues_of
 
 
 class FeatureStore:
-    """The stored features of one network under one configuration.
-
-    Args:
-        folder: created if it is missing.
-        network: the frozen network.
-        batch: how views are cropped, forged and degraded.
-        views: the views of a recording.
-        seed: of their draws.
-    """
+    """The stored features of one frozen network under one configuration of views, drawn with ``seed``."""
 
     def __init__(self, folder: Path, network: ClipNetwork, batch: BatchConfig, views: ViewConfig, seed: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -27,11 +27,12 @@ from torch.utils.data import DataLoader
 
 from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.files import write_text
+from facetell.models.convert import read_checkpoint
 from facetell.models.losses import combined_loss
 from facetell.runtime import signals_blocked
 from facetell.train.about import code_line, data_line, device_line, time_line
 from facetell.train.batches import Batch, BatchStream, Sampler
-from facetell.train.checkpoint import BEST, CHECKPOINT, check_config, check_data, load, save
+from facetell.train.checkpoint import BEST, CHECKPOINT, check_config, check_data, save
 from facetell.train.config import TrainConfig
 from facetell.train.corpus import decode_all, fingerprint, load_recordings
 from facetell.train.journal import Journal, draw_batch, means
@@ -180,7 +181,7 @@ class Trainer:
             print("pyarrow is not installed: no score file is written")
             return
         if self._best_scores is None:  # the run was resumed after its best step
-            self.average.load_state_dict(load(self.out / BEST, str(self.device))["average"])
+            self.average.load_state_dict(read_checkpoint(self.out / BEST, str(self.device))["average"])
             self._best_scores = self._score_val()
         scores, pseudo = self._best_scores
         if self.first:
@@ -298,7 +299,7 @@ class Trainer:
         path = self.out / CHECKPOINT
         if not path.exists():
             return None
-        state = load(path, str(self.device))
+        state = read_checkpoint(path, str(self.device))
         check_config(state["config"], self.config, self.out)
         if state["step"] > self.config.steps:
             raise FacetellError(

@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,18 +30,15 @@ from facetell.models.network import ClipNetwork, Perceptron
 from facetell.models.zoo import create_model
 from facetell.train.checkpoint import save
 from facetell.train.corpus import Recording
-from facetell.train.features import Features
+from facetell.train.features import FORGED, PLAIN, REAL, Features
 from facetell.train.probe_config import FitConfig, ProbeConfig
 from facetell.train.probe_limits import Limits
 from facetell.train.stop import Stop
-from facetell.train.views import FORGED, PLAIN, REAL
 from facetell.types import FacetellError
 
 SWAP_KIND = "face-swap"
 PSEUDO_GROUPS = {"sbv": "seams", "swap": "seams", "mouth": "mouths", "resynth": "resynthesised"}
 LEAST = 5  # fewest forged clips of a kind that is left out
-
-Say = Callable[[str], None]
 
 
 class Stopped(Exception):
@@ -223,16 +220,9 @@ class Ensemble:
 
 
 class Probe:
-    """The classifiers of a run, each stored in a folder once it is trained, so that a stopped run can be resumed.
+    """The classifiers of a run, each stored in the folder ``out``, so that a run can be stopped between them.
 
-    Args:
-        recordings: N of them.
-        features: of their views.
-        config: the run.
-        network: the network of the features.
-        out: the folder.
-        stop: asked before each classifier.
-        say: called with a line on each step.
+    ``features`` are those of all views of the recordings by ``network``.
     """
 
     def __init__(
@@ -243,10 +233,9 @@ class Probe:
         network: ClipNetwork,
         out: Path,
         stop: Stop,
-        say: Say,
     ) -> None:
         self.entries = [recording.entry for recording in recordings]
-        self._features, self._config, self._out, self._stop, self._say = features, config, out, stop, say
+        self._features, self._config, self._out, self._stop = features, config, out, stop
         self.ensemble = Ensemble(network, config)
         self._values = torch.from_numpy(features.values).bfloat16()
         self._labels = torch.from_numpy(features.labels).float()
@@ -257,12 +246,7 @@ class Probe:
         self._key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
     def classifier(self, name: str, rows: NDArray[np.bool_], seed: int = 0) -> Perceptron:
-        """A classifier trained on some of the recordings.
-
-        Args:
-            name: of its file.
-            rows: bool (N,), the recordings.
-            seed: of its members.
+        """A classifier trained on the recordings ``rows``, bool (N,), stored under ``name``.
 
         Raises:
             Stopped: the run is to stop.
@@ -279,7 +263,7 @@ class Probe:
         seed = 100 * self._config.seed + seed
         whole = self.ensemble.fit(self._values, self._labels, self._groups, drawn, weights, seed)
         save(whole.state_dict(), path)
-        self._say(f"{name}: trained on {int(rows.sum())} clips in {time.monotonic() - started:.0f} s")
+        print(f"{name}: trained on {int(rows.sum())} clips in {time.monotonic() - started:.0f} s", flush=True)
         return whole
 
     def final(self) -> Perceptron:

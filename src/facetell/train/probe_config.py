@@ -16,7 +16,7 @@ pseudo-fakes (``sbv`` and ``swap``; ``mouth``; ``resynth``; the other kinds)."""
 
 @dataclass(frozen=True, slots=True)
 class ViewConfig:
-    """The views of a recording, see :mod:`facetell.train.views`."""
+    """The views of a recording, see :mod:`facetell.train.features`."""
 
     clip_frames: int = 8  # T of the clips of detection; a plain view is the middle frame of one
     plain: int = 6  # frames as detection crops them

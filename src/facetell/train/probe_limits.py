@@ -19,8 +19,7 @@ from facetell.faces.clips import crop_clip
 from facetell.forge.degrade import Coder, recode_within
 from facetell.train import features
 from facetell.train.corpus import Recording
-from facetell.train.features import FeatureStore, store_arrays
-from facetell.train.views import plain_window
+from facetell.train.features import FeatureStore, plain_window, store_arrays
 from facetell.types import UInt8Array
 
 EVERY = 5  # one clip of so many is used

@@ -35,10 +35,6 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 def read_tree(path: Path, below: tuple[Path, ...] = ()) -> Tree:
     """The keys of a YAML file over those of the file that it extends, not checked yet.
 
-    Args:
-        path: the file.
-        below: files that extend it, to find circles.
-
     Raises:
         FacetellError: a file is missing, is not YAML, extends itself, or is not a table of keys.
     """
@@ -109,12 +105,10 @@ def build(kind: type[Built], tree: Mapping[str, Any], where: str, above: str = "
     """A dataclass from a tree of plain values.
 
     Args:
-        kind: the dataclass; all of its fields have defaults.
-        tree: its values by name; tables for the dataclasses inside it. Keys that are left out, at any depth, keep the
-            value of ``base``.
-        where: begins the error message.
-        above: prefix of the keys in the error message.
-        base: by default the defaults of ``kind``.
+        kind: the dataclass.
+        tree: its values by name, tables for the dataclasses inside it.
+        where, above: name of the file, and prefix of the keys, in error messages.
+        base: values of the keys that are left out, at any depth; by default those of ``kind()``.
 
     Raises:
         FacetellError: a key is unknown or a value has the wrong type.

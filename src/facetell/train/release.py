@@ -21,47 +21,24 @@ from facetell.datasets.manifest import Manifest
 from facetell.detector import Detector, Settings
 from facetell.engine import Engine, ModelInfo, load_engine
 from facetell.engine.card import write_release
-from facetell.evaluate.corruptions import (
-    LIMITS,
-    SHORTCUTS,
-    WIDTHS,
-    Outcome,
-    by_length,
-    least_face_width,
-    outcomes,
-    score_corrupted,
-)
+from facetell.evaluate import corruptions
+from facetell.evaluate.corruptions import Outcome, outcomes, score_corrupted
 from facetell.evaluate.sample import calibrate, calibration_of, sample_of
 from facetell.evaluate.scores import Scores, from_rows, write_scores
 from facetell.evaluate.summary import summarise
 from facetell.files import file_sha256, temporary_beside
 from facetell.metrics.intervals import Estimate, wilson
 from facetell.metrics.platt import called_unseen
-from facetell.models.convert import check_parity, deviation, read_trained
-from facetell.models.export import (
-    ROUNDING,
-    Precision,
-    carries_motion,
-    export_onnx,
-    model_from_onnx,
-    write_metadata,
-)
+from facetell.models import export
+from facetell.models.convert import check_parity, deviation, read_checkpoint, read_trained
+from facetell.models.export import ROUNDING, Precision
 from facetell.models.network import ClipNetwork
 from facetell.models.table import parameters
+from facetell.train import validate
 from facetell.train.card import network_card
-from facetell.train.checkpoint import load
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording
-from facetell.train.validate import (
-    Row,
-    Score,
-    by_method,
-    crop_recording,
-    has_both,
-    row_of,
-    score_pseudo,
-    score_recordings,
-)
+from facetell.train.validate import Row, has_both
 from facetell.types import FacetellError, FloatArray, Status
 
 PSEUDO_KINDS = ("sbv", "drift", "jitter", "flicker", "reenact", "swap", "mouth")
@@ -106,7 +83,7 @@ def release(
         FacetellError: ``checkpoint`` is not one, the engines disagree, or ``val`` has no real or no forged clips.
     """
     network, metadata = read_trained(checkpoint)
-    state = load(checkpoint)
+    state = read_checkpoint(checkpoint)
     info = replace(ModelInfo.from_metadata(metadata, str(checkpoint)), name=model_path.stem)
     batch = BatchConfig(
         clip_frames=info.clip_frames, frame_rate=info.frame_rate, size=info.size, crop_scale=info.crop_scale
@@ -114,7 +91,8 @@ def release(
     say(f"exporting {model_path}")
     precision: Precision = "w8" if 2 * parameters(network) > LARGEST else "fp16"
     proof = proof_clips(recordings, batch)
-    rounding, parity = export_checked(network, info, model_path, precision, proof)
+    rounding, parity = export_compared(network, info, model_path, precision, proof)
+    _check(model_path, rounding, ROUNDING[precision], parity)
     leaked: frozenset[str] = frozenset()
     limits: Scores | None = None
     if videos is not None:
@@ -132,15 +110,15 @@ def release(
         scores = from_rows(_prepared_rows(engine, recordings, batch), {})
     say("scoring pseudo-fakes of the real clips of val")
     reals = [r for r in recordings if r.entry.label == 0 and r.face_width >= info.min_face_width]
-    pseudo = from_rows([*score_pseudo(_score(engine), reals, batch, kinds, reals)], {})
+    pseudo = from_rows([*validate.score_pseudo(_score(engine), reals, batch, kinds, reals)], {})
     unseen = scores.where(~np.isin(scores["video"].astype(str), sorted(leaked)))
     info = replace(info, calibration=calibrate(unseen if has_both(unseen) else pseudo))
     scores, unseen, pseudo = (_calibrated(part, info) for part in (scores, unseen, pseudo))
     shortcuts: list[dict[str, Any]] = []
     if limits is not None and has_both(unseen):
         say("checking for shortcuts")
-        treated = score_corrupted(Detector(model_path, F32), counted, SHORTCUTS)
-        shortcuts = _rows(outcomes(_calibrated(treated, info), SHORTCUTS))
+        treated = score_corrupted(Detector(model_path, F32), counted, corruptions.SHORTCUTS)
+        shortcuts = _rows(outcomes(_calibrated(treated, info), corruptions.SHORTCUTS))
         limits = _calibrated(limits, info)
     found: dict[str, Any] = {
         "min_face_width": info.min_face_width,
@@ -149,7 +127,9 @@ def release(
         "leaked": len(leaked),
         "with_leaked": figures(scores)[:1] if leaked else [],
         "shortcuts": shortcuts,
-        "limits": _rows(outcomes(limits, LIMITS) | by_length(limits)) if limits is not None else [],
+        "limits": _rows(outcomes(limits, corruptions.LIMITS) | corruptions.by_length(limits))
+        if limits is not None
+        else [],
         "calibration": asdict(info.calibration),
         "rounding": rounding,
         "parity": parity,
@@ -167,49 +147,41 @@ def release(
     return found
 
 
-def export_checked(
+def export_compared(
     network: ClipNetwork, info: ModelInfo, path: Path, precision: Precision, proof: FloatArray
 ) -> tuple[float, dict[str, float | None]]:
-    """Write a model file and compare it with the network.
-
-    Args:
-        network: the trained network.
-        info: metadata.
-        path: the file.
-        precision: storage of the weights.
-        proof: clips (N, T, 3, S, S) in [0, 1].
+    """Write a model file and compare it with the network on clips (N, T, 3, S, S) in [0, 1].
 
     Returns:
         The largest deviation of a logit by storing the weights in fewer bits; and that of each engine from the network
         as it is stored, None if the engine does not run.
-
-    Raises:
-        FacetellError: a deviation is too large.
     """
-    with_motion = carries_motion(network)
-    export_onnx(network, path, metadata=info.to_metadata(), with_motion=with_motion, precision=precision)
-    _, stored = model_from_onnx(path)
-    rounding = deviation(network, stored, proof)
-    if not rounding <= ROUNDING[precision]:
+    with_motion = export.carries_motion(network)
+    export.export_onnx(network, path, metadata=info.to_metadata(), with_motion=with_motion, precision=precision)
+    _, stored = export.model_from_onnx(path)
+    parity = {f"{part.engine} {part.precision}": part.largest for part in check_parity(stored, path, proof)}
+    return deviation(network, stored, proof), parity
+
+
+def _check(path: Path, rounding: float, limit: float, parity: Mapping[str, float | None]) -> None:
+    if not rounding <= limit:
         raise FacetellError(
             f"the scores of {path} differ from those of the trained network by {rounding:.2g}, because its weights are "
             "stored in fewer bits; do not use it, and report this"
         )
-    parts = check_parity(stored, path, proof)
-    for part in parts:
-        if part.largest is not None and part.precision == "f32" and part.largest > TOLERANCE:
+    for engine, largest in parity.items():
+        if largest is not None and engine.endswith("f32") and largest > TOLERANCE:
             raise FacetellError(
-                f"the scores of {path} in {part.engine} differ from those in torch by {part.largest:.2g}; "
-                "do not use it, and report this with the versions that `facetell doctor` prints"
+                f"the scores of {path} in {engine} differ from those in torch by {largest:.2g}; do not use it, and "
+                "report this with the versions that `facetell doctor` prints"
             )
-    return rounding, {f"{part.engine} {part.precision}": part.largest for part in parts}
 
 
 def proof_clips(recordings: Sequence[Recording], batch: BatchConfig) -> FloatArray:
     """A clip of each of a few recordings, float32 (N, T, 3, S, S) in [0, 1]."""
     windows = ((r, r.windows(batch.clip_frames, 1.0, batch.frame_rate)) for r in recordings)
     whole = ((r, found[0]) for r, found in windows if found)
-    clips = [crop_recording(recording, window, batch) for recording, window in islice(whole, PROOF_CLIPS)]
+    clips = [validate.crop_recording(recording, window, batch) for recording, window in islice(whole, PROOF_CLIPS)]
     if not clips:
         raise FacetellError(
             f"no clip of val is long enough to be scored ({batch.clip_frames} frames at {batch.frame_rate:g} frames "
@@ -219,7 +191,7 @@ def proof_clips(recordings: Sequence[Recording], batch: BatchConfig) -> FloatArr
 
 
 def _face_width(model_path: Path, info: ModelInfo, videos: Manifest) -> tuple[Scores | None, float]:
-    """Scores of videos under :data:`LIMITS`, and the minimum face width that is selected by them.
+    """Scores of videos under ``corruptions.LIMITS``, and the minimum face width that is selected by them.
 
     It is selected before the published scores, with a calibration on the clean videos of this measurement alone. All
     faces down to the least selectable width are scored. None, and the width of ``info``, if no real or no forged video
@@ -227,14 +199,14 @@ def _face_width(model_path: Path, info: ModelInfo, videos: Manifest) -> tuple[Sc
     """
     if not {0, 1} <= {entry.label for entry in videos}:
         return None, info.min_face_width
-    _rewrite_metadata(model_path, replace(info, min_face_width=float(min(WIDTHS))))
-    scores = score_corrupted(Detector(model_path, F32), videos, LIMITS)
+    _rewrite_metadata(model_path, replace(info, min_face_width=float(min(corruptions.WIDTHS))))
+    scores = score_corrupted(Detector(model_path, F32), videos, corruptions.LIMITS)
     clean = scores.select(distortion="")
     if not has_both(clean):
         return None, info.min_face_width
     calibration = calibrate(clean, draws=2)  # its covariance is not used
     scores = _calibrated(scores, replace(info, calibration=calibration))
-    return scores, float(least_face_width(outcomes(scores, LIMITS)))
+    return scores, float(corruptions.least_face_width(outcomes(scores, corruptions.LIMITS)))
 
 
 def _calibrated(scores: Scores, info: ModelInfo) -> Scores:
@@ -248,7 +220,7 @@ def figures(scores: Scores) -> list[dict[str, Any]]:
     if not has_both(scores):
         return []
     found = []
-    for name, part in ({"all": scores} | by_method(scores)).items():
+    for name, part in ({"all": scores} | validate.by_method(scores)).items():
         summary = summarise(part.videos())
         counts = summary.counts
         found.append({"name": name, "fakes": counts.fake, "reals": counts.real, **_cells("auc", summary["auc"])})
@@ -287,7 +259,7 @@ def _cells(name: str, estimate: Estimate) -> dict[str, float | None]:
     return {key: None if math.isnan(value) else round(value, 4) for key, value in values.items()}
 
 
-def _score(engine: Engine) -> Score:
+def _score(engine: Engine) -> validate.Score:
     return lambda clips: [float(logit) for logit in engine.score(clips)]
 
 
@@ -296,9 +268,9 @@ def _prepared_rows(engine: Engine, recordings: Sequence[Recording], batch: Batch
     rows: list[Row] = []
     for recording in recordings:
         if recording.face_width >= engine.info.min_face_width:
-            rows += score_recordings(_score(engine), [recording], batch)
+            rows += validate.score_recordings(_score(engine), [recording], batch)
         else:
-            rows.append(row_of(recording.entry) | {"status": Status.FACE_TOO_SMALL.value})
+            rows.append(validate.row_of(recording.entry) | {"status": Status.FACE_TOO_SMALL.value})
     return rows
 
 
@@ -307,7 +279,7 @@ def _rewrite_metadata(path: Path, info: ModelInfo) -> None:
     import onnx
 
     proto = onnx.load_model(path)
-    write_metadata(proto, info.to_metadata())
+    export.write_metadata(proto, info.to_metadata())
     temporary = temporary_beside(path)
     temporary.write_bytes(proto.SerializeToString(deterministic=True))
     temporary.replace(path)

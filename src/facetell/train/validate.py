@@ -98,9 +98,8 @@ def pseudo_clips(
 ) -> Iterator[tuple[slice, UInt8Array]]:
     """Windows every two seconds and their clips (T, S, S, 3): forged by ``recipe`` if given, re-encoded, cropped.
 
-    Real and forged clips are re-encoded alike. The seed is the name of the video and the window, so that every model is
-    measured on the same pseudo-fakes. ``donors`` are real recordings for swaps and reenactments; a clip without a donor
-    of another identity is its own donor.
+    The seed is the name of the video and the window, so that every model is measured on the same pseudo-fakes.
+    ``donors`` are real recordings; a clip without a donor of another identity is its own donor.
     """
     number = zlib.crc32(Path(recording.entry.video).name.encode())
     others = [d for d in donors if d.entry.identity != recording.entry.identity and _starts(d, config)]
