@@ -45,11 +45,6 @@ def test_motion_and_time_do_not_disturb_the_start_on_a_still_clip() -> None:
         torch.testing.assert_close(moving(clip).logit, plain(clip).logit)
 
 
-def test_a_file_names_its_motion_blocks_though_they_were_not_chosen() -> None:
-    assert create_model("lite0", "mcb", "none", 4, 64).architecture["motion_blocks"] == [4, 6, 9, 12]
-    assert create_model("lite0", motion_blocks=(6, 2)).architecture["motion_blocks"] == [2, 6]
-
-
 @pytest.mark.parametrize(("size", "kernel", "offset"), [(8, 3, 1), (9, 3, 0), (8, 5, 1), (9, 5, 0)])
 def test_the_offset_is_where_the_first_output_is_centred(size: int, kernel: int, offset: int) -> None:
     conv = SameConv2d(1, 1, kernel, 2, bias=False)

@@ -60,16 +60,6 @@ def test_kernels_that_start_as_identities_do_not_decay(motion):
     assert decay[id(block.motion.reduce[0].weight)] == OptimConfig().weight_decay
 
 
-def test_frozen_layers_learn_nothing():
-    model = create_model("lite0", width=0.25, depth=0.5)
-    frozen = hold_still(model, OptimConfig(frozen=2))
-    assert frozen == [model.backbone.stem, model.backbone.blocks[0]]
-    still = {id(p) for layer in frozen for p in layer.parameters()}
-    learned = [p for g in parameter_groups(model, OptimConfig()) for p in g["params"]]
-    assert len(learned) + len(still) == len([*model.parameters()])
-    assert not still & {id(p) for p in learned}
-
-
 def test_what_cannot_be_frozen_is_told_in_a_sentence():
     model = create_model("lite0", width=0.25, depth=0.5, motion_blocks=[1])
     with pytest.raises(FacetellError, match="includes layer 2, which has an untrained module"):

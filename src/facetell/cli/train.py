@@ -85,7 +85,7 @@ def _release(checkpoint: Path, target: Path, data: DataConfig, args: argparse.Na
         )
         return NOT_DONE
     from facetell.datasets.manifest import read_manifest
-    from facetell.train.card import sentence
+    from facetell.train.card import summary_line
     from facetell.train.corpus import decode_all, load_recordings
     from facetell.train.release import release
 
@@ -93,6 +93,6 @@ def _release(checkpoint: Path, target: Path, data: DataConfig, args: argparse.Na
     decode_all(data, 0)
     found = release(checkpoint, target, load_recordings(data, "val", 1), videos=videos, note=args.note)
     for figure in found["generators"] + [{**f, "name": f"pseudo-fakes: {f['name']}"} for f in found["pseudo_fakes"]]:
-        print(sentence(figure))
+        print(summary_line(figure))
     print(f"{target}, {target.with_suffix('.md').name}, {target.with_suffix('.val.parquet').name}")
     return 0

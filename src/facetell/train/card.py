@@ -50,48 +50,25 @@ def network_card(info: ModelInfo, found: Figures, clips: int, whole_files: bool,
             *([note] if note else []),
             level=1,
         ),
-        _section(
-            "Training", _training(found), f"Configuration: `{info.name}.json`; method: `docs/training.md`.", level=2
-        ),
+        _section("Training", _training(found), f"Configuration: `{info.name}.json`; see `docs/training.md`.", level=2),
         _section(
             "Measured",
-            "On `val`, which is not used for training, but to select and calibrate the model: these figures are "
-            "optimistic. AUC of videos by the mean logit of their clips, one a second (pseudo-fakes: every two "
-            "seconds), with 95 % intervals from a bootstrap over identities. The exported file, OpenVINO, float32.",
+            f"On `val`, by which the model was also selected and calibrated: the figures are optimistic. {how} AUC of "
+            "videos by the mean logit of their clips, 95 % intervals from a bootstrap over identities; the exported "
+            f"file, OpenVINO, float32. Not scored: {first['unscored'] if generators else 'none'}.{_leaked(found)}",
+            *([_methods("forgeries of `val`", generators)] if generators else []),
+            *([_methods("pseudo-fakes of its real videos", pseudo)] if pseudo else []),
+            f"At the threshold of {calibration.threshold:g} (calibrated probability), selected on the real videos of "
+            f"`val` for an expected false positive rate of {calibration.false_positives:.0%}, but not below 0.5:",
+            _rates(first),
             level=2,
         ),
-        _section(
-            "Forgeries of `val`",
-            f"{how} Not scored: {first['unscored'] if generators else 'none'}.{_leaked(found)}",
-            _methods(generators),
-        ),
-        *_conditions(
-            "Shortcuts",
-            "Coding, rate, size and background should have little effect; the order of the frames should have one for "
-            "a model of motion.",
-            found["shortcuts"],
-        ),
+        *_conditions("Shortcuts", "The same videos, with one cue removed or changed.", found["shortcuts"]),
         *_conditions(
             "Robustness",
-            f"Smaller faces, blur, short footage. Faces narrower than {info.min_face_width:g} pixels are not scored: "
-            "the least width measured that, as all larger ones, costs at most "
-            f"{LOSS:g} of the AUC and adds at most {LOSS:.0%} to the false positive rate. This width was selected "
-            f"first, with all faces from {min(WIDTHS)} pixels up; `val` is scored with it.",
+            f"The minimum face width, {info.min_face_width:g} pixels, is the least of at least {min(WIDTHS)} that, as "
+            f"all larger ones, costs at most {LOSS:g} of the AUC and of the false positive rate.",
             found["limits"],
-        ),
-        _section(
-            "Pseudo-fakes of the real videos of `val`",
-            "Of the kinds used in training, of identities that are not in the training data; both classes are "
-            "re-encoded alike.",
-            _methods(pseudo),
-        ),
-        _section(
-            f"At the threshold ({calibration.threshold:g} of the calibrated probability)",
-            "Selected on the real videos of `val` for an expected false positive rate of "
-            f"{calibration.false_positives:.0%}, but not below 0.5. It depends on the few highest scores.",
-            _rates(first),
-            "The verdict is `forged` if the probability reaches the threshold and its whole interval is above 0.5. The "
-            "threshold of a video with several scored faces is higher (`docs/measures.md`).",
         ),
         _parity(found, clips),
         *_closing(
@@ -243,17 +220,15 @@ def _training(found: Figures) -> tuple[str, ...]:
     return (*lines, *(f"{key}: {about[key]}" for key in ("data", "time", "device", "code") if key in about))
 
 
-def _methods(figures: Sequence[Figures]) -> Block:
-    if not figures:
-        return "None."
+def _methods(title: str, figures: Sequence[Figures]) -> Block:
     rows = ((f["name"], str(f["fakes"]), f"{f['auc']:.3f}", _between(f, "auc", ".2f")) for f in figures)
-    return (("forgeries", "videos", "AUC", "95 % interval"), *rows)
+    return ((title, "videos", "AUC", "95 % interval"), *rows)
 
 
 def _leaked(found: Figures) -> str:
     if not found["leaked"]:
         return ""
-    figure = f" With them: {sentence(found['with_leaked'][0])}." if found["with_leaked"] else ""
+    figure = f" With them: {summary_line(found['with_leaked'][0])}." if found["with_leaked"] else ""
     return (
         f" Left out: {found['leaked']} videos of `val` whose identities or footage are also in the training data "
         f"(found by `facetell datasets check`).{figure}"
@@ -288,10 +263,10 @@ def _cells(table: Table) -> Block:
     return (table.head, *body)
 
 
-def sentence(figure: Figures) -> str:
+def summary_line(figure: Figures) -> str:
     """A figure for the terminal.
 
-    >>> sentence({"name": "swap", "fakes": 3, "reals": 9, "auc": 0.8, "auc_low": 0.5, "auc_high": 1.0})
+    >>> summary_line({"name": "swap", "fakes": 3, "reals": 9, "auc": 0.8, "auc_low": 0.5, "auc_high": 1.0})
     'swap: AUC 0.800 (0.50 to 1.00), 3 forged videos against 9'
     """
     videos = f"{figure['fakes']} forged videos against {figure['reals']}"

@@ -1,4 +1,4 @@
-"""The log of a run: lines of JSON, TensorBoard, the terminal, and images of batches."""
+"""The log of a run: lines of JSON, TensorBoard, and the terminal."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
-from facetell.train.batches import Batch
-from facetell.video.image import write_image
-
 LOG, BOARD = "log.jsonl", "tensorboard"
-COLUMNS, SIDE, LABEL = 8, 96, 128  # frames of a clip in an image of a batch, their side and that of the text in pixels
 SHOWN = {"loss", "cls1", "cls2", "l1", "clips_per_second", "waiting", "auc", "auc_low", "auc_high", "pseudo_auc"}
 
 
@@ -72,16 +65,3 @@ def means(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
         for key, value in one.items():
             found[key].append(value)
     return {key: sum(group) / len(group) for key, group in sorted(found.items())}
-
-
-def draw_batch(batch: Batch, logits: Sequence[float], path: Path) -> None:
-    """An image of the batch: one row per clip with up to eight frames, its kind and its logit."""
-    rows = []
-    for clip, kind, logit in zip(batch.clips.cpu().numpy(), batch.kinds, logits, strict=True):
-        words = np.full((SIDE, LABEL, 3), 255, np.uint8)
-        colour = (0, 110, 0) if kind == "real" else (170, 0, 0)
-        for line, text in enumerate((kind[:16], f"{logit:+.2f}")):
-            cv2.putText(words, text, (6, 40 + 24 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
-        frames = [frame.transpose(1, 2, 0) for frame in clip[:COLUMNS]]
-        rows.append(np.hstack([words, *(cv2.resize(f, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for f in frames)]))
-    write_image(path, np.vstack(rows).astype(np.uint8))

@@ -35,7 +35,7 @@ from facetell.train.batches import Batch, BatchStream, Sampler
 from facetell.train.checkpoint import BEST, CHECKPOINT, check_config, check_data, save
 from facetell.train.config import TrainConfig
 from facetell.train.corpus import decode_all, fingerprint, load_recordings
-from facetell.train.journal import Journal, draw_batch, means
+from facetell.train.journal import Journal, means
 from facetell.train.optim import hold_still, make_optimizer, schedule, update_average
 from facetell.train.reading import plain, to_yaml
 from facetell.train.start import build_network, is_trained, launch
@@ -43,7 +43,7 @@ from facetell.train.stop import Stop
 from facetell.train.validate import Row, figures_of, score_pseudo, score_recordings, torch_score
 from facetell.types import FacetellError
 
-CONFIG, SHEETS, BAD_BATCH = "config.yaml", "sheets", "bad_batch.pt"
+CONFIG, BAD_BATCH = "config.yaml", "bad_batch.pt"
 SCORES, PSEUDO = "val.parquet", "pseudo.parquet"
 
 
@@ -140,7 +140,7 @@ class Trainer:
         }
 
     def run(self, stop: Stop) -> Outcome:
-        """Train to the end of the run, or until ``stop`` says so, and write a checkpoint."""
+        """Train to the end of the run, or until ``stop`` requests it, and write a checkpoint."""
         config, seconds = self.config, 0.0
         journal = Journal(self.out, self.step, quiet=not self.first)
         stream = iter(()) if self.step >= config.steps else self.batches()
@@ -152,16 +152,13 @@ class Trainer:
             started = time.monotonic()
             batch = next(stream)
             waited += time.monotonic() - started
-            values, logits = self.learn(batch)
-            self._pending.append(values)
+            self._pending.append(self.learn(batch))
             self.step += 1
             seconds = time.monotonic() - started
             clips, spent = clips + len(batch.kinds) * self.world, spent + seconds
             self.seconds, noted = self.seconds + time.monotonic() - noted, time.monotonic()
             last = self.step >= config.steps
             validates = last or self.step % config.val.every == 0
-            if (self.step == 1 or validates) and self.first:
-                draw_batch(batch, logits, self.out / SHEETS / f"step_{self.step:06d}.png")
             if last or self.step % config.machine.log_every == 0:
                 speed = {"clips_per_second": clips / spent, "waiting": waited / spent}
                 journal.write(self.step, "train", means(self._gather(self._pending)) | speed)
@@ -206,8 +203,8 @@ class Trainer:
         with signals_blocked():  # the workers go on until this process stops at the end of a step
             return iter(loader)
 
-    def learn(self, batch: Batch) -> tuple[dict[str, float], list[float]]:
-        """One step; returns the figures for the log and the logit of each clip."""
+    def learn(self, batch: Batch) -> dict[str, float]:
+        """One step; returns the figures for the log."""
         config = self.config
         torch.manual_seed(hash((config.seed, self.step, self.rank)) % 2**63)
         self.model.train()
@@ -233,7 +230,7 @@ class Trainer:
             self._refuse(batch, values["loss"], norm)
         self.optimizer.step()
         update_average(self.average, self.network, self.step, config.ema)
-        return values | {"grad_norm": norm} | _hits(logits, batch), logits
+        return values | {"grad_norm": norm} | _hits(logits, batch)
 
     def _refuse(self, batch: Batch, loss: float, norm: float) -> None:
         path = self.out / BAD_BATCH

@@ -6,7 +6,7 @@ and identity. Distortions act on the frame of the prepared clip, before the crop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -37,24 +37,11 @@ class Limits:
     values: dict[str, NDArray[np.float16]]  # (M, D) of each change, by its name
 
 
-Change = Callable[[UInt8Array, float], UInt8Array]
-"""Changes a clip (T, H, W, 3) in which the face is so many pixels wide."""
-
-
-def changes() -> dict[str, Change]:
-    """The changes by name."""
-
-    def narrowed(target: int) -> Change:
-        return lambda clip, width: _narrowed(clip, target / width)
-
-    def distorted(code: str) -> Change:
-        return lambda clip, width: _distorted(clip, code)
-
-    return {
-        UNCHANGED: lambda clip, width: clip,
-        **{f"faces {target} pixels wide": narrowed(target) for target in WIDTHS},
-        **{f"{KINDS[code].name}, level {LEVEL}": distorted(code) for code in PUBLISHED},
-    }
+def changes(clip: UInt8Array, width: float) -> dict[str, UInt8Array]:
+    """The changes, by name, of a clip (T, H, W, 3) in which the face is ``width`` pixels wide."""
+    narrowed = {f"faces {target} pixels wide": _narrowed(clip, target / width) for target in WIDTHS}
+    distorted = {f"{KINDS[code].name}, level {LEVEL}": _distorted(clip, code) for code in PUBLISHED}
+    return {UNCHANGED: clip, **narrowed, **distorted}
 
 
 def _narrowed(clip: UInt8Array, scale: float) -> UInt8Array:
@@ -80,20 +67,19 @@ def measure_limits(store: FeatureStore, recordings: Sequence[Recording], workers
     path = store.folder / f"limits-{store.key[:16]}.npz"
     if not path.exists():
         found = dict(store.run(compute_changes, chosen.tolist(), recordings, workers))
-        rows = [found[number] for number in chosen.tolist()]
-        store_arrays(path, **{name: np.stack([row[i] for row in rows]) for i, name in enumerate(changes())})
+        names = found[0].keys()
+        store_arrays(path, **{name: np.stack([found[number][name] for number in chosen.tolist()]) for name in names})
     with np.load(path) as stored:
         return Limits(chosen, {name: stored[name] for name in stored.files})
 
 
-def compute_changes(number: int) -> tuple[int, NDArray[np.float16]]:
-    """A recording's number, and the features (changes, D) of its middle frame."""
+def compute_changes(number: int) -> tuple[int, dict[str, NDArray[np.float16]]]:
+    """A recording's number, and the features (D,) of its middle frame under each change."""
     extractor = features.extractor
     batch, recording = extractor.store.batch, extractor.recordings[number]
     window = plain_window(recording, batch, extractor.store.views.clip_frames, 0.5)
     poses, clip = recording.poses(window), recording.frames(window)
-    width = float(np.median([pose.width for pose in poses]))
-    crops = (
-        crop_clip(list(change(clip, width)), poses, batch.size, batch.crop_scale)[0] for change in changes().values()
-    )
-    return number, extractor(np.stack([crop[len(crop) // 2] for crop in crops])).astype(np.float16)
+    changed = changes(clip, float(np.median([pose.width for pose in poses])))
+    crops = [crop_clip(list(frames), poses, batch.size, batch.crop_scale)[0] for frames in changed.values()]
+    middles = np.stack([crop[len(crop) // 2] for crop in crops])
+    return number, dict(zip(changed, extractor(middles).astype(np.float16), strict=True))
