@@ -24,6 +24,7 @@ from facetell.train.checkpoint import save
 from facetell.train.corpus import load_recordings
 from facetell.train.reading import plain
 from facetell.train.start import build_network
+from facetell.train.validate import score_recordings
 from fixtures import FAST, sample_frames, write_frames
 
 
@@ -102,9 +103,8 @@ def test_prepared_clips_with_faces_that_detection_refuses_are_not_scored(data, t
     in_clip = np.median([pose.width for pose in first.poses(slice(0, len(first)))])
     assert replace(first, file=tmp_path / "clip.mp4").face_width == pytest.approx(3 * in_clip)
     between = float(np.mean([min(widths), max(widths)]))
-    engine.info = replace(engine.info, min_face_width=between)
     batch = replace(tiny_config(data).batch, clip_frames=engine.info.clip_frames, size=engine.info.size)
-    rows = release._prepared_rows(engine, recordings, batch)
+    rows = list(score_recordings(release._score(engine), recordings, batch, between))
     status = {row["video"]: row.get("status", "scored") for row in rows}
     for recording, width in zip(recordings, widths, strict=True):
         assert status[recording.entry.video] == ("scored" if width >= between else "face_too_small")

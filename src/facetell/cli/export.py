@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 PROOF_CLIPS = 6
 PROVED = ("openvino", "onnxruntime", "torch")
 LARGEST = 1e-3  # accepted deviation of an engine's logit in float32 from torch's
-SAMPLES = ("sample_woman", "sample_man")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,9 +64,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"largest deviation of a logit by storing in fewer bits: {rounding:.2g}")
         agree = rounding <= ROUNDING[args.precision]
         model = stored
-    parts = check_parity(model, args.to, clips, PROVED)
     print(f"largest deviation from torch's logit over {len(clips)} clips:")
-    for part in parts:
+    for part in check_parity(model, args.to, clips, PROVED):
         shown = part.note if part.largest is None else f"{part.largest:.2g}"
         print(f"  {part.engine} {part.precision}: {shown}")
         agree &= part.precision != "f32" or (part.largest is not None and part.largest <= LARGEST)
@@ -79,7 +77,7 @@ def _clips(videos: list[Path] | None, config: ModelConfig) -> FloatArray:
     from facetell.assets import locate
     from facetell.motion.excerpt import face_clips
 
-    paths = videos or [locate(name) for name in SAMPLES]
+    paths = videos or [locate("sample_woman"), locate("sample_man")]
     found = []
     for path in paths:
         share = -(-PROOF_CLIPS // len(paths))

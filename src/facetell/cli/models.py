@@ -22,9 +22,8 @@ def run(args: argparse.Namespace) -> int:
         print(markdown(rows))
         return 0
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("network")
-    table.add_column("motion")
-    table.add_column("clip")
+    for name in ("network", "motion", "clip"):
+        table.add_column(name)
     table.add_column("parameters", justify="right")
     table.add_column("multiply-adds", justify="right")
     table.add_column("what it is")

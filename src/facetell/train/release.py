@@ -38,8 +38,8 @@ from facetell.train import validate
 from facetell.train.card import network_card
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording
-from facetell.train.validate import Row, has_both
-from facetell.types import FacetellError, FloatArray, Status
+from facetell.train.validate import has_both
+from facetell.types import FacetellError, FloatArray
 
 PSEUDO_KINDS = ("sbv", "drift", "jitter", "flicker", "reenact", "swap", "mouth")
 PROOF_CLIPS, TOLERANCE = 6, 1e-2  # of an engine in float32 against the network as it is stored, in logits
@@ -107,7 +107,7 @@ def release(
     if videos is not None:
         scores = score_manifest(videos, model_path, ScoringSettings(splits=("val",), detection=F32))
     else:
-        scores = from_rows(_prepared_rows(engine, recordings, batch), {})
+        scores = from_rows([*validate.score_recordings(_score(engine), recordings, batch, info.min_face_width)], {})
     say("scoring pseudo-fakes of the real clips of val")
     reals = [r for r in recordings if r.entry.label == 0 and r.face_width >= info.min_face_width]
     pseudo = from_rows([*validate.score_pseudo(_score(engine), reals, batch, kinds, reals)], {})
@@ -261,17 +261,6 @@ def _cells(name: str, estimate: Estimate) -> dict[str, float | None]:
 
 def _score(engine: Engine) -> validate.Score:
     return lambda clips: [float(logit) for logit in engine.score(clips)]
-
-
-def _prepared_rows(engine: Engine, recordings: Sequence[Recording], batch: BatchConfig) -> list[Row]:
-    """One row per clip of each recording; one row with the reason if it is not scored."""
-    rows: list[Row] = []
-    for recording in recordings:
-        if recording.face_width >= engine.info.min_face_width:
-            rows += validate.score_recordings(_score(engine), [recording], batch)
-        else:
-            rows.append(validate.row_of(recording.entry) | {"status": Status.FACE_TOO_SMALL.value})
-    return rows
 
 
 def _rewrite_metadata(path: Path, info: ModelInfo) -> None:

@@ -55,17 +55,20 @@ def torch_score(model: nn.Module, device: torch.device, bf16: bool) -> Score:
     return score
 
 
-def score_recordings(score: Score, recordings: Sequence[Recording], config: BatchConfig) -> Iterator[Row]:
-    """One row per clip, one clip a second of each recording; one row with a status if it is too short for a clip."""
+def score_recordings(
+    score: Score, recordings: Sequence[Recording], config: BatchConfig, min_face_width: float = 0.0
+) -> Iterator[Row]:
+    """One row per clip, one clip a second of each recording; one row with a status if it is not scored."""
     for recording in recordings:
         windows = recording.windows(config.clip_frames, SECONDS, config.frame_rate)
         row = row_of(recording.entry)
-        if not windows:
+        if min_face_width and recording.face_width < min_face_width:
+            yield row | {"status": Status.FACE_TOO_SMALL.value}
+        elif not windows:
             yield row | {"status": Status.TOO_SHORT.value}
-            continue
-        yield from _rows(
-            row, recording, windows, score(np.stack([crop_recording(recording, w, config) for w in windows]))
-        )
+        else:
+            clips = np.stack([crop_recording(recording, window, config) for window in windows])
+            yield from _rows(row, recording, windows, score(clips))
 
 
 def score_pseudo(
