@@ -38,13 +38,21 @@ def test_an_address_that_is_not_available(message):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"cannot listen on 127.0.0.1, port {port} (Address already in use)" in message("--port", port)
-    assert "choose another --host" in message("--host", "192.0.2.1", "--port", 0)
+    assert "choose another --host" in message("--host", "192.0.2.1", "--port", 0, "--token", TOKEN)
     assert "cannot listen on 127.0.0.1, port 70000" in message("--port", 70000)
 
 
 def test_model_and_token_that_cannot_be_used(message):
     assert "there is no model file" in message("--port", 0)
     assert "at least 16 ASCII characters" in message("--token", "short")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_other_machines_are_served_without_a_token_only_on_request(message, monkeypatch, host):
+    monkeypatch.setenv("FACETELL_TOKEN", "")
+    assert "set FACETELL_TOKEN" in message("--host", host, "--port", 0)
+    for words in (["--token", TOKEN], ["--insecure-no-token"]):  # the address of documentation is of no machine
+        assert "cannot listen on 192.0.2.1" in message("--host", "192.0.2.1", "--port", 0, *words)
 
 
 def test_a_data_folder_that_cannot_be_used(message, tmp_path):

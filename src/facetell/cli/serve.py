@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--port", type=partial(count, least=0), default=8000, metavar="N", help="0: any free one (default: 8000)")
     add("--data", type=Path, default=Path("facetell-data"), metavar="DIR", help="data folder (default: facetell-data)")
     add("--token", metavar="TOKEN", help="required of every client; better set as FACETELL_TOKEN")
+    add("--insecure-no-token", action="store_true", help="serve other machines without a token")
     add("--allow-host", action="append", default=[], metavar="NAME", help="a name by which clients reach the server")
     add("--root-path", type=_root_path, default="", metavar="PATH", help="path in a reverse proxy, such as /facetell")
     add("--workers", type=count, default=1, metavar="N", help="processes that score (default: 1)")
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from facetell.serve.service import Service
 
     settings = settings_of(args)
-    listening = listen(args.host, args.port)
+    listening = listen(args.host, args.port, only_loopback=settings.token is None and not args.insecure_no_token)
     service = Service(settings)
     try:
         service.start()
@@ -95,10 +96,15 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises FacetellError if the address is not available."""
+def listen(host: str, port: int, *, only_loopback: bool = False) -> socket.socket:
+    """A listening socket. Raises FacetellError if the address is not available, or is not to be listened on."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        if only_loopback and not ipaddress.ip_address(address[0]).is_loopback:
+            raise FacetellError(
+                f"without a token, anybody who reaches {host} could upload, read and delete: set FACETELL_TOKEN, "
+                "listen on 127.0.0.1, or accept that with --insecure-no-token"
+            )
         return socket.create_server((address[0], port), family=family, dualstack_ipv6=family == socket.AF_INET6)
     except (OSError, OverflowError) as error:
         reason = str(getattr(error, "strerror", error)).partition(" (")[0]
