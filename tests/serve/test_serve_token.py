@@ -2,9 +2,12 @@
 
 import httpx
 import pytest
-from serving import BEARER, SECONDS, TOKEN, Server
+from serving import BEARER, SECONDS, TOKEN, Server, serving
 
-from facetell.serve.auth import Authenticator, check_token
+from facetell.serve import auth
+from facetell.serve.auth import Authenticator, check_token, client_address
+from facetell.serve.faults import Refused
+from facetell.serve.settings import Limits
 from facetell.types import FacetellError
 
 
@@ -82,11 +85,71 @@ def test_cookies_cannot_be_forged_and_expire(monkeypatch):
     authenticator, other = Authenticator(TOKEN), Authenticator(TOKEN + "!")
     cookie = authenticator.cookie()
     until, _, signature = cookie.partition(".")
-    assert authenticator.is_cookie(cookie) and not other.is_cookie(cookie)
+    assert authenticator.is_cookie("a", cookie) and not other.is_cookie("a", cookie)
     for forged in ("", ".", signature, f"{int(until) + 1}.{signature}", f"{until}.{'0' * 64}", f"{until}.", "é.é"):
-        assert not authenticator.is_cookie(forged)
+        assert not authenticator.is_cookie("a", forged)
     monkeypatch.setattr("time.time", lambda: int(until) + 1)
-    assert not authenticator.is_cookie(cookie)
+    assert not authenticator.is_cookie("a", cookie)
+
+
+def test_an_address_that_sends_wrong_tokens_is_refused_for_longer_each_time(monkeypatch, caplog):
+    now, authenticator, waits = 1000.0, Authenticator(TOKEN), []
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    expired = f"1.{authenticator._sign('1')}"
+    for _ in range(8):
+        for _ in range(auth.FAILURES):
+            assert not authenticator.is_cookie("a", expired)  # signed by the server: no attempt to guess
+            assert not authenticator.allows("a", "Bearer wrong", "")
+        for attempt in (lambda: authenticator.is_token("a", TOKEN), lambda: authenticator.allows("a", "", "x.y")):
+            with pytest.raises(Refused) as refused:
+                attempt()
+        waits.append(int(refused.value.headers["Retry-After"]))
+        assert authenticator.is_token("b", TOKEN) and not authenticator.allows("a", "", "")
+        now += waits[-1]
+        assert authenticator.is_token("a", TOKEN)
+    assert waits == [61, 121, 241, 481, 961, 1921, 3601, 3601]
+    assert len(caplog.messages) == 8 and caplog.messages[0] == "a sent 10 wrong tokens and is refused for 60 s"
+    for _ in range(3 * auth.FAILURES):
+        authenticator.is_token("a", "wrong")
+        now += 7  # fewer than ten in a minute
+
+
+def test_few_addresses_are_remembered(monkeypatch):
+    monkeypatch.setattr(auth, "ADDRESSES", 5)
+    throttle = auth.Throttle()
+    for number in range(20):
+        throttle.fail(str(number))
+    assert list(throttle._found) == ["15", "16", "17", "18", "19"]
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        (("10.0.0.7", 1), "10.0.0.7"),
+        (("::ffff:10.0.0.7", 1), "10.0.0.7"),
+        (("2001:db8::1:2:3:4", 1), "2001:db8::/64"),
+        (("nonsense", 1), "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_the_address_of_a_client(client, address):
+    assert client_address({"client": client}) == address
+
+
+def test_wrong_tokens_are_429_in_programs_and_on_the_page(tmp_path):
+    wrong = {"Authorization": "Bearer wrong", "X-Forwarded-For": "10.0.0.7"}
+    with serving(tmp_path, Limits(), token=TOKEN) as (url, _), httpx.Client(base_url=url, timeout=SECONDS) as client:
+        for _ in range(auth.FAILURES // 2):
+            assert client.get("/v1/jobs", headers=wrong).status_code == 401
+            assert client.post("/login", data={"token": "wrong"}, headers=wrong).status_code == 401
+        for answer in (
+            client.get("/v1/jobs", headers=wrong | BEARER),
+            client.post("/login", data={"token": TOKEN}, headers=wrong),
+        ):
+            assert answer.status_code == 429 and 0 < int(answer.headers["retry-after"]) <= 61
+            assert "wrong tokens came from this address" in answer.text
+        assert client.get("/healthz", headers=wrong).status_code == 200
+        assert client.get("/v1/jobs", headers=BEARER).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,9 @@ class Reason:
     message: str
     retry_after: int | None = None
 
-    def error(self, **values: object) -> Refused:
+    def error(self, *, retry_after: int | None = None, **values: object) -> Refused:
         """The exception to raise, with the fields of the message filled in."""
-        return Refused(self.status, self.code, self.message.format(**values), self.retry_after)
+        return Refused(self.status, self.code, self.message.format(**values), retry_after or self.retry_after)
 
 
 BAD_FORM = Reason(400, "bad_form", "the form is cut off, malformed, or over 64 KiB besides the file: send it again")
@@ -78,6 +78,7 @@ TOO_MANY_PIXELS = Reason(
 )
 KEY_REUSED = Reason(422, "key_reused", "this Idempotency-Key was sent with another video before: choose a new one")
 TOO_MANY_UPLOADS = Reason(429, "too_many_uploads", "the server receives as many videos as it can: try again soon", 2)
+WRONG_TOKENS = Reason(429, "wrong_tokens", "too many wrong tokens came from this address: try again later")
 QUEUE_FULL = Reason(429, "queue_full", "the queue is full ({waiting} videos): try again later", 10)
 TOO_MANY_STREAMS = Reason(429, "too_many_listeners", "too many event streams are open: poll the job instead", 10)
 INTERNAL = Reason(500, "fault", "internal error of the server: report it to its operator, who finds it in the log")

@@ -14,8 +14,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facetell.serve.auth import COOKIE, Authenticator
-from facetell.serve.faults import NO_TOKEN, OTHER_SITE, WRONG_HOST
+from facetell.serve.auth import COOKIE, Authenticator, client_address
+from facetell.serve.faults import NO_TOKEN, OTHER_SITE, WRONG_HOST, Refused
 from facetell.serve.metrics import Metrics
 
 LINGER = 2.0  # seconds for which the rest of a refused upload is read and dropped
@@ -103,7 +103,10 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        try:
+            refusal = self._refusal(scope) if scope["type"] == "http" else None
+        except Refused as refused:
+            refusal = refused.response()
         await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
@@ -117,7 +120,7 @@ class Access:
         if (
             not self._authenticator.required
             or OPEN.fullmatch(path)
-            or self._authenticator.allows(headers.get("authorization", ""), cookie)
+            or self._authenticator.allows(client_address(scope), headers.get("authorization", ""), cookie)
         ):
             return None
         if method == "GET" and PAGES.fullmatch(path):

@@ -20,7 +20,7 @@ from facetell.report import strings as report_strings
 from facetell.report.table import clock
 from facetell.report.words import moment, percent, plain_text
 from facetell.serve.api import LARGEST, Serving
-from facetell.serve.auth import COOKIE, COOKIE_SECONDS, Authenticator
+from facetell.serve.auth import COOKIE, COOKIE_SECONDS, Authenticator, client_address
 from facetell.serve.faults import TOO_SLOW, Refused
 from facetell.serve.service import Service
 from facetell.serve.uploads import receive_job
@@ -76,9 +76,7 @@ async def upload(request: Request, service: Serving) -> Response:
     try:
         job, _ = await receive_job(service, request)
     except Refused as refused:
-        page = render("fault.html", service, refused.status, title="That did not work", message=refused.message)
-        page.headers.update(refused.headers)
-        return page
+        return _fault(service, refused)
     return RedirectResponse(f"{service.settings.root_path}/jobs/{job.id}", 303)
 
 
@@ -88,7 +86,7 @@ def job_page(job_id: str, service: Serving) -> Response:
     try:
         job = service.find(job_id)
     except Refused as refused:
-        return render("fault.html", service, 404, title="There is nothing here", message=refused.message)
+        return _fault(service, refused, "There is nothing here")
     return render("job.html", service, job=service.view(job))
 
 
@@ -115,8 +113,11 @@ async def login(request: Request, service: Serving) -> Response:
     except TimeoutError:
         raise TOO_SLOW.error() from None
     target = _own_page(str(form.get("next", "/")))
-    if not authenticator.is_token(str(form.get("token", "")).strip()):
-        await asyncio.sleep(0.5)
+    try:
+        right = authenticator.is_token(client_address(request.scope), str(form.get("token", "")).strip())
+    except Refused as refused:
+        return _fault(service, refused)
+    if not right:
         return render("login.html", service, 401, next=target, wrong=True)
     answer = RedirectResponse(f"{service.settings.root_path}{target}", 303)
     answer.set_cookie(
@@ -138,6 +139,13 @@ def logout(service: Serving) -> Response:
     answer = RedirectResponse(f"{root}/login", 303)
     answer.delete_cookie(COOKIE, path=root or "/", httponly=True, samesite="strict")
     return answer
+
+
+def _fault(service: Service, refused: Refused, title: str = "That did not work") -> Response:
+    """The page for an error."""
+    page = render("fault.html", service, refused.status, title=title, message=refused.message)
+    page.headers.update(refused.headers)
+    return page
 
 
 def _own_page(target: str) -> str:
