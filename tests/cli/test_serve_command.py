@@ -94,6 +94,7 @@ def test_the_meaning_of_the_options(monkeypatch):
     monkeypatch.delenv("FACETELL_TOKEN", raising=False)
     found = settings("--max-mb", "3", "--max-minutes", "2", "--max-megapixels", "1.5", "--keep-days", "0.5")
     assert (found.limits.upload_bytes, found.limits.duration, found.limits.pixels) == (3 * 2**20, 120, 1_500_000)
+    assert found.limits.upload_rate == 64_000 and settings("--min-rate", "0.5").limits.upload_rate == 500
     assert found.keep_seconds == 43200 and found.token is None and found.workers == 1
     assert settings("--keep-days", "0").keep_seconds is None
     assert settings("--workers", "999").detector.threads == 1

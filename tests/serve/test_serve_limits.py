@@ -12,17 +12,19 @@ from serving import SECONDS, serving, wait_for
 
 from facetell.serve import pages
 from facetell.serve import server as network
-from facetell.serve.faults import UNREADABLE
+from facetell.serve.admission import Admission
+from facetell.serve.faults import UNREADABLE, Refused
 from facetell.serve.inspect import Inspector
 from facetell.serve.settings import Limits
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+ADDRESS = "X-Forwarded-For"  # as a reverse proxy sends it
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
 
 
 @pytest.mark.parametrize(
     ("limits", "pause"),
-    [(Limits(idle_seconds=0.3), 2.0), (Limits(upload_seconds=0.6), 2.0), (Limits(idle_seconds=1.0), 0.1)],
+    [(Limits(rate_seconds=0.3), 2.0), (Limits(upload_seconds=0.6), 2.0), (Limits(rate_seconds=1.0), 0.1)],
     ids=["silent", "too_long", "trickling"],
 )
 def test_a_slow_upload_is_cancelled(tmp_path, limits, pause):
@@ -38,6 +40,50 @@ def test_a_slow_upload_is_cancelled(tmp_path, limits, pause):
             assert answer.status_code == 408 and "too slow" in answer.json()["message"]
         assert b'facetell_uploads_refused_total{code="too_slow"} 1.0' in service.figures()
         assert not list((tmp_path / "incoming").iterdir())
+
+
+@pytest.mark.parametrize("addresses", [1, 8])
+def test_clients_that_send_almost_nothing_block_no_upload(tmp_path, short, addresses):
+    """Their slots are taken from them when another client needs one, long before they have to end."""
+
+    def upload():
+        with short.open("rb") as stream:
+            return httpx.post(f"{url}/v1/jobs", files={"file": stream}, headers={ADDRESS: "10.0.0.0"}, timeout=SECONDS)
+
+    def trickle():
+        while not stop.wait(0.1):
+            for connection in slow:
+                with contextlib.suppress(OSError):
+                    connection.sendall(b"x")
+
+    stop, limits = threading.Event(), Limits(rate_seconds=SECONDS, settle_seconds=0.3)
+    with serving(tmp_path, limits) as (url, service), connections(url, 8) as slow:
+        for number, connection in enumerate(slow):
+            head = f"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\n{ADDRESS}: 10.0.0.{number % addresses}\r\n"
+            head += f"Content-Type: {FORM['Content-Type']}\r\nContent-Length: 1000000\r\n\r\n"
+            connection.sendall(head.encode() + HEAD)
+        wait_for(lambda: len(service.admission) == max(4, addresses))
+        (thread := threading.Thread(target=trickle)).start()
+        try:
+            answer = wait_for(lambda: (answer := upload()).status_code != 429 and answer)
+        finally:
+            stop.set()
+            thread.join()
+        assert answer.status_code == 201
+        wait_for(lambda: b'facetell_uploads_refused_total{code="too_slow"} 1.0' in service.figures())
+
+
+def test_uploads_that_make_progress_keep_their_slots():
+    admission = Admission(Limits(uploads=4, settle_seconds=0.0))
+    with contextlib.ExitStack() as stack:
+        for address in ("a", "a", "b", "b"):
+            stack.enter_context(admission.slot(address))
+            if len(admission) == 2:  # half of the slots
+                with pytest.raises(Refused, match="try again soon"):
+                    stack.enter_context(admission.slot("a"))
+        with pytest.raises(Refused, match="try again soon"):
+            stack.enter_context(admission.slot("c"))
+    assert len(admission) == 0
 
 
 def test_a_slow_login_is_cancelled(tmp_path, monkeypatch):
@@ -62,7 +108,7 @@ def test_a_file_that_blocks_the_inspector_blocks_only_uploads(tmp_path, monkeypa
         return httpx.post(f"{url}/v1/jobs", content=HEAD + b"x\r\n--b--\r\n", headers=FORM, timeout=SECONDS).status_code
 
     monkeypatch.setattr(Inspector, "__call__", held)
-    with serving(tmp_path, Limits(uploads=50)) as (url, _), ThreadPoolExecutor(50) as clients:
+    with serving(tmp_path, Limits(uploads=100)) as (url, _), ThreadPoolExecutor(50) as clients:
         uploads = [clients.submit(upload) for _ in range(50)]
         try:
             assert begun.acquire(timeout=SECONDS)

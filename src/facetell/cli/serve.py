@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-mb", type=count, default=2048, metavar="N", help="MiB per video (default: 2048)")
     add("--max-minutes", type=amount, default=60.0, metavar="N", help="minutes per video (default: 60)")
     add("--max-megapixels", type=amount, default=35.4, metavar="N", help="per frame (default: 35.4, or 8192 x 4320)")
-    add("--max-uploads", type=count, default=8, metavar="N", help="uploads at the same time (default: 8)")
+    add("--max-uploads", type=count, default=8, metavar="N", help="at a time, half of one address (default: 8)")
+    add("--min-rate", type=amount, default=64.0, metavar="N", help="kB/s of an upload, over 30 s (default: 64)")
     add("--max-queue", type=count, default=100, metavar="N", help="videos in the queue (default: 100)")
     add("--min-free-mb", type=count, default=512, metavar="N", help="MiB of disk space to leave free (default: 512)")
     add_detection(scoring := parser.add_argument_group("scoring, as in `facetell detect`"))
@@ -83,6 +84,7 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
             duration=60 * args.max_minutes,
             pixels=round(1e6 * args.max_megapixels),
             uploads=args.max_uploads,
+            upload_rate=1000 * args.min_rate,
             queue=args.max_queue,
             free_bytes=args.min_free_mb * MIB,
         ),

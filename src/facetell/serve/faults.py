@@ -54,7 +54,12 @@ OTHER_SITE = Reason(403, "other_site", "requests from other sites are refused: u
 NO_SUCH_JOB = Reason(404, "no_such_job", "there is no such job: it was deleted, has expired, or never existed")
 NOT_FOUND = Reason(404, "http_404", "there is nothing at this address")
 BAD_METHOD = Reason(405, "http_405", "this address does not support that method")
-TOO_SLOW = Reason(408, "too_slow", "the upload was too slow and was cancelled: try again")
+TOO_SLOW = Reason(
+    408,
+    "too_slow",
+    "the upload was too slow and was cancelled: send {rate:g} kB/s at least, for {minutes:g} min at most",
+)
+LATE_FORM = Reason(408, "too_slow", "the form did not arrive in time: try again")
 NOT_DONE = Reason(409, "not_done", "the job is {state}: wait until it is done")
 FAILED = Reason(409, "failed", "the job failed and has no result: {reason}")
 TOO_LARGE = Reason(413, "too_large", "the video is larger than {mib:g} MiB: upload a shorter segment")

@@ -12,7 +12,8 @@ from datetime import timedelta
 
 from prometheus_client import generate_latest
 
-from facetell.serve.faults import DISK_FULL, NO_SUCH_JOB, QUEUE_FULL, TOO_MANY_UPLOADS
+from facetell.serve.admission import Admission, Slot
+from facetell.serve.faults import DISK_FULL, NO_SUCH_JOB, QUEUE_FULL
 from facetell.serve.files import Files
 from facetell.serve.hub import Hub
 from facetell.serve.inspect import Inspector
@@ -39,7 +40,7 @@ class Service:
         self.inspector = Inspector(settings.limits)
         self.inspecting = asyncio.Lock()  # uploads wait for the inspector here, without occupying a thread
         self.pool = Pool(settings, self.store, self.files, self.metrics, self.hub.publish)
-        self._uploads = 0
+        self.admission = Admission(settings.limits)
         self._stop = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="facetell-sweeper", daemon=True)
 
@@ -66,20 +67,15 @@ class Service:
         self.files.close()
 
     @contextlib.asynccontextmanager
-    async def upload_slot(self, size: int) -> AsyncIterator[None]:
+    async def upload_slot(self, address: str, size: int) -> AsyncIterator[Slot]:
         """Admit one upload of a declared size in bytes. Raises Refused if there is no slot or no disk space."""
-        limits, others = self.settings.limits, self._uploads
-        if others >= limits.uploads:
-            raise TOO_MANY_UPLOADS.error()
-        self._uploads += 1
-        try:
+        with self.admission.slot(address) as slot:
+            others = len(self.admission) - 1
             waiting = (await asyncio.to_thread(self.store.counts))[State.QUEUED]
-            if waiting + others >= limits.queue:
+            if waiting + others >= self.settings.limits.queue:
                 raise QUEUE_FULL.error(waiting=waiting)
             await asyncio.to_thread(self.check_space, size)
-            yield
-        finally:
-            self._uploads -= 1
+            yield slot
 
     def check_space(self, size: int) -> None:
         """Raise Refused if ``size`` more bytes would leave too little free disk space."""
@@ -139,7 +135,7 @@ class Service:
         metrics = self.metrics
         for state, count in self.store.counts().items():
             metrics.jobs.labels(state.value).set(count)
-        metrics.uploads.set(self._uploads)
+        metrics.uploads.set(len(self.admission))
         metrics.streams.set(len(self.hub))
         metrics.workers.set(self.pool.ready)
         metrics.free.set(self.files.free_bytes)

@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO
@@ -20,6 +19,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from facetell.serve import faults
+from facetell.serve.auth import client_address
 from facetell.serve.faults import Refused
 from facetell.serve.files import new_id, shown_name
 from facetell.serve.models import Job
@@ -59,11 +59,12 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
     size = int(length) if length.isdecimal() else 0
     if size > limits.upload_bytes + BESIDE:
         raise _too_large(limits)
-    async with service.upload_slot(size):
+    async with service.upload_slot(client_address(request.scope), size) as slot:
         job_id = new_id()
         path = service.files.incoming(job_id)
         try:
-            form = await _store(service, request, boundary, path)
+            async with contextlib.aclosing(request.stream()) as stream:
+                form = await _store(service, slot.receive(stream), boundary, path)
             async with service.inspecting:
                 video = await asyncio.to_thread(service.inspector, path)
             # Shielded: a client that disconnects now must not leave a job without files, or files without a job.
@@ -76,7 +77,7 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
                 raise faults.DISK_FULL.error() from None
             raise
         finally:
-            path.unlink(missing_ok=True)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
     if job.sha256 != form.digest.hexdigest():
         raise faults.KEY_REUSED.error()
     return job, job.id == job_id
@@ -155,11 +156,11 @@ class _Form:
         self._complete = True
 
 
-async def _store(service: Service, request: Request, boundary: bytes, path: Path) -> _Form:
+async def _store(service: Service, body: AsyncIterator[bytes], boundary: bytes, path: Path) -> _Form:
     """Write the file of the form to ``path``. Parsing and writing happen outside the event loop."""
     with await asyncio.to_thread(path.open, "wb", 0) as stream:
         form, pending = _Form(boundary, stream, service), bytearray()
-        async for data in _body(request, service.settings.limits):
+        async for data in body:
             pending += data
             if len(pending) >= PIECE:
                 await asyncio.to_thread(form.feed, bytes(pending))
@@ -167,27 +168,6 @@ async def _store(service: Service, request: Request, boundary: bytes, path: Path
         await asyncio.to_thread(form.feed, bytes(pending))
         await asyncio.to_thread(form.finish)
     return form
-
-
-async def _body(request: Request, limits: Limits) -> AsyncIterator[bytes]:
-    """The body of a request. Raises Refused if it arrives too slowly; the time for writing it does not count."""
-    end = time.monotonic() + limits.upload_seconds
-    left, received = limits.idle_seconds, 0
-    async with contextlib.aclosing(request.stream()) as stream:
-        while True:
-            begin = time.monotonic()
-            try:
-                async with asyncio.timeout(min(left, end - begin)):
-                    data = await anext(stream, None)
-            except TimeoutError:
-                raise faults.TOO_SLOW.error() from None
-            if data is None:
-                return
-            left -= time.monotonic() - begin
-            received += len(data)
-            if received >= limits.idle_bytes:
-                left, received = limits.idle_seconds, 0
-            yield data
 
 
 def _too_large(limits: Limits) -> Refused:
