@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from facetell.serve import jobs
 from facetell.serve.jobs import STOPS, Store
 from facetell.serve.models import State, Summary
 from facetell.serve.process import Checked
@@ -33,19 +34,40 @@ def test_first_in_first_out_and_crashed_jobs_last(store):
     assert store.position(ids[1]) is None
 
 
-def test_a_killed_server_resumes_its_jobs_up_to_a_limit(tmp_path):
+def test_a_job_of_many_ends_of_the_server_is_tried_once_more_alone(tmp_path):
     path = tmp_path / "jobs.sqlite3"
     store = Store(path)
-    job = add(store, 1)
-    for stop in range(1, STOPS + 1):
-        assert store.claim().id == job.id
+    job, other = add(store, 1), add(store, 2)
+
+    def kill():
+        nonlocal store
         store.close()
         store = Store(path)
-        (resumed,) = store.resume()
-        assert resumed.stops == stop and resumed.crashes == 0
-        assert resumed.state is (State.FAILED if stop == STOPS else State.QUEUED)
-    assert "the server was stopped" in resumed.message
+        return store.resume()
+
+    for stop in range(1, STOPS + 1):
+        assert store.claim().id == job.id
+        (resumed,) = kill()
+        assert (resumed.stops, resumed.crashes, resumed.state) == (stop, 0, State.QUEUED)
+    assert store.claim().id == job.id and store.claim() is None  # alone
+    store.release(job.id)  # a stop by a signal does not count
+    assert store.claim().id == job.id
+    (failed,) = kill()
+    assert failed.state is State.FAILED and failed.message.startswith("the server ended 11 times while it was scored")
+    assert store.claim().id == other.id
     store.close()
+
+
+def test_a_job_that_runs_alone_waits_for_the_running_ones(store, monkeypatch):
+    monkeypatch.setattr(jobs, "STOPS", 1)
+    first, second = add(store, 1), add(store, 2)
+    store.claim()
+    store.resume()
+    assert store.claim().id == first.id
+    store.crashed(first.id)  # it comes last now
+    assert store.claim().id == second.id and store.claim() is None
+    store.fail(second.id, "")
+    assert store.claim().id == first.id
 
 
 def test_a_stop_by_a_signal_is_not_counted(store):

@@ -16,7 +16,7 @@ from facetell.serve.process import Checked
 from facetell.types import FacetellError
 
 CRASHES = 3  # of its worker process, after which a job fails
-STOPS = 10  # of the server while a job ran, after which it fails
+STOPS = 10  # of the server while a job ran, after which it runs once more, alone
 VERSION = 2
 
 _SCHEMA = """
@@ -46,7 +46,10 @@ _CRASHED = (
     "its process ended {count} times while it was scored (out of memory, or a fault of the decoder): "
     "convert the video to H.264 and upload it again"
 )
-_STOPPED = "the server was stopped {count} times while it was scored: upload the video again"
+_STOPPED = (
+    "the server ended {count} times while it was scored, at last with no other video (is its memory full?): "
+    "convert the video to H.264 and upload it again"
+)
 
 
 class Store:
@@ -113,12 +116,18 @@ class Store:
         return queued.index(job_id) + 1 if job_id in queued else None
 
     def claim(self) -> Job | None:
-        """Take the next job from the queue; those that have crashed come last."""
+        """Take the next job from the queue; those that have crashed come last.
+
+        None also while a job that was running at many ends of the server runs, or waits for the others to end: it runs
+        alone, so that the next end of the server is not counted against it because of another job.
+        """
         with self._transaction():
             return self._one(
-                "UPDATE jobs SET state = 'running', started = ? WHERE number = (SELECT number FROM jobs"
-                " WHERE state = 'queued' ORDER BY crashes, number LIMIT 1) RETURNING *",
+                "UPDATE jobs SET state = 'running', started = ?1 WHERE number = (SELECT number FROM jobs"
+                " WHERE state = 'queued' ORDER BY crashes, number LIMIT 1) AND NOT EXISTS (SELECT 1 FROM jobs AS other"
+                " WHERE other.state = 'running' AND max(other.stops, jobs.stops) >= ?2) RETURNING *",
                 time.time(),
+                STOPS,
             )
 
     def finish(self, job_id: str, summary: Summary, policy: str) -> bool:
@@ -139,9 +148,12 @@ class Store:
         return self._interrupted("crashes", CRASHES, _CRASHED, job_id)
 
     def resume(self) -> list[Job]:
-        """After a start, queue again what ran when the server was killed; it fails at the tenth time. Returns it."""
+        """After a start, queue again what ran when the server was killed. Returns it.
+
+        A job at ten ends of the server has most likely not caused them: it is tried again alone, and fails only then.
+        """
         running = self._rows("SELECT id FROM jobs WHERE state = 'running'")
-        return [job for (job_id,) in running if (job := self._interrupted("stops", STOPS, _STOPPED, job_id))]
+        return [job for (job_id,) in running if (job := self._interrupted("stops", STOPS + 1, _STOPPED, job_id))]
 
     def delete(self, job_id: str) -> bool:
         """Delete a job; False if there is none."""
