@@ -10,12 +10,18 @@ import httpx
 import pytest
 from serving import SECONDS, serving, wait_for
 
+from facetell.cli.serve import listen
 from facetell.serve import pages
 from facetell.serve import server as network
 from facetell.serve.admission import Admission
+from facetell.serve.app import create_app
 from facetell.serve.faults import UNREADABLE, Refused
+from facetell.serve.guard import HEADERS
 from facetell.serve.inspect import Inspector
-from facetell.serve.settings import Limits
+from facetell.serve.service import Service
+from facetell.serve.settings import Limits, ServeSettings
+from facetell.types import FacetellError
+from fixtures import FAST
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 ADDRESS = "X-Forwarded-For"  # as a reverse proxy sends it
@@ -194,3 +200,22 @@ def test_where_all_connections_are_busy_the_next_request_is_503(tmp_path, monkey
             connection.sendall(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
         assert httpx.get(f"{url}/openapi.json", timeout=SECONDS).status_code == 503
+
+
+def test_what_is_not_http_gets_the_security_headers_too(tmp_path):
+    with serving(tmp_path, Limits()) as (url, _), connections(url, 2) as (first, second):
+        first.sendall(b"nonsense\r\n\r\n")
+        second.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n")
+        for connection in (first, second):
+            answer = b"".join(iter(lambda: connection.recv(10000), b"")).decode()  # noqa: B023
+            assert answer.startswith("HTTP/1.1 400 ") and answer.endswith("Invalid HTTP request received.")
+            assert all(f"{name}: {value}\r\n" in answer for name, value in HEADERS.items())
+
+
+def test_a_server_that_cannot_be_started_is_one_message(tmp_path):
+    service = Service(ServeSettings(tmp_path, model=FAST))
+    listening = listen("127.0.0.1", 0)
+    listening.close()
+    with pytest.raises(FacetellError, match="cannot be started"):
+        network.serve(create_app(service), service, listening)
+    service.stop()

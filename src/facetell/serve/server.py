@@ -5,20 +5,36 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facetell.runtime import on_stop
+from facetell.serve.guard import HEADERS
 from facetell.serve.service import Service
+from facetell.types import FacetellError
 
 GRACE = 5  # seconds in which open requests may end
 HEAD_SECONDS = 15.0  # in which the head of a request must arrive
 CONNECTIONS = 1000  # at most, and at most half of the files that may be open
+
+
+class Connection(H11Protocol):
+    """One connection; its own response to what is not valid HTTP has the security headers too."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Send the response that the app cannot give, and close the connection."""
+        headers = {**HEADERS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # otherwise the app has begun its response
+            start = h11.Response(status_code=400, headers=list(headers.items()), reason="Bad Request")
+            for event in (start, h11.Data(data=msg.encode()), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -50,7 +66,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     def _connect(self, **arguments: Any) -> H11Protocol:
-        connection = H11Protocol(**arguments)
+        connection = Connection(**arguments)
         self._idle[connection] = (None, time.monotonic())
         asyncio.get_running_loop().call_soon(self._close_excess)  # before anything is read from the connection
         return connection
@@ -88,13 +104,19 @@ def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:
 
     Uvicorn runs in a thread of its own. In the main thread it would raise the signal again after the last response,
     which would end the workers in the middle of a job, and it would not handle SIGHUP.
+
+    Raises:
+        FacetellError: it cannot be started.
     """
     server = Server(app, service)
 
     def hurry(name: str) -> None:
         server.force_exit = True
 
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="facetell-http")
-    with on_stop(lambda name: server.stop(), again=hurry):
-        thread.start()
-        thread.join()
+    with ThreadPoolExecutor(1, "facetell-http") as threads, on_stop(lambda name: server.stop(), again=hurry):
+        error = threads.submit(server.run, sockets=[listening]).exception()
+    if isinstance(error, OSError | SystemExit):
+        reason = error.strerror if isinstance(error, OSError) else "the log says why"
+        raise FacetellError(f"the HTTP server cannot be started ({reason})")
+    if error is not None:
+        raise error
