@@ -21,6 +21,7 @@ from facetell.video.container import (
     late_start,
     longest_pause,
     open_container,
+    packets,
     reason,
     stream_seconds,
     video_streams,
@@ -289,7 +290,7 @@ class VideoReader(VideoSource):
         failures = 0
         while True:
             try:
-                for packet in self._container.demux(self._stream):
+                for packet in packets(self._container, self._stream):
                     failures = 0
                     self._packets_seen += bool(packet.size)
                     if packet.size and self._is_skipped(packet):
@@ -298,8 +299,6 @@ class VideoReader(VideoSource):
                     self._frames_due += bool(packet.size) and not packet.is_discard
                     yield packet
                 return
-            except IndexError:  # raised by PyAV at the end, where a stream has appeared after the beginning
-                break
             except (av.FFmpegError, OSError) as error:
                 failures += 1
                 if not self._goes_on_after(error, failures):
