@@ -39,6 +39,7 @@ from facetell.verdict import (
     most_suspect_track,
     read_verdict,
     warnings_of,
+    why_damaged,
     why_not_scored,
 )
 from facetell.video.container import address_in
@@ -352,6 +353,8 @@ class _Run:
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
         scored = [record for record in self._tracks.values() if record.why_not is Status.SCORED]
+        if not worst:
+            status, message = why_damaged(status, self._reader.damage) or (status, message)
         left_out = sum((record.left_out for record in scored), Counter[Status]())
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         threshold = self._detector.threshold_of(max(len(scored), 1))

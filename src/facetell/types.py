@@ -171,6 +171,7 @@ class Status(StrEnum):
     FACE_TOO_SMALL = "face_too_small"
     FACE_OBSCURED = "face_obscured"
     NO_MOTION = "no_motion"
+    DAMAGED = "damaged"
     NOT_CONSECUTIVE = "not_consecutive"
     UNREADABLE = "unreadable"
 

@@ -217,3 +217,21 @@ def test_a_stream_that_appears_late_ends_nothing(late_sound: Path, tmp_path: Pat
             read(path)
         except Unreadable as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("libvpx", ".webm"), ("libvpx-vp9", ".mkv")])
+def test_zeroed_parts_of_a_concealing_codec_are_left_out(codec: str, suffix: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (64, 128, 3)).astype(np.uint8) for _ in range(16)]
+    options = {"deadline": "realtime", "cpu-used": "8", "b": "2M", "g": "8"}
+    path = encode(tmp_path / f"noise{suffix}", images, codec=codec, pix_fmt="yuv420p", options=options)
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 16 and reader.errors == ()
+    with av.open(str(path)) as container:
+        packet = [bytes(packet) for packet in container.demux(video=0)][4]
+    data = path.read_bytes()
+    at = data.index(packet) + len(packet) // 2
+    path.write_bytes(data[:at] + bytes(40) + data[at + 40 :])
+    with VideoReader(path) as reader:
+        assert [round(frame.time * 30) for frame in reader] == [*range(4), *range(8, 16)]
+    assert reader.damage == ("4 damaged frames were left out",)

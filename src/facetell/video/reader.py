@@ -36,6 +36,8 @@ SourceFrame = RawFrame | ImageFrame
 MOST_PIXELS = 1 << 27  # of a frame: four times those of 8K; a larger one counts as damaged
 _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
+_CONCEALING = frozenset({"vp8", "vp9"})  # codecs whose decoders conceal overwritten data without an error
+_ZEROS = bytes(24)
 _LEAST_NOTED_S = 0.5  # shorter gaps at the beginning give no note
 
 
@@ -241,7 +243,7 @@ class VideoReader(VideoSource):
         """Yield undamaged frames in the decoder's order; count the damaged ones."""
         decoder = self._stream.codec_context
         for packet in self._packets():
-            if packet.size and packet.is_corrupt:
+            if packet.size and (packet.is_corrupt or self._is_zeroed(packet)):
                 self._note_damage([packet.pts])
                 continue
             self._recent_stamps.append(packet.pts)
@@ -263,6 +265,13 @@ class VideoReader(VideoSource):
                     frame.time_base = self._stream.time_base
                 self._interlaced |= bool(frame.interlaced_frame)  # then a packet may hold one field
                 yield frame
+
+    def _is_zeroed(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as below
+        """Whether a part of a packet was overwritten by zeros, as by a lost block of a file.
+
+        Arithmetic-coded data hold no such run but as padding at the end.
+        """
+        return self._stream.codec_context.name in _CONCEALING and _ZEROS in bytes(packet).rstrip(b"\0")
 
     def _note_damage(self, stamps: Iterable[int | None]) -> None:
         """Count a damaged packet, one of ``stamps``: frames from its stamp on are unsound until a key frame."""
