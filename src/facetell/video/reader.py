@@ -12,6 +12,7 @@ from typing import Self
 
 import av
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
@@ -38,6 +39,7 @@ _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
 _CONCEALING = frozenset({"vp8", "vp9"})  # codecs whose decoders conceal overwritten data without an error
 _ZEROS = bytes(24)
+_CHECKING = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that give the same frames and find more damage
 _LEAST_NOTED_S = 0.5  # shorter gaps at the beginning give no note
 
 
@@ -128,7 +130,7 @@ class VideoReader(VideoSource):
         self._clock: Clock | None = None
         self._frames: Iterator[av.VideoFrame]
         first = self._start(threads, strict=True)
-        if first is None:  # some encoders write headers that break the rules, but sound frames
+        if first is None and not self._checked:  # some encoders write headers that break the rules, but sound frames
             first = self._start(threads, strict=False)
         if first is None:
             raise Unreadable(f"no frame of {self.path} can be decoded (it is damaged or truncated): get the file again")
@@ -210,6 +212,7 @@ class VideoReader(VideoSource):
         self._missing: list[str] = []  # messages on parts that cannot be read
         self._notes: list[str] = []
         self._recent_stamps: deque[int | None] = deque(maxlen=threads + 1)
+        self._key_stamps: deque[int | None] = deque(maxlen=threads + 1)
         self._bad_from: int | None = None  # stamp from which on frames are unsound, until a key frame
         self._container = self._open()
         try:
@@ -225,6 +228,8 @@ class VideoReader(VideoSource):
             context.options = {"max_pixels": str(MOST_PIXELS)}  # a few bytes may ask for a frame that fills the memory
             if strict:  # else damaged blocks are concealed and the frame is not marked as damaged
                 context.options |= {"err_detect": "explode"}
+            self._decoder = _checking(context) if strict else context
+            self._checked = self._decoder is not context
             self._frames = self._decode()
             first = next(self._frames, None)
         except BaseException:
@@ -241,7 +246,7 @@ class VideoReader(VideoSource):
 
     def _undamaged(self) -> Iterator[av.VideoFrame]:
         """Yield undamaged frames in the decoder's order; count the damaged ones."""
-        decoder = self._stream.codec_context
+        decoder = self._decoder
         for packet in self._packets():
             if packet.size and (packet.is_corrupt or self._is_zeroed(packet)):
                 self._note_damage([packet.pts])
@@ -249,6 +254,8 @@ class VideoReader(VideoSource):
             self._recent_stamps.append(packet.pts)
             if packet.size and not packet.is_discard:
                 self._order.send(packet.pts)
+                if packet.is_keyframe:
+                    self._key_stamps.append(packet.pts)
             try:
                 frames = decoder.decode(packet)
             except EOFError:
@@ -289,7 +296,9 @@ class VideoReader(VideoSource):
         if self._bad_from is None:
             return True
         # A key frame long before the damage is behind it: the clock has leapt back.
-        if frame.key_frame and (stamp is None or not 0 <= self._bad_from - stamp <= self._order.span):
+        # libvpx does not mark key frames, the container does.
+        is_key = frame.key_frame or (self._checked and stamp in self._key_stamps)
+        if is_key and (stamp is None or not 0 <= self._bad_from - stamp <= self._order.span):
             self._bad_from = None
             return True
         return stamp is not None and stamp < self._bad_from
@@ -341,3 +350,18 @@ class VideoReader(VideoSource):
             self._missing.append(f"truncated file: {self._packets_seen} of {stated} frames readable")
         elif not stated and seconds is not None and seconds - last_time > 1.0 + last_time / 20:
             self._missing.append(f"truncated file: {last_time:.1f} of {seconds:.1f} seconds readable")
+
+
+def _checking(context: VideoCodecContext) -> VideoCodecContext:
+    """The decoder that checks the data of a stream; ``context``, FFmpeg's own one, where there is no other."""
+    name = _CHECKING.get(context.name)
+    # It may be built for 8 bits per sample only.
+    pixels = context.format
+    if name is None or name not in av.codecs_available or pixels is None or pixels.components[0].bits != 8:
+        return context
+    checking = av.CodecContext.create(name, "r")
+    if not isinstance(checking, VideoCodecContext):
+        return context
+    checking.extradata, checking.width, checking.height = context.extradata, context.width, context.height
+    checking.thread_count, checking.options = context.thread_count, context.options
+    return checking
