@@ -120,6 +120,22 @@ def test_what_is_not_a_file_is_unreadable(detector, tmp_path):
         assert verdict.sha256 is None and str(path) in verdict.message
 
 
+def test_any_exception_over_one_video_is_its_status_and_one_of_a_hook_is_not(detector, man, monkeypatch):
+    def stop(seconds, duration):
+        raise IndexError("stopped by the caller")
+
+    with pytest.raises(IndexError, match="stopped by the caller"):
+        detector(man, stop)
+
+    def fail(frame):
+        raise IndexError("no plane\nof that number")
+
+    monkeypatch.setattr(RawFrame, "rgb", fail)
+    verdict = detector(man)
+    check_abstained(verdict, Status.UNREADABLE)
+    assert "cannot be scored (IndexError: no plane)" in verdict.message and "\n" not in verdict.message
+
+
 ABSTENTIONS = {"one_frame": Status.TOO_SHORT, "tiny": Status.NO_FACE, "ribbon": Status.NO_FACE}
 NOTED = {"truncated", "damaged", "variable_rate"}
 

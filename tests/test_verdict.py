@@ -10,6 +10,7 @@ from facetell.verdict import (
     most_suspect_track,
     read_verdict,
     warnings_of,
+    why_damaged,
     why_not_scored,
 )
 
@@ -133,3 +134,10 @@ def test_warnings(tracks, how, expected):
     found = warnings_of(tracks, how.pop("uneven", 0.0), how.pop("errors", []), INFO, **how)
     assert len(found) == len(expected)
     assert all(warning.startswith(start) for warning, start in zip(found, expected, strict=True))
+
+
+def test_too_few_undamaged_frames_are_the_status_damaged():
+    assert why_damaged(Status.TOO_SHORT, ()) is None
+    assert why_damaged(Status.NO_MOTION, ("3 damaged frames were left out",)) is None
+    status, message = why_damaged(Status.NO_FACE, ("3 damaged frames were left out",))
+    assert status is Status.DAMAGED and "(3 damaged frames were left out)" in message

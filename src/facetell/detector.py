@@ -19,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import ParamSpec, TypeVar, cast
 
 import av
 
@@ -30,7 +31,7 @@ from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.spread import Spread, clips_between
 from facetell.faces.tracker import FaceTracker
-from facetell.types import NOT_READ, Clip, Face, Frame, Status, Verdict, VideoVerdict, check_whole
+from facetell.types import NOT_READ, Clip, Face, Frame, Status, Verdict, VideoVerdict, check_whole, one_line
 from facetell.verdict import (
     ScoredClip,
     TrackRecord,
@@ -38,10 +39,10 @@ from facetell.verdict import (
     most_suspect_track,
     read_verdict,
     warnings_of,
+    why_damaged,
     why_not_scored,
 )
 from facetell.video.container import address_in
-from facetell.video.reader import Unreadable
 from facetell.video.sequence import NotConsecutive
 from facetell.video.source import SourceFrame, VideoSource, content_sha256, open_video
 
@@ -53,6 +54,8 @@ _LIBRARIES = {name: version(name) for name in ("av", "numpy", "opencv-python-hea
 _LIBRARIES["ffmpeg"] = av.ffmpeg_version_info
 
 Progress = Callable[[float, float | None], None]
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,10 @@ class Settings:
     precision: str | None = None
     threads: int | None = None
     image_rate: float | None = None
+
+
+class _HookError(Exception):
+    """Carries an exception of a caller's hook past the boundary that turns those of one video into its status."""
 
 
 class Detector:
@@ -142,6 +149,9 @@ class Detector:
     def __call__(self, path: Path | str, progress: Progress | None = None, watch: Watch | None = None) -> VideoVerdict:
         """The result for a video; one that cannot be scored is an abstention with its reason, not an exception.
 
+        Every exception while the video is read, tracked or scored becomes its status ``unreadable``, so that no file
+        ends the run of many. Exceptions of ``progress`` and ``watch`` are raised as they are.
+
         Args:
             path: the video file, or a folder of its frames.
             progress: called with (seconds done, total seconds or None) while the video is read.
@@ -151,13 +161,15 @@ class Detector:
         started = time.perf_counter()
         try:
             with open_video(path, image_rate=self.settings.image_rate) as reader:
-                run = _Run(self, reader, progress, watch or Watch())
+                run = _Run(self, reader, progress and _hook(progress), _guarded(watch or Watch()))
                 run.stream()
                 verdict = run.verdict()
-        except Unreadable as error:
+        except _HookError as error:
+            raise cast(Exception, error.__cause__) from None
+        except Exception as error:  # see above
             status = Status.NOT_CONSECUTIVE if isinstance(error, NotConsecutive) else Status.UNREADABLE
-            shown = address_in(path) or str(path)
-            verdict = VideoVerdict(shown, status, Verdict.NONE, None, None, message=str(error))
+            shown, message = address_in(path) or str(path), one_line(error, f"{path} cannot be scored")
+            verdict = VideoVerdict(shown, status, Verdict.NONE, None, None, message=message)
         seconds = time.perf_counter() - started
         # A folder that is not a video may contain any amount of other files.
         skipped = verdict.status in NOT_READ and os.path.isdir(path)  # noqa: PTH112
@@ -181,6 +193,22 @@ class Detector:
             "assets": {name: ASSETS[name].sha256 for name in ("face_detector", "face_mesh")},
             "settings": asdict(self.settings) | {"threshold": self.threshold, "precision": engine.precision},
         }
+
+
+def _hook(hook: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The hook, its exceptions marked."""
+
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return hook(*args, **kwargs)
+        except Exception as error:
+            raise _HookError from error
+
+    return call
+
+
+def _guarded(watch: Watch) -> Watch:
+    return Watch(_hook(watch.located), _hook(watch.keep), _hook(watch.left_out), watch.until)
 
 
 def detect(path: Path | str, model: Path | str | None = None, settings: Settings | None = None) -> VideoVerdict:
@@ -325,6 +353,8 @@ class _Run:
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
         scored = [record for record in self._tracks.values() if record.why_not is Status.SCORED]
+        if not worst:
+            status, message = why_damaged(status, self._reader.damage) or (status, message)
         left_out = sum((record.left_out for record in scored), Counter[Status]())
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         threshold = self._detector.threshold_of(max(len(scored), 1))

@@ -33,6 +33,18 @@ def needs_extra(what: str, extra: str) -> FacetellError:
     )
 
 
+def one_line(error: Exception, what: str) -> str:
+    """The message of an error in one line. ``what`` failed by an error that is not facetell's own.
+
+    >>> one_line(IndexError("no stream 2"), "a.flv cannot be scored")
+    'a.flv cannot be scored (IndexError: no stream 2): it may be damaged; convert it, or get the file again'
+    """
+    if isinstance(error, FacetellError):
+        return str(error)
+    reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    return f"{what} ({reason}): it may be damaged; convert it, or get the file again"
+
+
 def check_whole(what: str, value: object, least: int) -> None:
     """Raise FacetellError unless ``value`` is an ``int`` of at least ``least``."""
     if type(value) is not int or value < least:
@@ -159,6 +171,7 @@ class Status(StrEnum):
     FACE_TOO_SMALL = "face_too_small"
     FACE_OBSCURED = "face_obscured"
     NO_MOTION = "no_motion"
+    DAMAGED = "damaged"
     NOT_CONSECUTIVE = "not_consecutive"
     UNREADABLE = "unreadable"
 

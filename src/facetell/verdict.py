@@ -140,6 +140,16 @@ def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Sta
     )
 
 
+def why_damaged(status: Status, damage: Sequence[str]) -> tuple[Status, str] | None:
+    """``damaged`` and its message for a video that has too few undamaged frames to find or score a face, else None.
+
+    ``status`` is the reason why it is not scored, ``damage`` are the messages of the reader.
+    """
+    if not damage or status not in (Status.NO_FACE, Status.TOO_SHORT):
+        return None
+    return Status.DAMAGED, f"too few of its frames are undamaged ({'; '.join(damage)}): get the file again"
+
+
 def even_odds(threshold: float) -> float:
     """The probability between "genuine" and "forged": one half, or the threshold if that is lower."""
     return min(0.5, threshold)

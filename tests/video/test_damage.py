@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -156,3 +157,84 @@ def test_a_list_of_other_files_is_not_a_video(named: str, tmp_path: Path) -> Non
     path.write_text(f"ffconcat version 1.0\nfile {named}\n")
     with pytest.raises(Unreadable, match="is a list that names other files: name the video itself"):
         VideoReader(path)
+
+
+@pytest.fixture(scope="module")
+def late_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An FLV of 12 numbered seconds whose sound begins at 8 s: FFmpeg finds its stream while reading."""
+    path = tmp_path_factory.mktemp("late") / "late.flv"
+    with av.open(str(path), "w") as output:
+        video, audio = output.add_stream("flv1", rate=20), output.add_stream("aac", rate=44100)
+        video.width, video.height, video.pix_fmt = 128, 64, "yuv420p"
+        video.bit_rate = 4_000_000
+        audio.layout = "mono"
+        packets = []
+        for number in range(240):
+            frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 20)
+            packets += video.encode(frame)
+        for number in range(150):
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            sound.sample_rate, sound.pts, sound.time_base = 44100, 8 * 44100 + 1024 * number, Fraction(1, 44100)
+            packets += audio.encode(sound)
+        packets += [*video.encode(), *audio.encode()]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            output.mux(packet)
+    # The muxer announces the sound in the header: without it the stream appears with its first packet.
+    data = bytearray(path.read_bytes())
+    data[4] = 1
+    first = data.index(b"\x08", 13)
+    while not _is_tag(data, first):
+        first = data.index(b"\x08", first + 1)
+    length = 11 + int.from_bytes(data[first + 1 : first + 4]) + 4
+    if int.from_bytes(data[first + 4 : first + 7]) == 0:
+        del data[first : first + length]
+    path.write_bytes(bytes(data))
+    return path
+
+
+def _is_tag(data: bytes, place: int) -> bool:
+    """Whether an FLV tag begins there: its length is repeated behind it."""
+    size = int.from_bytes(data[place + 1 : place + 4])
+    return int.from_bytes(data[place + 11 + size : place + 15 + size]) == 11 + size
+
+
+def test_a_stream_that_appears_late_ends_nothing(late_sound: Path, tmp_path: Path) -> None:
+    with av.open(str(late_sound)) as container:
+        assert len(container.streams) == 1
+        with pytest.raises(IndexError):  # of PyAV
+            list(container.demux(container.streams[0]))
+    numbers, reader = read(late_sound)
+    assert numbers == list(range(240)) and reader.errors == ()
+    intact, path = late_sound.read_bytes(), tmp_path / "flipped.flv"
+    rng = np.random.default_rng(84)
+    for _ in range(20):
+        data = bytearray(intact)
+        for at in rng.integers(0, len(data), 8):
+            data[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(data))
+        try:
+            read(path)
+        except Unreadable as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("libvpx", ".webm"), ("libvpx-vp9", ".mkv")])
+def test_zeroed_parts_of_a_concealing_codec_are_left_out(codec: str, suffix: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (64, 128, 3)).astype(np.uint8) for _ in range(16)]
+    options = {"deadline": "realtime", "cpu-used": "8", "b": "2M", "g": "8"}
+    path = encode(tmp_path / f"noise{suffix}", images, codec=codec, pix_fmt="yuv420p", options=options)
+    with VideoReader(path) as reader:
+        decoded = [frame.decoded.to_ndarray() for frame in reader]
+        assert reader.errors == ()
+    with av.open(str(path)) as container:  # FFmpeg's own decoder gives the same frames
+        np.testing.assert_array_equal(decoded, [frame.to_ndarray() for frame in container.decode(video=0)])
+    with av.open(str(path)) as container:
+        packet = [bytes(packet) for packet in container.demux(video=0)][4]
+    data = path.read_bytes()
+    at = data.index(packet) + len(packet) // 2
+    path.write_bytes(data[:at] + bytes(40) + data[at + 40 :])
+    with VideoReader(path) as reader:
+        assert [round(frame.time * 30) for frame in reader] == [*range(4), *range(8, 16)]
+    assert reader.damage == ("4 damaged frames were left out",)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
+import av
 import cv2
 import numpy as np
 
@@ -146,7 +147,7 @@ def collect_images(
             if content_sha256(reader.path) != verdict.sha256:
                 return VideoImages(note=strings.FILE_CHANGED)
             _cut(reader, wanted, info, progress, found)
-    except (Unreadable, OSError):
+    except (Unreadable, OSError, av.FFmpegError, ValueError, LookupError):
         return VideoImages(note=strings.FILE_GONE)
     for clip in wanted:
         if clip.segment and clip.frames:

@@ -19,7 +19,7 @@ from facetell.report import strings as t
 from facetell.report.words import percent
 from facetell.types import Status, TrackVerdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED
-from facetell.video.container import video_streams
+from facetell.video.container import packets, video_streams
 from facetell.video.reader import Unreadable, probe
 
 TAGS = ("encoder", "encoding_tool", "software", "com.apple.quicktime.software")
@@ -72,7 +72,7 @@ def read_facts(path: Path) -> FileFacts:
 def _coder(file: InputContainer, path: Path) -> str:
     """The note that x264 and x265 write before the first frame; empty where there is none."""
     stream = video_streams(file, path)[0]
-    first = next(file.demux(stream), None)
+    first = next(packets(file, stream), None)
     head = (stream.codec_context.extradata or b"") + (bytes(first) if first else b"")
     # Only the first note: a hostile file may hold very many.
     note = _NOTE.search(head[:SEARCHED])

@@ -16,7 +16,7 @@ from facetell.files import write_text
 from facetell.types import Box, ClipScore, VideoVerdict
 
 SCHEMA_PATH = Path(__file__).with_name("result.schema.json")
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 EXCLUDED = {"seconds_spent"}
 
 

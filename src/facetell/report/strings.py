@@ -61,6 +61,7 @@ ABSTAINED = {
     Status.FACE_TOO_SMALL: "Every face is too small for the model. A version of higher resolution may be scored.",
     Status.FACE_OBSCURED: "The face is pixelated. A version of the video without pixelation may be scored.",
     Status.NO_MOTION: "The face does not move: a still image, a slide show or a frozen camera. Only video is scored.",
+    Status.DAMAGED: "Too few frames are undamaged to score a face. An undamaged copy of the file may be scored.",
     Status.NOT_CONSECUTIVE: "The images are not consecutive frames. Score the video itself, or all its frames.",
     Status.UNREADABLE: "No frame could be decoded: the file may be damaged, truncated, or not a video.",
 }

@@ -6,14 +6,15 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 from av.container import Container, InputContainer
 from av.format import Flags
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from facetell.video.frame import Unreadable
@@ -122,6 +123,18 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
         )
 
     return sorted(decodable, key=rank, reverse=True)
+
+
+def packets(container: InputContainer, stream: Stream) -> Iterator[av.Packet[Any]]:
+    """Yield the packets of one stream, the last one empty: it flushes the decoder.
+
+    PyAV has no object for a stream that appears after the file was opened (FLV and MPEG-TS announce streams by their
+    first packet): its packets are left out, and the IndexError with which PyAV ends the file is not raised.
+    """
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        yield av.Packet()
 
 
 def stream_seconds(stream: VideoStream) -> float | None:

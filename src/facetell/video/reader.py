@@ -12,6 +12,7 @@ from typing import Self
 
 import av
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
@@ -21,6 +22,7 @@ from facetell.video.container import (
     late_start,
     longest_pause,
     open_container,
+    packets,
     reason,
     stream_seconds,
     video_streams,
@@ -35,6 +37,9 @@ SourceFrame = RawFrame | ImageFrame
 MOST_PIXELS = 1 << 27  # of a frame: four times those of 8K; a larger one counts as damaged
 _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
+_CONCEALING = frozenset({"vp8", "vp9"})  # codecs whose decoders conceal overwritten data without an error
+_ZEROS = bytes(24)
+_CHECKING = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that give the same frames and find more damage
 _LEAST_NOTED_S = 0.5  # shorter gaps at the beginning give no note
 
 
@@ -125,7 +130,7 @@ class VideoReader(VideoSource):
         self._clock: Clock | None = None
         self._frames: Iterator[av.VideoFrame]
         first = self._start(threads, strict=True)
-        if first is None:  # some encoders write headers that break the rules, but sound frames
+        if first is None and not self._checked:  # some encoders write headers that break the rules, but sound frames
             first = self._start(threads, strict=False)
         if first is None:
             raise Unreadable(f"no frame of {self.path} can be decoded (it is damaged or truncated): get the file again")
@@ -207,6 +212,7 @@ class VideoReader(VideoSource):
         self._missing: list[str] = []  # messages on parts that cannot be read
         self._notes: list[str] = []
         self._recent_stamps: deque[int | None] = deque(maxlen=threads + 1)
+        self._key_stamps: deque[int | None] = deque(maxlen=threads + 1)
         self._bad_from: int | None = None  # stamp from which on frames are unsound, until a key frame
         self._container = self._open()
         try:
@@ -222,6 +228,8 @@ class VideoReader(VideoSource):
             context.options = {"max_pixels": str(MOST_PIXELS)}  # a few bytes may ask for a frame that fills the memory
             if strict:  # else damaged blocks are concealed and the frame is not marked as damaged
                 context.options |= {"err_detect": "explode"}
+            self._decoder = _checking(context) if strict else context
+            self._checked = self._decoder is not context
             self._frames = self._decode()
             first = next(self._frames, None)
         except BaseException:
@@ -238,14 +246,16 @@ class VideoReader(VideoSource):
 
     def _undamaged(self) -> Iterator[av.VideoFrame]:
         """Yield undamaged frames in the decoder's order; count the damaged ones."""
-        decoder = self._stream.codec_context
+        decoder = self._decoder
         for packet in self._packets():
-            if packet.size and packet.is_corrupt:
+            if packet.size and (packet.is_corrupt or self._is_zeroed(packet)):
                 self._note_damage([packet.pts])
                 continue
             self._recent_stamps.append(packet.pts)
             if packet.size and not packet.is_discard:
                 self._order.send(packet.pts)
+                if packet.is_keyframe:
+                    self._key_stamps.append(packet.pts)
             try:
                 frames = decoder.decode(packet)
             except EOFError:
@@ -263,6 +273,13 @@ class VideoReader(VideoSource):
                 self._interlaced |= bool(frame.interlaced_frame)  # then a packet may hold one field
                 yield frame
 
+    def _is_zeroed(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as below
+        """Whether a part of a packet was overwritten by zeros, as by a lost block of a file.
+
+        Arithmetic-coded data hold no such run but as padding at the end.
+        """
+        return self._stream.codec_context.name in _CONCEALING and _ZEROS in bytes(packet).rstrip(b"\0")
+
     def _note_damage(self, stamps: Iterable[int | None]) -> None:
         """Count a damaged packet, one of ``stamps``: frames from its stamp on are unsound until a key frame."""
         self.damaged += 1
@@ -279,7 +296,9 @@ class VideoReader(VideoSource):
         if self._bad_from is None:
             return True
         # A key frame long before the damage is behind it: the clock has leapt back.
-        if frame.key_frame and (stamp is None or not 0 <= self._bad_from - stamp <= self._order.span):
+        # libvpx does not mark key frames, the container does.
+        is_key = frame.key_frame or (self._checked and stamp in self._key_stamps)
+        if is_key and (stamp is None or not 0 <= self._bad_from - stamp <= self._order.span):
             self._bad_from = None
             return True
         return stamp is not None and stamp < self._bad_from
@@ -289,7 +308,7 @@ class VideoReader(VideoSource):
         failures = 0
         while True:
             try:
-                for packet in self._container.demux(self._stream):
+                for packet in packets(self._container, self._stream):
                     failures = 0
                     self._packets_seen += bool(packet.size)
                     if packet.size and self._is_skipped(packet):
@@ -298,8 +317,6 @@ class VideoReader(VideoSource):
                     self._frames_due += bool(packet.size) and not packet.is_discard
                     yield packet
                 return
-            except IndexError:  # raised by PyAV at the end, where a stream has appeared after the beginning
-                break
             except (av.FFmpegError, OSError) as error:
                 failures += 1
                 if not self._goes_on_after(error, failures):
@@ -333,3 +350,18 @@ class VideoReader(VideoSource):
             self._missing.append(f"truncated file: {self._packets_seen} of {stated} frames readable")
         elif not stated and seconds is not None and seconds - last_time > 1.0 + last_time / 20:
             self._missing.append(f"truncated file: {last_time:.1f} of {seconds:.1f} seconds readable")
+
+
+def _checking(context: VideoCodecContext) -> VideoCodecContext:
+    """The decoder that checks the data of a stream; ``context``, FFmpeg's own one, where there is no other."""
+    name = _CHECKING.get(context.name)
+    # It may be built for 8 bits per sample only.
+    pixels = context.format
+    if name is None or name not in av.codecs_available or pixels is None or pixels.components[0].bits != 8:
+        return context
+    checking = av.CodecContext.create(name, "r")
+    if not isinstance(checking, VideoCodecContext):
+        return context
+    checking.extradata, checking.width, checking.height = context.extradata, context.width, context.height
+    checking.thread_count, checking.options = context.thread_count, context.options
+    return checking

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from facetell.files import short_name
 from facetell.types import FacetellError, UInt8Array
+from facetell.video.container import packets
 from facetell.video.frame import to_rgb
 
 _TIME_BASE = Fraction(1, 90000)
@@ -167,7 +168,7 @@ def _copied(source: InputContainer, output: OutputContainer) -> Iterator[tuple[f
     """Add a copy of the first audio stream to ``output``; yield its packets with their times in seconds."""
     stream = source.streams.audio[0]
     copy: Any = output.add_stream_from_template(stream)
-    for packet in source.demux(stream):
+    for packet in packets(source, stream):
         if packet.dts is not None:
             time = float(packet.dts * packet.time_base)
             packet.stream = copy

@@ -112,6 +112,14 @@ class Pump:
         """Whether no frame waits and none will come."""
         return self.ended is not None and not self._waiting
 
+    def fail(self, reason: str) -> None:
+        """End with an error of whoever takes the frames; those that wait are dropped."""
+        self._stop.set()
+        with self._change:
+            self.ended, self.fault = reason, True
+            self._waiting.clear()
+            self._change.notify_all()
+
     def close(self) -> None:
         """Stop reading; a reader that waits for the network ends by itself later."""
         self._stop.set()
@@ -128,7 +136,8 @@ class Pump:
         except Exception as error:  # reported, as a thread has no caller
             reason, fault = f"reading it failed ({type(error).__name__}: {error})", True
         with self._change:
-            self.ended, self.fault = reason, fault
+            if self.ended is None:
+                self.ended, self.fault = reason, fault
             self._change.notify_all()
 
     def _read_all(self) -> tuple[str, bool]:

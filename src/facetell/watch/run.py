@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from facetell.detector import PENDING, ClipStream, Detector
-from facetell.types import Clip
+from facetell.types import Clip, one_line
 from facetell.verdict import ScoredClip
 from facetell.watch.board import Board
 from facetell.watch.pump import Pump, Waiting
@@ -96,7 +96,11 @@ class Watcher:
         if item.session != self._session or self._stream is None:
             self._session, self._stream = item.session, ClipStream(self._detector, item.info.fps, self._period)
         self.board.at = item.at
-        look = self._stream.push(item.raw)
+        try:
+            look = self._stream.push(item.raw)
+        except Exception as error:  # the scores so far are reported
+            self._pump.fail(one_line(error, "its frames cannot be processed"))
+            return
         if look is not None:
             self.board.look(item.session, item.at, dict(look.faces))
             for clip in look.clips:
