@@ -17,7 +17,7 @@ import pytest
 
 from facetell.batch.local import local_engine
 from facetell.batch.run import LOST
-from facetell.batch.scan import scan
+from facetell.batch.scan import JOURNAL, WORK, scan
 from facetell.batch.scan_source import open_source
 from facetell.cli import main
 from fixtures import FAST
@@ -54,11 +54,11 @@ class Verb:
 
     def content(self, folder):
         """All files but the journal of a scan and the log of its runs."""
-        return {name: text for name, text in content(folder).items() if "work/" not in name and "runs" not in name}
+        return {name: text for name, text in content(folder).items() if f"{WORK}/" not in name and "runs" not in name}
 
 
 VERBS = {
-    "scan": Verb("scan", "out", "out/work/journal.jsonl", "out/about.json", ("--model", FAST)),
+    "scan": Verb("scan", "out", f"out/{WORK}/{JOURNAL}", "out/about.json", ("--model", FAST)),
     "score": Verb("score", "s.parquet", "s.parquet.partial/journal.jsonl", "s.parquet", ("--model", FAST)),
     "prepare": Verb("prepare", "out", "out/ledger.jsonl", "out/manifest.csv"),
 }

@@ -196,7 +196,7 @@ def test_a_client_that_disconnects_leaves_nothing(server):
 
 
 def test_a_hundred_clients_at_once(server, short):
-    """Clients without a slot are told when to try again, and all succeed."""
+    """Clients without a slot receive Retry-After, and all succeed."""
     content, refusals = short.read_bytes(), []
 
     def client(number):

@@ -1,4 +1,4 @@
-"""What the report shows of each video: every choice is made here, the templates only set it."""
+"""Data of each video for the report templates, which contain no logic of their own."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Store:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")  # a job that a client was told of must survive a power cut
+            self._db.execute("PRAGMA synchronous = FULL")  # an accepted job must survive a power failure
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, VERSION):  # 0: the file is new
                 raise FacetellError(f"{path} was written by another version of facetell: choose another --data")
