@@ -137,7 +137,9 @@ def test_warnings(tracks, how, expected):
 
 
 def test_too_few_undamaged_frames_are_the_status_damaged():
-    assert why_damaged(Status.TOO_SHORT, ()) is None
-    assert why_damaged(Status.NO_MOTION, ("3 damaged frames were left out",)) is None
-    status, message = why_damaged(Status.NO_FACE, ("3 damaged frames were left out",))
+    damage = ("3 damaged frames were left out",)
+    assert why_damaged(Status.TOO_SHORT, 0.0, ()) is None
+    assert why_damaged(Status.NO_MOTION, 0.9, damage) is None
+    assert why_damaged(Status.NO_FACE, 0.1, damage) is None
+    status, message = why_damaged(Status.NO_FACE, 0.6, damage)
     assert status is Status.DAMAGED and "(3 damaged frames were left out)" in message

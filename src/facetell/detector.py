@@ -354,7 +354,7 @@ class _Run:
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
         scored = [record for record in self._tracks.values() if record.why_not is Status.SCORED]
         if not worst:
-            status, message = why_damaged(status, self._reader.damage) or (status, message)
+            status, message = why_damaged(status, self._reader.lost, self._reader.damage) or (status, message)
         left_out = sum((record.left_out for record in scored), Counter[Status]())
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         threshold = self._detector.threshold_of(max(len(scored), 1))

@@ -19,6 +19,7 @@ from facetell.faces.spread import Spread
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, Verdict
 
 LOW_RATE = 0.7  # share of the model's frame rate below which motion is coarser than in the training data
+MOST_LOST = 0.5  # share of damaged or missing frames from which on a video without a scored face is called damaged
 UNEVEN = 0.05  # share of late frames above which second differences measure the timing as well as the face
 
 UNSCORED = {
@@ -140,12 +141,15 @@ def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Sta
     )
 
 
-def why_damaged(status: Status, damage: Sequence[str]) -> tuple[Status, str] | None:
+def why_damaged(status: Status, lost: float, damage: Sequence[str]) -> tuple[Status, str] | None:
     """``damaged`` and its message for a video that has too few undamaged frames to find or score a face, else None.
 
-    ``status`` is the reason why it is not scored, ``damage`` are the messages of the reader.
+    Args:
+        status: the reason why it is not scored.
+        lost: share of its frames that are damaged or missing, 0 to 1; less than half leaves the reason as it is.
+        damage: messages of the reader.
     """
-    if not damage or status not in (Status.NO_FACE, Status.TOO_SHORT):
+    if lost < MOST_LOST or status not in (Status.NO_FACE, Status.TOO_SHORT):
         return None
     return Status.DAMAGED, f"too few of its frames are undamaged ({'; '.join(damage)}): get the file again"
 

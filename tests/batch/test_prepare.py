@@ -149,6 +149,18 @@ def test_groups_that_are_added_later_reach_the_rows_of_the_clips(videos, prepare
     assert content(out) == content(prepared[0])
 
 
+def test_what_is_in_the_ledger_stays_when_its_group_is_done_again(videos, prepared, tmp_path):
+    out, moved = tmp_path / "out", tmp_path / "videos"
+    shutil.copytree(prepared[0], out)
+    shutil.copytree(videos.root, moved)
+    (moved / REAL).unlink()
+    lost = line_of(prepared, "shorter.mp4")
+    others = [line for line in prepared[1] if line["row"] != lost["row"]]
+    (out / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in others))
+    again = prepare(Manifest(moved, videos.entries), out, SETTINGS)
+    assert [line for line in again if line["row"] != lost["row"]] == others
+
+
 def test_pairs_are_one_task_in_the_order_of_the_manifest(videos):
     assert [[number for number, _ in rows] for rows in groups_of(videos)] == [[1, 0, 2, 3, 4], [5], [6], [7], [8]]
     # A forgery whose real is of another part, or is not there, goes alone.

@@ -140,11 +140,10 @@ def _begin(file: Path, stretch: Stretch, fps: float | None, codec: Codec) -> Ite
     suffix, encoder, crf, pix_fmt, options = CODECS[codec]
     size: dict[str, Any] = {"width": stretch.size, "height": stretch.size}
     how: dict[str, Any] = {"codec": encoder, "crf": crf, "pix_fmt": pix_fmt, "options": options}
-    with (
-        VideoWriter(file.with_name(file.name + suffix), fps=fps or 25.0, **size, **how) as writer,
-        np.load(stretch.points) as points,
-    ):
-        yield _Writing(stretch, writer, points["landmarks"], points["times"])
+    with np.load(stretch.points) as points:  # closed at once: a film has more clips than files may be open
+        landmarks, times = points["landmarks"], points["times"]
+    with VideoWriter(file.with_name(file.name + suffix), fps=fps or 25.0, **size, **how) as writer:
+        yield _Writing(stretch, writer, landmarks, times)
 
 
 def move_cuts(cuts: Sequence[Cut], folder: Path, name: str) -> list[dict[str, Any]]:

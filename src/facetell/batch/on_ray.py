@@ -48,8 +48,11 @@ def ray_engine(workers: int | None = None, address: str | None = None) -> Engine
         while rows := [{"job": pickle.dumps(job)} for job in islice(waiting, PER_WAVE * size)]:
             blocks = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_Worker, **options)
             for outcome in _outcomes(blocks):
-                # A job that has no outcome has ended its workers; only work that can do so has `lost`.
-                yield work.lost(outcome) if isinstance(outcome, Job) and work.lost else outcome
+                if isinstance(outcome, Job):  # it has ended its workers
+                    if work.lost is None:
+                        raise FacetellError(f"workers ended at {outcome.name}; run the same command again to resume")
+                    outcome = work.lost(outcome)
+                yield outcome
 
     return run
 

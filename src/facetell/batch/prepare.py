@@ -15,7 +15,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
@@ -101,7 +101,12 @@ def prepare(
             found = Progress("preparing", done=len(journal), total=len(manifest), found=len(journal))
             engine = local_engine(0 if workers == 1 else min(workers, len(jobs)))
             work = Work(Worker, (manifest.root.resolve(), out.resolve(), settings), _lost)
-            for _ in complete(work, jobs, engine, journal, found, progress):
+
+            def new(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
+                for done in engine(work, jobs):  # a group is done again as a whole: what is in the ledger stays
+                    yield replace(done, lines=tuple(line for line in done.lines if line["row"] not in journal))
+
+            for _ in complete(work, jobs, new, journal, found, progress):
                 pass
             ledger = [line for number in range(len(manifest)) if (line := journal.get(number))]
         write_text(out / LEDGER, "".join(json.dumps(line) + "\n" for line in ledger))

@@ -30,6 +30,8 @@ MISSED = "it was not scored: run the same command again"
 GROUP = 1 << 17
 """Rows that are held in memory and written together, as a row group of the file."""
 
+PIECE = 1 << 12  # rows that are converted to columns together: as objects they take ten times the memory
+
 VIDEOS = (
     *("video", "status", "verdict", "probability", "low", "high", "threshold", "logit", "faces", "clips"),
     *("worst_t0", "worst_t1", "worst_probability", "duration", "width", "height", "fps", "sha256", "duplicate_of"),
@@ -189,22 +191,31 @@ class Table:
         kinds = [(n, strings if n in _STRINGS else integers if n in _INTEGERS else reals) for n in columns]
         self._schema = pyarrow.schema(kinds, {"facetell": json.dumps(about, sort_keys=True)})
         self._rows: list[dict[str, Any]] = []
+        self._pieces: list[Any] = []
         self._writer = pyarrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row; a cell that is missing or None is null."""
         self._rows.append(row)
-        if len(self._rows) == GROUP:
-            self._flush()
+        if len(self._rows) == PIECE:
+            self._convert()
+            if len(self._pieces) == GROUP // PIECE:
+                self._flush()
 
     def close(self) -> None:
         """Write the remaining rows and the end of the file."""
+        self._convert()
         self._flush()
         self._writer.close()
 
-    def _flush(self) -> None:
-        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema), row_group_size=GROUP)
+    def _convert(self) -> None:
+        self._pieces.append(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
         self._rows = []
+
+    def _flush(self) -> None:
+        table = self._arrow.concat_tables(self._pieces).combine_chunks()
+        self._writer.write_table(table, row_group_size=GROUP)
+        self._pieces = []
 
 
 def video_cells(verdict: VideoVerdict, same: str) -> dict[str, Any]:

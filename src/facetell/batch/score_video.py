@@ -57,9 +57,9 @@ def _score_whole(
     places = FacePlaces()
     # Also scored if the clean scores are not wanted: they decide which faces and clips are left out.
     verdict = places.read_clean(detector, path, video.holds, video.until)
-    if verdict.status in NOT_READ:
+    if verdict.status in NOT_READ or verdict.status is Status.DAMAGED:
         rows = [row for condition in settings.conditions for row in failed(video, condition, verdict.status)]
-        return rows, [verdict.message]
+        return rows, [verdict.message] if verdict.status in NOT_READ else []
     rows = rows_of(video, verdict.tracks, CLEAN, detector.engine.info, verdict.duration) if settings.clean else []
     faults = []
     for condition in settings.distortions:

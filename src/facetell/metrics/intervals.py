@@ -32,6 +32,15 @@ class Estimate:
     low: float = math.nan
     high: float = math.nan
 
+    def __str__(self) -> str:
+        """The figure and its interval.
+
+        >>> str(Estimate(0.8123, 0.751, 0.8664)), str(Estimate(0.8123))
+        ('0.812 [0.751, 0.866]', '0.812')
+        """
+        shown = "" if math.isnan(self.low + self.high) else f" [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:.3f}{shown}"
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:

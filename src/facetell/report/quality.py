@@ -20,7 +20,7 @@ from facetell.report.words import percent
 from facetell.types import Status, TrackVerdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED
 from facetell.video.container import packets, video_streams
-from facetell.video.reader import Unreadable, probe
+from facetell.video.reader import probe
 
 TAGS = ("encoder", "encoding_tool", "software", "com.apple.quicktime.software")
 MAX_TAG = 80  # characters
@@ -54,12 +54,12 @@ def read_facts(path: Path) -> FileFacts:
         return FileFacts()
     try:
         codec = probe(path).codec
-    except Unreadable:
+    except Exception:  # of any kind, as in Detector.__call__: one file must not end a run
         return FileFacts(size)
     writers: list[str] = []
     coder = ""
     with (
-        contextlib.suppress(av.FFmpegError, OSError, ValueError, Unreadable),
+        contextlib.suppress(Exception),
         # As the reader does: a name with a colon is not a network address.
         av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"}) as file,
     ):

@@ -78,7 +78,7 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
             raise
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
-    if job.sha256 != form.digest.hexdigest():
+    if job.sha256 not in (None, form.digest.hexdigest()):
         raise faults.KEY_REUSED.error()
     return job, job.id == job_id
 

@@ -168,6 +168,9 @@ class Trainer:
                 self._validate(journal)
             if validates or self.step % config.machine.checkpoint_every == 0:
                 self._save()
+        if not self.best:  # resumed with fewer steps, before the first validation
+            self._validate(journal)
+            self._save()
         return Outcome(True, self.step, first=self.first)
 
     def write_scores(self) -> None:

@@ -74,6 +74,11 @@ class VideoSource(ABC):
         return ()
 
     @property
+    def lost(self) -> float:
+        """Share of the frames that are damaged or missing, 0 to 1, as far as it is known."""
+        return 0.0
+
+    @property
     def errors(self) -> tuple[str, ...]:
         """:attr:`damage`, and messages on what else is unusual."""
         return self.damage
@@ -123,7 +128,7 @@ class VideoReader(VideoSource):
 
     def __init__(self, path: str | Path, *, threads: int = 2) -> None:
         self.path, self.fault = Path(path), ""
-        self.damaged = self.skipped = self._packets_seen = self._frames_due = 0
+        self.damaged = self.skipped = self._packets_seen = self._frames_due = self._given = 0
         self._skip_seconds = 0.0
         self._skip_from: float | None = None
         self._complete = self._interlaced = False
@@ -168,6 +173,12 @@ class VideoReader(VideoSource):
         return (*([f"{self.damaged} damaged {noun} left out"] if self.damaged else []), *self._missing)
 
     @property
+    def lost(self) -> float:
+        """Share of the frames that are damaged or missing, of those that the container states or holds."""
+        stated = max(self._frames_due, self._stream.frames)
+        return max(0.0, 1 - self._given / stated) if stated and self.damage else 0.0
+
+    @property
     def errors(self) -> tuple[str, ...]:
         """:attr:`damage`, and messages on several streams, a late start, leaps and missing stamps, so far."""
         return (*self.damage, *self._notes, *(self._clock.notes() if self._clock else ()))
@@ -188,6 +199,7 @@ class VideoReader(VideoSource):
             coded = None if self._aspect_is_fixed else self._stream.codec_context.sample_aspect_ratio
             yield RawFrame(index, time, frame, self._geometry.fit(frame, coded or self._aspect))
             index += 1
+            self._given = index
         if self.damaged and not self._interlaced:
             # Some damage gives no frame and no error, some is reported twice: the difference is exact.
             self.damaged = max(1, self._frames_due - index)
@@ -208,7 +220,7 @@ class VideoReader(VideoSource):
 
     def _start(self, threads: int, strict: bool) -> av.VideoFrame | None:
         """Open the file and decode its first frame; None, and the file closed, where there is none."""
-        self.damaged = self._packets_seen = self._frames_due = 0
+        self.damaged = self._packets_seen = self._frames_due = self._given = 0
         self._missing: list[str] = []  # messages on parts that cannot be read
         self._notes: list[str] = []
         self._recent_stamps: deque[int | None] = deque(maxlen=threads + 1)

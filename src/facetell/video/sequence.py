@@ -217,6 +217,11 @@ class AnimatedWebP(VideoSource):
         total = len(self._times)
         return () if self._read == total else (f"the file is damaged after {self._read} of {total} frames",)
 
+    @property
+    def lost(self) -> float:
+        """Share of the frames that cannot be decoded, once they have been read."""
+        return 1 - self._read / len(self._times)
+
     def __iter__(self) -> Iterator[ImageFrame]:
         count = 0
         for image, time in zip(self._decoded(), self._times, strict=False):
