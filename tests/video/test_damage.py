@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from facetell.assets import locate
+from facetell.video.container import vp9_pixels
 from facetell.video.reader import Unreadable, VideoReader
 from fixtures import ODD, damaged, encode, truncated, whole
 from video.odd_clocks import encode_at
@@ -238,3 +239,14 @@ def test_zeroed_parts_of_a_concealing_codec_are_left_out(codec: str, suffix: str
     with VideoReader(path) as reader:
         assert [round(frame.time * 30) for frame in reader] == [*range(4), *range(8, 16)]
     assert reader.damage == ("4 damaged frames were left out",)
+
+
+def test_the_size_of_a_vp9_frame_is_known_before_it_is_decoded(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (64, 128, 3)).astype(np.uint8) for _ in range(3)]
+    path = encode(
+        tmp_path / "noise.webm", images, codec="libvpx-vp9", pix_fmt="yuv420p", options={"deadline": "realtime"}
+    )
+    with av.open(str(path)) as container:
+        sizes = [vp9_pixels(bytes(packet)) for packet in container.demux(video=0) if packet.size]
+    assert sizes[0] == 64 * 128 and not any(sizes[1:])

@@ -137,6 +137,14 @@ def packets(container: InputContainer, stream: Stream) -> Iterator[av.Packet[Any
         yield av.Packet()
 
 
+def vp9_pixels(packet: bytes) -> int:
+    """Return the pixels of a VP9 key frame of profile 0, 0 for any other packet (VP9 bitstream specification, 6.2)."""
+    if len(packet) < 9 or packet[0] & 0b11111100 != 0b10000000 or packet[1:4] != b"\x49\x83\x42":
+        return 0
+    bits = int.from_bytes(packet[4:9])  # colour (4), width - 1 (16), height - 1 (16), the rest (4)
+    return ((bits >> 20 & 0xFFFF) + 1) * ((bits >> 4 & 0xFFFF) + 1)
+
+
 def stream_seconds(stream: VideoStream) -> float | None:
     """Return the duration of a stream in seconds, without audio that is longer; None if unknown."""
     if stream.duration and stream.time_base and stream.duration > 0:

@@ -26,6 +26,7 @@ from facetell.video.container import (
     reason,
     stream_seconds,
     video_streams,
+    vp9_pixels,
 )
 from facetell.video.frame import Geometry, RawFrame, Unreadable, deinterlaced
 from facetell.video.image import ImageFrame
@@ -260,7 +261,7 @@ class VideoReader(VideoSource):
         """Yield undamaged frames in the decoder's order; count the damaged ones."""
         decoder = self._decoder
         for packet in self._packets():
-            if packet.size and (packet.is_corrupt or self._is_zeroed(packet)):
+            if packet.size and (packet.is_corrupt or self._is_unsound(packet)):
                 self._note_damage([packet.pts])
                 continue
             self._recent_stamps.append(packet.pts)
@@ -285,12 +286,16 @@ class VideoReader(VideoSource):
                 self._interlaced |= bool(frame.interlaced_frame)  # then a packet may hold one field
                 yield frame
 
-    def _is_zeroed(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as below
-        """Whether a part of a packet was overwritten by zeros, as by a lost block of a file.
+    def _is_unsound(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as below
+        """Whether a packet would be concealed in part, or would fill the memory.
 
-        Arithmetic-coded data hold no such run but as padding at the end.
+        Zeros overwrite it where a block of the file was lost: arithmetic-coded data hold no such run but as padding at
+        the end. libvpx allocates a frame before FFmpeg compares its size with ``max_pixels``.
         """
-        return self._stream.codec_context.name in _CONCEALING and _ZEROS in bytes(packet).rstrip(b"\0")
+        if self._stream.codec_context.name not in _CONCEALING:
+            return False
+        data = bytes(packet)
+        return _ZEROS in data.rstrip(b"\0") or vp9_pixels(data) > MOST_PIXELS
 
     def _note_damage(self, stamps: Iterable[int | None]) -> None:
         """Count a damaged packet, one of ``stamps``: frames from its stamp on are unsound until a key frame."""
