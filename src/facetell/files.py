@@ -118,3 +118,12 @@ def _fault(path: Path, error: OSError) -> FacetellError:
     # mkdir reports "File exists" where a file is in the place of a folder.
     reason = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror
     return FacetellError(f"cannot write {path}: {reason}; choose another place")
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

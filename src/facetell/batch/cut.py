@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from facetell.batch.locate import LEAST_FRAMES, Codec, Stretch
 from facetell.faces.crop import crop_matrix
+from facetell.files import sync
 from facetell.types import Crop, FloatArray, UInt8Array
 from facetell.video.source import open_video
 from facetell.video.writer import VideoWriter
@@ -152,19 +152,10 @@ def move_cuts(cuts: Sequence[Cut], folder: Path, name: str) -> list[dict[str, An
     for cut in cuts:
         target = folder / f"{name}-{cut.number:03d}{cut.file.suffix}"
         for suffix in (".npz", target.suffix):
-            _sync(cut.file.with_suffix(suffix))
+            sync(cut.file.with_suffix(suffix))
             cut.file.with_suffix(suffix).replace(target.with_suffix(suffix))
         fields = asdict(cut)
         del fields["file"]
         records.append({"path": f"{folder.name}/{target.name}"} | fields)
-    _sync(folder)
+    sync(folder)
     return records
-
-
-def _sync(path: Path) -> None:
-    """Write a file, or the names in a folder, to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -63,7 +63,6 @@ LATE_FORM = Reason(408, "too_slow", "the form did not arrive in time: try again"
 NOT_DONE = Reason(409, "not_done", "the job is {state}: wait until it is done")
 FAILED = Reason(409, "failed", "the job failed and has no result: {reason}")
 TOO_LARGE = Reason(413, "too_large", "the video is larger than {mib:g} MiB: upload a shorter segment")
-FORM_TOO_LARGE = Reason(413, "too_large", "the form is too large: send only the token")
 NOT_A_FORM = Reason(415, "not_a_form", "send the video as multipart/form-data with one file in the field 'file'")
 WRONG_HOST = Reason(421, "wrong_host", "the server is not known under this name: its operator can --allow-host it")
 BAD_VALUE = Reason(422, "bad_value", "{place}: {reason}")

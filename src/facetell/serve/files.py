@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from facetell.files import sync
 from facetell.serve.models import State
 from facetell.types import FacetellError
 
@@ -117,12 +117,3 @@ class Files:
 def _generated(folder: Path) -> Iterator[Path]:
     """What is in a folder under a generated name, links excepted."""
     return (path for path in list(folder.iterdir()) if ID.fullmatch(path.name) and not path.is_symlink())
-
-
-def sync(path: Path) -> None:
-    """Wait until a file or folder is on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

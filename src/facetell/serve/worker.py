@@ -12,9 +12,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from facetell.detector import Detector, Settings
+from facetell.files import sync
 from facetell.report.page import TEMPLATES, References, Report, content_policy
 from facetell.report.result import write_result
-from facetell.serve.files import sync
 from facetell.serve.inspect import too_long
 from facetell.serve.models import Summary
 from facetell.serve.process import Done, Order, Progress, Rejected, Started, receive, send
