@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The asset distributions are folders of files to us; what their own code would need is not installed, on purpose.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-avx2 test-slow check format bench bench-mini clean
+.PHONY: help setup demo test test-avx2 test-slow check format docs bench bench-mini clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -42,6 +42,9 @@ check:  ## format, lint, types and tests
 format: $(VENV)/.dev  ## mend format and lint
 	$(PY) -m ruff format
 	$(PY) -m ruff check --fix
+
+docs: $(VENV)/.dev  ## the documentation site; writes out/site/
+	$(PY) -m sphinx -W --keep-going -q -b html docs out/site
 
 bench: $(VENV)/.dev  ## measure speed and memory end to end
 	$(PY) benchmarks/end_to_end.py
