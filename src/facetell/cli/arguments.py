@@ -59,8 +59,8 @@ def add_fps(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse._ActionsContainer, default: str) -> None:
     """Add ``--model``, a name or a path as text: ``./facetell-fast`` is a file, ``facetell-fast`` is not."""
     names = ", ".join(released_models())
-    text = f"a released model ({names}) or an .onnx file (default: {default})"
-    parser.add_argument("--model", default=default, metavar="NAME|FILE", help=text)
+    text = f"a released model ({names}) an .onnx file, or a Python function (default: {default})"
+    parser.add_argument("--model", default=default, metavar="NAME|FILE|MODULE:FUNCTION", help=text)
 
 
 def add_detection(

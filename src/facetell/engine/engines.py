@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from facetell.engine.info import ModelInfo
-from facetell.engine.released import model_path
+from facetell.engine.released import is_function, model_path
 from facetell.files import file_sha256
 from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 
@@ -163,7 +163,7 @@ def load_engine(
     """Load a model file into an engine.
 
     Args:
-        model: see :func:`facetell.engine.released.model_path`.
+        model: see :func:`facetell.engine.released.model_path`. A function needs none of the engines.
         engine: "openvino", "onnxruntime" or "torch".
         precision: "f32" or "bf16" (OpenVINO only). The default is bf16 where the CPU supports it and
             ``ONEDNN_MAX_CPU_ISA`` (or ``DNNL_MAX_CPU_ISA``), if set, does not exclude it; else f32.
@@ -175,6 +175,10 @@ def load_engine(
     if engine not in ENGINES:
         raise FacetellError(f"there is no engine '{engine}'; choose one of {', '.join(ENGINES)}")
     path = model_path(model)
+    if is_function(path):
+        from facetell.engine.function import FunctionEngine
+
+        return FunctionEngine(str(path))
     module, _, name = ENGINES[engine].partition(":")
     try:
         try:

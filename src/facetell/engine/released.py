@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from facetell.types import FacetellError
@@ -12,6 +13,7 @@ FAST_MODEL = "facetell-fast"
 """Small, with motion blocks; close to chance on unseen forgeries. Default of ``facetell motion``."""
 DEFAULT_MODEL = "facetell"
 """Default of all other commands and of :class:`facetell.detector.Detector`."""
+FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def released_models() -> dict[str, Path]:
@@ -24,11 +26,12 @@ def released_models() -> dict[str, Path]:
 
 
 def model_path(model: Path | str | None = None) -> Path:
-    """The file of a model.
+    """The file of a model; of a function, its name.
 
     Args:
         model: name of a released model, or path of an ONNX file; ``./NAME`` (as text) is a file with the name of a
-            released model. None: :data:`DEFAULT_MODEL`.
+            released model; or ``MODULE:FUNCTION`` (:class:`facetell.engine.function.FunctionEngine`). None:
+            :data:`DEFAULT_MODEL`.
 
     Raises:
         FacetellError: there is no such file.
@@ -36,12 +39,17 @@ def model_path(model: Path | str | None = None) -> Path:
     released = released_models()
     name = str(model or DEFAULT_MODEL)
     path = released.get(name) or Path(name)
-    if not os.path.isfile(path):  # noqa: PTH113  # unlike Path, False for names that are too long
+    if not is_function(path) and not os.path.isfile(path):  # noqa: PTH113  # unlike Path, False for names that are too long
         raise FacetellError(
-            f"there is no model file at {path}; give an .onnx file exported by facetell, or the name of a released "
-            f"model: {', '.join(released)}"
+            f"there is no model file at {path}; give an .onnx file exported by facetell, MODULE:FUNCTION, or the name "
+            f"of a released model: {', '.join(released)}"
         )
     return path
+
+
+def is_function(path: Path) -> bool:
+    """Whether a model is ``MODULE:FUNCTION`` and not a file of that name."""
+    return bool(FUNCTION.fullmatch(str(path))) and not os.path.lexists(path)
 
 
 def model_word(path: Path) -> str:
