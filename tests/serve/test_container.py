@@ -1,0 +1,50 @@
+"""The commands of the Dockerfile, run without Docker; the compose file."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STEPS = re.findall(r"^([A-Z]+) (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def exec_form(name):
+    (words,) = (text.removeprefix("CMD ") for step, text in STEPS if step == name)
+    return json.loads(words)
+
+
+def test_the_server_starts_and_is_healthy(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = [*exec_form("ENTRYPOINT"), *exec_form("CMD"), "--port", port]
+    command = [sys.executable, "-m", *(str(tmp_path) if word == "/data" else word for word in command)]
+    check = [sys.executable, *(word.replace(":8000/", f":{port}/") for word in exec_form("HEALTHCHECK")[1:])]
+    assert subprocess.run(check, capture_output=True, check=False).returncode != 0  # nothing listens yet
+    with subprocess.Popen(command, env={**os.environ, "FACETELL_TOKEN": "t" * 32}, stdout=subprocess.PIPE) as server:
+        try:
+            assert b"facetell serves" in server.stdout.readline()
+            assert subprocess.run(check, capture_output=True, check=False).returncode == 0
+        finally:
+            server.terminate()
+        assert server.wait() == 0
+
+
+def test_what_it_installs_exists():
+    (install,) = (text for step, text in STEPS if step == "RUN" and "pip install" in text)
+    extras = re.search(r"/source\[(.+?)\]", install)[1].split(",")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(extras) <= set(project["optional-dependencies"])
+    assert f"python:{project['requires-python'].removeprefix('>=')}" in dict(STEPS)["FROM"]
+
+
+def test_compose_needs_a_token_and_keeps_the_data():
+    (service,) = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()
+    assert ":?" in service["environment"]["FACETELL_TOKEN"]
+    assert service["volumes"] == [f"data:{dict(STEPS)['VOLUME']}"]
