@@ -1,6 +1,6 @@
 """Score seeded damaged files in a child process, and print what damage costs.
 
-    python benchmarks/damage.py --count 2000
+    python benchmarks/damage.py --count 2000 --log damage.jsonl
 
 A sample clip is encoded as eight pairs of container and codec and damaged in eight ways. The table has, by pair:
 tracebacks (exceptions that the detector raised, and crashes of its process), hangs, files that were scored, files with
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -245,33 +245,34 @@ class Alarm:
         self._timer.cancel()
 
 
-def run(count: int, seed: int = 0) -> tuple[dict[str, Counter[str]], float]:
-    """Counts by pair, and the growth of the resident memory in MB per 100 files after the first tenth."""
-    table = {pair: Counter[str]() for pair in FORMATS}
-    sizes: list[int] = []
+def run(count: int, seed: int, log: Path) -> list[dict[str, Any]]:
+    """Score the files that ``log`` has no line of; the lines of all."""
+    known = {line["number"]: line for line in map(json.loads, log.read_text().splitlines())} if log.exists() else {}
     score = Child()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, log.open("a") as lines:
         sources = encoded(Path(name))
-        for case in damaged(sources, Path(name), count, seed):
-            row = table[case.pair]
-            row["files"] += 1
-            answer = score(case.path)
-            if isinstance(answer, str):
-                row[answer] += 1
-                sizes.clear()
-                continue
-            sizes.append(answer["rss"])
-            row[answer["status"]] += 1
-            if answer["clips"] and destroyed(case.path, sources[case.pair], answer["clips"]):
-                row["destroyed"] += 1
-                if not answer["warnings"]:
-                    row["silent"] += 1
-                    print(f"silent: {case.path.name}", file=sys.stderr)
+        for number, case in enumerate(damaged(sources, Path(name), count, seed)):
+            if number not in known:
+                known[number] = {"number": number, "pair": case.pair, "kind": case.kind} | _result(score, case, sources)
+                print(json.dumps(known[number]), file=lines, flush=True)
             case.path.unlink()
     score.close()
-    begun = sizes[len(sizes) // 10 :]
-    growth = (begun[-1] - begun[0]) / 1e6 / max(1, len(begun) - 1) * 100 if len(begun) > 1 else 0.0
-    return table, growth
+    return [known[number] for number in sorted(known)]
+
+
+def _result(score: Child, case: Case, sources: dict[str, Path]) -> dict[str, Any]:
+    answer = score(case.path)
+    if isinstance(answer, str):
+        return {"status": answer, "destroyed": 0, "warned": True, "rss": 0}
+    count = destroyed(case.path, sources[case.pair], answer["clips"])
+    warned = bool(answer["warnings"])
+    return {"status": answer["status"], "destroyed": count, "warned": warned, "rss": answer["rss"]}
+
+
+def growth(sizes: Sequence[int]) -> float:
+    """Megabytes per 100 files by which the resident memory grows: the slope of a line, without the first tenth."""
+    later = np.array(sizes[len(sizes) // 10 :]) / 1e6
+    return float(np.polyfit(np.arange(len(later)), later, 1)[0]) * 100 if len(later) > 1 else 0.0
 
 
 def main() -> None:
@@ -279,19 +280,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, help="one JSON line per file; a run continues behind the last one")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         child()
         return
-    table, growth = run(args.count, args.seed)
-    columns = ("files", "traceback", "hang", "scored", "damaged", "unreadable", "destroyed", "silent")
-    print("".join(f"{column:>11}" for column in ("pair", *columns)))
-    for pair, row in table.items():
-        print(f"{pair:>11}" + "".join(f"{row[column]:>11}" for column in columns))
-    total = sum(table.values(), Counter[str]())
-    print(f"{'all':>11}" + "".join(f"{total[column]:>11}" for column in columns))
-    print(f"resident memory grows by {growth:.2f} MB per 100 files")
+    with tempfile.TemporaryDirectory() as folder:
+        results = run(args.count, args.seed, args.log or Path(folder) / "log.jsonl")
+    columns = ("traceback", "hang", "scored", "damaged", "unreadable")
+    print(f"{'':12}" + "".join(f"{column:>11}" for column in ("files", *columns, "destroyed", "silent")))
+    for pair in (*FORMATS, "all"):
+        rows = [row for row in results if pair in (row["pair"], "all")]
+        states = Counter(row["status"] for row in rows)
+        bad = [row for row in rows if row["destroyed"]]
+        counts = [len(rows), *(states[column] for column in columns), len(bad), sum(not row["warned"] for row in bad)]
+        print(f"{pair:12}" + "".join(f"{number:11}" for number in counts))
+    print(f"memory grows by {growth([row['rss'] for row in results]):.2f} MB per 100 files")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import av
+from av.codec import Capabilities
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
@@ -224,9 +224,8 @@ class VideoReader(VideoSource):
         self.damaged = self._packets_seen = self._frames_due = self._given = 0
         self._missing: list[str] = []  # messages on parts that cannot be read
         self._notes: list[str] = []
-        self._recent_stamps: deque[int | None] = deque(maxlen=threads + 1)
-        self._key_stamps: deque[int | None] = deque(maxlen=threads + 1)
-        self._bad_from: int | None = None  # stamp from which on frames are unsound, until a key frame
+        self._sent = 0  # packets of the stream, which are numbered from 0
+        self._bad: list[tuple[int, int]] = []  # first and last packet that may be damaged, until a key frame
         self._container = self._open()
         try:
             streams = video_streams(self._container, self.path)
@@ -243,6 +242,9 @@ class VideoReader(VideoSource):
                 context.options |= {"err_detect": "explode"}
             self._decoder = _checking(context) if strict else context
             self._checked = self._decoder is not context
+            self._decoder.copy_opaque = True
+            framewise = self._decoder.codec.capabilities & Capabilities.frame_threads
+            self._delay = threads - 1 if framewise else 0  # packets from a damaged one to its error
             self._frames = self._decode()
             first = next(self._frames, None)
         except BaseException:
@@ -261,21 +263,20 @@ class VideoReader(VideoSource):
         """Yield undamaged frames in the decoder's order; count the damaged ones."""
         decoder = self._decoder
         for packet in self._packets():
-            if packet.size and (packet.is_corrupt or self._is_unsound(packet)):
-                self._note_damage([packet.pts])
-                continue
-            self._recent_stamps.append(packet.pts)
-            if packet.size and not packet.is_discard:
-                self._order.send(packet.pts)
-                if packet.is_keyframe:
-                    self._key_stamps.append(packet.pts)
+            if packet.size:
+                packet.opaque = self._sent, packet.is_keyframe
+                self._sent += 1
+                if packet.is_corrupt or self._is_unsound(packet):
+                    self._note_damage()
+                    continue
+                if not packet.is_discard:
+                    self._order.send(packet.pts)
             try:
                 frames = decoder.decode(packet)
             except EOFError:
                 return
             except (av.FFmpegError, ValueError):
-                # With several threads the error may belong to one of the packets before.
-                self._note_damage(self._recent_stamps)
+                self._note_damage(self._delay)
                 continue
             for frame in frames:
                 if not self._is_sound(frame):
@@ -297,28 +298,25 @@ class VideoReader(VideoSource):
         data = bytes(packet)
         return _ZEROS in data.rstrip(b"\0") or vp9_pixels(data) > MOST_PIXELS
 
-    def _note_damage(self, stamps: Iterable[int | None]) -> None:
-        """Count a damaged packet, one of ``stamps``: frames from its stamp on are unsound until a key frame."""
+    def _note_damage(self, before: int = 0) -> None:
+        """Count a damaged packet: the latest one, or one of as many before it."""
         self.damaged += 1
-        self._bad_from = min((stamp for stamp in (*stamps, self._bad_from) if stamp is not None), default=0)
+        self._bad.append((self._sent - 1 - before, self._sent - 1))
 
     def _is_sound(self, frame: av.VideoFrame) -> bool:
-        """Whether a frame and those that it is predicted from are undamaged."""
+        """Whether a frame and those that it is predicted from are undamaged.
+
+        From a damaged packet on, in the order of decoding, none is until a key frame that comes after it.
+        """
         if not frame.width or not frame.height:
             return False
-        stamp = frame.pts
+        number, is_key = cast(tuple[int, bool], frame.opaque or (self._sent - 1, False))
         if frame.is_corrupt:
-            self._bad_from = min((bad for bad in (stamp, self._bad_from) if bad is not None), default=0)
-            return False
-        if self._bad_from is None:
-            return True
-        # A key frame long before the damage is behind it: the clock has leapt back.
+            self._bad.append((number, number))
         # libvpx does not mark key frames, the container does.
-        is_key = frame.key_frame or (self._checked and stamp in self._key_stamps)
-        if is_key and (stamp is None or not 0 <= self._bad_from - stamp <= self._order.span):
-            self._bad_from = None
-            return True
-        return stamp is not None and stamp < self._bad_from
+        if frame.key_frame or (self._checked and is_key):
+            self._bad = [bad for bad in self._bad if bad[1] >= number]
+        return not any(first <= number for first, _ in self._bad)
 
     def _packets(self) -> Iterator[av.Packet]:  # type: ignore[type-arg]  # generic in the stubs only
         """Yield packets of the video stream, the last one empty: it flushes the decoder."""
@@ -344,6 +342,7 @@ class VideoReader(VideoSource):
         """Whether to read on after so many demuxing errors in a row."""
         if failures == 1:
             self._missing.append(f"the container is damaged after {self._packets_seen} frames ({reason(error)})")
+            self._bad.append((self._sent, self._sent - 1))  # frames may be missing before the next packet
         return failures <= _DEMUX_RETRIES
 
     def _is_skipped(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as above
