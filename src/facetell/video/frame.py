@@ -188,6 +188,14 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
     return image
 
 
+def stored_luma(frame: av.VideoFrame) -> UInt8Array | None:
+    """Return the Y plane of a frame, uint8 (H, W), as it is stored; None where there is none of 8 bits. No copy."""
+    layout = _luma_layout(frame.format.name)
+    if layout is None or layout[0] != np.uint8 or frame.planes[0].line_size <= 0:
+        return None
+    return _rows(frame.planes[0], frame.height)[:, : frame.width]
+
+
 def centred(image: UInt8Array, width: int, height: int) -> UInt8Array:
     """Return an RGB image centred on a black one of at least its size."""
     top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2

@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from facetell.video.blocks import DESTROYED, block_edges
 from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
 from facetell.video.container import (
     LONGEST_PAUSE_S,
@@ -28,7 +29,7 @@ from facetell.video.container import (
     video_streams,
     vp9_pixels,
 )
-from facetell.video.frame import Geometry, RawFrame, Unreadable, deinterlaced
+from facetell.video.frame import Geometry, RawFrame, Unreadable, deinterlaced, stored_luma
 from facetell.video.image import ImageFrame
 
 __all__ = ["RawFrame", "SourceFrame", "Unreadable", "VideoInfo", "VideoReader", "VideoSource", "probe"]
@@ -41,6 +42,8 @@ _DEMUX_RETRIES = 16
 _CONCEALING = frozenset({"vp8", "vp9"})  # codecs whose decoders conceal overwritten data without an error
 _ZEROS = bytes(24)
 _CHECKING = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that give the same frames and find more damage
+# What FFmpeg takes for an error, strictest first: the frames of some encoders break rules, and are sound.
+_CHECKS = ("explode+crccheck+bitstream+buffer", "explode", "")
 _LEAST_NOTED_S = 0.5  # shorter gaps at the beginning give no note
 
 
@@ -135,9 +138,10 @@ class VideoReader(VideoSource):
         self._complete = self._interlaced = False
         self._clock: Clock | None = None
         self._frames: Iterator[av.VideoFrame]
-        first = self._start(threads, strict=True)
-        if first is None and not self._checked:  # some encoders write headers that break the rules, but sound frames
-            first = self._start(threads, strict=False)
+        for checks in _CHECKS:
+            first = self._start(threads, checks)
+            if first is not None or self._checked:
+                break
         if first is None:
             raise Unreadable(f"no frame of {self.path} can be decoded (it is damaged or truncated): get the file again")
         self._frames = itertools.chain([first], self._frames)
@@ -219,11 +223,12 @@ class VideoReader(VideoSource):
     def _open(self) -> InputContainer:
         return open_container(self.path)
 
-    def _start(self, threads: int, strict: bool) -> av.VideoFrame | None:
+    def _start(self, threads: int, checks: str) -> av.VideoFrame | None:
         """Open the file and decode its first frame; None, and the file closed, where there is none."""
         self.damaged = self._packets_seen = self._frames_due = self._given = 0
         self._missing: list[str] = []  # messages on parts that cannot be read
         self._notes: list[str] = []
+        self._edges: float | None = None  # block edges of the latest key frame
         self._sent = 0  # packets of the stream, which are numbered from 0
         self._bad: list[tuple[int, int]] = []  # first and last packet that may be damaged, until a key frame
         self._container = self._open()
@@ -238,10 +243,11 @@ class VideoReader(VideoSource):
             self._order = StampOrder(span / float(self._stream.time_base or 1))
             context.thread_type, context.thread_count = "AUTO", threads
             context.options = {"max_pixels": str(MOST_PIXELS)}  # a few bytes may ask for a frame that fills the memory
-            if strict:  # else damaged blocks are concealed and the frame is not marked as damaged
-                context.options |= {"err_detect": "explode"}
-            self._decoder = _checking(context) if strict else context
+            if checks:  # else damaged blocks are concealed and the frame is not marked as damaged
+                context.options |= {"err_detect": checks}
+            self._decoder = _checking(context)
             self._checked = self._decoder is not context
+            self._conceals = not checks or context.name in _CONCEALING
             self._decoder.copy_opaque = True
             framewise = self._decoder.codec.capabilities & Capabilities.frame_threads
             self._delay = threads - 1 if framewise else 0  # packets from a damaged one to its error
@@ -311,12 +317,23 @@ class VideoReader(VideoSource):
         if not frame.width or not frame.height:
             return False
         number, is_key = cast(tuple[int, bool], frame.opaque or (self._sent - 1, False))
-        if frame.is_corrupt:
-            self._bad.append((number, number))
         # libvpx does not mark key frames, the container does.
-        if frame.key_frame or (self._checked and is_key):
+        is_key = bool(frame.key_frame) or (self._checked and is_key)
+        if frame.is_corrupt or self._is_concealed(frame, is_key):
+            self._bad.append((number, number))
+        if is_key:
             self._bad = [bad for bad in self._bad if bad[1] >= number]
         return not any(first <= number for first, _ in self._bad)
+
+    def _is_concealed(self, frame: av.VideoFrame, is_key: bool) -> bool:
+        """Whether a frame has many more block edges than the key frame before it: some pictures are made of blocks."""
+        luma = stored_luma(frame) if self._conceals else None
+        if luma is None:
+            return False
+        edges, before = block_edges(luma), self._edges
+        if is_key or before is None:
+            self._edges = edges
+        return before is not None and edges > max(before, 0.0) + DESTROYED
 
     def _packets(self) -> Iterator[av.Packet]:  # type: ignore[type-arg]  # generic in the stubs only
         """Yield packets of the video stream, the last one empty: it flushes the decoder."""
@@ -334,6 +351,7 @@ class VideoReader(VideoSource):
                 return
             except (av.FFmpegError, OSError) as error:
                 failures += 1
+                self._bad.append((self._sent, self._sent - 1))  # frames may be missing before the next packet
                 if not self._goes_on_after(error, failures):
                     break
         yield av.Packet()
@@ -342,7 +360,6 @@ class VideoReader(VideoSource):
         """Whether to read on after so many demuxing errors in a row."""
         if failures == 1:
             self._missing.append(f"the container is damaged after {self._packets_seen} frames ({reason(error)})")
-            self._bad.append((self._sent, self._sent - 1))  # frames may be missing before the next packet
         return failures <= _DEMUX_RETRIES
 
     def _is_skipped(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as above
