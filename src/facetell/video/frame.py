@@ -25,6 +25,10 @@ from facetell.types import FacetellError, UInt8Array
 
 THUMBNAIL_SIDE = 128
 """Long side of a luma thumbnail in pixels, or that of the frame if it is smaller."""
+MOST_PIXELS = 1 << 27
+"""Pixels of a frame or image, four times those of 8K; a larger one counts as damaged."""
+STRICTEST = "explode+crccheck+bitstream+buffer"
+"""FFmpeg's ``err_detect`` that takes violations of the format, wrong lengths and checksums for errors."""
 
 # Matrices that swscale supports, by their numbers in H.273: RGB, BT.709, FCC, BT.601 (two), SMPTE 240M, BT.2020.
 _MATRICES = frozenset({0, 1, 4, 5, 6, 7, 9})

@@ -29,21 +29,20 @@ from facetell.video.container import (
     video_streams,
     vp9_pixels,
 )
-from facetell.video.frame import Geometry, RawFrame, Unreadable, deinterlaced, stored_luma
+from facetell.video.frame import MOST_PIXELS, STRICTEST, Geometry, RawFrame, Unreadable, deinterlaced, stored_luma
 from facetell.video.image import ImageFrame
 
 __all__ = ["RawFrame", "SourceFrame", "Unreadable", "VideoInfo", "VideoReader", "VideoSource", "probe"]
 
 SourceFrame = RawFrame | ImageFrame
 """A frame of a :class:`VideoSource`: ``index``, ``time`` in seconds, ``rgb()`` and ``luma_thumbnail()``."""
-MOST_PIXELS = 1 << 27  # of a frame: four times those of 8K; a larger one counts as damaged
 _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
 _CONCEALING = frozenset({"vp8", "vp9"})  # codecs whose decoders conceal overwritten data without an error
 _ZEROS = bytes(24)
 _CHECKING = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that give the same frames and find more damage
 # What FFmpeg takes for an error, strictest first: the frames of some encoders break rules, and are sound.
-_CHECKS = ("explode+crccheck+bitstream+buffer", "explode", "")
+_CHECKS = (STRICTEST, "explode", "")
 _LEAST_NOTED_S = 0.5  # shorter gaps at the beginning give no note
 
 
