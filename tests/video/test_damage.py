@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.video.container import vp9_pixels
+from facetell.video.container import key_frame_pixels
 from facetell.video.reader import Unreadable, VideoReader
 from fixtures import ODD, damaged, encode, sample_frames, truncated, whole
 from video.odd_clocks import encode_at
@@ -279,14 +279,12 @@ def test_destroyed_frames_are_left_out(codec: str, suffix: str, options: dict[st
             assert len(list(reader)) == number and reader.damaged == 24 - number
 
 
-def test_the_size_of_a_vp9_frame_is_known_before_it_is_decoded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_the_size_of_a_frame_is_known_before_libvpx_decodes_it(codec: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 255, (64, 128, 3)).astype(np.uint8) for _ in range(3)]
-    path = encode(
-        tmp_path / "noise.webm", images, codec="libvpx-vp9", pix_fmt="yuv420p", options={"deadline": "realtime"}
-    )
-    with av.open(str(path)) as container:
-        sizes = [vp9_pixels(bytes(packet)) for packet in container.demux(video=0) if packet.size]
+    path = encode(tmp_path / "noise.webm", images, codec=codec, pix_fmt="yuv420p", options={"deadline": "realtime"})
+    sizes = [key_frame_pixels(packet) for packet in _packets(path)]
     assert sizes[0] == 64 * 128 and not any(sizes[1:])
 
 

@@ -20,6 +20,7 @@ from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
 from facetell.video.container import (
     LONGEST_PAUSE_S,
     frame_rate,
+    key_frame_pixels,
     late_start,
     longest_pause,
     open_container,
@@ -27,7 +28,6 @@ from facetell.video.container import (
     reason,
     stream_seconds,
     video_streams,
-    vp9_pixels,
 )
 from facetell.video.frame import MOST_PIXELS, STRICTEST, Geometry, RawFrame, Unreadable, deinterlaced, stored_luma
 from facetell.video.image import ImageFrame
@@ -301,7 +301,7 @@ class VideoReader(VideoSource):
         if self._stream.codec_context.name not in _CONCEALING:
             return False
         data = bytes(packet)
-        return _ZEROS in data.rstrip(b"\0") or vp9_pixels(data) > MOST_PIXELS
+        return _ZEROS in data.rstrip(b"\0") or key_frame_pixels(data) > MOST_PIXELS
 
     def _note_damage(self, before: int = 0) -> None:
         """Count a damaged packet: the latest one, or one of as many before it."""
