@@ -8,17 +8,12 @@ True
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 # On import, OpenVINO reports to a web analytics service and writes an identifier to the home folder. Without this
 # module it uses a stub.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: not to be imported
-
-# OpenCV reads this when it is loaded. By default it decodes images of up to 2^30 pixels, into 3 GB; this is the limit
-# of video frames as well (facetell.video.reader.MOST_PIXELS).
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 27))
 
 __version__ = "0.1.0"
 

@@ -49,7 +49,12 @@ def file_sha256(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically; the target of a symbolic link is replaced, not the link.
+    """:func:`write_bytes` of a text in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically and create its folder; the target of a symbolic link is replaced, not the link.
 
     Raises:
         FacetellError: the folder or file cannot be written.
@@ -58,7 +63,7 @@ def write_text(path: Path, text: str) -> None:
     temporary = temporary_beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
         temporary.replace(target)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.video.container import vp9_pixels
+from facetell.video.container import key_frame_pixels
 from facetell.video.reader import Unreadable, VideoReader
-from fixtures import ODD, damaged, encode, truncated, whole
+from fixtures import ODD, damaged, encode, sample_frames, truncated, whole
 from video.odd_clocks import encode_at
 from video.painted import number_of, numbered
 
@@ -241,12 +245,56 @@ def test_zeroed_parts_of_a_concealing_codec_are_left_out(codec: str, suffix: str
     assert reader.damage == ("4 damaged frames were left out",)
 
 
-def test_the_size_of_a_vp9_frame_is_known_before_it_is_decoded(tmp_path: Path) -> None:
+def _packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def test_a_damaged_key_frame_is_left_out_with_those_after_it(tmp_path: Path) -> None:
+    """FFmpeg gives what it decoded of a key frame of MPEG-2 after the error, and marks it as any other."""
+    images = [numbered(number) // 2 + 64 for number in range(36)]
+    path = encode(tmp_path / "key.mpg", images, codec="mpeg2video", pix_fmt="yuv420p", options={"g": "12", "q": "3"})
+    data, key = path.read_bytes(), _packets(path)[12]
+    at = data.index(key[:64]) + len(key) // 3
+    path.write_bytes(data[:at] + bytes(range(1, 33)) + data[at + 32 :])
+    numbers, reader = read(path)
+    assert numbers == [*range(12), *range(24, 36)] and reader.damaged == 12
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "options"),
+    [
+        ("libvpx", ".webm", {"deadline": "realtime", "cpu-used": "8", "b": "400k"}),
+        ("flv1", ".flv", {"g": "60", "q": "4"}),
+    ],
+)
+def test_destroyed_frames_are_left_out(codec: str, suffix: str, options: dict[str, str], tmp_path: Path) -> None:
+    images = [cv2.resize(image, (320, 180)) for image in sample_frames("sample_man", 24)]
+    path = encode(tmp_path / f"man{suffix}", images, codec=codec, pix_fmt="yuv420p", options=options)
+    whole, packets = path.read_bytes(), _packets(path)
+    for number in (2, 8, 16):
+        at, length = whole.index(packets[number]) + 12, len(packets[number]) - 12
+        path.write_bytes(whole[:at] + np.random.default_rng(number).bytes(length) + whole[at + length :])
+        with VideoReader(path) as reader:
+            assert len(list(reader)) == number and reader.damaged == 24 - number
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_the_size_of_a_frame_is_known_before_libvpx_decodes_it(codec: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 255, (64, 128, 3)).astype(np.uint8) for _ in range(3)]
-    path = encode(
-        tmp_path / "noise.webm", images, codec="libvpx-vp9", pix_fmt="yuv420p", options={"deadline": "realtime"}
-    )
-    with av.open(str(path)) as container:
-        sizes = [vp9_pixels(bytes(packet)) for packet in container.demux(video=0) if packet.size]
+    path = encode(tmp_path / "noise.webm", images, codec=codec, pix_fmt="yuv420p", options={"deadline": "realtime"})
+    sizes = [key_frame_pixels(packet) for packet in _packets(path)]
     assert sizes[0] == 64 * 128 and not any(sizes[1:])
+
+
+@pytest.mark.slow
+def test_damaged_files_end_no_run_and_give_no_silent_score(tmp_path: Path) -> None:
+    """One file of each container and codec, damaged in each way."""
+    log = tmp_path / "log.jsonl"
+    script = Path(__file__).parents[2] / "benchmarks" / "damage.py"
+    subprocess.run([sys.executable, script, "--count", "64", "--log", log], check=True)
+    results = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(results) == 64 and not any(row["status"] in ("traceback", "hang") for row in results)
+    assert sum(row["destroyed"] > 0 and not row["warned"] for row in results) <= 1
+    assert sum(row["status"] == "scored" for row in results) >= 32

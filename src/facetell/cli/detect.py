@@ -52,20 +52,23 @@ def run(args: argparse.Namespace) -> int:
 
         report = Report(detector, len(paths))
     done: list[VideoVerdict] = []
-    reported = 0
-    written = not left_out.faults
+    reported = unwritten = 0
     try:
         for path, verdict in _score(detector, paths):
             done.append(verdict)
             if args.out:
                 threshold = detector.threshold if verdict.threshold is None else verdict.threshold
-                written &= _try(partial(_write_one, verdict, threshold, args.out, names[path]))
+                write = partial(_write_one, verdict, threshold, args.out, names[path])
+                unwritten += not _try(write, quiet=unwritten > 0)  # on a full disk, one message
             if report:
                 report.add(verdict)
                 reported += 1
     finally:
         # Also when interrupted: what was scored is written. A first signal that arrives now changes nothing.
         with on_stop(lambda name: None):
+            if unwritten > 1:
+                print_error("detect", f"the files of {unwritten - 1} more videos could not be written")
+            written = not left_out.faults and not unwritten
             try:
                 if done:
                     # A file has no width: 120 columns hold the table.
@@ -83,12 +86,13 @@ def run(args: argparse.Namespace) -> int:
     return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
 
 
-def _try(write: Callable[[], None]) -> bool:
-    """Whether writing succeeded; if not, the message is printed."""
+def _try(write: Callable[[], None], quiet: bool = False) -> bool:
+    """Whether writing succeeded; if not, the message is printed unless ``quiet``."""
     try:
         write()
     except FacetellError as error:
-        print_error("detect", str(error))
+        if not quiet:
+            print_error("detect", str(error))
         return False
     return True
 

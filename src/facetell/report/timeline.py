@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facetell.files import write_bytes
 from facetell.report.images import by_estimate
 from facetell.report.strings import VERDICTS
 from facetell.report.words import one_line
-from facetell.types import FacetellError, Status, VideoVerdict
+from facetell.types import Status, VideoVerdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,20 +21,17 @@ MAX_TITLE = 60  # characters of a file name
 
 
 def draw_timeline(verdict: VideoVerdict, threshold: float, path: Path) -> None:
-    """Write :func:`make_timeline` as a PNG.
+    """Write :func:`make_timeline` as a PNG, atomically.
 
     Raises:
         FacetellError: the file cannot be written.
     """
-    figure = make_timeline(verdict, threshold)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            # Characters of a file name that the font lacks are drawn as boxes.
-            warnings.filterwarnings("ignore", "Glyph .* missing")
-            figure.savefig(path, metadata={"Software": None})
-    except OSError as error:
-        raise FacetellError(f"cannot write {path}: {error.strerror}; choose another folder") from None
+    png = io.BytesIO()
+    with warnings.catch_warnings():
+        # Characters of a file name that the font lacks are drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        make_timeline(verdict, threshold).savefig(png, metadata={"Software": None})
+    write_bytes(path, png.getvalue())
 
 
 def make_timeline(verdict: VideoVerdict, threshold: float) -> Figure:

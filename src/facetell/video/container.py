@@ -137,8 +137,13 @@ def packets(container: InputContainer, stream: Stream) -> Iterator[av.Packet[Any
         yield av.Packet()
 
 
-def vp9_pixels(packet: bytes) -> int:
-    """Return the pixels of a VP9 key frame of profile 0, 0 for any other packet (VP9 bitstream specification, 6.2)."""
+def key_frame_pixels(packet: bytes) -> int:
+    """Return the pixels of a key frame of VP8 or of profile 0 of VP9, 0 for any other packet.
+
+    By RFC 6386, 9.1, and the VP9 bitstream specification, 6.2.
+    """
+    if packet[3:6] == b"\x9d\x01\x2a" and not packet[0] & 1:
+        return (int.from_bytes(packet[6:8], "little") & 0x3FFF) * (int.from_bytes(packet[8:10], "little") & 0x3FFF)
     if len(packet) < 9 or packet[0] & 0b11111100 != 0b10000000 or packet[1:4] != b"\x49\x83\x42":
         return 0
     bits = int.from_bytes(packet[4:9])  # colour (4), width - 1 (16), height - 1 (16), the rest (4)

@@ -25,6 +25,10 @@ from facetell.types import FacetellError, UInt8Array
 
 THUMBNAIL_SIDE = 128
 """Long side of a luma thumbnail in pixels, or that of the frame if it is smaller."""
+MOST_PIXELS = 1 << 27
+"""Pixels of a frame or image, four times those of 8K; a larger one counts as damaged."""
+STRICTEST = "explode+crccheck+bitstream+buffer"
+"""FFmpeg's ``err_detect`` that takes violations of the format, wrong lengths and checksums for errors."""
 
 # Matrices that swscale supports, by their numbers in H.273: RGB, BT.709, FCC, BT.601 (two), SMPTE 240M, BT.2020.
 _MATRICES = frozenset({0, 1, 4, 5, 6, 7, 9})
@@ -186,6 +190,14 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
         full = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
         image = cast(UInt8Array, cv2.LUT(image, full))
     return image
+
+
+def stored_luma(frame: av.VideoFrame) -> UInt8Array | None:
+    """Return the Y plane of a frame, uint8 (H, W), as it is stored; None where there is none of 8 bits. No copy."""
+    layout = _luma_layout(frame.format.name)
+    if layout is None or layout[0] != np.uint8 or frame.planes[0].line_size <= 0:
+        return None
+    return _rows(frame.planes[0], frame.height)[:, : frame.width]
 
 
 def centred(image: UInt8Array, width: int, height: int) -> UInt8Array:

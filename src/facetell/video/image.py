@@ -6,16 +6,20 @@ file.
 
 from __future__ import annotations
 
+import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
+from PIL import Image
 
 from facetell.types import FacetellError, UInt8Array
-from facetell.video.frame import THUMBNAIL_SIDE, centred
+from facetell.video.frame import MOST_PIXELS, STRICTEST, THUMBNAIL_SIDE, centred
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +59,46 @@ def fit_into(image: UInt8Array, width: int, height: int) -> UInt8Array:
 
 
 def read_image(path: Path) -> UInt8Array | None:
-    """Return the image in a file as uint8 RGB (H, W, 3), upright; None if it cannot be read completely.
+    """Return the image in a file as uint8 RGB (H, W, 3), upright; None if it is damaged or cannot be read completely.
 
-    Images with more pixels than a video frame may have are not decoded (the limit is set in ``facetell/__init__.py``).
+    Images of more pixels than :data:`facetell.video.frame.MOST_PIXELS`, by their header, are not decoded.
     """
     try:
         data = path.read_bytes()
-        if data.startswith(_PNG) and not _has_complete_chunks(data):
+        if not _is_moderate(data) or not _is_undamaged(data):
             return None
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):  # cannot be opened, is empty, or is too large
+    except (OSError, cv2.error):  # cannot be opened, or is empty
         return None
     return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _is_moderate(data: bytes) -> bool:
+    """Whether the header of an image states a size that may be decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is MOST_PIXELS
+            with Image.open(io.BytesIO(data)) as image:
+                return image.width * image.height <= MOST_PIXELS
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
+def _is_undamaged(data: bytes) -> bool:
+    """Whether a PNG has all its chunks, and whether FFmpeg finds no error in a JPEG: OpenCV conceals some."""
+    if data.startswith(_PNG):
+        return _has_complete_chunks(data)
+    if not data.startswith(_JPEG):
+        return True
+    decoder = av.CodecContext.create("mjpeg", "r")
+    decoder.options = {"err_detect": STRICTEST}
+    try:
+        decoder.decode(av.Packet(data))
+    except av.error.InvalidDataError:
+        return False
+    except av.FFmpegError:  # of a kind that FFmpeg does not decode
+        return True
+    return True
 
 
 def _has_complete_chunks(png: bytes) -> bool:

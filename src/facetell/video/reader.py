@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import av
+from av.codec import Capabilities
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from facetell.video.blocks import DESTROYED, block_edges
 from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
 from facetell.video.container import (
     LONGEST_PAUSE_S,
     frame_rate,
+    key_frame_pixels,
     late_start,
     longest_pause,
     open_container,
@@ -26,21 +28,21 @@ from facetell.video.container import (
     reason,
     stream_seconds,
     video_streams,
-    vp9_pixels,
 )
-from facetell.video.frame import Geometry, RawFrame, Unreadable, deinterlaced
+from facetell.video.frame import MOST_PIXELS, STRICTEST, Geometry, RawFrame, Unreadable, deinterlaced, stored_luma
 from facetell.video.image import ImageFrame
 
 __all__ = ["RawFrame", "SourceFrame", "Unreadable", "VideoInfo", "VideoReader", "VideoSource", "probe"]
 
 SourceFrame = RawFrame | ImageFrame
 """A frame of a :class:`VideoSource`: ``index``, ``time`` in seconds, ``rgb()`` and ``luma_thumbnail()``."""
-MOST_PIXELS = 1 << 27  # of a frame: four times those of 8K; a larger one counts as damaged
 _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
 _CONCEALING = frozenset({"vp8", "vp9"})  # codecs whose decoders conceal overwritten data without an error
 _ZEROS = bytes(24)
 _CHECKING = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that give the same frames and find more damage
+# What FFmpeg takes for an error, strictest first: the frames of some encoders break rules, and are sound.
+_CHECKS = (STRICTEST, "explode", "")
 _LEAST_NOTED_S = 0.5  # shorter gaps at the beginning give no note
 
 
@@ -135,9 +137,10 @@ class VideoReader(VideoSource):
         self._complete = self._interlaced = False
         self._clock: Clock | None = None
         self._frames: Iterator[av.VideoFrame]
-        first = self._start(threads, strict=True)
-        if first is None and not self._checked:  # some encoders write headers that break the rules, but sound frames
-            first = self._start(threads, strict=False)
+        for checks in _CHECKS:
+            first = self._start(threads, checks)
+            if first is not None or self._checked:
+                break
         if first is None:
             raise Unreadable(f"no frame of {self.path} can be decoded (it is damaged or truncated): get the file again")
         self._frames = itertools.chain([first], self._frames)
@@ -219,14 +222,14 @@ class VideoReader(VideoSource):
     def _open(self) -> InputContainer:
         return open_container(self.path)
 
-    def _start(self, threads: int, strict: bool) -> av.VideoFrame | None:
+    def _start(self, threads: int, checks: str) -> av.VideoFrame | None:
         """Open the file and decode its first frame; None, and the file closed, where there is none."""
         self.damaged = self._packets_seen = self._frames_due = self._given = 0
         self._missing: list[str] = []  # messages on parts that cannot be read
         self._notes: list[str] = []
-        self._recent_stamps: deque[int | None] = deque(maxlen=threads + 1)
-        self._key_stamps: deque[int | None] = deque(maxlen=threads + 1)
-        self._bad_from: int | None = None  # stamp from which on frames are unsound, until a key frame
+        self._edges: float | None = None  # block edges of the latest key frame
+        self._sent = 0  # packets of the stream, which are numbered from 0
+        self._bad: list[tuple[int, int]] = []  # first and last packet that may be damaged, until a key frame
         self._container = self._open()
         try:
             streams = video_streams(self._container, self.path)
@@ -239,10 +242,14 @@ class VideoReader(VideoSource):
             self._order = StampOrder(span / float(self._stream.time_base or 1))
             context.thread_type, context.thread_count = "AUTO", threads
             context.options = {"max_pixels": str(MOST_PIXELS)}  # a few bytes may ask for a frame that fills the memory
-            if strict:  # else damaged blocks are concealed and the frame is not marked as damaged
-                context.options |= {"err_detect": "explode"}
-            self._decoder = _checking(context) if strict else context
+            if checks:  # else damaged blocks are concealed and the frame is not marked as damaged
+                context.options |= {"err_detect": checks}
+            self._decoder = _checking(context)
             self._checked = self._decoder is not context
+            self._conceals = not checks or context.name in _CONCEALING
+            self._decoder.copy_opaque = True
+            framewise = self._decoder.codec.capabilities & Capabilities.frame_threads
+            self._delay = threads - 1 if framewise else 0  # packets from a damaged one to its error
             self._frames = self._decode()
             first = next(self._frames, None)
         except BaseException:
@@ -261,21 +268,20 @@ class VideoReader(VideoSource):
         """Yield undamaged frames in the decoder's order; count the damaged ones."""
         decoder = self._decoder
         for packet in self._packets():
-            if packet.size and (packet.is_corrupt or self._is_unsound(packet)):
-                self._note_damage([packet.pts])
-                continue
-            self._recent_stamps.append(packet.pts)
-            if packet.size and not packet.is_discard:
-                self._order.send(packet.pts)
-                if packet.is_keyframe:
-                    self._key_stamps.append(packet.pts)
+            if packet.size:
+                packet.opaque = self._sent, packet.is_keyframe
+                self._sent += 1
+                if packet.is_corrupt or self._is_unsound(packet):
+                    self._note_damage()
+                    continue
+                if not packet.is_discard:
+                    self._order.send(packet.pts)
             try:
                 frames = decoder.decode(packet)
             except EOFError:
                 return
             except (av.FFmpegError, ValueError):
-                # With several threads the error may belong to one of the packets before.
-                self._note_damage(self._recent_stamps)
+                self._note_damage(self._delay)
                 continue
             for frame in frames:
                 if not self._is_sound(frame):
@@ -295,30 +301,38 @@ class VideoReader(VideoSource):
         if self._stream.codec_context.name not in _CONCEALING:
             return False
         data = bytes(packet)
-        return _ZEROS in data.rstrip(b"\0") or vp9_pixels(data) > MOST_PIXELS
+        return _ZEROS in data.rstrip(b"\0") or key_frame_pixels(data) > MOST_PIXELS
 
-    def _note_damage(self, stamps: Iterable[int | None]) -> None:
-        """Count a damaged packet, one of ``stamps``: frames from its stamp on are unsound until a key frame."""
+    def _note_damage(self, before: int = 0) -> None:
+        """Count a damaged packet: the latest one, or one of as many before it."""
         self.damaged += 1
-        self._bad_from = min((stamp for stamp in (*stamps, self._bad_from) if stamp is not None), default=0)
+        self._bad.append((self._sent - 1 - before, self._sent - 1))
 
     def _is_sound(self, frame: av.VideoFrame) -> bool:
-        """Whether a frame and those that it is predicted from are undamaged."""
+        """Whether a frame and those that it is predicted from are undamaged.
+
+        From a damaged packet on, in the order of decoding, none is until a key frame that comes after it.
+        """
         if not frame.width or not frame.height:
             return False
-        stamp = frame.pts
-        if frame.is_corrupt:
-            self._bad_from = min((bad for bad in (stamp, self._bad_from) if bad is not None), default=0)
-            return False
-        if self._bad_from is None:
-            return True
-        # A key frame long before the damage is behind it: the clock has leapt back.
+        number, is_key = cast(tuple[int, bool], frame.opaque or (self._sent - 1, False))
         # libvpx does not mark key frames, the container does.
-        is_key = frame.key_frame or (self._checked and stamp in self._key_stamps)
-        if is_key and (stamp is None or not 0 <= self._bad_from - stamp <= self._order.span):
-            self._bad_from = None
-            return True
-        return stamp is not None and stamp < self._bad_from
+        is_key = bool(frame.key_frame) or (self._checked and is_key)
+        if frame.is_corrupt or self._is_concealed(frame, is_key):
+            self._bad.append((number, number))
+        if is_key:
+            self._bad = [bad for bad in self._bad if bad[1] >= number]
+        return not any(first <= number for first, _ in self._bad)
+
+    def _is_concealed(self, frame: av.VideoFrame, is_key: bool) -> bool:
+        """Whether a frame has many more block edges than the key frame before it: some pictures are made of blocks."""
+        luma = stored_luma(frame) if self._conceals else None
+        if luma is None:
+            return False
+        edges, before = block_edges(luma), self._edges
+        if is_key or before is None:
+            self._edges = edges
+        return before is not None and edges > max(before, 0.0) + DESTROYED
 
     def _packets(self) -> Iterator[av.Packet]:  # type: ignore[type-arg]  # generic in the stubs only
         """Yield packets of the video stream, the last one empty: it flushes the decoder."""
@@ -336,6 +350,7 @@ class VideoReader(VideoSource):
                 return
             except (av.FFmpegError, OSError) as error:
                 failures += 1
+                self._bad.append((self._sent, self._sent - 1))  # frames may be missing before the next packet
                 if not self._goes_on_after(error, failures):
                     break
         yield av.Packet()

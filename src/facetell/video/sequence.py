@@ -16,10 +16,10 @@ from PIL import Image
 from facetell.types import FloatArray, UInt8Array
 from facetell.video.container import LONGEST_PAUSE_S
 from facetell.video.find import images_in
-from facetell.video.frame import Unreadable
+from facetell.video.frame import MOST_PIXELS, Unreadable
 from facetell.video.image import ImageFrame, fit_into, luma, read_image
 from facetell.video.kinds import animated_webp_size
-from facetell.video.reader import MOST_PIXELS, VideoInfo, VideoSource
+from facetell.video.reader import VideoInfo, VideoSource
 
 RATE = 25.0
 """Frames per second of a folder of images whose rate is not given."""

@@ -1,0 +1,44 @@
+"""Recognise frames that a decoder made of damaged data without an error, by the edges between their blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facetell.types import UInt8Array
+
+DESTROYED = 0.05
+"""Growth of :func:`block_edges` from a key frame to a later frame: more is damage."""
+_BLOCK = 16  # pixels of a macroblock of VP8, and a divisor of the block sizes of VP9
+_ELSEWHERE = (2, 5, 7, 10, 13)  # pixels from the edge of a block to other lines; none is an edge of a 4x4 block
+_SEGMENT = 8  # pixels of a line whose mean counts as one
+_MOST_BANDS = 40  # of segments: of larger frames, every n-th is searched
+_JUMP = 12.0  # grey levels by which an edge exceeds the change beside it
+_MOST_JUMP = 40  # a single pixel counts as this at most
+
+
+def block_edges(luma: UInt8Array) -> float:
+    """Return the share of block edges at which luma, uint8 (H, W), jumps, less that of lines elsewhere, -1 to 1.
+
+    Wrong blocks end in jumps at multiples of 16 pixels, where the picture has no more edges than elsewhere. A line that
+    jumps over more than half of its length does not count: it is one of the picture, such as the edge of an inset.
+    """
+    at_blocks, *elsewhere = (_share(luma, shift) for shift in (0, *_ELSEWHERE))
+    return at_blocks - max(elsewhere)
+
+
+def _share(luma: UInt8Array, shift: int) -> float:
+    found = total = 0.0
+    for image in (luma, luma.T):
+        bands = image.shape[0] // _SEGMENT
+        columns = np.arange(_BLOCK + shift, image.shape[1] - 1, _BLOCK)
+        if not bands or not columns.size:
+            continue
+        chosen = image[: bands * _SEGMENT].reshape(bands, _SEGMENT, -1)[:: -(-bands // _MOST_BANDS)]
+        before, left, right, after = (chosen[:, :, columns + place].astype(np.int16) for place in (-2, -1, 0, 1))
+        beside = np.maximum(np.abs(left - before), np.abs(after - right))
+        excess = np.clip(np.abs(right - left) - beside, -_MOST_JUMP, _MOST_JUMP)
+        jumps = excess.mean(axis=1) > _JUMP
+        counts = jumps.sum(axis=0)
+        found += float(counts[counts <= len(jumps) / 2].sum())
+        total += jumps.size
+    return found / max(total, 1.0)
