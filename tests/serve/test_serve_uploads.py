@@ -234,6 +234,21 @@ def test_a_full_disk_is_507_and_the_server_goes_on(tmp_path, short, woman):
         assert server.ended(server.upload(short).json()["id"])["state"] == "done"
 
 
+def test_without_its_data_folder_uploads_are_507_and_afterwards_they_are_accepted(tmp_path, short):
+    """A network drive that goes away, or permissions that are taken from the server."""
+    with Server(tmp_path / "data") as server:
+        done = server.ended(server.upload(short).json()["id"])
+        (tmp_path / "data").rename(tmp_path / "away")
+        (tmp_path / "data").touch()
+        answer = server.upload(short)
+        assert answer.status_code == 507 and answer.json()["error"] == "disk_full"
+        assert "Traceback" not in server.log.read_text()
+        (tmp_path / "data").unlink()
+        (tmp_path / "away").rename(tmp_path / "data")
+        assert server.ended(server.upload(short).json()["id"])["state"] == "done"
+        assert server.client.get(done["links"]["result"]).status_code == 200
+
+
 def test_space_is_left_on_the_disk_and_the_queue_is_limited(tmp_path, short, woman):
     with Server(tmp_path / "data", "--min-free-mb", "100000000") as server:
         assert server.upload(short).json()["error"] == "disk_full"

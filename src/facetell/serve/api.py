@@ -114,14 +114,8 @@ async def _events(request: Request, service: Service, job_id: str | None) -> Asy
     if request.scope[HEAD]:  # only the headers are sent
         return
     yield ServerSentEvent(retry=2000)
-    async for changed in service.hub.changes(job_id):
-        job = await asyncio.to_thread(service.store.get, changed)
-        if job is None:
-            yield ServerSentEvent(event="deleted", data={"id": changed})
-        else:
-            yield ServerSentEvent(event="job", data=await asyncio.to_thread(service.view, job))
-        if job_id and (job is None or job.state.ended):
-            return
+    async for event in service.hub.events(job_id):
+        yield event
 
 
 @router.get("/jobs/{job_id}/result", response_class=FileResponse, summary="Get the result", responses=JSON)

@@ -89,7 +89,7 @@ INTERNAL = Reason(500, "fault", "internal error of the server: report it to its 
 NOT_READY = Reason(503, "not_ready", "the server cannot check uploads now (is its memory full?): try again later", 10)
 NO_WORKER = Reason(503, "no_worker", "no worker is ready: look at the server's log")
 DISK_FULL = Reason(
-    507, "disk_full", "the disk of the server is full: try again later, or report it to the operator", 300
+    507, "disk_full", "the disk of the server is full or fails: try again later, or report it to the operator", 300
 )
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
+from fastapi.sse import ServerSentEvent
 from prometheus_client import generate_latest
 
-from facetell.serve.admission import Admission, Slot
+from facetell.serve.admission import Admission
 from facetell.serve.faults import DISK_FULL, NO_SUCH_JOB, QUEUE_FULL
 from facetell.serve.files import Files
 from facetell.serve.hub import Hub
@@ -36,7 +35,7 @@ class Service:
         self.files = Files(settings.data)
         self.store = Store(self.files.database)
         self.metrics = Metrics()
-        self.hub = Hub(settings.limits.streams)
+        self.hub = Hub(settings.limits.streams, self._event)
         self.inspector = Inspector(settings.limits)
         self.inspecting = asyncio.Lock()  # uploads wait for the inspector here, without occupying a thread
         self.pool = Pool(settings, self.store, self.files, self.metrics, self.hub.publish)
@@ -66,16 +65,11 @@ class Service:
         self.store.close()
         self.files.close()
 
-    @contextlib.asynccontextmanager
-    async def upload_slot(self, address: str, size: int) -> AsyncIterator[Slot]:
-        """Admit one upload of a declared size in bytes. Raises Refused if there is no slot or no disk space."""
-        with self.admission.slot(address) as slot:
-            others = len(self.admission) - 1
-            waiting = (await asyncio.to_thread(self.store.counts))[State.QUEUED]
-            if waiting + others >= self.settings.limits.queue:
-                raise QUEUE_FULL.error(waiting=waiting)
-            await asyncio.to_thread(self.check_space, size)
-            yield slot
+    def check_queue(self, others: int = 0) -> None:
+        """Raise Refused if the queue is full, or would be with ``others``."""
+        waiting = self.store.counts()[State.QUEUED]
+        if waiting + others >= self.settings.limits.queue:
+            raise QUEUE_FULL.error(waiting=waiting)
 
     def check_space(self, size: int) -> None:
         """Raise Refused if ``size`` more bytes would leave too little free disk space."""
@@ -84,6 +78,7 @@ class Service:
 
     def accept(self, job_id: str, key: str | None, name: str, size: int, sha256: str, video: Checked) -> Job:
         """Queue a received upload. Where there is a job with the same key, return that and delete the upload."""
+        self.check_queue()
         try:
             self.files.accept(job_id)
             job = self.store.add(job_id, key, name, size, sha256, video)
@@ -129,6 +124,13 @@ class Service:
                 **{name: f"{base}/{name}" for name in ("events", "result", "report")},
             ),
         )
+
+    def _event(self, job_id: str) -> tuple[ServerSentEvent, bool]:
+        """The server-sent event for a job as it is now, and whether there will be no other."""
+        job = self.store.get(job_id)
+        if job is None:
+            return ServerSentEvent(event="deleted", data={"id": job_id}), True
+        return ServerSentEvent(event="job", raw_data=self.view(job).model_dump_json()), job.state.ended
 
     def figures(self) -> bytes:
         """The metrics in Prometheus' text format."""

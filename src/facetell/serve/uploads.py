@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import hashlib
+import logging
 import os
 import re
 import sqlite3
@@ -30,7 +30,7 @@ from facetell.video.container import NO_NETWORK, address_in
 BESIDE = 64 * 1024  # bytes of a request besides the video
 PIECE = MIB  # bytes that are collected before they are written
 KEY = re.compile(r"[\x21-\x7e]{1,100}")
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # no space, over quota, over the largest file size
+LOG = logging.getLogger("facetell.serve")
 
 
 async def receive_job(service: Service, request: Request) -> tuple[Job, bool]:
@@ -59,25 +59,25 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
     size = int(length) if length.isdecimal() else 0
     if size > limits.upload_bytes + BESIDE:
         raise _too_large(limits)
-    async with service.upload_slot(client_address(request.scope), size) as slot:
+    with service.admission.admitted(client_address(request.scope)) as upload:
         job_id = new_id()
         path = service.files.incoming(job_id)
         try:
+            await asyncio.to_thread(service.check_queue, len(service.admission.counting))
+            await asyncio.to_thread(service.check_space, size)
             async with contextlib.aclosing(request.stream()) as stream:
-                form = await _store(service, slot.receive(stream), boundary, path)
+                form = await _store(service, upload.receive(stream), boundary, path)
             async with service.inspecting:
                 video = await asyncio.to_thread(service.inspector, path)
             # Shielded: a client that disconnects now must not leave a job without files, or files without a job.
             new = (job_id, key, shown_name(form.name), form.size, form.digest.hexdigest(), video)
             job = await asyncio.shield(asyncio.to_thread(service.accept, *new))
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, OSError) as error:
+            LOG.error("an upload could not be stored: %s", error)
             raise faults.DISK_FULL.error() from None
-        except OSError as error:
-            if error.errno in FULL:
-                raise faults.DISK_FULL.error() from None
-            raise
         finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(path.unlink)
     if job.sha256 not in (None, form.digest.hexdigest()):
         raise faults.KEY_REUSED.error()
     return job, job.id == job_id
