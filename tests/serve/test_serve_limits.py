@@ -15,7 +15,7 @@ from facetell.serve import admission, pages
 from facetell.serve import server as network
 from facetell.serve.admission import Admission
 from facetell.serve.app import create_app
-from facetell.serve.faults import UNREADABLE, Refused
+from facetell.serve.faults import Refused
 from facetell.serve.guard import HEADERS
 from facetell.serve.inspect import Inspector
 from facetell.serve.service import Service
@@ -44,7 +44,7 @@ def test_a_slow_upload_is_cancelled(tmp_path, limits, pause):
             answer = httpx.post(f"{url}/v1/jobs", content=trickle(), headers=FORM, timeout=SECONDS)
             assert answer.status_code == 408 and "too slow" in answer.json()["message"]
         assert b'facetell_uploads_refused_total{code="too_slow"} 1.0' in service.figures()
-        assert not list((tmp_path / "incoming").iterdir())
+        assert not list((tmp_path / "jobs").iterdir())
 
 
 @pytest.mark.parametrize("most", [200, 8])
@@ -91,7 +91,7 @@ def test_a_file_that_blocks_the_inspector_blocks_only_uploads(tmp_path, monkeypa
     def held(inspector, path):
         begun.release()
         gate.wait(SECONDS)
-        raise UNREADABLE.error(reason="no")
+        raise Refused(422, "unreadable", "no")
 
     def upload():
         return httpx.post(f"{url}/v1/jobs", content=HEAD + b"x\r\n--b--\r\n", headers=FORM, timeout=SECONDS).status_code
@@ -101,7 +101,7 @@ def test_a_file_that_blocks_the_inspector_blocks_only_uploads(tmp_path, monkeypa
         uploads = [clients.submit(upload) for _ in range(50)]
         try:
             assert begun.acquire(timeout=SECONDS)
-            wait_for(lambda: len(list((tmp_path / "incoming").iterdir())) == 50)
+            wait_for(lambda: len(list((tmp_path / "jobs").iterdir())) == 50)
             assert httpx.get(f"{url}/v1/jobs/{'0' * 32}/events", timeout=SECONDS).status_code == 404
             assert not begun.acquire(blocking=False), "two were checked at the same time"
         finally:

@@ -23,8 +23,8 @@ def nothing_stays(server):
     """Whatever a test uploads is refused, and leaves no file and no job."""
     before = server.files(), server.jobs()
     yield
-    wait_for(lambda: not [name for name in server.files() if name.startswith("incoming")])
-    assert (server.files(), server.jobs()) == before
+    wait_for(lambda: server.files() == before[0])
+    assert server.jobs() == before[1]
 
 
 def refused(answer, status, code):
@@ -52,7 +52,7 @@ def test_a_name_is_only_displayed(server, short, name, shown):
     folders = {path.split("/")[1] for path in server.files() if path.startswith("jobs/")}
     assert all(len(folder) == 32 and folder.isalnum() for folder in folders)
     assert "onerror" not in (page := server.client.get("/").text) or "&lt;img src=x onerror" in page
-    assert {path.name.partition(".sqlite3")[0] for path in server.data.iterdir()} <= {"incoming", "jobs", "lock"}
+    assert {path.name.partition(".sqlite3")[0] for path in server.data.iterdir()} <= {"jobs", "lock"}
     server.client.delete(job["links"]["self"])
 
 
@@ -184,6 +184,7 @@ def test_a_client_that_still_sends_receives_the_error(server):
 
 @pytest.mark.usefixtures("nothing_stays")
 def test_a_client_that_disconnects_leaves_nothing(server):
+    before = server.files()
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(
@@ -191,7 +192,7 @@ def test_a_client_that_disconnects_leaves_nothing(server):
             "Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode()
         )
         connection.sendall(HEAD + bytes(3 * 2**20))
-        wait_for(lambda: [name for name in server.files() if name.startswith("incoming")])
+        wait_for(lambda: server.files() > before)
     wait_for(lambda: "facetell_uploads_running 0.0" in server.metrics())
 
 

@@ -88,9 +88,11 @@ class Journal:
 
     def merge(self, path: Path, wanted: Callable[[Line], bool]) -> None:
         """Append the wanted lines of another journal; of several with one key, only the last is considered."""
-        last = {key: offset for offset, key, _, _ in _read(path, self._key_of)}
+        last = Index()
+        for offset, key, _, _ in _read(path, self._key_of):
+            last[key] = offset
         for offset, key, line, _ in _read(path, self._key_of):
-            if last[key] == offset and wanted(line):
+            if last.get(key) == offset and wanted(line):
                 self.add(line, sync=False)
         self.add()
 

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 
-from facetell.serve.faults import TOO_MANY_UPLOADS, TOO_SLOW
+from facetell.serve.faults import Refused
 from facetell.serve.settings import Limits
 
 PROVEN = 64 * 1024  # bytes after which an upload counts, unless it is slow
@@ -50,7 +50,10 @@ class Upload:
                 async with asyncio.timeout(left) as self._timeout:
                     data = await anext(body, None)
             except TimeoutError:
-                raise TOO_SLOW.error(rate=limits.upload_rate / 1000, minutes=limits.upload_seconds / 60) from None
+                least = (
+                    f"send {limits.upload_rate / 1000:g} kB/s at least, for {limits.upload_seconds / 60:g} min at most"
+                )
+                raise Refused(408, "too_slow", f"the upload was too slow and was cancelled: {least}") from None
             finally:
                 self._behind, self._timeout = self.behind, None
             if data is None:
@@ -83,7 +86,8 @@ class Admission:
         """Admit an upload. Raises Refused if there are too many."""
         addresses, most = [upload.address for upload in self.counting], self._limits.uploads
         if len(addresses) >= most or addresses.count(address) >= max(1, most // 2):
-            raise TOO_MANY_UPLOADS.error()
+            message = "the server receives as many videos as it can: try again soon"
+            raise Refused(429, "too_many_uploads", message, 2)
         if len(self._uploads) >= OPEN:
             max(self._uploads, key=lambda upload: upload.behind).cancel()
         upload = Upload(address, self._limits)

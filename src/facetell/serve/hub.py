@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 from fastapi.sse import ServerSentEvent
 
-from facetell.serve.faults import TOO_MANY_STREAMS
+from facetell.serve.faults import Refused
 
 LOG = logging.getLogger("facetell.serve")
 
@@ -46,12 +46,13 @@ class Hub:
     def close(self) -> None:
         """End all streams. May be called from any thread."""
         self._closed = True
-        self._call(lambda: [stream.wake.set() for stream in self._streams])
+        self._call(self._wake)
 
     def check(self) -> None:
         """Raise Refused if too many streams are open."""
         if len(self._streams) >= self._limit:
-            raise TOO_MANY_STREAMS.error()
+            message = "too many event streams are open: poll the job instead"
+            raise Refused(429, "too_many_listeners", message, 10)
 
     async def events(self, job_id: str | None) -> AsyncIterator[ServerSentEvent]:
         """The events of all jobs, until the hub is closed, or of one, at once and on each change, until the last."""
@@ -75,6 +76,10 @@ class Hub:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _wake(self) -> None:
+        for stream in self._streams:
+            stream.wake.set()
 
     def _begin(self, job_id: str) -> None:
         self._changed.add(job_id)

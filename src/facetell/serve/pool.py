@@ -14,7 +14,7 @@ from facetell.serve.files import Files
 from facetell.serve.jobs import Store
 from facetell.serve.metrics import Metrics
 from facetell.serve.models import Job, State
-from facetell.serve.process import GONE, Child, Done, Order, Progress, Rejected, Started, receive, send
+from facetell.serve.process import GONE, Child, Done, Order, Progress, Rejected, Started, receive
 from facetell.serve.settings import ServeSettings
 from facetell.serve.worker import work
 from facetell.types import FacetellError
@@ -174,7 +174,7 @@ class Worker(threading.Thread):
                 name=job.name,
                 duration=pool.settings.limits.duration,
             )
-            send(child.connection, order)
+            child.connection.send(order)
             self._follow(child, job)
         except GONE:
             self._crashed(job)

@@ -12,7 +12,7 @@ from fastapi.sse import ServerSentEvent
 from prometheus_client import generate_latest
 
 from facetell.serve.admission import Admission
-from facetell.serve.faults import DISK_FULL, NO_SUCH_JOB, QUEUE_FULL
+from facetell.serve.faults import Refused
 from facetell.serve.files import Files
 from facetell.serve.hub import Hub
 from facetell.serve.inspect import Inspector
@@ -69,17 +69,17 @@ class Service:
         """Raise Refused if the queue is full, or would be with ``others``."""
         waiting = self.store.counts()[State.QUEUED]
         if waiting + others >= self.settings.limits.queue:
-            raise QUEUE_FULL.error(waiting=waiting)
+            raise Refused(429, "queue_full", f"the queue is full ({waiting} videos): try again later", 10)
 
     def check_space(self, size: int) -> None:
         """Raise Refused if ``size`` more bytes would leave too little free disk space."""
         if self.files.free_bytes - size < self.settings.limits.free_bytes:
-            raise DISK_FULL.error()
+            raise disk_full()
 
     def accept(self, job_id: str, key: str | None, name: str, size: int, sha256: str, video: Checked) -> Job:
         """Queue a received upload. Where there is a job with the same key, return that and delete the upload."""
-        self.check_queue()
         try:
+            self.check_queue()
             self.files.accept(job_id)
             job = self.store.add(job_id, key, name, size, sha256, video)
         except BaseException:
@@ -97,7 +97,8 @@ class Service:
         """The job with an id. Raises Refused if there is none."""
         job = self.store.get(job_id)
         if job is None:
-            raise NO_SUCH_JOB.error()
+            message = "there is no such job: it was deleted, has expired, or never existed"
+            raise Refused(404, "no_such_job", message)
         return job
 
     def delete(self, job_id: str) -> bool:
@@ -152,3 +153,9 @@ class Service:
             except Exception:
                 LOG.exception("expired jobs could not be deleted; trying again")
             self._stop.wait(min(SWEEP_SECONDS, max(keep / 4, 0.2)))
+
+
+def disk_full() -> Refused:
+    """The error for an upload that cannot be stored."""
+    message = "the disk of the server is full or fails: try again later, or report it to the operator"
+    return Refused(507, "disk_full", message, 300)
