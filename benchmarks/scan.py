@@ -2,8 +2,7 @@
 
     python benchmarks/scan.py                    # 1 and 2 workers, the engine that `facetell scan` takes by default
     python benchmarks/scan.py --engine ray       # the same on a Ray cluster of this machine
-    python benchmarks/scan.py --rehearse 1000000 # all but the scoring of so many names of a few videos
-    python benchmarks/scan.py --rehearse 100000 --different  # the same of as many videos
+    python benchmarks/scan.py --rehearse 1000000 # all but the scoring of so many videos
 
 The videos are made from the sample video of the woman: 720p, 30 fps, about 4 Mbit/s H.264, twenty seconds each, told
 apart by a few bytes at their ends. Each measurement is a command of its own; what it takes to start is counted apart.
@@ -39,7 +38,7 @@ from facetell.engine import FAST_MODEL
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
 
-VIDEOS, SHORT = 12, 20
+VIDEOS = 12
 
 
 def main() -> None:
@@ -49,13 +48,12 @@ def main() -> None:
         "--videos", type=int, default=VIDEOS, metavar="N", help=f"of {BASE_SECONDS} seconds (default: {VIDEOS})"
     )
     parser.add_argument("--rehearse", type=int, metavar="N", help="measure all but the scoring, with N videos")
-    parser.add_argument("--different", action="store_true", help="with --rehearse: each video has its own content")
     args = parser.parse_args()
     load = os.getloadavg()[0]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; load before: {load:.1f}")
     with tempfile.TemporaryDirectory() as name:
         if args.rehearse:
-            rehearse(Path(name), args.rehearse, args.different)
+            rehearse(Path(name), args.rehearse)
         else:
             scale(Path(name), args.videos, args.engine)
 
@@ -97,66 +95,48 @@ def run(source: Path, out: Path, engine: str, workers: int, *more: object) -> tu
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, after.ru_maxrss / 1024
 
 
-def rehearse(folder: Path, count: int, different: bool) -> None:
-    """Start, interrupt and finish a scan of ``count`` names, with almost nothing to score.
+def rehearse(folder: Path, count: int) -> None:
+    """Start, interrupt and finish a scan of ``count`` files of different sizes, of which one is a video.
 
-    The names are those of a few short videos in folders that are links to one, or, where ``different``, of empty files
-    of which the journal states that each has a content of its own, except one that is not scored yet.
+    Between start and end, the journal is told that each of the others is a video like that one.
     """
-    (folder / "videos").mkdir()
-    make_short_videos(folder / "videos")
-    names = [f"{number}/{video}.mp4" for number in range(count // SHORT) for video in range(SHORT)]
-    if different:
-        phase(folder, list_of(folder, ["videos/0.mp4"]), stop=False)
-        make_empty_files(folder, count)
-        names = [f"empty/{number // 1000}/{number}.mp4" for number in range(count - 1)] + ["videos/1.mp4"]
-    else:
-        for number in range(count // SHORT):
-            (folder / str(number)).symlink_to(folder / "videos")
-    listed = list_of(folder, names)
-    print(f"{len(names):,} names of {'different' if different else SHORT} videos")
-    print(f"{'':36}{'CPU-s':>8}{'us a name':>11}{'s':>8}{'peak MB':>9}")
-    runs = [("resumed, to the first score", True), ("resumed, to the end", False)]
-    for label, stop in runs if different else [("started, to the first score", True), *runs]:
-        cpu, wall, peak = phase(folder, listed, stop)
-        print(f"{label:36}{cpu:8.1f}{1e6 * cpu / len(names):11.1f}{wall:8.1f}{peak:9.0f}", flush=True)
-
-
-def make_short_videos(folder: Path) -> None:
-    """A third of a second of a face each, with different frames."""
     with VideoReader(locate("sample_woman")) as reader:
-        frames = [raw.rgb() for raw in itertools.islice(reader, 10 + SHORT)]
-    height, width = frames[0].shape[:2]
-    for number in range(SHORT):
-        with VideoWriter(folder / f"{number}.mp4", fps=30, width=width, height=height, crf=18) as out:
-            for frame in frames[number : number + 10]:
-                out.write(frame)
-
-
-def make_empty_files(folder: Path, count: int) -> None:
-    """Empty files, and in the journal of the scan lines that say that each is a video like the one scored."""
-    journal = folder / "out" / "work" / "journal.jsonl"
-    verdict = next(line for line in map(json.loads, journal.open()) if "verdict" in line)
-    with journal.open("a") as stream:
-        for number in range(count - 1):
-            name = f"empty/{number // 1000}/{number}.mp4"
-            path = folder / name
-            path.parent.mkdir(exist_ok=True, parents=True)
-            path.touch()
-            stat, content = path.stat(), f"{number:064x}"
+        frames = [raw.rgb() for raw in itertools.islice(reader, 10)]
+    with VideoWriter(folder / "one.mp4", fps=30, width=frames[0].shape[1], height=frames[0].shape[0], crf=18) as out:
+        for frame in frames:
+            out.write(frame)
+    phase(folder, ["one.mp4"], stop=False)
+    names = [f"{number // 1000}/{number}.mp4" for number in range(count)]
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(exist_ok=True)
+        with (folder / name).open("wb") as stream:
+            stream.truncate(number + 1)
+    print(f"{count:,} names")
+    print(f"{'':36}{'CPU-s':>8}{'us a name':>11}{'s':>8}{'peak MB':>9}")
+    report("started, to the first score", phase(folder, names, stop=True), count)
+    with (folder / "out" / "work" / "journal.jsonl").open("r+") as journal:
+        verdict = next(line for line in map(json.loads, journal) if "verdict" in line)
+        for number, name in enumerate(names[:-1]):
+            stat, content = (folder / name).stat(), f"{number:064x}"
             stamp = f"{stat.st_size}.{stat.st_mtime_ns}.{stat.st_ino}"
-            verdict["verdict"]["probability"] = (number * 0.6180339887) % 1
-            for line in ({"file": name, "stamp": stamp, "content": content}, verdict | {"content": content, "size": 0}):
-                stream.write(json.dumps(line) + "\n")
+            found = verdict | {"content": content, "size": stat.st_size}
+            found["verdict"]["probability"] = (number * 0.6180339887) % 1
+            journal.seek(0, os.SEEK_END)
+            for line in ({"file": name, "stamp": stamp, "content": content}, found):
+                journal.write(json.dumps(line) + "\n")
+    report("resumed, to the first score", phase(folder, names, stop=True), count)
+    report("resumed, to the end", phase(folder, names, stop=False), count)
 
 
-def list_of(folder: Path, names: list[str]) -> Path:
-    (folder / "list").write_text("\n".join(names))
-    return folder / "list"
+def report(label: str, found: tuple[float, float, float], count: int) -> None:
+    cpu, wall, peak = found
+    print(f"{label:36}{cpu:8.1f}{1e6 * cpu / count:11.1f}{wall:8.1f}{peak:9.0f}", flush=True)
 
 
-def phase(folder: Path, listed: Path, stop: bool) -> tuple[float, float, float]:
+def phase(folder: Path, names: list[str], stop: bool) -> tuple[float, float, float]:
     """Scan in a process of its own: CPU and wall seconds, and peak memory in MB; ``stop`` before the first video."""
+    listed = folder / "list"
+    listed.write_text("\n".join(names))
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_phase, folder, listed, stop).result()
 

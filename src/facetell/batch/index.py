@@ -41,8 +41,9 @@ class Index:
         return done.rowcount > 0
 
     def last_items(self) -> Iterator[int]:
-        """The different integers in which keys end."""
-        return (last for (last,) in self._table.execute("SELECT DISTINCT last FROM places WHERE last IS NOT NULL"))
+        """The different integers in which keys end, in ascending order."""
+        query = "SELECT DISTINCT last FROM places WHERE last IS NOT NULL ORDER BY last"
+        return (last for (last,) in self._table.execute(query))
 
 
 def _hash(key: Hashable) -> bytes:

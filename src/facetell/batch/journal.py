@@ -62,7 +62,7 @@ class Journal:
         return line
 
     def last_items(self) -> Iterator[int]:
-        """The different integers in which keys end that are tuples."""
+        """The different integers in which keys end that are tuples, in ascending order."""
         return self._offsets.last_items()
 
     def add(self, *lines: Line, sync: bool = True) -> None:

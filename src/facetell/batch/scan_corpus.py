@@ -102,7 +102,7 @@ class Corpus:
 
     def unread(self) -> Iterator[Job]:
         """Files that may have the content of another one: those of the same size, and folders of images."""
-        known = array("q", sorted(self.journal.last_items()))
+        known = array("q", self.journal.last_items())
         for item in self:
             may_be_same = item.size < 0 or self._is_shared(item) or _has(known, item.size)
             if may_be_same and item.name not in self.faults and self.content(item) is None:

@@ -67,6 +67,8 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def __contains__(self, name: object) -> bool:
+        if self.count == 1:
+            return True
         digest = hashlib.sha256(os.fsencode(str(name))).digest()
         return int.from_bytes(digest[:8]) % self.count == self.index - 1
 
@@ -112,7 +114,7 @@ class Source:
             found = _search(Path(self.word), shard, LeftOut() if left_out is None else left_out)
         else:
             known = Index()
-            found = (_look(n, Path(n)) for n in _read_list(self.word) if n in shard and known.add(n))
+            found = (_look(n, n) for n in _read_list(self.word) if n in shard and known.add(n))
         yield from found
 
     def rows(self) -> dict[str, VideoRows]:
@@ -179,7 +181,7 @@ def _read_list(word: str) -> Iterator[str]:
     return (os.fsdecode(found[0]) for found in line.finditer(content) if found[0].strip())
 
 
-def _look(name: str, path: Path) -> Item:
+def _look(name: str, path: Path | str) -> Item:
     """The item of a path, which is not opened."""
     where = os.path.abspath(path)  # noqa: PTH100  # Path.absolute keeps "..", which a vanished folder breaks
     try:
