@@ -2,7 +2,7 @@
 
     python benchmarks/scan.py                    # 1 and 2 workers, the engine that `facetell scan` takes by default
     python benchmarks/scan.py --engine ray       # the same on a Ray cluster of this machine
-    python benchmarks/scan.py --rehearse 100000  # list, journal and results of so many videos, without scoring them
+    python benchmarks/scan.py --rehearse 1000000 # all but the scoring of so many videos
 
 The videos are made from the sample video of the woman: 720p, 30 fps, about 4 Mbit/s H.264, twenty seconds each, told
 apart by a few bytes at their ends. Each measurement is a command of its own; what it takes to start is counted apart.
@@ -11,18 +11,32 @@ apart by a few bytes at their ends. Each measurement is a command of its own; wh
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
 import os
 import platform
+import re
 import resource
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from end_to_end import BASE_SECONDS, make_clip
+from facetell.assets import locate
+from facetell.batch.run import Job, Outcome, Work
+from facetell.batch.scan import scan
+from facetell.batch.scan_source import open_source
+from facetell.batch.scan_work import SILENT, make_detector, make_scorer, score
+from facetell.engine import FAST_MODEL
+from facetell.video.reader import VideoReader
+from facetell.video.writer import VideoWriter
 
 VIDEOS = 12
 
@@ -82,33 +96,74 @@ def run(source: Path, out: Path, engine: str, workers: int, *more: object) -> tu
 
 
 def rehearse(folder: Path, count: int) -> None:
-    """Make the journal that so many videos would leave, from that of one, and let a scan find everything done.
+    """Start, interrupt and finish a scan of ``count`` files of different sizes, of which one is a video.
 
-    The videos are empty files but for one; the journal is told that each has a content of its own.
+    Between start and end, the journal is told that each of the others is a video like that one.
     """
-    make_clip(folder / "one.mp4", BASE_SECONDS)
-    corpus, out = folder / "corpus", folder / "out"
-    corpus.mkdir()
-    (corpus / "0").mkdir()
-    (folder / "one.mp4").rename(corpus / "0" / "one.mp4")
-    run(corpus, out, "local", 1)
-    journal = out / "work" / "journal.jsonl"
-    verdict = next(line for line in map(json.loads, journal.open()) if "verdict" in line)
-    with journal.open("a") as stream:
-        for number in range(1, count):
-            name = f"{number // 1000}/{number}.mp4"
-            path = corpus / name
-            path.parent.mkdir(exist_ok=True)
-            path.touch()
-            stat, content = path.stat(), f"{number:064x}"
+    with VideoReader(locate("sample_woman")) as reader:
+        frames = [raw.rgb() for raw in itertools.islice(reader, 10)]
+    with VideoWriter(folder / "one.mp4", fps=30, width=frames[0].shape[1], height=frames[0].shape[0], crf=18) as out:
+        for frame in frames:
+            out.write(frame)
+    phase(folder, ["one.mp4"], stop=False)
+    names = [f"{number // 1000}/{number}.mp4" for number in range(count)]
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(exist_ok=True)
+        with (folder / name).open("wb") as stream:
+            stream.truncate(number + 1)
+    print(f"{count:,} names")
+    print(f"{'':36}{'CPU-s':>8}{'us a name':>11}{'s':>8}{'peak MB':>9}")
+    report("started, to the first score", phase(folder, names, stop=True), count)
+    with (folder / "out" / "work" / "journal.jsonl").open("r+") as journal:
+        verdict = next(line for line in map(json.loads, journal) if "verdict" in line)
+        for number, name in enumerate(names[:-1]):
+            stat, content = (folder / name).stat(), f"{number:064x}"
             stamp = f"{stat.st_size}.{stat.st_mtime_ns}.{stat.st_ino}"
-            verdict["verdict"]["probability"] = (number * 0.6180339887) % 1
-            for line in ({"file": name, "stamp": stamp, "content": content}, verdict | {"content": content, "size": 0}):
-                stream.write(json.dumps(line) + "\n")
-    wall, cpu, peak = run(corpus, out, "local", 1)
-    sizes = {p.name: p.stat().st_size / 1e6 for p in (*out.iterdir(), journal) if p.is_file()}
-    print(f"{count} videos, nothing left to score: {wall:.0f} s ({cpu:.0f} CPU-s), {peak:.0f} MB at most")
-    print(", ".join(f"{name} {size:.1f} MB" for name, size in sorted(sizes.items())))
+            found = verdict | {"content": content, "size": stat.st_size}
+            found["verdict"]["probability"] = (number * 0.6180339887) % 1
+            journal.seek(0, os.SEEK_END)
+            for line in ({"file": name, "stamp": stamp, "content": content}, found):
+                journal.write(json.dumps(line) + "\n")
+    report("resumed, to the first score", phase(folder, names, stop=True), count)
+    report("resumed, to the end", phase(folder, names, stop=False), count)
+
+
+def report(label: str, found: tuple[float, float, float], count: int) -> None:
+    cpu, wall, peak = found
+    print(f"{label:36}{cpu:8.1f}{1e6 * cpu / count:11.1f}{wall:8.1f}{peak:9.0f}", flush=True)
+
+
+def phase(folder: Path, names: list[str], stop: bool) -> tuple[float, float, float]:
+    """Scan in a process of its own: CPU and wall seconds, and peak memory in MB; ``stop`` before the first video."""
+    listed = folder / "list"
+    listed.write_text("\n".join(names))
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_phase, folder, listed, stop).result()
+
+
+class _Stop(Exception):
+    pass
+
+
+def _phase(folder: Path, listed: Path, stop: bool) -> tuple[float, float, float]:
+    os.chdir(folder)
+    detector = make_detector(FAST_MODEL)
+    cpu, wall = time.process_time(), time.perf_counter()
+
+    def engine(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        for job in jobs:
+            if work.make is not make_scorer:
+                yield work.make(*work.arguments)(job)
+            elif stop:
+                raise _Stop
+            else:
+                yield score(detector, SILENT, job)
+
+    with contextlib.suppress(_Stop):
+        scan(open_source(str(listed)), folder / "out", detector, engine=engine)
+    peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    assert peak is not None
+    return time.process_time() - cpu, time.perf_counter() - wall, int(peak[1]) / 1024
 
 
 if __name__ == "__main__":

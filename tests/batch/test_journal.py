@@ -42,7 +42,7 @@ def test_ignored_lines_count_as_missing_until_they_are_found_again(tmp_path):
     journal.add(*LINES)
     journal.close()
     journal = Journal(tmp_path / "journal", itemgetter("row"), lambda line: line["path"] == "again")
-    assert [*journal] == [1] and journal.get(0) is None
+    assert len(journal) == 1 and 1 in journal and journal.get(0) is None
     journal.add(LINES[2])
     assert 0 in journal
     journal.close()

@@ -225,7 +225,7 @@ def test_a_video_that_is_never_read_to_its_end_costs_no_other_video(corpus, sing
     assert [line["status"] for line in found.values()] == ["scored"] * 4
 
 
-@pytest.mark.parametrize(("name", "room"), [("scan", 2_000), ("prepare", 30_000)])
+@pytest.mark.parametrize(("name", "room"), [("scan", 2_000), ("score", 1_000), ("prepare", 30_000)])
 def test_a_full_disk_ends_the_run_with_a_message_and_no_video_is_blamed(name, room, manifest, expected, tmp_path):
     verb = VERBS[name]
     with (tmp_path / "errors").open("w") as errors:
@@ -233,6 +233,21 @@ def test_a_full_disk_ends_the_run_with_a_message_and_no_video_is_blamed(name, ro
         assert verb.start(tmp_path, manifest, 1, errors, **limit).wait(timeout=SECONDS) == 2
     (message,) = (tmp_path / "errors").read_text().splitlines()
     (tmp_path / "errors").unlink()
-    assert f"{tmp_path / 'out'} cannot be written (File too large)" in message
+    assert "cannot be written (File too large)" in message and str(tmp_path / verb.out) in message
     assert "run the same command again" in message and not (tmp_path / verb.last).exists()
     assert verb.run(tmp_path, manifest) == 2 and verb.content(tmp_path) == expected[name]
+
+
+def test_an_output_folder_that_goes_away_ends_the_run_with_a_message(verb, manifest, expected, tmp_path):
+    """A drive that is unplugged, or a lost permission, and later is there again: what was finished stays valid."""
+    (disk := tmp_path / "disk").mkdir()
+    process = verb.start(disk, manifest, 1, subprocess.PIPE, text=True)
+    wait_until(lambda: verb.lines(disk) or process.poll() is not None)
+    disk.rename(tmp_path / "away")
+    disk.touch()
+    *_, message = process.communicate(timeout=SECONDS)[1].splitlines()  # the others are about videos
+    assert process.returncode == 2 and message.startswith("facetell") and "cannot" in message and str(disk) in message
+    disk.unlink()
+    (tmp_path / "away").rename(disk)
+    assert verb.lines(disk), "no result was lost"
+    assert verb.run(disk, manifest) == 2 and verb.content(disk) == expected[verb.name]

@@ -64,7 +64,7 @@ def test_a_data_folder_that_cannot_be_used(message, tmp_path):
 
 
 def test_a_folder_of_other_files_is_left_alone(message, tmp_path):
-    texts = {tmp_path / "x" / name: name for name in ("jobs/case-42/notes.txt", "incoming/photo.jpg", "lock")}
+    texts = {tmp_path / "x" / name: name for name in ("jobs/case-42/notes.txt", "photos/photo.jpg", "lock")}
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -72,7 +72,7 @@ def test_a_folder_of_other_files_is_left_alone(message, tmp_path):
     assert {path: path.read_text() for path in (tmp_path / "x").rglob("*") if path.is_file()} == texts
 
 
-@pytest.mark.parametrize("name", ["lock", "incoming", "jobs"])
+@pytest.mark.parametrize("name", ["lock", "jobs"])
 def test_a_link_in_the_data_folder_is_not_followed(message, tmp_path, name):
     Files(tmp_path / "d").close()
     place = tmp_path / "d" / name

@@ -14,21 +14,17 @@ def files(tmp_path):
 
 
 def test_what_belongs_to_no_job_and_scored_videos_are_deleted(files):
-    waiting, done, gone, cut_off = (new_id() for _ in range(4))
+    waiting, done, gone = (new_id() for _ in range(3))
     for job_id in (waiting, done, gone):
-        files.video(job_id).parent.mkdir()
-        files.video(job_id).write_text("video")
+        files.create(job_id).close()
     files.result(done).write_text("{}")
-    files.incoming(cut_off).write_text("half")
     files.sweep({waiting: State.QUEUED, done: State.DONE})
     assert files.video(waiting).exists() and files.result(done).exists()
     assert not files.video(done).exists() and not files.video(gone).parent.exists()
-    assert not files.incoming(cut_off).exists()
 
 
 def test_other_names_stay_and_links_are_not_followed(files, tmp_path):
-    kept = [files.video("case-42"), files.incoming("case-42") / "x", files.incoming(new_id()) / "x"]
-    kept += [tmp_path / "elsewhere" / "video", files.root / "incoming" / "photo.jpg"]
+    kept = [files.video("case-42"), tmp_path / "elsewhere" / "video", files.root / "jobs" / "photo.jpg"]
     for path in kept:
         path.parent.mkdir(exist_ok=True)
         path.write_text("evidence")

@@ -70,13 +70,6 @@ def test_a_job_that_runs_alone_waits_for_the_running_ones(store, monkeypatch):
     assert store.claim().id == first.id
 
 
-def test_a_stop_by_a_signal_is_not_counted(store):
-    job = add(store, 1)
-    store.claim()
-    store.release(job.id)
-    assert store.get(job.id) == job.model_copy(update={"started": store.get(job.id).started})
-
-
 def test_the_key_of_a_deleted_job_can_be_used_again(store):
     job = add(store, 1, "k")
     assert add(store, 2, "k") == job and store.delete(job.id)
@@ -108,16 +101,6 @@ def test_many_threads_claim_each_job_once(store):
     assert sorted(claimed) == ids
 
 
-def test_newest_first_page_by_page(store):
-    for number in range(5):
-        add(store, number)
-    store.claim()
-    assert [job.number for job in store.newest(2)] == [5, 4]
-    assert [job.number for job in store.newest(9, before=4)] == [3, 2, 1]
-    assert [job.number for job in store.newest(9, state=State.RUNNING)] == [1]
-    assert store.counts() == {State.QUEUED: 4, State.RUNNING: 1, State.DONE: 0, State.FAILED: 0}
-
-
 def test_a_file_that_is_no_store_or_of_another_version_gets_one_message(tmp_path):
     (tmp_path / "a").write_text("this is no database, and long enough to be sure" * 100)
     with pytest.raises(FacetellError, match=r"cannot open .*restore it from a backup"):
@@ -127,8 +110,3 @@ def test_a_file_that_is_no_store_or_of_another_version_gets_one_message(tmp_path
     db.close()
     with pytest.raises(FacetellError, match="another version of facetell"):
         Store(tmp_path / "b")
-
-
-def test_a_write_is_on_disk_when_it_returns(store):
-    assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2

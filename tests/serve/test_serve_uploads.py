@@ -23,8 +23,8 @@ def nothing_stays(server):
     """Whatever a test uploads is refused, and leaves no file and no job."""
     before = server.files(), server.jobs()
     yield
-    wait_for(lambda: not [name for name in server.files() if name.startswith("incoming")])
-    assert (server.files(), server.jobs()) == before
+    wait_for(lambda: server.files() == before[0])
+    assert server.jobs() == before[1]
 
 
 def refused(answer, status, code):
@@ -52,7 +52,7 @@ def test_a_name_is_only_displayed(server, short, name, shown):
     folders = {path.split("/")[1] for path in server.files() if path.startswith("jobs/")}
     assert all(len(folder) == 32 and folder.isalnum() for folder in folders)
     assert "onerror" not in (page := server.client.get("/").text) or "&lt;img src=x onerror" in page
-    assert {path.name.partition(".sqlite3")[0] for path in server.data.iterdir()} <= {"incoming", "jobs", "lock"}
+    assert {path.name.partition(".sqlite3")[0] for path in server.data.iterdir()} <= {"jobs", "lock"}
     server.client.delete(job["links"]["self"])
 
 
@@ -184,6 +184,7 @@ def test_a_client_that_still_sends_receives_the_error(server):
 
 @pytest.mark.usefixtures("nothing_stays")
 def test_a_client_that_disconnects_leaves_nothing(server):
+    before = server.files()
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(
@@ -191,7 +192,7 @@ def test_a_client_that_disconnects_leaves_nothing(server):
             "Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode()
         )
         connection.sendall(HEAD + bytes(3 * 2**20))
-        wait_for(lambda: [name for name in server.files() if name.startswith("incoming")])
+        wait_for(lambda: server.files() > before)
     wait_for(lambda: "facetell_uploads_running 0.0" in server.metrics())
 
 
@@ -232,6 +233,21 @@ def test_a_full_disk_is_507_and_the_server_goes_on(tmp_path, short, woman):
         assert answer.status_code == 507 and answer.json()["error"] == "disk_full" and "Retry-After" in answer.headers
         assert server.files() == set()
         assert server.ended(server.upload(short).json()["id"])["state"] == "done"
+
+
+def test_without_its_data_folder_uploads_are_507_and_afterwards_they_are_accepted(tmp_path, short):
+    """A network drive that goes away, or permissions that are taken from the server."""
+    with Server(tmp_path / "data") as server:
+        done = server.ended(server.upload(short).json()["id"])
+        (tmp_path / "data").rename(tmp_path / "away")
+        (tmp_path / "data").touch()
+        answer = server.upload(short)
+        assert answer.status_code == 507 and answer.json()["error"] == "disk_full"
+        assert "Traceback" not in server.log.read_text()
+        (tmp_path / "data").unlink()
+        (tmp_path / "away").rename(tmp_path / "data")
+        assert server.ended(server.upload(short).json()["id"])["state"] == "done"
+        assert server.client.get(done["links"]["result"]).status_code == 200
 
 
 def test_space_is_left_on_the_disk_and_the_queue_is_limited(tmp_path, short, woman):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
+from facetell.batch.index import Index
 from facetell.types import FacetellError
 
 Line = dict[str, Any]
@@ -17,7 +18,7 @@ KeyOf = Callable[[Line], Hashable]
 class Journal:
     """A file of JSON lines; of the lines with one key, the last one counts.
 
-    Memory holds the keys and the offsets of their lines, not the lines: a corpus may be larger than memory.
+    Memory holds an index of the lines, neither them nor their keys: a corpus may be larger than memory.
 
     Args:
         path: created if missing; used by one process at a time. A last line that was cut short is removed.
@@ -31,13 +32,14 @@ class Journal:
 
     def __init__(self, path: Path, key_of: KeyOf, ignore: Callable[[Line], bool] = lambda line: False) -> None:
         self._path, self._key_of = path, key_of
-        self._offsets: dict[Hashable, int] = {}
+        self._offsets = Index()
         self._end = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         for offset, key, line, length in _read(path, key_of):
-            self._offsets[key] = offset
             if ignore(line):
                 del self._offsets[key]
+            else:
+                self._offsets[key] = offset
             self._end = offset + length
         os.ftruncate(self._file, self._end)
         self._reader = path.open("rb")
@@ -48,20 +50,20 @@ class Journal:
         os.close(self._file)
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._offsets
-
-    def __iter__(self) -> Iterator[Hashable]:
-        return iter(self._offsets)
+        return self._offsets.get(key) is not None
 
     def __len__(self) -> int:
         return len(self._offsets)
 
     def get(self, key: Hashable) -> Line | None:
         """The line with a key; None if there is none."""
-        if key not in self._offsets:
-            return None
-        line: Line = json.loads(self._text(key))
+        text = self._text(key)
+        line: Line | None = None if text is None else json.loads(text)
         return line
+
+    def last_items(self) -> Iterator[int]:
+        """The different integers in which keys end that are tuples, in ascending order."""
+        return self._offsets.last_items()
 
     def add(self, *lines: Line, sync: bool = True) -> None:
         """Append lines, except those that are stored already; with ``sync``, they are on disk when this returns.
@@ -70,7 +72,7 @@ class Journal:
             OSError: the file cannot be written; then none of the lines is in it.
         """
         new = [(self._key_of(line), (json.dumps(line) + "\n").encode()) for line in lines]
-        new = [(key, text) for key, text in new if key not in self._offsets or self._text(key) != text]
+        new = [(key, text) for key, text in new if self._text(key) != text]
         waiting = memoryview(b"".join(text for _, text in new))
         try:
             while waiting:
@@ -86,14 +88,19 @@ class Journal:
 
     def merge(self, path: Path, wanted: Callable[[Line], bool]) -> None:
         """Append the wanted lines of another journal; of several with one key, only the last is considered."""
-        last = {key: offset for offset, key, _, _ in _read(path, self._key_of)}
+        last = Index()
+        for offset, key, _, _ in _read(path, self._key_of):
+            last[key] = offset
         for offset, key, line, _ in _read(path, self._key_of):
-            if last[key] == offset and wanted(line):
+            if last.get(key) == offset and wanted(line):
                 self.add(line, sync=False)
         self.add()
 
-    def _text(self, key: Hashable) -> bytes:
-        self._reader.seek(self._offsets[key])
+    def _text(self, key: Hashable) -> bytes | None:
+        offset = self._offsets.get(key)
+        if offset is None:
+            return None
+        self._reader.seek(offset)
         return self._reader.readline()
 
 

@@ -7,10 +7,13 @@ content. So a file that is renamed, copied or scanned from another place is not 
 from __future__ import annotations
 
 import json
-from collections import Counter
+from array import array
+from bisect import bisect_left
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from facetell.batch.journal import Journal, Line
 from facetell.batch.run import Job, Progress, Show
@@ -48,7 +51,7 @@ class Corpus:
         self.faults: dict[str, str] = {}
         self.left_out = LeftOut()
         self._listing = listing
-        self._sizes: Counter[int] = Counter()
+        self._sizes = array("q")
 
     def __iter__(self) -> Iterator[Item]:
         with self._listing.open(encoding="utf-8") as stream:
@@ -64,11 +67,13 @@ class Corpus:
         with self._listing.open("w", encoding="utf-8") as stream:
             for item in self.source.items(self.shard, self.left_out):
                 stream.write(json.dumps(item) + "\n")
-                self._sizes[item.size] += 1
+                self._sizes.append(item.size)
                 if item.fault:
                     self.faults[item.name] = item.fault
-                if self._sizes.total() % 1000 == 0:
-                    show(Progress("listing", self._sizes.total()))
+                if len(self._sizes) % 1000 == 0:
+                    show(Progress("listing", len(self._sizes)))
+        sizes, counts = np.unique(self._sizes, return_counts=True)
+        self._shared = array("q", sizes[counts > 1])
         if not self._sizes and self.shard.count == 1:
             instead = f"no video, but {self.left_out}" if self.left_out else "no video"
             raise FacetellError(f"{self.source.word} holds {instead}; name another {self.source.kind}")
@@ -97,9 +102,9 @@ class Corpus:
 
     def unread(self) -> Iterator[Job]:
         """Files that may have the content of another one: those of the same size, and folders of images."""
-        known = {key[2] for key in self.journal if isinstance(key, tuple)}
+        known = array("q", self.journal.last_items())
         for item in self:
-            may_be_same = item.size < 0 or self._sizes[item.size] > 1 or item.size in known
+            may_be_same = item.size < 0 or self._is_shared(item) or _has(known, item.size)
             if may_be_same and item.name not in self.faults and self.content(item) is None:
                 yield _job(item)
 
@@ -113,7 +118,8 @@ class Corpus:
             if content is None:
                 yield _job(item)
             elif content not in seen:
-                seen.add(content)
+                if self._is_shared(item):
+                    seen.add(content)
                 if (content, item.suffix, item.size) not in self.journal:
                     yield _job(item)
 
@@ -125,9 +131,19 @@ class Corpus:
             if content is None:
                 yield item, None, ""
                 continue
-            head = first.setdefault(content, item)
+            head = first.setdefault(content, item) if self._is_shared(item) else item
             line = self.journal.get((content, head.suffix, head.size))
             yield item, line and line["verdict"], "" if line is None or head is item else head.name
+
+    def _is_shared(self, item: Item) -> bool:
+        """Whether another video has the same size, so that it may have the same content."""
+        return _has(self._shared, item.size)
+
+
+def _has(numbers: array[int], number: int) -> bool:
+    """Whether a number is in a sorted array: a set of a million numbers takes ten times the memory."""
+    place = bisect_left(numbers, number)
+    return place < len(numbers) and numbers[place] == number
 
 
 def _job(item: Item) -> Job:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from facetell.batch.index import Index
 from facetell.batch.rows import VideoRows, videos_of
 from facetell.datasets.manifest import Manifest, read_manifest
 from facetell.types import FacetellError
@@ -66,6 +67,8 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def __contains__(self, name: object) -> bool:
+        if self.count == 1:
+            return True
         digest = hashlib.sha256(os.fsencode(str(name))).digest()
         return int.from_bytes(digest[:8]) % self.count == self.index - 1
 
@@ -110,8 +113,8 @@ class Source:
         elif self.kind == "folder":
             found = _search(Path(self.word), shard, LeftOut() if left_out is None else left_out)
         else:
-            names = dict.fromkeys(name for name in _read_list(self.word) if name in shard)
-            found = (_look(name, Path(name)) for name in names)
+            known = Index()
+            found = (_look(n, n) for n in _read_list(self.word) if n in shard and known.add(n))
         yield from found
 
     def rows(self) -> dict[str, VideoRows]:
@@ -157,26 +160,28 @@ def _search(root: Path, shard: Shard, left_out: LeftOut) -> Iterator[Item]:
             raise FacetellError(f"the folder {root} cannot be read; check its name and permissions")
 
 
-def _read_list(word: str) -> list[str]:
+def _read_list(word: str) -> Iterator[str]:
     """The paths of a list: one per line, or, if it holds NUL bytes (``find -print0``), one before each of them."""
     try:
         content = sys.stdin.buffer.read() if word == STDIN else Path(word).read_bytes()
     except OSError as error:
         raise FacetellError(f"the list {word} cannot be read ({error.strerror}); name another") from None
     content = content.removeprefix(codecs.BOM_UTF8)
-    lines = content.split(b"\0") if b"\0" in content else content.splitlines()
-    lines = [line for line in lines if line.strip()]
+    line = re.compile(rb"[^\0]+" if b"\0" in content else rb"[^\r\n]+")
     where = "on standard input" if word == STDIN else f"in {word}"
-    if not lines:
+    count = strange = 0
+    for found in line.finditer(content):
+        count += bool(found[0].strip())
+        # A name may hold any byte: names that exist are accepted, and a few that do not are reported later.
+        strange += _CONTROL.search(found[0]) is not None and not os.path.lexists(found[0])
+    if not count:
         raise FacetellError(f"the list {where} names no video; add one per line")
-    # The name of a file may hold any byte: names that exist are accepted, and a few that do not are reported later.
-    strange = sum(_CONTROL.search(line) is not None and not os.path.lexists(line) for line in lines)
-    if content.startswith(_UTF16) or strange > len(lines) / 10:
+    if content.startswith(_UTF16) or strange > count / 10:
         raise FacetellError(f"the text {where} is not a list of paths; write one per line, as plain text")
-    return [os.fsdecode(line) for line in lines]
+    return (os.fsdecode(found[0]) for found in line.finditer(content) if found[0].strip())
 
 
-def _look(name: str, path: Path) -> Item:
+def _look(name: str, path: Path | str) -> Item:
     """The item of a path, which is not opened."""
     where = os.path.abspath(path)  # noqa: PTH100  # Path.absolute keeps "..", which a vanished folder breaks
     try:

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def settings_of(args: argparse.Namespace) -> ServeSettings:
     """The settings from the command line and the environment. Raises FacetellError if the token is unfit."""
-    from facetell.serve.auth import check_token
+    from facetell.serve.access import check_token
     from facetell.serve.settings import MIB, Limits, ServeSettings
 
     token = args.token or os.environ.get("FACETELL_TOKEN")

@@ -4,92 +4,95 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
-from facetell.serve.faults import TOO_MANY_UPLOADS, TOO_SLOW
+from facetell.serve.faults import Refused
 from facetell.serve.settings import Limits
 
+PROVEN = 64 * 1024  # bytes after which an upload counts, unless it is slow
+LATE_SECONDS = 5.0  # behind the minimum rate, after which an upload is slow
+OPEN = 200  # uploads, slow ones and those that have just begun included
 
-class Slot:
-    """One upload that is being received from ``address``."""
+
+class Upload:
+    """One upload that is being received from ``address``. Only the time of waiting for the client counts."""
 
     def __init__(self, address: str, limits: Limits) -> None:
         self.address, self._limits = address, limits
-        self._received, self._waited = 0, 0.0  # bytes, and seconds of waiting for them, in the current period
+        self._received, self._behind = 0, 0.0  # bytes, and seconds behind the minimum rate
         self._end = time.monotonic() + limits.upload_seconds
-        self._timeout: asyncio.Timeout | None = None  # while it waits for the client
-        self._began = 0.0  # when it began to wait
+        self._began = 0.0  # when it began to wait for the client
+        self._timeout: asyncio.Timeout | None = None  # while it waits
 
     @property
-    def rate(self) -> float:
-        """Bytes per second in the current period; infinite while it does not wait, or has not waited for long."""
-        waited = self._waited + time.monotonic() - self._began
-        if self._timeout is None or waited < self._limits.settle_seconds:
-            return math.inf
-        return self._received / waited
+    def behind(self) -> float:
+        """Seconds by which it is behind the minimum rate."""
+        return self._behind + (time.monotonic() - self._began if self._timeout is not None else 0.0)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it makes progress. Others cost little and soon end, so they must not keep anybody out."""
+        return self._received >= PROVEN and self.behind < LATE_SECONDS
 
     def cancel(self) -> None:
-        """End the upload, which waits for the client."""
+        """End the upload, if it waits for the client."""
         if self._timeout is not None and not self._timeout.expired():
             self._timeout.reschedule(0.0)  # in the past
 
     async def receive(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The body of the request. Raises Refused if it arrives too slowly; the time for writing it does not count."""
+        """The body of the request. Raises Refused if it arrives too slowly."""
         limits = self._limits
         while True:
             self._began = time.monotonic()
-            left = min(limits.rate_seconds - self._waited, self._end - self._began)
+            left = min(limits.rate_seconds - self._behind, self._end - self._began)
             try:
                 async with asyncio.timeout(left) as self._timeout:
                     data = await anext(body, None)
             except TimeoutError:
-                raise TOO_SLOW.error(rate=limits.upload_rate / 1000, minutes=limits.upload_seconds / 60) from None
+                least = (
+                    f"send {limits.upload_rate / 1000:g} kB/s at least, for {limits.upload_seconds / 60:g} min at most"
+                )
+                raise Refused(408, "too_slow", f"the upload was too slow and was cancelled: {least}") from None
             finally:
-                self._timeout = None
+                self._behind, self._timeout = self.behind, None
             if data is None:
                 return
-            self._waited += time.monotonic() - self._began
             self._received += len(data)
-            if self._received >= limits.upload_rate * limits.rate_seconds:
-                self._received, self._waited = 0, 0.0
+            self._behind = max(0.0, self._behind - len(data) / limits.upload_rate)
             yield data
 
 
 class Admission:
-    """The uploads that are being received: at most ``limits.uploads``, and at most half of them from one address.
+    """The uploads that are being received: at most ``limits.uploads`` that make progress, half of one address.
 
-    Where there is no slot, the slowest upload gives way to a new one if it is below ``limits.upload_rate``: clients
-    that send almost nothing block nobody.
+    Of those that do not, only the number is limited: the one that is furthest behind ends for a new one.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._slots: set[Slot] = set()
+        self._uploads: set[Upload] = set()
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._uploads)
+
+    @property
+    def counting(self) -> list[Upload]:
+        """The uploads that make progress."""
+        return [upload for upload in self._uploads if upload.counts]
 
     @contextlib.contextmanager
-    def slot(self, address: str) -> Iterator[Slot]:
-        """A slot for an upload. Raises Refused if there is none."""
-        own = [slot for slot in self._slots if slot.address == address]
-        if len(own) >= max(1, self._limits.uploads // 2):
-            self._displace(own)
-        elif len(self._slots) >= self._limits.uploads:
-            self._displace(self._slots)
-        slot = Slot(address, self._limits)
-        self._slots.add(slot)
+    def admitted(self, address: str) -> Iterator[Upload]:
+        """Admit an upload. Raises Refused if there are too many."""
+        addresses, most = [upload.address for upload in self.counting], self._limits.uploads
+        if len(addresses) >= most or addresses.count(address) >= max(1, most // 2):
+            message = "the server receives as many videos as it can: try again soon"
+            raise Refused(429, "too_many_uploads", message, 2)
+        if len(self._uploads) >= OPEN:
+            max(self._uploads, key=lambda upload: upload.behind).cancel()
+        upload = Upload(address, self._limits)
+        self._uploads.add(upload)
         try:
-            yield slot
+            yield upload
         finally:
-            self._slots.discard(slot)
-
-    def _displace(self, slots: Iterable[Slot]) -> None:
-        """End the slowest of some uploads. Raises Refused if none is below the minimum rate."""
-        slowest = min(slots, key=lambda slot: slot.rate)
-        if slowest.rate >= self._limits.upload_rate:
-            raise TOO_MANY_UPLOADS.error()
-        slowest.cancel()
-        self._slots.discard(slowest)
+            self._uploads.discard(upload)

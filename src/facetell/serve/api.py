@@ -10,10 +10,9 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from facetell.serve import faults
-from facetell.serve.faults import RESPONSES, Responses
+from facetell.serve.faults import RESPONSES, Fault, Refused, Responses
 from facetell.serve.guard import HEAD
-from facetell.serve.models import Health, Job, JobList, JobView, State
+from facetell.serve.models import Job, JobList, JobView, State
 from facetell.serve.service import Service
 from facetell.serve.uploads import receive_job
 
@@ -59,7 +58,7 @@ monitor = APIRouter(responses=RESPONSES)
     status_code=201,
     summary="Upload a video",
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
-    responses={200: SAME_KEY, "default": {"model": faults.Fault, "description": "An error"}},
+    responses={200: SAME_KEY, "default": {"model": Fault, "description": "An error"}},
 )
 async def create_job(request: Request, response: Response, service: Serving, key: Key = None) -> JobView:
     """One video per request; it is scored as soon as a worker is free."""
@@ -92,8 +91,8 @@ def get_job(job_id: JobId, service: Serving) -> JobView:
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job")
 def delete_job(job_id: JobId, service: Serving) -> None:
     """In any state: its scoring is stopped, and its video, result and report are deleted."""
-    if not service.delete(job_id):
-        raise faults.NO_SUCH_JOB.error()
+    service.find(job_id)
+    service.delete(job_id)
 
 
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, dependencies=STREAM, summary="Follow a job")
@@ -114,14 +113,8 @@ async def _events(request: Request, service: Service, job_id: str | None) -> Asy
     if request.scope[HEAD]:  # only the headers are sent
         return
     yield ServerSentEvent(retry=2000)
-    async for changed in service.hub.changes(job_id):
-        job = await asyncio.to_thread(service.store.get, changed)
-        if job is None:
-            yield ServerSentEvent(event="deleted", data={"id": changed})
-        else:
-            yield ServerSentEvent(event="job", data=await asyncio.to_thread(service.view, job))
-        if job_id and (job is None or job.state.ended):
-            return
+    async for event in service.hub.events(job_id):
+        yield event
 
 
 @router.get("/jobs/{job_id}/result", response_class=FileResponse, summary="Get the result", responses=JSON)
@@ -152,21 +145,19 @@ def _done(service: Service, job_id: str) -> Job:
     """A job that has a result. Raises Refused if there is no such job, or no result."""
     job = service.find(job_id)
     if job.state is State.FAILED:
-        raise faults.FAILED.error(reason=job.message)
+        raise Refused(409, "failed", f"the job failed and has no result: {job.message}")
     if job.state is not State.DONE:
-        raise faults.NOT_DONE.error(state=job.state.value)
-    if not service.files.result(job_id).exists():  # deleted meanwhile
-        raise faults.NO_SUCH_JOB.error()
+        raise Refused(409, "not_done", f"the job is {job.state}: wait until it is done")
     return job
 
 
 @monitor.get("/healthz", summary="Check health")
-def health(service: Serving) -> Health:
+def health(service: Serving) -> dict[str, str]:
     """Whether the server can score videos. Requires no token."""
     service.store.counts()
     if not service.pool.healthy:
-        raise faults.NO_WORKER.error()
-    return Health(status="ok")
+        raise Refused(503, "no_worker", "no worker is ready: look at the server's log")
+    return {"status": "ok"}
 
 
 @monitor.get("/metrics", response_class=PlainTextResponse, summary="Get metrics")

@@ -16,9 +16,9 @@ from starlette.types import ASGIApp
 
 from facetell import __version__
 from facetell.serve import api, pages
-from facetell.serve.auth import Authenticator
-from facetell.serve.faults import BAD_METHOD, BAD_VALUE, INTERNAL, NOT_FOUND, Refused
-from facetell.serve.guard import Access, Finish
+from facetell.serve.access import Access, Authenticator
+from facetell.serve.faults import Refused
+from facetell.serve.guard import Finish
 from facetell.serve.service import Service
 
 DESCRIPTION = """Upload a video, follow its job, get its result and report.
@@ -65,13 +65,14 @@ async def _error(request: Request, error: Exception) -> Response:
         case RequestValidationError():
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"][1:])
-            return BAD_VALUE.error(place=place, reason=first["msg"]).response()
+            return Refused(422, "bad_value", f"{place}: {first['msg']}").response()
         case HTTPException():
-            reason = {404: NOT_FOUND, 405: BAD_METHOD}.get(error.status_code)
-            status, code = error.status_code, f"http_{error.status_code}"
-            answer = (reason.error() if reason else Refused(status, code, error.detail)).response()
+            known = {404: "there is nothing at this address", 405: "this address does not support that method"}
+            status = error.status_code
+            answer = Refused(status, f"http_{status}", known.get(status, error.detail)).response()
             answer.headers.update(error.headers or {})
             return answer
         case ClientDisconnect():
             return Response(status_code=400)  # which nobody receives
-    return INTERNAL.error().response()
+    message = "internal error of the server: report it to its operator, who finds it in the log"
+    return Refused(500, "fault", message).response()

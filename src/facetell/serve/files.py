@@ -2,19 +2,18 @@
 
 DATA/lock            held by the one server that uses the folder
 DATA/jobs.sqlite3    the jobs (with -wal and -shm beside it)
-DATA/incoming/ID     uploads that are being received
-DATA/jobs/ID/        video (until it is scored), result.json, report.html
+DATA/jobs/ID/        video (until it is scored), result.json, report.html; also of uploads that are being received
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from facetell.files import sync
 from facetell.serve.models import State
@@ -49,17 +48,16 @@ class Files:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self.database = self.root / "jobs.sqlite3"
-        self._incoming, self._jobs = self.root / "incoming", self.root / "jobs"
+        self._jobs = self.root / "jobs"
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self.database.exists() and any(self.root.iterdir()):
                 raise FacetellError(f"{root} holds files of something else: choose another --data, or a new folder")
             self.database.touch(mode=0o600)  # first: it marks the folder as a data folder, should this be interrupted
-            for path in (self._incoming, self._jobs, self.root / "lock"):
+            for path in (self._jobs, self.root / "lock"):
                 if path.is_symlink():
                     raise FacetellError(f"{path} is a link: replace it by the folder, or choose another --data")
-            for folder in (self._incoming, self._jobs):
-                folder.mkdir(mode=0o700, exist_ok=True)
+            self._jobs.mkdir(mode=0o700, exist_ok=True)
             self._lock = (self.root / "lock").open("a")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -73,10 +71,6 @@ class Files:
         """Free disk space."""
         return shutil.disk_usage(self.root).free
 
-    def incoming(self, job_id: str) -> Path:
-        """Path of an upload that is being received."""
-        return self._incoming / job_id
-
     def video(self, job_id: str) -> Path:
         """Path of the uploaded video."""
         return self._jobs / job_id / "video"
@@ -89,12 +83,15 @@ class Files:
         """Path of the report."""
         return self._jobs / job_id / "report.html"
 
+    def create(self, job_id: str) -> IO[bytes]:
+        """Create the folder of a job; returns the open file for its video, without a buffer."""
+        video = self.video(job_id)
+        video.parent.mkdir(mode=0o700)
+        return video.open("wb", 0)
+
     def accept(self, job_id: str) -> None:
-        """Move a received upload to the folder of its job; it is on disk when this returns."""
-        target = self.video(job_id)
-        target.parent.mkdir(mode=0o700)
-        self.incoming(job_id).replace(target)
-        for path in (target.parent, self._jobs, self._incoming):
+        """Wait until the folder of a job, with the video that was written and synced, is on disk."""
+        for path in (self._jobs / job_id, self._jobs):
             sync(path)
 
     def remove(self, job_id: str) -> None:
@@ -103,17 +100,11 @@ class Files:
 
     def sweep(self, states: Mapping[str, State]) -> None:
         """Delete what belongs to no job and the videos of ended jobs; only under names that :func:`new_id` gives."""
-        for path in _generated(self._incoming):
-            with contextlib.suppress(OSError):  # a folder, which no upload is
-                path.unlink()
-        for folder in _generated(self._jobs):
+        for folder in list(self._jobs.iterdir()):
+            if not ID.fullmatch(folder.name) or folder.is_symlink():
+                continue
             state = states.get(folder.name)
             if state is None:
                 self.remove(folder.name)
             elif state.ended:
                 self.video(folder.name).unlink(missing_ok=True)
-
-
-def _generated(folder: Path) -> Iterator[Path]:
-    """What is in a folder under a generated name, links excepted."""
-    return (path for path in list(folder.iterdir()) if ID.fullmatch(path.name) and not path.is_symlink())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import av
 
-from facetell.serve.faults import NOT_READY, TOO_LONG, TOO_MANY_PIXELS, UNREADABLE, Refused
-from facetell.serve.process import GONE, Check, Checked, Child, Rejected, Started, receive, send
+from facetell.serve.faults import Refused
+from facetell.serve.process import GONE, Checked, Child, Rejected, Started, receive, send
 from facetell.serve.settings import Limits
 from facetell.video.kinds import Kind, animated_webp_size, kind_of_content, read_head
 from facetell.video.reader import Unreadable
@@ -41,14 +41,14 @@ class Inspector:
         with self._lock:
             child = self.start()
             try:
-                send(child.connection, Check(path=path))
+                child.connection.send(path)
                 answer = receive(child.connection, SECONDS)
             except GONE:
                 self.close()
-                raise UNREADABLE.error(reason="reading it crashed the decoder: convert it to H.264") from None
+                raise Refused(422, "unreadable", "reading it crashed the decoder: convert it to H.264") from None
             if answer is None:
                 self.close()
-                raise UNREADABLE.error(reason=f"reading its first frame takes over {SECONDS:.0f} s")
+                raise Refused(422, "unreadable", f"reading its first frame takes over {SECONDS:.0f} s")
         if isinstance(answer, Checked):
             return answer
         assert isinstance(answer, Rejected)
@@ -63,7 +63,8 @@ class Inspector:
                 if receive(self._child.connection, START_SECONDS):
                     return self._child
             self.close()
-            raise NOT_READY.error()
+            message = "the server cannot check uploads now (is its memory full?): try again later"
+            raise Refused(503, "not_ready", message, 10)
         return self._child
 
     def close(self) -> None:
@@ -75,9 +76,10 @@ class Inspector:
 
 def _serve(connection: Connection, limits: Limits) -> None:
     send(connection, Started())
-    while isinstance(message := receive(connection), Check):
+    while True:
+        path = connection.recv()
         try:
-            send(connection, check(message.path, limits))
+            send(connection, check(path, limits))
         except Refused as refused:
             send(connection, Rejected(error=refused.code, message=refused.message))
 
@@ -92,18 +94,19 @@ def check(path: Path, limits: Limits) -> Checked:
         head = read_head(path)
         kind = kind_of_content(head)
         if kind not in (None, Kind.VIDEO, Kind.OTHER, Kind.EMPTY):
-            raise UNREADABLE.error(reason=f"the file is {kind.with_article}, not a video: send a video")
+            raise Refused(422, "unreadable", f"the file is {kind.with_article}, not a video: send a video")
         width, height = animated_webp_size(head) or _largest(path)
         if width * height <= limits.pixels:
             with open_video(path, threads=1) as reader:
                 info = reader.info
             width, height = info.width, info.height
     except Unreadable as error:
-        raise UNREADABLE.error(reason=str(error).replace(str(path), "the file")) from None
+        raise Refused(422, "unreadable", str(error).replace(str(path), "the file")) from None
     except (av.FFmpegError, OSError, ValueError, MemoryError):
-        raise UNREADABLE.error(reason="unsupported or corrupt video file") from None
+        raise Refused(422, "unreadable", "unsupported or corrupt video file") from None
     if width * height > limits.pixels:
-        raise TOO_MANY_PIXELS.error(width=width, height=height, most=limits.pixels / 1e6)
+        most = f"at most {limits.pixels / 1e6:.1f} megapixels are accepted"
+        raise Refused(422, "too_many_pixels", f"its frames are {width} x {height}, {most}: scale down")
     if info.duration is not None and info.duration > limits.duration:
         raise too_long(info.duration, limits.duration)
     return Checked(width=width, height=height, duration=info.duration)
@@ -111,7 +114,10 @@ def check(path: Path, limits: Limits) -> Checked:
 
 def too_long(seconds: float, most: float) -> Refused:
     """The error for a video that is longer than ``most`` seconds."""
-    return TOO_LONG.error(minutes=seconds / 60, most=most / 60)
+    message = (
+        f"the video lasts {seconds / 60:.1f} minutes, at most {most / 60:g} are accepted: upload a shorter segment"
+    )
+    return Refused(422, "too_long", message)
 
 
 def _largest(path: Path) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -93,9 +93,3 @@ class JobList(BaseModel):
 
     jobs: list[JobView]
     next: int | None = Field(description="value of `before` for the next page; null on the last page")
-
-
-class Health(BaseModel):
-    """Whether the server can score videos."""
-
-    status: Literal["ok"]

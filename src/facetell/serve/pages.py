@@ -19,9 +19,9 @@ from facetell.report import page as report_page
 from facetell.report import strings as report_strings
 from facetell.report.table import clock
 from facetell.report.words import moment, percent, plain_text
+from facetell.serve.access import COOKIE, COOKIE_SECONDS, Authenticator, client_address
 from facetell.serve.api import LARGEST, Serving
-from facetell.serve.auth import COOKIE, COOKIE_SECONDS, Authenticator, client_address
-from facetell.serve.faults import LATE_FORM, Refused
+from facetell.serve.faults import Refused
 from facetell.serve.service import Service
 from facetell.serve.uploads import receive_job
 from facetell.verdict import even_odds
@@ -111,7 +111,7 @@ async def login(request: Request, service: Serving) -> Response:
         async with asyncio.timeout(FORM_SECONDS):
             form = await request.form(max_files=0, max_fields=2)
     except TimeoutError:
-        raise LATE_FORM.error() from None
+        raise Refused(408, "too_slow", "the form did not arrive in time: try again") from None
     target = _own_page(str(form.get("next", "/")))
     try:
         right = authenticator.is_token(client_address(request.scope), str(form.get("token", "")).strip())

@@ -14,7 +14,7 @@ from facetell.serve.files import Files
 from facetell.serve.jobs import Store
 from facetell.serve.metrics import Metrics
 from facetell.serve.models import Job, State
-from facetell.serve.process import GONE, Child, Done, Order, Progress, Rejected, Started, receive, send
+from facetell.serve.process import GONE, Child, Done, Order, Progress, Rejected, Started, receive
 from facetell.serve.settings import ServeSettings
 from facetell.serve.worker import work
 from facetell.types import FacetellError
@@ -37,8 +37,7 @@ class Pool:
         self.settings, self.store, self.files, self.metrics, self.publish = settings, store, files, metrics, publish
         self.model, self.threshold = "", 0.5
         self.progress: dict[str, float | None] = {}  # of the running jobs
-        self.stopping = False
-        self._wake = threading.Condition()
+        self.stopping, self.news = threading.Event(), threading.Event()
         self._workers = [Worker(self, number) for number in range(settings.workers)]
 
     @property
@@ -59,9 +58,8 @@ class Pool:
 
     def stop(self) -> None:
         """End all workers; their jobs go back into the queue."""
-        with self._wake:
-            self.stopping = True
-            self._wake.notify_all()
+        self.stopping.set()
+        self.news.set()
         for worker in self._workers:
             worker.kill()
         for worker in self._workers:
@@ -70,21 +68,12 @@ class Pool:
 
     def wake(self) -> None:
         """Report that there is a new job."""
-        with self._wake:
-            self._wake.notify()
+        self.news.set()
 
     def cancel(self, job_id: str) -> None:
         """Kill the process that scores a job, if there is one."""
         for worker in self._workers:
             worker.kill(job_id)
-
-    def wait(self, seconds: float, until: Callable[[], Job | None] = lambda: None) -> Job | None:
-        """Wait for some time, a new job, or the end; not if ``until``, called first, gives a job, which is returned."""
-        with self._wake:  # held while looking for a job, so that no `wake` falls between looking and waiting
-            job = None if self.stopping else until()
-            if job is None and not self.stopping:
-                self._wake.wait(seconds)
-            return job
 
     def write(self, action: Callable[[], Answer]) -> Answer:
         """Write to the store, and repeat that while the disk is full: a result must not be lost."""
@@ -93,9 +82,8 @@ class Pool:
                 return action()
             except sqlite3.OperationalError as error:
                 LOG.error("cannot write to the store of jobs (%s); trying again", error)
-                if self.stopping:
+                if self.stopping.wait(RETRY_SECONDS):
                     raise
-                self.wait(RETRY_SECONDS)
 
 
 class Worker(threading.Thread):
@@ -113,7 +101,7 @@ class Worker(threading.Thread):
         """Start the process and wait until it has loaded the model. Raises FacetellError if it cannot."""
         pool = self._pool
         with self._lock:
-            if pool.stopping:
+            if pool.stopping.is_set():
                 return
             self._child = child = Child(work, pool.settings.model, pool.settings.detector)
         try:
@@ -138,18 +126,21 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Score job after job until the pool stops."""
         pause, pool = 1.0, self._pool
-        while not pool.stopping:
+        while not pool.stopping.is_set():
+            pool.news.clear()  # before looking for a job, so that none is missed
             try:
                 if not self.ready or self._child is None or not self._child.process.is_alive():
                     self._discard()
                     self.launch()
                     pause = 1.0
-                elif job := pool.wait(1.0, until=pool.store.claim):
+                elif job := pool.store.claim():
                     self._score(self._child, job)
+                else:
+                    pool.news.wait(1.0)
             except Exception as error:
                 LOG.error("%s", error, exc_info=not isinstance(error, FacetellError))
                 self._discard()
-                pool.wait(pause)
+                pool.stopping.wait(pause)
                 pause = min(2 * pause, PAUSE_SECONDS)
         self._discard()
 
@@ -174,7 +165,7 @@ class Worker(threading.Thread):
                 name=job.name,
                 duration=pool.settings.limits.duration,
             )
-            send(child.connection, order)
+            child.connection.send(order)
             self._follow(child, job)
         except GONE:
             self._crashed(job)
@@ -208,7 +199,7 @@ class Worker(threading.Thread):
 
     def _crashed(self, job: Job) -> None:
         pool, code = self._pool, self._discard()
-        if pool.stopping:
+        if pool.stopping.is_set():
             pool.store.release(job.id)
             return
         found = pool.write(partial(pool.store.crashed, job.id))

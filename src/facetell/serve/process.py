@@ -1,4 +1,4 @@
-"""Child processes that exchange JSON messages with the server; they may crash or hang without ending it."""
+"""Child processes that send JSON messages to the server; they may crash or hang without ending it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import resource
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,13 +30,6 @@ class Started(BaseModel):
     threshold: Share = 0.5
 
 
-class Check(BaseModel):
-    """To the inspector: check an uploaded file."""
-
-    kind: Literal["check"] = "check"
-    path: Path
-
-
 class Checked(BaseModel):
     """From the inspector: the file is a video within the limits. Pixels of the upright frame, seconds or None."""
 
@@ -45,10 +39,10 @@ class Checked(BaseModel):
     duration: float | None
 
 
-class Order(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Order:
     """To a worker: score a video."""
 
-    kind: Literal["order"] = "order"
     video: Path
     result: Path  # to be written
     report: Path  # to be written
@@ -79,7 +73,7 @@ class Rejected(BaseModel):
     message: str
 
 
-Message = Started | Check | Checked | Order | Progress | Done | Rejected
+Message = Started | Checked | Progress | Done | Rejected
 # JSON, not pickles: a child that a hostile video has taken over must not run code in the server.
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 

@@ -6,8 +6,8 @@ import asyncio
 import resource
 import socket
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import h11
 import uvicorn
@@ -25,10 +25,31 @@ CONNECTIONS = 1000  # at most, and at most half of the files that may be open
 
 
 class Connection(H11Protocol):
-    """One connection; its own response to what is not valid HTTP has the security headers too."""
+    """One connection. It makes room for a new one if it is idle: without a request of which the head is complete."""
+
+    idle_since: float
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no request, or no complete one yet."""
+        return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Close the connections that have been idle longest, where there are too many."""
+        super().connection_made(transport)
+        self.idle_since = time.monotonic()
+        excess = sum(not other.transport.is_closing() for other in self.connections) + 1 - (self.limit_concurrency or 0)
+        if excess > 0:  # at the limit, uvicorn answers 503
+            for other in [other for other in idle_connections(self.connections) if other is not self][:excess]:
+                other.transport.abort()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        self.idle_since = time.monotonic()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Send the response that the app cannot give, and close the connection."""
+        """Send the response that the app cannot give, with the security headers, and close the connection."""
         headers = {**HEADERS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # otherwise the app has begun its response
             start = h11.Response(status_code=400, headers=list(headers.items()), reason="Bad Request")
@@ -37,23 +58,27 @@ class Connection(H11Protocol):
         self.transport.close()
 
 
+def idle_connections(connections: Iterable[object]) -> list[Connection]:
+    """Those of uvicorn's connections that are idle, the longest idle first."""
+    found = [other for other in connections if isinstance(other, Connection) and other.is_idle]
+    return sorted(found, key=lambda connection: connection.idle_since)
+
+
 class Server(uvicorn.Server):
     """Uvicorn for one service; :meth:`stop` may be called from any thread."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._limit = CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2)
         self._service = service
-        self._idle: dict[H11Protocol, tuple[object, float]] = {}  # by connection: its last request, and since when
         config = uvicorn.Config(
             app,
-            http=self._connect,  # type: ignore[arg-type]  # uvicorn calls it as it would a class
+            http=Connection,
             ws="none",
             lifespan="on",
             log_level="warning",
             access_log=False,
             server_header=False,
-            limit_concurrency=self._limit,
+            limit_concurrency=CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2),
             timeout_graceful_shutdown=GRACE,
             timeout_notify=0,
             callback_notify=self._close_idle,  # once a second
@@ -65,38 +90,11 @@ class Server(uvicorn.Server):
         self._service.hub.close()
         self.should_exit = True
 
-    def _connect(self, **arguments: Any) -> H11Protocol:
-        connection = Connection(**arguments)
-        self._idle[connection] = (None, time.monotonic())
-        asyncio.get_running_loop().call_soon(self._close_excess)  # before anything is read from the connection
-        return connection
-
-    def _close_excess(self) -> None:
-        """For a new connection, close those that have been idle longest where there are too many."""
-        still_open = [other for other in self.server_state.connections if not other.transport.is_closing()]
-        excess = len(still_open) + 2 - self._limit  # at the limit, uvicorn answers 503
-        for connection in self._idle_connections()[: max(0, excess)]:
-            connection.transport.abort()
-
     async def _close_idle(self) -> None:
         """Close connections on which no complete head of a request has arrived in time. Uvicorn never does."""
-        for connection in self._idle_connections():
-            if time.monotonic() - self._idle[connection][1] > HEAD_SECONDS:
+        for connection in idle_connections(self.server_state.connections):
+            if time.monotonic() - connection.idle_since > HEAD_SECONDS:
                 connection.transport.abort()
-
-    def _idle_connections(self) -> list[H11Protocol]:
-        """The open connections without a request, the longest idle first."""
-        now, before = time.monotonic(), self._idle
-        self._idle = {connection: known for connection, known in before.items() if connection.transport is None}
-        found: dict[H11Protocol, tuple[object, float]] = {}
-        for connection in self.server_state.connections:
-            assert isinstance(connection, H11Protocol)
-            last = connection.cycle
-            if not connection.transport.is_closing() and (last is None or last.response_complete):
-                known = before.get(connection)
-                found[connection] = known if known is not None and known[0] is last else (last, now)
-        self._idle |= found
-        return sorted(found, key=lambda connection: found[connection][1])
 
 
 def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:

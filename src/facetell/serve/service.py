@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
+from fastapi.sse import ServerSentEvent
 from prometheus_client import generate_latest
 
-from facetell.serve.admission import Admission, Slot
-from facetell.serve.faults import DISK_FULL, NO_SUCH_JOB, QUEUE_FULL
+from facetell.serve.admission import Admission
+from facetell.serve.faults import Refused
 from facetell.serve.files import Files
 from facetell.serve.hub import Hub
 from facetell.serve.inspect import Inspector
@@ -36,7 +35,7 @@ class Service:
         self.files = Files(settings.data)
         self.store = Store(self.files.database)
         self.metrics = Metrics()
-        self.hub = Hub(settings.limits.streams)
+        self.hub = Hub(settings.limits.streams, self._event)
         self.inspector = Inspector(settings.limits)
         self.inspecting = asyncio.Lock()  # uploads wait for the inspector here, without occupying a thread
         self.pool = Pool(settings, self.store, self.files, self.metrics, self.hub.publish)
@@ -66,25 +65,21 @@ class Service:
         self.store.close()
         self.files.close()
 
-    @contextlib.asynccontextmanager
-    async def upload_slot(self, address: str, size: int) -> AsyncIterator[Slot]:
-        """Admit one upload of a declared size in bytes. Raises Refused if there is no slot or no disk space."""
-        with self.admission.slot(address) as slot:
-            others = len(self.admission) - 1
-            waiting = (await asyncio.to_thread(self.store.counts))[State.QUEUED]
-            if waiting + others >= self.settings.limits.queue:
-                raise QUEUE_FULL.error(waiting=waiting)
-            await asyncio.to_thread(self.check_space, size)
-            yield slot
+    def check_queue(self, others: int = 0) -> None:
+        """Raise Refused if the queue is full, or would be with ``others``."""
+        waiting = self.store.counts()[State.QUEUED]
+        if waiting + others >= self.settings.limits.queue:
+            raise Refused(429, "queue_full", f"the queue is full ({waiting} videos): try again later", 10)
 
     def check_space(self, size: int) -> None:
         """Raise Refused if ``size`` more bytes would leave too little free disk space."""
         if self.files.free_bytes - size < self.settings.limits.free_bytes:
-            raise DISK_FULL.error()
+            raise disk_full()
 
     def accept(self, job_id: str, key: str | None, name: str, size: int, sha256: str, video: Checked) -> Job:
         """Queue a received upload. Where there is a job with the same key, return that and delete the upload."""
         try:
+            self.check_queue()
             self.files.accept(job_id)
             job = self.store.add(job_id, key, name, size, sha256, video)
         except BaseException:
@@ -102,7 +97,8 @@ class Service:
         """The job with an id. Raises Refused if there is none."""
         job = self.store.get(job_id)
         if job is None:
-            raise NO_SUCH_JOB.error()
+            message = "there is no such job: it was deleted, has expired, or never existed"
+            raise Refused(404, "no_such_job", message)
         return job
 
     def delete(self, job_id: str) -> bool:
@@ -130,6 +126,13 @@ class Service:
             ),
         )
 
+    def _event(self, job_id: str) -> tuple[ServerSentEvent, bool]:
+        """The server-sent event for a job as it is now, and whether there will be no other."""
+        job = self.store.get(job_id)
+        if job is None:
+            return ServerSentEvent(event="deleted", data={"id": job_id}), True
+        return ServerSentEvent(event="job", raw_data=self.view(job).model_dump_json()), job.state.ended
+
     def figures(self) -> bytes:
         """The metrics in Prometheus' text format."""
         metrics = self.metrics
@@ -150,3 +153,9 @@ class Service:
             except Exception:
                 LOG.exception("expired jobs could not be deleted; trying again")
             self._stop.wait(min(SWEEP_SECONDS, max(keep / 4, 0.2)))
+
+
+def disk_full() -> Refused:
+    """The error for an upload that cannot be stored."""
+    message = "the disk of the server is full or fails: try again later, or report it to the operator"
+    return Refused(507, "disk_full", message, 300)

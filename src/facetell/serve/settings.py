@@ -17,12 +17,11 @@ class Limits:
     upload_bytes: int = 2048 * MIB  # size of a video file
     duration: float = 3600.0  # of a video, in seconds
     pixels: int = 8192 * 4320  # width times height of a frame
-    uploads: int = 8  # received at the same time, half of them from one address
+    uploads: int = 8  # received at a time, half of one address; slow ones do not count
     queue: int = 100  # jobs that wait to be scored
     free_bytes: int = 512 * MIB  # disk space that uploads leave free
-    upload_rate: float = 64_000.0  # bytes per second at least, in each period of `rate_seconds`
-    rate_seconds: float = 30.0
-    settle_seconds: float = 5.0  # of waiting in a period, after which a slower upload gives way to others
+    upload_rate: float = 64_000.0  # bytes per second at least
+    rate_seconds: float = 30.0  # behind that rate, after which an upload ends
     upload_seconds: float = 3600.0  # duration of an upload
     streams: int = 200  # event streams that are open at the same time
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import hashlib
+import logging
 import os
 import re
 import sqlite3
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import IO
 
 from python_multipart import MultipartParser
@@ -18,19 +17,19 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from facetell.serve import faults
-from facetell.serve.auth import client_address
+from facetell.serve.access import client_address
 from facetell.serve.faults import Refused
 from facetell.serve.files import new_id, shown_name
 from facetell.serve.models import Job
-from facetell.serve.service import Service
+from facetell.serve.process import Checked
+from facetell.serve.service import Service, disk_full
 from facetell.serve.settings import MIB, Limits
 from facetell.video.container import NO_NETWORK, address_in
 
 BESIDE = 64 * 1024  # bytes of a request besides the video
 PIECE = MIB  # bytes that are collected before they are written
 KEY = re.compile(r"[\x21-\x7e]{1,100}")
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # no space, over quota, over the largest file size
+LOG = logging.getLogger("facetell.serve")
 
 
 async def receive_job(service: Service, request: Request) -> tuple[Job, bool]:
@@ -51,35 +50,30 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
     kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1"))
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
-        raise faults.NOT_A_FORM.error()
+        raise Refused(415, "not_a_form", "send the video as multipart/form-data with one file in the field 'file'")
     key = headers.get("idempotency-key")
     if key is not None and not KEY.fullmatch(key):
-        raise faults.BAD_KEY.error()
+        raise Refused(400, "bad_key", "an Idempotency-Key has 1 to 100 visible ASCII characters: choose another")
     length = headers.get("content-length", "")
     size = int(length) if length.isdecimal() else 0
     if size > limits.upload_bytes + BESIDE:
         raise _too_large(limits)
-    async with service.upload_slot(client_address(request.scope), size) as slot:
-        job_id = new_id()
-        path = service.files.incoming(job_id)
-        try:
+    job_id = new_id()
+    try:
+        with service.admission.admitted(client_address(request.scope)) as upload:
+            await asyncio.to_thread(service.check_queue, len(service.admission.counting))
+            await asyncio.to_thread(service.check_space, size)
             async with contextlib.aclosing(request.stream()) as stream:
-                form = await _store(service, slot.receive(stream), boundary, path)
-            async with service.inspecting:
-                video = await asyncio.to_thread(service.inspector, path)
+                form, video = await _store(service, upload.receive(stream), boundary, job_id)
             # Shielded: a client that disconnects now must not leave a job without files, or files without a job.
             new = (job_id, key, shown_name(form.name), form.size, form.digest.hexdigest(), video)
             job = await asyncio.shield(asyncio.to_thread(service.accept, *new))
-        except sqlite3.OperationalError:
-            raise faults.DISK_FULL.error() from None
-        except OSError as error:
-            if error.errno in FULL:
-                raise faults.DISK_FULL.error() from None
-            raise
-        finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+    except (sqlite3.OperationalError, OSError) as error:
+        LOG.error("an upload could not be stored: %s", error)
+        raise disk_full() from None
     if job.sha256 not in (None, form.digest.hexdigest()):
-        raise faults.KEY_REUSED.error()
+        message = "this Idempotency-Key was sent with another video before: choose a new one"
+        raise Refused(422, "key_reused", message)
     return job, job.id == job_id
 
 
@@ -109,18 +103,20 @@ class _Form:
         try:
             self._parser.write(data)
         except FormParserError:
-            raise faults.BAD_FORM.error() from None
+            raise _bad_form() from None
         self._read += len(data)
         if self._read - self.size > BESIDE:  # also counts what follows the last boundary
-            raise faults.BAD_FORM.error()
+            raise _bad_form()
 
     def finish(self) -> None:
         """Wait until the file is on disk. Raises Refused if the form is incomplete or holds no file."""
         if not self._complete:
-            raise faults.BAD_FORM.error()
+            raise _bad_form()
         if not self._found:
-            is_address = address_in(self._text.decode("utf-8", "replace"))
-            raise faults.ADDRESS.error(reason=NO_NETWORK) if is_address else faults.NO_FILE.error()
+            message = "the form holds no file in the field 'file': send the video in it"
+            if address_in(self._text.decode("utf-8", "replace")):
+                message = f"the field 'file' holds a network address, and {NO_NETWORK}: download the video and send it"
+            raise Refused(422, "no_file", message)
         os.fsync(self._stream.fileno())
 
     def _end_header(self) -> None:
@@ -135,7 +131,7 @@ class _Form:
         self._in_file, self._in_text, self._disposition = named and is_file, named and not is_file, b""
         if self._in_file:
             if self._found:
-                raise faults.SEVERAL_FILES.error()
+                raise Refused(422, "several_files", "the form holds several videos: send one request for each")
             self._found = True
             self.name = options[b"filename"].decode("utf-8", "replace")
 
@@ -156,19 +152,29 @@ class _Form:
         self._complete = True
 
 
-async def _store(service: Service, body: AsyncIterator[bytes], boundary: bytes, path: Path) -> _Form:
-    """Write the file of the form to ``path``. Parsing and writing happen outside the event loop."""
-    with await asyncio.to_thread(path.open, "wb", 0) as stream:
-        form, pending = _Form(boundary, stream, service), bytearray()
-        async for data in body:
-            pending += data
-            if len(pending) >= PIECE:
-                await asyncio.to_thread(form.feed, bytes(pending))
-                pending.clear()
-        await asyncio.to_thread(form.feed, bytes(pending))
-        await asyncio.to_thread(form.finish)
-    return form
+async def _store(service: Service, body: AsyncIterator[bytes], boundary: bytes, job_id: str) -> tuple[_Form, Checked]:
+    """Write the file of the form to the folder of a job, and check it. All that takes time is done in other threads."""
+    try:
+        with await asyncio.to_thread(service.files.create, job_id) as stream:
+            form, pending = _Form(boundary, stream, service), bytearray()
+            async for data in body:
+                pending += data
+                if len(pending) >= PIECE:
+                    await asyncio.to_thread(form.feed, bytes(pending))
+                    pending.clear()
+            await asyncio.to_thread(form.feed, bytes(pending))
+            await asyncio.to_thread(form.finish)
+        async with service.inspecting:
+            return form, await asyncio.to_thread(service.inspector, service.files.video(job_id))
+    except BaseException:
+        await asyncio.to_thread(service.files.remove, job_id)
+        raise
 
 
 def _too_large(limits: Limits) -> Refused:
-    return faults.TOO_LARGE.error(mib=limits.upload_bytes / MIB)
+    most = f"{limits.upload_bytes / MIB:g} MiB"
+    return Refused(413, "too_large", f"the video is larger than {most}: upload a shorter segment")
+
+
+def _bad_form() -> Refused:
+    return Refused(400, "bad_form", "the form is cut off, malformed, or over 64 KiB besides the file: send it again")

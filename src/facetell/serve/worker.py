@@ -17,7 +17,7 @@ from facetell.report.page import TEMPLATES, References, Report, content_policy
 from facetell.report.result import write_result
 from facetell.serve.inspect import too_long
 from facetell.serve.models import Summary
-from facetell.serve.process import Done, Order, Progress, Rejected, Started, receive, send
+from facetell.serve.process import Done, Order, Progress, Rejected, Started, send
 from facetell.types import FacetellError, Status, VideoVerdict
 
 BEAT = 0.2  # seconds between two messages about progress
@@ -32,8 +32,8 @@ def work(connection: Connection, model: Path | str | None, settings: Settings) -
         send(connection, Rejected(message=str(error)))
         return
     send(connection, Started(model=detector.engine.info.name, threshold=detector.threshold))
-    while isinstance(order := receive(connection), Order):
-        send(connection, scorer(order))
+    while True:
+        send(connection, scorer(connection.recv()))
 
 
 class Scorer:

@@ -1,0 +1,188 @@
+"""Access control: host names, requests from other sites, a token for programs and a signed cookie for browsers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import logging
+import re
+import time
+from collections.abc import Sequence
+from urllib.parse import quote, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from facetell.serve.faults import Refused
+from facetell.types import FacetellError
+
+COOKIE = "facetell"
+SHORTEST = 16  # characters of a token
+COOKIE_SECONDS = 12 * 3600
+LOG = logging.getLogger("facetell.serve")
+FAILURES = 10  # wrong tokens of an address, after each of which it is refused for a time
+LONGEST_SECONDS = 3600.0  # for which an address is refused, and without a failure, after which it is forgotten
+ADDRESSES = 10_000  # remembered at most
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN = re.compile(r"/healthz|/login|/openapi\.json|/static/.*")  # need no token
+PAGES = re.compile(r"/|/jobs/.*|/logout")
+
+
+def check_token(token: str) -> str:
+    """The token, unchanged. Raises FacetellError if it is too short or cannot be sent in a header."""
+    if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
+        raise FacetellError(
+            f"a token needs at least {SHORTEST} ASCII characters without spaces: "
+            'generate one with `python3 -c "import secrets; print(secrets.token_urlsafe(24))"`'
+        )
+    return token
+
+
+def client_address(scope: Scope) -> str:
+    """The address of a client; for IPv6 its /64 network, all of which one client can use."""
+    try:
+        address = ipaddress.ip_address(scope["client"][0])
+    except (TypeError, ValueError):  # a proxy may send anything
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        return str(mapped or ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return str(address)
+
+
+class Authenticator:
+    """Checks tokens and cookies in constant time; without a token, everybody is authenticated.
+
+    Raises Refused for a token or a cookie of an address that has sent many wrong ones, also if it is right: for a
+    minute, and twice as long each further time.
+    """
+
+    def __init__(self, token: str | None) -> None:
+        self.required = token is not None
+        self._token = (token or "").encode()
+        # By address, the number of wrong tokens and the time of the last; the address that failed last is at the end.
+        self._wrong: dict[str, tuple[int, float]] = {}
+
+    def is_token(self, address: str, token: str) -> bool:
+        """Whether this is the token."""
+        if not self.required:
+            return True
+        self._check(address)
+        right = hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
+        if token and not right:
+            self._fail(address)
+        return right
+
+    def allows(self, address: str, authorization: str, cookie: str) -> bool:
+        """Whether an Authorization header or a cookie authenticates a request."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer" and self.is_token(address, token.strip()):
+            return True
+        return bool(cookie) and self.is_cookie(address, cookie)
+
+    def cookie(self) -> str:
+        """A cookie for a browser that has sent the token: the time at which it expires, and a signature."""
+        until = str(int(time.time()) + COOKIE_SECONDS)
+        return f"{until}.{self._sign(until)}"
+
+    def is_cookie(self, address: str, cookie: str) -> bool:
+        """Whether a cookie is one of :meth:`cookie` that has not expired."""
+        self._check(address)
+        until, _, signature = cookie.partition(".")
+        signed = hmac.compare_digest(signature.encode("utf-8", "replace"), self._sign(until).encode())
+        if not signed:  # its signature tests a token as well as sending it
+            self._fail(address)
+        return signed and until.isdecimal() and int(until) > time.time()
+
+    def _sign(self, text: str) -> str:
+        return hmac.new(self._token, f"facetell page {text}".encode(), hashlib.sha256).hexdigest()
+
+    def _check(self, address: str) -> None:
+        count, last = self._wrong.get(address, (0, 0.0))
+        if (left := last + _seconds(count) - time.monotonic()) > 0:
+            message = "too many wrong tokens came from this address: try again later"
+            raise Refused(429, "wrong_tokens", message, int(left) + 1)
+
+    def _fail(self, address: str) -> None:
+        now = time.monotonic()
+        count, last = self._wrong.pop(address, (0, now))
+        count = 1 if now - last - _seconds(count) > LONGEST_SECONDS else count + 1
+        self._wrong[address] = count, now
+        if seconds := _seconds(count):
+            LOG.warning("%s sent %d wrong tokens and is refused for %.0f s", address, FAILURES, seconds)
+        if len(self._wrong) > ADDRESSES:
+            del self._wrong[next(iter(self._wrong))]
+
+
+def _seconds(count: int) -> float:
+    """For how long an address is refused after so many wrong tokens."""
+    times, more = divmod(count, FAILURES)
+    return 0.0 if more or not times else min(LONGEST_SECONDS, 60.0 * 2 ** min(times - 1, 10))
+
+
+class Access:
+    """Refuses requests to a foreign host name, from another site, or without the token.
+
+    ``hosts`` are allowed besides ``localhost`` and all IP addresses.
+    """
+
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, hosts: Sequence[str] = ()) -> None:
+        self._app, self._authenticator = app, authenticator
+        self._hosts = frozenset({"localhost", *(host.lower() for host in hosts)})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        try:
+            answer = self._login(scope) if scope["type"] == "http" else None
+        except Refused as refused:
+            answer = refused.response()
+        await (answer or self._app)(scope, receive, send)
+
+    def _login(self, scope: Scope) -> Response | None:
+        """A redirect to the login page, for a page that requires it. Raises Refused if the request is refused."""
+        headers, root = Headers(scope=scope), scope["root_path"]
+        path, method, host = scope["path"].removeprefix(root), scope["method"], headers.get("host", "")
+        if path != "/healthz" and not self._is_allowed(host):
+            message = "the server is not known under this name: its operator can --allow-host it"
+            raise Refused(421, "wrong_host", message)
+        if method not in SAFE and not _same_origin(headers, host):
+            raise Refused(403, "other_site", "requests from other sites are refused: use the server's own page")
+        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        if (
+            not self._authenticator.required
+            or OPEN.fullmatch(path)
+            or self._authenticator.allows(client_address(scope), headers.get("authorization", ""), cookie)
+        ):
+            return None
+        if method == "GET" and PAGES.fullmatch(path):
+            return RedirectResponse(f"{root}/login?next={quote(path, safe='')}", 303)
+        response = Refused(
+            401, "no_token", "this server requires a token: send `Authorization: Bearer TOKEN`"
+        ).response()
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+    def _is_allowed(self, host: str) -> bool:
+        """Whether a Host header is allowed: another site may point a name of its own at this machine, but no address.
+
+        Starlette's TrustedHostMiddleware cannot allow all addresses.
+        """
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").lower()
+            if name in self._hosts:
+                return True
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def _same_origin(headers: Headers, host: str) -> bool:
+    """Whether a request comes from the server's own page, or from no page; scripts cannot change these headers."""
+    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    return origin is None or origin.lower().partition("://")[2] == host.lower() != ""
