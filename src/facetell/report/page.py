@@ -181,19 +181,16 @@ def write_plot(verdict: VideoVerdict, threshold: float, path: Path) -> None:
         FacetellError: the file cannot be written.
     """
     faces, others = _faces(verdict, PLOTTED, threshold, {})
-    scored = [track for _, track in others if track.clips]
-    svg = (
-        _environment()
-        .get_template("plot.svg")
-        .render(
-            title=f"{shortened(Path(verdict.path).name, 50)}: {strings.VERDICTS[verdict.verdict]}",
-            faces=faces,
-            more=len(scored),
-            threshold=threshold,
-            message=[] if faces else textwrap.wrap(one_line(verdict.message), 76),
-        )
-    )
-    write_text(path, svg)
+    remarks = [verdict.message] if verdict.message else []
+    if faces:
+        legend = "Solid: a face, with its 95 % interval. Dot: one of its clips. Dashed: the threshold"
+        remarks.append(f"{legend}, {percent(threshold)}.")
+    if more := sum(bool(track.clips) for _, track in others):
+        remarks.append(f"{more} more faces are in the JSON.")
+    name = shortened(Path(verdict.path).name, 50)
+    lines = [line for text in (*remarks, *verdict.warnings) for line in textwrap.wrap(one_line(text), 96)]
+    title = f"{name}: {strings.VERDICTS[verdict.verdict]}"
+    write_text(path, _environment().get_template("plot.svg").render(title=title, lines=lines, faces=faces))
 
 
 def render(name: str, **values: Any) -> str:
