@@ -160,16 +160,17 @@ def test_out_never_writes_over_what_is_to_be_scored(folder, capsys):
     assert (folder / "man.mp4.svg").read_bytes() == b"evidence" and sorted(folder.iterdir()) == before
 
 
-def test_a_name_that_begins_with_a_dash_is_read_and_an_address_is_refused(tmp_path, monkeypatch, capsys):
+def test_names_that_begin_with_a_dash_are_read_and_an_address_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    BROKEN["text"](tmp_path).rename("-lead.mp4")
+    for name in ("-lead.mp4", "--odd.mp4"):
+        BROKEN["text"](tmp_path).rename(name)
     address = "https://example.org/watch?v=1"
-    assert main([*DETECT, "-lead.mp4", address, "--json", "r.json"]) == 2
+    assert main([*DETECT, "-lead.mp4", "--odd.mp4", address, "--json", "r.json"]) == 2
     _, err = capsys.readouterr()
-    assert len(err.splitlines()) == 2 and f"{address} is a network address" in err and "download" in err
+    assert len(err.splitlines()) == 3 and f"{address} is a network address" in err and "download" in err
     videos = json.loads((tmp_path / "r.json").read_text())["videos"]
-    assert [video["path"] for video in videos] == ["-lead.mp4", address]
-    assert [video["sha256"] is None for video in videos] == [False, True]
+    assert [video["path"] for video in videos] == ["-lead.mp4", "--odd.mp4", address]
+    assert [video["sha256"] is None for video in videos] == [False, False, True]
 
 
 def test_names_as_long_as_a_file_system_allows_are_shortened_in_out(tmp_path, capsys):

@@ -98,17 +98,6 @@ def test_a_name_that_the_output_cannot_encode_is_escaped(encoding: str, name: st
     assert done.returncode == 2 and shown in done.stdout and shown in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_file_name_that_begins_with_a_dash_is_no_option(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("-lead.mp4", "--odd.mp4", "-last.mp4"):
-        (tmp_path / name).touch()
-    assert main(["detect", "-lead.mp4", "--odd.mp4", "-last.mp4", "--threshold", "0.5"]) == 2
-    out = capsys.readouterr().out
-    assert all(name in out for name in ("-lead.mp4", "--odd.mp4", "-last.mp4"))
-
-
 @pytest.mark.parametrize(
     ("word", "hint"),
     [("-none.mp4", "see `facetell detect --help`"), ("--reprot=r.html", "did you mean '--report'?")],

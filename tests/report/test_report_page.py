@@ -20,7 +20,7 @@ from facetell.report import strings
 from facetell.report.images import FILE_CHANGED, FILE_GONE, Budget, collect_images
 from facetell.report.page import TEMPLATES, Report
 from facetell.report.result import to_result
-from facetell.types import FacetellError, Status
+from facetell.types import Status
 from fixtures import BROKEN, FAST, ODD, sample_frames, write_frames
 
 
@@ -173,15 +173,6 @@ def test_without_a_model_card_the_accuracy_is_unknown(of_man, detector, tmp_path
     shutil.copy(detector.engine.path, tmp_path / "other.onnx")
     page = check_page(report_of(Detector(tmp_path / "other.onnx"), of_man))
     assert strings.NO_CARD in page.text and "--model" in page.text
-
-
-def test_a_path_that_cannot_be_written_is_one_message_and_leaves_nothing(detector, of_man, tmp_path):
-    (tmp_path / "file").write_text("")
-    report = Report(detector)
-    report.add(of_man)
-    with pytest.raises(FacetellError, match=r"cannot write .*; choose another place"):
-        report.write(tmp_path / "file" / "r.html")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("scheme", [0, 1, 2], ids=["light", "dark", "print"])

@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all were scored, 2 if not."""
-    outputs = [path for path, suffix in ((args.json, ".json"), (args.report, ".html")) if _is_file(path, suffix)]
+    outputs = [path for path in (args.json, args.report) if path and path != STDOUT]
+    check_suffix(args.json, ".json")
+    check_suffix(args.report, ".html", ".htm")
     if args.json == args.report == STDOUT:
         raise FacetellError("only one of --json and --report can be -")
     left_out = LeftOut()
@@ -58,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
         outputs += [file for name in names.values() for file in _files(args.out, name)]
     check_all_writable(outputs, [*paths, model_path(args.model)])
     settings = detection_settings(args, threshold=args.threshold, threads=args.threads, image_rate=args.fps)
-    detector = Detector(args.model, settings)
+    with Bar("loading the model"):
+        detector = Detector(args.model, settings)
     report = None
     if args.report:
         from facetell.report.page import Report
@@ -92,14 +95,6 @@ def run(args: argparse.Namespace) -> int:
                         report.add(replace(verdict, tracks=()), shown=verdict)
                     written &= _try(partial(_write, report.html, args.report))
     return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
-
-
-def _is_file(path: Path | None, suffix: str) -> bool:
-    """Whether an output is a file, whose name is checked; not if it is missing or standard output."""
-    if path is None or path == STDOUT:
-        return False
-    check_suffix(path, suffix)
-    return True
 
 
 def _write(text: Callable[[], str], path: Path) -> None:
