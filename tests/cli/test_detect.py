@@ -86,13 +86,13 @@ def test_standard_output_can_be_the_json_and_quiet_leaves_out_the_table(man, cap
 
 def test_a_signal_while_the_outputs_are_written_loses_none(tmp_path, monkeypatch):
     BROKEN["text"](tmp_path)
-    write = Report.write
+    html = Report.html
 
-    def signalled(report, path):
+    def signalled(report):
         os.kill(os.getpid(), signal.SIGHUP)
-        write(report, path)
+        return html(report)
 
-    monkeypatch.setattr(Report, "write", signalled)
+    monkeypatch.setattr(Report, "html", signalled)
     assert main([*DETECT, str(tmp_path / "text.mp4"), "--report", str(tmp_path / "r.html")]) == 2
     assert "text.mp4" in (tmp_path / "r.html").read_text()
 

@@ -143,8 +143,8 @@ def _run(argv: list[str], called: str) -> int:
         "-v", "--verbose", action="store_true", help="progress also where there is no terminal; tracebacks"
     )
     # argparse takes every word that begins with "-" for an option, also where the shell has expanded *.mp4.
-    words = [f"./{word}" if word[:1] == "-" != word and os.path.lexists(word) else word for word in argv]
-    args, unknown = parser.parse_known_args(words)
+    files = {word for word in argv if word.startswith("-") and word != "-" and os.path.lexists(word)}
+    args, unknown = parser.parse_known_args([f"./{word}" if word in files else word for word in argv])
     if unknown:
         from facetell.types import FacetellError
 
