@@ -15,6 +15,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -138,10 +139,10 @@ def _run(argv: list[str], called: str) -> int:
     verb = verbs.add_parser(called, description=VERBS[called][0].upper() + VERBS[called][1:])
     module = importlib.import_module(f"facetell.cli.{called}")
     module.add_arguments(verb)
-    verb.add_argument("-q", "--quiet", action="store_true", help="only errors: no progress, warnings and tables")
-    verb.add_argument(
-        "-v", "--verbose", action="store_true", help="progress also where there is no terminal; tracebacks"
-    )
+    for each, default in ((parser, False), (verb, argparse.SUPPRESS)):  # before the verb or after it
+        add = partial(each.add_argument, action="store_true", default=default)
+        add("-q", "--quiet", help="only errors: no progress, warnings and tables")
+        add("-v", "--verbose", help="progress also where there is no terminal; tracebacks")
     # argparse takes every word that begins with "-" for an option, also where the shell has expanded *.mp4.
     files = {word for word in argv if word.startswith("-") and word != "-" and os.path.lexists(word)}
     args, unknown = parser.parse_known_args([f"./{word}" if word in files else word for word in argv])
