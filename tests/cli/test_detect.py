@@ -15,6 +15,7 @@ import pytest
 
 from facetell.cli import main
 from facetell.report import strings
+from facetell.report.images import FILE_GONE
 from facetell.report.page import Report
 from facetell.report.result import SCHEMA_PATH
 from facetell.types import Status
@@ -60,31 +61,39 @@ def test_an_error_leaves_the_others_scored_and_written(capsys, folder, tmp_path)
     jsonschema.validate(found, SCHEMA)
     assert [video["status"] for video in found["videos"]] == ["scored", "unreadable"]
     assert embedded(report) == found and [path.name for path in report.parent.iterdir()] == ["r.html"]
-    names = ["man.mp4.json", "man.mp4.png", "text.mp4.json", "text.mp4.png"]
+    names = ["man.mp4.json", "man.mp4.svg", "text.mp4.json", "text.mp4.svg"]
     assert sorted(path.name for path in out.iterdir()) == names
-    assert (out / "man.mp4.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "man.mp4.svg").read_text().startswith("<svg ")
     jsonschema.validate(json.loads((out / "man.mp4.json").read_text()), SCHEMA)
 
 
 def test_a_report_needs_neither_torch_nor_what_comes_with_it(man, tmp_path):
     code = (
         "import sys; from facetell.cli import main; "
-        f"main([*{DETECT}, {str(man)!r}, '--report', {str(tmp_path / 'r.html')!r}]); "
+        f"main([*{DETECT}, {str(man)!r}, '--report', {str(tmp_path / 'r.html')!r}, '--out', {str(tmp_path)!r}]); "
         "sys.exit(bool({'torch', 'scipy', 'pyarrow', 'onnx', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
     assert (tmp_path / "r.html").stat().st_size > 100_000
 
 
+def test_standard_output_can_be_the_json_and_quiet_leaves_out_the_table(man, capsys):
+    for words in ([], ["--quiet"]):
+        assert main([*DETECT, str(man), "--json", "-", *words]) == 0
+        out, err = capsys.readouterr()
+        jsonschema.validate(json.loads(out), SCHEMA)
+        assert ("single_face.mp4" in err) == (not words)
+
+
 def test_a_signal_while_the_outputs_are_written_loses_none(tmp_path, monkeypatch):
     BROKEN["text"](tmp_path)
-    write = Report.write
+    html = Report.html
 
-    def signalled(report, path):
+    def signalled(report):
         os.kill(os.getpid(), signal.SIGHUP)
-        write(report, path)
+        return html(report)
 
-    monkeypatch.setattr(Report, "write", signalled)
+    monkeypatch.setattr(Report, "html", signalled)
     assert main([*DETECT, str(tmp_path / "text.mp4"), "--report", str(tmp_path / "r.html")]) == 2
     assert "text.mp4" in (tmp_path / "r.html").read_text()
 
@@ -133,14 +142,14 @@ def test_what_was_scored_is_written_when_the_terminal_is_closed(begun, tmp_path)
 
 
 def test_outputs_that_cannot_be_written_leave_the_others(begun, tmp_path):
-    (tmp_path / "out" / "c.mp4.png").mkdir()
+    (tmp_path / "out" / "c.mp4.svg").mkdir()
     (tmp_path / "json").rmdir()
     (tmp_path / "json").write_text("in the way")
     out, err = begun.communicate(timeout=SECONDS)
     assert begun.returncode == 2 and len(out.strip().splitlines()) == 5
     of_video, of_all = err.strip().splitlines()
-    assert "c.mp4.png" in of_video and "cannot write json/r.json" in of_all
-    assert (tmp_path / "out" / "d.mp4.png").exists() and (tmp_path / "r.html").exists()
+    assert "c.mp4.svg" in of_video and "cannot write json/r.json" in of_all
+    assert (tmp_path / "out" / "d.mp4.svg").exists() and (tmp_path / "r.html").exists()
 
 
 def test_a_full_disk_gives_one_message_and_no_partial_file(tmp_path, man):
@@ -163,24 +172,25 @@ def test_a_full_disk_gives_one_message_and_no_partial_file(tmp_path, man):
 
 
 def test_out_never_writes_over_what_is_to_be_scored(folder, capsys):
-    (folder / "man.mp4.png").write_bytes(b"evidence")
+    (folder / "man.mp4.svg").write_bytes(b"evidence")
     before = sorted(folder.iterdir())
-    assert main([*DETECT, str(folder / "man.mp4"), str(folder / "man.mp4.png"), "--out", str(folder)]) == 2
+    assert main([*DETECT, str(folder / "man.mp4"), str(folder / "man.mp4.svg"), "--out", str(folder)]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and "man.mp4.png: it is named for something else" in err and len(err.splitlines()) == 1
-    assert (folder / "man.mp4.png").read_bytes() == b"evidence" and sorted(folder.iterdir()) == before
+    assert out == "" and "man.mp4.svg: it is named for something else" in err and len(err.splitlines()) == 1
+    assert (folder / "man.mp4.svg").read_bytes() == b"evidence" and sorted(folder.iterdir()) == before
 
 
-def test_a_name_that_begins_with_a_dash_is_read_and_an_address_is_refused(tmp_path, monkeypatch, capsys):
+def test_names_that_begin_with_a_dash_are_read_and_an_address_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    BROKEN["text"](tmp_path).rename("-lead.mp4")
+    for name in ("-lead.mp4", "--odd.mp4"):
+        BROKEN["text"](tmp_path).rename(name)
     address = "https://example.org/watch?v=1"
-    assert main([*DETECT, "-lead.mp4", address, "--json", "r.json"]) == 2
+    assert main([*DETECT, "-lead.mp4", "--odd.mp4", address, "--json", "r.json"]) == 2
     _, err = capsys.readouterr()
-    assert len(err.splitlines()) == 2 and f"{address} is a network address" in err and "download" in err
+    assert len(err.splitlines()) == 3 and f"{address} is a network address" in err and "download" in err
     videos = json.loads((tmp_path / "r.json").read_text())["videos"]
-    assert [video["path"] for video in videos] == ["-lead.mp4", address]
-    assert [video["sha256"] is None for video in videos] == [False, True]
+    assert [video["path"] for video in videos] == ["-lead.mp4", "--odd.mp4", address]
+    assert [video["sha256"] is None for video in videos] == [False, False, True]
 
 
 def test_names_as_long_as_a_file_system_allows_are_shortened_in_out(tmp_path, capsys):
@@ -191,9 +201,9 @@ def test_names_as_long_as_a_file_system_allows_are_shortened_in_out(tmp_path, ca
     for path in paths:
         path.write_text("no video")
     assert main([*DETECT, *map(str, paths), "--out", str(tmp_path / "out")]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 3  # and no warning of Matplotlib
+    assert len(capsys.readouterr().err.splitlines()) == 3
     files = sorted((tmp_path / "out").iterdir())
-    assert len(files) == 6 and {file.suffix for file in files} == {".json", ".png"}
+    assert len(files) == 6 and {file.suffix for file in files} == {".json", ".svg"}
     assert {len(json.loads(file.read_text())["videos"]) for file in files if file.suffix == ".json"} == {1}
     assert {file.stem for file in files if file.suffix == ".json"} == {file.stem for file in files} >= {"a" * 250}
 
@@ -213,7 +223,7 @@ def test_images_that_are_not_consecutive_are_not_scored_unless_their_rate_is_sta
     assert main([*DETECT, str(tmp_path / "frames"), "--fps", "30", *outputs]) == 0
     (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
     assert video["status"] == "scored" and video["fps"] == 30 and video["duration"] == pytest.approx(0.4)
-    assert strings.FILE_GONE not in (tmp_path / "r.html").read_text()
+    assert FILE_GONE not in (tmp_path / "r.html").read_text()
 
 
 def test_files_that_are_not_videos_are_counted_in_one_line(tmp_path, man, capsys):
@@ -238,10 +248,11 @@ def test_files_that_are_not_videos_are_counted_in_one_line(tmp_path, man, capsys
         (["{man}", "--json", "{empty}"], "it is a folder"),
         (["{man}", "--json", "{empty}/" + 256 * "a"], "File name too long"),
         (["{frames}", "--json", "{frames}/r.json"], "its folder is one of the videos"),
-        (["{man}", "--model", "{frames}/1.png", "--json", "{frames}/1.png"], "it is named for something else"),
+        (["{man}", "--model", "{frames}/1", "--json", "{frames}/1"], "it is named for something else"),
         (["{man}", "--out", "{man}"], "cannot write"),
         (["{man}", "--report", "/dev/null"], "it is a device"),
-        (["{link}", "--report", "{man}"], "it is named for something else"),
+        (["{link}", "--report", "{man}"], "would end in .html"),
+        (["{man}", "--report", "-", "--json", "-"], "only one of"),
         (["{man}", "--json", "{empty}/r", "--report", "{empty}/../empty/r"], "it is named for something else"),
     ],
 )
@@ -250,6 +261,7 @@ def test_an_error_of_the_call_is_one_message(arguments, message, tmp_path, man, 
     (tmp_path / "link.mp4").symlink_to(man)
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "1.png").touch()
+    (tmp_path / "frames" / "1").touch()
     places = {name: tmp_path / name for name in ("empty", "frames")}
     words = [word.format(man=man, link=tmp_path / "link.mp4", **places) for word in arguments]
     before = man.read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -10,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from facetell.cli import VERBS, main, mark_files
+from facetell.cli import GROUPS, VERBS, main
 
 
 @pytest.mark.parametrize(
-    ("words", "named"), [(["--help"], [*VERBS]), *(([verb, "--help"], ["--help"]) for verb in VERBS)]
+    ("words", "named"), [(["--help"], [*GROUPS, *VERBS]), *(([verb, "--help"], ["--help"]) for verb in VERBS)]
 )
 def test_help(words: list[str], named: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -99,41 +98,21 @@ def test_a_name_that_the_output_cannot_encode_is_escaped(encoding: str, name: st
     assert done.returncode == 2 and shown in done.stdout and shown in done.stderr and "Traceback" not in done.stderr
 
 
-def parser() -> argparse.ArgumentParser:
-    """Options, and a subparser with one of its own, as some verbs have them."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--threshold")
-    parser.add_subparsers().add_parser("read").add_argument("--out")
-    return parser
-
-
 @pytest.mark.parametrize(
-    ("words", "marked"),
-    [
-        ("-lead.mp4 --threshold 0.5", "./-lead.mp4 --threshold 0.5"),
-        ("--threshold -lead.mp4 --odd.mp4", "--threshold ./-lead.mp4 ./--odd.mp4"),
-        ("-h --help --thr --threshold=1 --out a", "-h --help --thr --threshold=1 --out a"),
-        ("--threshold -1 -0.5 -1e-3 - a", "--threshold -1 -0.5 -1e-3 - a"),
-        ("a -- -lead.mp4 -none.mp4", "a -- -lead.mp4 -none.mp4"),
-        ("--unknown", "--unknown"),
-    ],
+    ("word", "hint"),
+    [("-none.mp4", "see `facetell detect --help`"), ("--reprot=r.html", "did you mean '--report'?")],
 )
-def test_a_file_name_that_begins_with_a_dash_is_no_option(
-    words: str, marked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_word_that_is_neither_an_option_nor_a_file_is_one_message(
+    word: str, hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("-lead.mp4", "--odd.mp4", "--threshold", "-1", "-h"):
-        (tmp_path / name).touch()
-    assert mark_files(words.split(), parser()) == marked.split()
+    assert main(["detect", "a.mp4", word]) == 2
+    message = capsys.readouterr().err
+    assert f"'{word}'" in message and message.endswith(f"{hint}\n") and len(message.splitlines()) == 1
 
 
-def test_a_word_that_is_neither_an_option_nor_a_file_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
-    assert mark_files(["--threshold", "- a text"], parser()) == ["--threshold", "- a text"]
-    for verb in ("detect", "scan", "datasets"):
-        assert main([verb, "a.mp4", "-none.mp4"]) == 2
-        message = capsys.readouterr().err
-        assert message.startswith(f"facetell {verb}: -none.mp4 is neither an option nor a file")
-        assert message.endswith("written as ./-none.mp4)\n") and len(message.splitlines()) == 1
+def test_verbose_prints_where_an_error_was_raised(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detect", "none*.mp4", "-v"]) == 2
+    assert "Traceback" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

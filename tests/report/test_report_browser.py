@@ -1,6 +1,7 @@
 """The report in headless Chromium: at the chart, by keyboard, on a phone and on paper."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
@@ -92,7 +93,23 @@ def test_on_paper_everything_is_there_but_what_can_only_be_used_on_a_screen(page
     page.emulate_media(media="print")
     for name in ("nav", ".slider", ".hint", ".values", ".cursor", "summary"):
         assert not any(element.is_visible() for element in page.locator(name).all()), name
-    for name in (".verdict", ".gauge", ".strip img", ".plot", ".moment img", ".segments img", ".heat img", ".cards"):
+    for name in (".verdict", ".gauge", ".strip img", ".plot", ".moment img", ".segments img", ".cards"):
         assert all(element.is_visible() for element in page.locator(name).all()), name
     assert page.locator("details table").last.bounding_box()["height"] > 50, "the model card is open"
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+
+
+def test_a_link_of_the_table_opens_the_details_of_its_video(browser, detector, man, woman, tmp_path):
+    report = Report(detector, 2)
+    for verdict in (detector(man), detector(woman)):
+        report.add(replace(verdict, warnings=("truncated file",)))
+    report.write(tmp_path / "r.html")
+    with browser.new_context(viewport=PHONE) as context:
+        page = context.new_page()
+        page.goto((tmp_path / "r.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollHeight") < 3 * PHONE["height"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        expect(page.locator(".badge:visible")).to_have_count(2)
+        page.locator("#videos a").last.click()
+        expect(page.locator("#v2")).to_be_visible()
+        expect(page.locator("#v1")).not_to_be_visible()

@@ -1,54 +1,28 @@
-"""The parts of the report, each against figures computed by hand."""
+"""The parts of what a run writes: charts, quality, plots and the table in the terminal, with figures by hand."""
 
+import doctest
+import io
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from facetell.engine.card import Card
-from facetell.report import strings
+from facetell.report import words
 from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart, ranked, shown_clips
-from facetell.report.heat import activation, draw, second_differences, top_of
+from facetell.report.page import write_plot
 from facetell.report.quality import describe_quality, read_facts
+from facetell.report.table import print_table
 from facetell.report.words import percent
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 from fixtures import encode
 
 
-def clip_of(levels):
-    """Frames of one grey level each."""
-    return np.stack([np.full((40, 40, 3), level, np.uint8) for level in levels])
-
-
 def track_of(times, probabilities):
     clips = tuple(ClipScore(t, t + 0.28, p, p, Crop(100, 100, 200)) for t, p in zip(times, probabilities, strict=True))
     return TrackVerdict(0, Status.SCORED, 0.5, (0.4, 0.6), 0.0, times[0], times[-1] + 0.28, 150.0, clips)
-
-
-@pytest.mark.parametrize(
-    ("levels", "expected"),
-    [([90] * 5, 0), ([10, 20, 30, 40], 0), ([100, 110, 100, 110], 20), ([0, 0, 30], 30), ([50, 60, 90, 100], 20)],
-)
-def test_second_differences_by_hand(levels, expected):
-    values = second_differences(clip_of(levels))
-    assert values.mean() == pytest.approx(expected, abs=1e-3) and values.shape == (40, 40)
-
-
-def test_second_differences_have_a_place():
-    frames = clip_of([100] * 6)
-    frames[::2, :, 30:] = 120
-    values = second_differences(frames)
-    assert values[:, 34:].min() > 30 > 1 > values[:, :20].max()
-    drawn = draw(values, frames[0], top_of(values))
-    assert drawn.shape == (224, 224, 3) and drawn[:, 196:].mean() > 3 * drawn[:, :112].mean()
-
-
-def test_the_activation_is_drawn_over_its_place_in_the_face():
-    maps = np.zeros((4, 10, 10), np.float32)
-    maps[1, 7:, :] = 4.0  # at the bottom, in one of four differences
-    values = activation(maps, 40)
-    assert values.shape == (40, 40) and values[:20].max() == 0
-    assert values[36:].min() == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_chart_places_time_and_probability():
@@ -103,7 +77,7 @@ def test_without_a_stated_rate_that_of_the_clips_is_given(detector, man):
     track = track_of([0.0, 1.0], [0.5, 0.5])
     track = replace(track, clips=tuple(replace(clip, t1=clip.t0 + 7 / 30) for clip in track.clips))
     measured, effect = rows_of(man, detector, Card(), None, (1, track))["Frame rate"]
-    assert measured == strings.RATE_UNKNOWN and effect.startswith("Sampled at 30 frames per second")
+    assert measured == "not stated in the file" and effect.startswith("Sampled at 30 frames per second")
 
 
 def test_effects_on_the_accuracy_come_from_the_model_card(detector, man):
@@ -111,9 +85,8 @@ def test_effects_on_the_accuracy_come_from_the_model_card(detector, man):
     card = Card(aucs=tuple(zip((*names, "faces 64 pixels wide"), (0.9, 0.8, 0.6, 0.7, 0.5), strict=True)))
     track = track_of([0.0, 1.0], [0.5, 0.5])  # 150 pixels wide
     rows = rows_of(man, detector, card, 30.0, (1, track), (2, replace(track, face_width=161.0)))
-    figures = "0.800 at crf 23, 0.600 at crf 40"
-    assert rows["Compression"][1].endswith(strings.RECODED.format(before=0.9, figures=figures))
-    assert rows["Width of face 1"][1].endswith(strings.NARROWED.format(width=160, auc=0.7, before=0.9))
+    assert "AUC was 0.900; re-encoded 0.800 at crf 23, 0.600 at crf 40" in rows["Compression"][1]
+    assert "AUC was 0.700 with faces 160 pixels wide, 0.900 unchanged" in rows["Width of face 1"][1]
     assert "test videos" not in rows["Width of face 2"][1]
 
 
@@ -132,3 +105,69 @@ def test_the_encoders_note_is_read(tmp_path, codec, options, coder):
     frames = [np.full((64, 64, 3), grey, np.uint8) for grey in range(60, 90)]
     encode(path, frames, codec=codec, pix_fmt="yuv420p", fps=30, options=options)
     assert read_facts(path).coder == coder
+
+
+SHORT = TrackVerdict(0, Status.TOO_SHORT, None, None, None, 0.0, 0.1, 88.0)
+FORGED = replace(track_of([75.0], [0.75]), track_id=7, probability=0.75)
+
+
+def verdict_of(name, *tracks, **values):
+    return VideoVerdict(name, Status.SCORED, Verdict.FORGED, 0.75, (0.5, 0.9), tracks, duration=99.0, **values)
+
+
+def plotted(verdict, folder):
+    """The texts of a plot."""
+    write_plot(verdict, 0.5, folder / "plot.svg")
+    tree = ElementTree.parse(folder / "plot.svg")
+    return [element.text for element in tree.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_a_plot_has_the_faces_with_the_highest_estimates_by_their_numbers(tmp_path):
+    assert any("Face 2: 75" in text for text in plotted(verdict_of("a.mp4", SHORT, FORGED), tmp_path))
+    many = [replace(FORGED, track_id=number, probability=number / 100) for number in range(60)]
+    texts = plotted(verdict_of("a.mp4", *many), tmp_path)
+    assert [text.split(":")[0] for text in texts if text.startswith("Face")] == [f"Face {n}" for n in range(60, 53, -1)]
+    assert "53 more faces are in the JSON." in texts
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("t\x1b]0;pwn\x07.mp4", r"t\x1b]0;pwn\x07.mp4"),
+        ("a\nb.mp4", r"a\nb.mp4"),
+        ("caf\udce9.mp4", r"caf\udce9.mp4"),
+        (":smile:[red]<b>.mp4", ":smile:[red]<b>.mp4"),
+        ("\u65e5\u672c.mp4", "\u65e5\u672c.mp4"),
+    ],
+)
+def test_any_name_is_on_one_line_of_the_table_and_the_plot(name, shown, tmp_path):
+    assert lines(name, 120)[1].startswith(shown)
+    unread = VideoVerdict(name, Status.UNREADABLE, Verdict.NONE, None, None, (), message=f"{name} cannot be read")
+    assert plotted(unread, tmp_path) == [f"{shown}: not scored", f"{shown} cannot be read"]
+
+
+def lines(name, width, **values):
+    """The table of a video of this name that was scored and one that was not."""
+    console = Console(file=io.StringIO(), width=width)
+    scored = verdict_of(name, FORGED, seconds_spent=9.9, **values)
+    print_table([scored, VideoVerdict("b.mp4", Status.FACE_TOO_SMALL, Verdict.NONE, None, None, ())], console)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [55, 64, 80])
+def test_a_narrow_terminal_folds_the_names_and_the_figures_and_cuts_nothing_off(width):
+    name = "a_rather_long_name_of_a_video.mp4"
+    found = lines(name, width)
+    first = "".join(line[: line.find(" ")] for line in found if not line.startswith(" "))
+    assert first == f"file{name}b.mp4"
+    assert {"forged", "75%", "1:15.0", "(75%)", "10.0"} <= set(" ".join(found).split())
+
+
+def test_a_verdict_on_a_part_of_a_file_is_marked():
+    assert "(!)" not in "".join(lines("a.mp4", 120))
+    _, row, _ = lines("a.mp4", 120, warnings=("truncated file: 146 of 472 frames readable",))
+    assert "forged (!)" in row
+
+
+def test_examples_run():
+    assert doctest.testmod(words).attempted == 5 and doctest.testmod(words).failed == 0

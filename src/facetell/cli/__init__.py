@@ -12,44 +12,52 @@ import errno
 import importlib
 import io
 import os
-import re
 import sys
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from facetell import __version__
 from facetell.runtime import on_stop, was_interrupted
 
-VERBS: dict[str, str] = {
-    "detect": "score videos: is a face in them forged?",
-    "scan": "score a corpus of videos, each once; resumable",
-    "watch": "score a camera, a stream or a file while it plays",
-    "doctor": "list what is installed and what is missing",
-    "distort": "write distorted copies of videos, to test detectors",
-    "forge": "write a forgery of a real video, to train or test detectors",
-    "models": "list the networks that can be trained, and their size",
-    "export": "export to ONNX and verify that outputs match",
-    "datasets": "write the manifest of a benchmark, or check one",
-    "prepare": "crop the faces out of the videos of a manifest, once",
-    "score": "score the videos of a manifest into a score file",
-    "evaluate": "write tables, curves and a page from score files, under a published protocol",
-    "compare": "compare two models on the same videos: difference, interval, p value",
-    "train": "train a network from a configuration file",
-    "sweep": "train and compare a grid of configurations",
-    "serve": "serve a page and an HTTP API to upload videos and read their reports",
-    "motion": "draw the motion of a face, and the activation of the network's motion layers",
+GROUPS = {
+    "Investigate": {
+        "detect": "score videos: is a face in them forged?",
+        "scan": "score a corpus of videos, each once; resumable",
+        "watch": "score a camera, a stream or a file while it plays",
+        "serve": "serve a page and an HTTP API to upload videos and read their reports",
+    },
+    "Evaluate": {
+        "datasets": "write the manifest of a benchmark, or check one",
+        "prepare": "crop the faces out of the videos of a manifest, once",
+        "score": "score the videos of a manifest into a score file",
+        "evaluate": "write tables, curves and a page from score files, under a published protocol",
+        "compare": "compare two models on the same videos: difference, interval, p value",
+        "distort": "write distorted copies of videos, to test detectors",
+    },
+    "Train": {
+        "train": "train a network from a configuration file",
+        "sweep": "train and compare a grid of configurations",
+        "models": "list the networks that can be trained, and their size",
+        "export": "export to ONNX and verify that outputs match",
+        "forge": "write a forgery of a real video, to train or test detectors",
+    },
+    "Tools": {
+        "doctor": "list what is installed and what is missing",
+        "motion": "draw the motion of a face, and the activation of the network's motion layers",
+    },
 }
+VERBS = {verb: summary for verbs in GROUPS.values() for verb, summary in verbs.items()}
 
 # Packages by the extra that installs them.
 EXTRAS = {
-    "bench": ("pyarrow", "scipy"),
+    "bench": ("matplotlib", "pyarrow", "scipy"),
     "ray": ("ray",),
     "serve": ("fastapi", "prometheus_client", "python_multipart", "uvicorn"),
     "train": ("lightning", "lightning_fabric", "onnx", "onnxruntime", "onnxscript", "tensorboard", "torch", "yaml"),
 }
-
-NUMBER = re.compile(r"-[\d.]+(e[-+]?\d+)?|-inf")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,6 +94,8 @@ def _main(argv: list[str], called: str, program: str) -> int:
         message = _message(error)
         if message is None:
             raise
+        if {"-v", "--verbose"} & set(argv):
+            traceback.print_exc()
         _write(sys.stderr, f"{program}: {message}\n")
     return 2
 
@@ -110,52 +120,47 @@ def _message(error: Exception) -> str | None:
 
 
 def _run(argv: list[str], called: str) -> int:
-    parser = argparse.ArgumentParser(prog="facetell", description="Decide whether a face in a video is real or forged.")
+    groups = (
+        f"{name}:\n" + "".join(f"  {verb:10}{text}\n" for verb, text in of.items()) for name, of in GROUPS.items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="facetell",
+        usage="facetell VERB ... (or a VIDEO, as in `facetell detect VIDEO`)",
+        description="Decide whether a face in a video is real or forged.",
+        epilog="\n".join(groups) + "\nfacetell VERB --help lists the options of a verb.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("-V", "--version", action="version", version=f"facetell {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name, summary in VERBS.items():
-        verb = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
-        if name == called:
-            module = importlib.import_module(f"facetell.cli.{name}")
-            module.add_arguments(verb)
-            verb.set_defaults(run=module.run)
-            place = argv.index(name) + 1
-            argv = argv[:place] + mark_files(argv[place:], verb)
-    if called and called not in VERBS:
-        close = difflib.get_close_matches(called, VERBS, 1)
-        hint = f"did you mean '{close[0]}'?" if close else "see `facetell --help`"
-        parser.error(f"'{called}' is neither a verb nor a file: {hint}")
-    args = parser.parse_args(argv)
-    return int(args.run(args))
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", prog="facetell", required=True, help=argparse.SUPPRESS)
+    if called not in VERBS:
+        if called:
+            parser.error(f"'{called}' is neither a verb nor a file{_closest(called, VERBS, '`facetell --help`')}")
+        parser.parse_args(argv)
+    verb = verbs.add_parser(called, description=VERBS[called][0].upper() + VERBS[called][1:])
+    module = importlib.import_module(f"facetell.cli.{called}")
+    module.add_arguments(verb)
+    for each, default in ((parser, False), (verb, argparse.SUPPRESS)):  # before the verb or after it
+        add = partial(each.add_argument, action="store_true", default=default)
+        add("-q", "--quiet", help="only errors: no progress, warnings and tables")
+        add("-v", "--verbose", help="progress also where there is no terminal; tracebacks")
+    # argparse takes every word that begins with "-" for an option, also where the shell has expanded *.mp4.
+    files = {word for word in argv if word.startswith("-") and word != "-" and os.path.lexists(word)}
+    args, unknown = parser.parse_known_args([f"./{word}" if word in files else word for word in argv])
+    if unknown:
+        from facetell.types import FacetellError
+
+        kind = "an option or a file" if unknown[0].startswith("-") else "an argument"
+        hint = _closest(unknown[0].partition("=")[0], list(_options(verb)), f"`facetell {called} --help`")
+        raise FacetellError(f"'{unknown[0]}' is not {kind} of this verb{hint}")
+    from facetell.cli.progress import Bar
+
+    Bar.quiet, Bar.verbose = args.quiet, args.verbose
+    return int(module.run(args))
 
 
-def mark_files(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
-    """The words of a command line with ``./`` before each file name that begins with ``-``.
-
-    argparse takes every word that begins with ``-`` for an option, also where the shell has expanded ``*.mp4``. Words
-    that are an option of the parser (or an abbreviation of one), numbers, and words after ``--`` are not changed.
-
-    Raises:
-        FacetellError: a word with a single ``-`` is neither an option nor a file, nor has a space as a ``--note`` may.
-    """
-    from facetell.types import FacetellError
-
-    options = set(_options(parser))
-    marked = list(words)
-    for place, word in enumerate(words):
-        if word == "--":
-            break
-        name = word.partition("=")[0]
-        if not word.startswith("-") or any(option.startswith(name) for option in options) or NUMBER.fullmatch(word):
-            continue
-        if os.path.lexists(word):
-            marked[place] = f"./{word}"
-        elif not word.startswith("--") and " " not in word:
-            raise FacetellError(
-                f"{word} is neither an option nor a file; check the name (a file name that begins with '-' can also be "
-                f"written as ./{word})"
-            )
-    return marked
+def _closest(word: str, known: Iterable[str], otherwise: str) -> str:
+    close = difflib.get_close_matches(word, known, 1)
+    return f": did you mean '{close[0]}'?" if close else f": see {otherwise}"
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:

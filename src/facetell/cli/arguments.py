@@ -116,6 +116,16 @@ def print_left_out(verb: str, left_out: LeftOut) -> None:
         print_error(verb, message)
 
 
+def check_suffix(path: Path | None, *suffixes: str) -> None:
+    """Check the name of a file to write, if there is one: it has one of the suffixes, or none.
+
+    Raises:
+        FacetellError: it has another suffix.
+    """
+    if path and path.suffix and path.suffix.lower() not in suffixes:
+        raise FacetellError(f"cannot write {path}: its name would end in {suffixes[0]}; choose another name")
+
+
 def check_model_name(path: Path) -> None:
     """Check the name of a model file to write.
 

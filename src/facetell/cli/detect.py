@@ -11,24 +11,35 @@ from pathlib import Path
 
 from rich.console import Console
 
-from facetell.cli.arguments import add_detection, add_fps, count, detection_settings, print_error, print_left_out
+from facetell.cli.arguments import (
+    add_detection,
+    add_fps,
+    check_suffix,
+    count,
+    detection_settings,
+    print_error,
+    print_left_out,
+)
 from facetell.cli.progress import Bar
 from facetell.detector import Detector
 from facetell.engine import model_path
-from facetell.files import check_all_writable, short_name
-from facetell.report.result import write_result
+from facetell.files import check_all_writable, short_name, write_text
+from facetell.report.result import result_text, write_result
 from facetell.report.table import print_table
 from facetell.runtime import on_stop
 from facetell.types import FacetellError, Status, VideoVerdict
 from facetell.video.find import LeftOut, find_videos
 
+STDOUT = Path("-")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("videos", nargs="+", metavar="VIDEO|FOLDER|GLOB", help="what to score")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result of all videos to FILE")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write a JSON and a plot of each video to DIR")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write one HTML report of all videos to FILE")
+    add = parser.add_argument_group("output").add_argument
+    add("--report", type=Path, metavar="FILE", help="one HTML report of all videos; -: to standard output")
+    add("--json", type=Path, metavar="FILE", help="the result of all videos; -: to standard output")
+    add("--out", type=Path, metavar="DIR", help="folder for a JSON and a plot (SVG) of each video")
     add_detection(parser)
     add_fps(parser)
     parser.add_argument("--threads", type=count, metavar="N", help="CPU threads of the engine (default: all cores)")
@@ -36,16 +47,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all were scored, 2 if not."""
+    outputs = [path for path in (args.json, args.report) if path and path != STDOUT]
+    check_suffix(args.json, ".json")
+    check_suffix(args.report, ".html", ".htm")
+    if args.json == args.report == STDOUT:
+        raise FacetellError("only one of --json and --report can be -")
     left_out = LeftOut()
     paths = find_videos(args.videos, left_out)
     print_left_out("detect", left_out)
     names = _names(paths)
-    outputs = [path for path in (args.json, args.report) if path]
     if args.out:
         outputs += [file for name in names.values() for file in _files(args.out, name)]
     check_all_writable(outputs, [*paths, model_path(args.model)])
     settings = detection_settings(args, threshold=args.threshold, threads=args.threads, image_rate=args.fps)
-    detector = Detector(args.model, settings)
+    with Bar("loading the model"):
+        detector = Detector(args.model, settings)
     report = None
     if args.report:
         from facetell.report.page import Report
@@ -71,19 +87,24 @@ def run(args: argparse.Namespace) -> int:
             written = not left_out.faults and not unwritten
             try:
                 if done:
-                    # A file has no width: 120 columns hold the table.
-                    print_table(done, Console() if sys.stdout.isatty() else Console(width=120))
-                    _print_remarks(done)
+                    _print(done, args)
             finally:
                 # Also when standard output is closed.
                 if args.json:
-                    written &= _try(partial(write_result, done, args.json))
+                    written &= _try(partial(_write, lambda: result_text(done), args.json))
                 if report and done:
                     for verdict in done[reported:]:
                         # Interrupted while its images were cropped: without tracks it has none.
                         report.add(replace(verdict, tracks=()), shown=verdict)
-                    written &= _try(partial(report.write, args.report))
+                    written &= _try(partial(_write, report.html, args.report))
     return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
+
+
+def _write(text: Callable[[], str], path: Path) -> None:
+    if path == STDOUT:
+        sys.stdout.write(text())
+    else:
+        write_text(path, text())
 
 
 def _try(write: Callable[[], None], quiet: bool = False) -> bool:
@@ -110,16 +131,16 @@ def _score(detector: Detector, paths: Sequence[Path]) -> Iterator[tuple[Path, Vi
 
 
 def _write_one(verdict: VideoVerdict, threshold: float, folder: Path, name: str) -> None:
-    from facetell.report.timeline import draw_timeline
+    from facetell.report.page import write_plot
 
     result, plot = _files(folder, name)
     write_result([verdict], result)
-    draw_timeline(verdict, threshold, plot)
+    write_plot(verdict, threshold, plot)
 
 
 def _files(folder: Path, name: str) -> tuple[Path, Path]:
     """The result and the plot of a video in the folder of ``--out``."""
-    return folder / f"{name}.json", folder / f"{name}.png"
+    return folder / f"{name}.json", folder / f"{name}.svg"
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -135,10 +156,15 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
     return {path: name for name, path in taken.items()}
 
 
-def _print_remarks(verdicts: Sequence[VideoVerdict]) -> None:
+def _print(verdicts: Sequence[VideoVerdict], args: argparse.Namespace) -> None:
+    """Print the table, to standard error where standard output is an output file, and the remarks on the videos."""
+    if not args.quiet:
+        stream = sys.stderr if STDOUT in (args.json, args.report) else sys.stdout
+        # A file has no width: 120 columns hold the table.
+        print_table(verdicts, Console(file=stream, width=None if stream.isatty() else 120))
     sys.stdout.flush()
     for verdict in verdicts:
         if verdict.status is not Status.SCORED:
             print_error("detect", f"{verdict.path}: not scored: {verdict.message}")
-        for warning in verdict.warnings:
+        for warning in verdict.warnings if not args.quiet else ():
             print_error("detect", f"{verdict.path}: {warning}")

@@ -17,11 +17,12 @@ from facetell.engine import DEFAULT_MODEL, ENGINES, FAST_MODEL, load_engine
 from facetell.types import FacetellError
 
 # What detection needs; if any of it is missing, the exit code is 2.
-NEEDED = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "matplotlib", "jinja2")
+NEEDED = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "jinja2")
 NEEDED_ASSETS = {"face_detector", "face_mesh"}
 MODULES = {"opencv-python-headless": "cv2"}  # where its name is not that of the distribution
 OPTIONAL = {
     "pyarrow": "scanning and benchmarks: pip install '.[bench]'",
+    "matplotlib": "the figures of evaluate: pip install '.[bench]'",
     "torch": "training and the torch engine: pip install '.[train]'",
     "onnxruntime": "the onnxruntime engine: pip install '.[onnxruntime]'",
     "fastapi": "the page and the HTTP API: pip install '.[serve]'",

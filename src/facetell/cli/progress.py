@@ -1,13 +1,13 @@
-"""The progress bar of all verbs, on standard error. Nothing is drawn where that is not a terminal."""
+"""The progress bar of all verbs, on standard error; where that is not a terminal, lines if ``--verbose`` is given."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from facetell.report.words import one_line
+from facetell.report.words import one_line, shortened
 
 if TYPE_CHECKING:
     from facetell.batch.run import Progress as State
@@ -25,10 +25,15 @@ COLUMNS = (
 class Bar:
     """A progress bar, to be used in ``with``. ``step`` is shown until there is a name."""
 
+    quiet: ClassVar[bool] = False  # set from the command line for all bars
+    verbose: ClassVar[bool] = False
+
     def __init__(self, step: str, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
         self._step = step
-        self._bar = Progress(*COLUMNS, console=self.console, transient=True, disable=not self.console.is_terminal)
+        hidden = self.quiet or not self.console.is_terminal
+        self._bar = Progress(*COLUMNS, console=self.console, transient=True, disable=hidden)
+        self._name = ""
         self._task = self._bar.add_task(step, total=None, note="")
 
     def __enter__(self) -> Self:
@@ -44,9 +49,13 @@ class Bar:
         self._bar.reset(self._task, total=None, completed=0)
 
     def update(self, done: float, total: float | None, note: str = "", name: str = "") -> None:
-        """Show how much is done, a note, and the end of a name."""
-        shown = one_line(name)[-40:] or self._step
-        self._bar.update(self._task, completed=done, total=total, note=note, description=shown)
+        """Show how much is done, a note, and a name."""
+        self._bar.update(
+            self._task, completed=done, total=total, note=note, description=shortened(name or self._step, 40)
+        )
+        if self.verbose and not self.console.is_terminal and name not in ("", self._name):
+            self._name = name
+            self.print(f"{self._step} {note} {name}")
 
     def videos(self, state: State) -> None:
         """Show the state of a run, without videos of an earlier one, which would make the time left too short."""

@@ -1,1 +1,1 @@
-"""What a run writes: the versioned JSON, the table in the terminal, the plot over time, the HTML report."""
+"""What a run writes: the versioned JSON, the table in the terminal, the plots as SVG, the HTML report."""

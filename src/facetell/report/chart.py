@@ -1,4 +1,4 @@
-"""The score of a face over time: which clips are drawn, and at which coordinates. The template draws them as SVG."""
+"""The scores of a face over time: which clips are drawn, and at which coordinates. A template draws them as SVG."""
 
 from __future__ import annotations
 
@@ -16,29 +16,6 @@ MAX_POINTS = 240  # of more clips, neighbours share a point
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 
-def shown_clips(track: TrackVerdict) -> list[int]:
-    """Indices of the clips that are drawn: all, or the highest of each group of neighbours."""
-    clips, group = track.clips, group_size(len(track.clips))
-    return [
-        max(range(start, min(start + group, len(clips))), key=lambda index: clips[index].logit)
-        for start in range(0, len(clips), group)
-    ]
-
-
-def group_size(clips: int) -> int:
-    """How many neighbouring clips share a point.
-
-    >>> group_size(200), group_size(500)
-    (1, 3)
-    """
-    return max(1, -(-clips // MAX_POINTS))
-
-
-def ranked(track: TrackVerdict) -> list[int]:
-    """Indices of a scored track's clips by falling score, the earlier first where two are equal."""
-    return sorted(range(len(track.clips)), key=lambda index: (-track.clips[index].logit, index))
-
-
 @dataclass(frozen=True, slots=True)
 class Point:
     """A clip in the chart: ``index`` among the track's clips, middle in seconds, probability, coordinates."""
@@ -54,10 +31,12 @@ class Point:
 class Chart:
     """The chart of a face: ``lines`` join neighbours, ``band`` is the interval of the face's probability.
 
-    ``ticks`` are (x, label); ``levels`` (y, label); ``group`` is the number of clips that share a point.
+    ``highest`` are the indices of the clips drawn as diamonds; ``ticks`` are (x, label), ``levels`` (y, label);
+    ``group`` is the number of clips that share a point.
     """
 
     points: tuple[Point, ...]
+    highest: frozenset[int]
     lines: tuple[str, ...]
     band: tuple[float, float]
     mean: float
@@ -74,8 +53,22 @@ class Chart:
     bottom = HEIGHT - BOTTOM
 
 
-def make_chart(track: TrackVerdict, threshold: float) -> Chart:
-    """The chart of a scored track."""
+def shown_clips(track: TrackVerdict) -> list[int]:
+    """Indices of the clips that are drawn: all, or the highest of each group of neighbours."""
+    clips, group = track.clips, _group_size(track)
+    return [
+        max(range(start, min(start + group, len(clips))), key=lambda index: clips[index].logit)
+        for start in range(0, len(clips), group)
+    ]
+
+
+def ranked(track: TrackVerdict) -> list[int]:
+    """Indices of a scored track's clips by falling score, the earlier first where two are equal."""
+    return sorted(range(len(track.clips)), key=lambda index: (-track.clips[index].logit, index))
+
+
+def make_chart(track: TrackVerdict, threshold: float, highest: int = 1) -> Chart:
+    """The chart of a scored track, with so many of its highest clips as diamonds."""
     first, last = track.clips[0].t0, max(clip.t1 for clip in track.clips)
     span = max(last - first, 1.0)
 
@@ -90,14 +83,19 @@ def make_chart(track: TrackVerdict, threshold: float) -> Chart:
     low, high = track.interval or (0.0, 1.0)
     return Chart(
         points=tuple(points),
+        highest=frozenset(ranked(track)[:highest]),
         lines=tuple(_lines(points)),
         band=(_y(high), _y(low)),
         mean=_y(track.probability or 0.0),
         threshold=_y(threshold),
         ticks=tuple((x(time), clock(time).removesuffix(".0")) for time in _ticks(first, first + span)),
         levels=tuple((_y(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)),
-        group=group_size(len(track.clips)),
+        group=_group_size(track),
     )
+
+
+def _group_size(track: TrackVerdict) -> int:
+    return max(1, -(-len(track.clips) // MAX_POINTS))
 
 
 def _y(probability: float) -> float:

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
-from facetell.report.page import render
+from facetell.report.page import Row, render
 from facetell.report.words import one_line
 from facetell.types import VideoVerdict
 
 SHOWN, ERRORS_SHOWN = 1000, 200
 BINS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A video in the table; ``same`` names the video of the same content that was scored instead."""
-
-    place: int
-    name: str
-    same: str
-    faces: int
-    clips: int
-    worst: float
-    verdict: VideoVerdict
 
 
 class Page:
@@ -46,13 +32,11 @@ class Page:
     def add(self, verdict: VideoVerdict, same: str) -> None:
         """Add a video; ``same`` names the one of the same content that was scored instead, or is empty."""
         self._place += 1
-        worst = verdict.most_suspect
-        if verdict.probability is None or worst is None:
+        if verdict.probability is None:
             return
         self._bins[min(BINS - 1, int(verdict.probability * BINS))] += 1
-        clips = sum(len(track.clips) for track in verdict.tracks)
-        light = replace(verdict, tracks=(), provenance={})
-        row = Row(self._place, one_line(verdict.path), one_line(same), len(verdict.tracks), clips, worst.t0, light)
+        notes = (*verdict.warnings, *([f"same content as {same}"] if same else []))
+        row = Row.of(verdict, one_line(verdict.path), *map(one_line, notes))
         # Of equal ones, those that come first in the corpus.
         add = heapq.heappush if len(self._top) < SHOWN else heapq.heappushpop
         add(self._top, (verdict.probability, -self._place, row))

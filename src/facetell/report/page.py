@@ -1,6 +1,6 @@
-"""The HTML report: one file without external resources.
+"""The HTML report and the plot of a video as SVG: files without external resources.
 
-It contains no time of writing: the same files, model and settings give the same bytes.
+They contain no time of writing: the same files, model and settings give the same bytes.
 """
 
 from __future__ import annotations
@@ -9,48 +9,120 @@ import base64
 import hashlib
 import json
 import shlex
+import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from facetell.assets import ASSETS, AssetError, locate
-from facetell.detector import Detector, Progress, Watch
+from facetell.detector import Detector, Progress
 from facetell.engine.card import read_card
 from facetell.engine.released import model_word
 from facetell.files import write_text
 from facetell.report import strings
-from facetell.report.heat import HeatClip
-from facetell.report.images import Budget, collect_images
-from facetell.report.quality import read_facts, used_rate
+from facetell.report.chart import Chart, Point, make_chart
+from facetell.report.images import Budget, Image, TrackImages, by_estimate, collect_images
+from facetell.report.quality import Fact, clip_seconds, count_clips, describe_quality, read_facts
 from facetell.report.result import to_result
 from facetell.report.table import clock
-from facetell.report.views import VideoView, make_view
-from facetell.report.words import moment, percent, plain_text
-from facetell.types import VideoVerdict
+from facetell.report.words import moment, one_line, percent, plain_text, shortened
+from facetell.types import NOT_READ, ClipScore, TrackVerdict, VideoVerdict
 from facetell.verdict import UNSCORED, even_odds
 
 TEMPLATES = Path(__file__).with_name("templates")
 NAMED = 10  # videos that the command names one by one
-REFERENCE_SECONDS = 3.0  # of the reference that are scored
+STRIP = 12  # images in a strip
+PLOTTED = 7  # faces in a plot
+FILTERS = {
+    "clip_seconds": clip_seconds,
+    "clips": count_clips,
+    "clock": clock,
+    "even": even_odds,
+    "moment": moment,
+    "percent": percent,
+    "reason": UNSCORED.get,
+    "text": plain_text,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A video in a table of videos: ``notes`` are shown below its name, ``worst`` is the time of its highest clip."""
+
+    verdict: VideoVerdict
+    name: str
+    notes: tuple[str, ...]
+    link: str
+    faces: int
+    clips: int
+    worst: float | None
+
+    @classmethod
+    def of(cls, verdict: VideoVerdict, name: str, *notes: str, link: str = "") -> Row:
+        """The row of a video, without its tracks: a table may have thousands."""
+        clips, worst = sum(len(track.clips) for track in verdict.tracks), verdict.most_suspect
+        light = replace(verdict, tracks=(), provenance={})
+        return cls(light, name, notes, link, len(verdict.tracks), clips, worst.t0 if worst else None)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceView:
+    """A scored face by its number in the result, its chart, and its images by index of the clip."""
+
+    number: int
+    track: TrackVerdict
+    chart: Chart
+    images: TrackImages = field(default_factory=dict)
+
+    @property
+    def worst(self) -> Point:
+        """The highest-scoring clip."""
+        return max(self.chart.points, key=lambda point: (self.track.clips[point.index].logit, -point.index))
+
+    @property
+    def strip(self) -> list[Point]:
+        """The points with images, at most :data:`STRIP` of them, evenly spread."""
+        if self.worst.index not in self.images:
+            return []
+        points = [point for point in self.chart.points if point.index in self.images]
+        if len(points) <= STRIP:
+            return points
+        return [points[round(i * (len(points) - 1) / (STRIP - 1))] for i in range(STRIP)]
+
+    @property
+    def segments(self) -> list[tuple[ClipScore, list[Image]]]:
+        """The clips that are shown frame by frame, the highest first."""
+        shown = [images for images in self.images.values() if images.frames]
+        return [(images.clip, images.segment) for images in sorted(shown, key=lambda each: -each.clip.logit)]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoView:
+    """A video: its faces with images, the others by number, the rows on its quality, its size in bytes."""
+
+    verdict: VideoVerdict
+    name: str
+    faces: list[FaceView]
+    others: list[tuple[int, TrackVerdict]]
+    facts: list[Fact]
+    size: int | None
+    note: str
 
 
 class Report:
     """Collects what a report shows, video by video, and writes it.
 
     Args:
-        detector: the one that scores the videos; it also scores the genuine reference.
+        detector: the one that scores the videos.
         videos: how many videos the report will hold: the more, the fewer images for each.
-        references: of other reports by the same detector, where there are some.
     """
 
-    def __init__(self, detector: Detector, videos: int = 1, references: References | None = None) -> None:
+    def __init__(self, detector: Detector, videos: int = 1) -> None:
         self._detector, self._budget = detector, Budget.of(videos)
         self._views: list[VideoView] = []
-        self._references = references or References(detector)
         self._card = read_card(detector.engine.path)
 
     def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None) -> None:
@@ -61,32 +133,31 @@ class Report:
             shown: the same with the names and messages to show, by default ``verdict``.
             progress: called with (seconds done, seconds in all or None) as the video is read.
         """
-        engine = self._detector.engine
-        images = collect_images(verdict, engine.info, self._budget, progress, self._detector.settings.image_rate)
-        self._views.append(
-            make_view(
-                shown or verdict,
-                images,
-                read_facts(Path(verdict.path)),
-                engine.info,
-                self._card,
-                threshold=self._detector.threshold if verdict.threshold is None else verdict.threshold,
-                budget=self._budget,
-                motion=None if images.worst is None else engine.motion(images.worst),
-                reference=self._references(verdict) if images.worst is not None and self._budget.heat else None,
-            )
-        )
+        info = self._detector.engine.info
+        images, note = collect_images(verdict, info, self._budget, progress, self._detector.settings.image_rate)
+        facts, shown = read_facts(Path(verdict.path)), shown or verdict
+        limit = self._detector.threshold if verdict.threshold is None else verdict.threshold
+        faces, others = _faces(shown, self._budget.faces, limit, images)
+        described = [(face.number, face.track) for face in faces] or others[: self._budget.faces]
+        rows = [] if shown.status in NOT_READ else describe_quality(shown, facts, info, self._card, described)
+        name = plain_text(Path(shown.path).name)
+        self._views.append(VideoView(shown, name, faces, others, rows, facts.size, note))
 
     def html(self) -> str:
-        """The complete page."""
+        """The complete page; of several videos, those with the highest probability come first."""
         verdicts = [view.verdict for view in self._views]
+        views = sorted(self._views, key=_order)
+        info, settings = self._detector.engine.info, self._detector.settings
         return render(
             "report",
-            title=strings.TITLE_ONE.format(name=self._views[0].name) if len(verdicts) == 1 else strings.TITLE,
-            videos=self._views,
+            videos=views,
+            rows=[_row(view, number) for number, view in enumerate(views, start=1)],
             threshold=self._detector.threshold,
             card=self._card,
-            method=_method(self._detector),
+            info=info,
+            settings=settings,
+            # Clips do not overlap.
+            every=f"{max(1 / settings.clips_per_second, info.clip_frames / info.frame_rate):.3g}",
             provenance=verdicts[0].provenance if verdicts else None,  # the same for all videos of a run
             command=plain_text(_command(verdicts, self._detector)),
             result=_embedded(verdicts),
@@ -101,47 +172,32 @@ class Report:
         write_text(path, self.html())
 
 
-class References:
-    """Genuine footage to compare with, scored by a detector; each is scored once."""
+def write_plot(verdict: VideoVerdict, threshold: float, path: Path) -> None:
+    """Write an SVG with the probability of each clip of each scored face, or why the video is not scored, atomically.
 
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self._found: dict[str, HeatClip | None] = {}
+    Faces are numbered by their place in ``verdict.tracks``; of many, those with the highest estimates are drawn.
 
-    def __call__(self, verdict: VideoVerdict) -> HeatClip | None:
-        """A clip of another video than this one; None where it is not installed."""
-        name = "sample_man" if verdict.sha256 == ASSETS["sample_woman"].sha256 else "sample_woman"
-        if name not in self._found:
-            self._found[name] = find_reference(name, self._detector)
-        return self._found[name]
-
-
-def find_reference(name: str, detector: Detector) -> HeatClip | None:
-    """The highest-scoring clip of the first seconds of a sample video; None where there is none."""
-    try:
-        path = locate(name)
-    except AssetError:
-        return None
-    info = detector.engine.info
-    verdict = detector(path, watch=Watch(until=REFERENCE_SECONDS))
-    frames = collect_images(verdict, info, Budget(0, 0, 0)).worst
-    if frames is None or len(frames) < 3 or verdict.most_suspect is None:
-        return None
-    note = strings.HEAT_REFERENCE_NOTE.format(name=path.name, probability=percent(verdict.most_suspect.probability))
-    return HeatClip(strings.HEAT_REFERENCE, note, frames, used_rate(verdict, info), detector.engine.motion(frames))
+    Raises:
+        FacetellError: the file cannot be written.
+    """
+    faces, others = _faces(verdict, PLOTTED, threshold, {})
+    remarks = [verdict.message] if verdict.message else []
+    if faces:
+        legend = "Solid: a face, with its 95 % interval. Dot: one of its clips. Dashed: the threshold"
+        remarks.append(f"{legend}, {percent(threshold)}.")
+    if more := sum(bool(track.clips) for _, track in others):
+        remarks.append(f"{more} more faces are in the JSON.")
+    name = shortened(Path(verdict.path).name, 50)
+    lines = [line for text in (*remarks, *verdict.warnings) for line in textwrap.wrap(one_line(text), 96)]
+    title = f"{name}: {strings.VERDICTS[verdict.verdict]}"
+    write_text(path, _environment().get_template("plot.svg").render(title=title, lines=lines, faces=faces))
 
 
 def render(name: str, **values: Any) -> str:
-    """The page of a template with its style and script, ``NAME.html``, ``NAME.css`` and ``NAME.js``."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    environment.filters |= {"percent": percent, "even": even_odds, "clock": clock, "moment": moment, "text": plain_text}
-    environment.filters["reason"] = UNSCORED.get
-    css, js = ((TEMPLATES / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    page = environment.get_template(f"{name}.html").render(
-        t=strings, policy=content_policy(css, js), css=Markup(css), js=Markup(js), **values
-    )
+    """The page of a template, ``NAME.html``, with the style and the script of all reports."""
+    css, js = ((TEMPLATES / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    template = _environment().get_template(f"{name}.html")
+    page = template.render(t=strings, policy=content_policy(css, js), css=Markup(css), js=Markup(js), **values)
     # Names and messages may hold what UTF-8 cannot encode.
     return plain_text(page)
 
@@ -155,28 +211,39 @@ def content_policy(css: str, js: str) -> str:
     return f"default-src 'none'; img-src data:; style-src {hashed(css)}; script-src {hashed(js)}; base-uri 'none'"
 
 
-def _method(detector: Detector) -> list[str]:
-    info, settings = detector.engine.info, detector.settings
-    of_model = info.calibration.false_positives > 0 and settings.threshold is None
-    values = {
-        "rate": f"{info.frame_rate:g}",
-        # Clips do not overlap.
-        "every": f"{max(1 / settings.clips_per_second, info.clip_frames / info.frame_rate):.3g}",
-        "frames": info.clip_frames,
-        "model": info.name,
-        "most": settings.max_clips,
-        "threshold": percent(detector.threshold),
-        "share": percent(info.calibration.false_positives),
-    }
-    first, second, *others = strings.METHOD_STEPS
-    bound = [strings.METHOD_BOUND] if settings.max_clips else []
-    threshold = strings.THRESHOLD_CHOSEN if of_model else strings.THRESHOLD_GIVEN
-    return [step.format(**values) for step in (first, second, *bound, *others, threshold)]
+def _environment() -> Environment:
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters |= FILTERS
+    return environment
+
+
+def _faces(
+    verdict: VideoVerdict, most: int, threshold: float, images: dict[int, TrackImages]
+) -> tuple[list[FaceView], list[tuple[int, TrackVerdict]]]:
+    """The scored faces with the highest estimates, at most so many, and the other tracks with their numbers."""
+    others = {track.track_id: (number, track) for number, track in enumerate(verdict.tracks, start=1)}
+    faces = []
+    for track in by_estimate(verdict.tracks)[:most]:
+        number, _ = others.pop(track.track_id)
+        own = images.get(track.track_id, {})
+        highest = max(1, sum(clip.wants_frames for clip in own.values()))
+        faces.append(FaceView(number, track, make_chart(track, threshold, highest), own))
+    return faces, list(others.values())
+
+
+def _order(view: VideoView) -> float:
+    return 1.0 if view.verdict.probability is None else -view.verdict.probability
+
+
+def _row(view: VideoView, number: int) -> Row:
+    notes = (*([view.verdict.message] if view.verdict.message else []), *view.verdict.warnings)
+    return Row.of(view.verdict, view.name, *notes, link=f"#v{number}")
 
 
 def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
     """The command that gives the same figures, with every setting that they depend on."""
-    settings = replace(detector.settings, precision=detector.engine.precision)
+    settings = detector.settings
     paths = [_word(verdict.path) for verdict in verdicts] if len(verdicts) <= NAMED else ["VIDEO..."]
     options = {
         "--fps-scored": repr(settings.clips_per_second).removesuffix(".0"),
@@ -185,7 +252,7 @@ def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
         # A given threshold is not corrected for the number of faces; the model's own is.
         "--threshold": settings.threshold,
         "--engine": settings.engine,
-        "--precision": settings.precision if settings.engine == "openvino" else None,
+        "--precision": detector.engine.precision if settings.engine == "openvino" else None,
         "--threads": settings.threads or None,
         # The name of a file without its folders, which may be private; the hash above identifies it.
         "--model": _word(model_word(detector.engine.path)),

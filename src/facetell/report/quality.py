@@ -15,7 +15,6 @@ from av.container import InputContainer
 from facetell.engine.card import NARROWED, RECODED, Card
 from facetell.engine.info import ModelInfo
 from facetell.faces.clips import FrameSampler
-from facetell.report import strings as t
 from facetell.report.words import percent
 from facetell.types import Status, TrackVerdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED
@@ -90,54 +89,58 @@ def describe_quality(
     rows = [fact for number, track in faces for fact in _face(number, track, info, card)]
     rows.append(_rate(verdict, info))
     if verdict.width and verdict.height:
-        rows.append((t.SIZE, t.SIZE_VALUE.format(width=verdict.width, height=verdict.height), t.SIZE_EFFECT))
+        size = f"{verdict.width} × {verdict.height} pixels"
+        rows.append(("Frame size", size, "Only the width of the face matters."))
     if facts.codec and facts.size and verdict.duration:
         rate = round(facts.size * 8 / verdict.duration / 1000)
-        measured = t.CODEC_VALUE.format(codec=facts.codec, rate=rate)
-        measured += t.CODER.format(coder=facts.coder) if facts.coder else ""
-        rows.append((t.CODEC, measured, f"{t.CODEC_EFFECT} {_of_recoding(card)}".rstrip()))
+        measured = f"{facts.codec}, {rate} kbit/s on average (whole file, audio included)"
+        if facts.coder:
+            measured += f"; last encoded with {facts.coder} (stream metadata)"
+        effect = "Removes fine differences between frames and adds others; the effect on this score is not measured."
+        if figures := ", ".join(f"{auc:.3f} at crf {crf}" for crf, auc in card.measured(RECODED)):
+            effect += f" On the model's test videos AUC was {card.unchanged:.3f}; re-encoded {figures} "
+            effect += "(larger crf: stronger compression)."
+        rows.append(("Compression", measured, effect))
     if facts.writers:
-        rows.append((t.WRITER, ", ".join(facts.writers), t.WRITER_EFFECT))
-    if verdict.warnings:
-        rows.append((t.DAMAGE, "; ".join(verdict.warnings), t.DAMAGE_EFFECT))
-    else:
-        rows.append((t.DAMAGE, t.DAMAGE_NONE, t.DAMAGE_NONE_EFFECT.format(share=percent(UNEVEN))))
+        effect = "Any software can set or remove it. An editor or converter means a copy, not a sign of forgery."
+        rows.append(("Encoder (file metadata)", ", ".join(facts.writers), effect))
+    effect = "The interval does not include it. Damage and irregular timestamps look like irregular motion."
+    if not verdict.warnings:
+        effect = f"No decoding errors; at most {percent(UNEVEN)} of frames with irregular timestamps."
+    rows.append(("Decoding", "; ".join(verdict.warnings) or "no errors", effect))
     return rows
 
 
-def _of_recoding(card: Card) -> str:
-    """AUC after re-encoding, from the model card; empty where it was not measured."""
-    measured = card.measured(RECODED)
-    figures = ", ".join(t.RECODED_FIGURE.format(crf=crf, auc=auc) for crf, auc in measured)
-    return t.RECODED.format(before=card.unchanged, figures=figures) if measured else ""
-
-
-def _of_width(width: float, card: Card) -> str:
-    """AUC with faces of the next larger measured width, from the model card; empty where there is none."""
-    wider = [(measured, auc) for measured, auc in card.measured(NARROWED) if measured >= width]
-    return t.NARROWED.format(width=min(wider)[0], auc=min(wider)[1], before=card.unchanged) if wider else ""
-
-
 def _face(number: int, track: TrackVerdict, info: ModelInfo, card: Card) -> Iterator[Fact]:
-    what, measured = t.FACE_WIDTH.format(number=number), t.PIXELS.format(width=round(track.face_width))
+    what, measured = f"Width of face {number}", f"{round(track.face_width)} pixels (median)"
     if track.status is not Status.SCORED:
-        reason = t.TRACK_ABSTAINED.format(reason=UNSCORED[track.status])
+        reason = f"Not scored: {UNSCORED[track.status]}."
         if track.status in (Status.TOO_SHORT, Status.FACE_TOO_SMALL):
-            reason = t.FACE_UNSCORED.format(least=f"{info.min_face_width:.0f}")
+            reason = f"Not scored: needs at least {info.min_face_width:.0f} pixels, without a break for one clip."
         yield what, measured, reason
         return
     crop = round(statistics.median_high(clip.crop.side for clip in track.clips))
-    effect = (t.FACE_ENLARGED if crop < info.size else t.FACE_ENOUGH).format(crop=crop, size=info.size)
-    yield what, measured, f"{effect} {_of_width(track.face_width, card)}".rstrip()
-    clips = t.EVIDENCE_VALUE.format(clips=count_clips(track), seconds=clip_seconds(track))
-    yield t.EVIDENCE.format(number=number), clips, t.EVIDENCE_EFFECT
+    effect = f"Face crop {crop} px; model input {info.size} px: "
+    if crop < info.size:
+        effect += "enlarged, so the score is less certain than its interval."
+    else:
+        effect += "not enlarged here. Earlier enlargement is not measured."
+    # Of the next larger width that was measured.
+    if wider := [(width, auc) for width, auc in card.measured(NARROWED) if width >= track.face_width]:
+        width, auc = min(wider)
+        effect += f" On the model's test videos AUC was {auc:.3f} with faces {width} pixels wide, "
+        effect += f"{card.unchanged:.3f} unchanged."
+    yield what, measured, effect
+    clips = f"{count_clips(track)} of {clip_seconds(track)} s"
+    yield f"Clips analysed, face {number}", clips, "More clips give a narrower interval."
 
 
 def count_clips(track: TrackVerdict) -> str:
     """The number of scored clips in words, and of how many they were chosen."""
-    if track.clips_seen > len(track.clips):
-        return t.CLIPS_CHOSEN.format(count=len(track.clips), seen=track.clips_seen)
-    return t.CLIP_ONE if len(track.clips) == 1 else t.CLIPS.format(count=len(track.clips))
+    count = len(track.clips)
+    if track.clips_seen > count:
+        return f"{count} of {track.clips_seen} clips (evenly spaced)"
+    return f"{count} clip{'s' * (count != 1)}"
 
 
 def clip_seconds(track: TrackVerdict) -> str:
@@ -145,17 +148,13 @@ def clip_seconds(track: TrackVerdict) -> str:
     return f"{statistics.median_high(clip.t1 - clip.t0 for clip in track.clips):.2f}"
 
 
-def used_rate(verdict: VideoVerdict, info: ModelInfo) -> float:
-    """Frames per second at which a video is scored; that of its clips where the file states no rate."""
-    lengths = [clip.t1 - clip.t0 for track in verdict.tracks for clip in track.clips]
-    if verdict.fps or not lengths:
-        return 1 / FrameSampler(verdict.fps, info.frame_rate).step
-    return (info.clip_frames - 1) / statistics.median(lengths)
-
-
 def _rate(verdict: VideoVerdict, info: ModelInfo) -> Fact:
-    fps = verdict.fps
-    measured = t.RATE_VALUE.format(fps=f"{fps:.4g}") if fps else t.RATE_UNKNOWN
-    effect = t.RATE_LOW if fps is not None and fps < LOW_RATE * info.frame_rate else t.RATE_GOOD
-    used = f"{used_rate(verdict, info):.4g}"
-    return t.RATE, measured, effect.format(used=used, trained=f"{info.frame_rate:.4g}")
+    lengths = [clip.t1 - clip.t0 for track in verdict.tracks for clip in track.clips]
+    used = 1 / FrameSampler(verdict.fps, info.frame_rate).step
+    if not verdict.fps and lengths:
+        used = (info.clip_frames - 1) / statistics.median(lengths)
+    measured = f"{verdict.fps:.4g} frames per second" if verdict.fps else "not stated in the file"
+    effect = f"Sampled at {used:.4g} frames per second; the model was trained at {info.frame_rate:.4g}."
+    if verdict.fps and verdict.fps < LOW_RATE * info.frame_rate:
+        effect += " The interval does not include that motion is coarser than in training."
+    return "Frame rate", measured, effect

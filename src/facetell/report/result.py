@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from facetell.files import write_text
+from facetell.report.words import plain_text
 from facetell.types import Box, ClipScore, VideoVerdict
 
 SCHEMA_PATH = Path(__file__).with_name("result.schema.json")
@@ -31,7 +32,12 @@ def write_result(verdicts: Sequence[VideoVerdict], path: Path) -> None:
     Raises:
         FacetellError: the file cannot be written.
     """
-    write_text(path, json.dumps(to_result(verdicts), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, result_text(verdicts))
+
+
+def result_text(verdicts: Sequence[VideoVerdict]) -> str:
+    """The result of a run as JSON text."""
+    return json.dumps(to_result(verdicts), indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(value: Any) -> Any:
@@ -49,6 +55,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 6)
     if isinstance(value, str):
-        # Bytes of a file name that are not UTF-8 are lone surrogates, which JSON cannot encode.
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return plain_text(value)  # JSON cannot encode lone surrogates
     return value

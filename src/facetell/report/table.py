@@ -13,11 +13,15 @@ from facetell.report.strings import VERDICTS
 from facetell.report.words import one_line
 from facetell.types import Status, Verdict, VideoVerdict
 
-STYLE = {Verdict.FORGED: "bold red", Verdict.GENUINE: "green", Verdict.INCONCLUSIVE: "yellow", Verdict.NONE: "dim"}
+# "Not detected as forged" is no success: it has no colour.
+STYLE = {Verdict.FORGED: "bold red", Verdict.GENUINE: "default", Verdict.INCONCLUSIVE: "yellow", Verdict.NONE: "dim"}
 
 
 def print_table(verdicts: Sequence[VideoVerdict], console: Console) -> None:
-    """One row per video: verdict, probability with interval, faces, highest-scoring clip, speed."""
+    """One row per video: verdict, probability with interval, faces, highest-scoring clip, speed.
+
+    A verdict with warnings, as on a file of which a part could not be read, is marked with "(!)".
+    """
     table = Table(box=None, header_style="bold", pad_edge=False)
     # In a narrow terminal every column is folded and none cut off; names keep their share.
     table.add_column("file", overflow="fold", width=12 if console.width < 80 else None)
@@ -40,7 +44,7 @@ def _cells(verdict: VideoVerdict) -> tuple[Text, str, str, str, str, str]:
     speed = f"{verdict.duration / verdict.seconds_spent:.1f} x" if verdict.duration and verdict.seconds_spent else ""
     return (
         Text(one_line(Path(verdict.path).name)),  # without markup and emoji codes
-        f"[{STYLE[verdict.verdict]}]{word}[/]",
+        f"[{STYLE[verdict.verdict]}]{word}[/]" + " [yellow](!)[/]" * bool(verdict.warnings),
         probability,
         str(len(verdict.tracks)) if verdict.tracks else "",
         f"{clock(suspect.t0)} ({suspect.probability:.0%})" if suspect else "",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from unicodedata import category
 
-from facetell.report import strings
-
 
 def percent(probability: float) -> str:
     """A probability; near the ends "over 99 %" and "under 1 %", never 0 % or 100 % by rounding.
@@ -14,10 +12,10 @@ def percent(probability: float) -> str:
     ('83\\xa0%', 'over 99\\xa0%')
     """
     if 0.995 < probability < 1:
-        return strings.OVER.format(percent=strings.PERCENT.format(figure=99))
+        return "over 99\N{NO-BREAK SPACE}%"
     if 0 < probability < 0.005:
-        return strings.UNDER.format(percent=strings.PERCENT.format(figure=1))
-    return strings.PERCENT.format(figure=f"{100 * probability:.0f}")
+        return "under 1\N{NO-BREAK SPACE}%"
+    return f"{100 * probability:.0f}\N{NO-BREAK SPACE}%"
 
 
 def moment(seconds: float) -> str:
@@ -42,6 +40,16 @@ def one_line(text: str) -> str:
         sign if sign.isprintable() or category(sign) == "Zs" else sign.encode("unicode_escape").decode("ascii")
         for sign in text
     )
+
+
+def shortened(name: str, most: int) -> str:
+    """A name on one line with at most ``most`` characters: its beginning and its end.
+
+    >>> shortened("interview_of_2026-03-05_final.mp4", 20)
+    'interview_…final.mp4'
+    """
+    name = one_line(name)
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[len(name) - (most - 1) // 2 :]}"
 
 
 def plain_text(text: str) -> str:

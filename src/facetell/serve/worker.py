@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from facetell.detector import Detector, Settings
 from facetell.files import sync
-from facetell.report.page import TEMPLATES, References, Report, content_policy
+from facetell.report.page import TEMPLATES, Report, content_policy
 from facetell.report.result import write_result
 from facetell.serve.inspect import too_long
 from facetell.serve.models import Summary
@@ -41,7 +41,6 @@ class Scorer:
 
     def __init__(self, detector: Detector, connection: Connection) -> None:
         self._detector, self._connection, self._sent = detector, connection, 0.0
-        self._references = References(detector)
         self._policy = content_policy(*(Markup((TEMPLATES / f"report.{k}").read_text("utf-8")) for k in ("css", "js")))
 
     def __call__(self, order: Order) -> Done | Rejected:
@@ -54,7 +53,7 @@ class Scorer:
                 message=_without_path(verdict.message, order),
                 warnings=tuple(_without_path(warning, order) for warning in verdict.warnings),
             )
-            report = Report(self._detector, references=self._references)
+            report = Report(self._detector)
             report.add(verdict, shown, lambda seconds, duration: self._report(1.0))
         except FacetellError as error:
             return Rejected(message=_without_path(str(error), order))
