@@ -14,7 +14,7 @@ from facetell.datasets.check import Findings, check_manifest, leaking_videos, un
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.datasets.prepared import read_prepared
-from facetell.datasets.registry import read_benchmark
+from facetell.datasets.readers import read_benchmark
 from facetell.video.reader import VideoReader
 from fixtures import write_frames
 from prepare_videos import man, manifest_of, recoloured, woman

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from facetell.datasets.celebdf import TEST_LIST
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
-from facetell.datasets.registry import BENCHMARKS, read_benchmark
+from facetell.datasets.readers import BENCHMARKS, TEST_LIST, read_benchmark
 from facetell.types import FacetellError
 
 Read = Callable[..., Manifest]
@@ -204,7 +203,7 @@ def test_a_missing_file_is_named_with_the_layout(
     options = ReadOptions(split_file=tmp_path / "split.json", ffpp=miniature("ffpp") if name == "dfo" else None)
     with pytest.raises(FacetellError, match=named) as caught:
         read_benchmark(name, root / ROOT_OF.get(name, ""), options)
-    assert BENCHMARKS[name].layout.tree in str(caught.value)
+    assert BENCHMARKS[name].tree in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

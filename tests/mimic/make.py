@@ -11,13 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from facetell.datasets.celebdf import TEST_LIST
-from facetell.datasets.dfo import FOLDERS, POSTPROCESSED
+from facetell.datasets.faceforensics import FOLDERS, METHODS, POSTPROCESSED
+from facetell.datasets.readers import TEST_LIST
 from facetell.datasets.splits import SHARES, draw_split
 from mimic.people import Recorder, forgery, scene
 
 CRF = {"raw": 0, "c23": 23, "c40": 40}
-METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
 SCENARIOS = {
     "FaceSwap": "Celeb-DF BlendFace GHOST HifiFace InSwapper MobileFaceSwap SimSwap UniFace",
     "FaceReenact": "DaGAN FSRT HyperReenact LIA LivePortrait MCNET TPSMM",

@@ -48,12 +48,10 @@ class Findings:
 
 
 def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress | None = None) -> Findings:
-    """Find missing and unreadable files, and leaks between splits.
+    """Find missing and unreadable files, and leaks between splits. An identity must be one person in all rows.
 
-    Args:
-        manifest: an identity must be one person in all rows.
-        fast: do not open the videos: no search for unreadable files and near-duplicates.
-        progress: called with the share done in [0, 1].
+    ``fast``: do not open the videos, so no search for unreadable files and near-duplicates. ``progress`` is called with
+    the share done in [0, 1].
     """
     present, missing = _present(manifest)
     leaks = list(_table_leaks(manifest))
@@ -66,14 +64,7 @@ def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress
 def leaking_videos(manifest: Manifest, split: str) -> frozenset[str]:
     """The videos of a split that share an identity, a recording or near-duplicate frames with another split.
 
-    Metrics on these videos do not measure generalisation.
-
-    Args:
-        manifest: of all splits; its files are opened.
-        split: the split whose videos are returned.
-
-    Returns:
-        Their :attr:`Entry.video`.
+    Metrics on them do not measure generalisation. The files of the manifest, which has all splits, are opened.
     """
     recording = _recordings(manifest)
     others = [entry for entry in manifest if entry.split != split]

@@ -118,11 +118,9 @@ class Manifest:
 
 
 def row_text(entry: Entry, *, groups: bool) -> bytes:
-    """A line of JSON to hash a row by; empty columns of :data:`GROUPS` are omitted, as version 0.1.0 had none.
+    """A line of JSON to hash a row by, with the columns of :data:`GROUPS` that have a value if ``groups``.
 
-    Args:
-        entry: the row.
-        groups: include the columns :data:`GROUPS` that have a value.
+    Version 0.1.0 had no such columns.
     """
     cells = {name: value for name, value in asdict(entry).items() if name not in GROUPS or (groups and value)}
     return json.dumps(cells, sort_keys=True).encode() + b"\n"
@@ -218,9 +216,9 @@ def _entry(row: Mapping[str, str | None], where: str) -> Entry:
         track = int(cells["track"] or -1)
     except ValueError:
         raise FacetellError(f"{where}: the track '{cells['track']}' is not a whole number") from None
-    texts = {name: cells[name] for name in ("identity", "donor", "method", "dataset", "compression", *GROUPS)}
     paths = {name: cells[name].replace("\\", "/") for name in ("path", "source", "origin")}
-    return Entry(label=_LABELS[label], split=cells["split"], start=start, end=end, track=track, **texts, **paths)
+    known: dict[str, Any] = {"label": _LABELS[label], "start": start, "end": end, "track": track}
+    return Entry(**{**cells, **paths, **known})
 
 
 def _seconds(cell: str, name: str, where: str) -> float | None:
