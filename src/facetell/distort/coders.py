@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from facetell.distort.times import Timed
+from facetell.distort.frames import Timed
 from facetell.types import UInt8Array
 from facetell.video.frame import to_rgb
 

@@ -1,4 +1,4 @@
-"""Distortions of single frames: functions of a uint8 RGB image (H, W, 3), a parameter and a random generator.
+"""Distortions of single frames, uint8 RGB (H, W, 3), and of the times at which they are shown.
 
 The first six are as in the published tool of DeeperForensics-1.0 (arXiv 2001.03024), including the truncation of grey
 levels; see ``docs/distortions.md``.
@@ -6,7 +6,7 @@ levels; see ``docs/distortions.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -14,6 +14,9 @@ import numpy as np
 from facetell.noise import normal_noise
 from facetell.types import UInt8Array
 
+Timed = tuple[UInt8Array, float]
+"""A frame and its time in seconds."""
+LONGEST_FREEZE = 8  # frames
 LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B: ITU-R BT.601
 FROM_YCRCB = np.array([[1, 1.403, 0], [1, -0.714, -0.344], [1, 0, 1.773]])  # to R, G, B
 BLOCK, GREY = 8, 128  # side in pixels and value of a block
@@ -105,4 +108,49 @@ FUNCTIONS: dict[str, Callable[[UInt8Array, float, np.random.Generator], UInt8Arr
     "JPEG": pixelate,
     "SCALE": rescale,
     "MOIRE": moire,
+}
+
+
+def drop(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Iterator[Timed]:
+    """DROP: each frame but the first is missing with probability ``p``; the others keep their times."""
+    for number, timed in enumerate(stream):
+        if number == 0 or rng.random() >= p:
+            yield timed
+
+
+def freeze(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Iterator[Timed]:
+    """FREEZE: about the share ``p`` of frames shows the one before, in runs of 1 to 8; times are kept."""
+    # Runs of mean m that begin with probability s after a live frame freeze the share s m / (1 + s m).
+    start = p / ((1 - p) * (1 + LONGEST_FREEZE) / 2)
+    left, shown = 0, None
+    for image, time in stream:
+        if shown is not None and left == 0 and rng.random() < start:
+            left = int(rng.integers(1, LONGEST_FREEZE + 1))
+        if shown is None or left == 0:
+            shown = image
+        else:
+            left -= 1
+        yield shown, time
+
+
+def lower_rate(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Iterator[Timed]:
+    """FPS: ``p`` frames per second, at each tick the last one shown by then; none is shown twice.
+
+    A video of a lower rate keeps all frames, each moved to the next tick.
+    """
+    tick = 0
+    held: UInt8Array | None = None
+    for image, time in stream:
+        if held is not None and tick / p < time - 1e-6:
+            yield held, tick / p
+            tick = max(tick + 1, int(np.ceil(time * p - 1e-6)))
+        held = image
+    if held is not None:
+        yield held, tick / p
+
+
+TIME_FUNCTIONS: dict[str, Callable[[Iterable[Timed], float, np.random.Generator], Iterator[Timed]]] = {
+    "DROP": drop,
+    "FREEZE": freeze,
+    "FPS": lower_rate,
 }

@@ -59,9 +59,6 @@ def parameter(code: str, level: int) -> float:
 
     Raises:
         FacetellError: no such kind or level.
-
-    >>> parameter("VC", 3)
-    35
     """
     if code not in KINDS:
         raise FacetellError(f"'{code}' is not a distortion: choose one of {', '.join(KINDS)}")

@@ -10,10 +10,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from facetell.distort import frames, times
 from facetell.distort.coders import SENT, Encoding, encodings, shrink_to, with_losses
+from facetell.distort.frames import FUNCTIONS, TIME_FUNCTIONS, Timed
 from facetell.distort.kinds import KINDS, Family, parameter
-from facetell.distort.times import Timed
 from facetell.types import FacetellError, UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.source import content_sha256
@@ -30,57 +29,46 @@ def distort_picture(image: UInt8Array, code: str, level: int, rng: np.random.Gen
         FacetellError: no such kind or level, or the kind needs a whole video.
     """
     p = parameter(code, level)
-    if code not in frames.FUNCTIONS:
+    if code not in FUNCTIONS:
         raise FacetellError(f"'{code}' acts on whole videos, not on a frame: use distort_video")
-    return frames.FUNCTIONS[code](image, p, rng)
+    return FUNCTIONS[code](image, p, rng)
 
 
 def distort_stream(
     stream: Iterable[Timed], code: str, level: int, *, fps: float = 25.0, seed: int = 0
 ) -> Iterator[Timed]:
-    """Frames with their times in seconds, distorted; encoders work through a temporary file.
+    """Frames of one size (uint8 RGB) with increasing times in seconds, distorted.
 
-    Args:
-        stream: uint8 RGB (H, W, 3) frames of one size, and increasing times.
-        code: one of :data:`facetell.distort.KINDS`.
-        level: 1 (mild) to 5.
-        fps: frames per second, for rate control and the length of the last frame.
-        seed: the noise of a frame is a function of the seed and the frame's number.
+    Encoders work through a temporary file, with ``fps`` for rate control and the length of the last frame. The noise of
+    a frame is a function of the seed and the frame's number.
 
     Raises:
-        FacetellError: no such kind or level.
+        FacetellError: no such kind or level (of 1 to 5).
     """
-    p = parameter(code, level)
-    if KINDS[code].family is not Family.CODER:
-        return _before_file(stream, code, p, fps, seed, Path())
-    return _encoded(stream, code, p, fps, seed)
+    return _distorted(stream, code, parameter(code, level), fps, seed)
 
 
-def _encoded(stream: Iterable[Timed], code: str, p: float, fps: float, seed: int) -> Iterator[Timed]:
+def _distorted(stream: Iterable[Timed], code: str, p: float, fps: float, seed: int) -> Iterator[Timed]:
     with tempfile.TemporaryDirectory(prefix="facetell-") as folder:
-        path = Path(folder, "coded.mkv")
-        _encode(_before_file(stream, code, p, fps, seed, Path(folder)), path, encodings(code, p)[-1], fps)
-        yield from _read(path)
+        before = _before_file(stream, code, p, fps, seed, Path(folder))
+        if KINDS[code].family is Family.CODER:
+            path = Path(folder, "coded.mkv")
+            _encode(before, path, encodings(code, p)[-1], fps)
+            before = _read(path)
+        yield from before
 
 
 def distort_video(
     source: Path | str, out: Path | str, code: str, level: int, *, seed: int = 0, progress: Progress | None = None
 ) -> Path:
-    """Write a distorted copy of a video; its sound is copied.
+    """Write a distorted copy of a video; its sound is copied. The same seed gives the same video.
 
     The distortion of an encoder is the encoding of the file; all others are written as H.264 of crf 23, as in the last
-    step of the published tool.
-
-    Args:
-        source: the clean video.
-        out: the distorted one; it appears when it is complete.
-        code: one of :data:`facetell.distort.KINDS`.
-        level: 1 (mild) to 5.
-        seed: the same seed gives the same video.
-        progress: called with the share done in [0, 1].
+    step of the published tool. ``out`` appears when it is complete; ``progress`` is called with the share done in
+    [0, 1].
 
     Raises:
-        FacetellError: no such kind or level, or a video cannot be read or written.
+        FacetellError: no such kind or level (of 1 to 5), or a video cannot be read or written.
     """
     source, out = Path(source), Path(out)
     p, note = parameter(code, level), note_of(content_sha256(source), code, level, seed)
@@ -116,12 +104,12 @@ def note_in(path: Path) -> str:
 
 def _before_file(stream: Iterable[Timed], code: str, p: float, fps: float, seed: int, folder: Path) -> Iterator[Timed]:
     """The input of the last encoder: all steps before it are done, through files in ``folder`` where needed."""
-    if code in times.FUNCTIONS:
-        yield from times.FUNCTIONS[code](stream, p, np.random.default_rng(seed))
-    elif code in frames.FUNCTIONS:
+    if code in TIME_FUNCTIONS:
+        yield from TIME_FUNCTIONS[code](stream, p, np.random.default_rng(seed))
+    elif code in FUNCTIONS:
         for number, (image, time) in enumerate(stream):
             rng = np.random.Generator(np.random.SFC64([seed, number]))
-            yield frames.FUNCTIONS[code](image, p, rng), time
+            yield FUNCTIONS[code](image, p, rng), time
     elif code == "SOCIAL":
         yield from ((shrink_to(image, p), time) for image, time in stream)
     elif code == "LOSS":

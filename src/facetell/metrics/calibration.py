@@ -31,11 +31,7 @@ def brier(labels: Vector, probabilities: Vector, weights: Values) -> Values:
 
 @weighted
 def log_loss(labels: Vector, probabilities: Vector, weights: Values) -> Values:
-    """Mean of ``-log p(label)`` in nats, with probabilities clipped to [2e-16, 1 - 2e-16].
-
-    >>> round(log_loss([0, 1], [0.5, 1.0]), 4)
-    0.3466
-    """
+    """Mean of ``-log p(label)`` in nats, with probabilities clipped to [2e-16, 1 - 2e-16]."""
     tiny = np.finfo(np.float64).eps
     p = np.clip(probabilities, tiny, 1 - tiny)
     return np.asarray(-(weights @ np.where(labels > 0, np.log(p), np.log1p(-p))) / weights.sum(axis=-1))
@@ -80,10 +76,6 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -
 
     Raises:
         ValueError: shapes or labels are wrong, or a probability is NaN.
-
-    >>> curve = reliability([0, 1, 1], [0.1, 0.2, 0.9], bins=2)
-    >>> curve.counts.tolist(), curve.observed.tolist()
-    ([2, 1], [0.5, 1.0])
     """
     y, p = check(labels, probabilities)
     if np.isnan(p).any():
@@ -101,11 +93,7 @@ def _bin(probabilities: Vector, bins: int) -> NDArray[np.int64]:
 
 
 def probabilities(logits: ArrayLike, calibration: Calibration) -> Vector:
-    """Calibrated probabilities (N,) of raw logits (N,); NaN stays NaN.
-
-    >>> probabilities([0.0, np.nan], Calibration(temperature=2.0))
-    array([0.5, nan])
-    """
+    """Calibrated probabilities (N,) of raw logits (N,); NaN stays NaN."""
     x = np.asarray(logits, dtype=np.float64) / calibration.temperature + calibration.bias
     with np.errstate(invalid="ignore"):
         return np.asarray(np.exp(-np.logaddexp(0, -x)))

@@ -16,12 +16,10 @@ from facetell.metrics.weighted import Values, Vector, check, weighted
 
 @dataclass(frozen=True, slots=True)
 class Roc:
-    """An ROC curve.
+    """An ROC curve: ``fpr`` and ``tpr`` (..., K + 1) ascend from 0 to 1 over descending ``thresholds`` (K + 1,).
 
-    Attributes:
-        thresholds: (K + 1,), descending: infinity, then each score that occurs.
-        fpr, tpr: (..., K + 1) in [0, 1], ascending from 0 to 1; NaN where there is no real, no forged video.
-        reals, fakes: (...), sum of their weights.
+    The first threshold is infinite, then comes each score that occurs. A rate is NaN where a class is missing;
+    ``reals`` and ``fakes`` (...) are the sums of their weights.
     """
 
     thresholds: Vector
@@ -80,9 +78,6 @@ def partial_auc(labels: Vector, scores: Vector, weights: Values, max_fpr: float 
     """Area under the ROC curve up to ``max_fpr``, standardised (McClish 1989): 0.5 is chance, 1 is perfect.
 
     ``(1 + (A - x² / 2) / (x - x² / 2)) / 2`` with A the area from FPR 0 to x in (0, 1], as scikit-learn's ``max_fpr``.
-
-    >>> round(partial_auc([0, 0, 1, 1], [-1.0, 0.3, 0.3, 2.0], max_fpr=0.5), 3)
-    0.833
     """
     _check_rate(max_fpr)
     curve = roc_curve(labels, scores, weights)
@@ -100,9 +95,6 @@ def average_precision(labels: Vector, scores: Vector, weights: Values) -> Values
     """Average precision ``sum_k (R_k - R_(k-1)) P_k``, not interpolated, as scikit-learn's.
 
     It depends on the share of forged videos.
-
-    >>> round(average_precision([0, 1, 0, 1], [0.1, 0.3, 0.4, 0.8]), 3)
-    0.833
     """
     curve = roc_curve(labels, scores, weights)
     true, false = curve.tpr * curve.fakes[..., None], curve.fpr * curve.reals[..., None]
@@ -136,9 +128,6 @@ def tpr_at_fpr(labels: Vector, scores: Vector, weights: Values, max_fpr: float =
     """The highest TPR of all thresholds with an FPR of at most ``max_fpr`` in (0, 1], not interpolated.
 
     With fewer than 1 / ``max_fpr`` reals this is the TPR without any false positive.
-
-    >>> tpr_at_fpr([0, 0, 0, 1, 1], [-2.0, -1.0, 1.0, 0.0, 2.0])
-    0.5
     """
     _check_rate(max_fpr)
     curve = roc_curve(labels, scores, weights)
@@ -147,22 +136,14 @@ def tpr_at_fpr(labels: Vector, scores: Vector, weights: Values, max_fpr: float =
 
 @weighted
 def accuracy(labels: Vector, scores: Vector, weights: Values, threshold: float = 0.5) -> Values:
-    """Share of correct decisions. It depends on the share of forged videos.
-
-    >>> accuracy([0, 0, 1], [0.1, 0.6, 0.5])
-    0.6666666666666666
-    """
+    """Share of correct decisions. It depends on the share of forged videos."""
     right = (scores >= threshold) == (labels > 0)
     return np.asarray(weights @ right.astype(np.float64) / weights.sum(axis=-1))
 
 
 @weighted
 def balanced_accuracy(labels: Vector, scores: Vector, weights: Values, threshold: float = 0.5) -> Values:
-    """Mean of the true positive rate and the true negative rate: 0.5 is chance.
-
-    >>> balanced_accuracy([0, 0, 1], [0.1, 0.6, 0.5])
-    0.75
-    """
+    """Mean of the true positive rate and the true negative rate: 0.5 is chance."""
     called = scores >= threshold
     caught, cleared = called & (labels > 0), ~called & (labels < 1)
     fakes, reals = weights @ labels, weights @ (1 - labels)
