@@ -14,7 +14,7 @@ from typing import Any
 from facetell.datasets.faceforensics import FOLDERS, METHODS, POSTPROCESSED
 from facetell.datasets.readers import TEST_LIST
 from facetell.datasets.splits import SHARES, draw_split
-from mimic.people import Recorder, forgery, scene
+from mimic.people import Recorder
 
 CRF = {"raw": 0, "c23": 23, "c40": 40}
 SCENARIOS = {
@@ -28,16 +28,9 @@ DFDC, PREVIEW, WILD, FFIW, PAIR = 5000, 5200, 5400, 5600, 5800
 
 
 def make_miniature(name: str, root: Path, videos: int = 10, seconds: float = 2.0) -> int:
-    """Write the miniature of a benchmark.
+    """Write the miniature of a benchmark (of :data:`MIMICS`) and return the number of its videos.
 
-    Args:
-        name: one of :data:`MIMICS`.
-        root: its folder.
-        videos: number of identities, at least 6.
-        seconds: length of each video.
-
-    Returns:
-        Number of videos written.
+    ``videos`` is the number of identities, at least 6; ``seconds`` the length of each video.
     """
     recorder = Recorder(root, seconds)
     MIMICS[name](recorder, videos)
@@ -62,12 +55,14 @@ def ordered(pairs: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     return (order for a, b in pairs for order in ((a, b), (b, a)))
 
 
-def in_all_compressions(recorder: Recorder, path: str, target: int, donor: int | None, method: str = "") -> None:
-    frames = scene(target, recorder.seconds).frames
-    if donor is not None:
-        frames = forgery(method, target, donor, recorder.seconds)
+def tested_from(videos: int) -> int:
+    """The first of the last third of some videos, at least two, which are for testing."""
+    return videos - max(2, videos // 3)
+
+
+def in_all_compressions(recorder: Recorder, path: str, *who: Any) -> None:
     for compression, crf in CRF.items():
-        recorder.video(path.format(compression), frames, crf)
+        recorder.video(path.format(compression), *who, crf=crf)
 
 
 def mimic_youtube(recorder: Recorder, videos: int, methods: tuple[str, ...] = METHODS[-1:]) -> None:
@@ -76,19 +71,18 @@ def mimic_youtube(recorder: Recorder, videos: int, methods: tuple[str, ...] = ME
         recorder.text(f"splits/{split}.json", json.dumps([[identifier(n) for n in pair] for pair in pairs], indent=1))
         for a, b in ordered(pairs):
             name = f"{identifier(a)}_{identifier(b)}"
-            in_all_compressions(recorder, f"original_sequences/youtube/{{}}/videos/{name[:3]}.mp4", a, None)
+            in_all_compressions(recorder, f"original_sequences/youtube/{{}}/videos/{name[:3]}.mp4", a)
             for method in methods:
                 in_all_compressions(recorder, f"manipulated_sequences/{method}/{{}}/videos/{name}.mp4", a, b, method)
 
 
 def mimic_dfd(recorder: Recorder, videos: int) -> None:
     """DeepFakeDetection: each actor in one scene, forged with the face of the next one and back."""
-    actors = range(1, videos + 1)
+    actors, folder = range(1, videos + 1), "{}/videos"
     for actor in actors:
-        path = f"original_sequences/actors/{{}}/videos/{actor:02d}__talk.mp4"
-        in_all_compressions(recorder, path, ACTOR + actor, None)
+        in_all_compressions(recorder, f"original_sequences/actors/{folder}/{actor:02d}__talk.mp4", ACTOR + actor)
     for a, b in ordered(list(pairwise(actors))[::2]):
-        path = f"manipulated_sequences/DeepFakeDetection/{{}}/videos/{a:02d}_{b:02d}__talk__CODE{a:02d}{b:02d}.mp4"
+        path = f"manipulated_sequences/DeepFakeDetection/{folder}/{a:02d}_{b:02d}__talk__CODE{a:02d}{b:02d}.mp4"
         in_all_compressions(recorder, path, ACTOR + a, ACTOR + b, "DeepFakeDetection")
 
 
@@ -104,7 +98,7 @@ def mimic_dfo(recorder: Recorder, videos: int) -> None:
     split_of = draw_split(actors, SHARES, 0)
     for actor, number in actors.items():
         path = f"source_videos/{actor}/light_uniform/neutral/camera_front"
-        recorder.real(f"{path}/{actor}_light_uniform_neutral_camera_front.mp4", number)
+        recorder.video(f"{path}/{actor}_light_uniform_neutral_camera_front.mp4", number)
     for split, pairs in pairs_of(videos).items():
         donors = [actor for actor, place in split_of.items() if place == split]
         names = []
@@ -112,10 +106,10 @@ def mimic_dfo(recorder: Recorder, videos: int) -> None:
             donor = donors[i % len(donors)]
             names.append(f"{identifier(target)}_{donor}.mp4")
             for level, folder in enumerate(FOLDERS):
-                method, crf = "FaceShifter" if folder == POSTPROCESSED else "end_to_end", 18 + 2 * level
+                method = "FaceShifter" if folder == POSTPROCESSED else "end_to_end"
                 path = f"manipulated_videos/{folder}/{names[-1]}"
-                recorder.fake(path, method, target, actors[donor], crf=crf)
-        recorder.text(f"lists/splits/{split}.txt", "\n".join(names) + "\n")
+                recorder.video(path, target, actors[donor], method, crf=18 + 2 * level)
+        recorder.text(f"lists/splits/{split}.txt", *names, "")
 
 
 def celebrities(videos: int) -> list[tuple[int, int, bool]]:
@@ -133,7 +127,7 @@ def celebrity_reals(recorder: Recorder, videos: int) -> list[str]:
     ]
     reals += [(f"YouTube-real/{170 + 7 * i:05d}.mp4", OTHER + i, bool(i % 2)) for i in range(4)]
     for path, number, _ in reals:
-        recorder.real(path, number)
+        recorder.video(path, number)
     return [f"1 {path}" for path, _, tested in reals if tested]
 
 
@@ -142,9 +136,9 @@ def mimic_celebdf(recorder: Recorder, videos: int) -> None:
     for target, donor, tested in celebrities(videos):
         for take in range(2):
             path = f"Celeb-synthesis/id{target}_id{donor}_{take:04d}.mp4"
-            recorder.fake(path, "Celeb-DF", CELEBRITY + 2 * target + take, CELEBRITY + 2 * donor)
+            recorder.video(path, CELEBRITY + 2 * target + take, CELEBRITY + 2 * donor, "Celeb-DF")
             listed += [f"0 {path}"] if tested else []
-    recorder.text(TEST_LIST, "\n".join(listed) + "\n")
+    recorder.text(TEST_LIST, *listed, "")
 
 
 def mimic_celebdfpp(recorder: Recorder, videos: int) -> None:
@@ -156,33 +150,34 @@ def mimic_celebdfpp(recorder: Recorder, videos: int) -> None:
                 chosen = [pair for *pair, place in celebrities(videos) if place is tested]
                 target, donor = chosen[i % len(chosen)]
                 path = f"Celeb-synthesis/{scenario}/{method}/id{target}_id{donor}_0000.mp4"
-                recorder.fake(path, scenario, CELEBRITY + 2 * target, CELEBRITY + 2 * donor, variant=i)
+                recorder.video(path, CELEBRITY + 2 * target, CELEBRITY + 2 * donor, scenario, variant=i)
                 listed += [f"0 {path}"] if tested else []
-    recorder.text(TEST_LIST, "\n".join(listed) + "\n")
+    recorder.text(TEST_LIST, *listed, "")
 
 
 def mimic_dfdc(recorder: Recorder, videos: int) -> None:
     """Two training parts with metadata.json and two forgeries per real, and a test set with labels.csv."""
-    trained = videos - max(2, videos // 3)
+    trained = tested_from(videos)
     parts: list[dict[str, dict[str, str]]] = [{}, {}]
     for i in range(trained):
         folder, table = f"dfdc_train_part_{i % 2}", parts[i % 2]
         real = f"real{i:06d}.mp4"
-        recorder.real(f"{folder}/{real}", DFDC + i)
+        recorder.video(f"{folder}/{real}", DFDC + i)
         table[real] = {"label": "REAL", "split": "train"}
         for variant in (1, 2):
             fake = f"fake{i:05d}{variant}.mp4"
-            recorder.fake(f"{folder}/{fake}", "Deepfakes", DFDC + i, DFDC + (i + variant) % trained, variant=variant)
+            donor = DFDC + (i + variant) % trained
+            recorder.video(f"{folder}/{fake}", DFDC + i, donor, "Deepfakes", variant=variant)
             table[fake] = {"label": "FAKE", "split": "train", "original": real}
     for part, table in enumerate(parts):
         recorder.text(f"dfdc_train_part_{part}/metadata.json", json.dumps(table))
     lines = ["filename,label"]
     for i in range(trained, videos):
         donor = DFDC + (i + 1 if i + 1 < videos else trained)
-        recorder.real(f"test/videos/real{i}.mp4", DFDC + i)
-        recorder.fake(f"test/videos/fake{i}.mp4", "Deepfakes", DFDC + i, donor)
+        recorder.video(f"test/videos/real{i}.mp4", DFDC + i)
+        recorder.video(f"test/videos/fake{i}.mp4", DFDC + i, donor, "Deepfakes")
         lines += [f"real{i}.mp4,0", f"fake{i}.mp4,1"]
-    recorder.text("test/labels.csv", "\n".join(lines) + "\n")
+    recorder.text("test/labels.csv", *lines, "")
 
 
 def mimic_dfdcp(recorder: Recorder, videos: int) -> None:
@@ -192,11 +187,11 @@ def mimic_dfdcp(recorder: Recorder, videos: int) -> None:
         split = "test" if i >= people - max(2, people // 3 // 2 * 2) else "train"
         target, donor = (str(643085 + 1013 * n) for n in (i, i ^ 1))
         real = f"original_videos/{target}/{target}_A_000.mp4"
-        recorder.real(real, PREVIEW + i)
+        recorder.video(real, PREVIEW + i)
         table[real] = {"label": "real", "set": split, "target_id": None, "swapped_id": None}
         for method in ("method_A", "method_B"):
             fake = f"{method}/{target}_{donor}_A/{target}_{donor}_A_000.mp4"
-            recorder.fake(fake, method, PREVIEW + i, PREVIEW + (i ^ 1))
+            recorder.video(fake, PREVIEW + i, PREVIEW + (i ^ 1), method)
             table[fake] = {"label": "fake", "set": split, "target_id": target, "swapped_id": donor}
     recorder.text("dataset.json", json.dumps(table, indent=1))
 
@@ -204,43 +199,41 @@ def mimic_dfdcp(recorder: Recorder, videos: int) -> None:
 def mimic_wilddeepfake(recorder: Recorder, videos: int) -> None:
     """Numbered folders of images, in the unpacked archives."""
     for i in range(videos):
-        split, kind = "test" if i >= videos - max(2, videos // 3) else "train", "fake" if i % 2 else "real"
-        frames = scene(WILD + i, recorder.seconds).frames
-        frames = forgery("Deepfakes", WILD + i, WILD + i - 1, recorder.seconds) if i % 2 else frames
-        recorder.images(f"{kind}_{split}/{i}/{kind}/{i * 3 + 1}", frames)
+        split, kind = "test" if i >= tested_from(videos) else "train", "fake" if i % 2 else "real"
+        forged = (WILD + i - 1, "Deepfakes") if i % 2 else ()
+        recorder.images(f"{kind}_{split}/{i}/{kind}/{i * 3 + 1}", WILD + i, *forged)
 
 
 def mimic_ffiw(recorder: Recorder, videos: int) -> None:
     for i in range(videos):
-        split = "val" if i >= videos - max(2, videos // 3) else "train"
-        recorder.real(f"source/{split}/{split}_{i:08d}.mp4", FFIW + 2 * i)
-        recorder.fake(f"target/{split}/{split}_{i:08d}.mp4", "FFIW", FFIW + 2 * i, FFIW + 2 * i + 1)
+        split = "val" if i >= tested_from(videos) else "train"
+        recorder.video(f"source/{split}/{split}_{i:08d}.mp4", FFIW + 2 * i)
+        recorder.video(f"target/{split}/{split}_{i:08d}.mp4", FFIW + 2 * i, FFIW + 2 * i + 1, "FFIW")
 
 
 def mimic_deepfakebench(recorder: Recorder, videos: int) -> None:
     """FaceForensics++ as in DeepfakeBench: images, and a JSON file whose paths have backslashes."""
-    folders = {"FF-real": "original_sequences/youtube", "FF-DF": "manipulated_sequences/Deepfakes"}
-    table: dict[str, Any] = {label: {} for label in folders}
+    table: dict[str, Any] = {"FF-real": {}, "FF-DF": {}}
     for split, pairs in pairs_of(videos).items():
         for target, donor in ordered(pairs):
-            real = scene(target, recorder.seconds).frames
-            for label, folder in folders.items():
-                forged = label == "FF-DF"
-                frames = forgery("Deepfakes", target, donor, recorder.seconds) if forged else real
-                name = identifier(target) + (f"_{identifier(donor)}" if forged else "")
-                path = f"datasets/rgb/FaceForensics++/{folder}/c23/frames/{name}"
-                images = recorder.images(path, frames)
+            name = identifier(target)
+            for label, folder, stem, *forged in (
+                ("FF-real", "original_sequences/youtube", name),
+                ("FF-DF", "manipulated_sequences/Deepfakes", f"{name}_{identifier(donor)}", donor, "Deepfakes"),
+            ):
+                path = f"datasets/rgb/FaceForensics++/{folder}/c23/frames/{stem}"
+                images = recorder.images(path, target, *forged)
                 listed = [image.removeprefix("datasets/rgb/").replace("/", "\\") for image in images]
                 group = table[label].setdefault(split, {"c23": {}})["c23"]
-                group[name] = {"label": label, "frames": listed}
+                group[stem] = {"label": label, "frames": listed}
     recorder.text("preprocessing/dataset_json/FaceForensics++.json", json.dumps({"FaceForensics++": table}))
 
 
 def mimic_pair(recorder: Recorder, videos: int) -> None:
     for i in range(videos):
-        recorder.real(f"real/{i:03d}.mp4", PAIR + i)
+        recorder.video(f"real/{i:03d}.mp4", PAIR + i)
         method = ("Deepfakes", "NeuralTextures")[i % 2]
-        recorder.fake(f"fake/{method}/{i:03d}.mp4", method, PAIR + i, PAIR + (i + 1) % videos)
+        recorder.video(f"fake/{method}/{i:03d}.mp4", PAIR + i, PAIR + (i + 1) % videos, method)
 
 
 MIMICS: dict[str, Callable[[Recorder, int], None]] = {

@@ -107,33 +107,34 @@ class Recorder:
     def __init__(self, root: Path, seconds: float) -> None:
         self.root, self.seconds, self.count = root, seconds, 0
 
-    def real(self, path: str, number: int, crf: float = 23) -> None:
-        """Write the scene of an identity."""
-        self.video(path, scene(number, self.seconds).frames, crf)
+    def frames(self, target: int, donor: int | None, method: str, variant: int = 0) -> UInt8Array:
+        """The scene of an identity, or a forgery of it with ``donor``."""
+        self.count += 1
+        if donor is None:
+            return scene(target, self.seconds).frames
+        return forgery(method, target, donor, self.seconds, variant)
 
-    def fake(self, path: str, method: str, target: int, donor: int, crf: float = 23, variant: int = 0) -> None:
-        """Write a forgery of ``target`` with ``donor``."""
-        self.video(path, forgery(method, target, donor, self.seconds, variant), crf)
-
-    def video(self, path: str, frames: UInt8Array, crf: float = 23) -> None:
-        """Write frames (T, H, W, 3) as H.264, reproducibly."""
+    def video(
+        self, path: str, target: int, donor: int | None = None, method: str = "", *, crf: float = 23, variant: int = 0
+    ) -> None:
+        """Write a video as H.264, reproducibly."""
+        frames = self.frames(target, donor, method, variant)
         height, width = frames.shape[1:3]
         options = {"preset": "veryfast", "x264-params": "mbtree=0:threads=1"}
         with VideoWriter(self.root / path, fps=25, width=width, height=height, crf=crf, options=options) as writer:
             for image in frames:
                 writer.write(image)
-        self.count += 1
 
-    def images(self, folder: str, frames: UInt8Array) -> list[str]:
-        """Write frames as numbered images; returns their paths."""
+    def images(self, folder: str, target: int, donor: int | None = None, method: str = "") -> list[str]:
+        """Write a video as numbered images; returns their paths."""
+        frames = self.frames(target, donor, method)
         paths = [f"{folder}/{index:03d}.png" for index in range(len(frames))]
         for path, frame in zip(paths, frames, strict=True):
             write_image(self.root / path, frame)
-        self.count += 1
         return paths
 
-    def text(self, path: str, text: str) -> None:
+    def text(self, path: str, *lines: str) -> None:
         """Write a list file."""
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        target.write_text("\n".join(lines), encoding="utf-8")
