@@ -21,7 +21,6 @@ from facetell.faces.tracker import FaceTracker
 from facetell.forge.mesh import reflected
 from facetell.forge.recipe import ForgeRecipe, forge_clip
 from facetell.types import FloatArray, Frame, UInt8Array
-from facetell.video.image import write_image
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
 
@@ -93,10 +92,10 @@ def tracked(frames: UInt8Array) -> FloatArray:
 
 
 @functools.lru_cache(maxsize=8)
-def forgery(method: str, target: int, donor: int, seconds: float = 2.0, variant: int = 0) -> UInt8Array:
+def forgery(method: str, target: int, donor: int, seconds: float = 2.0) -> UInt8Array:
     """The scene of ``target`` forged with the face or motion of ``donor``, frame for frame."""
     real, other = scene(target, seconds), scene(donor, seconds)
-    rng = np.random.default_rng([sum(map(ord, method)), target, donor, variant])
+    rng = np.random.default_rng([sum(map(ord, method)), target, donor, 0])
     recipe = ForgeRecipe.only(STAND_INS.get(method, "swap"))
     return forge_clip(real.frames, real.landmarks, rng, recipe, (other.frames, other.landmarks)).frames
 
@@ -107,31 +106,20 @@ class Recorder:
     def __init__(self, root: Path, seconds: float) -> None:
         self.root, self.seconds, self.count = root, seconds, 0
 
-    def frames(self, target: int, donor: int | None, method: str, variant: int = 0) -> UInt8Array:
-        """The scene of an identity, or a forgery of it with ``donor``."""
+    def video(self, path: str, target: int, donor: int | None = None, method: str = "", *, crf: float = 23) -> None:
+        """Write the scene of an identity, or a forgery of it with ``donor``, as H.264, reproducibly."""
         self.count += 1
-        if donor is None:
-            return scene(target, self.seconds).frames
-        return forgery(method, target, donor, self.seconds, variant)
-
-    def video(
-        self, path: str, target: int, donor: int | None = None, method: str = "", *, crf: float = 23, variant: int = 0
-    ) -> None:
-        """Write a video as H.264, reproducibly."""
-        frames = self.frames(target, donor, method, variant)
+        if not self.seconds:
+            self.text(path)
+            return
+        frames = (
+            forgery(method, target, donor, self.seconds) if donor is not None else scene(target, self.seconds).frames
+        )
         height, width = frames.shape[1:3]
         options = {"preset": "veryfast", "x264-params": "mbtree=0:threads=1"}
         with VideoWriter(self.root / path, fps=25, width=width, height=height, crf=crf, options=options) as writer:
             for image in frames:
                 writer.write(image)
-
-    def images(self, folder: str, target: int, donor: int | None = None, method: str = "") -> list[str]:
-        """Write a video as numbered images; returns their paths."""
-        frames = self.frames(target, donor, method)
-        paths = [f"{folder}/{index:03d}.png" for index in range(len(frames))]
-        for path, frame in zip(paths, frames, strict=True):
-            write_image(self.root / path, frame)
-        return paths
 
     def text(self, path: str, *lines: str) -> None:
         """Write a list file."""

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="the benchmarks that can be read, and the files of each")
     read = actions.add_parser("read", help="write the manifest of a benchmark on disk")
     read.add_argument("name", metavar="NAME", help="name of the benchmark, as in `facetell datasets list`")
-    read.add_argument("root", type=Path, metavar="ROOT", help="its folder; the file of csv and deepfakebench")
+    read.add_argument("root", type=Path, metavar="ROOT", help="its folder")
     read.add_argument("--out", type=Path, required=True, metavar="FILE", help="the manifest, a CSV file")
     for field, (flag, how) in FLAGS.items():
         read.add_argument(flag, dest=field, default=argparse.SUPPRESS, **how)  # type: ignore[arg-type]

@@ -8,20 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from facetell.datasets import faceforensics
 from facetell.datasets.layout import BY_IDENTITY, CARVED, Benchmark, Folder, ReadOptions, has_images
-from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split, read_manifest
+from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
 from facetell.datasets.splits import carve_val, check_official, split_by_identity
 from facetell.types import FacetellError
 from facetell.video.find import LeftOut, search
 
 TEST_LIST = "List_of_testing_videos.txt"
 _CELEBDF_PAIR = re.compile(r"(id\d+)_(id\d+)_(\d+)")
-_BENCH_ORDER: tuple[Split, ...] = ("test", "train", "val")
-_BENCH_NAME = re.compile(r"(\d{3})(?:_(\d{3}))?|(id\d+)(?:_(id\d+))?_\d+")
 
 
 def read_celebdf(at: Folder, options: ReadOptions) -> Manifest:
@@ -184,61 +182,6 @@ def read_ffiw(at: Folder, options: ReadOptions) -> Manifest:
     return Manifest(at.root, tuple(entries))
 
 
-def read_deepfakebench(at: Folder, options: ReadOptions) -> Manifest:
-    """A JSON file of DeepfakeBench or DF40, whose videos are folders of images.
-
-    Paths may have backslashes, and are relative to a folder above the JSON file. These files have the same videos in
-    validation and test (or in all three splits): here each is taken once, first for testing.
-    """
-    file = at.root
-    at = Folder(file.parent, at.benchmark)
-    table = at.json(at.file(file.name))
-    try:
-        found = list(_bench_rows(table))
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise at.fault(f"{file} has another form") from None
-    at.check_methods(options.methods, sorted({entry.method for entry in found} - {""}))
-    entries: dict[str, Entry] = {}
-    doubled = 0
-    for entry in sorted(found, key=lambda entry: _BENCH_ORDER.index(entry.split)):
-        known_method = not entry.method or not options.methods or entry.method in options.methods
-        if known_method and entry.compression in ("", *options.compressions):
-            doubled += entries.setdefault(entry.path, entry).split != entry.split
-    if not entries:
-        raise at.fault(f"{file} names no video of these compressions and methods")
-    if doubled:
-        options.note(f"{doubled} videos are in several splits: each is taken once, first for testing")
-    first = next(iter(entries))
-    places = (above / below for above in file.resolve().parents for below in ("", "rgb", "datasets", "datasets/rgb"))
-    base = next((place for place in places if (place / first).is_dir()), None)
-    if base is None:
-        raise at.fault(f"the frames that {file} names, such as those of {first}, are in no folder above it")
-    return Manifest(base, tuple(entries.values()))
-
-
-def _bench_rows(table: dict[str, Any]) -> Iterator[Entry]:
-    for dataset, labels in table.items():
-        for label, splits in labels.items():
-            for split, videos in splits.items():
-                if split not in _BENCH_ORDER:
-                    raise ValueError(split)
-                # The level of compressions is missing in some files.
-                nested = videos and all(name in faceforensics.COMPRESSIONS for name in videos)
-                for compression, group in videos.items() if nested else [("", videos)]:
-                    for name, row in group.items():
-                        if row["frames"]:
-                            yield _bench_entry(name, row, row.get("label", label), split, dataset, compression)
-
-
-def _bench_entry(name: str, row: dict[str, Any], label: str, split: Split, dataset: str, compression: str) -> Entry:
-    folder = PurePosixPath(str(row["frames"][0]).replace("\\", "/")).parent.as_posix()
-    forged = re.search(r"(^|[-_])real$", label.lower()) is None
-    match = _BENCH_NAME.fullmatch(name)
-    identity, donor = (match[1] or match[3], match[2] or match[4] or "") if match else ("", "")
-    donor, method = (donor, label) if forged else ("", "")
-    return Entry(folder, int(forged), split, identity, donor, method, dataset, compression)
-
-
 def read_pair(at: Folder, options: ReadOptions) -> Manifest:
     """``real/`` and ``fake/``: a forgery with the name of a real was made from it; splits as the folders have it.
 
@@ -276,14 +219,6 @@ def read_pair(at: Folder, options: ReadOptions) -> Manifest:
     return Manifest(at.root, tuple(entries))
 
 
-def read_csv(at: Folder, options: ReadOptions) -> Manifest:
-    """The CSV file at the root, checked."""
-    manifest = read_manifest(at.root)
-    if count := manifest.doubled:
-        raise FacetellError(f"{at.root} names {count} video{'s' * (count != 1)} twice; keep one row of each")
-    return manifest
-
-
 _CELEBDF_TREE = f"Celeb-real/idA_NNNN.mp4, YouTube-real/NNNNN.mp4, Celeb-synthesis/{{}} and {TEST_LIST}"
 _CELEBDF = _CELEBDF_TREE.format("idA_idB_NNNN.mp4")
 _CELEBDFPP = _CELEBDF_TREE.format("{FaceSwap,FaceReenact,TalkingFace}/METHOD/*.mp4")
@@ -296,10 +231,6 @@ _DFDCP = (
 )
 _WILD = "the unpacked folders real_train, real_test, fake_train and fake_test, with numbered folders of images in them"
 _FFIW = "source/{train,val} with the reals and target/{train,val} with the forgeries"
-_BENCH = (
-    "JSON of the form {dataset: {label: {split: {[compression]: {video: {label, frames: [...]}}}}}}, with the frames' "
-    "paths relative to a folder above it, or to datasets/rgb there"
-)
 _PAIR = (
     "real/ and fake/ with videos (or folders of frames), in train/, val/ and test/ where they are split, "
     "and in fake/ in a folder a method where there are several"
@@ -316,17 +247,9 @@ BENCHMARKS = {
         Benchmark("celebdf++", "the reals of v2 and 22 methods", _CELEBDFPP, read_celebdf, CARVED | {"methods"}),
         Benchmark("dfdc", "the Deepfake Detection Challenge", _DFDC, read_dfdc, CARVED),
         Benchmark("dfdcp", "the preview of the Deepfake Detection Challenge", _DFDCP, read_dfdcp, CARVED),
-        Benchmark(
-            "deepfakebench",
-            "a JSON file of DeepfakeBench or DF40",
-            _BENCH,
-            read_deepfakebench,
-            frozenset({"compressions", "methods"}),
-        ),
         Benchmark("wilddeepfake", "faces from the web as folders of images", _WILD, read_wilddeepfake, CARVED),
         Benchmark("ffiw", "Face Forensics in the Wild: several people in a frame", _FFIW, read_ffiw, CARVED),
         Benchmark("pair", "any two folders real/ and fake/", _PAIR, read_pair, BY_IDENTITY),
-        Benchmark("csv", "an existing manifest", "a CSV file with the columns path, label and split", read_csv),
     )
 }
 
