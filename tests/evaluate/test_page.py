@@ -96,18 +96,6 @@ def test_a_released_model_brings_the_limits_of_its_card(tmp_path, name, sha256, 
     assert ("Limits, from the model card" in page) == shown == ("close to chance" in page)
 
 
-def test_ten_curves_are_divided_into_plots(tmp_path):
-    rng = np.random.default_rng(0)
-    rows = [
-        clip(f"{person}{label}{name}", label, rng.normal(label), dataset=f"set{name:02d}")
-        for name in range(10)
-        for person in "abc"
-        for label in (0, 1)
-    ]
-    page = page_of(write(tmp_path / "s.parquet", rows), "cross")
-    assert "ROC, 1 of 2" in page and "ROC, 2 of 2" in page
-
-
 def test_plots_are_described_in_words_and_drawn_in_the_colours_of_the_page(tmp_path):
     rows = [*toy(), clip("d1", 1, 1.0, method="<all>")]
     rows += [row | {"distortion": "GB", "level": level} for level in (1, 5) for row in toy()]

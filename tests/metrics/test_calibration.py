@@ -7,7 +7,7 @@ from sklearn.calibration import calibration_curve
 
 from evaluate.tables import labelled, steady
 from facetell.engine.info import Calibration
-from facetell.metrics.calibration import brier, ece, log_loss, probabilities, reliability
+from facetell.metrics.measures import brier, ece, log_loss, probabilities, reliability
 
 
 @given(labelled())

@@ -18,13 +18,11 @@ import numpy as np
 from facetell.evaluate.protocols import ALL, CLEAN, MEAN
 from facetell.evaluate.sample import sample_of
 from facetell.evaluate.tables import Evaluation
-from facetell.metrics.calibration import reliability
 from facetell.metrics.intervals import Estimate
-from facetell.metrics.measures import Sample
+from facetell.metrics.measures import Sample, reliability
 from facetell.metrics.ranking import roc_curve
 
 WIDTH = 4.3  # inches; with text of 9 points
-CURVES = 6  # of one plot: the number of colours
 # Stand-ins for the page's colours, which depend on its light or dark setting. The series are after Okabe and Ito, for
 # all common kinds of colour vision; dashes tell them apart in print.
 COLOURS = ("#010a01", "#010a02", "#010a03", "#010a04", "#010a05", "#010a06")
@@ -55,22 +53,20 @@ def charts(found: Evaluation) -> dict[str, list[Plot]]:
 
 
 def _roc(found: Evaluation) -> Iterator[Plot]:
-    """ROC curves, several on one pair of axes, chance as a thin diagonal."""
-    entries = list(_entries(found).items())
-    parts = [entries[start : start + CURVES] for start in range(0, len(entries), CURVES)]
-    for number, part in enumerate(parts, 1):
-        figure, axes = _figure(WIDTH, 4.1 + 0.2 * len(part))
-        words = []
-        for (name, (sample, auc)), colour, dash in zip(part, COLOURS, DASHES, strict=False):
-            roc, label = roc_curve(sample.labels, sample.logits), f"{name}, AUC {_percent(auc)}"
-            axes.plot(roc.fpr, roc.tpr, color=colour, linestyle=dash, linewidth=1.8, label=label)
-            words.append(f"{name}: AUC {_percent(auc)} percent{_between(auc)}")
-        axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, label="chance", zorder=0)
-        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="False positive rate", ylabel="True positive rate")
-        axes.set_aspect("equal")
-        figure.legend(loc="outside lower left", frameon=False, fontsize=8.5, labelcolor=_INK)
-        title = f"ROC, {number} of {len(parts)}" if len(parts) > 1 else "ROC"
-        yield _plot(figure, f"roc-{number}", title, f"ROC curves. {'; '.join(words)}.")
+    """ROC curves on one pair of axes, chance as a thin diagonal."""
+    entries = _entries(found)
+    figure, axes = _figure(WIDTH, 4.1 + 0.2 * len(entries))
+    words = []
+    for number, (name, (sample, auc)) in enumerate(entries.items()):
+        roc, label = roc_curve(sample.labels, sample.logits), f"{name}, AUC {_percent(auc)}"
+        axes.plot(roc.fpr, roc.tpr, **_line(number), linewidth=1.8, label=label)
+        words.append(f"{name}: AUC {_percent(auc)} percent{_between(auc)}")
+    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, label="chance", zorder=0)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="False positive rate", ylabel="True positive rate")
+    axes.set_aspect("equal")
+    figure.legend(loc="outside lower left", frameon=False, fontsize=8.5, labelcolor=_INK)
+    if words:
+        yield _plot(figure, "roc-1", "ROC", f"ROC curves. {'; '.join(words)}.")
 
 
 def _reliability(found: Evaluation) -> Iterator[Plot]:
@@ -140,9 +136,9 @@ def _sweeps(found: Evaluation) -> Iterator[Plot]:
                 value, low, high = (
                     np.array([100 * getattr(auc, end) for auc in levels.values()]) for end in ("value", "low", "high")
                 )
-                colour, dash = COLOURS[len(words) % CURVES], DASHES[len(words) % CURVES]
-                axes.fill_between(list(levels), low, high, color=colour, alpha=0.18, linewidth=0)
-                axes.plot(list(levels), value, "o", linestyle=dash, color=colour, markersize=3, label=label)
+                line = _line(len(words))
+                axes.fill_between(list(levels), low, high, color=line["color"], alpha=0.18, linewidth=0)
+                axes.plot(list(levels), value, "o", **line, markersize=3, label=label)
                 points = (f"{f'level {level}' if level else 'clean'} {_percent(auc)}" for level, auc in levels.items())
                 words.append(f"{label}: {', '.join(points)}")
             axes.set(xlim=(-0.2, 5.2), ylim=(-2, 102), ylabel="AUC, percent")
@@ -167,6 +163,12 @@ def _entries(found: Evaluation) -> dict[str, tuple[Sample, Estimate]]:
         _named(found, {axis: values[axis] for axis in shown}): (sample_of(grid.groups[key]), grid.cells[key]["auc"])
         for values, key in cells
     }
+
+
+def _line(number: int) -> dict[str, Any]:
+    """Colour and dashes of a curve; the dashes of a colour change when it is used again."""
+    count = len(COLOURS)
+    return {"color": COLOURS[number % count], "linestyle": DASHES[(number + number // count) % count]}
 
 
 def _named(found: Evaluation, values: Mapping[str, str]) -> str:

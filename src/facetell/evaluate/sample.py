@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from facetell.engine.info import Calibration, invalid_field
 from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of
-from facetell.metrics.calibration import probabilities
-from facetell.metrics.measures import Sample
+from facetell.metrics.measures import Sample, probabilities
 from facetell.metrics.platt import DRAWS, fit_calibration
 from facetell.types import FacetellError
 

@@ -12,7 +12,7 @@ from facetell.evaluate.sample import identities_of, sample_of
 from facetell.evaluate.scores import VIDEO, VideoScores, keys_of, stack
 from facetell.metrics.intervals import DRAWS, Estimate, draw_identities, enough_identities, estimate_of
 from facetell.metrics.measures import MEASURES, Sample
-from facetell.metrics.weighted import Values
+from facetell.metrics.ranking import Values
 
 Sampled = tuple[float, Values | None]
 """A figure and its bootstrap samples (draws,)."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facetell.metrics.weighted import Values, check
+from facetell.metrics.ranking import Values, check
 
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
 DRAWS = 2000

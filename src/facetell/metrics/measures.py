@@ -1,4 +1,8 @@
-"""The measures by name, on one sample of scored videos: what tables, comparisons and selections refer to."""
+"""Measures of probabilities, and all measures by name, as tables and comparisons refer to them.
+
+Brier score, log-loss and expected calibration error are functions as those of :mod:`facetell.metrics.ranking`, with
+probabilities of "forged" in [0, 1] as scores. They are defined for one class alone.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,106 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from facetell.metrics.calibration import brier, ece, log_loss
-from facetell.metrics.ranking import accuracy, auc, average_precision, balanced_accuracy, eer, partial_auc, tpr_at_fpr
-from facetell.metrics.weighted import Values, Vector
+from facetell.engine.info import Calibration
+from facetell.metrics.intervals import wilson
+from facetell.metrics.ranking import (
+    Values,
+    Vector,
+    accuracy,
+    auc,
+    average_precision,
+    balanced_accuracy,
+    check,
+    eer,
+    partial_auc,
+    tpr_at_fpr,
+    weighted,
+)
+
+BINS = 15
+"""Bins of the expected calibration error and the reliability curve, equally wide: [0, 1/15), ..., [14/15, 1]."""
+
+
+@weighted
+def brier(labels: Vector, probabilities: Vector, weights: Values) -> Values:
+    """Brier score: mean of ``(p - y)²``; 0 is perfect, 0.25 is the score of a constant 0.5.
+
+    >>> brier([0, 1], [0.5, 1.0])
+    0.125
+    """
+    return np.asarray(weights @ (probabilities - labels) ** 2 / weights.sum(axis=-1))
+
+
+@weighted
+def log_loss(labels: Vector, probabilities: Vector, weights: Values) -> Values:
+    """Mean of ``-log p(label)`` in nats, with probabilities clipped to [2e-16, 1 - 2e-16]."""
+    tiny = np.finfo(np.float64).eps
+    p = np.clip(probabilities, tiny, 1 - tiny)
+    return np.asarray(-(weights @ np.where(labels > 0, np.log(p), np.log1p(-p))) / weights.sum(axis=-1))
+
+
+@weighted
+def ece(labels: Vector, probabilities: Vector, weights: Values, bins: int = BINS) -> Values:
+    """Expected calibration error: ``sum_b n_b / N · |mean p in b - share of forged in b|`` over equally wide bins.
+
+    Bins are closed below, the last one on both sides. It is biased upwards where bins hold few videos.
+
+    >>> round(ece([0, 1, 1], [0.01, 0.02, 0.9]), 4)
+    0.3567
+    """
+    member = np.eye(bins)[_bin(probabilities, bins)]  # (N, bins)
+    gap = weights @ (member * (probabilities - labels)[:, None])
+    return np.asarray(np.abs(gap).sum(axis=-1) / weights.sum(axis=-1))
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """A reliability curve: predicted probability against observed frequency, by bin.
+
+    Attributes:
+        edges: (B + 1,) of the bins, from 0 to 1.
+        counts: (B,) videos.
+        predicted: (B,) mean probability; this and the following are NaN in an empty bin.
+        observed: (B,) share of forged videos.
+        low, high: (B,) its 95 % Wilson interval.
+    """
+
+    edges: Vector
+    counts: NDArray[np.int64]
+    predicted: Vector
+    observed: Vector
+    low: Vector
+    high: Vector
+
+
+def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -> Reliability:
+    """The reliability curve over the bins of :func:`ece`.
+
+    Raises:
+        ValueError: shapes or labels are wrong, or a probability is NaN.
+    """
+    y, p = check(labels, probabilities)
+    if np.isnan(p).any():
+        raise ValueError("a probability is NaN; leave out videos that were not scored")
+    where = _bin(p, bins)
+    counts, hits = np.bincount(where, minlength=bins), np.bincount(where, y, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        predicted, observed = np.bincount(where, p, minlength=bins) / counts, hits / counts
+    low, high = np.array([wilson(int(h), int(c)) for h, c in zip(hits, counts, strict=True)]).T
+    return Reliability(np.linspace(0, 1, bins + 1), counts, predicted, observed, low, high)
+
+
+def _bin(probabilities: Vector, bins: int) -> NDArray[np.int64]:
+    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities, side="right")
+
+
+def probabilities(logits: ArrayLike, calibration: Calibration) -> Vector:
+    """Calibrated probabilities (N,) of raw logits (N,); NaN stays NaN."""
+    x = np.asarray(logits, dtype=np.float64) / calibration.temperature + calibration.bias
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.exp(-np.logaddexp(0, -x)))
 
 
 @dataclass(frozen=True, slots=True)
