@@ -211,10 +211,9 @@ def test_a_seed_repeats_to_the_last_bit(code: str, clip: Path) -> None:
     np.testing.assert_array_equal([image for image, _ in first], [image for image, _ in second])
 
 
-def test_a_social_copy_is_smaller(clip: Path, tmp_path: Path) -> None:
-    big = [(cv2.resize(image, (1280, 720)), time) for image, time in frames_of(clip)[:8]]
-    small = list(distort_stream(((np.asarray(i, np.uint8), t) for i, t in big), "SOCIAL", 4, fps=30))
-    assert small[0][0].shape == (360, 640, 3) and len(small) == 8
+def test_a_social_copy_is_smaller(clip: Path) -> None:
+    big = [(np.asarray(cv2.resize(image, (1280, 720)), np.uint8), time) for image, time in frames_of(clip)[:8]]
+    assert [image.shape for image, _ in distort_stream(big, "SOCIAL", 4, fps=30)] == [(360, 640, 3)] * 8
 
 
 def test_the_command_makes_one_or_all_and_resumes(
@@ -256,9 +255,6 @@ def test_copies_of_other_videos_are_not_kept(clip: Path, tmp_path: Path, capsys:
 def test_errors_are_messages(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["distort", str(clip), "--out", str(tmp_path / "a.mp4")]) == 2
     assert "--kind" in capsys.readouterr().err
-    words = ["distort", str(clip), "--kind", "GNC", "--level", "3", "--seed", "-1", "--out", str(tmp_path / "a.mp4")]
-    assert main(words) == 2
-    assert capsys.readouterr().err == "facetell distort: --seed is a whole number, 0 or more\n"
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     assert main(["distort", str(text), str(clip), "--kind", "CC", "--level", "1", "--out", str(tmp_path / "o")]) == 2

@@ -12,8 +12,7 @@ import pytest
 
 from facetell.datasets.dhash import LIMIT, VideoHash, differences, distance, hash_image, hash_video, near_duplicates
 from facetell.types import UInt8Array
-from facetell.video.reader import Unreadable
-from fixtures import sample_frames, text, write_frames
+from fixtures import sample_frames, write_frames
 from mimic.people import scene
 
 NUMBERS = (0, 1, 2, 8, 11)  # 2, 8 and 11 are of the man, at three times and in three lights
@@ -74,10 +73,3 @@ def test_a_folder_of_images_is_read_in_the_order_of_its_numbers(tmp_path: Path) 
     expected = VideoHash(np.stack([bits for bits, _ in hashes]), np.stack([valid for _, valid in hashes]))
     apart = differences(hash_video(tmp_path), expected)
     assert np.diag(apart).max() < 0.005 < apart[1, 5]  # sorted as text, 10.png would be second
-
-
-def test_what_has_no_frame_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    for path in (text(tmp_path), tmp_path / "absent.mp4", tmp_path / "empty"):
-        with pytest.raises(Unreadable):
-            hash_video(path)

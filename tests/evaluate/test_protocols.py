@@ -2,7 +2,7 @@
 
 import pytest
 
-from facetell.evaluate.protocols import protocol_names, read_protocol, read_published
+from facetell.evaluate.protocols import NAMES, PUBLISHED, read_protocol
 from facetell.types import FacetellError
 
 VALID = """
@@ -17,11 +17,11 @@ columns = "dataset"
 
 def test_every_protocol_of_the_package_is_valid():
     names = "ablation compression cross distortion generators leave_one_out level within"
-    assert protocol_names() == tuple(names.split())
-    for name in protocol_names():
+    assert tuple(names.split()) == NAMES
+    for name in NAMES:
         protocol = read_protocol(name)
         assert protocol.name == name and protocol.summary.endswith(".")
-        assert all(read_published()[published].rows for published in protocol.published)
+        assert all(PUBLISHED[published].rows for published in protocol.published)
 
 
 def test_a_file_is_read_and_benchmarks_have_their_names(tmp_path):

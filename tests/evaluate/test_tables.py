@@ -6,7 +6,6 @@ import itertools
 import json
 import re
 
-import numpy as np
 import pytest
 
 from evaluate.scored import ABOUT, clip, toy, write
@@ -16,8 +15,8 @@ from facetell.evaluate.tables import DASH, evaluate
 from facetell.types import FacetellError
 
 
-def made(path, rows, protocol, label="", draws=50, **more):
-    return evaluate([(label, write(path, rows))], read_protocol(protocol), draws=draws, **more)
+def made(path, rows, protocol, draws=50):
+    return evaluate([("", write(path, rows))], read_protocol(protocol), draws=draws)
 
 
 def by_row(table, stub):
@@ -153,23 +152,6 @@ def test_distortions_have_their_means_only_where_all_was_measured(tmp_path):
     assert {cell.text for cell in cells["mean of the kinds",].values()} == {"87.5", DASH}
     assert any("2 of 5 were measured" in note for note in table.notes)
     assert any("4 of 35 were measured" in note for note in table.notes)
-
-
-def test_means_of_distortions_resample_jointly(tmp_path):
-    """The interval of a mean of equal cells is that of one cell, not a narrower one."""
-    rng = np.random.default_rng(3)
-    logits = {f"{i}{label}": rng.normal(label) for i in "abcdefgh" for label in (0, 1)}
-    rows = [
-        clip(name, int(name[1]), x, method="swap" if name[1] == "1" else "", distortion=kind, level=level)
-        for name, x in logits.items()
-        for kind in read_protocol("distortion").tables[0].select["distortion"]
-        for level in range(1, 6)
-    ]
-    found = made(tmp_path / "s.parquet", rows, "distortion", draws=200)
-    cells = found.grids[0].cells
-    one, mean = (cells["toy", "ffpp", kind, level]["auc"] for kind, level in (("GB", "1"), ("mean", "mean")))
-    assert (one.low, one.high) == pytest.approx((mean.low, mean.high))
-    assert one.low < one.value < one.high
 
 
 def test_leave_one_out_evaluates_each_model_on_its_held_out_forgery(tmp_path):

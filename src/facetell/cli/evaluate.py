@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    from facetell.evaluate.protocols import protocol_names
+    from facetell.evaluate.protocols import NAMES
 
     parser.add_argument(
         "scores",
@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[LABEL=]SCORES",
         help="score files of `facetell score`; files of one model are joined; a label names the model, or its row",
     )
-    parser.add_argument(
-        "--protocol", required=True, metavar="NAME|FILE", help=f"{', '.join(protocol_names())}, or a TOML file"
-    )
+    parser.add_argument("--protocol", required=True, metavar="NAME|FILE", help=f"{', '.join(NAMES)}, or a TOML file")
     parser.add_argument(
         "--split", choices=SPLITS, help="videos to evaluate (default: that of the protocol, mostly test)"
     )

@@ -78,27 +78,6 @@ def rescale(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
-def moire(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
-    """MOIRE: interference of two pixel grids in each colour (amplitude ``p``), slight blur, raised black level.
-
-    Two crossed waves of about 9 pixels per colour, at a slight angle and of random phase in each frame, as the camera
-    is hand-held.
-    """
-    height, width = image.shape[:2]
-    phases = rng.uniform(0, 2 * np.pi, 6).astype(np.float32)
-    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    waves = np.empty((height, width, 3), np.float32)
-    for c in range(3):
-        u, v = 2 * np.pi / (8.6 + 0.5 * c), 2 * np.pi / (9.7 - 0.4 * c)
-        # cos(a + b) from cosines and sines of rows and columns alone is much faster than a cosine per pixel.
-        first = np.cos(u * x + phases[c]) * np.cos(0.11 * y) - np.sin(u * x + phases[c]) * np.sin(0.11 * y)
-        second = np.cos(v * y + phases[3 + c]) * np.cos(0.07 * x) + np.sin(v * y + phases[3 + c]) * np.sin(0.07 * x)
-        waves[..., c] = 0.5 * (first + second)
-    soft = cv2.GaussianBlur(image, (0, 0), 0.6)
-    lit = np.asarray(cv2.multiply(soft, 1 + np.float32(p) * waves, dtype=cv2.CV_32F), dtype=np.float32)
-    return np.asarray(np.clip(np.rint(lit * np.float32(0.94) + 10), 0, 255), dtype=np.uint8)
-
-
 FUNCTIONS: dict[str, Callable[[UInt8Array, float, np.random.Generator], UInt8Array]] = {
     "CS": saturation,
     "CC": contrast,
@@ -107,7 +86,6 @@ FUNCTIONS: dict[str, Callable[[UInt8Array, float, np.random.Generator], UInt8Arr
     "GB": blur,
     "JPEG": pixelate,
     "SCALE": rescale,
-    "MOIRE": moire,
 }
 
 

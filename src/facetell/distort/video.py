@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
-from facetell.distort.coders import SENT, Encoding, encodings, shrink_to, with_losses
 from facetell.distort.frames import FUNCTIONS, TIME_FUNCTIONS, Timed
 from facetell.distort.kinds import KINDS, Family, parameter
 from facetell.types import FacetellError, UInt8Array
@@ -19,7 +20,32 @@ from facetell.video.source import content_sha256
 from facetell.video.writer import VideoWriter
 
 X265_LEAST = 64  # pixels a side: on frames smaller than its blocks x265 writes outside its memory
+# x264's macroblock tree is not reproducible to the bit; without it the same frames give the same file.
+REPEATABLE = {"x264-params": "mbtree=0"}
 Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """An encoder by its name in PyAV, its constant rate factor, and further options by FFmpeg's names."""
+
+    codec: str
+    crf: float
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def _encoding(code: str, p: float) -> Encoding:
+    """The encoding of a distorted file."""
+    table = {
+        # As published, with the encoder's defaults: files may differ by a grey level here and there.
+        "VC": Encoding("libx264", p),
+        "H265": Encoding("libx265", p, {"preset": "fast"}),
+        "VP9": Encoding("libvpx-vp9", p, {"b": "0", "deadline": "good", "cpu-used": "5"}),
+        "AV1": Encoding("libsvtav1", p, {"preset": "10"}),
+        "SOCIAL": Encoding("libx264", 28, {"preset": "veryfast", "profile": "main", "g": "60"} | REPEATABLE),
+    }
+    # The crf is FFmpeg's default, as in the last step of the published tool.
+    return table.get(code, Encoding("libx264", 23, REPEATABLE))
 
 
 def distort_picture(image: UInt8Array, code: str, level: int, rng: np.random.Generator) -> UInt8Array:
@@ -45,17 +71,18 @@ def distort_stream(
     Raises:
         FacetellError: no such kind or level (of 1 to 5).
     """
-    return _distorted(stream, code, parameter(code, level), fps, seed)
+    p = parameter(code, level)
+    before = _before_file(stream, code, p, seed)
+    return _encoded(before, _encoding(code, p), fps) if KINDS[code].family is Family.CODER else before
 
 
-def _distorted(stream: Iterable[Timed], code: str, p: float, fps: float, seed: int) -> Iterator[Timed]:
+def _encoded(stream: Iterable[Timed], encoding: Encoding, fps: float) -> Iterator[Timed]:
     with tempfile.TemporaryDirectory(prefix="facetell-") as folder:
-        before = _before_file(stream, code, p, fps, seed, Path(folder))
-        if KINDS[code].family is Family.CODER:
-            path = Path(folder, "coded.mkv")
-            _encode(before, path, encodings(code, p)[-1], fps)
-            before = _read(path)
-        yield from before
+        path = Path(folder, "coded.mkv")
+        _encode(stream, path, encoding, fps)
+        with VideoReader(path) as reader:
+            for raw in reader:
+                yield raw.rgb(), raw.time
 
 
 def distort_video(
@@ -74,7 +101,7 @@ def distort_video(
     p, note = parameter(code, level), note_of(content_sha256(source), code, level, seed)
     if source.resolve() == out.resolve():
         raise FacetellError(f"{out} would overwrite its own source: choose another name")
-    with VideoReader(source) as reader, tempfile.TemporaryDirectory(prefix="facetell-") as folder:
+    with VideoReader(source) as reader:
 
         def clean() -> Iterator[Timed]:
             for raw in reader:
@@ -83,8 +110,8 @@ def distort_video(
                     progress(min(1.0, raw.time / reader.duration))
 
         fps = reader.info.fps or 25.0
-        stream = _before_file(clean(), code, p, fps, seed, Path(folder))
-        _encode(stream, out, encodings(code, p)[-1], p if code == "FPS" else fps, source, note)
+        stream = _before_file(clean(), code, p, seed)
+        _encode(stream, out, _encoding(code, p), p if code == "FPS" else fps, source, note)
     return out
 
 
@@ -102,8 +129,8 @@ def note_in(path: Path) -> str:
         return ""
 
 
-def _before_file(stream: Iterable[Timed], code: str, p: float, fps: float, seed: int, folder: Path) -> Iterator[Timed]:
-    """The input of the last encoder: all steps before it are done, through files in ``folder`` where needed."""
+def _before_file(stream: Iterable[Timed], code: str, p: float, seed: int) -> Iterator[Timed]:
+    """The input of the encoder."""
     if code in TIME_FUNCTIONS:
         yield from TIME_FUNCTIONS[code](stream, p, np.random.default_rng(seed))
     elif code in FUNCTIONS:
@@ -111,15 +138,19 @@ def _before_file(stream: Iterable[Timed], code: str, p: float, fps: float, seed:
             rng = np.random.Generator(np.random.SFC64([seed, number]))
             yield FUNCTIONS[code](image, p, rng), time
     elif code == "SOCIAL":
-        yield from ((shrink_to(image, p), time) for image, time in stream)
-    elif code == "LOSS":
-        _encode(stream, folder / "sent.mkv", SENT, fps)
-        yield from with_losses(folder / "sent.mkv", p, np.random.default_rng(seed))
+        yield from ((_shrink_to(image, p), time) for image, time in stream)
     else:
-        for number, encoding in enumerate(encodings(code, p)[:-1]):
-            _encode(stream, folder / f"{number}.mkv", encoding, fps)
-            stream = _read(folder / f"{number}.mkv")
         yield from stream
+
+
+def _shrink_to(image: UInt8Array, long_side: float) -> UInt8Array:
+    """An image shrunken by area to a long side in pixels, both sides even; a smaller one is returned as it is."""
+    height, width = image.shape[:2]
+    scale = long_side / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _encode(
@@ -145,9 +176,3 @@ def _encode(
     ) as writer:
         for image, time in chain([first], stream):
             writer.write(image, time)
-
-
-def _read(path: Path) -> Iterator[Timed]:
-    with VideoReader(path) as reader:
-        for raw in reader:
-            yield raw.rgb(), raw.time

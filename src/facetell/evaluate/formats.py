@@ -61,7 +61,7 @@ def _inline(cell: Cell) -> str:
 
 
 def to_csv(found: Evaluation) -> str:
-    """One line per measured group of videos; measures in [0, 1] (log-loss: 0 or more), empty where there is none."""
+    """One line per measured group of videos; measures in [0, 1], empty where there is none."""
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facetell.evaluate.figures import Grid, measure
-from facetell.evaluate.protocols import DASH, DATASET_AXES, MEAN, Protocol, Published, read_published
+from facetell.evaluate.protocols import DASH, DATASET_AXES, MEAN, PUBLISHED, Protocol, Published
 from facetell.evaluate.runs import Run, gather
 from facetell.evaluate.sample import calibration_of
 from facetell.evaluate.summary import Counts, Summary
@@ -27,7 +27,7 @@ HEADINGS = {
     "anomaly": "anomaly block",
 }
 """Headings of axes; of the others their names."""
-PLAIN = ("brier", "log_loss", "ece")
+PLAIN = ("brier", "ece")
 """Measures that are written as they are, to three decimals; the others in percent, to one, as in the literature."""
 
 
@@ -95,8 +95,7 @@ def evaluate(
     measured = (measure(runs, protocol, spec, known, draws) for spec in protocol.tables)
     grids = tuple(grid for grid in measured if grid.rows)
     tables = tuple(_table(grid, protocol, split, runs) for grid in grids)
-    published = read_published()
-    quoted = tuple(published[name] for name in protocol.published)
+    quoted = tuple(PUBLISHED[name] for name in protocol.published)
     return Evaluation(protocol, split, draws, runs, grids, tables, quoted)
 
 

@@ -1,6 +1,6 @@
 """Measures of probabilities, and all measures by name, as tables and comparisons refer to them.
 
-Brier score, log-loss and expected calibration error are functions as those of :mod:`facetell.metrics.ranking`, with
+Brier score and expected calibration error are functions as those of :mod:`facetell.metrics.ranking`, with
 probabilities of "forged" in [0, 1] as scores. They are defined for one class alone.
 """
 
@@ -20,10 +20,8 @@ from facetell.metrics.ranking import (
     accuracy,
     auc,
     average_precision,
-    balanced_accuracy,
     check,
     eer,
-    partial_auc,
     tpr_at_fpr,
     weighted,
 )
@@ -40,14 +38,6 @@ def brier(labels: Vector, probabilities: Vector, weights: Values) -> Values:
     0.125
     """
     return np.asarray(weights @ (probabilities - labels) ** 2 / weights.sum(axis=-1))
-
-
-@weighted
-def log_loss(labels: Vector, probabilities: Vector, weights: Values) -> Values:
-    """Mean of ``-log p(label)`` in nats, with probabilities clipped to [2e-16, 1 - 2e-16]."""
-    tiny = np.finfo(np.float64).eps
-    p = np.clip(probabilities, tiny, 1 - tiny)
-    return np.asarray(-(weights @ np.where(labels > 0, np.log(p), np.log1p(-p))) / weights.sum(axis=-1))
 
 
 @weighted
@@ -147,21 +137,14 @@ MEASURES: Mapping[str, Named] = {
     "auc": Named("AUC", True, lambda s, w: auc(s.labels, s.logits, w)),
     "ap": Named("AP", True, lambda s, w: average_precision(s.labels, s.logits, w)),
     "eer": Named("EER", False, lambda s, w: eer(s.labels, s.logits, w)),
-    "pauc": Named("pAUC at FPR ≤ 10 %", True, lambda s, w: partial_auc(s.labels, s.logits, w, max_fpr=0.1)),
     "tpr_at_1": Named("TPR at FPR 1 %", True, lambda s, w: tpr_at_fpr(s.labels, s.logits, w, max_fpr=0.01)),
     "tpr_at_5": Named("TPR at FPR 5 %", True, lambda s, w: tpr_at_fpr(s.labels, s.logits, w, max_fpr=0.05)),
     "accuracy": Named("accuracy at 0.5", True, lambda s, w: accuracy(s.labels, s.logits, w, threshold=0.0)),
     "accuracy_calibrated": Named(
         "accuracy, calibrated", True, lambda s, w: accuracy(s.labels, s.probabilities - s.thresholds, w, threshold=0.0)
     ),
-    "balanced_accuracy": Named(
-        "balanced accuracy, calibrated",
-        True,
-        lambda s, w: balanced_accuracy(s.labels, s.probabilities - s.thresholds, w, threshold=0.0),
-    ),
     "brier": Named("Brier", False, lambda s, w: brier(s.labels, s.probabilities, w)),
-    "log_loss": Named("log-loss", False, lambda s, w: log_loss(s.labels, s.probabilities, w)),
     "ece": Named("ECE", False, lambda s, w: ece(s.labels, s.probabilities, w)),
 }
-"""``accuracy`` is that of sigmoid(logit) at 0.5, as papers report it; ``accuracy_calibrated`` and ``balanced_accuracy``
-are those of the calibrated probability at the model's threshold for the number of faces of each video."""
+"""``accuracy`` is that of sigmoid(logit) at 0.5, as papers report it; ``accuracy_calibrated`` that of the calibrated
+probability at the model's threshold for the number of faces of each video."""

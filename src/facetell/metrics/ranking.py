@@ -134,23 +134,6 @@ def auc(labels: Vector, scores: Vector, weights: Values) -> Values:
 
 
 @weighted
-def partial_auc(labels: Vector, scores: Vector, weights: Values, max_fpr: float = 0.1) -> Values:
-    """Area under the ROC curve up to ``max_fpr``, standardised (McClish 1989): 0.5 is chance, 1 is perfect.
-
-    ``(1 + (A - x² / 2) / (x - x² / 2)) / 2`` with A the area from FPR 0 to x in (0, 1], as scikit-learn's ``max_fpr``.
-    """
-    _check_rate(max_fpr)
-    curve = roc_curve(labels, scores, weights)
-    left, right = curve.fpr[..., :-1], curve.fpr[..., 1:]
-    low, high = curve.tpr[..., :-1], curve.tpr[..., 1:]
-    width = np.clip(max_fpr - left, 0, right - left)  # the part of each step up to max_fpr
-    slope = np.divide(high - low, right - left, out=np.zeros_like(width), where=right > left)
-    area = (width * (low + slope * width / 2)).sum(axis=-1)
-    chance = max_fpr**2 / 2
-    return curve.where_defined((1 + (area - chance) / (max_fpr - chance)) / 2)
-
-
-@weighted
 def average_precision(labels: Vector, scores: Vector, weights: Values) -> Values:
     """Average precision ``sum_k (R_k - R_(k-1)) P_k``, not interpolated, as scikit-learn's.
 
@@ -189,7 +172,8 @@ def tpr_at_fpr(labels: Vector, scores: Vector, weights: Values, max_fpr: float =
 
     With fewer than 1 / ``max_fpr`` reals this is the TPR without any false positive.
     """
-    _check_rate(max_fpr)
+    if not 0 < max_fpr <= 1:
+        raise ValueError(f"max_fpr must be in (0, 1], not {max_fpr}")
     curve = roc_curve(labels, scores, weights)
     return curve.where_defined(np.where(curve.fpr <= max_fpr, curve.tpr, 0).max(axis=-1))
 
@@ -199,17 +183,3 @@ def accuracy(labels: Vector, scores: Vector, weights: Values, threshold: float =
     """Share of correct decisions. It depends on the share of forged videos."""
     right = (scores >= threshold) == (labels > 0)
     return np.asarray(weights @ right.astype(np.float64) / weights.sum(axis=-1))
-
-
-@weighted
-def balanced_accuracy(labels: Vector, scores: Vector, weights: Values, threshold: float = 0.5) -> Values:
-    """Mean of the true positive rate and the true negative rate: 0.5 is chance."""
-    called = scores >= threshold
-    caught, cleared = called & (labels > 0), ~called & (labels < 1)
-    fakes, reals = weights @ labels, weights @ (1 - labels)
-    return np.asarray((weights @ caught.astype(np.float64) / fakes + weights @ cleared.astype(np.float64) / reals) / 2)
-
-
-def _check_rate(max_fpr: float) -> None:
-    if not 0 < max_fpr <= 1:
-        raise ValueError(f"max_fpr must be in (0, 1], not {max_fpr}")
