@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import track
 
 from facetell.cli.arguments import check_seed, print_left_out
 from facetell.distort import KINDS, PUBLISHED, distort_video
@@ -100,17 +100,11 @@ def _make(copies: Copies, seed: int) -> int:
     """Make the copies; returns how many failed, each with a message on stderr."""
     failed = 0
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("distorting", total=float(len(copies)))
-        for number, (out, (source, code, level)) in enumerate(copies.items()):
-            progress.update(task, description=f"{code} {level} {source.name[-30:]}")
-
-            def show(share: float, done: int = number) -> None:
-                progress.update(task, completed=done + share)
-
-            try:
-                distort_video(source, out, code, level, seed=seed, progress=show)
-            except FacetellError as error:
-                failed += 1
-                print(f"facetell distort: {source}: {error}", file=sys.stderr)
+    for out in track(copies, "distorting", console=console, transient=True, disable=not console.is_terminal):
+        source, code, level = copies[out]
+        try:
+            distort_video(source, out, code, level, seed=seed)
+        except FacetellError as error:
+            failed += 1
+            print(f"facetell distort: {source}: {error}", file=sys.stderr)
     return failed

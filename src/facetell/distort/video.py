@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -22,7 +22,6 @@ from facetell.video.writer import VideoWriter
 X265_LEAST = 64  # pixels a side: on frames smaller than its blocks x265 writes outside its memory
 # x264's macroblock tree is not reproducible to the bit; without it the same frames give the same file.
 REPEATABLE = {"x264-params": "mbtree=0"}
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +84,11 @@ def _encoded(stream: Iterable[Timed], encoding: Encoding, fps: float) -> Iterato
                 yield raw.rgb(), raw.time
 
 
-def distort_video(
-    source: Path | str, out: Path | str, code: str, level: int, *, seed: int = 0, progress: Progress | None = None
-) -> Path:
+def distort_video(source: Path | str, out: Path | str, code: str, level: int, *, seed: int = 0) -> Path:
     """Write a distorted copy of a video; its sound is copied. The same seed gives the same video.
 
     The distortion of an encoder is the encoding of the file; all others are written as H.264 of crf 23, as in the last
-    step of the published tool. ``out`` appears when it is complete; ``progress`` is called with the share done in
-    [0, 1].
+    step of the published tool. ``out`` appears when it is complete.
 
     Raises:
         FacetellError: no such kind or level (of 1 to 5), or a video cannot be read or written.
@@ -102,15 +98,8 @@ def distort_video(
     if source.resolve() == out.resolve():
         raise FacetellError(f"{out} would overwrite its own source: choose another name")
     with VideoReader(source) as reader:
-
-        def clean() -> Iterator[Timed]:
-            for raw in reader:
-                yield raw.rgb(), raw.time
-                if progress and reader.duration:
-                    progress(min(1.0, raw.time / reader.duration))
-
         fps = reader.info.fps or 25.0
-        stream = _before_file(clean(), code, p, seed)
+        stream = _before_file(((raw.rgb(), raw.time) for raw in reader), code, p, seed)
         _encode(stream, out, _encoding(code, p), p if code == "FPS" else fps, source, note)
     return out
 
