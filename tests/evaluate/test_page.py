@@ -102,7 +102,7 @@ def test_plots_are_described_in_words_and_drawn_in_the_colours_of_the_page(tmp_p
     path = write(tmp_path / "s.parquet", rows, model={"name": "A & B"})
     own = tmp_path / "own.toml"
     own.write_text(
-        'title = "t"\nsummary = "s"\nplots = ["roc", "reliability", "bars", "distortion"]\n'
+        'title = "t"\nsummary = "s"\nplots = ["roc", "reliability", "distortion"]\n'
         '[[tables]]\ntitle = "a"\nrows = ["model"]\ncolumns = "method"\n'
         '[[tables]]\ntitle = "b"\nrows = ["model", "distortion"]\ncolumns = "level"\nmean = ["level"]\n'
     )
@@ -111,7 +111,6 @@ def test_plots_are_described_in_words_and_drawn_in_the_colours_of_the_page(tmp_p
     for name, words in {
         "roc": "A & B: AUC 91.7 percent (",
         "reliability": "of 2 were forged",  # two videos at 0.3, one of each class
-        "bars": "<all> (1) 100.0",
         "sweep": "A & B: clean 91.7, level 1 87.5, level 5 87.5",
     }.items():
         assert words in ET.fromstring(plots[name]).find("desc").text

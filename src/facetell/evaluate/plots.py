@@ -45,7 +45,6 @@ def charts(found: Evaluation) -> dict[str, list[Plot]]:
     kinds = {
         "roc": ("ROC curves", _roc),
         "reliability": ("Reliability", _reliability),
-        "bars": ("AUC with 95 % intervals", _bars),
         "distortion": ("AUC by level of distortion", _sweeps),
     }
     made = {heading: list(draw(found)) for heading, draw in map(kinds.__getitem__, found.protocol.plots)}
@@ -89,33 +88,6 @@ def _reliability(found: Evaluation) -> Iterator[Plot]:
             for p, o, n in zip(x.tolist(), y.tolist(), curve.counts[full].tolist(), strict=True)
         )
         yield _plot(figure, f"reliability-{number}", name, f"Reliability diagram. {words}.")
-
-
-def _bars(found: Evaluation) -> Iterator[Plot]:
-    """AUC with interval, one plot per model and benchmark of the last table by forgery, or else of the first table."""
-    by_method = [grid for grid in found.grids if "method" in grid.spec.axes]
-    grid = by_method[-1] if by_method else found.grids[0]
-    axis = "method" if by_method else grid.spec.axes[-1]
-    plots: dict[str, dict[str, Estimate]] = {}
-    for key in grid.measured:
-        values, cell = dict(zip(grid.spec.axes, key, strict=True)), grid.cells[key]
-        if not math.isnan(cell["auc"].value):
-            name = f"{found.protocol.written(axis, values.pop(axis))} ({cell.counts.fake})"
-            plots.setdefault(_named(found, values), {})[name] = cell["auc"]
-    for number, (title, bars) in enumerate(plots.items(), 1):
-        figure, axes = _figure(WIDTH, 0.75 + 0.3 * len(bars))
-        places = list(range(len(bars)))[::-1]
-        axes.axvline(50, color=_FAINT, linewidth=1)
-        for place, auc in zip(places, bars.values(), strict=True):
-            if not math.isnan(auc.low):
-                ends = [100 * auc.low, 100 * auc.high]
-                axes.plot(ends, [place, place], color=COLOURS[0], linewidth=2, alpha=0.55, solid_capstyle="butt")
-            axes.plot([100 * auc.value], [place], "o", color=COLOURS[0], markersize=5, clip_on=False)
-        axes.set_yticks(places, list(bars))
-        axes.set(xlim=(-1, 101), ylim=(-0.6, len(bars) - 0.4), xlabel="AUC, percent (thin line: chance)")
-        axes.tick_params(axis="y", length=0)
-        words = "; ".join(f"{label} {_percent(auc)}{_between(auc)}" for label, auc in bars.items())
-        yield _plot(figure, f"bars-{number}", f"{title} (forgeries in brackets)", f"AUC in percent. {words}.")
 
 
 def _sweeps(found: Evaluation) -> Iterator[Plot]:

@@ -129,7 +129,7 @@ class Protocol:
     how: str = ""
     label: tuple[Annotated[str, _one_of(LABEL_AXES)], ...] = ()
     axes: dict[Axis, dict[str, str]] = Field(default_factory=dict, validate_default=True)
-    plots: tuple[Literal["roc", "reliability", "bars", "distortion"], ...] = ()
+    plots: tuple[Literal["roc", "reliability", "distortion"], ...] = ()
     notes: Strings = ()
     published: tuple[Annotated[str, _one_of(PUBLISHED)], ...] = ()
 
