@@ -64,11 +64,6 @@ def test_leaks_of_the_rows_are_named(ffpp: Manifest) -> None:
         (replace(other, source=fake.source), {"source"}, fake.source),
         (replace(other, identity=real.identity), {"identity"}, real.identity),
         (replace(other, donor=fake.donor), {"identity"}, fake.donor),
-        (
-            replace(other, identity=fake.donor, donor=fake.identity),
-            {"identity", "pair"},
-            " and ".join(sorted((fake.identity, fake.donor))),
-        ),
     ):
         found = check_manifest(planted(ffpp, entry), fast=True)
         assert kinds(found) == kind and found.leaks[-1].what == what

@@ -56,7 +56,7 @@ original_sequences/youtube/c40/videos/033.mp4
 faceshifter
 original_sequences/youtube/c23/videos/033.mp4 0 train 033 - - faceshifter c23
 -
-ffpp methods=DeepFakeDetection all_test=1
+dfd all_test=1
 manipulated_sequences/DeepFakeDetection/c23/videos/01_02__talk__CODE0102.mp4 1 test actor01 actor02 DeepFakeDetection
 dfd c23 original_sequences/actors/c23/videos/01__talk.mp4
 dfo protocol=B methods=end_to_end_mix_2_distortions
@@ -106,14 +106,13 @@ def test_protocol_a_of_dfo_has_test_reals_and_forgeries_of_the_same_targets(read
     assert all(entry.source == reals[entry.identity].path for entry in fakes)
 
 
-def test_actors_that_the_lists_put_into_several_splits_are_split_by_identity(tmp_path: Path) -> None:
+def test_an_actor_in_several_splits_is_an_error(tmp_path: Path) -> None:
     root = make_tree("dfo", tmp_path)
     for split in ("val", "test"):
         path = root / f"lists/splits/{split}.txt"
         path.write_text("".join(f"{line[:4]}W999.mp4\n" for line in path.read_text().splitlines()))
-    manifest = read_benchmark("dfo", root, ReadOptions(protocol="B"))
-    assert (root / "facetell-split.json").is_file()
-    assert {entry.split for entry in manifest if not entry.label} == {"train", "val", "test"}
+    with pytest.raises(FacetellError, match="actor W999 in several splits"):
+        read_benchmark("dfo", root, ReadOptions(protocol="B"))
 
 
 def test_celebdf_copies_differ_in_a_name_but_not_in_labels(tmp_path: Path) -> None:
@@ -144,8 +143,8 @@ def test_a_pair_of_folders_may_have_splits_and_hidden_folders(tmp_path: Path) ->
     manifest = read_benchmark("pair", tmp_path / "split")
     assert manifest.counts() == {(s, m, int(bool(m))): 1 for s in ("train", "test") for m in ("", "swap")}
     assert all(entry.source == f"real/{entry.split}/a.mp4" for entry in manifest if entry.label)
-    with pytest.raises(FacetellError, match="are those of splits: --all-test is for"):
-        read_benchmark("pair", tmp_path / "split", ReadOptions(all_test=True))
+    tests = read_benchmark("pair", tmp_path / "split", ReadOptions(all_test=True))
+    assert {entry.split for entry in tests} == {"test"} and len(tests) == 4
 
 
 # What is removed from each benchmark, and what the message names.
@@ -197,8 +196,6 @@ def test_a_malformed_list_is_an_error(name: str, file: str, text: str, tmp_path:
     ("name", "options", "message"),
     [
         ("ffpp", {"compressions": ("c99",)}, "c99"),
-        ("ffpp", {"all_test": True}, "published splits.*--all-test is for datasets"),
-        ("celebdf2", {"seed": 4}, "published splits.*--seed is for datasets"),
         ("dfo", {"ffpp": None}, "--ffpp"),
         ("dfo", {"methods": ("end_to_end", "x")}, "'x' is no method of dfo; choose of end_to_end, reenact_postprocess"),
         ("dfdcc", {}, "choose one of ffpp"),

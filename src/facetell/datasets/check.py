@@ -19,7 +19,6 @@ KINDS = {
     "video": "the same video in several splits",
     "source": "videos made from the same recording in several splits",
     "identity": "a person visible or used as a donor in several splits",
-    "pair": "the same two people forged onto each other in several splits",
     "duplicate": "near-duplicate videos in different splits",
 }
 
@@ -114,9 +113,8 @@ def _table_leaks(manifest: Manifest) -> Iterator[Leak]:
     doubled = {leak.what for leak in videos}
     sources = _shared("source", ((recording(entry), entry) for entry in manifest))
     yield from (leak for leak in sources if leak.what not in doubled)
-    both = [(entry.identity, entry.donor, entry) for entry in manifest]
-    yield from _shared("identity", ((name, entry) for *names, entry in both for name in names if name))
-    yield from _shared("pair", ((" and ".join(sorted((a, b))), entry) for a, b, entry in both if a and b))
+    people = ((name, entry) for entry in manifest for name in (entry.identity, entry.donor) if name)
+    yield from _shared("identity", people)
 
 
 def _recordings(manifest: Iterable[Entry]) -> Callable[[Entry], str]:

@@ -5,19 +5,17 @@ METHOD.md, section 2. A forgery ``TTT_SSS`` is the video TTT with the face (or t
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from facetell.datasets.layout import BY_IDENTITY, Benchmark, Folder, ReadOptions
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
-from facetell.datasets.splits import check_official, split_by_identity
+from facetell.datasets.splits import split_by_identity
 from facetell.types import FacetellError
 from facetell.video.find import LeftOut, search
 
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
-ACTED = "DeepFakeDetection"
 COMPRESSIONS = ("raw", "c23", "c40")
 POSTPROCESSED = "reenact_postprocess"
 # Folders of DeeperForensics-1.0, and the distortion of the videos in them.
@@ -33,23 +31,17 @@ Pairs = Mapping[Split, Sequence[tuple[str, str]]]
 
 
 def read_ffpp(at: Folder, options: ReadOptions) -> Manifest:
-    """FaceForensics++ with its official splits and each of the five methods that is there.
-
-    ``options.methods`` selects others; DeepFakeDetection comes with its actors, split by identity as it has no
-    official splits.
-    """
+    """FaceForensics++ with its official splits and each of the five methods that is there, or ``options.methods``."""
     pairs = _read_pairs(at)
     there = tuple(name for name in METHODS if (at.root / "manipulated_sequences" / name).is_dir())
     methods = options.methods or there
-    at.check_methods(methods, (*METHODS, ACTED))
+    at.check_methods(methods, METHODS)
     if not methods:
         raise at.fault(f"{at.root} lacks manipulated_sequences/{METHODS[0]} and every other method")
-    if ACTED not in methods:
-        check_official(options, "FaceForensics++ has published splits (all but DeepFakeDetection)")
     entries = []
     for compression in options.compressions:
         entries += _reals(at, pairs, compression)
-        for method in (name for name in methods if name != ACTED):
+        for method in methods:
             folder = _compressed(at, f"manipulated_sequences/{method}", compression)
             reals = f"original_sequences/youtube/{compression}/videos"
             entries += [
@@ -58,8 +50,6 @@ def read_ffpp(at: Folder, options: ReadOptions) -> Manifest:
                 for pair in both
                 for a, b in (pair, pair[::-1])
             ]
-    if ACTED in methods:
-        entries += read_dfd(Folder(at.root, DFD), options).entries
     return Manifest(at.root, tuple(entries))
 
 
@@ -105,7 +95,7 @@ def read_dfd(at: Folder, options: ReadOptions) -> Manifest:
     entries = []
     for compression in options.compressions:
         reals = _compressed(at, "original_sequences/actors", compression)
-        fakes = _compressed(at, f"manipulated_sequences/{ACTED}", compression)
+        fakes = _compressed(at, "manipulated_sequences/DeepFakeDetection", compression)
         known = at.videos(reals)
         for path in known:
             actor, _, scene = Path(path).stem.partition("__")
@@ -120,7 +110,7 @@ def read_dfd(at: Folder, options: ReadOptions) -> Manifest:
             source = f"{reals}/{target}__{rest.rpartition('__')[0]}.mp4"
             source = source if source in known else ""
             people = f"actor{target}", f"actor{donor}"
-            entries.append(Entry(path, 1, "test", *people, ACTED, "dfd", compression, source))
+            entries.append(Entry(path, 1, "test", *people, "DeepFakeDetection", "dfd", compression, source))
     return Manifest(at.root, tuple(split_by_identity(entries, at.root, options)))
 
 
@@ -138,12 +128,10 @@ def read_dfo(at: Folder, options: ReadOptions) -> Manifest:
     """
     folders = options.methods or ("end_to_end",)
     at.check_methods(folders, tuple(FOLDERS))
-    if options.protocol != "B":
-        check_official(options, f"protocol {options.protocol} of DeeperForensics-1.0 has published splits, unlike B")
     at.folder("manipulated_videos")
     if options.protocol == "B":
         fakes = _fakes(at, folders, _lists(at))
-        return Manifest(at.root, (*_actors(at, fakes, options), *fakes))
+        return Manifest(at.root, (*_actors(at, fakes), *fakes))
     if options.ffpp is None:
         raise FacetellError(
             f"protocol {options.protocol} of DeeperForensics-1.0 takes its reals from FaceForensics++; "
@@ -204,25 +192,22 @@ def _fakes(
     return entries
 
 
-def _actors(at: Folder, fakes: Iterable[Entry], options: ReadOptions) -> list[Entry]:
-    """The actors' own videos in the split of their forgeries.
-
-    They are split by identity if the lists have an actor in several splits, or in none.
-    """
+def _actors(at: Folder, fakes: Sequence[Entry]) -> list[Entry]:
+    """The own videos of the actors in the split of their forgeries."""
+    split_of = {fake.donor: fake.split for fake in fakes}
+    stray = next((fake.donor for fake in fakes if split_of[fake.donor] != fake.split), None)
+    if stray is not None:
+        raise at.fault(f"the lists of {at.root} have the actor {stray} in several splits")
     reals = [
-        Entry(path.relative_to(at.root).as_posix(), 0, "test", identity=Path(actor).name, dataset="dfo")
+        Entry(path.relative_to(at.root).as_posix(), 0, split_of[Path(actor).name], Path(actor).name, dataset="dfo")
         for actor in at.subfolders(at.folder("source_videos"))
+        if Path(actor).name in split_of
         for path in sorted(at.root / actor / item.name for item in search(at.root / actor, LeftOut()))
         if path.is_file()
     ]
     if not reals:
-        raise at.fault(f"{at.root / 'source_videos'} holds no video in any actor's folder")
-    places: dict[str, set[Split]] = defaultdict(set)
-    for fake in fakes:
-        places[fake.donor].add(fake.split)
-    if options.all_test or any(len(places[real.identity]) != 1 for real in reals):
-        return split_by_identity(reals, at.root, options)
-    return [replace(real, split=next(iter(places[real.identity]))) for real in reals]
+        raise at.fault(f"{at.root / 'source_videos'} holds no video in the folder of an actor of the lists")
+    return reals
 
 
 _FFPP_TREE = (
@@ -231,10 +216,10 @@ _FFPP_TREE = (
 )
 FFPP = Benchmark(
     "ffpp",
-    "FaceForensics++: 1000 reals, five methods (and DeepFakeDetection), official splits",
+    "FaceForensics++: 1000 reals, five methods, official splits",
     _FFPP_TREE,
     read_ffpp,
-    BY_IDENTITY | {"compressions", "methods"},
+    frozenset({"compressions", "methods"}),
 )
 FACESHIFTER = Benchmark(
     "faceshifter",
@@ -257,5 +242,5 @@ DFO = Benchmark(
     "manipulated_videos/end_to_end/TTT_XXX.mp4 (and the other folders of forgeries), "
     "lists/splits/{train,val,test}.txt and source_videos/XXX/...",
     read_dfo,
-    BY_IDENTITY | {"methods", "protocol", "ffpp"},
+    frozenset({"methods", "protocol", "ffpp"}),
 )

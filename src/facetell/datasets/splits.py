@@ -78,17 +78,9 @@ def split_by_identity(
     return placed
 
 
-def check_official(options: ReadOptions, what: str) -> None:
-    """Raise if an option of splits by identity is given; ``what`` says why no split is drawn."""
-    for name, given in (("--all-test", options.all_test), ("--seed", options.seed)):
-        if given:
-            raise FacetellError(f"{what}: {name} is for datasets that are split by identity here, leave it out")
-
-
 def carve_val(entries: Sequence[Entry], root: Path, options: ReadOptions) -> list[Entry]:
     """Entries with the share ``options.val`` of the training identities in ``val``; the test split is not changed."""
     if options.val == 0:
-        check_official(options, "without --val the published splits are used as they are")
         return list(entries)
     if not 0 < options.val < 1:
         raise FacetellError(f"the share for val is {options.val:g}; give one between 0 and 1, such as 0.1")
