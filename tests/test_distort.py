@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from facetell.assets import locate
 from facetell.cli import main
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, distort_video, parameter
-from facetell.distort.frames import FUNCTIONS
-from facetell.distort.times import Timed, drop, freeze, lower_rate
+from facetell.distort.frames import FUNCTIONS, Timed, drop, freeze, lower_rate
 from facetell.distort.video import distort_picture, note_of
 from facetell.types import FacetellError, UInt8Array
 from facetell.video.reader import VideoReader
@@ -51,8 +50,7 @@ def test_the_table_is_the_published_one() -> None:
         "VC": (30, 32, 35, 38, 40),
     }
     assert {code: KINDS[code].levels for code in PUBLISHED} == expected
-    assert parameter("GNC", 5) == 0.05
-    assert len(PUBLISHED) == 7 and not set(PUBLISHED) & set(BEYOND)
+    assert not set(PUBLISHED) & set(BEYOND)
     for code, level in (("XX", 1), ("CS", 0), ("CS", 6)):
         with pytest.raises(FacetellError):
             parameter(code, level)
@@ -92,7 +90,6 @@ def test_noise_has_the_published_strength(level: int) -> None:
     assert luma.std() == pytest.approx(np.sqrt(p) * 255 * 255 / 219, rel=0.03)
     for chroma in (0.713 * (noise[..., 0] - luma), 0.564 * (noise[..., 2] - luma)):
         assert chroma.std() == pytest.approx(np.sqrt(p) * 255 * 255 / 224, rel=0.03)
-    assert abs(noise.mean()) < 0.6
 
 
 def test_blur_is_the_gaussian_of_that_size() -> None:
@@ -207,15 +204,6 @@ def test_distorted_videos_keep_times_and_sound(code: str, clip: Path, tmp_path: 
         assert container.metadata["comment"] == note_of(content_sha256(clip), code, 3, 1)
 
 
-def test_compression_is_that_of_the_encoder_alone(clip: Path, tmp_path: Path) -> None:
-    """The size of VC's file falls with the level."""
-    sizes = []
-    for level in (1, 3, 5):
-        with av.open(str(distort_video(clip, tmp_path / f"{level}.mp4", "VC", level))) as container:
-            sizes.append(sum(packet.size for packet in container.demux(video=0)))
-    assert sizes[0] > 1.2 * sizes[1] > 1.2 * 1.2 * sizes[2]
-
-
 @pytest.mark.parametrize("code", [code for code in KINDS if code != "VC"])
 def test_a_seed_repeats_to_the_last_bit(code: str, clip: Path) -> None:
     """VC is left out: it is published with x264's defaults, whose rate control does not repeat to the last bit."""
@@ -223,24 +211,9 @@ def test_a_seed_repeats_to_the_last_bit(code: str, clip: Path) -> None:
     np.testing.assert_array_equal([image for image, _ in first], [image for image, _ in second])
 
 
-def test_losses_change_more_at_higher_levels(clip: Path) -> None:
-    clean = frames_of(clip)
-
-    def error(level: int) -> float:
-        runs = [distort_stream(clean, "LOSS", level, fps=30, seed=seed) for seed in range(4)]
-        return float(
-            np.mean(
-                [[np.abs(a.astype(float) - b).mean() for (a, _), (b, _) in zip(r, clean, strict=True)] for r in runs]
-            )
-        )
-
-    assert error(5) > 1.1 * error(1)
-
-
-def test_a_social_copy_is_smaller(clip: Path, tmp_path: Path) -> None:
-    big = [(cv2.resize(image, (1280, 720)), time) for image, time in frames_of(clip)[:8]]
-    small = list(distort_stream(((np.asarray(i, np.uint8), t) for i, t in big), "SOCIAL", 4, fps=30))
-    assert small[0][0].shape == (360, 640, 3) and len(small) == 8
+def test_a_social_copy_is_smaller(clip: Path) -> None:
+    big = [(np.asarray(cv2.resize(image, (1280, 720)), np.uint8), time) for image, time in frames_of(clip)[:8]]
+    assert [image.shape for image, _ in distort_stream(big, "SOCIAL", 4, fps=30)] == [(360, 640, 3)] * 8
 
 
 def test_the_command_makes_one_or_all_and_resumes(
@@ -249,27 +222,15 @@ def test_the_command_makes_one_or_all_and_resumes(
     one = tmp_path / "one.mp4"
     assert main(["distort", str(clip), "--kind", "CC", "--level", "5", "--out", str(one)]) == 0
     assert frames_of(one)[0][0].mean() == pytest.approx(0.35 * frames_of(clip)[0][0].mean(), rel=0.06)
-    arguments = [
-        "distort",
-        str(clip.parent),
-        "--kind",
-        "CS",
-        "GB",
-        "--level",
-        "1",
-        "2",
-        "--out",
-        str(tmp_path / "many"),
-    ]
+    arguments = ["distort", str(clip.parent), "--kind", "CS", "GB", "--level", "1", "2"]
+    arguments += ["--out", str(tmp_path / "many")]
     assert main(arguments) == 0
     made = sorted(str(path.relative_to(tmp_path / "many")) for path in tmp_path.glob("many/**/*.mp4"))
     assert made == ["CS/1/man.mp4", "CS/2/man.mp4", "GB/1/man.mp4", "GB/2/man.mp4"]
     (tmp_path / "many/GB/2/man.mp4").unlink()
-    stamp = (tmp_path / "many/CS/1/man.mp4").stat().st_mtime_ns
     capsys.readouterr()
     assert main(arguments) == 0
     assert "1 made, 3 were there" in capsys.readouterr().out
-    assert (tmp_path / "many/CS/1/man.mp4").stat().st_mtime_ns == stamp
 
 
 def test_copies_of_other_videos_are_not_kept(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -294,9 +255,6 @@ def test_copies_of_other_videos_are_not_kept(clip: Path, tmp_path: Path, capsys:
 def test_errors_are_messages(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["distort", str(clip), "--out", str(tmp_path / "a.mp4")]) == 2
     assert "--kind" in capsys.readouterr().err
-    words = ["distort", str(clip), "--kind", "GNC", "--level", "3", "--seed", "-1", "--out", str(tmp_path / "a.mp4")]
-    assert main(words) == 2
-    assert capsys.readouterr().err == "facetell distort: --seed is a whole number, 0 or more\n"
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     assert main(["distort", str(text), str(clip), "--kind", "CC", "--level", "1", "--out", str(tmp_path / "o")]) == 2

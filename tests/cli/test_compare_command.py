@@ -41,12 +41,3 @@ def test_names_no_model_without_a_significant_difference(files, tmp_path, capsys
         write_scores(table(30, seed=seed, people=1), tmp_path / f"{seed}.parquet")
     assert main(["compare", *(str(tmp_path / f"{seed}.parquet") for seed in (1, 2))]) == 0
     assert "are all of one person" in capsys.readouterr().out
-
-
-def test_an_error_is_one_message_and_exit_code_two(files, tmp_path, capsys):
-    _, (good, _) = files
-    (tmp_path / "text.parquet").write_text("no table")
-    for name, words in [("text", "text.parquet is not a score file"), ("missing", "there is no score file at")]:
-        assert main(["compare", good, str(tmp_path / f"{name}.parquet")]) == 2
-        out, err = capsys.readouterr()
-        assert words in err and err.count("\n") == 1 and not out

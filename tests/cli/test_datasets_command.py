@@ -8,7 +8,7 @@ import pytest
 
 from facetell.cli import main
 from facetell.datasets.manifest import read_manifest
-from facetell.datasets.registry import BENCHMARKS
+from facetell.datasets.readers import BENCHMARKS
 from mimic.make import make_miniature
 
 
@@ -79,19 +79,3 @@ def test_options_that_do_not_apply_are_errors(
     assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), *options]) == 2
     assert named in capsys.readouterr().err
     assert not out.exists()
-
-
-def test_sources_are_listed_once_each_with_their_licence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    manifest, out = tmp_path / "manifest.csv", tmp_path / "sources.csv"
-    rows = [
-        "b.mp4,1,train,o/b,v/b.mp4,MIT",
-        "a.mp4,0,train,o/a,v.mp4,none stated",
-        "a2.mp4,1,val,o/a,v.mp4,none stated",
-    ]
-    manifest.write_text("\n".join(["file,label,split,source_repo,source_path,licence", *rows]) + "\n")
-    assert main(["datasets", "sources", str(tmp_path), "--out", str(out)]) == 0
-    assert out.read_text() == "source_repo,source_path,licence\no/a,v.mp4,none stated\no/b,v/b.mp4,MIT\n"
-    assert "2 sources" in capsys.readouterr().out
-    manifest.write_text("file,label,split\na.mp4,1,val\n")
-    assert main(["datasets", "sources", str(manifest), "--out", str(out)]) == 2
-    assert "lacks the column source_repo; sources need source_repo, source_path, licence" in capsys.readouterr().err

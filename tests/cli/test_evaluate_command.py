@@ -13,7 +13,7 @@ def scores(tmp_path):
     return write(tmp_path / "scores.parquet", toy())
 
 
-def test_prints_the_tables_and_writes_five_files(capsys, scores, tmp_path, monkeypatch):
+def test_prints_the_tables_and_writes_four_files(capsys, scores, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("a", "b"):
         assert main(["evaluate", str(scores), "--protocol", "cross", "--out", str(tmp_path / name)]) == 0
@@ -22,9 +22,7 @@ def test_prints_the_tables_and_writes_five_files(capsys, scores, tmp_path, monke
     assert "87.5" in text and "FaceForensics++" in text and "scored; 1 not scored" in words
     assert "…" not in text and max(map(len, text.splitlines())) <= 80
     assert text.index("AUC by benchmark") < text.index("Published: video AUC") and "not measured here" in words
-    assert sorted(path.name for path in out.iterdir()) == [
-        f"cross.{end}" for end in ("csv", "html", "json", "md", "tex")
-    ]
+    assert sorted(path.name for path in out.iterdir()) == [f"cross.{end}" for end in ("csv", "html", "json", "md")]
     assert all(path.read_bytes() == (tmp_path / "b" / path.name).read_bytes() for path in out.iterdir())
     with (out / "cross.csv").open() as file:
         assert {line["auc"] for line in csv.DictReader(file)} == {"0.875"}
@@ -42,7 +40,7 @@ def test_a_protocol_file_and_another_split(capsys, tmp_path):
     own = tmp_path / "mine.toml"
     own.write_text('title="Mine"\nsummary="Own."\n[[tables]]\ntitle="T"\nrows=["dataset"]\ncolumns="measure"\n')
     assert main(["evaluate", str(scores), "--protocol", str(own), "--split", "val", "--out", str(tmp_path)]) == 0
-    assert "split val" in capsys.readouterr().out and (tmp_path / "mine.tex").is_file()
+    assert "split val" in capsys.readouterr().out and (tmp_path / "mine.md").is_file()
 
 
 @pytest.mark.parametrize(

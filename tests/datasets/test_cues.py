@@ -59,14 +59,6 @@ def test_a_cue_follows_its_property(name: str, images: UInt8Array) -> None:
     assert (sign * (after - before)[:, CUES.index(name)] > 0).mean() >= 0.95
 
 
-def test_octaves_follow_the_wavelength() -> None:
-    """A sine of period 3, 6 or 12 pixels has its energy in the first, second or third octave."""
-    for octave, period in enumerate((3, 6, 12)):
-        wave = 128 + 100 * np.sin(2 * np.pi * np.arange(96) / period)
-        image = np.repeat(np.broadcast_to(wave, (96, 96))[..., None], 3, axis=2).astype(np.uint8)
-        assert cues_of([image])[0, :3].argmax() == octave and cues_of([image])[0, octave] > -0.05
-
-
 def test_the_probe_finds_a_cue_and_nothing_in_equal_classes(images: UInt8Array) -> None:
     labels, folds = np.repeat([0, 1], 40), np.tile(np.arange(40) % 4, 2)
     assert probe_auc(cues_of([*images, *(shrunk(image) for image in images)]), labels, folds) > MAX_AUC

@@ -85,13 +85,6 @@ def test_kinds_are_spread_evenly_and_the_seed_changes_the_folds() -> None:
     assert not np.array_equal(folds, grouped_folds(entries, seed=1))
 
 
-def test_without_a_repository_the_identity_then_the_recording_is_the_group() -> None:
-    person = [Entry(f"{number}.mp4", 0, "train", identity="ann") for number in range(3)]
-    recording = [Entry("real.mp4", 0, "train"), Entry("fake.mp4", 1, "train", source="real.mp4")]
-    folds = grouped_folds([*person, *recording], 2)
-    assert len(set(folds[:3])) == 1 and folds[3] == folds[4] != folds[0]
-
-
 def test_weights_balance_classes_and_damp_large_groups() -> None:
     reals = [Entry(f"r{n}.mp4", 0, "train", repository="a" if n < 16 else "b") for n in range(17)]
     fakes = [Entry(f"f{n}.mp4", 1, "train", family="x" if n < 2 else "y") for n in range(3)]

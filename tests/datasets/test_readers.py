@@ -1,8 +1,7 @@
-"""Every reader on its miniature, and on files that are not as expected."""
+"""Every reader on the files of its benchmark, and on files that are not as expected."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,39 +9,32 @@ from typing import Any
 
 import pytest
 
-from facetell.datasets.celebdf import TEST_LIST
+from datasets.trees import make_tree
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
-from facetell.datasets.registry import BENCHMARKS, read_benchmark
+from facetell.datasets.readers import BENCHMARKS, TEST_LIST, read_benchmark
 from facetell.types import FacetellError
 
 Read = Callable[..., Manifest]
-Copied = Callable[[str], Path]
-NAMES = [name for name in BENCHMARKS if name != "csv"]
-ROOT_OF = {"deepfakebench": "preprocessing/dataset_json/FaceForensics++.json"}
 
 
 @pytest.fixture
-def read(miniature: Callable[[str], Path], tmp_path: Path) -> Read:
-    """Reads the miniature of a name with options."""
+def read(tmp_path: Path) -> Read:
+    """Writes the files of a benchmark, once a test, and reads them with options."""
 
     def run(name: str, **options: Any) -> Manifest:
+        for needed in (name, "ffpp") if name == "dfo" else (name,):
+            if not (tmp_path / needed).exists():
+                make_tree(needed, tmp_path / needed)
         if name == "dfo":
-            options.setdefault("ffpp", miniature("ffpp"))
-        chosen = ReadOptions(split_file=tmp_path / "split.json", **options)
-        return read_benchmark(name, miniature(name) / ROOT_OF.get(name, ""), chosen)
+            options.setdefault("ffpp", tmp_path / "ffpp")
+        return read_benchmark(name, tmp_path / name, ReadOptions(split_file=tmp_path / "split.json", **options))
 
     return run
 
 
-@pytest.fixture
-def copied(miniature: Callable[[str], Path], tmp_path: Path) -> Copied:
-    """A copy of the miniature of a name, to be changed."""
-    return lambda name: Path(shutil.copytree(miniature(name), tmp_path / "copy"))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_miniature_is_read_completely(name: str, read: Read, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_is_read_completely(name: str, read: Read, tmp_path: Path) -> None:
     manifest = read(name)
     assert {entry.label for entry in manifest} == {0, 1}
     assert all(manifest.file(entry).exists() for entry in manifest)
@@ -64,7 +56,7 @@ original_sequences/youtube/c40/videos/033.mp4
 faceshifter
 original_sequences/youtube/c23/videos/033.mp4 0 train 033 - - faceshifter c23
 -
-ffpp methods=DeepFakeDetection all_test=1
+dfd all_test=1
 manipulated_sequences/DeepFakeDetection/c23/videos/01_02__talk__CODE0102.mp4 1 test actor01 actor02 DeepFakeDetection
 dfd c23 original_sequences/actors/c23/videos/01__talk.mp4
 dfo protocol=B methods=end_to_end_mix_2_distortions
@@ -73,6 +65,9 @@ manipulated_videos/end_to_end_mix_2_distortions/033_W005.mp4 1 train 033 W005 en
 celebdf1
 Celeb-synthesis/id4_id5_0001.mp4 1 test id4 id5 Celeb-DF celebdf1 -
 Celeb-real/id4_0001.mp4
+celebdf++ methods=LIA
+Celeb-synthesis/FaceReenact/LIA/id4_id5_0000.mp4 1 test id4 id5 LIA celebdf++ -
+Celeb-real/id4_0000.mp4
 celebdf++
 YouTube-real/00170.mp4 0 train youtube00170 - - celebdf++ -
 -
@@ -88,9 +83,6 @@ fake_test/5/fake/16 1 test fake_test_5 - wild wilddeepfake -
 ffiw
 target/val/val_00000005.mp4 1 test - - FFIW ffiw -
 source/val/val_00000005.mp4
-deepfakebench
-FaceForensics++/manipulated_sequences/Deepfakes/c23/frames/033_412 1 train 033 412 FF-DF FaceForensics++ c23
--
 pair all_test=1
 fake/NeuralTextures/001.mp4 1 test - - NeuralTextures pair -
 real/001.mp4
@@ -114,49 +106,30 @@ def test_protocol_a_of_dfo_has_test_reals_and_forgeries_of_the_same_targets(read
     assert all(entry.source == reals[entry.identity].path for entry in fakes)
 
 
-def test_actors_that_the_lists_put_into_several_splits_are_split_by_identity(copied: Copied) -> None:
-    root = copied("dfo")
+def test_an_actor_in_several_splits_is_an_error(tmp_path: Path) -> None:
+    root = make_tree("dfo", tmp_path)
     for split in ("val", "test"):
         path = root / f"lists/splits/{split}.txt"
         path.write_text("".join(f"{line[:4]}W999.mp4\n" for line in path.read_text().splitlines()))
-    manifest = read_benchmark("dfo", root, ReadOptions(protocol="B"))
-    assert (root / "facetell-split.json").is_file()
-    assert {entry.split for entry in manifest if not entry.label} == {"train", "val", "test"}
+    with pytest.raises(FacetellError, match="actor W999 in several splits"):
+        read_benchmark("dfo", root, ReadOptions(protocol="B"))
 
 
-def test_celebdf_copies_differ_in_a_name_but_not_in_labels(copied: Copied) -> None:
-    root = copied("celebdf2")
+def test_celebdf_copies_differ_in_a_name_but_not_in_labels(tmp_path: Path) -> None:
+    root = make_tree("celebdf2", tmp_path)
     (root / "YouTube-real").rename(root / "Youtube-real")
-    tests = [entry for entry in read_benchmark("celebdf2", root) if entry.split == "test" and not entry.label]
+    plain, carved = (read_benchmark("celebdf2", root, ReadOptions(val=val)) for val in (0, 0.25))
+    tests = [entry for entry in plain if entry.split == "test"]
     assert any(entry.path.startswith("Youtube-real/") for entry in tests)
+    people = {s: {e.identity for e in carved if e.split == s} for s in ("train", "val")}
+    assert people["val"] and not people["val"] & people["train"] and tests == [e for e in carved if e.split == "test"]
     lines = (root / TEST_LIST).read_text().splitlines()
     (root / TEST_LIST).write_text("\n".join(f"{1 - int(line[0])}{line[1:]}" for line in lines))
     with pytest.raises(FacetellError, match="wrong label"):
         read_benchmark("celebdf2", root)
 
 
-def test_val_is_taken_from_training_by_identity(read: Read) -> None:
-    plain, carved = read("celebdf2"), read("celebdf2", val=0.25)
-    people = {s: {e.identity for e in carved if e.split == s} for s in ("train", "val")}
-    assert people["val"] and not people["val"] & people["train"]
-    assert [e for e in carved if e.split == "test"] == [e for e in plain if e.split == "test"]
-
-
-def test_deepfakebench_takes_a_video_of_several_splits_once(copied: Copied) -> None:
-    path = copied("deepfakebench") / ROOT_OF["deepfakebench"]
-    table = json.loads(path.read_text())
-    group = table["FaceForensics++"]["FF-real"]
-    assert "\\" in next(iter(group["test"]["c23"].values()))["frames"][0]
-    group["val"]["c23"] |= group["test"]["c23"]
-    path.write_text(json.dumps(table))
-    notes: list[str] = []
-    manifest = read_benchmark("deepfakebench", path, ReadOptions(note=notes.append))
-    assert len({entry.path for entry in manifest}) == len(manifest) == 12
-    assert sum(entry.split == "test" and not entry.label for entry in manifest) == 2
-    assert notes and notes[0].startswith("2 videos")
-
-
-def test_hidden_folders_of_a_pair_are_ignored_and_other_files_counted(tmp_path: Path) -> None:
+def test_a_pair_of_folders_may_have_splits_and_hidden_folders(tmp_path: Path) -> None:
     for name in ("real/a.mp4", "real/__MACOSX/a.mp4", "fake/dfl/b.mp4", "fake/.trash/c.mp4", "fake/dfl/list.m3u8"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("#EXTM3U\n")
@@ -164,101 +137,70 @@ def test_hidden_folders_of_a_pair_are_ignored_and_other_files_counted(tmp_path: 
     manifest = read_benchmark("pair", tmp_path, ReadOptions(note=notes.append))
     assert [entry.path for entry in manifest] == ["real/a.mp4", "fake/dfl/b.mp4"]
     assert notes[0] == f"in {tmp_path / 'fake'}, left out: 1 playlist"
-
-
-def test_a_pair_of_folders_may_have_splits(tmp_path: Path) -> None:
     for name in ("real/train/a.mp4", "real/test/a.mp4", "fake/swap/train/a.mp4", "fake/swap/test/a.mp4"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).touch()
-    manifest = read_benchmark("pair", tmp_path)
+        (tmp_path / "split" / name).parent.mkdir(parents=True)
+        (tmp_path / "split" / name).touch()
+    manifest = read_benchmark("pair", tmp_path / "split")
     assert manifest.counts() == {(s, m, int(bool(m))): 1 for s in ("train", "test") for m in ("", "swap")}
     assert all(entry.source == f"real/{entry.split}/a.mp4" for entry in manifest if entry.label)
-    with pytest.raises(FacetellError, match="are those of splits: --all-test is for"):
-        read_benchmark("pair", tmp_path, ReadOptions(all_test=True))
+    tests = read_benchmark("pair", tmp_path / "split", ReadOptions(all_test=True))
+    assert {entry.split for entry in tests} == {"test"} and len(tests) == 4
 
 
-# What is removed from each miniature, and what the message names.
+# What is removed from each benchmark, and what the message names.
 BREAKS = {
     "ffpp": ("splits/val.json", "splits/val.json"),
     "faceshifter": ("manipulated_sequences/FaceShifter", "FaceShifter/c23/videos"),
     "dfd": ("original_sequences/actors/c23", "actors/c23/videos"),
     "dfo": ("manipulated_videos/end_to_end", "manipulated_videos/end_to_end"),
-    "celebdf1": ("Celeb-synthesis", "Celeb-synthesis"),
     "celebdf2": (TEST_LIST, TEST_LIST),
     "celebdf++": ("YouTube-real", r"YouTube-real \(or Youtube-real\)"),
     "dfdcp": ("dataset.json", "dataset.json"),
     "wilddeepfake": ("fake_test", "fake_test"),
     "ffiw": ("target/val", "target/val"),
-    "deepfakebench": ("datasets", "in no folder above it"),
     "pair": ("fake", "the folder fake"),
 }
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_a_missing_file_is_named_with_the_layout(
-    name: str, copied: Copied, miniature: Callable[[str], Path], tmp_path: Path
-) -> None:
-    root = copied(name)
+def test_a_missing_file_is_named_with_the_layout(name: str, read: Read, tmp_path: Path) -> None:
+    read(name)
     gone, named = BREAKS[name]
-    shutil.rmtree(root / gone) if (root / gone).is_dir() else (root / gone).unlink()
-    options = ReadOptions(split_file=tmp_path / "split.json", ffpp=miniature("ffpp") if name == "dfo" else None)
+    gone = tmp_path / name / gone
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
     with pytest.raises(FacetellError, match=named) as caught:
-        read_benchmark(name, root / ROOT_OF.get(name, ""), options)
-    assert BENCHMARKS[name].layout.tree in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_empty_or_absent_root_is_an_error(name: str, tmp_path: Path) -> None:
-    for root in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(FacetellError):
-            read_benchmark(name, root, ReadOptions(ffpp=tmp_path))
+        read(name)
+    assert BENCHMARKS[name].tree in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("name", "file", "text"),
     [
         ("ffpp", "splits/test.json", "[1, 2]"),
-        ("ffpp", "splits/test.json", "not json"),
         ("celebdf2", TEST_LIST, "2 Celeb-real/id0_0000.mp4"),
         ("celebdf2", TEST_LIST, "1 Celeb-real/absent.mp4"),
         ("dfdc", "dfdc_train_part_0/metadata.json", '{"a.mp4": {"label": "MAYBE"}}'),
         ("dfdc", "test/labels.csv", "file,truth\na.mp4,1"),
         ("dfdc", "test/labels.csv", f"filename,label\n{'a' * 200_000}.mp4,1"),
         ("dfdcp", "dataset.json", '{"original_videos/1/a.mp4": {"label": "real"}}'),
-        ("deepfakebench", ROOT_OF["deepfakebench"], '{"a": {"b": ["c"]}}'),
-        ("deepfakebench", ROOT_OF["deepfakebench"], '{"a": {"b": {"test": {"c": {}}}}}'),
     ],
 )
-def test_a_malformed_list_is_an_error(name: str, file: str, text: str, copied: Copied) -> None:
-    root = copied(name)
+def test_a_malformed_list_is_an_error(name: str, file: str, text: str, tmp_path: Path) -> None:
+    root = make_tree(name, tmp_path)
     (root / file).write_text(text)
-    with pytest.raises(FacetellError, match=Path(file).name.replace("+", r"\+")):
-        read_benchmark(name, root / ROOT_OF.get(name, ""))
+    with pytest.raises(FacetellError, match=Path(file).name):
+        read_benchmark(name, root)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("ffpp", {"compressions": ("c99",)}, "c99"),
-        ("ffpp", {"all_test": True}, "published splits.*--all-test is for datasets"),
-        ("ffpp", {"seed": 9}, "published splits.*--seed is for datasets"),
-        ("celebdf2", {"seed": 4}, "published splits.*--seed is for datasets"),
-        ("dfo", {"protocol": "lists", "all_test": True}, "published splits.*--all-test is for datasets"),
         ("dfo", {"ffpp": None}, "--ffpp"),
-        ("dfo", {"methods": ("end_to_end", "x")}, "'x' is no method of .*; choose of end_to_end, reenact_postprocess"),
-        ("celebdf++", {"methods": ("LIA", "x")}, "'x' is no method of .*; choose of .*SimSwap"),
-        ("deepfakebench", {"methods": ("x",)}, "'x' is no method of .*; choose of FF-DF"),
+        ("dfo", {"methods": ("end_to_end", "x")}, "'x' is no method of dfo; choose of end_to_end, reenact_postprocess"),
+        ("dfdcc", {}, "choose one of ffpp"),
     ],
 )
 def test_options_that_do_not_apply_are_errors(name: str, options: dict[str, Any], message: str, read: Read) -> None:
     with pytest.raises(FacetellError, match=message):
         read(name, **options)
-
-
-def test_an_unknown_benchmark_and_a_doubled_row_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(FacetellError, match="choose one of ffpp"):
-        read_benchmark("ff++", tmp_path)
-    (tmp_path / "manifest.csv").write_text("path,label,split\na.mp4,1,train\na.mp4,1,train\n")
-    with pytest.raises(FacetellError, match="names 1 video twice"):
-        read_benchmark("csv", tmp_path / "manifest.csv")

@@ -66,12 +66,6 @@ def test_a_file_that_does_not_fit_is_an_error(text: str, message: str, tmp_path:
         stored_split(PEOPLE, SHARES, 0, path / "below_a_file.json")
 
 
-def test_all_can_be_in_test_without_a_split(tmp_path: Path) -> None:
-    placed = split_by_identity(entries(), tmp_path, ReadOptions(all_test=True))
-    assert len(placed) == len(entries()) and {entry.split for entry in placed} == {"test"}
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_an_invalid_share_is_an_error(share: float, tmp_path: Path) -> None:
     with pytest.raises(FacetellError, match="between 0 and 1"):

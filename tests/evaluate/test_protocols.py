@@ -2,8 +2,7 @@
 
 import pytest
 
-from facetell.distort.kinds import BEYOND, PUBLISHED
-from facetell.evaluate.protocols import protocol_names, read_protocol, read_published
+from facetell.evaluate.protocols import NAMES, PUBLISHED, read_protocol
 from facetell.types import FacetellError
 
 VALID = """
@@ -18,18 +17,11 @@ columns = "dataset"
 
 def test_every_protocol_of_the_package_is_valid():
     names = "ablation compression cross distortion generators leave_one_out level within"
-    assert protocol_names() == tuple(names.split())
-    for name in protocol_names():
+    assert tuple(names.split()) == NAMES
+    for name in NAMES:
         protocol = read_protocol(name)
         assert protocol.name == name and protocol.summary.endswith(".")
-        assert all(read_published()[published].rows for published in protocol.published)
-
-
-def test_distortions_are_all_that_can_be_made_and_the_published_apart():
-    published, beyond = read_protocol("distortion").tables
-    assert published.select["distortion"] == PUBLISHED and beyond.select["distortion"] == BEYOND
-    assert published.mean == ("level", "distortion")
-    assert set(read_protocol("distortion").axes["distortion"]) == {*PUBLISHED, *BEYOND}
+        assert all(PUBLISHED[published].rows for published in protocol.published)
 
 
 def test_a_file_is_read_and_benchmarks_have_their_names(tmp_path):
@@ -47,16 +39,11 @@ def test_a_file_is_read_and_benchmarks_have_their_names(tmp_path):
     [
         ("title = ", "not a TOML file"),
         ("title = 'a'", "'summary' is missing"),
-        (VALID.replace('title = "t"', "title = 3"), "'title' is 3: input should be a valid string"),
         (VALID + "colour = 1", "'tables.0.colour' is 1: unexpected"),
         (VALID.replace('"dataset"', '"weather"'), "'tables.0.columns' is 'weather': should be one of model"),
-        (VALID.replace('["model"]', '"model"'), "'tables.0.rows' is 'model'"),
         (VALID + 'measures = ["f1"]', "'tables.0.measures.0' is 'f1': should be one of auc"),
         (VALID + 'mean = ["level"]', 'a table with a mean needs "distortion"'),
         (VALID.replace('["model"]', "[]"), "'tables.0.rows' is []"),
-        ('split = "dev"\n' + VALID, "'split' is 'dev': should be one of train, val, test"),
-        ('published = ["mine"]\n' + VALID, "'mine': should be one of cross_dataset"),
-        ("title='a'\nsummary='b'\ntables=[]", "'tables' is []"),
         ("axes = {method = 3}\n" + VALID, "'axes.method' is 3"),
     ],
 )

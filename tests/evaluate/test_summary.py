@@ -10,11 +10,9 @@ from facetell.engine.info import Calibration
 from facetell.evaluate.sample import calibrate, calibration_of, identities_of, sample_of
 from facetell.evaluate.scores import from_rows
 from facetell.evaluate.summary import summarise
-from facetell.metrics.calibration import ece
-from facetell.metrics.intervals import interval
-from facetell.metrics.measures import MEASURES
+from facetell.metrics.measures import MEASURES, ece
 from facetell.metrics.platt import fit_platt
-from facetell.metrics.ranking import auc, eer, tpr_at_fpr
+from facetell.metrics.ranking import eer, tpr_at_fpr
 from facetell.types import FacetellError
 
 ABOUT = {"calibration": {"temperature": 1.4, "bias": -0.5, "threshold": 0.6}}
@@ -28,46 +26,26 @@ def test_measures_are_of_video_means_and_the_calibration_of_the_file():
     expected = {
         "auc": metrics.roc_auc_score(y, logit),
         "ap": metrics.average_precision_score(y, logit),
-        "pauc": metrics.roc_auc_score(y, logit, max_fpr=0.1),
         "eer": eer(y, logit),
         "tpr_at_1": tpr_at_fpr(y, logit, max_fpr=0.01),
         "tpr_at_5": tpr_at_fpr(y, logit, max_fpr=0.05),
         "accuracy": metrics.accuracy_score(y, expit(logit) >= 0.5),
         "accuracy_calibrated": metrics.accuracy_score(y, p >= 0.6),
-        "balanced_accuracy": metrics.balanced_accuracy_score(y, p >= 0.6),
         "brier": metrics.brier_score_loss(y, p),
-        "log_loss": metrics.log_loss(y, p),
         "ece": ece(y, p),
     }
     assert {name: found[name].value for name in MEASURES} == pytest.approx(expected)
     assert all(found[name].low <= found[name].high for name in MEASURES) and found.counts.identities == 20
-    reference = interval(auc, y, logit, [f"p{i // 3 % 20}" for i in range(90)], draws=200)
-    assert (found["auc"].low, found["auc"].high) == pytest.approx((reference.low, reference.high))
 
 
 def test_videos_without_score_or_label_are_counted_and_change_no_figure():
-    complete = table(60)
-    more = from_rows(
-        [
-            {"video": "none", "label": 0, "status": "no_face", "dataset": "FF++"},
-            {"video": "what", "label": -1, "track": 0, "clip": 0, "logit": 9.0},
-            {"video": "nor", "status": "unreadable"},
-        ],
-        {},
-    )
+    complete, none = table(60), {"video": "none", "label": 0, "status": "no_face", "dataset": "FF++"}
+    unlabelled = {"video": "what", "label": -1, "track": 0, "clip": 0, "logit": 9.0}
+    more = from_rows([none, unlabelled, {"video": "nor", "status": "unreadable"}], {})
     joined = replace(complete, columns={k: np.concatenate([complete[k], more[k]]) for k in complete.columns})
     a, b = summarise(complete.videos(), draws=50), summarise(joined.videos(), draws=50)
     assert b.counts == replace(a.counts, unscored_real=1, unlabelled=2) and b.counts.unscored == 1
     assert b.measures == a.measures and len(sample_of(joined.videos())) == 60
-
-
-@pytest.mark.parametrize(("label", "reason"), [(0, "no forged video was scored"), (1, "no real video was scored")])
-def test_a_missing_class_gives_a_reason_and_no_figure(label, reason):
-    found = summarise(table(30).select(label=label).videos(), draws=20)
-    assert found.reason == reason and all(np.isnan(found[name].value) for name in MEASURES)
-    assert summarise(from_rows([{"video": "a", "label": 0, "status": "no_face"}], {}).videos()).reason == (
-        "no video was scored"
-    )
 
 
 def test_identities_are_those_of_one_dataset_and_unknown_ones_their_video():
@@ -83,14 +61,6 @@ def test_identities_are_those_of_one_dataset_and_unknown_ones_their_video():
     scores = from_rows([{"label": 0, "logit": 0.0, "track": 0, **row} for row in rows], {})
     found = identities_of(scores.videos()).tolist()
     assert [found.index(number) for number in found] == [0, 0, 2, 3, 4, 3, 6]
-
-
-def test_thresholds_are_those_of_the_number_of_faces():
-    about = {"calibration": {"threshold": 0.8, "false_positives": 0.05, "tail": 1.0}}
-    rows = [{"video": "one", "label": 0, "track": 0, "logit": 1.6}]
-    rows += [{"video": "two", "label": 0, "track": track, "logit": logit} for track, logit in ((0, 1.6), (1, 0.0))]
-    sample = sample_of(from_rows(rows, about).videos())
-    assert sample.thresholds == pytest.approx([0.8, 0.888], abs=0.001)
 
 
 def test_the_calibration_of_a_score_file_is_read_and_checked():

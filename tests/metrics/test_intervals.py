@@ -4,7 +4,7 @@ from hypothesis import given
 from scipy import stats
 
 from evaluate.tables import labelled, steady
-from facetell.metrics.intervals import bootstrap, delong_test, difference_of, draw_identities, interval, wilson
+from facetell.metrics.intervals import bootstrap, delong_test, draw_identities, interval, wilson
 from facetell.metrics.ranking import auc
 
 
@@ -27,7 +27,6 @@ def test_draws_take_complete_identities_as_many_as_there_are_in_each_class():
             drawn = drawn + times[:, 0]
         assert (drawn == len(set(names[y == label]))).all()
     assert not np.array_equal(weights[:, 0], weights[:, 3])  # the classes are drawn separately
-    assert weights.mean(axis=0) == pytest.approx(1, abs=0.15)
 
 
 def test_bootstrap_is_the_measure_on_drawn_videos_and_repeats():
@@ -98,17 +97,6 @@ def test_delong_of_degenerate_input():
     assert np.isnan(delong_test(y, [0, 1, 2, 3], [3, 2, 1, 0]).p)  # 1 against 0, both without any spread
     assert np.isnan(delong_test([0, 0, 1], [1, 2, 3], [1, 2, 2]).p)
     assert np.isnan(delong_test([0, 1], [1, np.nan], [1, 2]).value)
-
-
-def test_paired_difference_agrees_with_delong_for_independent_videos():
-    y, x, identities = made(400)
-    rng = np.random.default_rng(1)
-    a, b = x + rng.normal(0, 0.3, 400), x + rng.normal(0, 1.0, 400)
-    samples = bootstrap(lambda w: auc(y, a, w) - auc(y, b, w), y, identities)
-    found, reference = difference_of(auc(y, a) - auc(y, b), samples), delong_test(y, a, b)
-    assert (found.low, found.high) == pytest.approx((reference.low, reference.high), abs=0.01)
-    assert found.p < 0.05 and reference.p < 0.05
-    assert difference_of(0.0, np.zeros(100)).p == 1 and np.isnan(difference_of(0.5, None).p)
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 10), (3, 10), (10, 10), (1, 1), (50, 70)])

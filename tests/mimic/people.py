@@ -21,7 +21,6 @@ from facetell.faces.tracker import FaceTracker
 from facetell.forge.mesh import reflected
 from facetell.forge.recipe import ForgeRecipe, forge_clip
 from facetell.types import FloatArray, Frame, UInt8Array
-from facetell.video.image import write_image
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
 
@@ -93,10 +92,10 @@ def tracked(frames: UInt8Array) -> FloatArray:
 
 
 @functools.lru_cache(maxsize=8)
-def forgery(method: str, target: int, donor: int, seconds: float = 2.0, variant: int = 0) -> UInt8Array:
+def forgery(method: str, target: int, donor: int, seconds: float = 2.0) -> UInt8Array:
     """The scene of ``target`` forged with the face or motion of ``donor``, frame for frame."""
     real, other = scene(target, seconds), scene(donor, seconds)
-    rng = np.random.default_rng([sum(map(ord, method)), target, donor, variant])
+    rng = np.random.default_rng([sum(map(ord, method)), target, donor, 0])
     recipe = ForgeRecipe.only(STAND_INS.get(method, "swap"))
     return forge_clip(real.frames, real.landmarks, rng, recipe, (other.frames, other.landmarks)).frames
 
@@ -107,33 +106,23 @@ class Recorder:
     def __init__(self, root: Path, seconds: float) -> None:
         self.root, self.seconds, self.count = root, seconds, 0
 
-    def real(self, path: str, number: int, crf: float = 23) -> None:
-        """Write the scene of an identity."""
-        self.video(path, scene(number, self.seconds).frames, crf)
-
-    def fake(self, path: str, method: str, target: int, donor: int, crf: float = 23, variant: int = 0) -> None:
-        """Write a forgery of ``target`` with ``donor``."""
-        self.video(path, forgery(method, target, donor, self.seconds, variant), crf)
-
-    def video(self, path: str, frames: UInt8Array, crf: float = 23) -> None:
-        """Write frames (T, H, W, 3) as H.264, reproducibly."""
+    def video(self, path: str, target: int, donor: int | None = None, method: str = "", *, crf: float = 23) -> None:
+        """Write the scene of an identity, or a forgery of it with ``donor``, as H.264, reproducibly."""
+        self.count += 1
+        if not self.seconds:
+            self.text(path)
+            return
+        frames = (
+            forgery(method, target, donor, self.seconds) if donor is not None else scene(target, self.seconds).frames
+        )
         height, width = frames.shape[1:3]
         options = {"preset": "veryfast", "x264-params": "mbtree=0:threads=1"}
         with VideoWriter(self.root / path, fps=25, width=width, height=height, crf=crf, options=options) as writer:
             for image in frames:
                 writer.write(image)
-        self.count += 1
 
-    def images(self, folder: str, frames: UInt8Array) -> list[str]:
-        """Write frames as numbered images; returns their paths."""
-        paths = [f"{folder}/{index:03d}.png" for index in range(len(frames))]
-        for path, frame in zip(paths, frames, strict=True):
-            write_image(self.root / path, frame)
-        self.count += 1
-        return paths
-
-    def text(self, path: str, text: str) -> None:
+    def text(self, path: str, *lines: str) -> None:
         """Write a list file."""
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        target.write_text("\n".join(lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""``facetell datasets``: list benchmarks, write and check manifests, list the sources of their videos."""
+"""``facetell datasets``: list benchmarks, write and check manifests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from facetell.datasets.layout import ReadOptions
+from facetell.datasets.layout import Benchmark, ReadOptions
 from facetell.datasets.manifest import SPLITS, Manifest, read_manifest, write_manifest
-from facetell.datasets.registry import BENCHMARKS, benchmark
-from facetell.datasets.sources import write_sources
+from facetell.datasets.readers import BENCHMARKS, benchmark, read_benchmark
 from facetell.types import FacetellError
 
 SHOWN = 5  # findings of a kind that are printed
@@ -38,15 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="the benchmarks that can be read, and the files of each")
     read = actions.add_parser("read", help="write the manifest of a benchmark on disk")
     read.add_argument("name", metavar="NAME", help="name of the benchmark, as in `facetell datasets list`")
-    read.add_argument("root", type=Path, metavar="ROOT", help="its folder; the file of csv and deepfakebench")
+    read.add_argument("root", type=Path, metavar="ROOT", help="its folder")
     read.add_argument("--out", type=Path, required=True, metavar="FILE", help="the manifest, a CSV file")
     for field, (flag, how) in FLAGS.items():
         read.add_argument(flag, dest=field, default=argparse.SUPPRESS, **how)  # type: ignore[arg-type]
     check = actions.add_parser("check", help="count the videos of a manifest, find missing files and leaks")
-    sources = actions.add_parser("sources", help="list where a manifest's videos were published, with their licences")
-    for action in (check, sources):
-        action.add_argument("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
-    sources.add_argument("--out", type=Path, required=True, metavar="FILE", help="the list, a CSV file")
+    check.add_argument("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
     how_to_check = check.add_mutually_exclusive_group()
     how_to_check.add_argument("--fast", action="store_true", help="do not open the videos: no near-duplicate search")
     for flag, text in (
@@ -58,8 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the action of the command; 0 when done, 2 where a check finds a leak or a missing file."""
-    actions = {"list": _list, "read": _read, "check": _check, "sources": _sources}
-    return actions[args.action](args)
+    return {"list": _list, "read": _read, "check": _check}[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -67,9 +62,7 @@ def _list(args: argparse.Namespace) -> int:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, known in BENCHMARKS.items():
-        flags = " ".join(FLAGS[field][0] for field in FLAGS if field in known.options)
-        lines = [known.about, f"holds {known.layout.tree}", *([f"takes {flags}"] if flags else []), ""]
-        table.add_row(name, Text("\n".join(lines)))
+        table.add_row(name, Text(f"{known.about}\nholds {known.tree}\ntakes {_flags_of(known)}\n"))
     Console().print(table)
     return 0
 
@@ -79,20 +72,23 @@ def _read(args: argparse.Namespace) -> int:
     given = {field: getattr(args, field) for field in FLAGS if field in args}
     refused = [FLAGS[field][0] for field in given if field not in known.options]
     if refused:
-        takes = ", ".join(FLAGS[field][0] for field in FLAGS if field in known.options) or "no option"
-        raise FacetellError(f"{args.name} does not take {refused[0]}; it takes {takes}")
+        raise FacetellError(f"{args.name} does not take {refused[0]}; it takes {_flags_of(known)}")
     for field in ("compressions", "methods"):
         if field in given:
             given[field] = tuple(dict.fromkeys(given[field]))  # without repeats
     options = ReadOptions(**given, note=lambda text: print(f"note: {text}", file=sys.stderr))
-    manifest = known.read(args.root, options)
+    manifest = read_benchmark(args.name, args.root, options)
     write_manifest(manifest, args.out)
-    print_counts(manifest)
+    _print_counts(manifest)
     print(f"{args.out}: {len(manifest)} videos")
     return 0
 
 
-def print_counts(manifest: Manifest) -> None:
+def _flags_of(known: Benchmark) -> str:
+    return ", ".join(flag for field, (flag, _) in FLAGS.items() if field in known.options) or "no option"
+
+
+def _print_counts(manifest: Manifest) -> None:
     """Print the number of videos by method and split, as a table."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("method")
@@ -110,7 +106,7 @@ def _check(args: argparse.Namespace) -> int:
     from facetell.datasets.check import KINDS, check_manifest, unseen, without_leaks
 
     manifest = read_manifest(args.manifest)
-    print_counts(manifest)
+    _print_counts(manifest)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading the videos", total=1.0)
@@ -132,15 +128,7 @@ def _check(args: argparse.Namespace) -> int:
     return 2
 
 
-def _sources(args: argparse.Namespace) -> int:
-    print(f"{args.out}: {write_sources(args.manifest, args.out)} sources")
-    return 0
-
-
 def _print_findings(what: str, lines: Sequence[str]) -> None:
     if lines:
-        print(f"{what}: {len(lines)}")
-        for line in lines[:SHOWN]:
-            print(f"  {line}")
-        if len(lines) > SHOWN:
-            print(f"  and {len(lines) - SHOWN} more")
+        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        print("\n  ".join([f"{what}: {len(lines)}", *lines[:SHOWN], *more]))

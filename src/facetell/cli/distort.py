@@ -8,10 +8,9 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import track
 
 from facetell.cli.arguments import check_seed, print_left_out
 from facetell.distort import KINDS, PUBLISHED, distort_video
@@ -25,13 +24,8 @@ from facetell.video.source import content_sha256
 SUFFIX = ".mp4"
 
 
-class Copy(NamedTuple):
-    """One distorted copy."""
-
-    source: Path
-    out: Path
-    code: str
-    level: int
+Copies = dict[Path, tuple[Path, str, int]]
+"""Source, kind and level by the file of a copy."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,38 +53,33 @@ def run(args: argparse.Namespace) -> int:
     sources = find_videos(args.videos, left_out)
     print_left_out("distort", left_out)
     # A single copy that is named is made again; of many, those that are there are from an earlier run.
-    if len(sources) == len(kinds) == len(levels) == 1 and args.out.suffix:
-        there, missing = [], [Copy(sources[0], args.out, kinds[0], levels[0])]
-    else:
-        copies = [
-            Copy(source, args.out / code / str(level) / f"{short_name(name, len(SUFFIX))}{SUFFIX}", code, level)
-            for source, name in zip(sources, names_of(sources), strict=True)
-            for code in kinds
-            for level in levels
-        ]
-        there = [copy for copy in copies if copy.out.exists()]
-        missing = [copy for copy in copies if not copy.out.exists()]
-    contents = {source: content_sha256(source) for source in {copy.source for copy in there}}
-    others = [c for c in there if note_in(c.out) != note_of(contents[c.source], c.code, c.level, args.seed)]
-    for copy in others:
-        print(
-            f"facetell distort: {copy.out} is there, but no copy of {copy.source} made with --seed {args.seed}: "
-            "choose another folder with --out",
-            file=sys.stderr,
-        )
+    single = len(sources) == len(kinds) == len(levels) == 1 and args.out.suffix
+    copies: Copies = {args.out: (sources[0], kinds[0], levels[0])} if single else {}
+    for source, name in zip(sources, _names_of(sources), strict=True) if not single else ():
+        file = f"{short_name(name, len(SUFFIX))}{SUFFIX}"
+        copies |= {args.out / code / str(level) / file: (source, code, level) for code in kinds for level in levels}
+    there = {out: copy for out, copy in copies.items() if out.exists() and not single}
+    contents = {source: content_sha256(source) for source in {source for source, _, _ in there.values()}}
+    others = 0
+    for out, (source, code, level) in there.items():
+        if note_in(out) != note_of(contents[source], code, level, args.seed):
+            others += 1
+            print(
+                f"facetell distort: {out} is there, but no copy of {source} made with --seed {args.seed}: "
+                "choose another folder with --out",
+                file=sys.stderr,
+            )
+    missing = {out: copy for out, copy in copies.items() if out not in there}
     failed = _make(missing, args.seed)
-    kept = len(there) - len(others)
+    kept = len(there) - others
     print(f"{len(missing) - failed} made" + (f", {kept} were there" if kept else "") + f", in {args.out}")
     return 2 if failed or others or left_out.faults else 0
 
 
-def names_of(sources: Sequence[Path]) -> list[str]:
+def _names_of(sources: Sequence[Path]) -> list[str]:
     """Names of the copies; videos of equal names get those of their folders below the common one in front.
 
-    Raises:
-        FacetellError: names are equal even so.
-
-    >>> names_of([Path("x/a/1.mp4"), Path("x/b/1.mp4"), Path("x/b/2.mp4")])
+    >>> _names_of([Path("x/a/1.mp4"), Path("x/b/1.mp4"), Path("x/b/2.mp4")])
     ['a-1', 'b-1', '2']
     """
     stems = Counter(source.stem for source in sources)
@@ -107,21 +96,15 @@ def names_of(sources: Sequence[Path]) -> list[str]:
     return names
 
 
-def _make(copies: Sequence[Copy], seed: int) -> int:
+def _make(copies: Copies, seed: int) -> int:
     """Make the copies; returns how many failed, each with a message on stderr."""
     failed = 0
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("distorting", total=float(len(copies)))
-        for number, (source, out, code, level) in enumerate(copies):
-            progress.update(task, description=f"{code} {level} {source.name[-30:]}")
-
-            def show(share: float, done: int = number) -> None:
-                progress.update(task, completed=done + share)
-
-            try:
-                distort_video(source, out, code, level, seed=seed, progress=show)
-            except FacetellError as error:
-                failed += 1
-                print(f"facetell distort: {source}: {error}", file=sys.stderr)
+    for out in track(copies, "distorting", console=console, transient=True, disable=not console.is_terminal):
+        source, code, level = copies[out]
+        try:
+            distort_video(source, out, code, level, seed=seed)
+        except FacetellError as error:
+            failed += 1
+            print(f"facetell distort: {source}: {error}", file=sys.stderr)
     return failed

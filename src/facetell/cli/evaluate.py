@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from facetell.datasets.manifest import SPLITS
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
-    from facetell.evaluate.tables import Cell, Evaluation, Table
+    from facetell.evaluate.tables import Evaluation, Table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    from facetell.evaluate.protocols import protocol_names
+    from facetell.evaluate.protocols import NAMES
 
     parser.add_argument(
         "scores",
@@ -28,14 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[LABEL=]SCORES",
         help="score files of `facetell score`; files of one model are joined; a label names the model, or its row",
     )
-    parser.add_argument(
-        "--protocol", required=True, metavar="NAME|FILE", help=f"{', '.join(protocol_names())}, or a TOML file"
-    )
+    parser.add_argument("--protocol", required=True, metavar="NAME|FILE", help=f"{', '.join(NAMES)}, or a TOML file")
     parser.add_argument(
         "--split", choices=SPLITS, help="videos to evaluate (default: that of the protocol, mostly test)"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="also write NAME.md, .tex, .csv, .json and .html (the page) here"
+        "--out", type=Path, metavar="DIR", help="also write NAME.md, .csv, .json and .html (the page) here"
     )
 
 
@@ -50,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         check_writable(args.out / f"{protocol.name}.html")
     found = evaluate([_labelled(word) for word in args.scores], protocol, split=args.split)
     console = Console(highlight=False)
-    print_evaluation(found, console)
+    _print(found, console)
     if args.out:
         from facetell.evaluate.formats import FORMATS
         from facetell.evaluate.page import to_html
@@ -62,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def print_evaluation(found: Evaluation, console: Console) -> None:
+def _print(found: Evaluation, console: Console) -> None:
     """Print all tables, those of published figures last."""
     from facetell.evaluate.tables import model_lines
 
@@ -76,50 +72,36 @@ def print_evaluation(found: Evaluation, console: Console) -> None:
             if part:
                 console.print(part.title, style="bold" if part is table else "dim", markup=False)
                 console.print(part.caption, style="dim", markup=False, end="\n" if part.caption else "")
-                for block in _blocks(part, console.width):
-                    console.print(block)
+                _print_rows(part, console)
                 console.print("\n".join([*part.notes, ""]), style="dim", markup=False)
     for note in found.protocol.notes:
         console.print(f"note: {note}", style="dim", markup=False)
 
 
-def _blocks(table: Table, width: int) -> Iterator[RichTable]:
-    """The table in blocks of columns that fit the width of the terminal, each with the names of the rows."""
-    widths = [_width(table, column) for column in range(len(table.head))]
+def _print_rows(table: Table, console: Console) -> None:
+    """Print a table in blocks of columns that fit the width of the terminal, each with the names of the rows."""
+    rows = [[(c.text + (f" ({c.mark})" if c.mark else ""), c.interval) for c in row] for row in table.rows]
+    widths = [
+        max(map(len, [*head.split(), *(text for row in rows for text in row[column])]))
+        for column, head in enumerate(table.head)
+    ]
     blocks: list[list[int]] = []
     for column in range(table.stub, len(table.head)):
-        if not blocks or sum(widths[i] for i in (*range(table.stub), *blocks[-1], column)) > width:
+        if not blocks or sum(widths[i] + 2 for i in (*range(table.stub), *blocks[-1], column)) > console.width:
             blocks.append([])
         blocks[-1].append(column)
-    yield from (_block(table, [*range(table.stub), *block], widths) for block in blocks)
-
-
-def _block(table: Table, columns: Sequence[int], widths: Sequence[int]) -> RichTable:
-    from rich.table import Table as RichTable
-
-    made = RichTable(box=None, header_style="bold", pad_edge=False)
-    for index in columns:
-        made.add_column(table.head[index], justify="left" if index < table.stub else "right", width=widths[index] - 2)
-    for row in table.rows:
-        made.add_row(*(_written(row[index]) for index in columns))
-    return made
-
-
-def _width(table: Table, column: int) -> int:
-    """Width of a column with the space after it; headings may break between words."""
-    cells = [row[column] for row in table.rows]
-    texts = [f"{cell.text} ({cell.mark})" if cell.mark else cell.text for cell in cells]
-    return 2 + max(map(len, [*table.head[column].split(), *texts, *(cell.interval for cell in cells)]))
-
-
-def _written(cell: Cell) -> str:
-    text = escape(cell.text) + (f" ({cell.mark})" if cell.mark else "")
-    return f"{text}\n[dim]{escape(cell.interval)}[/]" if cell.interval else text
+    for block in blocks:
+        columns = [*range(table.stub), *block]
+        shown = RichTable(box=None, header_style="bold", pad_edge=False)
+        for i in columns:
+            shown.add_column(table.head[i], justify="left" if i < table.stub else "right", width=widths[i])
+        for row in rows:
+            cells = (row[i] for i in columns)
+            shown.add_row(*(Text.assemble(text, (f"\n{span}" if span else "", "dim")) for text, span in cells))
+        console.print(shown)
 
 
 def _labelled(word: str) -> tuple[str, Path]:
     """Label ("" for none) and path of ``LABEL=SCORES``; the name of an existing file is a path without a label."""
     label, sign, path = word.partition("=")
-    if Path(word).exists() or not sign:
-        return "", Path(word)
-    return label, Path(path)
+    return ("", Path(word)) if Path(word).exists() or not sign else (label, Path(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -19,7 +19,6 @@ KINDS = {
     "video": "the same video in several splits",
     "source": "videos made from the same recording in several splits",
     "identity": "a person visible or used as a donor in several splits",
-    "pair": "the same two people forged onto each other in several splits",
     "duplicate": "near-duplicate videos in different splits",
 }
 
@@ -48,12 +47,10 @@ class Findings:
 
 
 def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress | None = None) -> Findings:
-    """Find missing and unreadable files, and leaks between splits.
+    """Find missing and unreadable files, and leaks between splits. An identity must be one person in all rows.
 
-    Args:
-        manifest: an identity must be one person in all rows.
-        fast: do not open the videos: no search for unreadable files and near-duplicates.
-        progress: called with the share done in [0, 1].
+    ``fast``: do not open the videos, so no search for unreadable files and near-duplicates. ``progress`` is called with
+    the share done in [0, 1].
     """
     present, missing = _present(manifest)
     leaks = list(_table_leaks(manifest))
@@ -66,14 +63,7 @@ def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress
 def leaking_videos(manifest: Manifest, split: str) -> frozenset[str]:
     """The videos of a split that share an identity, a recording or near-duplicate frames with another split.
 
-    Metrics on these videos do not measure generalisation.
-
-    Args:
-        manifest: of all splits; its files are opened.
-        split: the split whose videos are returned.
-
-    Returns:
-        Their :attr:`Entry.video`.
+    Metrics on them do not measure generalisation. The files of the manifest, which has all splits, are opened.
     """
     recording = _recordings(manifest)
     others = [entry for entry in manifest if entry.split != split]
@@ -94,16 +84,17 @@ def leaking_videos(manifest: Manifest, split: str) -> frozenset[str]:
 def without_leaks(manifest: Manifest) -> Manifest:
     """The manifest without leaks: a training video is left out before one of ``val``, that before one of ``test``."""
     for number, split in enumerate(SPLITS[:-1]):
-        later = SPLITS[number:]
-        leaked = leaking_videos(Manifest(manifest.root, tuple(e for e in manifest if e.split in later)), split)
-        kept = tuple(entry for entry in manifest if entry.split != split or entry.video not in leaked)
-        manifest = Manifest(manifest.root, kept)
+        later = Manifest(manifest.root, tuple(entry for entry in manifest if entry.split in SPLITS[number:]))
+        manifest = _without(manifest, {split: leaking_videos(later, split)})
     return manifest
 
 
 def unseen(manifest: Manifest) -> Manifest:
     """The manifest without the videos of ``val`` and ``test`` that leak: new to a model trained on all of ``train``."""
-    leaked = {split: leaking_videos(manifest, split) for split in SPLITS[1:]}
+    return _without(manifest, {split: leaking_videos(manifest, split) for split in SPLITS[1:]})
+
+
+def _without(manifest: Manifest, leaked: Mapping[str, frozenset[str]]) -> Manifest:
     return manifest.where(lambda entry: entry.video not in leaked.get(entry.split, ()))
 
 
@@ -122,9 +113,8 @@ def _table_leaks(manifest: Manifest) -> Iterator[Leak]:
     doubled = {leak.what for leak in videos}
     sources = _shared("source", ((recording(entry), entry) for entry in manifest))
     yield from (leak for leak in sources if leak.what not in doubled)
-    both = [(entry.identity, entry.donor, entry) for entry in manifest]
-    yield from _shared("identity", ((name, entry) for *names, entry in both for name in names if name))
-    yield from _shared("pair", ((" and ".join(sorted((a, b))), entry) for a, b, entry in both if a and b))
+    people = ((name, entry) for entry in manifest for name in (entry.identity, entry.donor) if name)
+    yield from _shared("identity", people)
 
 
 def _recordings(manifest: Iterable[Entry]) -> Callable[[Entry], str]:

@@ -34,7 +34,7 @@ _TINY = 1e-9
 
 
 def cues_of(images: UInt8Array | Sequence[UInt8Array]) -> NDArray[np.float64]:
-    """The cues of images, float64 (N, len(CUES)).
+    """The cues of images, uint8 RGB (N, H, W, 3) of at least 16 x 16 pixels: float64 (N, len(CUES)).
 
     - energy in an octave: log10 of the share of the spectral energy (without the mean) between 1/2 and 1/4, 1/4 and
       1/8, 1/8 and 1/16 cycles per pixel, of the luma under a Hann window: an enlarged image has little in the first;
@@ -43,9 +43,6 @@ def cues_of(images: UInt8Array | Sequence[UInt8Array]) -> NDArray[np.float64]:
     - blocks: log of the mean step of the luma across a grid of 8 pixels over that elsewhere, of the phase with the
       largest steps;
     - border: share of the lines, counted from the four sides, that are bars or repeat their neighbour.
-
-    Args:
-        images: uint8 RGB (N, H, W, 3), at least 16 x 16 pixels; one of each clip.
     """
     return np.array([_cues(image) for image in images]).reshape(-1, len(CUES))
 

@@ -35,13 +35,7 @@ def grouped_folds(entries: Sequence[Entry], count: int = 5, seed: int = 0) -> ND
 
     Repositories are assigned one by one, those with the largest share of some kind first, each to the fold in which it
     least increases the sum of the squared shares of the kinds. So reals and each kind of forgery are spread evenly, as
-    far as whole repositories allow.
-
-    Args:
-        entries: labelled rows of a manifest.
-        count: number of folds, >= 2.
-        seed: changes the order of repositories of similar size and resolves ties. The result is a function of the
-            entries, their order and the seed.
+    far as whole repositories allow. ``seed`` changes the order of repositories of similar size and resolves ties.
 
     Raises:
         ValueError: a label is unknown, or there are fewer than ``count`` repositories.
@@ -96,14 +90,10 @@ def leave_kind_out(entries: Sequence[Entry], kind: str) -> NDArray[np.bool_]:
 
 
 def balanced_weights(entries: Sequence[Entry], rows: ArrayLike) -> NDArray[np.float64]:
-    """Sampling weights (N,) of the training rows, with mean 1; 0 for all other rows.
+    """Sampling weights (N,) of the training ``rows`` (bool, (N,)), with mean 1; 0 for all other rows.
 
     A row of a group with n rows has the weight ``n ** -0.75`` within its class. Reals are grouped by repository,
     forgeries by family (by method if it is unknown). Both classes have the same total.
-
-    Args:
-        entries: N labelled rows.
-        rows: bool (N,), the training rows.
 
     Raises:
         ValueError: a label is unknown, or a class is missing in the training rows.

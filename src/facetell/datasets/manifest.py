@@ -6,6 +6,7 @@ of one if ``start`` and ``end`` are given. Rows without a label can be scored, b
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -118,11 +119,9 @@ class Manifest:
 
 
 def row_text(entry: Entry, *, groups: bool) -> bytes:
-    """A line of JSON to hash a row by; empty columns of :data:`GROUPS` are omitted, as version 0.1.0 had none.
+    """A line of JSON to hash a row by, with the columns of :data:`GROUPS` that have a value if ``groups``.
 
-    Args:
-        entry: the row.
-        groups: include the columns :data:`GROUPS` that have a value.
+    Version 0.1.0 had no such columns.
     """
     cells = {name: value for name, value in asdict(entry).items() if name not in GROUPS or (groups and value)}
     return json.dumps(cells, sort_keys=True).encode() + b"\n"
@@ -159,14 +158,12 @@ def read_manifest(path: Path | str) -> Manifest:
         raise FacetellError(f"there is no manifest at {path}; give a CSV file or a folder with manifest.csv") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FacetellError(f"{path} cannot be read as a CSV table ({error}); give a manifest") from None
-    missing = [name for name in ("path", "label", "split") if name not in names]
-    if missing:
-        raise FacetellError(
-            f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-            "a manifest needs a header line with path, label and split"
-        )
-    doubled = next((name for name in COLUMNS if names.count(name) > 1), None)
-    if doubled:
+    for name in ("path", "label", "split"):
+        if name not in names:
+            raise FacetellError(
+                f"{path} lacks the column {name}; a manifest needs a header line with path, label, split"
+            )
+    if doubled := next((name for name in COLUMNS if names.count(name) > 1), None):
         raise FacetellError(f"{path} has the column {doubled} twice; keep one of them")
     if not rows:
         raise FacetellError(f"{path} has a header line but no row; add one row per video")
@@ -218,18 +215,15 @@ def _entry(row: Mapping[str, str | None], where: str) -> Entry:
         track = int(cells["track"] or -1)
     except ValueError:
         raise FacetellError(f"{where}: the track '{cells['track']}' is not a whole number") from None
-    texts = {name: cells[name] for name in ("identity", "donor", "method", "dataset", "compression", *GROUPS)}
     paths = {name: cells[name].replace("\\", "/") for name in ("path", "source", "origin")}
-    return Entry(label=_LABELS[label], split=cells["split"], start=start, end=end, track=track, **texts, **paths)
+    known: dict[str, Any] = {"label": _LABELS[label], "start": start, "end": end, "track": track}
+    return Entry(**{**cells, **paths, **known})
 
 
 def _seconds(cell: str, name: str, where: str) -> float | None:
     if not cell:
         return None
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-        raise FacetellError(f"{where}: the {name} '{cell}' is not a number of seconds, 0 or more")
-    return value
+    with contextlib.suppress(ValueError):
+        if math.isfinite(value := float(cell)) and value >= 0:
+            return value
+    raise FacetellError(f"{where}: the {name} '{cell}' is not a number of seconds, 0 or more")

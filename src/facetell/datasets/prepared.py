@@ -21,13 +21,10 @@ ABOUT = "prepare.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedClip:
-    """Frames of one face, all cropped from its video by one square.
+    """Frames of one face, uint8 RGB (F, S, S, 3), all cropped from its video by one ``square`` in pixels.
 
-    Attributes:
-        frames: uint8 RGB (F, S, S, 3).
-        landmarks: float32 (F, 468, 2), the face mesh in pixels of the frames.
-        times: float64 (F,), seconds in the video that the clip was cut from.
-        square: where it was cut, in pixels of that video.
+    ``landmarks`` float32 (F, 468, 2) are the face mesh in pixels of the frames; ``times`` float64 (F,) are seconds in
+    the video.
     """
 
     frames: UInt8Array

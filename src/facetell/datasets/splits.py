@@ -22,11 +22,7 @@ SHARES: Mapping[Split, float] = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
 def draw_split(identities: Iterable[str], shares: Mapping[Split, float], seed: int) -> dict[str, Split]:
-    """Split by identity: ``shares`` (of sum 1) as nearly as whole identities allow, at least one in each split.
-
-    >>> sorted(draw_split("abcdefghij", {"train": 0.8, "test": 0.2}, 0).values()).count("test")
-    2
-    """
+    """Split by identity: ``shares`` (of sum 1) as nearly as whole identities allow, at least one in each split."""
     names = sorted(set(identities))
     np.random.default_rng(seed).shuffle(names)
     largest = max(shares, key=lambda split: shares[split])
@@ -69,41 +65,22 @@ def stored_split(identities: Iterable[str], shares: Mapping[Split, float], seed:
 def split_by_identity(
     entries: Sequence[Entry], root: Path, options: ReadOptions, shares: Mapping[Split, float] = SHARES
 ) -> list[Entry]:
-    """Entries with the split of their identities; those with identities in several splits are left out, with a note.
-
-    Raises:
-        FacetellError: as :func:`stored_split`.
-    """
+    """Entries with the split of their identities; those with identities in several splits are left out, with a note."""
     if options.all_test:
         return [replace(entry, split="test") for entry in entries]
     path = options.split_file or root / SPLIT_FILE
     split = stored_split((name for entry in entries for name in identities_of(entry)), shares, options.seed, path)
-    placed = []
-    for entry in entries:
-        places = {split[name] for name in identities_of(entry)}
-        if len(places) == 1:
-            placed.append(replace(entry, split=places.pop()))
+    splits_of = [(entry, {split[name] for name in identities_of(entry)}) for entry in entries]
+    placed = [replace(entry, split=splits.pop()) for entry, splits in splits_of if len(splits) == 1]
     options.note(f"there is no official split: one by identity is stored in {path}")
     if len(placed) < len(entries):
         options.note(f"{len(entries) - len(placed)} forgeries of identities in different splits are left out")
     return placed
 
 
-def check_official(options: ReadOptions, what: str) -> None:
-    """Raise if an option of splits by identity is given; ``what`` says why no split is drawn."""
-    for name, given in (("--all-test", options.all_test), ("--seed", options.seed)):
-        if given:
-            raise FacetellError(f"{what}: {name} is for datasets that are split by identity here, leave it out")
-
-
 def carve_val(entries: Sequence[Entry], root: Path, options: ReadOptions) -> list[Entry]:
-    """Entries with the share ``options.val`` of the training identities in ``val``; the test split is not changed.
-
-    Raises:
-        FacetellError: as :func:`stored_split` and :func:`check_official`, or the share is not below 1.
-    """
+    """Entries with the share ``options.val`` of the training identities in ``val``; the test split is not changed."""
     if options.val == 0:
-        check_official(options, "without --val the published splits are used as they are")
         return list(entries)
     if not 0 < options.val < 1:
         raise FacetellError(f"the share for val is {options.val:g}; give one between 0 and 1, such as 0.1")

@@ -1,4 +1,4 @@
-"""Distortions of single frames: functions of a uint8 RGB image (H, W, 3), a parameter and a random generator.
+"""Distortions of single frames, uint8 RGB (H, W, 3), and of the times at which they are shown.
 
 The first six are as in the published tool of DeeperForensics-1.0 (arXiv 2001.03024), including the truncation of grey
 levels; see ``docs/distortions.md``.
@@ -6,7 +6,7 @@ levels; see ``docs/distortions.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -14,6 +14,9 @@ import numpy as np
 from facetell.noise import normal_noise
 from facetell.types import UInt8Array
 
+Timed = tuple[UInt8Array, float]
+"""A frame and its time in seconds."""
+LONGEST_FREEZE = 8  # frames
 LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B: ITU-R BT.601
 FROM_YCRCB = np.array([[1, 1.403, 0], [1, -0.714, -0.344], [1, 0, 1.773]])  # to R, G, B
 BLOCK, GREY = 8, 128  # side in pixels and value of a block
@@ -75,27 +78,6 @@ def rescale(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
-def moire(image: UInt8Array, p: float, rng: np.random.Generator) -> UInt8Array:
-    """MOIRE: interference of two pixel grids in each colour (amplitude ``p``), slight blur, raised black level.
-
-    Two crossed waves of about 9 pixels per colour, at a slight angle and of random phase in each frame, as the camera
-    is hand-held.
-    """
-    height, width = image.shape[:2]
-    phases = rng.uniform(0, 2 * np.pi, 6).astype(np.float32)
-    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    waves = np.empty((height, width, 3), np.float32)
-    for c in range(3):
-        u, v = 2 * np.pi / (8.6 + 0.5 * c), 2 * np.pi / (9.7 - 0.4 * c)
-        # cos(a + b) from cosines and sines of rows and columns alone is much faster than a cosine per pixel.
-        first = np.cos(u * x + phases[c]) * np.cos(0.11 * y) - np.sin(u * x + phases[c]) * np.sin(0.11 * y)
-        second = np.cos(v * y + phases[3 + c]) * np.cos(0.07 * x) + np.sin(v * y + phases[3 + c]) * np.sin(0.07 * x)
-        waves[..., c] = 0.5 * (first + second)
-    soft = cv2.GaussianBlur(image, (0, 0), 0.6)
-    lit = np.asarray(cv2.multiply(soft, 1 + np.float32(p) * waves, dtype=cv2.CV_32F), dtype=np.float32)
-    return np.asarray(np.clip(np.rint(lit * np.float32(0.94) + 10), 0, 255), dtype=np.uint8)
-
-
 FUNCTIONS: dict[str, Callable[[UInt8Array, float, np.random.Generator], UInt8Array]] = {
     "CS": saturation,
     "CC": contrast,
@@ -104,5 +86,49 @@ FUNCTIONS: dict[str, Callable[[UInt8Array, float, np.random.Generator], UInt8Arr
     "GB": blur,
     "JPEG": pixelate,
     "SCALE": rescale,
-    "MOIRE": moire,
+}
+
+
+def drop(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Iterator[Timed]:
+    """DROP: each frame but the first is missing with probability ``p``; the others keep their times."""
+    for number, timed in enumerate(stream):
+        if number == 0 or rng.random() >= p:
+            yield timed
+
+
+def freeze(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Iterator[Timed]:
+    """FREEZE: about the share ``p`` of frames shows the one before, in runs of 1 to 8; times are kept."""
+    # Runs of mean m that begin with probability s after a live frame freeze the share s m / (1 + s m).
+    start = p / ((1 - p) * (1 + LONGEST_FREEZE) / 2)
+    left, shown = 0, None
+    for image, time in stream:
+        if shown is not None and left == 0 and rng.random() < start:
+            left = int(rng.integers(1, LONGEST_FREEZE + 1))
+        if shown is None or left == 0:
+            shown = image
+        else:
+            left -= 1
+        yield shown, time
+
+
+def lower_rate(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Iterator[Timed]:
+    """FPS: ``p`` frames per second, at each tick the last one shown by then; none is shown twice.
+
+    A video of a lower rate keeps all frames, each moved to the next tick.
+    """
+    tick = 0
+    held: UInt8Array | None = None
+    for image, time in stream:
+        if held is not None and tick / p < time - 1e-6:
+            yield held, tick / p
+            tick = max(tick + 1, int(np.ceil(time * p - 1e-6)))
+        held = image
+    if held is not None:
+        yield held, tick / p
+
+
+TIME_FUNCTIONS: dict[str, Callable[[Iterable[Timed], float, np.random.Generator], Iterator[Timed]]] = {
+    "DROP": drop,
+    "FREEZE": freeze,
+    "FPS": lower_rate,
 }

@@ -41,14 +41,11 @@ _TABLE = (
     Distortion("DROP", "dropped frames", Family.TIME, (0.02, 0.05, 0.1, 0.2, 0.3)),
     Distortion("FREEZE", "frozen frames", Family.TIME, (0.05, 0.1, 0.2, 0.3, 0.4)),
     Distortion("FPS", "lower frame rate", Family.TIME, (24, 20, 15, 12, 10)),
-    Distortion("LOSS", "packet loss in an H.264 stream", Family.CODER, (0.005, 0.01, 0.02, 0.05, 0.1)),
     Distortion("H265", "re-encoding, H.265", Family.CODER, (28, 32, 36, 40, 44)),
     Distortion("VP9", "re-encoding, VP9", Family.CODER, (36, 42, 48, 54, 60)),
     Distortion("AV1", "re-encoding, AV1", Family.CODER, (36, 42, 48, 54, 60)),
-    Distortion("DOUBLE", "H.264 twice", Family.CODER, (23, 26, 29, 32, 35)),
     Distortion("SOCIAL", "shrinking and re-encoding, as by a messenger", Family.CODER, (1280, 960, 848, 640, 426)),
     Distortion("SCALE", "shrinking and enlarging", Family.PICTURE, (0.75, 0.5, 0.375, 0.25, 0.1875)),
-    Distortion("MOIRE", "filmed from a screen", Family.PICTURE, (0.02, 0.04, 0.06, 0.09, 0.13)),
 )
 KINDS: dict[str, Distortion] = {kind.code: kind for kind in _TABLE}
 PUBLISHED, BEYOND = tuple(KINDS)[:7], tuple(KINDS)[7:]
@@ -59,9 +56,6 @@ def parameter(code: str, level: int) -> float:
 
     Raises:
         FacetellError: no such kind or level.
-
-    >>> parameter("VC", 3)
-    35
     """
     if code not in KINDS:
         raise FacetellError(f"'{code}' is not a distortion: choose one of {', '.join(KINDS)}")

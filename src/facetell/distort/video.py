@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
-from facetell.distort import frames, times
-from facetell.distort.coders import SENT, Encoding, encodings, shrink_to, with_losses
+from facetell.distort.frames import FUNCTIONS, TIME_FUNCTIONS, Timed
 from facetell.distort.kinds import KINDS, Family, parameter
-from facetell.distort.times import Timed
 from facetell.types import FacetellError, UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.source import content_sha256
 from facetell.video.writer import VideoWriter
 
 X265_LEAST = 64  # pixels a side: on frames smaller than its blocks x265 writes outside its memory
-Progress = Callable[[float], None]
+# x264's macroblock tree is not reproducible to the bit; without it the same frames give the same file.
+REPEATABLE = {"x264-params": "mbtree=0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """An encoder by its name in PyAV, its constant rate factor, and further options by FFmpeg's names."""
+
+    codec: str
+    crf: float
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def _encoding(code: str, p: float) -> Encoding:
+    """The encoding of a distorted file."""
+    table = {
+        # As published, with the encoder's defaults: files may differ by a grey level here and there.
+        "VC": Encoding("libx264", p),
+        "H265": Encoding("libx265", p, {"preset": "fast"}),
+        "VP9": Encoding("libvpx-vp9", p, {"b": "0", "deadline": "good", "cpu-used": "5"}),
+        "AV1": Encoding("libsvtav1", p, {"preset": "10"}),
+        "SOCIAL": Encoding("libx264", 28, {"preset": "veryfast", "profile": "main", "g": "60"} | REPEATABLE),
+    }
+    # The crf is FFmpeg's default, as in the last step of the published tool.
+    return table.get(code, Encoding("libx264", 23, REPEATABLE))
 
 
 def distort_picture(image: UInt8Array, code: str, level: int, rng: np.random.Generator) -> UInt8Array:
@@ -30,73 +54,53 @@ def distort_picture(image: UInt8Array, code: str, level: int, rng: np.random.Gen
         FacetellError: no such kind or level, or the kind needs a whole video.
     """
     p = parameter(code, level)
-    if code not in frames.FUNCTIONS:
+    if code not in FUNCTIONS:
         raise FacetellError(f"'{code}' acts on whole videos, not on a frame: use distort_video")
-    return frames.FUNCTIONS[code](image, p, rng)
+    return FUNCTIONS[code](image, p, rng)
 
 
 def distort_stream(
     stream: Iterable[Timed], code: str, level: int, *, fps: float = 25.0, seed: int = 0
 ) -> Iterator[Timed]:
-    """Frames with their times in seconds, distorted; encoders work through a temporary file.
+    """Frames of one size (uint8 RGB) with increasing times in seconds, distorted.
 
-    Args:
-        stream: uint8 RGB (H, W, 3) frames of one size, and increasing times.
-        code: one of :data:`facetell.distort.KINDS`.
-        level: 1 (mild) to 5.
-        fps: frames per second, for rate control and the length of the last frame.
-        seed: the noise of a frame is a function of the seed and the frame's number.
+    Encoders work through a temporary file, with ``fps`` for rate control and the length of the last frame. The noise of
+    a frame is a function of the seed and the frame's number.
 
     Raises:
-        FacetellError: no such kind or level.
+        FacetellError: no such kind or level (of 1 to 5).
     """
     p = parameter(code, level)
-    if KINDS[code].family is not Family.CODER:
-        return _before_file(stream, code, p, fps, seed, Path())
-    return _encoded(stream, code, p, fps, seed)
+    before = _before_file(stream, code, p, seed)
+    return _encoded(before, _encoding(code, p), fps) if KINDS[code].family is Family.CODER else before
 
 
-def _encoded(stream: Iterable[Timed], code: str, p: float, fps: float, seed: int) -> Iterator[Timed]:
+def _encoded(stream: Iterable[Timed], encoding: Encoding, fps: float) -> Iterator[Timed]:
     with tempfile.TemporaryDirectory(prefix="facetell-") as folder:
         path = Path(folder, "coded.mkv")
-        _encode(_before_file(stream, code, p, fps, seed, Path(folder)), path, encodings(code, p)[-1], fps)
-        yield from _read(path)
+        _encode(stream, path, encoding, fps)
+        with VideoReader(path) as reader:
+            for raw in reader:
+                yield raw.rgb(), raw.time
 
 
-def distort_video(
-    source: Path | str, out: Path | str, code: str, level: int, *, seed: int = 0, progress: Progress | None = None
-) -> Path:
-    """Write a distorted copy of a video; its sound is copied.
+def distort_video(source: Path | str, out: Path | str, code: str, level: int, *, seed: int = 0) -> Path:
+    """Write a distorted copy of a video; its sound is copied. The same seed gives the same video.
 
     The distortion of an encoder is the encoding of the file; all others are written as H.264 of crf 23, as in the last
-    step of the published tool.
-
-    Args:
-        source: the clean video.
-        out: the distorted one; it appears when it is complete.
-        code: one of :data:`facetell.distort.KINDS`.
-        level: 1 (mild) to 5.
-        seed: the same seed gives the same video.
-        progress: called with the share done in [0, 1].
+    step of the published tool. ``out`` appears when it is complete.
 
     Raises:
-        FacetellError: no such kind or level, or a video cannot be read or written.
+        FacetellError: no such kind or level (of 1 to 5), or a video cannot be read or written.
     """
     source, out = Path(source), Path(out)
     p, note = parameter(code, level), note_of(content_sha256(source), code, level, seed)
     if source.resolve() == out.resolve():
         raise FacetellError(f"{out} would overwrite its own source: choose another name")
-    with VideoReader(source) as reader, tempfile.TemporaryDirectory(prefix="facetell-") as folder:
-
-        def clean() -> Iterator[Timed]:
-            for raw in reader:
-                yield raw.rgb(), raw.time
-                if progress and reader.duration:
-                    progress(min(1.0, raw.time / reader.duration))
-
+    with VideoReader(source) as reader:
         fps = reader.info.fps or 25.0
-        stream = _before_file(clean(), code, p, fps, seed, Path(folder))
-        _encode(stream, out, encodings(code, p)[-1], p if code == "FPS" else fps, source, note)
+        stream = _before_file(((raw.rgb(), raw.time) for raw in reader), code, p, seed)
+        _encode(stream, out, _encoding(code, p), p if code == "FPS" else fps, source, note)
     return out
 
 
@@ -114,24 +118,28 @@ def note_in(path: Path) -> str:
         return ""
 
 
-def _before_file(stream: Iterable[Timed], code: str, p: float, fps: float, seed: int, folder: Path) -> Iterator[Timed]:
-    """The input of the last encoder: all steps before it are done, through files in ``folder`` where needed."""
-    if code in times.FUNCTIONS:
-        yield from times.FUNCTIONS[code](stream, p, np.random.default_rng(seed))
-    elif code in frames.FUNCTIONS:
+def _before_file(stream: Iterable[Timed], code: str, p: float, seed: int) -> Iterator[Timed]:
+    """The input of the encoder."""
+    if code in TIME_FUNCTIONS:
+        yield from TIME_FUNCTIONS[code](stream, p, np.random.default_rng(seed))
+    elif code in FUNCTIONS:
         for number, (image, time) in enumerate(stream):
             rng = np.random.Generator(np.random.SFC64([seed, number]))
-            yield frames.FUNCTIONS[code](image, p, rng), time
+            yield FUNCTIONS[code](image, p, rng), time
     elif code == "SOCIAL":
-        yield from ((shrink_to(image, p), time) for image, time in stream)
-    elif code == "LOSS":
-        _encode(stream, folder / "sent.mkv", SENT, fps)
-        yield from with_losses(folder / "sent.mkv", p, np.random.default_rng(seed))
+        yield from ((_shrink_to(image, p), time) for image, time in stream)
     else:
-        for number, encoding in enumerate(encodings(code, p)[:-1]):
-            _encode(stream, folder / f"{number}.mkv", encoding, fps)
-            stream = _read(folder / f"{number}.mkv")
         yield from stream
+
+
+def _shrink_to(image: UInt8Array, long_side: float) -> UInt8Array:
+    """An image shrunken by area to a long side in pixels, both sides even; a smaller one is returned as it is."""
+    height, width = image.shape[:2]
+    scale = long_side / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _encode(
@@ -157,9 +165,3 @@ def _encode(
     ) as writer:
         for image, time in chain([first], stream):
             writer.write(image, time)
-
-
-def _read(path: Path) -> Iterator[Timed]:
-    with VideoReader(path) as reader:
-        for raw in reader:
-            yield raw.rgb(), raw.time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ class Comparison:
     """A measure of two models on the ``real`` and ``fake`` videos that both scored.
 
     ``difference`` is A minus B, by the paired bootstrap over identities; ``delong`` the same by DeLong's test, which
-    takes videos as independent, None unless the measure is the AUC. The other fields count what was left out.
+    takes videos as independent, None unless the measure is the AUC. ``left_out`` counts videos by the reason.
     """
 
     measure: str
@@ -33,12 +33,7 @@ class Comparison:
     real: int
     fake: int
     identities: int
-    only_a: int
-    only_b: int
-    unscored_a: int
-    unscored_b: int
-    unscored_both: int
-    unlabelled: int
+    left_out: Mapping[str, int]
 
     @property
     def better(self) -> str:
@@ -64,14 +59,19 @@ def compare(
     Raises:
         FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
     """
-    tables = [_clean(scores, split, name) for scores, name in zip((a, b), names, strict=True)]
+    tables = [scores.select(distortion="", split=split).videos() for scores in (a, b)]
+    for table, scores, name in zip(tables, (a, b), names, strict=True):
+        if not len(table):
+            there = ", ".join(sorted(set(scores.select(distortion="")["split"].tolist()))) or "no undistorted video"
+            raise FacetellError(f"{name} has no video of the split {split} (it has {there}); choose another split")
     both = align(tables, names)
     missing_a, missing_b = (np.isnan(table["logit"]) for table in both)
     known = both[0]["label"] >= 0
     first, second = (table.where(~missing_a & ~missing_b & known) for table in both)
     counts = count(first)
-    found = [group[measure] for group in sample_jointly([first, second], [measure], draws=draws)]
-    (value_a, samples_a), (value_b, samples_b) = found
+    (value_a, samples_a), (value_b, samples_b) = (
+        group[measure] for group in sample_jointly([first, second], [measure], draws=draws)
+    )
     if np.isnan([value_a, value_b]).any():
         raise FacetellError(
             f"of the split {split} both scored {counts.real} real and {counts.fake} forged videos, too few for "
@@ -87,12 +87,14 @@ def compare(
         real=counts.real,
         fake=counts.fake,
         identities=counts.identities,
-        only_a=len(tables[0]) - len(both[0]),
-        only_b=len(tables[1]) - len(both[1]),
-        unscored_a=int((known & missing_a & ~missing_b).sum()),
-        unscored_b=int((known & missing_b & ~missing_a).sum()),
-        unscored_both=int((known & missing_a & missing_b).sum()),
-        unlabelled=int((~known).sum()),
+        left_out={
+            "not scored by A": int((known & missing_a & ~missing_b).sum()),
+            "not scored by B": int((known & missing_b & ~missing_a).sum()),
+            "scored by neither": int((known & missing_a & missing_b).sum()),
+            "without a label": int((~known).sum()),
+            "only in A": len(tables[0]) - len(both[0]),
+            "only in B": len(tables[1]) - len(both[1]),
+        },
     )
 
 
@@ -117,18 +119,7 @@ def align(tables: Sequence[VideoScores], names: Sequence[str]) -> list[VideoScor
     wrong = np.flatnonzero(((labels >= 0) & (labels != label)).any(axis=0))
     if len(wrong):
         raise FacetellError(
-            f"{' and '.join(names)} disagree on the label of {common[wrong[0]][1]}"
-            f"{f' and of {len(wrong) - 1} others' if len(wrong) > 1 else ''}; score the same manifest with each"
+            f"{' and '.join(names)} disagree on the labels of {len(wrong)} videos, such as {common[wrong[0]][1]}; "
+            "score the same manifest with each"
         )
     return [replace(table, columns={**table.columns, "label": label}) for table in aligned]
-
-
-def _clean(scores: Scores, split: str, name: str) -> VideoScores:
-    """The undistorted videos of a split; refused where there is none."""
-    clean = scores.select(distortion="")
-    chosen = clean.select(split=split).videos()
-    if not len(chosen):
-        there = sorted(set(clean["split"].tolist()))
-        hint = f"it has {', '.join(there)}" if there else "it has no undistorted video"
-        raise FacetellError(f"{name} has no video of the split {split} ({hint}); choose another split or file")
-    return chosen

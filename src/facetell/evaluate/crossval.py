@@ -43,13 +43,10 @@ class KindResult:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Out-of-fold results.
+    """Out-of-fold results: of the scored ``reals`` of ``identities`` the share ``fpr`` reaches the ``threshold``.
 
-    Attributes:
-        reals, identities: scored real videos, and the identities in them.
-        threshold: the logit at or above which a video counts as forged.
-        fpr: share of the reals at or above it, with its 95 % Wilson interval.
-        kinds: "all" first, then each kind with :data:`LEAST` or more videos, by number of videos.
+    The threshold is a logit; ``fpr`` has a Wilson interval. ``kinds`` are "all", then each kind with :data:`LEAST` or
+    more videos, by number of videos.
     """
 
     reals: int
@@ -61,9 +58,9 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean and standard deviation (n - 1) of an AUC, NaN where there are too few values.
+    """Mean and standard deviation (n - 1) of an AUC over each fold of each seed, and over seeds with pooled folds.
 
-    ``folds`` are over each fold of each seed, ``seeds`` over the seeds with their folds pooled.
+    NaN where there are too few values.
     """
 
     folds: tuple[float, float]

@@ -1,4 +1,4 @@
-"""An evaluation as Markdown, LaTeX, CSV and JSON. The same evaluation gives the same bytes."""
+"""An evaluation as Markdown, CSV and JSON. The same evaluation gives the same bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple
 from typing import Any
 
@@ -60,58 +60,8 @@ def _inline(cell: Cell) -> str:
     return cell.text + interval + (f" ({cell.mark})" if cell.mark else "")
 
 
-def to_latex(found: Evaluation) -> str:
-    """One ``table`` environment per table, for the preamble with ``\\usepackage{booktabs}``."""
-    parts = [f"% {found.protocol.title}, facetell {__version__}. Needs \\usepackage{{booktabs}}."]
-    for run in found.runs:
-        parts.append("% " + "; ".join(f"{heading}: {text}" for heading, text in model_lines(run)).replace("\n", " "))
-    for index, table in enumerate((*found.tables, *found.quoted), 1):
-        label = f"tab:{found.protocol.name}-{index}"
-        parts += [_latex_table(table, label)] + (
-            [_latex_table(table.counts, f"{label}-counts")] if table.counts else []
-        )
-    return "\n\n".join(parts) + "\n"
-
-
-_TEX = str.maketrans(
-    {sign: f"\\{sign}" for sign in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\n": " "}
-    | {"–": "--", "−": "$-$", "≤": r"$\leq$", "×": r"$\times$", "“": "``", "”": "''"}
-)
-
-
-def tex(text: str) -> str:
-    """Text with the signs of LaTeX escaped.
-
-    >>> print(tex("100 % of a_b"))
-    100 \\% of a\\_b
-    """
-    return text.translate(_TEX)
-
-
-def _latex_table(table: Table, label: str) -> str:
-    columns = "l" * table.stub + "r" * (len(table.head) - table.stub)
-    lines = [r"\begin{table}", r"\centering", r"\footnotesize"]
-    lines += [rf"\caption{{{tex('. '.join(filter(None, (table.title, table.caption))))}}}"]
-    lines += [rf"\label{{{label}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
-    lines += [_tex_row(map(tex, table.head)), r"\midrule", *(_tex_row(map(_tex_cell, row)) for row in table.rows)]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    if table.notes:
-        lines.append(r"\par\smallskip " + " ".join(f"{tex(note.rstrip('.'))}." for note in table.notes))
-    return "\n".join([*lines, r"\end{table}"])
-
-
-def _tex_row(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"
-
-
-def _tex_cell(cell: Cell) -> str:
-    interval = rf" {{\scriptsize [{tex(cell.interval)}]}}" if cell.interval else ""
-    return tex(cell.text) + interval + (rf"\textsuperscript{{{cell.mark}}}" if cell.mark else "")
-
-
 def to_csv(found: Evaluation) -> str:
-    """One line per measured group of videos; measures in [0, 1] (log-loss: 0 or more), empty where there is none."""
+    """One line per measured group of videos; measures in [0, 1], empty where there is none."""
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
@@ -159,9 +109,4 @@ def _flat(summary: Summary) -> dict[str, Any]:
     return {**flat, "reason": summary.reason}
 
 
-FORMATS: Mapping[str, Callable[[Evaluation], str]] = {
-    "md": to_markdown,
-    "tex": to_latex,
-    "csv": to_csv,
-    "json": to_json,
-}
+FORMATS: Mapping[str, Callable[[Evaluation], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json}

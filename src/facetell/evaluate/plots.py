@@ -18,13 +18,11 @@ import numpy as np
 from facetell.evaluate.protocols import ALL, CLEAN, MEAN
 from facetell.evaluate.sample import sample_of
 from facetell.evaluate.tables import Evaluation
-from facetell.metrics.calibration import reliability
 from facetell.metrics.intervals import Estimate
-from facetell.metrics.measures import Sample
+from facetell.metrics.measures import Sample, reliability
 from facetell.metrics.ranking import roc_curve
 
 WIDTH = 4.3  # inches; with text of 9 points
-CURVES = 6  # of one plot: the number of colours
 # Stand-ins for the page's colours, which depend on its light or dark setting. The series are after Okabe and Ito, for
 # all common kinds of colour vision; dashes tell them apart in print.
 COLOURS = ("#010a01", "#010a02", "#010a03", "#010a04", "#010a05", "#010a06")
@@ -47,7 +45,6 @@ def charts(found: Evaluation) -> dict[str, list[Plot]]:
     kinds = {
         "roc": ("ROC curves", _roc),
         "reliability": ("Reliability", _reliability),
-        "bars": ("AUC with 95 % intervals", _bars),
         "distortion": ("AUC by level of distortion", _sweeps),
     }
     made = {heading: list(draw(found)) for heading, draw in map(kinds.__getitem__, found.protocol.plots)}
@@ -55,22 +52,20 @@ def charts(found: Evaluation) -> dict[str, list[Plot]]:
 
 
 def _roc(found: Evaluation) -> Iterator[Plot]:
-    """ROC curves, several on one pair of axes, chance as a thin diagonal."""
-    entries = list(_entries(found).items())
-    parts = [entries[start : start + CURVES] for start in range(0, len(entries), CURVES)]
-    for number, part in enumerate(parts, 1):
-        figure, axes = _figure(WIDTH, 4.1 + 0.2 * len(part))
-        words = []
-        for (name, (sample, auc)), colour, dash in zip(part, COLOURS, DASHES, strict=False):
-            roc, label = roc_curve(sample.labels, sample.logits), f"{name}, AUC {_percent(auc)}"
-            axes.plot(roc.fpr, roc.tpr, color=colour, linestyle=dash, linewidth=1.8, label=label)
-            words.append(f"{name}: AUC {_percent(auc)} percent{_between(auc)}")
-        axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, label="chance", zorder=0)
-        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="False positive rate", ylabel="True positive rate")
-        axes.set_aspect("equal")
-        figure.legend(loc="outside lower left", frameon=False, fontsize=8.5, labelcolor=_INK)
-        title = f"ROC, {number} of {len(parts)}" if len(parts) > 1 else "ROC"
-        yield _plot(figure, f"roc-{number}", title, f"ROC curves. {'; '.join(words)}.")
+    """ROC curves on one pair of axes, chance as a thin diagonal."""
+    entries = _entries(found)
+    figure, axes = _figure(WIDTH, 4.1 + 0.2 * len(entries))
+    words = []
+    for number, (name, (sample, auc)) in enumerate(entries.items()):
+        roc, label = roc_curve(sample.labels, sample.logits), f"{name}, AUC {_percent(auc)}"
+        axes.plot(roc.fpr, roc.tpr, **_line(number), linewidth=1.8, label=label)
+        words.append(f"{name}: AUC {_percent(auc)} percent{_between(auc)}")
+    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, label="chance", zorder=0)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="False positive rate", ylabel="True positive rate")
+    axes.set_aspect("equal")
+    figure.legend(loc="outside lower left", frameon=False, fontsize=8.5, labelcolor=_INK)
+    if words:
+        yield _plot(figure, "roc-1", "ROC", f"ROC curves. {'; '.join(words)}.")
 
 
 def _reliability(found: Evaluation) -> Iterator[Plot]:
@@ -95,33 +90,6 @@ def _reliability(found: Evaluation) -> Iterator[Plot]:
         yield _plot(figure, f"reliability-{number}", name, f"Reliability diagram. {words}.")
 
 
-def _bars(found: Evaluation) -> Iterator[Plot]:
-    """AUC with interval, one plot per model and benchmark of the last table by forgery, or else of the first table."""
-    by_method = [grid for grid in found.grids if "method" in grid.spec.axes]
-    grid = by_method[-1] if by_method else found.grids[0]
-    axis = "method" if by_method else grid.spec.axes[-1]
-    plots: dict[str, dict[str, Estimate]] = {}
-    for key in grid.measured:
-        values, cell = dict(zip(grid.spec.axes, key, strict=True)), grid.cells[key]
-        if not math.isnan(cell["auc"].value):
-            name = f"{found.protocol.written(axis, values.pop(axis))} ({cell.counts.fake})"
-            plots.setdefault(_named(found, values), {})[name] = cell["auc"]
-    for number, (title, bars) in enumerate(plots.items(), 1):
-        figure, axes = _figure(WIDTH, 0.75 + 0.3 * len(bars))
-        places = list(range(len(bars)))[::-1]
-        axes.axvline(50, color=_FAINT, linewidth=1)
-        for place, auc in zip(places, bars.values(), strict=True):
-            if not math.isnan(auc.low):
-                ends = [100 * auc.low, 100 * auc.high]
-                axes.plot(ends, [place, place], color=COLOURS[0], linewidth=2, alpha=0.55, solid_capstyle="butt")
-            axes.plot([100 * auc.value], [place], "o", color=COLOURS[0], markersize=5, clip_on=False)
-        axes.set_yticks(places, list(bars))
-        axes.set(xlim=(-1, 101), ylim=(-0.6, len(bars) - 0.4), xlabel="AUC, percent (thin line: chance)")
-        axes.tick_params(axis="y", length=0)
-        words = "; ".join(f"{label} {_percent(auc)}{_between(auc)}" for label, auc in bars.items())
-        yield _plot(figure, f"bars-{number}", f"{title} (forgeries in brackets)", f"AUC in percent. {words}.")
-
-
 def _sweeps(found: Evaluation) -> Iterator[Plot]:
     """AUC by level (0 clean, 1 to 5) of each kind of distortion, a line with its interval as a band per model."""
     for number, grid in enumerate(found.grids, 1):
@@ -140,9 +108,9 @@ def _sweeps(found: Evaluation) -> Iterator[Plot]:
                 value, low, high = (
                     np.array([100 * getattr(auc, end) for auc in levels.values()]) for end in ("value", "low", "high")
                 )
-                colour, dash = COLOURS[len(words) % CURVES], DASHES[len(words) % CURVES]
-                axes.fill_between(list(levels), low, high, color=colour, alpha=0.18, linewidth=0)
-                axes.plot(list(levels), value, "o", linestyle=dash, color=colour, markersize=3, label=label)
+                line = _line(len(words))
+                axes.fill_between(list(levels), low, high, color=line["color"], alpha=0.18, linewidth=0)
+                axes.plot(list(levels), value, "o", **line, markersize=3, label=label)
                 points = (f"{f'level {level}' if level else 'clean'} {_percent(auc)}" for level, auc in levels.items())
                 words.append(f"{label}: {', '.join(points)}")
             axes.set(xlim=(-0.2, 5.2), ylim=(-2, 102), ylabel="AUC, percent")
@@ -167,6 +135,12 @@ def _entries(found: Evaluation) -> dict[str, tuple[Sample, Estimate]]:
         _named(found, {axis: values[axis] for axis in shown}): (sample_of(grid.groups[key]), grid.cells[key]["auc"])
         for values, key in cells
     }
+
+
+def _line(number: int) -> dict[str, Any]:
+    """Colour and dashes of a curve; the dashes of a colour change when it is used again."""
+    count = len(COLOURS)
+    return {"color": COLOURS[number % count], "linestyle": DASHES[(number + number // count) % count]}
 
 
 def _named(found: Evaluation, values: Mapping[str, str]) -> str:

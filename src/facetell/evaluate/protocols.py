@@ -7,7 +7,7 @@ from the literature as strings: they are shown next to measured figures and neve
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +21,10 @@ from facetell.metrics.measures import MEASURES
 from facetell.types import FacetellError
 
 FOLDER = Path(__file__).with_name("data")
+NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != "published"))
+"""Of the protocols of the package."""
+Strings = tuple[str, ...]
+_CHECKED = ConfigDict(extra="forbid")
 LABEL_AXES = ("held_out", "motion", "anomaly")
 """Axes whose value is in the label of a score file (``LABEL=FILE``), not in its columns."""
 AXES = ("model", "unit", "dataset", "compression", "method", "distortion", "level", "reals_of", "fakes_of", *LABEL_AXES)
@@ -64,11 +68,21 @@ def _one_of(names: Collection[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-_PUBLISHED = tomllib.loads((FOLDER / "published.toml").read_text(encoding="utf-8"))
+@dataclass(frozen=True, slots=True, config=_CHECKED)
+class Published:
+    """A table of figures from the literature as they were published, in percent; "-" where there is none."""
+
+    title: str
+    columns: Strings
+    rows: tuple[Strings, ...]
+    notes: Strings
+
+
+PUBLISHED = TypeAdapter(dict[str, Published]).validate_python(
+    tomllib.loads((FOLDER / "published.toml").read_text(encoding="utf-8"))
+)
 Axis = Annotated[str, _one_of(AXES)]
 Word = Annotated[str, _one_of(WORDS)]
-Strings = tuple[str, ...]
-_CHECKED = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
@@ -115,9 +129,9 @@ class Protocol:
     how: str = ""
     label: tuple[Annotated[str, _one_of(LABEL_AXES)], ...] = ()
     axes: dict[Axis, dict[str, str]] = Field(default_factory=dict, validate_default=True)
-    plots: tuple[Literal["roc", "reliability", "bars", "distortion"], ...] = ()
+    plots: tuple[Literal["roc", "reliability", "distortion"], ...] = ()
     notes: Strings = ()
-    published: tuple[Annotated[str, _one_of(_PUBLISHED)], ...] = ()
+    published: tuple[Annotated[str, _one_of(PUBLISHED)], ...] = ()
 
     @field_validator("axes", mode="after")
     @classmethod
@@ -134,21 +148,6 @@ class Protocol:
         return _SPECIAL.get((axis, value)) or name or ("no name" if axis in DATASET_AXES else DASH)
 
 
-@dataclass(frozen=True, slots=True, config=_CHECKED)
-class Published:
-    """A table of figures from the literature as they were published, in percent; "-" where there is none."""
-
-    title: str
-    columns: Strings
-    rows: tuple[Strings, ...]
-    notes: Strings
-
-
-def protocol_names() -> tuple[str, ...]:
-    """The names of the protocols of the package."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != "published"))
-
-
 def read_protocol(name: str) -> Protocol:
     """A protocol of the package by its name, or one from a file by its path.
 
@@ -156,9 +155,9 @@ def read_protocol(name: str) -> Protocol:
         FacetellError: there is none of that name, or the file is not a valid protocol.
     """
     own = name.endswith(".toml") or "/" in name
-    if not own and name not in protocol_names():
+    if not own and name not in NAMES:
         raise FacetellError(
-            f"there is no protocol '{name}'; choose one of {', '.join(protocol_names())}, or give a file NAME.toml"
+            f"there is no protocol '{name}'; choose one of {', '.join(NAMES)}, or give a file NAME.toml"
         )
     path = Path(name) if own else FOLDER / f"{name}.toml"
     try:
@@ -171,8 +170,3 @@ def read_protocol(name: str) -> Protocol:
         raise FacetellError(f"the protocol {path} is not valid: {invalid_field(error)}") from None
     except ValueError as error:
         raise FacetellError(f"the protocol {path} is not a TOML file: {error}") from None
-
-
-def read_published() -> Mapping[str, Published]:
-    """The tables of ``data/published.toml`` by name."""
-    return TypeAdapter(dict[str, Published]).validate_python(_PUBLISHED)

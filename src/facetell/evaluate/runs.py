@@ -36,12 +36,17 @@ class Run:
     @property
     def model(self) -> str:
         """Name in the model file; "unknown model" where the score file does not record it."""
-        return str(_model(self.about).get("name") or "unknown model")
+        return str(self._model.get("name") or "unknown model")
 
     @property
     def sha256(self) -> str:
         """Of the model file; "" where the score file does not record it."""
-        return str(_model(self.about).get("sha256") or "")
+        return str(self._model.get("sha256") or "")
+
+    @property
+    def _model(self) -> Mapping[str, Any]:
+        model = self.about.get("model")
+        return model if isinstance(model, Mapping) else {"name": model}
 
 
 def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) -> tuple[Run, ...]:
@@ -56,40 +61,24 @@ def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) ->
         key = (run.label, *run.keys.values(), run.sha256, json.dumps(run.about.get("calibration"), sort_keys=True))
         joined[key] = _join(joined[key], run) if key in joined else run
     runs = list(joined.values())
-    _check_needs(runs, protocol, split)
-    _check_classes(runs, protocol)
+    for name in protocol.needs:
+        if not any((run.units["video"][name] != "").any() for run in runs):
+            files = ", ".join(file for run in runs for file in run.files)
+            raise FacetellError(
+                f"the protocol {protocol.name} needs the {name} of the videos, which {files} (split {split}) does not "
+                f"have: {protocol.how}"
+            )
+    if all("dataset" in table.axes for table in protocol.tables):
+        for run in runs:
+            _check_classes(run)
     times = Counter(run.label for run in runs)
     return tuple(
         run if times[run.label] == 1 else replace(run, label=f"{run.label} ({', '.join(run.files)})") for run in runs
     )
 
 
-def with_reals(scores: Scores) -> tuple[Scores, str]:
-    """Give DeeperForensics-1.0 the reals of protocol A; say which reals it has.
-
-    Protocol A compares its forgeries with the c23 reals of FaceForensics++. A score file with forgeries of ``dfo``, no
-    real of ``dfo`` and no forgery of ``ffpp`` follows that protocol: its c23 reals of ``ffpp`` count as reals of
-    ``dfo``. No other benchmark takes reals from another one. The note for tables is "" without a forgery of ``dfo``.
-    """
-    classes = set(keys_of(scores, ("dataset", "label")))
-    if ("dfo", 1) not in classes:
-        return scores, ""
-    if ("dfo", 0) in classes:
-        return scores, "DFO against its own source videos (protocol B)"
-    moved = (scores["dataset"] == "ffpp") & (scores["label"] == 0) & (scores["compression"] == "c23")
-    if ("ffpp", 1) in classes or not moved.any():
-        return scores, ""
-    compression = min(scores["compression"][scores["dataset"] == "dfo"].tolist())
-    changed = {
-        "dataset": np.where(moved, "dfo", scores["dataset"]),
-        "compression": np.where(moved, compression, scores["compression"]),
-    }
-    note = "DFO against c23 reals of FaceForensics++ (protocol A, unless read by its own lists)"
-    return replace(scores, columns={**scores.columns, **changed}), note
-
-
 def _run(label: str, path: Path, protocol: Protocol, split: str) -> Run:
-    scores, reals = with_reals(_of_split(read_scores(path), path, protocol, split))
+    scores, reals = _with_reals(_of_split(read_scores(path), path, protocol, split))
     units = {"video": scores.videos()}
     if "clip" in protocol.units:
         units["clip"] = scores.clips()
@@ -109,10 +98,9 @@ def _of_split(scores: Scores, path: Path, protocol: Protocol, split: str) -> Sco
         raise FacetellError(f"{path} has no labels; score a manifest with labels")
     for name, values in {k: v for table in protocol.tables for k, v in table.select.items()}.items():
         if name != "distortion" and not len(kept.select(**{name: list(values)})):
-            wanted, there = " or ".join(values), _values(kept, name) or "none"
             raise FacetellError(
-                f"the protocol {protocol.name} needs the {name} {wanted}, but {path} has {there}; score a manifest of "
-                f"{wanted}"
+                f"the protocol {protocol.name} needs the {name} {' or '.join(values)}, but {path} has "
+                f"{_values(kept, name) or 'none'}; score a manifest that has it"
             )
     return kept
 
@@ -121,30 +109,26 @@ def _values(scores: Scores, name: str) -> str:
     return ", ".join(sorted({str(value) for value in scores[name].tolist()} - {""}))
 
 
-def _check_needs(runs: Sequence[Run], protocol: Protocol, split: str) -> None:
-    for name in protocol.needs:
-        if not any((run.units["video"][name] != "").any() for run in runs):
-            files = ", ".join(file for run in runs for file in run.files)
-            raise FacetellError(
-                f"the protocol {protocol.name} needs the {name} of the videos, which {files} (split {split}) does not "
-                f"have: {protocol.how}"
-            )
+def _with_reals(scores: Scores) -> tuple[Scores, str]:
+    """Give DeeperForensics-1.0 the reals of protocol A; say in a note for tables which reals it has.
 
-
-def _check_classes(runs: Sequence[Run], protocol: Protocol) -> None:
-    """Refuse a run without a benchmark that has both reals and forgeries, if all tables are by benchmark."""
-    if not all("dataset" in table.axes for table in protocol.tables):
-        return
-    for run in runs:
-        videos = run.units["video"]
-        fake, real = ({*videos["dataset"][videos["label"] == label].tolist()} for label in (1, 0))
-        if fake and real and not fake & real:
-            first, second = (min(names) or "a benchmark without a name" for names in (fake, real))
-            raise FacetellError(
-                f"{', '.join(run.files)}: {first} has forgeries but no reals, {second} has reals but no forgeries, and "
-                "only DeeperForensics-1.0 (dfo, protocol A) takes its reals from another benchmark (ffpp, c23); score "
-                f"the reals of {first} as well, or compare benchmarks with `--protocol cross`"
-            )
+    Protocol A compares its forgeries with the c23 reals of FaceForensics++. A score file with forgeries of ``dfo``, no
+    real of ``dfo`` and no forgery of ``ffpp`` follows that protocol: its c23 reals of ``ffpp`` count as reals of
+    ``dfo``. No other benchmark takes reals from another one.
+    """
+    classes = set(keys_of(scores, ("dataset", "label")))
+    moved = (scores["dataset"] == "ffpp") & (scores["label"] == 0) & (scores["compression"] == "c23")
+    if {("dfo", 0), ("dfo", 1)} <= classes:
+        return scores, "DFO against its own source videos (protocol B)"
+    if ("dfo", 1) not in classes or ("ffpp", 1) in classes or not moved.any():
+        return scores, ""
+    compression = min(scores["compression"][scores["dataset"] == "dfo"].tolist())
+    changed = {
+        "dataset": np.where(moved, "dfo", scores["dataset"]),
+        "compression": np.where(moved, compression, scores["compression"]),
+    }
+    note = "DFO against c23 reals of FaceForensics++ (protocol A, unless read by its own lists)"
+    return replace(scores, columns={**scores.columns, **changed}), note
 
 
 def _keys(label: str, path: Path, protocol: Protocol) -> dict[str, str]:
@@ -161,11 +145,6 @@ def _keys(label: str, path: Path, protocol: Protocol) -> dict[str, str]:
     return dict(zip(protocol.label, values, strict=True))
 
 
-def _model(about: Mapping[str, Any]) -> Mapping[str, Any]:
-    model = about.get("model")
-    return model if isinstance(model, Mapping) else {"name": model}
-
-
 def _join(a: Run, b: Run) -> Run:
     twice = sorted({*keys_of(a.units["video"], COPY)} & {*keys_of(b.units["video"], COPY)})
     if twice:
@@ -180,3 +159,16 @@ def _join(a: Run, b: Run) -> Run:
         folders=tuple(dict.fromkeys(a.folders + b.folders)),
         units={unit: stack([a.units[unit], b.units[unit]]) for unit in a.units},
     )
+
+
+def _check_classes(run: Run) -> None:
+    """Refuse a run without a benchmark that has both reals and forgeries."""
+    videos = run.units["video"]
+    fake, real = ({*videos["dataset"][videos["label"] == label].tolist()} for label in (1, 0))
+    if fake and real and not fake & real:
+        first, second = (min(names) or "a benchmark without a name" for names in (fake, real))
+        raise FacetellError(
+            f"{', '.join(run.files)}: {first} has forgeries but no reals, {second} has reals but no forgeries, and "
+            "only DeeperForensics-1.0 (dfo, protocol A) takes its reals from another benchmark (ffpp, c23); score "
+            f"the reals of {first} as well, or compare benchmarks with `--protocol cross`"
+        )

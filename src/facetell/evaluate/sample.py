@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from facetell.engine.info import Calibration, invalid_field
 from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of
-from facetell.metrics.calibration import probabilities
-from facetell.metrics.measures import Sample
+from facetell.metrics.measures import Sample, probabilities
 from facetell.metrics.platt import DRAWS, fit_calibration
 from facetell.types import FacetellError
 
@@ -57,12 +56,10 @@ def identities_of(videos: VideoScores) -> NDArray[np.int64]:
 
     Numbers follow the order of the names, so that a bootstrap does not depend on the order of the rows.
     """
-    keys = [(dataset, name, "" if name else video) for dataset, name, video in keys_of(videos, _IDENTITY)]
+    columns = keys_of(videos, ("dataset", "identity", "video"))
+    keys = [(dataset, name, "" if name else video) for dataset, name, video in columns]
     numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
     return np.array([numbers[key] for key in keys], dtype=np.int64)
-
-
-_IDENTITY = ("dataset", "identity", "video")
 
 
 def calibrate(scores: Scores, *, draws: int = DRAWS, seed: int = 0) -> Calibration:

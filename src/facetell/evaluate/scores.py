@@ -87,7 +87,7 @@ class Scores(_Table):
         forged where one part is, and else of unknown label where one is; the strings are those of its first part of
         that label. Its status is "scored" where any clip of it was.
         """
-        videos = _codes(keys_of(self, COPY))
+        videos = numbered(keys_of(self, COPY))
         count = int(videos.max(initial=-1)) + 1
         logits, faces = _highest_track(videos, count, self["track"], self["logit"])
         # The first row of each video with the label that counts; rows are sorted by video, rank and place.
@@ -116,7 +116,7 @@ def stack(tables: Sequence[VideoScores]) -> VideoScores:
     return replace(first, columns={name: np.concatenate([t[name] for t in tables]) for name in first.columns})
 
 
-def _codes(keys: Sequence[tuple[Any, ...]]) -> NDArray[np.int64]:
+def numbered(keys: Sequence[tuple[Any, ...]]) -> NDArray[np.int64]:
     """An integer (N,) per key, equal for equal keys, ascending in order of first appearance."""
     known: dict[tuple[Any, ...], int] = {}
     return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from facetell.evaluate.sample import identities_of, sample_of
-from facetell.evaluate.scores import VIDEO, VideoScores, keys_of, stack
+from facetell.evaluate.scores import VIDEO, VideoScores, keys_of, numbered, stack
 from facetell.metrics.intervals import DRAWS, Estimate, draw_identities, enough_identities, estimate_of
 from facetell.metrics.measures import MEASURES, Sample
-from facetell.metrics.weighted import Values
+from facetell.metrics.ranking import Values
 
 Sampled = tuple[float, Values | None]
 """A figure and its bootstrap samples (draws,)."""
@@ -91,10 +91,7 @@ def sample_jointly(
     """
     samples = [sample_of(group) for group in groups]
     rows = stack([group.counted for group in groups])
-    numbers: dict[tuple[str, ...], int] = {}
-    places = np.array([numbers.setdefault(key, len(numbers)) for key in keys_of(rows, VIDEO)], dtype=np.int64)
-    if len(groups) == 1:
-        places = np.arange(len(rows))
+    places = np.arange(len(rows)) if len(groups) == 1 else numbered(keys_of(rows, VIDEO))
     _, first = np.unique(places, return_index=True)
     labels, identities = rows["label"][first], identities_of(rows)[first]
     of = np.split(places, np.cumsum([len(sample) for sample in samples])[:-1])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from facetell.evaluate.figures import Grid, measure
-from facetell.evaluate.protocols import DASH, DATASET_AXES, MEAN, Protocol, Published, read_published
+from facetell.evaluate.protocols import DASH, DATASET_AXES, MEAN, PUBLISHED, Protocol, Published
 from facetell.evaluate.runs import Run, gather
 from facetell.evaluate.sample import calibration_of
 from facetell.evaluate.summary import Counts, Summary
@@ -28,7 +27,7 @@ HEADINGS = {
     "anomaly": "anomaly block",
 }
 """Headings of axes; of the others their names."""
-PLAIN = ("brier", "log_loss", "ece")
+PLAIN = ("brier", "ece")
 """Measures that are written as they are, to three decimals; the others in percent, to one, as in the literature."""
 
 
@@ -83,13 +82,9 @@ class Evaluation:
 def evaluate(
     named: Sequence[tuple[str, Path]], protocol: Protocol, *, split: str | None = None, draws: int = DRAWS
 ) -> Evaluation:
-    """All tables of a protocol.
+    """All tables of a protocol, from score files with a label each ("" for none); files of one model are joined.
 
-    Args:
-        named: label ("" for none) and path of each score file; files of one model are joined.
-        protocol: of :func:`facetell.evaluate.protocols.read_protocol`.
-        split: None for that of the protocol.
-        draws: of the bootstrap; 0 for no intervals.
+    ``split`` is by default that of the protocol; ``draws`` are those of the bootstrap, 0 for no intervals.
 
     Raises:
         FacetellError: a score file cannot be read, or does not have what the protocol needs.
@@ -100,10 +95,8 @@ def evaluate(
     measured = (measure(runs, protocol, spec, known, draws) for spec in protocol.tables)
     grids = tuple(grid for grid in measured if grid.rows)
     tables = tuple(_table(grid, protocol, split, runs) for grid in grids)
-    published = read_published()
-    return Evaluation(
-        protocol, split, draws, runs, grids, tables, tuple(published[name] for name in protocol.published)
-    )
+    quoted = tuple(PUBLISHED[name] for name in protocol.published)
+    return Evaluation(protocol, split, draws, runs, grids, tables, quoted)
 
 
 def _table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> Table:
@@ -112,29 +105,30 @@ def _table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> T
     shown = _shown(grid)
     stub = [HEADINGS.get(spec.rows[i], spec.rows[i]) for i in shown]
     names = {row: [Cell(protocol.written(spec.rows[i], row[i])) for i in shown] for row in grid.rows}
-    caption = _caption(grid, protocol, split, runs)
+    counts = None
     if spec.columns == "measure":
         head = [*stub, "real", "forged", "not scored", *(MEASURES[name].title for name in spec.measures)]
+        found = {row: grid.cells.get(row) for row in grid.rows}
         rows = [
-            (*names[row], *_counts(found), *(_cell(found, name, marks) for name in spec.measures))
-            for row, found in ((row, grid.cells.get(row)) for row in grid.rows)
+            (*names[row], *_counts(found[row]), *(_cell(found[row], name, marks) for name in spec.measures))
+            for row in grid.rows
         ]
-        return Table(spec.title, caption, tuple(head), len(stub), tuple(rows), _notes(marks))
-    head = [*stub, *(protocol.written(spec.columns, column) for column in grid.columns)]
-    cells = {row: [grid.cells.get((*row, column)) for column in grid.columns] for row in grid.rows}
-    rows = [(*names[row], *(_cell(found, spec.measures[0], marks) for found in cells[row])) for row in grid.rows]
-    plain = len(grid.columns) - (MEAN in grid.columns)  # the mean is the last column
-    behind = [
-        (*names[row], *map(_behind, cells[row][:plain])) for row in grid.rows if any(cells[row]) and row[-1] != MEAN
-    ]
-    counts = Table(
-        f"Behind “{spec.title}”",
-        "Real + forged videos that were scored; in brackets those that were not.",
-        tuple(head[: len(stub) + plain]),
-        len(stub),
-        tuple(behind),
-    )
-    return Table(spec.title, caption, tuple(head), len(stub), tuple(rows), _notes(marks), counts)
+    else:
+        head = [*stub, *(protocol.written(spec.columns, column) for column in grid.columns)]
+        cells = {row: [grid.cells.get((*row, column)) for column in grid.columns] for row in grid.rows}
+        rows = [(*names[row], *(_cell(cell, spec.measures[0], marks) for cell in cells[row])) for row in grid.rows]
+        plain = len(grid.columns) - (MEAN in grid.columns)  # the mean is the last column
+        counted = [row for row in grid.rows if any(cells[row]) and row[-1] != MEAN]
+        counts = Table(
+            f"Behind “{spec.title}”",
+            "Real + forged videos that were scored; in brackets those that were not.",
+            tuple(head[: len(stub) + plain]),
+            len(stub),
+            tuple((*names[row], *map(_behind, cells[row][:plain])) for row in counted),
+        )
+    notes = tuple(f"({mark}) {reason}" for reason, mark in marks.items())
+    caption = _caption(grid, protocol, split, runs)
+    return Table(spec.title, caption, tuple(head), len(stub), tuple(rows), notes, counts)
 
 
 def _shown(grid: Grid) -> list[int]:
@@ -147,20 +141,16 @@ def _shown(grid: Grid) -> list[int]:
 
 def model_lines(run: Run) -> list[tuple[str, str]]:
     """What made a run's scores, as pairs of a heading and a text."""
+    found = calibration_of(run.about)
+    fitted = f"temperature {found.temperature:.3f}, bias {found.bias:+.3f}; threshold {found.threshold:g}"
+    calibrated = run.about.get("calibration")
     return [
         ("model", run.model),
         ("sha256", run.sha256 or "not recorded"),
-        ("calibration", _calibration_line(run.about)),
+        ("calibration", f"Platt scaling, {fitted}" if calibrated else "none: probabilities are sigmoid(logit)"),
         ("score files", ", ".join(run.files)),
         *([("reals", run.reals)] if run.reals else []),
     ]
-
-
-def _calibration_line(about: Mapping[str, Any]) -> str:
-    if not about.get("calibration"):
-        return "none: probabilities are sigmoid(logit)"
-    found = calibration_of(about)
-    return f"Platt scaling, temperature {found.temperature:.3f}, bias {found.bias:+.3f}; threshold {found.threshold:g}"
 
 
 def written(estimate: Estimate, measured: str) -> tuple[str, str]:
@@ -188,10 +178,6 @@ def _cell(found: Summary | None, measured: str, marks: dict[str, str]) -> Cell:
     return Cell(value, interval, mark, number=True)
 
 
-def _notes(marks: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(f"({mark}) {reason}" for reason, mark in marks.items())
-
-
 def _counts(found: Summary | None) -> list[Cell]:
     counts = found.counts if found else Counts()
     return [Cell(str(n), number=True) for n in (counts.real, counts.fake, counts.unscored)]
@@ -205,12 +191,12 @@ def _behind(found: Summary | None) -> Cell:
 
 
 def _caption(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> str:
-    spec, counts = grid.spec, grid.counts
+    spec, counts, unit = grid.spec, grid.counts, protocol.units[0]
     several = "unit" in spec.rows and len(protocol.units) > 1
-    level = "Video and clip level, as in the rows" if several else f"{protocol.units[0].capitalize()} level"
+    level = "Video and clip level, as in the rows" if several else f"{unit.capitalize()} level"
     text = (
         f"{level}, split {split}: {counts.real} real and {counts.fake} forged "
-        f"{'decisions' if several else f'{protocol.units[0]}s'} of {counts.identities} identities scored"
+        f"{'decisions' if several else f'{unit}s'} of {counts.identities} identities scored"
         f"{', each at every setting' if 'distortion' in spec.axes else ''}; {counts.unscored} not scored"
     )
     if counts.unlabelled:
@@ -230,5 +216,5 @@ def _caption(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) ->
         f"{'Platt-calibrated' if run.about.get('calibration') else 'not calibrated'})"
         for run in runs
     )
-    models = f"Model{'s' * (len(runs) > 1)}: {', '.join(made)}."
-    return ". ".join((*parts, *dict.fromkeys(run.reals for run in runs if run.reals), models))
+    parts += dict.fromkeys(run.reals for run in runs if run.reals)
+    return ". ".join([*parts, f"Model{'s' * (len(runs) > 1)}: {', '.join(made)}."])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facetell.metrics.weighted import Values, check
+from facetell.metrics.ranking import Values, check
 
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
 DRAWS = 2000
@@ -33,11 +33,7 @@ class Estimate:
     high: float = math.nan
 
     def __str__(self) -> str:
-        """The figure and its interval.
-
-        >>> str(Estimate(0.8123, 0.751, 0.8664)), str(Estimate(0.8123))
-        ('0.812 [0.751, 0.866]', '0.812')
-        """
+        """The figure and its interval: "0.812 [0.751, 0.866]"."""
         shown = "" if math.isnan(self.low + self.high) else f" [{self.low:.3f}, {self.high:.3f}]"
         return f"{self.value:.3f}{shown}"
 
@@ -55,17 +51,10 @@ class Difference:
 def draw_identities(
     labels: ArrayLike, identities: Identities, *, draws: int = DRAWS, seed: int = 0
 ) -> Iterator[Values]:
-    """Bootstrap weights, block by block: how often each video is drawn.
+    """Bootstrap weights: how often each video is drawn, in blocks (block, N) of ``draws`` rows in total.
 
     In each class as many identities are drawn, with replacement, as it has; a drawn identity brings all its videos of
     that class. The same arguments give the same draws.
-
-    Yields:
-        (block, N) integers as float64, ``draws`` rows in total.
-
-    >>> (weights,) = draw_identities([0, 0, 1], ["ann", "ann", "bob"], draws=2)
-    >>> weights.tolist()
-    [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
     y, group = np.asarray(labels), np.asarray(identities)
     strata = []
@@ -99,27 +88,20 @@ def bootstrap(
 
 
 def enough_identities(labels: ArrayLike, identities: Identities) -> bool:
-    """Whether each class that occurs has at least two identities; the variance between people is unknown otherwise.
-
-    >>> enough_identities([0, 0, 1], ["ann", "bob", "ann"])
-    False
-    """
+    """Whether each class that occurs has at least two identities; the variance between people is unknown otherwise."""
     y, group = np.asarray(labels), np.asarray(identities)
     return len(y) > 0 and all(len(set(group[y == label].tolist())) > 1 for label in set(y.tolist()))
 
 
-def percentiles(samples: Values) -> Values:
-    """95 % percentile interval of bootstrap samples (draws, ...): (2, ...) low and high; NaN where a sample is NaN.
-
-    >>> percentiles(np.arange(1001.0)).tolist()
-    [25.0, 975.0]
-    """
-    return np.quantile(samples, [0.025, 0.975], axis=0)
+def _percentiles(samples: Values) -> tuple[float, float]:
+    """95 % percentile interval of bootstrap samples (draws,); NaN where a sample is NaN."""
+    low, high = np.quantile(samples, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def estimate_of(value: float, samples: Values | None) -> Estimate:
     """A figure with the percentile interval of its bootstrap samples (draws,), or without an interval."""
-    return Estimate(value) if samples is None else Estimate(value, *map(float, percentiles(samples)))
+    return Estimate(value) if samples is None else Estimate(value, *_percentiles(samples))
 
 
 def difference_of(value: float, samples: Values | None) -> Difference:
@@ -133,9 +115,8 @@ def difference_of(value: float, samples: Values | None) -> Difference:
     """
     if samples is None or np.isnan(samples).any():
         return Difference(value, math.nan, math.nan, math.nan)
-    low, high = percentiles(samples)
     tail = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
-    return Difference(value, float(low), float(high), min(1.0, 2 * (1 + tail) / (1 + len(samples))))
+    return Difference(value, *_percentiles(samples), min(1.0, 2 * (1 + tail) / (1 + len(samples))))
 
 
 def interval(
@@ -150,11 +131,6 @@ def interval(
     """A measure, such as :func:`facetell.metrics.ranking.auc`, with its 95 % bootstrap interval over identities.
 
     There is no interval where a class has a single identity.
-
-    >>> from facetell.metrics.ranking import auc
-    >>> found = interval(auc, [0, 0, 0, 1, 1, 1], [0, 1, 3, 2, 4, 5], ["a", "b", "c", "d", "e", "f"])
-    >>> round(found.value, 3), round(found.low, 3), found.high
-    (0.889, 0.556, 1.0)
     """
     y, x = check(labels, scores)
     value = float(measure(y, x, np.ones((1, len(y))))[0])
@@ -174,29 +150,23 @@ def delong_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike) -> 
         p is 1 where all placements are equal; NaN where they differ without any spread, where a class has fewer than
         two videos, or where a score is NaN.
     """
-    (a, b), covariance = _delong(labels, np.stack([check(labels, scores)[1] for scores in (scores_a, scores_b)]))
-    value = float(a - b)
-    variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-    deviation = math.sqrt(max(variance, 0.0)) if not math.isnan(variance) else math.nan
+    (y, a), (_, b) = check(labels, scores_a), check(labels, scores_b)
+    scores, fake, real = np.stack([a, b]), y == 1, y == 0
+    m, n = int(fake.sum()), int(real.sum())
+    if not m or not n or np.isnan(scores).any():
+        return Difference(math.nan, math.nan, math.nan, math.nan)
+    of_fakes = np.stack([(_midranks(s)[fake] - _midranks(s[fake])) / n for s in scores])
+    of_reals = np.stack([1 - (_midranks(s)[real] - _midranks(s[real])) / m for s in scores])
+    value = float(np.subtract(*of_fakes.mean(axis=1)))
+    if min(m, n) < 2:
+        return Difference(value, math.nan, math.nan, math.nan)
+    covariance = np.cov(of_fakes) / m + np.cov(of_reals) / n
+    deviation = math.sqrt(max(float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]), 0.0))
     if deviation > 1e-12:
         p = math.erfc(abs(value) / deviation / math.sqrt(2))
     else:
-        p = 1.0 if abs(value) < 1e-12 and deviation == deviation else math.nan
+        p = 1.0 if abs(value) < 1e-12 else math.nan
     return Difference(value, value - Z95 * deviation, value + Z95 * deviation, p)
-
-
-def _delong(labels: ArrayLike, scores: Values) -> tuple[Values, Values]:
-    """AUCs (M,) and their covariance (M, M) of M models' scores (M, N)."""
-    y, _ = check(labels, scores[0])
-    fake, real = y == 1, y == 0
-    m, n = int(fake.sum()), int(real.sum())
-    unknown = np.full((len(scores), len(scores)), np.nan)
-    if not m or not n or np.isnan(scores).any():
-        return unknown[0], unknown
-    of_fakes = np.stack([(_midranks(s)[fake] - _midranks(s[fake])) / n for s in scores])
-    of_reals = np.stack([1 - (_midranks(s)[real] - _midranks(s[real])) / m for s in scores])
-    covariance = np.cov(of_fakes) / m + np.cov(of_reals) / n if min(m, n) > 1 else unknown
-    return of_fakes.mean(axis=1), covariance
 
 
 def _midranks(x: Values) -> Values:

@@ -1,4 +1,8 @@
-"""The measures by name, on one sample of scored videos: what tables, comparisons and selections refer to."""
+"""Measures of probabilities, and all measures by name, as tables and comparisons refer to them.
+
+Brier score and expected calibration error are functions as those of :mod:`facetell.metrics.ranking`, with
+probabilities of "forged" in [0, 1] as scores. They are defined for one class alone.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,96 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from facetell.metrics.calibration import brier, ece, log_loss
-from facetell.metrics.ranking import accuracy, auc, average_precision, balanced_accuracy, eer, partial_auc, tpr_at_fpr
-from facetell.metrics.weighted import Values, Vector
+from facetell.engine.info import Calibration
+from facetell.metrics.intervals import wilson
+from facetell.metrics.ranking import (
+    Values,
+    Vector,
+    accuracy,
+    auc,
+    average_precision,
+    check,
+    eer,
+    tpr_at_fpr,
+    weighted,
+)
+
+BINS = 15
+"""Bins of the expected calibration error and the reliability curve, equally wide: [0, 1/15), ..., [14/15, 1]."""
+
+
+@weighted
+def brier(labels: Vector, probabilities: Vector, weights: Values) -> Values:
+    """Brier score: mean of ``(p - y)²``; 0 is perfect, 0.25 is the score of a constant 0.5.
+
+    >>> brier([0, 1], [0.5, 1.0])
+    0.125
+    """
+    return np.asarray(weights @ (probabilities - labels) ** 2 / weights.sum(axis=-1))
+
+
+@weighted
+def ece(labels: Vector, probabilities: Vector, weights: Values, bins: int = BINS) -> Values:
+    """Expected calibration error: ``sum_b n_b / N · |mean p in b - share of forged in b|`` over equally wide bins.
+
+    Bins are closed below, the last one on both sides. It is biased upwards where bins hold few videos.
+
+    >>> round(ece([0, 1, 1], [0.01, 0.02, 0.9]), 4)
+    0.3567
+    """
+    member = np.eye(bins)[_bin(probabilities, bins)]  # (N, bins)
+    gap = weights @ (member * (probabilities - labels)[:, None])
+    return np.asarray(np.abs(gap).sum(axis=-1) / weights.sum(axis=-1))
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """A reliability curve: predicted probability against observed frequency, by bin.
+
+    Attributes:
+        edges: (B + 1,) of the bins, from 0 to 1.
+        counts: (B,) videos.
+        predicted: (B,) mean probability; this and the following are NaN in an empty bin.
+        observed: (B,) share of forged videos.
+        low, high: (B,) its 95 % Wilson interval.
+    """
+
+    edges: Vector
+    counts: NDArray[np.int64]
+    predicted: Vector
+    observed: Vector
+    low: Vector
+    high: Vector
+
+
+def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -> Reliability:
+    """The reliability curve over the bins of :func:`ece`.
+
+    Raises:
+        ValueError: shapes or labels are wrong, or a probability is NaN.
+    """
+    y, p = check(labels, probabilities)
+    if np.isnan(p).any():
+        raise ValueError("a probability is NaN; leave out videos that were not scored")
+    where = _bin(p, bins)
+    counts, hits = np.bincount(where, minlength=bins), np.bincount(where, y, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        predicted, observed = np.bincount(where, p, minlength=bins) / counts, hits / counts
+    low, high = np.array([wilson(int(h), int(c)) for h, c in zip(hits, counts, strict=True)]).T
+    return Reliability(np.linspace(0, 1, bins + 1), counts, predicted, observed, low, high)
+
+
+def _bin(probabilities: Vector, bins: int) -> NDArray[np.int64]:
+    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities, side="right")
+
+
+def probabilities(logits: ArrayLike, calibration: Calibration) -> Vector:
+    """Calibrated probabilities (N,) of raw logits (N,); NaN stays NaN."""
+    x = np.asarray(logits, dtype=np.float64) / calibration.temperature + calibration.bias
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.exp(-np.logaddexp(0, -x)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +137,14 @@ MEASURES: Mapping[str, Named] = {
     "auc": Named("AUC", True, lambda s, w: auc(s.labels, s.logits, w)),
     "ap": Named("AP", True, lambda s, w: average_precision(s.labels, s.logits, w)),
     "eer": Named("EER", False, lambda s, w: eer(s.labels, s.logits, w)),
-    "pauc": Named("pAUC at FPR ≤ 10 %", True, lambda s, w: partial_auc(s.labels, s.logits, w, max_fpr=0.1)),
     "tpr_at_1": Named("TPR at FPR 1 %", True, lambda s, w: tpr_at_fpr(s.labels, s.logits, w, max_fpr=0.01)),
     "tpr_at_5": Named("TPR at FPR 5 %", True, lambda s, w: tpr_at_fpr(s.labels, s.logits, w, max_fpr=0.05)),
     "accuracy": Named("accuracy at 0.5", True, lambda s, w: accuracy(s.labels, s.logits, w, threshold=0.0)),
     "accuracy_calibrated": Named(
         "accuracy, calibrated", True, lambda s, w: accuracy(s.labels, s.probabilities - s.thresholds, w, threshold=0.0)
     ),
-    "balanced_accuracy": Named(
-        "balanced accuracy, calibrated",
-        True,
-        lambda s, w: balanced_accuracy(s.labels, s.probabilities - s.thresholds, w, threshold=0.0),
-    ),
     "brier": Named("Brier", False, lambda s, w: brier(s.labels, s.probabilities, w)),
-    "log_loss": Named("log-loss", False, lambda s, w: log_loss(s.labels, s.probabilities, w)),
     "ece": Named("ECE", False, lambda s, w: ece(s.labels, s.probabilities, w)),
 }
-"""``accuracy`` is that of sigmoid(logit) at 0.5, as papers report it; ``accuracy_calibrated`` and ``balanced_accuracy``
-are those of the calibrated probability at the model's threshold for the number of faces of each video."""
+"""``accuracy`` is that of sigmoid(logit) at 0.5, as papers report it; ``accuracy_calibrated`` that of the calibrated
+probability at the model's threshold for the number of faces of each video."""

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from facetell.engine.info import Calibration, sigmoid
 from facetell.metrics.intervals import bootstrap
 from facetell.metrics.measures import Sample
-from facetell.metrics.weighted import Values, Vector, check
+from facetell.metrics.ranking import Values, Vector, check
 from facetell.types import needs_extra
 
 _PENALTY = 0.01  # of log(slope)²: keeps the slope finite where the classes are separable
@@ -89,9 +89,6 @@ def threshold_logit(reals: ArrayLike, false_positives: float = FALSE_POSITIVES) 
 
     The rank of one more among N logits is uniform over N + 1 ranks, so the quantile is read at
     ``(1 - false_positives) · (N + 1)`` of the N >= 1 sorted logits, at most the highest.
-
-    >>> threshold_logit(range(1, 20)), threshold_logit(range(1, 40))
-    (19.0, 38.0)
     """
     return float(np.quantile(np.asarray(reals, dtype=np.float64), 1 - false_positives, method="weibull"))
 
@@ -99,11 +96,8 @@ def threshold_logit(reals: ArrayLike, false_positives: float = FALSE_POSITIVES) 
 def tail_scale(reals: ArrayLike) -> float:
     """Scale of the exponential upper tail of N >= 1 logits of reals: mean excess over the upper quartile.
 
-    One standard error is added: a scale that is too low would raise the false positive rate. ``docs/measures.md`` says
-    why the tail is taken as exponential, and what the false positive rates are. 0 where no logit exceeds the quartile.
-
-    >>> tail_scale([0] * 15 + [2] * 4)
-    3.0
+    One standard error is added: a scale that is too low would raise the false positive rate (``docs/measures.md``).
+    0 where no logit exceeds the quartile.
     """
     x = np.asarray(reals, dtype=np.float64)
     quartile = np.quantile(x, 0.75)

@@ -1,27 +1,85 @@
-"""Measures of the order of scores: how well they separate forged from real.
+"""The contract of all measures, and the measures of the order of scores: how well they separate forged from real.
 
-Arguments and results are those of :mod:`facetell.metrics.weighted`. Except for :func:`accuracy`, all are NaN where a
-class is missing. A score at or above a threshold counts as forged.
+``labels`` (N,) are 1 for forged and 0 for real, ``scores`` (N,) are higher for "forged", ``weights`` (..., N) say how
+often each video counts: a bootstrap draw is a weighting, so a measure sorts its scores once for all draws. Without
+weights a measure returns a float, with weights an array (...). It returns NaN where there is no video or a score is
+NaN, and raises ValueError where shapes, labels or parameters are wrong.
+
+Except for :func:`accuracy`, all measures here are NaN where a class is missing. A score at or above a threshold counts
+as forged.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facetell.metrics.weighted import Values, Vector, check, weighted
+Vector = NDArray[np.float64]
+"""Float64 (N,): one number per video."""
+Values = NDArray[np.float64]
+"""Float64 of any shape (..., N) or (...)."""
+P = ParamSpec("P")
+
+
+class Measure(Protocol[P]):
+    """A measure: one number for N videos, or one per weighting."""
+
+    @overload
+    def __call__(
+        self, labels: ArrayLike, scores: ArrayLike, weights: None = None, *args: P.args, **kwargs: P.kwargs
+    ) -> float: ...
+    @overload
+    def __call__(
+        self, labels: ArrayLike, scores: ArrayLike, weights: Values, *args: P.args, **kwargs: P.kwargs
+    ) -> Values: ...
+
+
+def weighted(function: Callable[Concatenate[Vector, Vector, Values, P], Values]) -> Measure[P]:
+    """Turn a function of labels (N,), scores (N,) and weights (..., N) into a :class:`Measure`."""
+
+    @wraps(function)
+    def measure(
+        labels: ArrayLike, scores: ArrayLike, weights: Values | None = None, *args: P.args, **kwargs: P.kwargs
+    ) -> float | Values:
+        y, x = check(labels, scores)
+        w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
+        if w.shape[-1:] != y.shape:
+            raise ValueError(f"weights of shape {w.shape} do not fit {len(y)} videos")
+        if not len(y) or np.isnan(x).any():
+            values = np.full(w.shape[:-1], np.nan)
+        else:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values = function(y, x, w, *args, **kwargs)
+        return float(values) if weights is None else values
+
+    return cast("Measure[P]", measure)
+
+
+def check(labels: ArrayLike, scores: ArrayLike) -> tuple[Vector, Vector]:
+    """Labels and scores as float64 (N,).
+
+    Raises:
+        ValueError: they are not two vectors of one length, or a label is neither 0 nor 1.
+    """
+    y, x = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    if y.ndim != 1 or y.shape != x.shape:
+        raise ValueError(f"labels of shape {y.shape} and scores of shape {x.shape} are not one number per video")
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError("labels must be 1 (forged) or 0 (real); leave out videos without a label")
+    return y, x
 
 
 @dataclass(frozen=True, slots=True)
 class Roc:
-    """An ROC curve.
+    """An ROC curve: ``fpr`` and ``tpr`` (..., K + 1) ascend from 0 to 1 over descending ``thresholds`` (K + 1,).
 
-    Attributes:
-        thresholds: (K + 1,), descending: infinity, then each score that occurs.
-        fpr, tpr: (..., K + 1) in [0, 1], ascending from 0 to 1; NaN where there is no real, no forged video.
-        reals, fakes: (...), sum of their weights.
+    The first threshold is infinite, then comes each score that occurs. A rate is NaN where a class is missing;
+    ``reals`` and ``fakes`` (...) are the sums of their weights.
     """
 
     thresholds: Vector
@@ -76,33 +134,10 @@ def auc(labels: Vector, scores: Vector, weights: Values) -> Values:
 
 
 @weighted
-def partial_auc(labels: Vector, scores: Vector, weights: Values, max_fpr: float = 0.1) -> Values:
-    """Area under the ROC curve up to ``max_fpr``, standardised (McClish 1989): 0.5 is chance, 1 is perfect.
-
-    ``(1 + (A - x² / 2) / (x - x² / 2)) / 2`` with A the area from FPR 0 to x in (0, 1], as scikit-learn's ``max_fpr``.
-
-    >>> round(partial_auc([0, 0, 1, 1], [-1.0, 0.3, 0.3, 2.0], max_fpr=0.5), 3)
-    0.833
-    """
-    _check_rate(max_fpr)
-    curve = roc_curve(labels, scores, weights)
-    left, right = curve.fpr[..., :-1], curve.fpr[..., 1:]
-    low, high = curve.tpr[..., :-1], curve.tpr[..., 1:]
-    width = np.clip(max_fpr - left, 0, right - left)  # the part of each step up to max_fpr
-    slope = np.divide(high - low, right - left, out=np.zeros_like(width), where=right > left)
-    area = (width * (low + slope * width / 2)).sum(axis=-1)
-    chance = max_fpr**2 / 2
-    return curve.where_defined((1 + (area - chance) / (max_fpr - chance)) / 2)
-
-
-@weighted
 def average_precision(labels: Vector, scores: Vector, weights: Values) -> Values:
     """Average precision ``sum_k (R_k - R_(k-1)) P_k``, not interpolated, as scikit-learn's.
 
     It depends on the share of forged videos.
-
-    >>> round(average_precision([0, 1, 0, 1], [0.1, 0.3, 0.4, 0.8]), 3)
-    0.833
     """
     curve = roc_curve(labels, scores, weights)
     true, false = curve.tpr * curve.fakes[..., None], curve.fpr * curve.reals[..., None]
@@ -136,39 +171,15 @@ def tpr_at_fpr(labels: Vector, scores: Vector, weights: Values, max_fpr: float =
     """The highest TPR of all thresholds with an FPR of at most ``max_fpr`` in (0, 1], not interpolated.
 
     With fewer than 1 / ``max_fpr`` reals this is the TPR without any false positive.
-
-    >>> tpr_at_fpr([0, 0, 0, 1, 1], [-2.0, -1.0, 1.0, 0.0, 2.0])
-    0.5
     """
-    _check_rate(max_fpr)
+    if not 0 < max_fpr <= 1:
+        raise ValueError(f"max_fpr must be in (0, 1], not {max_fpr}")
     curve = roc_curve(labels, scores, weights)
     return curve.where_defined(np.where(curve.fpr <= max_fpr, curve.tpr, 0).max(axis=-1))
 
 
 @weighted
 def accuracy(labels: Vector, scores: Vector, weights: Values, threshold: float = 0.5) -> Values:
-    """Share of correct decisions. It depends on the share of forged videos.
-
-    >>> accuracy([0, 0, 1], [0.1, 0.6, 0.5])
-    0.6666666666666666
-    """
+    """Share of correct decisions. It depends on the share of forged videos."""
     right = (scores >= threshold) == (labels > 0)
     return np.asarray(weights @ right.astype(np.float64) / weights.sum(axis=-1))
-
-
-@weighted
-def balanced_accuracy(labels: Vector, scores: Vector, weights: Values, threshold: float = 0.5) -> Values:
-    """Mean of the true positive rate and the true negative rate: 0.5 is chance.
-
-    >>> balanced_accuracy([0, 0, 1], [0.1, 0.6, 0.5])
-    0.75
-    """
-    called = scores >= threshold
-    caught, cleared = called & (labels > 0), ~called & (labels < 1)
-    fakes, reals = weights @ labels, weights @ (1 - labels)
-    return np.asarray((weights @ caught.astype(np.float64) / fakes + weights @ cleared.astype(np.float64) / reals) / 2)
-
-
-def _check_rate(max_fpr: float) -> None:
-    if not 0 < max_fpr <= 1:
-        raise ValueError(f"max_fpr must be in (0, 1], not {max_fpr}")

@@ -22,8 +22,7 @@ from facetell.evaluate.scores import read_scores
 from facetell.files import write_text
 from facetell.metrics.intervals import Estimate, bootstrap, difference_of, enough_identities, estimate_of
 from facetell.metrics.measures import Sample
-from facetell.metrics.ranking import auc
-from facetell.metrics.weighted import Values
+from facetell.metrics.ranking import Values, auc
 from facetell.train.checkpoint import check_config
 from facetell.train.config import TrainConfig
 from facetell.train.loop import CONFIG, PSEUDO, SCORES, train
