@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 
 from facetell.train.batches import Batch
+from facetell.train.config import TrainConfig, read_config
 from facetell.train.loop import Trainer
-from facetell.train.reading import read_config
 
 TURN = 10.0  # seconds at a stretch
 
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     args = parser.parse_args()
     config = read_config(args.config, args.changes)
+    assert isinstance(config, TrainConfig), "a probe has no training loop"
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, Path(folder))
         alone, whole = measure(trainer, args.seconds)

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from facetell.runtime import STOP_SIGNALS, on_stop
-from facetell.train.stop import Stop
+from facetell.train.run import Stop
 
 
 def send(number):

@@ -7,7 +7,6 @@ video says nothing about the model. Positions are recorded once and looked up by
 from __future__ import annotations
 
 import math
-import statistics
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -77,12 +76,6 @@ class FacePlaces:
     def is_fit(self, track: int, t0: float, t1: float) -> bool:
         """Whether a clip of a face overlaps no clip that was left out of the clean video."""
         return all(t1 < begin or end < t0 for begin, end in self._left_out.get(track, ()))
-
-    @property
-    def face_width(self) -> float:
-        """Median face width in pixels; NaN where no face was found."""
-        widths = [pose.width for poses in self._poses for pose in poses.values()]
-        return statistics.median(widths) if widths else math.nan
 
     @property
     def ends(self) -> dict[int, float]:

@@ -6,7 +6,6 @@ import pytest
 
 from facetell.engine.card import NARROWED, RECODED, Card, Section, read_card, to_markdown
 from facetell.engine.released import released_models
-from facetell.evaluate.corruptions import LIMITS, SHORTCUTS
 
 SECTIONS = [
     {"title": "Model card: m", "level": 1, "blocks": ["Run `facetell` now.", [["a", "b"], ["1_x", "2 [1–3]"]]]},
@@ -54,11 +53,6 @@ def test_a_released_model_has_a_card_whose_markdown_is_up_to_date(model):
     card = read_card(model)
     assert len(card.limits) >= 3 and card.measured(NARROWED) and card.unchanged > 0.5
     assert model.with_suffix(".md").read_text(encoding="utf-8") == to_markdown(card.sections)
-
-
-def test_conditions_have_the_names_by_which_cards_are_searched():
-    for conditions, pattern in ((SHORTCUTS, RECODED), (LIMITS, NARROWED)):
-        assert sum(bool(pattern.fullmatch(condition.about)) for condition in conditions.values()) >= 3
 
 
 def test_a_paragraph_is_wrapped():

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -9,7 +7,6 @@ from facetell.engine.info import sigmoid
 from facetell.metrics.measures import Sample
 from facetell.metrics.platt import (
     FALSE_POSITIVES,
-    called_unseen,
     fit_calibration,
     fit_platt,
     tail_scale,
@@ -75,15 +72,3 @@ def test_the_false_positive_rate_holds_for_several_genuine_faces(draw):
     assert np.mean(rates.pop("uncorrected")) > 0.3
     for found in rates.values():
         assert np.mean(found) <= FALSE_POSITIVES + 2 * np.std(found) / np.sqrt(len(found))
-
-
-def test_a_video_is_called_at_a_threshold_chosen_without_its_identity():
-    logits = np.append(np.arange(40.0), 39.5)
-    one = sample([0] * 40 + [1], logits)
-    assert called_unseen(one, Calibration()).nonzero()[0].tolist() == [38, 39, 40]  # the 39 others choose 37.0
-    several = Calibration(temperature=2.0, false_positives=0.05, tail=0.5)
-    for faces, called in ((4, [38, 39, 40]), (40, [38])):  # raised by 1.4 and by 3.7 raw logits
-        thresholds = np.where(logits > 38, several.threshold_of(faces), 0.5)
-        assert called_unseen(replace(one, thresholds=thresholds), several).nonzero()[0].tolist() == called
-    same = replace(one, identities=np.append(np.zeros(40, dtype=int), 1))
-    assert not called_unseen(same, Calibration())[:40].any()  # no other reals to choose a threshold

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from facetell.models.blocks import CMM
-from facetell.models.export import describe, export_onnx, model_from_onnx
+from facetell.models.export import export_onnx, info_of, model_from_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import MODELS, create_model
@@ -110,7 +110,7 @@ def test_export(name: str, motion: str, some_clips: Clips, enliven: Enliven, tmp
     with torch.no_grad():
         want = model(clips, with_motion=True)
     session = onnxruntime.InferenceSession(path)
-    assert session.get_modelmeta().custom_metadata_map == describe(model)
+    assert session.get_modelmeta().custom_metadata_map == info_of(model).to_metadata()
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     result = compiled({"clip": clips.numpy()})
     for number, output in enumerate(session.get_outputs()):
@@ -123,13 +123,11 @@ def test_export(name: str, motion: str, some_clips: Clips, enliven: Enliven, tmp
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_several_classes_and_whole_size(name: str, some_clips: Clips) -> None:
+def test_whole_size_and_several_classes(name: str, some_clips: Clips) -> None:
     model = tiny(name, MODELS[name].motions[0], num_classes=5)
     output = model(some_clips(2, T, SIZE))
     assert output.logit.shape == (2, 5)
     assert output.aux_logit.shape == (2, 5)
-    loss, _ = combined_loss(output, torch.tensor([3, 0]), torch.tensor([1, 0]))
-    assert torch.isfinite(loss)
     with torch.device("meta"):
         whole = create_model(name)
     config = whole.config

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from facetell.train.config import TrainConfig
+from facetell.train.config import TrainConfig, build, merge, override
 from facetell.train.loop import train
-from facetell.train.reading import build, merge, override
-from facetell.train.stop import Stop
+from facetell.train.run import Stop
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -77,11 +77,6 @@ PLAIN = DegradeConfig(
 )
 
 
-def clips_of(recordings, **changes):
-    config = replace(CONFIG, pairs=0, generated_background=0, degrade=PLAIN, **changes)
-    return Sampler(recordings, config, 2).batch(0).clips
-
-
 def test_the_stream_goes_on_where_it_is_told_to(sampler, data):
     stream = iter(BatchStream(data, CONFIG, 3, first=2))
     assert torch.equal(next(stream).clips, sampler.batch(2).clips)

@@ -15,17 +15,14 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
-from facetell.evaluate.scores import read_scores
-from facetell.models.convert import read_checkpoint as load
-from facetell.models.export import export_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.zoo import create_model
 from facetell.runtime import STOP_SIGNALS
 from facetell.train.batches import Sampler
-from facetell.train.checkpoint import BEST, CHECKPOINT
 from facetell.train.corpus import load_recordings
-from facetell.train.loop import SCORES, Trainer, train
-from facetell.train.stop import Stop
+from facetell.train.loop import Trainer, train
+from facetell.train.run import BEST, CHECKPOINT, Stop, network_of
+from facetell.train.run import read_checkpoint as load
 from facetell.types import FacetellError
 
 SCRIPT = Path(__file__).with_name("run_tiny.py")
@@ -56,11 +53,10 @@ def losses(out: Path) -> list[float]:
     return [line["loss"] for line in lines(out) if line["what"] == "train"]
 
 
-def same_weights(a: Path, b: Path) -> bool:
-    one, other = load(a / CHECKPOINT), load(b / CHECKPOINT)
-    return all(
-        torch.equal(one[part][name], other[part][name]) for part in ("model", "average") for name in one[part]
-    ) and str(one["optimizer"]) == str(other["optimizer"])
+def same_weights(a: Path, b: Path, file: str = CHECKPOINT, parts: tuple[str, ...] = ("model", "average")) -> bool:
+    one, other = load(a / file), load(b / file)
+    equal = all(torch.equal(one[part][name], other[part][name]) for part in parts for name in one[part])
+    return equal and all(str(one.get(part)) == str(other.get(part)) for part in ("val", "optimizer"))
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +81,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(how, whole, prepared, t
     assert losses(tmp_path) == losses(whole)
     assert [line["step"] for line in lines(tmp_path)] == [line["step"] for line in lines(whole)]
     assert same_weights(tmp_path, whole)
-    assert (tmp_path / SCORES).read_bytes() == (whole / SCORES).read_bytes()
+    assert same_weights(tmp_path, whole, BEST, ("average",))
 
 
 def test_a_run_leaves_what_is_needed_to_see_and_use_it(whole):
@@ -94,13 +90,10 @@ def test_a_run_leaves_what_is_needed_to_see_and_use_it(whole):
     best = load(whole / BEST)
     assert best["val"]["auc"] == pytest.approx(max(line["auc"] for line in val), abs=1e-4)
     assert "2 real clips of 2 identities, 1 forged (G 1)" in best["about"]["data"]
-    assert list((whole / "tensorboard").glob("events*"))
 
 
 def test_two_processes_learn_what_one_does(prepared, data, tmp_path):
     """All batch norms keep the statistics of the start: those of a batch depend on how the batch is shared."""
-    network = create_model("lite0", anomaly="none", clip_frames=4, size=64, width=0.25, depth=0.5)
-    begun = export_onnx(network, tmp_path / "start.onnx")
     # SGD: Adam amplifies the rounding error of gradients near zero.
     changes = ["machine.precision=fp32", "batch.pairs=1", "overrides.dropout=0.0", "overrides.drop_path=0.0"]
     changes += [
@@ -108,7 +101,7 @@ def test_two_processes_learn_what_one_does(prepared, data, tmp_path):
         "optim.lr=0.05",
         "optim.norms=start",
         "anomaly=none",
-        f"pretrained={begun}",
+        "motion=none",
         "steps=3",
     ]
     one, two = tmp_path / "one", tmp_path / "two"
@@ -119,7 +112,8 @@ def test_two_processes_learn_what_one_does(prepared, data, tmp_path):
     def distance(state):
         return max(float((state[name] - values).abs().max()) for name, values in expected.items())
 
-    assert distance(network.state_dict()) > 1e-3  # it has learned something
+    torch.manual_seed(tiny_config(data).seed)
+    assert distance(network_of(load(one / CHECKPOINT)["config"]).state_dict()) > 1e-3  # it has learned something
     assert losses(two) == pytest.approx(losses(one), abs=1e-4)
     assert distance(load(two / CHECKPOINT)["model"]) < 1e-5
 
@@ -163,30 +157,22 @@ def test_norms_of_the_start_keep_its_statistics_and_learn_on(data, tmp_path):
     assert any(not torch.equal(norms[name].weight, before[name][1]) for name in kept)
 
 
-def test_the_best_weights_are_kept_and_their_scores_written(data, tmp_path, monkeypatch):
-    """A longer run removes the scores of the shorter one before it ends."""
+def test_the_best_weights_are_kept(data, tmp_path, monkeypatch):
     gains = iter((0.5, 0.4, 0.9))
     monkeypatch.setattr("facetell.train.loop.figures_of", lambda *scores: {"chosen_by": next(gains)})
-    logits = []
     for steps, best in ((2, 1), (3, 3)):
         with Stop() as stop:
             assert train(tiny_config(data, steps=steps, val={"every": 1}), tmp_path, stop).step == steps
         assert load(tmp_path / BEST)["step"] == best
-        logits.append(read_scores(tmp_path / SCORES)["logit"].tolist())
-    assert logits[0] != logits[1]
 
 
-@pytest.mark.parametrize(
-    ("motion", "anomaly"),
-    [("none", "none"), ("cmm", "no_cls2"), ("mcb", "full")],
-)
-def test_eight_clips_are_learned_by_heart(motion, anomaly, data):
+def test_eight_clips_are_learned_by_heart(data):
     config = replace(tiny_config(data).batch, pairs=4, generated=0, size=32)
     sampler = Sampler(load_recordings(data, "train", 4), config, 1)
     batch = sampler.batch(0)
     assert len(batch.kinds) == 8
     torch.manual_seed(0)
-    model = create_model("stm_resnet18", motion, anomaly, 4, 32, width=16, layers=(1, 1), temporal="cstm", dropout=0.0)
+    model = create_model("stm_resnet18", "mcb", "full", 4, 32, width=16, layers=(1, 1), temporal="cstm", dropout=0.0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     clips = batch.clips.float() / 255
     for _ in range(300):
@@ -195,5 +181,5 @@ def test_eight_clips_are_learned_by_heart(motion, anomaly, data):
         loss.backward()
         optimizer.step()
     loss, parts = combined_loss(model(clips), batch.labels, batch.labels, anomaly_weight=0.1)
-    assert parts["cls1"] < 0.02 and parts.get("cls2", 0) < 0.05
+    assert parts["cls1"] < 0.02 and parts["cls2"] < 0.05
     assert loss.item() < 0.1

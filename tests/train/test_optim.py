@@ -6,8 +6,7 @@ from torch import nn
 
 from facetell.models.zoo import create_model
 from facetell.train.config import OptimConfig, ScheduleConfig
-from facetell.train.optim import hold_still, make_optimizer, parameter_groups, schedule, update_average
-from facetell.types import FacetellError
+from facetell.train.optim import make_optimizer, schedule, update_average
 
 
 def test_the_cosine_warms_up_and_falls_to_its_floor():
@@ -37,33 +36,14 @@ def test_the_average_of_constant_weights_approaches_them_geometrically():
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
-def test_new_modules_learn_faster_and_norms_do_not_decay(kind):
+def test_new_modules_learn_faster_and_norms_and_identity_kernels_do_not_decay(kind):
     model = create_model("lite0", width=0.25, depth=0.5)
     config = OptimConfig(kind, lr=0.1, new_lr_factor=3, weight_decay=0.02)
-    groups = parameter_groups(model, config)
-    assert sum(len(g["params"]) for g in groups) == len([*model.parameters()])
-    of = {id(p): g for g in make_optimizer(model, config).param_groups for p in g["params"]}
-    assert of[id(model.classifier.weight)]["factor"] == 3
-    stem = model.backbone.stem
-    assert of[id(stem.conv.weight)]["factor"] == 1
-    assert of[id(stem.conv.weight)]["weight_decay"] == 0.02 and of[id(stem.norm.weight)]["weight_decay"] == 0
-
-
-@pytest.mark.parametrize("motion", ["mcb", "cmm"])
-def test_kernels_that_start_as_identities_do_not_decay(motion):
-    model = create_model("lite0", motion=motion, width=0.25, depth=0.5)
-    decay = {id(p): g["weight_decay"] for g in parameter_groups(model, OptimConfig()) for p in g["params"]}
-    block = next(b.mix for b in model.backbone.blocks if b.mix.motion is not None)
-    kernels = [block.temporal.weight, block.motion.kernel.weight]
-    kernels += [block.motion.kernel2.weight] if motion == "mcb" else []
-    assert [decay[id(k)] for k in kernels] == [0] * len(kernels)
-    assert decay[id(block.motion.reduce[0].weight)] == OptimConfig().weight_decay
-
-
-def test_what_cannot_be_frozen_is_told_in_a_sentence():
-    model = create_model("lite0", width=0.25, depth=0.5, motion_blocks=[1])
-    with pytest.raises(FacetellError, match="includes layer 2, which has an untrained module"):
-        hold_still(model, OptimConfig(frozen=3))
-    with pytest.raises(FacetellError, match="this network has"):
-        hold_still(model, OptimConfig(frozen=99))
-    assert hold_still(model, OptimConfig(frozen=3), trained=True) == [model.backbone.stem, *model.backbone.blocks[:2]]
+    groups = make_optimizer(model, config).param_groups
+    assert sum(len(group["params"]) for group in groups) == len([*model.parameters()])
+    of = {id(p): (group["factor"], group["weight_decay"]) for group in groups for p in group["params"]}
+    stem, block = model.backbone.stem, next(b.mix for b in model.backbone.blocks if b.mix.motion is not None)
+    assert (of[id(stem.conv.weight)], of[id(stem.norm.weight)]) == ((1, 0.02), (1, 0))
+    assert of[id(model.classifier.weight)] == of[id(block.motion.reduce[0].weight)] == (3, 0.02)
+    for kernel in (block.temporal.weight, block.motion.kernel.weight, block.motion.kernel2.weight):
+        assert of[id(kernel)] == (3, 0)

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from facetell.cli import main
-from facetell.train.config import DataConfig, TrainConfig
+from facetell.train.config import DataConfig, TrainConfig, build, merge
 from facetell.train.corpus import decode_all
-from facetell.train.reading import build, merge
 
 TINY = {
     "model": "lite0",

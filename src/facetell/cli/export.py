@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from facetell.models.network import ModelConfig
 
 PROOF_CLIPS = 6
-PROVED = ("openvino", "onnxruntime", "torch")
 LARGEST = 1e-3  # accepted deviation of an engine's logit in float32 from torch's
 
 
@@ -35,55 +35,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="storage of the weights: fp16 in 16 bits, w8 most of them in 8; all compute in float32 (default: fp32)",
     )
     parser.add_argument("--with-motion", action="store_true", help="add the output that `facetell motion` draws")
-    parser.add_argument(
-        "--clips",
-        type=Path,
-        nargs="+",
-        metavar="VIDEO",
-        help="videos with faces on which outputs are compared (default: the sample clips)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and print the deviation by storage and by each engine; 0 if all are within limits, else 2."""
     from facetell.files import check_writable
-    from facetell.models.convert import check_parity, deviation, read_trained
-    from facetell.models.export import ROUNDING, export_onnx, model_from_onnx
+    from facetell.models.export import ENGINES, ROUNDING, export_compared
+    from facetell.train.run import read_trained
 
     check_model_name(args.to)
     source = released_models().get(args.checkpoint, Path(args.checkpoint))
-    check_writable(args.to, keep=[source, *(args.clips or ())])
+    check_writable(args.to, keep=[source])
     model, metadata = read_trained(source)
-    clips = _clips(args.clips, model.config)
-    export_onnx(model, args.to, metadata=metadata, precision=args.precision, with_motion=args.with_motion)
+    clips = _clips(model.config)
+    rounding, parity = export_compared(
+        model,
+        args.to,
+        clips,
+        metadata=metadata,
+        with_motion=args.with_motion,
+        precision=args.precision,
+        engines=(*ENGINES, "torch"),
+    )
     print(f"{args.to}: {model.config.name}, {args.precision}, {args.to.stat().st_size / 1e6:.1f} MB")
-    agree = True
-    if args.precision != "fp32":
-        _, stored = model_from_onnx(args.to)
-        rounding = deviation(model, stored, clips)
-        print(f"largest deviation of a logit by storing in fewer bits: {rounding:.2g}")
-        agree = rounding <= ROUNDING[args.precision]
-        model = stored
+    print(f"largest deviation of a logit by storing in fewer bits: {rounding:.2g}")
+    agree = rounding <= ROUNDING[args.precision]
     print(f"largest deviation from torch's logit over {len(clips)} clips:")
-    for part in check_parity(model, args.to, clips, PROVED):
-        shown = part.note if part.largest is None else f"{part.largest:.2g}"
-        print(f"  {part.engine} {part.precision}: {shown}")
-        agree &= part.precision != "f32" or (part.largest is not None and part.largest <= LARGEST)
+    for engine, largest in parity.items():
+        print(f"  {engine}: {largest if isinstance(largest, str) else f'{largest:.2g}'}")
+        agree &= not engine.endswith("f32") or (not isinstance(largest, str) and largest <= LARGEST)
     return 0 if agree else 2
 
 
-def _clips(videos: list[Path] | None, config: ModelConfig) -> FloatArray:
-    """Real clips (N, T, 3, S, S) in [0, 1], evenly from all videos."""
+def _clips(config: ModelConfig) -> FloatArray:
+    """Clips of the sample videos (N, T, 3, S, S) in [0, 1]."""
     from facetell.assets import locate
-    from facetell.motion.excerpt import face_clips
+    from facetell.motion import face_clips
 
-    paths = videos or [locate("sample_woman"), locate("sample_man")]
     found = []
-    for path in paths:
-        share = -(-PROOF_CLIPS // len(paths))
-        clips = face_clips(path, config.clip_frames, config.size, scale=config.crop_scale, rate=config.frame_rate)
-        for clip, _ in zip(clips, range(share), strict=False):
-            found.append(clip.frames.transpose(0, 3, 1, 2))
+    for name in ("sample_woman", "sample_man"):
+        size, scale, rate = config.size, config.crop_scale, config.frame_rate
+        clips = face_clips(locate(name), config.clip_frames, size, scale=scale, rate=rate)
+        found += [clip.frames.transpose(0, 3, 1, 2) for clip in islice(clips, PROOF_CLIPS // 2)]
     if not found:
-        raise FacetellError("no face clip was found in the videos to compare on; give others with --clips")
+        raise FacetellError(f"the sample videos hold no clip of {config.clip_frames} frames to compare on")
     return np.stack(found).astype(np.float32) / np.float32(255)

@@ -15,28 +15,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; 0 when done."""
-    from facetell.models.table import markdown, model_rows
+    from facetell.models.table import HEAD, model_rows
+    from facetell.models.zoo import MODELS
 
-    rows = model_rows()
     if args.markdown:
-        print(markdown(rows))
+        for row in (HEAD, ("---", "---", "---", "---:", "---:"), *model_rows()):
+            print(f"| {' | '.join(row)} |" if row[0] != "---" else f"|{'|'.join(row)}|")
         return 0
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("network", "motion", "clip"):
-        table.add_column(name)
-    table.add_column("parameters", justify="right")
-    table.add_column("multiply-adds", justify="right")
-    table.add_column("what it is")
+    table = Table(*HEAD, "what it is", box=None, header_style="bold", pad_edge=False)
     last = ""
-    for row in rows:
-        table.add_row(
-            row.name if row.name != last else "",
-            row.motion,
-            f"{row.frames} x {row.size}²",
-            f"{row.parameters / 1e6:.2f} M",
-            f"{row.multiply_adds / 1e9:.2f} G",
-            row.about if row.name != last else "",
-        )
-        last = row.name
+    for name, *cells in model_rows():
+        table.add_row(*(("", *cells) if name == last else (name, *cells, MODELS[name].about)))
+        last = name
     Console().print(table)
     return 0

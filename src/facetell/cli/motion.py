@@ -25,8 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Draw the strip and the video; 0 when done."""
     from facetell.files import check_writable
     from facetell.models.export import read_motion_network
-    from facetell.motion.draw import draw_strip, draw_video
-    from facetell.motion.views import view_video
+    from facetell.motion import draw_strip, draw_video, view_video
 
     if not 0 <= args.start < math.inf:
         raise FacetellError("--start is a number of seconds, 0 or more")

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train what is not trained yet, then print and write the table; 0 when all is done, else 2."""
-    from facetell.train.stop import Stop
+    from facetell.train.run import Stop
     from facetell.train.sweep import read_grid, run_grid, write_table
 
     points = read_grid(args.grid, args.changes)

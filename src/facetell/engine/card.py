@@ -23,7 +23,7 @@ from facetell.files import write_text
 UNCHANGED = "as it is"
 RECODED = re.compile(r"re-encoded, H\.264 crf (\d+)")
 NARROWED = re.compile(r"faces (\d+) pixels wide")
-"""Names of the conditions under which the figures of a release were measured (:mod:`facetell.evaluate.corruptions`)."""
+"""Names of the conditions under which the figures of a release were measured."""
 
 Block = str | tuple[str, ...] | tuple[tuple[str, ...], ...]
 """A paragraph, the items of a list, or the rows of a table, the header first."""

@@ -149,7 +149,7 @@ class OnnxRuntimeEngine(Engine):
 ENGINES = {
     "openvino": "facetell.engine.engines:OpenVinoEngine",
     "onnxruntime": "facetell.engine.engines:OnnxRuntimeEngine",
-    "torch": "facetell.models.torch_engine:TorchEngine",
+    "torch": "facetell.models.export:TorchEngine",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from facetell.engine.info import Calibration, sigmoid
 from facetell.metrics.intervals import bootstrap
@@ -103,23 +103,3 @@ def tail_scale(reals: ArrayLike) -> float:
     quartile = np.quantile(x, 0.75)
     excess = x[x > quartile] - quartile
     return float(excess.mean() * (1 + 1 / math.sqrt(len(excess)))) if len(excess) else 0.0
-
-
-def called_unseen(sample: Sample, calibration: Calibration) -> NDArray[np.bool_]:
-    """Which videos (N,) are called forged at a threshold chosen without the reals of their identities.
-
-    This estimates the rates on further videos with less bias than the threshold chosen on the same videos. For several
-    faces the threshold is raised as much as ``calibration`` raises its own.
-    """
-    called = np.zeros(len(sample), dtype=bool)
-    with np.errstate(divide="ignore"):  # a threshold that rounds to 1 is never reached
-        odds = np.log(sample.thresholds) - np.log1p(-sample.thresholds)
-    logits = sample.logits - calibration.temperature * (
-        odds - math.log(calibration.threshold / (1 - calibration.threshold))
-    )
-    for identity in np.unique(sample.identities):
-        own = sample.identities == identity
-        others = sample.logits[~own & (sample.labels == 0)]
-        if len(others):
-            called[own] = logits[own] >= threshold_logit(others)
-    return called

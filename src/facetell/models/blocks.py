@@ -102,13 +102,8 @@ class CMM(nn.Module):
 
     F' is F reduced by a 1x1 convolution; K starts as a delta kernel, so that M starts as a true temporal difference.
     The last map, which has no successor, is zero. A second 1x1 convolution restores the channels and gives F^M. Both
-    1x1 convolutions are followed by a batch norm.
-
-    Args:
-        channels: C in and out.
-        reduction: C / C' of the reduced feature.
-        restore_gain: initial scale of F^M (of the last batch norm). 0 leaves the output of a pretrained network
-            unchanged until the first step.
+    1x1 convolutions are followed by a batch norm. F' has ``channels / reduction`` channels. ``restore_gain`` is the
+    initial scale of F^M; 0 leaves the output of a pretrained network unchanged until the first step.
     """
 
     def __init__(self, channels: int, *, reduction: int = 16, restore_gain: float = 0.0) -> None:
@@ -145,8 +140,7 @@ class MCB(CMM):
 
     ``MM_t = K2 * M_{t+1} - M_t`` on the T - 1 valid maps of M; two zero maps follow. K2 and the second restoring
     convolution are separate from those of CMM. The output is F^M + F^MM. Independent errors of frames, of variance
-    s^2, grow to 2 s^2 in M and 6 s^2 in MM, while smooth motion shrinks with each difference. Arguments as for
-    :class:`CMM`.
+    s^2, grow to 2 s^2 in M and 6 s^2 in MM, while smooth motion shrinks with each difference.
     """
 
     def __init__(self, channels: int, *, reduction: int = 16, restore_gain: float = 0.0) -> None:
@@ -182,15 +176,8 @@ class MotionBlock(nn.Module):
     """The middle of a residual block: F to F^S + F^M + F^MM, before the activation and the expanding convolution.
 
     F^S is the block's own spatial convolution after the temporal module; F^M and F^MM come from the motion module,
-    whose input is F itself.
-
-    Args:
-        channels: C of F and of the result.
-        spatial: module of the ordinary convolution and its norm, (N*T, C, H, W) to (N*T, C, H', W').
-        stride: of ``spatial``.
-        temporal: "cstm", "tsm" or "none".
-        motion: "mcb", "cmm" or "none".
-        reduction, restore_gain: see :class:`CMM`.
+    whose input is F itself. ``spatial`` is the ordinary convolution of this ``stride`` and its norm, (N*T, C, H, W) to
+    (N*T, C, H', W').
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Model files: a network as ONNX (``docs/models.md``), and back.
+"""Model files: a network as ONNX (``docs/models.md``), and back; the torch engine; comparison of engines with torch.
 
 Every array keeps its name in the network's state dict and nothing is folded, so that the torch network can be built
 again from the file alone; engines fold when they load it.
@@ -7,7 +7,7 @@ again from the file alone; engines fold when they load it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,14 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facetell.engine import ModelInfo, load_engine
+from facetell.engine.engines import Engine, only_f32, require
 from facetell.models.graph import SCALE, store_small, trace
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
-from facetell.types import FacetellError
+from facetell.types import FacetellError, FloatArray
 
 Precision = Literal["fp32", "fp16", "w8"]
 ROUNDING: dict[Precision, float] = {"fp32": 1e-3, "fp16": 5e-2, "w8": 0.3}
 """Largest deviation of a logit by storage that is accepted."""
+ENGINES = ("openvino", "onnxruntime")  # compared with torch at a release
 
 
 def export_onnx(
@@ -38,7 +41,7 @@ def export_onnx(
     Args:
         model: not changed.
         path: file to write; input ``clip`` float32 (N, T, 3, H, W), output ``logit`` (N,), optionally ``motion``.
-        metadata: one string a field; by default :func:`describe`.
+        metadata: one string a field; by default those of :func:`info_of`.
         with_motion: add the output ``motion`` (N, T, h, w).
         precision: storage of the weights: "fp16" stores large arrays in half precision; "w8" also stores large matrices
             and 1 x 1 kernels in 8 bits. Computation is in float32. Weights that come from such a file, or from CLIP's,
@@ -50,28 +53,19 @@ def export_onnx(
     if with_motion and not carries_motion(model):
         raise FacetellError(f"'{model.config.name}' has no motion blocks; export it without motion output")
     names = ["logit", "motion"] if with_motion else ["logit"]
-    return _write(model, path, names, precision, describe(model) if metadata is None else metadata)
+    return _write(model, Path(path), names, precision, info_of(model).to_metadata() if metadata is None else metadata)
 
 
 def export_features(model: ClipNetwork, path: Path) -> Path:
-    """Write the backbone alone, with weights stored in 8 bits as in a released file.
-
-    Args:
-        model: not changed.
-        path: file to write; input ``clip`` float32 (N, T, 3, H, W), output ``features``, the inputs (N*T, F) of the
-            classifier.
-    """
+    """Write the backbone alone, its weights in 8 bits as in a released file: ``clip`` to ``features`` (N*T, F)."""
     return _write(model, path, ["features"], "w8", {})
 
 
-def _write(
-    model: ClipNetwork, path: Path | str, names: list[str], precision: Precision, metadata: Mapping[str, str]
-) -> Path:
+def _write(model: ClipNetwork, path: Path, names: list[str], precision: Precision, metadata: Mapping[str, str]) -> Path:
     proto = trace(model, names)
     if precision != "fp32":
         store_small(proto, short=precision == "w8")
     write_metadata(proto, metadata)
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(proto.SerializeToString(deterministic=True))
     return path
@@ -90,18 +84,22 @@ def carries_motion(model: ClipNetwork) -> bool:
     return model.architecture.get("motion") != "none"
 
 
-def describe(model: ClipNetwork) -> dict[str, str]:
-    """The metadata that follow from the network itself, each value JSON."""
+def info_of(model: ClipNetwork, name: str = "", **more: Any) -> ModelInfo:
+    """The metadata that follow from the network itself, and ``more`` of them.
+
+    Raises:
+        ValidationError: the network is not one that detection can use.
+    """
     config = model.config
-    fields = {
-        "name": config.name,
-        "clip_frames": config.clip_frames,
-        "frame_rate": config.frame_rate,
-        "size": config.size,
-        "crop_scale": config.crop_scale,
-        "architecture": model.architecture,
-    }
-    return {key: json.dumps(value, sort_keys=True) for key, value in fields.items()}
+    return ModelInfo(
+        name=name or config.name,
+        clip_frames=config.clip_frames,
+        frame_rate=config.frame_rate,
+        size=config.size,
+        crop_scale=config.crop_scale,
+        architecture=dict(model.architecture),
+        **more,
+    )
 
 
 def load_onnx_state(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -112,7 +110,6 @@ def load_onnx_state(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]
     """
     import onnx
 
-    path = Path(path)
     try:
         proto = onnx.load_model(path)
     except FileNotFoundError:
@@ -134,27 +131,10 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
     """Metadata of a model file, and its network built in torch (evaluation mode, without anomaly block).
 
     Raises:
-        FacetellError: the metadata do not define the network, or arrays are missing.
+        FacetellError: the file cannot be read, its metadata do not define the network, or arrays are missing.
     """
     metadata, state = load_onnx_state(path)
-    return metadata, built_network(metadata, state, path)
-
-
-def built_network(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: Path | str) -> ClipNetwork:
-    """The network of :func:`load_onnx_state`'s result (evaluation mode, without anomaly block).
-
-    Raises:
-        FacetellError: the metadata do not define the network, or arrays are missing; the message names ``path``.
-    """
-    model = _built(metadata, path)
-    wanted = {name for name in model.state_dict() if not name.endswith("num_batches_tracked")}
-    missing = wanted - state.keys()
-    if missing:
-        raise FacetellError(
-            f"{path} lacks {len(missing)} arrays of its network, such as '{min(missing)}'; export it again"
-        )
-    model.load_state_dict({name: state[name] for name in wanted}, strict=False)
-    return model.eval()
+    return metadata, _filled(_built(metadata, path), state, path)
 
 
 def read_motion_network(path: Path | str) -> ClipNetwork:
@@ -168,7 +148,7 @@ def read_motion_network(path: Path | str) -> ClipNetwork:
     metadata, state = load_onnx_state(path)
     architecture = json.loads(metadata.get("architecture", "{}"))
     if not isinstance(architecture, dict) or "streams" not in architecture:
-        return built_network(metadata, state, path)
+        return _filled(_built(metadata, path), state, path)
     number, stream = next((n, s) for n, s in enumerate(architecture.pop("streams")) if s["kind"] == "temporal")
     architecture["name"] = architecture["name"].removesuffix("_multi_stream")
     architecture["size"] = stream["size"] or architecture["size"]
@@ -177,7 +157,7 @@ def read_motion_network(path: Path | str) -> ClipNetwork:
     metadata["frame_rate"] = json.dumps(json.loads(metadata["frame_rate"]) / stream["every"])
     model, prefix = _built(metadata, path), f"backbone.streams.{number}."
     own = {f"backbone.{name.removeprefix(prefix)}": v for name, v in state.items() if name.startswith(prefix)}
-    return built_network(metadata, model.state_dict() | own, path)
+    return _filled(model, model.state_dict() | own, path)
 
 
 def _built(metadata: Mapping[str, str], path: Path | str) -> ClipNetwork:
@@ -196,15 +176,74 @@ def _built(metadata: Mapping[str, str], path: Path | str) -> ClipNetwork:
         ) from error
 
 
-def continue_from(model: ClipNetwork, path: Path | str) -> None:
-    """Load the weights of a model file into a network, to continue training; the anomaly block is left as it is.
-
-    Raises:
-        FacetellError: the file is missing, not ONNX, or holds another network.
-    """
-    metadata, other = model_from_onnx(path)
-    if repr(model.backbone) != repr(other.backbone) or model.backbone.decided != other.backbone.decided:
+def _filled(model: ClipNetwork, state: Mapping[str, Tensor], path: Path | str) -> ClipNetwork:
+    """The network with the arrays of a model file, in evaluation mode."""
+    wanted = {name for name in model.state_dict() if not name.endswith("num_batches_tracked")}
+    missing = wanted - state.keys()
+    if missing:
         raise FacetellError(
-            f"{path} holds another network; set model, motion and overrides as in that file: {metadata['architecture']}"
+            f"{path} lacks {len(missing)} arrays of its network, such as '{min(missing)}'; export it again"
         )
-    model.load_state_dict(other.state_dict(), strict=False)
+    model.load_state_dict({name: state[name] for name in wanted}, strict=False)
+    return model.eval()
+
+
+class TorchEngine(Engine):
+    """The torch engine: the network rebuilt from its model file, float32; see :class:`facetell.engine.Engine`."""
+
+    name = "torch"
+    version = str(torch.__version__)
+
+    def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
+        only_f32(self.name, precision)
+        require("onnx", self.name, "train")  # it reads the file
+        if threads:
+            torch.set_num_threads(threads)
+        metadata, state = load_onnx_state(path)
+        ModelInfo.from_metadata(metadata, str(path))  # before the network is built from them
+        self._model = _filled(_built(metadata, path), state, path)
+        classes = self._model.num_classes
+        shapes: dict[str, list[object]] = {"logit": ["N"] if classes == 1 else ["N", classes]}
+        if carries_motion(self._model):
+            shapes["motion"] = ["N", "T", "h", "w"]
+        super().__init__(path, metadata, shapes)
+
+    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
+        """See :meth:`facetell.engine.Engine.run`."""
+        with torch.inference_mode():
+            results = self._model(torch.from_numpy(clips), with_motion=output == "motion")
+        return np.asarray(getattr(results, output).float().numpy(), dtype=np.float32)
+
+
+Parity = dict[str, float | str]
+"""By engine and precision ("openvino f32"): largest deviation of a logit from torch's, or why it does not run."""
+
+
+def export_compared(
+    model: ClipNetwork,
+    path: Path,
+    clips: FloatArray,
+    *,
+    metadata: Mapping[str, str],
+    with_motion: bool,
+    precision: Precision,
+    engines: Sequence[str] = ENGINES,
+) -> tuple[float, Parity]:
+    """:func:`export_onnx`, and compare the file with the network on ``clips`` (N, T, 3, S, S) in [0, 1].
+
+    Returns the largest deviation of a logit by storing the weights in fewer bits; and that of each engine (OpenVINO
+    also in bfloat16) from the network as it is stored.
+    """
+    export_onnx(model, path, metadata=metadata, with_motion=with_motion, precision=precision)
+    _, stored = model_from_onnx(path)
+    with torch.inference_mode():
+        own, want = (network(torch.from_numpy(clips)).logit.numpy() for network in (model, stored))
+    parity: Parity = {}
+    for engine in engines:
+        for arithmetic in ("f32", "bf16") if engine == "openvino" else ("f32",):
+            try:
+                got = load_engine(path, engine, precision=arithmetic).run(clips)
+                parity[f"{engine} {arithmetic}"] = float(np.abs(got - want).max())
+            except FacetellError as error:
+                parity[f"{engine} {arithmetic}"] = str(error)
+    return float(np.abs(own - want).max()), parity

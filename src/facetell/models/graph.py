@@ -36,9 +36,7 @@ class _Exported(nn.Module):
 def trace(network: ClipNetwork, names: list[str]) -> Any:
     """ONNX model of the network in evaluation mode for any batch size, weights in float32.
 
-    Args:
-        network: not changed.
-        names: outputs, "logit" and "motion", or "features" alone.
+    ``names`` are its outputs, "logit" and "motion", or "features" alone.
     """
     proto = _trace(_Exported(network, names))
     _tidy(proto)

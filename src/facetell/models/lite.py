@@ -149,13 +149,11 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(Backbone):
-    """The backbone of one variant.
+    """The backbone of the variant with these multipliers of ``width`` and ``depth``.
 
     Args:
-        width, depth: multipliers of the variant.
         motion, temporal: motion and temporal module of the chosen blocks.
-        motion_blocks: indices of the chosen blocks, from 0; by default :func:`default_motion_blocks` (four of Lite0's
-            sixteen).
+        motion_blocks: indices of the chosen blocks, from 0; by default :func:`default_motion_blocks`.
         drop_path: probability of the last block; it grows linearly from 0 with depth.
         switches: further arguments of the motion blocks (``reduction``, ``restore_gain``).
     """
@@ -208,10 +206,6 @@ class EfficientNetLite(Backbone):
         for block in self.blocks:
             x = block(x, frames, trace)
         return x, functional.relu6(self.head(x), inplace=True).mean(dim=(2, 3))
-
-    def layers(self) -> list[nn.Module]:
-        """The stem, then every inverted residual block."""
-        return [self.stem, *self.blocks]
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """ImageNet checkpoints name arrays ``_blocks.0._bn1.weight``... The classifier (``_fc``) is left out."""

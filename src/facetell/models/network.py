@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facetell.models.anomaly import AnomalyBlock
 from facetell.models.blocks import CMM, CSTM, Trace, by_clip
 
 AnomalyKind = Literal["none", "no_cls2", "no_l1", "full"]
@@ -57,13 +56,40 @@ class Backbone(nn.Module):
         """
         raise NotImplementedError
 
-    def layers(self) -> list[nn.Module]:
-        """The stem, then every block, in the order of computation."""
-        raise NotImplementedError
-
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The arrays of a published checkpoint that this backbone uses, under its own names."""
         raise NotImplementedError
+
+
+class AnomalyBlock(nn.Module):
+    """The auxiliary anomaly-detection (AD) block: a convolution stack on the deepest feature map, and a classifier.
+
+    The idea is that of arXiv 2403.05172, shape and placement are ours. L^l1 pulls the anomaly map A of real clips to
+    zero; an auxiliary classifier of A alone (L^cls2) keeps A from being zero everywhere. The block is used in training
+    only: exported models do not contain it. Without ``num_classes`` it has no classifier (the ablation without L^cls2).
+    """
+
+    def __init__(self, channels: int, num_classes: int = 1, *, hidden: int = 128, cues: int = 16) -> None:
+        super().__init__()
+        self.stack = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(inplace=True),
+            # No bias, so that A = 0 everywhere is possible.
+            nn.Conv2d(hidden, cues, 1, bias=False),
+        )
+        self.classifier = nn.Linear(cues, num_classes) if num_classes else None
+
+    def forward(self, x: Tensor, clips: int) -> tuple[Tensor, Tensor | None]:
+        """Feature maps (N*T, C, h, w) of N ``clips`` to A (N, T, cues, h, w) and auxiliary logits (N, num_classes)."""
+        cues = self.stack(x)
+        anomaly = by_clip(cues, cues.shape[0] // clips)
+        if self.classifier is None:
+            return anomaly, None
+        return anomaly, self.classifier(anomaly.abs().mean(dim=(1, 3, 4)))
 
 
 class Perceptron(nn.Module):
@@ -80,16 +106,7 @@ class Perceptron(nn.Module):
 
 
 class ClipNetwork(nn.Module):
-    """Clips to logits.
-
-    Args:
-        config: the input.
-        backbone: the network of feature maps.
-        num_classes: 1 gives one logit a clip, positive = forged.
-        anomaly: "full" anomaly block, "no_cls2" (without its classifier), "no_l1" (without L^l1), or "none".
-        dropout: before the classifier.
-        hidden: units of the classifier's hidden layer; 0 for a linear classifier.
-    """
+    """Clips to logits; the arguments are those of :func:`facetell.models.zoo.create_model`."""
 
     mean: Tensor
     std: Tensor

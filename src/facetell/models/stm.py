@@ -66,15 +66,11 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(Backbone):
-    """The backbone of one depth.
+    """The backbone of one depth, 18, 34, 50 or 101.
 
-    Args:
-        depth: 18, 34, 50 or 101.
-        motion: motion module of every residual block.
-        temporal: "cstm", "tsm" (TSM's residual shift) or "none".
-        width: channels of the first stage.
-        layers: blocks of each stage, by default those of the depth.
-        switches: further arguments of the motion blocks (``reduction``, ``restore_gain``).
+    ``motion`` and ``temporal`` are the modules of every residual block ("tsm": TSM's residual shift), ``width`` the
+    channels of the first stage, ``layers`` the number of blocks of each stage (by default those of the depth),
+    ``switches`` further arguments of the motion blocks (``reduction``, ``restore_gain``).
     """
 
     def __init__(
@@ -108,10 +104,6 @@ class ResNet(Backbone):
             for block in stage:  # type: ignore[attr-defined]
                 x = block(x, frames, trace)
         return x, x.mean(dim=(2, 3))
-
-    def layers(self) -> list[nn.Module]:
-        """The stem, then every residual block."""
-        return [self.stem, *(block for stage in self.stages for block in stage)]  # type: ignore[attr-defined]
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """torchvision's names are ``layer1.0.conv1.weight``... The classifier (``fc``) is left out."""

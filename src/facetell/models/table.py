@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,21 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import MODELS, create_model
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One network with one motion module, as exported: one logit, no anomaly block.
-
-    ``multiply_adds`` are those of one clip of ``frames`` frames of ``size`` pixels.
-    """
-
-    name: str
-    motion: str
-    frames: int
-    size: int
-    parameters: int
-    multiply_adds: int
-    about: str
+HEAD = ("network", "motion", "clip", "parameters (M)", "multiply-adds (G)")
 
 
 def parameters(model: ClipNetwork) -> int:
@@ -47,25 +33,14 @@ def multiply_adds(model: ClipNetwork) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def model_rows() -> list[Row]:
-    """One row for each network and each motion module that it supports, "none" first."""
-    rows = []
+def model_rows() -> Iterator[tuple[str, ...]]:
+    """A row for each network and each motion module that it supports, "none" first, with the columns :data:`HEAD`.
+
+    The networks are as exported: one logit, no anomaly block.
+    """
     for name, entry in MODELS.items():
         for motion in reversed(entry.motions):
             with torch.device("meta"):  # shapes only; counting inside the context takes twice the time
                 model = create_model(name, motion, "none")
-            config = model.config
-            rows.append(
-                Row(name, motion, config.clip_frames, config.size, parameters(model), multiply_adds(model), entry.about)
-            )
-    return rows
-
-
-def markdown(rows: list[Row]) -> str:
-    """The table as Markdown, without a final newline."""
-    lines = ["| network | motion | clip | parameters (M) | multiply-adds (G) |", "|---|---|---|---:|---:|"]
-    lines += [
-        f"| {r.name} | {r.motion} | {r.frames} x {r.size}² | {r.parameters / 1e6:.2f} | {r.multiply_adds / 1e9:.2f} |"
-        for r in rows
-    ]
-    return "\n".join(lines)
+            clip = f"{model.config.clip_frames} x {model.config.size}²"
+            yield name, motion, clip, f"{parameters(model) / 1e6:.2f}", f"{multiply_adds(model) / 1e9:.2f}"

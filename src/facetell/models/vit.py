@@ -27,13 +27,7 @@ VARIANCE_FLOOR = 1e-6  # added to a variance before its root, whose gradient is 
 
 
 class Embedding(nn.Module):
-    """Patches and the class token as normalised tokens.
-
-    Args:
-        size: side of the frames in pixels, a multiple of ``patch``.
-        patch: side of a patch in pixels.
-        width: channels of a token.
-    """
+    """Patches and the class token as normalised tokens of ``width`` channels."""
 
     def __init__(self, size: int, patch: int, width: int) -> None:
         super().__init__()
@@ -169,10 +163,6 @@ class VisionTransformer(Backbone):
         if torch.compiler.is_exporting():
             return maps
         return maps.contiguous(memory_format=torch.channels_last)
-
-    def layers(self) -> list[nn.Module]:
-        """The embedding, then every block; the motion module is in none of them."""
-        return [self.embed, *self.blocks]
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Arrays of CLIP's image tower in the names of ``transformers`` (``vision_model.encoder.layers.0...``).

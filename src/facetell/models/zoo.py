@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast, get_args
 
@@ -23,18 +24,18 @@ class Entry:
     """One network."""
 
     config: ModelConfig  # its defaults
-    build: Callable[..., Backbone]  # from `size`, `motion` and further overrides
+    build: Callable[..., Backbone]  # from `motion` and further overrides; a transformer's from `size` as well
     about: str  # one line for the table
     motions: tuple[MotionKind, ...] = ("mcb", "cmm", "none")  # supported motion modules, the default first
-    pretrained_on: str = "imagenet"  # training data of published checkpoints, "imagenet" or "clip"
-    asset: str | None = None  # name of the pinned checkpoint, if there is one
+    pretrained_on: str = "imagenet"  # name of the pinned checkpoint in configurations
+    asset: str | None = None  # the pinned checkpoint, if there is one
     dropout: float = 0.5  # default before the classifier
 
 
 def _lite(number: int, width: float, depth: float, size: int, dropout: float, asset: str | None = None) -> Entry:
     return Entry(
         ModelConfig(f"lite{number}", size=size, mean=lite.MEAN, std=lite.STD),
-        _convolutional(lite.EfficientNetLite, width=width, depth=depth),
+        partial(lite.EfficientNetLite, width=width, depth=depth),
         f"EfficientNet-Lite{number}, motion at several depths",
         asset=asset,
         dropout=dropout,
@@ -42,22 +43,12 @@ def _lite(number: int, width: float, depth: float, size: int, dropout: float, as
 
 
 def _stm(depth: int) -> Entry:
-    build = _convolutional(stm.ResNet, depth=depth)
-    return Entry(ModelConfig(f"stm_resnet{depth}"), build, f"STM: ResNet-{depth}, motion in every block")
+    about = f"STM: ResNet-{depth}, motion in every block"
+    return Entry(ModelConfig(f"stm_resnet{depth}"), partial(stm.ResNet, depth), about)
 
 
 def _plain(name: str, depth: int, temporal: TemporalKind, about: str) -> Entry:
-    build = _convolutional(stm.ResNet, depth=depth, temporal=temporal)
-    return Entry(ModelConfig(name), build, about, motions=("none",))
-
-
-def _convolutional(kind: Callable[..., Backbone], **defaults: object) -> Callable[..., Backbone]:
-    """A backbone that does not depend on the size of the frames."""
-
-    def build(size: int, **overrides: object) -> Backbone:
-        return kind(**{**defaults, **overrides})
-
-    return build
+    return Entry(ModelConfig(name), partial(stm.ResNet, depth, temporal=temporal), about, motions=("none",))
 
 
 MODELS: dict[str, Entry] = {
@@ -107,7 +98,7 @@ def create_model(
         clip_frames: T.
         size: side of the input in pixels; by default that of the entry.
         num_classes: 1 for forged or not; any number for other video tasks.
-        pretrained: True for the pinned checkpoint, or the path of one.
+        pretrained: True or its name ("imagenet", "clip") for the pinned checkpoint, or the path of one.
         dropout: before the classifier; by default that of the entry.
         frame_rate, crop_scale: of the clips, see :class:`ModelConfig`; they do not change the network.
         hidden: units of the classifier's hidden layer; 0 for a linear one.
@@ -130,12 +121,13 @@ def create_model(
         crop_scale=crop_scale or entry.config.crop_scale,
     )
     dropout = entry.dropout if dropout is None else dropout
+    sized = {"size": config.size} if entry.build is vit.VisionTransformer else {}
     try:
-        backbone = entry.build(size=config.size, motion=motion, **overrides)
+        backbone = entry.build(motion=motion, **sized, **overrides)
     except TypeError as error:
         raise FacetellError(f"'{name}' does not accept these arguments: {error}; remove that argument") from None
     if pretrained:
-        load_pretrained(backbone, name, None if pretrained is True else pretrained)
+        load_pretrained(backbone, name, None if pretrained in (True, entry.pretrained_on) else str(pretrained))
     kind = cast(AnomalyKind, anomaly)
     model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=kind, dropout=dropout, hidden=hidden)
     model.architecture = {
@@ -154,14 +146,8 @@ def create_model(
 def load_pretrained(backbone: Backbone, name: str, path: str | Path | None = None) -> tuple[str, ...]:
     """Load a published checkpoint into a backbone; only new modules may be absent from it.
 
-    Args:
-        backbone: of the network ``name``.
-        name: a key of :data:`MODELS`.
-        path: the checkpoint (.pth, or .onnx as :func:`facetell.models.vit.read_quantised` reads it); by default the one
-            that is pinned for this network.
-
-    Returns:
-        Names of the arrays that the checkpoint does not have.
+    It is the file ``path`` (.pth, or .onnx as :func:`facetell.models.vit.read_quantised` reads it), by default the one
+    that is pinned for the network ``name``. Returns the names of the arrays that it does not have.
 
     Raises:
         FacetellError: there is no checkpoint, or it is of another network.
@@ -173,7 +159,7 @@ def load_pretrained(backbone: Backbone, name: str, path: str | Path | None = Non
                 f"no pretrained checkpoint for '{name}' comes with facetell; give the path of one as pretrained=..."
             )
         path = locate(entry.asset)
-    state = backbone.from_published(_read_checkpoint(Path(path)))
+    state = backbone.from_published(_read_checkpoint(Path(path), entry))
     own = backbone.state_dict()
     unfit = sorted(k for k, v in state.items() if k not in own or own[k].shape != v.shape)
     new = tuple(
@@ -192,14 +178,17 @@ def load_pretrained(backbone: Backbone, name: str, path: str | Path | None = Non
     return new
 
 
-def _read_checkpoint(path: Path) -> dict[str, Tensor]:
+def _read_checkpoint(path: Path, entry: Entry) -> dict[str, Tensor]:
     if path.suffix == ".onnx":
         return vit.read_quantised(path)
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise FacetellError(f"{path} cannot be read as a torch checkpoint ({reason}); give a .pth file") from None
+        pinned = f", or '{entry.pretrained_on}'" if entry.asset else ""
+        raise FacetellError(
+            f"{path} cannot be read as a torch checkpoint ({reason}); give a .pth file{pinned}"
+        ) from None
     return state
 
 

@@ -6,13 +6,11 @@ are written to the ``.json`` file.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from facetell.engine import ModelInfo
 from facetell.engine.card import Block, Section
-from facetell.evaluate.corruptions import LOSS, WIDTHS
 from facetell.evaluate.tables import Table
 from facetell.forge.recipe import KINDS
 from facetell.models.zoo import MODELS
@@ -20,61 +18,55 @@ from facetell.models.zoo import MODELS
 Figures = Mapping[str, Any]
 
 FALSE_ALARMS, BLIND = 0.1, 0.7  # a false positive rate above, and an AUC below, are listed among the limits
-_MOTION = {"mcb": "the Motion Consistency Block", "cmm": "STM's motion module (CMM)", "none": "no motion module"}
-_ANOMALY = {
-    "full": "with the anomaly block",
-    "no_cls2": "with the anomaly block, without L^cls2",
-    "no_l1": "with the anomaly block, without L^l1",
-    "none": "without an anomaly block",
-}
 
 
-def network_card(info: ModelInfo, found: Figures, clips: int, whole_files: bool, note: str) -> list[Section]:
+def network_card(info: ModelInfo, found: Figures, clips: int, tables: Mapping[str, Table]) -> list[Section]:
     """The card of a trained network from its metadata and figures (:func:`facetell.train.release.release`).
 
-    ``clips`` is the number of clips of the parity check; ``whole_files``: ``val`` was scored from whole files rather
-    than from prepared clips; ``note`` is a paragraph by the user.
+    ``clips`` is the number of clips of the parity check; ``tables`` are those of the results on ``val`` and on
+    pseudo-fakes ("pseudo").
     """
-    generators, pseudo = found["generators"], found["pseudo_fakes"]
-    first, calibration = (generators or pseudo)[0], info.calibration
-    motion = str(info.architecture.get("motion", ""))
-    how = "Whole files, scored by `facetell.Detector`." if whole_files else "Prepared clips (`facetell prepare`)."
+    config, batch, calibration = found["config"], found["config"]["batch"], info.calibration
+    about, motion = found.get("about", {}), str(info.architecture["motion"])
+    titles = {"val": "Forgeries of `val`:", "pseudo": "Pseudo-fakes of its real clips:"}
+    results = next(iter(found["results"].values()))
+    fpr, tpr = results["fpr"], results["kinds"]["all"]["tpr"]
     return [
         _section(
             f"Model card: {info.name}",
-            f"{MODELS[str(info.architecture['name'])].about}: {_MOTION.get(motion, motion)}; trained "
-            f"{_ANOMALY[found['config']['anomaly']]}. After arXiv 2403.05172 as far as it is public (see "
-            f"`docs/models.md`). Input: {info.clip_frames} frames in a row at about {info.frame_rate:g} frames per "
-            f"second, {info.size} x {info.size}, one stabilised crop of {info.crop_scale:g} face lengths. "
-            f"Licence: {info.licence}.",
-            *([note] if note else []),
+            f"{MODELS[str(info.architecture['name'])].about}; motion module: {motion}, anomaly block in training: "
+            f"{config['anomaly']}. After arXiv 2403.05172 as far as it is public (see `docs/models.md`). Input: "
+            f"{info.clip_frames} frames in a row at about {info.frame_rate:g} frames per second, {info.size} x "
+            f"{info.size}, one stabilised crop of {info.crop_scale:g} face lengths. Licence: {info.licence}.",
             level=1,
         ),
-        _section("Training", _training(found), f"Configuration: `{info.name}.json`; see `docs/training.md`.", level=2),
         _section(
-            "Measured",
-            f"On `val`, by which the model was also selected and calibrated: the figures are optimistic. {how} AUC of "
-            "videos by the mean logit of their clips, 95 % intervals from a bootstrap over identities; the exported "
-            f"file, OpenVINO, float32. Not scored: {first['unscored'] if generators else 'none'}.{_leaked(found)}",
-            *([_methods("forgeries of `val`", generators)] if generators else []),
-            *([_methods("pseudo-fakes of its real videos", pseudo)] if pseudo else []),
-            f"At the threshold of {calibration.threshold:g} (calibrated probability), selected on the real videos of "
-            f"`val` for an expected false positive rate of {calibration.false_positives:.0%}, but not below 0.5:",
-            _rates(first),
+            "Training",
+            (
+                f"{found['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals "
+                f"with a pseudo-fake of themselves, {batch['generated']} forged clips of the data with a real); seed "
+                f"{config['seed']}",
+                *(f"{key}: {about[key]}" for key in ("data", "time", "device", "code") if key in about),
+            ),
+            f"Configuration: `{info.name}.json`; see `docs/training.md`.",
             level=2,
         ),
-        *_conditions("Shortcuts", "The same videos, with one cue removed or changed.", found["shortcuts"]),
-        *_conditions(
-            "Robustness",
-            f"The minimum face width, {info.min_face_width:g} pixels, is the least of at least {min(WIDTHS)} that, as "
-            f"all larger ones, costs at most {LOSS:g} of the AUC and of the false positive rate.",
-            found["limits"],
+        _section(
+            "Measured",
+            "On prepared clips of `val`, by which the model was also selected and calibrated: the figures are "
+            "optimistic. AUC of videos by the mean logit of their clips, 95 % intervals from a bootstrap over "
+            "identities; the exported file, OpenVINO, float32.",
+            *(block for name, table in tables.items() for block in (titles[name], _cells(table))),
+            f"At the threshold of {calibration.threshold:g} (calibrated probability), selected for an expected false "
+            f"positive rate of {calibration.false_positives:.0%}, but not below 0.5, {_rate(fpr)} of the real and "
+            f"{_rate(tpr)} of the forged videos reach it.",
+            level=2,
         ),
         _parity(found, clips),
         *_closing(
             info,
             "logit",
-            _verdict(first),
+            _verdict(results["kinds"]["all"]["auc"]),
             "Figures by method are often from few videos: see their intervals.",
             "Pseudo-fakes are of the same kinds as in training: unseen identities, not an unseen kind.",
             f"Faces smaller than {info.min_face_width:g} pixels are not scored. Frame rates, compression and lighting "
@@ -182,7 +174,8 @@ def _section(title: str, *blocks: Block, level: int = 3) -> Section:
 
 
 def _parity(found: Figures, clips: int) -> Section:
-    parts = ", ".join(f"{engine} {value:.2g}" for engine, value in found["parity"].items() if value is not None)
+    values = ((engine, value) for engine, value in found["parity"].items() if not isinstance(value, str))
+    parts = ", ".join(f"{engine} {value:.2g}" for engine, value in values)
     text = (
         f"Largest deviation of a logit over {clips} clips: {found['rounding']:.2g} by storing the weights in fewer "
         f"bits; from there on {parts}."
@@ -206,82 +199,22 @@ def _closing(info: ModelInfo, what: str, *limits: str) -> list[Section]:
     return [_section("Limits", (*limits, *common), level=2), _section("Calibration", text, level=2)]
 
 
-def _training(found: Figures) -> tuple[str, ...]:
-    """What the checkpoint records of the run."""
-    config, about, batch = found["config"], found.get("about", {}), found["config"]["batch"]
-    lines = [
-        f"{found['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals with a "
-        f"pseudo-fake of themselves, {batch['generated']} forged clips of the data with a real); seed {config['seed']}"
-    ]
-    if "val" in found:
-        selected = math.isfinite(found["val"]["chosen_by"])
-        why = "selected by the AUC on `val` alone" if selected else "the last: `val` has no forgeries to select by"
-        lines.append(f"the averaged weights of step {found['val']['step']:.0f}, {why}")
-    return (*lines, *(f"{key}: {about[key]}" for key in ("data", "time", "device", "code") if key in about))
-
-
-def _methods(title: str, figures: Sequence[Figures]) -> Block:
-    rows = ((f["name"], str(f["fakes"]), f"{f['auc']:.3f}", _between(f, "auc", ".2f")) for f in figures)
-    return ((title, "videos", "AUC", "95 % interval"), *rows)
-
-
-def _leaked(found: Figures) -> str:
-    if not found["leaked"]:
-        return ""
-    figure = f" With them: {summary_line(found['with_leaked'][0])}." if found["with_leaked"] else ""
-    return (
-        f" Left out: {found['leaked']} videos of `val` whose identities or footage are also in the training data "
-        f"(found by `facetell datasets check`).{figure}"
-    )
-
-
-def _conditions(title: str, text: str, rows: Sequence[Figures]) -> list[Section]:
-    """A section on the same videos under other conditions; none if that was not measured."""
-    lines = (
-        (row["about"], f"{row['auc']:.3f}", _between(row, "auc", ".2f"), f"{row['false_positive_rate']:.0%}")
-        for row in rows
-    )
-    table = (("the same videos", "AUC", "95 % interval", "false positive rate"), *lines)
-    return [_section(title, text, table)] if rows else []
-
-
-def _rates(first: Figures) -> Block:
-    unseen = "threshold selected with leave-one-identity-out"
-    names = {
-        "false_positive_rate": "false positive rate",
-        "false_positive_rate_unseen": f"false positive rate, {unseen}",
-        "true_positive_rate": "true positive rate",
-        "true_positive_rate_unseen": f"true positive rate, {unseen}",
-    }
-    rows = ((words, f"{first[name]:.0%}", _between(first, name, ".0%")) for name, words in names.items())
-    return (("", "share", "95 % interval (Wilson)"), *rows)
-
-
 def _cells(table: Table) -> Block:
     """The rows of a table with their intervals, the header first."""
     body = (tuple(f"{c.text} [{c.interval}]" if c.interval else c.text for c in row) for row in table.rows)
     return (table.head, *body)
 
 
-def summary_line(figure: Figures) -> str:
-    """A figure for the terminal.
-
-    >>> summary_line({"name": "swap", "fakes": 3, "reals": 9, "auc": 0.8, "auc_low": 0.5, "auc_high": 1.0})
-    'swap: AUC 0.800 (0.50 to 1.00), 3 forged videos against 9'
-    """
-    videos = f"{figure['fakes']} forged videos against {figure['reals']}"
-    return f"{figure['name']}: AUC {figure['auc']:.3f} ({_between(figure, 'auc', '.2f')}), {videos}"
+def _rate(figure: Figures) -> str:
+    return f"{figure['value']:.0%} ({figure['low']:.0%} to {figure['high']:.0%})"
 
 
-def _between(figure: Figures, name: str, form: str) -> str:
-    low, high = figure[f"{name}_low"], figure[f"{name}_high"]
-    return "too few identities" if low is None or high is None else f"{low:{form}} to {high:{form}}"
-
-
-def _verdict(first: Figures) -> str:
-    text = f"AUC {first['auc']:.2f} ({_between(first, 'auc', '.2f')}) over all forgeries of `val`: "
-    if first["auc_low"] is None or first["auc_low"] <= 0.5:
+def _verdict(auc: Figures) -> str:
+    value, low, high = auc["value"], auc["low"], auc["high"]
+    between = "too few identities for an interval" if low is None else f"{low:.2f} to {high:.2f}"
+    text = f"AUC {value:.2f} ({between}) over all forgeries: "
+    if low is None or low <= 0.5:
         return text + "not shown to be better than chance. Do not rely on it."
-    if first["auc"] < 0.8:
+    if value < 0.8:
         return text + "better than chance, far from evidence. Most single verdicts on such videos will be inconclusive."
     return text + "useful for sorting, not for proof."

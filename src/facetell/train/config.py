@@ -1,17 +1,31 @@
-"""The configuration of a training run: frozen dataclasses, read from YAML by :mod:`facetell.train.reading`."""
+"""Configurations: frozen dataclasses of a training run and of a probe, read from YAML files and ``key=value`` words.
+
+A file may begin with ``extends: OTHER.yaml`` (relative to itself) and then holds only the differences from that file.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
+from facetell.datasets.cues import MAX_AUC
+from facetell.engine.info import invalid_field
 from facetell.forge.degrade import DegradeConfig
 from facetell.forge.recipe import KINDS, ForgeRecipe
-from facetell.types import FacetellError, check_whole
+from facetell.types import FacetellError, check_whole, needs_extra
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Built = TypeVar("Built", bound="DataclassInstance")
+Tree = dict[str, Any]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda v: ([v] if v else []) if isinstance(v, str) else v)]
 """A list of strings; a single string is a list of one."""
 STRICT = ConfigDict(extra="forbid")  # unknown keys are errors, at any depth
@@ -77,7 +91,6 @@ class OptimConfig:
     new_lr_factor: float = 3.0  # of modules without pretrained weights (motion, classifiers)
     momentum: float = 0.9  # of SGD
     weight_decay: float = 0.02  # of weights; not of biases, norms and kernels that start as identities
-    frozen: int = 0  # layers from the input on that are not trained (the stem is one, each block another)
     norms: Literal["batch", "start"] = "batch"  # statistics of batch norms: of each batch, or those of the start
     grad_clip: float = 2.0  # maximum norm of the gradient; 0 for no limit
 
@@ -137,8 +150,8 @@ class MachineConfig:
 class TrainConfig:
     """One training run.
 
-    ``pretrained`` is "imagenet" or "clip" (the pinned weights), "" for random weights, the path of a published
-    checkpoint, or that of a model file (.onnx) of the same network.
+    ``pretrained`` is "imagenet" or "clip" (the pinned weights), "" for random weights, or the path of a published
+    checkpoint.
     """
 
     __pydantic_config__ = STRICT
@@ -161,3 +174,191 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_whole("steps", self.steps, 1)
+
+
+GROUPS = ("plain_real", "varied_real", "generated", "swapped", "seams", "mouths", "resynthesised", "reenacted")
+"""Groups of views: real ones as detection crops them and varied ones; forgeries of the data, with face swaps apart; and
+pseudo-fakes (``sbv`` and ``swap``; ``mouth``; ``resynth``; the other kinds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewConfig:
+    """The views of a recording, see :mod:`facetell.train.features`."""
+
+    clip_frames: int = 8  # T of the clips of detection; a plain view is the middle frame of one
+    plain: int = 6  # frames as detection crops them
+    pairs: int = 6  # varied frames of a real recording, each with a pseudo-fake of itself
+    forged: int = 4  # varied frames of a forged recording
+
+
+@dataclass(frozen=True, slots=True)
+class MemberConfig:
+    """Members of one kind of the ensemble."""
+
+    name: str = "all"  # in the logs
+    features: tuple[str, ...] = ()  # of the network's features, such as "cls9" or "std6"; empty for all
+    weights: dict[str, float] = field(default_factory=dict)  # share of each of GROUPS in a batch, default 0
+    count: int = 2  # members, each from another initialisation
+    scale: float = 1.0  # factor of their logits in the average
+
+    def __post_init__(self) -> None:
+        check_whole("count", self.count, 1)
+        unknown = sorted({*self.weights} - {*GROUPS})
+        if unknown:
+            raise FacetellError(f"weights: there is no group '{unknown[0]}'; the groups are {', '.join(GROUPS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class FitConfig:
+    """Training of a member."""
+
+    hidden: int = 64  # units of its hidden layer
+    steps: int = 500
+    batch: int = 128  # views, drawn with replacement by the weights of their groups
+    lr: float = 5e-4  # peak rate of AdamW, one cycle
+    weight_decay: float = 0.05
+    dropout_in: float = 0.3  # of the features
+    dropout: float = 0.5  # of the hidden layer
+    mixup: float = 0.5  # parameter of the Beta distribution; 0 for none
+    smoothing: float = 0.1  # of the labels
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeConfig:
+    """One run."""
+
+    __pydantic_config__ = STRICT
+
+    model: str = "clip_vit_b16"  # this and the next two: see facetell.models.zoo.create_model
+    overrides: dict[str, Any] = field(default_factory=dict)
+    pretrained: bool = True
+    data: DataConfig = field(default_factory=DataConfig)  # `train` and `val` are both used
+    batch: BatchConfig = field(default_factory=BatchConfig)  # views: forged, degraded, cropped; `pairs` is not used
+    views: ViewConfig = field(default_factory=ViewConfig)
+    members: tuple[MemberConfig, ...] = ()
+    fit: FitConfig = field(default_factory=FitConfig)
+    folds: int = 5  # of the cross-validation
+    seeds: tuple[int, ...] = (0, 1, 2)  # divisions into folds; each gives every video a score
+    seed: int = 23  # of views and members
+    max_cue_auc: float = MAX_AUC  # largest accepted AUC of a linear probe on cues of coding and framing
+    workers: int = 2  # processes that compute features
+
+
+def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | ProbeConfig:
+    """The run of a YAML file, or the probe if it has the table ``probe``, changed by words such as ``optim.lr=1e-3``.
+
+    Raises:
+        FacetellError: a file is missing or not YAML, a key is unknown, or a value has the wrong type.
+    """
+    tree = override(read_tree(path), changes)
+    if "probe" in tree:
+        return build(ProbeConfig, tree["probe"], f"{path.name}: probe")
+    return build(TrainConfig, tree, path.name)
+
+
+def read_tree(path: Path, below: tuple[Path, ...] = ()) -> Tree:
+    """The keys of a YAML file over those of the file that it extends, not checked yet.
+
+    Raises:
+        FacetellError: a file is missing, is not YAML, extends itself, or is not a table of keys.
+    """
+    try:
+        import yaml
+    except ImportError:
+        raise needs_extra("Reading a configuration", "train") from None
+    if path.resolve() in below:
+        raise FacetellError(f"{path} extends itself; remove one `extends`")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError):
+        raise FacetellError(f"there is no configuration at {path}; name a YAML file, such as one of configs/") from None
+    except yaml.YAMLError as error:
+        raise FacetellError(f"{path} is not YAML ({' '.join(str(error).split())}); correct it") from None
+    if not isinstance(tree, dict):
+        raise FacetellError(f"{path} holds no keys; write `key: value` lines")
+    base = tree.pop("extends", None)
+    return tree if base is None else merge(read_tree(path.parent / str(base), (*below, path.resolve())), tree)
+
+
+def merge(base: Tree, over: Mapping[str, Any]) -> Tree:
+    """``base`` with the values of ``over``, table by table.
+
+    >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    {'a': {'b': 1, 'c': 3}}
+    """
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def change(tree: Tree, key: str, value: Any) -> Tree:
+    """The tree with another value of a dotted key.
+
+    >>> change({"optim": {"lr": 1, "kind": "sgd"}}, "optim.lr", 2)
+    {'optim': {'lr': 2, 'kind': 'sgd'}}
+    """
+    return merge(tree, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
+
+
+def override(tree: Tree, words: Sequence[str]) -> Tree:
+    """The tree with ``a.b=value`` words; values are written as in YAML.
+
+    Raises:
+        FacetellError: a word has no ``=``, or its value is not YAML.
+    """
+    import yaml
+
+    for word in words:
+        key, sign, text = word.partition("=")
+        if not sign or not key:
+            raise FacetellError(f"'{word}' is not key=value; write for example optim.lr=1e-3")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise FacetellError(f"the value of '{word}' is not YAML; put it in quotes") from None
+        tree = change(tree, key, "" if value is None else value)
+    return tree
+
+
+def build(kind: type[Built], tree: Mapping[str, Any], where: str) -> Built:
+    """A dataclass from its values by name, with tables for the dataclasses inside it; others keep their defaults.
+
+    Raises:
+        FacetellError: a key is unknown or a value has the wrong type; the message begins with ``where``.
+    """
+    default = plain(kind())
+    try:
+        return TypeAdapter(kind).validate_python(merge(default, tree))
+    except ValidationError as error:
+        invalid = error
+    first = invalid.errors(include_url=False)[0]
+    if first["type"] != "unexpected_keyword_argument":
+        raise FacetellError(f"{where}: {invalid_field(invalid)}")
+    *above, name = map(str, first["loc"])
+    known: Any = default
+    for part in above:
+        known = known.get(part, {}) if isinstance(known, dict) else {}
+    near = get_close_matches(name, known, 1, 0.5)
+    advice = f"did you mean '{'.'.join([*above, *near])}'?" if near else f"keys: {', '.join(known)}"
+    raise FacetellError(f"{where}: there is no key '{'.'.join([*above, name])}'; {advice}")
+
+
+def plain(config: DataclassInstance) -> Tree:
+    """The configuration as dicts, lists, strings and numbers, for YAML, JSON and checkpoints."""
+
+    def bare(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: bare(item) for key, item in value.items()}
+        return [bare(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    tree: Tree = bare(asdict(config))
+    return tree
+
+
+def to_yaml(config: DataclassInstance) -> str:
+    """The whole configuration as YAML; :func:`read_config` reads it back the same."""
+    import yaml
+
+    return str(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))

@@ -1,4 +1,4 @@
-"""Features of a frozen network for every view of every recording, computed once and stored.
+"""Features of a frozen network for every view of every recording, and for changed frames, computed once and stored.
 
 A view is a single frame. A plain view is cropped as in detection; a varied one is also forged or degraded. Varied views
 of both classes are degraded by the same distribution, and the two of a pair by the same draw, so that resolution,
@@ -6,6 +6,9 @@ coding, brightness and framing do not discriminate the classes.
 
 The network is run from its exported file, with weights as they are released, so that the classifier is trained on the
 features of detection. Every recording has its own file; what exists is not computed again.
+
+For the limits of a probe, one frame of every few clips is changed: a smaller face, or a distortion, on the frame of the
+prepared clip, before the crop.
 """
 
 from __future__ import annotations
@@ -22,21 +25,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetell.datasets.cues import cues_of
+from facetell.distort.kinds import KINDS, PUBLISHED, parameter
+from facetell.distort.video import distort_picture
 from facetell.engine.engines import openvino_precision
+from facetell.faces.runtime import openvino_core
 from facetell.files import file_sha256, temporary_beside
+from facetell.forge.degrade import Coder, recode_within
 from facetell.models.export import export_features
 from facetell.models.network import ClipNetwork
 from facetell.processes import unordered
 from facetell.train.batches import Sampler
-from facetell.train.config import BatchConfig
+from facetell.train.config import BatchConfig, ProbeConfig
 from facetell.train.corpus import Recording, window_at
-from facetell.train.probe_config import ViewConfig
 from facetell.train.validate import crop_recording
 from facetell.types import FloatArray, UInt8Array
 
 TOGETHER = 8  # frames computed at once
-TRUNK = "trunk.onnx"
 PLAIN, REAL, FORGED = "plain", "real", "forged"
+EVERY = 5  # one clip of so many is changed
+LEVEL = 3  # of the distortions
+WIDTHS = (64, 48, 32)  # of smaller faces, in pixels
 
 Result = TypeVar("Result")
 
@@ -48,6 +56,146 @@ class View(NamedTuple):
     label: int  # 1 forged, 0 real
     source: str  # "plain", "real" (degraded), "forged" (of a forged recording, degraded), or the kind of pseudo-fake
     time: float  # seconds in the video
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Features of V views."""
+
+    values: NDArray[np.float16]  # (V, D)
+    labels: NDArray[np.int64]  # (V,), 1 forged
+    sources: NDArray[np.str_]  # (V,), see View
+    recordings: NDArray[np.int64]  # (V,), index of the recording
+    times: NDArray[np.float64]  # (V,), seconds in the video
+    cues: NDArray[np.float64]  # (V, C), see facetell.datasets.cues.cues_of
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Features of changed frames."""
+
+    recordings: NDArray[np.int64]  # (M,), indices of the recordings
+    values: dict[str, NDArray[np.float16]]  # (M, D) of each change, by its name
+
+
+class FeatureStore:
+    """The stored features of recordings by a frozen network, with the views of a configuration."""
+
+    def __init__(
+        self, folder: Path, network: ClipNetwork, config: ProbeConfig, recordings: Sequence[Recording]
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.config, self.recordings = folder, config, recordings
+        self.trunk = export_features(network, folder / "trunk.onnx")
+        settings: dict[str, Any] = {"trunk": file_sha256(self.trunk), "seed": config.seed}
+        settings |= {"batch": asdict(config.batch), "views": asdict(config.views)}
+        self.key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    def file(self, number: int) -> Path:
+        """The file of a recording."""
+        name = hashlib.sha256(f"{self.key} {self.recordings[number].sha256}".encode()).hexdigest()
+        return self.folder / f"{name[:24]}.npz"
+
+    def compute(self) -> Iterator[int]:
+        """Compute what is missing; yields the number of recordings that are done."""
+        count = len(self.recordings)
+        missing = [number for number in range(count) if not self.file(number).exists()]
+        yield count - len(missing)
+        for done, _ in enumerate(self._run(compute_views, missing), count - len(missing) + 1):
+            yield done
+
+    def read(self) -> Features:
+        """The features of all views after :meth:`compute`."""
+        parts = [dict(np.load(self.file(number))) for number in range(len(self.recordings))]
+        names = ("values", "labels", "sources", "times", "cues")
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
+        return Features(**joined, recordings=np.repeat(np.arange(len(parts)), [len(part["labels"]) for part in parts]))
+
+    def limits(self) -> Limits:
+        """Features of a frame of every few recordings under each change."""
+        chosen = list(range(0, len(self.recordings), EVERY))
+        path = self.folder / f"limits-{self.key[:16]}.npz"
+        if not path.exists():
+            found = dict(self._run(compute_changes, chosen))
+            store_arrays(path, **{name: np.stack([found[number][name] for number in chosen]) for name in found[0]})
+        with np.load(path) as stored:
+            return Limits(np.array(chosen), {name: stored[name] for name in stored.files})
+
+    def _run(self, work: Callable[[int], Result], numbers: Sequence[int]) -> Iterator[Result]:
+        """Results of ``work`` for recordings, in any order, by processes with an extractor."""
+        return unordered(work, numbers, max(1, self.config.workers), _start, (self,))
+
+
+class Extractor:
+    """Computes features in one process."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        core = openvino_core()
+        model = core.read_model(store.trunk)
+        size = store.config.batch.size
+        model.reshape({"clip": [TOGETHER, 1, 3, size, size]})
+        precision = openvino_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), None)
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+        # With pinning, several processes would use the same core.
+        compiled = core.compile_model(model, "CPU", {**options, "ENABLE_CPU_PINNING": False})
+        self._request = compiled.create_infer_request()
+        self.store = store
+        self.sampler = Sampler(store.recordings, store.config.batch, store.config.seed)
+
+    def __call__(self, frames: UInt8Array) -> NDArray[np.float16]:
+        """Features (V, D) of frames (V, S, S, 3)."""
+        found: list[FloatArray] = []
+        for first in range(0, len(frames), TOGETHER):
+            part = frames[first : first + TOGETHER].transpose(0, 3, 1, 2)[:, None].astype(np.float32) / np.float32(255)
+            full = np.zeros((TOGETHER, *part.shape[1:]), np.float32)
+            full[: len(part)] = part
+            found.append(np.array(self._request.infer({"clip": full})["features"])[: len(part)])
+        return np.concatenate(found).astype(np.float16)
+
+
+extractor: Extractor  # of this process
+
+
+def _start(store: FeatureStore) -> None:
+    global extractor
+    cv2.setNumThreads(1)
+    extractor = Extractor(store)
+
+
+def compute_views(number: int) -> None:
+    """Compute and store the features of all views of one recording."""
+    store = extractor.store
+    recording, config = store.recordings[number], store.config
+    count = config.views.pairs if recording.entry.label == 0 else config.views.forged
+    plain = plain_views(recording, config.batch, config.views.clip_frames, config.views.plain)
+    views = [*plain, *varied_views(recording, extractor.sampler, count, config.seed)]
+    frames = np.stack([view.frame for view in views])
+    store_arrays(
+        store.file(number),
+        values=extractor(frames),
+        labels=np.array([view.label for view in views]),
+        sources=np.array([view.source for view in views]),
+        times=np.array([view.time for view in views]),
+        cues=cues_of(frames),
+    )
+
+
+def compute_changes(number: int) -> tuple[int, dict[str, NDArray[np.float16]]]:
+    """A recording's number, and the features (D,) of its middle frame under each change."""
+    recording, config = extractor.store.recordings[number], extractor.store.config
+    window = plain_window(recording, config.batch, config.views.clip_frames, 0.5)
+    width = float(np.median([pose.width for pose in recording.poses(window)]))
+    changed = changes(recording.frames(window), width)
+    crops = [crop_recording(recording, window, config.batch, frames) for frames in changed.values()]
+    return number, dict(zip(changed, extractor(np.stack([crop[len(crop) // 2] for crop in crops])), strict=True))
+
+
+def store_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write an .npz file; it is complete or does not exist."""
+    temporary = temporary_beside(path)
+    with temporary.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every name for its own option
+    temporary.replace(path)
 
 
 def plain_window(recording: Recording, batch: BatchConfig, length: int, place: float) -> slice:
@@ -82,129 +230,34 @@ def varied_views(recording: Recording, sampler: Sampler, count: int, seed: int) 
         rng = np.random.default_rng([seed, key, number])
         if recording.entry.label == 0:
             clips, times, kind = sampler.pair_of(recording, rng)
-            which = int(rng.integers(len(times)))
-            for label, (clip, source) in enumerate(zip(clips, (REAL, kind), strict=True)):
-                yield View(clip[which], label, source, float(times[which]))
+            shown = zip(clips, (0, 1), (REAL, kind), strict=True)
         else:
             clip, times = sampler.alone(recording, rng)
-            which = int(rng.integers(len(times)))
-            yield View(clip[which], 1, FORGED, float(times[which]))
+            shown = zip((clip,), (1,), (FORGED,), strict=True)
+        which = int(rng.integers(len(times)))
+        for clip, label, source in shown:
+            yield View(clip[which], label, source, float(times[which]))
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
-    """Features of V views."""
-
-    values: NDArray[np.float16]  # (V, D)
-    labels: NDArray[np.int64]  # (V,), 1 forged
-    sources: NDArray[np.str_]  # (V,), see View
-    recordings: NDArray[np.int64]  # (V,), index of the recording
-    times: NDArray[np.float64]  # (V,), seconds in the video
-    cues: NDArray[np.float64]  # (V, C), see facetell.datasets.cues.cues_of
+def changes(clip: UInt8Array, width: float) -> dict[str, UInt8Array]:
+    """The changes, by name, of a clip (T, H, W, 3) in which the face is ``width`` pixels wide."""
+    narrowed = {f"faces {target} pixels wide": _narrowed(clip, target / width) for target in WIDTHS}
+    distorted = {f"{KINDS[code].name}, level {LEVEL}": _distorted(clip, code) for code in PUBLISHED}
+    return {"as it is": clip, **narrowed, **distorted}
 
 
-class FeatureStore:
-    """The stored features of one frozen network under one configuration of views, drawn with ``seed``."""
-
-    def __init__(self, folder: Path, network: ClipNetwork, batch: BatchConfig, views: ViewConfig, seed: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.trunk = export_features(network, folder / TRUNK)
-        settings = {"trunk": file_sha256(self.trunk), "batch": asdict(batch), "views": asdict(views), "seed": seed}
-        self.key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-        self.folder, self.batch, self.views, self.seed = folder, batch, views, seed
-
-    def file(self, recording: Recording) -> Path:
-        """The file of a recording."""
-        name = hashlib.sha256(f"{self.key} {recording.sha256}".encode()).hexdigest()
-        return self.folder / f"{name[:24]}.npz"
-
-    def compute(self, recordings: Sequence[Recording], workers: int) -> Iterator[tuple[int, int]]:
-        """Compute what is missing; yields the number of recordings that are done, and that of all."""
-        missing = [number for number, recording in enumerate(recordings) if not self.file(recording).exists()]
-        done = len(recordings) - len(missing)
-        yield done, len(recordings)
-        for number, _ in enumerate(self.run(compute_views, missing, recordings, workers), done + 1):
-            yield number, len(recordings)
-
-    def run(
-        self,
-        work: Callable[[int], Result],
-        numbers: Sequence[int],
-        recordings: Sequence[Recording],
-        workers: int,
-    ) -> Iterator[Result]:
-        """Results of ``work`` for the recordings of these numbers, in any order, by processes with an extractor."""
-        return unordered(work, numbers, max(1, workers), _start, (self, recordings))
-
-    def read(self, recordings: Sequence[Recording]) -> Features:
-        """The features of all views of recordings after :meth:`compute`."""
-        parts = [dict(np.load(self.file(recording))) for recording in recordings]
-        counts = [len(part["labels"]) for part in parts]
-        joined = {
-            name: np.concatenate([part[name] for part in parts])
-            for name in ("values", "labels", "sources", "times", "cues")
-        }
-        return Features(**joined, recordings=np.repeat(np.arange(len(parts)), counts))
+def _narrowed(clip: UInt8Array, scale: float) -> UInt8Array:
+    if scale >= 1:
+        return clip
+    height, width = clip.shape[1:3]
+    small = (max(1, round(width * scale)), max(1, round(height * scale)))
+    shrunken = (cv2.resize(frame, small, interpolation=cv2.INTER_AREA) for frame in clip)
+    return np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in shrunken])
 
 
-class Extractor:
-    """Computes features in one process."""
-
-    def __init__(self, store: FeatureStore, recordings: Sequence[Recording]) -> None:
-        from facetell.faces.runtime import openvino_core
-
-        core = openvino_core()
-        model = core.read_model(store.trunk)
-        size = store.batch.size
-        model.reshape({"clip": [TOGETHER, 1, 3, size, size]})
-        precision = openvino_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), None)
-        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-        # With pinning, several processes would use the same core.
-        compiled = core.compile_model(model, "CPU", {**options, "ENABLE_CPU_PINNING": False})
-        self._request = compiled.create_infer_request()
-        self.store, self.recordings = store, recordings
-        self.sampler = Sampler(recordings, store.batch, store.seed)
-
-    def __call__(self, frames: UInt8Array) -> FloatArray:
-        """Features (V, D) of frames (V, S, S, 3)."""
-        found = []
-        for first in range(0, len(frames), TOGETHER):
-            part = frames[first : first + TOGETHER].transpose(0, 3, 1, 2)[:, None].astype(np.float32) / np.float32(255)
-            full = np.zeros((TOGETHER, *part.shape[1:]), np.float32)
-            full[: len(part)] = part
-            found.append(np.array(self._request.infer({"clip": full})["features"])[: len(part)])
-        return np.concatenate(found)
-
-
-extractor: Extractor  # of this process
-
-
-def _start(store: FeatureStore, recordings: Sequence[Recording]) -> None:
-    global extractor
-    cv2.setNumThreads(1)
-    extractor = Extractor(store, recordings)
-
-
-def compute_views(number: int) -> None:
-    """Compute and store the features of all views of one recording."""
-    store, recording = extractor.store, extractor.recordings[number]
-    count = store.views.pairs if recording.entry.label == 0 else store.views.forged
-    plain = plain_views(recording, store.batch, store.views.clip_frames, store.views.plain)
-    views = [*plain, *varied_views(recording, extractor.sampler, count, store.seed)]
-    frames = np.stack([view.frame for view in views])
-    store_arrays(
-        store.file(recording),
-        values=extractor(frames).astype(np.float16),
-        labels=np.array([view.label for view in views]),
-        sources=np.array([view.source for view in views]),
-        times=np.array([view.time for view in views]),
-        cues=cues_of(frames),
-    )
-
-
-def store_arrays(path: Path, **arrays: NDArray[Any]) -> None:
-    """Write an .npz file; it is complete or does not exist."""
-    temporary = temporary_beside(path)
-    with temporary.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every name for its own option
-    temporary.replace(path)
+def _distorted(clip: UInt8Array, code: str) -> UInt8Array:
+    if code == "VC":
+        options = {"crf": f"{parameter(code, LEVEL):g}", "threads": "1", "x264-params": "mbtree=0"}
+        return recode_within(clip, Coder("libx264", options, 25), 0)
+    rng = np.random.default_rng(LEVEL)
+    return np.stack([distort_picture(frame, code, LEVEL, rng) for frame in clip])

@@ -9,13 +9,14 @@ the step is the position in the data and the state of every random generator, an
 
 from __future__ import annotations
 
+import copy
 import ctypes
-import importlib.util
 import math
 import multiprocessing
+import platform
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,26 +26,34 @@ import torch.distributed
 from torch import nn
 from torch.utils.data import DataLoader
 
-from facetell.evaluate.scores import Scores, from_rows, write_scores
+from facetell.evaluate.scores import Scores, from_rows
 from facetell.files import write_text
-from facetell.models.convert import read_checkpoint
 from facetell.models.losses import combined_loss
 from facetell.runtime import signals_blocked
-from facetell.train.about import code_line, data_line, device_line, time_line
 from facetell.train.batches import Batch, BatchStream, Sampler
-from facetell.train.checkpoint import BEST, CHECKPOINT, check_config, check_data, save
-from facetell.train.config import TrainConfig
+from facetell.train.config import TrainConfig, plain, to_yaml
 from facetell.train.corpus import decode_all, fingerprint, load_recordings
-from facetell.train.journal import Journal, means
-from facetell.train.optim import hold_still, make_optimizer, schedule, update_average
-from facetell.train.reading import plain, to_yaml
-from facetell.train.start import build_network, is_trained, launch
-from facetell.train.stop import Stop
+from facetell.train.optim import make_optimizer, schedule, still_norms, update_average
+from facetell.train.run import (
+    BEST,
+    CHECKPOINT,
+    Stop,
+    check_config,
+    check_data,
+    code_line,
+    data_line,
+    launch,
+    log,
+    means,
+    network_of,
+    read_checkpoint,
+    save,
+    trim_log,
+)
 from facetell.train.validate import Row, figures_of, score_pseudo, score_recordings, torch_score
 from facetell.types import FacetellError
 
 CONFIG, BAD_BATCH = "config.yaml", "bad_batch.pt"
-SCORES, PSEUDO = "val.parquet", "pseudo.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +70,13 @@ class Outcome:
 
 
 def train(config: TrainConfig, out: Path, stop: Stop) -> Outcome:
-    """Train, or resume the run in ``out``, and write the scores of the best weights on ``val`` there.
+    """Train, or resume the run in ``out``.
 
     Raises:
         FacetellError: see :class:`Trainer`; or the loss is not finite.
     """
     trainer = Trainer(config, out)
     outcome = trainer.run(stop)
-    if outcome.done:
-        trainer.write_scores()
     if trainer.fabric.world_size > 1:
         torch.distributed.destroy_process_group()
     return outcome
@@ -78,9 +85,7 @@ def train(config: TrainConfig, out: Path, stop: Stop) -> Outcome:
 class Trainer:
     """Holds what a checkpoint holds: network, moving average, optimiser and the number of the next step.
 
-    Args:
-        config: the run.
-        out: folder for checkpoints and the log; a run found there is resumed.
+    A run found in the folder ``out`` is resumed.
 
     Raises:
         FacetellError: the configuration does not fit the devices, the run in ``out`` has another configuration or
@@ -104,19 +109,17 @@ class Trainer:
         self.fabric.barrier()
         state = self._stored()
         torch.manual_seed(config.seed)
-        network = build_network(config, pretrained=True)
-        self.average = build_network(config, pretrained=False).eval()
-        self.average.load_state_dict(network.state_dict())
+        network = network_of(plain(config), config.pretrained)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(network).eval()
         if self.world > 1 and self.device.type == "cuda":  # torch has no such norm for the CPU
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        trained = is_trained(config)
-        self._still = hold_still(network, config.optim, trained)
-        self.model, self.optimizer = self.fabric.setup(network, make_optimizer(network, config.optim, trained))
+        self._still = still_norms(network, config.optim)
+        self.model, self.optimizer = self.fabric.setup(network, make_optimizer(network, config.optim))
         self.average.to(self.device)
         self.network = network
         self.step = 0
         self.best: dict[str, float] = {}
-        self._best_scores: tuple[Scores, Scores] | None = None  # of val and of the pseudo-fakes
         self.seconds = 0.0  # of all attempts
         self._pending: list[dict[str, float]] = []  # figures of the steps since the last line of the log
         if self.first:
@@ -128,21 +131,24 @@ class Trainer:
         self._data = fingerprint([*recordings, *self._val])
         if state is not None:
             check_data(state["data"], self._data, out)
-            self._resume(state)
+            self.network.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+            self._pending = state["pending"] if self.first else []
         if self.first:
-            if self.step < config.steps:
-                self._remove_scores()  # of a shorter run: for a sweep, a folder with scores is a run that is done
             write_text(out / CONFIG, to_yaml(config))
+            trim_log(out, self.step)
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else f"{platform.machine()} CPU"
         self._about = {
-            "data": data_line(recordings),
-            "device": device_line(self.device, self.world),
+            "data": data_line([recording.entry for recording in recordings]),
+            "device": f"{self.world} x {name}, torch {torch.__version__}",
             "code": code_line(),
         }
 
     def run(self, stop: Stop) -> Outcome:
         """Train to the end of the run, or until ``stop`` requests it, and write a checkpoint."""
         config, seconds = self.config, 0.0
-        journal = Journal(self.out, self.step, quiet=not self.first)
         stream = iter(()) if self.step >= config.steps else self.batches()
         clips, spent, waited, noted = 0, 0.0, 0.0, time.monotonic()
         while self.step < config.steps:
@@ -161,33 +167,17 @@ class Trainer:
             validates = last or self.step % config.val.every == 0
             if last or self.step % config.machine.log_every == 0:
                 speed = {"clips_per_second": clips / spent, "waiting": waited / spent}
-                journal.write(self.step, "train", means(self._gather(self._pending)) | speed)
+                self._log("train", means(self._gather(self._pending)) | speed)
                 self._pending.clear()
                 clips, spent, waited = 0, 0.0, 0.0
             if validates:
-                self._validate(journal)
+                self._validate()
             if validates or self.step % config.machine.checkpoint_every == 0:
                 self._save()
         if not self.best:  # resumed with fewer steps, before the first validation
-            self._validate(journal)
+            self._validate()
             self._save()
         return Outcome(True, self.step, first=self.first)
-
-    def write_scores(self) -> None:
-        """Write the scores of the best weights on ``val``, and on its pseudo-fakes if there are any."""
-        if (self.out / SCORES).exists():
-            return
-        if importlib.util.find_spec("pyarrow") is None:
-            print("pyarrow is not installed: no score file is written")
-            return
-        if self._best_scores is None:  # the run was resumed after its best step
-            self.average.load_state_dict(read_checkpoint(self.out / BEST, str(self.device))["average"])
-            self._best_scores = self._score_val()
-        scores, pseudo = self._best_scores
-        if self.first:
-            if len(pseudo):
-                write_scores(pseudo, self.out / PSEUDO)
-            write_scores(scores, self.out / SCORES)
 
     def batches(self) -> Iterator[Batch]:
         """The batches from this step on, of this device."""
@@ -228,32 +218,31 @@ class Trainer:
         )
         self.fabric.backward(loss)
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), config.optim.grad_clip or math.inf))
-        values, logits = {"loss": loss.item()} | terms, output.logit.detach().float().tolist()
-        if self._any(not (math.isfinite(values["loss"]) and math.isfinite(norm))):
-            self._refuse(batch, values["loss"], norm)
+        value, logits = loss.item(), output.logit.detach().float().tolist()
+        if self._any(not (math.isfinite(value) and math.isfinite(norm))):
+            path = self.out / BAD_BATCH
+            if self.first:
+                torch.save(batch._asdict(), path)
+            raise FacetellError(
+                f"the loss is {value:g} and its gradient {norm:g} at step {self.step}; the batch is stored in {path}; "
+                "start again with a lower optim.lr, or with machine.precision=fp32"
+            )
         self.optimizer.step()
         update_average(self.average, self.network, self.step, config.ema)
-        return values | {"grad_norm": norm} | _hits(logits, batch)
+        return {"loss": value} | terms | {"grad_norm": norm} | _hits(logits, batch)
 
-    def _refuse(self, batch: Batch, loss: float, norm: float) -> None:
-        path = self.out / BAD_BATCH
-        if self.first:
-            torch.save(batch._asdict(), path)
-        raise FacetellError(
-            f"the loss is {loss:g} and its gradient {norm:g} at step {self.step}; the batch is stored in {path}; "
-            "start again with a lower optim.lr, or with machine.precision=fp32"
-        )
-
-    def _validate(self, journal: Journal) -> None:
-        scores = self._score_val()
-        figures = figures_of(*scores)
+    def _validate(self) -> None:
+        figures = figures_of(*self._score_val())
         # Without an AUC the latest weights are the best.
         if not figures["chosen_by"] <= self.best.get("chosen_by", -math.inf):
-            self.best, self._best_scores = {"step": float(self.step)} | figures, scores
+            self.best = {"step": float(self.step)} | figures
             if self.first:
-                self._remove_scores()
                 save({**self._identity(), "val": self.best}, self.out / BEST)
-        journal.write(self.step, "val", figures)
+        self._log("val", figures)
+
+    def _log(self, what: str, figures: dict[str, float]) -> None:
+        if self.first:
+            log(self.out, self.step, what, figures)
 
     def _score_val(self) -> tuple[Scores, Scores]:
         """Scores of ``val``, and of its real clips and their pseudo-fakes; each device scores a share."""
@@ -263,13 +252,7 @@ class Trainer:
         reals, donors = ([r for r in of if r.entry.label == 0] for of in (share, self._val))
         rows: list[Row] = [*score_recordings(score, share, config.batch)]
         pseudo: list[Row] = [*score_pseudo(score, reals, config.batch, config.val.kinds, donors)]
-        name = {"name": config.model, "architecture": {**self.average.architecture, "anomaly": config.anomaly}}
-        about = {"model": name, "seed": config.seed}
-        return from_rows(self._gather(rows), about), from_rows(self._gather(pseudo), about)
-
-    def _remove_scores(self) -> None:
-        for name in (SCORES, PSEUDO):
-            (self.out / name).unlink(missing_ok=True)
+        return from_rows(self._gather(rows), {}), from_rows(self._gather(pseudo), {})
 
     def _identity(self) -> dict[str, Any]:
         """What a model file is made from: configuration, step and averaged weights."""
@@ -277,7 +260,7 @@ class Trainer:
             "config": plain(self.config),
             "step": self.step,
             "average": self.average.state_dict(),
-            "about": self._about | {"time": time_line(self.seconds)},
+            "about": self._about | {"time": f"{self.seconds / 60:.0f} minutes"},
         }
 
     def _save(self) -> None:
@@ -307,13 +290,6 @@ class Trainer:
                 "give at least as many, or start another run with --out"
             )
         return state
-
-    def _resume(self, state: Mapping[str, Any]) -> None:
-        self.network.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
-        self._pending = state["pending"] if self.first else []
 
     def _any(self, flag: bool) -> bool:
         """Whether the flag is true on any device."""

@@ -1,82 +1,52 @@
-"""Optimisers, the learning rate schedule, frozen modules, and the moving average of the weights."""
+"""Optimisers, the learning rate schedule, batch norm statistics, and the moving average of the weights."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from typing import Any
 
 import torch
 from torch import nn
 
-from facetell.models.blocks import CMM, CSTM, MCB
 from facetell.models.network import ClipNetwork
 from facetell.train.config import OptimConfig, ScheduleConfig
-from facetell.types import FacetellError
+
+IDENTITIES = (".temporal.weight", ".kernel.weight", ".kernel2.weight")  # of motion modules, which start as identities
 
 
-def new_parameters(model: ClipNetwork, trained: bool) -> set[int]:
-    """Ids of the parameters without pretrained weights; none if the start is a ``trained`` model of this network."""
-    return set() if trained else {id(model.get_parameter(name)) for name in model.new_parameter_names()}
+def make_optimizer(model: ClipNetwork, config: OptimConfig) -> torch.optim.Optimizer:
+    """AdamW or SGD over up to four groups: new or pretrained parameters, with or without weight decay.
 
-
-def make_optimizer(model: ClipNetwork, config: OptimConfig, trained: bool = False) -> torch.optim.Optimizer:
-    """AdamW or SGD over :func:`parameter_groups`."""
-    groups = parameter_groups(model, config, trained)
+    Biases, norms and :data:`IDENTITIES` do not decay: their differences would cease to be differences. ``factor`` of a
+    group multiplies its learning rate.
+    """
+    new = set(model.new_parameter_names())
+    parameters: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        parameters[name in new, parameter.ndim > 1 and not name.endswith(IDENTITIES)].append(parameter)
+    groups = [
+        {
+            "params": members,
+            "factor": config.new_lr_factor if is_new else 1.0,
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for (is_new, decays), members in parameters.items()
+    ]
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
     return torch.optim.AdamW(groups, lr=config.lr)
 
 
-def parameter_groups(model: ClipNetwork, config: OptimConfig, trained: bool = False) -> list[dict[str, Any]]:
-    """Trainable parameters in up to four groups: new or pretrained, with or without weight decay.
+def still_norms(model: ClipNetwork, config: OptimConfig) -> list[nn.Module]:
+    """Batch norms with the statistics of the start, which the caller keeps in evaluation mode.
 
-    Biases, norms and the kernels of motion modules that start as identities do not decay: their differences would
-    cease to be differences. ``factor`` of a group multiplies its learning rate.
+    Their weights are trained. Norms of new modules use the statistics of the batch.
     """
-    new = new_parameters(model, trained)
-    identities = set()
-    for module in model.modules():
-        if isinstance(module, CSTM):
-            identities.add(id(module.weight))
-        elif isinstance(module, CMM):
-            identities |= {id(module.kernel.weight)}
-            identities |= {id(module.kernel2.weight)} if isinstance(module, MCB) else set()
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            groups[id(parameter) in new, parameter.ndim > 1 and id(parameter) not in identities].append(parameter)
-    return [
-        {
-            "params": parameters,
-            "factor": config.new_lr_factor if is_new else 1.0,
-            "weight_decay": config.weight_decay if decays else 0.0,
-        }
-        for (is_new, decays), parameters in groups.items()
-    ]
-
-
-def hold_still(model: ClipNetwork, config: OptimConfig, trained: bool = False) -> list[nn.Module]:
-    """Modules that the caller keeps in evaluation mode: frozen layers, and norms with the statistics of the start.
-
-    Frozen layers get no gradients; norms are trained on, with fixed statistics. Norms of new modules use those of the
-    batch.
-
-    Raises:
-        FacetellError: the network has fewer layers, or a frozen one has parameters without pretrained weights.
-    """
-    layers, new = model.backbone.layers(), new_parameters(model, trained)
-    if config.frozen > len(layers):
-        raise FacetellError(f"optim.frozen={config.frozen}, but this network has {len(layers)} layers")
-    still = layers[: config.frozen]
-    for number, layer in enumerate(still):
-        if any(id(p) in new for p in layer.parameters()):
-            raise FacetellError(f"optim.frozen={config.frozen} includes layer {number}, which has an untrained module")
-        layer.requires_grad_(False)
-    if config.norms == "start":
-        norms = (m for m in model.backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
-        still += [norm for norm in norms if not any(id(p) in new for p in norm.parameters())]
-    return still
+    if config.norms != "start":
+        return []
+    new = set(model.new_parameter_names())
+    norms = ((f"backbone.{name}.weight", module) for name, module in model.backbone.named_modules())
+    return [m for name, m in norms if isinstance(m, nn.modules.batchnorm._BatchNorm) and name not in new]
 
 
 def schedule(step: int, steps: int, config: ScheduleConfig) -> float:

@@ -28,12 +28,9 @@ from facetell.datasets.manifest import Entry
 from facetell.metrics.ranking import auc
 from facetell.models.network import ClipNetwork, Perceptron
 from facetell.models.zoo import create_model
-from facetell.train.checkpoint import save
-from facetell.train.corpus import Recording
-from facetell.train.features import FORGED, PLAIN, REAL, Features
-from facetell.train.probe_config import FitConfig, ProbeConfig
-from facetell.train.probe_limits import Limits
-from facetell.train.stop import Stop
+from facetell.train.config import FitConfig, ProbeConfig
+from facetell.train.features import FORGED, PLAIN, REAL, Features, FeatureStore, Limits
+from facetell.train.run import Stop, save
 from facetell.types import FacetellError
 
 SWAP_KIND = "face-swap"
@@ -80,8 +77,7 @@ def columns_of(network: ClipNetwork, names: Sequence[str]) -> NDArray[np.int64]:
     Raises:
         FacetellError: the network has no such features.
     """
-    backbone = network.backbone
-    width = backbone.deep_channels
+    backbone, width = network.backbone, network.backbone.deep_channels
     known = [f"{pool}{tap}" for tap in backbone.taps for pool in backbone.pools]  # type: ignore[union-attr]
     unknown = sorted({*names} - {*known})
     if unknown:
@@ -90,7 +86,7 @@ def columns_of(network: ClipNetwork, names: Sequence[str]) -> NDArray[np.int64]:
 
 
 def groups_of(features: Features, entries: Sequence[Entry]) -> NDArray[np.str_]:
-    """Group (V,) of each view, one of :data:`facetell.train.probe_config.GROUPS`."""
+    """Group (V,) of each view, one of :data:`facetell.train.config.GROUPS`."""
 
     def group(source: str, recording: int) -> str:
         entry = entries[recording]
@@ -109,13 +105,8 @@ def view_weights(
 ) -> NDArray[np.float64]:
     """Probability (V,) that a view is drawn: each group by its share, views within it by the weight of their recording.
 
-    Both classes have the same total.
-
-    Args:
-        groups: (V,) see :func:`groups_of`.
-        recordings: (V,) indices of their recordings.
-        of_entries: (N,) weights of the recordings, 0 for those that are left out.
-        shares: of each group, default 0.
+    ``groups`` and ``recordings`` (indices) are those of the views, ``of_entries`` (N,) the weights of the recordings, 0
+    for those that are left out; ``shares`` are 0 by default. Both classes have the same total.
 
     Raises:
         FacetellError: a class has no view.
@@ -137,17 +128,9 @@ def view_weights(
 def fit_member(
     values: Tensor, labels: Tensor, weights: NDArray[np.float64], config: FitConfig, seed: int
 ) -> tuple[Perceptron, Tensor, Tensor]:
-    """Train one member.
+    """Train one member on views: ``values`` bfloat16 (V, D), ``labels`` (V,), drawn with probability ``weights`` (V,).
 
-    Args:
-        values: features, bfloat16 (V, D).
-        labels: float32 (V,).
-        weights: (V,) probabilities.
-        config: see :class:`FitConfig`.
-        seed: of its initialisation, batches and dropout.
-
-    Returns:
-        The perceptron for normalised features, and the mean and standard deviation (D,) of the features.
+    Returns the perceptron for normalised features, and the mean and standard deviation (D,) of the features.
     """
     rows = torch.from_numpy(np.flatnonzero(weights))
     chance = torch.from_numpy(weights[rows.numpy()])
@@ -220,21 +203,11 @@ class Ensemble:
 
 
 class Probe:
-    """The classifiers of a run, each stored in the folder ``out``, so that a run can be stopped between them.
+    """The classifiers of a run, each stored in the folder ``out``, so that a run can be stopped between them."""
 
-    ``features`` are those of all views of the recordings by ``network``.
-    """
-
-    def __init__(
-        self,
-        recordings: Sequence[Recording],
-        features: Features,
-        config: ProbeConfig,
-        network: ClipNetwork,
-        out: Path,
-        stop: Stop,
-    ) -> None:
-        self.entries = [recording.entry for recording in recordings]
+    def __init__(self, store: FeatureStore, network: ClipNetwork, out: Path, stop: Stop) -> None:
+        self.entries = [recording.entry for recording in store.recordings]
+        features, config = store.read(), store.config
         self._features, self._config, self._out, self._stop = features, config, out, stop
         self.ensemble = Ensemble(network, config)
         self._values = torch.from_numpy(features.values).bfloat16()
@@ -242,11 +215,12 @@ class Probe:
         self._groups = groups_of(features, self.entries)
         self._plain = np.flatnonzero(features.sources == PLAIN)
         self._views = torch.from_numpy(features.values[self._plain]).float()
-        made_of = {"config": asdict(config) | {"workers": 0}, "data": [recording.sha256 for recording in recordings]}
+        data = [recording.sha256 for recording in store.recordings]
+        made_of = {"config": asdict(config) | {"workers": 0}, "data": data}
         self._key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
-    def classifier(self, name: str, rows: NDArray[np.bool_], seed: int = 0) -> Perceptron:
-        """A classifier trained on the recordings ``rows``, bool (N,), stored under ``name``.
+    def classifier(self, name: str = "all", rows: NDArray[np.bool_] | None = None, seed: int = 0) -> Perceptron:
+        """A classifier trained on the recordings ``rows``, bool (N,), by default on all, stored under ``name``.
 
         Raises:
             Stopped: the run is to stop.
@@ -258,17 +232,13 @@ class Probe:
             return whole
         if self._stop.asked():
             raise Stopped
-        started = time.monotonic()
+        started, rows = time.monotonic(), np.full(len(self.entries), True) if rows is None else rows
         weights, drawn = balanced_weights(self.entries, rows), self._features.recordings
         seed = 100 * self._config.seed + seed
         whole = self.ensemble.fit(self._values, self._labels, self._groups, drawn, weights, seed)
         save(whole.state_dict(), path)
         print(f"{name}: trained on {int(rows.sum())} clips in {time.monotonic() - started:.0f} s", flush=True)
         return whole
-
-    def final(self) -> Perceptron:
-        """The classifier that is trained on everything."""
-        return self.classifier("all", np.full(len(self.entries), True))
 
     def _of_fold(self, seed: int, folds: NDArray[np.int64], fold: int) -> Perceptron:
         return self.classifier(f"{seed}-{fold}", training_rows(self.entries, folds, fold), 10 * seed + fold)
@@ -299,9 +269,7 @@ class Probe:
             tested = (kinds == kind) | (~rows & (kinds == "real"))
             inside = tested[recordings]
             logits = _score(self.classifier(f"without-{kind}", rows, 7), self._views[torch.from_numpy(inside)])
-            sums = np.bincount(recordings[inside], logits, minlength=len(kinds))
-            means = sums[tested] / np.bincount(recordings, minlength=len(kinds))[tested]
-            labels = (kinds == kind)[tested]
+            means, labels = recording_means(recordings[inside], logits, len(kinds))[tested], (kinds == kind)[tested]
             if not labels.all():  # else no real clip was published with them
                 found[kind] = (float(auc(labels.astype(int), means)), int(labels.sum()), int((~labels).sum()))
         return found
@@ -332,6 +300,13 @@ class Probe:
         cues, labels, drawn = self._features.cues[rows], self._features.labels[rows], recordings[rows]
         divisions = (grouped_folds(self.entries, self._config.folds, seed)[drawn] for seed in self._config.seeds)
         return float(np.mean([probe_auc(cues, labels, folds) for folds in divisions]))
+
+
+def recording_means(recordings: NDArray[np.int64], logits: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Mean logit (N,) of the views (V,) of each of ``count`` recordings; NaN for one without views."""
+    with np.errstate(invalid="ignore"):
+        sums = np.bincount(recordings, logits, minlength=count)
+        return np.asarray(sums / np.bincount(recordings, minlength=count))
 
 
 @torch.inference_mode()

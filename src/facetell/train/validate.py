@@ -19,7 +19,6 @@ from facetell.evaluate.scores import Scores
 from facetell.faces.clips import crop_clip
 from facetell.forge import ForgeRecipe, degrade_pair, forge_clip
 from facetell.forge.degrade import DegradeConfig
-from facetell.forge.reenact import Donor
 from facetell.metrics.intervals import interval
 from facetell.metrics.ranking import auc
 from facetell.train.config import BatchConfig
@@ -109,30 +108,27 @@ def pseudo_clips(
     for window in recording.windows(config.clip_frames, PSEUDO_SECONDS, config.frame_rate):
         frames = recording.frames(window)
         if recipe is not None:
-            rng = np.random.default_rng([number, window.start])
-            donor = _donor_clip(others[int(rng.integers(len(others)))], rng, config) if others else None
+            rng, donor = np.random.default_rng([number, window.start]), None
+            if others:
+                other = others[int(rng.integers(len(others)))]
+                start = int(rng.integers(len(_starts(other, config))))
+                place = window_at(start, config.clip_frames, other.step(config.frame_rate))
+                donor = other.frames(place), other.mesh(place)
             frames = forge_clip(frames, recording.mesh(window), rng, recipe, donor).frames
         (frames,) = degrade_pair([frames], np.random.default_rng([number, window.start, 1]), _RECOMPRESSION)
-        yield window, _crop(frames, recording, window, config)
+        yield window, crop_recording(recording, window, config, frames)
 
 
 def _starts(recording: Recording, config: BatchConfig) -> range:
     return recording.starts(config.clip_frames, recording.step(config.frame_rate))
 
 
-def _donor_clip(recording: Recording, rng: np.random.Generator, config: BatchConfig) -> Donor:
-    start = int(rng.integers(len(_starts(recording, config))))
-    window = window_at(start, config.clip_frames, recording.step(config.frame_rate))
-    return recording.frames(window), recording.mesh(window)
-
-
-def crop_recording(recording: Recording, window: slice, config: BatchConfig) -> UInt8Array:
-    """A window of a recording as detection crops it, uint8 RGB (T, S, S, 3)."""
-    return _crop(recording.frames(window), recording, window, config)
-
-
-def _crop(frames: UInt8Array, recording: Recording, window: slice, config: BatchConfig) -> UInt8Array:
-    return crop_clip(list(frames), recording.poses(window), config.size, config.crop_scale)[0]
+def crop_recording(
+    recording: Recording, window: slice, config: BatchConfig, frames: UInt8Array | None = None
+) -> UInt8Array:
+    """A window of a recording, or other ``frames`` in its place, as detection crops it, uint8 RGB (T, S, S, 3)."""
+    images = recording.frames(window) if frames is None else frames
+    return crop_clip(list(images), recording.poses(window), config.size, config.crop_scale)[0]
 
 
 def row_of(entry: Entry) -> Row:
@@ -166,13 +162,7 @@ def _aucs(scores: Scores, name: str) -> dict[str, float]:
     sample = sample_of(scores.videos())
     found = interval(auc, sample.labels, sample.logits, sample.identities, draws=DRAWS)
     figures = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-    for method, part in by_method(scores).items():
-        sample = sample_of(part.videos())
+    for method in sorted({*scores["method"][scores["label"] == 1].tolist()}):
+        sample = sample_of(scores.where((scores["label"] == 0) | (scores["method"] == method)).videos())
         figures[f"{name}/{method}"] = float(auc(sample.labels, sample.logits, np.ones((1, len(sample))))[0])
     return figures
-
-
-def by_method(scores: Scores) -> dict[str, Scores]:
-    """The forgeries of each method with all real videos, by the name of the method."""
-    methods = sorted({*scores["method"][scores["label"] == 1].tolist()})
-    return {m: scores.where((scores["label"] == 0) | (scores["method"] == m)) for m in methods}

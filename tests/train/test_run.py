@@ -1,22 +1,20 @@
 """Checkpoints are written atomically; a run is resumed only with its own configuration and data."""
 
+import os
 import shutil
-from dataclasses import fields, replace
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny_training import tiny_config
 
-from facetell.models.convert import read_checkpoint
-from facetell.train import checkpoint
-from facetell.train.checkpoint import check_config, check_data
-from facetell.train.config import MachineConfig
+from facetell import __version__
+from facetell.train.config import TrainConfig, build, override, plain
 from facetell.train.corpus import decode_all, fingerprint, load_recordings
 from facetell.train.loop import CONFIG, Trainer, train
-from facetell.train.reading import plain
-from facetell.train.stop import Stop
+from facetell.train.run import CHECKPOINT, Stop, check_config, check_data, code_line, read_checkpoint, save
 from facetell.types import FacetellError
 
 
@@ -65,30 +63,26 @@ def test_the_length_of_a_run_may_change_but_not_fall_below_its_step(begun, tiny)
         Trainer(replace(tiny, steps=1), begun)
 
 
-def test_every_setting_is_compared_except_those_that_change_no_batch(data, tmp_path):
-    config = tiny_config(data)
-    free = [replace(config, steps=9)]
-    free += [replace(config, data=replace(data, **{key: value})) for key, value in FREE_DATA.items()]
-    machine = {field.name: getattr(MachineConfig(), field.name) for field in fields(MachineConfig)}
-    free += [replace(config, machine=replace(config.machine, **{key: value})) for key, value in machine.items()]
-    for other in free:
-        check_config(plain(config) | {"removed": 1}, other, tmp_path)
-    for key, other in {
-        "model": replace(config, model="lite1"),
-        "seed": replace(config, seed=7),
-        "data.without": replace(config, data=replace(data, without=("G",))),
-        "batch.pairs": replace(config, batch=replace(config.batch, pairs=2)),
-        "batch.recipe.swap": replace(
-            config, batch=replace(config.batch, recipe=replace(config.batch.recipe, swap=0.1))
-        ),
-        "overrides.width": replace(config, overrides={**config.overrides, "width": 0.5}),
-        "overrides.depth": replace(config, overrides={"width": 0.25}),
-    }.items():
-        with pytest.raises(FacetellError, match=rf"was started with {key}=.*, not "):
-            check_config(plain(config), other, tmp_path)
+FREE = ("steps=9", "machine.workers=3", "data.folders=[elsewhere]", "data.cache=elsewhere", "data.cache_gb=1")
+COMPARED = (
+    "model=lite1",
+    "seed=7",
+    "data.without=[G]",
+    "batch.pairs=2",
+    "batch.recipe.swap=0.1",
+    "overrides.width=0.5",
+)
 
 
-FREE_DATA = {"folders": ("elsewhere",), "cache": "elsewhere", "cache_gb": 1.0}
+@pytest.mark.parametrize("word", FREE + COMPARED)
+def test_every_setting_is_compared_except_those_that_change_no_batch(word, tiny, tmp_path):
+    stored = plain(tiny)
+    other = build(TrainConfig, override(stored, [word]), "tiny")
+    if word in FREE:
+        check_config(stored | {"removed": 1}, other, tmp_path)
+    else:
+        with pytest.raises(FacetellError, match=rf"was started with {word.partition('=')[0]}=.*, not "):
+            check_config(stored, other, tmp_path)
 
 
 def test_a_copy_is_the_same_data_and_a_changed_clip_or_row_is_not(data, copy, tmp_path):
@@ -113,8 +107,8 @@ def test_a_copy_is_the_same_data_and_a_changed_clip_or_row_is_not(data, copy, tm
 
 
 def test_a_checkpoint_is_the_old_one_or_the_new_one(tmp_path, monkeypatch):
-    path = tmp_path / checkpoint.CHECKPOINT
-    checkpoint.save({"config": {}, "step": 1}, path)
+    path = tmp_path / CHECKPOINT
+    save({"config": {}, "step": 1}, path)
 
     def full(state, stream):
         stream.write(b"half")
@@ -122,6 +116,21 @@ def test_a_checkpoint_is_the_old_one_or_the_new_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(FacetellError, match="No space left"):
-        checkpoint.save({"config": {}, "step": 2}, path)
+        save({"config": {}, "step": 2}, path)
     assert read_checkpoint(path)["step"] == 1
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_checkout_names_its_revision(tmp_path, monkeypatch):
+    package = tmp_path / "src" / "facetell"
+    package.mkdir(parents=True)
+    assert code_line(package) == f"facetell {__version__}"
+    (package / "__init__.py").touch()
+    here = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "First"], ["rev-parse", "--short=12", "HEAD"]):
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(["git", *who, *words], cwd=tmp_path, env=here, check=True, capture_output=True, text=True)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "none"))  # as in a hook of another repository
+    assert code_line(package) == f"facetell {__version__}, revision {done.stdout.strip()}"
+    (package / "__init__.py").write_text("changed = True\n")
+    assert code_line(package) == f"facetell {__version__}, revision {done.stdout.strip()}-dirty"

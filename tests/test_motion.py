@@ -11,9 +11,7 @@ import torch
 
 from facetell.cli import main
 from facetell.models.zoo import create_model
-from facetell.motion.draw import draw_strip
-from facetell.motion.flow import dense_flow, draw_flow, heat
-from facetell.motion.views import view_video
+from facetell.motion import dense_flow, draw_flow, draw_strip, heat, view_video
 from facetell.types import FloatArray, UInt8Array
 from facetell.video.reader import VideoReader
 from model_files import arrays_file
