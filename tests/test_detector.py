@@ -18,7 +18,7 @@ from facetell.files import file_sha256
 from facetell.types import FacetellError, Status, Verdict
 from facetell.video.frame import RawFrame
 from facetell.video.reader import VideoReader
-from fixtures import BROKEN, FAST, ODD, at_rate, sample_frames, write_frames
+from fixtures import BROKEN, FAST, ODD, sample_frames, write_frames
 
 
 def check_scored(verdict):
@@ -149,12 +149,6 @@ def test_unusual_files_are_scored_or_abstained_from_with_a_reason(detector, name
         check_scored(verdict)
         assert len(verdict.tracks) == 1
         assert verdict.warnings or name not in NOTED
-
-
-@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
-def test_clips_have_nearly_the_same_length_at_all_frame_rates(detector, fps, tmp_path):
-    clip = clips_of(detector(at_rate(fps)(tmp_path)))[0]
-    assert clip.t1 - clip.t0 == pytest.approx(7 / 25, rel=0.2)
 
 
 def test_a_face_is_scored_where_it_is(detector):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from facetell.engine.card import NARROWED, RECODED, Card, Section, read_card, to_markdown
+from facetell.engine.card import NARROWED, RECODED, Card, read_card, to_markdown
 from facetell.engine.released import released_models
 from facetell.evaluate.corruptions import LIMITS, SHORTCUTS
 
@@ -59,8 +59,3 @@ def test_a_released_model_has_a_card_whose_markdown_is_up_to_date(model):
 def test_conditions_have_the_names_by_which_cards_are_searched():
     for conditions, pattern in ((SHORTCUTS, RECODED), (LIMITS, NARROWED)):
         assert sum(bool(pattern.fullmatch(condition.about)) for condition in conditions.values()) >= 3
-
-
-def test_a_paragraph_is_wrapped():
-    lines = to_markdown([Section("t", blocks=("word " * 100,))]).splitlines()
-    assert max(map(len, lines)) <= 120 and len(lines) > 4

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facetell.faces.clips import ClipAssembler, FrameSampler, jump_cut
-from facetell.types import Box, Face, Frame, Pose
+from facetell.types import Frame, Pose
 
 
 def taken(fps, times, rate=25.0):
@@ -29,11 +29,6 @@ def test_a_hole_in_time_breaks_the_numbering_and_a_dropped_frame_does_not():
     assert sampler.uneven == pytest.approx(1 / 19)
 
 
-def test_an_unknown_rate_is_estimated():
-    assert len(taken(None, [i / 25 for i in range(50)])) == 50
-    assert len(taken(None, [i / 100 for i in range(200)])) == pytest.approx(50, abs=20)
-
-
 @pytest.mark.parametrize(("before", "after"), [(60, 15), (60, 30), (30, 60), (24, 120)])
 def test_the_step_follows_a_change_of_rate(before, after):
     times = [i / before for i in range(2 * before)] + [2 + i / after for i in range(2 * after)]
@@ -47,8 +42,7 @@ def test_the_step_follows_a_change_of_rate(before, after):
 
 
 def face(x=50.0, width=40.0):
-    box = Box(x - width / 2, 30, x + width / 2, 30 + width)
-    return Face(box, Pose(*box.center, width, width, 0.0), np.full((468, 2), x, np.float32), 1.0)
+    return Pose(x, 30 + width / 2, width, width, 0.0)
 
 
 def grey(index):
@@ -75,12 +69,6 @@ def test_every_period_of_a_track_gives_one_clip_of_consecutive_frames():
         assert np.diff(clip.times) == pytest.approx([0.04] * 7)
         assert np.diff(clip.frames[:, 0, 0, 0].astype(int)).tolist() == [1] * 7
     assert len(run(100, period=0.5)) == 8 and run(7) == []
-
-
-def test_two_tracks_give_clips_of_their_own():
-    clips = run(50, lambda i: {0: face(), 1: face(80, 20)})
-    assert sorted(clip.track_id for clip in clips) == [0, 0, 1, 1]
-    assert {clip.track_id: clip.face_width for clip in clips} == {0: 40, 1: 20}
 
 
 @pytest.mark.parametrize(

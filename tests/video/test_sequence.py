@@ -20,7 +20,7 @@ from facetell.video.image import read_image, write_image
 from facetell.video.reader import Unreadable, VideoReader
 from facetell.video.sequence import ImageSequence, NotConsecutive, steps_between
 from facetell.video.source import content_sha256, open_video
-from fixtures import sample_frames, write_frames
+from fixtures import sample_frames
 
 DURATIONS = [40, 40, 40, 80, 40, 40]
 
@@ -158,23 +158,6 @@ def test_the_hash_of_a_folder_is_that_of_its_images(folder: Path) -> None:
     assert content_sha256(folder) not in (before, None)
 
 
-def test_colours_and_thumbnails_are_those_of_a_video(tmp_path: Path) -> None:
-    frames = sample_frames("sample_man", 2)
-    video = write_frames(tmp_path / "man.mp4", frames, crf=4)
-    with open_video(write(tmp_path / "man", frames, range(2), ".png")) as images, open_video(video) as reader:
-        for one, other, image in zip(images, reader, frames, strict=True):
-            assert np.array_equal(one.rgb(), image)
-            mine, its = one.luma_thumbnail().astype(float), other.luma_thumbnail().astype(float)
-            assert mine.shape == its.shape and np.corrcoef(mine.ravel(), its.ravel())[0, 1] > 0.99
-
-
-def test_a_folder_without_images_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match="is a folder without an image that can be read"):
-        open_video(tmp_path)
-    with pytest.raises(Unreadable, match="there is no file"):
-        open_video(tmp_path / "none")
-
-
 # --- whether images are consecutive frames
 
 
@@ -202,11 +185,6 @@ def test_images_that_change_too_much_are_refused_unless_their_rate_is_stated(
     with pytest.raises(NotConsecutive, match=r"\(they change as if most frames were missing between them\)"):
         ImageSequence(tmp_path)
     assert times_of(tmp_path, 10) == pytest.approx(np.arange(12) / 10)
-
-
-def test_few_images_and_still_ones_are_not_refused(seconds: list[UInt8Array], tmp_path: Path) -> None:
-    assert len(times_of(write(tmp_path / "few", seconds[:5], range(5)))) == 5
-    assert len(times_of(write(tmp_path / "still", seconds[:1] * 12, range(12)))) == 12
 
 
 def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_path: Path) -> None:

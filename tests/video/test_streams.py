@@ -90,13 +90,6 @@ def test_a_stream_that_appears_late_does_not_end_the_run(tmp_path: Path) -> None
     assert reader.errors == ()
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
-def test_rate_and_duration_are_those_of_the_frames(suffix: str, tmp_path: Path) -> None:
-    rate, images = Fraction(24000, 1001), [numbered(number) for number in range(48)]
-    info = probe(encode(tmp_path / f"r{suffix}", images, codec="libx264", pix_fmt="yuv420p", fps=rate))
-    assert info.fps == pytest.approx(float(rate), rel=1e-4) and info.duration == pytest.approx(48 / rate, abs=0.05)
-
-
 # --- sample aspect ratio
 
 
