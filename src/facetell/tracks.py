@@ -20,26 +20,16 @@ PENDING = 4  # clips that may wait for the model: bounds memory
 
 @dataclass(slots=True)
 class TrackRecord:
-    """Measurements on one face, collected while the video is read.
-
-    Attributes:
-        t0, t1: first and last time in seconds.
-        spread: chooses among the clips that can be scored.
-        widths: of the face mesh in pixels, one per frame with the face.
-        scores: of the chosen clips, by number.
-        small: face width in pixels of each clip in which the face is too small.
-        left_out: number of clips that cannot be scored for another reason.
-        motion: of the face in all clips that are large and clear enough.
-    """
+    """Measurements on one face, collected while the video is read; ``t0`` and ``t1`` are its first and last second."""
 
     t0: float
     t1: float
-    spread: Spread = field(default_factory=Spread)
-    widths: list[float] = field(default_factory=list)
-    scores: dict[int, ClipScore] = field(default_factory=dict)
-    small: list[float] = field(default_factory=list)
-    left_out: Counter[Status] = field(default_factory=Counter)
-    motion: FaceMotion = field(default_factory=FaceMotion)
+    spread: Spread = field(default_factory=Spread)  # chooses among the clips that can be scored
+    widths: list[float] = field(default_factory=list)  # of the mesh in pixels, one per frame with the face
+    scores: dict[int, ClipScore] = field(default_factory=dict)  # of the chosen clips, by number
+    small: list[float] = field(default_factory=list)  # face width of each clip in which the face is too small
+    left_out: Counter[Status] = field(default_factory=Counter)  # clips that cannot be scored for another reason
+    motion: FaceMotion = field(default_factory=FaceMotion)  # in all clips that are large and clear enough
 
     @property
     def clips(self) -> list[ClipScore]:
@@ -86,12 +76,8 @@ def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVer
 class TrackScores:
     """Scores the clips of each face as soon as it is certain that they are chosen, in a thread of its own.
 
-    Args:
-        score: gives the score of a clip.
-        info: of the model.
-        rate: clips per second of each face.
-        most: largest number of clips scored per face; 0 for all.
-        waited: called after each wait for a score.
+    Each face has ``rate`` clips per second, of which at most ``most`` are scored (0: all); ``waited`` is called after
+    each wait for a score.
     """
 
     def __init__(

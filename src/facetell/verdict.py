@@ -107,8 +107,8 @@ def warnings_of(
 ) -> tuple[str, ...]:
     """Caveats of a score: damage, a low or uneven frame rate, faces and clips that were left out.
 
-    ``uneven`` is the share of late frames, ``errors`` are the messages of the reader, ``crowded`` is the limit on
-    tracked faces if it was reached (else 0), ``left_out`` counts clips of scored faces that were not scored.
+    ``uneven`` is the share of late frames, ``errors`` are the messages of the reader, ``crowded`` is the limit on faces
+    if it was reached (else 0), ``left_out`` counts clips of scored faces that were not scored.
     """
     warnings = list(errors)
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]

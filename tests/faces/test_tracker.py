@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from facetell.faces.continuity import is_scene_cut
 from facetell.faces.detector import iou
-from facetell.faces.tracker import FaceTracker
+from facetell.faces.tracker import FaceTracker, is_scene_cut
 from facetell.types import Frame
 
 

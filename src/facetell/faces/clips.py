@@ -106,13 +106,9 @@ class _Window:
 
 
 class ClipAssembler:
-    """Collects consecutive frames of each track and returns a clip as soon as it is complete.
+    """Collects ``length`` consecutive frames of each track, and returns a clip as soon as it is complete.
 
-    Args:
-        length: T, frames per clip, >= 2.
-        size: side of a cropped frame in pixels.
-        scale: side of the crop in face lengths.
-        period: seconds; one clip of each track begins in each.
+    One clip of each track begins in each ``period`` of seconds; for ``size`` and ``scale`` see :func:`crop_clip`.
     """
 
     def __init__(self, length: int, size: int, scale: float, period: float = 1.0) -> None:
@@ -130,10 +126,7 @@ class ClipAssembler:
         return any(self._open(track_id, period) for track_id in active)
 
     def push(self, number: int, frame: Frame, poses: Mapping[int, Pose]) -> list[Clip]:
-        """Add the faces of a frame (``number`` from :class:`FrameSampler`); returns the clips that it completes.
-
-        ``poses`` are those of the faces by track number.
-        """
+        """Add a frame (``number`` of :class:`FrameSampler`) with its faces by track; returns the clips it completes."""
         period = math.floor(frame.time / self._period)
         clips = []
         for track_id in [known for known in self._windows if known not in poses]:
@@ -172,11 +165,7 @@ class ClipAssembler:
 
 
 def crop_clip(images: Sequence[UInt8Array], poses: Sequence[Pose], size: int, scale: float) -> tuple[UInt8Array, Crop]:
-    """Crop T frames, uint8 RGB (H, W, 3), by one region of ``scale`` face lengths, in training and in detection.
-
-    Returns:
-        The cropped frames, uint8 (T, size, size, 3), and the region.
-    """
+    """Crop T frames, uint8 RGB (H, W, 3), by one region of ``scale`` face lengths: uint8 (T, size, size, 3)."""
     crop = clip_crop(poses, scale)
     return np.stack([crop_frame(image, crop, size) for image in images]), crop
 

@@ -135,13 +135,9 @@ def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda
     """Yield the videos and image sequences in ``root`` and its subfolders, sorted by the parts of their paths.
 
     Hidden and system files and folders are ignored, and links to folders are not followed. A folder without subfolders
-    and without videos is one video if it holds images whose names differ only in their numbers. Memory holds the names
-    of one folder and of those around it.
-
-    Args:
-        root: the folder.
-        left_out: counts the files that are not videos.
-        wanted: whether to yield or count a name, relative to ``root``.
+    and without videos is one video if it holds images whose names differ only in their numbers. Names relative to
+    ``root`` that are not ``wanted`` are neither yielded nor counted. Memory holds the names of one folder and of those
+    around it.
     """
     kinds: dict[str, Kind] = {}  # of the files that were opened to decide on their folder
     levels = [iter([""])]  # names relative to root; those of folders end in "/"
@@ -201,16 +197,10 @@ def _is_image(name: str) -> bool:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the visible images of a folder by the numbers in their names: ``frame2.png`` before ``frame10.png``.
+    """Return the visible images of a folder by the numbers in their names: ``frame2.png`` before ``frame10.png``."""
 
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    return sorted(
-        (file for file in folder.iterdir() if _is_image(file.name) and not is_hidden(file.name)), key=_by_number
-    )
+    def by_number(file: Path) -> list[tuple[int, str]]:
+        parts = enumerate(re.split("([0-9]+)", file.name))  # other text and numbers by turns
+        return [(int(part), "") if place % 2 else (-1, part) for place, part in parts]
 
-
-def _by_number(file: Path) -> list[tuple[int, str]]:
-    parts = enumerate(re.split("([0-9]+)", file.name))  # other text and numbers by turns
-    return [(int(part), "") if place % 2 else (-1, part) for place, part in parts]
+    return sorted((f for f in folder.iterdir() if _is_image(f.name) and not is_hidden(f.name)), key=by_number)

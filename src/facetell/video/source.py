@@ -16,12 +16,7 @@ __all__ = ["SourceFrame", "VideoSource", "content_sha256", "open_video"]
 
 
 def open_video(path: Path | str, *, threads: int = 2, image_rate: float | None = None) -> VideoSource:
-    """Open a video file, an animated WebP image, or a folder of images.
-
-    Args:
-        path: the file or folder.
-        threads: decoder threads.
-        image_rate: frames per second of a folder of images, see :class:`ImageSequence`.
+    """Open a video file, an animated WebP image, or a folder of images of ``image_rate`` frames per second.
 
     Raises:
         NotConsecutive: the images of a folder are not consecutive frames.
