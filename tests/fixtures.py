@@ -260,6 +260,7 @@ ENCODED: dict[str, tuple[str, Callable[[UInt8Array], Any], dict[str, Any]]] = {
     # Fields woven from successive frames (lower first): 12 frames at 25 Hz.
     "interlaced": ("woven.mp4", weave, {**X264, "fps": 25, "options": {**FAST_PRESET, "flags": "+ilme+ildct"}}),
     "alpha": ("alpha.mov", lambda f: f[:8], {"codec": "qtrle", "pix_fmt": "argb"}),
+    "alpha_planes": ("alpha.webm", lambda f: f[:8], {**VP9, "pix_fmt": "yuva420p"}),
     "grey": ("grey.mp4", _grey, {**X264, "pix_fmt": "gray"}),
     "prores": ("prores.mov", lambda f: f[:8], {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}),
     "mp4_named_avi": ("an_mp4.avi", lambda f: f, {**X264, "container": "mp4"}),

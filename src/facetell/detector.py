@@ -24,25 +24,13 @@ import av
 
 from facetell import __version__
 from facetell.assets import ASSETS
-from facetell.engine import Engine, load_engine
+from facetell.engine import load_engine
 from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
 from facetell.tracks import TrackScores
-from facetell.types import (
-    NOT_READ,
-    Clip,
-    ClipScore,
-    Face,
-    Frame,
-    Status,
-    TrackVerdict,
-    Verdict,
-    VideoVerdict,
-    check_whole,
-    one_line,
-)
+from facetell.types import NOT_READ, Clip, ClipScore, Face, Frame, Status, Verdict, VideoVerdict, check_whole, one_line
 from facetell.verdict import most_suspect_track, read_verdict, warnings_of, why_not_scored
 from facetell.video.container import address_in
 from facetell.video.sequence import NotConsecutive
@@ -126,9 +114,7 @@ class Detector:
 
     def __init__(self, model: Path | str | None = None, settings: Settings | None = None) -> None:
         settings = settings or Settings()
-        self.engine: Engine = load_engine(
-            model, settings.engine, precision=settings.precision, threads=settings.threads
-        )
+        self.engine = load_engine(model, settings.engine, precision=settings.precision, threads=settings.threads)
         if settings.max_clips is None:
             settings = replace(settings, max_clips=self.engine.info.max_clips)
         check_whole("max_clips", settings.max_clips, 0)
@@ -203,28 +189,19 @@ class Detector:
                 watch.located(now, look.faces)
                 scores.see(now, {track: face.pose.width for track, face in look.faces.items()})
                 for clip in look.clips:
-                    if not scores.is_large(clip.track_id, clip.face_width) or not watch.keep(
+                    wanted = scores.is_large(clip.track_id, clip.face_width) and watch.keep(
                         clip.times[0], clip.times[-1]
-                    ):
-                        continue
-                    if scores.is_fit(clip):
+                    )
+                    if wanted and scores.is_fit(clip):
                         scores.add(clip, end)
-                    else:
+                    elif wanted:
                         watch.left_out(clip)
                 scores.release(stream.tracker.followed)
-            tracks = tuple(scores.results().values())
-        return self._verdict(reader, stream, scores, tracks, now)
+            return self._verdict(reader, stream, scores, now)
 
-    def _verdict(
-        self,
-        reader: VideoSource,
-        stream: ClipStream,
-        scores: TrackScores,
-        tracks: tuple[TrackVerdict, ...],
-        last_time: float,
-    ) -> VideoVerdict:
+    def _verdict(self, reader: VideoSource, stream: ClipStream, scores: TrackScores, last_time: float) -> VideoVerdict:
         """The result of a video: that of its highest-scoring track."""
-        model, tracker = self.engine.info, stream.tracker
+        model, tracker, tracks = self.engine.info, stream.tracker, tuple(scores.results().values())
         worst = most_suspect_track(tracks)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
         if status in (Status.NO_FACE, Status.TOO_SHORT) and reader.lost >= MOST_LOST:

@@ -13,7 +13,7 @@ from facetell.detector import Detector
 from facetell.types import Status
 from facetell.video.find import find_videos
 from fixtures import sample_frames
-from video.odd_clocks import encode_all, packed_avi
+from video.odd_clocks import encode_all
 
 COUNT = 48
 
@@ -55,14 +55,13 @@ SECOND = "there are 2 video streams: stream 1 (h264, 640x360) is read"
 @pytest.mark.parametrize(
     ("make", "note"),
     [
-        (lambda folder: packed_avi(folder, sample_frames("sample_woman", COUNT)), ""),
         (_leap, LEAP),
         (lambda folder: _streams(folder, "card.mp4", 8), SECOND),
         (lambda folder: _streams(folder, "cover.mkv", 1), SECOND),
         (lambda folder: _images(folder, 1), ""),
         (_webp, ""),
     ],
-    ids=["packed_avi", "leap", "card_first", "cover_first", "frames", "webp"],
+    ids=["leap", "card_first", "cover_first", "frames", "webp"],
 )
 def test_all_clips_are_scored(make: Callable[[Path], Path], note: str, detector: Detector, tmp_path: Path) -> None:
     (video,) = find_videos([str(make(tmp_path))])

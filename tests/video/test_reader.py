@@ -25,6 +25,7 @@ EXPECTED: dict[str, tuple[int, float | None, tuple[int, int]]] = {
         ("hdr10", 12, 30),
         ("interlaced", 12, 25),
         ("alpha", 8, 30),
+        ("alpha_planes", 8, 30),
         ("grey", 24, 30),
         ("prores", 8, 30),
         ("fast_240", 96, 240),

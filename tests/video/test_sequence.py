@@ -68,18 +68,12 @@ def test_images_come_by_their_numbers_at_25_per_second(folder: Path) -> None:
     assert [frame.time for frame in found] == pytest.approx(np.arange(12) / 25)
 
 
-def _huge(png: bytes) -> bytes:
-    """A PNG whose header states 60000 x 60000 pixels."""
-    head = struct.pack(">II", 60_000, 60_000) + png[24:29]
-    return png[:16] + head + struct.pack(">I", zlib.crc32(b"IHDR" + head)) + png[33:]
-
-
 def _with_false_length(png: bytes) -> bytes:
     at = png.index(b"IDAT") - 4
     return png[:at] + (0xF0000000).to_bytes(4) + png[at + 4 :]
 
 
-@pytest.mark.parametrize("spoil", [lambda png: b"no image", _huge, _with_false_length])
+@pytest.mark.parametrize("spoil", [lambda png: b"no image", _with_false_length])
 def test_an_unreadable_image_is_left_out_and_leaves_a_gap(spoil, folder: Path) -> None:  # type: ignore[no-untyped-def]
     path = folder / "frame3.png"
     path.write_bytes(spoil(path.read_bytes()))

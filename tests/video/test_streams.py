@@ -57,12 +57,8 @@ def test_a_song_with_a_cover_image_is_not_a_video(tmp_path: Path) -> None:
     with av.open(str(locate("sample_woman"))) as source, av.open(str(path), "w") as output:
         sound = output.add_stream_from_template(source.streams.audio[0])
         cover = output.add_stream("png", rate=1)
-        cover.width, cover.height, cover.pix_fmt, cover.disposition = (
-            64,
-            64,
-            "rgb24",
-            av.stream.Disposition.attached_pic,
-        )
+        cover.width, cover.height, cover.pix_fmt = 64, 64, "rgb24"
+        cover.disposition = av.stream.Disposition.attached_pic
         output.mux(cover.encode(av.VideoFrame.from_ndarray(quadrants(64, 64), format="rgb24")) + cover.encode())
         for packet in source.demux(audio=0):
             if packet.dts is not None:
