@@ -29,6 +29,7 @@ from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
+from facetell.tracks import PENDING as PENDING
 from facetell.tracks import TrackScores
 from facetell.types import NOT_READ, Clip, ClipScore, Face, Frame, Status, Verdict, VideoVerdict, check_whole, one_line
 from facetell.verdict import most_suspect_track, read_verdict, warnings_of, why_not_scored
@@ -307,5 +308,4 @@ class ClipStream:
         self._next_look = raw.time + KEEPALIVE
         frame = Frame(raw.index, raw.time, raw.rgb())
         faces = self.tracker.update(frame)
-        poses = {track: face.pose for track, face in faces.items()}
-        return Look(faces, self._assembler.push(number, frame, poses))
+        return Look(faces, self._assembler.push(number, frame, faces))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from facetell.faces.clips import ClipAssembler, FrameSampler, jump_cut
+from facetell.places import Place
 from facetell.types import Frame, Pose
 
 
@@ -42,7 +43,7 @@ def test_the_step_follows_a_change_of_rate(before, after):
 
 
 def face(x=50.0, width=40.0):
-    return Pose(x, 30 + width / 2, width, width, 0.0)
+    return Place(Pose(x, 30 + width / 2, width, width, 0.0))
 
 
 def grey(index):

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from facetell.engine.info import Calibration, ModelInfo
 from facetell.faces.quality import LEAST_CLIPS, FaceMotion, why_unfit
-from facetell.types import Clip, ClipScore, Face, Status, Verdict
-from facetell.verdict import low_rate, read_verdict, slow_rate
+from facetell.types import Clip, Face, Status, Verdict
+from facetell.verdict import ScoredClip, low_rate, read_verdict, slow_rate
 from facetell.watch.pump import Pump
 
 RECENT = 24  # scores that are drawn
@@ -32,7 +32,7 @@ class Watched:
     unfit: Status | None = None  # why its latest clip was not scored
     reasons: set[Status] = field(default_factory=set)  # why clips were not scored so far
     motion: FaceMotion = field(default_factory=lambda: FaceMotion(RECENT))
-    clips: deque[ClipScore] = field(default_factory=deque)  # of the window
+    clips: deque[ScoredClip] = field(default_factory=deque)  # of the window
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     highest: Highest | None = None
 
@@ -137,7 +137,7 @@ class Board:
             self._note(watched, reason)
         return reason is None
 
-    def add(self, session: int, track: int, clip: ClipScore, delay: float) -> Watched | None:
+    def add(self, session: int, track: int, clip: ScoredClip, delay: float) -> Watched | None:
         """Add a score to its face; None if the face was removed."""
         self.scored += 1
         self.delay, self.most_delay = delay, max(self.most_delay, delay)
@@ -147,7 +147,7 @@ class Board:
         if watched is None:
             return None
         watched.clips.append(clip)
-        watched.recent.append(clip.probability)
+        watched.recent.append(self._info.calibration.probability(clip.logit))
         running = self.running(watched)
         if running is None:  # it takes some clips to find that a face does not move
             self._note(watched, Status.NO_MOTION)

@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from facetell.detector import ClipStream, Detector
-from facetell.tracks import PENDING
-from facetell.types import Clip, ClipScore, one_line
+from facetell.detector import PENDING, ClipStream, Detector
+from facetell.types import Clip, one_line
+from facetell.verdict import ScoredClip
 from facetell.watch.board import Board
 from facetell.watch.pump import Pump, Waiting
 
@@ -23,7 +23,7 @@ TICK = 0.2  # seconds between updates of the view
 class _Scoring(NamedTuple):
     """A clip that is being scored; its last frame, which takes memory, is not kept."""
 
-    future: Future[ClipScore]
+    future: Future[ScoredClip]
     session: int
     track: int
     shift: float  # from the times of the connection to those since the start
@@ -133,7 +133,7 @@ class Watcher:
                     "square": list(score.crop.square),
                     "roll": math.degrees(score.crop.roll),
                     "logit": score.logit,
-                    "probability": score.probability,
+                    "probability": self._detector.engine.info.calibration.probability(score.logit),
                     "running": running[0] if running else None,
                     "interval": list(running[1]) if running else None,
                     "verdict": str(self.board.verdict(running)),
