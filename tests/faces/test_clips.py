@@ -92,14 +92,3 @@ def test_fast_motion_flashes_and_key_frames_are_no_cut():
     flash = np.stack([np.clip(image.astype(int) + 60 * (i == 4), 0, 255).astype(np.uint8) for i in range(8)])
     cut = np.stack([noisy(i, background=i >= 5).image for i in range(8)])
     assert [jump_cut(clip) for clip in (shaken, popped, flash, cut)] == [0, 0, 0, 5]
-
-
-def test_frames_are_wanted_only_until_the_period_has_its_clip():
-    assembler = ClipAssembler(8, 32, 1.35)
-    wanted = []
-    for index in range(50):
-        wanted.append(assembler.wants(index / 25, [0]))
-        if wanted[-1]:
-            assembler.push(index, grey(index), {0: face()})
-    assert sum(wanted) == 16 and wanted[:8] == [True] * 8 and wanted[25:33] == [True] * 8
-    assert not assembler.wants(1.9, [])

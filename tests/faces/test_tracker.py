@@ -72,19 +72,6 @@ def test_small_faces_in_a_full_hd_frame_are_found(face_networks, frames, man, wi
     assert found.box.width == pytest.approx(width, rel=0.25)
 
 
-def test_a_larger_face_that_appears_later_replaces_the_smallest(face_networks, frames, man):
-    image = frames(man, 1)[0].image
-    small = [(0, 0, 0.4), (0, 300, 0.45)]
-    tracker = FaceTracker(*face_networks, max_faces=2)
-    first = tracker.update(Frame(0, 0.0, canvas(image, 1600, 900, small)))
-    assert sorted(first) == [0, 1] and not tracker.crowded
-    with_large = canvas(image, 1600, 900, [*small, (640, 0, 1.4)])
-    later = [tracker.update(Frame(i, i / 2, with_large)) for i in range(1, 4)][-1]
-    kept, new = sorted(later)
-    assert tracker.crowded and new == 2 and later[new].box.width > 2 * first[kept].box.width
-    assert first[kept].box.width == max(face.box.width for face in first.values())
-
-
 def in_one_place(image, networks, size=320):
     """The first face of an image, moved to the centre of a random background."""
     box = networks[1].from_detection(image, networks[0].detect(image)[0]).box

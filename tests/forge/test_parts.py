@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from facetell.forge import mesh
 from facetell.forge.degrade import Coder, jpeg, lower_rate_order, recode_within
-from facetell.forge.kinds import carry, repeat_order
-from facetell.forge.pixels import blend, border_points, draw_mask, grid_nodes, match_colour, spline_field
+from facetell.forge.kinds import repeat_order
+from facetell.forge.pixels import border_points, draw_mask, grid_nodes, match_colour, spline_field
 from facetell.forge.reenact import animate, borrowed_motion, most_opened, paint_mouth, plan
 from facetell.types import FloatArray, UInt8Array
 
@@ -71,12 +71,6 @@ def test_animate_moves_landmarks_to_their_goals(woman_face: FaceClip) -> None:
         np.testing.assert_allclose(center, goals[0, index], atol=1.2)
 
 
-def test_carrying_a_face_onto_its_shifted_landmarks_is_a_shift(woman_face: FaceClip) -> None:
-    frames, landmarks = woman_face
-    moved = carry(frames[:1], landmarks[:1], landmarks[:1] + np.float32(5), (160, 160))[0]
-    np.testing.assert_allclose(moved[60:110, 60:110].astype(float), frames[0][55:105, 55:105].astype(float), atol=3)
-
-
 @settings(max_examples=40, deadline=None)
 @given(st.integers(17, 120), st.integers(17, 120), *[st.floats(-1.2, 1.2)] * 2, st.sampled_from([0.0, 0.02, 0.5, 3.0]))
 def test_masks_of_any_face_are_valid(height: int, width: int, x: float, y: float, spread: float) -> None:
@@ -86,13 +80,6 @@ def test_masks_of_any_face_are_valid(height: int, width: int, x: float, y: float
     mask = draw_mask(shape.astype(np.float32), (height, width), rng)
     assert mask.shape == (2, height, width) and mask.dtype == np.float32
     assert mask.min() >= 0 and mask.max() <= 1
-
-
-def test_blending_by_hand() -> None:
-    target, source = np.full((1, 2, 2, 3), 100, np.uint8), np.full((1, 2, 2, 3), 201, np.uint8)
-    mask = np.array([[[0, 0.25], [0.5, 1]]], np.float32)
-    # 100 + .25 x 101 = 125.25; 100 + .5 x 101 = 150.5, rounded to even.
-    np.testing.assert_array_equal(blend(target, source, mask)[0, ..., 0], [[100, 125], [150, 201]])
 
 
 def test_matched_colours_have_the_mean_and_spread_of_the_target(woman_face: FaceClip, man_face: FaceClip) -> None:

@@ -58,11 +58,7 @@ CONTROL = np.unique(
 
 
 def check_landmarks(landmarks: FloatArray, length: int) -> FloatArray:
-    """``landmarks`` as float32 (T, 468, 2).
-
-    Raises:
-        ValueError: wrong shape, T is not ``length``, or a value is not finite.
-    """
+    """``landmarks`` as float32 (``length``, 468, 2); ValueError for another shape, or if a value is not finite."""
     landmarks = np.asarray(landmarks, dtype=np.float32)
     if landmarks.shape != (length, POINTS, 2):
         raise ValueError(f"landmarks must have the shape ({length}, {POINTS}, 2), not {landmarks.shape}")

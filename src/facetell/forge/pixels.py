@@ -158,14 +158,11 @@ def draw_mask(
     opens its mouth with the face. Default ranges: self-blended images (arXiv 2204.08376).
 
     Args:
-        landmarks: in pixels.
-        size: height and width of the frames.
-        rng: source of the shape.
         families: weights as those of :data:`FAMILIES`.
         shapes: groups of landmarks whose convex hulls are covered; default: drawn by ``families``.
-        scale: about the centre.
-        softness: standard deviation of the blur in face widths, drawn twice.
-        breath: factors of the size of the mask in each frame, (T,).
+        scale: range of the size about the centre.
+        softness: range of the standard deviation of the blur in face widths, drawn twice.
+        breath: factors of the size in each frame, (T,).
     """
     width = face_width(landmarks)
     shapes = _draw_shapes(rng, np.array(families)) if shapes is None else shapes

@@ -64,11 +64,7 @@ class ForgeRecipe:
 
     @classmethod
     def only(cls, kind: str) -> ForgeRecipe:
-        """A recipe of one kind alone.
-
-        Raises:
-            ValueError: no such kind.
-        """
+        """A recipe of one kind alone; ValueError if there is no such kind."""
         if kind not in KINDS:
             raise ValueError(f"'{kind}' is not a kind of forgery; the kinds are {', '.join(KINDS)}")
         return cls(**{name: float(name == kind) for name in KINDS}, more=0.0)
@@ -94,14 +90,11 @@ def forge_clip(
 
     Args:
         frames: uint8 RGB (T, H, W, 3), one fixed crop around a face; T is usually 8 to 32, at least 1.
-        landmarks: (T, 468, 2) in pixels of the frames.
+        landmarks: (T, 468, 2) in pixels of the frames; ValueError for wrong shapes and values that are not finite.
         rng: source of every draw: the same state gives the same bytes.
-        recipe: the mixture; default: that of :class:`ForgeRecipe`.
-        donor: frames and landmarks of another person, of any size and length, for ``swap`` and as the driver of
-            ``reenact``. Without one, the clip is its own donor.
-
-    Raises:
-        ValueError: wrong shapes, or landmarks that are not finite.
+        recipe: the mixture.
+        donor: another person, of any size and length, for ``swap`` and as the driver of ``reenact``. Without one, the
+            clip is its own donor.
     """
     recipe = recipe or ForgeRecipe()
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not len(frames):

@@ -27,18 +27,15 @@ Still = tuple[UInt8Array, FloatArray]
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """A portrait and how it is animated, drawn by :func:`plan`.
-
-    ``goals`` are the landmarks (T, 468, 2) of the frames; ``opened`` is an image of the open mouth, if any.
-    """
+    """A portrait and how it is animated, drawn by :func:`plan`."""
 
     portrait: Still
-    goals: FloatArray
-    opened: Still | None
-    follow: float
+    goals: FloatArray  # landmarks of the frames, (T, 468, 2)
+    opened: Still | None  # an image of the open mouth
+    follow: float  # share of the head's motion that the background has
     teeth: bool
-    sharpness: float
-    texture: float
+    sharpness: float  # below 1 blurs
+    texture: float  # error in every frame, in grey levels
 
     def render(self, rng: np.random.Generator, start: int = 0, stop: int | None = None) -> UInt8Array:
         """Frames ``start`` to ``stop``, (T, H, W, 3); ``rng`` draws the per-frame error."""
@@ -139,12 +136,8 @@ def _with_error(frames: UInt8Array, rng: np.random.Generator, sigma: float) -> U
 def paint_mouth(frames: UInt8Array, portrait: Still, goals: FloatArray, opened: Still | None, teeth: bool) -> None:
     """Fill a mouth that is open wider than that of the portrait, in place.
 
-    Args:
-        frames: the animated portrait (T, H, W, 3).
-        portrait: image and landmarks.
-        goals: landmarks of ``frames``, (T, 468, 2).
-        opened: an image of the open mouth, which is stretched to fit. None: the inside is synthesised.
-        teeth: whether a synthesised mouth has teeth.
+    ``frames`` (T, H, W, 3) are the animated portrait, ``goals`` (T, 468, 2) their landmarks. The mouth ``opened`` is
+    stretched to fit; without one, the inside is synthesised, with or without ``teeth``.
     """
     image, rest = portrait
     known = max(0.01, float(mouth_opening(rest[None])[0]))

@@ -124,8 +124,7 @@ def forge_video(
 def follow(path: Path, progress: Progress = lambda share: None) -> list[Run]:
     """Runs of the main face: in each scene the one with the largest area, summed over time.
 
-    Raises:
-        FacetellError: the video cannot be read, or shows no face in 8 consecutive frames.
+    FacetellError: the video cannot be read, or shows no face in 8 consecutive frames.
     """
     tracker = FaceTracker(FaceDetector(), FaceMesh())
     tracks: dict[int, dict[int, FloatArray]] = defaultdict(dict)
@@ -188,11 +187,7 @@ def read_frames(path: Path, indices: Iterable[int]) -> Iterator[tuple[int, UInt8
 
 
 def load_donor(path: Path, rng: np.random.Generator) -> Donor:
-    """Up to 96 frames of the longest run of a video, cropped around the face to at most 640 pixels a side.
-
-    Raises:
-        FacetellError: the video cannot be read, or shows no face.
-    """
+    """Up to 96 frames of the longest run of a video, cropped around the face to at most 640 pixels a side."""
     run = max(follow(path), key=lambda run: len(run.landmarks))
     skip = int(rng.integers(max(1, len(run.landmarks) - DONOR_LENGTH + 1)))
     landmarks = run.landmarks[skip : skip + DONOR_LENGTH]
