@@ -149,8 +149,10 @@ class Detector:
         path = Path(path)
         started = time.perf_counter()
         try:
+            hooks = watch or Watch()
+            hooks = Watch(_hook(hooks.located), _hook(hooks.keep), _hook(hooks.left_out), hooks.until)
             with open_video(path, image_rate=self.settings.image_rate) as reader:
-                verdict = self._read(reader, _hook(progress or (lambda done, total: None)), _guarded(watch or Watch()))
+                verdict = self._read(reader, _hook(progress or (lambda done, total: None)), hooks)
         except _HookError as error:
             raise cast(Exception, error.__cause__) from None
         except Exception as error:  # see above
@@ -254,10 +256,6 @@ def _hook(hook: Callable[_P, _R]) -> Callable[_P, _R]:
             raise _HookError from error
 
     return call
-
-
-def _guarded(watch: Watch) -> Watch:
-    return Watch(_hook(watch.located), _hook(watch.keep), _hook(watch.left_out), watch.until)
 
 
 def detect(path: Path | str, model: Path | str | None = None, settings: Settings | None = None) -> VideoVerdict:

@@ -6,7 +6,6 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -92,16 +91,11 @@ def test_a_folder_of_numbered_images_is_one_video(names: str, found: str, tree: 
 
 
 @pytest.mark.parametrize(
-    ("names", "held"),
-    [
-        ("1.png b1.png notes.txt", "holds no video, but 2 images: name"),
-        ("cover.png", "holds no video, but 1 image: name"),
-        (".1.png Thumbs.db 1.txt", "holds no video: name"),
-    ],
+    ("names", "held"), [("1.png b1.png notes.txt", "but 2 images"), ("cover.png", "but 1 image"), (".1.png 1.txt", "")]
 )
 def test_other_images_are_not_a_video(names: str, held: str, tree: Path) -> None:
     _write(tree / "frames", names.split())
-    with pytest.raises(FacetellError, match=held):
+    with pytest.raises(FacetellError, match=f"holds no video.*{held}"):
         find_videos(["frames"])
 
 
@@ -111,40 +105,30 @@ def test_what_is_left_out_is_counted_by_kind(tree: Path) -> None:
     (tree / "sub" / "noise.bin").write_bytes(NOISE)
     left_out = LeftOut()
     assert len(find_videos(["other", "*.none", "sub"], left_out)) == 2, "an empty folder stops no other"
-    assert left_out.faults == [
-        "the folder other holds no video, but 2 images: name another, or the file itself",
-        "no file matches the pattern *.none: check it",
-    ]
+    assert [("2 images" in fault, "*.none" in fault) for fault in left_out.faults] == [(True, False), (False, True)]
     assert str(left_out) == "2 images, 1 playlist, 1 file of an unknown kind (noise.bin)"
 
 
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Without the rights of root, who may read everything."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def test_a_folder_that_may_not_be_read_is_reported_by_its_reader(tree: Path) -> None:
+@pytest.fixture
+def closed(tree: Path) -> Iterator[None]:
+    """``sub/deep`` without permissions, and the process without the rights of root, who may read everything."""
+    user = os.geteuid()
     tree.chmod(0o755)
-    closed = tree / "sub" / "deep"
-    closed.chmod(0)
-    try:
-        with nobody():
-            assert find_videos(["sub"]) == [Path("sub/c.webm"), Path("sub/deep")]
-            assert find_videos(["sub/deep", "sub/deep/d.mkv"]) == [Path("sub/deep"), Path("sub/deep/d.mkv")]
-            with pytest.raises(Unreadable, match="may not be read"):
-                open_video(Path("sub/deep"))
-            with pytest.raises(Unreadable, match="may not be looked at: change the permissions of its folder"):
-                open_video(Path("sub/deep/d.mkv"))
-    finally:
-        closed.chmod(0o700)
+    (tree / "sub" / "deep").chmod(0)
+    os.seteuid(user or 65534)
+    yield
+    os.seteuid(user)
+    (tree / "sub" / "deep").chmod(0o700)
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_folder_that_may_not_be_read_is_reported_by_its_reader() -> None:
+    assert find_videos(["sub"]) == [Path("sub/c.webm"), Path("sub/deep")]
+    assert find_videos(["sub/deep", "sub/deep/d.mkv"]) == [Path("sub/deep"), Path("sub/deep/d.mkv")]
+    with pytest.raises(Unreadable, match="may not be read"):
+        open_video(Path("sub/deep"))
+    with pytest.raises(Unreadable, match="may not be looked at: change the permissions of its folder"):
+        open_video(Path("sub/deep/d.mkv"))
 
 
 # --- network addresses
@@ -157,7 +141,7 @@ def test_an_address_is_found_in_every_form(address: str) -> None:
     for path in (address, Path(address), Path("/data") / address, Path("clips", address)):
         assert address_in(path) == address
     assert find_videos([address]) == [Path(address)]
-    with pytest.raises(Unreadable, match="is a network address, and facetell does not use the network: download"):
+    with pytest.raises(Unreadable, match="is a network address"):
         open_video(Path(address))
 
 

@@ -158,18 +158,16 @@ def test_the_hash_of_a_folder_is_that_of_its_images(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("numbers", "why"),
     [
-        ([*range(0, 180, 15)], "go up by 15"),
-        ([0, 15, 30, 46, 61, 76, 91, 106, 122, 137, 152, 167], "go up by 15 to 16"),
-        ([3, 17, 42, 43, 51, 66, 78, 90, 91, 104, 120, 133], "go up by 1 to 25"),
-        ([0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15], "go up by 1 to 5"),
+        ([*range(0, 180, 15)], "by 15"),
+        ([3, 17, 42, 43, 51, 66], "by 1 to 25"),
+        ([*range(6), 10, 11], "by 1 to 5"),
     ],
 )
 def test_gaps_in_the_numbers_are_refused(
     frames: list[UInt8Array], numbers: list[int], why: str, tmp_path: Path
 ) -> None:
-    message = rf"not consecutive frames \(their numbers {why}\): name the video .* --fps"
-    with pytest.raises(NotConsecutive, match=message):
-        ImageSequence(write(tmp_path, frames, numbers))
+    with pytest.raises(NotConsecutive, match=rf"not consecutive frames \(their numbers go up {why}\): .* --fps"):
+        ImageSequence(write(tmp_path, frames[: len(numbers)], numbers))
 
 
 def test_images_that_change_too_much_are_refused_unless_their_rate_is_stated(
@@ -188,17 +186,12 @@ def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_p
     assert times[7] > HOLE and times == pytest.approx([0.04] * 7 + [0.2, 0.04, 0.84, 0.04])
 
 
-@pytest.mark.parametrize(
-    ("numbers", "rate", "steps"),
-    [
-        ([*range(11), 20240101], None, [0.04] * 10 + [0.2]),  # a date is not a duration
-        ([0, 33, 67, 100, 133, 167, 200, 233, 267, 300, 433, 467], 30, [1 / 30] * 9 + [0.2, 1 / 30]),  # milliseconds
-    ],
-)
-def test_numbers_that_are_not_frame_numbers(
-    numbers: list[int], rate: float | None, steps: list[float], frames: list[UInt8Array], tmp_path: Path
-) -> None:
-    assert np.diff(times_of(write(tmp_path, frames, numbers), rate)) == pytest.approx(steps)
+def test_numbers_that_are_not_frame_numbers(frames: list[UInt8Array], tmp_path: Path) -> None:
+    dates = times_of(write(tmp_path / "dates", frames, [*range(11), 20240101]))
+    assert np.diff(dates) == pytest.approx([0.04] * 10 + [0.2])
+    milliseconds = [*(round(number * 100 / 3) for number in range(10)), 433, 467]
+    times = times_of(write(tmp_path / "stamps", frames, milliseconds), 30)
+    assert np.diff(times) == pytest.approx([1 / 30] * 9 + [0.2, 1 / 30])
 
 
 def test_the_frame_number_is_the_one_that_changes() -> None:

@@ -144,8 +144,11 @@ class ClipAssembler:
                 del self._windows[track_id]
         for track_id, face in faces.items():
             window = self._windows.setdefault(track_id, _Window())
-            if window.frames and (number != window.number + 1 or _jumped(window.frames[-1][1].pose, face.pose)):
-                window.frames.clear()
+            if window.frames:
+                before, after = window.frames[-1][1].pose, face.pose
+                moved = math.hypot(after.x - before.x, after.y - before.y)
+                if number != window.number + 1 or moved > MAX_JUMP * max(before.length, 1.0):
+                    window.frames.clear()
             window.number = number
             if not window.frames and not self._open(track_id, period):
                 continue
@@ -194,7 +197,3 @@ def jump_cut(frames: UInt8Array) -> int:
 
 _Y, _X = np.mgrid[:_CELLS, :_CELLS] - (_CELLS - 1) / 2
 _AROUND = np.hypot(_X / (_CELLS * 0.325), _Y / (_CELLS * 0.375)) >= 1  # outside the oval of the face
-
-
-def _jumped(before: Pose, after: Pose) -> bool:
-    return math.hypot(after.x - before.x, after.y - before.y) > MAX_JUMP * max(before.length, 1.0)

@@ -132,7 +132,8 @@ class FaceTracker:
         """Track the detected faces that are not tracked yet, the largest first."""
         for detection in sorted(detections, key=lambda d: d.box.width, reverse=True):
             boxes = [track.face.box for track in self._tracks if not track.lost]
-            if any(_covers(box, detection.box) for box in boxes):
+            x, y = detection.box.center
+            if any(box.x0 < x < box.x1 and box.y0 < y < box.y1 for box in boxes):  # the box of a mesh is larger
                 continue
             face = self._locate(frame.image, detection)
             if face is None or any(iou(box, face.box) > SAME_FACE_IOU for box in boxes):
@@ -202,12 +203,6 @@ def _plausible(face: Face, image: UInt8Array) -> bool:
 
 def _similar_size(before: Face, after: Face) -> bool:
     return 1 / MAX_GROWTH < after.pose.length / max(before.pose.length, 1.0) < MAX_GROWTH
-
-
-def _covers(face: Box, detection: Box) -> bool:
-    """Whether a detection is of a tracked face: its centre is in the mesh's larger box."""
-    x, y = detection.center
-    return face.x0 < x < face.x1 and face.y0 < y < face.y1
 
 
 def is_scene_cut(before: UInt8Array, after: UInt8Array) -> bool:

@@ -41,7 +41,12 @@ class LeftOut:
         return bool(self._counts)
 
     def __str__(self) -> str:
-        return ", ".join(self._phrase(kind) for kind in Kind if self._counts[kind])
+        phrases = []
+        for kind in (kind for kind in Kind if self._counts[kind]):
+            count, names = self._counts[kind], self._names.get(kind, [])
+            named = f" ({', '.join(names)}{', ...' * (count > len(names))})" if names else ""
+            phrases.append(f"{count} {kind.value if count == 1 else kind.plural}{named}")
+        return ", ".join(phrases)
 
     def add(self, kind: Kind, name: str) -> None:
         """Count one file; text, archives, documents and programs (``Kind.OTHER``) are not counted."""
@@ -55,11 +60,6 @@ class LeftOut:
         self._counts.update(other._counts)
         for kind, names in other._names.items():
             self._names[kind] = (self._names[kind] + names)[:_NAMED]
-
-    def _phrase(self, kind: Kind) -> str:
-        count, names = self._counts[kind], self._names.get(kind, [])
-        noun = kind.value if count == 1 else kind.plural
-        return f"{count} {noun}" + (f" ({', '.join(names)}{', ...' * (count > len(names))})" if names else "")
 
 
 @dataclass(frozen=True, slots=True)
