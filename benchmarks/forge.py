@@ -22,8 +22,10 @@ import numpy as np
 from facetell.assets import locate
 from facetell.distort import KINDS as DISTORTIONS
 from facetell.distort.frames import FUNCTIONS
+from facetell.faces.crop import clip_crop, crop_frame, crop_matrix, face_pose
 from facetell.forge import KINDS, ForgeRecipe, degrade_pair, forge_clip, harmless_twin
-from facetell.forge.sheet import sample_clip
+from facetell.forge.reenact import Donor
+from facetell.forge.video import follow, read_frames
 from facetell.video.reader import VideoReader
 
 
@@ -35,6 +37,16 @@ def rate(work: Callable[[int], object], seconds: float) -> tuple[float, float]:
         count += 1
         work(count)
     return count / (time.process_time() - cpu), count / (time.perf_counter() - wall)
+
+
+def sample_clip(name: str) -> Donor:
+    """16 frames of a sample clip, in one crop of 224 x 224 around the face, and their landmarks."""
+    run = follow(locate(name))[0]
+    landmarks = run.landmarks[:16]
+    crop = clip_crop([face_pose(points) for points in landmarks], 1.9)
+    matrix = crop_matrix(crop, 224)
+    frames = [crop_frame(image, crop, 224) for _, image in read_frames(locate(name), range(run.start, run.start + 16))]
+    return np.stack(frames), (landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
 def main() -> None:
@@ -51,7 +63,7 @@ def main() -> None:
         print(f"{name:28} {cpu:8.1f} {unit}/CPU s {2 * cpu:8.1f} on 2 cores   ({wall:.1f} by the wall)")
 
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, OpenCV {cv2.__version__}")
-    woman, man = sample_clip("sample_woman", 16), sample_clip("sample_man", 16)
+    woman, man = sample_clip("sample_woman"), sample_clip("sample_man")
     print("forging clips of", " x ".join(map(str, woman[0].shape[:3])))
     for kind in KINDS:
         recipe = ForgeRecipe.only(kind)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from facetell.assets import locate
 from facetell.engine import FAST_MODEL, model_path
 from facetell.types import UInt8Array
-from facetell.video.reader import VideoReader, probe
+from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
 
 FAST = FAST_MODEL
@@ -154,11 +154,8 @@ def encode(
 
 FAST_PRESET = {"preset": "ultrafast"}
 X264: dict[str, Any] = {"codec": "libx264", "pix_fmt": "yuv420p", "options": FAST_PRESET}
-VP9: dict[str, Any] = {
-    "codec": "libvpx-vp9",
-    "pix_fmt": "yuv420p",
-    "options": {"deadline": "realtime", "cpu-used": "8"},
-}
+_REALTIME = {"deadline": "realtime", "cpu-used": "8"}
+VP9: dict[str, Any] = {"codec": "libvpx-vp9", "pix_fmt": "yuv420p", "options": _REALTIME}
 FFV1: dict[str, Any] = {"codec": "ffv1", "pix_fmt": "yuv420p"}
 HEVC: dict[str, Any] = {"codec": "libx265", "options": {**FAST_PRESET, "x265-params": "log-level=error"}}
 
@@ -260,27 +257,17 @@ ENCODED: dict[str, tuple[str, Callable[[UInt8Array], Any], dict[str, Any]]] = {
     # Two pixels high: nothing remains at the size of the face detector's input.
     "ribbon": ("ribbon.mkv", lambda f: f[:, 100:102], FFV1),
     "hdr10": ("hdr10.mp4", lambda f: _pq(f[:12]), {**HEVC, "pix_fmt": "yuv420p10le", "tags": (9, 16, 9, 1)}),
-    "ten_bit": ("ten_bit.mp4", lambda f: f[:12], {**X264, "pix_fmt": "yuv420p10le", "tags": (1, 1, 1, 1)}),
     # Fields woven from successive frames (lower first): 12 frames at 25 Hz.
-    "interlaced": (
-        "interlaced.mp4",
-        weave,
-        {**X264, "fps": 25, "options": {**FAST_PRESET, "flags": "+ilme+ildct"}},
-    ),
+    "interlaced": ("woven.mp4", weave, {**X264, "fps": 25, "options": {**FAST_PRESET, "flags": "+ilme+ildct"}}),
     "alpha": ("alpha.mov", lambda f: f[:8], {"codec": "qtrle", "pix_fmt": "argb"}),
     "alpha_planes": ("alpha.webm", lambda f: f[:8], {**VP9, "pix_fmt": "yuva420p"}),
     "grey": ("grey.mp4", _grey, {**X264, "pix_fmt": "gray"}),
     "prores": ("prores.mov", lambda f: f[:8], {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}),
     "mp4_named_avi": ("an_mp4.avi", lambda f: f, {**X264, "container": "mp4"}),
-    "webm_named_mp4": ("a_webm.mp4", lambda f: f[:8], {**VP9, "container": "webm"}),
     # Pixels twice as wide as high: stored as 320 x 360, to be shown at 640 x 360.
     "anamorphic": ("anamorphic.mp4", lambda f: f[:, :, ::2], {**X264, "sample_aspect": Fraction(2)}),
     # A colour matrix that FFmpeg's converter does not support.
-    "odd_matrix": (
-        "odd_matrix.mp4",
-        lambda f: f,
-        {**X264, "options": {**FAST_PRESET, "x264-params": "colormatrix=YCgCo"}},
-    ),
+    "odd_matrix": ("odd_matrix.mp4", lambda f: f, {**X264, "options": {"x264-params": "colormatrix=YCgCo"}}),
 }
 
 
@@ -310,30 +297,19 @@ def variable_times() -> list[float]:
     return [math.fsum(steps[:index]) for index in range(24)]
 
 
-@_maker("four_k.mp4", ODD)
-def four_k(path: Path) -> None:
-    write_frames(path, (frame.repeat(6, axis=0).repeat(6, axis=1) for frame in sample_frames()[:10]), crf=30)
-
-
 @_maker("240_fps.mp4", ODD)
 def fast_240(path: Path) -> None:
     """0.4 s: each of 48 frames twice."""
     write_frames(path, sample_frames("sample_woman", 48).repeat(2, axis=0), fps=240)
 
 
-def at_rate(fps: float, seconds: float = 1.0) -> Maker:
-    """A maker of a face at a constant rate: frames of the sample clip, chosen by time."""
-
-    @_maker(f"{fps:g}_fps_{seconds:g}_s.mp4")
-    def constant(path: Path) -> None:
-        rate = probe(locate("sample_woman")).fps or 24
-        chosen = [int(index * rate / fps) for index in range(round(seconds * fps))]
-        write_frames(path, sample_frames("sample_woman", chosen[-1] + 1)[chosen], fps=fps)
-
-    return constant
+def _at_rate(fps: float) -> Maker:
+    """A second of a face at a constant rate: frames of the sample clip, chosen by time."""
+    chosen = [int(index * 24 / fps) for index in range(round(fps))]
+    return _maker(f"{fps:g}_fps.mp4")(lambda path: write_frames(path, sample_frames()[chosen], fps=fps))
 
 
-ODD |= {f"fps_{fps}": at_rate(fps) for fps in (24, 50, 60)}
+ODD |= {f"fps_{fps}": _at_rate(fps) for fps in (50, 60)}
 
 
 @_maker("new_size.ts", ODD)

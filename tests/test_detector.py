@@ -18,7 +18,7 @@ from facetell.files import file_sha256
 from facetell.types import FacetellError, Status, Verdict
 from facetell.video.frame import RawFrame
 from facetell.video.reader import VideoReader
-from fixtures import BROKEN, FAST, ODD, at_rate, sample_frames, write_frames
+from fixtures import BROKEN, FAST, ODD, sample_frames, write_frames
 
 
 def check_scored(verdict):
@@ -103,21 +103,15 @@ def test_clips_of_a_face_that_disappears_are_scored_then():
     assert track.clips_seen > 2 >= len(track.clips) and track.clips[0].t0 < 0.5 < track.clips[-1].t0
 
 
-@pytest.mark.parametrize("make", BROKEN.values(), ids=BROKEN)
-def test_broken_files_are_unreadable(detector, make, tmp_path):
-    path = make(tmp_path)
-    verdict = detector(path)
-    check_abstained(verdict, Status.UNREADABLE)
-    assert path.name in verdict.message and "\n" not in verdict.message
-    assert verdict.sha256 is not None
-
-
-def test_what_is_not_a_file_is_unreadable(detector, tmp_path):
+def test_broken_files_and_what_is_not_a_file_are_unreadable(detector, tmp_path):
     os.mkfifo(tmp_path / "pipe.mp4")
-    for path in (tmp_path / "none.mp4", tmp_path, tmp_path / "pipe.mp4", Path("/dev/zero")):
+    files = [make(tmp_path) for make in BROKEN.values()]
+    (tmp_path / "empty").mkdir()
+    for path in (*files, tmp_path / "none.mp4", tmp_path / "empty", tmp_path / "pipe.mp4", Path("/dev/zero")):
         verdict = detector(path)
         check_abstained(verdict, Status.UNREADABLE)
-        assert verdict.sha256 is None and str(path) in verdict.message
+        assert str(path) in verdict.message and "\n" not in verdict.message
+        assert (verdict.sha256 is not None) == (path in files)
 
 
 def test_any_exception_over_one_video_is_its_status_and_one_of_a_hook_is_not(detector, man, monkeypatch):
@@ -151,12 +145,6 @@ def test_unusual_files_are_scored_or_abstained_from_with_a_reason(detector, name
         assert verdict.warnings or name not in NOTED
 
 
-@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
-def test_clips_have_nearly_the_same_length_at_all_frame_rates(detector, fps, tmp_path):
-    clip = clips_of(detector(at_rate(fps)(tmp_path)))[0]
-    assert clip.t1 - clip.t0 == pytest.approx(7 / 25, rel=0.2)
-
-
 def test_a_face_is_scored_where_it_is(detector):
     check_abstained(detector(locate("sample_no_face")), Status.NO_FACE)
     first, second = (detector(locate(f"sample_{name}")) for name in ("face_then_none", "none_then_face"))
@@ -177,9 +165,7 @@ def test_twenty_faces_are_tracked_up_to_the_limit(detector, tmp_path):
 
 def test_a_small_face_is_not_scored(detector, tmp_path):
     small = [cv2.resize(image, (106, 60), interpolation=cv2.INTER_AREA) for image in sample_frames("sample_man")]
-    verdict = detector(write_frames(tmp_path / "small.mp4", small))
-    check_abstained(verdict, Status.FACE_TOO_SMALL)
-    assert "pixels wide" in verdict.message
+    check_abstained(detector(write_frames(tmp_path / "small.mp4", small)), Status.FACE_TOO_SMALL)
 
 
 def test_a_frozen_part_is_left_out_and_counted(detector, tmp_path):
@@ -217,16 +203,12 @@ def test_no_more_frames_are_held_than_one_clip_needs(detector, woman, monkeypatc
     assert 0 < most <= detector.engine.info.clip_frames + 4
 
 
+DETECT = "import facetell, facetell.assets as a; facetell.detect(a.locate('sample_no_face'), 'facetell-fast')"
+TRAINING = {"torch", "onnxruntime", "onnx", "matplotlib", "facetell.train", "facetell.forge", "facetell.models"}
+
+
 @pytest.mark.parametrize(
-    ("code", "unwanted"),
-    [
-        ("import facetell", {"torch", "cv2", "numpy", "openvino"}),
-        (
-            "import facetell, facetell.assets;"
-            "facetell.detect(facetell.assets.locate('sample_no_face'), 'facetell-fast')",
-            {"torch", "onnxruntime", "onnx", "matplotlib", "facetell.train", "facetell.forge", "facetell.models"},
-        ),
-    ],
+    ("code", "unwanted"), [("import facetell", {"torch", "cv2", "numpy", "openvino"}), (DETECT, TRAINING)]
 )
 def test_large_libraries_are_imported_only_when_needed(code, unwanted):
     code = f"{code}; import sys; found = {unwanted} & set(sys.modules); assert not found, found"

@@ -2,24 +2,16 @@ import pytest
 
 from facetell.engine import Calibration, ModelInfo
 from facetell.faces.spread import Spread
-from facetell.types import Crop, Status, Verdict
-from facetell.verdict import (
-    ScoredClip,
-    TrackRecord,
-    judge_track,
-    most_suspect_track,
-    read_verdict,
-    warnings_of,
-    why_damaged,
-    why_not_scored,
-)
+from facetell.tracks import TrackRecord, judge_track
+from facetell.types import ClipScore, Crop, Status, Verdict
+from facetell.verdict import read_verdict, warnings_of, why_not_scored
 
 INFO = ModelInfo("test", 8, 25.0, 160, 1.35, 64.0, Calibration(2.0, -0.5, (0.01, 0, 0, 0.04), 0.8))
 
 
 def track(*logits, number=0, seconds=0.28, t1=4.0, small=(), most=0, within=(), between=(), **left_out):
     """The verdict on a face with these clips; ``left_out`` counts clips by status."""
-    clips = {i: ScoredClip(i, i + seconds, Crop(4, 4, 9), logit) for i, logit in enumerate(logits)}
+    clips = {i: ClipScore(i, i + seconds, logit, 0.5, Crop(4, 4, 9)) for i, logit in enumerate(logits)}
     record = TrackRecord(0.0, t1, Spread(most, len(clips)), [100.0, 120.0, 110.0], clips, [*small])
     record.left_out.update({Status[name]: count for name, count in left_out.items()})
     record.motion.within.extend(within or [0.0] * left_out.get("NO_MOTION", 0) + [1.0] * len(logits))
@@ -68,11 +60,6 @@ def test_status_of_a_track_and_abstentions_carry_no_number(verdict, status):
         assert None not in numbers and len(verdict.clips) == 2
     else:
         assert numbers == (None, None, None) and verdict.clips == () and verdict.clips_seen == 0
-
-
-def test_the_highest_scoring_track_is_that_of_the_video():
-    tracks = [track(0.0), track(5.0, number=1), track(small=[50.0])]
-    assert most_suspect_track(tracks).track_id == 1 and most_suspect_track(tracks[2:]) is None
 
 
 @pytest.mark.parametrize(
@@ -131,15 +118,7 @@ def test_the_reason_of_an_abstention(tracks, status, parts):
     ],
 )
 def test_warnings(tracks, how, expected):
-    found = warnings_of(tracks, how.pop("uneven", 0.0), how.pop("errors", []), INFO, **how)
+    how = {"uneven": 0.0, "errors": [], "info": INFO, "crowded": 0, "left_out": {}} | how
+    found = warnings_of(tracks, **how)
     assert len(found) == len(expected)
     assert all(warning.startswith(start) for warning, start in zip(found, expected, strict=True))
-
-
-def test_too_few_undamaged_frames_are_the_status_damaged():
-    damage = ("3 damaged frames were left out",)
-    assert why_damaged(Status.TOO_SHORT, 0.0, ()) is None
-    assert why_damaged(Status.NO_MOTION, 0.9, damage) is None
-    assert why_damaged(Status.NO_FACE, 0.1, damage) is None
-    status, message = why_damaged(Status.NO_FACE, 0.6, damage)
-    assert status is Status.DAMAGED and "(3 damaged frames were left out)" in message

@@ -23,21 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Detector", "FacetellError", "Settings", "Status", "Verdict", "VideoVerdict", "__version__", "detect"]
 
-_HOME = {
-    "Detector": "facetell.detector",
-    "Settings": "facetell.detector",
-    "detect": "facetell.detector",
-    "FacetellError": "facetell.types",
-    "Status": "facetell.types",
-    "Verdict": "facetell.types",
-    "VideoVerdict": "facetell.types",
-}
+_OF_DETECTOR = ("Detector", "Settings", "detect")
 
 
 def __getattr__(name: str) -> object:
     # Imported on first use, so that `import facetell` costs milliseconds.
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module 'facetell' has no attribute '{name}'")
     from importlib import import_module
 
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(f"facetell.{'detector' if name in _OF_DETECTOR else 'types'}"), name)

@@ -13,9 +13,8 @@ import math
 import os
 import platform
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,29 +24,21 @@ import av
 
 from facetell import __version__
 from facetell.assets import ASSETS
-from facetell.engine import Engine, load_engine
+from facetell.engine import load_engine
 from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
-from facetell.faces.spread import Spread, clips_between
 from facetell.faces.tracker import FaceTracker
-from facetell.types import NOT_READ, Clip, Face, Frame, Status, Verdict, VideoVerdict, check_whole, one_line
-from facetell.verdict import (
-    ScoredClip,
-    TrackRecord,
-    judge_track,
-    most_suspect_track,
-    read_verdict,
-    warnings_of,
-    why_damaged,
-    why_not_scored,
-)
+from facetell.tracks import PENDING as PENDING
+from facetell.tracks import TrackScores
+from facetell.types import NOT_READ, Clip, ClipScore, Face, Frame, Status, Verdict, VideoVerdict, check_whole, one_line
+from facetell.verdict import most_suspect_track, read_verdict, warnings_of, why_not_scored
 from facetell.video.container import address_in
 from facetell.video.sequence import NotConsecutive
 from facetell.video.source import SourceFrame, VideoSource, content_sha256, open_video
 
 KEEPALIVE = 0.2  # seconds between frames for the tracker while no clip needs frames
-PENDING = 4  # clips that may wait for the model: bounds memory
+MOST_LOST = 0.5  # share of damaged or missing frames from which on a video without a scored face is called damaged
 
 # The libraries that determine pixels: decoding, conversion, cropping, the face networks.
 _LIBRARIES = {name: version(name) for name in ("av", "numpy", "opencv-python-headless", "openvino")}
@@ -124,9 +115,7 @@ class Detector:
 
     def __init__(self, model: Path | str | None = None, settings: Settings | None = None) -> None:
         settings = settings or Settings()
-        self.engine: Engine = load_engine(
-            model, settings.engine, precision=settings.precision, threads=settings.threads
-        )
+        self.engine = load_engine(model, settings.engine, precision=settings.precision, threads=settings.threads)
         if settings.max_clips is None:
             settings = replace(settings, max_clips=self.engine.info.max_clips)
         check_whole("max_clips", settings.max_clips, 0)
@@ -160,10 +149,10 @@ class Detector:
         path = Path(path)
         started = time.perf_counter()
         try:
+            hooks = watch or Watch()
+            hooks = Watch(_hook(hooks.located), _hook(hooks.keep), _hook(hooks.left_out), hooks.until)
             with open_video(path, image_rate=self.settings.image_rate) as reader:
-                run = _Run(self, reader, progress and _hook(progress), _guarded(watch or Watch()))
-                run.stream()
-                verdict = run.verdict()
+                verdict = self._read(reader, _hook(progress or (lambda done, total: None)), hooks)
         except _HookError as error:
             raise cast(Exception, error.__cause__) from None
         except Exception as error:  # see above
@@ -176,10 +165,72 @@ class Detector:
         digest = None if skipped else content_sha256(path)
         return replace(verdict, sha256=digest, seconds_spent=seconds, provenance=self._provenance())
 
-    def score(self, clip: Clip) -> ScoredClip:
-        """The logit of one clip; may be called in another thread than the one that collects clips."""
+    def score(self, clip: Clip) -> ClipScore:
+        """The score of one clip; may be called in another thread than the one that collects clips."""
         logit = float(self.engine.score(clip.frames[None])[0])
-        return ScoredClip(clip.times[0], clip.times[-1], clip.crop, logit)
+        probability = self.engine.info.calibration.probability(logit)
+        return ClipScore(clip.times[0], clip.times[-1], logit, probability, clip.crop)
+
+    def track_scores(self, waited: Callable[[], None] = lambda: None) -> TrackScores:
+        """An empty collection of the scores of one video; ``waited`` is called after each wait for a score."""
+        settings = self.settings
+        return TrackScores(self.score, self.engine.info, settings.clips_per_second, settings.max_clips or 0, waited)
+
+    def _read(self, reader: VideoSource, progress: Progress, watch: Watch) -> VideoVerdict:
+        """Read a video to its end and score its faces."""
+        stream = ClipStream(self, reader.info.fps)
+        end, now = min(reader.duration or math.inf, watch.until), 0.0
+        with self.track_scores(lambda: progress(now, reader.duration)) as scores:
+            for raw in reader:
+                if raw.time >= watch.until:
+                    break
+                now = raw.time
+                progress(now, reader.duration)
+                look = stream.push(raw)
+                if look is None:
+                    continue
+                watch.located(now, look.faces)
+                scores.see(now, {track: face.pose.width for track, face in look.faces.items()})
+                for clip in look.clips:
+                    wanted = scores.is_large(clip.track_id, clip.face_width) and watch.keep(
+                        clip.times[0], clip.times[-1]
+                    )
+                    if wanted and scores.is_fit(clip):
+                        scores.add(clip, end)
+                    elif wanted:
+                        watch.left_out(clip)
+                scores.release(stream.tracker.followed)
+            return self._verdict(reader, stream, scores, now)
+
+    def _verdict(self, reader: VideoSource, stream: ClipStream, scores: TrackScores, last_time: float) -> VideoVerdict:
+        """The result of a video: that of its highest-scoring track."""
+        model, tracker, tracks = self.engine.info, stream.tracker, tuple(scores.results().values())
+        worst = most_suspect_track(tracks)
+        status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
+        if status in (Status.NO_FACE, Status.TOO_SHORT) and reader.lost >= MOST_LOST:
+            status = Status.DAMAGED
+            message = f"too few of its frames are undamaged ({'; '.join(reader.damage)}): get the file again"
+        scored = [scores.records[track.track_id] for track in tracks if track.status is Status.SCORED]
+        left_out = sum((record.left_out for record in scored), Counter[Status]())
+        probability, interval = (worst.probability, worst.interval) if worst else (None, None)
+        threshold = self.threshold_of(max(len(scored), 1))
+        crowded = tracker.max_faces if tracker.crowded else 0
+        return VideoVerdict(
+            path=str(reader.path),
+            status=status,
+            verdict=read_verdict(probability, interval, threshold),
+            probability=probability,
+            interval=interval,
+            tracks=tracks,
+            message=message,
+            warnings=warnings_of(tracks, stream.sampler.uneven, reader.errors, model, crowded, left_out),
+            threshold=threshold if worst else None,
+            threshold_faces=len(scored) if threshold != self.threshold else 1,
+            duration=reader.duration or last_time,
+            width=reader.info.width,
+            height=reader.info.height,
+            fps=reader.info.fps,
+        )
 
     def _provenance(self) -> dict[str, object]:
         """Versions, hashes and settings that are needed to repeat the run."""
@@ -205,10 +256,6 @@ def _hook(hook: Callable[_P, _R]) -> Callable[_P, _R]:
             raise _HookError from error
 
     return call
-
-
-def _guarded(watch: Watch) -> Watch:
-    return Watch(_hook(watch.located), _hook(watch.keep), _hook(watch.left_out), watch.until)
 
 
 def detect(path: Path | str, model: Path | str | None = None, settings: Settings | None = None) -> VideoVerdict:
@@ -260,119 +307,3 @@ class ClipStream:
         frame = Frame(raw.index, raw.time, raw.rgb())
         faces = self.tracker.update(frame)
         return Look(faces, self._assembler.push(number, frame, faces))
-
-
-class _Run:
-    """The scoring of one video."""
-
-    def __init__(self, detector: Detector, reader: VideoSource, progress: Progress | None, watch: Watch) -> None:
-        self._detector, self._reader, self._progress, self._watch = detector, reader, progress, watch
-        self._stream = ClipStream(detector, reader.info.fps)
-        self._tracks: dict[int, TrackRecord] = {}
-        self._holding: set[int] = set()  # tracks of which clips are held
-        self._pending: deque[Future[None]] = deque()
-        self._last_time = 0.0
-
-    def stream(self) -> None:
-        """Read the video to its end and score each clip as soon as it is certain to be chosen.
-
-        By the stated length of the file, these are nearly all clips of a face that is in view to the end. Other clips
-        are scored when their track has ended.
-        """
-        end = min(self._reader.duration or math.inf, self._watch.until)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model") as pool:
-            for raw in self._reader:
-                if raw.time >= self._watch.until:
-                    break
-                self._last_time = raw.time
-                self._report_progress()
-                look = self._stream.push(raw)
-                if look is None:
-                    continue
-                self._record(raw.time, look.faces)
-                for clip in self._accepted(look.clips):
-                    record = self._tracks[clip.track_id]
-                    to_come = clips_between(clip.times[0], end, self._detector.settings.clips_per_second)
-                    self._submit(pool, record, record.spread.add(clip, to_come))
-                    if record.spread.holds:
-                        self._holding.add(clip.track_id)
-                self._release(pool, self._stream.tracker.followed)
-            self._release(pool, ())
-            self._wait(0)
-
-    def _record(self, now: float, faces: Mapping[int, Face]) -> None:
-        self._watch.located(now, faces)
-        for track_id, face in faces.items():
-            spread = Spread(self._detector.settings.max_clips or 0)
-            record = self._tracks.setdefault(track_id, TrackRecord(now, now, spread))
-            record.t1 = now
-            record.widths.append(face.pose.width)
-
-    def _accepted(self, clips: Sequence[Clip]) -> Iterator[Clip]:
-        """The clips that can be scored; the others are recorded."""
-        for clip in clips:
-            record = self._tracks[clip.track_id]
-            if clip.face_width < self._detector.engine.info.min_face_width:
-                record.small.append(clip.face_width)
-            elif not self._watch.keep(clip.times[0], clip.times[-1]):
-                continue
-            elif record.accept(clip.frames, clip.crop.roll):
-                yield clip
-            else:
-                self._watch.left_out(clip)
-
-    def _release(self, pool: ThreadPoolExecutor, followed: Container[int]) -> None:
-        """Score the held clips of the tracks that have ended."""
-        for track_id in [track for track in sorted(self._holding) if track not in followed]:
-            self._holding.remove(track_id)
-            record = self._tracks[track_id]
-            self._submit(pool, record, record.spread.release())
-
-    def _submit(self, pool: ThreadPoolExecutor, record: TrackRecord, clips: Mapping[int, Clip]) -> None:
-        def score(number: int, clip: Clip) -> None:
-            record.scores[number] = self._detector.score(clip)
-
-        for number, clip in clips.items():
-            self._wait(PENDING - 1)
-            self._pending.append(pool.submit(score, number, clip))
-
-    def _wait(self, most: int) -> None:
-        """Wait until at most ``most`` clips are pending."""
-        while len(self._pending) > most:
-            self._pending.popleft().result()
-            self._report_progress()  # with a slow model this takes a while
-
-    def _report_progress(self) -> None:
-        if self._progress:
-            self._progress(self._last_time, self._reader.duration)
-
-    def verdict(self) -> VideoVerdict:
-        """The result of the video: that of its highest-scoring track."""
-        info, model = self._reader.info, self._detector.engine.info
-        tracks = tuple(judge_track(number, record, model) for number, record in sorted(self._tracks.items()))
-        worst = most_suspect_track(tracks)
-        status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
-        scored = [record for record in self._tracks.values() if record.why_not is Status.SCORED]
-        if not worst:
-            status, message = why_damaged(status, self._reader.lost, self._reader.damage) or (status, message)
-        left_out = sum((record.left_out for record in scored), Counter[Status]())
-        probability, interval = (worst.probability, worst.interval) if worst else (None, None)
-        threshold = self._detector.threshold_of(max(len(scored), 1))
-        reader, sampler, tracker = self._reader, self._stream.sampler, self._stream.tracker
-        crowded = tracker.max_faces if tracker.crowded else 0
-        return VideoVerdict(
-            path=str(reader.path),
-            status=status,
-            verdict=read_verdict(probability, interval, threshold),
-            probability=probability,
-            interval=interval,
-            tracks=tracks,
-            message=message,
-            warnings=warnings_of(tracks, sampler.uneven, reader.errors, model, crowded, left_out),
-            threshold=threshold if worst else None,
-            threshold_faces=len(scored) if threshold != self._detector.threshold else 1,
-            duration=reader.duration or self._last_time,
-            width=info.width,
-            height=info.height,
-            fps=info.fps,
-        )

@@ -14,9 +14,7 @@ from pathlib import Path
 
 from facetell.detector import KEEPALIVE, Detector, Watch
 from facetell.faces.clips import ClipAssembler, FrameSampler
-from facetell.faces.spread import Spread, clips_between
 from facetell.types import Clip, Face, Frame, Pose, Status, TrackVerdict, UInt8Array, VideoVerdict
-from facetell.verdict import TrackRecord, judge_track
 
 Pictures = Iterable[tuple[float, Callable[[], UInt8Array]]]
 """Frames in order of time: seconds, and a function that returns the uint8 RGB (H, W, 3) array."""
@@ -125,47 +123,28 @@ def score_at(
     info = detector.engine.info
     sampler = FrameSampler(fps, info.frame_rate)
     assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, 1 / detector.settings.clips_per_second)
-    rate, most = detector.settings.clips_per_second, detector.settings.max_clips or 0
     ends = places.ends
-    records: dict[int, TrackRecord] = {}
-
-    def score(record: TrackRecord, clips: Mapping[int, Clip]) -> None:
-        record.scores |= {number: detector.score(clip) for number, clip in clips.items()}
-
-    for index, (time, picture) in enumerate(pictures):
-        number = sampler.take(time)
-        at_time = places.at(time) if number is not None else {}
-        poses = {track: pose for track, pose in at_time.items() if track not in places.unfit}
-        for track, pose in poses.items():
-            record = records.setdefault(track, TrackRecord(time, time, Spread(most)))
-            record.t1 = time
-            record.widths.append(pose.width)
-        if number is None or not assembler.wants(time, list(poses)):
-            continue
-        image = picture()
-        height, width = image.shape[:2]
-        sx, sy = width / (places.width or width), height / (places.height or height)
-        faces = {
-            # Both scales are equal except for rounding, so they need not be rotated.
-            track: Place(Pose(pose.x * sx, pose.y * sy, pose.width * sx, pose.height * sy, pose.roll))
-            for track, pose in poses.items()
-        }
-        for clip in assembler.push(number, Frame(index, time, image), faces):
-            t0, t1 = clip.times[0], clip.times[-1]
-            face_width = clip.face_width / sx  # as it is in the clean video
-            record = records[clip.track_id]
-            if face_width < info.min_face_width:
-                record.small.append(face_width)
-            elif keep(t0, t1) and (
-                record.accept(clip.frames, clip.crop.roll) if clean else places.is_fit(clip.track_id, t0, t1)
-            ):
-                score(record, record.spread.add(clip, clips_between(t0, ends[clip.track_id], rate)))
-        for track, record in records.items():
-            if record.spread.holds and track not in poses and ends[track] < time:
-                score(record, record.spread.release())
-    for record in records.values():
-        score(record, record.spread.release())
-    tracks = places.unfit | {track: judge_track(track, record, info) for track, record in records.items()}
+    with detector.track_scores() as scores:
+        for index, (time, picture) in enumerate(pictures):
+            number = sampler.take(time)
+            if number is None:
+                continue
+            poses = {track: pose for track, pose in places.at(time).items() if track not in places.unfit}
+            scores.see(time, {track: pose.width for track, pose in poses.items()})
+            if not assembler.wants(time, list(poses)):
+                continue
+            image = picture()
+            height, width = image.shape[:2]
+            sx, sy = width / (places.width or width), height / (places.height or height)
+            # Both scales are equal except for rounding, so the poses need not be rotated.
+            faces = {t: Place(Pose(p.x * sx, p.y * sy, p.width * sx, p.height * sy, p.roll)) for t, p in poses.items()}
+            for clip in assembler.push(number, Frame(index, time, image), faces):
+                track, t0, t1 = clip.track_id, clip.times[0], clip.times[-1]
+                wanted = scores.is_large(track, clip.face_width / sx) and keep(t0, t1)
+                if wanted and (scores.is_fit(clip) if clean else places.is_fit(track, t0, t1)):
+                    scores.add(clip, ends[track])
+            scores.release({*poses, *(track for track, end in ends.items() if end >= time)})
+        tracks = places.unfit | scores.results()
     return tuple(tracks[track] for track in sorted(tracks))
 
 

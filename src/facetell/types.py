@@ -76,9 +76,8 @@ class Box(NamedTuple):
 
 
 class Pose(NamedTuple):
-    """Position of a face in the frame plane: the smallest box around its mesh along the face's own axes.
+    """The smallest box around a face mesh along the face's own axes: centre, ear to ear, forehead to chin, in pixels.
 
-    ``x`` and ``y`` are the centre, ``width`` (ear to ear) and ``height`` (forehead to chin) the size, all in pixels.
     ``roll`` is the in-plane rotation in radians in (-pi, pi], positive = clockwise, 0 = upright.
     """
 

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 
 from facetell.engine.info import ModelInfo
-from facetell.faces.quality import FaceMotion, why_unfit
-from facetell.faces.spread import Spread
-from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, Verdict
+from facetell.types import ClipScore, Status, TrackVerdict, Verdict
+
+ScoredClip = ClipScore  # the name that watch uses
 
 LOW_RATE = 0.7  # share of the model's frame rate below which motion is coarser than in the training data
-MOST_LOST = 0.5  # share of damaged or missing frames from which on a video without a scored face is called damaged
 UNEVEN = 0.05  # share of late frames above which second differences measure the timing as well as the face
 
 UNSCORED = {
@@ -28,88 +25,6 @@ UNSCORED = {
     Status.FACE_OBSCURED: "pixelated",
     Status.NO_MOTION: "without motion",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredClip:
-    """A clip's first and last time in seconds, its region of the frame, and its logit."""
-
-    t0: float
-    t1: float
-    crop: Crop
-    logit: float
-
-
-@dataclass(slots=True)
-class TrackRecord:
-    """Measurements on one face, collected while the video is read.
-
-    Attributes:
-        t0, t1: first and last time in seconds.
-        spread: chooses among the clips that can be scored.
-        widths: of the face mesh in pixels, one per frame with the face.
-        scores: of the chosen clips, by number.
-        small: face width in pixels of each clip in which the face is too small.
-        left_out: number of clips that cannot be scored for another reason.
-        motion: of the face in all clips that are large and clear enough.
-    """
-
-    t0: float
-    t1: float
-    spread: Spread = field(default_factory=Spread)
-    widths: list[float] = field(default_factory=list)
-    scores: dict[int, ScoredClip] = field(default_factory=dict)
-    small: list[float] = field(default_factory=list)
-    left_out: Counter[Status] = field(default_factory=Counter)
-    motion: FaceMotion = field(default_factory=FaceMotion)
-
-    def accept(self, frames: UInt8Array, roll: float) -> bool:
-        """Whether a clip (T, S, S, 3), cropped with ``roll`` in radians, can be scored; if not, it is counted."""
-        reason = why_unfit(frames, roll, self.motion)
-        if reason is not None:
-            self.left_out[reason] += 1
-        return reason is None
-
-    @property
-    def clips(self) -> list[ScoredClip]:
-        """The chosen clips in order of time."""
-        # In a file longer than it states, some clips were scored that are not chosen in the end.
-        return [clip for number, clip in sorted(self.scores.items()) if number % self.spread.step == 0]
-
-    @property
-    def why_not(self) -> Status:
-        """``scored``, or the reason why the face is not."""
-        if self.left_out[Status.FACE_OBSCURED] > self.spread.seen + self.left_out[Status.NO_MOTION]:
-            return Status.FACE_OBSCURED
-        if self.motion.is_absent:
-            return Status.NO_MOTION
-        if self.spread.seen:
-            return Status.SCORED
-        return Status.FACE_TOO_SMALL if self.small else Status.TOO_SHORT
-
-
-def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVerdict:
-    """The result for one face: scored if it has at least one clip, else the reason why not."""
-    logit = probability = interval = None
-    status = record.why_not
-    clips = record.clips if status is Status.SCORED else []
-    if clips:
-        logits = [clip.logit for clip in clips]
-        logit = float(np.mean(logits))
-        probability = info.calibration.probability(logit)
-        interval = info.calibration.interval(logits)
-    return TrackVerdict(
-        track_id=track_id,
-        status=status,
-        probability=probability,
-        interval=interval,
-        logit=logit,
-        t0=record.t0,
-        t1=record.t1,
-        face_width=float(np.median(record.small if status is Status.FACE_TOO_SMALL else record.widths)),
-        clips=tuple(ClipScore(c.t0, c.t1, c.logit, info.calibration.probability(c.logit), c.crop) for c in clips),
-        clips_seen=record.spread.seen if clips else 0,
-    )
 
 
 def most_suspect_track(tracks: Sequence[TrackVerdict]) -> TrackVerdict | None:
@@ -139,19 +54,6 @@ def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Sta
         f"no face is visible without interruption for {info.clip_frames} frames at {info.frame_rate:g} frames per "
         f"second (the longest stays {longest:.2f} s)"
     )
-
-
-def why_damaged(status: Status, lost: float, damage: Sequence[str]) -> tuple[Status, str] | None:
-    """``damaged`` and its message for a video that has too few undamaged frames to find or score a face, else None.
-
-    Args:
-        status: the reason why it is not scored.
-        lost: share of its frames that are damaged or missing, 0 to 1; less than half leaves the reason as it is.
-        damage: messages of the reader.
-    """
-    if lost < MOST_LOST or status not in (Status.NO_FACE, Status.TOO_SHORT):
-        return None
-    return Status.DAMAGED, f"too few of its frames are undamaged ({'; '.join(damage)}): get the file again"
 
 
 def even_odds(threshold: float) -> float:
@@ -202,13 +104,13 @@ def warnings_of(
     uneven: float,
     errors: Sequence[str],
     info: ModelInfo,
-    crowded: int = 0,
-    left_out: Mapping[Status, int] = MappingProxyType({}),
+    crowded: int,
+    left_out: Mapping[Status, int],
 ) -> tuple[str, ...]:
     """Caveats of a score: damage, a low or uneven frame rate, faces and clips that were left out.
 
-    ``uneven`` is the share of late frames, ``errors`` are the messages of the reader, ``crowded`` is the limit on
-    tracked faces if it was reached (else 0), ``left_out`` counts clips of scored faces that were not scored.
+    ``uneven`` is the share of late frames, ``errors`` are the messages of the reader, ``crowded`` is the limit on faces
+    if it was reached (else 0), ``left_out`` counts clips of scored faces that were not scored.
     """
     warnings = list(errors)
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]

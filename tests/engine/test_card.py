@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from facetell.engine.card import NARROWED, RECODED, Card, Section, read_card, to_markdown
+from facetell.engine.card import NARROWED, RECODED, Card, read_card, to_markdown
 from facetell.engine.released import released_models
 
 SECTIONS = [
@@ -53,8 +53,3 @@ def test_a_released_model_has_a_card_whose_markdown_is_up_to_date(model):
     card = read_card(model)
     assert len(card.limits) >= 3 and card.measured(NARROWED) and card.unchanged > 0.5
     assert model.with_suffix(".md").read_text(encoding="utf-8") == to_markdown(card.sections)
-
-
-def test_a_paragraph_is_wrapped():
-    lines = to_markdown([Section("t", blocks=("word " * 100,))]).splitlines()
-    assert max(map(len, lines)) <= 120 and len(lines) > 4

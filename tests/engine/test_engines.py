@@ -72,21 +72,6 @@ def test_engines_give_the_response_of_the_motion_blocks(clips, reference):
     assert np.abs(engines[0].score(clips) - reference).max() <= 1e-3
 
 
-def test_a_model_file_without_motion_output(clips, tmp_path):
-    info = load_engine(FAST).info
-    network = create_model("lite0", clip_frames=info.clip_frames, size=info.size, width=0.25, depth=0.5)
-    path = export_onnx(network, tmp_path / "plain.onnx", metadata=info.to_metadata())
-    assert load_engine(path).motion(clips[0]) is None
-    assert load_engine(path, "onnxruntime").motion(clips[0]) is None
-
-
-@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_a_score_does_not_depend_on_its_batch(clips, engine):
-    loaded = load_engine(FAST, engine=engine)
-    alone = np.concatenate([loaded.score(clip[None]) for clip in clips])
-    assert np.abs(loaded.score(clips) - alone).max() < 1e-4
-
-
 def test_a_wrong_name_or_precision_has_one_message(tmp_path):
     for path, engine, precision, message in (
         (tmp_path / "none.onnx", "openvino", None, "there is no model file"),
@@ -126,12 +111,6 @@ def changed(path, change):
     return path
 
 
-def test_the_reason_of_an_engine_is_not_a_position_in_its_source(tmp_path):
-    path = changed(tmp_path / "odd.onnx", lambda model: setattr(model.graph.node[3], "op_type", "Foo"))
-    with pytest.raises(FacetellError, match=r"odd\.onnx: No conversion rule found for operations: Foo"):
-        load_engine(path)
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_model_file_with_a_wrong_field_is_refused_by_its_name(tmp_path, engine):
     def change(model):
@@ -139,13 +118,6 @@ def test_a_model_file_with_a_wrong_field_is_refused_by_its_name(tmp_path, engine
 
     path = changed(tmp_path / "odd.onnx", change)
     with pytest.raises(FacetellError, match=r"odd\.onnx .*'frame_rate' is -25\.0: input should be greater than 0; use"):
-        load_engine(path, engine)
-
-
-@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_an_onnx_file_of_something_else_is_refused(tmp_path, engine):
-    path = changed(tmp_path / "other.onnx", lambda model: model.ClearField("metadata_props"))
-    with pytest.raises(FacetellError, match="not a facetell model file"):
         load_engine(path, engine)
 
 

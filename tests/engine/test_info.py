@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facetell.engine import Calibration, ModelInfo
-from facetell.engine.info import sigmoid
 from facetell.types import FacetellError
 
 INFO = ModelInfo("m", 8, 25.0, 160, 1.35, 64.0, Calibration(1.5, 0.2, (1.0, 0.0, 0.0, 2.0), 0.4), training={"steps": 3})
@@ -97,9 +96,3 @@ def test_invalid_missing_and_unknown_fields_are_named():
     calibration = json.loads(INFO.to_metadata()["calibration"]) | {"isotonic": [1, 2]}
     message = refusal(calibration=json.dumps(calibration))
     assert "'calibration.isotonic' is [1, 2]: unexpected keyword argument" in message
-
-
-def test_sigmoid_is_safe_and_symmetric():
-    assert sigmoid(1e4) == 1.0 and sigmoid(-1e4) == 0.0
-    assert sigmoid(0) == 0.5 and sigmoid(2) + sigmoid(-2) == pytest.approx(1)
-    assert 0.5 < Calibration(4.0).probability(2.0) < Calibration(1.0).probability(2.0)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from facetell.cli import main
 from facetell.detector import Detector
 from facetell.engine import DEFAULT_MODEL, FAST_MODEL, load_engine, model_path
 from facetell.engine.released import model_word, released_models
@@ -34,25 +33,3 @@ def test_a_file_with_the_name_of_a_released_model_is_named_by_its_path(tmp_path,
 def test_what_is_neither_a_name_nor_a_file_is_one_message_with_the_names(model):
     with pytest.raises(FacetellError, match=f"no model file at {model}; .* released model: .*{FAST_MODEL}"):
         Detector(model)
-
-
-VERBS = {
-    "detect": ["VIDEO"],
-    "scan": ["FOLDER", "--out", "out"],
-    "score": ["FOLDER", "--out", "s.parquet"],
-    "watch": ["VIDEO", "--fast"],
-    "motion": ["VIDEO", "--out", "out"],
-    "serve": ["--port", "0"],
-}
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_command_has_this_message(verb, man, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(man, "man.mp4")
-    (tmp_path / "manifest.csv").write_text("path,label,split\nman.mp4,0,test\n")
-    words = [{"VIDEO": "man.mp4", "FOLDER": "."}.get(word, word) for word in VERBS[verb]]
-    assert main([verb, *words, "--model", "facetel"]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"facetell {verb}: there is no model file at facetel; ") and error.count("\n") == 1
-    assert FAST_MODEL in error

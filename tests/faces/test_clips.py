@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from facetell.faces.clips import ClipAssembler, FrameSampler, jump_cut
-from facetell.types import Box, Face, Frame, Pose
+from facetell.places import Place
+from facetell.types import Frame, Pose
 
 
 def taken(fps, times, rate=25.0):
@@ -29,11 +30,6 @@ def test_a_hole_in_time_breaks_the_numbering_and_a_dropped_frame_does_not():
     assert sampler.uneven == pytest.approx(1 / 19)
 
 
-def test_an_unknown_rate_is_estimated():
-    assert len(taken(None, [i / 25 for i in range(50)])) == 50
-    assert len(taken(None, [i / 100 for i in range(200)])) == pytest.approx(50, abs=20)
-
-
 @pytest.mark.parametrize(("before", "after"), [(60, 15), (60, 30), (30, 60), (24, 120)])
 def test_the_step_follows_a_change_of_rate(before, after):
     times = [i / before for i in range(2 * before)] + [2 + i / after for i in range(2 * after)]
@@ -47,8 +43,7 @@ def test_the_step_follows_a_change_of_rate(before, after):
 
 
 def face(x=50.0, width=40.0):
-    box = Box(x - width / 2, 30, x + width / 2, 30 + width)
-    return Face(box, Pose(*box.center, width, width, 0.0), np.full((468, 2), x, np.float32), 1.0)
+    return Place(Pose(x, 30 + width / 2, width, width, 0.0))
 
 
 def grey(index):
@@ -77,12 +72,6 @@ def test_every_period_of_a_track_gives_one_clip_of_consecutive_frames():
     assert len(run(100, period=0.5)) == 8 and run(7) == []
 
 
-def test_two_tracks_give_clips_of_their_own():
-    clips = run(50, lambda i: {0: face(), 1: face(80, 20)})
-    assert sorted(clip.track_id for clip in clips) == [0, 0, 1, 1]
-    assert {clip.track_id: clip.face_width for clip in clips} == {0: 40, 1: 20}
-
-
 @pytest.mark.parametrize(
     ("how", "start"),
     [
@@ -103,14 +92,3 @@ def test_fast_motion_flashes_and_key_frames_are_no_cut():
     flash = np.stack([np.clip(image.astype(int) + 60 * (i == 4), 0, 255).astype(np.uint8) for i in range(8)])
     cut = np.stack([noisy(i, background=i >= 5).image for i in range(8)])
     assert [jump_cut(clip) for clip in (shaken, popped, flash, cut)] == [0, 0, 0, 5]
-
-
-def test_frames_are_wanted_only_until_the_period_has_its_clip():
-    assembler = ClipAssembler(8, 32, 1.35)
-    wanted = []
-    for index in range(50):
-        wanted.append(assembler.wants(index / 25, [0]))
-        if wanted[-1]:
-            assembler.push(index, grey(index), {0: face()})
-    assert sum(wanted) == 16 and wanted[:8] == [True] * 8 and wanted[25:33] == [True] * 8
-    assert not assembler.wants(1.9, [])

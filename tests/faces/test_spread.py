@@ -3,11 +3,10 @@
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facetell.faces.spread import Spread, clips_between, step_of
+from facetell.faces.spread import Spread, step_of
 from facetell.types import Clip, Crop
 
 
@@ -39,14 +38,3 @@ def test_a_length_that_is_stated_too_short_adds_scores_that_are_not_used():
     numbers, _, _ = chosen(3600, 16, lambda number: 0)
     assert len(numbers) <= 16 * (1 + math.log2(3600 / 16) / 2) + 1
     assert [number for number in numbers if number % step_of(3600, 16) == 0] == chosen(3600, 16)[0]
-
-
-def test_without_a_bound_all_are_scored_at_once():
-    assert chosen(300, 0) == ([*range(300)], [*range(300)], 0)
-
-
-@pytest.mark.parametrize("rate", [0.5, 1.0, 3.0])
-def test_number_of_clips_that_can_follow(rate):
-    assert clips_between(0.0, 60.0, rate) == 60 * rate
-    assert clips_between(10.0, 5.0, rate) == 0
-    assert clips_between(0.0, math.inf, rate) == math.inf

@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from facetell.faces.continuity import is_scene_cut
-from facetell.faces.detector import Detection, iou, suppress
-from facetell.faces.tracker import FaceTracker
-from facetell.types import Box, Frame
+from facetell.faces.detector import iou
+from facetell.faces.tracker import FaceTracker, is_scene_cut
+from facetell.types import Frame
 
 
 def canvas(image, width, height, positions):
@@ -73,27 +72,6 @@ def test_small_faces_in_a_full_hd_frame_are_found(face_networks, frames, man, wi
     assert found.box.width == pytest.approx(width, rel=0.25)
 
 
-def test_the_largest_faces_come_first_when_there_are_too_many(face_networks, frames, man):
-    image = canvas(frames(man, 1)[0].image, 1600, 900, [(0, 0, 1.0), (640, 0, 0.6), (1100, 0, 0.5), (0, 500, 0.7)])
-    two, four = (
-        sorted(face.box.width for face in follow(face_networks, [image], max_faces=most)[0].values()) for most in (2, 8)
-    )
-    assert len(four) == 4 and two == pytest.approx(four[-2:], rel=0.02)
-
-
-def test_a_larger_face_that_appears_later_replaces_the_smallest(face_networks, frames, man):
-    image = frames(man, 1)[0].image
-    small = [(0, 0, 0.4), (0, 300, 0.45)]
-    tracker = FaceTracker(*face_networks, max_faces=2)
-    first = tracker.update(Frame(0, 0.0, canvas(image, 1600, 900, small)))
-    assert sorted(first) == [0, 1] and not tracker.crowded
-    with_large = canvas(image, 1600, 900, [*small, (640, 0, 1.4)])
-    later = [tracker.update(Frame(i, i / 2, with_large)) for i in range(1, 4)][-1]
-    kept, new = sorted(later)
-    assert tracker.crowded and new == 2 and later[new].box.width > 2 * first[kept].box.width
-    assert first[kept].box.width == max(face.box.width for face in first.values())
-
-
 def in_one_place(image, networks, size=320):
     """The first face of an image, moved to the centre of a random background."""
     box = networks[1].from_detection(image, networks[0].detect(image)[0]).box
@@ -127,14 +105,6 @@ def test_a_quick_turn_of_the_head_begins_no_track(face_networks, frames, woman):
         if frame.index % 5 == 0:
             numbers |= tracker.update(frame).keys()
     assert numbers == {0}
-
-
-def test_suppression_keeps_the_best_of_each_face():
-    a = Detection(Box(0, 0, 100, 100), 0, 0.9)
-    b = Detection(Box(10, 10, 110, 110), 0, 0.8)
-    inner = Detection(Box(40, 40, 60, 60), 0, 0.7)
-    other = Detection(Box(300, 0, 400, 100), 0, 0.6)
-    assert suppress([other, inner, b, a]) == [a, other]
 
 
 def test_a_scene_cut_is_found_and_motion_and_flashes_are_none(frames, woman, man):

@@ -9,23 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facetell.forge import mesh
-from facetell.forge.colour import ColourConfig, apply_colour, blend, draw_colour, match_colour
 from facetell.forge.degrade import Coder, jpeg, lower_rate_order, recode_within
-from facetell.forge.masks import MaskConfig, draw_mask
-from facetell.forge.reenact import ReenactConfig, animate, borrowed_motion, most_opened, paint_mouth, plan
-from facetell.forge.swap import carry
-from facetell.forge.temporal import repeat_order
-from facetell.forge.warp import border_points, grid_nodes, spline_field
+from facetell.forge.kinds import repeat_order
+from facetell.forge.pixels import border_points, draw_mask, grid_nodes, match_colour, spline_field
+from facetell.forge.reenact import animate, borrowed_motion, most_opened, paint_mouth, plan
 from facetell.types import FloatArray, UInt8Array
 
 FaceClip = tuple[UInt8Array, FloatArray]
-
-
-def noise_picture(seed: int = 0, size: tuple[int, int] = (48, 64)) -> UInt8Array:
-    """A smooth random image, so that sub-pixel shifts are nearly linear."""
-    raw = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-    soft = np.asarray(cv2.GaussianBlur(raw, (0, 0), 3), dtype=np.float32)
-    return np.asarray(20 + 210 * (soft - soft.min()) / np.ptp(soft), dtype=np.uint8)
 
 
 def test_mesh_regions_are_at_their_places(woman_face: FaceClip) -> None:
@@ -39,18 +29,11 @@ def test_mesh_regions_are_at_their_places(woman_face: FaceClip) -> None:
     assert len(mesh.CONTROL) + len(border_points((9, 9))) + 3 < 100
 
 
-@settings(max_examples=40, deadline=None)
-@given(turn=st.floats(-3, 3), scale=st.floats(0.2, 4), x=st.floats(-50, 50), y=st.floats(-50, 50))
-def test_similarity_recovers_the_map(turn: float, scale: float, x: float, y: float) -> None:
+def test_similarity_recovers_the_map_and_reflected_indices_run_back_and_forth() -> None:
     points = np.random.default_rng(1).normal(0, 10, (12, 2)).astype(np.float32)
-    linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    moved = (points @ linear.T + (x, y)).astype(np.float32)
-    matrix = mesh.similarity(points, moved)
-    np.testing.assert_allclose(matrix, np.hstack([linear, [[x], [y]]]), atol=1e-3)
-    np.testing.assert_allclose(mesh.transform(points, matrix), moved, atol=1e-3)
-
-
-def test_reflected_indices_run_back_and_forth() -> None:
+    expected = np.array([[0.6, -1.2, 30], [1.2, 0.6, -7]], np.float32)
+    moved = mesh.transform(points, expected)
+    np.testing.assert_allclose(mesh.similarity(points, moved), expected, atol=1e-3)
     np.testing.assert_array_equal(mesh.reflected(np.arange(8), 4), [0, 1, 2, 3, 2, 1, 0, 1])
     np.testing.assert_array_equal(mesh.reflected(np.arange(3), 1), [0, 0, 0])
 
@@ -88,47 +71,15 @@ def test_animate_moves_landmarks_to_their_goals(woman_face: FaceClip) -> None:
         np.testing.assert_allclose(center, goals[0, index], atol=1.2)
 
 
-def test_carrying_a_face_onto_its_shifted_landmarks_is_a_shift(woman_face: FaceClip) -> None:
-    frames, landmarks = woman_face
-    moved = carry(frames[:1], landmarks[:1], landmarks[:1] + np.float32(5), (160, 160))[0]
-    np.testing.assert_allclose(moved[60:110, 60:110].astype(float), frames[0][55:105, 55:105].astype(float), atol=3)
-
-
 @settings(max_examples=40, deadline=None)
-@given(
-    height=st.integers(17, 120),
-    width=st.integers(17, 120),
-    x=st.floats(-1.2, 1.2),
-    y=st.floats(-1.2, 1.2),
-    spread=st.sampled_from([0.0, 0.02, 0.5, 3.0]),
-    seed=st.integers(0, 50),
-)
-def test_masks_of_any_face_are_valid(height: int, width: int, x: float, y: float, spread: float, seed: int) -> None:
+@given(st.integers(17, 120), st.integers(17, 120), *[st.floats(-1.2, 1.2)] * 2, st.sampled_from([0.0, 0.02, 0.5, 3.0]))
+def test_masks_of_any_face_are_valid(height: int, width: int, x: float, y: float, spread: float) -> None:
     """Faces at and beyond the border of the frame, of any size, in one point."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(height)
     shape = rng.normal(0, spread * min(height, width), (2, 468, 2)) + np.array([x * width, y * height])
-    mask = draw_mask(shape.astype(np.float32), (height, width), rng, MaskConfig())
+    mask = draw_mask(shape.astype(np.float32), (height, width), rng)
     assert mask.shape == (2, height, width) and mask.dtype == np.float32
     assert mask.min() >= 0 and mask.max() <= 1
-
-
-def test_blending_by_hand() -> None:
-    target, source = np.full((1, 2, 2, 3), 100, np.uint8), np.full((1, 2, 2, 3), 201, np.uint8)
-    mask = np.array([[[0, 0.25], [0.5, 1]]], np.float32)
-    # 100 + .25 x 101 = 125.25; 100 + .5 x 101 = 150.5, rounded to even.
-    np.testing.assert_array_equal(blend(target, source, mask)[0, ..., 0], [[100, 125], [150, 201]])
-
-
-def test_colour_changes_keep_to_their_ranges() -> None:
-    frames = noise_picture()[None]
-    nothing = ColourConfig(rgb=0, hue=0, saturation=0, value=0, brightness=0, contrast=0, probability=1.0)
-    np.testing.assert_array_equal(apply_colour(frames, draw_colour(np.random.default_rng(0), nothing)), frames)
-    config = ColourConfig(probability=1.0, hue=0, saturation=0, value=0, brightness=0, contrast=0)
-    shifts = np.array([draw_colour(np.random.default_rng(i), config)[:, 3] for i in range(300)])
-    assert 17 < np.abs(shifts).max() <= 20 and np.median(np.abs(shifts)) < 6
-    greys = ColourConfig(probability=1.0, rgb=0, value=0, brightness=0, contrast=0)
-    for i in range(20):  # hue and saturation leave grey unchanged
-        np.testing.assert_allclose(draw_colour(np.random.default_rng(i), greys)[:, :3].sum(axis=1), 1, atol=1e-5)
 
 
 def test_matched_colours_have_the_mean_and_spread_of_the_target(woman_face: FaceClip, man_face: FaceClip) -> None:
@@ -165,10 +116,10 @@ def test_borrowed_motion_is_that_of_the_driver(woman_face: FaceClip) -> None:
 
 def test_a_performance_can_be_rendered_in_parts(woman_face: FaceClip) -> None:
     frames, landmarks = woman_face
-    rng = np.random.default_rng(0)
-    performance = plan((frames[0], landmarks[0]), landmarks, None, rng, ReenactConfig(texture=(0, 0)))
+    performance = plan((frames[0], landmarks[0]), landmarks, None, np.random.default_rng(0))
+    whole, rng = performance.render(np.random.default_rng(1)), np.random.default_rng(1)
     parts = np.concatenate([performance.render(rng, t, t + 2) for t in range(0, len(frames), 2)])
-    np.testing.assert_array_equal(performance.render(rng), parts)
+    np.testing.assert_array_equal(whole, parts)
 
 
 def test_a_mouth_is_painted_only_where_it_opens(woman_face: FaceClip) -> None:
@@ -186,11 +137,10 @@ def test_a_mouth_is_painted_only_where_it_opens(woman_face: FaceClip) -> None:
     assert most_opened(goals, rest) == 1 and most_opened(goals[:1], rest) is None
 
 
-def test_a_lead_is_removed_again() -> None:
-    clip = np.stack([noise_picture(1)] * 2 + [noise_picture(2)] * 3)
+def test_a_lead_is_removed_again(woman_face: FaceClip) -> None:
     for lead in (0, 3, 9):
-        back = recode_within(clip, Coder("libx264", {"crf": "10", "preset": "ultrafast"}, 25), lead)
-        assert back.shape == clip.shape and np.abs(back.astype(float) - clip).mean() < 4
+        back = recode_within(woman_face[0][:5], Coder("libx264", {"crf": "10", "preset": "ultrafast"}, 25), lead)
+        assert back.shape[0] == 5 and np.abs(back.astype(float) - woman_face[0][:5]).mean() < 4
 
 
 def test_a_lower_rate_repeats_frames_evenly() -> None:
@@ -202,10 +152,10 @@ def test_a_lower_rate_repeats_frames_evenly() -> None:
 
 def test_jpeg_codes_rgb() -> None:
     """Luma, kept at full size, is mostly green, then red, then blue: so much of the detail of each is kept."""
-    rng = np.random.default_rng(0)
+    detail = np.random.default_rng(0).integers(0, 80, (1, 64, 64)).astype(np.uint8)
     lost = []
     for channel in range(3):
         clip = np.full((1, 64, 64, 3), 90, np.uint8)
-        clip[..., channel] += rng.integers(0, 80, (1, 64, 64)).astype(np.uint8)
+        clip[..., channel] += detail
         lost.append(np.abs(jpeg(clip, 80).astype(int) - clip)[..., channel].mean())
     assert lost[1] < lost[0] - 2 and lost[0] < lost[2] - 2

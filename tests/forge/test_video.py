@@ -16,7 +16,7 @@ from facetell.distort import distort_video
 from facetell.forge.video import forge_video, stamp
 from facetell.types import FacetellError, UInt8Array
 from facetell.video.reader import VideoReader
-from fixtures import Maker, odd_size, rotated, sample_frames, variable_rate, write_frames, zero_bytes
+from fixtures import Maker, odd_size, rotated, sample_frames, variable_rate, write_frames
 
 
 def read(path: Path) -> tuple[UInt8Array, list[float]]:
@@ -34,7 +34,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_frames(path, frames, crf=16, audio_from=locate("sample_woman"))
 
 
-@pytest.mark.parametrize("kind", ["sbv", "drift", "reenact", "resynth", "swap", "mix"])
+@pytest.mark.parametrize("kind", ["drift", "reenact", "swap", "mix"])
 def test_only_the_face_is_changed(kind: str, short: Path, tmp_path: Path) -> None:
     out, mask_path, donor = tmp_path / "fake.mp4", tmp_path / "mask.mp4", None
     if kind == "swap":
@@ -69,14 +69,13 @@ def test_a_forged_file_is_tagged_and_marked(short: Path, tmp_path: Path) -> None
     assert np.abs(marked[:, :300].astype(float) - plain[:, :300]).mean() < 1
 
 
-def test_a_seed_repeats(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_seed_repeats_and_none_only_re_encodes(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     forge_video(short, tmp_path / "a.mp4", "sbv", seed=4)
     assert main(["forge", str(short), "--kind", "sbv", "--seed", "4", "--out", str(tmp_path / "b.mp4")]) == 0
     assert "sbv, 14 of 18 frames forged" in capsys.readouterr().out
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
-
-
-def test_none_only_re_encodes(short: Path, tmp_path: Path) -> None:
     assert forge_video(short, tmp_path / "a.mp4", "none").forged == 0
     assert np.abs(read(tmp_path / "a.mp4")[0].astype(float) - read(short)[0]).mean() < 2
 
@@ -91,14 +90,11 @@ def test_errors_are_messages(short: Path, tmp_path: Path, capsys: pytest.Capture
         with pytest.raises(FacetellError, match=f"cannot write .*{mask.name}"):
             forge_video(short, tmp_path / "a.mp4", "sbv", mask_out=mask)
     assert short.read_bytes() == before
-    with pytest.raises(FacetellError, match="empty"):
-        forge_video(zero_bytes(tmp_path), tmp_path / "a.mp4", "sbv")
     with pytest.raises(FacetellError, match="no face in 8 consecutive frames"):
         forge_video(locate("sample_no_face"), tmp_path / "a.mp4", "sbv")
-    assert main(["forge", str(tmp_path / "missing.mp4"), "--out", str(tmp_path / "a.mp4")]) == 2
-    assert "missing.mp4" in capsys.readouterr().err
-    assert main(["forge", str(short), "--kind", "sbv", "--seed", "-1", "--out", str(tmp_path / "a.mp4")]) == 2
-    assert capsys.readouterr().err == "facetell forge: --seed is a whole number, 0 or more\n"
+    for wrong in (["missing.mp4"], [str(short), "--seed", "-1"]):
+        assert main(["forge", *wrong, "--out", str(tmp_path / "a.mp4")]) == 2
+        assert capsys.readouterr().err.startswith("facetell forge: ")
     assert not (tmp_path / "a.mp4").exists()
 
 
@@ -110,15 +106,9 @@ def test_the_mark_is_small_and_omitted_on_tiny_frames() -> None:
     np.testing.assert_array_equal(stamp(image[:40, :40]), image[:40, :40])
 
 
-def test_detection_does_not_import_forging_nor_forging_torch() -> None:
-    def loaded(statement: str) -> set[str]:
-        code = f"{statement}; import sys; print(' '.join(sys.modules))"
-        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-        return set(done.stdout.split())
-
-    detection = loaded("import facetell.detector, facetell.cli.detect")
-    assert not {name for name in detection if name.startswith(("facetell.forge", "facetell.distort", "torch"))}
-    assert "torch" not in loaded("import facetell.forge.video, facetell.forge.sheet, facetell.distort")
+def test_forging_does_not_import_torch() -> None:
+    code = "import facetell.forge.video, facetell.distort, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("make", [rotated, variable_rate, odd_size], ids=["rotated", "variable_rate", "odd_size"])

@@ -29,9 +29,17 @@ def avi(folder: Path, images: Sequence[UInt8Array]) -> Path:
 
 def avi_of_double_rate(folder: Path, images: Sequence[UInt8Array]) -> Path:
     """AVI at twice the frame rate, every second place of its index empty, as a copy from MP4 has it."""
-    with av.open(str(avi(folder, images))) as source:
+    path = folder / "copied.avi"
+    with av.open(str(avi(folder, images))) as source, av.open(str(path), "w") as output:
         chunks = [bytes(packet) for packet in source.demux(video=0) if packet.size]
-        return _avi(folder / "copied.avi", source.streams.video[0], chunks, ticks=2)
+        copy = output.add_stream_from_template(source.streams.video[0])
+        copy.time_base = Fraction(1, 2 * RATE)
+        for number, chunk in enumerate(chunks):
+            packet = av.Packet(chunk)
+            packet.stream, packet.time_base, packet.is_keyframe = copy, copy.time_base, number == 0
+            packet.pts = packet.dts = 2 * number
+            output.mux(packet)
+    return path
 
 
 def mp4_without_ctts(folder: Path, images: Sequence[UInt8Array]) -> Path:
@@ -43,52 +51,8 @@ def mp4_without_ctts(folder: Path, images: Sequence[UInt8Array]) -> Path:
     return path
 
 
-def packed_avi(folder: Path, images: Sequence[UInt8Array]) -> Path:
-    """MPEG-4 packed as DivX 5 and XviD do: a B-frame is in the chunk of its anchor, an empty frame at the end."""
-    options = {"bf": "2", "g": "24", "b_strategy": "0"}
-    plain = encode(folder / "plain.avi", images, codec="mpeg4", pix_fmt="yuv420p", fps=RATE, options=options)
-    # A P-frame that is not coded: type 01, time 0 1 00000 1 (5 bits at 30 frames per second), coded 0, stuffing.
-    empty = b"\0\0\1\xb6" + int("0101000001001111", 2).to_bytes(2, "big")
-    chunks: list[bytes] = []
-    run = 0  # B-frames since the last anchor
-    with av.open(str(plain)) as source:
-        for packet in source.demux(video=0):
-            data = bytes(packet)
-            is_b = data and data[data.index(b"\0\0\1\xb6") + 4] >> 6 == 2
-            run = run + 1 if is_b else 0
-            if run == 1:
-                chunks[-1] += data
-                chunks.append(empty)
-            elif run:
-                chunks.insert(-1, data)
-            elif data:
-                chunks.append(data)
-        # FFmpeg, too, recognises a packed stream by the "p" of this user data.
-        start = chunks[0].index(b"Lavc")
-        end = chunks[0].index(b"\0\0\1", start)
-        chunks[0] = chunks[0][:start] + b"DivX503b1393p" + chunks[0][end:]
-        return _avi(folder / "packed.avi", source.streams.video[0], chunks, ticks=1)
-
-
-def _avi(path: Path, stream: av.VideoStream, chunks: Sequence[bytes], ticks: int) -> Path:
-    """Write chunks into an AVI, one every ``ticks`` places of its index."""
-    with av.open(str(path), "w") as output:
-        copy = output.add_stream_from_template(stream)
-        copy.time_base = Fraction(1, RATE * ticks)
-        for number, chunk in enumerate(chunks):
-            packet = av.Packet(chunk)
-            packet.stream, packet.time_base, packet.is_keyframe = copy, copy.time_base, number == 0
-            packet.pts = packet.dts = number * ticks
-            output.mux(packet)
-    return path
-
-
-IN_DECODING_ORDER: tuple[Callable[[Path, Sequence[UInt8Array]], Path], ...] = (
-    avi,
-    avi_of_double_rate,
-    mp4_without_ctts,
-    packed_avi,
-)
+Encoder = Callable[[Path, Sequence[UInt8Array]], Path]
+IN_DECODING_ORDER: tuple[Encoder, ...] = (avi, avi_of_double_rate, mp4_without_ctts)
 
 
 def encode_all(

@@ -12,8 +12,8 @@ import pytest
 from facetell.detector import Detector
 from facetell.types import Status
 from facetell.video.find import find_videos
-from fixtures import encode, sample_frames
-from video.odd_clocks import encode_all, packed_avi
+from fixtures import sample_frames
+from video.odd_clocks import encode_all
 
 COUNT = 48
 
@@ -55,14 +55,13 @@ SECOND = "there are 2 video streams: stream 1 (h264, 640x360) is read"
 @pytest.mark.parametrize(
     ("make", "note"),
     [
-        (lambda folder: packed_avi(folder, sample_frames("sample_woman", COUNT)), ""),
         (_leap, LEAP),
         (lambda folder: _streams(folder, "card.mp4", 8), SECOND),
         (lambda folder: _streams(folder, "cover.mkv", 1), SECOND),
         (lambda folder: _images(folder, 1), ""),
         (_webp, ""),
     ],
-    ids=["packed_avi", "leap", "card_first", "cover_first", "frames", "webp"],
+    ids=["leap", "card_first", "cover_first", "frames", "webp"],
 )
 def test_all_clips_are_scored(make: Callable[[Path], Path], note: str, detector: Detector, tmp_path: Path) -> None:
     (video,) = find_videos([str(make(tmp_path))])
@@ -75,13 +74,3 @@ def test_all_clips_are_scored(make: Callable[[Path], Path], note: str, detector:
 def test_images_that_are_not_consecutive_give_no_score(detector: Detector, tmp_path: Path) -> None:
     verdict = detector(_images(tmp_path, 4))
     assert verdict.status is Status.NOT_CONSECUTIVE and "numbers go up by 4" in verdict.message
-
-
-def test_videos_are_found_whatever_their_suffix_and_scored(detector: Detector, tmp_path: Path) -> None:
-    for name in ("MOV001.MOD", "call.3gpp", "listed.mp4", "tape.qt"):
-        path, images = tmp_path / name, sample_frames("sample_woman", 24)
-        encode(
-            path, images, codec="libx264", pix_fmt="yuv420p", fps=24, container="mov", options={"preset": "ultrafast"}
-        )
-    (tmp_path / "notes.txt").write_text("text")
-    assert [detector(path).status for path in find_videos([str(tmp_path)])] == [Status.SCORED] * 4

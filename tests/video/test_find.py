@@ -6,7 +6,6 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -16,10 +15,10 @@ import pytest
 from facetell.types import FacetellError
 from facetell.video.container import address_in, missing_file
 from facetell.video.find import LeftOut, find_videos
-from facetell.video.kinds import Kind, is_hidden, kind_of
+from facetell.video.kinds import Kind, kind_of
 from facetell.video.reader import Unreadable
 from facetell.video.source import open_video
-from fixtures import BROKEN, encode, sample_frames
+from fixtures import encode, sample_frames
 
 NOISE = np.random.default_rng(0).bytes(5000)
 
@@ -59,10 +58,6 @@ def test_arguments_become_files(arguments: str, found: str, tree: Path) -> None:
     assert [path.as_posix() for path in find_videos(arguments.split())] == found.split()
 
 
-def test_absolute_patterns(tree: Path) -> None:
-    assert find_videos([f"{tree}/*.MOV"]) == [tree / "a.MOV"]
-
-
 @pytest.mark.parametrize("arguments", [["empty"], ["*.avi"], [], [""]])
 def test_nothing_found_is_one_message(arguments: list[str], tree: Path) -> None:
     with pytest.raises(FacetellError) as caught:
@@ -96,16 +91,11 @@ def test_a_folder_of_numbered_images_is_one_video(names: str, found: str, tree: 
 
 
 @pytest.mark.parametrize(
-    ("names", "held"),
-    [
-        ("1.png b1.png notes.txt", "holds no video, but 2 images: name"),
-        ("cover.png", "holds no video, but 1 image: name"),
-        (".1.png Thumbs.db 1.txt", "holds no video: name"),
-    ],
+    ("names", "held"), [("1.png b1.png notes.txt", "but 2 images"), ("cover.png", "but 1 image"), (".1.png 1.txt", "")]
 )
 def test_other_images_are_not_a_video(names: str, held: str, tree: Path) -> None:
     _write(tree / "frames", names.split())
-    with pytest.raises(FacetellError, match=held):
+    with pytest.raises(FacetellError, match=f"holds no video.*{held}"):
         find_videos(["frames"])
 
 
@@ -115,40 +105,30 @@ def test_what_is_left_out_is_counted_by_kind(tree: Path) -> None:
     (tree / "sub" / "noise.bin").write_bytes(NOISE)
     left_out = LeftOut()
     assert len(find_videos(["other", "*.none", "sub"], left_out)) == 2, "an empty folder stops no other"
-    assert left_out.faults == [
-        "the folder other holds no video, but 2 images: name another, or the file itself",
-        "no file matches the pattern *.none: check it",
-    ]
+    assert [("2 images" in fault, "*.none" in fault) for fault in left_out.faults] == [(True, False), (False, True)]
     assert str(left_out) == "2 images, 1 playlist, 1 file of an unknown kind (noise.bin)"
 
 
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Without the rights of root, who may read everything."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def test_a_folder_that_may_not_be_read_is_reported_by_its_reader(tree: Path) -> None:
+@pytest.fixture
+def closed(tree: Path) -> Iterator[None]:
+    """``sub/deep`` without permissions, and the process without the rights of root, who may read everything."""
+    user = os.geteuid()
     tree.chmod(0o755)
-    closed = tree / "sub" / "deep"
-    closed.chmod(0)
-    try:
-        with nobody():
-            assert find_videos(["sub"]) == [Path("sub/c.webm"), Path("sub/deep")]
-            assert find_videos(["sub/deep", "sub/deep/d.mkv"]) == [Path("sub/deep"), Path("sub/deep/d.mkv")]
-            with pytest.raises(Unreadable, match="may not be read"):
-                open_video(Path("sub/deep"))
-            with pytest.raises(Unreadable, match="may not be looked at: change the permissions of its folder"):
-                open_video(Path("sub/deep/d.mkv"))
-    finally:
-        closed.chmod(0o700)
+    (tree / "sub" / "deep").chmod(0)
+    os.seteuid(user or 65534)
+    yield
+    os.seteuid(user)
+    (tree / "sub" / "deep").chmod(0o700)
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_folder_that_may_not_be_read_is_reported_by_its_reader() -> None:
+    assert find_videos(["sub"]) == [Path("sub/c.webm"), Path("sub/deep")]
+    assert find_videos(["sub/deep", "sub/deep/d.mkv"]) == [Path("sub/deep"), Path("sub/deep/d.mkv")]
+    with pytest.raises(Unreadable, match="may not be read"):
+        open_video(Path("sub/deep"))
+    with pytest.raises(Unreadable, match="may not be looked at: change the permissions of its folder"):
+        open_video(Path("sub/deep/d.mkv"))
 
 
 # --- network addresses
@@ -161,18 +141,13 @@ def test_an_address_is_found_in_every_form(address: str) -> None:
     for path in (address, Path(address), Path("/data") / address, Path("clips", address)):
         assert address_in(path) == address
     assert find_videos([address]) == [Path(address)]
-    with pytest.raises(Unreadable, match="is a network address, and facetell does not use the network: download"):
+    with pytest.raises(Unreadable, match="is a network address"):
         open_video(Path(address))
 
 
 @pytest.mark.parametrize("name", ["talk.mp4", "C:/talk.mp4", "10:30/talk.mp4", "file:///talk.mp4", "a: b/c", "https:/"])
 def test_other_names_are_not_addresses(name: str) -> None:
     assert address_in(name) is None and missing_file(name) == f"there is no file {name}: check the name"
-
-
-def test_a_file_that_exists_is_not_an_address(tree: Path) -> None:
-    _write(tree, ["https:/example.org/talk.mp4"])
-    assert address_in("https://example.org/talk.mp4") is None
 
 
 # --- kinds
@@ -202,23 +177,14 @@ def test_a_video_is_recognised_by_its_content(codec: str, container: str, tmp_pa
         ("a.ts", b"export const a = 1\n", Kind.OTHER),
         ("a.ts", NOISE, Kind.VIDEO),  # a damaged transport stream
         *(
-            (f"image{s}", cv2.imencode(s, np.zeros((9, 9, 3), np.uint8))[1].tobytes(), Kind.IMAGE)
-            for s in (".png", ".webp")
-        ),
-        *(
-            ("x", cv2.imencode(s, np.zeros((9, 9, 3), np.uint8))[1].tobytes(), Kind.IMAGE)
-            for s in (".jpg", ".tiff", ".bmp")
+            ("image", cv2.imencode(suffix, np.zeros((9, 9, 3), np.uint8))[1].tobytes(), Kind.IMAGE)
+            for suffix in (".png", ".webp", ".jpg", ".tiff", ".bmp")
         ),
     ],
 )
 def test_kinds_of_other_files(name: str, content: bytes, kind: Kind, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     assert kind_of(tmp_path / name) is kind
-
-
-def test_audio_without_frames_is_not_a_video(tmp_path: Path) -> None:
-    (tmp_path / "sound.m4a").write_bytes(BROKEN["audio_only"](tmp_path).read_bytes())
-    assert kind_of(tmp_path / "sound.m4a") is Kind.AUDIO
 
 
 def test_animated_images_are_videos(tmp_path: Path) -> None:
@@ -237,8 +203,3 @@ def test_pipes_and_circular_links_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "circle").symlink_to("circle")
     assert kind_of(tmp_path / "pipe") is kind_of(tmp_path / "circle") is Kind.CLOSED
-
-
-def test_names_of_system_files() -> None:
-    assert all(map(is_hidden, ("Thumbs.db", "THUMBS.DB", "desktop.ini", ".DS_Store", "._1.png", "__MACOSX")))
-    assert not any(map(is_hidden, ("thumbs.png", "1.png", "desktop.mp4")))

@@ -20,7 +20,7 @@ from facetell.video.image import read_image, write_image
 from facetell.video.reader import Unreadable, VideoReader
 from facetell.video.sequence import ImageSequence, NotConsecutive, steps_between
 from facetell.video.source import content_sha256, open_video
-from fixtures import sample_frames, write_frames
+from fixtures import sample_frames
 
 DURATIONS = [40, 40, 40, 80, 40, 40]
 
@@ -68,18 +68,12 @@ def test_images_come_by_their_numbers_at_25_per_second(folder: Path) -> None:
     assert [frame.time for frame in found] == pytest.approx(np.arange(12) / 25)
 
 
-def _huge(png: bytes) -> bytes:
-    """A PNG whose header states 60000 x 60000 pixels."""
-    head = struct.pack(">II", 60_000, 60_000) + png[24:29]
-    return png[:16] + head + struct.pack(">I", zlib.crc32(b"IHDR" + head)) + png[33:]
-
-
 def _with_false_length(png: bytes) -> bytes:
     at = png.index(b"IDAT") - 4
     return png[:at] + (0xF0000000).to_bytes(4) + png[at + 4 :]
 
 
-@pytest.mark.parametrize("spoil", [lambda png: b"no image", _huge, _with_false_length])
+@pytest.mark.parametrize("spoil", [lambda png: b"no image", _with_false_length])
 def test_an_unreadable_image_is_left_out_and_leaves_a_gap(spoil, folder: Path) -> None:  # type: ignore[no-untyped-def]
     path = folder / "frame3.png"
     path.write_bytes(spoil(path.read_bytes()))
@@ -158,41 +152,22 @@ def test_the_hash_of_a_folder_is_that_of_its_images(folder: Path) -> None:
     assert content_sha256(folder) not in (before, None)
 
 
-def test_colours_and_thumbnails_are_those_of_a_video(tmp_path: Path) -> None:
-    frames = sample_frames("sample_man", 2)
-    video = write_frames(tmp_path / "man.mp4", frames, crf=4)
-    with open_video(write(tmp_path / "man", frames, range(2), ".png")) as images, open_video(video) as reader:
-        for one, other, image in zip(images, reader, frames, strict=True):
-            assert np.array_equal(one.rgb(), image)
-            mine, its = one.luma_thumbnail().astype(float), other.luma_thumbnail().astype(float)
-            assert mine.shape == its.shape and np.corrcoef(mine.ravel(), its.ravel())[0, 1] > 0.99
-
-
-def test_a_folder_without_images_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match="is a folder without an image that can be read"):
-        open_video(tmp_path)
-    with pytest.raises(Unreadable, match="there is no file"):
-        open_video(tmp_path / "none")
-
-
 # --- whether images are consecutive frames
 
 
 @pytest.mark.parametrize(
     ("numbers", "why"),
     [
-        ([*range(0, 180, 15)], "go up by 15"),
-        ([0, 15, 30, 46, 61, 76, 91, 106, 122, 137, 152, 167], "go up by 15 to 16"),
-        ([3, 17, 42, 43, 51, 66, 78, 90, 91, 104, 120, 133], "go up by 1 to 25"),
-        ([0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15], "go up by 1 to 5"),
+        ([*range(0, 180, 15)], "by 15"),
+        ([3, 17, 42, 43, 51, 66], "by 1 to 25"),
+        ([*range(6), 10, 11], "by 1 to 5"),
     ],
 )
 def test_gaps_in_the_numbers_are_refused(
     frames: list[UInt8Array], numbers: list[int], why: str, tmp_path: Path
 ) -> None:
-    message = rf"not consecutive frames \(their numbers {why}\): name the video .* --fps"
-    with pytest.raises(NotConsecutive, match=message):
-        ImageSequence(write(tmp_path, frames, numbers))
+    with pytest.raises(NotConsecutive, match=rf"not consecutive frames \(their numbers go up {why}\): .* --fps"):
+        ImageSequence(write(tmp_path, frames[: len(numbers)], numbers))
 
 
 def test_images_that_change_too_much_are_refused_unless_their_rate_is_stated(
@@ -204,11 +179,6 @@ def test_images_that_change_too_much_are_refused_unless_their_rate_is_stated(
     assert times_of(tmp_path, 10) == pytest.approx(np.arange(12) / 10)
 
 
-def test_few_images_and_still_ones_are_not_refused(seconds: list[UInt8Array], tmp_path: Path) -> None:
-    assert len(times_of(write(tmp_path / "few", seconds[:5], range(5)))) == 5
-    assert len(times_of(write(tmp_path / "still", seconds[:1] * 12, range(12)))) == 12
-
-
 def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_path: Path) -> None:
     with ImageSequence(write(tmp_path, frames, [*range(8), 9, 10, 31, 32])) as reader:
         times = np.diff([frame.time for frame in reader])
@@ -216,17 +186,12 @@ def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_p
     assert times[7] > HOLE and times == pytest.approx([0.04] * 7 + [0.2, 0.04, 0.84, 0.04])
 
 
-@pytest.mark.parametrize(
-    ("numbers", "rate", "steps"),
-    [
-        ([*range(11), 20240101], None, [0.04] * 10 + [0.2]),  # a date is not a duration
-        ([0, 33, 67, 100, 133, 167, 200, 233, 267, 300, 433, 467], 30, [1 / 30] * 9 + [0.2, 1 / 30]),  # milliseconds
-    ],
-)
-def test_numbers_that_are_not_frame_numbers(
-    numbers: list[int], rate: float | None, steps: list[float], frames: list[UInt8Array], tmp_path: Path
-) -> None:
-    assert np.diff(times_of(write(tmp_path, frames, numbers), rate)) == pytest.approx(steps)
+def test_numbers_that_are_not_frame_numbers(frames: list[UInt8Array], tmp_path: Path) -> None:
+    dates = times_of(write(tmp_path / "dates", frames, [*range(11), 20240101]))
+    assert np.diff(dates) == pytest.approx([0.04] * 10 + [0.2])
+    milliseconds = [*(round(number * 100 / 3) for number in range(10)), 433, 467]
+    times = times_of(write(tmp_path / "stamps", frames, milliseconds), 30)
+    assert np.diff(times) == pytest.approx([1 / 30] * 9 + [0.2, 1 / 30])
 
 
 def test_the_frame_number_is_the_one_that_changes() -> None:

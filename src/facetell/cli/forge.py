@@ -12,12 +12,11 @@ from rich.progress import Progress
 from facetell.cli.arguments import check_seed
 from facetell.files import short_name
 from facetell.forge.video import VIDEO_KINDS, forge_video
-from facetell.types import FacetellError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the verb's arguments."""
-    parser.add_argument("video", type=Path, metavar="VIDEO", nargs="?", help="a real video")
+    parser.add_argument("video", type=Path, metavar="VIDEO", help="a real video")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the forgery (default: VIDEO-KIND.mp4 here)")
     parser.add_argument("--kind", choices=VIDEO_KINDS, default="mix", help="the forgery (default: mix draws one)")
     parser.add_argument("--with", dest="donor", type=Path, metavar="OTHER", help="video of another person, for a swap")
@@ -26,21 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mask", type=Path, metavar="FILE", help="also write the mask of the forged pixels, as a grey video"
     )
     parser.add_argument("--no-mark", action="store_true", help="without the visible mark (the metadata tag is written)")
-    help_sheet = "instead: an image of every kind, made from the sample clips, in DIR"
-    parser.add_argument("--sheet", type=Path, metavar="DIR", help=help_sheet)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Forge one video, or draw the contact sheets; 0 when done."""
-    if args.sheet:
-        from facetell.forge.sheet import draw_sheets
-
-        for path in draw_sheets(args.sheet):
-            print(path)
-        return 0
+    """Forge one video; 0 when done, 2 if no face was forged."""
     check_seed(args.seed)
-    if args.video is None:
-        raise FacetellError("no video is given: name the real video to forge (or --sheet DIR)")
     ending = f"-{args.kind}.mp4"
     out = args.out or Path(f"{short_name(args.video.stem, len(ending))}{ending}")
     console = Console(stderr=True)

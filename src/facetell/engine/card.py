@@ -74,11 +74,7 @@ def read_card(model: Path) -> Card:
 
 
 def write_release(model: Path, sections: Sequence[Section], figures: Mapping[str, Any]) -> None:
-    """Write ``NAME.json``, the card and all figures of a release, and ``NAME.md``, the card as Markdown.
-
-    Raises:
-        FacetellError: a file cannot be written.
-    """
+    """Write ``NAME.json``, the card and all figures of a release, and ``NAME.md``, the card as Markdown."""
     release = {"card": [asdict(section) for section in sections], **figures}
     write_text(model.with_suffix(".json"), json.dumps(release, indent=1, default=float) + "\n")
     write_text(model.with_suffix(".md"), to_markdown(sections))

@@ -22,13 +22,8 @@ ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512
 class Engine(ABC):
     """A loaded model. ``precision`` is the arithmetic in use, ``version`` that of the library.
 
-    Args:
-        path: the model file.
-        metadata: its fields.
-        shapes: of its outputs by name.
-
-    Raises:
-        FacetellError: a field is missing or wrong, or the model has several classes.
+    ``metadata`` are the fields of the file, ``shapes`` those of its outputs by name. FacetellError: a field is missing
+    or wrong, or the model has several classes.
     """
 
     name: str
@@ -52,11 +47,10 @@ class Engine(ABC):
         return self.run(blob)
 
     def motion(self, clip: UInt8Array) -> FloatArray | None:
-        """Response of the network's motion blocks to a clip, uint8 RGB (T, S, S, 3), by place and time.
+        """Response of the network's motion blocks to a clip, uint8 RGB (T, S, S, 3): float32 (T - 2, h, w), >= 0.
 
-        Returns:
-            float32 (T - 2, h, w), >= 0: the mean over the motion blocks of the magnitude of F^MM (METHOD section 1), at
-            the first of the three frames of each second difference. None if the model file has no such output.
+        The mean over the motion blocks of the magnitude of F^MM (METHOD section 1), at the first of the three frames of
+        each second difference. None if the model file has no such output.
         """
         if "motion" not in self.outputs:
             return None
@@ -164,9 +158,8 @@ def load_engine(
 
     Args:
         model: see :func:`facetell.engine.released.model_path`. A function needs none of the engines.
-        engine: "openvino", "onnxruntime" or "torch".
-        precision: "f32" or "bf16" (OpenVINO only). The default is bf16 where the CPU supports it and
-            ``ONEDNN_MAX_CPU_ISA`` (or ``DNNL_MAX_CPU_ISA``), if set, does not exclude it; else f32.
+        engine: one of :data:`ENGINES`.
+        precision: "f32" or "bf16" (OpenVINO only), see :func:`openvino_precision`.
         threads: CPU threads of the engine; all cores by default.
 
     Raises:
@@ -181,13 +174,7 @@ def load_engine(
         return FunctionEngine(str(path))
     module, _, name = ENGINES[engine].partition(":")
     try:
-        try:
-            load = getattr(importlib.import_module(module), name)
-        except ModuleNotFoundError as error:
-            if (error.name or "").startswith("facetell"):
-                raise
-            raise needs_extra(f"the engine '{engine}'", "train") from None
-        loaded: Engine = load(path, precision=precision, threads=threads)
+        loaded: Engine = getattr(require(module, engine, "train"), name)(path, precision=precision, threads=threads)
         return loaded
     except FacetellError:
         raise

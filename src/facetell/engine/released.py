@@ -26,15 +26,10 @@ def released_models() -> dict[str, Path]:
 
 
 def model_path(model: Path | str | None = None) -> Path:
-    """The file of a model; of a function, its name.
+    """The file of a model: the name of a released one, or the path of an ONNX file; None is :data:`DEFAULT_MODEL`.
 
-    Args:
-        model: name of a released model, or path of an ONNX file; ``./NAME`` (as text) is a file with the name of a
-            released model; or ``MODULE:FUNCTION`` (:class:`facetell.engine.function.FunctionEngine`). None:
-            :data:`DEFAULT_MODEL`.
-
-    Raises:
-        FacetellError: there is no such file.
+    ``./NAME`` (as text) is a file with the name of a released model. Of a function, ``MODULE:FUNCTION``, its name
+    (:class:`facetell.engine.function.FunctionEngine`). FacetellError: there is no such file.
     """
     released = released_models()
     name = str(model or DEFAULT_MODEL)

@@ -115,13 +115,9 @@ class _Window:
 
 
 class ClipAssembler:
-    """Collects consecutive frames of each track and returns a clip as soon as it is complete.
+    """Collects ``length`` consecutive frames of each track, and returns a clip as soon as it is complete.
 
-    Args:
-        length: T, frames per clip, >= 2.
-        size: side of a cropped frame in pixels.
-        scale: side of the crop in face lengths.
-        period: seconds; one clip of each track begins in each.
+    One clip of each track begins in each ``period`` of seconds; for ``size`` and ``scale`` see :func:`crop_clip`.
     """
 
     def __init__(self, length: int, size: int, scale: float, period: float = 1.0) -> None:
@@ -139,7 +135,7 @@ class ClipAssembler:
         return any(self._open(track_id, period) for track_id in active)
 
     def push(self, number: int, frame: Frame, faces: Mapping[int, Located]) -> list[Clip]:
-        """Add the faces of a frame (``number`` from :class:`FrameSampler`); returns the clips that it completes."""
+        """Add a frame (``number`` of :class:`FrameSampler`) with its faces by track; returns the clips it completes."""
         period = math.floor(frame.time / self._period)
         clips = []
         for track_id in [known for known in self._windows if known not in faces]:
@@ -148,8 +144,11 @@ class ClipAssembler:
                 del self._windows[track_id]
         for track_id, face in faces.items():
             window = self._windows.setdefault(track_id, _Window())
-            if window.frames and (number != window.number + 1 or _jumped(window.frames[-1][1].pose, face.pose)):
-                window.frames.clear()
+            if window.frames:
+                before, after = window.frames[-1][1].pose, face.pose
+                moved = math.hypot(after.x - before.x, after.y - before.y)
+                if number != window.number + 1 or moved > MAX_JUMP * max(before.length, 1.0):
+                    window.frames.clear()
             window.number = number
             if not window.frames and not self._open(track_id, period):
                 continue
@@ -178,11 +177,7 @@ class ClipAssembler:
 
 
 def crop_clip(images: Sequence[UInt8Array], poses: Sequence[Pose], size: int, scale: float) -> tuple[UInt8Array, Crop]:
-    """Crop T frames, uint8 RGB (H, W, 3), by one region of ``scale`` face lengths, in training and in detection.
-
-    Returns:
-        The cropped frames, uint8 (T, size, size, 3), and the region.
-    """
+    """Crop T frames, uint8 RGB (H, W, 3), by one region of ``scale`` face lengths: uint8 (T, size, size, 3)."""
     crop = clip_crop(poses, scale)
     return np.stack([crop_frame(image, crop, size) for image in images]), crop
 
@@ -202,7 +197,3 @@ def jump_cut(frames: UInt8Array) -> int:
 
 _Y, _X = np.mgrid[:_CELLS, :_CELLS] - (_CELLS - 1) / 2
 _AROUND = np.hypot(_X / (_CELLS * 0.325), _Y / (_CELLS * 0.375)) >= 1  # outside the oval of the face
-
-
-def _jumped(before: Pose, after: Pose) -> bool:
-    return math.hypot(after.x - before.x, after.y - before.y) > MAX_JUMP * max(before.length, 1.0)

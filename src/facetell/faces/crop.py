@@ -38,13 +38,7 @@ def face_pose(landmarks: FloatArray) -> Pose:
 
 
 def clip_crop(poses: Sequence[Pose], scale: float) -> Crop:
-    """The crop of a clip: mean centre, ``scale`` x the median face length, median roll.
-
-    Raises:
-        ValueError: ``poses`` is empty.
-    """
-    if not poses:
-        raise ValueError("a crop needs at least one face pose")
+    """The crop of a clip: mean centre, ``scale`` x the median face length, median roll of at least one pose."""
     x, y = np.mean([(pose.x, pose.y) for pose in poses], axis=0)
     # Angles are unwrapped: the median of faces that are upside down must not mix pi with -pi.
     roll = float(np.median(np.unwrap([pose.roll for pose in poses])))

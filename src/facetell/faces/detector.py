@@ -66,10 +66,7 @@ class FaceDetector:
         return suppress([found for turns in (1, 2, 3) for found in self._find_turned(image, turns)])
 
     def orient(self, image: UInt8Array, detection: Detection) -> Detection:
-        """The best of the detections of the same face in four orientations of its surroundings.
-
-        Returns ``detection`` if there is none.
-        """
+        """The best of the detections of a face in four orientations of its surroundings, or itself if there is none."""
         (x, y), side = detection.box.center, AROUND * max(detection.box.width, detection.box.height)
         x0, y0 = max(0, int(x - side / 2)), max(0, int(y - side / 2))
         part = image[y0 : int(y + side / 2) + 1, x0 : int(x + side / 2) + 1]

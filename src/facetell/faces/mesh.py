@@ -32,21 +32,16 @@ class FaceMesh:
         return self._place(image, Crop(pose.x, pose.y, pose.length, pose.roll))
 
     def _place(self, image: UInt8Array, face: Crop) -> Face:
-        to_image = _input_to_image(face)
+        scale = MARGIN * max(face.side, 1.0) / SIZE
+        cos, sin = scale * np.cos(face.roll), scale * np.sin(face.roll)
+        rotation = np.array([[cos, -sin], [sin, cos]])
+        shift = np.array([face.x, face.y]) - rotation @ np.full(2, SIZE / 2)
+        to_image = np.hstack([rotation, shift[:, None]]).astype(np.float32)  # from the input to the frame
         patch = _network_input(image, to_image)
         landmarks, presence = self._network(patch[None].astype(np.float32) * np.float32(1 / 255))
         points = (landmarks.reshape(468, 3)[:, :2] @ to_image[:, :2].T + to_image[:, 2]).astype(np.float32)
         probability = 1 / (1 + np.exp(-np.clip(presence.reshape(-1)[0], -60, 60)))
         return face_of(points, float(probability))
-
-
-def _input_to_image(face: Crop) -> FloatArray:
-    """The 2 x 3 affine map from pixels of the network's input to pixels of the frame."""
-    scale = MARGIN * max(face.side, 1.0) / SIZE
-    cos, sin = scale * np.cos(face.roll), scale * np.sin(face.roll)
-    rotation = np.array([[cos, -sin], [sin, cos]])
-    shift = np.array([face.x, face.y]) - rotation @ np.full(2, SIZE / 2)
-    return np.hstack([rotation, shift[:, None]]).astype(np.float32)
 
 
 def _network_input(image: UInt8Array, to_image: FloatArray) -> UInt8Array:

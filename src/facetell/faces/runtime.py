@@ -26,7 +26,7 @@ def openvino_core() -> Any:
 
 
 def compile_small(path: Path) -> Callable[..., list[FloatArray]]:
-    """Load a network; returns a function from its float32 inputs to the list of its outputs.
+    """Load a network as a function from its float32 inputs to the list of its outputs.
 
     One thread: a second one costs more than it saves at this size. Float32, because rounded landmarks would jitter.
     """

@@ -51,14 +51,10 @@ class Spread:
         return step_of(self.seen, self.most)
 
     def add(self, clip: Clip, to_come: float = math.inf) -> dict[int, Clip]:
-        """Add the next clip in order of time.
+        """Add the next clip in order of time, which is held as long as it may be chosen.
 
-        Args:
-            clip: held as long as it may be chosen.
-            to_come: largest number of clips that will follow. It decides when a clip is scored, not which.
-
-        Returns:
-            The clip by its number if it is chosen whatever follows, so that it can be scored at once; else nothing.
+        Returns the clip by its number if it is chosen whatever follows, so that it can be scored at once; else nothing.
+        ``to_come`` is the largest number of clips that will follow. It decides when a clip is scored, not which.
         """
         number, before = self.seen, self.step
         self.seen += 1

@@ -4,7 +4,7 @@
 real clip without forging it.
 """
 
-from facetell.forge.degrade import DegradeConfig, TwinConfig, degrade_pair, harmless_twin
+from facetell.forge.degrade import DegradeConfig, degrade_pair, harmless_twin
 from facetell.forge.recipe import KINDS, Forged, ForgeRecipe, forge_clip
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "DegradeConfig",
     "ForgeRecipe",
     "Forged",
-    "TwinConfig",
     "degrade_pair",
     "forge_clip",
     "harmless_twin",

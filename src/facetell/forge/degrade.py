@@ -7,16 +7,14 @@ all clips of a pair, and a real may pass through the harmless counterparts of th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from facetell.forge import colour as colours
-from facetell.forge.masks import MaskConfig, draw_mask
-from facetell.forge.mesh import IndexArray, check_landmarks, face_width, smooth
-from facetell.forge.temporal import FEATURES, feature_centres, repeat_order
-from facetell.forge.warp import bump_field, grid_nodes, remap_fields
+from facetell.forge import pixels as px
+from facetell.forge.kinds import repeat_order
+from facetell.forge.mesh import FEATURES, IndexArray, check_landmarks, face_width, feature_centres, smooth
 from facetell.noise import normal_noise
 from facetell.types import FloatArray, UInt8Array
 
@@ -36,14 +34,10 @@ class Coder:
 class DegradeConfig:
     """Chances and ranges of each degradation (ours)."""
 
-    repeats: float = 0.1  # chance of repeated, dropped or swapped frames, and their share
-    repeat_share: tuple[float, float] = (0.1, 0.4)
-    rerate: float = 0.04  # chance of a lower frame rate (a share of the rate) and back by repetition
-    slower: tuple[float, float] = (0.5, 0.95)
+    repeats: float = 0.1  # chance of repeated, dropped or swapped frames
+    rerate: float = 0.04  # chance of a lower frame rate and back by repetition
     colourful: float = 0.5
-    colour: colours.ColourConfig = field(default_factory=lambda: colours.ColourConfig(rgb=12.0, hue=6.0, contrast=0.2))
     gamma_chance: float = 0.3
-    gamma: tuple[float, float] = (0.75, 1.33)
     blur: float = 0.2
     sigma: tuple[float, float] = (0.4, 1.2)  # pixels
     sharpen: float = 0.1
@@ -54,7 +48,6 @@ class DegradeConfig:
     social: float = 0.06  # chance of shrinking, sharpening and a low bit rate, as by a messenger; else
     codec: float = 0.5  # chance of an encoder; else
     jpeg: float = 0.25  # chance of JPEG of one quality for the clip
-    quality: tuple[int, int] = (35, 95)
 
 
 def degrade_pair(
@@ -68,17 +61,17 @@ def degrade_pair(
     config = config or DegradeConfig()
     results = _reordered(list(clips), rng, config)
     if rng.random() < config.colourful:
-        matrix = colours.draw_colour(rng, config.colour)
-        results = [colours.apply_colour(clip, matrix) for clip in results]
+        matrix = px.draw_colour(rng, rgb=12.0, hue=6.0, contrast=0.2)
+        results = [px.apply_colour(clip, matrix) for clip in results]
     if rng.random() < config.gamma_chance:
-        table = np.rint(255 * (np.arange(256) / 255) ** rng.uniform(*config.gamma)).astype(np.uint8)
+        table = np.rint(255 * (np.arange(256) / 255) ** rng.uniform(0.75, 1.33)).astype(np.uint8)
         results = [table[clip] for clip in results]
     if rng.random() < config.blur:
         sigma = rng.uniform(*config.sigma)
         results = [np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in clip]) for clip in results]
     elif rng.random() < config.sharpen:
         amount = 1 + float(rng.uniform(0.2, 0.8))
-        results = [colours.apply_sharpness(clip, amount) for clip in results]
+        results = [px.apply_sharpness(clip, amount) for clip in results]
     if rng.random() < config.resize:
         results = _resized(results, rng, config.scale)
     if rng.random() < config.noisy:
@@ -92,9 +85,9 @@ def _reordered(clips: list[UInt8Array], rng: np.random.Generator, config: Degrad
     """Whole frames repeated, dropped or swapped; or shown at a lower rate."""
     length = len(clips[0])
     if rng.random() < config.repeats:
-        order = repeat_order(length, rng, rng.uniform(*config.repeat_share))
+        order = repeat_order(length, rng, rng.uniform(0.1, 0.4))
     elif rng.random() < config.rerate:
-        order = lower_rate_order(length, float(rng.uniform(*config.slower)), float(rng.uniform(0, 1)))
+        order = lower_rate_order(length, float(rng.uniform(0.5, 0.95)), float(rng.uniform(0, 1)))
     else:
         return clips
     return [clip[order] if len(clip) == length else clip for clip in clips]
@@ -115,7 +108,7 @@ def _coded(clips: list[UInt8Array], rng: np.random.Generator, config: DegradeCon
         small = _resized(clips, rng, (0.4, 0.8))
         coder = Coder("libx264", _h264_options(rng, (28, 38)), 30)
         amount = 1 + float(rng.uniform(0, 0.6))
-        return [recode_within(colours.apply_sharpness(clip, amount), coder, lead) for clip in small]
+        return [recode_within(px.apply_sharpness(clip, amount), coder, lead) for clip in small]
     if rng.random() < config.codec:
         coder = _draw_coder(rng)
         # x265 writes outside its memory if frames are smaller than its blocks of 64 pixels, and refuses short clips.
@@ -123,7 +116,7 @@ def _coded(clips: list[UInt8Array], rng: np.random.Generator, config: DegradeCon
             coder = replace(coder, name="libx264", options=_h264_options(rng))
         return [recode_within(clip, coder, lead) for clip in clips]
     if rng.random() < config.jpeg:
-        quality = int(rng.integers(*config.quality))
+        quality = int(rng.integers(35, 95))
         return [jpeg(clip, quality) for clip in clips]
     return clips
 
@@ -196,42 +189,20 @@ def recode_within(clip: UInt8Array, coder: Coder, lead: int) -> UInt8Array:
     return reencode(longer, coder.rate, coder.name, **coder.options)[lead:]
 
 
-@dataclass(frozen=True, slots=True)
-class TwinConfig:
-    """Harmless counterparts of the forging steps (ours), all constant or smooth in time."""
-
-    warped: float = 0.7
-    warp: tuple[float, float] = (0.005, 0.02)  # standard deviation of the warp in face widths
-    radius: tuple[float, float] = (0.15, 0.35)
-    whole: float = 0.4  # chance that the whole frame is changed
-    sharpness: colours.SharpnessConfig = field(
-        default_factory=lambda: colours.SharpnessConfig(probability=0.5, quarter=0.1)
-    )
-    jpeg: float = 0.3
-    quality: tuple[int, int] = (50, 95)
-    mask: MaskConfig = field(default_factory=MaskConfig)
-
-
-def harmless_twin(
-    frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator, config: TwinConfig | None = None
-) -> UInt8Array:
+def harmless_twin(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator) -> UInt8Array:
     """A real clip (T, H, W, 3) with the face resampled, sharpened or recompressed, without the traces of a forgery.
 
-    The warp is undone again, so that only the resampling remains.
+    All changes are constant or smooth in time. The warp is undone again, so that only the resampling remains.
     """
-    config = config or TwinConfig()
     landmarks = smooth(check_landmarks(landmarks, len(frames)), 1.0)
-    width = face_width(landmarks)
+    width, size = face_width(landmarks), frames.shape[1:3]
     changed = frames
-    if rng.random() < config.warped:
-        points = feature_centres(landmarks)
-        push = rng.uniform(*config.warp) * width * rng.standard_normal((1, len(FEATURES), 2), dtype=np.float32)
+    if rng.random() < 0.7:
+        push = rng.uniform(0.005, 0.02) * width * rng.standard_normal((1, len(FEATURES), 2), dtype=np.float32)
         pushes = np.repeat(push, len(frames), axis=0).astype(np.float32)
-        fields = bump_field(grid_nodes(frames.shape[1:3], width), points, pushes, rng.uniform(*config.radius) * width)
-        changed = remap_fields(remap_fields(frames, fields), -fields)
-    changed = colours.apply_sharpness(changed, colours.draw_sharpness(rng, config.sharpness))
-    if rng.random() < config.jpeg:
-        changed = jpeg(changed, int(rng.integers(*config.quality)))
-    if rng.random() < config.whole:
-        return changed
-    return colours.blend(frames, changed, draw_mask(landmarks, frames.shape[1:3], rng, config.mask))
+        fields = px.bump_field(size, width, feature_centres(landmarks), pushes, rng.uniform(0.15, 0.35) * width)
+        changed = px.remap_fields(px.remap_fields(frames, fields), -fields)
+    changed = px.apply_sharpness(changed, px.draw_sharpness(rng, probability=0.5, quarter=0.1))
+    if rng.random() < 0.3:
+        changed = jpeg(changed, int(rng.integers(50, 95)))
+    return changed if rng.random() < 0.4 else px.blend(frames, changed, px.draw_mask(landmarks, size, rng))

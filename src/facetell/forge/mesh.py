@@ -43,6 +43,7 @@ REGIONS: dict[str, IndexArray] = {
     "nose": NOSE,
     "mouth": LIPS_OUTER,
 }
+FEATURES = (*EYES, *BROWS, NOSE, LIPS_OUTER, CHIN, CHEEKS[::2], CHEEKS[1::2])
 # The points that control a warp of the whole face. With the points of the image border, a spline has fewer than 100
 # unknowns: from 100 on the linear solver starts threads, which on a busy machine made it fifty times slower.
 CONTROL = np.unique(
@@ -57,11 +58,7 @@ CONTROL = np.unique(
 
 
 def check_landmarks(landmarks: FloatArray, length: int) -> FloatArray:
-    """``landmarks`` as float32 (T, 468, 2).
-
-    Raises:
-        ValueError: wrong shape, T is not ``length``, or a value is not finite.
-    """
+    """``landmarks`` as float32 (``length``, 468, 2); ValueError for another shape, or if a value is not finite."""
     landmarks = np.asarray(landmarks, dtype=np.float32)
     if landmarks.shape != (length, POINTS, 2):
         raise ValueError(f"landmarks must have the shape ({length}, {POINTS}, 2), not {landmarks.shape}")
@@ -80,6 +77,11 @@ def centers(landmarks: FloatArray) -> FloatArray:
     return np.asarray(landmarks[:, INNER].mean(axis=1), dtype=np.float32)
 
 
+def feature_centres(landmarks: FloatArray) -> FloatArray:
+    """Centres (T, K, 2) of the facial :data:`FEATURES` of landmarks (T, 468, 2)."""
+    return np.stack([landmarks[:, feature].mean(axis=1) for feature in FEATURES], axis=1)
+
+
 def smooth(values: FloatArray, sigma: float) -> FloatArray:
     """Gaussian smoothing along the first axis, ``sigma`` in frames, ends replicated; 0 returns ``values``."""
     if sigma <= 0 or len(values) < 2:
@@ -88,6 +90,15 @@ def smooth(values: FloatArray, sigma: float) -> FloatArray:
     flat = values.reshape(len(values), -1)
     smoothed = cv2.sepFilter2D(flat, cv2.CV_32F, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(smoothed, dtype=np.float32).reshape(values.shape)
+
+
+def coloured_noise(rng: np.random.Generator, shape: tuple[int, ...], memory: float) -> FloatArray:
+    """Noise of unit variance along the first axis with correlation ``memory`` in [0, 1) to the step before."""
+    noise = rng.standard_normal(shape).astype(np.float32)
+    fresh = np.float32(np.sqrt(1 - memory * memory))
+    for t in range(1, shape[0]):
+        noise[t] = np.float32(memory) * noise[t - 1] + fresh * noise[t]
+    return noise
 
 
 def similarity(source: FloatArray, target: FloatArray) -> FloatArray:

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from facetell.forge import blended, temporal
-from facetell.forge.blended import BlendedConfig, Forgery
+from facetell.forge import kinds
 from facetell.forge.mesh import check_landmarks
-from facetell.forge.reenact import Donor, ReenactConfig, reenact
-from facetell.forge.resynth import ResynthConfig, resynth
-from facetell.forge.swap import SwapConfig, mouth, swap
-from facetell.forge.temporal import TemporalConfig
+from facetell.forge.pixels import Forgery
+from facetell.forge.reenact import Donor, reenact
+from facetell.forge.resynth import resynth
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
-# Each kind: its function, and the field of ForgeRecipe with its ranges.
-_FUNCTIONS: dict[str, tuple[Callable[..., Forgery], str]] = {
-    "sbv": (blended.self_blend, "blended"),
-    "cut": (blended.cut, "blended"),
-    "breathe": (blended.breathe, "blended"),
-    "drift": (temporal.drift, "temporal"),
-    "jitter": (temporal.jitter, "temporal"),
-    "flicker": (temporal.flicker, "temporal"),
-    "inner_repeat": (temporal.inner_repeat, "temporal"),
-    "oversmooth": (temporal.oversmooth, "temporal"),
-    "reenact": (reenact, "reenacted"),
-    "swap": (swap, "swapped"),
-    "mouth": (mouth, "swapped"),
-    "resynth": (resynth, "resynthesised"),
+_FUNCTIONS: dict[str, Callable[..., Forgery]] = {
+    "sbv": kinds.self_blend,
+    "cut": kinds.cut,
+    "breathe": kinds.breathe,
+    "drift": kinds.drift,
+    "jitter": kinds.jitter,
+    "flicker": kinds.flicker,
+    "inner_repeat": kinds.inner_repeat,
+    "oversmooth": kinds.oversmooth,
+    "reenact": reenact,
+    "swap": kinds.swap,
+    "mouth": kinds.mouth,
+    "resynth": resynth,
 }
 KINDS = tuple(_FUNCTIONS)
 SEAMED = ("sbv", "swap", "mouth")
@@ -41,10 +37,9 @@ WITH_DONOR = ("reenact", "swap")
 
 @dataclass(frozen=True, slots=True)
 class ForgeRecipe:
-    """The weight of each kind of forgery, of any sum, and the ranges of its parameters.
+    """The weight of each kind of forgery, of any sum.
 
-    ``more``: chance that one of :data:`SEAMED` is followed by one of :data:`TEMPORAL`; ``decoded``: chance that a
-    reenactment is followed by ``resynth``.
+    ``more``: chance that one of :data:`SEAMED` is followed by one of :data:`TEMPORAL`.
     """
 
     sbv: float = 3.0
@@ -60,12 +55,6 @@ class ForgeRecipe:
     mouth: float = 0.75
     resynth: float = 0.5
     more: float = 0.3
-    decoded: float = 0.0
-    blended: BlendedConfig = field(default_factory=BlendedConfig)
-    temporal: TemporalConfig = field(default_factory=TemporalConfig)
-    reenacted: ReenactConfig = field(default_factory=ReenactConfig)
-    swapped: SwapConfig = field(default_factory=SwapConfig)
-    resynthesised: ResynthConfig = field(default_factory=ResynthConfig)
 
     def __post_init__(self) -> None:
         for name in KINDS:
@@ -74,15 +63,11 @@ class ForgeRecipe:
                 raise FacetellError(f"the weight of {name} in a recipe is a number of at least 0, not {weight!r}")
 
     @classmethod
-    def only(cls, kind: str, **changes: Any) -> ForgeRecipe:
-        """A recipe of one kind alone.
-
-        Raises:
-            ValueError: no such kind.
-        """
+    def only(cls, kind: str) -> ForgeRecipe:
+        """A recipe of one kind alone; ValueError if there is no such kind."""
         if kind not in KINDS:
             raise ValueError(f"'{kind}' is not a kind of forgery; the kinds are {', '.join(KINDS)}")
-        return cls(**{**{name: float(name == kind) for name in KINDS}, "more": 0.0, **changes})
+        return cls(**{name: float(name == kind) for name in KINDS}, more=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +90,11 @@ def forge_clip(
 
     Args:
         frames: uint8 RGB (T, H, W, 3), one fixed crop around a face; T is usually 8 to 32, at least 1.
-        landmarks: (T, 468, 2) in pixels of the frames.
+        landmarks: (T, 468, 2) in pixels of the frames; ValueError for wrong shapes and values that are not finite.
         rng: source of every draw: the same state gives the same bytes.
-        recipe: the mixture; default: that of :class:`ForgeRecipe`.
-        donor: frames and landmarks of another person, of any size and length, for ``swap`` and as the driver of
-            ``reenact``. Without one, the clip is its own donor.
-
-    Raises:
-        ValueError: wrong shapes, or landmarks that are not finite.
+        recipe: the mixture.
+        donor: another person, of any size and length, for ``swap`` and as the driver of ``reenact``. Without one, the
+            clip is its own donor.
     """
     recipe = recipe or ForgeRecipe()
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not len(frames):
@@ -122,17 +104,15 @@ def forge_clip(
         donor = (donor[0], check_landmarks(donor[1], len(donor[0])))
 
     def apply(kind: str, to: UInt8Array) -> Forgery:
-        function, ranges = _FUNCTIONS[kind]
-        return function(to, landmarks, rng, getattr(recipe, ranges), *([donor] if kind in WITH_DONOR else []))
+        return _FUNCTIONS[kind](to, landmarks, rng, *([donor] if kind in WITH_DONOR else []))
 
     applied = [draw_kind(rng, recipe)]
     forged, mask = apply(applied[0], frames)
-    if applied[0] in SEAMED and rng.random() < recipe.more:
+    # A reenactment draws as well: the features of the released model depend on the sequence of draws.
+    more = applied[0] in (*SEAMED, "reenact") and rng.random() < recipe.more
+    if more and applied[0] in SEAMED:
         applied.append(draw_kind(rng, recipe, TEMPORAL))
-    elif applied[0] == "reenact" and rng.random() < recipe.decoded:
-        applied.append("resynth")
-    for kind in applied[1:]:
-        forged, second = apply(kind, forged)
+        forged, second = apply(applied[1], forged)
         mask = np.maximum(mask, second)
     return Forged(forged, mask, tuple(applied))
 

@@ -7,7 +7,7 @@ lids are synthesised, the motion is too smooth or noisy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -15,12 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetell.forge import mesh
-from facetell.forge.blended import Forgery
-from facetell.forge.colour import apply_sharpness, blend
-from facetell.forge.masks import MaskConfig, draw_mask
+from facetell.forge import pixels as px
 from facetell.forge.mesh import eye_opening, face_width, mouth_opening, reflected, similarity, smooth, transform
-from facetell.forge.temporal import FEATURES, coloured_noise
-from facetell.forge.warp import affine, border_points, face_fields, remap_fields
 from facetell.types import FloatArray, UInt8Array
 
 Donor = tuple[UInt8Array, FloatArray]
@@ -30,37 +26,16 @@ Still = tuple[UInt8Array, FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
-class ReenactConfig:
-    """Ranges of single-image reenactment (ours), lengths in face widths."""
-
-    donor_motion: float = 0.5  # chance that the motion is that of the donor, if there is one
-    whole: float = 0.8  # chance that the whole frame is the animated one, else the face is blended into the clip
-    smooth: float = 0.45  # chance that the driving landmarks are low-passed by `smoothing` frames
-    noisy: float = 0.4  # chance that they have `noise` in every frame
-    smoothing: tuple[float, float] = (0.8, 2.5)
-    noise: tuple[float, float] = (0.001, 0.005)
-    follow: tuple[float, float] = (0.1, 0.7)  # share of the head's motion that the background has (0 in half the clips)
-    inside: float = 0.7  # chance that an open mouth is taken from the frame with the widest one, else synthesised
-    teeth: float = 0.75  # chance that a synthesised mouth has teeth
-    finish: tuple[float, float] = (0.6, 1.4)  # sharpness (below 1 blurs)
-    texture: tuple[float, float] = (0.0, 2.0)  # error in every frame, in grey levels
-    mask: MaskConfig = field(default_factory=lambda: MaskConfig(1, 0, 0, 0, 0, softness=(0.02, 0.08)))
-
-
-@dataclass(frozen=True, slots=True)
 class Performance:
-    """A portrait and how it is animated, drawn by :func:`plan`.
-
-    ``goals`` are the landmarks (T, 468, 2) of the frames; ``opened`` is an image of the open mouth, if any.
-    """
+    """A portrait and how it is animated, drawn by :func:`plan`."""
 
     portrait: Still
-    goals: FloatArray
-    opened: Still | None
-    follow: float
+    goals: FloatArray  # landmarks of the frames, (T, 468, 2)
+    opened: Still | None  # an image of the open mouth
+    follow: float  # share of the head's motion that the background has
     teeth: bool
-    sharpness: float
-    texture: float
+    sharpness: float  # below 1 blurs
+    texture: float  # error in every frame, in grey levels
 
     def render(self, rng: np.random.Generator, start: int = 0, stop: int | None = None) -> UInt8Array:
         """Frames ``start`` to ``stop``, (T, H, W, 3); ``rng`` draws the per-frame error."""
@@ -68,49 +43,44 @@ class Performance:
         frames = animate(*self.portrait, goals, self.follow)
         paint_mouth(frames, self.portrait, goals, self.opened, self.teeth)
         paint_lids(frames, self.portrait[1], goals)
-        frames = apply_sharpness(frames, self.sharpness)
+        frames = px.apply_sharpness(frames, self.sharpness)
         return frames if self.texture < 0.3 else _with_error(frames, rng, 1.6 * self.texture)
 
 
-def plan(
-    portrait: Still, goals: FloatArray, opened: Still | None, rng: np.random.Generator, config: ReenactConfig
-) -> Performance:
+def plan(portrait: Still, goals: FloatArray, opened: Still | None, rng: np.random.Generator) -> Performance:
     """Draw how ``portrait`` follows ``goals``."""
-    change = float(rng.uniform(*config.finish))
+    change = float(rng.uniform(0.6, 1.4))
     return Performance(
         portrait,
-        _perturbed(goals, rng, config),
-        opened if rng.random() < config.inside else None,
-        follow=float(rng.uniform(*config.follow)) if rng.random() < 0.5 else 0.0,
-        teeth=bool(rng.random() < config.teeth),
+        _perturbed(goals, rng),
+        opened if rng.random() < 0.7 else None,
+        follow=float(rng.uniform(0.1, 0.7)) if rng.random() < 0.5 else 0.0,
+        teeth=bool(rng.random() < 0.75),
         sharpness=change if abs(change - 1) > 0.1 else 1.0,
-        texture=float(rng.uniform(*config.texture)),
+        texture=float(rng.uniform(0.0, 2.0)),
     )
 
 
 def reenact(
-    frames: UInt8Array,
-    landmarks: FloatArray,
-    rng: np.random.Generator,
-    config: ReenactConfig,
-    donor: Donor | None = None,
-) -> Forgery:
-    """One frame of the clip, animated by the motion of the clip or of the donor."""
+    frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator, donor: Donor | None = None
+) -> px.Forgery:
+    """One frame of the clip, animated by the motion of the clip or of the donor; mostly without blending."""
     openings = eye_opening(landmarks).min(axis=1)
     source = int(rng.choice(np.flatnonzero(openings >= np.median(openings))))  # a portrait has open eyes
-    whole = rng.random() < config.whole
+    whole = rng.random() < 0.8
     goals = landmarks
-    if donor is not None and whole and rng.random() < config.donor_motion:
+    if donor is not None and whole and rng.random() < 0.5:
         start = int(rng.integers(max(1, len(donor[1]) - len(frames) + 1)))
         goals = borrowed_motion(landmarks[source], donor[1], start, len(frames))
     widest = most_opened(landmarks, landmarks[source])
     opened = None if widest is None else (frames[widest], landmarks[widest])
-    performance = plan((frames[source], landmarks[source]), goals, opened, rng, config)
+    performance = plan((frames[source], landmarks[source]), goals, opened, rng)
     animated = performance.render(rng)
     if whole:
         return animated, np.ones(frames.shape[:3], np.float32)
-    mask = draw_mask(performance.goals, frames.shape[1:3], rng, config.mask)
-    return blend(frames, animated, mask), mask
+    size = frames.shape[1:3]
+    mask = px.draw_mask(performance.goals, size, rng, families=(1, 0, 0, 0, 0), softness=px.SOFT)
+    return px.blend(frames, animated, mask), mask
 
 
 def borrowed_motion(portrait: FloatArray, driver: FloatArray, start: int, length: int) -> FloatArray:
@@ -126,17 +96,17 @@ def borrowed_motion(portrait: FloatArray, driver: FloatArray, start: int, length
     return np.asarray(portrait + (part - part[rest]) @ fits[rest][:, :2].T, dtype=np.float32)
 
 
-def _perturbed(goals: FloatArray, rng: np.random.Generator, config: ReenactConfig) -> FloatArray:
+def _perturbed(goals: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Driving landmarks as a network predicts them: too smooth, noisy, or neither."""
     chance = rng.random()
-    if chance < config.smooth:
-        return smooth(goals, rng.uniform(*config.smoothing))
-    if chance >= config.smooth + config.noisy:
+    if chance < 0.45:
+        return smooth(goals, rng.uniform(0.8, 2.5))
+    if chance >= 0.45 + 0.4:
         return goals
-    sigma = rng.uniform(*config.noise) * face_width(goals)
-    noisy = goals + sigma * 0.5 * coloured_noise(rng, (len(goals), 1, 2), 0.3)
-    for feature in FEATURES:
-        noisy[:, feature] += sigma * coloured_noise(rng, (len(goals), 1, 2), 0.3)
+    sigma = rng.uniform(0.001, 0.005) * face_width(goals)
+    noisy = goals + sigma * 0.5 * mesh.coloured_noise(rng, (len(goals), 1, 2), 0.3)
+    for feature in mesh.FEATURES:
+        noisy[:, feature] += sigma * mesh.coloured_noise(rng, (len(goals), 1, 2), 0.3)
     return np.asarray(noisy, dtype=np.float32)
 
 
@@ -146,10 +116,10 @@ def animate(portrait: UInt8Array, rest: FloatArray, goals: FloatArray, follow: f
     ``follow`` in [0, 1] is the share of the head's motion that the border has; 0 freezes the background.
     """
     size = portrait.shape[:2]
-    border = border_points(size)
+    border = px.border_points(size)
     edge = border + follow * (goals[:, mesh.OVAL] - rest[mesh.OVAL]).mean(axis=1)[:, None]
-    fields = face_fields(size, face_width(goals), goals, np.broadcast_to(rest, goals.shape), edge, border)
-    return remap_fields([portrait] * len(goals), fields)
+    fields = px.face_fields(size, face_width(goals), goals, np.broadcast_to(rest, goals.shape), edge, border)
+    return px.remap_fields([portrait] * len(goals), fields)
 
 
 def _with_error(frames: UInt8Array, rng: np.random.Generator, sigma: float) -> UInt8Array:
@@ -166,12 +136,8 @@ def _with_error(frames: UInt8Array, rng: np.random.Generator, sigma: float) -> U
 def paint_mouth(frames: UInt8Array, portrait: Still, goals: FloatArray, opened: Still | None, teeth: bool) -> None:
     """Fill a mouth that is open wider than that of the portrait, in place.
 
-    Args:
-        frames: the animated portrait (T, H, W, 3).
-        portrait: image and landmarks.
-        goals: landmarks of ``frames``, (T, 468, 2).
-        opened: an image of the open mouth, which is stretched to fit. None: the inside is synthesised.
-        teeth: whether a synthesised mouth has teeth.
+    ``frames`` (T, H, W, 3) are the animated portrait, ``goals`` (T, 468, 2) their landmarks. The mouth ``opened`` is
+    stretched to fit; without one, the inside is synthesised, with or without ``teeth``.
     """
     image, rest = portrait
     known = max(0.01, float(mouth_opening(rest[None])[0]))
@@ -182,7 +148,7 @@ def paint_mouth(frames: UInt8Array, portrait: Still, goals: FloatArray, opened: 
             continue
         if opened is not None:
             source = np.hstack([opened[1][mesh.LIPS_INNER], np.ones((len(ring), 1), np.float32)])
-            _fill(frame, ring, affine(opened[0], np.linalg.lstsq(source, ring, rcond=None)[0].T), strength)
+            _fill(frame, ring, px.affine(opened[0], np.linalg.lstsq(source, ring, rcond=None)[0].T), strength)
             continue
         _fill(frame, ring, 0.35 * lips, strength)
         if teeth:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetell.faces.runtime import compile_small
-from facetell.forge.blended import Forgery
-from facetell.forge.colour import blend
-from facetell.forge.masks import MaskConfig, draw_mask
 from facetell.forge.mesh import smooth
-from facetell.types import Box, FacetellError, FloatArray, UInt8Array
+from facetell.forge.pixels import SOFT, Forgery, blend, draw_mask
+from facetell.types import Box, FloatArray, UInt8Array
 
 SIDE = 160  # of the crop that the network processes, in pixels
 CODE = (32, SIDE // 8, SIDE // 8)  # shape of the code of one frame
 WEIGHTS = Path(__file__).with_name("resynth.onnx")
 
 
-@dataclass(frozen=True, slots=True)
-class ResynthConfig:
-    """Ranges of re-synthesis (ours).
-
-    ``noise`` and ``steady`` are standard deviations of what is added to the code, per frame and per clip; ``whole`` is
-    the chance that the whole crop is replaced, without a seam in it; ``scale`` is the side of the crop in face lengths.
-    """
-
-    noise: tuple[float, float] = (0.0, 0.15)
-    steady: tuple[float, float] = (0.0, 0.2)
-    whole: float = 0.4
-    scale: tuple[float, float] = (1.35, 1.8)
-    mask: MaskConfig = field(default_factory=lambda: MaskConfig(0.7, 0.3, 0, 0, 0, softness=(0.02, 0.08)))
-
-
-def resynth(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator, config: ResynthConfig) -> Forgery:
-    """The face decoded again in every frame."""
+def resynth(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator) -> Forgery:
+    """The face decoded again in every frame, with noise in its code that is steady or new in each frame (ours)."""
     calm, size = smooth(landmarks, 1.0), (frames.shape[2], frames.shape[1])
     # Draws per clip come before draws per frame, so that they do not depend on the length of the clip.
-    scale, whole = rng.uniform(*config.scale), rng.random() < config.whole
-    mask = draw_mask(calm, frames.shape[1:3], rng, config.mask)
-    noise = rng.uniform(*config.steady) * rng.standard_normal((1, *CODE), dtype=np.float32)
-    noise = noise + rng.uniform(*config.noise) * rng.standard_normal((len(frames), *CODE), dtype=np.float32)
+    scale, whole = rng.uniform(1.35, 1.8), rng.random() < 0.4  # of the crop in face lengths; without a seam in it
+    mask = draw_mask(calm, frames.shape[1:3], rng, families=(0.7, 0.3, 0, 0, 0), softness=SOFT)
+    noise = rng.uniform(0.0, 0.2) * rng.standard_normal((1, *CODE), dtype=np.float32)
+    noise = noise + rng.uniform(0.0, 0.15) * rng.standard_normal((len(frames), *CODE), dtype=np.float32)
     matrices = [_crop_matrix(points, scale) for points in calm]
     crops = [
         cv2.warpAffine(frame, matrix, (SIDE, SIDE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
@@ -70,9 +52,9 @@ def resynth(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator,
     return blend(frames, decoded, mask), mask
 
 
-def decode(crops: UInt8Array, noise: FloatArray, weights: Path = WEIGHTS) -> UInt8Array:
+def decode(crops: UInt8Array, noise: FloatArray) -> UInt8Array:
     """Crops (T, 160, 160, 3) passed through the autoencoder singly; ``noise`` (T, 32, 20, 20) is added to the codes."""
-    network = _load(weights)
+    network = _load()
     made = np.empty_like(crops)
     for crop, code, out in zip(crops, noise, made, strict=True):
         image = np.ascontiguousarray(crop.transpose(2, 0, 1)[None], np.float32) / 255
@@ -91,16 +73,14 @@ def _crop_matrix(points: FloatArray, scale: float) -> FloatArray:
 
 
 @functools.cache
-def _load(weights: Path) -> Callable[..., list[FloatArray]]:
-    """The network of a file, loaded once per process: (image, code noise) -> [image]."""
-    if not weights.is_file():
-        raise FacetellError(f"the network of resynth is missing ({weights}); install facetell again")
-    return compile_small(weights) if importlib.util.find_spec("openvino") else _in_opencv(weights)
+def _load() -> Callable[..., list[FloatArray]]:
+    """The network, loaded once per process: (image, code noise) -> [image]."""
+    return compile_small(WEIGHTS) if importlib.util.find_spec("openvino") else _in_opencv()
 
 
-def _in_opencv(weights: Path) -> Callable[..., list[FloatArray]]:
+def _in_opencv() -> Callable[..., list[FloatArray]]:
     """The same in OpenCV: equal to one grey level, three times as slow."""
-    network = cv2.dnn.readNetFromONNX(str(weights))
+    network = cv2.dnn.readNetFromONNX(str(WEIGHTS))
 
     def run(image: FloatArray, noise: FloatArray) -> list[FloatArray]:
         network.setInput(image, "image")

@@ -1,4 +1,4 @@
-"""Forge the main face of a whole video.
+"""Track the main face of a whole video and forge it.
 
 A video is read twice: to track its faces, then to forge them. Memory is bounded: frames are held for one take at a
 time, landmarks (4 kB per frame) for the whole video.
@@ -6,7 +6,8 @@ time, landmarks (4 kB per frame) for the whole video.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -17,23 +18,38 @@ import cv2
 import numpy as np
 
 from facetell import __version__
+from facetell.faces.detector import FaceDetector
+from facetell.faces.mesh import FaceMesh
+from facetell.faces.tracker import FaceTracker
 from facetell.files import check_all_writable
-from facetell.forge.follow import Progress, Run, follow, load_donor, portrait_of, read_frames, surroundings
+from facetell.forge.mesh import mouth_opening
 from facetell.forge.recipe import KINDS, ForgeRecipe, draw_kind, forge_clip
 from facetell.forge.reenact import Donor, Performance, borrowed_motion, most_opened, plan
-from facetell.types import FacetellError, FloatArray, UInt8Array
+from facetell.types import FacetellError, FloatArray, Frame, UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
 
 NONE = "none"  # only re-encoded: the real to compare a forgery with
 VIDEO_KINDS = (*KINDS, "mix", NONE)
-TAKE_BYTES = 400_000_000
-TAKE_LENGTHS = (12, 96)
 # Their parameters hold for the whole video, so every take starts from the same seed; the other kinds are noise.
 STEADY = ("sbv", "breathe", "swap", "resynth")
+TAKE_BYTES = 400_000_000
+TAKE_LENGTHS = (12, 96)
+MARGIN = 0.35  # around the face in a take, relative to its extent
+DONOR_LENGTH, DONOR_SIDE = 96, 640  # frames, pixels
+SHORTEST = 8  # frames; shorter runs are often no face
 
+Progress = Callable[[float], None]
 Made = tuple[UInt8Array, FloatArray, float]
 """A frame (H, W, 3), its mask (H, W), its time in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A face in consecutive frames from number ``start`` on: landmarks (T, 468, 2)."""
+
+    start: int
+    landmarks: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +63,15 @@ class VideoForgery:
 
 
 def forge_video(
-    source: Path | str,
-    out: Path | str,
+    source: Path,
+    out: Path,
     kind: str = "mix",
     *,
-    donor: Path | str | None = None,
+    donor: Path | None = None,
     seed: int = 0,
-    recipe: ForgeRecipe | None = None,
     mark: bool = True,
-    mask_out: Path | str | None = None,
-    progress: Progress | None = None,
+    mask_out: Path | None = None,
+    progress: Progress = lambda share: None,
 ) -> VideoForgery:
     """Forge the main face of a video; its sound is copied.
 
@@ -66,7 +81,6 @@ def forge_video(
         kind: one of :data:`VIDEO_KINDS`; ``mix`` draws one by the weights of the recipe, ``none`` only re-encodes.
         donor: video of another person: the face of a ``swap`` (required), the motion of a ``reenact`` (optional).
         seed: the same seed gives the same forgery.
-        recipe: weights and ranges; default: those of :class:`ForgeRecipe`.
         mark: write FORGED into a corner.
         mask_out: also write the mask, as a grey video of the same frames.
         progress: called with the share done in [0, 1].
@@ -74,62 +88,128 @@ def forge_video(
     Raises:
         FacetellError: a video cannot be read or shows no face, or a file cannot be written.
     """
-    source, out = Path(source), Path(out)
-    donor, mask_out = (None if path is None else Path(path) for path in (donor, mask_out))
     check_all_writable([path for path in (out, mask_out) if path], keep=[path for path in (source, donor) if path])
-    recipe, kind = _settle(kind, recipe or ForgeRecipe(), seed, donor is not None)
-    report = progress or (lambda share: None)
+    if kind == "mix":
+        recipe = ForgeRecipe() if donor else replace(ForgeRecipe(), swap=0.0)
+        kind = draw_kind(np.random.default_rng(seed), recipe)
+    if kind == "swap" and donor is None:
+        raise FacetellError("a swap needs the face of another person: name a video of one with --with")
     person = load_donor(donor, np.random.default_rng([seed, 1])) if donor is not None and kind != NONE else None
-    runs = [] if kind == NONE else follow(source, lambda share: report(0.4 * share))
+    runs = [] if kind == NONE else follow(source, lambda share: progress(0.4 * share))
     tag = {"comment": f"{'re-encoded' if kind == NONE else 'forged'} by facetell {__version__}: {kind}, seed {seed}"}
     count = forged = 0
     with VideoReader(source) as reader, ExitStack() as stack:
+        info = reader.info
         if kind == "reenact":
-            made = _performed(reader, _performances(source, runs, recipe, person, seed), seed)
+            made = _performed(reader, _performances(source, runs, person, seed), seed)
         else:
-            made = _forged(reader, runs, kind, recipe, person, seed)
-        writers: list[VideoWriter] = []
+            made = _forged(reader, runs, kind, person, seed)
+        how: dict[str, Any] = {"fps": info.fps or 25.0, "width": info.width, "height": info.height, "crf": 18}
+        # Without its macroblock tree x264 gives the same file for the same frames.
+        how |= {"metadata": tag, "options": {"preset": "veryfast", "x264-params": "mbtree=0"}}
+        writer = stack.enter_context(VideoWriter(out, audio_from=source, **how))
+        masks = stack.enter_context(VideoWriter(mask_out, **how)) if mask_out else None
         for image, mask, time in made:
-            if not writers:
-                targets = [(out, source), *([(mask_out, None)] if mask_out else [])]
-                options: dict[str, Any] = {"fps": reader.info.fps or 25.0, "crf": 18, "metadata": tag}
-                options |= {"height": image.shape[0], "width": image.shape[1]}
-                # Without its macroblock tree x264 gives the same file for the same frames.
-                options["options"] = {"preset": "veryfast", "x264-params": "mbtree=0"}
-                writers = [stack.enter_context(VideoWriter(path, audio_from=a, **options)) for path, a in targets]
             grey = np.rint(mask * 255).astype(np.uint8)
-            shown = stamp(image) if mark and kind != NONE else image
-            for writer, content in zip(writers, (shown, np.repeat(grey[..., None], 3, axis=2)), strict=False):
-                writer.write(content, time)
+            writer.write(stamp(image) if mark and kind != NONE else image, time)
+            if masks:
+                masks.write(np.repeat(grey[..., None], 3, axis=2), time)
             count += 1
             forged += bool(grey.any())
-            if reader.info.duration:
-                report(min(1.0, 0.4 + 0.6 * time / reader.info.duration))
+            if info.duration:
+                progress(min(1.0, 0.4 + 0.6 * time / info.duration))
     return VideoForgery(out, kind, count, forged)
 
 
-def _settle(kind: str, recipe: ForgeRecipe, seed: int, with_donor: bool) -> tuple[ForgeRecipe, str]:
-    """A recipe of one kind alone with the ranges of ``recipe``, and that kind."""
-    if kind not in VIDEO_KINDS:
-        raise FacetellError(f"'{kind}' is not a kind of forgery: choose one of {', '.join(VIDEO_KINDS)}")
-    if kind == "mix":
-        kind = draw_kind(np.random.default_rng(seed), recipe if with_donor else replace(recipe, swap=0.0))
-    if kind == "swap" and not with_donor:
-        raise FacetellError("a swap needs the face of another person: name a video of one with --with")
-    weights: dict[str, Any] = {name: float(name == kind) for name in KINDS}
-    return replace(recipe, more=0.0, **weights), kind
+def follow(path: Path, progress: Progress = lambda share: None) -> list[Run]:
+    """Runs of the main face: in each scene the one with the largest area, summed over time.
+
+    FacetellError: the video cannot be read, or shows no face in 8 consecutive frames.
+    """
+    tracker = FaceTracker(FaceDetector(), FaceMesh())
+    tracks: dict[int, dict[int, FloatArray]] = defaultdict(dict)
+    area: dict[int, float] = defaultdict(float)
+    scene_of: dict[int, int] = {}
+    scene = 0
+    with VideoReader(path) as reader:
+        for raw in reader:
+            scene += tracker.glance(raw.luma_thumbnail())
+            for track, face in tracker.update(Frame(raw.index, raw.time, raw.rgb())).items():
+                scene_of.setdefault(track, scene)
+                tracks[track][raw.index] = face.landmarks
+                area[track] += face.box.width * face.box.height
+            if reader.info.duration:
+                progress(min(1.0, raw.time / reader.info.duration))
+    meshes: dict[int, FloatArray] = {}  # of the main faces, by number of the frame
+    for number in sorted(set(scene_of.values())):
+        meshes |= tracks[max((track for track in tracks if scene_of[track] == number), key=area.__getitem__)]
+    runs = [run for run in _runs(meshes) if len(run.landmarks) >= SHORTEST]
+    if not runs:
+        raise FacetellError(f"{path} shows no face in {SHORTEST} consecutive frames; choose a video with a face")
+    return runs
 
 
-def _forged(
-    reader: VideoReader, runs: list[Run], kind: str, recipe: ForgeRecipe, donor: Donor | None, seed: int
-) -> Iterator[Made]:
+def _runs(meshes: dict[int, FloatArray]) -> list[Run]:
+    """Consecutive frames in which the face does not jump by half its width."""
+    runs: list[tuple[int, list[FloatArray]]] = []
+    for index in sorted(meshes):
+        points = meshes[index]
+        if runs:
+            start, members = runs[-1]
+            step = float(np.abs(points.mean(axis=0) - members[-1].mean(axis=0)).max())
+            if start + len(members) == index and step < 0.5 * float(np.ptp(points[:, 0])):
+                members.append(points)
+                continue
+        runs.append((index, [points]))
+    return [Run(start, np.stack(members)) for start, members in runs]
+
+
+def surroundings(landmarks: FloatArray, size: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Pixels ``(x0, y0, x1, y1)`` of frames of ``size`` (H, W) that hold a face (T, 468, 2) in all frames."""
+    low, high = landmarks.min(axis=(0, 1)), landmarks.max(axis=(0, 1))
+    margin = MARGIN * np.median(np.ptp(landmarks, axis=1), axis=0).max()
+    height, width = size[:2]
+    x0, y0 = np.floor(low - margin).astype(int).clip(0, (width - 2, height - 2))
+    x1, y1 = np.ceil(high + margin).astype(int)
+    return int(x0), int(y0), int(np.clip(x1, x0 + 2, width)), int(np.clip(y1, y0 + 2, height))
+
+
+def read_frames(path: Path, indices: Iterable[int]) -> Iterator[tuple[int, UInt8Array]]:
+    """Frames of a video by their numbers: (number, uint8 RGB (H, W, 3)), in the order of the video."""
+    wanted = set(indices)
+    with VideoReader(path) as reader:
+        for raw in reader:
+            if raw.index in wanted:
+                wanted.remove(raw.index)
+                yield raw.index, raw.rgb()
+            if not wanted:
+                return
+
+
+def load_donor(path: Path, rng: np.random.Generator) -> Donor:
+    """Up to 96 frames of the longest run of a video, cropped around the face to at most 640 pixels a side."""
+    run = max(follow(path), key=lambda run: len(run.landmarks))
+    skip = int(rng.integers(max(1, len(run.landmarks) - DONOR_LENGTH + 1)))
+    landmarks = run.landmarks[skip : skip + DONOR_LENGTH]
+    crops: list[UInt8Array] = []
+    x0, y0, scale = 0, 0, 1.0
+    for _, image in read_frames(path, range(run.start + skip, run.start + skip + len(landmarks))):
+        x0, y0, x1, y1 = surroundings(landmarks, image.shape)
+        scale = min(1.0, DONOR_SIDE / max(x1 - x0, y1 - y0))
+        small = (max(2, round((x1 - x0) * scale)), max(2, round((y1 - y0) * scale)))
+        crop = cv2.resize(image[y0:y1, x0:x1], small, interpolation=cv2.INTER_AREA)
+        crops.append(np.array(crop, dtype=np.uint8))  # a view would keep the whole frame in memory
+    points = (landmarks[: len(crops)] - (x0, y0) + 0.5) * scale - 0.5
+    return np.stack(crops), points.astype(np.float32)
+
+
+def _forged(reader: VideoReader, runs: list[Run], kind: str, donor: Donor | None, seed: int) -> Iterator[Made]:
     """All frames in order; those of the runs are forged within a crop around the face."""
     held: list[tuple[UInt8Array, float]] = []
     landmarks: FloatArray | None = None
-    takes: dict[int, FloatArray] | None = None
+    takes = _takes(runs, (reader.info.height, reader.info.width))
     for raw in reader:
         image = raw.rgb()
-        takes = _takes(runs, image.shape) if takes is None else takes
         if not held:
             landmarks = takes.get(raw.index)
         if landmarks is None:
@@ -141,7 +221,8 @@ def _forged(
         x0, y0, x1, y1 = surroundings(landmarks, image.shape)
         crop = np.stack([whole[y0:y1, x0:x1] for whole, _ in held])
         rng = np.random.default_rng([seed, 0 if kind in STEADY else raw.index])
-        forged = forge_clip(crop, (landmarks - (x0, y0)).astype(np.float32), rng, recipe, donor)
+        points = (landmarks - (x0, y0)).astype(np.float32)
+        forged = forge_clip(crop, points, rng, ForgeRecipe.only(kind), donor)
         for (whole, time), face, alpha in zip(held, forged.frames, forged.mask, strict=True):
             result = whole.copy()  # the reader may return a view of the decoder's memory
             result[y0:y1, x0:x1] = face
@@ -153,7 +234,7 @@ def _forged(
         yield image, np.zeros(image.shape[:2], np.float32), time
 
 
-def _takes(runs: list[Run], size: tuple[int, ...]) -> dict[int, FloatArray]:
+def _takes(runs: list[Run], size: tuple[int, int]) -> dict[int, FloatArray]:
     """Runs divided into takes that fit into memory: landmarks by the number of the first frame."""
     takes: dict[int, FloatArray] = {}
     for run in runs:
@@ -166,26 +247,29 @@ def _takes(runs: list[Run], size: tuple[int, ...]) -> dict[int, FloatArray]:
     return takes
 
 
-def _performances(
-    source: Path, runs: list[Run], recipe: ForgeRecipe, donor: Donor | None, seed: int
-) -> dict[int, Performance]:
+def _performances(source: Path, runs: list[Run], donor: Donor | None, seed: int) -> dict[int, Performance]:
     """For each run, by its first frame: one of its frames, and how it is animated in place of all the others."""
-    chosen = {run.start: portrait_of(run) for run in runs}
-    opened = {run.start: most_opened(run.landmarks, run.landmarks[chosen[run.start]]) for run in runs}
-    wanted = {run.start + i for run in runs for i in (chosen[run.start], opened[run.start]) if i is not None}
+    chosen = [_portrait_of(run) for run in runs]
+    opened = [most_opened(run.landmarks, run.landmarks[i]) for run, i in zip(runs, chosen, strict=True)]
+    wanted = {run.start + i for run, *both in zip(runs, chosen, opened, strict=True) for i in both if i is not None}
     frames = dict(read_frames(source, wanted))
     plans = {}
-    for run in runs:
-        portrait, wide = (
-            None if i is None else (frames[run.start + i], run.landmarks[i])
-            for i in (chosen[run.start], opened[run.start])
-        )
-        assert portrait is not None
-        length = len(run.landmarks)
-        goals = run.landmarks if donor is None else borrowed_motion(portrait[1], donor[1], 0, length)
+    for run, i, wide in zip(runs, chosen, opened, strict=True):
+        portrait = frames[run.start + i], run.landmarks[i]
+        open_mouth = None if wide is None else (frames[run.start + wide], run.landmarks[wide])
+        goals = run.landmarks
+        if donor is not None:
+            goals = borrowed_motion(portrait[1], donor[1], 0, len(goals))
         # The same draws for each run: one manner for the whole video.
-        plans[run.start] = plan(portrait, goals, wide, np.random.default_rng(seed), recipe.reenacted)
+        plans[run.start] = plan(portrait, goals, open_mouth, np.random.default_rng(seed))
     return plans
+
+
+def _portrait_of(run: Run) -> int:
+    """The frame of a run with the mouth closed and the head straight."""
+    sides = run.landmarks[:, (234, 454), 0]
+    turned = np.abs(run.landmarks[:, 1, 0] - sides.mean(axis=1)) / np.maximum(np.abs(sides[:, 1] - sides[:, 0]), 1.0)
+    return int(np.argmin(mouth_opening(run.landmarks) + turned))
 
 
 def _performed(reader: VideoReader, plans: dict[int, Performance], seed: int) -> Iterator[Made]:
@@ -196,9 +280,11 @@ def _performed(reader: VideoReader, plans: dict[int, Performance], seed: int) ->
         if raw.index in plans:
             start, performance = raw.index, plans[raw.index]
         step = raw.index - start
-        forged = performance is not None and step < len(performance.goals)
-        image = performance.render(rng, step, step + 1)[0] if performance is not None and forged else raw.rgb()
-        yield image, np.full(image.shape[:2], forged, np.float32), raw.time
+        if performance is not None and step < len(performance.goals):
+            image, alpha = performance.render(rng, step, step + 1)[0], 1.0
+        else:
+            image, alpha = raw.rgb(), 0.0
+        yield image, np.full(image.shape[:2], alpha, np.float32), raw.time
 
 
 def stamp(image: UInt8Array) -> UInt8Array:

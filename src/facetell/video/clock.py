@@ -28,11 +28,8 @@ class StampOrder:
 
     A frame is held back only while a smaller stamp that was sent to the decoder has not come out. If no frame has it (a
     lost packet, a second field), it is given up after :data:`MOST_REORDERED` frames; if no frame was out of order until
-    then, stamps are taken as presentation times and nothing is held any more.
-
-    Args:
-        span: largest distance of a stamp from its place, in units of the stamps; one further away belongs to another
-            stretch of the clock.
+    then, stamps are taken as presentation times and nothing is held any more. A stamp further than ``span`` (in units
+    of the stamps) from its place belongs to another stretch of the clock.
     """
 
     def __init__(self, span: float) -> None:
@@ -95,9 +92,7 @@ class StampOrder:
 class Clock:
     """Turns presentation stamps into seconds from the first frame that always increase.
 
-    Args:
-        interval: expected seconds from one frame to the next, > 0.
-        longest_pause: seconds; a longer gap between two stamps is a leap.
+    ``interval`` are the expected seconds between frames; a gap longer than ``longest_pause`` seconds is a leap.
     """
 
     def __init__(self, interval: float, longest_pause: float) -> None:

@@ -41,7 +41,12 @@ class LeftOut:
         return bool(self._counts)
 
     def __str__(self) -> str:
-        return ", ".join(self._phrase(kind) for kind in Kind if self._counts[kind])
+        phrases = []
+        for kind in (kind for kind in Kind if self._counts[kind]):
+            count, names = self._counts[kind], self._names.get(kind, [])
+            named = f" ({', '.join(names)}{', ...' * (count > len(names))})" if names else ""
+            phrases.append(f"{count} {kind.value if count == 1 else kind.plural}{named}")
+        return ", ".join(phrases)
 
     def add(self, kind: Kind, name: str) -> None:
         """Count one file; text, archives, documents and programs (``Kind.OTHER``) are not counted."""
@@ -55,11 +60,6 @@ class LeftOut:
         self._counts.update(other._counts)
         for kind, names in other._names.items():
             self._names[kind] = (self._names[kind] + names)[:_NAMED]
-
-    def _phrase(self, kind: Kind) -> str:
-        count, names = self._counts[kind], self._names.get(kind, [])
-        noun = kind.value if count == 1 else kind.plural
-        return f"{count} {noun}" + (f" ({', '.join(names)}{', ...' * (count > len(names))})" if names else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +135,9 @@ def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda
     """Yield the videos and image sequences in ``root`` and its subfolders, sorted by the parts of their paths.
 
     Hidden and system files and folders are ignored, and links to folders are not followed. A folder without subfolders
-    and without videos is one video if it holds images whose names differ only in their numbers. Memory holds the names
-    of one folder and of those around it.
-
-    Args:
-        root: the folder.
-        left_out: counts the files that are not videos.
-        wanted: whether to yield or count a name, relative to ``root``.
+    and without videos is one video if it holds images whose names differ only in their numbers. Names relative to
+    ``root`` that are not ``wanted`` are neither yielded nor counted. Memory holds the names of one folder and of those
+    around it.
     """
     kinds: dict[str, Kind] = {}  # of the files that were opened to decide on their folder
     levels = [iter([""])]  # names relative to root; those of folders end in "/"
@@ -201,16 +197,10 @@ def _is_image(name: str) -> bool:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the visible images of a folder by the numbers in their names: ``frame2.png`` before ``frame10.png``.
+    """Return the visible images of a folder by the numbers in their names: ``frame2.png`` before ``frame10.png``."""
 
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    return sorted(
-        (file for file in folder.iterdir() if _is_image(file.name) and not is_hidden(file.name)), key=_by_number
-    )
+    def by_number(file: Path) -> list[tuple[int, str]]:
+        parts = enumerate(re.split("([0-9]+)", file.name))  # other text and numbers by turns
+        return [(int(part), "") if place % 2 else (-1, part) for place, part in parts]
 
-
-def _by_number(file: Path) -> list[tuple[int, str]]:
-    parts = enumerate(re.split("([0-9]+)", file.name))  # other text and numbers by turns
-    return [(int(part), "") if place % 2 else (-1, part) for place, part in parts]
+    return sorted((f for f in folder.iterdir() if _is_image(f.name) and not is_hidden(f.name)), key=by_number)

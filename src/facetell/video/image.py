@@ -113,11 +113,7 @@ def _has_complete_chunks(png: bytes) -> bool:
 
 
 def write_image(path: Path, image: UInt8Array) -> None:
-    """Write uint8 RGB (H, W, 3) in the format of the suffix, such as .png; create the folder.
-
-    Raises:
-        FacetellError: the file cannot be written.
-    """
+    """Write uint8 RGB (H, W, 3) in the format of the suffix; create the folder. FacetellError if it cannot."""
     _, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,8 +38,7 @@ class Source:
 def source_of(text: str) -> Source:
     """Return the source that a user names: a number is a camera, a URL a stream, all else a file.
 
-    Raises:
-        FacetellError: the URL has an unknown scheme, or is malformed.
+    FacetellError: the URL has an unknown scheme, or is malformed.
 
     >>> source_of("rtsp://me:secret@10.0.0.7/door").name
     'rtsp://10.0.0.7/door'
@@ -63,12 +62,7 @@ def source_of(text: str) -> Source:
 
 
 def open_source(source: Source, stall: float = STALL) -> VideoReader:
-    """Open a source; ``stall`` is the number of seconds to wait for a packet.
-
-    Raises:
-        FacetellError: a camera or stream cannot be opened, or gives no frame.
-        Unreadable: no frame can be decoded from a file.
-    """
+    """Open a source; ``stall`` is the number of seconds to wait for a packet. FacetellError if it gives no frame."""
     return VideoReader(source.address) if source.kind == "file" else LiveReader(source, stall)
 
 

@@ -47,15 +47,9 @@ class ImageSequence(VideoSource):
     Images of another size than the first are scaled to fit into it and centred on black. One that cannot be read is
     left out and reported. After a missing image time goes on by at least 0.2 s, so that no clip reaches across it.
 
-    Args:
-        path: the folder; its subfolders are not searched.
-        rate: frames per second, which states that the images are consecutive frames; their numbers may then go up by
-            any regular step. None assumes 25 and checks the images.
-
-    Raises:
-        NotConsecutive: ``rate`` is None, and fewer than 8 images in a row are numbered without a gap, or the images
-            change as if frames were missing between them.
-        Unreadable: no image can be read.
+    A ``rate`` in frames per second states that the images are consecutive frames; their numbers may then go up by any
+    regular step. None assumes 25 and raises NotConsecutive if fewer than 8 images in a row are numbered without a gap,
+    or the images change as if frames were missing between them. Unreadable: no image can be read.
     """
 
     def __init__(self, path: Path | str, rate: float | None = None) -> None:
@@ -81,7 +75,7 @@ class ImageSequence(VideoSource):
 
     @property
     def damage(self) -> tuple[str, ...]:
-        """Messages on missing and unreadable images, as far as they have been read."""
+        """Messages on missing and unreadable images, so far."""
         messages = []
         if missing := sum(step > 1 for step in self._steps):
             noun = "gap" if missing == 1 else "gaps"
@@ -113,13 +107,10 @@ class ImageSequence(VideoSource):
 
 
 def steps_between(files: Sequence[Path], *, any_step: bool = False) -> list[int]:
-    """Return the steps of the numbers in the names of images; all 1 where the names hold no frame number.
+    """Return the steps of the numbers in the names of sorted images; all 1 where the names hold no frame number.
 
     A name holds a frame number if exactly one of the numbers in it changes from image to image, and goes up.
-
-    Args:
-        files: sorted by number.
-        any_step: count in units of the median step, for names in milliseconds and for every n-th frame of a video.
+    ``any_step`` counts in units of the median step, for names in milliseconds and for every n-th frame of a video.
     """
     numbers = [[int(part) for part in re.findall("[0-9]+", file.stem)] for file in files]
     unknown = [1] * (len(files) - 1)
@@ -178,19 +169,13 @@ def _change(before: FloatArray, after: FloatArray) -> float:
         cv2.findTransformECC(before, after, motion, cv2.MOTION_AFFINE, criteria, everywhere, 1)
     except cv2.error:  # no alignment was found
         return plain
-    size = before.shape[1], before.shape[0]
-    aligned = cv2.warpAffine(
-        after, motion, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-    )
+    size, flags = (before.shape[1], before.shape[0]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    aligned = cv2.warpAffine(after, motion, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return min(plain, float(np.abs(before - aligned)[inner].mean()))
 
 
 class AnimatedWebP(VideoSource):
-    """The frames of an animated WebP image, at the times that their durations give.
-
-    Raises:
-        Unreadable: the file is cut off, its frames are too large, or they cannot be decoded.
-    """
+    """The frames of an animated WebP image by their durations; Unreadable if cut off, too large or not decodable."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -214,8 +199,8 @@ class AnimatedWebP(VideoSource):
     @property
     def damage(self) -> tuple[str, ...]:
         """A message if frames cannot be decoded, once they have been read."""
-        total = len(self._times)
-        return () if self._read == total else (f"the file is damaged after {self._read} of {total} frames",)
+        lost = self._read < len(self._times)
+        return (f"the file is damaged after {self._read} of {len(self._times)} frames",) if lost else ()
 
     @property
     def lost(self) -> float:
@@ -224,9 +209,8 @@ class AnimatedWebP(VideoSource):
 
     def __iter__(self) -> Iterator[ImageFrame]:
         count = 0
-        for image, time in zip(self._decoded(), self._times, strict=False):
-            yield ImageFrame(count, time, image)
-            count += 1
+        for count, (image, time) in enumerate(zip(self._decoded(), self._times, strict=False), 1):
+            yield ImageFrame(count - 1, time, image)
         self._read = count
 
     def _decoded(self) -> Iterator[UInt8Array]:

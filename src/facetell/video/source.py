@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -16,12 +17,7 @@ __all__ = ["SourceFrame", "VideoSource", "content_sha256", "open_video"]
 
 
 def open_video(path: Path | str, *, threads: int = 2, image_rate: float | None = None) -> VideoSource:
-    """Open a video file, an animated WebP image, or a folder of images.
-
-    Args:
-        path: the file or folder.
-        threads: decoder threads.
-        image_rate: frames per second of a folder of images, see :class:`ImageSequence`.
+    """Open a video file, an animated WebP image, or a folder of images of ``image_rate`` frames per second.
 
     Raises:
         NotConsecutive: the images of a folder are not consecutive frames.
@@ -30,14 +26,10 @@ def open_video(path: Path | str, *, threads: int = 2, image_rate: float | None =
     path = Path(path)
     if os.path.isdir(path):  # noqa: PTH112  # unlike Path.is_dir it accepts folders that may not be read
         return ImageSequence(path, image_rate)
-    return AnimatedWebP(path) if _is_animated_webp(path) else VideoReader(path, threads=threads)
-
-
-def _is_animated_webp(path: Path) -> bool:
-    try:
-        return path.is_file() and animated_webp_size(read_head(path)) is not None
-    except OSError:  # the video reader reports it
-        return False
+    with contextlib.suppress(OSError):  # the video reader reports it
+        if path.is_file() and animated_webp_size(read_head(path)):
+            return AnimatedWebP(path)
+    return VideoReader(path, threads=threads)
 
 
 def content_sha256(path: Path | str) -> str | None:

@@ -40,8 +40,8 @@ class VideoWriter:
         path: the target; its suffix decides the container, and its folder is created.
         fps: frames per second, used where :meth:`write` is given no time.
         width, height: pixels; an odd side grows by one (the edge is repeated) where the pixel format halves the chroma.
-        codec, crf, pix_fmt, options: encoder, quality, pixel format and further options, by FFmpeg's names. libx264,
-            libx265, libvpx-vp9, libsvtav1 and ffv1 store any time, others only multiples of 1 / ``fps``.
+        codec, crf, pix_fmt, options: by FFmpeg's names. Encoders of :data:`_FREE_TIMES` store any time, others only
+            multiples of 1 / ``fps``.
         audio_from: a file whose first audio stream is copied.
         metadata: tags of the container.
 
@@ -121,11 +121,7 @@ class VideoWriter:
             raise FacetellError(f"{self.path} cannot be written with these settings: {error}") from error
 
     def close(self) -> None:
-        """Finish the file and give it its name; a closed writer does nothing.
-
-        Raises:
-            FacetellError: no frame was written, or the file cannot be finished.
-        """
+        """Finish the file and give it its name; FacetellError if there was no frame, or it cannot be finished."""
         if self._open is None:
             return
         try:
@@ -196,12 +192,9 @@ def to_yuv(image: UInt8Array, pix_fmt: str) -> av.VideoFrame:
 def reencode(
     frames: UInt8Array, fps: float, codec: str = "libx264", *, pix_fmt: str = "yuv420p", **options: str
 ) -> UInt8Array:
-    """Encode frames with a lossy codec in memory and decode them.
+    """Encode frames, uint8 RGB (T, H, W, 3) with sides of at least 16 pixels, in memory and decode them.
 
-    Args:
-        frames: uint8 RGB (T, H, W, 3), also returned; sides of at least 16 pixels.
-        fps: frames per second (rate control depends on it).
-        codec, pix_fmt, options: encoder, pixel format and options such as ``crf="40"``, by FFmpeg's names.
+    Rate control depends on ``fps``; ``options`` are those of the encoder, such as ``crf="40"``.
 
     Raises:
         FacetellError: the codec fails, or returns another number of frames.

@@ -1,0 +1,159 @@
+"""The faces of one video while it is read: their clips are chosen and scored, and give one result per face."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Container, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from facetell.engine.info import ModelInfo
+from facetell.faces.quality import FaceMotion, why_unfit
+from facetell.faces.spread import Spread, clips_between
+from facetell.types import Clip, ClipScore, Status, TrackVerdict
+
+PENDING = 4  # clips that may wait for the model: bounds memory
+
+
+@dataclass(slots=True)
+class TrackRecord:
+    """Measurements on one face, collected while the video is read; ``t0`` and ``t1`` are its first and last second."""
+
+    t0: float
+    t1: float
+    spread: Spread = field(default_factory=Spread)  # chooses among the clips that can be scored
+    widths: list[float] = field(default_factory=list)  # of the mesh in pixels, one per frame with the face
+    scores: dict[int, ClipScore] = field(default_factory=dict)  # of the chosen clips, by number
+    small: list[float] = field(default_factory=list)  # face width of each clip in which the face is too small
+    left_out: Counter[Status] = field(default_factory=Counter)  # clips that cannot be scored for another reason
+    motion: FaceMotion = field(default_factory=FaceMotion)  # in all clips that are large and clear enough
+
+    @property
+    def clips(self) -> list[ClipScore]:
+        """The chosen clips in order of time."""
+        # In a file longer than it states, some clips were scored that are not chosen in the end.
+        return [clip for number, clip in sorted(self.scores.items()) if number % self.spread.step == 0]
+
+    @property
+    def why_not(self) -> Status:
+        """``scored``, or the reason why the face is not."""
+        if self.left_out[Status.FACE_OBSCURED] > self.spread.seen + self.left_out[Status.NO_MOTION]:
+            return Status.FACE_OBSCURED
+        if self.motion.is_absent:
+            return Status.NO_MOTION
+        if self.spread.seen:
+            return Status.SCORED
+        return Status.FACE_TOO_SMALL if self.small else Status.TOO_SHORT
+
+
+def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVerdict:
+    """The result for one face: scored if it has at least one clip, else the reason why not."""
+    logit = probability = interval = None
+    status = record.why_not
+    clips = record.clips if status is Status.SCORED else []
+    if clips:
+        logits = [clip.logit for clip in clips]
+        logit = float(np.mean(logits))
+        probability = info.calibration.probability(logit)
+        interval = info.calibration.interval(logits)
+    return TrackVerdict(
+        track_id=track_id,
+        status=status,
+        probability=probability,
+        interval=interval,
+        logit=logit,
+        t0=record.t0,
+        t1=record.t1,
+        face_width=float(np.median(record.small if status is Status.FACE_TOO_SMALL else record.widths)),
+        clips=tuple(clips),
+        clips_seen=record.spread.seen if clips else 0,
+    )
+
+
+class TrackScores:
+    """Scores the clips of each face as soon as it is certain that they are chosen, in a thread of its own.
+
+    Each face has ``rate`` clips per second, of which at most ``most`` are scored (0: all); ``waited`` is called after
+    each wait for a score.
+    """
+
+    def __init__(
+        self,
+        score: Callable[[Clip], ClipScore],
+        info: ModelInfo,
+        rate: float,
+        most: int,
+        waited: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._score, self._info, self._rate, self._most, self._waited = score, info, rate, most, waited
+        self.records: dict[int, TrackRecord] = {}
+        self._holding: set[int] = set()  # tracks of which clips are held
+        self._pending: deque[Future[None]] = deque()
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown()
+
+    def see(self, time: float, widths: Mapping[int, float]) -> None:
+        """Record the widths of the faces of a frame in pixels, by track number."""
+        for track, width in widths.items():
+            record = self.records.setdefault(track, TrackRecord(time, time, Spread(self._most)))
+            record.t1 = time
+            record.widths.append(width)
+
+    def is_large(self, track: int, width: float) -> bool:
+        """Whether a clip with a face of ``width`` pixels can be scored; if not, it is recorded."""
+        if width < self._info.min_face_width:
+            self.records[track].small.append(width)
+        return width >= self._info.min_face_width
+
+    def is_fit(self, clip: Clip) -> bool:
+        """Whether the face of a clip moves and is not pixelated; if not, the clip is counted."""
+        record = self.records[clip.track_id]
+        reason = why_unfit(clip.frames, clip.crop.roll, record.motion)
+        if reason is not None:
+            record.left_out[reason] += 1
+        return reason is None
+
+    def add(self, clip: Clip, end: float) -> None:
+        """Add the next clip of a face that may be in view until ``end`` seconds.
+
+        By the stated length of a file, nearly all clips of a face that is in view to the end are scored at once. Other
+        clips are held until their track has ended.
+        """
+        record = self.records[clip.track_id]
+        self._submit(record, record.spread.add(clip, clips_between(clip.times[0], end, self._rate)))
+        if record.spread.holds:
+            self._holding.add(clip.track_id)
+
+    def release(self, followed: Container[int]) -> None:
+        """Score the held clips of the tracks that have ended: all but the ``followed``."""
+        for track in [track for track in sorted(self._holding) if track not in followed]:
+            self._holding.remove(track)
+            self._submit(self.records[track], self.records[track].spread.release())
+
+    def results(self) -> dict[int, TrackVerdict]:
+        """Score what is held, wait for all scores, and return the results by track number, which ascends."""
+        self.release(())
+        self._wait(0)
+        return {track: judge_track(track, record, self._info) for track, record in sorted(self.records.items())}
+
+    def _submit(self, record: TrackRecord, clips: Mapping[int, Clip]) -> None:
+        def score(number: int, clip: Clip) -> None:
+            record.scores[number] = self._score(clip)
+
+        for number, clip in clips.items():
+            self._wait(PENDING - 1)
+            self._pending.append(self._pool.submit(score, number, clip))
+
+    def _wait(self, most: int) -> None:
+        """Wait until at most ``most`` clips are pending."""
+        while len(self._pending) > most:
+            self._pending.popleft().result()
+            self._waited()
