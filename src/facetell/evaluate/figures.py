@@ -100,14 +100,16 @@ def _selected(videos: VideoScores, spec: TableSpec) -> VideoScores:
     return videos
 
 
-def _groups(videos: VideoScores, fixed: Mapping[str, str], axes: Sequence[str]) -> Iterator[tuple[Key, VideoScores]]:
+def _groups(videos: VideoScores, fixed: Mapping[str, str], axes: Sequence[str]) -> list[tuple[Key, VideoScores]]:
     """The parts of some videos by their values of several axes, of which the ``fixed`` do not divide them."""
-    if not axes:
-        yield (), videos
-        return
-    for value, part in [(fixed[axes[0]], videos)] if axes[0] in fixed else _split(axes[0], videos):
-        for key, group in _groups(part, fixed, axes[1:]):
-            yield (value, *key), group
+    groups: list[tuple[Key, VideoScores]] = [((), videos)]
+    for axis in axes:
+        groups = [
+            ((*key, value), part)
+            for key, group in groups
+            for value, part in ([(fixed[axis], group)] if axis in fixed else _split(axis, group))
+        ]
+    return groups
 
 
 def _split(axis: str, videos: VideoScores) -> Iterator[tuple[str, VideoScores]]:
@@ -129,10 +131,8 @@ def _split(axis: str, videos: VideoScores) -> Iterator[tuple[str, VideoScores]]:
     if axis == "method":
         yield ALL, videos
     for value in sorted(set(of[divided].tolist())):
-        yield (
-            "not named" if axis == "method" and not value else str(value),
-            videos.where(kept | divided & (of == value)),
-        )
+        name = "not named" if axis == "method" and not value else str(value)
+        yield name, videos.where(kept | divided & (of == value))
 
 
 def _datasets(videos: VideoScores) -> Column:
