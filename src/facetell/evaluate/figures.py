@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -72,11 +71,10 @@ def measure(
                     if same not in known:
                         known[same] = summarise(group, draws=draws)
                     cells[key] = known[same]
-    rows = _complete_rows({key[: len(spec.rows)] for key in groups}, protocol, spec)
+    rows = {key[: len(spec.rows)] for key in groups}
     columns: list[str] = []
     if spec.columns != "measure":
-        wanted = _wanted(spec.columns, protocol, spec) if spec.columns in spec.complete else ()
-        columns = sorted({*(key[-1] for key in groups), *wanted}, key=_rank(protocol.axes.get(spec.columns, ())))
+        columns = sorted({key[-1] for key in groups}, key=_rank(protocol.axes.get(spec.columns, ())))
     if spec.mean:
         cells = _with_means(groups, spec.select.get("distortion", ()), draws)
         rows |= {(*key[:-1], MEAN) for key in rows} if "distortion" in spec.mean else set()
@@ -149,24 +147,6 @@ def _one_copy(videos: VideoScores) -> VideoScores:
     for key in sorted(set(keys)):
         first.setdefault(key[:-2], key)
     return videos.where(np.array([first[key[:-2]] == key for key in keys], dtype=bool))
-
-
-def _wanted(axis: str, protocol: Protocol, spec: TableSpec) -> list[str]:
-    """All values of an axis that the protocol names and the table selects."""
-    named = list(protocol.axes.get(axis, ()))
-    return [value for value in named if value in spec.select.get(axis, named)]
-
-
-def _complete_rows(found: set[Key], protocol: Protocol, spec: TableSpec) -> set[Key]:
-    """The rows found, and those of all values of the axes in ``spec.complete``, which stand side by side."""
-    places = [index for index, axis in enumerate(spec.rows) if axis in spec.complete]
-    if not places:
-        return found
-    first, end = places[0], places[-1] + 1
-    values = [_wanted(axis, protocol, spec) for axis in spec.rows[first:end]]
-    prefixes = {key[:first] for key in found} or {()}
-    starts = {(*prefix, *rest) for prefix in prefixes for rest in itertools.product(*values)}
-    return found | {(*start, *[""] * (len(spec.rows) - end)) for start in starts - {key[:end] for key in found}}
 
 
 def _rank(order: Iterable[str]) -> Callable[[str], tuple[int, str]]:
