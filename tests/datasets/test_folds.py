@@ -43,24 +43,16 @@ def entry_lists(draw: st.DrawFn) -> list[Entry]:
 @settings(max_examples=60, deadline=None)
 @given(entries=entry_lists(), seed=st.integers(0, 9))
 def test_training_and_test_rows_share_no_name(entries: list[Entry], seed: int) -> None:
+    """Exactly the rows that share nothing are kept: no row is lost for another reason."""
     folds = grouped_folds(entries, 2, seed)
     assert np.array_equal(folds, grouped_folds(entries, 2, seed)) and set(folds.tolist()) == {0, 1}
-    for fold in (0, 1):
-        rows = training_rows(entries, folds, fold)
-        tested = set().union(*(names(entry) for entry, of in zip(entries, folds, strict=True) if of == fold))
-        for entry, trained, of in zip(entries, rows, folds, strict=True):
-            # Exactly the rows that share nothing are kept: no row of another fold is lost for another reason.
-            assert trained == (of != fold and tested.isdisjoint(names(entry)))
-
-
-@settings(max_examples=60, deadline=None)
-@given(entries=entry_lists())
-def test_no_trace_of_a_kind_that_is_left_out(entries: list[Entry]) -> None:
-    for kind in {kind_of(entry) for entry in entries if entry.label}:
-        rows = leave_kind_out(entries, kind)
-        tested = set().union(*(names(entry) for entry in entries if kind_of(entry) == kind))
-        for entry, trained in zip(entries, rows, strict=True):
-            assert trained == (kind_of(entry) != kind and tested.isdisjoint(names(entry)))
+    kinds = np.array([kind_of(entry) for entry in entries])
+    parts = [(folds == fold, training_rows(entries, folds, fold)) for fold in (0, 1)]
+    parts += [(kinds == kind, leave_kind_out(entries, kind)) for kind in {*kinds.tolist()} - {"real"}]
+    for held, rows in parts:
+        tested = set().union(*(names(entry) for entry, out in zip(entries, held, strict=True) if out))
+        for entry, trained, out in zip(entries, rows, held, strict=True):
+            assert trained == (not out and tested.isdisjoint(names(entry)))
 
 
 def collection() -> list[Entry]:

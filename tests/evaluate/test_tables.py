@@ -101,9 +101,8 @@ def test_a_benchmark_in_two_compressions_is_not_pooled(tmp_path):
     found = made(tmp_path / "s.parquet", rows, "cross")
     assert found.tables[0].head == ("model", "FaceForensics++ c23", "FaceForensics++ c40")
     found = made(tmp_path / "t.parquet", rows, "compression")
-    assert found.tables[0].head == ("model", "raw", "c23 (HQ)", "c40 (LQ)")
-    assert [cell.text for cell in found.tables[0].rows[0]] == ["toy", DASH, "87.5", "87.5"]
-    assert found.tables[0].notes == ("(a) not in the score files",)
+    assert found.tables[0].head == ("model", "c23 (HQ)", "c40 (LQ)")
+    assert [cell.text for cell in found.tables[0].rows[0]] == ["toy", "87.5", "87.5"]
 
 
 def test_unlabelled_videos_are_not_counted_and_one_identity_has_no_interval(tmp_path):
@@ -148,7 +147,7 @@ def test_distortions_have_their_means_only_where_all_was_measured(tmp_path):
     rows = sweep(("GB", "CS"), (1, 2), lambda kind, level: 1)
     (table,) = made(tmp_path / "t.parquet", rows, "distortion").tables
     cells = by_row(table, 1)
-    assert [cell.text for cell in cells["blur (GB)",].values()] == ["87.5"] * 3 + [DASH] * 4
+    assert [cell.text for cell in cells["blur (GB)",].values()] == ["87.5"] * 3 + [DASH]
     assert {cell.text for cell in cells["mean of the kinds",].values()} == {"87.5", DASH}
     assert any("2 of 5 were measured" in note for note in table.notes)
     assert any("4 of 35 were measured" in note for note in table.notes)
@@ -161,26 +160,19 @@ def test_leave_one_out_evaluates_each_model_on_its_held_out_forgery(tmp_path):
     found = evaluate([("Deepfakes", first), ("FaceSwap", second)], read_protocol("leave_one_out"), draws=20)
     cells = by_row(found.tables[0], 2)
     auc = {key[0]: cell["AUC"].text for key, cell in cells.items()}
-    assert auc == {
-        "Deepfakes (DF)": "75.0",
-        "FaceSwap (FS)": "100.0",
-        "Face2Face (F2F)": DASH,
-        "NeuralTextures (NT)": DASH,
-    }
+    assert auc == {"Deepfakes (DF)": "75.0", "FaceSwap (FS)": "100.0"}
     with pytest.raises(FacetellError, match="name each score file by the forgery"):
         evaluate([("", first)], read_protocol("leave_one_out"))
     with pytest.raises(FacetellError, match=r"'Wav2Lip' of .* is none of Deepfakes"):
         evaluate([("Wav2Lip", first)], read_protocol("leave_one_out"))
 
 
-def test_the_ablation_shows_its_complete_grid(tmp_path):
+def test_the_ablation_has_a_row_for_each_model(tmp_path):
     first, second = write(tmp_path / "a.parquet", toy()), write(tmp_path / "b.parquet", toy()[:-1])
     found = evaluate([("mcb/full", first), ("none/none", second)], read_protocol("ablation"), draws=20)
     cells = by_row(found.tables[0], 2)
-    assert len(cells) == 12
     assert cells["MCB", "full AD"]["FaceForensics++"].text == "87.5"
     assert cells["no motion module", "no AD"]["FaceForensics++"].text == "75.0"
-    assert cells["CMM", "full AD"]["FaceForensics++"].text == DASH
     with pytest.raises(FacetellError, match="name each score file by its model's motion"):
         evaluate([("mcb", first)], read_protocol("ablation"))
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from facetell.datasets.dhash import VideoHash, hash_video, near_duplicates
-from facetell.datasets.layout import has_images
 from facetell.datasets.manifest import SPLITS, Entry, Manifest
 from facetell.types import FacetellError
+from facetell.video.find import images_in
 
 Progress = Callable[[float], None]
 
@@ -101,7 +101,7 @@ def _without(manifest: Manifest, leaked: Mapping[str, frozenset[str]]) -> Manife
 def _present(manifest: Manifest) -> tuple[list[Entry], tuple[str, ...]]:
     """The entries whose files are there, and the paths of the others."""
     files = {entry.path: manifest.file(entry) for entry in manifest}
-    missing = {path for path, file in files.items() if not (file.is_file() or has_images(file))}
+    missing = {path for path, file in files.items() if not (file.is_file() or (file.is_dir() and images_in(file)))}
     return [e for e in manifest if e.path not in missing], tuple(e.path for e in manifest if e.path in missing)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from facetell.datasets.manifest import Manifest
 from facetell.types import FacetellError
-from facetell.video.kinds import IMAGE_SUFFIXES, Kind, is_hidden, kind_of
+from facetell.video.kinds import Kind, is_hidden, kind_of
 
 BY_IDENTITY = frozenset({"all_test", "seed", "split_file"})
 """Options of benchmarks that are split by identity."""
@@ -139,9 +139,3 @@ class Folder:
             raise self.fault(f"{self.root / file} cannot be read as a CSV table ({error})") from None
         except (KeyError, AttributeError):
             raise self.fault(f"{self.root / file} lacks a value of {', '.join(columns)}") from None
-
-
-def has_images(folder: Path) -> bool:
-    """Whether a folder holds visible image files."""
-    paths = folder.iterdir() if folder.is_dir() else ()
-    return any(path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path.name) for path in paths)

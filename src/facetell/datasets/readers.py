@@ -6,13 +6,12 @@ To add one, write its reader and an entry of :data:`BENCHMARKS`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from facetell.datasets import faceforensics
-from facetell.datasets.layout import BY_IDENTITY, CARVED, Benchmark, Folder, ReadOptions, has_images
+from facetell.datasets.layout import BY_IDENTITY, CARVED, Benchmark, Folder, ReadOptions
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
 from facetell.datasets.splits import carve_val, split_by_identity
 from facetell.types import FacetellError
@@ -150,22 +149,13 @@ def read_wilddeepfake(at: Folder, options: ReadOptions) -> Manifest:
     for label, kind in enumerate(("real", "fake")):
         for split in splits:
             folder = at.folder(f"{kind}_{split}")
-            found = list(_image_folders(at, folder))
+            found = [item.name for item in search(at.root / folder, LeftOut())]
             if not found:
                 raise at.fault(f"{at.root / folder} holds no folder of images (unpack its archives)")
-            for path in found:
-                identity = f"{folder}_{path.split('/')[1]}"
-                entries.append(Entry(path, label, split, identity, "", "wild" if label else "", "wilddeepfake"))
+            for name in found:
+                identity, method = f"{folder}_{Path(name).parts[0]}", "wild" if label else ""
+                entries.append(Entry(f"{folder}/{name}", label, split, identity, "", method, "wilddeepfake"))
     return Manifest(at.root, tuple(entries))
-
-
-def _image_folders(at: Folder, folder: str) -> Iterator[str]:
-    """Folders with images at any depth below ``folder``, sorted."""
-    for path in at.subfolders(folder):
-        if has_images(at.root / path):
-            yield path
-        else:
-            yield from _image_folders(at, path)
 
 
 def read_ffiw(at: Folder, options: ReadOptions) -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -72,11 +71,10 @@ def measure(
                     if same not in known:
                         known[same] = summarise(group, draws=draws)
                     cells[key] = known[same]
-    rows = _complete_rows({key[: len(spec.rows)] for key in groups}, protocol, spec)
+    rows = {key[: len(spec.rows)] for key in groups}
     columns: list[str] = []
     if spec.columns != "measure":
-        wanted = _wanted(spec.columns, protocol, spec) if spec.columns in spec.complete else ()
-        columns = sorted({*(key[-1] for key in groups), *wanted}, key=_rank(protocol.axes.get(spec.columns, ())))
+        columns = sorted({key[-1] for key in groups}, key=_rank(protocol.axes.get(spec.columns, ())))
     if spec.mean:
         cells = _with_means(groups, spec.select.get("distortion", ()), draws)
         rows |= {(*key[:-1], MEAN) for key in rows} if "distortion" in spec.mean else set()
@@ -100,14 +98,16 @@ def _selected(videos: VideoScores, spec: TableSpec) -> VideoScores:
     return videos
 
 
-def _groups(videos: VideoScores, fixed: Mapping[str, str], axes: Sequence[str]) -> Iterator[tuple[Key, VideoScores]]:
+def _groups(videos: VideoScores, fixed: Mapping[str, str], axes: Sequence[str]) -> list[tuple[Key, VideoScores]]:
     """The parts of some videos by their values of several axes, of which the ``fixed`` do not divide them."""
-    if not axes:
-        yield (), videos
-        return
-    for value, part in [(fixed[axes[0]], videos)] if axes[0] in fixed else _split(axes[0], videos):
-        for key, group in _groups(part, fixed, axes[1:]):
-            yield (value, *key), group
+    groups: list[tuple[Key, VideoScores]] = [((), videos)]
+    for axis in axes:
+        groups = [
+            ((*key, value), part)
+            for key, group in groups
+            for value, part in ([(fixed[axis], group)] if axis in fixed else _split(axis, group))
+        ]
+    return groups
 
 
 def _split(axis: str, videos: VideoScores) -> Iterator[tuple[str, VideoScores]]:
@@ -129,10 +129,8 @@ def _split(axis: str, videos: VideoScores) -> Iterator[tuple[str, VideoScores]]:
     if axis == "method":
         yield ALL, videos
     for value in sorted(set(of[divided].tolist())):
-        yield (
-            "not named" if axis == "method" and not value else str(value),
-            videos.where(kept | divided & (of == value)),
-        )
+        name = "not named" if axis == "method" and not value else str(value)
+        yield name, videos.where(kept | divided & (of == value))
 
 
 def _datasets(videos: VideoScores) -> Column:
@@ -149,24 +147,6 @@ def _one_copy(videos: VideoScores) -> VideoScores:
     for key in sorted(set(keys)):
         first.setdefault(key[:-2], key)
     return videos.where(np.array([first[key[:-2]] == key for key in keys], dtype=bool))
-
-
-def _wanted(axis: str, protocol: Protocol, spec: TableSpec) -> list[str]:
-    """All values of an axis that the protocol names and the table selects."""
-    named = list(protocol.axes.get(axis, ()))
-    return [value for value in named if value in spec.select.get(axis, named)]
-
-
-def _complete_rows(found: set[Key], protocol: Protocol, spec: TableSpec) -> set[Key]:
-    """The rows found, and those of all values of the axes in ``spec.complete``, which stand side by side."""
-    places = [index for index, axis in enumerate(spec.rows) if axis in spec.complete]
-    if not places:
-        return found
-    first, end = places[0], places[-1] + 1
-    values = [_wanted(axis, protocol, spec) for axis in spec.rows[first:end]]
-    prefixes = {key[:first] for key in found} or {()}
-    starts = {(*prefix, *rest) for prefix in prefixes for rest in itertools.product(*values)}
-    return found | {(*start, *[""] * (len(spec.rows) - end)) for start in starts - {key[:end] for key in found}}
 
 
 def _rank(order: Iterable[str]) -> Callable[[str], tuple[int, str]]:

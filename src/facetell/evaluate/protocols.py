@@ -97,7 +97,6 @@ class TableSpec:
     columns: Annotated[str, _one_of((*AXES, "measure"))]
     measures: Annotated[tuple[Annotated[str, _one_of(MEASURES)], ...], Field(min_length=1)] = ("auc",)
     select: dict[Word, Strings] = Field(default_factory=dict)
-    complete: tuple[Axis, ...] = ()
     mean: tuple[Literal["level", "distortion"], ...] = ()
 
     @model_validator(mode="after")

@@ -33,11 +33,7 @@ def calibration_of(about: Mapping[str, Any]) -> Calibration:
 
 
 def sample_of(videos: VideoScores) -> Sample:
-    """The videos of a table that have a score and a label, with probabilities by the calibration in its ``about``.
-
-    Raises:
-        FacetellError: that calibration is not valid.
-    """
+    """The videos of a table that have a score and a label, with probabilities by the calibration in its ``about``."""
     counted, calibration = videos.counted, calibration_of(videos.about)
     logits = np.asarray(counted["logit"], dtype=np.float64)
     faces = counted["faces"].tolist() if "faces" in counted.columns else [1] * len(counted)

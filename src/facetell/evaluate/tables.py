@@ -11,7 +11,7 @@ from facetell.evaluate.figures import Grid, measure
 from facetell.evaluate.protocols import DASH, DATASET_AXES, MEAN, PUBLISHED, Protocol, Published
 from facetell.evaluate.runs import Run, gather
 from facetell.evaluate.sample import calibration_of
-from facetell.evaluate.summary import Counts, Summary
+from facetell.evaluate.summary import Summary
 from facetell.metrics.intervals import DRAWS, Estimate
 from facetell.metrics.measures import MEASURES
 
@@ -108,10 +108,9 @@ def _table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> T
     counts = None
     if spec.columns == "measure":
         head = [*stub, "real", "forged", "not scored", *(MEASURES[name].title for name in spec.measures)]
-        found = {row: grid.cells.get(row) for row in grid.rows}
         rows = [
-            (*names[row], *_counts(found[row]), *(_cell(found[row], name, marks) for name in spec.measures))
-            for row in grid.rows
+            (*names[row], *_counts(found), *(_cell(found, name, marks) for name in spec.measures))
+            for row, found in ((row, grid.cells[row]) for row in grid.rows)
         ]
     else:
         head = [*stub, *(protocol.written(spec.columns, column) for column in grid.columns)]
@@ -178,8 +177,8 @@ def _cell(found: Summary | None, measured: str, marks: dict[str, str]) -> Cell:
     return Cell(value, interval, mark, number=True)
 
 
-def _counts(found: Summary | None) -> list[Cell]:
-    counts = found.counts if found else Counts()
+def _counts(found: Summary) -> list[Cell]:
+    counts = found.counts
     return [Cell(str(n), number=True) for n in (counts.real, counts.fake, counts.unscored)]
 
 

@@ -56,14 +56,10 @@ def ece(labels: Vector, probabilities: Vector, weights: Values, bins: int = BINS
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """A reliability curve: predicted probability against observed frequency, by bin.
+    """A reliability curve of B bins with ``edges`` (B + 1,) from 0 to 1 and ``counts`` (B,) videos.
 
-    Attributes:
-        edges: (B + 1,) of the bins, from 0 to 1.
-        counts: (B,) videos.
-        predicted: (B,) mean probability; this and the following are NaN in an empty bin.
-        observed: (B,) share of forged videos.
-        low, high: (B,) its 95 % Wilson interval.
+    ``predicted`` (B,) is the mean probability, ``observed`` (B,) the share of forged videos with its 95 % Wilson
+    interval; all three are NaN in an empty bin.
     """
 
     edges: Vector
@@ -75,11 +71,7 @@ class Reliability:
 
 
 def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -> Reliability:
-    """The reliability curve over the bins of :func:`ece`.
-
-    Raises:
-        ValueError: shapes or labels are wrong, or a probability is NaN.
-    """
+    """The reliability curve over the bins of :func:`ece`; ValueError where a probability is NaN."""
     y, p = check(labels, probabilities)
     if np.isnan(p).any():
         raise ValueError("a probability is NaN; leave out videos that were not scored")
@@ -104,14 +96,10 @@ def probabilities(logits: ArrayLike, calibration: Calibration) -> Vector:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """N scored videos with a label.
+    """N scored videos with a label, 1 forged or 0 real; all fields are (N,).
 
-    Attributes:
-        labels: (N,), 1 forged, 0 real.
-        logits: (N,), mean over the clips of the highest-scoring track.
-        probabilities: (N,), calibrated.
-        identities: (N,) integers, equal for videos of one person, or for the copies of one video of an unknown person.
-        thresholds: (N,), minimum probability for "forged", for the number of faces of the video.
+    ``identities`` are equal for videos of one person, or for the copies of one video of an unknown person;
+    ``thresholds`` are the minimum probabilities for "forged", for the number of faces of the video.
     """
 
     labels: Vector

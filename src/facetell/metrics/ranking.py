@@ -61,11 +61,7 @@ def weighted(function: Callable[Concatenate[Vector, Vector, Values, P], Values])
 
 
 def check(labels: ArrayLike, scores: ArrayLike) -> tuple[Vector, Vector]:
-    """Labels and scores as float64 (N,).
-
-    Raises:
-        ValueError: they are not two vectors of one length, or a label is neither 0 nor 1.
-    """
+    """Labels and scores as float64 (N,); ValueError where they are of other shapes or a label is neither 0 nor 1."""
     y, x = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     if y.ndim != 1 or y.shape != x.shape:
         raise ValueError(f"labels of shape {y.shape} and scores of shape {x.shape} are not one number per video")
@@ -94,10 +90,7 @@ class Roc:
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: Values | None = None) -> Roc:
-    """The ROC curve with all its points, collinear ones included; one per weighting.
-
-    Raises:
-        ValueError: a score is NaN, or the shapes or labels are wrong.
+    """The ROC curve with all its points, collinear ones included; one per weighting. ValueError where a score is NaN.
 
     >>> curve = roc_curve([0, 1, 0, 1], [0.1, 0.4, 0.4, 0.8])
     >>> curve.fpr, curve.tpr
