@@ -248,7 +248,7 @@ def test_files_that_are_not_videos_are_counted_in_one_line(tmp_path, man, capsys
         (["{man}", "--json", "{empty}"], "it is a folder"),
         (["{man}", "--json", "{empty}/" + 256 * "a"], "File name too long"),
         (["{frames}", "--json", "{frames}/r.json"], "its folder is one of the videos"),
-        (["{man}", "--model", "{frames}/1", "--json", "{frames}/1"], "it is named for something else"),
+        (["{man}", "--model", "{other}", "--json", "{other}"], "it is named for something else"),
         (["{man}", "--out", "{man}"], "cannot write"),
         (["{man}", "--report", "/dev/null"], "it is a device"),
         (["{link}", "--report", "{man}"], "would end in .html"),
@@ -261,8 +261,8 @@ def test_an_error_of_the_call_is_one_message(arguments, message, tmp_path, man, 
     (tmp_path / "link.mp4").symlink_to(man)
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "1.png").touch()
-    (tmp_path / "frames" / "1").touch()
-    places = {name: tmp_path / name for name in ("empty", "frames")}
+    (tmp_path / "other").touch()
+    places = {name: tmp_path / name for name in ("empty", "frames", "other")}
     words = [word.format(man=man, link=tmp_path / "link.mp4", **places) for word in arguments]
     before = man.read_bytes()
     assert main([*DETECT, *words]) == 2
