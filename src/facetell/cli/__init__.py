@@ -141,7 +141,7 @@ def _run(argv: list[str], called: str) -> int:
     module.add_arguments(verb)
     for each, default in ((parser, False), (verb, argparse.SUPPRESS)):  # before the verb or after it
         add = partial(each.add_argument, action="store_true", default=default)
-        add("-q", "--quiet", help="only errors: no progress, warnings and tables")
+        add("-q", "--quiet", help="no progress; with detect, no table and no warnings")
         add("-v", "--verbose", help="progress also where there is no terminal; tracebacks")
     # argparse takes every word that begins with "-" for an option, also where the shell has expanded *.mp4.
     files = {word for word in argv if word.startswith("-") and word != "-" and os.path.lexists(word)}
