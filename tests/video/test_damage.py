@@ -265,6 +265,7 @@ def test_a_damaged_key_frame_is_left_out_with_those_after_it(tmp_path: Path) -> 
     ("codec", "suffix", "options"),
     [
         ("libvpx", ".webm", {"deadline": "realtime", "cpu-used": "8", "b": "400k"}),
+        ("libvpx-vp9", ".mkv", {"deadline": "realtime", "cpu-used": "8", "b": "400k"}),
         ("flv1", ".flv", {"g": "60", "q": "4"}),
     ],
 )
