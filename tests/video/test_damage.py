@@ -258,13 +258,15 @@ def test_a_damaged_key_frame_is_left_out_with_those_after_it(tmp_path: Path) -> 
     at = data.index(key[:64]) + len(key) // 3
     path.write_bytes(data[:at] + bytes(range(1, 33)) + data[at + 32 :])
     numbers, reader = read(path)
-    assert numbers == [*range(12), *range(24, 36)] and reader.damaged == 12
+    # With the error, FFmpeg loses the frame before, which it has not given yet.
+    assert numbers == [*range(11), *range(24, 36)] and reader.damaged == 13
 
 
 @pytest.mark.parametrize(
     ("codec", "suffix", "options"),
     [
         ("libvpx", ".webm", {"deadline": "realtime", "cpu-used": "8", "b": "400k"}),
+        ("libvpx-vp9", ".mkv", {"deadline": "realtime", "cpu-used": "8", "b": "400k"}),
         ("flv1", ".flv", {"g": "60", "q": "4"}),
     ],
 )

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import av
 import numpy as np
 
 from facetell.types import UInt8Array
+from facetell.video.frame import stored_luma
 
-DESTROYED = 0.05
-"""Growth of :func:`block_edges` from a key frame to a later frame: more is damage."""
+_DESTROYED = 0.05  # growth of the block edges from a key frame to a later frame: more is damage
 _BLOCK = 16  # pixels of a macroblock of VP8, and a divisor of the block sizes of VP9
 _ELSEWHERE = (2, 5, 7, 10, 13)  # pixels from the edge of a block to other lines; none is an edge of a 4x4 block
 _SEGMENT = 8  # pixels of a line whose mean counts as one
 _MOST_BANDS = 40  # of segments: of larger frames, every n-th is searched
 _JUMP = 12.0  # grey levels by which an edge exceeds the change beside it
 _MOST_JUMP = 40  # a single pixel counts as this at most
+
+
+class BlockEdges:
+    """Compares the block edges of each frame with those of the key frame before: some pictures are made of blocks."""
+
+    def __init__(self) -> None:
+        self._before: float | None = None
+
+    def show_damage(self, frame: av.VideoFrame, is_key: bool) -> bool:
+        """Whether a frame has many more block edges; never where its luma has more than 8 bits."""
+        luma = stored_luma(frame)
+        if luma is None:
+            return False
+        edges, before = block_edges(luma), self._before
+        if is_key or before is None:
+            self._before = edges
+        return before is not None and edges > max(before, 0.0) + _DESTROYED
 
 
 def block_edges(luma: UInt8Array) -> float:

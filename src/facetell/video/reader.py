@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from facetell.video.blocks import DESTROYED, block_edges
+from facetell.video.blocks import BlockEdges
 from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
 from facetell.video.container import (
     LONGEST_PAUSE_S,
@@ -29,7 +30,7 @@ from facetell.video.container import (
     stream_seconds,
     video_streams,
 )
-from facetell.video.frame import MOST_PIXELS, STRICTEST, Geometry, RawFrame, Unreadable, deinterlaced, stored_luma
+from facetell.video.frame import MOST_PIXELS, STRICTEST, Geometry, RawFrame, Unreadable, deinterlaced
 from facetell.video.image import ImageFrame
 
 __all__ = ["RawFrame", "SourceFrame", "Unreadable", "VideoInfo", "VideoReader", "VideoSource", "probe"]
@@ -227,9 +228,9 @@ class VideoReader(VideoSource):
         self.damaged = self._packets_seen = self._frames_due = self._given = 0
         self._missing: list[str] = []  # messages on parts that cannot be read
         self._notes: list[str] = []
-        self._edges: float | None = None  # block edges of the latest key frame
+        self._edges = BlockEdges()
         self._sent = 0  # packets of the stream, which are numbered from 0
-        self._bad: list[tuple[int, int]] = []  # first and last packet that may be damaged, until a key frame
+        self._bad: list[tuple[int, int]] = []  # first and last of packets of which one is damaged, until a key frame
         self._container = self._open()
         try:
             streams = video_streams(self._container, self.path)
@@ -240,7 +241,7 @@ class VideoReader(VideoSource):
                 self._notes.append(f"there are {len(streams)} video streams: {name} is read")
             span = max(STEP_BACK_S, MOST_REORDERED / (frame_rate(self._stream) or _FALLBACK_RATE))
             self._order = StampOrder(span / float(self._stream.time_base or 1))
-            context.thread_type, context.thread_count = "AUTO", threads
+            context.thread_type, context.thread_count = "FRAME", threads  # errors in threads of slices are concealed
             context.options = {"max_pixels": str(MOST_PIXELS)}  # a few bytes may ask for a frame that fills the memory
             if checks:  # else damaged blocks are concealed and the frame is not marked as damaged
                 context.options |= {"err_detect": checks}
@@ -248,8 +249,8 @@ class VideoReader(VideoSource):
             self._checked = self._decoder is not context
             self._conceals = not checks or context.name in _CONCEALING
             self._decoder.copy_opaque = True
-            framewise = self._decoder.codec.capabilities & Capabilities.frame_threads
-            self._delay = threads - 1 if framewise else 0  # packets from a damaged one to its error
+            most = threads if self._decoder.codec.capabilities & Capabilities.frame_threads else 1
+            self._decoding: deque[int] = deque(maxlen=most)  # packets in the decoder: an error is that of the first
             self._frames = self._decode()
             first = next(self._frames, None)
         except BaseException:
@@ -272,8 +273,9 @@ class VideoReader(VideoSource):
                 packet.opaque = self._sent, packet.is_keyframe
                 self._sent += 1
                 if packet.is_corrupt or self._is_unsound(packet):
-                    self._note_damage()
+                    self._note_damage(self._sent - 1, self._sent - 1)
                     continue
+                self._decoding.append(self._sent - 1)
                 if not packet.is_discard:
                     self._order.send(packet.pts)
             try:
@@ -281,7 +283,9 @@ class VideoReader(VideoSource):
             except EOFError:
                 return
             except (av.FFmpegError, ValueError):
-                self._note_damage(self._delay)
+                last = self._sent - 1
+                first = self._decoding[0] if self._decoding else last
+                self._note_damage(first, first if packet.size else last)
                 continue
             for frame in frames:
                 if not self._is_sound(frame):
@@ -303,10 +307,10 @@ class VideoReader(VideoSource):
         data = bytes(packet)
         return _ZEROS in data.rstrip(b"\0") or key_frame_pixels(data) > MOST_PIXELS
 
-    def _note_damage(self, before: int = 0) -> None:
-        """Count a damaged packet: the latest one, or one of as many before it."""
+    def _note_damage(self, first: int, last: int) -> None:
+        """Count a damaged packet, one of these."""
         self.damaged += 1
-        self._bad.append((self._sent - 1 - before, self._sent - 1))
+        self._bad.append((first, last))
 
     def _is_sound(self, frame: av.VideoFrame) -> bool:
         """Whether a frame and those that it is predicted from are undamaged.
@@ -318,21 +322,11 @@ class VideoReader(VideoSource):
         number, is_key = cast(tuple[int, bool], frame.opaque or (self._sent - 1, False))
         # libvpx does not mark key frames, the container does.
         is_key = bool(frame.key_frame) or (self._checked and is_key)
-        if frame.is_corrupt or self._is_concealed(frame, is_key):
+        if frame.is_corrupt or (self._conceals and self._edges.show_damage(frame, is_key)):
             self._bad.append((number, number))
         if is_key:
             self._bad = [bad for bad in self._bad if bad[1] >= number]
         return not any(first <= number for first, _ in self._bad)
-
-    def _is_concealed(self, frame: av.VideoFrame, is_key: bool) -> bool:
-        """Whether a frame has many more block edges than the key frame before it: some pictures are made of blocks."""
-        luma = stored_luma(frame) if self._conceals else None
-        if luma is None:
-            return False
-        edges, before = block_edges(luma), self._edges
-        if is_key or before is None:
-            self._edges = edges
-        return before is not None and edges > max(before, 0.0) + DESTROYED
 
     def _packets(self) -> Iterator[av.Packet]:  # type: ignore[type-arg]  # generic in the stubs only
         """Yield packets of the video stream, the last one empty: it flushes the decoder."""
