@@ -7,7 +7,6 @@ import jsonschema
 import pytest
 from serving import Server, events, wait_for
 
-from facetell.assets import locate
 from facetell.report.result import SCHEMA_PATH, to_result
 
 
@@ -77,12 +76,6 @@ def test_a_running_job_is_deleted_with_everything(server, woman):
     assert server.client.delete(job["links"]["self"]).json()["error"] == "no_such_job"
     wait_for(lambda: not any(job["id"] in name for name in server.files()))
     wait_for(lambda: "facetell_workers_ready 1.0" in server.metrics())
-
-
-def test_a_video_without_a_face_is_done_without_a_probability(server):
-    job = server.ended(server.upload(locate("sample_no_face")).json()["id"])
-    assert job["state"] == "done" and job["summary"]["status"] == "no_face"
-    assert job["summary"]["probability"] is None and job["summary"]["message"] == "no face was found in it"
 
 
 def test_a_key_makes_a_repeated_upload_the_first_job_and_refuses_another_video(server, short, tmp_path):

@@ -13,16 +13,6 @@ def files(tmp_path):
     files.close()
 
 
-def test_what_belongs_to_no_job_and_scored_videos_are_deleted(files):
-    waiting, done, gone = (new_id() for _ in range(3))
-    for job_id in (waiting, done, gone):
-        files.create(job_id).close()
-    files.result(done).write_text("{}")
-    files.sweep({waiting: State.QUEUED, done: State.DONE})
-    assert files.video(waiting).exists() and files.result(done).exists()
-    assert not files.video(done).exists() and not files.video(gone).parent.exists()
-
-
 def test_other_names_stay_and_links_are_not_followed(files, tmp_path):
     kept = [files.video("case-42"), tmp_path / "elsewhere" / "video", files.root / "jobs" / "photo.jpg"]
     for path in kept:

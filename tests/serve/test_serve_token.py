@@ -111,14 +111,6 @@ def test_an_address_that_sends_wrong_tokens_is_refused_for_longer_each_time(monk
     assert len(caplog.messages) == 8 and caplog.messages[0] == "a sent 10 wrong tokens and is refused for 60 s"
 
 
-def test_few_addresses_are_remembered(monkeypatch):
-    monkeypatch.setattr(access, "ADDRESSES", 5)
-    authenticator = Authenticator(TOKEN)
-    for number in range(20):
-        authenticator.is_token(str(number), "wrong")
-    assert list(authenticator._wrong) == ["15", "16", "17", "18", "19"]
-
-
 @pytest.mark.parametrize(
     ("client", "address"),
     [
