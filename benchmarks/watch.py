@@ -17,7 +17,6 @@ from end_to_end import BASE_SECONDS, loop, make_clip
 from facetell.detector import Detector
 from facetell.engine import FAST_MODEL
 from facetell.video.live import source_of
-from facetell.watch.board import Board
 from facetell.watch.pump import Pump
 from facetell.watch.run import Watcher
 
@@ -27,7 +26,7 @@ def megabytes() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def watch(detector: Detector, path: Path, fast: bool) -> tuple[Board, list[float], list[tuple[float, float]]]:
+def watch(detector: Detector, path: Path, fast: bool) -> tuple[Watcher, list[float], list[tuple[float, float]]]:
     """The state at the end, the delay of each score, and the memory at each moment of the video."""
     delays: list[float] = []
     memory: list[tuple[float, float]] = []
@@ -36,12 +35,12 @@ def watch(detector: Detector, path: Path, fast: bool) -> tuple[Board, list[float
         if event["event"] == "clip":
             delays.append(float(str(event["delay"])))
 
-    watcher = Watcher(detector, Pump(source_of(str(path)), fast=fast), path.name, 30.0, tell)
+    watcher = Watcher(detector, Pump(source_of(str(path)), fast=fast), 30.0, tell)
     try:
-        watcher.run(lambda board: memory.append((board.at, megabytes())), fast)
+        watcher.run(lambda state: memory.append((state.at, megabytes())), fast)
     finally:
         watcher.close()
-    return watcher.board, delays, memory
+    return watcher, delays, memory
 
 
 def main() -> None:
@@ -53,8 +52,8 @@ def main() -> None:
         short, long = Path(name) / "short.mp4", Path(name) / "long.mp4"
         make_clip(short, BASE_SECONDS)
         loop(short, long, args.minutes * 60 // BASE_SECONDS)
-        board, delays, _ = watch(detector, short, fast=False)
-        dropped, share = board.dropped
+        watcher, delays, _ = watch(detector, short, fast=False)
+        dropped, share = watcher.dropped
         print(f"real time, {BASE_SECONDS} s: {len(delays)} scores, {dropped} frames dropped ({share:.1%})")
         print(f"score after the picture: median {statistics.median(delays):.2f} s, most {max(delays):.2f} s")
         _, _, memory = watch(detector, long, fast=True)

@@ -40,31 +40,26 @@ def make_corpus(folder: Path) -> Path:
 
 
 class Here:
-    """An engine that works in this process with a loaded detector, and notes which videos it read and scored."""
+    """An engine that works in this process with a loaded detector, and records which videos it scored."""
 
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
-        self.read: list[str] = []
         self.scored: list[str] = []
 
     def __call__(self, work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
         for job in jobs:
-            if work.lost is None:
-                self.read.append(job.name)
-                yield work.make()(job)
-            else:
-                self.scored.append(job.name)
-                yield score(self.detector, SILENT, job)
+            self.scored.append(job.name)
+            yield score(self.detector, SILENT, job)
 
     def scan(self, source, out, **how):
-        """Scan; what was noted before is forgotten."""
-        self.read, self.scored = [], []
+        """Scan; the record begins empty."""
+        self.scored = []
         return scan(open_source(str(source)), out, self.detector, engine=self, **how)
 
 
 def results(out: Path) -> dict[str, bytes]:
-    """The result files: all but the log of runs and the folder of work."""
-    files = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file() and path.name != "runs.jsonl"}
+    """The result files: all but the folder of work."""
+    files = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     assert sorted(files) == sorted(FILES)
     return files
 

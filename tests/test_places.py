@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from facetell.batch.rows import ScoringSettings
-from facetell.batch.score import score_manifest
-from facetell.batch.score_video import distorted
+from facetell.batch.score import distorted, score_manifest
 from facetell.datasets.manifest import Entry, Manifest
 from facetell.detector import KEEPALIVE, Settings
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream
 from facetell.faces.spread import step_of
-from facetell.places import FacePlaces, score_at, snapped
+from facetell.places import FacePlaces, score_at
 from facetell.types import Pose
 from facetell.video.reader import VideoReader
 from fixtures import FAST, mosaic, sample_frames, write_frames
@@ -76,12 +75,6 @@ def test_poses_are_interpolated_between_two_detections():
     assert abs(math.degrees(places.at(0.3)[0].roll)) == pytest.approx(180), "the shorter arc"
     assert places.at(0.6 + KEEPALIVE / 2) == places.at(0.6) and set(places.at(0.6)) == {0, 2}
     assert places.at(0.6 + 2 * KEEPALIVE) == {}
-
-
-def test_times_are_corrected_by_no_more_than_their_rounding():
-    times = [i * 1001 / 30000 for i in range(1000)]
-    assert [snapped(times, round(time, 3)) for time in times] == times
-    assert snapped(times, times[7] + 0.01) == times[7] + 0.01 and snapped([], 1.5) == 1.5
 
 
 @pytest.mark.parametrize("code", sorted({*KINDS} - {"VC"}))  # VC is not reproducible to the last bit

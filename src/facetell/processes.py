@@ -41,13 +41,9 @@ def unordered(
 ) -> Iterator[Result]:
     """Yield the results of ``work`` for all tasks, in order of completion; tasks are consumed lazily.
 
-    If the caller stops before the last result, as on a signal, the processes end at once.
-
-    Args:
-        work: a module-level function, called once per task in one of the processes.
-        tasks, workers: the tasks and the number of processes.
-        start, arguments: called in each process before its first task.
-        name: of a task, for the error message.
+    ``work`` is a module-level function, called in one of ``workers`` processes; ``start(*arguments)`` is called in each
+    process before its first task; ``name`` is that of a task for the error message. If the caller stops before the last
+    result, as on a signal, the processes end at once.
 
     Raises:
         ProcessEnded: a process was killed.

@@ -2,12 +2,13 @@
 
 import json
 import tracemalloc
+from contextlib import closing
 from operator import itemgetter
 
 import pytest
 
 from facetell.batch.journal import Journal
-from facetell.batch.scan_corpus import Corpus, key_of
+from facetell.batch.scan import Corpus, key_of
 from facetell.batch.scan_source import Item, Shard, open_source
 from facetell.batch.scan_work import from_record, to_record
 from facetell.report.result import to_result
@@ -41,11 +42,10 @@ def test_ignored_lines_count_as_missing_until_they_are_found_again(tmp_path):
     journal = Journal(tmp_path / "journal", itemgetter("row"))
     journal.add(*LINES)
     journal.close()
-    journal = Journal(tmp_path / "journal", itemgetter("row"), lambda line: line["path"] == "again")
-    assert len(journal) == 1 and 1 in journal and journal.get(0) is None
-    journal.add(LINES[2])
-    assert 0 in journal
-    journal.close()
+    with closing(Journal(tmp_path / "journal", itemgetter("row"), lambda line: line["path"] == "again")) as journal:
+        assert len(journal) == 1 and 1 in journal and journal.get(0) is None
+        journal.add(LINES[2])
+        assert 0 in journal
 
 
 @pytest.mark.parametrize("damage", [b"{\n", b"[1]\n", b'{"path": "a"}\n'])

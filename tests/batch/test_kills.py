@@ -53,8 +53,8 @@ class Verb:
         return lines(folder / self.journal)
 
     def content(self, folder):
-        """All files but the journal of a scan and the log of its runs."""
-        return {name: text for name, text in content(folder).items() if f"{WORK}/" not in name and "runs" not in name}
+        """All files but the journal of a scan."""
+        return {name: text for name, text in content(folder).items() if f"{WORK}/" not in name}
 
 
 VERBS = {
@@ -125,35 +125,27 @@ def workers_of(process):
     return []
 
 
-def kill_many_times(verb, manifest, folder, expected, kills):
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(MORE_KILLS, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_a_run_ends_in_the_same_files(kills, verb, manifest, expected, tmp_path):
     rng, kept = np.random.default_rng(), []
     for kill in range(kills):
-        process = verb.start(folder, manifest, 2 if kill % 3 == 1 else 1)
+        process = verb.start(tmp_path, manifest, 2 if kill % 3 == 1 else 1)
         # Most kills fall while videos are processed, one in five while the run is being set up.
         more = int(rng.integers(1, 3)) if kill % 5 else 0
-        wait_until(lambda: process.poll() is not None or len(verb.lines(folder)) >= len(kept) + more)  # noqa: B023
+        wait_until(lambda: process.poll() is not None or len(verb.lines(tmp_path)) >= len(kept) + more)  # noqa: B023
         time.sleep(rng.uniform(0, 0.1 if more else 1.0))
         end(process)
-        if (folder / verb.last).exists():  # complete before it was killed: once more from the start
-            assert verb.run(folder, manifest) == 2 and verb.content(folder) == expected
-            shutil.rmtree(folder)
-            folder.mkdir()
+        if (tmp_path / verb.last).exists():  # complete before it was killed: once more from the start
+            assert verb.run(tmp_path, manifest) == 2 and verb.content(tmp_path) == expected[verb.name]
+            shutil.rmtree(tmp_path)
+            tmp_path.mkdir()
             kept = []
             continue
-        found = [json.dumps(line) for line in verb.lines(folder)]
+        found = [json.dumps(line) for line in verb.lines(tmp_path)]
         assert {*kept} <= {*found} and len(found) == len({*found}), "a result was lost, or is there twice"
         kept = found
-    assert verb.run(folder, manifest) == 2
-    assert verb.content(folder) == expected
-
-
-def test_killed_at_random_moments_a_run_ends_in_the_same_files(verb, manifest, expected, tmp_path):
-    kill_many_times(verb, manifest, tmp_path, expected[verb.name], KILLS)
-
-
-@pytest.mark.slow
-def test_killed_many_times_a_run_ends_in_the_same_files(verb, manifest, expected, tmp_path):
-    kill_many_times(verb, manifest, tmp_path, expected[verb.name], MORE_KILLS)
+    assert verb.run(tmp_path, manifest) == 2
+    assert verb.content(tmp_path) == expected[verb.name]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
@@ -216,8 +208,7 @@ def test_a_video_that_is_never_read_to_its_end_costs_no_other_video(corpus, sing
     (tmp_path / "list").write_text("\n".join([*names[:2], str(still), *names[2:]]))
 
     def engine(work, jobs):
-        shorter = replace(work, arguments=(*work.arguments, 8.0)) if work.lost else work
-        return local_engine(2)(shorter, jobs)
+        return local_engine(2)(replace(work, arguments=(*work.arguments, 8.0)), jobs)
 
     scan(open_source(str(tmp_path / "list")), tmp_path / "out", single, engine=engine)
     found = {line["path"]: line for line in lines(tmp_path / "out" / "results.jsonl")}

@@ -31,7 +31,7 @@ def jobs(*tasks):
 
 
 def test_a_job_at_which_processes_end_costs_no_other_job():
-    done = list(local_engine(2)(Work(make, (), lost), jobs("a", "deadly", "b", "c")))
+    done = local_engine(2)(Work(make, (), lost), jobs("a", "deadly", "b", "c"))
     assert sorted((outcome.job.name, outcome.fault) for outcome in done) == [
         ("0", ""),
         ("1", "lost"),

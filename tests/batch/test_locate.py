@@ -1,15 +1,28 @@
-"""Where clips begin and end, and which faces they are of."""
+"""Where clips begin and end, which faces they are of, and that their files show what was cropped."""
 
+import itertools
+import json
 import math
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from facetell.batch.locate import LARGEST, LEAST_FRAMES, MARGIN, Agreement, FaceFinder, PrepareSettings
-from facetell.faces.crop import face_pose
+from facetell.batch import crop, locate
+from facetell.batch.crop import CODECS, crop_segments
+from facetell.batch.locate import LARGEST, LEAST_FRAMES, MARGIN, FaceFinder, PrepareSettings, Region, Segment
+from facetell.batch.prepare import LARGEST as LARGEST_CLIP
+from facetell.batch.prepare import prepare
+from facetell.datasets.manifest import Entry
+from facetell.datasets.prepared import read_clip, read_prepared
+from facetell.faces.crop import crop_frame, face_pose
+from facetell.types import Box, Crop, FacetellError
 from fixtures import ODD, variable_times
-from prepare_videos import man, noise, woman, write_frames
+from prepare_videos import content, in_video, man, manifest_of, noise, woman, write_frames
+
+LOSSLESS = {"codec": "ffv1", "pix_fmt": "bgr0"}
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +31,17 @@ def finder():
 
 
 @pytest.fixture
-def locate(finder, tmp_path):
-    """The clips of a video, with their landmarks and times."""
+def find(finder, tmp_path):
+    """The segments of a video, with their landmarks and times."""
 
-    def find(path, settings=None, **span):
-        located = finder.locate(path, settings or PrepareSettings(), tmp_path, **span)
-        return [(stretch, dict(np.load(stretch.points))) for stretch in located.stretches]
+    def found(path, settings=None):
+        located = finder.locate(path, settings or PrepareSettings(), tmp_path)
+        return [(segment, dict(np.load(segment.points))) for segment in located.segments]
 
-    return find
+    return found
 
 
-def held(stretch, landmarks):
+def held(segment, landmarks):
     """Whether the square holds a square of 1.7 face lengths around the face in every frame, and is no larger.
 
     Of a face with much roll, it holds a rotated crop of 1.4 face lengths.
@@ -38,78 +51,227 @@ def held(stretch, landmarks):
     extent = np.array([[abs(math.cos(pose.roll)) + abs(math.sin(pose.roll))] for pose in poses])
     length = np.array([[pose.length] for pose in poses]) * np.maximum(1, 1.4 / MARGIN * extent)
     needs_low, needs_high = center - MARGIN / 2 * length, center + MARGIN / 2 * length
-    side = stretch.square.width
+    side = segment.square.width
     return (
-        (needs_low >= np.array(stretch.square[:2]) - 1).all()
-        and (needs_high <= np.array(stretch.square[2:]) + 1).all()
-        and side == stretch.square.height <= LARGEST * length.min() + 2
+        (needs_low >= np.array(segment.square[:2]) - 1).all()
+        and (needs_high <= np.array(segment.square[2:]) + 1).all()
+        and side == segment.square.height <= LARGEST * length.min() + 2
         and side <= (needs_high.max(axis=0) - needs_low.min(axis=0)).max() + 3
     )
 
 
-def test_one_square_holds_a_talking_face(locate, woman):
-    clips = locate(woman)
-    assert sum(stretch.frames for stretch, _ in clips) > 400
-    for stretch, points in clips:
-        assert held(stretch, points["landmarks"])
-        assert len(points["times"]) == len(points["landmarks"]) == stretch.frames
+# --- where segments begin and end
+
+
+def test_one_square_holds_a_talking_face(find, woman):
+    found = find(woman)
+    assert sum(segment.frames for segment, _ in found) > 400
+    for segment, points in found:
+        assert held(segment, points["landmarks"])
+        assert len(points["times"]) == len(points["landmarks"]) == segment.frames
         assert points["times"][-1] - points["times"][0] <= 10
-        assert stretch.size == 320 and stretch.size < stretch.square.width
-    # Nothing is left out but where the face cannot be seen: a clip begins where the one before ended.
-    assert sum(after.first - before.last > 1 for (before, _), (after, _) in pairwise(clips)) <= 3
+        assert segment.size == 320 < segment.square.width
+    # Nothing is left out but where the face cannot be seen: a segment begins where the one before ended.
+    assert sum(after.first - before.last > 1 for (before, _), (after, _) in pairwise(found)) <= 3
 
 
-def test_a_face_that_wanders_off_begins_a_new_clip(locate, tmp_path):
+def test_a_face_that_moves_away_begins_a_new_segment(find, tmp_path):
     still = np.repeat(man(1), 60, axis=0)
     wide = [np.pad(image, ((0, 0), (6 * i, 360 - 6 * i), (0, 0)), mode="edge") for i, image in enumerate(still)]
-    clips = locate(write_frames(tmp_path / "wide.mp4", wide))
-    assert len(clips) >= 2 and all(held(*(s, p["landmarks"])) for s, p in clips)
-    assert [s.first for s, _ in clips[1:]] == [s.last + 1 for s, _ in clips[:-1]]
+    found = find(write_frames(tmp_path / "wide.mp4", wide))
+    assert len(found) >= 2 and all(held(segment, points["landmarks"]) for segment, points in found)
+    assert [s.first for s, _ in found[1:]] == [s.last + 1 for s, _ in found[:-1]]
 
 
-def test_a_clip_ends_at_a_cut_and_at_the_given_length(locate, tmp_path):
+def test_a_segment_ends_at_a_cut_and_at_the_given_length(find, tmp_path):
     path = write_frames(tmp_path / "cut.mp4", np.concatenate([man(15), woman(25)]))
-    clips = [stretch for stretch, _ in locate(path, PrepareSettings(seconds=0.5))]
-    assert [(s.first, s.last) for s in clips] == [(0, 14), (15, 29), (30, 39)]
-    assert clips[0].track != clips[1].track == clips[2].track
+    found = [segment for segment, _ in find(path, PrepareSettings(seconds=0.5))]
+    assert [(s.first, s.last) for s in found] == [(0, 14), (15, 29), (30, 39)]
+    assert found[0].track != found[1].track == found[2].track
 
 
-def test_what_is_too_short_or_too_small_is_left_out(locate, finder, tmp_path):
-    brief = write_frames(tmp_path / "brief.mp4", man(LEAST_FRAMES - 1))
-    assert locate(brief) == []
-    assert finder.locate(brief, PrepareSettings(), tmp_path).reason == "faces are visible too briefly or too small"
-    nobody = write_frames(tmp_path / "nobody.mp4", noise())
-    assert finder.locate(nobody, PrepareSettings(), tmp_path).reason == "no face was found"
+def test_faces_that_are_seen_too_briefly_are_left_out(finder, tmp_path):
+    for frames, reason in (
+        (man(LEAST_FRAMES - 1), "faces are visible too briefly or too small"),
+        (noise(), "no face was found"),
+    ):
+        located = finder.locate(write_frames(tmp_path / "a.mp4", frames), PrepareSettings(), tmp_path)
+        assert located.segments == () and located.reason == reason
 
 
-def test_main_is_the_larger_of_two_faces_and_all_are_both(locate, tmp_path):
+def test_main_is_the_larger_of_two_faces_and_all_are_both(find, tmp_path):
     path = write_frames(tmp_path / "two.mp4", np.concatenate([man(12), woman(12)], axis=2))
-    (main,) = [stretch for stretch, _ in locate(path)]
-    both = [stretch for stretch, _ in locate(path, PrepareSettings(faces="all"))]
+    (main,) = [segment for segment, _ in find(path)]
+    both = [segment for segment, _ in find(path, PrepareSettings(faces="all"))]
     assert len(both) == 2 and main.square in [s.square for s in both]
     assert main.length == max(s.length for s in both) and main.square.x0 > 300  # the woman, on the right
     assert len({s.track for s in both}) == 2 and all(s.frames == 12 for s in both)
 
 
-def test_small_faces_are_not_enlarged(locate, tmp_path):
-    small = man(10)[:, ::2, ::2]
-    ((stretch, _),) = locate(write_frames(tmp_path / "small.mp4", small))
-    assert stretch.size == stretch.square.width < 320 and stretch.size % 2 == 0
+def test_small_faces_are_not_enlarged(find, tmp_path):
+    ((segment, _),) = find(write_frames(tmp_path / "small.mp4", man(10)[:, ::2, ::2]))
+    assert segment.size == segment.square.width < 320 and segment.size % 2 == 0
 
 
-def test_times_are_those_of_the_video(locate, tmp_path):
-    clips = locate(ODD["variable_rate"](tmp_path))
-    found = np.concatenate([points["times"] for _, points in clips])
+def test_times_are_those_of_the_video(find, tmp_path):
+    found = np.concatenate([points["times"] for _, points in find(ODD["variable_rate"](tmp_path))])
     expected = np.array(variable_times()) - variable_times()[0]
     assert found == pytest.approx(expected[np.isin(np.round(expected, 3), np.round(found, 3))], abs=1e-3)
     assert len(found) >= LEAST_FRAMES
 
 
-def test_landmarks_of_a_face_elsewhere_do_not_agree(locate, finder, tmp_path):
+def test_landmarks_of_a_face_elsewhere_do_not_agree(find, finder, tmp_path):
     frames = man(10)
-    ((_, points),) = locate(write_frames(tmp_path / "man.mp4", frames))
-    for shift, holds in ((0, True), (40, False)):
-        agreement = Agreement(finder.mesh)
-        for image, landmarks in zip(frames, points["landmarks"], strict=True):
-            agreement.look(np.roll(image, shift, axis=0), landmarks)
-        assert agreement.holds is holds
+    ((_, points),) = find(write_frames(tmp_path / "man.mp4", frames))
+    for shift, agrees in ((0, True), (40, False)):
+        shifted = np.roll(frames, shift, axis=1)
+        assert {finder.agrees(*each) for each in zip(shifted, points["landmarks"], strict=True)} == {agrees}
+
+
+# --- the files of clips
+
+
+@pytest.fixture(scope="module", params=list(CODECS))
+def clip(request, finder, tmp_path_factory):
+    """One clip of the man as it is read back, its file and its segment."""
+    folder = tmp_path_factory.mktemp("clip")
+    path = write_frames(folder / "man.mkv", man(20), **LOSSLESS)
+    (segment,) = finder.locate(path, PrepareSettings(request.param, 256), folder).segments
+    written = crop_segments(path, [segment], folder, request.param)[segment.points]
+    assert written.frames == 20
+    return read_clip(written.file), written, segment
+
+
+def direct(frames, clip):
+    """Crops of whole frames by the square of a clip."""
+    return np.stack([crop_frame(image, Crop.of_square(clip.square), clip.frames.shape[1]) for image in frames])
+
+
+def decibels(frames, expected):
+    return 10 * np.log10(255**2 / np.mean((frames - expected.astype(float)) ** 2))
+
+
+def test_a_clip_has_the_frames_landmarks_square_and_times_of_the_video(clip, finder):
+    read, written, segment = clip
+    assert read.frames.dtype == np.uint8 and read.frames.shape == (20, 256, 256, 3)
+    expected = direct(man(20), read)
+    assert decibels(read.frames, expected) > 40
+    assert np.abs((read.frames - expected.astype(float)).mean(axis=(0, 1, 2))).max() < 2
+    with np.load(segment.points) as located:
+        assert in_video(read) == pytest.approx(located["landmarks"], abs=0.01)
+        assert np.array_equal(read.times, located["times"])
+    assert read.landmarks.dtype == np.float32 and read.times.dtype == np.float64 and read.square == segment.square
+    assert (written.start, written.end) == (read.times[0], read.times[-1])
+    # An independent check: the face is detected in the clip.
+    for image, points in zip(read.frames[::5], read.landmarks[::5], strict=True):
+        (detection,) = finder._detector.detect(image)
+        face = finder._mesh.from_detection(image, detection)
+        assert np.median(np.linalg.norm(face.landmarks - points, axis=1)) < 0.02 * face.pose.length
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("size", [128, LARGEST_CLIP])
+def test_strong_colours_are_preserved(codec, size, tmp_path):
+    """A matrix or range that is taken for another is wrong by 10 and more."""
+    colours = np.array([[230, 20, 20], [20, 220, 20], [20, 20, 230], [128, 128, 128], [0, 0, 0], [255, 255, 255]])
+    card = np.repeat(colours, 110, axis=0).astype(np.uint8)[None].repeat(660, axis=0)
+    path = write_frames(tmp_path / "card.mkv", [card] * 8, **LOSSLESS)
+    np.savez(tmp_path / "points.npz", landmarks=np.zeros((8, 468, 2), np.float32), times=np.arange(8) / 30)
+    square, region = Box(0, 0, 660, 660), Region(0, 0, 660, 660, factor=1)
+    segment = Segment(0, 0, 7, square, region, size, 400.0, tmp_path / "points.npz")
+    read = read_clip(crop_segments(path, [segment], tmp_path, codec)[segment.points].file)
+    middles = ((np.arange(6) + 0.5) * size / 6).astype(int)
+    assert np.abs(read.frames[:, size // 2, middles].astype(int) - colours).max() <= 4
+
+
+def test_reading_needs_opencv_and_numpy_alone(clip):
+    code = (
+        "import sys\n"
+        "for name in ('av', 'openvino', 'torch', 'rich', 'scipy'): sys.modules[name] = None\n"
+        "from facetell.datasets.prepared import read_clip, read_prepared, read_prepared\n"
+        "import json; print(json.dumps(read_clip(sys.argv[1]).frames.shape))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, clip[1].file], check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout) == [20, 256, 256, 3]
+
+
+def test_damaged_clips_and_folders_are_one_message(clip, tmp_path):
+    video, beside = clip[1].file, clip[1].file.with_suffix(".npz")
+    path = tmp_path / f"clip{video.suffix}"
+    with pytest.raises(FacetellError, match=r"cannot be read .* prepare its video again"):
+        read_clip(path)
+    for damaged in (b"", b"PK\x03\x04 cut off", beside.read_bytes()[:500]):
+        (tmp_path / "clip.npz").write_bytes(damaged)
+        with pytest.raises(FacetellError, match="cannot be read"):
+            read_clip(path)
+    (tmp_path / "clip.npz").write_bytes(beside.read_bytes())
+    with pytest.raises(FacetellError, match="has 0 frames of 20; prepare"):
+        read_clip(path)
+    for name, text, message in (
+        (None, "", "is not a prepared folder; make one"),
+        ("prepare.json", "{}", "is not complete"),
+        ("manifest.csv", "path,label,split\na.mp4,0,train\n", "holds no clip; its ledger"),
+    ):
+        if name:
+            (tmp_path / name).write_text(text)
+        with pytest.raises(FacetellError, match=message):
+            read_prepared(tmp_path)
+
+
+# --- the regions of frames that are kept
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The paths of the videos that were read again for their crops."""
+    opened = []
+
+    def counted(path, **how):
+        opened.append(path)
+        return open_video(path, **how)
+
+    open_video = crop.open_video
+    monkeypatch.setattr(crop, "open_video", counted)
+    return opened
+
+
+SQUARES = [Box(40, 30, 240, 230), Box(-60, -20, 340, 380), Box(101, 3, 361, 263), Box(0, 0, 360, 360)]
+
+
+@pytest.mark.parametrize(("square", "size"), list(itertools.product(SQUARES, [200, 96, 64])))
+def test_a_crop_of_the_region_is_that_of_the_frame(square, size):
+    image = man(1)[0]
+    region = Region.of(square, int(square.width / size), 360, 360)
+    part = region.read(image)
+    assert region.holds(square, 360, 360) and part.nbytes == region.size and not np.shares_memory(part, image)
+    difference = region.crop(part, square, size).astype(int) - crop_frame(image, Crop.of_square(square), size)
+    assert np.abs(difference).max() <= 1 and np.abs(difference).mean() < 0.01  # coordinates round to 1/32 of a pixel
+
+
+def test_segments_that_do_not_fit_into_memory_are_read_again_and_have_the_same_bytes(tmp_path, monkeypatch, reads):
+    write_frames(tmp_path / "a.mp4", np.concatenate([man(20), woman(20)]))
+    manifest = manifest_of(tmp_path, Entry("a.mp4", 0, "train"))
+    made = []
+    for most, again in ((locate.KEPT_BYTES, 0), (15 * man(1).nbytes, 1), (0, 1)):
+        monkeypatch.setattr(FaceFinder, "memory", most)
+        reads.clear()
+        prepare(manifest, tmp_path / f"out{most}")
+        assert len(reads) == again
+        made.append(content(tmp_path / f"out{most}"))
+    assert made[0] == made[1] == made[2] and len([name for name in made[0] if name.endswith(".npz")]) == 2
+
+
+def test_a_face_that_leaves_its_region_is_read_again(tmp_path, monkeypatch, reads):
+    still = np.repeat(man(1), 24, axis=0)
+    wide = [np.pad(image, ((0, 0), (60 + 4 * i, 150 - 4 * i), (0, 0)), mode="edge") for i, image in enumerate(still)]
+    frames = [wide[0]] * 12 + wide[:24]
+    write_frames(tmp_path / "wide.mkv", frames, **LOSSLESS)
+    monkeypatch.setattr(locate, "REACHES", (1.8,))
+    out = tmp_path / "out"
+    (line,) = prepare(manifest_of(tmp_path, Entry("wide.mkv", 0, "train")), out, PrepareSettings(seconds=0.4, size=256))
+    assert len(line["clips"]) >= 2 and sum(each["frames"] for each in line["clips"]) == len(frames)
+    for each in line["clips"]:
+        shown = read_clip(out / each["path"])
+        first = round(each["start"] * 30)
+        assert decibels(shown.frames, direct(frames[first : first + each["frames"]], shown)) > 36
+    assert len(reads) == 1

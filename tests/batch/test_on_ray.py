@@ -79,9 +79,8 @@ def test_a_machine_with_other_software_ends_the_scan_with_a_message(corpus, sing
     from facetell.types import FacetellError
 
     def engine(work, jobs):
-        model, settings, provenance = work.arguments or (None, None, {})
-        other = replace(work, arguments=(model, settings, provenance | {"python": "2.7"})) if work.lost else work
-        return cluster(other, jobs)
+        model, settings, provenance = work.arguments
+        return cluster(replace(work, arguments=(model, settings, provenance | {"python": "2.7"})), jobs)
 
     with pytest.raises(FacetellError, match=r"has another python than the one that started the scan .* not 2\.7"):
         scan(open_source(str(corpus)), tmp_path / "out", single, engine=engine)

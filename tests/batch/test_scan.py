@@ -64,13 +64,12 @@ def test_a_verdict_is_that_of_detect(corpus, whole, single):
         assert line == alone
 
 
-def test_faces_and_videos_agree_with_the_verdicts(whole):
+def test_the_tables_agree_with_the_verdicts(whole):
     faces = table(whole, "tracks")
     for line, row in zip(lines(whole / "results.jsonl"), table(whole), strict=True):
         of_video = [face for face in faces if face["video"] == line["path"]]
         assert len(of_video) == row["faces"] == len(line["tracks"])
         assert row["clips"] == sum(face["clips"] for face in of_video)
-        assert [face["track"] for face in of_video] == [track["track_id"] for track in line["tracks"]]
         if row["status"] == "scored":
             assert row["logit"] == max(face["logit"] for face in of_video if face["logit"] is not None)
             expected = [line["probability"], *line["interval"], line["threshold"]]
@@ -87,8 +86,6 @@ def test_results_hold_no_date_and_no_place(corpus, whole):
     machine = (str(corpus).encode(), str(whole).encode(), b"seconds_spent", os.uname().nodename.encode())
     for name, content in results(whole).items():
         assert not any(word in content for word in machine), name
-    (run,) = lines(whole / "runs.jsonl")
-    assert run["source"] == str(corpus) and run["scored"] == CONTENTS and run["seconds"] > 0
 
 
 def test_shards_are_disjoint_and_complete_and_merge_into_the_whole(corpus, whole, here, tmp_path):
@@ -101,7 +98,7 @@ def test_shards_are_disjoint_and_complete_and_merge_into_the_whole(corpus, whole
     assert sorted(name for part in names for name in part) == sorted(ORDER)
     for _ in range(2):  # the second run has nothing to do
         here.scan(corpus, tmp_path / "all", merge=parts)
-        assert here.scored == here.read == [] and results(tmp_path / "all") == results(whole)
+        assert here.scored == [] and results(tmp_path / "all") == results(whole)
     with pytest.raises(FacetellError, match="there is no scan in"):
         here.scan(corpus, tmp_path / "none", merge=[tmp_path])
 
@@ -117,7 +114,6 @@ def test_a_corpus_that_grows_moves_and_shrinks_costs_only_what_is_new(copy, whol
         stream.write(b"more")
     here.scan(copy, out)
     assert here.scored == ["noise0.mp4"], "all else is known by what is in it"
-    assert {*here.read} >= {"A first.mp4", "moved.mp4"} and "a/4.mp4" not in here.read
     assert [row["video"] for row in table(out)] == sorted({*ORDER, "A first.mp4", "moved.mp4"} - {"a/2.mp4", "b/1.mp4"})
     assert column(out, "duplicate_of")["b/3.mp4"] == "A first.mp4", "the first of them in order"
     shutil.copy(copy / "a" / "4.mp4", copy / "a" / "00.avi")
@@ -172,13 +168,7 @@ def test_what_could_not_be_read_is_tried_again_when_asked(copy, whole, here, tmp
 def test_names_with_newlines_quotes_and_odd_bytes_come_through(corpus, here, tmp_path):
     folder = tmp_path / "odd"
     folder.mkdir()
-    odd = [
-        "a\nb.mp4",
-        'quote"s, comma.mp4',
-        "<script>alert(1).mp4",
-        os.fsdecode(b"caf\xe9.mp4"),
-        "\u202eR.mp4",
-    ]
+    odd = ["a\nb.mp4", 'quote"s, comma.mp4', "<script>alert(1).mp4", os.fsdecode(b"caf\xe9.mp4"), "\u202eR.mp4"]
     for number, name in enumerate(odd):
         shutil.copy(corpus / "ab"[number % 2] / f"{number}.mp4", folder / name)
     bad = "=1+1\n\"'.mp4"  # a formula to a spreadsheet: in the ledger, too, it is the file's name
@@ -197,7 +187,7 @@ def test_names_with_newlines_quotes_and_odd_bytes_come_through(corpus, here, tmp
         "a\\nb.mp4" in page and "caf\\udce9.mp4" in page and "\\u202eR.mp4" in page and "=1+1\\n&#34;&#39;.mp4" in page
     )
     here.scan(folder, out)
-    assert here.scored == here.read == []
+    assert here.scored == []
 
 
 def test_of_a_manifest_comes_the_very_score_file_of_score(corpus, here, tmp_path):
@@ -242,36 +232,37 @@ def test_a_list_may_name_files_and_folders_of_images(corpus, here, tmp_path, mon
     assert here.scored == ["frames"], "the stamp of a folder is that of its files"
 
 
-def test_a_scan_is_not_gone_on_with_as_something_else(corpus, whole, here, tmp_path):
+def test_a_scan_is_not_resumed_with_something_else(corpus, whole, here, tmp_path):
     out = shutil.copytree(whole, tmp_path / "out")
     other = Here(make_detector(FAST, settings=Settings(clips_per_second=2)))
     with pytest.raises(FacetellError, match=r"was begun with other settings .* repeat the command that began it"):
         other.scan(corpus, out)
     with pytest.raises(FacetellError, match="was begun with other settings"):
         other.scan(corpus, tmp_path / "other", merge=[out])
-    with pytest.raises(FacetellError, match="holds other files, or an unfinished run of another version"):
-        here.scan(corpus, corpus)
     (tmp_path / "killed" / "work").mkdir(parents=True)  # by a run that was killed before it wrote anything
     here.scan(corpus / "a" / "deep", tmp_path / "killed")
     record = out / "work" / "run.json"
     begun = json.loads(record.read_text())
     for change, words in (
-        ({"engine": {"precision": "other"}}, "another engine or precision"),
-        ({"python": "2.7"}, "other versions of software"),
-        ({"libraries": {}}, "other versions of libraries"),
+        ({"engine": {"precision": "other"}}, "was begun with another engine or precision"),
+        ({"python": "2.7"}, "was begun with other versions of software"),
+        ({"libraries": {}}, "was begun with other versions of libraries"),
+        (None, "is damaged; name a new folder"),
     ):
-        record.write_text(json.dumps(begun | change))
-        with pytest.raises(FacetellError, match=f"was begun with {words}"):
+        record.write_text(json.dumps(begun | change) if change else "{")
+        with pytest.raises(FacetellError, match=words):
             here.scan(corpus, out)
-    record.write_text("{")
-    with pytest.raises(FacetellError, match="is damaged; name a new folder"):
-        here.scan(corpus, out)
-    record.rename(out / "work" / "about.json")  # as older versions called it
-    with pytest.raises(FacetellError, match="unfinished run of another version"):
+    record.unlink()
+    with pytest.raises(FacetellError, match="holds other files, or an unfinished run of another version"):
         here.scan(corpus, out)
 
 
-def test_two_scans_do_not_share_a_folder(corpus, whole, here):
+def test_folders_that_cannot_be_used(corpus, whole, here, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FacetellError, match="holds no video; name another folder"):
+        here.scan(tmp_path / "empty", tmp_path / "out")
+    counts = here.scan(corpus / "a" / "deep", tmp_path / "out2", shard=Shard(1, 1000))
+    assert not counts.statuses and table(tmp_path / "out2") == [], "a part may be empty"
     handle = os.open(whole, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -279,11 +270,3 @@ def test_two_scans_do_not_share_a_folder(corpus, whole, here):
             here.scan(corpus, whole)
     finally:
         os.close(handle)
-
-
-def test_an_empty_folder_is_refused_and_an_empty_part_is_not(corpus, here, tmp_path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(FacetellError, match="holds no video; name another folder"):
-        here.scan(tmp_path / "empty", tmp_path / "out")
-    counts = here.scan(corpus / "a" / "deep", tmp_path / "out2", shard=Shard(1, 1000))
-    assert counts.videos == 0 and table(tmp_path / "out2") == []

@@ -25,45 +25,32 @@ def names(source, shard=None):
     return [item.name for item in open_source(str(source)).items(shard or Shard())]
 
 
-def test_a_folder_is_walked_in_the_order_of_its_parts(tmp_path):
+def test_a_folder_is_searched_in_the_order_of_its_parts(tmp_path):
     touch(*(tmp_path / name for name in ("b.mp4", "a/z.mkv", "a/B.MP4", "a-1/x.mov", "a/b/c.webm", "notes.txt")))
     touch(tmp_path / ".hidden.mp4", tmp_path / ".folder" / "x.mp4")
     (tmp_path / "empty.mp4").mkdir()
-    (tmp_path / "link.mp4").symlink_to("b.mp4")
-    (tmp_path / "circle").symlink_to(".")
-    (tmp_path / "dangling.mp4").symlink_to("nowhere")
-    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    for link, target in {"link.mp4": "b.mp4", "circle": ".", "dangling.mp4": "nowhere", "loop.mp4": "loop.mp4"}.items():
+        (tmp_path / link).symlink_to(target)
     found = [*open_source(str(tmp_path)).items(Shard())]
-    assert [item.name for item in found] == [
-        "a/B.MP4",
-        "a/b/c.webm",
-        "a/z.mkv",
-        "a-1/x.mov",
-        "b.mp4",
-        "dangling.mp4",
-        "link.mp4",
-        "loop.mp4",
-    ]
+    inside = ["a/B.MP4", "a/b/c.webm", "a/z.mkv", "a-1/x.mov"]
+    assert [item.name for item in found] == [*inside, "b.mp4", "dangling.mp4", "link.mp4", "loop.mp4"]
     assert all(item.path == str(tmp_path / item.name) and item.size in (1, -1) for item in found)
     assert [bool(item.fault) for item in found] == [False] * 5 + [True, False, True]
     assert found[4].stamp == found[6].stamp != found[0].stamp and found[0].suffix == ".mp4"
 
 
-def test_a_folder_of_frames_is_a_video_and_other_files_are_counted(tmp_path):
+def test_a_folder_of_frames_is_a_video_and_other_files_are_counted_in_one_part(tmp_path):
     touch(tmp_path / "a" / "cover.txt", tmp_path / "b.mp4", tmp_path / "notes.txt")
     for path in (*(tmp_path / "frames" / f"{number}.png" for number in range(3)), tmp_path / "cover.png"):
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))
     touch(tmp_path / "frames" / "Thumbs.db")
-    left_out = LeftOut()
-    found = [*open_source(str(tmp_path)).items(Shard(), left_out)]
+    counts = [LeftOut() for _ in range(4)]
+    found = [*open_source(str(tmp_path)).items(Shard(), counts[0])]
     assert [(item.name, item.size < 0, item.fault) for item in found] == [("b.mp4", False, ""), ("frames", True, "")]
-    assert str(left_out) == "1 image"
-    counts = []
     for number in (1, 2, 3):
-        counts.append(LeftOut())
-        list(open_source(str(tmp_path)).items(Shard(number, 3), counts[-1]))
-    assert sorted(map(str, counts)) == ["", "", "1 image"], "each file falls into one part"
+        list(open_source(str(tmp_path)).items(Shard(number, 3), counts[number]))
+    assert str(counts[0]) == "1 image" and sorted(map(str, counts[1:])) == ["", "", "1 image"]
     assert names(tmp_path / "frames") == ["."], "the folder itself"
 
 
@@ -83,22 +70,18 @@ def test_a_list_has_a_path_a_line_or_up_to_each_nul(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lines").write_text("c.mp4\n\nnowhere.mp4\r\nc.mp4\n", encoding="utf-8-sig")
     assert names("lines") == ["c.mp4", "nowhere.mp4"]
+    (tmp_path / "images").mkdir()
+    (tmp_path / "folders").write_text("images/\nnowhere/\n")
+    found = [*open_source("folders").items(Shard())]
+    assert [(item.name, bool(item.fault), item.is_search) for item in found] == [
+        ("images/", False, False),
+        ("nowhere/", True, False),
+    ]
     (tmp_path / "nul").write_bytes(b"a\nb.mp4\0c.mp4\0caf\xe9.mp4\0")
     assert names("nul") == ["a\nb.mp4", "c.mp4", os.fsdecode(b"caf\xe9.mp4")]
     assert [bool(item.fault) for item in open_source("nul").items(Shard())] == [False, False, True]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"c.mp4\n")))
     assert names("-") == ["c.mp4"]
-
-
-def test_a_folder_of_a_list_is_a_video_whatever_its_name_ends_with(tmp_path, monkeypatch):
-    touch(tmp_path / "images" / "1.png")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "list").write_text("images/\nnowhere/\n")
-    found = [*open_source("list").items(Shard())]
-    assert [(item.name, bool(item.fault), item.is_search) for item in found] == [
-        ("images/", False, False),
-        ("nowhere/", True, False),
-    ]
 
 
 def test_a_network_address_is_reported_as_such(tmp_path):

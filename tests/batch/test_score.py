@@ -106,16 +106,12 @@ def test_every_video_is_counted_with_its_reason(scored):
     assert len(faults) == 2 and "text.mp4" in faults[0] and "gone.mp4" in faults[1]
 
 
-def test_the_columns_of_the_manifest_are_beside_the_scores(scored):
-    scores, _, _ = scored
+def test_the_file_records_the_manifest_and_what_made_it_but_no_date_and_no_place(scored, detector, folder):
+    scores, out, _ = scored
     row = scores.select(video="both.mp4").videos()
     names = ("label", "method", "identity", "split", "distortion", "level")
     assert [row[name][0] for name in names] == [1, "cut", "b", "val", "", 0]
     assert scores.select(video="small.mp4")["label"].tolist() == [-1]
-
-
-def test_the_file_records_what_made_it_but_no_date_and_no_place(scored, detector, folder, tmp_path):
-    scores, out, _ = scored
     about = read_scores(out).about
     assert about == scores.about
     assert about["model"] == {"name": detector.engine.info.name, "sha256": detector.engine.sha256}
@@ -130,13 +126,6 @@ def test_two_processes_give_the_same_file_from_another_place(scored, folder, tmp
     out = tmp_path / "two.parquet"
     score_manifest(read_manifest(moved), FAST, out=out, workers=2)
     assert out.read_bytes() == scored[1].read_bytes()
-
-
-def test_only_the_wanted_splits_are_scored(manifest):
-    scores = score_manifest(manifest, FAST, settings=ScoringSettings(splits=("val",)))
-    assert {*scores["video"].tolist()} == {"both.mp4"}
-    with pytest.raises(FacetellError, match="no row of the split train"):
-        score_manifest(manifest, FAST, settings=ScoringSettings(splits=("train",)))
 
 
 # --- parts of videos
@@ -166,47 +155,6 @@ def test_a_clip_has_the_label_of_the_part_that_holds_its_middle(scored, folder):
 # --- resuming, and refusing to mix
 
 
-@pytest.fixture(scope="module")
-def stopped(folder, tmp_path_factory):
-    """A run that was stopped after its first video; not to be changed."""
-
-    class Stop(Exception):
-        pass
-
-    def stop(state):
-        if state.done == 1:
-            raise Stop
-
-    few, out = write_manifest(folder, [ROWS[4], ROWS[1]], "few.csv"), tmp_path_factory.mktemp("stopped")
-    with pytest.raises(Stop):
-        score_manifest(few, FAST, out=out / "s.parquet", progress=stop)
-    return few, out
-
-
-@pytest.fixture
-def begun(stopped, tmp_path):
-    """A copy of that run."""
-    few, out = stopped
-    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
-    return few, tmp_path / "s.parquet"
-
-
-def test_a_stopped_run_is_resumed(begun):
-    few, out = begun
-    kept, states = (out.with_name("s.parquet.partial") / "journal.jsonl").read_text(), []
-
-    def look(state):
-        states.append((state.done, state.total, state.found))
-        assert (out.with_name("s.parquet.partial") / "journal.jsonl").read_text().startswith(kept)
-
-    faults = []
-    scores = score_manifest(few, FAST, out=out, progress=look, fault=faults.append)
-    assert len(faults) == 1 and "text.mp4" in faults[0], "faults of the earlier run are reported again"
-    assert states == [(1, 2, 1), (2, 2, 1)]
-    assert clips(scores, status="scored") == clips(score_manifest(few, FAST), status="scored") != []
-    assert sorted(path.name for path in out.parent.iterdir()) == ["s.parquet"]
-
-
 def other_model(tmp_path):
     """A released model with some bytes more, which change its digest and nothing else."""
     path = tmp_path / "other.onnx"
@@ -215,34 +163,30 @@ def other_model(tmp_path):
     return path
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda few, tmp: (few, other_model(tmp), ScoringSettings()), "another model"),
-        (lambda few, tmp: (replace(few, entries=few.entries[:1]), FAST, ScoringSettings()), "another manifest"),
-        (lambda few, tmp: (few, FAST, ScoringSettings(Settings(clips_per_second=2))), "other settings"),
-    ],
-)
-def test_a_run_is_not_resumed_with_something_else(begun, tmp_path, change, words):
-    few, out = begun
-    kept = sorted((path, path.read_bytes()) for path in out.with_name("s.parquet.partial").iterdir())
-    manifest, model, settings = change(few, tmp_path)
-    with pytest.raises(FacetellError, match=f"partial was begun with {words} .* repeat the command"):
-        score_manifest(manifest, model, settings, out=out)
-    assert kept == sorted((path, path.read_bytes()) for path in out.with_name("s.parquet.partial").iterdir())
+def test_a_stopped_run_is_resumed_and_not_with_something_else(folder, tmp_path):
+    class Stop(Exception):
+        pass
 
+    def stop(state):
+        if state.done == 1:
+            raise Stop
 
-def test_a_run_does_not_resume_at_another_precision(begun):
-    """The record is changed, not the precision: a CPU may support only one."""
-    few, out = begun
-    path = out.with_name("s.parquet.partial") / "run.json"
-    about = json.loads(path.read_text())
-    path.write_text(json.dumps(about | {"engine": about["engine"] | {"precision": "other"}}))
-    with pytest.raises(FacetellError, match="was begun with another engine or precision"):
-        score_manifest(few, FAST, out=out)
-    path.rename(path.with_name("about.json"))  # as older versions called it
-    with pytest.raises(FacetellError, match="unfinished run of another version of facetell; name a new folder, or"):
-        score_manifest(few, FAST, out=out)
+    few, out = write_manifest(folder, [ROWS[4], ROWS[1]], "few.csv"), tmp_path / "out" / "s.parquet"
+    with pytest.raises(Stop):
+        score_manifest(few, FAST, out=out, progress=stop)
+    for manifest, model, settings, words in (
+        (few, other_model(tmp_path), ScoringSettings(), "another model"),
+        (replace(few, entries=few.entries[:1]), FAST, ScoringSettings(), "another manifest"),
+        (few, FAST, ScoringSettings(Settings(clips_per_second=2)), "other settings"),
+    ):
+        with pytest.raises(FacetellError, match=f"partial was begun with {words} .* repeat the command"):
+            score_manifest(manifest, model, settings, out=out)
+    faults, states = [], []
+    scores = score_manifest(few, FAST, out=out, progress=states.append, fault=faults.append)
+    assert len(faults) == 1 and "text.mp4" in faults[0], "faults of the earlier run are reported again"
+    assert [(state.done, state.total, state.found) for state in states] == [(1, 2, 1), (2, 2, 1)]
+    assert clips(scores, status="scored") == clips(score_manifest(few, FAST), status="scored") != []
+    assert [path.name for path in out.parent.iterdir()] == ["s.parquet"]
 
 
 def test_a_finished_file_is_read_and_never_overwritten(scored, manifest, tmp_path):

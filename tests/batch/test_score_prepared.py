@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facetell.batch.score_video import score_clip
+from facetell.batch.score import score_clip
 from facetell.datasets.manifest import Entry
 from facetell.datasets.prepared import PreparedClip
 from facetell.faces.crop import clip_crop, crop_frame, face_pose

@@ -16,14 +16,11 @@ KeyOf = Callable[[Line], Hashable]
 
 
 class Journal:
-    """A file of JSON lines; of the lines with one key, the last one counts.
+    """A file of JSON lines, used by one process at a time; of the lines with one key, the last one counts.
 
-    Memory holds an index of the lines, neither them nor their keys: a corpus may be larger than memory.
-
-    Args:
-        path: created if missing; used by one process at a time. A last line that was cut short is removed.
-        key_of: the key of a line; raises KeyError if the line lacks a field.
-        ignore: lines already in the file that count as missing.
+    Memory holds an index of the lines, neither them nor their keys: a corpus may be larger than memory. A last line
+    that was cut short is removed. ``key_of`` raises KeyError if a line lacks a field; lines already in the file of
+    which ``ignore`` is true count as missing.
 
     Raises:
         FacetellError: a line is damaged.

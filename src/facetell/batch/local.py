@@ -1,10 +1,8 @@
-"""Run jobs in child processes of this machine, in threads, or in the current process."""
+"""Run jobs in child processes of this machine, or in the current process."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
 
@@ -18,55 +16,37 @@ LOST_IN_A_ROW = 4
 
 
 def local_engine(workers: int) -> Engine:
-    """The engine that works with ``workers`` child processes; with 0, in the current process."""
+    """The engine that works with ``workers`` child processes; with 0, in the current process.
 
-    def run(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
-        if work.lost is None:
-            return _in_threads(work, jobs, max(1, workers))
-        return _in_processes(work, jobs, workers, work.lost) if workers else _here(work, jobs)
-
-    return run
-
-
-def _here(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
-    made = cache(partial(work.make, *work.arguments))  # not called if there is no job
-    for job in jobs:
-        yield made()(job)
-
-
-def _in_threads(work: Work, jobs: Iterable[Job], workers: int) -> Iterator[Outcome]:
-    """Outcomes in the order of the jobs."""
-    waiting: deque[Future[Outcome]] = deque()
-    do = work.make(*work.arguments)
-    with ThreadPoolExecutor(workers) as pool:
-        for job in jobs:
-            waiting.append(pool.submit(do, job))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _in_processes(work: Work, jobs: Iterable[Job], workers: int, lost: Callable[[Job], Outcome]) -> Iterator[Outcome]:
-    """Outcomes in any order; a job at which processes end is lost as soon as another one succeeds.
+    A job at which processes end is lost as soon as another one succeeds.
 
     Raises:
         FacetellError: :data:`LOST_IN_A_ROW` jobs in a row would be lost.
     """
-    failed: list[Job] = []
-    for job, outcome in _attempts(work, iter(jobs), workers):
-        if outcome is not None:
-            yield from map(lost, failed)
-            failed.clear()
-            yield outcome
-            continue
-        failed.append(job)
-        if len(failed) == LOST_IN_A_ROW:
-            raise ProcessEnded(
-                f"processes were ended from outside or stopped responding at {len(failed)} videos in a row, the last "
-                f"of them {job.name}; free some memory or check the disk, and run the same command again to resume"
-            )
-    yield from map(lost, failed)
+
+    def here(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        made = cache(partial(work.make, *work.arguments))  # not called if there is no job
+        for job in jobs:
+            yield made()(job)
+
+    def in_processes(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        failed: list[Job] = []
+        for job, outcome in _attempts(work, iter(jobs), workers):
+            if outcome is not None:
+                yield from map(work.lost, failed)
+                failed.clear()
+                yield outcome
+                continue
+            failed.append(job)
+            if len(failed) == LOST_IN_A_ROW:
+                raise ProcessEnded(
+                    f"processes were ended from outside or stopped responding at {len(failed)} videos in a row, the "
+                    f"last of them {job.name}; free some memory or check the disk, and run the same command again to "
+                    "resume"
+                )
+        yield from map(work.lost, failed)
+
+    return in_processes if workers else here
 
 
 def _attempts(work: Work, jobs: Iterator[Job], workers: int) -> Iterator[tuple[Job, Outcome | None]]:
@@ -75,23 +55,20 @@ def _attempts(work: Work, jobs: Iterator[Job], workers: int) -> Iterator[tuple[J
     When a process ends, each job that was being done is done again in a process that does nothing else: there may have
     been too little memory for several.
     """
+    spread = partial(unordered, _do, start=_start, arguments=(work.make, work.arguments), name=lambda job: job.name)
     while True:
         try:
-            for outcome in _spread(work, jobs, workers):
+            for outcome in spread(jobs, workers):
                 yield outcome.job, outcome
             return
         except ProcessEnded as error:
             suspects: tuple[Job, ...] = error.tasks
         for job in suspects:
             try:
-                (alone,) = _spread(work, [job], 1)
+                (alone,) = spread([job], 1)
                 yield job, alone
             except ProcessEnded:
                 yield job, None
-
-
-def _spread(work: Work, jobs: Iterable[Job], workers: int) -> Iterator[Outcome]:
-    return unordered(_do, jobs, workers, _start, (work.make, work.arguments), lambda job: job.name)
 
 
 _function: Callable[[], Callable[[Job], Outcome]]

@@ -1,6 +1,6 @@
-"""Locate the faces of a video and decide which clips are cut from it.
+"""Find the segments of a video to crop clips from: one face in consecutive frames.
 
-A clip is cropped by one square in all its frames, which holds the face with a margin throughout: a square that followed
+All frames of a segment are cropped by one square, which holds the face with a margin throughout: a square that followed
 the face would add its own jitter to the motion of the face, and second differences amplify that.
 """
 
@@ -8,39 +8,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.batch.patch import Patch, patch_around, patch_of
 from facetell.faces.clips import HOLE, MAX_JUMP
+from facetell.faces.crop import crop_frame
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh, face_of
 from facetell.faces.tracker import MIN_PRESENCE, FaceTracker
-from facetell.types import Box, Face, FloatArray, Frame, UInt8Array
+from facetell.types import Box, Crop, Face, FloatArray, Frame, UInt8Array
 from facetell.video.reader import VideoInfo
 from facetell.video.source import open_video
 
-MARGIN = 1.7  # side in face lengths of the square around the face that the crop holds in every frame
-WIDEST_CROP = 1.4  # face lengths: a crop of this side is within the square, however it is rotated
-LARGEST = 2.6  # face lengths: if the square had to be larger, because the face moves, a new clip begins
+# Lengths are in face lengths unless they have a unit.
+MARGIN = 1.7  # side of the square around the face that the crop holds in every frame
+WIDEST_CROP = 1.4  # a crop of this side is within the square, however it is rotated
+LARGEST = 2.6  # largest square: if the face moves further, a new segment begins
 LEAST_FRAMES = 8
-LEAST_FACE = 32.0  # pixels; narrower faces are not cut
-SHARED = 0.2  # if two faces are visible together for a larger share of a clip, only the larger is a main face
-NEAR = 0.08  # face lengths between the landmarks of a real and of its forgery, up to which they agree
-AGREED = 0.8  # share of the checks at which they must agree
-KEPT_BYTES = 192_000_000  # memory for the frames of one clip; those of other faces at the same time are not kept
-
-Codec = Literal["h264", "jpeg"]
-Faces = Literal["main", "all"]
+LEAST_FACE = 32.0  # pixels; narrower faces are left out
+SHARED = 0.2  # if two faces are visible together for a larger share of a segment, only the larger is a main face
+NEAR = 0.08  # distance between the landmarks of a real and of its forgery, up to which they agree
+KEPT_BYTES = 192_000_000  # memory for the frames of one segment; those of other faces at the same time are not kept
+REACHES = (3.2, 2.8, 2.4, 2.0)  # widths of the region to keep; the widest that fits into memory is used
+AROUND = 2  # reduced pixels around a crop, so that interpolation at its edge reads pixels of the video
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareSettings:
-    """How faces are cut.
+    """How faces are cropped.
 
     Attributes:
         codec: of the clips.
@@ -50,16 +50,65 @@ class PrepareSettings:
         image_rate: frames per second of folders of images, see :class:`facetell.video.sequence.ImageSequence`.
     """
 
-    codec: Codec = "h264"
+    codec: Literal["h264", "jpeg"] = "h264"
     size: int = 320
-    faces: Faces = "main"
+    faces: Literal["main", "all"] = "main"
     seconds: float = 10.0
     image_rate: float | None = None
 
 
+class Region(NamedTuple):
+    """The part of each frame that is kept for a crop: complete cells of ``factor`` x ``factor`` pixels, averaged.
+
+    The crop of a segment is known only at its end. Until then a region around the face is kept, so that the video need
+    not be read twice. If it does not suffice the video is read again; crops of the same region have the same bytes.
+    """
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    factor: int
+
+    @classmethod
+    def of(cls, square: Box, factor: int, width: int, height: int) -> Region:
+        """The cells under a square and :data:`AROUND` it, in frames of ``width`` x ``height``; at least one cell."""
+        factor = max(1, min(factor, width, height))
+        edges = []
+        for low, high, length in ((square.x0, square.x1, width), (square.y0, square.y1, height)):
+            first = int(np.clip(np.floor(low / factor) - AROUND, 0, length // factor - 1))
+            last = int(np.clip(np.ceil(high / factor) + AROUND, first + 1, length // factor))
+            edges.append((first * factor, last * factor))
+        (x0, x1), (y0, y1) = edges
+        return cls(x0, y0, x1, y1, factor)
+
+    @property
+    def size(self) -> int:
+        """Bytes of :meth:`read`."""
+        return 3 * (self.x1 - self.x0) * (self.y1 - self.y0) // self.factor**2
+
+    def read(self, image: UInt8Array) -> UInt8Array:
+        """This part of a uint8 RGB (H, W, 3) frame, reduced by ``factor``, as a new array."""
+        part = image[self.y0 : self.y1, self.x0 : self.x1]
+        if self.factor == 1:
+            return part.copy()
+        size = (self.x1 - self.x0) // self.factor, (self.y1 - self.y0) // self.factor
+        return cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+    def crop(self, part: UInt8Array, square: Box, size: int) -> UInt8Array:
+        """Crop ``square`` (in pixels of the frame) from what :meth:`read` returned, as uint8 (size, size, 3)."""
+        inside = square.x0 - self.x0, square.y0 - self.y0, square.x1 - self.x0, square.y1 - self.y0
+        return crop_frame(part, Crop.of_square(Box(*(v / self.factor for v in inside))), size)
+
+    def holds(self, square: Box, width: int, height: int) -> bool:
+        """Whether it contains all pixels that a crop of frames of ``width`` x ``height`` needs."""
+        x0, y0, x1, y1, _ = Region.of(square, self.factor, width, height)
+        return self.x0 <= x0 and self.y0 <= y0 and x1 <= self.x1 and y1 <= self.y1
+
+
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A clip to cut: frames ``first`` to ``last`` of a video (by index), cropped from ``patch`` by ``square``.
+class Segment:
+    """Frames ``first`` to ``last`` of a video (by index), to be cropped by ``square`` to ``size`` pixels.
 
     ``points`` is a file with ``landmarks`` (F, 468, 2) in pixels of the video and ``times`` (F,) in seconds: those of a
     long video do not fit into memory. ``length`` is the median of the longer side of the face in pixels.
@@ -69,7 +118,7 @@ class Stretch:
     first: int
     last: int
     square: Box
-    patch: Patch
+    region: Region
     size: int
     length: float
     points: Path
@@ -82,31 +131,30 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """The clips to cut from one video, by time.
+    """The segments of a video in order of time, and ``reason`` if there is none.
 
-    ``reason`` says why there is none; ``notes`` are the messages of the reader; ``is_damaged`` if one of them is about
-    damaged or missing frames.
+    ``notes`` are the messages of the reader; ``is_damaged`` if one of them is about damaged or missing frames.
     """
 
-    stretches: tuple[Stretch, ...]
+    segments: tuple[Segment, ...]
     reason: str = ""
     notes: tuple[str, ...] = ()
     is_damaged: bool = False
+    info: VideoInfo | None = None
 
 
-Keep = Callable[[Stretch, UInt8Array, float | None], None]
-"""Receives a stretch, its patch of each frame as uint8 (F, h, w, 3), and the frames per second of the video."""
+Keep = Callable[[Segment, list[UInt8Array], float | None], None]
+"""Receives a segment, its region of each frame, and the frames per second of the video."""
 
 
 class FaceFinder:
     """Locates the faces of videos; reuse it, as its networks take time to load."""
 
     memory = KEPT_BYTES
-    """Bytes for frames that are kept; a clip has the same bytes if they do not suffice and its video is read again."""
+    """Bytes for frames that are kept; it does not change the clips."""
 
     def __init__(self) -> None:
-        self._detector, self.mesh = FaceDetector(), FaceMesh()
-        self._memory: UInt8Array = np.empty(self.memory, np.uint8)  # reused, as the system takes time to provide it
+        self._detector, self._mesh = FaceDetector(), FaceMesh()
 
     def locate(
         self,
@@ -119,22 +167,32 @@ class FaceFinder:
     ) -> Located:
         """Track the faces of a video from ``start`` to ``end`` seconds.
 
-        Args:
-            path: the video.
-            settings: how to cut.
-            folder: for the files of landmarks.
-            start, end: seconds.
-            keep: called at the end of each stretch whose frames fitted into memory, also if its face turns out not to
-                be a main face.
+        ``keep`` is called at the end of each segment whose frames fitted into memory, also if its face turns out not to
+        be a main face. Files of landmarks are written to ``folder``.
 
         Raises:
             Unreadable: no frame can be read.
         """
-        tracker = FaceTracker(self._detector, self.mesh, max_faces=8 if settings.faces == "all" else 2)
-        seen = 0
+        tracker = FaceTracker(self._detector, self._mesh, max_faces=8 if settings.faces == "all" else 2)
+        open_: dict[int, _OpenSegment] = {}
+        found: list[Segment] = []
+        seen = closed = 0
         # One thread: processes share the cores, and a damaged file gives the same frames on every machine.
         with open_video(path, threads=1, image_rate=settings.image_rate) as reader:
-            growth = _Growth(settings, folder, reader.info, keep, self._memory)
+            info = reader.info
+            # The longest segment must fit into memory; without a frame rate 25 is assumed, as when clips are written.
+            per_frame = KEPT_BYTES / (math.ceil(settings.seconds * (info.fps or 25.0)) + 1)
+
+            def close(track: int) -> None:
+                nonlocal closed
+                segment = open_[track].closed(track, settings.size, folder / f"{closed}.npz")
+                parts = open_.pop(track).parts
+                closed += 1
+                if segment is not None:
+                    found.append(segment)
+                    if keep and parts:
+                        keep(segment, parts, info.fps)
+
             for raw in reader:
                 if raw.time < start:
                     continue
@@ -144,108 +202,78 @@ class FaceFinder:
                 frame = Frame(raw.index, raw.time, raw.rgb())
                 faces = tracker.update(frame)
                 seen += len(faces)
-                growth.add(frame, faces)
+                for track in list(open_):
+                    if track not in faces or not open_[track].continues(frame, faces[track], settings.seconds):
+                        close(track)
+                for track, face in faces.items():
+                    if track not in open_:
+                        keeps = keep is not None and all(other.parts is None for other in open_.values())
+                        memory = self.memory if keeps else 0
+                        open_[track] = _OpenSegment(frame, face, settings.size, per_frame, memory)
+                    open_[track].add(frame, face)
+            for track in list(open_):
+                close(track)
             notes, is_damaged = reader.errors, bool(reader.damage)
-        found = growth.end()
         if settings.faces == "main":
             found = _main_faces(found)
         reason = "" if found else "no face was found" if not seen else "faces are visible too briefly or too small"
-        found.sort(key=lambda stretch: (stretch.first, stretch.track))
-        return Located(tuple(found), reason, notes, is_damaged)
+        found.sort(key=lambda segment: (segment.first, segment.track))
+        return Located(tuple(found), reason, notes, is_damaged, info)
+
+    def agrees(self, image: UInt8Array, landmarks: FloatArray) -> bool:
+        """Whether the landmarks (468, 2) of a real are on the face in a frame of its forgery, uint8 RGB (H, W, 3)."""
+        known = face_of(landmarks)
+        face = self._mesh.from_previous(image, known)
+        distance = float(np.median(np.linalg.norm(face.landmarks - landmarks, axis=1)))
+        return face.presence >= MIN_PRESENCE and distance <= NEAR * known.pose.length
 
 
-class _Growth:
-    """The stretches of a video while it is read; the arguments are those of :meth:`FaceFinder.locate`."""
+class _OpenSegment:
+    """A segment that is not complete yet; ``parts`` are the regions of its frames, None if they are not kept."""
 
-    def __init__(
-        self, settings: PrepareSettings, folder: Path, info: VideoInfo, keep: Keep | None, memory: UInt8Array
-    ) -> None:
-        self._settings, self._folder, self._info, self._keep = settings, folder, info, keep
-        self._memory = memory
-        self._growing: dict[int, _Growing] = {}
-        self._found: list[Stretch] = []
-        self._closed = 0
-        # The longest clip must fit into memory; without a frame rate 25 is assumed, as when the clip is written.
-        self._most_bytes = KEPT_BYTES / (math.ceil(settings.seconds * (info.fps or 25.0)) + 1)
-
-    def add(self, frame: Frame, faces: dict[int, Face]) -> None:
-        """Continue with the faces of the next frame."""
-        for track in [track for track in self._growing if track not in faces]:
-            self._close(track)
-        for track, face in faces.items():
-            growing = self._growing.get(track)
-            if growing is not None and not growing.takes(frame.index, frame.time, face, self._settings.seconds):
-                self._close(track)
-            if track not in self._growing:
-                self._growing[track] = self._begin(frame, face)
-            self._growing[track].add(frame, face)
-
-    def end(self) -> list[Stretch]:
-        """All stretches, in the order in which they ended."""
-        for track in list(self._growing):
-            self._close(track)
-        return self._found
-
-    def _begin(self, frame: Frame, face: Face) -> _Growing:
+    def __init__(self, frame: Frame, face: Face, size: int, per_frame: float, memory: int) -> None:
         low, high, length = _need(face)
-        center, side = (face.pose.x, face.pose.y), float((high - low).max())
-        patch = patch_around(center, length, side, self._settings.size, frame.image.shape, self._most_bytes)
-        growing = _Growing(frame.index, patch)
-        if self._keep and patch and all(other.kept is None for other in self._growing.values()):
-            count = len(self._memory) // patch.size
-            growing.kept = self._memory[: count * patch.size].reshape(count, *patch.shape)
-        return growing
+        self.first, self._memory = frame.index, memory
+        self._height, self._width = frame.image.shape[:2]
+        self._region: Region | None = None
+        for reach in REACHES:
+            half = reach * length / 2
+            around = Box(face.pose.x - half, face.pose.y - half, face.pose.x + half, face.pose.y + half)
+            region = Region.of(around, int(float((high - low).max()) / size), self._width, self._height)
+            if region.size <= per_frame:
+                self._region = region
+                break
+        self.parts: list[UInt8Array] | None = [] if memory and self._region else None
+        self.times: list[float] = []
+        self.landmarks: list[FloatArray] = []
+        self.lengths: list[float] = []
+        self.widths: list[float] = []
+        self.low, self.high = np.full(2, np.inf), np.full(2, -np.inf)
+        self.center = np.zeros(2)
 
-    def _close(self, track: int) -> None:
-        grown = self._growing.pop(track)
-        points = self._folder / f"{self._closed}.npz"
-        self._closed += 1
-        stretch = _closed(grown, track, self._settings.size, (self._info.width, self._info.height), points)
-        if stretch is not None:
-            self._found.append(stretch)
-            if self._keep and grown.kept is not None:
-                self._keep(stretch, grown.kept[: stretch.frames], self._info.fps)
-
-
-@dataclass(slots=True)
-class _Growing:
-    """A stretch that is not complete yet; ``kept`` is memory for ``patch`` of each frame, None if it does not fit."""
-
-    first: int
-    patch: Patch | None
-    kept: UInt8Array | None = None
-    times: list[float] = field(default_factory=list)
-    landmarks: list[FloatArray] = field(default_factory=list)
-    low: NDArray[np.float64] = field(default_factory=lambda: np.full(2, np.inf))
-    high: NDArray[np.float64] = field(default_factory=lambda: np.full(2, -np.inf))
-    center: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
-    shortest: float = math.inf
-    lengths: list[float] = field(default_factory=list)
-    widths: list[float] = field(default_factory=list)
-
-    def takes(self, index: int, time: float, face: Face, seconds: float) -> bool:
-        """Whether the face continues that of the last frame and still fits into the clip."""
+    def continues(self, frame: Frame, face: Face, seconds: float) -> bool:
+        """Whether the face continues that of the last frame and still fits into a segment of so many seconds."""
         low, high, length = _need(face)
         side = float((np.maximum(self.high, high) - np.minimum(self.low, low)).max())
         return (
-            index == self.first + len(self.times)
-            and time - self.times[-1] <= HOLE
-            and time - self.times[0] < seconds
+            frame.index == self.first + len(self.times)
+            and frame.time - self.times[-1] <= HOLE
+            and frame.time - self.times[0] < seconds
             and float(np.hypot(*((low + high) / 2 - self.center))) <= MAX_JUMP * length
-            and side <= LARGEST * min(self.shortest, length)
+            and side <= LARGEST * min(*self.lengths, length)
         )
 
     def add(self, frame: Frame, face: Face) -> None:
         """Append the next frame."""
         low, high, length = _need(face)
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
-        self.center, self.shortest = (low + high) / 2, min(self.shortest, length)
-        if self.kept is not None and self.patch is not None:
-            height, width = frame.image.shape[:2]
-            if len(self.times) < len(self.kept) and self.patch.holds(self.square, width, height):
-                self.patch.of(frame.image, self.kept[len(self.times)])
+        self.center = (low + high) / 2
+        if self.parts is not None and self._region is not None:
+            fits = (len(self.parts) + 1) * self._region.size <= self._memory
+            if fits and self._region.holds(self.square, self._width, self._height):
+                self.parts.append(self._region.read(frame.image))
             else:
-                self.kept = None
+                self.parts = None
         self.times.append(frame.time)
         self.landmarks.append(face.landmarks)
         self.lengths.append(length)
@@ -261,6 +289,19 @@ class _Growing:
         x0, y0 = (float(v) for v in np.floor((self.low + self.high - side) / 2))
         return Box(x0, y0, x0 + side, y0 + side)
 
+    def closed(self, track: int, size: int, points: Path) -> Segment | None:
+        """The complete segment, its landmarks written to a file; None if it is too short or the face too small."""
+        if len(self.times) < LEAST_FRAMES or np.median(self.widths) < LEAST_FACE:
+            return None
+        square, region = self.square, self._region
+        # The clip must not depend on whether its frames were kept, so the region of its beginning is used if possible.
+        if region is None or not region.holds(square, self._width, self._height):
+            region = Region.of(square, int(square.width / size), self._width, self._height)
+        np.savez(points, landmarks=np.stack(self.landmarks), times=np.array(self.times))
+        last = self.first + len(self.times) - 1
+        side = min(int(square.width), size - size % 2)
+        return Segment(track, self.first, last, square, region, side, float(np.median(self.lengths)), points)
+
 
 def _need(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Corners of the square that a face needs, and the length of the face, larger if its crop will be rotated much."""
@@ -271,58 +312,11 @@ def _need(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     return center - MARGIN / 2 * length, center + MARGIN / 2 * length, length
 
 
-def _closed(grown: _Growing, track: int, size: int, frame: tuple[int, int], points: Path) -> Stretch | None:
-    """The complete stretch, its landmarks written to a file; None if it is too short or the face too small."""
-    landmarks = np.stack(grown.landmarks)
-    if len(grown.times) < LEAST_FRAMES or np.median(grown.widths) < LEAST_FACE:
-        return None
-    square = grown.square
-    # The clip must not depend on whether its frames were kept, so the patch of its beginning is used if it suffices.
-    begun = grown.patch
-    patch = begun if begun and begun.holds(square, *frame) else patch_of(square, size, *frame)
-    np.savez(points, landmarks=landmarks, times=np.array(grown.times))
-    return Stretch(
-        track=track,
-        first=grown.first,
-        last=grown.first + len(grown.times) - 1,
-        square=square,
-        patch=patch,
-        size=min(int(square.width), size - size % 2),
-        length=float(np.median(grown.lengths)),
-        points=points,
-    )
-
-
-def _main_faces(found: list[Stretch]) -> list[Stretch]:
+def _main_faces(found: list[Segment]) -> list[Segment]:
     """Only the largest of the faces that are visible at the same time."""
-    kept: list[Stretch] = []
-    for stretch in sorted(found, key=lambda s: -s.length * s.frames):
-        shared = sum(max(0, min(stretch.last, other.last) - max(stretch.first, other.first) + 1) for other in kept)
-        if shared <= SHARED * stretch.frames:
-            kept.append(stretch)
+    kept: list[Segment] = []
+    for segment in sorted(found, key=lambda s: -s.length * s.frames):
+        shared = sum(max(0, min(segment.last, other.last) - max(segment.first, other.first) + 1) for other in kept)
+        if shared <= SHARED * segment.frames:
+            kept.append(segment)
     return kept
-
-
-class Agreement:
-    """Checks that the landmarks of a real are on the face in its forgery, frame for frame.
-
-    Args:
-        mesh: finds the landmarks of the forgery.
-    """
-
-    def __init__(self, mesh: FaceMesh) -> None:
-        self._mesh = mesh
-        self._checks = self._near = 0
-
-    def look(self, image: UInt8Array, landmarks: FloatArray) -> None:
-        """Compare in one frame, uint8 RGB (H, W, 3), with the landmarks (468, 2) of the real."""
-        known = face_of(landmarks)
-        face = self._mesh.from_previous(image, known)
-        apart = float(np.median(np.linalg.norm(face.landmarks - landmarks, axis=1)))
-        self._checks += 1
-        self._near += face.presence >= MIN_PRESENCE and apart <= NEAR * known.pose.length
-
-    @property
-    def holds(self) -> bool:
-        """Whether they agreed at enough checks."""
-        return self._near >= AGREED * self._checks

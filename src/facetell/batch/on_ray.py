@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -37,7 +38,13 @@ def ray_engine(workers: int | None = None, address: str | None = None) -> Engine
     Raises:
         FacetellError: the cluster cannot be reached.
     """
-    _connect(address)
+    if not ray.is_initialized():
+        _connect(address)
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_consecutive_actor_init_deaths = TRIES - 1
     size = workers or int(ray.cluster_resources().get("CPU", 1))
 
     def run(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
@@ -48,11 +55,7 @@ def ray_engine(workers: int | None = None, address: str | None = None) -> Engine
         while rows := [{"job": pickle.dumps(job)} for job in islice(waiting, PER_WAVE * size)]:
             blocks = ray.data.from_items(rows, override_num_blocks=len(rows)).map(_Worker, **options)
             for outcome in _outcomes(blocks):
-                if isinstance(outcome, Job):  # it has ended its workers
-                    if work.lost is None:
-                        raise FacetellError(f"workers ended at {outcome.name}; run the same command again to resume")
-                    outcome = work.lost(outcome)
-                yield outcome
+                yield work.lost(outcome) if isinstance(outcome, Job) else outcome
 
     return run
 
@@ -74,18 +77,10 @@ def _outcomes(blocks: Any) -> Iterator[Any]:
 
 def _connect(address: str | None) -> None:
     """Join the cluster, or start one on this machine; a process has one for all its runs."""
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.max_consecutive_actor_init_deaths = TRIES - 1
-    if ray.is_initialized():
-        return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors are reported as one message
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
-        ray.init(address=address, **options)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f" at {address}" if address else ""
         reason = str(error).strip().splitlines()[0]
@@ -96,16 +91,16 @@ class _Tries:
     """Counts how often a job was begun and not finished."""
 
     def __init__(self) -> None:
-        self._begun: dict[str, int] = {}
+        self._begun: Counter[str] = Counter()
 
     def begin(self, name: str) -> int:
         """How often it has been begun, including this time."""
-        self._begun[name] = self._begun.get(name, 0) + 1
+        self._begun[name] += 1
         return self._begun[name]
 
     def end(self, name: str) -> None:
         """Forget a finished job."""
-        self._begun.pop(name, None)
+        del self._begun[name]
 
 
 class _Worker:

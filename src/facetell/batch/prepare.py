@@ -1,4 +1,4 @@
-"""Cut the faces of all videos of a manifest into clips: ``facetell prepare``.
+"""Crop the faces of all videos of a manifest into clips: ``facetell prepare``.
 
 A real and the forgeries made from it are one job: the faces of the real are located, and the forgeries are cropped by
 the same squares and get the same landmarks, so that they differ in the manipulation only. A video gets its line in the
@@ -8,32 +8,29 @@ ledger after its clips are in place; the manifest of the clips is written last.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import math
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from importlib import import_module
 from operator import itemgetter
 from pathlib import Path
 
 from facetell import __version__
 from facetell.assets import ASSETS, locate
-from facetell.batch.cut import Cut, cut_kept, cut_stretches, move_cuts
+from facetell.batch.crop import Clips, crop_segments, move_clips, write_kept
 from facetell.batch.journal import Journal, Line
 from facetell.batch.local import local_engine
-from facetell.batch.locate import Agreement, FaceFinder, Located, PrepareSettings, Stretch
+from facetell.batch.locate import FaceFinder, Located, PrepareSettings, Segment
 from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, describe
 from facetell.datasets.manifest import Entry, Manifest, write_manifest
 from facetell.datasets.prepared import ABOUT, CLIPS, LEDGER, MANIFEST
 from facetell.files import write_text
-from facetell.types import FacetellError, UInt8Array
-from facetell.video.source import open_video
+from facetell.types import FacetellError, FloatArray, UInt8Array
 
 # Pixels; players assume another colour matrix for larger frames (high definition).
 SMALLEST, LARGEST = 64, 640
@@ -43,11 +40,11 @@ CUTTING = "2"  # increased when the same video gives other clips, so that no fol
 WORK = ".work"
 ITSELF = "itself"
 PROBE_BYTES = 1 << 20
-FOLDER_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+AGREED = 0.8  # share of the checks at which the faces of a real and of its forgery must agree
 
 Rows = tuple[tuple[int, Entry], ...]
-"""The task of a job: rows of the manifest with their numbers. Faces are located in the first; the others, forgeries of
-it, are cropped by the same squares."""
+"""Rows of the manifest with their numbers. Faces are located in the first; the others, forgeries of it, are cropped by
+the same squares. A job's task are such rows and the numbers of those that have no line in the ledger."""
 
 
 def prepare(
@@ -58,12 +55,12 @@ def prepare(
     workers: int = 1,
     progress: Show = lambda state: None,
 ) -> list[Line]:
-    """Cut the faces of every video of a manifest into clips; resumes an earlier run into the same folder.
+    """Crop the faces of every video of a manifest into clips; resumes an earlier run into the same folder.
 
     Args:
         manifest: of videos.
         out: folder for the clips, the ledger and the manifest of the clips.
-        settings: how to cut.
+        settings: how to crop.
         workers: processes; 1 works in the current process.
         progress: called at the start and after each job.
 
@@ -96,17 +93,12 @@ def prepare(
         with contextlib.closing(Journal(out / LEDGER, itemgetter("row"))) as journal:
             jobs = []
             for rows in groups_of(manifest):
-                if missing := sum(number not in journal for number, _ in rows):
-                    jobs.append(Job(rows[0][1].path, rows, videos=missing))
+                if missing := {number for number, _ in rows if number not in journal}:
+                    jobs.append(Job(rows[0][1].path, (rows, missing), videos=len(missing)))
             found = Progress("preparing", done=len(journal), total=len(manifest), found=len(journal))
             engine = local_engine(0 if workers == 1 else min(workers, len(jobs)))
             work = Work(Worker, (manifest.root.resolve(), out.resolve(), settings), _lost)
-
-            def new(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
-                for done in engine(work, jobs):  # a group is done again as a whole: what is in the ledger stays
-                    yield replace(done, lines=tuple(line for line in done.lines if line["row"] not in journal))
-
-            for _ in complete(work, jobs, new, journal, found, progress):
+            for _ in complete(work, jobs, engine, journal, found, progress):
                 pass
             ledger = [line for number in range(len(manifest)) if (line := journal.get(number))]
         write_text(out / LEDGER, "".join(json.dumps(line) + "\n" for line in ledger))
@@ -158,96 +150,78 @@ class Worker:
         self._finder = FaceFinder()
 
     def __call__(self, job: Job) -> Outcome:
-        """One line per row, after its clips are in place and on disk.
+        """The lines of the rows that have none, after their clips are in place and on disk.
 
         Raises:
             OSError: the prepared folder cannot be written; a fault of a video is recorded in its line.
         """
-        (number, first), *others = job.task
+        rows, missing = job.task
+        (number, first), *others = rows
         folder = self._out / WORK / f"{number:07d}"
         shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.mkdir(parents=True)
             line, located = self._located(folder, number, first, "")
-            rest = [self._like_real(folder, other_number, other, first, located) for other_number, other in others]
-            return Outcome(job, (line, *rest))
+            lines = [line, *(self._like_real(folder, n, entry, first, located) for n, entry in others)]
+            return Outcome(job, tuple(line for line in lines if line["row"] in missing))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _located(self, folder: Path, number: int, entry: Entry, note: str) -> tuple[Line, Located]:
-        """Locate and cut the faces of one video."""
+        """Locate and crop the faces of one video."""
         path, codec, rate = self._root / entry.path, self._settings.codec, self._settings.image_rate
         points = folder / str(number)
         points.mkdir()
-        kept: dict[Path, Cut] = {}
+        clips: Clips = {}
 
-        def keep(stretch: Stretch, parts: UInt8Array, fps: float | None) -> None:
-            kept[stretch.points] = cut_kept(stretch, parts, fps, folder, codec)
+        def keep(segment: Segment, parts: list[UInt8Array], fps: float | None) -> None:
+            clips[segment.points] = write_kept(segment, parts, fps, points, codec)
 
         try:
             end = math.inf if entry.end is None else entry.end
             located = self._finder.locate(path, self._settings, points, entry.start or 0.0, end, keep)
-            cuts, _ = cut_stretches(path, located.stretches, folder, codec, made=kept, image_rate=rate)
-            if [cut.frames for cut in cuts] != [stretch.frames for stretch in located.stretches]:
+            segments = located.segments
+            if again := [segment for segment in segments if segment.points not in clips]:
+                clips |= crop_segments(path, again, points, codec, image_rate=rate)
+            if any(s.points not in clips or clips[s.points].frames != s.frames for s in segments):
                 raise FacetellError("it is decoded differently each time; copy it again")
-            clips = move_cuts(cuts, self._out / CLIPS, _name(entry))
+            records = move_clips(clips, segments, self._out / CLIPS, _name(entry))
         except Exception as error:  # of any kind: one video must not end a run of hours
             return _line(number, entry, note=note, reason=self._reason(error)), Located(())
         note = "; ".join(part for part in (note, *located.notes) if part)
-        return _line(number, entry, note=note, reason=located.reason) | {"clips": clips}, located
+        return _line(number, entry, note=note, reason=located.reason) | {"clips": records}, located
 
     def _like_real(self, folder: Path, number: int, entry: Entry, real: Entry, located: Located) -> Line:
-        """Cut a forgery by the squares of its real; by its own faces if the two are not the same frame for frame."""
-        note = "its real has no clip"
-        if located.stretches:
-            try:
-                note = self._differs(entry, real, located)
-                if not note:
-                    agreement = Agreement(self._finder.mesh)
-                    cut = partial(cut_stretches, look=agreement.look, image_rate=self._settings.image_rate)
-                    cuts, damage = cut(self._root / entry.path, located.stretches, folder, self._settings.codec)
-                    if damage:
-                        note = damage[0]
-                    elif not cuts:
-                        note = "it ends before the first face"
-                    elif not agreement.holds:
-                        note = "its faces are elsewhere"
-                    else:
-                        clips = move_cuts(cuts, self._out / CLIPS, _name(entry))
-                        return _line(number, entry, located=real.path) | {"clips": clips}
-            except Exception as error:  # reported again when its own faces are located
-                note = self._reason(error)
-        return self._located(folder, number, entry, f"not cut like {real.path}: {note}")[0]
+        """Crop a forgery by the squares of its real; by its own faces if the two are not the same frame for frame."""
+        checks: list[bool] = []
 
-    def _differs(self, entry: Entry, real: Entry, located: Located) -> str:
-        """How a forgery differs from its real, as far as the file headers tell; "" if it does not."""
-        if located.is_damaged:
-            return "that one is damaged"
-        rate = self._settings.image_rate
-        with (
-            open_video(self._root / real.path, threads=1, image_rate=rate) as one,
-            open_video(self._root / entry.path, threads=1, image_rate=rate) as other,
-        ):
-            a, b = one.info, other.info
-        if (a.width, a.height) != (b.width, b.height):
-            return f"its frames are {b.width}x{b.height}, not {a.width}x{a.height}"
-        if abs((a.fps or 0) - (b.fps or 0)) > 0.01 * (a.fps or 1):
-            return f"it has {b.fps or 0:.5g} frames per second, not {a.fps or 0:.5g}"
-        return ""
+        def look(image: UInt8Array, landmarks: FloatArray) -> None:
+            checks.append(self._finder.agrees(image, landmarks))
+
+        path, codec, rate = self._root / entry.path, self._settings.codec, self._settings.image_rate
+        try:
+            if not located.segments:
+                raise FacetellError("its real has no clip")
+            if located.is_damaged:
+                raise FacetellError("that one is damaged")
+            clips = crop_segments(path, located.segments, folder, codec, look, rate, located.info)
+            if not clips:
+                raise FacetellError("it ends before the first face")
+            if sum(checks) < AGREED * len(checks):
+                raise FacetellError("its faces are elsewhere")
+            records = move_clips(clips, located.segments, self._out / CLIPS, _name(entry))
+            return _line(number, entry, located=real.path) | {"clips": records}
+        except Exception as error:  # reported again when its own faces are located
+            note = f"not cut like {real.path}: {self._reason(error)}"
+        return self._located(folder, number, entry, note)[0]
 
     def _reason(self, error: Exception) -> str:
         """What is wrong with a video.
 
         Raises:
-            OSError: the fault is that of the prepared folder, not of the video.
+            OSError: the prepared folder cannot be written; an encoder may not tell that the disk is full.
         """
-        cause: BaseException | None = error
-        while cause is not None:
-            number = getattr(cause, "errno", None)
-            if number in FOLDER_FAULTS:
-                raise OSError(number, os.strerror(number)) from None
-            cause = cause.__cause__
-        probe = self._out / WORK / f"probe-{os.getpid()}"  # the error of an encoder may not tell that the disk is full
+        probe = self._out / WORK / f"probe-{os.getpid()}"
         probe.write_bytes(bytes(PROBE_BYTES))
         probe.unlink()
         return describe(error)
@@ -255,7 +229,8 @@ class Worker:
 
 def _lost(job: Job) -> Outcome:
     """The outcome of a job at which processes were ended."""
-    return Outcome(job, tuple(_line(number, entry, reason=LOST) for number, entry in job.task))
+    rows, missing = job.task
+    return Outcome(job, tuple(_line(number, entry, reason=LOST) for number, entry in rows if number in missing))
 
 
 def _line(number: int, entry: Entry, *, located: str = ITSELF, note: str = "", reason: str = "") -> Line:

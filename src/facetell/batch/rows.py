@@ -95,19 +95,13 @@ class ClipRow(NamedTuple):
     t1: float | None = None
     logit: float | None = None
 
-    @classmethod
-    def from_json(cls, values: Sequence[Any]) -> ClipRow:
-        """A row from the JSON array that it was written as."""
-        entry, status, *rest = values
-        return cls(entry, Status(status), *rest)
-
 
 def cells(video: VideoRows, row: ClipRow) -> dict[str, Any]:
     """The columns of a row of a score file; those without a value are missing."""
     entry = video.entries[row.entry]
     own = {name: value for name, value in row._asdict().items() if value is not None and value == value}  # not NaN
     of_entry = {name: getattr(entry, name) for name in _OF_ENTRY}
-    return of_entry | own | {"status": row.status.value, "label": -1 if entry.label is None else entry.label}
+    return of_entry | own | {"status": str(row.status), "label": -1 if entry.label is None else entry.label}
 
 
 def conditions(words: Sequence[str]) -> tuple[Condition, ...]:

@@ -59,16 +59,13 @@ class Outcome:
 class Work:
     """What is done with each job.
 
-    Attributes:
-        make: returns the function that does a job; called once per process, with ``arguments``.
-        arguments: can be pickled.
-        lost: the outcome of a job at which processes were ended; None if the work cannot end a process and releases
-            the interpreter lock, so that threads are enough.
+    ``make`` returns the function that does a job; it is called once per process, with ``arguments``, which can be
+    pickled. ``lost`` is the outcome of a job at which processes were ended.
     """
 
     make: Callable[..., Callable[[Job], Outcome]]
-    arguments: tuple[Any, ...] = ()
-    lost: Callable[[Job], Outcome] | None = None
+    arguments: tuple[Any, ...]
+    lost: Callable[[Job], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +91,16 @@ Engine = Callable[[Work, Iterable[Job]], Iterator[Outcome]]
 
 
 def complete(
-    work: Work, jobs: Iterable[Job], engine: Engine, journal: Journal, start: Progress, show: Show, *, sync: bool = True
+    work: Work, jobs: Iterable[Job], engine: Engine, journal: Journal, start: Progress, show: Show
 ) -> Iterator[Outcome]:
-    """Do jobs; yields each outcome after its lines are in the journal (with ``sync``, on disk).
+    """Do jobs that are not in the journal; yields each outcome after its lines are in the journal and on disk.
 
-    Args:
-        work: what to do.
-        jobs: those that are not in the journal.
-        engine: where to do it.
-        journal: takes the results.
-        start: the progress before the first job.
-        show: called at the start and after each job.
-        sync: see :meth:`Journal.add`.
+    ``show`` is called with the progress at the start (``start``) and after each job.
     """
     state = start
     show(state)
     for outcome in engine(work, jobs):
-        journal.add(*outcome.lines, sync=sync)
+        journal.add(*outcome.lines)
         job = outcome.job
         state = replace(
             state,
@@ -127,11 +117,7 @@ def complete(
 def claimed(folder: Path, record: Path, about: Mapping[str, Any], verb: str) -> Iterator[None]:
     """Create and lock the folder of a run, or check that the one that is there is of the same run.
 
-    Args:
-        folder: of the run.
-        record: file within it that holds ``about``.
-        about: what the results depend on, as plain JSON values.
-        verb: of the command line, for messages.
+    Its file ``record`` holds ``about``: what the results depend on, as plain JSON values. ``verb`` is for messages.
 
     Raises:
         FacetellError: the folder is of another run or in use, or cannot be written, here or within the block.

@@ -1,8 +1,11 @@
 """Scan a corpus: ``facetell scan``.
 
-The corpus is listed in a fixed order. Files of the same size are hashed, to see which are the same. Each content is
-scored once, and its verdict goes into the journal. When nothing is left, the results are written in the order of the
-list. Their bytes do not depend on how often the run was stopped, or on which processes or machines did the work.
+The corpus is listed in a fixed order. Files of the same size are hashed, to find those with the same content. Each
+content is scored once, and its verdict goes into the journal. When nothing is left, the results are written in the
+order of the list. Their bytes do not depend on interruptions, or on the processes or machines that did the work.
+
+The journal has two kinds of lines: ``file`` has the content (SHA-256) that a file had at a stamp; ``verdict`` is the
+result of a content. So a file that is renamed, copied or scanned from another place is not scored again.
 """
 
 from __future__ import annotations
@@ -10,23 +13,149 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from array import array
+from bisect import bisect_left
+from collections.abc import Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from facetell.batch.journal import Journal
+import numpy as np
+
+from facetell.batch.journal import Journal, Line
 from facetell.batch.local import local_engine
-from facetell.batch.run import Engine, Progress, Show, Work, check_same, claimed, complete
-from facetell.batch.scan_corpus import Corpus, key_of
+from facetell.batch.run import Engine, Job, Progress, Show, Work, check_same, claimed, complete
 from facetell.batch.scan_results import Counts, write_results
-from facetell.batch.scan_source import Shard, Source
-from facetell.batch.scan_work import is_unreadable, lost, make_reader, make_scorer
+from facetell.batch.scan_source import Item, Shard, Source
+from facetell.batch.scan_work import hash_content, is_unreadable, lost, make_scorer
 from facetell.detector import Detector
 from facetell.types import FacetellError
+from facetell.video.find import LeftOut
 
-WORK, RECORD, JOURNAL, LISTING, RUNS = "work", "run.json", "journal.jsonl", "listing.jsonl", "runs.jsonl"
+WORK, RECORD, JOURNAL, LISTING = "work", "run.json", "journal.jsonl", "listing.jsonl"
+
+
+def key_of(line: Line) -> Hashable:
+    """The key of a line: the name of a file, or a content with the suffix under which it was read and its size."""
+    if "file" in line:
+        _ = line["stamp"], line["content"]
+        return str(line["file"])
+    _ = line["verdict"]["status"]
+    return line["content"], line["suffix"], line["size"]
+
+
+class Corpus:
+    """The videos of a part of a source, listed in a file; ``journal`` has the keys of :func:`key_of`.
+
+    Attributes:
+        faults: by name, why a video has no result, for a reason that is not in its content.
+        left_out: files that are not videos.
+    """
+
+    def __init__(self, source: Source, shard: Shard, listing: Path, journal: Journal) -> None:
+        self.source, self.shard, self.journal = source, shard, journal
+        self.faults: dict[str, str] = {}
+        self.left_out = LeftOut()
+        self._listing = listing
+        self._sizes = array("q")
+
+    def __iter__(self) -> Iterator[Item]:
+        with self._listing.open(encoding="utf-8") as stream:
+            for line in stream:
+                yield Item(*json.loads(line))
+
+    def list(self, show: Show) -> None:
+        """Write the list of the videos, once: the source may change while it is scanned.
+
+        Raises:
+            FacetellError: there is no video.
+        """
+        with self._listing.open("w", encoding="utf-8") as stream:
+            for item in self.source.items(self.shard, self.left_out):
+                stream.write(json.dumps(item) + "\n")
+                self._sizes.append(item.size)
+                if item.fault:
+                    self.faults[item.name] = item.fault
+                if len(self._sizes) % 1000 == 0:
+                    show(Progress("listing", len(self._sizes)))
+        sizes, counts = np.unique(self._sizes, return_counts=True)
+        self._shared = array("q", sizes[counts > 1])
+        if not self._sizes and self.shard.count == 1:
+            instead = f"no video, but {self.left_out}" if self.left_out else "no video"
+            raise FacetellError(f"{self.source.word} holds {instead}; name another {self.source.kind}")
+
+    def merge(self, path: Path, retry: bool) -> None:
+        """Add what the journal of another scan knows and this one does not.
+
+        A verdict replaces one that says that the video could not be read, and is itself not such a one with ``retry``.
+        """
+
+        def wanted(line: Line) -> bool:
+            known = self.journal.get(key_of(line))
+            if "file" in line:
+                return known is None
+            if is_unreadable(line):
+                return known is None and not retry
+            return known is None or is_unreadable(known)
+
+        if path.exists():
+            self.journal.merge(path, wanted)
+
+    def content(self, item: Item) -> str | None:
+        """The content of a file that has not changed since it was read; None if it is not known."""
+        line = self.journal.get(item.name)
+        return str(line["content"]) if line is not None and line["stamp"] == item.stamp else None
+
+    def unread(self) -> Iterator[Job]:
+        """Files that may have the content of another one: those of the same size, and folders of images."""
+        known = array("q", self.journal.last_items())
+        for item in self:
+            may_be_same = item.size < 0 or self._is_shared(item) or _has(known, item.size)
+            if may_be_same and item.name not in self.faults and self.content(item) is None:
+                yield _job(item)
+
+    def unscored(self) -> Iterator[Job]:
+        """The first video of each content without a verdict."""
+        seen: set[str] = set()
+        for item in self:
+            if item.name in self.faults:
+                continue
+            content = self.content(item)
+            if content is None:
+                yield _job(item)
+            elif content not in seen:
+                if self._is_shared(item):
+                    seen.add(content)
+                if (content, item.suffix, item.size) not in self.journal:
+                    yield _job(item)
+
+    def verdicts(self) -> Iterator[tuple[Item, dict[str, Any] | None, str]]:
+        """Each video, the record of its verdict, and the earlier video of the same content ("" if there is none)."""
+        first: dict[str, Item] = {}
+        for item in self:
+            content = None if item.name in self.faults else self.content(item)
+            if content is None:
+                yield item, None, ""
+                continue
+            head = first.setdefault(content, item) if self._is_shared(item) else item
+            line = self.journal.get((content, head.suffix, head.size))
+            yield item, line and line["verdict"], "" if line is None or head is item else head.name
+
+    def _is_shared(self, item: Item) -> bool:
+        """Whether another video has the same size, so that it may have the same content."""
+        return _has(self._shared, item.size)
+
+
+def _has(numbers: array[int], number: int) -> bool:
+    """Whether a number is in a sorted array: a set of a million numbers takes ten times the memory."""
+    place = bisect_left(numbers, number)
+    return place < len(numbers) and numbers[place] == number
+
+
+def _job(item: Item) -> Job:
+    return Job(item.name, item, max(item.size, 0))
 
 
 def scan(
@@ -58,9 +187,12 @@ def scan(
     """
     # A verdict on any file has the provenance of all: versions, hashes, settings.
     provenance: dict[str, Any] = json.loads(json.dumps(detector(Path(os.devnull)).provenance))
-    about = _about(detector, provenance)
+    # What the verdicts depend on; of the version of Python, not the third number.
+    about = provenance | {
+        "python": str(provenance["python"]).rpartition(".")[0],
+        "calibration": json.loads(json.dumps(asdict(detector.engine.info.calibration))),
+    }
     engine = engine or local_engine(1)
-    started, scored, size = time.time(), 0, 0
     with claimed(out, out / WORK / RECORD, about, "scan"), contextlib.ExitStack() as stack:
         journal = Journal(out / WORK / JOURNAL, key_of, lambda line: retry and is_unreadable(line))
         stack.callback(journal.close)
@@ -74,38 +206,30 @@ def scan(
             check_same(other / WORK / RECORD, about, other)
             corpus.merge(other / WORK / JOURNAL, retry)
         corpus.list(progress)
-        unread = [*corpus.unread()]
-        start = Progress("comparing", total=len(unread), size=sum(job.size for job in unread))
-        for outcome in complete(Work(make_reader), unread, engine, journal, start, progress, sync=False):
-            if outcome.fault:
-                corpus.faults[outcome.job.name] = outcome.fault
-        journal.add()
+        _hash_candidates(corpus, journal, progress)
         work = Work(make_scorer, (detector.engine.path, detector.settings, provenance), lost)
         while sizes := [job.size for job in corpus.unscored()]:  # again if a video vanished that has a copy
             start = Progress("scoring", total=len(sizes), size=sum(sizes))
             for outcome in complete(work, corpus.unscored(), engine, journal, start, progress):
-                size += outcome.job.size
-                scored += bool(outcome.lines)
                 if not outcome.lines:
                     corpus.faults[outcome.job.name] = outcome.fault
         progress(Progress("writing"))
-        counts = write_results(corpus, out, detector, provenance)
-        run = {
-            "source": os.path.abspath(source.word) if source.word != "-" else "-",  # noqa: PTH100
-            "shard": str(corpus.shard),
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-            "seconds": round(time.time() - started, 1),
-            "scored": scored,
-            "bytes": size,
-            "left_out": counts.left_out,
-        }
-        with (out / RUNS).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(run | counts.summary()) + "\n")
-    return counts
+        return write_results(corpus, out, detector, provenance)
 
 
-def _about(detector: Detector, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What the verdicts depend on; of the version of Python, not the third number."""
-    python = str(provenance["python"]).rpartition(".")[0]
-    calibration = json.loads(json.dumps(asdict(detector.engine.info.calibration)))
-    return {**provenance, "python": python, "calibration": calibration}
+def _hash_candidates(corpus: Corpus, journal: Journal, show: Show) -> None:
+    """Hash the files that may have the content of another one, in threads of this process."""
+    sizes = [job.size for job in corpus.unread()]
+    state = Progress("comparing", total=len(sizes), size=sum(sizes))
+    show(state)
+    jobs = corpus.unread()
+    with ThreadPoolExecutor() as pool:
+        while some := list(islice(jobs, 100)):
+            for outcome in pool.map(hash_content, some):
+                journal.add(*outcome.lines, sync=False)
+                if outcome.fault:
+                    corpus.faults[outcome.job.name] = outcome.fault
+            read = state.read + sum(job.size for job in some)
+            state = replace(state, done=state.done + len(some), read=read, last=some[-1].name)
+            show(state)
+    journal.add()

@@ -7,30 +7,30 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from facetell.batch.rows import CLEAN, ScoringSettings, VideoRows, cells, failed, rows_of
-from facetell.batch.scan_corpus import Corpus
 from facetell.batch.scan_source import Item
 from facetell.batch.scan_work import from_record, unreadable
+from facetell.batch.score import about_model
 from facetell.datasets.manifest import Entry, fingerprint
-from facetell.detector import Detector, Settings
+from facetell.detector import Detector
 from facetell.evaluate.scores import COLUMNS, WHOLE, WORDS
 from facetell.report.corpus import Page
 from facetell.report.result import to_result
 from facetell.report.words import plain_text
 from facetell.types import NOT_READ, Status, TrackVerdict, VideoVerdict
 
+if TYPE_CHECKING:
+    from facetell.batch.scan import Corpus
+
 ERRORS, VERDICTS, SUMMARY, ABOUT = "errors.csv", "results.jsonl", "summary.html", "about.json"
 FILES = ("videos.parquet", "tracks.parquet", "scores.parquet", VERDICTS, ERRORS, SUMMARY, ABOUT)
 MISSED = "it was not scored: run the same command again"
 
-GROUP = 1 << 17
-"""Rows that are held in memory and written together, as a row group of the file."""
-
-PIECE = 1 << 12  # rows that are converted to columns together: as objects they take ten times the memory
+GROUP = 1 << 14  # rows that are held in memory and written together, as a row group of the file
 
 VIDEOS = (
     *("video", "status", "verdict", "probability", "low", "high", "threshold", "logit", "faces", "clips"),
@@ -44,7 +44,7 @@ _INTEGERS = {*WHOLE, "faces", "clips", "width", "height"}
 
 @dataclass(slots=True)
 class Counts:
-    """Number of videos by status and by verdict, of duplicates, and of folders that could not be searched.
+    """Numbers of videos by status and by verdict, of duplicates, and of rows of the error table.
 
     ``left_out`` says which other files the folder holds, see :class:`facetell.video.find.LeftOut`.
     """
@@ -52,23 +52,13 @@ class Counts:
     statuses: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
-    searches: int = 0
+    errors: int = 0
     left_out: str = ""
-
-    @property
-    def videos(self) -> int:
-        """All videos."""
-        return self.statuses.total()
-
-    @property
-    def errors(self) -> int:
-        """Rows of the error table."""
-        return self.statuses[Status.UNREADABLE.value] + self.searches
 
     def summary(self) -> dict[str, Any]:
         """As JSON values."""
         return {
-            "videos": self.videos,
+            "videos": self.statuses.total(),
             "statuses": dict(sorted(self.statuses.items())),
             "verdicts": dict(sorted(self.verdicts.items())),
             "duplicates": self.duplicates,
@@ -82,11 +72,10 @@ def write_results(corpus: Corpus, out: Path, detector: Detector, provenance: Map
     Raises:
         OSError: the folder cannot be written.
     """
-    counts = Counts(left_out=str(corpus.left_out))
     temporary = {name: out / f".{name}.tmp" for name in FILES}
     try:
         with ExitStack() as stack:
-            _write(corpus, temporary, detector, provenance, counts, stack)
+            counts = _write(corpus, temporary, detector, provenance, stack)
         for name, path in temporary.items():
             path.replace(out / name)
     finally:
@@ -96,13 +85,9 @@ def write_results(corpus: Corpus, out: Path, detector: Detector, provenance: Map
 
 
 def _write(
-    corpus: Corpus,
-    paths: Mapping[str, Path],
-    detector: Detector,
-    provenance: Mapping[str, Any],
-    counts: Counts,
-    stack: ExitStack,
-) -> None:
+    corpus: Corpus, paths: Mapping[str, Path], detector: Detector, provenance: Mapping[str, Any], stack: ExitStack
+) -> Counts:
+    counts = Counts(left_out=str(corpus.left_out))
     in_manifest = corpus.source.rows()
 
     def rows_for(item: Item) -> VideoRows:
@@ -110,7 +95,10 @@ def _write(
         return in_manifest.get(item.name) or VideoRows(0, item.name, (Entry(plain_text(item.name), None, "test"),))
 
     entries = (entry for item in corpus if not item.is_search for entry in rows_for(item).entries)
-    about = _about(detector, provenance) | {"manifest": fingerprint(entries)}
+    about = about_model(detector) | {
+        "settings": ScoringSettings(detector.settings).about(),
+        "manifest": fingerprint(entries),
+    }
     if corpus.shard.count > 1:
         about["shard"] = str(corpus.shard)
     videos, tracks, scores = (
@@ -130,8 +118,8 @@ def _write(
             # The exact path, even if a spreadsheet would take it for a formula: it must name the file.
             errors.writerow((plain_text(item.name), plain_text(verdict.message)))
             page.add_error(item.name, verdict.message)
+            counts.errors += 1
         if item.is_search:
-            counts.searches += 1
             continue
         counts.statuses[verdict.status.value] += 1
         counts.verdicts[verdict.verdict.value] += 1
@@ -150,24 +138,11 @@ def _write(
         page.add(verdict, same)
     _text(stack, paths[SUMMARY]).write(page.html(counts.summary()))
     _text(stack, paths[ABOUT]).write(json.dumps(about | {"counts": counts.summary()}, indent=1) + "\n")
+    return counts
 
 
 def _text(stack: ExitStack, path: Path) -> TextIO:
     return stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
-
-
-def _about(detector: Detector, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What made the results, as a score file records it."""
-    recorded = provenance["settings"]
-    names = ("clips_per_second", "max_clips", "max_faces", "image_rate")
-    return {
-        "model": provenance["model"],
-        "calibration": asdict(detector.engine.info.calibration),
-        "min_face_width": detector.engine.info.min_face_width,
-        "facetell": provenance["facetell"],
-        "engine": provenance["engine"],
-        "settings": ScoringSettings(Settings(**{name: recorded[name] for name in names})).about(),
-    }
 
 
 class Table:
@@ -186,36 +161,27 @@ class Table:
         import pyarrow
         import pyarrow.parquet
 
-        self._arrow = pyarrow
         strings, integers, reals = pyarrow.string(), pyarrow.int32(), pyarrow.float64()
         kinds = [(n, strings if n in _STRINGS else integers if n in _INTEGERS else reals) for n in columns]
         self._schema = pyarrow.schema(kinds, {"facetell": json.dumps(about, sort_keys=True)})
         self._rows: list[dict[str, Any]] = []
-        self._pieces: list[Any] = []
         self._writer = pyarrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
+        self._table = pyarrow.Table
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row; a cell that is missing or None is null."""
         self._rows.append(row)
-        if len(self._rows) == PIECE:
-            self._convert()
-            if len(self._pieces) == GROUP // PIECE:
-                self._flush()
+        if len(self._rows) == GROUP:
+            self._flush()
 
     def close(self) -> None:
         """Write the remaining rows and the end of the file."""
-        self._convert()
         self._flush()
         self._writer.close()
 
-    def _convert(self) -> None:
-        self._pieces.append(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
-        self._rows = []
-
     def _flush(self) -> None:
-        table = self._arrow.concat_tables(self._pieces).combine_chunks()
-        self._writer.write_table(table, row_group_size=GROUP)
-        self._pieces = []
+        self._writer.write_table(self._table.from_pylist(self._rows, schema=self._schema))
+        self._rows = []
 
 
 def video_cells(verdict: VideoVerdict, same: str) -> dict[str, Any]:

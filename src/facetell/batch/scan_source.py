@@ -99,23 +99,19 @@ class Source:
     def items(self, shard: Shard, left_out: LeftOut | None = None) -> Iterator[Item]:
         """The videos of one part, in order: those of a folder sorted, those of a manifest or list as they are there.
 
-        Args:
-            shard: the part.
-            left_out: counts the files of a folder that are not videos.
+        ``left_out`` counts the files of a folder that are not videos.
 
         Raises:
             FacetellError: the folder or list cannot be read, or is empty.
         """
-        found: Iterator[Item]
-        if self.manifest is not None:
-            root = self.manifest.root
-            found = (_look(video.name, root / video.name) for video in videos_of(self.manifest) if video.name in shard)
-        elif self.kind == "folder":
-            found = _search(Path(self.word), shard, LeftOut() if left_out is None else left_out)
+        if self.kind == "folder":
+            yield from _search(Path(self.word), shard, LeftOut() if left_out is None else left_out)
+        elif self.manifest is not None:
+            names = (video.name for video in videos_of(self.manifest))
+            yield from (_look(name, self.manifest.root / name) for name in names if name in shard)
         else:
             known = Index()
-            found = (_look(n, n) for n in _read_list(self.word) if n in shard and known.add(n))
-        yield from found
+            yield from (_look(name, name) for name in _read_list(self.word) if name in shard and known.add(name))
 
     def rows(self) -> dict[str, VideoRows]:
         """The rows of the manifest by video; empty if there is no manifest."""

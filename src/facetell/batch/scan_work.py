@@ -26,7 +26,6 @@ HERE = "\0"
 """Stands for the name of the video in messages: no name holds it, and one content may have several names."""
 SILENT = 600.0  # seconds without a frame after which a process is considered stuck
 SLOWEST = 10e6  # bytes per second: for its hash, a file is read to its end without a frame, which may take longer
-_LEFT_OUT = ("path", "seconds_spent", "provenance")
 _VERDICT = TypeAdapter(VideoVerdict)
 
 
@@ -57,8 +56,8 @@ def make_scorer(
 def score(detector: Detector, silent: float, job: Job) -> Outcome:
     """Score a video; never raises. This process ends if no frame is decoded for ``silent`` seconds (more if large)."""
     item: Item = job.task
-    if _stamp(item) != item.stamp:
-        return Outcome(job, fault=_why_gone(item))
+    if fault := _why_gone(item):
+        return Outcome(job, fault=fault)
     try:
         with ended_if_silent(silent + job.size / SLOWEST) as alive:
             verdict = detector(item.path, lambda seconds, duration: alive())
@@ -67,40 +66,34 @@ def score(detector: Detector, silent: float, job: Job) -> Outcome:
     content = verdict.sha256 or content_sha256(item.path)
     if content is None:
         return Outcome(job, fault=verdict.message.replace(item.path, item.name))
-    if _stamp(item) != item.stamp:
-        return Outcome(job, fault=_why_gone(item))
+    if fault := _why_gone(item):
+        return Outcome(job, fault=fault)
     return _found(job, content, to_record(verdict))
 
 
-def make_reader() -> Callable[[Job], Outcome]:
-    """The function that hashes the content of files."""
-    return read
-
-
-def read(job: Job) -> Outcome:
+def hash_content(job: Job) -> Outcome:
     """Hash the content of a video, without decoding it."""
-    item: Item = job.task
-    content = content_sha256(item.path)
-    if content is None or _stamp(item) != item.stamp:
-        return Outcome(job, fault=_why_gone(item))
-    return Outcome(job, (_file_line(item, content),))
+    content = content_sha256(job.task.path)
+    if fault := _why_gone(job.task, content):
+        return Outcome(job, fault=fault)
+    return Outcome(job, (_file_line(job.task, content),))
 
 
 def lost(job: Job) -> Outcome:
     """The outcome of a video at which processes were ended."""
     content = content_sha256(job.task.path)
-    if content is None:
-        return Outcome(job, fault=_why_gone(job.task))
+    if fault := _why_gone(job.task, content):
+        return Outcome(job, fault=fault)
     return _found(job, content, to_record(unreadable(HERE, f"{HERE}: {LOST}", {})))
 
 
-def _found(job: Job, content: str, record: dict[str, Any]) -> Outcome:
+def _found(job: Job, content: str | None, record: dict[str, Any]) -> Outcome:
     item: Item = job.task
     verdict = {"content": content, "suffix": item.suffix, "size": item.size, "verdict": record}
     return Outcome(job, (_file_line(item, content), verdict), record["message"] if is_unreadable(verdict) else "")
 
 
-def _file_line(item: Item, content: str) -> Line:
+def _file_line(item: Item, content: str | None) -> Line:
     return {"file": item.name, "stamp": item.stamp, "content": content}
 
 
@@ -114,8 +107,9 @@ def to_record(verdict: VideoVerdict) -> dict[str, Any]:
     fields = asdict(replace(verdict, provenance={}))
     fields["message"] = verdict.message.replace(verdict.path, HERE)
     fields["warnings"] = [warning.replace(verdict.path, HERE) for warning in verdict.warnings]
-    kept = {name: value for name, value in fields.items() if name not in _LEFT_OUT}
-    record: dict[str, Any] = json.loads(json.dumps(kept, default=lambda value: value.item()))  # NumPy numbers
+    for name in ("path", "seconds_spent", "provenance"):
+        del fields[name]
+    record: dict[str, Any] = json.loads(json.dumps(fields, default=lambda value: value.item()))  # NumPy numbers
     return record
 
 
@@ -131,19 +125,13 @@ def unreadable(name: str, message: str, provenance: Mapping[str, object]) -> Vid
     return VideoVerdict(name, Status.UNREADABLE, Verdict.NONE, None, None, message=message, provenance=dict(provenance))
 
 
-def _stamp(item: Item) -> str | None:
-    """The present stamp; None if there is nothing."""
-    try:
-        return look(item.path)[1]
-    except (OSError, ValueError):
-        return None
-
-
-def _why_gone(item: Item) -> str:
-    """Why a file is not as it was listed."""
+def _why_gone(item: Item, content: str | None = "") -> str:
+    """Why a file is not as it was listed, or has no ``content`` although it is; "" if neither."""
     try:
         if look(item.path)[1] != item.stamp:
             return f"{item.name}: {CHANGED}"
+        if content is not None:
+            return ""
         if not os.access(item.path, os.R_OK):
             return f"{item.name} may not be read: change its permissions"
     except (OSError, ValueError) as error:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 
-from facetell.cli.arguments import add_fps, count, print_error
+from facetell.cli.arguments import add_fps, count, positive, print_error
 from facetell.cli.progress import Bar
-from facetell.types import FacetellError
 
 SHOWN = 20  # videos without a clip that are printed
 
@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--codec", choices=["h264", "jpeg"], default="h264", help="of the clips")
     parser.add_argument("--size", type=int, default=320, metavar="PX", help="largest side of a clip (default: 320)")
     parser.add_argument("--faces", choices=["main", "all"], default="main", help="the largest face only, or all")
-    parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="longest clip (default: 10)")
+    parser.add_argument(
+        "--seconds", type=partial(positive, most=3600), default=10.0, metavar="S", help="longest clip (default: 10)"
+    )
     add_fps(parser)
 
 
@@ -33,8 +35,6 @@ def run(args: argparse.Namespace) -> int:
     from facetell.datasets.manifest import read_manifest
     from facetell.datasets.prepared import LEDGER
 
-    if not 1 <= args.seconds < float("inf"):
-        raise FacetellError("--seconds is at least 1")
     settings = PrepareSettings(args.codec, args.size, args.faces, args.seconds, args.fps)
     with Bar("preparing") as bar:
         ledger = prepare(read_manifest(args.manifest), args.out, settings, workers=args.workers, progress=bar.videos)

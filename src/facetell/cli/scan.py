@@ -33,10 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine", choices=["local", "ray"], default="local", help="where to run: processes here, or a Ray cluster"
     )
     parser.add_argument(
-        "--workers",
-        type=count,
-        metavar="N",
-        help="processes of one core each (default: one per core, or per Ray CPU)",
+        "--workers", type=count, metavar="N", help="processes of one core each (default: one per core, or per Ray CPU)"
     )
     parser.add_argument("--address", metavar="HOST:PORT", help="of the Ray cluster (default: as Ray finds it)")
     parser.add_argument("--shard", default="1/1", metavar="I/N", help="only part I of N, by a hash of the name")
@@ -97,8 +94,9 @@ def _summary(counts: Counts) -> str:
     scored = statuses.pop(Status.SCORED.value, 0)
     words = ", ".join(f"{n} {VERDICTS[Verdict(word)]}" for word, n in sorted(counts.verdicts.items()) if word != "none")
     reasons = ", ".join(f"{status.replace('_', ' ')} {number}" for status, number in sorted(statuses.items()))
-    text = f"{counts.videos} video{'s' * (counts.videos != 1)}: {scored} scored" + (f" ({words})" if words else "")
-    text += f", {counts.videos - scored} not" + (f" ({reasons})" if reasons else "")
+    videos = counts.statuses.total()
+    text = f"{videos} video{'s' * (videos != 1)}: {scored} scored" + (f" ({words})" if words else "")
+    text += f", {videos - scored} not" + (f" ({reasons})" if reasons else "")
     if counts.duplicates:
         text += f"; {counts.duplicates} with the same content as another"
     return text

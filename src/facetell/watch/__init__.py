@@ -1,1 +1,1 @@
-"""The running score of a live source: ``pump`` reads, ``run`` scores, ``board`` keeps the scores, ``screen`` draws."""
+"""The running score of a live source: ``pump`` reads, ``run`` scores, ``screen`` draws."""

@@ -1,7 +1,7 @@
-"""Read a live source in a thread of its own, in real time, and hold at most a second of it.
+"""Read a live source in a thread, in real time, and hold at most a second of it.
 
 If scoring is slower than the source, frames are dropped in stretches longer than :data:`facetell.faces.clips.HOLE`
-seconds. No clip reaches across such a gap, because missing frames would look like motion.
+seconds. No clip spans such a gap, because missing frames would look like motion.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ HELD = 1.0  # seconds of frames that may wait
 MOST_HELD = 60  # frames that may wait, whatever the frame rate
 HELD_BYTES = 128 << 20  # of frames that may wait
 FEWEST_HELD = 4  # frames that may wait, however large they are
-LATE = 1.0  # seconds that decoding may be late before frames are left out undecoded, up to a key frame
-FORGET = 60.0  # seconds after which the least delay is measured again: clocks drift
+LEAP = 5.0  # seconds; a frame that is due later is played at once, as the clock of the stream has leapt
 BACK_OFF = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between attempts to connect again
 GIVE_UP = 60.0  # seconds without a connection
 MOST_ERRORS = 10  # messages on damage that are kept
@@ -40,29 +39,29 @@ class Waiting:
 
 
 class Pump:
-    """Reads a source in a thread; frames that wait are taken with :meth:`get`.
+    """Opens a source; after :meth:`start`, reads it in a thread. Frames that wait are taken with :meth:`get`.
 
     Args:
         source: see :func:`facetell.video.live.source_of`.
         fast: read a file as fast as frames are taken, and drop none.
         stall: seconds without a packet after which a stream is lost.
         give_up: seconds without a connection after which it is not opened again.
-        start: whether to start reading; else the source is only opened.
+
+    Attributes:
+        read, dropped: number of frames so far, and of those that were not taken.
+        arrived: ``time.monotonic`` of the latest frame.
+        ended, fault: why no more frames come, None while they do; whether that is an error.
 
     Raises:
         FacetellError: the source cannot be opened.
     """
 
-    def __init__(
-        self, source: Source, *, fast: bool = False, stall: float = STALL, give_up: float = GIVE_UP, start: bool = True
-    ) -> None:
+    def __init__(self, source: Source, *, fast: bool = False, stall: float = STALL, give_up: float = GIVE_UP) -> None:
         self.source, self._fast, self._stall, self._give_up = source, fast, stall, give_up
-        self.read = 0  # decoded frames
-        self.undecoded = 0  # frames that were left out before decoding
-        self.dropped = 0  # frames that nobody took, undecoded ones included
-        self._began = self.arrived = time.monotonic()  # when the last frame came
-        self.ended: str | None = None  # why no more frames come
-        self.fault = False  # whether that is an error
+        self.read = self.dropped = 0
+        self.arrived = time.monotonic()
+        self.ended: str | None = None
+        self.fault = False
         self._notes: deque[str] = deque(maxlen=100)
         self._errors: deque[str] = deque(maxlen=MOST_ERRORS)
         self._waiting: deque[Waiting] = deque()
@@ -71,14 +70,11 @@ class Pump:
         self._dropping = False
         self._last = -math.inf  # time of the last frame that was not dropped
         self._reader: VideoReader | None = open_source(source, stall)
-        self._thread: threading.Thread | None = None
-        if start:
-            self.start()
+        self._thread = threading.Thread(target=self._run, name="facetell-reader", daemon=True)
 
     def start(self) -> None:
         """Start reading; times count from here."""
         self._began = self.arrived = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="facetell-reader", daemon=True)
         self._thread.start()
 
     def get(self, timeout: float) -> Waiting | None:
@@ -113,7 +109,7 @@ class Pump:
         return self.ended is not None and not self._waiting
 
     def fail(self, reason: str) -> None:
-        """End with an error of whoever takes the frames; those that wait are dropped."""
+        """End because frames cannot be processed; those that wait are dropped."""
         self._stop.set()
         with self._change:
             self.ended, self.fault = reason, True
@@ -125,7 +121,7 @@ class Pump:
         self._stop.set()
         with self._change:
             self._change.notify_all()
-        if self._thread is not None:
+        if self._thread.ident is not None:
             self._thread.join(1.0)
         elif self._reader is not None:
             self._reader.close()
@@ -173,24 +169,21 @@ class Pump:
 
     def _play(self, reader: VideoReader, session: int) -> bool:
         """Read one connection to its end; return whether it gave a frame."""
-        pace = _Pace(self.source.paced)
         begun: float | None = None  # time at which the connection's times start
-        skipped = 0
+        zero = 0.0  # ``time.monotonic`` at which a frame of time 0 is due
         for raw in reader:
-            if self._stop.is_set():
-                break
             if begun is None:
                 begun = 0.0 if self._fast or not session else time.monotonic() - self._began
-            if not self._fast:
-                early, late = pace(raw.time)
-                if early > 0 and self._stop.wait(early):
-                    break
-                if late > LATE:
-                    reader.skip(late)
+                zero = time.monotonic() - raw.time
+            if self.source.paced and not self._fast:
+                early = zero + raw.time - time.monotonic()
+                if early > LEAP:
+                    zero, early = zero - early, 0.0
+                if early > 0:
+                    self._stop.wait(early)
+            if self._stop.is_set():
+                break
             with self._change:
-                self.dropped += reader.skipped - skipped
-                self.undecoded += reader.skipped - skipped
-                skipped = reader.skipped
                 self.read += 1
                 self.arrived = time.monotonic()
                 self._put(Waiting(session, reader.info, begun + raw.time, self.arrived, raw))
@@ -211,25 +204,3 @@ class Pump:
         self._last = item.at
         self._waiting.append(item)
         self._change.notify_all()
-
-
-class _Pace:
-    """Returns by how many seconds a frame is early and late, given its time in the stream."""
-
-    def __init__(self, paced: bool) -> None:
-        self._paced = paced
-        self._least = self._next_least = math.inf
-        self._renewed = time.monotonic()
-
-    def __call__(self, at: float) -> tuple[float, float]:
-        now = time.monotonic()
-        delay = now - at
-        if self._paced:
-            if math.isinf(self._least) or self._least - delay > 5:  # the first frame, or the stream's clock has leapt
-                self._least = delay
-            return max(0.0, self._least - delay), max(0.0, delay - self._least)
-        if now - self._renewed > FORGET:
-            self._least, self._next_least, self._renewed = self._next_least, math.inf, now
-        self._next_least = min(self._next_least, delay)
-        self._least = min(self._least, delay)
-        return 0.0, delay - self._least

@@ -4,55 +4,78 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from facetell.detector import PENDING, ClipStream, Detector
-from facetell.types import Clip, one_line
-from facetell.verdict import ScoredClip
-from facetell.watch.board import Board
+from facetell.faces.quality import LEAST_CLIPS, FaceMotion, why_unfit
+from facetell.types import Clip, Face, Status, Verdict, one_line
+from facetell.verdict import ScoredClip, low_rate, read_verdict, slow_rate
 from facetell.watch.pump import Pump, Waiting
 
 BEHIND = 0.5  # seconds; between clips, if the frame in work is older, the frames that wait are dropped
 TICK = 0.2  # seconds between updates of the view
+RECENT = 24  # scores that are drawn
+Running = tuple[float, tuple[float, float]]
+"""Probability and interval over the clips of the window."""
+Highest = tuple[float, float, int, int]
+"""A running probability, the time at which it was reached in seconds, the face's number, the number of clips."""
 
 
-class _Scoring(NamedTuple):
-    """A clip that is being scored; its last frame, which takes memory, is not kept."""
+@dataclass(slots=True)
+class WatchedFace:
+    """One face: its number, the times in seconds of its first and latest view, its clips and latest scores."""
 
-    future: Future[ScoredClip]
-    session: int
-    track: int
-    shift: float  # from the times of the connection to those since the start
-    arrived: float
+    number: int
+    first: float
+    last: float
+    width: float = 0.0
+    unfit: Status | None = None  # why its latest clip was not scored
+    reasons: set[Status] = field(default_factory=set)  # why clips were not scored so far
+    motion: FaceMotion = field(default_factory=lambda: FaceMotion(RECENT))
+    clips: deque[ScoredClip] = field(default_factory=deque)  # of the window
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    highest: Highest | None = None
 
 
 class Watcher:
-    """Takes frames from a pump, scores clips in a thread, and keeps the :class:`Board`.
+    """Takes frames from a pump, scores clips in a thread, and keeps the faces of the last ``window`` seconds.
 
     Args:
         detector: finds the faces and scores the clips.
         pump: gives the frames; closed by :meth:`close`.
-        name: of the source, for output.
         window: seconds that the running score covers.
         emit: called with each event, see docs/watching.md.
+
+    Attributes:
+        name: of the source.
+        at: time of the latest frame in seconds.
+        seen, scored: numbers of faces and of clips, so far.
+        unfit: number of faces with a clip that was not scored, by reason.
+        delay, most_delay: seconds from the arrival of a clip's last frame to its score: the latest, and the largest.
+        notes: latest messages on the connection.
     """
 
     def __init__(
-        self,
-        detector: Detector,
-        pump: Pump,
-        name: str,
-        window: float,
-        emit: Callable[[dict[str, Any]], None] = lambda event: None,
+        self, detector: Detector, pump: Pump, window: float, emit: Callable[[dict[str, Any]], None] = lambda event: None
     ) -> None:
-        self._detector, self._pump, self._emit = detector, pump, emit
-        self.board = Board(name, window, detector.engine.info, detector.threshold_of, pump)
+        self._detector, self.pump, self.window, self._emit = detector, pump, window, emit
+        self._info = detector.engine.info
+        self.name = pump.source.name
+        self.at = self.delay = self.most_delay = 0.0
+        self.seen = self.scored = 0
+        self.unfit: Counter[Status] = Counter()
+        self.notes: deque[str] = deque(maxlen=3)
+        self._slow: Counter[float] = Counter()  # clips by frame rate, where that was low
+        self._faces: dict[tuple[int, int], WatchedFace] = {}  # by number of the connection and of the track
+        self._highest: Highest | None = None  # of faces that were removed, or are known to move
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
-        self._scoring: deque[_Scoring] = deque()
+        # Score, connection and track, shift from the times of the connection to those since the start, arrival of the
+        # last frame; that frame itself takes memory and is not kept.
+        self._scoring: deque[tuple[Future[ScoredClip], tuple[int, int], float, float]] = deque()
         # A bound on the clips of a face holds for each window.
         most, rate = detector.settings.max_clips, detector.settings.clips_per_second
         self._period = max(1 / rate, window / most) if most else 1 / rate
@@ -61,16 +84,17 @@ class Watcher:
         self._emitted_dropped = 0
         self._stopped = False
 
-    def run(self, show: Callable[[Board], None] = lambda board: None, fast: bool = False) -> None:
+    def run(self, show: Callable[[Watcher], None] = lambda watcher: None, fast: bool = False) -> None:
         """Run until the source ends, or :meth:`stop`; ``show`` is called several times a second."""
+        self.pump.start()
         shown = -1.0
-        while not self._pump.done and not self._stopped:
+        while not self.pump.done and not self._stopped:
             self.step(fast)
             if time.monotonic() - shown >= TICK:
                 shown = time.monotonic()
-                show(self.board)
-        self._finish()
-        show(self.board)
+                show(self)
+        self.close()
+        show(self)
 
     def stop(self) -> None:
         """Make :meth:`run` end after the current frame; may be called from a signal handler."""
@@ -78,52 +102,77 @@ class Watcher:
 
     def close(self) -> None:
         """Stop reading, wait for the clips that are being scored, and emit their events."""
-        self._finish()
-        self._pool.shutdown()
-
-    def _finish(self) -> None:
-        self._pump.close()
+        self.pump.close()
         self._collect(0)
         self._emit_source_events()
+        self._pool.shutdown()
 
     def step(self, fast: bool = False) -> None:
         """Process one frame, if one comes within :data:`TICK` seconds."""
-        item = self._pump.get(TICK)
+        item = self.pump.get(TICK)
         self._collect(PENDING)
         self._emit_source_events()
         if item is None:
             return
         if item.session != self._session or self._stream is None:
             self._session, self._stream = item.session, ClipStream(self._detector, item.info.fps, self._period)
-        self.board.at = item.at
+        self.at = item.at
         try:
             look = self._stream.push(item.raw)
         except Exception as error:  # the scores so far are reported
-            self._pump.fail(one_line(error, "its frames cannot be processed"))
+            self.pump.fail(one_line(error, "its frames cannot be processed"))
             return
         if look is not None:
-            self.board.look(item.session, item.at, dict(look.faces))
+            self._update(item, look.faces)
             for clip in look.clips:
                 self._score(clip, item)
         # Between clips: dropping frames would lose a clip that has begun.
         if not fast and not self._stream.gathering and time.monotonic() - item.arrived > BEHIND:
-            self._pump.flush(item.at)
+            self.pump.flush(item.at)
+
+    def _update(self, item: Waiting, faces: Mapping[int, Face]) -> None:
+        """Add the faces that are seen in a frame; remove faces and clips that are older than the window."""
+        for track, face in faces.items():
+            if (item.session, track) not in self._faces:
+                self.seen += 1
+                self._faces[item.session, track] = WatchedFace(self.seen, self.at, self.at)
+            watched = self._faces[item.session, track]
+            watched.last, watched.width = self.at, face.pose.width
+        for key, watched in list(self._faces.items()):
+            if self.at - watched.last > self.window:
+                self._settle(watched)
+                del self._faces[key]
+            while watched.clips and self.at - watched.clips[0].t1 > self.window:
+                watched.clips.popleft()
 
     def _score(self, clip: Clip, item: Waiting) -> None:
-        if self.board.accept(item.session, clip):
-            self._collect(PENDING - 1)
-            future = self._pool.submit(self._detector.score, clip)
-            shift = item.at - item.raw.time
-            self._scoring.append(_Scoring(future, item.session, clip.track_id, shift, item.arrived))
+        """Begin to score a clip, if that is possible."""
+        key = item.session, clip.track_id
+        watched = self._faces[key]
+        reason: Status | None = Status.FACE_TOO_SMALL
+        if clip.face_width >= self._info.min_face_width:
+            reason = why_unfit(clip.frames, clip.crop.roll, watched.motion)
+        if reason is not None:
+            self._note_unfit(watched, reason)
+            return
+        self._collect(PENDING - 1)
+        future = self._pool.submit(self._detector.score, clip)
+        self._scoring.append((future, key, item.at - item.raw.time, item.arrived))
 
     def _collect(self, most: int) -> None:
         """Take the scores that are ready; wait until no more than ``most`` are outstanding."""
-        while self._scoring and (self._scoring[0].future.done() or len(self._scoring) > most):
-            future, session, track, shift, arrived = self._scoring.popleft()
+        while self._scoring and (self._scoring[0][0].done() or len(self._scoring) > most):
+            future, key, shift, arrived = self._scoring.popleft()
             score = future.result()
             score = replace(score, t0=score.t0 + shift, t1=score.t1 + shift)
-            watched = self.board.add(session, track, score, time.monotonic() - arrived)
-            running = self.board.running(watched) if watched else None
+            self.scored += 1
+            self.delay = time.monotonic() - arrived
+            self.most_delay = max(self.most_delay, self.delay)
+            if rate := slow_rate(score.t0, score.t1, self._info):
+                self._slow[float(f"{rate:.3g}")] += 1  # rounded, so that there are few keys
+            watched = self._faces.get(key)  # None if it was removed meanwhile
+            probability = self._info.calibration.probability(score.logit)
+            running = self._add(watched, score, probability) if watched else None
             self._emit(
                 {
                     "event": "clip",
@@ -133,20 +182,85 @@ class Watcher:
                     "square": list(score.crop.square),
                     "roll": math.degrees(score.crop.roll),
                     "logit": score.logit,
-                    "probability": self._detector.engine.info.calibration.probability(score.logit),
+                    "probability": probability,
                     "running": running[0] if running else None,
                     "interval": list(running[1]) if running else None,
-                    "verdict": str(self.board.verdict(running)),
-                    "delay": round(self.board.delay, 3),
+                    "verdict": str(self.verdict(running)),
+                    "delay": round(self.delay, 3),
                 }
             )
 
+    def _add(self, watched: WatchedFace, score: ScoredClip, probability: float) -> Running | None:
+        """Add a score to its face; returns the running score."""
+        watched.clips.append(score)
+        watched.recent.append(probability)
+        running = self.running(watched)
+        if running is None:  # it takes some clips to find that a face does not move
+            self._note_unfit(watched, Status.NO_MOTION)
+            return None
+        watched.unfit = None
+        latest = (running[0], score.t1, watched.number, len(watched.clips))
+        watched.highest = max(latest, watched.highest or latest)
+        if len(watched.motion.within) >= LEAST_CLIPS:
+            self._settle(watched)
+        return running
+
+    def _note_unfit(self, watched: WatchedFace, reason: Status) -> None:
+        watched.unfit = reason
+        self.unfit[reason] += reason not in watched.reasons
+        watched.reasons.add(reason)
+
+    def _settle(self, watched: WatchedFace) -> None:
+        if watched.highest and not watched.motion.is_absent:
+            self._highest = max(watched.highest, self._highest or watched.highest)
+
     def _emit_source_events(self) -> None:
         """Emit the messages on the connection, and the number of dropped frames if it has changed."""
-        for note in self._pump.notes():
-            self.board.notes.append(note)
-            self._emit({"event": "source", "at": self.board.at, "message": note})
-        dropped, share = self.board.dropped
+        for note in self.pump.notes():
+            self.notes.append(note)
+            self._emit({"event": "source", "at": self.at, "message": note})
+        dropped, share = self.dropped
         if dropped > self._emitted_dropped:
-            self._emit({"event": "dropped", "at": self.board.at, "pictures": dropped, "share": round(share, 4)})
+            self._emit({"event": "dropped", "at": self.at, "pictures": dropped, "share": round(share, 4)})
             self._emitted_dropped = dropped
+
+    @property
+    def faces(self) -> list[WatchedFace]:
+        """The faces, in the order in which they were first seen."""
+        return sorted(self._faces.values(), key=lambda face: face.number)
+
+    def running(self, face: WatchedFace) -> Running | None:
+        """The running probability and interval; None without clips, or if the face does not move."""
+        if not face.clips or face.motion.is_absent:
+            return None
+        logits = [clip.logit for clip in face.clips]
+        return self._info.calibration.probability(sum(logits) / len(logits)), self._info.calibration.interval(logits)
+
+    def most_suspect(self) -> Running | None:
+        """Probability and interval of the face with the highest probability now."""
+        return max(filter(None, map(self.running, self._faces.values())), default=None)
+
+    @property
+    def highest(self) -> Highest | None:
+        """The highest running probability so far, of the faces that move."""
+        moving = (face.highest for face in self._faces.values() if not face.motion.is_absent)
+        return max(filter(None, (self._highest, *moving)), default=None)
+
+    @property
+    def threshold(self) -> float:
+        """Minimum probability for "forged", for the number of faces with a score now."""
+        scored = sum(self.running(face) is not None for face in self._faces.values())
+        return self._detector.threshold_of(max(1, scored))
+
+    def verdict(self, running: Running | None) -> Verdict:
+        """The verdict on a running probability and interval."""
+        return read_verdict(*running, self.threshold) if running else Verdict.NONE
+
+    @property
+    def dropped(self) -> tuple[int, float]:
+        """Number of frames dropped so far, and their share."""
+        return self.pump.dropped, self.pump.dropped / max(1, self.pump.read)
+
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings of ``detect`` on damage and on a low frame rate."""
+        return (*self.pump.errors, *low_rate([*self._slow.elements()], self.scored, self._info))
