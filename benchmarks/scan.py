@@ -33,7 +33,7 @@ from facetell.assets import locate
 from facetell.batch.run import Job, Outcome, Work
 from facetell.batch.scan import scan
 from facetell.batch.scan_source import open_source
-from facetell.batch.scan_work import SILENT, make_detector, make_scorer, score
+from facetell.batch.scan_work import SILENT, make_detector, score
 from facetell.engine import FAST_MODEL
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
@@ -152,12 +152,9 @@ def _phase(folder: Path, listed: Path, stop: bool) -> tuple[float, float, float]
 
     def engine(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
         for job in jobs:
-            if work.make is not make_scorer:
-                yield work.make(*work.arguments)(job)
-            elif stop:
+            if stop:
                 raise _Stop
-            else:
-                yield score(detector, SILENT, job)
+            yield score(detector, SILENT, job)
 
     with contextlib.suppress(_Stop):
         scan(open_source(str(listed)), folder / "out", detector, engine=engine)

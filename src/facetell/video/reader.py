@@ -19,7 +19,6 @@ from av.video.stream import VideoStream
 from facetell.video.blocks import BlockEdges
 from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
 from facetell.video.container import (
-    LONGEST_PAUSE_S,
     frame_rate,
     key_frame_pixels,
     late_start,
@@ -123,7 +122,6 @@ class VideoReader(VideoSource):
 
     Attributes:
         damaged: number of damaged packets or frames that were left out so far.
-        skipped: number of packets that :meth:`skip` left out so far.
         fault: message of the error that ended a live source early; else empty.
 
     Raises:
@@ -132,9 +130,7 @@ class VideoReader(VideoSource):
 
     def __init__(self, path: str | Path, *, threads: int = 2) -> None:
         self.path, self.fault = Path(path), ""
-        self.damaged = self.skipped = self._packets_seen = self._frames_due = self._given = 0
-        self._skip_seconds = 0.0
-        self._skip_from: float | None = None
+        self.damaged = self._packets_seen = self._frames_due = self._given = 0
         self._complete = self._interlaced = False
         self._clock: Clock | None = None
         self._frames: Iterator[av.VideoFrame]
@@ -210,12 +206,6 @@ class VideoReader(VideoSource):
             self.damaged = max(1, self._frames_due - index)
         self._note_early_end(max(0.0, clock.last) + clock.left_out)
         self._complete = True
-
-    def skip(self, seconds: float) -> None:
-        """Leave out at least so many seconds without decoding them, up to the next key frame."""
-        self._skip_seconds, self._skip_from = seconds, None
-        if self._clock is not None:
-            self._clock.longest_pause = LONGEST_PAUSE_S  # what is left out is not a leap
 
     def _longest_pause(self) -> float:
         return longest_pause(self._container)
@@ -336,9 +326,6 @@ class VideoReader(VideoSource):
                 for packet in packets(self._container, self._stream):
                     failures = 0
                     self._packets_seen += bool(packet.size)
-                    if packet.size and self._is_skipped(packet):
-                        self.skipped += 1
-                        continue
                     self._frames_due += bool(packet.size) and not packet.is_discard
                     yield packet
                 return
@@ -354,17 +341,6 @@ class VideoReader(VideoSource):
         if failures == 1:
             self._missing.append(f"the container is damaged after {self._packets_seen} frames ({reason(error)})")
         return failures <= _DEMUX_RETRIES
-
-    def _is_skipped(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as above
-        if not self._skip_seconds:
-            return False
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        time = float(stamp * packet.time_base) if stamp is not None and packet.time_base else None
-        if self._skip_from is None:
-            self._skip_from = time
-        if packet.is_keyframe and (time is None or time - (self._skip_from or 0.0) >= self._skip_seconds):
-            self._skip_seconds = 0.0
-        return self._skip_seconds > 0
 
     def _note_early_end(self, last_time: float) -> None:
         """Add a message if the container states more than it holds; ``last_time`` is in seconds of its own clock."""
