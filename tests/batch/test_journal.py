@@ -10,8 +10,6 @@ import pytest
 from facetell.batch.journal import Journal
 from facetell.batch.scan import Corpus, key_of
 from facetell.batch.scan_source import Item, Shard, open_source
-from facetell.batch.scan_work import from_record, to_record
-from facetell.report.result import to_result
 from facetell.types import FacetellError
 
 LINES = [{"row": 0, "path": "ä.mp4"}, {"row": 1, "path": "line\nbreak"}, {"row": 0, "path": "again"}]
@@ -94,14 +92,3 @@ def test_the_last_verdicts_of_another_scan_are_merged(tmp_path, retry):
         assert corpus.content(Item("a.mp4", "/x", 1, "2")) is None, "the file has changed"
     assert len(ours.read_bytes().splitlines()) == (4 if retry else 5)
     journal.close()
-
-
-def test_a_verdict_comes_back_from_its_record_bit_for_bit(corpus, single):
-    for name in ("a/0.mp4", "noise0.mp4", "b/text.mp4"):
-        verdict = single(corpus / name)
-        record = json.loads(json.dumps(to_record(verdict)))
-        assert str(corpus) not in json.dumps(record)
-        back = from_record(record, verdict.path, verdict.provenance)
-        assert back.tracks == verdict.tracks and back.interval == verdict.interval
-        assert to_result([back]) == to_result([verdict])
-        assert from_record(record, "x", {}).message == verdict.message.replace(verdict.path, "x")

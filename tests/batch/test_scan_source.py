@@ -137,7 +137,7 @@ def test_what_names_no_corpus_is_refused(tmp_path):
         ("one.mp4", "is one video; score it with `facetell detect`"),
         ("clips.csv", "names prepared clips"),
         ("twice.csv", "names a.mp4 twice"),
-        ("bad.csv", "lacks the columns path, label, split"),
+        ("bad.csv", "lacks the column"),
     ):
         with pytest.raises(FacetellError, match=message):
             open_source(str(tmp_path / name))
