@@ -17,7 +17,7 @@ def test_prints_the_tables_and_writes_four_files(capsys, scores, tmp_path, monke
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("a", "b"):
         assert main(["evaluate", str(scores), "--protocol", "cross", "--out", str(tmp_path / name)]) == 0
-    out, text = tmp_path / "a", capsys.readouterr().out.partition("written: ")[0]
+    out, text = tmp_path / "a", capsys.readouterr().out.partition("written to ")[0]
     words = " ".join(text.split())
     assert "87.5" in text and "FaceForensics++" in text and "scored; 1 not scored" in words
     assert "…" not in text and max(map(len, text.splitlines())) <= 80

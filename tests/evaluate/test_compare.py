@@ -5,7 +5,7 @@ import pytest
 
 from evaluate.tables import table
 from facetell.evaluate.compare import align, compare
-from facetell.evaluate.summary import summarise
+from facetell.evaluate.sample import summarise
 from facetell.metrics.intervals import delong_test
 from facetell.metrics.measures import MEASURES
 from facetell.types import FacetellError

@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from evaluate.scored import clip, toy, write
-from facetell.engine.released import WEIGHTS
-from facetell.evaluate.page import to_html
+from facetell.evaluate.formats import to_html
 from facetell.evaluate.plots import charts
 from facetell.evaluate.protocols import read_protocol
 from facetell.evaluate.tables import evaluate
-from facetell.files import file_sha256
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use", "rect"}
 EVIL = "<script>alert(1)</script>"
@@ -84,16 +82,6 @@ def test_figures_counts_and_published_figures_are_on_the_page(scores):
     assert measured < published and "82.4" not in page[:published]
     sweep = page_of(scores, "distortion")
     assert "level 1 87.5, level 3 87.5" in sweep and "blur (GB)" in sweep
-
-
-@pytest.mark.parametrize(
-    ("name", "sha256", "shown"),
-    [("facetell-fast", None, True), ("facetell-fast", "ab" * 32, False), ("n" * 300, None, False)],
-)
-def test_a_released_model_brings_the_limits_of_its_card(tmp_path, name, sha256, shown):
-    sha256 = sha256 or file_sha256(WEIGHTS / "facetell-fast.onnx")
-    page = page_of(write(tmp_path / "s.parquet", toy(), model={"name": name, "sha256": sha256}), "level")
-    assert ("Limits, from the model card" in page) == shown == ("close to chance" in page)
 
 
 def test_plots_are_described_in_words_and_drawn_in_the_colours_of_the_page(tmp_path):

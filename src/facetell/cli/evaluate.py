@@ -49,12 +49,11 @@ def run(args: argparse.Namespace) -> int:
     _print(found, console)
     if args.out:
         from facetell.evaluate.formats import FORMATS
-        from facetell.evaluate.page import to_html
 
-        for suffix, write in {**FORMATS, "html": to_html}.items():
+        for suffix, write in FORMATS.items():
             write_text(args.out / f"{protocol.name}.{suffix}", write(found))
-        ends = ", ".join(f".{suffix}" for suffix in FORMATS)
-        console.print(f"written: {args.out / protocol.name}.html, {ends}", markup=False, soft_wrap=True)
+        written = ", ".join(f"{protocol.name}.{suffix}" for suffix in FORMATS)
+        console.print(f"written to {args.out}: {written}", markup=False, soft_wrap=True)
     return 0
 
 

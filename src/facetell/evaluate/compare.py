@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from facetell.evaluate.sample import count, sample_jointly
 from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of
-from facetell.evaluate.summary import count, sample_jointly
 from facetell.metrics.intervals import DRAWS, Difference, Estimate, delong_test, difference_of, estimate_of
 from facetell.metrics.measures import MEASURES
 from facetell.types import FacetellError

@@ -12,8 +12,8 @@ import numpy as np
 from facetell.distort.kinds import LEVELS
 from facetell.evaluate.protocols import ALL, CLEAN, DATASET_AXES, LABEL_AXES, MEAN, Protocol, TableSpec
 from facetell.evaluate.runs import Run
+from facetell.evaluate.sample import Counts, Summary, count, sample_jointly, summarise
 from facetell.evaluate.scores import COPY, Column, VideoScores, keys_of
-from facetell.evaluate.summary import Counts, Summary, count, sample_jointly, summarise
 from facetell.metrics.intervals import DRAWS, Estimate, estimate_of
 from facetell.types import FacetellError
 

@@ -1,4 +1,4 @@
-"""An evaluation as Markdown, CSV and JSON. The same evaluation gives the same bytes."""
+"""An evaluation as Markdown, CSV, JSON and a page of HTML. The same evaluation gives the same bytes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple
+from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from facetell import __version__
+from facetell.evaluate.plots import charts
 from facetell.evaluate.protocols import AXES
-from facetell.evaluate.summary import Summary
+from facetell.evaluate.sample import Summary
 from facetell.evaluate.tables import Cell, Evaluation, Table, model_lines
 from facetell.metrics.measures import MEASURES
 
@@ -109,4 +113,19 @@ def _flat(summary: Summary) -> dict[str, Any]:
     return {**flat, "reason": summary.reason}
 
 
-FORMATS: Mapping[str, Callable[[Evaluation], str]] = {"md": to_markdown, "csv": to_csv, "json": to_json}
+def to_html(found: Evaluation) -> str:
+    """The page, one file that loads and runs nothing: models, tables, plots, published figures, method."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+    models = [(run, model_lines(run)) for run in found.runs]
+    return environment.get_template("page.html").render(
+        found=found, charts=charts(found), models=models, version=__version__
+    )
+
+
+FORMATS: Mapping[str, Callable[[Evaluation], str]] = {
+    "md": to_markdown,
+    "csv": to_csv,
+    "json": to_json,
+    "html": to_html,
+}

@@ -22,7 +22,7 @@ class Run:
 
     ``label`` names the model in tables: the label of its score files, or else the name in the model file. ``keys`` are
     the axes that the label gives (``held_out``, ``motion``, ``anomaly``). ``reals`` says which reals the forgeries of
-    DeeperForensics-1.0 are compared with. ``files`` and ``folders`` are those of the score files.
+    DeeperForensics-1.0 are compared with. ``files`` are the names of the score files.
     """
 
     label: str
@@ -31,7 +31,6 @@ class Run:
     files: tuple[str, ...]
     units: Mapping[str, VideoScores]
     reals: str = ""
-    folders: tuple[Path, ...] = ()
 
     @property
     def model(self) -> str:
@@ -83,7 +82,7 @@ def _run(label: str, path: Path, protocol: Protocol, split: str) -> Run:
     if "clip" in protocol.units:
         units["clip"] = scores.clips()
     keys = _keys(label, path, protocol)
-    run = Run(label, keys, scores.about, (path.name,), units, reals, (path.parent,))
+    run = Run(label, keys, scores.about, (path.name,), units, reals)
     return replace(run, label=run.model) if keys or not label else run
 
 
@@ -156,7 +155,6 @@ def _join(a: Run, b: Run) -> Run:
         a,
         reals=a.reals or b.reals,
         files=a.files + b.files,
-        folders=tuple(dict.fromkeys(a.folders + b.folders)),
         units={unit: stack([a.units[unit], b.units[unit]]) for unit in a.units},
     )
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from facetell.evaluate.figures import Grid, measure
 from facetell.evaluate.protocols import DASH, DATASET_AXES, MEAN, PUBLISHED, Protocol, Published
 from facetell.evaluate.runs import Run, gather
-from facetell.evaluate.sample import calibration_of
-from facetell.evaluate.summary import Summary
+from facetell.evaluate.sample import Summary, calibration_of
 from facetell.metrics.intervals import DRAWS, Estimate
 from facetell.metrics.measures import MEASURES
 

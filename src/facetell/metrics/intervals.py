@@ -32,11 +32,6 @@ class Estimate:
     low: float = math.nan
     high: float = math.nan
 
-    def __str__(self) -> str:
-        """The figure and its interval: "0.812 [0.751, 0.866]"."""
-        shown = "" if math.isnan(self.low + self.high) else f" [{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.value:.3f}{shown}"
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:

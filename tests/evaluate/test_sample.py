@@ -7,9 +7,8 @@ from sklearn import metrics
 
 from evaluate.tables import table
 from facetell.engine.info import Calibration
-from facetell.evaluate.sample import calibrate, calibration_of, identities_of, sample_of
+from facetell.evaluate.sample import calibrate, calibration_of, identities_of, sample_of, summarise
 from facetell.evaluate.scores import from_rows
-from facetell.evaluate.summary import summarise
 from facetell.metrics.measures import MEASURES, ece
 from facetell.metrics.platt import fit_platt
 from facetell.metrics.ranking import eer, tpr_at_fpr
