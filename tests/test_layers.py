@@ -16,7 +16,7 @@ FILES = {".".join(("facetell", *path.relative_to(ROOT).with_suffix("").parts)): 
 FORBIDDEN = {
     "report": {"serve", "batch", "scan", "evaluate"},
     "engine": {"models", "train", "forge"},
-    "faces": {"engine", "detector", "verdict"},
+    "faces": {"engine", "detector", "tracks", "verdict"},
     "video": {"faces", "engine", "detector"},
     "metrics": {"evaluate", "datasets", "batch", "train"},
     "evaluate": {"report"},
