@@ -43,6 +43,7 @@ _ZEROS = bytes(24)
 _CHECKING = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that give the same frames and find more damage
 # What FFmpeg takes for an error, strictest first: the frames of some encoders break rules, and are sound.
 _CHECKS = (STRICTEST, "explode", "")
+_JUNK = "mpeg4"  # encoders of it that leave bytes behind some frames are common; they are no damage
 _LEAST_NOTED_S = 0.5  # shorter gaps at the beginning give no note
 
 
@@ -234,7 +235,7 @@ class VideoReader(VideoSource):
             context.thread_type, context.thread_count = "FRAME", threads  # errors in threads of slices are concealed
             context.options = {"max_pixels": str(MOST_PIXELS)}  # a few bytes may ask for a frame that fills the memory
             if checks:  # else damaged blocks are concealed and the frame is not marked as damaged
-                context.options |= {"err_detect": checks}
+                context.options |= {"err_detect": "explode" if context.name == _JUNK else checks}
             self._decoder = _checking(context)
             self._checked = self._decoder is not context
             self._conceals = not checks or context.name in _CONCEALING
