@@ -76,7 +76,7 @@ async def upload(request: Request, service: Serving) -> Response:
     try:
         job, _ = await receive_job(service, request)
     except Refused as refused:
-        return _fault(service, refused)
+        return await asyncio.to_thread(_fault, service, refused)
     return RedirectResponse(f"{service.settings.root_path}/jobs/{job.id}", 303)
 
 
@@ -116,9 +116,9 @@ async def login(request: Request, service: Serving) -> Response:
     try:
         right = authenticator.is_token(client_address(request.scope), str(form.get("token", "")).strip())
     except Refused as refused:
-        return _fault(service, refused)
+        return await asyncio.to_thread(_fault, service, refused)
     if not right:
-        return render("login.html", service, 401, next=target, wrong=True)
+        return await asyncio.to_thread(render, "login.html", service, 401, next=target, wrong=True)
     answer = RedirectResponse(f"{service.settings.root_path}{target}", 303)
     answer.set_cookie(
         COOKIE,
