@@ -2,7 +2,7 @@
 
     cd examples
     facetell score MANIFEST --model own_detector:predict --out own.parquet
-    facetell evaluate own.parquet --protocol within --out tables
+    facetell evaluate own.parquet --out tables
 
 This one measures how much finer detail the face has than its surroundings: pasted faces are often softer. It shows the
 interface and is no good detector.

@@ -16,7 +16,7 @@ columns = "dataset"
 
 
 def test_every_protocol_of_the_package_is_valid():
-    names = "ablation compression cross distortion generators leave_one_out level within"
+    names = "ablation all compression cross distortion generators leave_one_out level within"
     assert tuple(names.split()) == NAMES
     for name in NAMES:
         protocol = read_protocol(name)

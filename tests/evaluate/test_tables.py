@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+import math
 import re
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from evaluate.scored import ABOUT, clip, toy, write
 from facetell.evaluate.formats import CSV_COLUMNS, to_csv, to_json, to_markdown
 from facetell.evaluate.protocols import read_protocol
+from facetell.evaluate.scores import read_scores
 from facetell.evaluate.tables import DASH, evaluate
 from facetell.types import FacetellError
 
@@ -237,3 +239,38 @@ def test_figures_depend_on_the_number_of_faces(tmp_path):
     rows = by_row(evaluate([("one", one), ("many", many)], read_protocol("within"), draws=0).tables[0], 2)
     found = {key[0]: row["accuracy, calibrated"].text for key, row in rows.items()}
     assert found == {"one": "75.0", "many": "50.0"}
+
+
+def test_scores_of_other_programs_need_three_columns(tmp_path):
+    path = tmp_path / "theirs.csv"
+    path.write_text("path,label,score\na.mp4,0,0.1\nb.mp4,real,0.3\nc.mp4,1,0.9\nd.mp4,fake,0.2\ne.mp4,0,\n")
+    found = evaluate([("", path)], read_protocol("all"), draws=50)
+    whole = found.tables[0]
+    cells = by_row(whole, 1)["theirs",]
+    assert [cells[name].text for name in ("real", "forged", "not scored", "AUC")] == ["2", "2", "1", "75.0"]
+    assert "all splits" in whole.caption and "of unknown identities" in whole.caption
+    assert "bootstrap over videos" in whole.caption and "not calibrated" in whole.caption
+
+
+def test_their_scores_are_probabilities_or_logits_and_keep_other_columns(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("path,label,score,identity\na,0,0.5,x\nb,1,0.75,y\n")
+    scores = read_scores(path)
+    assert scores["logit"].tolist() == pytest.approx([0, math.log(3)]) and scores["identity"].tolist() == ["x", "y"]
+    path.write_text("path,label,score\na,0,-1.5\nb,1,3\n")
+    assert read_scores(path)["logit"].tolist() == [-1.5, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("path,label\na,1\n", "the column score is missing; path, label, score are needed"),
+        ("path,label,score\na,2,0.5\n", "the label '2' is none of"),
+        ("path,label,score\na,1,high\n", "could not convert"),
+        ("path,label,score\na,1,inf\n", "a score is infinite"),
+    ],
+)
+def test_scores_of_other_programs_that_cannot_be_read_are_one_message(tmp_path, text, words):
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(FacetellError, match=words):
+        read_scores(tmp_path / "s.csv")

@@ -18,18 +18,21 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    from facetell.evaluate.protocols import NAMES
+    from facetell.evaluate.protocols import ALL, NAMES
 
     parser.add_argument(
         "scores",
         nargs="+",
         metavar="[LABEL=]SCORES",
-        help="score files of `facetell score`; files of one model are joined; a label names the model, or its row",
+        help="score files of `facetell score`, or CSV files with path, label and score; files of one model are joined; "
+        "a label names the model, or its row",
     )
-    parser.add_argument("--protocol", required=True, metavar="NAME|FILE", help=f"{', '.join(NAMES)}, or a TOML file")
+    names = ", ".join(NAMES)
     parser.add_argument(
-        "--split", choices=SPLITS, help="videos to evaluate (default: that of the protocol, mostly test)"
+        "--protocol", default=ALL, metavar="NAME|FILE", help=f"{names}, or a TOML file (default: all, every video)"
     )
+    splits = (*SPLITS, ALL)
+    parser.add_argument("--split", choices=splits, help="videos to evaluate (default: that of the protocol)")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="also write NAME.md, .csv, .json and .html (the page) here"
     )

@@ -31,7 +31,7 @@ AXES = ("model", "unit", "dataset", "compression", "method", "distortion", "leve
 """Possible rows and columns of a table; ``docs/evaluation.md`` explains each."""
 DATASET_AXES = ("dataset", "reals_of", "fakes_of")
 ALL = "all"
-"""Value of the axis ``method``: all forgeries together."""
+"""Value of the axis ``method``: all forgeries together; of ``split``: every video."""
 MEAN = "mean"
 """Value of the axes ``distortion`` and ``level``: the mean over them."""
 CLEAN = "0"
@@ -122,7 +122,7 @@ class Protocol:
     title: str
     summary: str
     tables: Annotated[tuple[TableSpec, ...], Field(min_length=1)]
-    split: Annotated[str, _one_of(SPLITS)] = "test"
+    split: Annotated[str, _one_of((*SPLITS, ALL))] = "test"
     units: Annotated[tuple[Literal["video", "clip"], ...], Field(min_length=1)] = ("video",)
     needs: tuple[Word, ...] = ()
     how: str = ""

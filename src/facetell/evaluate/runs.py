@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from facetell.evaluate.protocols import Protocol
+from facetell.evaluate.protocols import ALL, Protocol
 from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of, read_scores, stack
 from facetell.types import FacetellError
 
@@ -87,7 +87,7 @@ def _run(label: str, path: Path, protocol: Protocol, split: str) -> Run:
 
 
 def _of_split(scores: Scores, path: Path, protocol: Protocol, split: str) -> Scores:
-    kept = scores.select(split=split)
+    kept = scores if split == ALL else scores.select(split=split)
     if not len(kept):
         raise FacetellError(
             f"{path} has no video of the split {split} (it has {_values(scores, 'split') or 'nothing'}); score a "

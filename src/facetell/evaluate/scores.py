@@ -5,7 +5,9 @@ A video that could not be scored has one row, with its status and without a logi
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +30,9 @@ VIDEO = ("dataset", "video")
 """Columns that identify a video. Two benchmarks may use one file name for different videos."""
 COPY = (*VIDEO, "distortion", "level")
 """Columns that identify a video under one distortion: the key of a row of :class:`VideoScores`."""
+
+OTHER = ("path", "label", "score")
+"""Columns of scores of another program. Those of :data:`WORDS` may be added; without a score, "score" is empty."""
 
 Column = NDArray[Any]
 
@@ -178,7 +183,7 @@ def write_scores(scores: Scores, path: Path) -> None:
 
 
 def read_scores(path: Path | str) -> Scores:
-    """Read a score file.
+    """Read a score file, or a CSV or Parquet file of other scores: one row per video, :data:`OTHER`.
 
     Raises:
         FacetellError: it is missing, not a score file, or the ``bench`` extra is missing.
@@ -186,7 +191,11 @@ def read_scores(path: Path | str) -> Scores:
     pa, parquet = _arrow()
     path = Path(path)
     try:
+        if path.suffix.lower() == ".csv":
+            return _other_scores(pa.Table.from_pylist(_csv_rows(path)), path)
         table = parquet.read_table(path)
+        if {*OTHER} <= {*table.column_names}:
+            return _other_scores(table, path)
         absent = [name for name in COLUMNS if name not in table.column_names]
         if absent:
             raise ValueError(f"the column {absent[0]} is missing")
@@ -198,10 +207,48 @@ def read_scores(path: Path | str) -> Scores:
             raise ValueError("its metadata is not a JSON object")
     except FileNotFoundError:
         raise FacetellError(f"there is no score file at {path}; make one with `facetell score`") from None
-    except (OSError, pa.ArrowException, ValueError) as error:
+    except (OSError, pa.ArrowException, csv.Error, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise FacetellError(f"{path} is not a score file ({reason}); make one with `facetell score`") from None
     return Scores(columns, about)
+
+
+def _csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+def _other_scores(table: Any, path: Path) -> Scores:
+    """Scores of another program: in [0, 1] they are probabilities of "forged", else logits."""
+    absent = [name for name in OTHER if name not in table.column_names]
+    if absent:
+        raise ValueError(f"the column {absent[0]} is missing; {', '.join(OTHER)} are needed")
+    rows = table.to_pylist()
+    label_of = {"0": 0, "1": 1, "real": 0, "fake": 1, "forged": 1}
+    labels = [label_of.get(str(row["label"]).strip().lower().removesuffix(".0")) for row in rows]
+    if None in labels:
+        raise ValueError(f"the label {rows[labels.index(None)]['label']!r} is none of 0, 1, real, fake, forged")
+    scores = np.array([row["score"] if row["score"] not in ("", None) else math.nan for row in rows], np.float64)
+    if np.isinf(scores).any():
+        raise ValueError("a score is infinite")
+    known = scores[~np.isnan(scores)]
+    if len(known) and known.min() >= 0 and known.max() <= 1:
+        scores = np.clip(scores, 1e-7, 1 - 1e-7)
+        scores = np.log(scores / (1 - scores))
+    words = [name for name in WORDS if name in table.column_names and name not in ("video", "status")]
+    return from_rows(
+        [
+            {
+                **{name: str(row[name] or "") for name in words},
+                "video": str(row["path"]),
+                "label": label,
+                "logit": score,
+                "status": Status.SCORED.value if score == score else Status.UNREADABLE.value,
+            }
+            for row, label, score in zip(rows, labels, scores.tolist(), strict=True)
+        ],
+        {"model": {"name": path.stem}},
+    )
 
 
 def _column(values: Any, name: str, pa: Any) -> Column:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from facetell.engine.info import Calibration
 from facetell.evaluate.figures import Grid, measure
-from facetell.evaluate.protocols import DASH, DATASET_AXES, MEAN, PUBLISHED, Protocol, Published
+from facetell.evaluate.protocols import ALL, DASH, DATASET_AXES, MEAN, PUBLISHED, Protocol, Published
 from facetell.evaluate.runs import Run, gather
 from facetell.evaluate.sample import Summary, calibration_of
 from facetell.metrics.intervals import DRAWS, Estimate
@@ -141,11 +142,13 @@ def model_lines(run: Run) -> list[tuple[str, str]]:
     """What made a run's scores, as pairs of a heading and a text."""
     found = calibration_of(run.about)
     fitted = f"temperature {found.temperature:.3f}, bias {found.bias:+.3f}; threshold {found.threshold:g}"
-    calibrated = run.about.get("calibration")
     return [
         ("model", run.model),
         ("sha256", run.sha256 or "not recorded"),
-        ("calibration", f"Platt scaling, {fitted}" if calibrated else "none: probabilities are sigmoid(logit)"),
+        (
+            "calibration",
+            f"Platt scaling, {fitted}" if found != Calibration() else "none: probabilities are sigmoid(logit)",
+        ),
         ("score files", ", ".join(run.files)),
         *([("reals", run.reals)] if run.reals else []),
     ]
@@ -192,9 +195,11 @@ def _caption(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) ->
     spec, counts, unit = grid.spec, grid.counts, protocol.units[0]
     several = "unit" in spec.rows and len(protocol.units) > 1
     level = "Video and clip level, as in the rows" if several else f"{unit.capitalize()} level"
+    identified = any((part["identity"] != "").any() for part in grid.groups.values())
+    people = counts.identities if identified else "unknown"
     text = (
-        f"{level}, split {split}: {counts.real} real and {counts.fake} forged "
-        f"{'decisions' if several else f'{unit}s'} of {counts.identities} identities scored"
+        f"{level}, {'all splits' if split == ALL else f'split {split}'}: {counts.real} real and {counts.fake} forged "
+        f"{'decisions' if several else f'{unit}s'} of {people} identities scored"
         f"{', each at every setting' if 'distortion' in spec.axes else ''}; {counts.unscored} not scored"
     )
     if counts.unlabelled:
@@ -202,7 +207,10 @@ def _caption(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) ->
     shown = spec.measures if spec.columns == "measure" else spec.measures[:1]
     plain = [MEASURES[name].title for name in shown if name in PLAIN]
     but = f", but {' and '.join(plain)}" if plain else ""
-    parts = [text, f"Figures in percent{but}, with 95 % intervals (bootstrap over identities)"]
+    parts = [
+        text,
+        f"Figures in percent{but}, with 95 % intervals (bootstrap over {'identities' if identified else 'videos'})",
+    ]
     if "dataset" in spec.rows and (at := spec.rows.index("dataset")) not in _shown(grid):
         names = dict.fromkeys(protocol.written("dataset", row[at]) for row in grid.rows if row[at])
         parts += [f"Benchmark: {', '.join(names)}"] if names else []
@@ -211,7 +219,7 @@ def _caption(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) ->
         parts += [f"Pooled over the benchmarks {', '.join(pooled)}"] if len(pooled) > 1 else []
     made = dict.fromkeys(
         f"{run.model} (sha256 {run.sha256[:12] or 'not recorded'}, "
-        f"{'Platt-calibrated' if run.about.get('calibration') else 'not calibrated'})"
+        f"{'Platt-calibrated' if calibration_of(run.about) != Calibration() else 'not calibrated'})"
         for run in runs
     )
     parts += dict.fromkeys(run.reals for run in runs if run.reals)
