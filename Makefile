@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The asset distributions are folders of files to us; what their own code would need is not installed, on purpose.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-avx2 test-slow check format docs bench bench-mini clean
+.PHONY: help setup demo test test-avx2 test-lowest test-slow check format docs bench bench-mini clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -35,6 +35,14 @@ test-avx2:  ## the test suite as on a CPU with AVX2, without AVX-512 and bfloat1
 
 test-slow: $(VENV)/.dev  ## the tests that take minutes
 	$(PY) -m pytest -m 'slow and not gpu'
+
+test-lowest:  ## the tests of detection with the lowest versions that pyproject.toml allows
+	$(PYTHON) -m venv build/lowest
+	build/lowest/bin/python -c "import tomllib; print(*(d.replace('>=', '==') for d in \
+	  tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies']), sep='\n')" > build/lowest.txt
+	build/lowest/bin/python -m pip install --quiet -r build/lowest.txt pytest hypothesis psutil jsonschema httpx pyyaml
+	build/lowest/bin/python -m pip install --quiet --no-deps --editable . --requirement assets.txt
+	build/lowest/bin/python -m pytest tests/video tests/faces tests/test_detector.py tests/test_verdict.py
 
 check:  ## format, lint, types and tests
 	.ci/run
