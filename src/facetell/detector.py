@@ -29,7 +29,6 @@ from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
-from facetell.tracks import PENDING as PENDING
 from facetell.tracks import TrackScores
 from facetell.types import NOT_READ, Clip, ClipScore, Face, Frame, Status, Verdict, VideoVerdict, check_whole, one_line
 from facetell.verdict import most_suspect_track, read_verdict, warnings_of, why_not_scored

@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from facetell.engine.info import ModelInfo
-from facetell.types import ClipScore, Status, TrackVerdict, Verdict
-
-ScoredClip = ClipScore  # the name that watch uses
+from facetell.types import Status, TrackVerdict, Verdict
 
 LOW_RATE = 0.7  # share of the model's frame rate below which motion is coarser than in the training data
 UNEVEN = 0.05  # share of late frames above which second differences measure the timing as well as the face

@@ -18,8 +18,9 @@ import pytest
 from rich.console import Console
 
 from facetell.cli import main
-from facetell.detector import PENDING, Detector, Settings
+from facetell.detector import Detector, Settings
 from facetell.faces.clips import LATE
+from facetell.tracks import PENDING
 from facetell.video.live import open_source, source_of
 from facetell.watch.pump import FEWEST_HELD, MOST_HELD, Pump
 from facetell.watch.run import Watcher

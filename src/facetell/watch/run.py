@@ -10,10 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from facetell.detector import PENDING, ClipStream, Detector
+from facetell.detector import ClipStream, Detector
 from facetell.faces.quality import LEAST_CLIPS, FaceMotion, why_unfit
-from facetell.types import Clip, Face, Status, Verdict, one_line
-from facetell.verdict import ScoredClip, low_rate, read_verdict, slow_rate
+from facetell.tracks import PENDING
+from facetell.types import Clip, ClipScore, Face, Status, Verdict, one_line
+from facetell.verdict import low_rate, read_verdict, slow_rate
 from facetell.watch.pump import Pump, Waiting
 
 BEHIND = 0.5  # seconds; between clips, if the frame in work is older, the frames that wait are dropped
@@ -36,7 +37,7 @@ class WatchedFace:
     unfit: Status | None = None  # why its latest clip was not scored
     reasons: set[Status] = field(default_factory=set)  # why clips were not scored so far
     motion: FaceMotion = field(default_factory=lambda: FaceMotion(RECENT))
-    clips: deque[ScoredClip] = field(default_factory=deque)  # of the window
+    clips: deque[ClipScore] = field(default_factory=deque)  # of the window
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     highest: Highest | None = None
 
@@ -71,7 +72,7 @@ class Watcher:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
         # Score, connection and track, shift from the times of the connection to those since the start, arrival of the
         # last frame; that frame itself takes memory and is not kept.
-        self._scoring: deque[tuple[Future[ScoredClip], tuple[int, int], float, float]] = deque()
+        self._scoring: deque[tuple[Future[ClipScore], tuple[int, int], float, float]] = deque()
         # A bound on the clips of a face holds for each window.
         most, rate = detector.settings.max_clips, detector.settings.clips_per_second
         self._period = max(1 / rate, window / most) if most else 1 / rate
@@ -167,8 +168,7 @@ class Watcher:
             if rate := slow_rate(score.t0, score.t1, self._info):
                 self._slow[float(f"{rate:.3g}")] += 1  # rounded, so that there are few keys
             watched = self._faces.get(key)  # None if it was removed meanwhile
-            probability = self._info.calibration.probability(score.logit)
-            running = self._add(watched, score, probability) if watched else None
+            running = self._add(watched, score) if watched else None
             self._emit(
                 {
                     "event": "clip",
@@ -178,7 +178,7 @@ class Watcher:
                     "square": list(score.crop.square),
                     "roll": math.degrees(score.crop.roll),
                     "logit": score.logit,
-                    "probability": probability,
+                    "probability": score.probability,
                     "running": running[0] if running else None,
                     "interval": list(running[1]) if running else None,
                     "verdict": str(self.verdict(running)),
@@ -186,10 +186,10 @@ class Watcher:
                 }
             )
 
-    def _add(self, watched: WatchedFace, score: ScoredClip, probability: float) -> Running | None:
+    def _add(self, watched: WatchedFace, score: ClipScore) -> Running | None:
         """Add a score to its face; returns the running score."""
         watched.clips.append(score)
-        watched.recent.append(probability)
+        watched.recent.append(score.probability)
         running = self.running(watched)
         if running is None:  # it takes some clips to find that a face does not move
             self._note_unfit(watched, Status.NO_MOTION)
