@@ -106,16 +106,9 @@ def crop_segments(
 ) -> Clips:
     """Write each segment as a video, with its landmarks, times and square beside it.
 
-    If the video ends within a segment, the clip ends there; with too few frames it is left out.
-
-    Args:
-        path: the video; may be another one than that of the segments, if it is the same frame for frame.
-        segments: at least one, by first frame.
-        folder: for the clips.
-        codec: of the clips.
-        look: called every few frames with the frame (H, W, 3) and the landmarks (468, 2) of the segment.
-        image_rate: frames per second of a folder of images.
-        like: of the video of the segments, if it is another one.
+    If the video ends within a segment, the clip ends there; with too few frames it is left out. ``segments`` are sorted
+    by first frame. They may be those of another video that is the same frame for frame; ``like`` is the information on
+    it. ``look`` is called every few frames with the frame (H, W, 3) and the landmarks (468, 2) of the segment.
 
     Raises:
         FacetellError: the video differs from that one in size or frame rate, or is damaged or lacks frames.

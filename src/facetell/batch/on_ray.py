@@ -29,11 +29,9 @@ PER_WAVE = 200
 
 
 def ray_engine(workers: int | None = None, address: str | None = None) -> Engine:
-    """The engine that works on a Ray cluster; if there is none and no address is given, on one started here.
+    """The engine that works on a Ray cluster: at ``address``, at RAY_ADDRESS, on this machine, or one started here.
 
-    Args:
-        workers: one CPU each; by default all CPUs of the cluster.
-        address: of the cluster; by default RAY_ADDRESS, or the cluster that runs on this machine.
+    Each of ``workers`` uses one CPU; by default there are as many as the cluster has.
 
     Raises:
         FacetellError: the cluster cannot be reached.

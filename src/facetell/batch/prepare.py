@@ -57,15 +57,8 @@ def prepare(
 ) -> list[Line]:
     """Crop the faces of every video of a manifest into clips; resumes an earlier run into the same folder.
 
-    Args:
-        manifest: of videos.
-        out: folder for the clips, the ledger and the manifest of the clips.
-        settings: how to crop.
-        workers: processes; 1 works in the current process.
-        progress: called at the start and after each job.
-
-    Returns:
-        The ledger: one line per row of the manifest, in its order.
+    Returns the ledger: one line per row of the manifest, in its order. ``workers`` is a number of processes; 1 works in
+    the current process.
 
     Raises:
         FacetellError: the manifest holds prepared clips or a video twice, or ``out`` is of another manifest or other

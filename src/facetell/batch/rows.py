@@ -164,12 +164,7 @@ def rows_of(
 ) -> list[ClipRow]:
     """The rows of one video under one condition: its clips by track and time, then the parts without a scored clip.
 
-    Args:
-        video: a clip belongs to the part that holds its middle.
-        tracks: what was detected and scored.
-        condition: distortion and level.
-        info: of the model.
-        duration: of the video in seconds, None if unknown.
+    A clip belongs to the part that holds its middle. ``duration`` is in seconds, None if unknown.
     """
     rows, scored = [], set()
     for track in tracks:

@@ -171,15 +171,9 @@ def scan(
 ) -> Counts:
     """Score every video of a corpus once; resumes an earlier scan into the same folder.
 
-    Args:
-        source: of the videos.
-        out: folder for the results; verdicts of an earlier scan into it are used.
-        detector: of :func:`facetell.batch.scan_work.make_detector`; each process makes one like it.
-        engine: does the work; by default one process of this machine.
-        shard: only this part of the videos.
-        merge: folders of other scans (of other parts, by other machines), whose verdicts are used.
-        retry: score again what could not be read.
-        progress: called now and then, and after each video.
+    ``detector`` is of :func:`facetell.batch.scan_work.make_detector`; each process of ``engine`` (by default one of
+    this machine) makes one like it. Verdicts of the scans in the folders ``merge`` are used. With ``retry``, what could
+    not be read is scored again. ``progress`` is called now and then, and after each video.
 
     Raises:
         FacetellError: there is no video, or ``out`` or one of ``merge`` was begun with another model or other

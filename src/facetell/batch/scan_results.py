@@ -148,10 +148,7 @@ def _text(stack: ExitStack, path: Path) -> TextIO:
 class Table:
     """A Parquet file that grows row by row; the same rows give the same bytes.
 
-    Args:
-        path: the file.
-        columns: names; one of the known strings or integers, else float64.
-        about: stored under the metadata key ``facetell``.
+    ``about`` is stored under the metadata key ``facetell``.
 
     Raises:
         OSError: the file cannot be written (here and later).

@@ -66,14 +66,13 @@ def score_manifest(
     progress: Show = lambda state: None,
     fault: Callable[[str], None] = lambda message: None,
 ) -> Scores:
-    """Score every video of a manifest.
+    """Score every video of a manifest, or its prepared clips.
 
     Args:
         manifest: of videos, or of prepared clips.
         model: see :func:`facetell.engine.model_path`.
         settings: what is scored.
-        out: score file to write. A run that was stopped is resumed from ``OUT.partial``. If the file exists and was
-            made from the same inputs, it is read and nothing is scored.
+        out: score file to write. If it exists and was made from the same inputs, it is read and nothing is scored.
         workers: processes, each with its own model and its share of the cores; 1 works in the current process.
         progress: called at the start and after each video.
         fault: called at the end with one message for each video that could not be read, and each failed distortion.
@@ -237,13 +236,7 @@ def distorted(reader: VideoSource, condition: Condition, fps: float | None, unti
     """The frames of a clean video under a distortion, as :func:`facetell.distort.distort_stream` makes them.
 
     Distortions of single frames are applied only to the frames that are used, about one in three. Frames that were
-    encoded and decoded get the exact times of the clean video back.
-
-    Args:
-        reader: of the clean video.
-        condition: code and level.
-        fps: of the clean video, None if unknown.
-        until: seconds; later frames are left out.
+    encoded and decoded get the exact times of the clean video back. Frames after ``until`` seconds are left out.
     """
     code, level = condition
     raws = takewhile(lambda raw: raw.time < until, reader)

@@ -44,11 +44,7 @@ class WatchedFace:
 class Watcher:
     """Takes frames from a pump, scores clips in a thread, and keeps the faces of the last ``window`` seconds.
 
-    Args:
-        detector: finds the faces and scores the clips.
-        pump: gives the frames; closed by :meth:`close`.
-        window: seconds that the running score covers.
-        emit: called with each event, see docs/watching.md.
+    ``emit`` is called with each event, see docs/watching.md.
 
     Attributes:
         name: of the source.
