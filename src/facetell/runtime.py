@@ -17,6 +17,7 @@ Reaction = Callable[[str], None]
 _reactions: list[tuple[Reaction, Reaction]] = []  # of the open `on_stop` blocks, the innermost last
 _stopping = False  # whether a reaction has returned since the outermost block was entered
 _interrupted = False  # whether `interrupt` has been called since then
+_last = int(signal.SIGINT)  # the signal that came last
 
 
 def interrupt(name: str) -> None:
@@ -29,6 +30,11 @@ def interrupt(name: str) -> None:
 def was_interrupted() -> bool:
     """Whether a signal has raised KeyboardInterrupt since the outermost :func:`on_stop` block was entered."""
     return _interrupted
+
+
+def exit_code() -> int:
+    """The exit code of a command that a signal has stopped, as shells have it: 130 (Ctrl-C), 143 or 129."""
+    return 128 + _last
 
 
 @contextmanager
@@ -44,7 +50,7 @@ def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterato
         react: called in the main thread with the name of the signal ("Ctrl-C", "SIGTERM" or "SIGHUP").
         again: called at each later Ctrl-C.
     """
-    global _interrupted, _stopping
+    global _interrupted, _last, _stopping
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -54,6 +60,7 @@ def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterato
     try:
         if outermost:
             _interrupted = _stopping = False
+            _last = int(signal.SIGINT)
             for number in STOP_SIGNALS:
                 # None: a handler that was not installed from Python cannot be restored.
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
@@ -92,8 +99,9 @@ def exit_on_interrupt() -> None:
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    global _stopping
+    global _last, _stopping
     react, again = _reactions[-1]
+    _last = number
     name = STOP_SIGNALS[signal.Signals(number)]
     if not _stopping:
         react(name)

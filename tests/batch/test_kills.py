@@ -221,7 +221,7 @@ def test_a_full_disk_ends_the_run_with_a_message_and_no_video_is_blamed(name, ro
     verb = VERBS[name]
     with (tmp_path / "errors").open("w") as errors:
         limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))}
-        assert verb.start(tmp_path, manifest, 1, errors, **limit).wait(timeout=SECONDS) == 2
+        assert verb.start(tmp_path, manifest, 1, errors, **limit).wait(timeout=SECONDS) == 1
     (message,) = (tmp_path / "errors").read_text().splitlines()
     (tmp_path / "errors").unlink()
     assert "cannot be written (File too large)" in message and str(tmp_path / verb.out) in message
@@ -237,7 +237,7 @@ def test_an_output_folder_that_goes_away_ends_the_run_with_a_message(verb, manif
     disk.rename(tmp_path / "away")
     disk.touch()
     *_, message = process.communicate(timeout=SECONDS)[1].splitlines()  # the others are about videos
-    assert process.returncode == 2 and message.startswith("facetell") and "cannot" in message and str(disk) in message
+    assert process.returncode == 1 and message.startswith("facetell") and "cannot" in message and str(disk) in message
     disk.unlink()
     (tmp_path / "away").rename(disk)
     assert verb.lines(disk), "no result was lost"

@@ -76,6 +76,6 @@ def test_options_that_do_not_apply_are_errors(
     options: list[str], named: str, dfd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "manifest.csv"
-    assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), *options]) == 2
+    assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), *options]) == 1
     assert named in capsys.readouterr().err
     assert not out.exists()

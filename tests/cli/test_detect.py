@@ -136,7 +136,7 @@ def test_what_was_scored_is_written_when_the_terminal_is_closed(begun, tmp_path)
     for _ in range(2):  # the shell and the kernel send one each
         begun.send_signal(signal.SIGHUP)
     out, err = begun.communicate(timeout=SECONDS)
-    assert begun.returncode == 130 and "interrupted" in err and "a.mp4" in out
+    assert begun.returncode == 129 and "interrupted" in err and "a.mp4" in out
     result = json.loads((tmp_path / "json" / "r.json").read_text())
     assert 1 <= len(result["videos"]) < 4 and (tmp_path / "r.html").exists()
 
@@ -173,7 +173,7 @@ def test_a_full_disk_gives_one_message_and_no_partial_file(tmp_path, man):
 def test_out_never_writes_over_what_is_to_be_scored(folder, capsys):
     (folder / "man.mp4.svg").write_bytes(b"evidence")
     before = sorted(folder.iterdir())
-    assert main([*DETECT, str(folder / "man.mp4"), str(folder / "man.mp4.svg"), "--out", str(folder)]) == 2
+    assert main([*DETECT, str(folder / "man.mp4"), str(folder / "man.mp4.svg"), "--out", str(folder)]) == 1
     out, err = capsys.readouterr()
     assert out == "" and "man.mp4.svg: it is named for something else" in err and len(err.splitlines()) == 1
     assert (folder / "man.mp4.svg").read_bytes() == b"evidence" and sorted(folder.iterdir()) == before
@@ -264,7 +264,7 @@ def test_an_error_of_the_call_is_one_message(arguments, message, tmp_path, man, 
     places = {name: tmp_path / name for name in ("empty", "frames", "other")}
     words = [word.format(man=man, link=tmp_path / "link.mp4", **places) for word in arguments]
     before = man.read_bytes()
-    assert main([*DETECT, *words]) == 2
+    assert main([*DETECT, *words]) == 1
     assert man.read_bytes() == before, "what is to be scored is never written over"
     out, err = capsys.readouterr()
     assert out == "" and message in err and len(err.strip().splitlines()) == 1 and "probe" not in err
@@ -276,7 +276,7 @@ def test_an_error_of_the_call_is_one_message(arguments, message, tmp_path, man, 
 def test_wrong_options_are_refused(words, man, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*DETECT, str(man), *words])
-    assert stop.value.code == 2 and words[1] in capsys.readouterr().err
+    assert stop.value.code == 1 and words[1] in capsys.readouterr().err
 
 
 def test_doctor_finds_everything_here(capsys):

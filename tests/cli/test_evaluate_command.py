@@ -54,7 +54,7 @@ def test_a_protocol_file_and_another_split(capsys, tmp_path):
         (["SCORES", "--protocol", "cross", "--out", "SCORES"], "choose another place"),
     ],
 )
-def test_an_error_is_one_message_and_exit_code_two(capsys, scores, words, message):
-    assert main(["evaluate", *(word.replace("SCORES", str(scores)) for word in words)]) == 2
+def test_an_error_is_one_message_and_exit_code_one(capsys, scores, words, message):
+    assert main(["evaluate", *(word.replace("SCORES", str(scores)) for word in words)]) == 1
     out, err = capsys.readouterr()
     assert message in err and len(err.strip().splitlines()) == 1 and out == ""

@@ -26,7 +26,7 @@ def test_help(words: list[str], named: list[str], capsys: pytest.CaptureFixture[
 def test_a_missing_extra_is_one_message() -> None:
     hidden = "import sys; sys.modules['torch'] = None; from facetell.cli import main; sys.exit(main(['models']))"
     done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "pip install '.[train]'" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -46,7 +46,7 @@ def test_a_package_that_an_engine_lacks_is_named(capsys: pytest.CaptureFixture[s
     hidden = "import sys; sys.modules['onnx'] = None; from facetell.cli import main; sys.exit(main(sys.argv[1:]))"
     words = [sys.executable, "-c", hidden, "detect", "a.mp4", "--engine", "torch"]
     done = subprocess.run(words, capture_output=True, text=True)
-    assert done.returncode == 2 and "the engine 'torch' needs packages that are not installed" in done.stderr
+    assert done.returncode == 1 and "the engine 'torch' needs packages that are not installed" in done.stderr
 
 
 @pytest.mark.parametrize("module", ["facetell.types", "facetell.cli.detect"])
@@ -66,7 +66,7 @@ def test_a_signal_while_modules_are_loaded_is_one_message(module: str, error: st
         sys.meta_path.insert(0, Interrupts())
         sys.exit(main(["detect", "a.mp4"]))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (130, "facetell detect: interrupted\n")
+    assert (done.returncode, done.stderr) == (143, "facetell detect: interrupted\n")
 
 
 def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -79,7 +79,7 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_standard_output_is_one_message(unbuffered: str, tmp_path: Path) -> None:
     done = shell("facetell detect a.mp4 --json r.json > /dev/full", tmp_path, PYTHONUNBUFFERED=unbuffered)
-    assert (done.returncode, done.stderr) == (2, "facetell detect: cannot write its output: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "facetell detect: cannot write its output: No space left on device\n")
     assert (tmp_path / "r.json").exists()
 
 
@@ -105,13 +105,13 @@ def test_a_name_that_the_output_cannot_encode_is_escaped(encoding: str, name: st
 def test_a_word_that_is_neither_an_option_nor_a_file_is_one_message(
     word: str, hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["detect", "a.mp4", word]) == 2
+    assert main(["detect", "a.mp4", word]) == 1
     message = capsys.readouterr().err
     assert f"'{word}'" in message and message.endswith(f"{hint}\n") and len(message.splitlines()) == 1
 
 
 def test_verbose_prints_where_an_error_was_raised(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["detect", "none*.mp4", "-v"]) == 2
+    assert main(["detect", "none*.mp4", "-v"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -125,7 +125,7 @@ def test_verbose_prints_where_an_error_was_raised(capsys: pytest.CaptureFixture[
 def test_an_unknown_verb_is_one_message(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(words)
-    assert stopped.value.code == 2 and message in capsys.readouterr().err
+    assert stopped.value.code == 1 and message in capsys.readouterr().err
 
 
 def test_a_file_in_place_of_a_verb_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ def message(capsys, tmp_path):
 
     def run(*words, data=tmp_path / "d"):
         # Should it go on, it fails because there is no such model.
-        assert main(["serve", "--data", str(data), "--model", str(tmp_path / "no.onnx"), *map(str, words)]) == 2
+        assert main(["serve", "--data", str(data), "--model", str(tmp_path / "no.onnx"), *map(str, words)]) == 1
         out, err = capsys.readouterr()
         assert out == "" and len(err.splitlines()) == 1 and err.startswith("facetell serve: ")
         return err
@@ -107,4 +107,4 @@ def test_the_meaning_of_the_options(monkeypatch):
 def test_without_its_packages_the_message_names_the_extra():
     code = "import sys; sys.modules['fastapi'] = None; from facetell.cli import main; sys.exit(main(['serve']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and done.stderr.strip().endswith("`pip install '.[serve]'`")
+    assert done.returncode == 1 and done.stderr.strip().endswith("`pip install '.[serve]'`")

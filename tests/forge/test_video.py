@@ -93,7 +93,7 @@ def test_errors_are_messages(short: Path, tmp_path: Path, capsys: pytest.Capture
     with pytest.raises(FacetellError, match="no face in 8 consecutive frames"):
         forge_video(locate("sample_no_face"), tmp_path / "a.mp4", "sbv")
     for wrong in (["missing.mp4"], [str(short), "--seed", "-1"]):
-        assert main(["forge", *wrong, "--out", str(tmp_path / "a.mp4")]) == 2
+        assert main(["forge", *wrong, "--out", str(tmp_path / "a.mp4")]) == 1
         assert capsys.readouterr().err.startswith("facetell forge: ")
     assert not (tmp_path / "a.mp4").exists()
 

@@ -17,10 +17,10 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from facetell import __version__
-from facetell.runtime import on_stop, was_interrupted
+from facetell.runtime import exit_code, on_stop, was_interrupted
 
 GROUPS = {
     "Investigate": {
@@ -61,7 +61,11 @@ EXTRAS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code: 0 done, 2 not (or not completely) done, 130 stopped by a signal."""
+    """Run one verb and return the exit code.
+
+    0: done. 1: an error of the call or of the environment. 2: done in part, for example some videos were not scored.
+    130, 143, 129: stopped by Ctrl-C, SIGTERM, SIGHUP.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv and argv[0] not in VERBS and os.path.lexists(argv[0]):
         argv.insert(0, "detect")
@@ -72,7 +76,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _main(argv, called, program)
     except KeyboardInterrupt:
         _write(sys.stderr, f"{program}: interrupted\n")
-        return 130
+        return exit_code()
+
+
+class Parser(argparse.ArgumentParser):
+    """With the exit code of this program for a wrong call."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit."""
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: error: {message}\n")
 
 
 def _main(argv: list[str], called: str, program: str) -> int:
@@ -97,7 +110,7 @@ def _main(argv: list[str], called: str, program: str) -> int:
         if {"-v", "--verbose"} & set(argv):
             traceback.print_exc()
         _write(sys.stderr, f"{program}: {message}\n")
-    return 2
+    return 1
 
 
 def _message(error: Exception) -> str | None:
@@ -123,7 +136,7 @@ def _run(argv: list[str], called: str) -> int:
     groups = (
         f"{name}:\n" + "".join(f"  {verb:10}{text}\n" for verb, text in of.items()) for name, of in GROUPS.items()
     )
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="facetell",
         usage="facetell VERB ... (or a VIDEO, as in `facetell detect VIDEO`)",
         description="Decide whether a face in a video is real or forged.",

@@ -16,7 +16,7 @@ from facetell.assets import ASSETS, AssetError, locate
 from facetell.engine import DEFAULT_MODEL, ENGINES, FAST_MODEL, load_engine
 from facetell.types import FacetellError
 
-# What detection needs; if any of it is missing, the exit code is 2.
+# What detection needs; if any of it is missing, the exit code is 1.
 NEEDED = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "jinja2")
 NEEDED_ASSETS = {"face_detector", "face_mesh"}
 MODULES = {"opencv-python-headless": "cv2"}  # where its name is not that of the distribution
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table; 0 if detection can run, 2 if something that it needs is missing."""
+    """Print the table; 0 if detection can run, 1 if something that it needs is missing."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("", "what", "version or sha256", "remark"):
         table.add_column(column, overflow="fold")
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     for state, what, which, remark in rows:
         table.add_row(state, what, which, escape(remark))
     Console().print(table)
-    return 2 if any(state == FAULT for state, *_ in rows) else 0
+    return 1 if any(state == FAULT for state, *_ in rows) else 0
 
 
 def _software() -> Iterator[Row]:
