@@ -71,7 +71,7 @@ def test_a_name_in_the_bar_is_escaped():
 def test_an_error_is_one_message(folder, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    assert main(["scan", "--model", FAST, *(word.format(folder=folder) for word in words), "--out", "out"]) == 2
+    assert main(["scan", "--model", FAST, *(word.format(folder=folder) for word in words), "--out", "out"]) == 1
     error = capsys.readouterr().err
     assert message in error and error.startswith("facetell scan: ") and error.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before

@@ -83,7 +83,7 @@ def test_an_error_is_one_message(folder, tmp_path, monkeypatch, capsys, words, m
     manifest(folder, "man.mp4")
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    assert main(["score", "--model", FAST, *(word.format(folder=folder) for word in words)]) == 2
+    assert main(["score", "--model", FAST, *(word.format(folder=folder) for word in words)]) == 1
     error = capsys.readouterr().err
     assert message in error and error.startswith("facetell score: ") and error.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before

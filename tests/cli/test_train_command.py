@@ -71,6 +71,6 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, monkeyp
 )
 def test_faults_are_one_message(words, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["train", *words]) == 2
+    assert main(["train", *words]) == 1
     printed = capsys.readouterr().err
     assert message in printed and printed.count("\n") == 1
