@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
@@ -26,6 +26,17 @@ def launched() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+def check_accessible(page: Page) -> None:
+    """No horizontal scrolling, and nothing that axe-core reports, in light and in dark colours."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the extra `dev` has axe-core")
+    page.wait_for_load_state()  # without its style a page has another width
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    for colours in ("light", "dark"):
+        page.emulate_media(color_scheme=colours)
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
 
 
 def _install() -> str:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from facetell.engine import load_engine
 from facetell.engine.card import NARROWED, RECODED, Card, read_card, to_markdown
 from facetell.engine.released import released_models
 
@@ -52,4 +53,6 @@ def test_what_is_no_card_is_an_empty_card(text, tmp_path):
 def test_a_released_model_has_a_card_whose_markdown_is_up_to_date(model):
     card = read_card(model)
     assert len(card.limits) >= 3 and card.measured(NARROWED) and card.unchanged > 0.5
+    threshold, forged, genuine = card.rates
+    assert threshold == load_engine(model).info.calibration.threshold and 0 < genuine < forged < 1
     assert model.with_suffix(".md").read_text(encoding="utf-8") == to_markdown(card.sections)

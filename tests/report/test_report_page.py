@@ -17,10 +17,10 @@ from facetell.assets import locate
 from facetell.cli import main
 from facetell.detector import Detector
 from facetell.report import strings
-from facetell.report.images import FILE_CHANGED, FILE_GONE, Budget, collect_images
-from facetell.report.page import TEMPLATES, Report
+from facetell.report.images import FILE_CHANGED, FILE_GONE, Budget, collect_images, shown_crop
+from facetell.report.page import CSS, Report
 from facetell.report.result import to_result
-from facetell.types import Status
+from facetell.types import Crop, Status, Verdict
 from fixtures import BROKEN, FAST, ODD, sample_frames, write_frames
 
 
@@ -110,7 +110,8 @@ def test_several_videos_are_a_table_with_the_rest_collapsed(detector, of_man, of
     links = [e for e in page.all("a") if "th" in e.parents]
     assert [e.text for e in links] == [Path(verdict.path).name for verdict in (*scored, *abstained)]
     assert len(page.all("article")) == len(links)
-    assert all("details" in e.parents for e in page.all("article", "img"))
+    assert all("details" in e.parents for e in page.all("article"))
+    assert sum("th" in e.parents for e in page.all("img")) == 2, "in the rows of the files that can be read"
     (row,) = (e for e in page.all("tr") if e.text.startswith("cut.mp4"))
     assert "truncated file: 146 of 472" in row.text and "warning" in row.text
     embedded = json.loads(page.one("script", type="application/json").text)
@@ -151,6 +152,25 @@ def test_the_highest_scoring_clip_is_shown_as_the_model_was_given_it(detector, o
     assert float(detector.engine.score(np.stack(worst.frames)[None])[0]) == of_man.most_suspect.logit
 
 
+def test_images_do_not_repeat_the_edge_of_the_frame():
+    image = np.full((100, 100, 3), (255, 0, 0), np.uint8)
+    inside, half = (shown_crop(image, Crop(x, 50.0, 80.0), 160) for x in (50.0, 100.0))
+    assert (inside == (255, 0, 0)).all()
+    assert (half[:, :80] == (255, 0, 0)).all()
+    grey = half[:, 80:]
+    assert (grey[..., 0] == grey[..., 1]).all() and (grey[..., 0] == grey[..., 2]).all() and np.ptp(grey) > 20
+
+
+def test_a_high_clip_of_a_low_result_is_explained(detector, of_man):
+    (track,) = of_man.tracks
+    highest = of_man.most_suspect.probability
+    low = replace(of_man, verdict=Verdict.GENUINE, threshold=highest)
+    words = f"threshold alone: 1 of {len(track.clips)}, the highest at"
+    assert words in check_page(report_of(detector, low)).text
+    for other in (replace(low, threshold=highest + 0.01), replace(low, verdict=Verdict.FORGED)):
+        assert "threshold alone" not in check_page(report_of(detector, other)).text
+
+
 def test_a_file_that_changed_or_is_gone_has_no_images(detector, of_man, man, tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(man.read_bytes() + b"\0")
@@ -178,7 +198,7 @@ def test_without_a_model_card_the_accuracy_is_unknown(of_man, detector, tmp_path
 @pytest.mark.parametrize("scheme", [0, 1, 2], ids=["light", "dark", "print"])
 def test_every_text_colour_has_contrast(scheme):
     """WCAG 2.2, 1.4.3: at least 4.5 to 1 on both backgrounds."""
-    blocks = re.findall(r":root \{(.*?)\}", (TEMPLATES / "report.css").read_text(), flags=re.DOTALL)
+    blocks = re.findall(r":root \{(.*?)\}", CSS, flags=re.DOTALL)
     colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]+)", blocks[scheme]))
 
     def luminance(name):

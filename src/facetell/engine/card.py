@@ -40,10 +40,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Card:
-    """A model card; empty where a model has none. ``aucs`` is the AUC on the test videos by condition."""
+    """A model card; empty where a model has none.
+
+    ``aucs`` is the AUC on the test videos by condition. ``rates`` are the threshold, and the shares of the forged and
+    of the genuine videos that reach it, of generators that the model was not trained on; None where not measured.
+    """
 
     sections: tuple[Section, ...] = ()
     aucs: tuple[tuple[str, float], ...] = ()
+    rates: tuple[float, float, float] | None = None
 
     @property
     def limits(self) -> tuple[str, ...]:
@@ -68,7 +73,7 @@ def read_card(model: Path) -> Card:
     try:
         release = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
         sections = TypeAdapter(tuple[Section, ...]).validate_python(release.get("card", ()))
-        return Card(sections, tuple(_aucs(release)))
+        return Card(sections, tuple(_aucs(release)), _rates(release))
     except (OSError, ValueError, ValidationError, AttributeError, KeyError, TypeError):
         return Card()
 
@@ -105,3 +110,10 @@ def _aucs(release: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         rows = release.get(part, ())  # by name, or a list of rows with their names
         named = rows.items() if isinstance(rows, Mapping) else ((row["about"], row) for row in rows)
         yield from ((name, float(row["auc"])) for name, row in named)
+
+
+def _rates(release: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    if "kinds" not in release:
+        return None
+    shares = (release["kinds"]["all"]["tpr"]["value"], release["false_positive_rate"]["value"])
+    return float(release["calibration"]["threshold"]), *map(float, shares)

@@ -1,7 +1,8 @@
 """The images of a report, cropped in a second pass over the video, since the verdict decides which are needed.
 
 The second pass needs no memory that grows with the video, and crops the same pixels that the model was given: the same
-frames, by the same region and function.
+frames, by the same region and function. The network is given the repeated edge where a region extends beyond the frame;
+images show that area hatched.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ from typing import cast
 import av
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from facetell.detector import Progress
 from facetell.engine.info import ModelInfo
 from facetell.faces.clips import FrameSampler
-from facetell.faces.crop import crop_frame
+from facetell.faces.crop import crop_frame, crop_matrix
 from facetell.report.chart import ranked, shown_clips
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
 from facetell.video.reader import Unreadable
 from facetell.video.source import VideoSource, content_sha256, open_video
 
-THUMBNAIL = 112  # pixels, side of a face
+ICON, THUMBNAIL, LARGE = 48, 112, 320  # pixels, side of a face
 SCENE = 480  # pixels, long side of a whole frame
 JPEG_QUALITY = 82
 SEGMENT_FRAMES = 8  # frames of a segment that are shown
@@ -69,7 +71,8 @@ class Image:
 class ClipImages:
     """The images of one clip: the face in its middle, the whole frame then, all frames as the model was given them.
 
-    The last two are None and empty unless ``scene`` and ``segment`` ask for them.
+    ``scene``, ``large`` and ``icon``, the face in two more sizes, are made if ``wants_scene``; ``frames`` if
+    ``wants_frames``. ``beyond`` is whether the crop extends beyond the frame.
     """
 
     clip: ClipScore
@@ -77,16 +80,22 @@ class ClipImages:
     wants_frames: bool
     face: Image | None = None
     scene: Image | None = None
+    large: Image | None = None
+    icon: Image | None = None
+    beyond: bool = False
     frames: list[UInt8Array] = field(default_factory=list)
 
     def take(self, image: UInt8Array, time: float, size: int) -> None:
         """Crop what is needed of a frame within the clip."""
         if self.wants_frames:
-            self.frames.append(crop_frame(image, self.clip.crop, size))
+            self.frames.append(shown_crop(image, self.clip.crop, size))
         if self.face is None and time + _TOLERANCE >= (self.clip.t0 + self.clip.t1) / 2:
-            self.face = Image.of(crop_frame(image, self.clip.crop, THUMBNAIL))
+            crop = self.clip.crop
+            self.face = Image.of(shown_crop(image, crop, THUMBNAIL))
+            self.beyond = not _inside(image, crop, THUMBNAIL).all()
             if self.wants_scene:
-                self.scene = Image.of(_scene(image, self.clip.crop))
+                self.large, self.icon = (Image.of(shown_crop(image, crop, side)) for side in (LARGE, ICON))
+                self.scene = Image.of(_scene(image, crop))
 
     @property
     def segment(self) -> list[Image]:
@@ -156,6 +165,20 @@ def _crop(reader: VideoSource, waiting: list[ClipImages], info: ModelInfo, progr
                 clip.take(image, raw.time, info.size)
         elif not waiting:
             break
+
+
+def shown_crop(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
+    """The crop of the network's input, uint8 (size, size, 3), with grey stripes where it is outside the frame."""
+    rows, columns = np.indices((size, size))
+    stripes = np.where((rows + columns) * 16 // size % 2, 150, 190).astype(np.uint8)
+    inside = _inside(image, crop, size)
+    return np.where(inside[:, :, None], crop_frame(image, crop, size), stripes[:, :, None])
+
+
+def _inside(image: UInt8Array, crop: Crop, size: int) -> NDArray[np.bool_]:
+    """Which pixels of a crop, (size, size), are inside the frame."""
+    frame = np.ones(image.shape[:2], np.uint8)
+    return cv2.warpAffine(frame, crop_matrix(crop, size), (size, size), flags=cv2.INTER_NEAREST).astype(bool)
 
 
 def _scene(image: UInt8Array, crop: Crop) -> UInt8Array:

@@ -24,15 +24,16 @@ from facetell.engine.released import model_word
 from facetell.files import write_text
 from facetell.report import strings
 from facetell.report.chart import Chart, Point, make_chart
-from facetell.report.images import Budget, Image, TrackImages, by_estimate, collect_images
+from facetell.report.images import Budget, ClipImages, Image, TrackImages, by_estimate, collect_images
 from facetell.report.quality import Fact, clip_seconds, count_clips, describe_quality, read_facts
 from facetell.report.result import to_result
 from facetell.report.table import clock
 from facetell.report.words import moment, one_line, percent, plain_text, shortened
-from facetell.types import NOT_READ, ClipScore, TrackVerdict, VideoVerdict
+from facetell.types import NOT_READ, ClipScore, TrackVerdict, Verdict, VideoVerdict
 from facetell.verdict import UNSCORED, even_odds
 
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
+CSS, JS = (Markup((STATIC / f"report.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
 NAMED = 10  # videos that the command names one by one
 STRIP = 12  # images in a strip
 PLOTTED = 7  # faces in a plot
@@ -50,7 +51,10 @@ FILTERS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A video in a table of videos: ``notes`` are shown below its name, ``worst`` is the time of its highest clip."""
+    """A video in a table of videos: ``notes`` are shown below its name, ``worst`` is the time of its highest clip.
+
+    ``icon`` is the face that decides.
+    """
 
     verdict: VideoVerdict
     name: str
@@ -59,13 +63,14 @@ class Row:
     faces: int
     clips: int
     worst: float | None
+    icon: Image | None
 
     @classmethod
-    def of(cls, verdict: VideoVerdict, name: str, *notes: str, link: str = "") -> Row:
+    def of(cls, verdict: VideoVerdict, name: str, *notes: str, link: str = "", icon: Image | None = None) -> Row:
         """The row of a video, without its tracks: a table may have thousands."""
         clips, worst = sum(len(track.clips) for track in verdict.tracks), verdict.most_suspect
         light = replace(verdict, tracks=(), provenance={})
-        return cls(light, name, notes, link, len(verdict.tracks), clips, worst.t0 if worst else None)
+        return cls(light, name, notes, link, len(verdict.tracks), clips, worst.t0 if worst else None, icon)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,11 @@ class FaceView:
     def worst(self) -> Point:
         """The highest-scoring clip."""
         return max(self.chart.points, key=lambda point: (self.track.clips[point.index].logit, -point.index))
+
+    @property
+    def beyond(self) -> bool:
+        """Whether an image shows an area outside the frame."""
+        return any(images.beyond for images in self.images.values())
 
     @property
     def strip(self) -> list[Point]:
@@ -110,6 +120,19 @@ class VideoView:
     facts: list[Fact]
     size: int | None
     note: str
+
+    @property
+    def suspect(self) -> ClipImages | None:
+        """The images of the highest-scoring clip of the face that decides; None where there are none."""
+        return self.faces[0].images.get(self.faces[0].worst.index) if self.faces else None
+
+    @property
+    def high(self) -> list[ClipScore]:
+        """The clips that reach the threshold alone though the video is not forged, the highest first."""
+        if self.verdict.verdict is Verdict.FORGED or self.verdict.threshold is None:
+            return []
+        clips = (clip for track in self.verdict.tracks for clip in track.clips)
+        return sorted((c for c in clips if c.probability >= self.verdict.threshold), key=lambda c: -c.logit)
 
 
 class Report:
@@ -142,6 +165,12 @@ class Report:
         rows = [] if shown.status in NOT_READ else describe_quality(shown, facts, info, self._card, described)
         name = plain_text(Path(shown.path).name)
         self._views.append(VideoView(shown, name, faces, others, rows, facts.size, note))
+
+    @property
+    def thumbnail(self) -> str | None:
+        """The face that decides in the first video, as a data URI."""
+        suspect = self._views[0].suspect
+        return suspect.face.uri if suspect and suspect.face else None
 
     def html(self) -> str:
         """The complete page; of several videos, those with the highest probability come first."""
@@ -195,20 +224,19 @@ def write_plot(verdict: VideoVerdict, threshold: float, path: Path) -> None:
 
 def render(name: str, **values: Any) -> str:
     """The page of a template, ``NAME.html``, with the style and the script of all reports."""
-    css, js = ((TEMPLATES / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     template = _environment().get_template(f"{name}.html")
-    page = template.render(t=strings, policy=content_policy(css, js), css=Markup(css), js=Markup(js), **values)
+    page = template.render(t=strings, policy=content_policy(), css=CSS, js=JS, **values)
     # Names and messages may hold what UTF-8 cannot encode.
     return plain_text(page)
 
 
-def content_policy(css: str, js: str) -> str:
+def content_policy() -> str:
     """A policy that allows the page's own style and script by their hashes, images inside the file, nothing else."""
 
     def hashed(text: str) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") + "'"
 
-    return f"default-src 'none'; img-src data:; style-src {hashed(css)}; script-src {hashed(js)}; base-uri 'none'"
+    return f"default-src 'none'; img-src data:; style-src {hashed(CSS)}; script-src {hashed(JS)}; base-uri 'none'"
 
 
 def _environment() -> Environment:
@@ -238,7 +266,8 @@ def _order(view: VideoView) -> float:
 
 def _row(view: VideoView, number: int) -> Row:
     notes = (*([view.verdict.message] if view.verdict.message else []), *view.verdict.warnings)
-    return Row.of(view.verdict, view.name, *notes, link=f"#v{number}")
+    icon = view.suspect and view.suspect.icon
+    return Row.of(view.verdict, view.name, *notes, link=f"#v{number}", icon=icon)
 
 
 def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:

@@ -53,5 +53,13 @@ ABSTAINED = {
     Status.UNREADABLE: "No frame could be decoded: the file may be damaged, truncated, or not a video.",
 }
 REASON = "Message of the detector"
-MODEL_SAYS = "Model accuracy (test set of unseen generators):"
+HIGH_CLIP = (
+    "Clips that reach the threshold alone: {count} of {clips}, the highest at {time} ({probability}). The estimate is "
+    "that of the mean of all clips of a face; a single clip is less certain than its figure."
+)
+ACCURACY = (
+    "At its threshold of {threshold}, the model flags about {forged} of 100 forged and {genuine} of 100 genuine videos "
+    "of kinds it has not seen."
+)
+NO_RATES = "How often the model flags forged and genuine videos of kinds it has not seen is not measured."
 NO_CARD = "There is no model card beside the model file: the accuracy of this model is unknown."

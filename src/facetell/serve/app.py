@@ -51,7 +51,7 @@ def create_app(service: Service) -> ASGIApp:
     app.include_router(api.router, dependencies=bearer)
     app.include_router(api.monitor)
     app.include_router(pages.router)
-    app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
+    app.mount("/static", StaticFiles(directory=pages.HERE / "static", packages=[("facetell.report", "static")]))
     for kind in (Refused, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, _error)
     app.add_middleware(Access, authenticator=authenticator, hosts=service.settings.hosts)

@@ -39,6 +39,7 @@ class Summary(BaseModel):
     warnings: list[str] = Field(description="what limits the reliability of the score")
     faces: int = Field(ge=0, description="number of faces that were scored")
     sha256: str | None = Field(description="of the uploaded file")
+    thumbnail: str | None = Field(None, description="the face that decides, as the data URI of a JPEG image")
 
 
 class JobFields(BaseModel):

@@ -9,11 +9,9 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from markupsafe import Markup
-
 from facetell.detector import Detector, Settings
 from facetell.files import sync
-from facetell.report.page import TEMPLATES, Report, content_policy
+from facetell.report.page import Report, content_policy
 from facetell.report.result import write_result
 from facetell.serve.inspect import too_long
 from facetell.serve.models import Summary
@@ -41,7 +39,6 @@ class Scorer:
 
     def __init__(self, detector: Detector, connection: Connection) -> None:
         self._detector, self._connection, self._sent = detector, connection, 0.0
-        self._policy = content_policy(*(Markup((TEMPLATES / f"report.{k}").read_text("utf-8")) for k in ("css", "js")))
 
     def __call__(self, order: Order) -> Done | Rejected:
         """Score one video and write its result and report; both are on disk when this returns."""
@@ -70,7 +67,7 @@ class Scorer:
                 message="its result could not be stored (is the server's disk full?): "
                 "report it to the server's operator, then upload it again"
             )
-        return Done(summary=_summary(shown), policy=self._policy)
+        return Done(summary=_summary(shown, report.thumbnail), policy=content_policy())
 
     def _score(self, order: Order) -> VideoVerdict:
         def progress(seconds: float, duration: float | None) -> None:
@@ -87,7 +84,7 @@ class Scorer:
             send(self._connection, Progress(share=share))
 
 
-def _summary(verdict: VideoVerdict) -> Summary:
+def _summary(verdict: VideoVerdict, thumbnail: str | None) -> Summary:
     return Summary(
         status=verdict.status,
         verdict=verdict.verdict,
@@ -98,6 +95,7 @@ def _summary(verdict: VideoVerdict) -> Summary:
         warnings=list(verdict.warnings),
         faces=sum(track.status is Status.SCORED for track in verdict.tracks),
         sha256=verdict.sha256,
+        thumbnail=thumbnail,
     )
 
 
