@@ -5,7 +5,6 @@ from html import unescape
 
 import numpy as np
 
-from chromium import check_accessible
 from facetell.report.corpus import ERRORS_SHOWN, SHOWN, Page
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
@@ -75,8 +74,10 @@ def test_nothing_is_loaded_and_nothing_foreign_can_run():
 
 
 def test_a_browser_sorts_and_filters_it(browser, tmp_path):
+    from chromium import DESK, PHONE, check_accessible  # imports playwright
+
     (tmp_path / "page.html").write_text(page_of([0.2, 0.9, 0.5, 0.7]))
-    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+    with browser.new_context(viewport=PHONE) as context:
         page = context.new_page()
         faults = []
         page.on("console", lambda message: faults.append(message.text))
@@ -96,5 +97,7 @@ def test_a_browser_sorts_and_filters_it(browser, tmp_path):
         assert by("result") == [1, 3, 2, 0], "the others as they were listed"
         page.fill("#filter", "V000002")
         assert shown() == ["v000002"] and page.locator("#shown").inner_text() == "1 of 4 shown"
-        check_accessible(page)
+        for viewport in (PHONE, DESK):
+            page.set_viewport_size(viewport)
+            check_accessible(page)
         assert faults == []

@@ -115,5 +115,5 @@ def _aucs(release: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 def _rates(release: Mapping[str, Any]) -> tuple[float, float, float] | None:
     if "kinds" not in release:
         return None
-    shares = (release["kinds"]["all"]["tpr"]["value"], release["false_positive_rate"]["value"])
-    return float(release["calibration"]["threshold"]), *map(float, shares)
+    forged, genuine = release["kinds"]["all"]["tpr"], release["false_positive_rate"]
+    return float(release["calibration"]["threshold"]), float(forged["value"]), float(genuine["value"])

@@ -266,7 +266,7 @@ def _order(view: VideoView) -> float:
 
 def _row(view: VideoView, number: int) -> Row:
     notes = (*([view.verdict.message] if view.verdict.message else []), *view.verdict.warnings)
-    icon = view.suspect and view.suspect.icon
+    icon = view.suspect.icon if view.suspect else None
     return Row.of(view.verdict, view.name, *notes, link=f"#v{number}", icon=icon)
 
 
