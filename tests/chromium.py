@@ -29,7 +29,7 @@ def launched() -> Iterator[Browser]:
 
 
 def check_accessible(page: Page) -> None:
-    """No horizontal scrolling, and nothing that axe-core reports, in light and in dark colours, with all details open."""
+    """With all details open there is no horizontal scrolling, and axe-core reports nothing, in light and in dark."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the extra `dev` has axe-core")
     page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
     page.wait_for_load_state()  # without its style a page has another width

@@ -58,8 +58,8 @@ HIGH_CLIP = (
     "that of the mean of all clips of a face; a single clip is less certain than its figure."
 )
 ACCURACY = (
-    "At its threshold for one face, {threshold}, the model flags about {forged} of 100 forged and {genuine} of 100 genuine videos "
-    "of kinds it has not seen."
+    "At its threshold for one face, {threshold}, the model flags about {forged} of 100 forged and {genuine} of 100 "
+    "genuine videos of kinds it has not seen."
 )
 NO_RATES = "How often the model flags forged and genuine videos of kinds it has not seen is not measured."
 NO_CARD = "There is no model card beside the model file: the accuracy of this model is unknown."
