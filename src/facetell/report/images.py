@@ -71,8 +71,8 @@ class Image:
 class ClipImages:
     """The images of one clip: the face in its middle, the whole frame then, all frames as the model was given them.
 
-    ``scene``, ``large`` and ``icon``, the face in two more sizes, are made if ``wants_scene``; ``frames`` if
-    ``wants_frames``. ``beyond`` is whether the crop extends beyond the frame.
+    ``scene`` and ``icon``, a smaller face, are made if ``wants_scene``, ``frames`` if ``wants_frames``, ``large``, a
+    larger face, if both. ``beyond`` is whether the crop extends beyond the frame.
     """
 
     clip: ClipScore
@@ -94,7 +94,8 @@ class ClipImages:
             self.face = Image.of(shown_crop(image, crop, THUMBNAIL))
             self.beyond = not _inside(image, crop, THUMBNAIL).all()
             if self.wants_scene:
-                self.large, self.icon = (Image.of(shown_crop(image, crop, side)) for side in (LARGE, ICON))
+                self.icon = Image.of(shown_crop(image, crop, ICON))
+                self.large = Image.of(shown_crop(image, crop, LARGE)) if self.wants_frames else None
                 self.scene = Image.of(_scene(image, crop))
 
     @property
