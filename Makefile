@@ -47,7 +47,7 @@ test-lowest:  ## the tests of detection with the lowest versions that pyproject.
 check:  ## format, lint, types and tests
 	.ci/run
 
-format: $(VENV)/.dev  ## mend format and lint
+format: $(VENV)/.dev  ## correct format and lint
 	$(PY) -m ruff format
 	$(PY) -m ruff check --fix
 

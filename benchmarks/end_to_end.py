@@ -119,7 +119,7 @@ def _start_ticks() -> int:
 
 
 def decode_only(path: Path) -> float:
-    """CPU seconds of reading all pictures without looking at them."""
+    """CPU seconds of reading all frames without looking at them."""
     cpu = time.process_time()
     with VideoReader(path) as reader:
         for _ in reader:

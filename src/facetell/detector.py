@@ -30,7 +30,19 @@ from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
 from facetell.tracks import TrackScores
-from facetell.types import NOT_READ, Clip, ClipScore, Face, Frame, Status, Verdict, VideoVerdict, check_whole, one_line
+from facetell.types import (
+    NOT_READ,
+    Clip,
+    ClipScore,
+    Face,
+    FacetellError,
+    Frame,
+    Status,
+    Verdict,
+    VideoVerdict,
+    check_whole,
+    one_line,
+)
 from facetell.verdict import most_suspect_track, read_verdict, warnings_of, why_not_scored
 from facetell.video.container import address_in
 from facetell.video.sequence import NotConsecutive
@@ -165,8 +177,14 @@ class Detector:
         return replace(verdict, sha256=digest, seconds_spent=seconds, provenance=self._provenance())
 
     def score(self, clip: Clip) -> ClipScore:
-        """The score of one clip; may be called in another thread than the one that collects clips."""
+        """The score of one clip; may be called in another thread than the one that collects clips.
+
+        Raises:
+            FacetellError: the model's logit is not finite.
+        """
         logit = float(self.engine.score(clip.frames[None])[0])
+        if not math.isfinite(logit):
+            raise FacetellError(f"the model {self.engine.info.name} gives {logit} for a clip, which is not a score")
         probability = self.engine.info.calibration.probability(logit)
         return ClipScore(clip.times[0], clip.times[-1], logit, probability, clip.crop)
 

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,11 @@ def predict(frames, fps, face_boxes):
 predict.model = {"clip_frames": 4, "frame_rate": 30.0, "size": 96, "crop_scale": 2.0}
 def wrong(frames, fps, face_boxes): return 0.0
 wrong.model = {"%s": %s}
+def fails(frames, fps, face_boxes): raise ValueError("my fault")
+def undefined(frames, fps, face_boxes): return float("nan")
+number = 3
+def layered(frames, fps, face_boxes): return 0.0
+layered.model = object()
 """
 
 
@@ -51,11 +57,22 @@ def test_a_function_scores_the_clips_of_a_video(module, man):
         ("nothing", "size", "0", "has no attribute 'nothing'"),
         ("wrong", "size", "0", "'size' is 0: input should be greater than"),
         ("wrong", "sizes", "8", "unknown key 'sizes'"),
+        ("number", "size", "8", "is not a function"),
+        ("layered", "size", "8", "`model` not a dictionary"),
     ],
 )
 def test_what_cannot_be_used_is_one_message(module, function, key, value, reason):
     with pytest.raises(FacetellError, match=reason):
         load_engine(f"{module(key, value)}:{function}")
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"), [("fails", r"fails failed \(ValueError: my fault\)"), ("undefined", "gives nan for a clip")]
+)
+def test_its_own_faults_are_not_those_of_the_video(module, man, function, reason):
+    verdict = Detector(f"{module('size', '96')}:{function}")(man)
+    assert verdict.status is Status.UNREADABLE and re.search(reason, verdict.message)
+    assert "damaged" not in verdict.message
 
 
 def test_a_missing_module_is_one_message():

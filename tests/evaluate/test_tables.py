@@ -268,6 +268,7 @@ def test_their_scores_are_probabilities_or_logits_and_keep_other_columns(tmp_pat
         ("path,label,score\na,2,0.5\n", "the label '2' is none of"),
         ("path,label,score\na,1,high\n", "could not convert"),
         ("path,label,score\na,1,inf\n", "a score is infinite"),
+        ("path,label,score\na,1,1\na,0,0\n", "the path a has several rows"),
     ],
 )
 def test_scores_of_other_programs_that_cannot_be_read_are_one_message(tmp_path, text, words):

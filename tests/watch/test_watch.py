@@ -260,6 +260,14 @@ def test_faults_are_one_message(arguments, message, capsys):
     assert out == "" and message in err and len(err.splitlines()) == 1 and "secret" not in err
 
 
+def test_a_model_that_fails_ends_it_with_one_message(man, tmp_path, monkeypatch, capsys):
+    (tmp_path / "failing_model.py").write_text("def predict(frames, fps, face_boxes): raise ValueError('my fault')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["watch", str(man), "--fast", "--model", "failing_model:predict"]) == 2
+    out, err = capsys.readouterr()
+    assert "failing_model:predict failed (ValueError: my fault)" in out + err and "Traceback" not in out + err
+
+
 def test_other_files_are_not_written_over(man, tmp_path, capsys):
     letter, link, before = tmp_path / "letter.txt", tmp_path / "link.mp4", man.read_bytes()
     letter.write_text("Dear")

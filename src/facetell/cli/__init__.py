@@ -67,9 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     130, 143, 129: stopped by Ctrl-C, SIGTERM, SIGHUP.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    if argv and argv[0] not in VERBS and os.path.lexists(argv[0]):
-        argv.insert(0, "detect")
     called = next((word for word in argv if not word.startswith("-")), "")
+    if called not in VERBS and os.path.lexists(called):
+        called = "detect"
+        argv.insert(0, called)
     program = f"facetell {called}" if called in VERBS else "facetell"
     try:
         with on_stop():
@@ -152,12 +153,11 @@ def _run(argv: list[str], called: str) -> int:
     verb = verbs.add_parser(called, description=VERBS[called][0].upper() + VERBS[called][1:])
     module = importlib.import_module(f"facetell.cli.{called}")
     module.add_arguments(verb)
-    for each, default in ((parser, False), (verb, argparse.SUPPRESS)):  # before the verb or after it
-        add = partial(each.add_argument, action="store_true", default=default)
-        add("-q", "--quiet", help="no progress; with detect, no table and no warnings")
-        add("-v", "--verbose", help="progress also where there is no terminal; tracebacks")
+    add_common(parser, False)
+    add_common(verb)
     # argparse takes every word that begins with "-" for an option, also where the shell has expanded *.mp4.
-    files = {word for word in argv if word.startswith("-") and word != "-" and os.path.lexists(word)}
+    options = {*_options(parser), *_options(verb)}
+    files = {word for word in argv if word.startswith("-") and word not in options and os.path.lexists(word)} - {"-"}
     args, unknown = parser.parse_known_args([f"./{word}" if word in files else word for word in argv])
     if unknown:
         from facetell.types import FacetellError
@@ -169,6 +169,13 @@ def _run(argv: list[str], called: str) -> int:
 
     Bar.quiet, Bar.verbose = args.quiet, args.verbose
     return int(module.run(args))
+
+
+def add_common(parser: argparse.ArgumentParser, default: bool | str = argparse.SUPPRESS) -> None:
+    """Add the options of all verbs, which may stand before the verb or after it."""
+    add = partial(parser.add_argument, action="store_true", default=default)
+    add("-q", "--quiet", help="no progress; with detect, no table and no warnings")
+    add("-v", "--verbose", help="progress also where there is no terminal; tracebacks")
 
 
 def _closest(word: str, known: Iterable[str], otherwise: str) -> str:

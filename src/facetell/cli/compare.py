@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
+    from facetell.evaluate.protocols import ALL
     from facetell.metrics.measures import MEASURES
 
     parser.add_argument("a", type=Path, metavar="SCORES_A", help="score file of the first model")
     parser.add_argument("b", type=Path, metavar="SCORES_B", help="score file of the second model, on the same videos")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="videos to compare on (default: test)")
+    parser.add_argument("--split", choices=(*SPLITS, ALL), default="test", help="videos to compare on (default: test)")
     parser.add_argument(
         "--measure",
         choices=list(MEASURES),

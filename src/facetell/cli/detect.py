@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
                     _print(done, args)
             finally:
                 # Also when standard output is closed.
-                if args.json:
+                if args.json and (done or not paths):
                     written &= _try(partial(_write, lambda: result_text(done), args.json))
                 if report and done:
                     for verdict in done[reported:]:

@@ -17,15 +17,18 @@ from facetell.engine import DEFAULT_MODEL, ENGINES, FAST_MODEL, load_engine
 from facetell.types import FacetellError
 
 # What detection needs; if any of it is missing, the exit code is 1.
-NEEDED = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "jinja2")
+NEEDED = ("av", "jinja2", "numpy", "opencv-python-headless", "openvino", "pillow", "pydantic", "rich")
 NEEDED_ASSETS = {"face_detector", "face_mesh"}
-MODULES = {"opencv-python-headless": "cv2"}  # where its name is not that of the distribution
+# Where the name of the module is not that of the distribution.
+MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
+EXTRAS = {
+    "bench": "matplotlib pyarrow scipy",
+    "train": "torch lightning-fabric onnx onnxruntime onnxscript pyyaml",
+    "serve": "fastapi prometheus-client python-multipart uvicorn",
+    "ray": "ray",
+}
 OPTIONAL = {
-    "pyarrow": "scanning and benchmarks: pip install '.[bench]'",
-    "matplotlib": "the figures of evaluate: pip install '.[bench]'",
-    "torch": "training and the torch engine: pip install '.[train]'",
-    "onnxruntime": "the onnxruntime engine: pip install '.[onnxruntime]'",
-    "fastapi": "the page and the HTTP API: pip install '.[serve]'",
+    name: f"for the extra {extra}: pip install '.[{extra}]'" for extra in EXTRAS for name in EXTRAS[extra].split()
 }
 OK, MISSING, FAULT = "[green]ok[/]", "[dim]-[/]", "[red]!![/]"
 Row = tuple[str, str, str, str]
@@ -54,7 +57,7 @@ def _software() -> Iterator[Row]:
         state = MISSING if name in OPTIONAL else FAULT
         try:
             version = metadata.version(name)
-            import_module(MODULES.get(name, name))
+            import_module(MODULES.get(name, name.replace("-", "_")))
         except metadata.PackageNotFoundError:
             yield state, name, "not installed", OPTIONAL.get(name, f"run: pip install {name}")
         except ImportError as error:  # a system library is missing, or another package has replaced its files
@@ -80,7 +83,7 @@ def _engines() -> Iterator[Row]:
             yield MISSING, what, "not installed", ""
             continue
         try:
-            engine = load_engine(FAST_MODEL, name)
+            engine = load_engine(DEFAULT_MODEL, name)
             yield OK, what, f"{engine.version} {engine.precision}", f"runs {engine.info.name}"
         except FacetellError as error:
             yield FAULT if name == "openvino" else MISSING, what, "unusable", str(error)

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path, metavar="VIDEO", help="a video of a face")
     parser.add_argument("other", type=Path, metavar="OTHER", nargs="?", help="a second one, drawn beside it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for motion.png and motion.mp4")
-    add_model(parser, FAST_MODEL)
+    add_model(parser, FAST_MODEL, function=False)
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to skip (default: 0)")
     parser.add_argument("--seconds", type=positive, default=2.0, metavar="S", help="seconds to draw (default: 2)")
 

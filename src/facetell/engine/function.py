@@ -43,18 +43,22 @@ class FunctionEngine(Engine):
 
     def __init__(self, name: str) -> None:
         module_name, _, function_name = name.partition(":")
-        if os.getcwd() not in sys.path:  # noqa: PTH109  # as `python -m` does
-            sys.path.insert(0, os.getcwd())  # noqa: PTH109
         try:
+            if os.getcwd() not in sys.path:  # noqa: PTH109  # as `python -m` does
+                sys.path.insert(0, os.getcwd())  # noqa: PTH109
             module = importlib.import_module(module_name)
             self._function = getattr(module, function_name)
-            source = inspect.getsourcefile(module)
-        except Exception as error:  # whatever the module raises when it is imported
+            source = Path(inspect.getsourcefile(module) or "")
+            self.sha256 = file_sha256(source) if source.is_file() else ""
+        except (Exception, SystemExit) as error:  # whatever the module raises when it is imported
             raise FacetellError(
                 f"{name} cannot be used as a model ({type(error).__name__}: {error}); give MODULE:FUNCTION, importable "
                 "from the current folder"
             ) from None
-        described = {**DEFAULTS, "name": name, **getattr(self._function, "model", {})}
+        stated = getattr(self._function, "model", {})
+        if not callable(self._function) or not isinstance(stated, Mapping):
+            raise FacetellError(f"{name} is not a function, or its attribute `model` not a dictionary (docs/models.md)")
+        described = {**DEFAULTS, "name": name, **stated}
         unknown = sorted(described.keys() - {field.name for field in fields(ModelInfo)})
         if unknown:
             raise FacetellError(f"{name}: the attribute `model` has the unknown key '{unknown[0]}' (docs/models.md)")
@@ -63,15 +67,19 @@ class FunctionEngine(Engine):
         except ValidationError as error:
             raise FacetellError(f"{name}: in the attribute `model`, {invalid_field(error)}") from None
         self.path = Path(name)
-        self.sha256 = file_sha256(Path(source)) if source else ""
         half = self.info.size / self.info.crop_scale / 2
         box = self.info.size / 2 + half * np.array([-1, -1, 1, 1])
         self._boxes = np.tile(box.astype(np.float32), (self.info.clip_frames, 1))
 
     def score(self, clips: UInt8Array) -> FloatArray:
-        """See :meth:`Engine.score`."""
-        logits = [float(self._function(clip, self.info.frame_rate, self._boxes.copy())) for clip in clips]
-        return np.array(logits, dtype=np.float32)
+        """See :meth:`Engine.score`. Raises FacetellError if the function fails or returns no number."""
+        return np.array([self._logit(clip) for clip in clips], dtype=np.float32)
+
+    def _logit(self, clip: UInt8Array) -> float:
+        try:
+            return float(self._function(clip, self.info.frame_rate, self._boxes.copy()))
+        except (Exception, SystemExit) as error:
+            raise FacetellError(f"{self.path} failed ({type(error).__name__}: {error})") from error
 
     def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
         """See :meth:`Engine.run`."""

@@ -177,7 +177,7 @@ def invalid_field(error: ValidationError) -> str:
 
 def _unfit(where: str, what: str) -> FacetellError:
     return FacetellError(
-        f"{where} is not a facetell model file: in its metadata, {what}; use a file written by `facetell export`, or a function"
+        f"{where} is not a facetell model file: in its metadata, {what}; use a file written by `facetell export`"
     )
 
 

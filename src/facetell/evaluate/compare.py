@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from facetell.evaluate.protocols import ALL
 from facetell.evaluate.sample import count, sample_jointly
 from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of
 from facetell.metrics.intervals import DRAWS, Difference, Estimate, delong_test, difference_of, estimate_of
@@ -59,11 +60,15 @@ def compare(
     Raises:
         FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
     """
-    tables = [scores.select(distortion="", split=split).videos() for scores in (a, b)]
-    for table, scores, name in zip(tables, (a, b), names, strict=True):
+    clean = [scores.select(distortion="") for scores in (a, b)]
+    tables = [(scores if split == ALL else scores.select(split=split)).videos() for scores in clean]
+    for table, scores, name in zip(tables, clean, names, strict=True):
         if not len(table):
-            there = ", ".join(sorted(set(scores.select(distortion="")["split"].tolist()))) or "no undistorted video"
-            raise FacetellError(f"{name} has no video of the split {split} (it has {there}); choose another split")
+            there = ", ".join(sorted(set(scores["split"].tolist()) - {""}))
+            there = there or ("videos without a split" if len(scores) else "no undistorted video")
+            raise FacetellError(
+                f"{name} has no video of the split {split} (it has {there}); choose another with --split, or all"
+            )
     both = align(tables, names)
     missing_a, missing_b = (np.isnan(table["logit"]) for table in both)
     known = both[0]["label"] >= 0

@@ -90,8 +90,8 @@ def _of_split(scores: Scores, path: Path, protocol: Protocol, split: str) -> Sco
     kept = scores if split == ALL else scores.select(split=split)
     if not len(kept):
         raise FacetellError(
-            f"{path} has no video of the split {split} (it has {_values(scores, 'split') or 'nothing'}); score a "
-            "manifest that has it with `facetell score`, or name another split with --split"
+            f"{path} has no video of the split {split} (it has {_values(scores, 'split') or 'videos without one'}); "
+            "score a manifest that has it with `facetell score`, or name another split with --split, or all"
         )
     if not (kept["label"] >= 0).any():
         raise FacetellError(f"{path} has no labels; score a manifest with labels")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,9 @@ COPY = (*VIDEO, "distortion", "level")
 """Columns that identify a video under one distortion: the key of a row of :class:`VideoScores`."""
 
 OTHER = ("path", "label", "score")
-"""Columns of scores of another program. Those of :data:`WORDS` may be added; without a score, "score" is empty."""
+"""Columns of scores of another program; without a score, "score" is empty."""
+MORE = ("split", "identity", "donor", "method", "dataset", "compression")
+"""Columns that such scores may have as well."""
 
 Column = NDArray[Any]
 
@@ -235,7 +238,11 @@ def _other_scores(table: Any, path: Path) -> Scores:
     if len(known) and known.min() >= 0 and known.max() <= 1:
         scores = np.clip(scores, 1e-7, 1 - 1e-7)
         scores = np.log(scores / (1 - scores))
-    words = [name for name in WORDS if name in table.column_names and name not in ("video", "status")]
+    words = [name for name in MORE if name in table.column_names]
+    keys = Counter((str(row.get("dataset") or ""), str(row["path"])) for row in rows)
+    twice = [path for (_, path), times in keys.items() if times > 1]
+    if twice:
+        raise ValueError(f"the path {twice[0]} has several rows; give each video one row, and its path in full")
     return from_rows(
         [
             {

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 from facetell.serve.faults import Refused
 from facetell.serve.settings import Limits
 
-PROVEN = 64 * 1024  # bytes after which an upload counts, unless it is slow
+PROVEN = 64 * 1024  # bytes
+PROBATION_SECONDS = 1.0  # an upload that has not sent so much by then does not count
 LATE_SECONDS = 5.0  # behind the minimum rate, after which an upload is slow
 OPEN = 200  # uploads, slow ones and those that have just begun included
 
@@ -21,7 +22,8 @@ class Upload:
     def __init__(self, address: str, limits: Limits) -> None:
         self.address, self._limits = address, limits
         self._received, self._behind = 0, 0.0  # bytes, and seconds behind the minimum rate
-        self._end = time.monotonic() + limits.upload_seconds
+        self._start = time.monotonic()
+        self._end = self._start + limits.upload_seconds
         self._began = 0.0  # when it began to wait for the client
         self._timeout: asyncio.Timeout | None = None  # while it waits
 
@@ -32,12 +34,21 @@ class Upload:
 
     @property
     def counts(self) -> bool:
-        """Whether it makes progress. Others cost little and soon end, so they must not keep anybody out."""
-        return self._received >= PROVEN and self.behind < LATE_SECONDS
+        """Whether it makes progress, or has just begun.
+
+        Others cost little and soon end, so they must not keep anybody out.
+        """
+        begins = time.monotonic() - self._start < PROBATION_SECONDS
+        return (begins or self._received >= PROVEN) and self.behind < LATE_SECONDS
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for the client, and can be cancelled."""
+        return self._timeout is not None and not self._timeout.expired()
 
     def cancel(self) -> None:
         """End the upload, if it waits for the client."""
-        if self._timeout is not None and not self._timeout.expired():
+        if self._timeout is not None and self.waits:
             self._timeout.reschedule(0.0)  # in the past
 
     async def receive(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -89,7 +100,7 @@ class Admission:
             message = "the server receives as many videos as it can: try again soon"
             raise Refused(429, "too_many_uploads", message, 2)
         if len(self._uploads) >= OPEN:
-            max(self._uploads, key=lambda upload: upload.behind).cancel()
+            max(self._uploads, key=lambda upload: (upload.waits, upload.behind)).cancel()
         upload = Upload(address, self._limits)
         self._uploads.add(upload)
         try:

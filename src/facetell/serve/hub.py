@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 
 from fastapi.sse import ServerSentEvent
 
 from facetell.serve.faults import Refused
+
+OPENING_SECONDS = 5.0  # after which a request that was checked counts no longer: its client has gone
 
 LOG = logging.getLogger("facetell.serve")
 
@@ -29,6 +32,7 @@ class Hub:
         self._limit, self._render, self._closed = limit, render, False
         self._streams: set[_Stream] = set()
         self._changed: set[str] = set()  # jobs whose events are not rendered yet
+        self._opening: list[float] = []  # when requests were checked that have no stream yet
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -49,15 +53,19 @@ class Hub:
         self._call(self._wake)
 
     def check(self) -> None:
-        """Raise Refused if too many streams are open."""
-        if len(self._streams) >= self._limit:
+        """Raise Refused if too many streams are open or about to be."""
+        now = time.monotonic()
+        self._opening = [begun for begun in self._opening if now - begun < OPENING_SECONDS]
+        if len(self._streams) + len(self._opening) >= self._limit:
             message = "too many event streams are open: poll the job instead"
             raise Refused(429, "too_many_listeners", message, 10)
+        self._opening.append(now)
 
     async def events(self, job_id: str | None) -> AsyncIterator[ServerSentEvent]:
         """The events of all jobs, until the hub is closed, or of one, at once and on each change, until the last."""
         stream = _Stream(job_id)
         self._streams.add(stream)
+        del self._opening[:1]
         try:
             if job_id is not None:
                 self._begin(job_id)

@@ -67,7 +67,7 @@ class Job(JobFields):
     crashes: int  # how often a worker process ended while it scored the video
     stops: int  # how often the server ended while the job ran
     policy: str  # content security policy of the report
-    sha256: str | None  # of the video; None where version 1 of the store received it
+    sha256: str  # of the video
 
 
 class Links(BaseModel):

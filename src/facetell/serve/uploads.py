@@ -61,7 +61,7 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
     job_id = new_id()
     try:
         with service.admission.admitted(client_address(request.scope)) as upload:
-            await asyncio.to_thread(service.check_queue, len(service.admission.counting))
+            await asyncio.to_thread(service.check_queue, len(service.admission.counting) - 1)  # without this one
             await asyncio.to_thread(service.check_space, size)
             async with contextlib.aclosing(request.stream()) as stream:
                 form, video = await _store(service, upload.receive(stream), boundary, job_id)
@@ -71,7 +71,7 @@ async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
     except (sqlite3.OperationalError, OSError) as error:
         LOG.error("an upload could not be stored: %s", error)
         raise disk_full() from None
-    if job.sha256 not in (None, form.digest.hexdigest()):
+    if job.sha256 != form.digest.hexdigest():
         message = "this Idempotency-Key was sent with another video before: choose a new one"
         raise Refused(422, "key_reused", message)
     return job, job.id == job_id

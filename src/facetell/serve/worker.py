@@ -52,6 +52,7 @@ class Scorer:
             )
             report = Report(self._detector)
             report.add(verdict, shown, lambda seconds, duration: self._report(1.0))
+            done = Done(summary=_summary(shown, report.thumbnail), policy=content_policy())
         except FacetellError as error:
             return Rejected(message=_without_path(str(error), order))
         except Exception as error:  # whatever it is, the jobs after it must be scored
@@ -67,7 +68,7 @@ class Scorer:
                 message="its result could not be stored (is the server's disk full?): "
                 "report it to the server's operator, then upload it again"
             )
-        return Done(summary=_summary(shown, report.thumbnail), policy=content_policy())
+        return done
 
     def _score(self, order: Order) -> VideoVerdict:
         def progress(seconds: float, duration: float | None) -> None:

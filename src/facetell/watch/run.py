@@ -160,7 +160,11 @@ class Watcher:
         """Take the scores that are ready; wait until no more than ``most`` are outstanding."""
         while self._scoring and (self._scoring[0][0].done() or len(self._scoring) > most):
             future, key, shift, arrived = self._scoring.popleft()
-            score = future.result()
+            try:
+                score = future.result()
+            except Exception as error:  # the scores so far are reported
+                self.pump.fail(one_line(error, "a clip cannot be scored"))
+                continue
             score = replace(score, t0=score.t0 + shift, t1=score.t1 + shift)
             self.scored += 1
             self.delay = time.monotonic() - arrived
