@@ -186,7 +186,7 @@ def test_a_scene_cut_ends_the_track_and_no_clip_contains_it(detector, tmp_path):
 
 def test_no_more_frames_are_held_than_one_clip_needs(detector, woman, monkeypatch):
     """Counts the RGB frames that are referenced while a video is read."""
-    alive: set[int] = set()
+    alive = set()
     most = 0
     convert = RawFrame.rgb
 

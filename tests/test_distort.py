@@ -1,9 +1,6 @@
 """Distortions against values calculated by hand, and the properties of all of them."""
 
-from __future__ import annotations
-
 import itertools
-from pathlib import Path
 
 import av
 import cv2
@@ -15,9 +12,9 @@ from hypothesis import strategies as st
 from facetell.assets import locate
 from facetell.cli import main
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, distort_video, parameter
-from facetell.distort.frames import FUNCTIONS, Timed, drop, freeze, lower_rate
+from facetell.distort.frames import FUNCTIONS, drop, freeze, lower_rate
 from facetell.distort.video import distort_picture, note_of
-from facetell.types import FacetellError, UInt8Array
+from facetell.types import FacetellError
 from facetell.video.reader import VideoReader
 from facetell.video.source import content_sha256
 from fixtures import sample_frames, write_frames
@@ -25,20 +22,20 @@ from fixtures import sample_frames, write_frames
 FRAME_KINDS = [code for code in KINDS if code in FUNCTIONS]
 
 
-def rng(seed: int = 0) -> np.random.Generator:
+def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def flat(red: int, green: int, blue: int, size: tuple[int, int] = (32, 40)) -> UInt8Array:
+def flat(red, green, blue, size=(32, 40)):
     return np.full((*size, 3), (red, green, blue), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def face() -> UInt8Array:
+def face():
     return sample_frames("sample_man", 1)[0]
 
 
-def test_the_table_is_the_published_one() -> None:
+def test_the_table_is_the_published_one():
     """As get_distortion_parameter of the published tool has it."""
     expected = {
         "CS": (0.4, 0.3, 0.2, 0.1, 0.0),
@@ -61,11 +58,11 @@ def test_the_table_is_the_published_one() -> None:
     # Y = .299 200 + .587 100 + .114 50 = 124.2; each channel Y + p (c - Y), truncated.
     [(1, (154, 114, 94)), (3, (139, 119, 109)), (5, (124, 124, 124))],
 )
-def test_saturation_by_hand(level: int, expected: tuple[int, int, int]) -> None:
+def test_saturation_by_hand(level, expected):
     np.testing.assert_array_equal(distort_picture(flat(200, 100, 50), "CS", level, rng())[0, 0], expected)
 
 
-def test_contrast_by_hand() -> None:
+def test_contrast_by_hand():
     # 200 x .6 = 120; 101 x .35 = 35.35, truncated.
     np.testing.assert_array_equal(distort_picture(flat(200, 100, 50), "CC", 3, rng())[0, 0], (120, 60, 30))
     assert distort_picture(flat(101, 101, 101), "CC", 5, rng())[0, 0, 0] == 35
@@ -74,7 +71,7 @@ def test_contrast_by_hand() -> None:
 @pytest.mark.parametrize(
     ("size", "level", "count"), [((255, 900), 5, 0), ((256, 300), 1, 16), ((720, 1280), 1, 32), ((1080, 1920), 2, 128)]
 )
-def test_blocks_are_as_many_as_published(size: tuple[int, int], level: int, count: int) -> None:
+def test_blocks_are_as_many_as_published(size, level, count):
     """(min(H, W) // 256) p blocks of 64 pixels; overlaps make them cover a little less."""
     changed = (distort_picture(flat(0, 0, 0, size), "BW", level, rng(3)) == 128).all(axis=2)
     assert 0.9 * 64 * count <= changed.sum() <= 64 * count
@@ -82,7 +79,7 @@ def test_blocks_are_as_many_as_published(size: tuple[int, int], level: int, coun
 
 
 @pytest.mark.parametrize("level", [1, 3])
-def test_noise_has_the_published_strength(level: int) -> None:
+def test_noise_has_the_published_strength(level):
     """Y and Cr, Cb have standard deviations of sqrt(p) 255 x 255 / 219 and / 224 grey levels."""
     noise = distort_picture(flat(128, 128, 128, (400, 400)), "GNC", level, rng(1)).astype(np.float32) - 127.5
     p = parameter("GNC", level)
@@ -92,7 +89,7 @@ def test_noise_has_the_published_strength(level: int) -> None:
         assert chroma.std() == pytest.approx(np.sqrt(p) * 255 * 255 / 224, rel=0.03)
 
 
-def test_blur_is_the_gaussian_of_that_size() -> None:
+def test_blur_is_the_gaussian_of_that_size():
     """A point becomes the kernel: p x p, sigma p / 6, written out from the exponential."""
     image = flat(0, 0, 0, (41, 41))
     image[20, 20] = 255
@@ -104,7 +101,7 @@ def test_blur_is_the_gaussian_of_that_size() -> None:
     assert spread.sum() == pytest.approx(spread[17:24, 17:24].sum())
 
 
-def test_pixelation_by_hand() -> None:
+def test_pixelation_by_hand():
     """Steps of 4 pixels shrunken by 2 and grown: the middle of a step keeps its value, its border is a ramp."""
     image = np.repeat(np.array([0, 0, 0, 0, 80, 80, 80, 80], np.uint8)[None, :, None], 3, axis=2).repeat(8, axis=0)
     row = distort_picture(image, "JPEG", 1, rng())[4, :, 0]
@@ -112,7 +109,7 @@ def test_pixelation_by_hand() -> None:
 
 
 @pytest.mark.parametrize("code", [code for code in FRAME_KINDS if code not in ("BW",)])
-def test_every_level_is_worse_than_the_one_before(code: str, face: UInt8Array) -> None:
+def test_every_level_is_worse_than_the_one_before(code, face):
     errors = [
         np.square(distort_picture(face, code, level, rng(1)).astype(float) - face).mean() for level in range(1, 6)
     ]
@@ -127,7 +124,7 @@ def test_every_level_is_worse_than_the_one_before(code: str, face: UInt8Array) -
     level=st.integers(1, 5),
     seed=st.integers(0, 100),
 )
-def test_frames_keep_size_and_type(height: int, width: int, code: str, level: int, seed: int) -> None:
+def test_frames_keep_size_and_type(height, width, code, level, seed):
     image = rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     before = image.copy()
     result = distort_picture(image, code, level, rng(seed))
@@ -136,12 +133,12 @@ def test_frames_keep_size_and_type(height: int, width: int, code: str, level: in
     np.testing.assert_array_equal(result, distort_picture(image, code, level, rng(seed)))
 
 
-def clock(count: int, fps: float = 30) -> list[Timed]:
+def clock(count, fps=30):
     """Frames whose value is their number."""
     return [(np.full((2, 2, 3), n, np.uint8), n / fps) for n in range(count)]
 
 
-def test_drop_leaves_the_share_and_the_times() -> None:
+def test_drop_leaves_the_share_and_the_times():
     kept = list(drop(clock(250), 0.2, rng(1)))
     assert 0.7 < len(kept) / 250 < 0.9
     assert all(image[0, 0, 0] == round(time * 30) for image, time in kept)
@@ -149,7 +146,7 @@ def test_drop_leaves_the_share_and_the_times() -> None:
 
 
 @pytest.mark.parametrize("p", KINDS["FREEZE"].levels)
-def test_freeze_freezes_the_share_and_keeps_every_time(p: float) -> None:
+def test_freeze_freezes_the_share_and_keeps_every_time(p):
     shares = []
     for seed in range(40):
         frozen = list(freeze(clock(250), p, rng(seed)))
@@ -162,7 +159,7 @@ def test_freeze_freezes_the_share_and_keeps_every_time(p: float) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(fps=st.sampled_from([12.0, 24.0, 25.0, 30.0, 50.0, 60.0]), p=st.sampled_from(KINDS["FPS"].levels))
-def test_a_lower_rate_shows_the_last_frame_at_each_tick(fps: float, p: float) -> None:
+def test_a_lower_rate_shows_the_last_frame_at_each_tick(fps, p):
     result = list(lower_rate(clock(90, fps), p, rng()))
     times = np.array([time for _, time in result])
     numbers = [int(image[0, 0, 0]) for image, _ in result]
@@ -176,20 +173,20 @@ def test_a_lower_rate_shows_the_last_frame_at_each_tick(fps: float, p: float) ->
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clip(tmp_path_factory):
     """A second of the man at half size, with sound."""
     frames = [np.asarray(cv2.resize(frame, (320, 180)), np.uint8) for frame in sample_frames("sample_man", 30)]
     path = tmp_path_factory.mktemp("clip") / "man.mp4"
     return write_frames(path, frames, crf=12, audio_from=locate("sample_woman"))
 
 
-def frames_of(path: Path) -> list[Timed]:
+def frames_of(path):
     with VideoReader(path) as reader:
         return [(raw.rgb(), raw.time) for raw in reader]
 
 
 @pytest.mark.parametrize("code", [code for code in KINDS if code not in FRAME_KINDS])
-def test_distorted_videos_keep_times_and_sound(code: str, clip: Path, tmp_path: Path) -> None:
+def test_distorted_videos_keep_times_and_sound(code, clip, tmp_path):
     out = distort_video(clip, tmp_path / "a.mp4", code, 3, seed=1)
     clean, distorted = frames_of(clip), frames_of(out)
     if code in ("DROP", "FPS"):
@@ -205,18 +202,18 @@ def test_distorted_videos_keep_times_and_sound(code: str, clip: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("code", [code for code in KINDS if code != "VC"])
-def test_a_seed_repeats_to_the_last_bit(code: str, clip: Path) -> None:
+def test_a_seed_repeats_to_the_last_bit(code, clip):
     """VC is left out: it is published with x264's defaults, whose rate control does not repeat to the last bit."""
     first, second = (list(distort_stream(frames_of(clip), code, 4, fps=30, seed=7)) for _ in range(2))
     np.testing.assert_array_equal([image for image, _ in first], [image for image, _ in second])
 
 
-def test_a_social_copy_is_smaller(clip: Path) -> None:
+def test_a_social_copy_is_smaller(clip):
     big = [(np.asarray(cv2.resize(image, (1280, 720)), np.uint8), time) for image, time in frames_of(clip)[:8]]
     assert [image.shape for image, _ in distort_stream(big, "SOCIAL", 4, fps=30)] == [(360, 640, 3)] * 8
 
 
-def test_the_command_makes_one_or_all(clip: Path, tmp_path: Path) -> None:
+def test_the_command_makes_one_or_all(clip, tmp_path):
     one = tmp_path / "one.mp4"
     assert main(["distort", str(clip), "--kind", "CC", "--level", "5", "--out", str(one)]) == 0
     assert frames_of(one)[0][0].mean() == pytest.approx(0.35 * frames_of(clip)[0][0].mean(), rel=0.06)
@@ -227,7 +224,7 @@ def test_the_command_makes_one_or_all(clip: Path, tmp_path: Path) -> None:
     assert made == ["CS/1/man.mp4", "CS/2/man.mp4", "GB/1/man.mp4", "GB/2/man.mp4"]
 
 
-def test_copies_of_other_videos_are_not_kept(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_copies_of_other_videos_are_not_kept(clip, tmp_path, capsys):
     """Videos of one name in different folders, as of the methods of a benchmark; one more comes later."""
     for method, length in (("b", 3), ("c", 2), ("a", 4)):
         write_frames(tmp_path / "in" / method / "000.mp4", [flat(90, 60, 30)] * length)
@@ -246,7 +243,7 @@ def test_copies_of_other_videos_are_not_kept(clip: Path, tmp_path: Path, capsys:
     assert "would both be called" in capsys.readouterr().err
 
 
-def test_errors_are_messages(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_messages(clip, tmp_path, capsys):
     assert main(["distort", str(clip), "--out", str(tmp_path / "a.mp4")]) == 1
     assert "--kind" in capsys.readouterr().err
     text = tmp_path / "text.mp4"

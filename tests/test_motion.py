@@ -1,9 +1,5 @@
 """The drawings of ``facetell motion``: flow and responses of known motion, and the files of the command."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +8,6 @@ import torch
 from facetell.cli import main
 from facetell.models.zoo import create_model
 from facetell.motion import dense_flow, draw_flow, draw_strip, heat, view_video
-from facetell.types import FloatArray, UInt8Array
 from facetell.video.reader import VideoReader
 from model_files import arrays_file
 
@@ -20,26 +15,26 @@ SMALL = {"clip_frames": 6, "size": 48, "width": 0.25, "depth": 0.5, "restore_gai
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> None:
+def _quiet():
     torch.set_num_threads(1)
 
 
-def texture(shift: tuple[float, float], size: int = 96) -> UInt8Array:
+def texture(shift, size=96):
     noise = np.random.default_rng(0).uniform(0, 255, (size, size, 3)).astype(np.float32)
     smooth = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
     moved = cv2.warpAffine(smooth, np.float32([[1, 0, shift[0]], [0, 1, shift[1]]]), (size, size))
     return moved.astype(np.uint8)
 
 
-def test_flow_of_a_known_shift() -> None:
+def test_flow_of_a_known_shift():
     flow = dense_flow(np.stack([texture((0, 0)), texture((2, -1)), texture((4, -2))]))
     assert flow.shape == (2, 96, 96, 2)
     np.testing.assert_allclose(np.median(flow[:, 16:-16, 16:-16], axis=(0, 1, 2)), (2, -1), atol=0.15)
 
 
-def test_drawings_are_brighter_where_there_is_motion() -> None:
+def test_drawings_are_brighter_where_there_is_motion():
     frame = np.full((80, 80, 3), 100, dtype=np.uint8)
-    flow: FloatArray = np.zeros((80, 80, 2), dtype=np.float32)
+    flow = np.zeros((80, 80, 2), dtype=np.float32)
     flow[:, 40:, 0] = 3
     drawn = draw_flow(frame, flow, top=3).astype(int)
     assert drawn[:, 40:].mean() > 2 * drawn[:, :40].mean()
@@ -48,7 +43,7 @@ def test_drawings_are_brighter_where_there_is_motion() -> None:
     assert heat(frame, values, 1.0)[2, 2].sum() > heat(frame, values, 1.0)[70, 70].sum()
 
 
-def test_the_response_to_jitter_is_larger_than_to_smooth_motion() -> None:
+def test_the_response_to_jitter_is_larger_than_to_smooth_motion():
     """With the delta kernels of a new network, |F^MM| is large where frames shake, and not where they glide."""
     torch.manual_seed(0)
     model = create_model("lite0", "mcb", "none", 8, 96, pretrained=True, restore_gain=1.0).eval()
@@ -65,7 +60,7 @@ def test_the_response_to_jitter_is_larger_than_to_smooth_motion() -> None:
     assert responses[1] > 1.5 * responses[0]
 
 
-def test_the_command_draws_one_and_two_videos(man: Path, tmp_path: Path) -> None:
+def test_the_command_draws_one_and_two_videos(man, tmp_path):
     torch.manual_seed(0)
     model = arrays_file(create_model("lite0", **SMALL), tmp_path / "model.onnx")
     for videos in ([man], [man, man]):
@@ -79,14 +74,14 @@ def test_the_command_draws_one_and_two_videos(man: Path, tmp_path: Path) -> None
             assert sum(1 for _ in reader) >= 4
 
 
-def test_a_cmm_has_one_order_to_draw(man: Path, tmp_path: Path) -> None:
+def test_a_cmm_has_one_order_to_draw(man, tmp_path):
     view = view_video(man, create_model("lite0", "cmm", "none", **SMALL).eval(), seconds=0.4)
     assert len(view.responses) == 1
     draw_strip([view], tmp_path / "strip.png")
     assert cv2.imread(str(tmp_path / "strip.png")).shape[0] == 26 + 3 * 240
 
 
-def test_errors_are_one_message(tmp_path: Path, man: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_one_message(tmp_path, man, capsys):
     plain = arrays_file(create_model("lite0", "none", size=32, width=0.25, depth=0.5), tmp_path / "plain.onnx")
     command = ["motion", str(man), "--out", str(tmp_path)]
     assert main([*command, "--model", str(plain)]) == 1

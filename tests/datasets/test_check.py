@@ -1,9 +1,6 @@
 """Leaks planted in clean miniatures and in a prepared folder, one of each kind."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +9,7 @@ from facetell.batch.locate import PrepareSettings
 from facetell.batch.prepare import prepare
 from facetell.datasets.check import Findings, check_manifest, leaking_videos, unseen, without_leaks
 from facetell.datasets.layout import ReadOptions
-from facetell.datasets.manifest import Entry, Manifest
+from facetell.datasets.manifest import Entry
 from facetell.datasets.prepared import read_prepared
 from facetell.datasets.readers import BENCHMARKS, read_benchmark
 from facetell.video.reader import VideoReader
@@ -23,32 +20,32 @@ from prepare_videos import man, manifest_of, recoloured, woman
 
 
 @pytest.fixture(scope="module")
-def ffpp(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+def ffpp(tmp_path_factory):
     """The reals and one method, six people, half a second each."""
     root = tmp_path_factory.mktemp("ffpp")
     mimic_youtube(Recorder(root, 0.5), 6, METHODS[:1], ("c23",))
     return read_benchmark("ffpp", root)
 
 
-def planted(manifest: Manifest, *entries: Entry) -> Manifest:
+def planted(manifest, *entries):
     return replace(manifest, entries=(*manifest.entries, *entries))
 
 
-def kinds(found: Findings) -> set[str]:
+def kinds(found):
     return {leak.kind for leak in found.leaks}
 
 
-def first(manifest: Manifest, split: str, label: int) -> Entry:
+def first(manifest, split, label):
     return next(entry for entry in manifest if entry.split == split and entry.label == label)
 
 
-def copied(manifest: Manifest, entry: Entry, path: Path, crf: int) -> str:
+def copied(manifest, entry, path, crf):
     with VideoReader(manifest.file(entry)) as reader:
         return str(write_frames(path, [raw.rgb() for raw in reader], crf=crf))
 
 
 @pytest.mark.parametrize("name", [*BENCHMARKS, "dfo/B", "dfo/lists"])
-def test_a_clean_benchmark_passes(name: str, tmp_path: Path) -> None:
+def test_a_clean_benchmark_passes(name, tmp_path):
     name, _, protocol = name.partition("/")
     ffpp = make_tree("ffpp", tmp_path / "ffpp") if name == "dfo" else None
     options = ReadOptions(split_file=tmp_path / "split.json", protocol=protocol or "A", ffpp=ffpp)
@@ -56,7 +53,7 @@ def test_a_clean_benchmark_passes(name: str, tmp_path: Path) -> None:
     assert check_manifest(manifest, fast=True) == Findings((), (), ())
 
 
-def test_leaks_of_the_rows_are_named(ffpp: Manifest) -> None:
+def test_leaks_of_the_rows_are_named(ffpp):
     real, fake = first(ffpp, "train", 0), first(ffpp, "train", 1)
     other = replace(fake, path="stray.mp4", split="test", identity="x", donor="", source="")
     for entry, kind, what in (
@@ -71,7 +68,7 @@ def test_leaks_of_the_rows_are_named(ffpp: Manifest) -> None:
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_a_renamed_copy_of_another_quality_is_a_near_duplicate(label: int, ffpp: Manifest, tmp_path: Path) -> None:
+def test_a_renamed_copy_of_another_quality_is_a_near_duplicate(label, ffpp, tmp_path):
     assert check_manifest(ffpp) == Findings((), (), ())
     chosen = first(ffpp, "train", label)
     leaky = planted(ffpp, Entry(copied(ffpp, chosen, tmp_path / "a.mp4", 38), label, "test", identity="x"))
@@ -81,7 +78,7 @@ def test_a_renamed_copy_of_another_quality_is_a_near_duplicate(label: int, ffpp:
     assert not check_manifest(leaky, fast=True).leaks
 
 
-def test_missing_and_unreadable_videos_are_listed(ffpp: Manifest, tmp_path: Path) -> None:
+def test_missing_and_unreadable_videos_are_listed(ffpp, tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     manifest = planted(ffpp, Entry("absent.mp4", 0, "test"), Entry(str(tmp_path / "broken.mp4"), 0, "test"))
     found = check_manifest(manifest)
@@ -89,7 +86,7 @@ def test_missing_and_unreadable_videos_are_listed(ffpp: Manifest, tmp_path: Path
     assert [path for path, _ in found.unreadable] == [str(tmp_path / "broken.mp4")]
 
 
-def test_leaking_videos_and_manifests_without_them(ffpp: Manifest, tmp_path: Path) -> None:
+def test_leaking_videos_and_manifests_without_them(ffpp, tmp_path):
     assert leaking_videos(ffpp, "val") == frozenset()
     of_train = first(ffpp, "train", 0)
     known = replace(first(ffpp, "val", 1), path="known.mp4", source="", identity=of_train.identity)
@@ -104,7 +101,7 @@ def test_leaking_videos_and_manifests_without_them(ffpp: Manifest, tmp_path: Pat
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+def prepared(tmp_path_factory):
     """Clips of a real of each split and of a forgery made from the first; none begins at the start of its video."""
     root = tmp_path_factory.mktemp("videos")
     write_frames(root / "man.mp4", man(24))
@@ -118,7 +115,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return read_prepared(out)
 
 
-def test_leaks_of_a_prepared_folder(prepared: Manifest, tmp_path: Path) -> None:
+def test_leaks_of_a_prepared_folder(prepared, tmp_path):
     """Clips are compared by the videos that they were cropped from, and by their own frames."""
     assert check_manifest(prepared) == Findings((), (), ())
     real, fake, _ = prepared.entries

@@ -1,7 +1,5 @@
 """Grouped folds: nothing shared between training and test, every row tested once, kinds spread, weights balanced."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 
@@ -16,7 +14,7 @@ from facetell.datasets.manifest import Entry
 KINDS = ("face-swap", "lip-sync", "talking-head", "")
 
 
-def names(entry: Entry) -> set[tuple[str, str]]:
+def names(entry):
     """Everything that must not be on both sides, by the definition and not by the code under test."""
     named = {("family", entry.family), ("repository", entry.repository)}
     named |= {("person", entry.identity), ("person", entry.donor)}
@@ -24,10 +22,10 @@ def names(entry: Entry) -> set[tuple[str, str]]:
 
 
 @st.composite
-def entry_lists(draw: st.DrawFn) -> list[Entry]:
+def entry_lists(draw):
     """Entries of at least two repositories, with names missing here and there, some of them shared between groups."""
 
-    def name(prefix: str, most: int) -> str:
+    def name(prefix, most):
         number = draw(st.integers(0, most))
         return f"{prefix}{number}" if number else ""
 
@@ -42,7 +40,7 @@ def entry_lists(draw: st.DrawFn) -> list[Entry]:
 
 @settings(max_examples=60, deadline=None)
 @given(entries=entry_lists(), seed=st.integers(0, 9))
-def test_training_and_test_rows_share_no_name(entries: list[Entry], seed: int) -> None:
+def test_training_and_test_rows_share_no_name(entries, seed):
     """Exactly the rows that share nothing are kept: no row is lost for another reason."""
     folds = grouped_folds(entries, 2, seed)
     assert np.array_equal(folds, grouped_folds(entries, 2, seed)) and set(folds.tolist()) == {0, 1}
@@ -55,7 +53,7 @@ def test_training_and_test_rows_share_no_name(entries: list[Entry], seed: int) -
             assert trained == (not out and tested.isdisjoint(names(entry)))
 
 
-def collection() -> list[Entry]:
+def collection():
     """40 repositories of 2 to 8 videos, each with reals and one kind of forgery."""
     rng = np.random.default_rng(0)
     entries = []
@@ -67,7 +65,7 @@ def collection() -> list[Entry]:
     return entries
 
 
-def test_kinds_are_spread_evenly_and_the_seed_changes_the_folds() -> None:
+def test_kinds_are_spread_evenly_and_the_seed_changes_the_folds():
     entries = collection()
     folds = grouped_folds(entries)
     for kind in {kind_of(entry) for entry in entries}:
@@ -77,7 +75,7 @@ def test_kinds_are_spread_evenly_and_the_seed_changes_the_folds() -> None:
     assert not np.array_equal(folds, grouped_folds(entries, seed=1))
 
 
-def test_weights_balance_classes_and_damp_large_groups() -> None:
+def test_weights_balance_classes_and_damp_large_groups():
     reals = [Entry(f"r{n}.mp4", 0, "train", repository="a" if n < 16 else "b") for n in range(17)]
     fakes = [Entry(f"f{n}.mp4", 1, "train", family="x" if n < 2 else "y") for n in range(3)]
     entries, rows = [*reals, *fakes], np.ones(20, dtype=bool)
@@ -89,7 +87,7 @@ def test_weights_balance_classes_and_damp_large_groups() -> None:
     assert weights[19] / weights[17] == pytest.approx(2**0.75)
 
 
-def test_what_cannot_be_done_is_refused() -> None:
+def test_what_cannot_be_done_is_refused():
     entries = collection()
     with pytest.raises(ValueError, match="40 repositories cannot be divided into 41 folds"):
         grouped_folds(entries, 41)

@@ -1,11 +1,8 @@
 """The one table: what others call its columns, what cannot be understood, and what comes back of what was written."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
@@ -15,13 +12,13 @@ from facetell.types import FacetellError
 HEAD = "path,label,split\n"
 
 
-def written(folder: Path, text: str) -> Path:
+def written(folder, text):
     path = folder / "manifest.csv"
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def test_everything_that_is_known_comes_back(tmp_path: Path) -> None:
+def test_everything_that_is_known_comes_back(tmp_path):
     text = ("ann", "bob", "swap", "mine", "c23", "a,b/real.mp4")
     whole = Entry("a,b/ä.mp4", 1, "val", *text, 0.5, 2.25, "v.mp4", 3, "face-swap", "simswap", "owner/name")
     entries = (whole, Entry("c.mp4", 0, "train"), Entry("d.mp4", None, "test"))
@@ -29,7 +26,7 @@ def test_everything_that_is_known_comes_back(tmp_path: Path) -> None:
     assert read_manifest(tmp_path).entries == entries
 
 
-def test_paths_follow_the_file(tmp_path: Path) -> None:
+def test_paths_follow_the_file(tmp_path):
     inside = Manifest(tmp_path / "data", (Entry("a.mp4", 1, "test", source="b.mp4"),))
     write_manifest(inside, tmp_path / "m.csv")
     assert read_manifest(tmp_path / "m.csv").entries == (Entry("data/a.mp4", 1, "test", source="data/b.mp4"),)
@@ -39,12 +36,12 @@ def test_paths_follow_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("word", "label"), [("1", 1), ("Fake", 1), ("forged", 1), ("0", 0), ("REAL", 0), ("", None)])
-def test_labels_as_people_write_them(word: str, label: int | None, tmp_path: Path) -> None:
+def test_labels_as_people_write_them(word, label, tmp_path):
     (entry,) = read_manifest(written(tmp_path, f"{HEAD}a.mp4, {word} ,test\n"))
     assert entry.label == label
 
 
-def test_columns_as_others_call_them(tmp_path: Path) -> None:
+def test_columns_as_others_call_them(tmp_path):
     text = "\ufefffile, generator ,label,split,licence,source_repo\na\\b.mp4,swap,fake,val,none,owner/name\n"
     expected = Entry("a/b.mp4", 1, "val", method="swap", repository="owner/name")
     assert read_manifest(written(tmp_path, text)).entries == (expected,)
@@ -64,27 +61,27 @@ def test_columns_as_others_call_them(tmp_path: Path) -> None:
         (f'{HEAD}"a.mp4,1,test\n' + "b.mp4,0,test\n" * 20_000, "cannot be read as a CSV table (field larger than"),
     ],
 )
-def test_what_cannot_be_understood_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:
+def test_what_cannot_be_understood_is_one_sentence(text, said, tmp_path):
     path = written(tmp_path, text)
     with pytest.raises(FacetellError) as fault:
         read_manifest(path)
     assert said in str(fault.value) and str(path) in str(fault.value) and "\n" not in str(fault.value)
 
 
-def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_a_name_that_is_no_text_is_told(tmp_path):
     odd = Manifest(tmp_path, (Entry("a.mp4", 0, "test"), Entry(os.fsdecode(b"b\xff.mp4"), 1, "test")))
     with pytest.raises(FacetellError, match=r"the name of 'b\\udcff.mp4' is not UTF-8; rename the file"):
         write_manifest(odd, tmp_path / "manifest.csv")
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_named_twice_is_counted(tmp_path: Path) -> None:
+def test_what_is_named_twice_is_counted(tmp_path):
     part = Entry("a.mp4", 1, "test", start=0.0, end=1.0)
     assert Manifest(tmp_path, (part, Entry("a.mp4", 0, "test", start=1.0), Entry("b.mp4", 0, "test"))).doubled == 0
     assert Manifest(tmp_path, (part, Entry("a.mp4", 0, "train", start=0.0, end=1.0), part)).doubled == 2
 
 
-def test_the_fingerprint_of_a_row_without_groups_is_that_of_earlier_versions(tmp_path: Path) -> None:
+def test_the_fingerprint_of_a_row_without_groups_is_that_of_earlier_versions(tmp_path):
     """Score files, prepared folders and checkpoints of 0.1.0 hold hashes of rows that had thirteen columns."""
     entry = Entry("a.mp4", 1, "val", "ann", origin="v.mp4", track=0)
     row = (

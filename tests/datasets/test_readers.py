@@ -1,28 +1,22 @@
 """Every reader on the files of its benchmark, and on files that are not as expected."""
 
-from __future__ import annotations
-
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from datasets.trees import make_tree
 from facetell.datasets.layout import ReadOptions
-from facetell.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
+from facetell.datasets.manifest import Entry, read_manifest, write_manifest
 from facetell.datasets.readers import BENCHMARKS, TEST_LIST, read_benchmark
 from facetell.types import FacetellError
 
-Read = Callable[..., Manifest]
-
 
 @pytest.fixture
-def read(tmp_path: Path) -> Read:
+def read(tmp_path):
     """Writes the files of a benchmark, once a test, and reads them with options."""
 
-    def run(name: str, **options: Any) -> Manifest:
+    def run(name, **options):
         for needed in (name, "ffpp") if name == "dfo" else (name,):
             if not (tmp_path / needed).exists():
                 make_tree(needed, tmp_path / needed)
@@ -34,7 +28,7 @@ def read(tmp_path: Path) -> Read:
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_is_read_completely(name: str, read: Read, tmp_path: Path) -> None:
+def test_a_benchmark_is_read_completely(name, read, tmp_path):
     manifest = read(name)
     assert {entry.label for entry in manifest} == {0, 1}
     assert all(manifest.file(entry).exists() for entry in manifest)
@@ -90,15 +84,15 @@ real/001.mp4
 
 
 @pytest.mark.parametrize("number", range(len(ENTRIES) // 3), ids=ENTRIES[::3])
-def test_entries_have_all_that_a_benchmark_publishes(number: int, read: Read) -> None:
+def test_entries_have_all_that_a_benchmark_publishes(number, read):
     (name, *words), cells = ENTRIES[3 * number].split(), " ".join(ENTRIES[3 * number + 1 : 3 * number + 3]).split()
-    options: dict[str, Any] = {key: value for key, _, value in (word.partition("=") for word in words)}
+    options = {key: value for key, _, value in (word.partition("=") for word in words)}
     options |= {key: (options[key],) for key in ("compressions", "methods") if key in options}
     path, label, split, *texts = ("" if cell == "-" else cell for cell in cells)
-    assert Entry(path, int(label), split, *texts) in read(name, **options).entries  # type: ignore[arg-type]
+    assert Entry(path, int(label), split, *texts) in read(name, **options).entries
 
 
-def test_protocol_a_of_dfo_has_test_reals_and_forgeries_of_the_same_targets(read: Read) -> None:
+def test_protocol_a_of_dfo_has_test_reals_and_forgeries_of_the_same_targets(read):
     manifest = read("dfo")
     reals = {entry.identity: entry for entry in manifest if not entry.label}
     fakes = [entry for entry in manifest if entry.label]
@@ -106,7 +100,7 @@ def test_protocol_a_of_dfo_has_test_reals_and_forgeries_of_the_same_targets(read
     assert all(entry.source == reals[entry.identity].path for entry in fakes)
 
 
-def test_an_actor_in_several_splits_is_an_error(tmp_path: Path) -> None:
+def test_an_actor_in_several_splits_is_an_error(tmp_path):
     root = make_tree("dfo", tmp_path)
     for split in ("val", "test"):
         path = root / f"lists/splits/{split}.txt"
@@ -115,7 +109,7 @@ def test_an_actor_in_several_splits_is_an_error(tmp_path: Path) -> None:
         read_benchmark("dfo", root, ReadOptions(protocol="B"))
 
 
-def test_celebdf_copies_differ_in_a_name_but_not_in_labels(tmp_path: Path) -> None:
+def test_celebdf_copies_differ_in_a_name_but_not_in_labels(tmp_path):
     root = make_tree("celebdf2", tmp_path)
     (root / "YouTube-real").rename(root / "Youtube-real")
     plain, carved = (read_benchmark("celebdf2", root, ReadOptions(val=val)) for val in (0, 0.25))
@@ -129,11 +123,11 @@ def test_celebdf_copies_differ_in_a_name_but_not_in_labels(tmp_path: Path) -> No
         read_benchmark("celebdf2", root)
 
 
-def test_a_pair_of_folders_may_have_splits_and_hidden_folders(tmp_path: Path) -> None:
+def test_a_pair_of_folders_may_have_splits_and_hidden_folders(tmp_path):
     for name in ("real/a.mp4", "real/__MACOSX/a.mp4", "fake/dfl/b.mp4", "fake/.trash/c.mp4", "fake/dfl/list.m3u8"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("#EXTM3U\n")
-    notes: list[str] = []
+    notes = []
     manifest = read_benchmark("pair", tmp_path, ReadOptions(note=notes.append))
     assert [entry.path for entry in manifest] == ["real/a.mp4", "fake/dfl/b.mp4"]
     assert notes[0] == f"in {tmp_path / 'fake'}, left out: 1 playlist"
@@ -163,7 +157,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_a_missing_file_is_named_with_the_layout(name: str, read: Read, tmp_path: Path) -> None:
+def test_a_missing_file_is_named_with_the_layout(name, read, tmp_path):
     read(name)
     gone, named = BREAKS[name]
     gone = tmp_path / name / gone
@@ -185,7 +179,7 @@ def test_a_missing_file_is_named_with_the_layout(name: str, read: Read, tmp_path
         ("dfdcp", "dataset.json", '{"original_videos/1/a.mp4": {"label": "real"}}'),
     ],
 )
-def test_a_malformed_list_is_an_error(name: str, file: str, text: str, tmp_path: Path) -> None:
+def test_a_malformed_list_is_an_error(name, file, text, tmp_path):
     root = make_tree(name, tmp_path)
     (root / file).write_text(text)
     with pytest.raises(FacetellError, match=Path(file).name):
@@ -201,6 +195,6 @@ def test_a_malformed_list_is_an_error(name: str, file: str, text: str, tmp_path:
         ("dfdcc", {}, "choose one of ffpp"),
     ],
 )
-def test_options_that_do_not_apply_are_errors(name: str, options: dict[str, Any], message: str, read: Read) -> None:
+def test_options_that_do_not_apply_are_errors(name, options, message, read):
     with pytest.raises(FacetellError, match=message):
         read(name, **options)

@@ -1,9 +1,6 @@
 """Splits by identity: whole identities, fixed once drawn."""
 
-from __future__ import annotations
-
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +12,7 @@ from facetell.types import FacetellError
 PEOPLE = [f"p{i}" for i in range(40)]
 
 
-def entries() -> list[Entry]:
+def entries():
     pairs = zip(PEOPLE, [*PEOPLE[1:], PEOPLE[0]], strict=True)
     return [Entry(f"{a}_{b}.mp4", 1, "test", a, b, "swap") for a, b in pairs] + [
         Entry(f"{person}.mp4", 0, "test", person) for person in PEOPLE
@@ -23,7 +20,7 @@ def entries() -> list[Entry]:
 
 
 @pytest.mark.parametrize("count", [3, 10, 40, 1000])
-def test_shares_are_met_as_nearly_as_whole_identities_allow(count: int) -> None:
+def test_shares_are_met_as_nearly_as_whole_identities_allow(count):
     people = [str(i) for i in range(count)]
     drawn = draw_split(people, SHARES, 0)
     counts = Counter(drawn.values())
@@ -33,10 +30,10 @@ def test_shares_are_met_as_nearly_as_whole_identities_allow(count: int) -> None:
     assert drawn == draw_split(people[::-1], SHARES, 0)
 
 
-def test_no_identity_is_in_two_splits_and_mixed_forgeries_are_left_out(tmp_path: Path) -> None:
-    notes: list[str] = []
+def test_no_identity_is_in_two_splits_and_mixed_forgeries_are_left_out(tmp_path):
+    notes = []
     placed = split_by_identity(entries(), tmp_path, ReadOptions(note=notes.append, seed=1))
-    seen: dict[str, set[str]] = {}
+    seen = {}
     for entry in placed:
         for person in filter(None, (entry.identity, entry.donor)):
             seen.setdefault(person, set()).add(entry.split)
@@ -57,7 +54,7 @@ def test_no_identity_is_in_two_splits_and_mixed_forgeries_are_left_out(tmp_path:
         ('{"identities": {"p0": "val"}}', r"lacks 39 identities \(p1, "),
     ],
 )
-def test_a_file_that_does_not_fit_is_an_error(text: str, message: str, tmp_path: Path) -> None:
+def test_a_file_that_does_not_fit_is_an_error(text, message, tmp_path):
     path = tmp_path / "split.json"
     path.write_text(text)
     with pytest.raises(FacetellError, match=message):
@@ -67,6 +64,6 @@ def test_a_file_that_does_not_fit_is_an_error(text: str, message: str, tmp_path:
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
-def test_an_invalid_share_is_an_error(share: float, tmp_path: Path) -> None:
+def test_an_invalid_share_is_an_error(share, tmp_path):
     with pytest.raises(FacetellError, match="between 0 and 1"):
         carve_val(entries(), tmp_path, ReadOptions(val=share))

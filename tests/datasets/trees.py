@@ -1,9 +1,6 @@
 """Folders of benchmarks with the names and lists of a few videos (METHOD.md, section 2); the videos are empty files."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 from facetell.datasets.readers import TEST_LIST
 from mimic.make import MIMICS, make_miniature
@@ -56,7 +53,7 @@ LISTS = {
 }
 
 
-def make_tree(name: str, root: Path) -> Path:
+def make_tree(name, root):
     """Write the files of a benchmark; returns ``root``."""
     if name in MIMICS:
         make_miniature(name, root, videos=6, seconds=0)

@@ -46,7 +46,7 @@ assert list(BAD) == [field.name for field in fields(ModelInfo)]
 assert list(BAD_CALIBRATION) == [field.name for field in fields(Calibration)]
 
 
-def refusal(**changes: str | None) -> str:
+def refusal(**changes):
     """The message for the metadata of INFO with fields changed, or left out where None."""
     metadata = {key: value for key, value in (INFO.to_metadata() | changes).items() if value is not None}
     with pytest.raises(FacetellError) as caught:

@@ -1,39 +1,24 @@
 """Score tables for the tests of measures, drawn from a seed."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from facetell.evaluate.scores import Scores, from_rows
+from facetell.evaluate.scores import from_rows
 
 steady = settings(deadline=None, max_examples=60)
 """For all property tests: no example fails for being slow on a busy machine."""
 
 
 @st.composite
-def labelled(draw: st.DrawFn, most: int = 60) -> tuple[np.ndarray, np.ndarray]:
+def labelled(draw, most=60):
     """Labels and scores of 2 to ``most`` videos, both classes among them, often with ties."""
     labels = [0, 1, *draw(st.lists(st.integers(0, 1), max_size=most - 2))]
     value = st.one_of(st.integers(-3, 3).map(float), st.floats(-30, 30))
     return np.array(labels), np.array(draw(st.lists(value, min_size=len(labels), max_size=len(labels))))
 
 
-def table(
-    videos: int = 60,
-    *,
-    seed: int = 0,
-    noise: float = 1.0,
-    clips: int = 2,
-    split: str = "test",
-    people: int = 20,
-    about: dict[str, Any] | None = None,
-    unscored: tuple[int, ...] = (),
-    dataset: str = "FF++",
-) -> Scores:
+def table(videos=60, *, seed=0, noise=1.0, clips=2, split="test", people=20, about=None, unscored=(), dataset="FF++"):
     """Every third video real; what is seen of a video depends on its number, ``noise`` on the seed."""
     rng = np.random.default_rng(seed)
     rows = []

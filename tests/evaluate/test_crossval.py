@@ -1,7 +1,5 @@
 """Out-of-fold results by kind, against counts and an AUC that are worked out independently."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -16,7 +14,7 @@ from facetell.metrics.intervals import wilson
 RNG = np.random.default_rng(3)
 
 
-def real(number: int) -> Entry:
+def real(number):
     return Entry(f"r{number}.mp4", 0, "train", identity=f"p{number}", repository=f"owner/r{number % 5}")
 
 
@@ -27,7 +25,7 @@ ENTRIES = [*REALS, *SWAPS, *FEW]
 SCORES = RNG.normal(size=len(ENTRIES)) + np.array([2.0 * bool(entry.label) for entry in ENTRIES])
 
 
-def test_each_kind_is_measured_against_all_reals() -> None:
+def test_each_kind_is_measured_against_all_reals():
     results = by_kind(ENTRIES, SCORES, threshold=1.5)
     assert list(results.kinds) == ["all", "face-swap"] and results.kinds["all"].fakes == 24
     swaps = results.kinds["face-swap"]
@@ -39,7 +37,7 @@ def test_each_kind_is_measured_against_all_reals() -> None:
     assert (results.reals, results.identities) == (32, 32)
 
 
-def test_clips_of_a_video_count_once_and_what_is_not_scored_does_not() -> None:
+def test_clips_of_a_video_count_once_and_what_is_not_scored_does_not():
     clips = [Entry(f"c{n}.mp4", 0, "train", origin="v.mp4", track=n // 2, repository="r") for n in range(4)]
     entries = [*ENTRIES, *clips, Entry("gone.mp4", 0, "train")]
     results = by_kind(entries, [*SCORES, -9.0, -9.0, 1.0, 3.0, math.nan], threshold=1.99)
@@ -47,7 +45,7 @@ def test_clips_of_a_video_count_once_and_what_is_not_scored_does_not() -> None:
     assert results == alone and results.reals == 33
 
 
-def test_spread_over_folds_and_seeds() -> None:
+def test_spread_over_folds_and_seeds():
     folds = np.arange(len(ENTRIES)) % 2
     scores = np.stack([SCORES, -SCORES, np.zeros(len(ENTRIES))])
     labels = np.array([entry.label for entry in ENTRIES])
@@ -62,7 +60,7 @@ def test_spread_over_folds_and_seeds() -> None:
     assert table.head[-2:] == ("AUC of folds", "AUC of seeds") and "50.0 ± " in table.rows[0][-1].text
 
 
-def test_drift_of_the_reals_between_repositories() -> None:
+def test_drift_of_the_reals_between_repositories():
     shifts = dict(zip(range(5), (0.3, -0.2, 0.1, 0.0, 0.2), strict=True))
     scores = [shifts[number % 5] for number in range(32)]
     entries = [*REALS, *(Entry(f"x{number}.mp4", 0, "train", repository="small") for number in range(4)), *SWAPS]

@@ -1,7 +1,5 @@
 """Crops of the faces of two real people, with their landmarks."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest
@@ -9,17 +7,14 @@ import pytest
 from facetell.faces.crop import clip_crop, crop_frame, crop_matrix
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
-from facetell.types import Face, FloatArray, UInt8Array
 from fixtures import sample_frames
 
-FaceClip = tuple[UInt8Array, FloatArray]
 
-
-def face_clip(sample: str, length: int, step: int, size: int) -> FaceClip:
+def face_clip(sample, length, step, size):
     """``length`` frames of the face, in one crop of twice its length: frames, and landmarks in pixels of the crop."""
     detector, mesh = FaceDetector(), FaceMesh()
     images = sample_frames(sample, length * step)[::step]
-    faces: list[Face] = []
+    faces = []
     for image in images:
         face = mesh.from_previous(image, faces[-1]) if faces else mesh.from_detection(image, detector.detect(image)[0])
         faces.append(face)
@@ -30,11 +25,11 @@ def face_clip(sample: str, length: int, step: int, size: int) -> FaceClip:
 
 
 @pytest.fixture(scope="session")
-def woman_face() -> FaceClip:
+def woman_face():
     cv2.setNumThreads(1)
     return face_clip("sample_woman", 8, 3, 160)
 
 
 @pytest.fixture(scope="session")
-def man_face() -> FaceClip:
+def man_face():
     return face_clip("sample_man", 6, 4, 192)

@@ -1,7 +1,5 @@
 """The parts of forging against known answers."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest
@@ -13,12 +11,9 @@ from facetell.forge.degrade import Coder, jpeg, lower_rate_order, recode_within
 from facetell.forge.kinds import repeat_order
 from facetell.forge.pixels import border_points, draw_mask, grid_nodes, match_colour, spline_field
 from facetell.forge.reenact import animate, borrowed_motion, most_opened, paint_mouth, plan
-from facetell.types import FloatArray, UInt8Array
-
-FaceClip = tuple[UInt8Array, FloatArray]
 
 
-def test_mesh_regions_are_at_their_places(woman_face: FaceClip) -> None:
+def test_mesh_regions_are_at_their_places(woman_face):
     points = woman_face[1][0]
     middle = {name: points[indices].mean(axis=0) for name, indices in mesh.REGIONS.items()}
     assert middle["right_eye"][0] < middle["nose"][0] < middle["left_eye"][0]
@@ -29,7 +24,7 @@ def test_mesh_regions_are_at_their_places(woman_face: FaceClip) -> None:
     assert len(mesh.CONTROL) + len(border_points((9, 9))) + 3 < 100
 
 
-def test_similarity_recovers_the_map_and_reflected_indices_run_back_and_forth() -> None:
+def test_similarity_recovers_the_map_and_reflected_indices_run_back_and_forth():
     points = np.random.default_rng(1).normal(0, 10, (12, 2)).astype(np.float32)
     expected = np.array([[0.6, -1.2, 30], [1.2, 0.6, -7]], np.float32)
     moved = mesh.transform(points, expected)
@@ -40,7 +35,7 @@ def test_similarity_recovers_the_map_and_reflected_indices_run_back_and_forth() 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000), height=st.integers(40, 200), width=st.integers(40, 200))
-def test_a_spline_interpolates_its_points_and_affine_maps(seed: int, height: int, width: int) -> None:
+def test_a_spline_interpolates_its_points_and_affine_maps(seed, height, width):
     rng = np.random.default_rng(seed)
     nodes = grid_nodes((height, width), 64)
     flat = nodes.reshape(-1, 2)
@@ -55,7 +50,7 @@ def test_a_spline_interpolates_its_points_and_affine_maps(seed: int, height: int
     np.testing.assert_allclose(affine[0], nodes @ matrix.T + 4 - nodes, atol=0.02)
 
 
-def test_animate_moves_landmarks_to_their_goals(woman_face: FaceClip) -> None:
+def test_animate_moves_landmarks_to_their_goals(woman_face):
     """A dot painted on a landmark is found at the goal of that landmark; without motion nothing changes."""
     frames, landmarks = woman_face
     still = animate(frames[0], landmarks[0], np.repeat(landmarks[:1], 2, axis=0), 0.5)
@@ -73,7 +68,7 @@ def test_animate_moves_landmarks_to_their_goals(woman_face: FaceClip) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(17, 120), st.integers(17, 120), *[st.floats(-1.2, 1.2)] * 2, st.sampled_from([0.0, 0.02, 0.5, 3.0]))
-def test_masks_of_any_face_are_valid(height: int, width: int, x: float, y: float, spread: float) -> None:
+def test_masks_of_any_face_are_valid(height, width, x, y, spread):
     """Faces at and beyond the border of the frame, of any size, in one point."""
     rng = np.random.default_rng(height)
     shape = rng.normal(0, spread * min(height, width), (2, 468, 2)) + np.array([x * width, y * height])
@@ -82,13 +77,13 @@ def test_masks_of_any_face_are_valid(height: int, width: int, x: float, y: float
     assert mask.min() >= 0 and mask.max() <= 1
 
 
-def test_matched_colours_have_the_mean_and_spread_of_the_target(woman_face: FaceClip, man_face: FaceClip) -> None:
+def test_matched_colours_have_the_mean_and_spread_of_the_target(woman_face, man_face):
     source = np.stack([cv2.resize(frame, (160, 160)) for frame in man_face[0]])
     target = woman_face[0][: len(source)]
     mask = np.zeros(source.shape[:3], np.float32)
     mask[:, 50:110, 50:110] = 1
 
-    def statistics(frames: UInt8Array) -> FloatArray:
+    def statistics(frames):
         lab = cv2.cvtColor(frames[0, 50:110, 50:110], cv2.COLOR_RGB2LAB).reshape(-1, 3).astype(np.float32)
         return np.stack([lab.mean(axis=0), lab.std(axis=0)])
 
@@ -99,14 +94,14 @@ def test_matched_colours_have_the_mean_and_spread_of_the_target(woman_face: Face
 
 @settings(max_examples=60, deadline=None)
 @given(length=st.integers(1, 40), share=st.floats(0.05, 0.5), seed=st.integers(0, 100))
-def test_repeat_order_moves_the_share_of_frames(length: int, share: float, seed: int) -> None:
+def test_repeat_order_moves_the_share_of_frames(length, share, seed):
     order = repeat_order(length, np.random.default_rng(seed), share)
     assert order.shape == (length,) and order.min() >= 0 and order.max() < length
     moved = int((order != np.arange(length)).sum())
     assert moved == 0 if length == 1 else moved >= max(1, round(share * length))
 
 
-def test_borrowed_motion_is_that_of_the_driver(woman_face: FaceClip) -> None:
+def test_borrowed_motion_is_that_of_the_driver(woman_face):
     """A driver that is the portrait itself, shifted, rotated and scaled, gives the motion of the portrait."""
     landmarks = woman_face[1]
     driver = landmarks @ np.array([[0, -2.0], [2.0, 0]], np.float32).T + np.float32(30)
@@ -114,7 +109,7 @@ def test_borrowed_motion_is_that_of_the_driver(woman_face: FaceClip) -> None:
     np.testing.assert_allclose(goals - goals[0], landmarks - landmarks[0], atol=0.02)
 
 
-def test_a_performance_can_be_rendered_in_parts(woman_face: FaceClip) -> None:
+def test_a_performance_can_be_rendered_in_parts(woman_face):
     frames, landmarks = woman_face
     performance = plan((frames[0], landmarks[0]), landmarks, None, np.random.default_rng(0))
     whole, rng = performance.render(np.random.default_rng(1)), np.random.default_rng(1)
@@ -122,7 +117,7 @@ def test_a_performance_can_be_rendered_in_parts(woman_face: FaceClip) -> None:
     np.testing.assert_array_equal(whole, parts)
 
 
-def test_a_mouth_is_painted_only_where_it_opens(woman_face: FaceClip) -> None:
+def test_a_mouth_is_painted_only_where_it_opens(woman_face):
     frames, landmarks = woman_face
     rest = landmarks[0].copy()
     rest[mesh.LIPS_INNER[11:]] = rest[mesh.LIPS_INNER[9:0:-1]]  # closed: the lower ring is on the upper
@@ -137,20 +132,20 @@ def test_a_mouth_is_painted_only_where_it_opens(woman_face: FaceClip) -> None:
     assert most_opened(goals, rest) == 1 and most_opened(goals[:1], rest) is None
 
 
-def test_a_lead_is_removed_again(woman_face: FaceClip) -> None:
+def test_a_lead_is_removed_again(woman_face):
     for lead in (0, 3, 9):
         back = recode_within(woman_face[0][:5], Coder("libx264", {"crf": "10", "preset": "ultrafast"}, 25), lead)
         assert back.shape[0] == 5 and np.abs(back.astype(float) - woman_face[0][:5]).mean() < 4
 
 
-def test_a_lower_rate_repeats_frames_evenly() -> None:
+def test_a_lower_rate_repeats_frames_evenly():
     np.testing.assert_array_equal(lower_rate_order(8, 0.5, 0.0), [0, 0, 2, 2, 4, 4, 6, 6])
     order = lower_rate_order(50, 0.8, 0.25)  # one of five is shown twice
     assert (np.diff(order) >= 0).all() and (order <= np.arange(50)).all()
     assert int((np.diff(order) == 0).sum()) == pytest.approx(10, abs=1)
 
 
-def test_jpeg_codes_rgb() -> None:
+def test_jpeg_codes_rgb():
     """Luma, kept at full size, is mostly green, then red, then blue: so much of the detail of each is kept."""
     detail = np.random.default_rng(0).integers(0, 80, (1, 64, 64)).astype(np.uint8)
     lost = []

@@ -1,7 +1,5 @@
 """Properties of every kind of forgery, on a real face."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -12,15 +10,10 @@ from hypothesis import strategies as st
 from facetell.forge import KINDS, ForgeRecipe, degrade_pair, forge_clip, harmless_twin
 from facetell.forge import resynth as module
 from facetell.forge.resynth import CODE, SIDE, decode
-from facetell.types import FloatArray, UInt8Array
-
-FaceClip = tuple[UInt8Array, FloatArray]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_seed_gives_the_same_bytes_and_changes_the_mask_only(
-    kind: str, woman_face: FaceClip, man_face: FaceClip
-) -> None:
+def test_a_seed_gives_the_same_bytes_and_changes_the_mask_only(kind, woman_face, man_face):
     for seed in range(3):
         forged = forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face)
         assert forged.frames.dtype == np.uint8 and forged.frames.shape == woman_face[0].shape
@@ -34,8 +27,8 @@ def test_a_seed_gives_the_same_bytes_and_changes_the_mask_only(
         assert (forged.frames != woman_face[0]).any()
 
 
-def test_the_mixture_draws_by_weight(woman_face: FaceClip) -> None:
-    def drawn(kind: str, **changes: float) -> set[tuple[str, ...]]:
+def test_the_mixture_draws_by_weight(woman_face):
+    def drawn(kind, **changes):
         rng, recipe = np.random.default_rng(0), dataclasses.replace(ForgeRecipe.only(kind), **changes)
         return {forge_clip(*woman_face, rng, recipe).applied for _ in range(8)}
 
@@ -43,7 +36,7 @@ def test_the_mixture_draws_by_weight(woman_face: FaceClip) -> None:
     assert drawn("sbv", more=1.0, jitter=0.001) == {("sbv", "jitter")}
 
 
-def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face: FaceClip) -> None:
+def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face):
     """Equal clips stay equal except for noise, which is drawn for each clip."""
     frames = woman_face[0][:4]
     equal = 0
@@ -56,13 +49,13 @@ def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face: FaceClip) -> N
     assert equal >= 15
 
 
-def test_a_twin_only_resamples(woman_face: FaceClip) -> None:
+def test_a_twin_only_resamples(woman_face):
     for seed in range(4):
         twin = harmless_twin(*woman_face, np.random.default_rng(seed))
         assert np.median(np.abs(twin.astype(float) - woman_face[0])) <= 2
 
 
-def test_a_face_is_decoded_nearly_as_it_was(woman_face: FaceClip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_face_is_decoded_nearly_as_it_was(woman_face, monkeypatch):
     """The woman is not one of the people of the training data. OpenCV gives the same to one grey level."""
     real, noise = woman_face[0][:2, :SIDE, :SIDE], np.zeros((2, *CODE), np.float32)
     made = decode(real, noise)
@@ -75,7 +68,7 @@ def test_a_face_is_decoded_nearly_as_it_was(woman_face: FaceClip, monkeypatch: p
     assert np.abs(other.astype(int) - made).max() <= 1 and (other == made).mean() > 0.99
 
 
-def test_wrong_shapes_are_refused(woman_face: FaceClip) -> None:
+def test_wrong_shapes_are_refused(woman_face):
     frames, landmarks = woman_face
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="landmarks must have the shape"):
@@ -99,9 +92,7 @@ def test_wrong_shapes_are_refused(woman_face: FaceClip) -> None:
     scale=st.sampled_from([0.0, 0.1, 0.6, 2.5]),
     seed=st.integers(0, 10_000),
 )
-def test_any_size_length_and_place_of_a_face_is_accepted(
-    kind: str, length: int, height: int, width: int, x: float, y: float, scale: float, seed: int, woman_face: FaceClip
-) -> None:
+def test_any_size_length_and_place_of_a_face_is_accepted(kind, length, height, width, x, y, scale, seed, woman_face):
     """Faces at or beyond the border, landmarks in one point, clips of one frame, tiny frames."""
     rng = np.random.default_rng(seed)
     frames = rng.integers(0, 256, (length, height, width, 3), dtype=np.uint8)
@@ -120,7 +111,7 @@ def test_any_size_length_and_place_of_a_face_is_accepted(
 
 @settings(max_examples=25, deadline=None)
 @given(length=st.integers(1, 9), height=st.integers(16, 80), width=st.integers(16, 80), seed=st.integers(0, 10_000))
-def test_any_pair_of_clips_can_be_degraded(length: int, height: int, width: int, seed: int) -> None:
+def test_any_pair_of_clips_can_be_degraded(length, height, width, seed):
     rng = np.random.default_rng(seed)
     clips = [rng.integers(0, 256, (length, height, width, 3), dtype=np.uint8) for _ in range(2)]
     for clip in degrade_pair(clips, rng):

@@ -1,10 +1,7 @@
 """Forged videos: readable, marked, tagged, reproducible, with the sound and times of the source."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
-from pathlib import Path
 
 import av
 import numpy as np
@@ -14,19 +11,19 @@ from facetell.assets import locate
 from facetell.cli import main
 from facetell.distort import distort_video
 from facetell.forge.video import forge_video, stamp
-from facetell.types import FacetellError, UInt8Array
+from facetell.types import FacetellError
 from facetell.video.reader import VideoReader
-from fixtures import Maker, odd_size, rotated, sample_frames, variable_rate, write_frames
+from fixtures import odd_size, rotated, sample_frames, variable_rate, write_frames
 
 
-def read(path: Path) -> tuple[UInt8Array, list[float]]:
+def read(path):
     with VideoReader(path) as reader:
         pairs = [(raw.rgb(), raw.time) for raw in reader]
     return np.stack([image for image, _ in pairs]), [time for _, time in pairs]
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def short(tmp_path_factory):
     """Half a second of the man, with a second scene without a face at its end."""
     ramp = np.tile(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (360, 1, 3))
     frames = [*sample_frames("sample_man", 14), *[ramp] * 4]
@@ -35,7 +32,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["drift", "reenact", "swap", "mix"])
-def test_only_the_face_is_changed(kind: str, short: Path, tmp_path: Path) -> None:
+def test_only_the_face_is_changed(kind, short, tmp_path):
     out, mask_path, donor = tmp_path / "fake.mp4", tmp_path / "mask.mp4", None
     if kind == "swap":
         donor = write_frames(tmp_path / "woman.mp4", sample_frames("sample_woman", 12), crf=16)
@@ -55,7 +52,7 @@ def test_only_the_face_is_changed(kind: str, short: Path, tmp_path: Path) -> Non
     assert mask.max() > 50 and difference[:14][inside].mean() > difference[14:].mean()
 
 
-def test_a_forged_file_is_tagged_and_marked(short: Path, tmp_path: Path) -> None:
+def test_a_forged_file_is_tagged_and_marked(short, tmp_path):
     forge_video(short, tmp_path / "a.mp4", "drift", seed=5)
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert container.metadata["comment"].startswith("forged by facetell")
@@ -69,9 +66,7 @@ def test_a_forged_file_is_tagged_and_marked(short: Path, tmp_path: Path) -> None
     assert np.abs(marked[:, :300].astype(float) - plain[:, :300]).mean() < 1
 
 
-def test_a_seed_repeats_and_none_only_re_encodes(
-    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_seed_repeats_and_none_only_re_encodes(short, tmp_path, capsys):
     forge_video(short, tmp_path / "a.mp4", "sbv", seed=4)
     assert main(["forge", str(short), "--kind", "sbv", "--seed", "4", "--out", str(tmp_path / "b.mp4")]) == 0
     assert "sbv, 14 of 18 frames forged" in capsys.readouterr().out
@@ -80,7 +75,7 @@ def test_a_seed_repeats_and_none_only_re_encodes(
     assert np.abs(read(tmp_path / "a.mp4")[0].astype(float) - read(short)[0]).mean() < 2
 
 
-def test_errors_are_messages(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_messages(short, tmp_path, capsys):
     with pytest.raises(FacetellError, match="--with"):
         forge_video(short, tmp_path / "a.mp4", "swap")
     before = short.read_bytes()
@@ -98,7 +93,7 @@ def test_errors_are_messages(short: Path, tmp_path: Path, capsys: pytest.Capture
     assert not (tmp_path / "a.mp4").exists()
 
 
-def test_the_mark_is_small_and_omitted_on_tiny_frames() -> None:
+def test_the_mark_is_small_and_omitted_on_tiny_frames():
     image = np.full((360, 640, 3), 90, np.uint8)
     changed = (stamp(image) != image).any(axis=2)
     assert 0.001 < changed.mean() < 0.02
@@ -106,13 +101,13 @@ def test_the_mark_is_small_and_omitted_on_tiny_frames() -> None:
     np.testing.assert_array_equal(stamp(image[:40, :40]), image[:40, :40])
 
 
-def test_forging_does_not_import_torch() -> None:
+def test_forging_does_not_import_torch():
     code = "import facetell.forge.video, facetell.distort, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("make", [rotated, variable_rate, odd_size], ids=["rotated", "variable_rate", "odd_size"])
-def test_odd_videos_are_forged_and_distorted_upright_and_in_time(make: Maker, tmp_path: Path) -> None:
+def test_odd_videos_are_forged_and_distorted_upright_and_in_time(make, tmp_path):
     source = make(tmp_path)
     made = forge_video(source, tmp_path / "forged.mp4", "drift")
     assert made.forged == made.frames == 24

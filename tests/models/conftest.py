@@ -1,27 +1,21 @@
 """Tests of the networks run on one thread: they are tiny, and the machine is shared."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-
 import pytest
 import torch
-from torch import Tensor, nn
-
-from facetell.models.network import ClipNetwork
+from torch import nn
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> None:
+def _quiet():
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
-def some_clips() -> Callable[..., Tensor]:
+def some_clips():
     """Clips (N, T, 3, S, S) in [0, 1] that differ: coarse patterns under noise, each clip of its own brightness."""
 
-    def make(clips: int, frames: int, size: int, seed: int = 0) -> Tensor:
+    def make(clips, frames, size, seed=0):
         chance = torch.Generator().manual_seed(seed)
         coarse = torch.rand(clips * frames, 3, 4, 4, generator=chance)
         fine = torch.rand(clips * frames, 3, size, size, generator=chance)
@@ -33,10 +27,10 @@ def some_clips() -> Callable[..., Tensor]:
 
 
 @pytest.fixture(scope="session")
-def enliven(some_clips: Callable[..., Tensor]) -> Callable[[ClipNetwork], ClipNetwork]:
+def enliven(some_clips):
     """Bring a fresh network to a state as after training: no scale at zero, norms that know their inputs."""
 
-    def wake(model: ClipNetwork) -> ClipNetwork:
+    def wake(model):
         torch.manual_seed(1)
         norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
         momenta = [norm.momentum for norm in norms]

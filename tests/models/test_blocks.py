@@ -1,20 +1,16 @@
 """CSTM, CMM and MCB against plain NumPy loops written from METHOD section 1, and the properties stated there."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from facetell.models.blocks import CMM, CSTM, MCB, MotionBlock, TemporalShift, Trace
+from facetell.models.blocks import CMM, CSTM, MCB, MotionBlock, TemporalShift
 
-Array = NDArray[np.float64]
 N, T, C, H, W = 2, 5, 16, 4, 6
 
 
-def pointwise(x: Array, layer: nn.Sequential) -> Array:
+def pointwise(x, layer):
     """1x1 convolution and batch norm (evaluation) on (T, C, H, W)."""
     weight = layer[0].weight.detach().numpy()[:, :, 0, 0]
     norm = layer[1]
@@ -28,7 +24,7 @@ def pointwise(x: Array, layer: nn.Sequential) -> Array:
     return out
 
 
-def depthwise3x3(image: Array, kernel: Array) -> Array:
+def depthwise3x3(image, kernel):
     """Cross-correlation of one map (H, W) with one 3x3 kernel, zeros outside."""
     out = np.zeros_like(image)
     height, width = image.shape
@@ -41,7 +37,7 @@ def depthwise3x3(image: Array, kernel: Array) -> Array:
     return out
 
 
-def differences(maps: Array, kernel: Array, count: int) -> Array:
+def differences(maps, kernel, count):
     """K * maps[t+1] - maps[t] for the first ``count`` t, then zeros."""
     out = np.zeros_like(maps)
     for t in range(count):
@@ -50,7 +46,7 @@ def differences(maps: Array, kernel: Array, count: int) -> Array:
     return out
 
 
-def motion_by_hand(clip: Array, block: CMM, stride: int = 1, offset: int = 0) -> list[Array]:
+def motion_by_hand(clip, block, stride=1, offset=0):
     """F^M, and F^MM for an MCB, of one clip (T, C, H, W)."""
     reduced = pointwise(clip[:, :, offset::stride, offset::stride], block.reduce)
     first = differences(reduced, block.kernel.weight.detach().numpy(), T - 1)
@@ -61,12 +57,12 @@ def motion_by_hand(clip: Array, block: CMM, stride: int = 1, offset: int = 0) ->
     return out
 
 
-def on_clips(block: nn.Module, clips: torch.Tensor, *more: int) -> torch.Tensor:
+def on_clips(block, clips, *more):
     """The block's output for clips (N, T, C, H, W), as (N, T, ...)."""
     return block(clips.flatten(0, 1), clips.shape[1], *more).unflatten(0, clips.shape[:2])
 
 
-def randomised(module: nn.Module) -> nn.Module:
+def randomised(module):
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5)
     for part in module.modules():
@@ -78,7 +74,7 @@ def randomised(module: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("kind", [CMM, MCB])
 @pytest.mark.parametrize(("stride", "offset"), [(1, 0), (2, 0), (2, 1)])
-def test_motion_modules(kind: type[CMM], stride: int, offset: int) -> None:
+def test_motion_modules(kind, stride, offset):
     block = randomised(kind(C, reduction=4))
     clips = torch.randn(N, T, C, H, W, dtype=torch.float64)
     with torch.no_grad():
@@ -87,7 +83,7 @@ def test_motion_modules(kind: type[CMM], stride: int, offset: int) -> None:
         np.testing.assert_allclose(out, sum(motion_by_hand(clip, block, stride, offset)), atol=1e-10)
 
 
-def test_temporal_convolution() -> None:
+def test_temporal_convolution():
     block = randomised(CSTM(C))
     weight = block.weight.detach().numpy()
     clips = torch.randn(N, T, C, H, W, dtype=torch.float64)
@@ -101,11 +97,11 @@ def test_temporal_convolution() -> None:
 
 
 @pytest.mark.parametrize(("stride", "offset"), [(1, 0), (2, 0), (2, 1)])
-def test_the_block_is_the_sum_of_its_three_parts(stride: int, offset: int) -> None:
+def test_the_block_is_the_sum_of_its_three_parts(stride, offset):
     spatial = nn.Conv2d(C, C, 3, stride, padding=1, bias=False)
     block = randomised(MotionBlock(C, spatial, stride=stride, reduction=4))
     clip = torch.randn(T, C, H, W, dtype=torch.float64)
-    trace: Trace = []
+    trace = []
     with torch.no_grad():
         got = block(clip, T, offset=offset).numpy()
         traced = block(clip, T, trace, offset).numpy()
@@ -119,7 +115,7 @@ def test_the_block_is_the_sum_of_its_three_parts(stride: int, offset: int) -> No
 
 @pytest.mark.parametrize("block", [CSTM(C), TemporalShift(C), CMM(C), MCB(C)], ids=lambda b: type(b).__name__)
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_clips_of_a_batch_do_not_mix_in_any_memory_layout(block: nn.Module, memory_format: torch.memory_format) -> None:
+def test_clips_of_a_batch_do_not_mix_in_any_memory_layout(block, memory_format):
     randomised(block)
     batch = torch.randn(3, T, C, H, W, dtype=torch.float64)
     together = block(batch.flatten(0, 1).contiguous(memory_format=memory_format), T).unflatten(0, (3, T))
@@ -127,7 +123,7 @@ def test_clips_of_a_batch_do_not_mix_in_any_memory_layout(block: nn.Module, memo
         torch.testing.assert_close(block(alone, T), one)
 
 
-def test_frame_noise_grows_twofold_and_sixfold() -> None:
+def test_frame_noise_grows_twofold_and_sixfold():
     block = MCB(16, reduction=1).eval()
     nn.init.dirac_(block.reduce[0].weight)
     noise = 0.7 * torch.randn(40 * 8, 16, 12, 12)
@@ -139,7 +135,7 @@ def test_frame_noise_grows_twofold_and_sixfold() -> None:
         assert valid.var() / noise.var() == pytest.approx(growth, rel=0.02)
 
 
-def test_the_shift_start_moves_quarters() -> None:
+def test_the_shift_start_moves_quarters():
     x = torch.randn(T, C, H, W)
     y = CSTM(C)(x, T)
     quarter = C // 4
@@ -150,7 +146,7 @@ def test_the_shift_start_moves_quarters() -> None:
 
 
 @pytest.mark.parametrize("motion", ["cmm", "mcb"])
-def test_a_new_motion_module_leaves_the_network_unchanged(motion: str) -> None:
+def test_a_new_motion_module_leaves_the_network_unchanged(motion):
     spatial, x = nn.Conv2d(C, C, 3, padding=1), torch.randn(2 * T, C, H, W)
     block = MotionBlock(C, spatial, temporal="none", motion=motion)
     torch.testing.assert_close(block(x, T), spatial(x))

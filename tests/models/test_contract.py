@@ -1,21 +1,14 @@
 """One contract for every network of the zoo, with every motion module and every form of the AD block, at tiny size."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import onnxruntime
 import openvino
 import pytest
 import torch
-from torch import Tensor
 
 from facetell.models.blocks import CMM
 from facetell.models.export import export_onnx, info_of, model_from_onnx
 from facetell.models.losses import combined_loss
-from facetell.models.network import ClipNetwork
 from facetell.models.zoo import MODELS, create_model
 
 T, SIZE = 4, 32
@@ -32,14 +25,11 @@ OFTEN = (
 )
 EXPORTED = [pytest.param(*each, marks=() if each in OFTEN else pytest.mark.slow) for each in COMBINATIONS]
 
-Clips = Callable[..., Tensor]
-Enliven = Callable[[ClipNetwork], ClipNetwork]
 
-
-def tiny(name: str, motion: str, anomaly: str = "full", **more: object) -> ClipNetwork:
+def tiny(name, motion, anomaly="full", **more):
     """A network of the zoo with every kind of its parts, narrow and shallow."""
     if name.startswith("lite"):
-        narrow: dict[str, object] = {"width": 0.25, "depth": 0.5 + 0.1 * int(name[-1])}
+        narrow = {"width": 0.25, "depth": 0.5 + 0.1 * int(name[-1])}
     elif name.startswith("clip_vit"):
         narrow = {"width": 64, "heads": 2, "depth": 2, "motion_after": 1}
     else:
@@ -49,7 +39,7 @@ def tiny(name: str, motion: str, anomaly: str = "full", **more: object) -> ClipN
 
 @pytest.mark.parametrize("anomaly", ANOMALIES)
 @pytest.mark.parametrize(("name", "motion"), COMBINATIONS)
-def test_forward_and_backward(name: str, motion: str, anomaly: str, some_clips: Clips) -> None:
+def test_forward_and_backward(name, motion, anomaly, some_clips):
     model = tiny(name, motion, anomaly, drop_path=0.0) if name.startswith("lite") else tiny(name, motion, anomaly)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -73,7 +63,7 @@ def test_forward_and_backward(name: str, motion: str, anomaly: str, some_clips: 
 
 
 @pytest.mark.parametrize(("name", "motion"), COMBINATIONS)
-def test_scores(name: str, motion: str, some_clips: Clips, enliven: Enliven) -> None:
+def test_scores(name, motion, some_clips, enliven):
     """Scores repeat, do not depend on the batch, stay close in bfloat16 and survive a state dict's round trip."""
     model = enliven(tiny(name, motion))
     clips = some_clips(3, T, SIZE)
@@ -102,7 +92,7 @@ def test_scores(name: str, motion: str, some_clips: Clips, enliven: Enliven) -> 
 
 
 @pytest.mark.parametrize(("name", "motion"), EXPORTED)
-def test_export(name: str, motion: str, some_clips: Clips, enliven: Enliven, tmp_path: Path) -> None:
+def test_export(name, motion, some_clips, enliven, tmp_path):
     """The file scores as torch does, a batch of another size than it was traced with, in both engines and rebuilt."""
     model = enliven(tiny(name, motion))
     path = export_onnx(model, tmp_path / "model.onnx", with_motion=motion == "cmm")  # mcb: see test_export.py
@@ -123,7 +113,7 @@ def test_export(name: str, motion: str, some_clips: Clips, enliven: Enliven, tmp
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_whole_size_and_several_classes(name: str, some_clips: Clips) -> None:
+def test_whole_size_and_several_classes(name, some_clips):
     model = tiny(name, MODELS[name].motions[0], num_classes=5)
     output = model(some_clips(2, T, SIZE))
     assert output.logit.shape == (2, 5)

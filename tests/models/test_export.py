@@ -1,31 +1,24 @@
 """Model files: what the engines compute from them, and the way back to torch."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from pathlib import Path
 
 import onnx
 import pytest
 import torch
-from torch import Tensor
 
 from facetell.models.export import export_onnx, load_onnx_state, model_from_onnx, read_motion_network
-from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
 from fixtures import FAST_FILE
 from model_files import arrays_file
 
-Clips = Callable[..., Tensor]
-
 
 @pytest.fixture(scope="module")
-def network(enliven: Callable[[ClipNetwork], ClipNetwork]) -> ClipNetwork:
+def network(enliven):
     return enliven(create_model("lite0", clip_frames=4, size=48, width=0.25, motion_blocks=(2, 6)))
 
 
-def test_the_file_keeps_the_contract(network: ClipNetwork, tmp_path: Path) -> None:
+def test_the_file_keeps_the_contract(network, tmp_path):
     path = export_onnx(network, tmp_path / "a.onnx", with_motion=True)
     proto = onnx.load(path)
     onnx.checker.check_model(proto, full_check=True)
@@ -39,7 +32,7 @@ def test_the_file_keeps_the_contract(network: ClipNetwork, tmp_path: Path) -> No
     assert str(Path.cwd()).encode() not in path.read_bytes()
 
 
-def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_said(tmp_path):
     with pytest.raises(FacetellError, match="no motion blocks"):
         export_onnx(create_model("lite0", "none", size=32), tmp_path / "x.onnx", with_motion=True)
     with pytest.raises(FacetellError, match="no model file"):
@@ -49,7 +42,7 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
         load_onnx_state(tmp_path / "text.onnx")
 
 
-def test_the_motion_network_of_the_released_file_is_built_alone(tmp_path: Path) -> None:
+def test_the_motion_network_of_the_released_file_is_built_alone(tmp_path):
     model = read_motion_network(FAST_FILE)
     assert (model.config.clip_frames, model.config.frame_rate, model.config.size) == (4, 12.5, 112)
     _, state = load_onnx_state(FAST_FILE)
@@ -62,15 +55,13 @@ def test_the_motion_network_of_the_released_file_is_built_alone(tmp_path: Path) 
         model_from_onnx(FAST_FILE)
 
 
-def test_an_unknown_name_of_a_module_is_refused() -> None:
+def test_an_unknown_name_of_a_module_is_refused():
     with pytest.raises(FacetellError, match="there is no temporal 'ctsm'; choose one of"):
         create_model("lite0", temporal="ctsm")
 
 
 @pytest.mark.parametrize("architecture", ["{", "[1]", '{"name": "lite0", "colour": 3}'])
-def test_a_file_that_says_nonsense_of_its_network_is_one_sentence(
-    architecture: str, network: ClipNetwork, tmp_path: Path
-) -> None:
+def test_a_file_that_says_nonsense_of_its_network_is_one_sentence(architecture, network, tmp_path):
     path = arrays_file(network, tmp_path / "odd.onnx", architecture=architecture)
     with pytest.raises(FacetellError, match=r"do not define its network|does not accept these arguments"):
         model_from_onnx(path)

@@ -1,7 +1,5 @@
 """EfficientNet-Lite: the ImageNet start is the published network, and motion sits where it should."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2
@@ -19,7 +17,7 @@ PALACE, DAISY = 698, 985
 
 
 @pytest.mark.parametrize(("picture", "meaning"), [("china.jpg", PALACE), ("flower.jpg", DAISY)])
-def test_the_imagenet_start_knows_what_it_sees(picture: str, meaning: int) -> None:
+def test_the_imagenet_start_knows_what_it_sees(picture, meaning):
     reference = torch.load(locate("imagenet_lite0"), weights_only=True)
     model = create_model("lite0", "none", "none", 1, num_classes=1000, pretrained=True, temporal="none").eval()
     model.classifier.load_state_dict({"weight": reference["_fc.weight"], "bias": reference["_fc.bias"]})
@@ -32,7 +30,7 @@ def test_the_imagenet_start_knows_what_it_sees(picture: str, meaning: int) -> No
         assert model(clip).logit.argmax().item() == meaning
 
 
-def test_motion_and_time_do_not_disturb_the_start_on_a_still_clip() -> None:
+def test_motion_and_time_do_not_disturb_the_start_on_a_still_clip():
     """With the shift undone, a network with fresh motion blocks says what the plain one says."""
     plain = create_model("lite0", "none", "none", 4, 64, pretrained=True, temporal="none").eval()
     moving = create_model("lite0", "mcb", "none", 4, 64, pretrained=True).eval()
@@ -46,7 +44,7 @@ def test_motion_and_time_do_not_disturb_the_start_on_a_still_clip() -> None:
 
 
 @pytest.mark.parametrize(("size", "kernel", "offset"), [(8, 3, 1), (9, 3, 0), (8, 5, 1), (9, 5, 0)])
-def test_the_offset_is_where_the_first_output_is_centred(size: int, kernel: int, offset: int) -> None:
+def test_the_offset_is_where_the_first_output_is_centred(size, kernel, offset):
     conv = SameConv2d(1, 1, kernel, 2, bias=False)
     torch.nn.init.dirac_(conv.weight)
     x = torch.arange(size * size, dtype=torch.float32).view(1, 1, size, size)
@@ -54,7 +52,7 @@ def test_the_offset_is_where_the_first_output_is_centred(size: int, kernel: int,
     torch.testing.assert_close(conv(x), x[..., offset::2, offset::2])
 
 
-def test_whole_clips_are_dropped_not_frames() -> None:
+def test_whole_clips_are_dropped_not_frames():
     torch.manual_seed(3)
     block = create_model("lite0", "none", "none", 4, 64, drop_path=0.5).backbone.blocks[14].train()
     x = torch.randn(8 * 4, 192, 2, 2)
@@ -64,7 +62,7 @@ def test_whole_clips_are_dropped_not_frames() -> None:
     assert (passed.all(dim=1) == passed.any(dim=1)).all()
 
 
-def test_faults_are_told_in_one_sentence(tmp_path: Path) -> None:
+def test_faults_are_told_in_one_sentence(tmp_path):
     with pytest.raises(FacetellError, match="no pretrained checkpoint for 'lite1'"):
         create_model("lite1", pretrained=True)
     with pytest.raises(FacetellError, match="choose one of lite0"):

@@ -1,7 +1,5 @@
 """Each loss term alone, against sums written out by hand."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -11,14 +9,14 @@ from facetell.models.losses import anomaly_l1, combined_loss
 from facetell.models.network import ClipOutput
 
 
-def test_l1_is_the_mean_over_reals_and_elements() -> None:
+def test_l1_is_the_mean_over_reals_and_elements():
     anomaly = torch.randn(4, 2, 3, 5, 5)
     labels = torch.tensor([0.0, 1.0, 0.0, 1.0])
     by_hand = sum(abs(v) for v in anomaly[0].flatten().tolist()) + sum(abs(v) for v in anomaly[2].flatten().tolist())
     assert anomaly_l1(anomaly, labels).item() == pytest.approx(by_hand / (2 * 150), rel=1e-5)
 
 
-def test_l1_does_not_see_the_fakes_and_is_zero_without_reals() -> None:
+def test_l1_does_not_see_the_fakes_and_is_zero_without_reals():
     anomaly = torch.randn(2, 1, 3, 4, 4, requires_grad=True)
     anomaly_l1(anomaly, torch.tensor([0.0, 1.0])).backward()
     assert anomaly.grad is not None
@@ -27,7 +25,7 @@ def test_l1_does_not_see_the_fakes_and_is_zero_without_reals() -> None:
     assert anomaly_l1(anomaly, torch.ones(2)).item() == 0
 
 
-def test_the_sum_takes_what_the_output_has() -> None:
+def test_the_sum_takes_what_the_output_has():
     logit, labels = torch.tensor([2.0, -1.0]), torch.tensor([1.0, 0.0])
     targets = torch.tensor([1.0, 0.25])
     by_hand = [math.log1p(math.exp(-2.0)), 0.25 * math.log1p(math.exp(1.0)) + 0.75 * math.log1p(math.exp(-1.0))]

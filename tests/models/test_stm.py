@@ -1,12 +1,7 @@
 """ResNets: sizes as published, and checkpoints in torchvision's names."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 import torch
-from torch import Tensor
 
 from facetell.models.table import multiply_adds, parameters
 from facetell.models.zoo import create_model, load_pretrained
@@ -20,14 +15,14 @@ from facetell.types import FacetellError
         *(("lite0", 4.65), ("lite1", 5.42), ("lite2", 6.09)),  # the EfficientNet-Lite release notes
     ],
 )
-def test_plain_networks_have_the_published_parameters(name: str, millions: float) -> None:
+def test_plain_networks_have_the_published_parameters(name, millions):
     plain = {"temporal": "none"} if name.startswith("lite") else {}
     with torch.device("meta"):
         count = parameters(create_model(name, "none", "none", num_classes=1000, **plain))
     assert count / 1e6 == pytest.approx(millions, abs=0.006 if plain else 1e-9)
 
 
-def test_stm_is_about_as_large_as_published() -> None:
+def test_stm_is_about_as_large_as_published():
     """24.0 M parameters (174 classes) and 33.3 G multiply-adds for 8 frames of 224 x 224; ours are with batch norms."""
     with torch.device("meta"):
         model = create_model("stm_resnet50", "cmm", "none", num_classes=174)
@@ -37,14 +32,14 @@ def test_stm_is_about_as_large_as_published() -> None:
         assert multiply_adds(fuller) < 1.01 * multiply_adds(model)
 
 
-def torchvision_state(bottleneck: bool, layers: tuple[int, ...], width: int) -> dict[str, Tensor]:
+def torchvision_state(bottleneck, layers, width):
     """A ResNet's arrays in torchvision's names, each filled with a number of its own."""
-    state: dict[str, Tensor] = {}
+    state = {}
 
-    def add(name: str, *shape: int) -> None:
+    def add(name, *shape):
         state[name] = torch.full(shape, float(len(state)))
 
-    def norm(name: str, channels: int) -> None:
+    def norm(name, channels):
         for part in ("weight", "bias", "running_mean", "running_var"):
             add(f"{name}.{part}", channels)
 
@@ -70,7 +65,7 @@ def torchvision_state(bottleneck: bool, layers: tuple[int, ...], width: int) -> 
 
 
 @pytest.mark.parametrize(("name", "bottleneck"), [("stm_resnet18", False), ("stm_resnet50", True), ("resnet50", True)])
-def test_a_torchvision_checkpoint_loads_by_name(name: str, bottleneck: bool, tmp_path: Path) -> None:
+def test_a_torchvision_checkpoint_loads_by_name(name, bottleneck, tmp_path):
     state = torchvision_state(bottleneck, (2, 1, 1, 1), 16)
     path = tmp_path / "resnet.pth"
     torch.save(state, path)
@@ -84,7 +79,7 @@ def test_a_torchvision_checkpoint_loads_by_name(name: str, bottleneck: bool, tmp
     assert (own["stages.3.0.downsample.1.running_var"] == state["layer4.0.downsample.1.running_var"][0]).all()
 
 
-def test_half_a_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_half_a_checkpoint_is_refused(tmp_path):
     state = torchvision_state(True, (1, 1, 1, 1), 16)
     del state["layer3.0.conv2.weight"]
     torch.save(state, tmp_path / "half.pth")

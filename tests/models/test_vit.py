@@ -1,35 +1,26 @@
 """The vision transformer: its features, its motion adapter, and CLIP's weights."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
-from torch import Tensor
 
 from facetell.assets import locate
-from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError
 
 T, SIZE, WIDTH = 4, 32, 64
-TINY: dict[str, object] = {"depth": 2, "width": WIDTH, "heads": 2, "motion_after": 1}
-
-Clips = Callable[..., Tensor]
+TINY = {"depth": 2, "width": WIDTH, "heads": 2, "motion_after": 1}
 
 
-def tiny(motion: str = "none", **more: object) -> ClipNetwork:
+def tiny(motion="none", **more):
     return create_model("clip_vit_b16", motion, "none", T, SIZE, **{**TINY, **more}).eval()
 
 
-def test_features_are_ordered_by_block_then_class_token_mean_and_deviation() -> None:
+def test_features_are_ordered_by_block_then_class_token_mean_and_deviation():
     backbone = tiny(taps=[2, 1], pools=["std", "cls", "mean"]).backbone
-    tokens: list[Tensor] = []
+    tokens = []
     for block in backbone.blocks:
         block.register_forward_hook(lambda module, inputs, output: tokens.append(output))
     with torch.no_grad():
@@ -41,7 +32,7 @@ def test_features_are_ordered_by_block_then_class_token_mean_and_deviation() -> 
     torch.testing.assert_close(deep.flatten(2).transpose(1, 2), tokens[-1][:, 1:])
 
 
-def test_the_motion_adapter_starts_as_the_identity(some_clips: Clips) -> None:
+def test_the_motion_adapter_starts_as_the_identity(some_clips):
     still, moving = tiny(taps=[1, 2]), tiny("mcb", taps=[1, 2])
     missing = moving.load_state_dict(still.state_dict(), strict=False).missing_keys
     assert missing and all(name.startswith("backbone.motion.") for name in missing)
@@ -60,7 +51,7 @@ def test_the_motion_adapter_starts_as_the_identity(some_clips: Clips) -> None:
         ({"motion_after": 3}, "motion_after is the number of a block from 1 to 2, not 3"),
     ],
 )
-def test_a_wrong_argument_is_one_message(wrong: dict[str, object], message: str) -> None:
+def test_a_wrong_argument_is_one_message(wrong, message):
     with pytest.raises(FacetellError) as caught:
         tiny("mcb", **wrong)
     assert message in str(caught.value)
@@ -69,12 +60,12 @@ def test_a_wrong_argument_is_one_message(wrong: dict[str, object], message: str)
 @pytest.mark.parametrize(
     ("model", "wrong", "right"), [("clip_vit_b16", "imagenet", "clip"), ("lite0", "clip", "imagenet")]
 )
-def test_pinned_weights_have_a_name(model: str, wrong: str, right: str) -> None:
+def test_pinned_weights_have_a_name(model, wrong, right):
     with pytest.raises(FacetellError, match=f"{wrong} cannot be read .*; give a .pth file, or '{right}'"):
         create_model(model, pretrained=wrong)
 
 
-def float_graph(path: Path, output: str) -> onnx.ModelProto:
+def float_graph(path, output):
     """A dynamically quantised graph up to ``output``, with products of floats in place of those of integers."""
     proto = onnx.load(path)
     arrays = {array.name: array for array in proto.graph.initializer}
@@ -98,7 +89,7 @@ def float_graph(path: Path, output: str) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("depth", [1, pytest.param(9, marks=pytest.mark.slow)])
-def test_clip_s_weights_give_the_tokens_of_its_own_graph(depth: int, some_clips: Clips) -> None:
+def test_clip_s_weights_give_the_tokens_of_its_own_graph(depth, some_clips):
     model = create_model("clip_vit_b16", "none", "none", 1, pretrained=True, depth=depth, pools=["cls"]).eval()
     clip = some_clips(1, 1, 224)
     frame = (clip[0] - model.mean) / model.std

@@ -23,7 +23,7 @@ def sampler(recordings):
     return Sampler(recordings, CONFIG, seed=3)
 
 
-def alike(a: torch.Tensor, b: torch.Tensor) -> float:
+def alike(a, b):
     return float(np.corrcoef(a.float().flatten(), b.float().flatten())[0, 1])
 
 
@@ -64,7 +64,7 @@ def test_every_second_frame_doubles_the_motion(recordings):
     calm = replace(CONFIG, pairs=0, generated=1)
     calm = replace(calm, degrade=replace(calm.degrade, repeats=0, rerate=0, noisy=0, codec=0, social=0, jpeg=0))
 
-    def motion(share: float) -> float:
+    def motion(share):
         sampler = Sampler(recordings, replace(calm, every_second=share), 1)
         clips = torch.cat([sampler.batch(n).clips for n in range(6)]).float()
         return float((clips[:, 1:] - clips[:, :-1]).abs().mean())

@@ -11,7 +11,7 @@ from facetell.types import FacetellError
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def write(path: Path, text: str) -> Path:
+def write(path, text):
     path.write_text(text, encoding="utf-8")
     return path
 

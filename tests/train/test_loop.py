@@ -29,12 +29,12 @@ SCRIPT = Path(__file__).with_name("run_tiny.py")
 STEPS = ["steps=6", "val.every=3", "machine.checkpoint_every=2"]
 
 
-def start(out: Path, folder: Path, *changes: str) -> subprocess.Popen:
+def start(out, folder, *changes):
     command = [sys.executable, str(SCRIPT), str(out), str(folder), *STEPS, *changes]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def finish(process: subprocess.Popen) -> str:
+def finish(process):
     try:
         printed, errors = process.communicate(timeout=600)
     except subprocess.TimeoutExpired:
@@ -44,23 +44,23 @@ def finish(process: subprocess.Popen) -> str:
     return printed
 
 
-def lines(out: Path) -> list[dict]:
+def lines(out):
     path = out / "log.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def losses(out: Path) -> list[float]:
+def losses(out):
     return [line["loss"] for line in lines(out) if line["what"] == "train"]
 
 
-def same_weights(a: Path, b: Path, file: str = CHECKPOINT, parts: tuple[str, ...] = ("model", "average")) -> bool:
+def same_weights(a, b, file=CHECKPOINT, parts=("model", "average")):
     one, other = load(a / file), load(b / file)
     equal = all(torch.equal(one[part][name], other[part][name]) for part in parts for name in one[part])
     return equal and all(str(one.get(part)) == str(other.get(part)) for part in ("val", "optimizer"))
 
 
 @pytest.fixture(scope="module")
-def whole(prepared, data, tmp_path_factory) -> Path:
+def whole(prepared, data, tmp_path_factory):
     """A run that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole")
     assert "done=True" in finish(start(out, prepared))

@@ -1,11 +1,7 @@
 """Presentation times: stamps in decoding order, leaps, pauses and missing stamps."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import chain
-from pathlib import Path
 
 import av
 import numpy as np
@@ -14,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facetell.faces.clips import HOLE
-from facetell.types import UInt8Array
 from facetell.video.clock import LEAP_STEP_S, Clock, StampOrder
 from facetell.video.reader import VideoReader
 from fixtures import encode
@@ -24,14 +19,14 @@ from video.painted import number_of, numbered
 LEAP = 50_000.0
 
 
-def seen_in(path: Path) -> tuple[list[int], list[float], VideoReader]:
+def seen_in(path):
     """The numbers painted on the frames of a video, their times, and the reader."""
     with VideoReader(path) as reader:
         frames = [(number_of(frame.rgb()), frame.time) for frame in reader]
     return [number for number, _ in frames], [time for _, time in frames], reader
 
 
-def frame_at(stamp: int | None) -> av.VideoFrame:
+def frame_at(stamp):
     frame = av.VideoFrame(16, 16, "gray")
     frame.pts, frame.time_base = stamp, Fraction(1, 1000)
     return frame
@@ -40,15 +35,15 @@ def frame_at(stamp: int | None) -> av.VideoFrame:
 # --- order
 
 
-def decode(coded: Sequence[int], stamps: Sequence[int], lost: int = -1) -> list[list[int]]:
+def decode(coded, stamps, lost=-1):
     """The stamps that come out for each frame of a decoder with a delay.
 
     In decoding order: the places of the frames in presentation order, the stamp of each packet, and the number of a
     packet that gives no frame.
     """
     order = StampOrder(10**6)
-    out: list[list[int]] = []
-    waiting: dict[int, int] = {}
+    out = []
+    waiting = {}
     shown = 0
     gone = coded[lost] if lost >= 0 else -1
     for number, (place, stamp) in enumerate(zip(coded, stamps, strict=True)):
@@ -63,7 +58,7 @@ def decode(coded: Sequence[int], stamps: Sequence[int], lost: int = -1) -> list[
 
 
 @st.composite
-def coded_orders(draw: st.DrawFn) -> list[int]:
+def coded_orders(draw):
     """Decoding orders: runs of B-frames after their anchor, in any order among themselves."""
     order = [0]
     while len(order) < 40:
@@ -77,7 +72,7 @@ STEPS = st.lists(st.integers(1, 200), min_size=50, max_size=50)
 
 @settings(max_examples=100, deadline=None)
 @given(coded_orders(), STEPS)
-def test_nth_frame_has_nth_smallest_stamp(coded: list[int], steps: list[int]) -> None:
+def test_nth_frame_has_nth_smallest_stamp(coded, steps):
     times = np.cumsum(steps)[: len(coded)].tolist()
     assert [*chain.from_iterable(decode(coded, times))] == times, "stamps in decoding order"
     in_presentation_order = decode(coded, [times[place] for place in coded])
@@ -86,7 +81,7 @@ def test_nth_frame_has_nth_smallest_stamp(coded: list[int], steps: list[int]) ->
 
 @settings(max_examples=100, deadline=None)
 @given(coded_orders(), STEPS, st.integers(4, 39))
-def test_stamps_increase_after_a_lost_packet(coded: list[int], steps: list[int], lost: int) -> None:
+def test_stamps_increase_after_a_lost_packet(coded, steps, lost):
     coded = [0, 3, 1, 2, *(place + 4 for place in coded)]  # the order is known before the loss
     times = np.cumsum(steps)[: len(coded)].tolist()
     out = [*chain.from_iterable(decode(coded, times, lost))]
@@ -95,9 +90,7 @@ def test_stamps_increase_after_a_lost_packet(coded: list[int], steps: list[int],
 
 
 @pytest.mark.parametrize("make", IN_DECODING_ORDER)
-def test_frames_are_timed_by_presentation_in_every_file(
-    make: Callable[[Path, Sequence[UInt8Array]], Path], tmp_path: Path
-) -> None:
+def test_frames_are_timed_by_presentation_in_every_file(make, tmp_path):
     count = 48
     numbers, times, reader = seen_in(make(tmp_path, [numbered(number) for number in range(count)]))
     assert numbers == list(range(count)) and reader.errors == ()
@@ -107,7 +100,7 @@ def test_frames_are_timed_by_presentation_in_every_file(
     assert times[-1] == pytest.approx((count - 1) / RATE, abs=0.6 / RATE)
 
 
-def test_a_file_without_stamps_is_timed_by_its_rate_with_a_note(tmp_path: Path) -> None:
+def test_a_file_without_stamps_is_timed_by_its_rate_with_a_note(tmp_path):
     numbers, times, reader = seen_in(h264(tmp_path / "raw.h264", [numbered(number) for number in range(48)]))
     assert numbers == list(range(48))
     np.testing.assert_allclose(times, np.arange(48) / RATE)
@@ -117,7 +110,7 @@ def test_a_file_without_stamps_is_timed_by_its_rate_with_a_note(tmp_path: Path) 
 
 
 VPX = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "5", "auto-alt-ref": "1"}
-CODECS: dict[str, tuple[dict[str, str], str]] = {
+CODECS = {
     "libx264": ({"bf": "3", "preset": "veryfast"}, "mp4 mov mkv avi flv ts 3gp asf nut"),
     "libx265": ({"preset": "ultrafast", "x265-params": "log-level=error:bframes=3:rc-lookahead=5"}, "mp4 mkv ts"),
     "mpeg4": ({"bf": "2"}, "mp4 avi m4v"),
@@ -129,7 +122,7 @@ CODECS: dict[str, tuple[dict[str, str], str]] = {
 @pytest.mark.parametrize(
     ("codec", "suffix"), [(c, suffix) for c, (_, names) in CODECS.items() for suffix in names.split()]
 )
-def test_every_pair_of_container_and_codec_is_read_in_order(codec: str, suffix: str, tmp_path: Path) -> None:
+def test_every_pair_of_container_and_codec_is_read_in_order(codec, suffix, tmp_path):
     images = [numbered(number) for number in range(20)]
     path = tmp_path / f"v.{suffix}"
     encode(path, images, codec=codec, pix_fmt="yuv420p", fps=25, options=CODECS[codec][0])
@@ -141,13 +134,13 @@ def test_every_pair_of_container_and_codec_is_read_in_order(codec: str, suffix: 
 # --- leaps
 
 
-def stamps_of(*stretches: tuple[float, int]) -> list[float]:
+def stamps_of(*stretches):
     """Seconds of stretches of frames at 25 per second, each from its first second on."""
     return [start + number / 25 for start, count in stretches for number in range(count)]
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4"])
-def test_a_leap_of_the_clock_is_not_part_of_the_duration(suffix: str, tmp_path: Path) -> None:
+def test_a_leap_of_the_clock_is_not_part_of_the_duration(suffix, tmp_path):
     path = encode_at(tmp_path / f"leap{suffix}", stamps_of((0, 50), (2 + LEAP, 50)), "libx264")
     numbers, times, reader = seen_in(path)
     assert numbers == list(range(100))
@@ -158,7 +151,7 @@ def test_a_leap_of_the_clock_is_not_part_of_the_duration(suffix: str, tmp_path: 
     np.testing.assert_allclose(np.delete(steps, 49), 0.04, atol=2e-3)
 
 
-def test_joined_recordings_go_on_and_the_step_back_is_noted(tmp_path: Path) -> None:
+def test_joined_recordings_go_on_and_the_step_back_is_noted(tmp_path):
     one = encode_at(tmp_path / "one.ts", stamps_of((0, 75)), "libx264").read_bytes()
     path = tmp_path / "joined.ts"
     path.write_bytes(one + one)
@@ -173,7 +166,7 @@ def test_joined_recordings_go_on_and_the_step_back_is_noted(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("suffix", "pause", "kept"), [(".mkv", 60, True), (".ts", 9, True), (".ts", 60, False)])
-def test_a_pause_keeps_the_times_that_players_show(suffix: str, pause: float, kept: bool, tmp_path: Path) -> None:
+def test_a_pause_keeps_the_times_that_players_show(suffix, pause, kept, tmp_path):
     path = encode_at(tmp_path / f"pause{suffix}", stamps_of((0, 25), (1 + pause, 25)), "libx264")
     _, times, reader = seen_in(path)
     assert reader.duration == pytest.approx(2 + pause * kept, abs=0.1)
@@ -185,7 +178,7 @@ def test_a_pause_keeps_the_times_that_players_show(suffix: str, pause: float, ke
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(-(10**9), 10**9), st.integers(0, 200)), min_size=1))
-def test_times_increase_whatever_the_stamps(stamps: list[int | None]) -> None:
+def test_times_increase_whatever_the_stamps(stamps):
     clock = Clock(0.04, 10.0)
     times = [clock.seconds(frame_at(stamp), drop_late=False) for stamp in stamps]
     assert times[0] == 0 and None not in times and all(np.diff(np.array(times, float)) > 0)
@@ -203,6 +196,6 @@ def test_times_increase_whatever_the_stamps(stamps: list[int | None]) -> None:
         ([400, 440, 0, 40, 80, 120], [0, 0.04, 0.05, 0.06, 0.185, 0.225]),
     ],
 )
-def test_clock_on_known_stamps(stamps: list[int | None], times: list[float]) -> None:
+def test_clock_on_known_stamps(stamps, times):
     clock = Clock(0.04, 10.0)
     assert [clock.seconds(frame_at(stamp), drop_late=False) for stamp in stamps] == pytest.approx(times)

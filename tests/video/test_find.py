@@ -1,11 +1,8 @@
 """Files, folders and patterns become videos; other files are counted by the kind of their content."""
 
-from __future__ import annotations
-
 import os
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -24,14 +21,14 @@ NOISE = np.random.default_rng(0).bytes(5000)
 
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tree(tmp_path, monkeypatch):
     names = "b.mp4 a.MOV notes.txt Thumbs.db .hidden.mp4 sub/c.webm sub/deep/d.mkv .git/e.mp4 x[1].mp4 empty/.x"
     _write(tmp_path, names.split())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def _write(folder: Path, names: list[str]) -> None:
+def _write(folder, names):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"\xff\xd8\xff" if name.lower().endswith(("png", "jpg")) else b"text")
@@ -54,18 +51,18 @@ def _write(folder: Path, names: list[str]) -> None:
         ("b.mp4 ./b.mp4 sub/../b.mp4 *.mp4 .", "b.mp4 x[1].mp4 a.MOV sub/c.webm sub/deep/d.mkv"),
     ],
 )
-def test_arguments_become_files(arguments: str, found: str, tree: Path) -> None:
+def test_arguments_become_files(arguments, found, tree):
     assert [path.as_posix() for path in find_videos(arguments.split())] == found.split()
 
 
 @pytest.mark.parametrize("arguments", [["empty"], ["*.avi"], [], [""]])
-def test_nothing_found_is_one_message(arguments: list[str], tree: Path) -> None:
+def test_nothing_found_is_one_message(arguments, tree):
     with pytest.raises(FacetellError) as caught:
         find_videos(arguments)
     assert "\n" not in str(caught.value) and (not arguments or arguments[-1] in str(caught.value))
 
 
-def test_links(tree: Path) -> None:
+def test_links(tree):
     (tree / "sub" / "back").symlink_to(tree)
     (tree / "link.mp4").symlink_to(tree / "b.mp4")
     (tree / "sub" / "circle.mp4").symlink_to("circle.mp4")
@@ -85,7 +82,7 @@ def test_links(tree: Path) -> None:
         ("1.png deep/a.mp4", "frames/deep/a.mp4"),
     ],
 )
-def test_a_folder_of_numbered_images_is_one_video(names: str, found: str, tree: Path) -> None:
+def test_a_folder_of_numbered_images_is_one_video(names, found, tree):
     _write(tree / "frames", names.split())
     assert [path.as_posix() for path in find_videos(["frames"])] == found.split()
 
@@ -93,13 +90,13 @@ def test_a_folder_of_numbered_images_is_one_video(names: str, found: str, tree: 
 @pytest.mark.parametrize(
     ("names", "held"), [("1.png b1.png notes.txt", "but 2 images"), ("cover.png", "but 1 image"), (".1.png 1.txt", "")]
 )
-def test_other_images_are_not_a_video(names: str, held: str, tree: Path) -> None:
+def test_other_images_are_not_a_video(names, held, tree):
     _write(tree / "frames", names.split())
     with pytest.raises(FacetellError, match=f"holds no video.*{held}"):
         find_videos(["frames"])
 
 
-def test_what_is_left_out_is_counted_by_kind(tree: Path) -> None:
+def test_what_is_left_out_is_counted_by_kind(tree):
     _write(tree, ["sub/cover.jpg", "sub/1.png", "other/1.png", "other/b.png"])
     (tree / "sub" / "list.m3u8").write_text("#EXTM3U\n")
     (tree / "sub" / "noise.bin").write_bytes(NOISE)
@@ -110,7 +107,7 @@ def test_what_is_left_out_is_counted_by_kind(tree: Path) -> None:
 
 
 @pytest.fixture
-def closed(tree: Path) -> Iterator[None]:
+def closed(tree):
     """``sub/deep`` without permissions, and the process without the rights of root, who may read everything."""
     user = os.geteuid()
     tree.chmod(0o755)
@@ -122,7 +119,7 @@ def closed(tree: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("closed")
-def test_a_folder_that_may_not_be_read_is_reported_by_its_reader() -> None:
+def test_a_folder_that_may_not_be_read_is_reported_by_its_reader():
     assert find_videos(["sub"]) == [Path("sub/c.webm"), Path("sub/deep")]
     assert find_videos(["sub/deep", "sub/deep/d.mkv"]) == [Path("sub/deep"), Path("sub/deep/d.mkv")]
     with pytest.raises(Unreadable, match="may not be read"):
@@ -137,7 +134,7 @@ def test_a_folder_that_may_not_be_read_is_reported_by_its_reader() -> None:
 @pytest.mark.parametrize(
     "address", ["https://example.org/talk.mp4", "http://h:8080/a?b=*", "s3://b/k", "HTTPS://x.y/z"]
 )
-def test_an_address_is_found_in_every_form(address: str) -> None:
+def test_an_address_is_found_in_every_form(address):
     for path in (address, Path(address), Path("/data") / address, Path("clips", address)):
         assert address_in(path) == address
     assert find_videos([address]) == [Path(address)]
@@ -146,7 +143,7 @@ def test_an_address_is_found_in_every_form(address: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["talk.mp4", "C:/talk.mp4", "10:30/talk.mp4", "file:///talk.mp4", "a: b/c", "https:/"])
-def test_other_names_are_not_addresses(name: str) -> None:
+def test_other_names_are_not_addresses(name):
     assert address_in(name) is None and missing_file(name) == f"there is no file {name}: check the name"
 
 
@@ -154,7 +151,7 @@ def test_other_names_are_not_addresses(name: str) -> None:
 
 
 @pytest.mark.parametrize(("codec", "container"), [("mpeg2video", "mpeg"), ("mpeg2video", "mpegts"), ("libx264", "mp4")])
-def test_a_video_is_recognised_by_its_content(codec: str, container: str, tmp_path: Path) -> None:
+def test_a_video_is_recognised_by_its_content(codec, container, tmp_path):
     for name in ("MOV001.MOD", "call.3gpp", "tape.qt", "video", "clip.txt"):
         encode(tmp_path / name, sample_frames()[:4], codec=codec, pix_fmt="yuv420p", fps=25, container=container)
         assert kind_of(tmp_path / name) is Kind.VIDEO, name
@@ -182,12 +179,12 @@ def test_a_video_is_recognised_by_its_content(codec: str, container: str, tmp_pa
         ),
     ],
 )
-def test_kinds_of_other_files(name: str, content: bytes, kind: Kind, tmp_path: Path) -> None:
+def test_kinds_of_other_files(name, content, kind, tmp_path):
     (tmp_path / name).write_bytes(content)
     assert kind_of(tmp_path / name) is kind
 
 
-def test_animated_images_are_videos(tmp_path: Path) -> None:
+def test_animated_images_are_videos(tmp_path):
     animation = cv2.Animation()
     animation.frames = [np.full((20, 30, 3), level, np.uint8) for level in (0, 200)]
     animation.durations = [40, 40]
@@ -199,7 +196,7 @@ def test_animated_images_are_videos(tmp_path: Path) -> None:
         assert kind_of(tmp_path / "image") is Kind.VIDEO
 
 
-def test_pipes_and_circular_links_are_not_opened(tmp_path: Path) -> None:
+def test_pipes_and_circular_links_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "circle").symlink_to("circle")
     assert kind_of(tmp_path / "pipe") is kind_of(tmp_path / "circle") is Kind.CLOSED

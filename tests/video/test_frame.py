@@ -1,7 +1,5 @@
 """Colours, orientation, geometry and thumbnails of decoded frames."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import av
@@ -15,7 +13,7 @@ COLOURS = [(200, 40, 40), (40, 180, 60), (50, 60, 210), (128, 128, 128), (255, 2
 MATRICES = {"601": (0.299, 0.114, 6), "709": (0.2126, 0.0722, 1), "2020": (0.2627, 0.0593, 9)}
 
 
-def yuv_of(rgb: tuple[int, int, int], kr: float, kb: float, full: bool) -> tuple[float, float, float]:
+def yuv_of(rgb, kr, kb, full):
     """8-bit Y, Cb, Cr by the definition of the standards."""
     r, g, b = (value / 255 for value in rgb)
     y = kr * r + (1 - kr - kb) * g + kb * b
@@ -23,7 +21,7 @@ def yuv_of(rgb: tuple[int, int, int], kr: float, kb: float, full: bool) -> tuple
     return (255 * y, 128 + 255 * cb, 128 + 255 * cr) if full else (16 + 219 * y, 128 + 224 * cb, 128 + 224 * cr)
 
 
-def plain(yuv: tuple[float, float, float], pix_fmt: str, width: int = 64, height: int = 48) -> av.VideoFrame:
+def plain(yuv, pix_fmt, width=64, height=48):
     """A frame of one colour, its planes filled by hand."""
     frame = av.VideoFrame(width, height, pix_fmt)
     planes = [yuv[:1], yuv[1:]] if pix_fmt in ("nv12", "p010le") else [yuv[:1], yuv[1:2], yuv[2:]]
@@ -39,7 +37,7 @@ def plain(yuv: tuple[float, float, float], pix_fmt: str, width: int = 64, height
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "nv12", "yuv420p10le", "p010le"])
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("matrix", MATRICES)
-def test_colours_follow_the_tagged_matrix_and_range(matrix: str, full: bool, pix_fmt: str) -> None:
+def test_colours_follow_the_tagged_matrix_and_range(matrix, full, pix_fmt):
     kr, kb, number = MATRICES[matrix]
     for colour in COLOURS:
         frame = plain(yuv_of(colour, kr, kb, full), pix_fmt)
@@ -48,27 +46,27 @@ def test_colours_follow_the_tagged_matrix_and_range(matrix: str, full: bool, pix
 
 
 @pytest.mark.parametrize(("size", "matrix"), [((640, 480), "601"), ((1280, 720), "709"), ((720, 1280), "709")])
-def test_untagged_frames_are_601_when_small_and_709_when_large(size: tuple[int, int], matrix: str) -> None:
+def test_untagged_frames_are_601_when_small_and_709_when_large(size, matrix):
     kr, kb, _ = MATRICES[matrix]
     frame = plain(yuv_of(COLOURS[0], kr, kb, full=False), "yuv420p", *size)
     frame.colorspace, frame.color_range = 2, 0
     assert np.abs(to_rgb(frame, *size)[20, 20].astype(int) - COLOURS[0]).max() <= 3
 
 
-def test_a_pixel_format_that_cannot_be_converted_is_reported() -> None:
+def test_a_pixel_format_that_cannot_be_converted_is_reported():
     with pytest.raises(Unreadable, match="stored as bgr4, which cannot be converted"):
         to_rgb(av.VideoFrame(64, 48, "bgr4"), 64, 48)
 
 
 @pytest.mark.parametrize(("color_range", "expected"), [(1, 128), (2, 126)])
-def test_grey_follows_its_range(color_range: int, expected: int) -> None:
+def test_grey_follows_its_range(color_range, expected):
     frame = av.VideoFrame(64, 48, "gray")
     frame.planes[0].update(bytes([126]) * frame.planes[0].buffer_size)
     frame.color_range = color_range
     assert np.unique(to_rgb(frame, 64, 48)).tolist() == [expected]
 
 
-def test_pq_is_tone_mapped() -> None:
+def test_pq_is_tone_mapped():
     shown = []
     for code in (0.0, 0.508, 0.5807, 0.7518, 1.0):  # 0, 100, 203, 1000 and 10000 nits by SMPTE ST 2084
         frame = plain((16 + 219 * code, 128, 128), "yuv420p10le")
@@ -79,7 +77,7 @@ def test_pq_is_tone_mapped() -> None:
     assert 225 <= shown[2] <= 250 and shown[3] >= 250 and shown[4] == 255
 
 
-def test_an_array_outlives_its_frame() -> None:
+def test_an_array_outlives_its_frame():
     images = [to_rgb(plain(yuv_of(colour, 0.299, 0.114, False), "yuv420p", 640, 360), 640, 360) for colour in COLOURS]
     for image, colour in zip(images, COLOURS, strict=True):
         assert np.abs(image.reshape(-1, 3).mean(axis=0) - colour).max() <= 3
@@ -88,7 +86,7 @@ def test_an_array_outlives_its_frame() -> None:
 @pytest.mark.parametrize("first", [1, -1])
 @pytest.mark.parametrize("second", [1, -1])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_orientation_follows_the_display_matrix(first: int, second: int, transposed: bool) -> None:
+def test_orientation_follows_the_display_matrix(first, second, transposed):
     matrix = (0, first, second, 0) if transposed else (first, 0, 0, second)
     image = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
     geometry = Geometry((7, 5), (7, 5), *orientation(*(value << 16 for value in matrix)))
@@ -108,7 +106,7 @@ def test_orientation_follows_the_display_matrix(first: int, second: int, transpo
         (Fraction(1281, 1280), (640, 360)),
     ],
 )
-def test_pixels_become_square(aspect: Fraction | None, upright: tuple[int, int]) -> None:
+def test_pixels_become_square(aspect, upright):
     assert Geometry.of(av.VideoFrame(640, 360, "yuv420p"), aspect).upright == upright
 
 
@@ -119,7 +117,7 @@ def test_pixels_become_square(aspect: Fraction | None, upright: tuple[int, int])
         *("gray", "gray10le", "rgb24", "gbrp", "rgb8", "rgba64le"),
     ],
 )
-def test_thumbnail_of_every_kind_of_format(pix_fmt: str) -> None:
+def test_thumbnail_of_every_kind_of_format(pix_fmt):
     ramp = np.linspace(20, 235, 640).astype(np.uint8)
     image = np.ascontiguousarray(np.repeat(np.tile(ramp, (360, 1))[:, :, None], 3, axis=2))
     source = av.VideoFrame.from_ndarray(image, format="rgb24")

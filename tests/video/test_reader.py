@@ -1,20 +1,17 @@
 """Frames, times and sizes of readable videos, and messages on others."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.types import UInt8Array
 from facetell.video.reader import Unreadable, VideoReader, probe
 from fixtures import BROKEN, ODD, encode, sample_frames, variable_times, weave
 from video.painted import BLUE, GREEN, GREY, RED, corners, number_of, numbered, quadrants
 
 # Number of frames, frames per second, and the upright size where it is not 640 x 360.
-EXPECTED: dict[str, tuple[int, float | None, tuple[int, int]]] = {
+EXPECTED = {
     name: (count, fps, size[0] if size else (640, 360))
     for name, count, fps, *size in [
         ("one_frame", 1, 30),
@@ -42,12 +39,12 @@ EXPECTED: dict[str, tuple[int, float | None, tuple[int, int]]] = {
 }
 
 
-def test_every_odd_video_is_expected_or_damaged() -> None:
+def test_every_odd_video_is_expected_or_damaged():
     assert set(ODD) == set(EXPECTED) | {"truncated", "damaged"}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_odd_videos_are_read_completely(name: str, tmp_path: Path) -> None:
+def test_odd_videos_are_read_completely(name, tmp_path):
     count, fps, (width, height) = EXPECTED[name]
     with VideoReader(ODD[name](tmp_path)) as reader:
         info = reader.info
@@ -71,7 +68,7 @@ def test_odd_videos_are_read_completely(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_files_give_one_message_and_are_closed(name: str, tmp_path: Path) -> None:
+def test_broken_files_give_one_message_and_are_closed(name, tmp_path):
     path = BROKEN[name](tmp_path)
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(Unreadable) as caught:
@@ -83,7 +80,7 @@ def test_broken_files_give_one_message_and_are_closed(name: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["a:b.mp4", "http:x.mp4", "100%d [1] *.mp4", "ü 视频.mp4", "-y.mp4"])
-def test_any_file_name_is_read(name: str, tmp_path: Path) -> None:
+def test_any_file_name_is_read(name, tmp_path):
     path = tmp_path / name
     path.write_bytes(locate("sample_woman").read_bytes())
     info = probe(path)
@@ -92,7 +89,7 @@ def test_any_file_name_is_read(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
-def test_a_rotated_video_comes_out_upright(turn: int, tmp_path: Path) -> None:
+def test_a_rotated_video_comes_out_upright(turn, tmp_path):
     stored = np.rot90(
         quadrants(192, 128), turn // 90
     )  # counter-clockwise, so that a clockwise rotation makes it upright
@@ -109,7 +106,7 @@ def test_a_rotated_video_comes_out_upright(turn: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_frames_come_in_presentation_order(threads: int, tmp_path: Path) -> None:
+def test_frames_come_in_presentation_order(threads, tmp_path):
     options = {"bf": "4", "b-pyramid": "normal", "preset": "medium"}
     images = [numbered(number) for number in range(100)]
     path = encode(tmp_path / "b.mp4", images, codec="libx264", pix_fmt="yuv420p", options=options)
@@ -121,8 +118,8 @@ def test_frames_come_in_presentation_order(threads: int, tmp_path: Path) -> None
         assert frame.time == pytest.approx(number / 30)
 
 
-def test_interlaced_frames_are_deinterlaced(tmp_path: Path) -> None:
-    def comb(image: UInt8Array) -> float:
+def test_interlaced_frames_are_deinterlaced(tmp_path):
+    def comb(image):
         luma = image[8:-8].mean(axis=2)
         return float(np.abs(luma[1::2] - luma[0::2]).mean())
 
@@ -142,7 +139,7 @@ def test_interlaced_frames_are_deinterlaced(tmp_path: Path) -> None:
         assert np.abs(seen[index][1][8:-8] - first).mean() < 0.3 * np.abs(second - first).mean()
 
 
-def test_a_new_size_in_mid_stream_is_fitted_to_the_first(tmp_path: Path) -> None:
+def test_a_new_size_in_mid_stream_is_fitted_to_the_first(tmp_path):
     with VideoReader(ODD["new_size"](tmp_path)) as reader:
         frames = list(reader)
     assert {(frame.decoded.width, frame.decoded.height) for frame in frames} == {(640, 360), (320, 180)}

@@ -1,12 +1,9 @@
 """Folders of images and animated WebP are read like videos; images that are not consecutive frames are refused."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import struct
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -15,7 +12,6 @@ import pytest
 
 from facetell.assets import locate
 from facetell.faces.clips import HOLE
-from facetell.types import UInt8Array
 from facetell.video.image import read_image, write_image
 from facetell.video.reader import Unreadable, VideoReader
 from facetell.video.sequence import ImageSequence, NotConsecutive, steps_between
@@ -25,19 +21,19 @@ from fixtures import sample_frames
 DURATIONS = [40, 40, 40, 80, 40, 40]
 
 
-def write(folder: Path, images: Sequence[UInt8Array], numbers: Sequence[int], suffix: str = ".jpg") -> Path:
+def write(folder, images, numbers, suffix=".jpg"):
     for image, number in zip(images, numbers, strict=True):
         write_image(folder / f"IMG_{number:04d}{suffix}", image)
     return folder
 
 
-def times_of(path: Path, rate: float | None = None) -> list[float]:
+def times_of(path, rate=None):
     with ImageSequence(path, rate) as reader:
         return [frame.time for frame in reader]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     """Twelve images whose names count without zeros in front; the grey of each is twice its number."""
     for number in range(12):
         cv2.imwrite(str(tmp_path / f"frame{number}.png"), np.full((20, 30, 3), 2 * number, np.uint8))
@@ -46,20 +42,20 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def frames() -> list[UInt8Array]:
+def frames():
     """12 consecutive frames of the woman, 320 x 180."""
     return [np.ascontiguousarray(frame[::2, ::2]) for frame in sample_frames()[:12]]
 
 
 @pytest.fixture(scope="module")
-def seconds() -> list[UInt8Array]:
+def seconds():
     """12 frames of the woman, 1.25 s apart."""
     with VideoReader(locate("sample_woman")) as reader:
         chosen = (frame.rgb() for frame in itertools.islice(reader, 0, 12 * 30, 30))
         return [np.asarray(cv2.resize(image, (320, 180), interpolation=cv2.INTER_AREA), np.uint8) for image in chosen]
 
 
-def test_images_come_by_their_numbers_at_25_per_second(folder: Path) -> None:
+def test_images_come_by_their_numbers_at_25_per_second(folder):
     with open_video(folder) as reader:
         found = list(reader)
         assert (reader.info.width, reader.info.height, reader.info.fps) == (30, 20, 25)
@@ -68,13 +64,13 @@ def test_images_come_by_their_numbers_at_25_per_second(folder: Path) -> None:
     assert [frame.time for frame in found] == pytest.approx(np.arange(12) / 25)
 
 
-def _with_false_length(png: bytes) -> bytes:
+def _with_false_length(png):
     at = png.index(b"IDAT") - 4
     return png[:at] + (0xF0000000).to_bytes(4) + png[at + 4 :]
 
 
 @pytest.mark.parametrize("spoil", [lambda png: b"no image", _with_false_length])
-def test_an_unreadable_image_is_left_out_and_leaves_a_gap(spoil, folder: Path) -> None:  # type: ignore[no-untyped-def]
+def test_an_unreadable_image_is_left_out_and_leaves_a_gap(spoil, folder):
     path = folder / "frame3.png"
     path.write_bytes(spoil(path.read_bytes()))
     assert read_image(path) is None
@@ -88,7 +84,7 @@ def test_an_unreadable_image_is_left_out_and_leaves_a_gap(spoil, folder: Path) -
 
 @pytest.mark.parametrize("suffix", [".bmp", ".jpg", ".png", ".webp"])
 @pytest.mark.parametrize("share", [0.1, 0.95])
-def test_a_truncated_image_is_not_read(suffix: str, share: float, tmp_path: Path) -> None:
+def test_a_truncated_image_is_not_read(suffix, share, tmp_path):
     path = tmp_path / f"frame{suffix}"
     (image,) = sample_frames("sample_man", 1)
     write_image(path, image)
@@ -98,7 +94,7 @@ def test_a_truncated_image_is_not_read(suffix: str, share: float, tmp_path: Path
     assert read_image(path) is None
 
 
-def test_images_of_more_pixels_than_a_frame_may_have_are_not_decoded(tmp_path: Path) -> None:
+def test_images_of_more_pixels_than_a_frame_may_have_are_not_decoded(tmp_path):
     path = tmp_path / "frame.png"
     for side in (100, 12_000):
         rows = zlib.compress(bytes((side // 8 + 2) * side))
@@ -111,7 +107,7 @@ def test_images_of_more_pixels_than_a_frame_may_have_are_not_decoded(tmp_path: P
         assert (read_image(path) is None) == (side > 100)
 
 
-def test_jpegs_in_which_ffmpeg_finds_an_error_are_not_read(tmp_path: Path) -> None:
+def test_jpegs_in_which_ffmpeg_finds_an_error_are_not_read(tmp_path):
     path = tmp_path / "frame.jpg"
     write_image(path, sample_frames("sample_man", 1)[0])
     whole, unread = path.read_bytes(), 0
@@ -124,7 +120,7 @@ def test_jpegs_in_which_ffmpeg_finds_an_error_are_not_read(tmp_path: Path) -> No
     assert unread >= 2
 
 
-def test_names_may_hold_any_bytes_and_hidden_files_are_ignored(folder: Path) -> None:
+def test_names_may_hold_any_bytes_and_hidden_files_are_ignored(folder):
     for place, name in enumerate((b"fr\xe9me50.png", "frame5²0.png".encode())):
         os.rename(os.fsencode(folder / f"frame{place}.png"), os.path.join(os.fsencode(folder), name))  # noqa: PTH104, PTH118
         (folder / f"._frame{place}.png").write_bytes(b"metadata of a file manager")
@@ -132,7 +128,7 @@ def test_names_may_hold_any_bytes_and_hidden_files_are_ignored(folder: Path) -> 
         assert len(list(reader)) == 12 and reader.errors == ()
 
 
-def test_images_of_other_sizes_are_fitted_into_the_first(folder: Path) -> None:
+def test_images_of_other_sizes_are_fitted_into_the_first(folder):
     cv2.imwrite(str(folder / "frame5.png"), np.full((40, 60, 3), 10, np.uint8))
     cv2.imwrite(str(folder / "frame6.png"), np.full((40, 20, 3), 12, np.uint8))
     with ImageSequence(folder, 25) as reader:
@@ -142,7 +138,7 @@ def test_images_of_other_sizes_are_fitted_into_the_first(folder: Path) -> None:
     assert np.flatnonzero(images[6][10, :, 0] == 12).tolist() == list(range(10, 20)), "and centred on black"
 
 
-def test_the_hash_of_a_folder_is_that_of_its_images(folder: Path) -> None:
+def test_the_hash_of_a_folder_is_that_of_its_images(folder):
     before = content_sha256(folder)
     (folder / "Thumbs.db").write_bytes(b"a")
     (folder / "._frame1.png").write_bytes(b"b")
@@ -163,30 +159,26 @@ def test_the_hash_of_a_folder_is_that_of_its_images(folder: Path) -> None:
         ([*range(6), 10, 11], "by 1 to 5"),
     ],
 )
-def test_gaps_in_the_numbers_are_refused(
-    frames: list[UInt8Array], numbers: list[int], why: str, tmp_path: Path
-) -> None:
+def test_gaps_in_the_numbers_are_refused(frames, numbers, why, tmp_path):
     with pytest.raises(NotConsecutive, match=rf"not consecutive frames \(their numbers go up {why}\): .* --fps"):
         ImageSequence(write(tmp_path, frames[: len(numbers)], numbers))
 
 
-def test_images_that_change_too_much_are_refused_unless_their_rate_is_stated(
-    seconds: list[UInt8Array], tmp_path: Path
-) -> None:
+def test_images_that_change_too_much_are_refused_unless_their_rate_is_stated(seconds, tmp_path):
     write(tmp_path, seconds, range(1, 13))
     with pytest.raises(NotConsecutive, match=r"\(they change as if most frames were missing between them\)"):
         ImageSequence(tmp_path)
     assert times_of(tmp_path, 10) == pytest.approx(np.arange(12) / 10)
 
 
-def test_no_clip_reaches_across_a_missing_number(frames: list[UInt8Array], tmp_path: Path) -> None:
+def test_no_clip_reaches_across_a_missing_number(frames, tmp_path):
     with ImageSequence(write(tmp_path, frames, [*range(8), 9, 10, 31, 32])) as reader:
         times = np.diff([frame.time for frame in reader])
         assert reader.errors == ("its images are numbered with 2 gaps: no clip reaches across",)
     assert times[7] > HOLE and times == pytest.approx([0.04] * 7 + [0.2, 0.04, 0.84, 0.04])
 
 
-def test_numbers_that_are_not_frame_numbers(frames: list[UInt8Array], tmp_path: Path) -> None:
+def test_numbers_that_are_not_frame_numbers(frames, tmp_path):
     dates = times_of(write(tmp_path / "dates", frames, [*range(11), 20240101]))
     assert np.diff(dates) == pytest.approx([0.04] * 10 + [0.2])
     milliseconds = [*(round(number * 100 / 3) for number in range(10)), 433, 467]
@@ -194,7 +186,7 @@ def test_numbers_that_are_not_frame_numbers(frames: list[UInt8Array], tmp_path: 
     assert np.diff(times) == pytest.approx([1 / 30] * 9 + [0.2, 1 / 30])
 
 
-def test_the_frame_number_is_the_one_that_changes() -> None:
+def test_the_frame_number_is_the_one_that_changes():
     assert steps_between([Path(f"clip7_{number}_of_480p.png") for number in (1, 2, 4)]) == [1, 2]
     assert steps_between([Path(name) for name in ("1_10.png", "2_20.png", "3_30.png")]) == [1, 1], "two change"
     assert steps_between([Path(name) for name in ("a1.png", "a2.png", "cover.png")]) == [1, 1]
@@ -205,7 +197,7 @@ def test_the_frame_number_is_the_one_that_changes() -> None:
 
 
 @pytest.fixture(scope="module")
-def content() -> bytes:
+def content():
     animation = cv2.Animation()
     animation.frames = [np.ascontiguousarray(frame[::2, ::2, ::-1]) for frame in sample_frames()[: len(DURATIONS)]]
     animation.durations = DURATIONS
@@ -213,7 +205,7 @@ def content() -> bytes:
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_frames_of_an_animation_come_at_their_times(timed: bool, content: bytes, tmp_path: Path) -> None:
+def test_frames_of_an_animation_come_at_their_times(timed, content, tmp_path):
     data = bytearray(content)
     at = -1
     while not timed and (at := data.find(b"ANMF", at + 1)) >= 0:
@@ -230,7 +222,7 @@ def test_frames_of_an_animation_come_at_their_times(timed: bool, content: bytes,
         assert np.abs(frame.rgb().astype(int) - image[::2, ::2]).mean() < 4
 
 
-def test_frames_up_to_damage_are_read(content: bytes, tmp_path: Path) -> None:
+def test_frames_up_to_damage_are_read(content, tmp_path):
     at = content.rindex(b"ANMF")
     (tmp_path / "talk.webp").write_bytes(content[: at + 500] + bytes(500) + content[at + 1000 :])
     with open_video(tmp_path / "talk.webp") as reader:
@@ -238,7 +230,7 @@ def test_frames_up_to_damage_are_read(content: bytes, tmp_path: Path) -> None:
         assert reader.errors == reader.damage == ("the file is damaged after 5 of 6 frames",)
 
 
-def test_animations_that_are_truncated_or_too_large_are_reported(content: bytes, tmp_path: Path) -> None:
+def test_animations_that_are_truncated_or_too_large_are_reported(content, tmp_path):
     path = tmp_path / "talk.webp"
     path.write_bytes(content[:-100])
     with pytest.raises(Unreadable, match="is an animated WebP image that is cut off"):

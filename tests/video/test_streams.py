@@ -1,16 +1,12 @@
 """Which stream is read, and the rate, duration and sample aspect ratio that a container states."""
 
-from __future__ import annotations
-
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.types import UInt8Array
 from facetell.video.reader import Unreadable, VideoReader, probe
 from fixtures import encode
 from video.odd_clocks import encode_all, encode_at
@@ -35,9 +31,7 @@ ASPECTS = [Fraction(64, 45), Fraction(8, 9)]
         ("larger_second.mkv", (30, 29), 1, None, 1),
     ],
 )
-def test_one_of_several_streams_is_read(
-    name: str, frames: tuple[int, int], cover: int | None, default: list[int] | None, read: int, tmp_path: Path
-) -> None:
+def test_one_of_several_streams_is_read(name, frames, cover, default, read, tmp_path):
     """The second stream shows numbers, the first their negatives; a cover is a stream of larger JPEGs."""
     streams = []
     for stream, count in enumerate(frames):
@@ -52,7 +46,7 @@ def test_one_of_several_streams_is_read(
     assert reader.errors == (f"there are 2 video streams: stream {read} ({codec}, {shown}) is read",)
 
 
-def test_a_song_with_a_cover_image_is_not_a_video(tmp_path: Path) -> None:
+def test_a_song_with_a_cover_image_is_not_a_video(tmp_path):
     path = tmp_path / "song.mp4"
     with av.open(str(locate("sample_woman"))) as source, av.open(str(path), "w") as output:
         sound = output.add_stream_from_template(source.streams.audio[0])
@@ -68,7 +62,7 @@ def test_a_song_with_a_cover_image_is_not_a_video(tmp_path: Path) -> None:
         probe(path)
 
 
-def test_a_stream_that_appears_late_does_not_end_the_run(tmp_path: Path) -> None:
+def test_a_stream_that_appears_late_does_not_end_the_run(tmp_path):
     """An FLV whose header does not list its audio, which begins after more than FFmpeg probes."""
     path = encode_at(tmp_path / "late.flv", [number / 25 for number in range(250)], "flv", sound=(9.0, 10.0))
     data = path.read_bytes()
@@ -89,20 +83,20 @@ def test_a_stream_that_appears_late_does_not_end_the_run(tmp_path: Path) -> None
 # --- sample aspect ratio
 
 
-def disc(aspect: Fraction) -> UInt8Array:
+def disc(aspect):
     """A white disc as it is stored in pixels of ``aspect`` times their height, uint8 (288, 360, 3)."""
     y, x = np.mgrid[:288, :360] + 0.5
     inside = np.hypot((x - 180) * float(aspect), y - 144) < min(360 * float(aspect), 288) * 0.4
     return np.repeat(inside[:, :, None], 3, axis=2).astype(np.uint8) * 235
 
 
-def roundness(image: UInt8Array) -> float:
+def roundness(image):
     """Width over height of the bright part of an image."""
     bright = (image if image.ndim == 2 else image[:, :, 0]) > 128
     return float(np.ptp(np.flatnonzero(bright.any(axis=0))) / np.ptp(np.flatnonzero(bright.any(axis=1))))
 
 
-def check_circles(path: Path, count: int) -> None:
+def check_circles(path, count):
     with VideoReader(path) as reader:
         frames = list(reader)
     assert len(frames) == count
@@ -117,7 +111,7 @@ def check_circles(path: Path, count: int) -> None:
     ("suffix", "turn"), [(".mp4", 0), (".mkv", 0), (".ts", 0), (".h264", 0), (".mp4", 90), (".mp4", 180)]
 )
 @pytest.mark.parametrize("aspect", ASPECTS)
-def test_a_circle_stays_a_circle(aspect: Fraction, suffix: str, turn: int, tmp_path: Path) -> None:
+def test_a_circle_stays_a_circle(aspect, suffix, turn, tmp_path):
     path = tmp_path / f"a{suffix}"
     encode(path, [disc(aspect)] * 3, codec="libx264", pix_fmt="yuv420p", sample_aspect=aspect, rotation=turn)
     check_circles(path, 3)
@@ -125,7 +119,7 @@ def test_a_circle_stays_a_circle(aspect: Fraction, suffix: str, turn: int, tmp_p
     assert (info.width < info.height) == (turn == 90)
 
 
-def test_the_ratio_of_the_container_comes_before_that_of_the_codec(tmp_path: Path) -> None:
+def test_the_ratio_of_the_container_comes_before_that_of_the_codec(tmp_path):
     images = [disc(Fraction(2))] * 30
     path = encode(tmp_path / "c.mp4", images, codec="libx264", pix_fmt="yuv420p", sample_aspect=Fraction(3))
     data = path.read_bytes()
@@ -135,7 +129,7 @@ def test_the_ratio_of_the_container_comes_before_that_of_the_codec(tmp_path: Pat
     check_circles(path, 30)
 
 
-def test_a_ratio_that_changes_in_mid_stream_is_followed(tmp_path: Path) -> None:
+def test_a_ratio_that_changes_in_mid_stream_is_followed(tmp_path):
     """A broadcast in 16:9, then in 4:3, of the same size in pixels."""
     path = tmp_path / "changes.ts"
     with av.open(str(path), "w") as output:
