@@ -85,15 +85,3 @@ def test_weights_balance_classes_and_damp_large_groups():
     assert weights[:17].sum() == pytest.approx(weights[17:].sum())
     assert weights[16] / weights[1] == pytest.approx(15**0.75)  # one video of a repository against one of 15
     assert weights[19] / weights[17] == pytest.approx(2**0.75)
-
-
-def test_what_cannot_be_done_is_refused():
-    entries = collection()
-    with pytest.raises(ValueError, match="40 repositories cannot be divided into 41 folds"):
-        grouped_folds(entries, 41)
-    with pytest.raises(ValueError, match="no entry is of the kind 'dubbing'; the kinds are face-swap, lip-sync"):
-        leave_kind_out(entries, "dubbing")
-    with pytest.raises(ValueError, match=r"x\.mp4 has no label"):
-        grouped_folds([*entries, Entry("x.mp4", None, "train")])
-    with pytest.raises(ValueError, match="the training rows have no forged entry"):
-        balanced_weights(entries, [entry.label == 0 for entry in entries])

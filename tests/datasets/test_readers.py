@@ -189,7 +189,6 @@ def test_a_malformed_list_is_an_error(name, file, text, tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("ffpp", {"compressions": ("c99",)}, "c99"),
         ("dfo", {"ffpp": None}, "--ffpp"),
         ("dfo", {"methods": ("end_to_end", "x")}, "'x' is no method of dfo; choose of end_to_end, reenact_postprocess"),
         ("dfdcc", {}, "choose one of ffpp"),

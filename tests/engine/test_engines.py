@@ -1,15 +1,18 @@
 """One model file in three engines has the same scores on real clips; invalid files have one clear message."""
 
 import os
+import shutil
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
-from facetell.engine import ENGINES, load_engine, model_path
-from facetell.engine.released import released_models
+from facetell.detector import Detector
+from facetell.engine import DEFAULT_MODEL, ENGINES, load_engine, model_path
+from facetell.engine.released import model_word, released_models
 from facetell.faces.clips import crop_clip
 from facetell.faces.tracker import FaceTracker
 from facetell.models.export import export_onnx
@@ -133,11 +136,27 @@ def test_a_model_of_several_classes_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", released_models())
 def test_a_released_model_file_is_small_and_described(name):
-    assert model_path(name).stat().st_size < (20_000_000 if name == FAST else 70_000_000)
-    info = load_engine(name).info
-    assert info.name == name and info.licence == "Apache-2.0" and info.clip_frames >= 4
+    path, info = model_path(name), load_engine(name).info
+    assert path.stem == info.name == name == model_word(path) and path.with_suffix(".json").is_file()
+    assert path.stat().st_size < (20_000_000 if name == FAST else 70_000_000)
+    assert info.licence == "Apache-2.0" and info.clip_frames >= 4
     assert info.training["config"]["model"] == info.architecture["name"]
     assert info.calibration.temperature > 0 and 0 < info.calibration.threshold < 1
+    assert model_path() == model_path(DEFAULT_MODEL)
+
+
+def test_a_file_with_the_name_of_a_released_model_is_named_by_its_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(FAST_FILE, FAST)
+    assert model_path(FAST) == FAST_FILE
+    assert model_path(f"./{FAST}") == Path(FAST)
+    assert model_word(tmp_path / "own.onnx") == "own.onnx"
+
+
+@pytest.mark.parametrize("model", ["facetel", "no/where.onnx", "x" * 5000])
+def test_what_is_neither_a_name_nor_a_file_is_one_message_with_the_names(model):
+    with pytest.raises(FacetellError, match=f"no model file at {model}; .* released model: .*{FAST}"):
+        Detector(model)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no CPU affinity on this system")

@@ -72,13 +72,6 @@ def test_videos_are_matched_by_dataset_and_path():
         compare(one, other)
 
 
-def test_one_person_gives_a_difference_but_no_p():
-    a, b = table(30, seed=1, people=1), table(30, seed=2, people=1)
-    found = compare(a, b, draws=20)
-    assert np.isfinite(found.difference.value) and np.isnan(found.difference.p) and found.better == ""
-    assert np.isfinite(found.delong.p)
-
-
 def test_a_label_that_one_file_knows_holds_for_both():
     a = table(6).videos()
     blank = replace(a, columns={**a.columns, "label": np.full(6, -1)})

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -7,7 +5,7 @@ from sklearn import metrics
 
 from evaluate.tables import table
 from facetell.engine.info import Calibration
-from facetell.evaluate.sample import calibrate, calibration_of, identities_of, sample_of, summarise
+from facetell.evaluate.sample import calibrate, calibration_of, identities_of, summarise
 from facetell.evaluate.scores import from_rows
 from facetell.metrics.measures import MEASURES, ece
 from facetell.metrics.platt import fit_platt
@@ -35,16 +33,6 @@ def test_measures_are_of_video_means_and_the_calibration_of_the_file():
     }
     assert {name: found[name].value for name in MEASURES} == pytest.approx(expected)
     assert all(found[name].low <= found[name].high for name in MEASURES) and found.counts.identities == 20
-
-
-def test_videos_without_score_or_label_are_counted_and_change_no_figure():
-    complete, none = table(60), {"video": "none", "label": 0, "status": "no_face", "dataset": "FF++"}
-    unlabelled = {"video": "what", "label": -1, "track": 0, "clip": 0, "logit": 9.0}
-    more = from_rows([none, unlabelled, {"video": "nor", "status": "unreadable"}], {})
-    joined = replace(complete, columns={k: np.concatenate([complete[k], more[k]]) for k in complete.columns})
-    a, b = summarise(complete.videos(), draws=50), summarise(joined.videos(), draws=50)
-    assert b.counts == replace(a.counts, unscored_real=1, unlabelled=2) and b.counts.unscored == 1
-    assert b.measures == a.measures and len(sample_of(joined.videos())) == 60
 
 
 def test_identities_are_those_of_one_dataset_and_unknown_ones_their_video():

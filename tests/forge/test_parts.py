@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from facetell.forge import mesh
 from facetell.forge.degrade import Coder, jpeg, lower_rate_order, recode_within
-from facetell.forge.kinds import repeat_order
-from facetell.forge.pixels import border_points, draw_mask, grid_nodes, match_colour, spline_field
+from facetell.forge.pixels import border_points, grid_nodes, match_colour, spline_field
 from facetell.forge.reenact import animate, borrowed_motion, most_opened, paint_mouth, plan
 
 
@@ -66,17 +65,6 @@ def test_animate_moves_landmarks_to_their_goals(woman_face):
         np.testing.assert_allclose(center, goals[0, index], atol=1.2)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(17, 120), st.integers(17, 120), *[st.floats(-1.2, 1.2)] * 2, st.sampled_from([0.0, 0.02, 0.5, 3.0]))
-def test_masks_of_any_face_are_valid(height, width, x, y, spread):
-    """Faces at and beyond the border of the frame, of any size, in one point."""
-    rng = np.random.default_rng(height)
-    shape = rng.normal(0, spread * min(height, width), (2, 468, 2)) + np.array([x * width, y * height])
-    mask = draw_mask(shape.astype(np.float32), (height, width), rng)
-    assert mask.shape == (2, height, width) and mask.dtype == np.float32
-    assert mask.min() >= 0 and mask.max() <= 1
-
-
 def test_matched_colours_have_the_mean_and_spread_of_the_target(woman_face, man_face):
     source = np.stack([cv2.resize(frame, (160, 160)) for frame in man_face[0]])
     target = woman_face[0][: len(source)]
@@ -90,15 +78,6 @@ def test_matched_colours_have_the_mean_and_spread_of_the_target(woman_face, man_
     before = np.abs(statistics(source) - statistics(target))
     after = np.abs(statistics(match_colour(source, target, mask)) - statistics(target))
     assert before[0].max() > 10 and after.max() < 3
-
-
-@settings(max_examples=60, deadline=None)
-@given(length=st.integers(1, 40), share=st.floats(0.05, 0.5), seed=st.integers(0, 100))
-def test_repeat_order_moves_the_share_of_frames(length, share, seed):
-    order = repeat_order(length, np.random.default_rng(seed), share)
-    assert order.shape == (length,) and order.min() >= 0 and order.max() < length
-    moved = int((order != np.arange(length)).sum())
-    assert moved == 0 if length == 1 else moved >= max(1, round(share * length))
 
 
 def test_borrowed_motion_is_that_of_the_driver(woman_face):

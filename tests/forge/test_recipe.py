@@ -14,7 +14,7 @@ from facetell.forge.resynth import CODE, SIDE, decode
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_gives_the_same_bytes_and_changes_the_mask_only(kind, woman_face, man_face):
-    for seed in range(3):
+    for seed in range(2):
         forged = forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face)
         assert forged.frames.dtype == np.uint8 and forged.frames.shape == woman_face[0].shape
         assert forged.mask.dtype == np.float32 and forged.mask.shape == woman_face[0].shape[:3]

@@ -1,15 +1,19 @@
 """One contract for every network of the zoo, with every motion module and every form of the AD block, at tiny size."""
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import openvino
 import pytest
 import torch
 
+from facetell.cli import main
 from facetell.models.blocks import CMM
 from facetell.models.export import export_onnx, info_of, model_from_onnx
 from facetell.models.losses import combined_loss
 from facetell.models.zoo import MODELS, create_model
+from facetell.types import FacetellError
 
 T, SIZE = 4, 32
 ANOMALIES = ("full", "no_cls2", "no_l1", "none")
@@ -37,8 +41,10 @@ def tiny(name, motion, anomaly="full", **more):
     return create_model(name, motion, anomaly, clip_frames=T, size=SIZE, **narrow, **more)
 
 
-@pytest.mark.parametrize("anomaly", ANOMALIES)
-@pytest.mark.parametrize(("name", "motion"), COMBINATIONS)
+@pytest.mark.parametrize(
+    ("name", "motion", "anomaly"),
+    [*((*each, "full") for each in COMBINATIONS), *(("lite0", "mcb", anomaly) for anomaly in ANOMALIES[1:])],
+)
 def test_forward_and_backward(name, motion, anomaly, some_clips):
     model = tiny(name, motion, anomaly, drop_path=0.0) if name.startswith("lite") else tiny(name, motion, anomaly)
     for module in model.modules():
@@ -123,3 +129,31 @@ def test_whole_size_and_several_classes(name, some_clips):
     config = whole.config
     scores = whole(torch.zeros(1, config.clip_frames, 3, config.size, config.size, device="meta"))
     assert scores.logit.shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "message"),
+    [
+        ("lite9", {}, "choose one of lite0"),
+        ("lite1", {"pretrained": True}, "no pretrained checkpoint for 'lite1'"),
+        ("lite0", {"pretrained": "clip"}, r"clip cannot be read .*; give a \.pth file, or 'imagenet'"),
+        ("clip_vit_b16", {"pretrained": "imagenet"}, r"imagenet cannot be read .*; give a \.pth file, or 'clip'"),
+        ("lite0", {"temporal": "ctsm"}, "there is no temporal 'ctsm'; choose one of"),
+        ("resnet18", {"motion": "mcb"}, "no motion for 'resnet18' 'mcb'"),
+        ("resnet18", {"colour": "red"}, "does not accept these arguments"),
+        ("clip_vit_b16", {"taps": [13]}, r"taps are numbers of blocks from 1 to 12, not \[13\]"),
+        ("clip_vit_b16", {"pools": "cls"}, "pools are a list of any of cls, mean, std, not 'cls'"),
+        ("clip_vit_b16", {"width": 64, "heads": 3}, "width 64 not one of heads 3"),
+        ("clip_vit_b16", {"motion": "mcb", "motion_after": 13}, "motion_after is the number of a block from 1 to 12"),
+    ],
+)
+def test_a_wrong_argument_is_one_message(name, wrong, message):
+    with torch.device("meta"), pytest.raises(FacetellError, match=message):
+        create_model(name, **wrong)
+
+
+def test_the_document_repeats_the_table(capsys):
+    assert main(["models", "--markdown"]) == 0
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    table = text.split("<!-- facetell models --markdown -->\n")[1].split("<!-- end -->")[0]
+    assert table == capsys.readouterr().out, "put what `facetell models --markdown` prints into docs/models.md"

@@ -55,11 +55,6 @@ def test_the_motion_network_of_the_released_file_is_built_alone(tmp_path):
         model_from_onnx(FAST_FILE)
 
 
-def test_an_unknown_name_of_a_module_is_refused():
-    with pytest.raises(FacetellError, match="there is no temporal 'ctsm'; choose one of"):
-        create_model("lite0", temporal="ctsm")
-
-
 @pytest.mark.parametrize("architecture", ["{", "[1]", '{"name": "lite0", "colour": 3}'])
 def test_a_file_that_says_nonsense_of_its_network_is_one_sentence(architecture, network, tmp_path):
     path = arrays_file(network, tmp_path / "odd.onnx", architecture=architecture)

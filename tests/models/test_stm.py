@@ -85,12 +85,9 @@ def test_half_a_checkpoint_is_refused(tmp_path):
     torch.save(state, tmp_path / "half.pth")
     with pytest.raises(FacetellError, match="1 are absent"):
         create_model("stm_resnet50", layers=(1, 1, 1, 1), width=16, pretrained=tmp_path / "half.pth")
-    with pytest.raises(FacetellError, match="cannot be read"):
-        create_model("stm_resnet50", pretrained=tmp_path / "none.pth")
+    with pytest.raises(FacetellError, match="not a checkpoint of 'lite0'"):
+        create_model("lite0", pretrained=tmp_path / "half.pth")
     (tmp_path / "empty.pth").touch()
-    with pytest.raises(FacetellError, match="cannot be read"):
-        create_model("stm_resnet50", pretrained=tmp_path / "empty.pth")
-    with pytest.raises(FacetellError, match="no motion for 'resnet18' 'mcb'"):
-        create_model("resnet18", "mcb")
-    with pytest.raises(FacetellError, match="does not accept these arguments"):
-        create_model("resnet18", colour="red")
+    for path in ("empty.pth", "none.pth"):
+        with pytest.raises(FacetellError, match="cannot be read"):
+            create_model("stm_resnet50", pretrained=tmp_path / path)

@@ -8,7 +8,6 @@ import torch
 
 from facetell.assets import locate
 from facetell.models.zoo import create_model
-from facetell.types import FacetellError
 
 T, SIZE, WIDTH = 4, 32, 64
 TINY = {"depth": 2, "width": WIDTH, "heads": 2, "motion_after": 1}
@@ -40,29 +39,6 @@ def test_the_motion_adapter_starts_as_the_identity(some_clips):
     with torch.no_grad():
         for mode in (True, False):
             torch.testing.assert_close(moving.train(mode).backbone(frames, T)[1], still.backbone(frames, T)[1])
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"taps": [3]}, "taps are numbers of blocks from 1 to 2, not [3]"),
-        ({"pools": "cls"}, "pools are a list of any of cls, mean, std, not 'cls'"),
-        ({"heads": 3}, "width 64 not one of heads 3"),
-        ({"motion_after": 3}, "motion_after is the number of a block from 1 to 2, not 3"),
-    ],
-)
-def test_a_wrong_argument_is_one_message(wrong, message):
-    with pytest.raises(FacetellError) as caught:
-        tiny("mcb", **wrong)
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("model", "wrong", "right"), [("clip_vit_b16", "imagenet", "clip"), ("lite0", "clip", "imagenet")]
-)
-def test_pinned_weights_have_a_name(model, wrong, right):
-    with pytest.raises(FacetellError, match=f"{wrong} cannot be read .*; give a .pth file, or '{right}'"):
-        create_model(model, pretrained=wrong)
 
 
 def float_graph(path, output):

@@ -96,14 +96,7 @@ def test_two_processes_learn_what_one_does(prepared, data, tmp_path):
     """All batch norms keep the statistics of the start: those of a batch depend on how the batch is shared."""
     # SGD: Adam amplifies the rounding error of gradients near zero.
     changes = ["machine.precision=fp32", "batch.pairs=1", "overrides.dropout=0.0", "overrides.drop_path=0.0"]
-    changes += [
-        "optim.kind=sgd",
-        "optim.lr=0.05",
-        "optim.norms=start",
-        "anomaly=none",
-        "motion=none",
-        "steps=3",
-    ]
+    changes += ["optim.kind=sgd", "optim.lr=0.05", "optim.norms=start", "anomaly=none", "motion=none", "steps=3"]
     one, two = tmp_path / "one", tmp_path / "two"
     finish(start(one, prepared, *changes))
     assert finish(start(two, prepared, *changes, "machine.devices=2")).count("done=True") == 2

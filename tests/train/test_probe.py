@@ -115,9 +115,8 @@ def test_the_whole_is_the_average_of_its_members(network, config):
 def test_views_are_drawn_by_group_and_both_classes_weigh_the_same():
     groups = np.array(["plain_real", "plain_real", "varied_real", "generated", "seams", "mouths"])
     recordings = np.array([0, 1, 0, 2, 0, 0])
-    weights = view_weights(
-        groups, recordings, np.array([3.0, 1.0, 2.0]), {"plain_real": 3, "varied_real": 1, "seams": 2}
-    )
+    shares = {"plain_real": 3, "varied_real": 1, "seams": 2}
+    weights = view_weights(groups, recordings, np.array([3.0, 1.0, 2.0]), shares)
     assert weights[:3].sum() == weights[3:].sum() == 0.5
     assert weights[:2].sum() == 3 * weights[2]
     assert weights[0] == 3 * weights[1]

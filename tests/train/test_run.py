@@ -1,8 +1,6 @@
 """Checkpoints are written atomically; a run is resumed only with its own configuration and data."""
 
-import os
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from facetell import __version__
 from facetell.train.config import TrainConfig, build, override, plain
 from facetell.train.corpus import decode_all, fingerprint, load_recordings
 from facetell.train.loop import CONFIG, Trainer, train
-from facetell.train.run import CHECKPOINT, Stop, check_config, check_data, code_line, read_checkpoint, save
+from facetell.train.run import CHECKPOINT, Stop, check_config, check_data, read_checkpoint, save
 from facetell.types import FacetellError
 
 
@@ -43,9 +40,7 @@ def of(data):
 
 def test_another_configuration_or_other_data_are_refused_and_change_nothing(begun, tiny, copy):
     before = {path.name: path.read_bytes() for path in begun.iterdir() if path.is_file()}
-    with pytest.raises(
-        FacetellError, match=r"was started with optim\.lr=0\.0004, not 0\.1; set it as it was, or start"
-    ):
+    with pytest.raises(FacetellError, match=r"was started with optim\.lr=0\.0004, not 0\.1; set it as it was"):
         Trainer(replace(tiny, optim=replace(tiny.optim, lr=0.1)), begun)
     manifest = Path(copy.folders[0], "manifest.csv")
     manifest.write_text(manifest.read_text().replace(",woman,", ",a woman,"))
@@ -64,14 +59,7 @@ def test_the_length_of_a_run_may_change_but_not_fall_below_its_step(begun, tiny)
 
 
 FREE = ("steps=9", "machine.workers=3", "data.folders=[elsewhere]", "data.cache=elsewhere", "data.cache_gb=1")
-COMPARED = (
-    "model=lite1",
-    "seed=7",
-    "data.without=[G]",
-    "batch.pairs=2",
-    "batch.recipe.swap=0.1",
-    "overrides.width=0.5",
-)
+COMPARED = ("model=lite1", "seed=7", "data.without=[G]", "batch.recipe.swap=0.1", "overrides.width=0.5")
 
 
 @pytest.mark.parametrize("word", FREE + COMPARED)
@@ -119,18 +107,3 @@ def test_a_checkpoint_is_the_old_one_or_the_new_one(tmp_path, monkeypatch):
         save({"config": {}, "step": 2}, path)
     assert read_checkpoint(path)["step"] == 1
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
-
-
-def test_a_checkout_names_its_revision(tmp_path, monkeypatch):
-    package = tmp_path / "src" / "facetell"
-    package.mkdir(parents=True)
-    assert code_line(package) == f"facetell {__version__}"
-    (package / "__init__.py").touch()
-    here = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "First"], ["rev-parse", "--short=12", "HEAD"]):
-        who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-        done = subprocess.run(["git", *who, *words], cwd=tmp_path, env=here, check=True, capture_output=True, text=True)
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "none"))  # as in a hook of another repository
-    assert code_line(package) == f"facetell {__version__}, revision {done.stdout.strip()}"
-    (package / "__init__.py").write_text("changed = True\n")
-    assert code_line(package) == f"facetell {__version__}, revision {done.stdout.strip()}-dirty"

@@ -12,8 +12,15 @@ from fixtures import sample_frames
 from video.painted import BLUE, GREEN, GREY, RED, corners, number_of, numbered, quadrants
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("libx264", ".mp4"), ("libx265", ".mov"), ("libvpx-vp9", ".webm")])
-@pytest.mark.parametrize(("size", "matrix"), [((192, 128), 6), ((1280, 720), 1), ((191, 127), 6)])
+@pytest.mark.parametrize(
+    ("codec", "suffix", "size", "matrix"),
+    [
+        ("libx264", ".mp4", (192, 128), 6),
+        ("libx264", ".mp4", (1280, 720), 1),
+        ("libx265", ".mov", (191, 127), 6),
+        ("libvpx-vp9", ".webm", (191, 127), 6),
+    ],
+)
 def test_colours_and_size_survive(codec, suffix, size, matrix, tmp_path):
     path = tmp_path / f"out{suffix}"
     with VideoWriter(path, fps=25, width=size[0], height=size[1], codec=codec) as writer:
