@@ -4,25 +4,19 @@
 takes a folder and returns the path of a file in it, which is generated once per session and copied.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from facetell.assets import locate
 from facetell.engine import FAST_MODEL, model_path
-from facetell.types import UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
 
@@ -30,19 +24,18 @@ FAST = FAST_MODEL
 """The model of most tests; the default model may be many times slower."""
 FAST_FILE = model_path(FAST)
 
-Maker = Callable[[Path], Path]
-BROKEN: dict[str, Maker] = {}
-ODD: dict[str, Maker] = {}
+BROKEN = {}
+ODD = {}
 
 _store = tempfile.TemporaryDirectory(prefix="facetell-odd-")
 
 
-def _maker(name: str, kind: dict[str, Maker] | None = None) -> Callable[[Callable[[Path], object]], Maker]:
+def _maker(name, kind=None):
     """Register a function that writes to a path as the maker of the file ``name``."""
 
-    def register(write: Callable[[Path], object]) -> Maker:
+    def register(write):
         @functools.wraps(write)
-        def make(folder: Path) -> Path:
+        def make(folder):
             source, target = Path(_store.name) / name, Path(folder) / name
             if not source.exists():
                 write(source)
@@ -57,7 +50,7 @@ def _maker(name: str, kind: dict[str, Maker] | None = None) -> Callable[[Callabl
 
 
 @functools.cache
-def sample_frames(name: str = "sample_woman", count: int = 24) -> UInt8Array:
+def sample_frames(name="sample_woman", count=24):
     """The first ``count`` frames of a sample clip, uint8 RGB (T, H, W, 3); 640 x 360 for the man and the woman."""
     images = []
     with VideoReader(locate(name)) as reader:
@@ -68,7 +61,7 @@ def sample_frames(name: str = "sample_woman", count: int = 24) -> UInt8Array:
     return np.stack(images)
 
 
-def write_frames(path: Path, images: Iterable[UInt8Array], fps: float = 30, **how: Any) -> Path:
+def write_frames(path, images, fps=30, **how):
     """Write frames with :class:`VideoWriter`, by default at CRF 18 with a fast preset."""
     images = iter(images)
     first = next(images)
@@ -80,7 +73,7 @@ def write_frames(path: Path, images: Iterable[UInt8Array], fps: float = 30, **ho
     return path
 
 
-def zoomed(image: UInt8Array, scale: float, x: float = 0.0) -> UInt8Array:
+def zoomed(image, scale, x=0.0):
     """An image enlarged about its centre and moved by ``x`` pixels."""
     height, width = image.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0, scale) + np.array([[0, 0, x], [0, 0, 0]])
@@ -88,7 +81,7 @@ def zoomed(image: UInt8Array, scale: float, x: float = 0.0) -> UInt8Array:
     return moved.astype(np.uint8, copy=False)
 
 
-def mosaic(image: UInt8Array, cell: int) -> UInt8Array:
+def mosaic(image, cell):
     """Square cells over the face of the man or the woman."""
     x0, y0, x1, y1 = 180, 20, 600, 350
     part = image[y0 : y1 - (y1 - y0) % cell, x0 : x1 - (x1 - x0) % cell]
@@ -99,18 +92,8 @@ def mosaic(image: UInt8Array, cell: int) -> UInt8Array:
 
 
 def encode(
-    path: Path,
-    images: Iterable[UInt8Array | NDArray[np.uint16]],
-    *,
-    codec: str,
-    pix_fmt: str,
-    fps: int | Fraction = 30,
-    options: dict[str, str] | None = None,
-    tags: tuple[int, int, int, int] | None = None,
-    rotation: int = 0,
-    sample_aspect: Fraction | None = None,
-    container: str | None = None,
-) -> Path:
+    path, images, *, codec, pix_fmt, fps=30, options=None, tags=None, rotation=0, sample_aspect=None, container=None
+):
     """Encode frames with PyAV, for files that :class:`VideoWriter` does not write.
 
     Args:
@@ -153,29 +136,29 @@ def encode(
 
 
 FAST_PRESET = {"preset": "ultrafast"}
-X264: dict[str, Any] = {"codec": "libx264", "pix_fmt": "yuv420p", "options": FAST_PRESET}
+X264 = {"codec": "libx264", "pix_fmt": "yuv420p", "options": FAST_PRESET}
 _REALTIME = {"deadline": "realtime", "cpu-used": "8"}
-VP9: dict[str, Any] = {"codec": "libvpx-vp9", "pix_fmt": "yuv420p", "options": _REALTIME}
-FFV1: dict[str, Any] = {"codec": "ffv1", "pix_fmt": "yuv420p"}
-HEVC: dict[str, Any] = {"codec": "libx265", "options": {**FAST_PRESET, "x265-params": "log-level=error"}}
+VP9 = {"codec": "libvpx-vp9", "pix_fmt": "yuv420p", "options": _REALTIME}
+FFV1 = {"codec": "ffv1", "pix_fmt": "yuv420p"}
+HEVC = {"codec": "libx265", "options": {**FAST_PRESET, "x265-params": "log-level=error"}}
 
 # --- without a readable frame
 
 
 @functools.cache
-def _faststart() -> bytes:
+def _faststart():
     """48 frames of the woman, a key frame every 12, and the index in front."""
     path, options = Path(_store.name) / "faststart.mp4", {"preset": "veryfast", "g": "12"}
     return write_frames(path, sample_frames("sample_woman", 48), crf=23, options=options).read_bytes()
 
 
-def _moov_at_the_end() -> bytes:
+def _moov_at_the_end():
     data = encode(Path(_store.name) / "moov.mp4", sample_frames(), **X264).read_bytes()
     assert data.index(b"mdat") < data.index(b"moov")
     return data
 
 
-def _content(name: str, content: Callable[[], bytes]) -> Maker:
+def _content(name, content):
     return _maker(name)(lambda path: path.write_bytes(content()))
 
 
@@ -196,7 +179,7 @@ whole = _content("whole.mp4", lambda: _faststart())
 
 
 @_maker("audio_only.mp4", BROKEN)
-def audio_only(path: Path) -> None:
+def audio_only(path):
     with av.open(str(locate("sample_woman"))) as reader, av.open(str(path), "w") as output:
         stream = reader.streams.audio[0]
         copy = output.add_stream_from_template(stream)
@@ -210,7 +193,7 @@ def audio_only(path: Path) -> None:
 
 
 @_maker("truncated.mp4", ODD)
-def truncated(path: Path) -> None:
+def truncated(path):
     """Cut off in the middle: about half of 48 frames are there."""
     data = _faststart()
     start = data.index(b"mdat")
@@ -218,7 +201,7 @@ def truncated(path: Path) -> None:
 
 
 @_maker("damaged.mp4", ODD)
-def damaged(path: Path) -> None:
+def damaged(path):
     """Bytes overwritten in the middle; the 12 frames before and after are intact."""
     data = bytearray(_faststart())
     start = data.index(b"mdat")
@@ -231,25 +214,25 @@ def damaged(path: Path) -> None:
 # --- read without a note
 
 
-def weave(frames: UInt8Array) -> UInt8Array:
+def weave(frames):
     """Half as many frames: odd rows of each first, even rows of each second one; uint8 (T, H, W, 3)."""
     woven = frames[0::2].copy()
     woven[:, 0::2] = frames[1::2, 0::2]
     return woven
 
 
-def _pq(frames: UInt8Array) -> NDArray[np.uint16]:
+def _pq(frames):
     """The code values of SMPTE ST 2084 with white at 203 cd/m2, uint16."""
     light = (frames / 255) ** 2.2 * 203 / 10000
     power = light**0.1593017578125
     return np.round(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375 * 65535).astype(np.uint16)
 
 
-def _grey(frames: UInt8Array) -> UInt8Array:
+def _grey(frames):
     return np.repeat(frames.mean(axis=3, keepdims=True).astype(np.uint8), 3, axis=3)
 
 
-ENCODED: dict[str, tuple[str, Callable[[UInt8Array], Any], dict[str, Any]]] = {
+ENCODED = {
     "tiny": ("tiny.mp4", lambda f: f[:, 100:340:32, 200:440:32][:, :8, :8], X264),
     # As telephones do: stored as 360 x 640, to be rotated by 90 degrees clockwise.
     "rotated": ("rotated.mp4", lambda f: np.rot90(f, 1, axes=(1, 2)), {**X264, "rotation": 90}),
@@ -271,7 +254,7 @@ ENCODED: dict[str, tuple[str, Callable[[UInt8Array], Any], dict[str, Any]]] = {
 }
 
 
-def _encoded(name: str, select: Callable[[UInt8Array], Any], how: dict[str, Any]) -> Maker:
+def _encoded(name, select, how):
     return _maker(name)(lambda path: encode(path, select(sample_frames()), **how))
 
 
@@ -280,30 +263,30 @@ rotated, odd_size = ODD["rotated"], ODD["odd_size"]
 
 
 @_maker("one_frame.mp4", ODD)
-def one_frame(path: Path) -> None:
+def one_frame(path):
     write_frames(path, sample_frames()[:1])
 
 
 @_maker("variable_rate.mp4", ODD)
-def variable_rate(path: Path) -> None:
+def variable_rate(path):
     with VideoWriter(path, fps=30, width=640, height=360, crf=18, options=FAST_PRESET) as writer:
         for image, time in zip(sample_frames(), variable_times(), strict=True):
             writer.write(image, time)
 
 
-def variable_times() -> list[float]:
+def variable_times():
     """The times of :func:`variable_rate` in seconds."""
     steps = [(1 / 60, 1 / 30, 1 / 24, 1 / 10)[index % 4] for index in range(23)]
     return [math.fsum(steps[:index]) for index in range(24)]
 
 
 @_maker("240_fps.mp4", ODD)
-def fast_240(path: Path) -> None:
+def fast_240(path):
     """0.4 s: each of 48 frames twice."""
     write_frames(path, sample_frames("sample_woman", 48).repeat(2, axis=0), fps=240)
 
 
-def _at_rate(fps: float) -> Maker:
+def _at_rate(fps):
     """A second of a face at a constant rate: frames of the sample clip, chosen by time."""
     chosen = [int(index * 24 / fps) for index in range(round(fps))]
     return _maker(f"{fps:g}_fps.mp4")(lambda path: write_frames(path, sample_frames()[chosen], fps=fps))
@@ -313,7 +296,7 @@ ODD |= {f"fps_{fps}": _at_rate(fps) for fps in (50, 60)}
 
 
 @_maker("new_size.ts", ODD)
-def new_size(path: Path) -> None:
+def new_size(path):
     """12 frames of 640 x 360, then 12 of 320 x 180 in the same stream, as in video calls."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=30, options=FAST_PRESET)
@@ -334,7 +317,7 @@ def new_size(path: Path) -> None:
 
 
 @_maker("no_stated_rate.webm", ODD)
-def no_stated_rate(path: Path) -> None:
+def no_stated_rate(path):
     """Without a default duration, as recordings of browsers."""
     content = bytearray(encode(path, sample_frames(), **VP9).read_bytes())
     start = content.find(bytes.fromhex("23e383"))  # the element's name, then its length in one byte
@@ -344,7 +327,7 @@ def no_stated_rate(path: Path) -> None:
 
 
 @_maker("twenty_faces.mp4", ODD)
-def twenty_faces(path: Path) -> None:
+def twenty_faces(path):
     """The woman's face in five by four tiles of 384 x 270, 10 frames."""
     tiles = (cv2.resize(frame[:, 128:], (384, 270), interpolation=cv2.INTER_AREA) for frame in sample_frames()[:10])
     write_frames(path, (np.tile(tile, (4, 5, 1)) for tile in tiles), crf=23)

@@ -3,14 +3,9 @@
 Unlike some published benchmarks, no miniature has an identity in two splits.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 from facetell.datasets.faceforensics import FOLDERS, METHODS, POSTPROCESSED
 from facetell.datasets.readers import TEST_LIST
@@ -22,7 +17,7 @@ CRF = {"raw": 0, "c23": 23, "c40": 40}
 ACTOR, DFO_ACTOR, CELEBRITY, OTHER = 2000, 3000, 4000, 4500
 
 
-def make_miniature(name: str, root: Path, videos: int = 10, seconds: float = 2.0) -> int:
+def make_miniature(name, root, videos=10, seconds=2.0):
     """Write the miniature of a benchmark (of :data:`MIMICS`) and return the number of its videos.
 
     ``videos`` is the number of identities, at least 6; ``seconds`` the length of each video, 0 for empty files.
@@ -32,12 +27,12 @@ def make_miniature(name: str, root: Path, videos: int = 10, seconds: float = 2.0
     return recorder.count
 
 
-def identifier(number: int) -> str:
+def identifier(number):
     """The three digits of an identity, as scattered as in the published lists."""
     return f"{(33 + 379 * number) % 1000:03d}"
 
 
-def pairs_of(videos: int) -> dict[str, list[tuple[int, int]]]:
+def pairs_of(videos):
     """Pairs of identities by split: about two in five for test, one in five for val."""
     pairs = [(2 * i, 2 * i + 1) for i in range(max(3, videos // 2))]
     val, test = max(1, len(pairs) // 5), max(1, 2 * len(pairs) // 5)
@@ -45,19 +40,17 @@ def pairs_of(videos: int) -> dict[str, list[tuple[int, int]]]:
     return {"train": pairs[:train], "val": pairs[train : train + val], "test": pairs[train + val :]}
 
 
-def ordered(pairs: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def ordered(pairs):
     """(target, donor) both ways round."""
     return (order for a, b in pairs for order in ((a, b), (b, a)))
 
 
-def in_all_compressions(recorder: Recorder, path: str, *who: Any, only: Iterable[str] = CRF) -> None:
+def in_all_compressions(recorder, path, *who, only=CRF):
     for compression in only:
         recorder.video(path.format(compression), *who, crf=CRF[compression])
 
 
-def mimic_youtube(
-    recorder: Recorder, videos: int, methods: Iterable[str] = ("FaceShifter",), only: Iterable[str] = CRF
-) -> None:
+def mimic_youtube(recorder, videos, methods=("FaceShifter",), only=CRF):
     """FaceForensics++ with some of its methods and compressions."""
     for split, pairs in pairs_of(videos).items():
         recorder.text(f"splits/{split}.json", json.dumps([[identifier(n) for n in pair] for pair in pairs], indent=1))
@@ -70,7 +63,7 @@ def mimic_youtube(
                 )
 
 
-def mimic_dfd(recorder: Recorder, videos: int) -> None:
+def mimic_dfd(recorder, videos):
     """DeepFakeDetection: each actor in one scene, forged with the face of the next one and back."""
     actors, folder = range(1, videos + 1), "{}/videos"
     for actor in actors:
@@ -80,7 +73,7 @@ def mimic_dfd(recorder: Recorder, videos: int) -> None:
         in_all_compressions(recorder, path, ACTOR + a, ACTOR + b, "DeepFakeDetection")
 
 
-def mimic_dfo(recorder: Recorder, videos: int) -> None:
+def mimic_dfo(recorder, videos):
     """Targets are the identities of the FaceForensics++ miniature of the same size. No actor is in two splits."""
     numbers = range(DFO_ACTOR, DFO_ACTOR + max(6, videos // 2))
     actors = {f"{'M' if n % 3 == 2 else 'W'}{n % 1000 + 1:03d}": n for n in numbers}
@@ -101,13 +94,13 @@ def mimic_dfo(recorder: Recorder, videos: int) -> None:
         recorder.text(f"lists/splits/{split}.txt", *names, "")
 
 
-def celebrities(videos: int) -> list[tuple[int, int, bool]]:
+def celebrities(videos):
     """Target, donor, and whether they are for testing: neighbours are swapped, the last third is tested."""
     count = videos // 2 * 2
     return [(i, i ^ 1, i >= (2 * count // 3) // 2 * 2) for i in range(count)]
 
 
-def mimic_celebdf(recorder: Recorder, videos: int) -> None:
+def mimic_celebdf(recorder, videos):
     """The list of testing videos has 1 = real."""
     reals = [
         (f"Celeb-real/id{i}_{take:04d}.mp4", CELEBRITY + 2 * i + take, tested)
@@ -126,7 +119,7 @@ def mimic_celebdf(recorder: Recorder, videos: int) -> None:
     recorder.text(TEST_LIST, *listed, "")
 
 
-MIMICS: dict[str, Callable[[Recorder, int], None]] = {
+MIMICS = {
     "ffpp": partial(mimic_youtube, methods=METHODS),
     "faceshifter": mimic_youtube,
     "dfd": mimic_dfd,

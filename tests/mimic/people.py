@@ -4,12 +4,9 @@ Two real people stand for all identities. Each identity has a part of a clip, po
 its own, drawn from its number, so that no two scenes are near-duplicates and a number always gives the same scene.
 """
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -43,14 +40,14 @@ class Scene:
 
 
 @functools.cache
-def footage(name: str, scale: float) -> tuple[UInt8Array, Fraction]:
+def footage(name, scale):
     with VideoReader(locate(name)) as reader:
         frames = [cv2.resize(raw.rgb(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for raw in reader]
         return np.asarray(frames, dtype=np.uint8), Fraction(reader.info.fps or 25).limit_denominator(1001)
 
 
 @functools.lru_cache(maxsize=64)
-def scene(number: int, seconds: float = 2.0) -> Scene:
+def scene(number, seconds=2.0):
     """The scene of identity ``number``."""
     rng = np.random.default_rng([2023, number])
     name, scale, face, width = SAMPLES[number % 3 == 2]
@@ -75,11 +72,11 @@ def scene(number: int, seconds: float = 2.0) -> Scene:
 
 
 @functools.cache
-def networks() -> tuple[FaceDetector, FaceMesh]:
+def networks():
     return FaceDetector(), FaceMesh()
 
 
-def tracked(frames: UInt8Array) -> FloatArray:
+def tracked(frames):
     """Landmarks (T, 468, 2); a frame without a face has those of the frame before, or of the first face."""
     tracker = FaceTracker(*networks(), max_faces=1)
     found = [tracker.update(Frame(index, index / 25, image)) for index, image in enumerate(frames)]
@@ -92,7 +89,7 @@ def tracked(frames: UInt8Array) -> FloatArray:
 
 
 @functools.lru_cache(maxsize=8)
-def forgery(method: str, target: int, donor: int, seconds: float = 2.0) -> UInt8Array:
+def forgery(method, target, donor, seconds=2.0):
     """The scene of ``target`` forged with the face or motion of ``donor``, frame for frame."""
     real, other = scene(target, seconds), scene(donor, seconds)
     rng = np.random.default_rng([sum(map(ord, method)), target, donor, 0])
@@ -103,10 +100,10 @@ def forgery(method: str, target: int, donor: int, seconds: float = 2.0) -> UInt8
 class Recorder:
     """Writes the files of a miniature under ``root``; ``count`` is the number of its videos."""
 
-    def __init__(self, root: Path, seconds: float) -> None:
+    def __init__(self, root, seconds):
         self.root, self.seconds, self.count = root, seconds, 0
 
-    def video(self, path: str, target: int, donor: int | None = None, method: str = "", *, crf: float = 23) -> None:
+    def video(self, path, target, donor=None, method="", *, crf=23):
         """Write the scene of an identity, or a forgery of it with ``donor``, as H.264, reproducibly."""
         self.count += 1
         if not self.seconds:
@@ -121,7 +118,7 @@ class Recorder:
             for image in frames:
                 writer.write(image)
 
-    def text(self, path: str, *lines: str) -> None:
+    def text(self, path, *lines):
         """Write a list file."""
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -141,10 +141,10 @@ def test_whole_size_and_several_classes(name, some_clips):
         ("lite0", {"temporal": "ctsm"}, "there is no temporal 'ctsm'; choose one of"),
         ("resnet18", {"motion": "mcb"}, "no motion for 'resnet18' 'mcb'"),
         ("resnet18", {"colour": "red"}, "does not accept these arguments"),
-        ("clip_vit_b16", {"taps": [13]}, r"taps are numbers of blocks from 1 to 12, not \[13\]"),
+        ("clip_vit_b16", {"taps": [13]}, r"taps are numbers of blocks from 1 to 9, not \[13\]"),
         ("clip_vit_b16", {"pools": "cls"}, "pools are a list of any of cls, mean, std, not 'cls'"),
         ("clip_vit_b16", {"width": 64, "heads": 3}, "width 64 not one of heads 3"),
-        ("clip_vit_b16", {"motion": "mcb", "motion_after": 13}, "motion_after is the number of a block from 1 to 12"),
+        ("clip_vit_b16", {"motion": "mcb", "motion_after": 13}, "motion_after is the number of a block from 1 to 9"),
     ],
 )
 def test_a_wrong_argument_is_one_message(name, wrong, message):

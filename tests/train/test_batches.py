@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from facetell.forge.degrade import DegradeConfig
-from facetell.train.batches import BatchStream, Sampler, blur_background
+from facetell.train.batches import Sampler, blur_background
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import load_recordings
 from facetell.types import FacetellError
@@ -69,12 +69,6 @@ def test_every_second_frame_doubles_the_motion(recordings):
     assert motion(1.0) > 1.2 * motion(0.0)
 
 
-def test_the_stream_goes_on_where_it_is_told_to(sampler, data):
-    stream = iter(BatchStream(data, CONFIG, 3, first=2))
-    assert torch.equal(next(stream).clips, sampler.batch(2).clips)
-    assert next(stream).number == 3
-
-
 def test_lacking_clips_are_told_in_a_sentence(recordings):
     with pytest.raises(FacetellError, match=r"set batch.generated=0"):
         Sampler([r for r in recordings if r.entry.label == 0], CONFIG, 1)
@@ -96,14 +90,3 @@ def test_the_background_is_blurred_alike_and_the_face_is_left(recordings):
 
     assert detail(blurred[0]) < 0.6 * detail(frames[0])
     np.testing.assert_allclose(other, blurred * 0.5, atol=2)
-
-
-def test_generated_clips_have_a_share_of_blurred_surroundings_of_their_own(recordings):
-    def clips(pairs, **changes):
-        config = replace(CONFIG, pairs=pairs, generated=1 - pairs, degrade=PLAIN, **changes)
-        return Sampler(recordings, config, 2).batch(0).clips
-
-    for pairs, changed, kept in ((0, "generated_background", "background"), (1, "background", "generated_background")):
-        sharp = clips(pairs, background=0.0, generated_background=0.0)
-        assert torch.equal(clips(pairs, **{kept: 1.0, changed: 0.0}), sharp)
-        assert not torch.equal(clips(pairs, **{kept: 0.0, changed: 1.0}), sharp)

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -15,11 +14,7 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
-from facetell.models.losses import combined_loss
-from facetell.models.zoo import create_model
 from facetell.runtime import STOP_SIGNALS
-from facetell.train.batches import Sampler
-from facetell.train.corpus import load_recordings
 from facetell.train.loop import Trainer, train
 from facetell.train.run import BEST, CHECKPOINT, Stop, network_of
 from facetell.train.run import read_checkpoint as load
@@ -157,22 +152,3 @@ def test_the_best_weights_are_kept(data, tmp_path, monkeypatch):
         with Stop() as stop:
             assert train(tiny_config(data, steps=steps, val={"every": 1}), tmp_path, stop).step == steps
         assert load(tmp_path / BEST)["step"] == best
-
-
-def test_eight_clips_are_learned_by_heart(data):
-    config = replace(tiny_config(data).batch, pairs=4, generated=0, size=32)
-    sampler = Sampler(load_recordings(data, "train", 4), config, 1)
-    batch = sampler.batch(0)
-    assert len(batch.kinds) == 8
-    torch.manual_seed(0)
-    model = create_model("stm_resnet18", "mcb", "full", 4, 32, width=16, layers=(1, 1), temporal="cstm", dropout=0.0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
-    clips = batch.clips.float() / 255
-    for _ in range(300):
-        loss, _ = combined_loss(model(clips), batch.labels, batch.labels, anomaly_weight=0.1)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    loss, parts = combined_loss(model(clips), batch.labels, batch.labels, anomaly_weight=0.1)
-    assert parts["cls1"] < 0.02 and parts["cls2"] < 0.05
-    assert loss.item() < 0.1

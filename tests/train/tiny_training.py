@@ -1,10 +1,7 @@
 """Prepared clips of two real people and one forgery, as any other data are prepared."""
 
-from __future__ import annotations
-
 import csv
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -26,7 +23,7 @@ TINY = {
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(tmp_path_factory):
     """A folder of prepared clips; the forgery is the man played again, and said to be made from him."""
     from fixtures import sample_frames, write_frames
 
@@ -45,7 +42,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def data(prepared: Path) -> DataConfig:
+def data(prepared):
     """The prepared clips, decoded."""
     config = DataConfig(folders=(str(prepared),))
     decode_all(config, 0)
@@ -53,11 +50,11 @@ def data(prepared: Path) -> DataConfig:
 
 
 @pytest.fixture
-def tiny(data: DataConfig) -> TrainConfig:
+def tiny(data):
     """A run of four steps."""
     return tiny_config(data)
 
 
-def tiny_config(data: DataConfig, **changes: object) -> TrainConfig:
+def tiny_config(data, **changes):
     torch.set_num_threads(1)
     return build(TrainConfig, merge(TINY, {"data": {"folders": list(data.folders)}, **changes}), "tiny")

@@ -1,15 +1,10 @@
 """Makers of files whose time stamps are not presentation times, with leaps and pauses, or with several streams."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 
-from facetell.types import UInt8Array
 from fixtures import encode
 from video.painted import numbered
 
@@ -17,17 +12,17 @@ B_FRAMES = {"bf": "3", "b-pyramid": "normal", "preset": "veryfast", "g": "24"}
 RATE = 30
 
 
-def h264(path: Path, images: Sequence[UInt8Array]) -> Path:
+def h264(path, images):
     """H.264 with B-frames at 30 frames per second, in the container of the suffix."""
     return encode(path, images, codec="libx264", pix_fmt="yuv420p", fps=RATE, options=B_FRAMES)
 
 
-def avi(folder: Path, images: Sequence[UInt8Array]) -> Path:
+def avi(folder, images):
     """AVI, which stores no presentation times."""
     return h264(folder / "encoded.avi", images)
 
 
-def avi_of_double_rate(folder: Path, images: Sequence[UInt8Array]) -> Path:
+def avi_of_double_rate(folder, images):
     """AVI at twice the frame rate, every second place of its index empty, as a copy from MP4 has it."""
     path = folder / "copied.avi"
     with av.open(str(avi(folder, images))) as source, av.open(str(path), "w") as output:
@@ -42,7 +37,7 @@ def avi_of_double_rate(folder: Path, images: Sequence[UInt8Array]) -> Path:
     return path
 
 
-def mp4_without_ctts(folder: Path, images: Sequence[UInt8Array]) -> Path:
+def mp4_without_ctts(folder, images):
     """MP4 without its table of presentation times and its edit list."""
     path = h264(folder / "without_ctts.mp4", images)
     data = path.read_bytes()
@@ -51,17 +46,10 @@ def mp4_without_ctts(folder: Path, images: Sequence[UInt8Array]) -> Path:
     return path
 
 
-Encoder = Callable[[Path, Sequence[UInt8Array]], Path]
-IN_DECODING_ORDER: tuple[Encoder, ...] = (avi, avi_of_double_rate, mp4_without_ctts)
+IN_DECODING_ORDER = (avi, avi_of_double_rate, mp4_without_ctts)
 
 
-def encode_all(
-    path: Path,
-    streams: Sequence[tuple[Sequence[UInt8Array], Sequence[float]]],
-    codecs: Sequence[str] = ("libx264", "libx264"),
-    default: Sequence[int] | None = None,
-    sound: tuple[float, float] | None = None,
-) -> Path:
+def encode_all(path, streams, codecs=("libx264", "libx264"), default=None, sound=None):
     """Encode several video streams of images at given seconds (multiples of 1/25), and silence.
 
     Args:
@@ -94,6 +82,6 @@ def encode_all(
     return path
 
 
-def encode_at(path: Path, times: Sequence[float], codec: str, sound: tuple[float, float] | None = None) -> Path:
+def encode_at(path, times, codec, sound=None):
     """Numbered frames at the given seconds (multiples of 1/25)."""
     return encode_all(path, [([numbered(number % 256) for number in range(len(times))], times)], [codec], sound=sound)

@@ -1,16 +1,12 @@
 """Images whose content is known: coloured quadrants, and numbers painted as bars."""
 
-from __future__ import annotations
-
 import numpy as np
-
-from facetell.types import UInt8Array
 
 RED, GREEN, BLUE, GREY = (200, 40, 40), (40, 180, 60), (50, 60, 210), (128, 128, 128)
 BITS = 8
 
 
-def quadrants(width: int, height: int) -> UInt8Array:
+def quadrants(width, height):
     """Red and green above blue and grey, uint8 (height, width, 3)."""
     image = np.empty((height, width, 3), np.uint8)
     top, left = height // 2, width // 2
@@ -19,7 +15,7 @@ def quadrants(width: int, height: int) -> UInt8Array:
     return image
 
 
-def corners(image: UInt8Array) -> list[list[int]]:
+def corners(image):
     """Mean colours in the middle of the four quadrants: top left, top right, bottom left, bottom right."""
     height, width = image.shape[:2]
     found = []
@@ -30,14 +26,14 @@ def corners(image: UInt8Array) -> list[list[int]]:
     return found
 
 
-def numbered(number: int, width: int = 128, height: int = 64) -> UInt8Array:
+def numbered(number, width=128, height=64):
     """``number`` as eight bars, white for one and black for nought, the lowest bit on the left."""
     bars = np.array([(number >> bit) & 1 for bit in range(BITS)], np.uint8) * 255
     row = np.repeat(bars, width // BITS)
     return np.repeat(np.tile(row, (height, 1))[:, :, None], 3, axis=2)
 
 
-def number_of(image: UInt8Array) -> int:
+def number_of(image):
     """The number painted on an image of any size (luma or RGB)."""
     width = image.shape[1]
     middle = image[image.shape[0] // 2].reshape(width, -1).mean(axis=1)
