@@ -26,20 +26,6 @@ def test_a_track_is_the_mean_of_its_logits_calibrated():
     assert (verdict.face_width, verdict.clips_seen) == (110, 2)
 
 
-def test_only_the_chosen_clips_count():
-    verdict = track(*[1.0, 5.0] * 8, most=8)
-    assert verdict.logit == 1.0 and [clip.t0 for clip in verdict.clips] == [0, 2, 4, 6, 8, 10, 12, 14]
-    assert verdict.clips_seen == 16
-
-
-def test_the_interval_contains_the_probability_and_shrinks_with_more_clips():
-    few, many = track(1.0, 2.0), track(*[1.0, 2.0] * 20)
-    assert few.interval[0] < few.probability < few.interval[1]
-    assert many.interval[1] - many.interval[0] < few.interval[1] - few.interval[0]
-    low, high = Calibration(1.0, 0.0, (0.0, 0.0, 0.0, 0.25), 0.0).interval([0.0] * 1000)
-    assert (low, high) == pytest.approx((1 / (1 + 2.7182818**0.98), 1 / (1 + 2.7182818**-0.98)), abs=1e-3)
-
-
 @pytest.mark.parametrize(
     ("verdict", "status"),
     [

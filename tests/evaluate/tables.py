@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from facetell.evaluate.scores import from_rows
 
-steady = settings(deadline=None, max_examples=60)
+steady = settings(deadline=None, max_examples=30)
 """For all property tests: no example fails for being slow on a busy machine."""
 
 
