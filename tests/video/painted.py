@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from facetell.video.reader import VideoReader
+
 RED, GREEN, BLUE, GREY = (200, 40, 40), (40, 180, 60), (50, 60, 210), (128, 128, 128)
 BITS = 8
 
@@ -38,3 +40,10 @@ def number_of(image):
     width = image.shape[1]
     middle = image[image.shape[0] // 2].reshape(width, -1).mean(axis=1)
     return sum(int(middle[(2 * bit + 1) * width // (2 * BITS)] > 128) << bit for bit in range(BITS))
+
+
+def seen_in(path):
+    """The numbers painted on the frames of a video, their times, and the reader."""
+    with VideoReader(path) as reader:
+        frames = [(number_of(frame.rgb()), frame.time) for frame in reader]
+    return [number for number, _ in frames], [time for _, time in frames], reader

@@ -11,19 +11,11 @@ from hypothesis import strategies as st
 
 from facetell.faces.clips import HOLE
 from facetell.video.clock import LEAP_STEP_S, Clock, StampOrder
-from facetell.video.reader import VideoReader
 from fixtures import encode
 from video.odd_clocks import IN_DECODING_ORDER, RATE, encode_at, h264
-from video.painted import number_of, numbered
+from video.painted import numbered, seen_in
 
 LEAP = 50_000.0
-
-
-def seen_in(path):
-    """The numbers painted on the frames of a video, their times, and the reader."""
-    with VideoReader(path) as reader:
-        frames = [(number_of(frame.rgb()), frame.time) for frame in reader]
-    return [number for number, _ in frames], [time for _, time in frames], reader
 
 
 def frame_at(stamp):

@@ -15,13 +15,7 @@ from facetell.video.container import key_frame_pixels
 from facetell.video.reader import Unreadable, VideoReader
 from fixtures import ODD, damaged, encode, sample_frames, truncated, whole
 from video.odd_clocks import encode_at
-from video.painted import number_of, numbered
-
-
-def read(path):
-    """The numbers painted on the frames of a video, and its reader."""
-    with VideoReader(path) as reader:
-        return [number_of(frame.rgb()) for frame in reader], reader
+from video.painted import numbered, seen_in
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +38,7 @@ def test_a_truncated_matroska_gives_what_is_there(painted, share, tmp_path):
     data = painted.read_bytes()
     path = tmp_path / "cut.mkv"
     path.write_bytes(data[: int(len(data) * share)])
-    numbers, reader = read(path)
+    numbers, _, reader = seen_in(path)
     assert numbers == list(range(len(numbers))) and abs(len(numbers) - 100 * share) <= 12
     if share < 0.6:  # less than a second may be missing because the duration was rounded
         assert any("truncated" in note for note in reader.errors)
@@ -58,7 +52,7 @@ def test_a_recording_that_starts_between_key_frames(painted, tmp_path):
             if number >= 45:  # in decoding order; a key frame comes every 20 at the latest
                 packet.stream = stream
                 output.mux(packet)
-    numbers, reader = read(path)
+    numbers, _, reader = seen_in(path)
     assert 45 < numbers[0] <= 60 and numbers == list(range(numbers[0], 100))
     assert not any("truncated" in note for note in reader.errors)
 
@@ -128,14 +122,14 @@ def test_any_corruption_is_read_or_refused(name, tmp_path):
 
 def test_gaps_in_the_index_are_not_an_early_end(tmp_path):
     stamps = [i / 25 for i in (*range(30), *range(60, 90))]
-    numbers, reader = read(encode_at(tmp_path / "gap.avi", stamps, "mpeg4"))
+    numbers, _, reader = seen_in(encode_at(tmp_path / "gap.avi", stamps, "mpeg4"))
     assert numbers == list(range(60)) and reader.errors == ()
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_video_that_begins_after_the_audio_is_not_damaged(suffix, tmp_path):
     stamps = [2 + i / 25 for i in range(75)]
-    numbers, reader = read(encode_at(tmp_path / f"late{suffix}", stamps, "libx264", sound=(0.0, 5.0)))
+    numbers, _, reader = seen_in(encode_at(tmp_path / f"late{suffix}", stamps, "libx264", sound=(0.0, 5.0)))
     assert numbers == list(range(75))
     assert reader.errors == ("players show the first frame at 2.0 seconds: times here count from it",)
     assert reader.info.duration == pytest.approx(3.0, abs=0.1)
@@ -176,7 +170,7 @@ def test_a_stream_that_appears_late_ends_nothing(tmp_path):
         assert len(container.streams) == 1
         with pytest.raises(IndexError):  # of PyAV
             list(container.demux(container.streams[0]))
-    numbers, reader = read(path)
+    numbers, _, reader = seen_in(path)
     assert numbers == list(range(250)) and reader.errors == ()
     rng = np.random.default_rng(84)
     for _ in range(20):
@@ -185,7 +179,7 @@ def test_a_stream_that_appears_late_ends_nothing(tmp_path):
             data[at] ^= 1 << int(rng.integers(8))
         path.write_bytes(bytes(data))
         try:
-            read(path)
+            seen_in(path)
         except Unreadable as error:
             assert "\n" not in str(error)
 
@@ -223,7 +217,7 @@ def test_a_damaged_key_frame_is_left_out_with_those_after_it(tmp_path):
     data, key = path.read_bytes(), _packets(path)[12]
     at = data.index(key[:64]) + len(key) // 3
     path.write_bytes(data[:at] + bytes(range(1, 33)) + data[at + 32 :])
-    numbers, reader = read(path)
+    numbers, _, reader = seen_in(path)
     # With the error, FFmpeg loses the frame before, which it has not given yet.
     assert numbers == [*range(11), *range(24, 36)] and reader.damaged == 13
 

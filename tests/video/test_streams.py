@@ -10,7 +10,7 @@ from facetell.assets import locate
 from facetell.video.reader import Unreadable, VideoReader, probe
 from fixtures import encode
 from video.odd_clocks import encode_all
-from video.painted import number_of, numbered, quadrants
+from video.painted import numbered, quadrants, seen_in
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,7 @@ def test_one_of_several_streams_is_read(name, frames, cover, default, read, tmp_
         images = [numbered(number if stream else 255 - number, *size) for number in range(count)]
         streams.append((images, [number / 25 for number in range(count)]))
     codecs = ["mjpeg" if stream == cover else "libx264" for stream in range(2)]
-    with VideoReader(encode_all(tmp_path / name, streams, codecs, default)) as reader:
-        numbers = [number_of(frame.rgb()) for frame in reader]
+    numbers, _, reader = seen_in(encode_all(tmp_path / name, streams, codecs, default))
     assert numbers == [number if read else 255 - number for number in range(frames[read])]
     codec, shown = ("mjpeg", "256x128") if cover == read else ("h264", "128x64")
     assert reader.errors == (f"there are 2 video streams: stream {read} ({codec}, {shown}) is read",)
