@@ -204,7 +204,7 @@ def test_distorted_videos_keep_times_and_sound(code, clip, tmp_path):
 @pytest.mark.parametrize("code", [code for code in KINDS if code != "VC"])
 def test_a_seed_repeats_to_the_last_bit(code, clip):
     """VC is left out: it is published with x264's defaults, whose rate control does not repeat to the last bit."""
-    first, second = (list(distort_stream(frames_of(clip), code, 4, fps=30, seed=7)) for _ in range(2))
+    first, second = (list(distort_stream(frames_of(clip)[:12], code, 4, fps=30, seed=7)) for _ in range(2))
     np.testing.assert_array_equal([image for image, _ in first], [image for image, _ in second])
 
 

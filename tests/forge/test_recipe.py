@@ -81,7 +81,7 @@ def test_wrong_shapes_are_refused(woman_face):
         ForgeRecipe.only("morph")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
     length=st.integers(1, 6),
@@ -109,7 +109,7 @@ def test_any_size_length_and_place_of_a_face_is_accepted(kind, length, height, w
     assert harmless_twin(frames, landmarks, rng).shape == frames.shape
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(length=st.integers(1, 9), height=st.integers(16, 80), width=st.integers(16, 80), seed=st.integers(0, 10_000))
 def test_any_pair_of_clips_can_be_degraded(length, height, width, seed):
     rng = np.random.default_rng(seed)
