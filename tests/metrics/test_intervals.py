@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given
 from scipy import stats
 
-from evaluate.tables import labelled, steady
-from facetell.metrics.intervals import bootstrap, delong_test, draw_identities, interval, wilson
+from facetell.metrics.intervals import bootstrap, draw_identities, interval, wilson
 from facetell.metrics.ranking import auc
 
 
@@ -58,45 +56,6 @@ def test_one_identity_has_no_interval_and_a_missing_class_no_figure():
     for y, x in [([0, 0], [0, 1]), ([1], [2]), ([], []), ([0, 0, 1, 1], [0, np.nan, 1, 2])]:
         nothing = interval(auc, y, x, np.arange(len(y)))
         assert np.isnan([nothing.value, nothing.low, nothing.high]).all()
-
-
-def slow_delong(y, *models):
-    """AUCs and their covariance pair by pair, after the definition."""
-    fakes, reals = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
-    psi = [
-        np.array([[1.0 if x[f] > x[r] else 0.5 if x[f] == x[r] else 0.0 for r in reals] for f in fakes]) for x in models
-    ]
-    placements = [(p.mean(axis=1), p.mean(axis=0)) for p in psi]
-    covariance = [
-        [sum(np.cov(a, b)[0, 1] / len(a) for a, b in zip(one, other, strict=True)) for other in placements]
-        for one in placements
-    ]
-    return [p.mean() for p in psi], np.array(covariance)
-
-
-@given(labelled(25))
-@steady
-def test_delong_agrees_with_its_definition(case):
-    y, a = case
-    y, a = np.append(y, [0, 1]), np.append(a, [0.5, 0.25])
-    b = np.round(a) + np.arange(len(a)) % 3
-    values, covariance = slow_delong(y, a, b)
-    test = delong_test(y, a, b)
-    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    assert test.value == pytest.approx(values[0] - values[1], abs=1e-12)
-    if variance > 1e-9:
-        assert test.p == pytest.approx(2 * stats.norm.sf(abs(test.value) / np.sqrt(variance)), abs=1e-9)
-        half = stats.norm.ppf(0.975) * np.sqrt(variance)
-        assert (test.low, test.high) == pytest.approx((test.value - half, test.value + half), abs=1e-5)
-
-
-def test_delong_of_degenerate_input():
-    y, x = [0, 0, 1, 1], [0.0, 2.0, 1.0, 3.0]
-    same = delong_test(y, x, x)
-    assert same.value == 0 and same.p == 1
-    assert np.isnan(delong_test(y, [0, 1, 2, 3], [3, 2, 1, 0]).p)  # 1 against 0, both without any spread
-    assert np.isnan(delong_test([0, 0, 1], [1, 2, 3], [1, 2, 2]).p)
-    assert np.isnan(delong_test([0, 1], [1, np.nan], [1, 2]).value)
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 10), (3, 10), (10, 10), (1, 1), (50, 70)])

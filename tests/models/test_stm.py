@@ -16,7 +16,7 @@ from facetell.types import FacetellError
 @pytest.mark.parametrize(
     ("name", "millions"),
     [
-        *(("resnet18", 11.689512), ("resnet50", 25.557032), ("tsm_resnet50", 25.557032)),
+        *(("resnet18", 11.689512), ("resnet50", 25.557032)),
         *(("lite0", 4.65), ("lite1", 5.42), ("lite2", 6.09)),  # the EfficientNet-Lite release notes
     ],
 )

@@ -19,17 +19,6 @@ from facetell.batch.journal import Journal, Line
 from facetell.files import write_text
 from facetell.types import FacetellError
 
-DIFFERENCES = {
-    "model": "another model",
-    "calibration": "another calibration of the model",
-    "min_face_width": "another minimum face width of the model",
-    "engine": "another engine or precision",
-    "settings": "other settings",
-    "manifest": "another manifest",
-    "libraries": "other versions of libraries",
-    "assets": "other face networks",
-}
-
 LOST = (
     "every process that read it was ended from outside or stopped responding; there may be too little memory for it, "
     "or it crashes a decoder"
@@ -172,9 +161,8 @@ def check_same(record: Path, about: Mapping[str, Any], folder: Path) -> None:
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What an earlier run was made with that this one is not; "" if nothing."""
-    name = next((name for name in new if old.get(name) != new[name]), None)
-    return DIFFERENCES.get(name, "other versions of software") if name is not None else ""
+    """What an earlier run was made with that this one is not, such as "other settings"; "" if nothing."""
+    return next((f"other {name.replace('_', ' ')}" for name in new if old.get(name) != new[name]), "")
 
 
 def describe(error: Exception) -> str:

@@ -36,7 +36,7 @@ from facetell.batch.rows import (
     videos_of,
 )
 from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, describe, difference
-from facetell.datasets.manifest import Entry, Manifest
+from facetell.datasets.manifest import Entry, Manifest, fingerprint
 from facetell.datasets.prepared import PreparedClip, read_clip
 from facetell.detector import Detector, Settings
 from facetell.distort import KINDS, distort_stream, parameter
@@ -155,7 +155,7 @@ def _about(detector: Detector, manifest: Manifest, settings: ScoringSettings) ->
     """What the scores depend on: nothing about when, where or by how many processes they were computed."""
     about = about_model(detector) | {
         "settings": replace(settings, detection=detector.settings).about(),
-        "manifest": manifest.fingerprint(),
+        "manifest": fingerprint(manifest),
     }
     plain: dict[str, Any] = json.loads(json.dumps(about))  # as it is read back
     return plain

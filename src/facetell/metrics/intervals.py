@@ -1,4 +1,4 @@
-"""Confidence intervals: bootstrap over identities, DeLong's test of AUCs, Wilson score interval.
+"""Confidence intervals: bootstrap over identities, Wilson score interval.
 
 Videos of one person are not independent, so the bootstrap draws whole identities with all their videos, real and
 forged videos separately (stratified).
@@ -132,42 +132,6 @@ def interval(
     if math.isnan(value) or not enough_identities(y, identities):
         return Estimate(value)
     return estimate_of(value, bootstrap(lambda w: measure(y, x, w), y, identities, draws=draws, seed=seed))
-
-
-def delong_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike) -> Difference:
-    """DeLong's test of two AUCs on the same N videos: A minus B, normal 95 % interval and two-sided p.
-
-    After DeLong, DeLong and Clarke-Pearson (1988), in O(N log N) (Sun and Xu 2014). The placement of a forged video is
-    the share of reals below it, that of a real the share of forged videos above it, ties counting half. The covariance
-    of the AUCs is that of the mean placements of either class, added. Videos count as independent.
-
-    Returns:
-        p is 1 where all placements are equal; NaN where they differ without any spread, where a class has fewer than
-        two videos, or where a score is NaN.
-    """
-    (y, a), (_, b) = check(labels, scores_a), check(labels, scores_b)
-    scores, fake, real = np.stack([a, b]), y == 1, y == 0
-    m, n = int(fake.sum()), int(real.sum())
-    if not m or not n or np.isnan(scores).any():
-        return Difference(math.nan, math.nan, math.nan, math.nan)
-    of_fakes = np.stack([(_midranks(s)[fake] - _midranks(s[fake])) / n for s in scores])
-    of_reals = np.stack([1 - (_midranks(s)[real] - _midranks(s[real])) / m for s in scores])
-    value = float(np.subtract(*of_fakes.mean(axis=1)))
-    if min(m, n) < 2:
-        return Difference(value, math.nan, math.nan, math.nan)
-    covariance = np.cov(of_fakes) / m + np.cov(of_reals) / n
-    deviation = math.sqrt(max(float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]), 0.0))
-    if deviation > 1e-12:
-        p = math.erfc(abs(value) / deviation / math.sqrt(2))
-    else:
-        p = 1.0 if abs(value) < 1e-12 else math.nan
-    return Difference(value, value - Z95 * deviation, value + Z95 * deviation, p)
-
-
-def _midranks(x: Values) -> Values:
-    """Ranks from 1, ties sharing their mean."""
-    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:

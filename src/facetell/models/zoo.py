@@ -47,8 +47,9 @@ def _stm(depth: int) -> Entry:
     return Entry(ModelConfig(f"stm_resnet{depth}"), partial(stm.ResNet, depth), about)
 
 
-def _plain(name: str, depth: int, temporal: TemporalKind, about: str) -> Entry:
-    return Entry(ModelConfig(name), partial(stm.ResNet, depth, temporal=temporal), about, motions=("none",))
+def _plain(depth: int) -> Entry:
+    build = partial(stm.ResNet, depth, temporal="none")
+    return Entry(ModelConfig(f"resnet{depth}"), build, f"ResNet-{depth}, frames averaged", motions=("none",))
 
 
 MODELS: dict[str, Entry] = {
@@ -58,10 +59,8 @@ MODELS: dict[str, Entry] = {
         _lite(1, 1.0, 1.1, 240, 0.2),
         _lite(2, 1.1, 1.2, 260, 0.3),
         *(_stm(depth) for depth in stm.LAYERS),
-        _plain("resnet18", 18, "none", "ResNet-18, frames averaged"),
-        _plain("resnet50", 50, "none", "ResNet-50, frames averaged"),
-        _plain("tsm_resnet18", 18, "tsm", "TSM: ResNet-18 with shifted channels"),
-        _plain("tsm_resnet50", 50, "tsm", "TSM: ResNet-50 with shifted channels"),
+        _plain(18),
+        _plain(50),
         Entry(
             ModelConfig("clip_vit_b16", mean=vit.MEAN, std=vit.STD),
             vit.VisionTransformer,

@@ -77,16 +77,11 @@ def row_of(entry: Entry) -> Row:
     return {name: getattr(entry, name) for name in names} | {"label": -1 if entry.label is None else entry.label}
 
 
-def has_both(scores: Scores) -> bool:
-    """Whether real and forged videos are scored."""
-    return {0, 1} <= {*scores["label"][~np.isnan(scores["logit"])].tolist()}
-
-
 def figures_of(scores: Scores) -> dict[str, float]:
     """Video AUC of ``val`` with its 95 % interval, and by method; no AUC if a class is missing."""
     figures: dict[str, float] = {}
-    if has_both(scores):
-        sample = sample_of(scores.videos())
+    sample = sample_of(scores.videos())
+    if len(set(sample.labels.tolist())) == 2:
         found = interval(auc, sample.labels, sample.logits, sample.identities, draws=DRAWS)
         figures |= {"auc": found.value, "auc_low": found.low, "auc_high": found.high}
         for method in sorted({*scores["method"][scores["label"] == 1].tolist()}):
