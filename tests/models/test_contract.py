@@ -14,8 +14,7 @@ from torch import Tensor
 
 from facetell.models.blocks import CMM
 from facetell.models.export import export_onnx, info_of, model_from_onnx
-from facetell.models.losses import combined_loss
-from facetell.models.network import ClipNetwork
+from facetell.models.network import ClipNetwork, combined_loss
 from facetell.models.zoo import MODELS, create_model
 
 T, SIZE = 4, 32

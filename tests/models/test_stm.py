@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from facetell.models.table import multiply_adds, parameters
-from facetell.models.zoo import create_model, load_pretrained
+from facetell.models.zoo import create_model, load_pretrained, multiply_adds, parameters
 from facetell.types import FacetellError
 
 

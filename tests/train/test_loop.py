@@ -15,7 +15,7 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
-from facetell.models.losses import combined_loss
+from facetell.models.network import combined_loss
 from facetell.models.zoo import create_model
 from facetell.runtime import STOP_SIGNALS
 from facetell.train.batches import Sampler

@@ -24,9 +24,8 @@ from facetell import __version__
 from facetell.assets import ASSETS, locate
 from facetell.batch.crop import Clips, crop_segments, move_clips, write_kept
 from facetell.batch.journal import Journal, Line
-from facetell.batch.local import local_engine
 from facetell.batch.locate import FaceFinder, Located, PrepareSettings, Segment
-from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, describe
+from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, describe, local_engine
 from facetell.datasets.manifest import Entry, Manifest, fingerprint, write_manifest
 from facetell.datasets.prepared import ABOUT, CLIPS, LEDGER, MANIFEST
 from facetell.files import write_text

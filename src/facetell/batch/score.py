@@ -22,7 +22,6 @@ import numpy as np
 
 from facetell import __version__
 from facetell.batch.journal import Journal
-from facetell.batch.local import local_engine
 from facetell.batch.rows import (
     CLEAN,
     ClipRow,
@@ -35,7 +34,19 @@ from facetell.batch.rows import (
     rows_of,
     videos_of,
 )
-from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, describe, difference
+from facetell.batch.run import (
+    LOST,
+    Job,
+    Outcome,
+    Progress,
+    Show,
+    Work,
+    claimed,
+    complete,
+    describe,
+    difference,
+    local_engine,
+)
 from facetell.datasets.manifest import Entry, Manifest, fingerprint
 from facetell.datasets.prepared import PreparedClip, read_clip
 from facetell.detector import Detector, Settings

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 
 from facetell.evaluate.scores import from_rows
 from facetell.files import write_text
-from facetell.models.losses import combined_loss
+from facetell.models.network import combined_loss
 from facetell.runtime import signals_blocked
 from facetell.train.batches import Batch, BatchStream, Sampler
 from facetell.train.config import TrainConfig, plain, to_yaml

@@ -25,7 +25,7 @@ from facetell.evaluate.scores import from_rows, write_scores
 from facetell.files import file_sha256, temporary_beside
 from facetell.models import export
 from facetell.models.export import ROUNDING, Parity, Precision
-from facetell.models.table import parameters
+from facetell.models.zoo import parameters
 from facetell.train import validate
 from facetell.train.card import network_card
 from facetell.train.config import BatchConfig
