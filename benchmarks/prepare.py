@@ -1,6 +1,6 @@
 """What preparing costs: speed of `facetell prepare` on two processes beside that of decoding alone, in one run.
 
-    python benchmarks/prepare.py [--codec jpeg]
+    python benchmarks/prepare.py
 
 The clips are made from the sample video of the woman: scaled to 720p, 30 fps, about 4 Mbit/s H.264, looped to a minute,
 one for each process. Each measurement is a command of its own, with all it takes to start.
@@ -55,15 +55,13 @@ def decode(path: Path) -> list[object]:
     return [sys.executable, "-c", code]
 
 
-def prepare(manifest: Path, codec: str) -> list[object]:
-    words = ["--out", manifest.with_suffix(""), "--workers", WORKERS, "--codec", codec]
+def prepare(manifest: Path) -> list[object]:
+    words = ["--out", manifest.with_suffix(""), "--workers", WORKERS]
     return [sys.executable, "-m", "facetell", "prepare", manifest, *words]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--codec", default="h264", choices=["h264", "jpeg"], help="of the clips (default: h264)")
-    args = parser.parse_args()
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_clip(folder / "short.mp4", BASE_SECONDS)
@@ -77,8 +75,8 @@ def main() -> None:
         alone.write_text(f"path,label,split,source\n{rows}")
         paired.write_text(f"path,label,split,source\n{rows}{more}")
         decoded = cost(*(decode(real) for real in reals))
-        located = cost(prepare(alone, args.codec))
-        both = cost(prepare(paired, args.codec))
+        located = cost(prepare(alone))
+        both = cost(prepare(paired))
         size = sum(file.stat().st_size for file in (alone.with_suffix("") / "clips").iterdir())
     seconds = WORKERS * MINUTE
     # A forgery costs what it adds to its real.

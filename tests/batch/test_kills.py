@@ -15,8 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from facetell.batch.local import local_engine
-from facetell.batch.run import LOST
+from facetell.batch.run import LOST, local_engine
 from facetell.batch.scan import JOURNAL, WORK, scan
 from facetell.batch.scan_source import open_source
 from facetell.cli import main

@@ -4,8 +4,7 @@ import os
 
 import pytest
 
-from facetell.batch.local import local_engine
-from facetell.batch.run import Job, Outcome, Work
+from facetell.batch.run import Job, Outcome, Work, local_engine
 from facetell.processes import ProcessEnded
 from facetell.types import FacetellError
 

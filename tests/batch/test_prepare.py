@@ -163,7 +163,7 @@ def test_pairs_are_one_task_in_the_order_of_the_manifest(videos):
     ("settings", "rows", "message"),
     [
         (PrepareSettings(), slice(None), "begun with other settings"),
-        (SETTINGS, slice(1, None), "begun with another manifest"),
+        (SETTINGS, slice(1, None), "begun with other manifest"),
         (PrepareSettings(size=32), slice(None), "64 to 640 pixels"),
     ],
 )
@@ -180,7 +180,7 @@ def test_folders_that_cannot_be_used(videos, prepared, tmp_path):
     about = other / "prepare.json"
     about.write_text(about.read_text().replace('"av": "', '"av": "0.'))
     for manifest, out, message in (
-        (videos, other, "begun with other versions of software"),
+        (videos, other, "begun with other versions"),
         (videos, tmp_path / "file", "is a file; name a folder"),
         (videos, tmp_path / "file" / "below", r"cannot be written \(Not a directory\)"),
         (videos, tmp_path, "holds other files"),

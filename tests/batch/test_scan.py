@@ -244,9 +244,9 @@ def test_a_scan_is_not_resumed_with_something_else(corpus, whole, here, tmp_path
     record = out / "work" / "run.json"
     begun = json.loads(record.read_text())
     for change, words in (
-        ({"engine": {"precision": "other"}}, "was begun with another engine or precision"),
-        ({"python": "2.7"}, "was begun with other versions of software"),
-        ({"libraries": {}}, "was begun with other versions of libraries"),
+        ({"engine": {"precision": "other"}}, "was begun with other engine"),
+        ({"python": "2.7"}, "was begun with other python"),
+        ({"libraries": {}}, "was begun with other libraries"),
         (None, "is damaged; name a new folder"),
     ):
         record.write_text(json.dumps(begun | change) if change else "{")

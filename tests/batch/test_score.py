@@ -175,8 +175,8 @@ def test_a_stopped_run_is_resumed_and_not_with_something_else(folder, tmp_path):
     with pytest.raises(Stop):
         score_manifest(few, FAST, out=out, progress=stop)
     for manifest, model, settings, words in (
-        (few, other_model(tmp_path), ScoringSettings(), "another model"),
-        (replace(few, entries=few.entries[:1]), FAST, ScoringSettings(), "another manifest"),
+        (few, other_model(tmp_path), ScoringSettings(), "other model"),
+        (replace(few, entries=few.entries[:1]), FAST, ScoringSettings(), "other manifest"),
         (few, FAST, ScoringSettings(Settings(clips_per_second=2)), "other settings"),
     ):
         with pytest.raises(FacetellError, match=f"partial was begun with {words} .* repeat the command"):

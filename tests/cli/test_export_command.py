@@ -14,8 +14,7 @@ from facetell.cli import main
 from facetell.engine import load_engine
 from facetell.engine.engines import Engine
 from facetell.models.export import ROUNDING, TorchEngine, model_from_onnx
-from facetell.models.table import parameters
-from facetell.models.zoo import create_model
+from facetell.models.zoo import create_model, parameters
 from facetell.train.run import read_trained
 from facetell.types import FacetellError, FloatArray
 from fixtures import BROKEN

@@ -30,7 +30,7 @@ def run(*words):
 
 def test_clips_are_counted_and_what_gave_none_is_named(videos, tmp_path, capsys):
     out = tmp_path / "out"
-    assert run(videos, "--out", out, "--workers", 1, "--size", 128, "--codec", "jpeg", "--seconds", 1) == 2
+    assert run(videos, "--out", out, "--workers", 1, "--size", 128, "--seconds", 1) == 2
     told = capsys.readouterr()
     assert told.out == f"1 clip of 1 video, 2 without, in {out}\n"
     assert told.err.splitlines() == [
@@ -38,9 +38,9 @@ def test_clips_are_counted_and_what_gave_none_is_named(videos, tmp_path, capsys)
         f"facetell prepare: missing.mp4: there is no file {(videos / 'missing.mp4').resolve()}: check the name",
     ]
     (entry,) = read_prepared(out)
-    assert read_clip(out / entry.path).frames.shape == (12, 128, 128, 3) and entry.path.endswith(".avi")
+    assert read_clip(out / entry.path).frames.shape == (12, 128, 128, 3) and entry.path.endswith(".mp4")
     settings = json.loads((out / "prepare.json").read_text())["settings"]
-    assert settings == {"codec": "jpeg", "size": 128, "faces": "main", "seconds": 1.0, "image_rate": None}
+    assert settings == {"size": 128, "faces": "main", "seconds": 1.0, "image_rate": None}
 
 
 def test_the_folder_can_be_scored(videos, tmp_path, capsys):

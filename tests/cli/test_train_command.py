@@ -42,10 +42,9 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, monkeyp
     shipped = {"name": "run", "sha256": file_sha256(model)}
     calibration = figures["calibration"]
     assert calibration["temperature"] == info.calibration.temperature and figures["results"]["val"]["reals"] == 2
-    for name in ("val", "pseudo"):
-        about = read_scores(run / f"run.{name}.parquet").about
-        assert about == {"model": shipped, "calibration": calibration, "min_face_width": info.min_face_width}
-    assert len(read_scores(run / "run.val.parquet").videos()) == 3
+    scores = read_scores(run / "run.val.parquet")
+    assert scores.about == {"model": shipped, "calibration": calibration, "min_face_width": info.min_face_width}
+    assert len(scores.videos()) == 3
 
     before = (run / "checkpoint.pt").read_bytes()
     again = tmp_path / "again.onnx"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from facetell.models.blocks import CMM, CSTM, MCB, MotionBlock, TemporalShift
+from facetell.models.blocks import CMM, CSTM, MCB, MotionBlock
 
 N, T, C, H, W = 2, 5, 16, 4, 6
 
@@ -113,7 +113,7 @@ def test_the_block_is_the_sum_of_its_three_parts(stride, offset):
         np.testing.assert_allclose(size[0].numpy(), np.sqrt(((part - part[-1:]) ** 2).mean(axis=1)), atol=1e-10)
 
 
-@pytest.mark.parametrize("block", [CSTM(C), TemporalShift(C), CMM(C), MCB(C)], ids=lambda b: type(b).__name__)
+@pytest.mark.parametrize("block", [CSTM(C), CMM(C), MCB(C)], ids=lambda b: type(b).__name__)
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_clips_of_a_batch_do_not_mix_in_any_memory_layout(block, memory_format):
     randomised(block)

@@ -11,7 +11,7 @@ import torch
 from facetell.cli import main
 from facetell.models.blocks import CMM
 from facetell.models.export import export_onnx, info_of, model_from_onnx
-from facetell.models.losses import combined_loss
+from facetell.models.network import combined_loss
 from facetell.models.zoo import MODELS, create_model
 from facetell.types import FacetellError
 

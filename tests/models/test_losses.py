@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from facetell.models.losses import anomaly_l1, combined_loss
-from facetell.models.network import ClipOutput
+from facetell.models.network import ClipOutput, anomaly_l1, combined_loss
 
 
 def test_l1_is_the_mean_over_reals_and_elements():

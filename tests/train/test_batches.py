@@ -45,11 +45,6 @@ def test_a_batch_follows_from_seed_and_number_alone(sampler, recordings):
     assert not torch.equal(sampler.batch(7).clips, Sampler(recordings, CONFIG, seed=4).batch(7).clips)
 
 
-def test_devices_share_the_batch_that_one_would_see(sampler):
-    whole, parts = sampler.batch(4), [sampler.batch(4, range(rank, 3, 2)) for rank in (0, 1)]
-    assert torch.equal(torch.cat([parts[0].clips[:2], parts[1].clips, parts[0].clips[2:]]), whole.clips)
-
-
 def test_a_real_and_its_forgery_show_the_same_moment(sampler):
     # The forgery of the data is its source played again: cut and degraded alike, the two may differ by noise alone.
     for number in range(4):

@@ -47,7 +47,6 @@ def test_a_setting_inside_a_table_leaves_the_rest_of_the_table_alone(tmp_path):
         ("steps=0", "steps is a whole number of at least 1, not 0"),
         ("anomaly=half", "'anomaly' is 'half': input should be 'none', 'no_cls2', 'no_l1' or 'full'"),
         ("batch.degrade.scale=[1]", "'batch.degrade.scale.1' is missing"),
-        ("val.kinds=[sbv, flick]", "val.kinds: 'flick' is not a kind of forgery; the kinds are sbv,"),
         ("batch.clip_frames=1", "batch.clip_frames is a whole number of at least 2, not 1"),
         ("batch.crop_scale=-1", "batch.crop_scale is a number above 0, in face lengths, not -1.0"),
         ("batch.frame_rate=.nan", "batch.frame_rate is a number above 0, in frames per second, not nan"),

@@ -73,6 +73,7 @@ def test_a_file_read_fast_has_the_scores_of_detection(detector, man):
     (track,) = detector(man).tracks
     assert [(c["t0"], c["t1"], c["logit"]) for c in clips_of(events)] == [(c.t0, c.t1, c.logit) for c in track.clips]
     assert clips_of(events)[-1]["running"] == pytest.approx(track.probability)
+    assert {clip["behind"] for clip in clips_of(events)} == {0}
     assert clips_of(events)[-1]["interval"] == pytest.approx(track.interval)
     dense = Detector(FAST, Settings(clips_per_second=3.0, max_clips=2))  # a bound holds for each window
     _, events, _ = watched(dense, man, window=2.0, fast=True)

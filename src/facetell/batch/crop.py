@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facetell.batch.locate import LEAST_FRAMES, Segment
 from facetell.faces.crop import crop_matrix
@@ -21,19 +20,12 @@ from facetell.video.writer import VideoWriter
 
 CHECK_EVERY = 25  # frames between two checks that the landmarks are on the face
 
-CODECS: dict[str, tuple[str, dict[str, Any]]] = {
-    # Suffix and arguments of the writer. Frequent key frames make seeking fast; with several threads the bytes would
-    # depend on the machine.
-    "h264": (
-        ".mp4",
-        {
-            "codec": "libx264",
-            "crf": 15.0,
-            "pix_fmt": "yuv420p",
-            "options": {"preset": "superfast", "g": "16", "bf": "0", "threads": "1"},
-        },
-    ),
-    "jpeg": (".avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p", "options": {"qmin": "2", "qmax": "2", "threads": "1"}}),
+# Frequent key frames make seeking fast; with several threads the bytes would depend on the machine.
+CODING: dict[str, Any] = {
+    "codec": "libx264",
+    "crf": 15.0,
+    "pix_fmt": "yuv420p",
+    "options": {"preset": "superfast", "g": "16", "bf": "0", "threads": "1"},
 }
 
 
@@ -51,15 +43,16 @@ Clips = dict[Path, Written]
 """Clips by the ``points`` of their segment."""
 
 
-@dataclass(slots=True)
-class _Writing:
-    """A clip that is being written."""
+class _Clip:
+    """A clip that is being written, to a file that ``stack`` closes."""
 
-    segment: Segment
-    writer: VideoWriter
-    landmarks: FloatArray
-    times: NDArray[np.float64]
-    written: int = 0
+    def __init__(self, segment: Segment, folder: Path, fps: float | None, stack: ExitStack) -> None:
+        with np.load(segment.points) as points:  # closed at once: a film has more clips than files may be open
+            self.landmarks, self.times = points["landmarks"], points["times"]
+        self.segment, self.written = segment, 0
+        file = folder / f"clip-{segment.points.stem}.mp4"
+        writer = VideoWriter(file, fps=fps or 25.0, width=segment.size, height=segment.size, **CODING)
+        self.writer = stack.enter_context(writer)
 
     def write(self, part: UInt8Array) -> None:
         """Append the next frame, given its region."""
@@ -77,19 +70,10 @@ class _Writing:
         return Written(file, self.written, float(times[0]), float(times[-1]))
 
 
-@contextmanager
-def _begin(segment: Segment, folder: Path, fps: float | None, codec: str) -> Iterator[_Writing]:
-    suffix, arguments = CODECS[codec]
-    with np.load(segment.points) as points:  # closed at once: a film has more clips than files may be open
-        landmarks, times = points["landmarks"], points["times"]
-    file = folder / f"clip-{segment.points.stem}{suffix}"
-    with VideoWriter(file, fps=fps or 25.0, width=segment.size, height=segment.size, **arguments) as writer:
-        yield _Writing(segment, writer, landmarks, times)
-
-
-def write_kept(segment: Segment, parts: Sequence[UInt8Array], fps: float | None, folder: Path, codec: str) -> Written:
+def write_kept(segment: Segment, parts: Sequence[UInt8Array], fps: float | None, folder: Path) -> Written:
     """Write a segment from its region of each frame."""
-    with _begin(segment, folder, fps, codec) as clip:
+    with ExitStack() as stack:
+        clip = _Clip(segment, folder, fps, stack)
         for part in parts:
             clip.write(part)
         return clip.finish()
@@ -99,7 +83,6 @@ def crop_segments(
     path: Path,
     segments: Sequence[Segment],
     folder: Path,
-    codec: str,
     look: Callable[[UInt8Array, FloatArray], None] = lambda image, landmarks: None,
     image_rate: float | None = None,
     like: VideoInfo | None = None,
@@ -115,14 +98,14 @@ def crop_segments(
     """
     waiting: list[Segment] = list(segments)
     clips: Clips = {}
-    writing: list[_Writing] = []
+    writing: list[_Clip] = []
     with ExitStack() as stack:
         reader = stack.enter_context(open_video(path, threads=1, image_rate=image_rate))
         if like is not None:
             _check_like(reader.info, like)
         for raw in reader:
             while waiting and waiting[0].first <= raw.index:
-                writing.append(stack.enter_context(_begin(waiting.pop(0), folder, reader.info.fps, codec)))
+                writing.append(_Clip(waiting.pop(0), folder, reader.info.fps, stack))
             if not writing:
                 if not waiting:
                     break
@@ -155,7 +138,7 @@ def move_clips(
     records = []
     for number, segment in enumerate(segments):
         if clip := clips.get(segment.points):
-            target = folder / f"{name}-{number:03d}{clip.file.suffix}"
+            target = folder / f"{name}-{number:03d}.mp4"
             for suffix in (".npz", target.suffix):
                 sync(clip.file.with_suffix(suffix))
                 clip.file.with_suffix(suffix).replace(target.with_suffix(suffix))

@@ -43,14 +43,12 @@ class PrepareSettings:
     """How faces are cropped.
 
     Attributes:
-        codec: of the clips.
         size: side in pixels to which larger crops are reduced; smaller ones are not enlarged.
         faces: "main" (only the largest face at any time) or "all".
         seconds: length of the longest clip.
         image_rate: frames per second of folders of images, see :class:`facetell.video.sequence.ImageSequence`.
     """
 
-    codec: Literal["h264", "jpeg"] = "h264"
     size: int = 320
     faces: Literal["main", "all"] = "main"
     seconds: float = 10.0

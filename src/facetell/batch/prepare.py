@@ -24,10 +24,9 @@ from facetell import __version__
 from facetell.assets import ASSETS, locate
 from facetell.batch.crop import Clips, crop_segments, move_clips, write_kept
 from facetell.batch.journal import Journal, Line
-from facetell.batch.local import local_engine
 from facetell.batch.locate import FaceFinder, Located, PrepareSettings, Segment
-from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, describe
-from facetell.datasets.manifest import Entry, Manifest, write_manifest
+from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, describe, local_engine
+from facetell.datasets.manifest import Entry, Manifest, fingerprint, write_manifest
 from facetell.datasets.prepared import ABOUT, CLIPS, LEDGER, MANIFEST
 from facetell.files import write_text
 from facetell.types import FacetellError, FloatArray, UInt8Array
@@ -75,7 +74,7 @@ def prepare(
         locate(network)
     about = {
         "settings": asdict(settings),
-        "manifest": manifest.fingerprint(),
+        "manifest": fingerprint(manifest),
         "versions": {"facetell": __version__, "cutting": CUTTING}
         | {name: import_module(name).__version__ for name in LIBRARIES},
         "assets": {name: ASSETS[name].sha256 for name in NETWORKS},
@@ -162,20 +161,20 @@ class Worker:
 
     def _located(self, folder: Path, number: int, entry: Entry, note: str) -> tuple[Line, Located]:
         """Locate and crop the faces of one video."""
-        path, codec, rate = self._root / entry.path, self._settings.codec, self._settings.image_rate
+        path, rate = self._root / entry.path, self._settings.image_rate
         points = folder / str(number)
         points.mkdir()
         clips: Clips = {}
 
         def keep(segment: Segment, parts: list[UInt8Array], fps: float | None) -> None:
-            clips[segment.points] = write_kept(segment, parts, fps, points, codec)
+            clips[segment.points] = write_kept(segment, parts, fps, points)
 
         try:
             end = math.inf if entry.end is None else entry.end
             located = self._finder.locate(path, self._settings, points, entry.start or 0.0, end, keep)
             segments = located.segments
             if again := [segment for segment in segments if segment.points not in clips]:
-                clips |= crop_segments(path, again, points, codec, image_rate=rate)
+                clips |= crop_segments(path, again, points, image_rate=rate)
             if any(s.points not in clips or clips[s.points].frames != s.frames for s in segments):
                 raise FacetellError("it is decoded differently each time; copy it again")
             records = move_clips(clips, segments, self._out / CLIPS, _name(entry))
@@ -191,13 +190,13 @@ class Worker:
         def look(image: UInt8Array, landmarks: FloatArray) -> None:
             checks.append(self._finder.agrees(image, landmarks))
 
-        path, codec, rate = self._root / entry.path, self._settings.codec, self._settings.image_rate
+        path, rate = self._root / entry.path, self._settings.image_rate
         try:
             if not located.segments:
                 raise FacetellError("its real has no clip")
             if located.is_damaged:
                 raise FacetellError("that one is damaged")
-            clips = crop_segments(path, located.segments, folder, codec, look, rate, located.info)
+            clips = crop_segments(path, located.segments, folder, look, rate, located.info)
             if not clips:
                 raise FacetellError("it ends before the first face")
             if sum(checks) < AGREED * len(checks):

@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 
 from facetell.batch.journal import Journal, Line
-from facetell.batch.local import local_engine
-from facetell.batch.run import Engine, Job, Progress, Show, Work, check_same, claimed, complete
+from facetell.batch.run import Engine, Job, Progress, Show, Work, check_same, claimed, complete, local_engine
 from facetell.batch.scan_results import Counts, write_results
 from facetell.batch.scan_source import Item, Shard, Source
 from facetell.batch.scan_work import hash_content, is_unreadable, lost, make_scorer

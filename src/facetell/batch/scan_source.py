@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from facetell.batch.index import Index
+from facetell.batch.journal import Index
 from facetell.batch.rows import VideoRows, videos_of
 from facetell.datasets.manifest import Manifest, read_manifest
 from facetell.types import FacetellError

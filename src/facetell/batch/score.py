@@ -22,7 +22,6 @@ import numpy as np
 
 from facetell import __version__
 from facetell.batch.journal import Journal
-from facetell.batch.local import local_engine
 from facetell.batch.rows import (
     CLEAN,
     ClipRow,
@@ -35,8 +34,20 @@ from facetell.batch.rows import (
     rows_of,
     videos_of,
 )
-from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, describe, difference
-from facetell.datasets.manifest import Entry, Manifest
+from facetell.batch.run import (
+    LOST,
+    Job,
+    Outcome,
+    Progress,
+    Show,
+    Work,
+    claimed,
+    complete,
+    describe,
+    difference,
+    local_engine,
+)
+from facetell.datasets.manifest import Entry, Manifest, fingerprint
 from facetell.datasets.prepared import PreparedClip, read_clip
 from facetell.detector import Detector, Settings
 from facetell.distort import KINDS, distort_stream, parameter
@@ -155,7 +166,7 @@ def _about(detector: Detector, manifest: Manifest, settings: ScoringSettings) ->
     """What the scores depend on: nothing about when, where or by how many processes they were computed."""
     about = about_model(detector) | {
         "settings": replace(settings, detection=detector.settings).about(),
-        "manifest": manifest.fingerprint(),
+        "manifest": fingerprint(manifest),
     }
     plain: dict[str, Any] = json.loads(json.dumps(about))  # as it is read back
     return plain

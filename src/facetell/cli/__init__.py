@@ -56,7 +56,7 @@ EXTRAS = {
     "bench": ("matplotlib", "pyarrow", "scipy"),
     "ray": ("ray",),
     "serve": ("fastapi", "prometheus_client", "python_multipart", "uvicorn"),
-    "train": ("lightning", "lightning_fabric", "onnx", "onnxruntime", "onnxscript", "torch", "yaml"),
+    "train": ("onnx", "onnxruntime", "onnxscript", "torch", "yaml"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def _print_counts(manifest: Manifest) -> None:
     table.add_column("method")
     for split in SPLITS:
         table.add_column(split, justify="right")
-    counts = manifest.counts()
+    counts = Counter((entry.split, entry.method, entry.label) for entry in manifest)
     names = {0: "real", 1: "forged", None: "not known"}
     rows = {(method, label) for _, method, label in counts}
     for method, label in sorted(rows, key=lambda row: (-1 if row[1] is None else row[1], row[0])):
@@ -122,7 +123,7 @@ def _check(args: argparse.Namespace) -> int:
             kept = leave_out(manifest)
             write_manifest(kept, out)
             print(f"{out}: {len(kept)} videos, {len(manifest) - len(kept)} left out")
-    if found.sound:
+    if not (found.missing or found.unreadable or found.leaks):
         print(f"{len(manifest)} videos: no missing file, no leak" + " (videos not opened)" * args.fast)
         return 0
     return 2

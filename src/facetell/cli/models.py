@@ -15,8 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; 0 when done."""
-    from facetell.models.table import HEAD, model_rows
-    from facetell.models.zoo import MODELS
+    from facetell.models.zoo import HEAD, MODELS, model_rows
 
     if args.markdown:
         for row in (HEAD, ("---", "---", "---", "---:", "---:"), *model_rows()):

@@ -19,7 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the clips")
     parser.add_argument("--workers", type=count, default=cores, metavar="N", help="processes (default: one per core)")
-    parser.add_argument("--codec", choices=["h264", "jpeg"], default="h264", help="of the clips")
     parser.add_argument("--size", type=int, default=320, metavar="PX", help="largest side of a clip (default: 320)")
     parser.add_argument("--faces", choices=["main", "all"], default="main", help="the largest face only, or all")
     parser.add_argument(
@@ -35,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from facetell.datasets.manifest import read_manifest
     from facetell.datasets.prepared import LEDGER
 
-    settings = PrepareSettings(args.codec, args.size, args.faces, args.seconds, args.fps)
+    settings = PrepareSettings(args.size, args.faces, args.seconds, args.fps)
     with Bar("preparing") as bar:
         ledger = prepare(read_manifest(args.manifest), args.out, settings, workers=args.workers, progress=bar.videos)
     failed = [line for line in ledger if not line["clips"]]

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _engine(args: argparse.Namespace) -> Engine:
-    from facetell.batch.local import local_engine
+    from facetell.batch.run import local_engine
 
     if args.engine == "local":
         return local_engine(args.workers or os.cpu_count() or 1)

@@ -58,8 +58,6 @@ def run(args: argparse.Namespace) -> int:
                 return NOT_DONE
             return 0
         outcome = train(config, out, stop)
-    if not outcome.first:
-        return 0
     if not outcome.done:
         print(f"{out}: {outcome.reason} at step {outcome.step} of {config.steps}; run the same command again to resume")
         return NOT_DONE

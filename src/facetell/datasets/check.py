@@ -40,11 +40,6 @@ class Findings:
     unreadable: tuple[tuple[str, str], ...]
     leaks: tuple[Leak, ...]
 
-    @property
-    def sound(self) -> bool:
-        """Whether there are none."""
-        return not (self.missing or self.unreadable or self.leaks)
-
 
 def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress | None = None) -> Findings:
     """Find missing and unreadable files, and leaks between splits. An identity must be one person in all rows.

@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -108,14 +107,6 @@ class Manifest:
     def doubled(self) -> int:
         """Number of entries that repeat an earlier one."""
         return len(self.entries) - len({(entry.path, entry.start, entry.end, entry.track) for entry in self.entries})
-
-    def fingerprint(self) -> dict[str, Any]:
-        """As :func:`fingerprint`."""
-        return fingerprint(self.entries)
-
-    def counts(self) -> Counter[tuple[str, str, int | None]]:
-        """Number of entries by (split, method, label)."""
-        return Counter((entry.split, entry.method, entry.label) for entry in self.entries)
 
 
 def row_text(entry: Entry, *, groups: bool) -> bytes:

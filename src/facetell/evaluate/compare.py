@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from facetell.evaluate.protocols import ALL
 from facetell.evaluate.sample import count, sample_jointly
-from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of
+from facetell.evaluate.scores import COPY, Scores, keys_of
 from facetell.metrics.intervals import DRAWS, Difference, Estimate, delong_test, difference_of, estimate_of
 from facetell.metrics.measures import MEASURES
 from facetell.types import FacetellError
@@ -69,10 +69,24 @@ def compare(
             raise FacetellError(
                 f"{name} has no video of the split {split} (it has {there}); choose another with --split, or all"
             )
-    both = align(tables, names)
+    places = [{key: row for row, key in enumerate(keys_of(table, COPY))} for table in tables]
+    common = [key for key in places[0] if key in places[1]]
+    if not common:
+        raise FacetellError(
+            f"{' and '.join(names)} have no video in common (by dataset and path); score the same manifest with each"
+        )
+    both = [table.where(np.array([of[key] for key in common])) for table, of in zip(tables, places, strict=True)]
+    labels = np.stack([table["label"] for table in both])
+    label = labels.max(axis=0)  # one that only one file has is used in both
+    wrong = np.flatnonzero(((labels >= 0) & (labels != label)).any(axis=0))
+    if len(wrong):
+        raise FacetellError(
+            f"{' and '.join(names)} disagree on the labels of {len(wrong)} videos, such as {common[wrong[0]][1]}; "
+            "score the same manifest with each"
+        )
     missing_a, missing_b = (np.isnan(table["logit"]) for table in both)
-    known = both[0]["label"] >= 0
-    first, second = (table.where(~missing_a & ~missing_b & known) for table in both)
+    scored = ~missing_a & ~missing_b & (label >= 0)
+    first, second = (replace(t, columns={**t.columns, "label": label}).where(scored) for t in both)
     counts = count(first)
     (value_a, samples_a), (value_b, samples_b) = (
         group[measure] for group in sample_jointly([first, second], [measure], draws=draws)
@@ -93,38 +107,11 @@ def compare(
         fake=counts.fake,
         identities=counts.identities,
         left_out={
-            "not scored by A": int((known & missing_a & ~missing_b).sum()),
-            "not scored by B": int((known & missing_b & ~missing_a).sum()),
-            "scored by neither": int((known & missing_a & missing_b).sum()),
-            "without a label": int((~known).sum()),
+            "not scored by A": int(((label >= 0) & missing_a & ~missing_b).sum()),
+            "not scored by B": int(((label >= 0) & missing_b & ~missing_a).sum()),
+            "scored by neither": int(((label >= 0) & missing_a & missing_b).sum()),
+            "without a label": int((label < 0).sum()),
             "only in A": len(tables[0]) - len(both[0]),
             "only in B": len(tables[1]) - len(both[1]),
         },
     )
-
-
-def align(tables: Sequence[VideoScores], names: Sequence[str]) -> list[VideoScores]:
-    """The videos that all tables have, scored or not, in the order of the first table.
-
-    Videos are matched by dataset, path, distortion and level. A label that only some tables have is used in all.
-    ``names`` of the tables are for error messages.
-
-    Raises:
-        FacetellError: the tables have no video in common, or disagree on the label of one.
-    """
-    places = [{key: row for row, key in enumerate(keys_of(table, COPY))} for table in tables]
-    common = [key for key in places[0] if all(key in of for of in places)]
-    if not common:
-        raise FacetellError(
-            f"{' and '.join(names)} have no video in common (by dataset and path); score the same manifest with each"
-        )
-    aligned = [table.where(np.array([of[key] for key in common])) for table, of in zip(tables, places, strict=True)]
-    labels = np.stack([table["label"] for table in aligned])
-    label = labels.max(axis=0)
-    wrong = np.flatnonzero(((labels >= 0) & (labels != label)).any(axis=0))
-    if len(wrong):
-        raise FacetellError(
-            f"{' and '.join(names)} disagree on the labels of {len(wrong)} videos, such as {common[wrong[0]][1]}; "
-            "score the same manifest with each"
-        )
-    return [replace(table, columns={**table.columns, "label": label}) for table in aligned]

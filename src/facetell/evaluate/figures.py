@@ -13,7 +13,7 @@ from facetell.distort.kinds import LEVELS
 from facetell.evaluate.protocols import ALL, CLEAN, DATASET_AXES, LABEL_AXES, MEAN, Protocol, TableSpec
 from facetell.evaluate.runs import Run
 from facetell.evaluate.sample import Counts, Summary, count, sample_jointly, summarise
-from facetell.evaluate.scores import COPY, Column, VideoScores, keys_of
+from facetell.evaluate.scores import COPY, Column, Scores, keys_of
 from facetell.metrics.intervals import DRAWS, Estimate, estimate_of
 from facetell.types import FacetellError
 
@@ -32,14 +32,8 @@ class Grid:
     rows: tuple[Key, ...]
     columns: Key
     cells: Mapping[Key, Summary]
-    groups: Mapping[Key, VideoScores]
+    groups: Mapping[Key, Scores]
     counts: Counts
-
-    @property
-    def measured(self) -> list[Key]:
-        """The cells with videos in the order of the table."""
-        keys = [(*row, column) for row in self.rows for column in self.columns] or list(self.rows)
-        return [key for key in keys if key in self.groups]
 
 
 def measure(
@@ -52,7 +46,7 @@ def measure(
     Raises:
         FacetellError: two models have the same row.
     """
-    groups: dict[Key, VideoScores] = {}
+    groups: dict[Key, Scores] = {}
     cells: dict[Key, Summary] = {}
     selected = []
     for run in runs:
@@ -89,7 +83,7 @@ def measure(
 _CONTENT = (*COPY, "identity", "label")
 
 
-def _selected(videos: VideoScores, spec: TableSpec) -> VideoScores:
+def _selected(videos: Scores, spec: TableSpec) -> Scores:
     """The rows that the table selects; without distorted videos unless it has an axis or a selection of them."""
     for name, values in spec.select.items():
         videos = videos.select(**{name: [*values, ""] if name == "distortion" else list(values)})
@@ -98,9 +92,9 @@ def _selected(videos: VideoScores, spec: TableSpec) -> VideoScores:
     return videos
 
 
-def _groups(videos: VideoScores, fixed: Mapping[str, str], axes: Sequence[str]) -> list[tuple[Key, VideoScores]]:
+def _groups(videos: Scores, fixed: Mapping[str, str], axes: Sequence[str]) -> list[tuple[Key, Scores]]:
     """The parts of some videos by their values of several axes, of which the ``fixed`` do not divide them."""
-    groups: list[tuple[Key, VideoScores]] = [((), videos)]
+    groups: list[tuple[Key, Scores]] = [((), videos)]
     for axis in axes:
         groups = [
             ((*key, value), part)
@@ -110,7 +104,7 @@ def _groups(videos: VideoScores, fixed: Mapping[str, str], axes: Sequence[str]) 
     return groups
 
 
-def _split(axis: str, videos: VideoScores) -> Iterator[tuple[str, VideoScores]]:
+def _split(axis: str, videos: Scores) -> Iterator[tuple[str, Scores]]:
     """The parts of some videos by their values of an axis; some axes keep the reals (or forgeries) in every part."""
     if axis in LABEL_AXES:
         raise FacetellError(f"the protocol has the axis '{axis}', but its 'label' does not name it")
@@ -133,14 +127,14 @@ def _split(axis: str, videos: VideoScores) -> Iterator[tuple[str, VideoScores]]:
         yield name, videos.where(kept | divided & (of == value))
 
 
-def _datasets(videos: VideoScores) -> Column:
+def _datasets(videos: Scores) -> Column:
     """Dataset of each video, with its compression where a dataset occurs in several, which are not pooled."""
     pairs = keys_of(videos, ("dataset", "compression"))
     times = Counter(name for name, _ in set(pairs))
     return np.array([f"{name} {quality}".strip() if times[name] > 1 else name for name, quality in pairs], dtype=object)
 
 
-def _one_copy(videos: VideoScores) -> VideoScores:
+def _one_copy(videos: Scores) -> Scores:
     """The clean copy of each video, or else its first distorted one; all clips of that copy."""
     keys = keys_of(videos, COPY)
     first: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -157,7 +151,7 @@ def _rank(order: Iterable[str]) -> Callable[[str], tuple[int, str]]:
     return lambda value: (places[value], "") if value in places else (last, value)
 
 
-def _with_means(groups: Mapping[Key, VideoScores], kinds: Sequence[str], draws: int) -> dict[Key, Summary]:
+def _with_means(groups: Mapping[Key, Scores], kinds: Sequence[str], draws: int) -> dict[Key, Summary]:
     """AUC of every kind and level of distortion and their means; one draw takes the same identities for all of them."""
     cells: dict[Key, Summary] = {}
     for prefix in sorted({key[:-2] for key in groups}):
@@ -167,7 +161,7 @@ def _with_means(groups: Mapping[Key, VideoScores], kinds: Sequence[str], draws: 
     return cells
 
 
-def _sweep(of: Mapping[Key, VideoScores], kinds: Sequence[str], draws: int) -> dict[Key, Summary]:
+def _sweep(of: Mapping[Key, Scores], kinds: Sequence[str], draws: int) -> dict[Key, Summary]:
     """AUC by kind and level of one model and benchmark, and the means over levels, over kinds, and over both."""
     drawn = [found["auc"] for found in sample_jointly([*of.values()], ["auc"], draws=draws)]
     values = {at: value for at, (value, _) in zip(of, drawn, strict=True) if not math.isnan(value)}

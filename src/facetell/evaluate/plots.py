@@ -126,7 +126,9 @@ def _sweeps(found: Evaluation) -> Iterator[Plot]:
 def _entries(found: Evaluation) -> dict[str, tuple[Sample, Estimate]]:
     """The cells of the first table with both classes, of its forgeries all together, named by the axes that differ."""
     grid, axes = found.grids[0], found.grids[0].spec.axes
-    cells = [(dict(zip(axes, key, strict=True)), key) for key in grid.measured if not grid.cells[key].reason]
+    keys = [(*row, column) for row in grid.rows for column in grid.columns] or grid.rows
+    measured = [key for key in keys if key in grid.groups and not grid.cells[key].reason]
+    cells = [(dict(zip(axes, key, strict=True)), key) for key in measured]
     cells = [(values, key) for values, key in cells if values.get("method", ALL) == ALL]
     differing = [axis for axis in axes if len({values[axis] for values, _ in cells}) > 1]
     named = [axis for axis in axes if axis in ("dataset", "model") and cells and cells[0][0][axis]]

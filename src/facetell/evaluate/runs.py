@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from facetell.evaluate.protocols import ALL, Protocol
-from facetell.evaluate.scores import COPY, Scores, VideoScores, keys_of, read_scores, stack
+from facetell.evaluate.scores import COPY, Scores, keys_of, read_scores, stack
 from facetell.types import FacetellError
 
 
@@ -29,7 +29,7 @@ class Run:
     keys: Mapping[str, str]
     about: Mapping[str, Any]
     files: tuple[str, ...]
-    units: Mapping[str, VideoScores]
+    units: Mapping[str, Scores]
     reals: str = ""
 
     @property

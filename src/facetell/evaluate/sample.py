@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from facetell.engine.info import Calibration, invalid_field
-from facetell.evaluate.scores import COPY, VIDEO, Scores, VideoScores, keys_of, numbered, stack
+from facetell.evaluate.scores import COPY, VIDEO, Scores, keys_of, numbered, stack
 from facetell.metrics import platt
 from facetell.metrics.intervals import DRAWS, Estimate, draw_identities, enough_identities, estimate_of
 from facetell.metrics.measures import MEASURES, Sample, probabilities
@@ -36,7 +36,7 @@ def calibration_of(about: Mapping[str, Any]) -> Calibration:
     raise FacetellError(f"the calibration in the score file is not valid: {fault}; score again") from None
 
 
-def sample_of(videos: VideoScores) -> Sample:
+def sample_of(videos: Scores) -> Sample:
     """The videos of a table that have a score and a label, with probabilities by the calibration in its ``about``."""
     counted, calibration = videos.counted, calibration_of(videos.about)
     logits = np.asarray(counted["logit"], dtype=np.float64)
@@ -51,7 +51,7 @@ def sample_of(videos: VideoScores) -> Sample:
     )
 
 
-def identities_of(videos: VideoScores) -> NDArray[np.int64]:
+def identities_of(videos: Scores) -> NDArray[np.int64]:
     """An integer (N,) per video, equal for one person of one dataset, or for one video of an unknown person.
 
     Numbers follow the order of the names, so that a bootstrap does not depend on the order of the rows.
@@ -131,7 +131,7 @@ class Summary:
         return self.measures[name]
 
 
-def summarise(videos: VideoScores, *, draws: int = DRAWS) -> Summary:
+def summarise(videos: Scores, *, draws: int = DRAWS) -> Summary:
     """Counts and all measures (NaN where a class is missing), with intervals unless ``draws`` is 0.
 
     Raises:
@@ -144,7 +144,7 @@ def summarise(videos: VideoScores, *, draws: int = DRAWS) -> Summary:
     return Summary(counts, {name: estimate_of(*sampled) for name, sampled in found.items()})
 
 
-def count(videos: VideoScores) -> Counts:
+def count(videos: Scores) -> Counts:
     """The videos of a group by class and state."""
     label, unscored = videos["label"], np.isnan(videos["logit"])
     return Counts(
@@ -157,9 +157,7 @@ def count(videos: VideoScores) -> Counts:
     )
 
 
-def sample_jointly(
-    groups: Sequence[VideoScores], names: Sequence[str], *, draws: int = DRAWS
-) -> list[dict[str, Sampled]]:
+def sample_jointly(groups: Sequence[Scores], names: Sequence[str], *, draws: int = DRAWS) -> list[dict[str, Sampled]]:
     """Measures of each group by name, with samples of a bootstrap that draws the same identities for all groups.
 
     So a mean over groups, or a difference of two, can be sampled. A group has one row per video, or, if it is the only

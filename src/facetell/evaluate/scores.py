@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ COLUMNS = (*WORDS, *WHOLE, *REAL)
 VIDEO = ("dataset", "video")
 """Columns that identify a video. Two benchmarks may use one file name for different videos."""
 COPY = (*VIDEO, "distortion", "level")
-"""Columns that identify a video under one distortion: the key of a row of :class:`VideoScores`."""
+"""Columns that identify a video under one distortion: the key of a row of :meth:`Scores.videos`."""
 
 OTHER = ("path", "label", "score")
 """Columns of scores of another program; without a score, "score" is empty."""
@@ -41,8 +41,11 @@ Column = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    """Columns of one length, and ``about``: model name and sha256, calibration, versions, settings."""
+class Scores:
+    """A table of scores, one row per clip, with the columns :data:`COLUMNS`; or, of :meth:`videos`, one per video.
+
+    ``about`` are model name and sha256, calibration, versions and settings.
+    """
 
     columns: Mapping[str, Column]
     about: Mapping[str, Any]
@@ -53,43 +56,32 @@ class _Table:
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
 
-    def where(self, mask: NDArray[np.bool_]) -> Self:
+    def where(self, mask: NDArray[np.bool_]) -> Scores:
         """The rows of ``mask``."""
         return replace(self, columns={name: column[mask] for name, column in self.columns.items()})
 
-    def select(self, **wanted: str | int | Sequence[str | int]) -> Self:
+    def select(self, **wanted: str | int | Sequence[str | int]) -> Scores:
         """Rows whose columns have the wanted values: ``scores.select(split="val", method=["", "swap"])``."""
         mask = np.ones(len(self), dtype=bool)
         for name, values in wanted.items():
-            several = values if isinstance(values, (list, tuple, set, frozenset)) else [values]
-            mask &= np.isin(self.columns[name], list(several))
+            mask &= np.isin(self.columns[name], values)
         return self.where(mask)
 
-
-@dataclass(frozen=True, slots=True)
-class VideoScores(_Table):
-    """A table with one row per video and distortion: strings, ``level``, ``label``, ``logit`` and ``faces``.
-
-    ``logit`` is that of the highest-scoring face, NaN where the video was not scored; ``faces`` counts the scored ones.
-    """
+    @property
+    def scored(self) -> Scores:
+        """The rows that have a score."""
+        return self.where(~np.isnan(self["logit"]))
 
     @property
-    def scored(self) -> VideoScores:
-        """The videos that have a score."""
-        return self.where(~np.isnan(self.columns["logit"]))
+    def counted(self) -> Scores:
+        """The rows that have a score and a label."""
+        return self.where(~np.isnan(self["logit"]) & (self["label"] >= 0))
 
-    @property
-    def counted(self) -> VideoScores:
-        """The videos that have a score and a label."""
-        return self.where(~np.isnan(self.columns["logit"]) & (self.columns["label"] >= 0))
+    def videos(self) -> Scores:
+        """One row per video and distortion, scored by the mean clip logit of its highest-scoring track.
 
-
-@dataclass(frozen=True, slots=True)
-class Scores(_Table):
-    """A table of clip scores with the columns :data:`COLUMNS`."""
-
-    def videos(self) -> VideoScores:
-        """One score per video and distortion: the mean clip logit of its highest-scoring track.
+        The columns are the strings, ``level``, ``label``, ``logit`` (NaN where nothing was scored), and ``faces``, the
+        number of scored ones.
 
         Rows belong to one video if they agree in the columns :data:`COPY`. A video with parts of several labels is
         forged where one part is, and else of unknown label where one is; the strings are those of its first part of
@@ -105,20 +97,20 @@ class Scores(_Table):
         columns = {name: self[name][rows] for name in (*WORDS, "level", "label")}
         columns |= {"logit": logits, "faces": faces}
         columns["status"] = np.where(np.isnan(logits), columns["status"], Status.SCORED.value).astype(object)
-        return VideoScores(columns, self.about)
+        return Scores(columns, self.about)
 
-    def clips(self) -> VideoScores:
+    def clips(self) -> Scores:
         """One row per clip, as if each were a video; a video that was not scored keeps its one row."""
         names = [name for name in self.columns if name not in ("track", "clip", "t0", "t1")]
-        return VideoScores({name: self[name] for name in names}, self.about)
+        return Scores({name: self[name] for name in names}, self.about)
 
 
-def keys_of(table: Scores | VideoScores, names: Sequence[str]) -> list[tuple[Any, ...]]:
+def keys_of(table: Scores, names: Sequence[str]) -> list[tuple[Any, ...]]:
     """The values of some columns, one tuple per row; ``names`` is :data:`VIDEO` or :data:`COPY`."""
     return [*zip(*(table[name].tolist() for name in names), strict=True)]
 
 
-def stack(tables: Sequence[VideoScores]) -> VideoScores:
+def stack(tables: Sequence[Scores]) -> Scores:
     """The rows of one or more tables, one after another, with the ``about`` of the first."""
     first = tables[0]
     return replace(first, columns={name: np.concatenate([t[name] for t in tables]) for name in first.columns})

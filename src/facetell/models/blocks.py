@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 MotionKind = Literal["none", "cmm", "mcb"]
-TemporalKind = Literal["none", "cstm", "tsm"]
+TemporalKind = Literal["none", "cstm"]
 
 Trace = list[tuple[Tensor, Tensor]]
 """Magnitudes of the motion responses, one pair (|F^M|, |F^MM|) a block, each (N, T, h, w); see :class:`MotionBlock`."""
@@ -79,22 +79,6 @@ class CSTM(nn.Module):
         clips = x.permute(0, 2, 3, 1).reshape(-1, frames, height * width, self.channels).permute(0, 3, 1, 2)
         mixed = functional.conv2d(clips, self.weight, padding=(1, 0), groups=self.channels)
         return mixed.permute(0, 2, 3, 1).reshape(-1, height, width, self.channels).permute(0, 3, 1, 2)
-
-
-class TemporalShift(nn.Module):
-    """TSM (arXiv 1811.08383): an eighth of the channels comes from the previous frame, another from the next one."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.moved = channels // 8
-
-    def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(N*T, C, H, W) to the same."""
-        clips = by_clip(x, frames)
-        n = self.moved
-        late = functional.pad(clips[:, :-1, :n], (0, 0, 0, 0, 0, 0, 1, 0))
-        early = functional.pad(clips[:, 1:, n : 2 * n], (0, 0, 0, 0, 0, 0, 0, 1))
-        return torch.cat([late, early, clips[:, :, 2 * n :]], dim=2).reshape(x.shape)
 
 
 class CMM(nn.Module):
@@ -193,8 +177,7 @@ class MotionBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = stride
-        temporals: dict[str, type[CSTM | TemporalShift]] = {"cstm": CSTM, "tsm": TemporalShift}
-        self.temporal = None if temporal == "none" else temporals[temporal](channels)
+        self.temporal = CSTM(channels) if temporal == "cstm" else None
         self.spatial = spatial
         self.motion = make_motion(motion, channels, reduction=reduction, restore_gain=restore_gain)
 

@@ -1,4 +1,4 @@
-"""ResNet-18/34/50/101 with STM's blocks in every residual block; without them, plain 2-D ResNets and TSM.
+"""ResNet-18/34/50/101 with STM's blocks in every residual block; without them, plain 2-D ResNets.
 
 ``stm_resnet50`` with ``mcb`` is the network of arXiv 2403.05172: STM (arXiv 1908.02486) with its CMM replaced by the
 Motion Consistency Block. There is no temporal downsampling; the frames' predictions are averaged.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, TemporalShift, Trace
+from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, Trace
 from facetell.models.network import Backbone
 
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -30,7 +30,7 @@ class ResidualBlock(nn.Module):
     """A residual block with a motion block around its last 3x3 convolution, ``mix``.
 
     F, the input of ``mix``, is the feature after the block's first convolution: 1x1 in a bottleneck (followed by the
-    3x3 with the stride, and an expanding 1x1), else 3x3 with the stride. TSM shifts the input of the residual path.
+    3x3 with the stride, and an expanding 1x1), else 3x3 with the stride.
     """
 
     def __init__(
@@ -47,19 +47,16 @@ class ResidualBlock(nn.Module):
         outputs = width * EXPANSION if bottleneck else width
         changes = stride > 1 or inputs != outputs
         self.downsample = conv_norm(inputs, outputs, 1, stride) if changes else None
-        self.shift = TemporalShift(inputs) if temporal == "tsm" else None
-        within: TemporalKind = "cstm" if temporal == "cstm" else "none"
         first, middle = (1, stride) if bottleneck else (3, 1)
         self.first = conv_norm(inputs, width, first, 1 if bottleneck else stride)
         spatial = conv_norm(width, width, 3, middle)
-        self.mix = MotionBlock(width, spatial, stride=middle, temporal=within, motion=motion, **switches)  # type: ignore[arg-type]
+        self.mix = MotionBlock(width, spatial, stride=middle, temporal=temporal, motion=motion, **switches)  # type: ignore[arg-type]
         self.expand = conv_norm(width, outputs, 1) if bottleneck else None
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
         """(N*T, C, H, W) to (N*T, C', H', W')."""
         identity = x if self.downsample is None else self.downsample(x)
-        shifted = x if self.shift is None else self.shift(x, frames)
-        out: Tensor = self.mix(functional.relu(self.first(shifted), inplace=True), frames, trace)
+        out: Tensor = self.mix(functional.relu(self.first(x), inplace=True), frames, trace)
         if self.expand is not None:
             out = self.expand(functional.relu(out, inplace=True))
         return functional.relu(out + identity, inplace=True)
@@ -68,9 +65,9 @@ class ResidualBlock(nn.Module):
 class ResNet(Backbone):
     """The backbone of one depth, 18, 34, 50 or 101.
 
-    ``motion`` and ``temporal`` are the modules of every residual block ("tsm": TSM's residual shift), ``width`` the
-    channels of the first stage, ``layers`` the number of blocks of each stage (by default those of the depth),
-    ``switches`` further arguments of the motion blocks (``reduction``, ``restore_gain``).
+    ``motion`` and ``temporal`` are the modules of every residual block, ``width`` the channels of the first stage,
+    ``layers`` the number of blocks of each stage (by default those of the depth), ``switches`` further arguments of the
+    motion blocks (``reduction``, ``restore_gain``).
     """
 
     def __init__(

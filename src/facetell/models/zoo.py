@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import cast, get_args
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from facetell.assets import locate
 from facetell.models import lite, stm, vit
@@ -47,8 +48,9 @@ def _stm(depth: int) -> Entry:
     return Entry(ModelConfig(f"stm_resnet{depth}"), partial(stm.ResNet, depth), about)
 
 
-def _plain(name: str, depth: int, temporal: TemporalKind, about: str) -> Entry:
-    return Entry(ModelConfig(name), partial(stm.ResNet, depth, temporal=temporal), about, motions=("none",))
+def _plain(depth: int) -> Entry:
+    build = partial(stm.ResNet, depth, temporal="none")
+    return Entry(ModelConfig(f"resnet{depth}"), build, f"ResNet-{depth}, frames averaged", motions=("none",))
 
 
 MODELS: dict[str, Entry] = {
@@ -58,10 +60,8 @@ MODELS: dict[str, Entry] = {
         _lite(1, 1.0, 1.1, 240, 0.2),
         _lite(2, 1.1, 1.2, 260, 0.3),
         *(_stm(depth) for depth in stm.LAYERS),
-        _plain("resnet18", 18, "none", "ResNet-18, frames averaged"),
-        _plain("resnet50", 50, "none", "ResNet-50, frames averaged"),
-        _plain("tsm_resnet18", 18, "tsm", "TSM: ResNet-18 with shifted channels"),
-        _plain("tsm_resnet50", 50, "tsm", "TSM: ResNet-50 with shifted channels"),
+        _plain(18),
+        _plain(50),
         Entry(
             ModelConfig("clip_vit_b16", mean=vit.MEAN, std=vit.STD),
             vit.VisionTransformer,
@@ -72,6 +72,8 @@ MODELS: dict[str, Entry] = {
     )
 }
 """All networks by name."""
+HEAD = ("network", "motion", "clip", "parameters (M)", "multiply-adds (G)")
+"""Columns of the table of all networks, see :func:`model_rows`."""
 
 
 def create_model(
@@ -200,3 +202,36 @@ def _entry(name: str) -> Entry:
 def _choose(what: str, given: str, known: tuple[str, ...]) -> None:
     if given not in known:
         raise FacetellError(f"there is no {what} '{given}'; choose one of {', '.join(known)}")
+
+
+def parameters(model: ClipNetwork) -> int:
+    """Number of trainable values, including the anomaly block if there is one."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def multiply_adds(model: ClipNetwork) -> int:
+    """Multiply-adds of all convolutions and matrix products for one clip of the network's own length and size.
+
+    On the "meta" device nothing is computed.
+    """
+    config = model.config
+    clip = torch.zeros(1, config.clip_frames, 3, config.size, config.size, device=next(model.parameters()).device)
+    training = model.training
+    model.eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(clip)
+    model.train(training)
+    return int(counter.get_total_flops()) // 2
+
+
+def model_rows() -> Iterator[tuple[str, ...]]:
+    """A row for each network and each motion module that it supports, "none" first, with the columns :data:`HEAD`.
+
+    The networks are as exported: one logit, no anomaly block.
+    """
+    for name, entry in MODELS.items():
+        for motion in reversed(entry.motions):
+            with torch.device("meta"):  # shapes only; counting inside the context takes twice the time
+                model = create_model(name, motion, "none")
+            clip = f"{model.config.clip_frames} x {model.config.size}²"
+            yield name, motion, clip, f"{parameters(model) / 1e6:.2f}", f"{multiply_adds(model) / 1e9:.2f}"

@@ -2,7 +2,7 @@
 
 A batch consists of slots; each slot is a real and a forged clip. If the forged clip is made from the real one, both are
 degraded and cropped alike, so that only the forgery differs. A slot depends on (seed, batch number, slot number) alone:
-a resumed run sees the same batches, and several devices share the batch that one would see.
+a resumed run sees the same batches.
 """
 
 from __future__ import annotations
@@ -59,16 +59,11 @@ class Sampler:
         }
         self._by_file = {r.file: r for r in reals}
 
-    @property
-    def slots(self) -> int:
-        """Slots of a batch."""
-        return self.config.pairs + self.config.generated
-
-    def batch(self, number: int, slots: Sequence[int] | None = None) -> Batch:
-        """The batch of this number, or some of its slots."""
+    def batch(self, number: int) -> Batch:
+        """The batch of this number."""
         clips: list[UInt8Array] = []
         kinds: list[str] = []
-        for slot in range(self.slots) if slots is None else slots:
+        for slot in range(self.config.pairs + self.config.generated):
             rng = np.random.default_rng([self.seed, number, slot])
             if slot < self.config.pairs:
                 (real, fake), _, kind = self.pair_of(self._real(rng), rng)
@@ -230,25 +225,18 @@ def blur_background(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.
 
 
 class BatchStream(IterableDataset[Batch]):
-    """Batches ``first``, ``first + 1``, ... without end; worker processes take turns.
+    """Batches ``first``, ``first + 1``, ... without end; worker processes take turns."""
 
-    The device of index ``rank`` among ``world`` gets every ``world``-th slot of each batch.
-    """
-
-    def __init__(
-        self, data: DataConfig, config: BatchConfig, seed: int, *, first: int = 0, rank: int = 0, world: int = 1
-    ) -> None:
-        self.data, self.config, self.seed = data, config, seed
-        self.first, self.rank, self.world = first, rank, world
+    def __init__(self, data: DataConfig, config: BatchConfig, seed: int, first: int) -> None:
+        self.data, self.config, self.seed, self.first = data, config, seed, first
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
         sampler = Sampler(load_recordings(self.data, "train", self.config.clip_frames), self.config, self.seed)
-        slots = range(self.rank, sampler.slots, self.world)
         worker = get_worker_info()
         number, stride = (self.first + worker.id, worker.num_workers) if worker else (self.first, 1)
         while True:
-            yield sampler.batch(number, slots)
+            yield sampler.batch(number)
             number += stride
 
 

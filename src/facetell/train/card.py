@@ -20,16 +20,14 @@ Figures = Mapping[str, Any]
 FALSE_ALARMS, BLIND = 0.1, 0.7  # a false positive rate above, and an AUC below, are listed among the limits
 
 
-def network_card(info: ModelInfo, found: Figures, clips: int, tables: Mapping[str, Table]) -> list[Section]:
+def network_card(info: ModelInfo, found: Figures, clips: int, table: Table) -> list[Section]:
     """The card of a trained network from its metadata and figures (:func:`facetell.train.release.release`).
 
-    ``clips`` is the number of clips of the parity check; ``tables`` are those of the results on ``val`` and on
-    pseudo-fakes ("pseudo").
+    ``clips`` is the number of clips of the parity check; ``table`` is that of the results on ``val``.
     """
     config, batch, calibration = found["config"], found["config"]["batch"], info.calibration
     about, motion = found.get("about", {}), str(info.architecture["motion"])
-    titles = {"val": "Forgeries of `val`:", "pseudo": "Pseudo-fakes of its real clips:"}
-    results = next(iter(found["results"].values()))
+    results = found["results"]["val"]
     fpr, tpr = results["fpr"], results["kinds"]["all"]["tpr"]
     return [
         _section(
@@ -56,7 +54,7 @@ def network_card(info: ModelInfo, found: Figures, clips: int, tables: Mapping[st
             "On prepared clips of `val`, by which the model was also selected and calibrated: the figures are "
             "optimistic. AUC of videos by the mean logit of their clips, 95 % intervals from a bootstrap over "
             "identities; the exported file, OpenVINO, float32.",
-            *(block for name, table in tables.items() for block in (titles[name], _cells(table))),
+            _cells(table),
             f"At the threshold of {calibration.threshold:g} (calibrated probability), selected for an expected false "
             f"positive rate of {calibration.false_positives:.0%}, but not below 0.5, {_rate(fpr)} of the real and "
             f"{_rate(tpr)} of the forged videos reach it.",
@@ -68,7 +66,6 @@ def network_card(info: ModelInfo, found: Figures, clips: int, tables: Mapping[st
             "logit",
             _verdict(results["kinds"]["all"]["auc"]),
             "Figures by method are often from few videos: see their intervals.",
-            "Pseudo-fakes are of the same kinds as in training: unseen identities, not an unseen kind.",
             f"Faces smaller than {info.min_face_width:g} pixels are not scored. Frame rates, compression and lighting "
             "outside those of the training data were not measured.",
         ),

@@ -44,7 +44,7 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class BatchConfig:
-    """A batch, over all devices together: ``2 * (pairs + generated)`` clips."""
+    """A batch: ``2 * (pairs + generated)`` clips."""
 
     pairs: int = 5  # real clips, each with a pseudo-fake of itself
     generated: int = 1  # forged clips of the data, each with its source if the manifest names it, else any real clip
@@ -120,13 +120,9 @@ class ValConfig:
     """Validation; the weights with the best AUC on ``val`` are kept."""
 
     every: int = 250  # steps
-    kinds: Names = ()  # pseudo-fakes of the real clips of `val` that are scored as well
 
     def __post_init__(self) -> None:
         check_whole("val.every", self.every, 1)
-        unknown = [kind for kind in self.kinds if kind not in KINDS]
-        if unknown:
-            raise FacetellError(f"val.kinds: '{unknown[0]}' is not a kind of forgery; the kinds are {', '.join(KINDS)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +130,14 @@ class MachineConfig:
     """Hardware; nothing here changes the batches."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"  # "auto" uses a GPU if there is one
-    devices: int = 1  # processes, one per device
     precision: Literal["bf16", "fp32"] = "bf16"  # bf16 is mixed precision
-    threads: int = 0  # CPU threads of each process; 0 for torch's default
-    workers: int = 1  # processes that prepare batches, for each device; 0 for none
+    threads: int = 0  # CPU threads; 0 for torch's default
+    workers: int = 1  # processes that prepare batches; 0 for none
     checkpoint_every: int = 50  # steps
     log_every: int = 25  # steps
 
     def __post_init__(self) -> None:
-        for name, least in (("devices", 1), ("checkpoint_every", 1), ("log_every", 1), ("threads", 0), ("workers", 0)):
+        for name, least in (("checkpoint_every", 1), ("log_every", 1), ("threads", 0), ("workers", 0)):
             check_whole(f"machine.{name}", getattr(self, name), least)
 
 

@@ -70,14 +70,6 @@ class Features:
     cues: NDArray[np.float64]  # (V, C), see facetell.datasets.cues.cues_of
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Features of changed frames."""
-
-    recordings: NDArray[np.int64]  # (M,), indices of the recordings
-    values: dict[str, NDArray[np.float16]]  # (M, D) of each change, by its name
-
-
 class FeatureStore:
     """The stored features of recordings by a frozen network, with the views of a configuration."""
 
@@ -111,15 +103,15 @@ class FeatureStore:
         joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
         return Features(**joined, recordings=np.repeat(np.arange(len(parts)), [len(part["labels"]) for part in parts]))
 
-    def limits(self) -> Limits:
-        """Features of a frame of every few recordings under each change."""
+    def limits(self) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float16]]]:
+        """Indices (M,) of every few recordings, and features (M, D) of a frame of each under each change, by name."""
         chosen = list(range(0, len(self.recordings), EVERY))
         path = self.folder / f"limits-{self.key[:16]}.npz"
         if not path.exists():
             found = dict(self._run(compute_changes, chosen))
             store_arrays(path, **{name: np.stack([found[number][name] for number in chosen]) for name in found[0]})
         with np.load(path) as stored:
-            return Limits(np.array(chosen), {name: stored[name] for name in stored.files})
+            return np.array(chosen), dict(stored)
 
     def _run(self, work: Callable[[int], Result], numbers: Sequence[int]) -> Iterator[Result]:
         """Results of ``work`` for recordings, in any order, by processes with an extractor."""

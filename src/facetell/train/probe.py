@@ -29,7 +29,7 @@ from facetell.metrics.ranking import auc
 from facetell.models.network import ClipNetwork, Perceptron
 from facetell.models.zoo import create_model
 from facetell.train.config import FitConfig, ProbeConfig
-from facetell.train.features import FORGED, PLAIN, REAL, Features, FeatureStore, Limits
+from facetell.train.features import FORGED, PLAIN, REAL, Features, FeatureStore
 from facetell.train.run import Stop, save
 from facetell.types import FacetellError
 
@@ -274,15 +274,17 @@ class Probe:
                 found[kind] = (float(auc(labels.astype(int), means)), int(labels.sum()), int((~labels).sum()))
         return found
 
-    def score_limits(self, limits: Limits) -> dict[str, NDArray[np.float64]]:
-        """Out-of-fold logits (M,) under each change, of the first division into folds."""
+    def score_limits(
+        self, chosen: NDArray[np.int64], limits: Mapping[str, NDArray[np.float16]]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Out-of-fold logits (M,) under each change (:meth:`FeatureStore.limits`), of the first division into folds."""
         seed = self._config.seeds[0]
         folds = grouped_folds(self.entries, self._config.folds, seed)
-        logits = {name: np.full(len(limits.recordings), np.nan) for name in limits.values}
+        logits = {name: np.full(len(chosen), np.nan) for name in limits}
         for fold in range(self._config.folds):
             classifier = self._of_fold(seed, folds, fold)
-            tested = folds[limits.recordings] == fold
-            for name, values in limits.values.items():
+            tested = folds[chosen] == fold
+            for name, values in limits.items():
                 logits[name][tested] = _score(classifier, torch.from_numpy(values[tested]).float())
         return logits
 

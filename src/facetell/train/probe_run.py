@@ -73,7 +73,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     except Stopped:
         return False
     print("measuring limits", flush=True)
-    limits = store.limits()
+    chosen, limits = store.limits()
     entries = probe.entries
     scores = scores_of(recordings, found)
     calibration = calibrate(scores)
@@ -100,12 +100,12 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     model = {"name": info.name, "sha256": file_sha256(model_path)}
     about = {"model": model, "calibration": asdict(calibration), "min_face_width": info.min_face_width}
     write_scores(replace(scores, about=about), model_path.with_suffix(".oof.parquet"))
-    real = np.array([entry.label == 0 for entry in entries])[limits.recordings]
+    real = np.array([entry.label == 0 for entry in entries])[chosen]
     figures: dict[str, Any] = {
         "model": model,
         "config": plain(config),
         "data": fingerprint(recordings),
-        "counts": _counts(entries) | {"real_videos": results.reals, "changed": len(limits.recordings)},
+        "counts": _counts(entries) | {"real_videos": results.reals, "changed": len(chosen)},
         "code": code_line(),
         "calibration": asdict(calibration),
         "kinds": {kind: asdict(result) for kind, result in results.kinds.items()},
@@ -119,7 +119,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
                 "auc": float(auc((~real).astype(int), values)),
                 "fpr": float((values[real] >= results.threshold).mean()),
             }
-            for name, values in probe.score_limits(limits).items()
+            for name, values in probe.score_limits(chosen, limits).items()
         },
         "rounding": rounding,
         "parity": parity,

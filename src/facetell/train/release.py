@@ -25,16 +25,15 @@ from facetell.evaluate.scores import from_rows, write_scores
 from facetell.files import file_sha256, temporary_beside
 from facetell.models import export
 from facetell.models.export import ROUNDING, Parity, Precision
-from facetell.models.table import parameters
+from facetell.models.zoo import parameters
 from facetell.train import validate
 from facetell.train.card import network_card
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording
 from facetell.train.run import read_checkpoint, read_trained
-from facetell.train.validate import Row, has_both
+from facetell.train.validate import Row
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
-PSEUDO_KINDS = ("sbv", "drift", "jitter", "flicker", "reenact", "swap", "mouth")
 PROOF_CLIPS, TOLERANCE = 6, 1e-2  # of an engine in float32 against the network as it is stored, in logits
 LARGEST = 70e6  # bytes of a model file in half precision; larger ones are stored in 8 bits
 
@@ -42,12 +41,13 @@ LARGEST = 70e6  # bytes of a model file in half precision; larger ones are store
 def release(checkpoint: Path, model_path: Path, recordings: Sequence[Recording]) -> None:
     """Export a checkpoint's averaged weights, measure the file on ``val``, calibrate it and write its card.
 
-    Beside ``model_path`` this writes its card (``.md``), figures and configuration (``.json``), and the score files of
-    ``val`` (``.val.parquet``) and of its pseudo-fakes (``.pseudo.parquet``). All of them name the finished file by its
-    sha256. ``recordings`` are the prepared clips of ``val``; pseudo-fakes are made from the real ones.
+    Beside ``model_path`` this writes its card (``.md``), figures and configuration (``.json``), and the scores of
+    ``val`` (``.val.parquet``). All of them name the finished file by its sha256. ``recordings`` are the prepared clips
+    of ``val``.
 
     Raises:
-        FacetellError: ``checkpoint`` is not one, the engines disagree, or no real clip of ``val`` is scored.
+        FacetellError: ``checkpoint`` is not one, the engines disagree, or no real or no forged clip of ``val`` is
+            scored.
     """
     network, metadata = read_trained(checkpoint)
     state = read_checkpoint(checkpoint)
@@ -68,35 +68,27 @@ def release(checkpoint: Path, model_path: Path, recordings: Sequence[Recording])
     def score(clips: UInt8Array) -> list[float]:
         return [float(logit) for logit in engine.score(clips)]
 
-    print("scoring val and pseudo-fakes of its real clips", flush=True)
-    reals = [r for r in recordings if r.entry.label == 0 and r.face_width >= info.min_face_width]
-    rows = {
-        "val": [*validate.score_recordings(score, recordings, batch, info.min_face_width)],
-        "pseudo": [*validate.score_pseudo(score, reals, batch, PSEUDO_KINDS, reals)],
-    }
-    scores = {name: from_rows(part, {}) for name, part in rows.items()}
-    calibration = calibrate(scores["val"] if has_both(scores["val"]) else scores["pseudo"])
+    print("scoring val", flush=True)
+    rows = [*validate.score_recordings(score, recordings, batch, info.min_face_width)]
+    calibration = calibrate(from_rows(rows, {}))
     info = replace(info, calibration=calibration)
     _rewrite_metadata(model_path, info)
     # The file is not changed after this, so its hash is that of the released file.
     model = {"name": info.name, "sha256": file_sha256(model_path)}
     about = {"model": model, "calibration": asdict(calibration), "min_face_width": info.min_face_width}
-    for name, part in scores.items():
-        if len(part):
-            write_scores(replace(part, about=about), model_path.with_suffix(f".{name}.parquet"))
-    results = {name: _results(rows[name], calibration) for name, part in scores.items() if has_both(part)}
+    write_scores(from_rows(rows, about), model_path.with_suffix(".val.parquet"))
+    results = _results(rows, calibration)
     figures: dict[str, Any] = {
         "model": model,
         **{key: state[key] for key in ("step", "config", "val", "about") if key in state},
         **about,
-        "results": json.loads(TypeAdapter(dict[str, Results]).dump_json(results)),  # null for NaN
+        "results": {"val": json.loads(TypeAdapter(Results).dump_json(results))},  # null for NaN
         "rounding": rounding,
         "parity": parity,
     }
-    tables = {name: kind_table(found) for name, found in results.items()}
-    write_release(model_path, network_card(info, figures, len(proof), tables), figures)
-    for name, table in tables.items():
-        print(f"{name}\n{markdown_table(table)}")
+    table = kind_table(results)
+    write_release(model_path, network_card(info, figures, len(proof), table), figures)
+    print(markdown_table(table))
 
 
 def _results(rows: Sequence[Row], calibration: Calibration) -> Results:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import math
 import os
 import subprocess
 import sys
 import time
-import warnings
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -33,7 +31,7 @@ from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.runtime import on_stop
 from facetell.train.config import MachineConfig, TrainConfig, merge, plain
-from facetell.types import FacetellError, needs_extra
+from facetell.types import FacetellError
 
 CHECKPOINT, BEST, LOG = "checkpoint.pt", "best.pt", "log.jsonl"
 FREE = ("steps", "machine", "data.folders", "data.cache", "data.cache_gb")
@@ -41,7 +39,7 @@ FREE = ("steps", "machine", "data.folders", "data.cache", "data.cache_gb")
 
 With another number of ``steps`` the learning rate follows the schedule of the new number from there on.
 """
-SHOWN = {"loss", "cls1", "cls2", "l1", "clips_per_second", "waiting", "auc", "auc_low", "auc_high", "pseudo_auc"}
+SHOWN = {"loss", "cls1", "cls2", "l1", "clips_per_second", "waiting", "auc", "auc_low", "auc_high"}
 
 
 class Stop(ExitStack):
@@ -66,36 +64,18 @@ class Stop(ExitStack):
         self.reason = "it was asked to stop"
 
 
-def launch(config: MachineConfig) -> Any:
-    """Lightning Fabric for the configured device and precision; with several devices, a process for each.
+def device_of(config: MachineConfig) -> torch.device:
+    """The configured device; also sets the number of CPU threads.
 
     Raises:
-        FacetellError: there is no such device, or Lightning Fabric is missing.
+        FacetellError: there is no GPU.
     """
-    try:
-        from lightning_fabric import Fabric
-    except ImportError:
-        raise needs_extra("Training", "train") from None
-    for name in ("lightning.fabric", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     kind = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    if kind == "cuda" and torch.cuda.device_count() < config.devices:
-        raise FacetellError(
-            f"there are {torch.cuda.device_count()} GPUs, not {config.devices}; set machine.devices or "
-            "machine.device=cpu"
-        )
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise FacetellError("there is no GPU; set machine.device=cpu")
     if config.threads:
         torch.set_num_threads(config.threads)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about other accelerators
-        fabric = Fabric(
-            accelerator=kind,
-            devices=config.devices,
-            strategy="ddp" if config.devices > 1 else "auto",
-            precision="bf16-mixed" if config.precision == "bf16" else "32-true",
-        )
-        fabric.launch()
-    return fabric
+    return torch.device(kind)
 
 
 def save(state: Mapping[str, Any], path: Path) -> None:

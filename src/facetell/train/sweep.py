@@ -24,7 +24,6 @@ from facetell.train.run import BEST, CHECKPOINT, Stop, check_config, read_checkp
 from facetell.types import FacetellError
 
 SEED = "seed"
-AUCS = {"auc": "AUC, forgeries of val", "pseudo_auc": "AUC, pseudo-fakes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +83,19 @@ def run_grid(points: Sequence[Point], out: Path, stop: Stop) -> bool:
 def write_table(points: Sequence[Point], out: Path) -> str:
     """Write ``table.md`` and ``table.json`` into the sweep's folder; returns the Markdown.
 
-    A row per variant: for the forgeries of ``val`` and for its pseudo-fakes the AUC of the best weights of each seed.
+    A row per variant: the AUC on ``val`` of the best weights of each seed.
     """
     variants: dict[tuple[str, ...], list[Mapping[str, float]]] = defaultdict(list)
     for point in points:
         variants[point.variant].append(read_checkpoint(out / point.name / BEST)["val"])
     keys = [key for key in points[0].values if key != SEED]
     rows: list[dict[str, Any]] = []
-    lines = [f"| {' | '.join([*keys, 'seeds', *AUCS.values()])} |", "|" + "---|" * (len(keys) + 1 + len(AUCS))]
+    lines = [f"| {' | '.join([*keys, 'seeds', 'AUC on val'])} |", "|" + "---|" * (len(keys) + 2)]
     for variant, runs in variants.items():
-        found = {name: [run[name] for run in runs if name in run] for name in AUCS}
-        rows.append({**dict(zip(keys, variant, strict=True)), "seeds": len(runs), **found})
-        cells = [f"{np.mean(of):.3f} ({min(of):.3f} to {max(of):.3f})" if of else "" for of in found.values()]
-        lines.append(f"| {' | '.join([*variant, str(len(runs)), *cells])} |")
+        aucs = [run["auc"] for run in runs if "auc" in run]
+        rows.append({**dict(zip(keys, variant, strict=True)), "seeds": len(runs), "auc": aucs})
+        cell = f"{np.mean(aucs):.3f} ({min(aucs):.3f} to {max(aucs):.3f})" if aucs else ""
+        lines.append(f"| {' | '.join([*variant, str(len(runs)), cell])} |")
     text = "\n".join(lines) + "\n"
     write_text(out / "table.md", text)
     write_text(out / "table.json", json.dumps(rows, indent=1) + "\n")

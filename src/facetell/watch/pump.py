@@ -50,6 +50,7 @@ class Pump:
     Attributes:
         read, dropped: number of frames so far, and of those that were not taken.
         arrived: ``time.monotonic`` of the latest frame.
+        behind: seconds by which the latest frame came late; it grows if decoding is slower than the source.
         ended, fault: why no more frames come, None while they do; whether that is an error.
 
     Raises:
@@ -59,6 +60,7 @@ class Pump:
     def __init__(self, source: Source, *, fast: bool = False, stall: float = STALL, give_up: float = GIVE_UP) -> None:
         self.source, self._fast, self._stall, self._give_up = source, fast, stall, give_up
         self.read = self.dropped = 0
+        self.behind = 0.0
         self.arrived = time.monotonic()
         self.ended: str | None = None
         self.fault = False
@@ -181,8 +183,11 @@ class Pump:
                     zero, early = zero - early, 0.0
                 if early > 0:
                     self._stop.wait(early)
+            elif not self._fast:  # the first frames of a stream may be older than those that follow at once
+                zero = min(zero, time.monotonic() - raw.time)
             if self._stop.is_set():
                 break
+            self.behind = 0.0 if self._fast else time.monotonic() - raw.time - zero
             with self._change:
                 self.read += 1
                 self.arrived = time.monotonic()

@@ -187,6 +187,7 @@ class Watcher:
                     "interval": list(running[1]) if running else None,
                     "verdict": str(self.verdict(running)),
                     "delay": round(self.delay, 3),
+                    "behind": round(self.pump.behind, 3),
                 }
             )
 

@@ -42,6 +42,8 @@ def draw(watcher: Watcher) -> RenderableType:
     silent = time.monotonic() - watcher.pump.arrived
     if silent > QUIET and watcher.pump.ended is None:
         lines.append(Text(f"no frame for {silent:.0f} s", "yellow"))
+    if watcher.pump.behind > QUIET:
+        lines.append(Text(f"behind by {watcher.pump.behind:.0f} s: decoding is slower than the source", "yellow"))
     lines += [Text(one_line(note), "yellow") for note in watcher.notes]
     late = f"score {watcher.delay:.1f} s after the frame; " if watcher.scored else ""
     dropped, share = watcher.dropped
