@@ -1,6 +1,5 @@
 """Where clips begin and end, which faces they are of, and that their files show what was cropped."""
 
-import itertools
 import json
 import math
 import subprocess
@@ -20,7 +19,7 @@ from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.faces.crop import crop_frame, face_pose
 from facetell.types import Box, Crop, FacetellError
 from fixtures import ODD, variable_times
-from prepare_videos import content, in_video, man, manifest_of, noise, woman, write_frames
+from prepare_videos import content, in_video, man, manifest_of, woman, write_frames
 
 LOSSLESS = {"codec": "ffv1", "pix_fmt": "bgr0"}
 
@@ -90,13 +89,9 @@ def test_a_segment_ends_at_a_cut_and_at_the_given_length(find, tmp_path):
     assert found[0].track != found[1].track == found[2].track
 
 
-def test_faces_that_are_seen_too_briefly_are_left_out(finder, tmp_path):
-    for frames, reason in (
-        (man(LEAST_FRAMES - 1), "faces are visible too briefly or too small"),
-        (noise(), "no face was found"),
-    ):
-        located = finder.locate(write_frames(tmp_path / "a.mp4", frames), PrepareSettings(), tmp_path)
-        assert located.segments == () and located.reason == reason
+def test_a_face_that_is_seen_too_briefly_is_left_out(finder, tmp_path):
+    located = finder.locate(write_frames(tmp_path / "a.mp4", man(LEAST_FRAMES - 1)), PrepareSettings(), tmp_path)
+    assert located.segments == () and located.reason == "faces are visible too briefly or too small"
 
 
 def test_main_is_the_larger_of_two_faces_and_all_are_both(find, tmp_path):
@@ -118,14 +113,6 @@ def test_times_are_those_of_the_video(find, tmp_path):
     expected = np.array(variable_times()) - variable_times()[0]
     assert found == pytest.approx(expected[np.isin(np.round(expected, 3), np.round(found, 3))], abs=1e-3)
     assert len(found) >= LEAST_FRAMES
-
-
-def test_landmarks_of_a_face_elsewhere_do_not_agree(find, finder, tmp_path):
-    frames = man(10)
-    ((_, points),) = find(write_frames(tmp_path / "man.mp4", frames))
-    for shift, agrees in ((0, True), (40, False)):
-        shifted = np.roll(frames, shift, axis=1)
-        assert {finder.agrees(*each) for each in zip(shifted, points["landmarks"], strict=True)} == {agrees}
 
 
 # --- the files of clips
@@ -188,7 +175,7 @@ def test_reading_needs_opencv_and_numpy_alone(clip):
     code = (
         "import sys\n"
         "for name in ('av', 'openvino', 'torch', 'rich', 'scipy'): sys.modules[name] = None\n"
-        "from facetell.datasets.prepared import read_clip, read_prepared, read_prepared\n"
+        "from facetell.datasets.prepared import read_clip, read_prepared\n"
         "import json; print(json.dumps(read_clip(sys.argv[1]).frames.shape))"
     )
     done = subprocess.run([sys.executable, "-c", code, clip[1].file], check=True, capture_output=True, text=True)
@@ -233,19 +220,6 @@ def reads(monkeypatch):
     open_video = crop.open_video
     monkeypatch.setattr(crop, "open_video", counted)
     return opened
-
-
-SQUARES = [Box(40, 30, 240, 230), Box(-60, -20, 340, 380), Box(101, 3, 361, 263), Box(0, 0, 360, 360)]
-
-
-@pytest.mark.parametrize(("square", "size"), list(itertools.product(SQUARES, [200, 96, 64])))
-def test_a_crop_of_the_region_is_that_of_the_frame(square, size):
-    image = man(1)[0]
-    region = Region.of(square, int(square.width / size), 360, 360)
-    part = region.read(image)
-    assert region.holds(square, 360, 360) and part.nbytes == region.size and not np.shares_memory(part, image)
-    difference = region.crop(part, square, size).astype(int) - crop_frame(image, Crop.of_square(square), size)
-    assert np.abs(difference).max() <= 1 and np.abs(difference).mean() < 0.01  # coordinates round to 1/32 of a pixel
 
 
 def test_segments_that_do_not_fit_into_memory_are_read_again_and_have_the_same_bytes(tmp_path, monkeypatch, reads):

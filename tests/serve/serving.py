@@ -24,9 +24,8 @@ from facetell.serve.app import create_app
 from facetell.serve.server import Server as HttpServer
 from facetell.serve.service import Service
 from facetell.serve.settings import Limits, ServeSettings
-from fixtures import FAST, sample_frames, write_frames
+from fixtures import FAST, SECONDS, sample_frames, wait_for, write_frames
 
-SECONDS = 600.0  # longest wait for an event; reached only by a test that fails
 TOKEN = "a-token-of-enough-characters"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -139,15 +138,6 @@ class Server:
         """All files in the data folder except database and lock."""
         found = (path.relative_to(self.data).as_posix() for path in self.data.rglob("*") if path.is_file())
         return {name for name in found if not name.startswith("jobs.sqlite3") and name != "lock"}
-
-
-def wait_for(condition):
-    """The value of a condition once it is true."""
-    end = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 def short_video(folder: Path, name: str = "short.mp4", first: int = 0) -> Path:
