@@ -26,20 +26,18 @@ def message(capsys, tmp_path):
     return run
 
 
-def test_a_model_that_is_not_there(message):
-    assert "there is no model file" in message("--port", 0)
-
-
-def test_the_units_of_the_options_and_that_no_days_keep_for_ever():
+def test_what_the_options_mean():
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    words = "--max-mb 3 --max-minutes 2 --max-megapixels 1.5 --min-rate 0.5 --keep-days"
-    found, for_ever = (settings_of(parser.parse_args([*words.split(), days])) for days in ("0.5", "0"))
+    words = "--max-mb 3 --max-minutes 2 --max-megapixels 1.5 --min-rate 0.5 --host box.example --allow-host a"
+    found, for_ever = (settings_of(parser.parse_args([*words.split(), f"--keep-days={days}"])) for days in (0.5, 0))
     assert (found.limits.upload_bytes, found.limits.duration, found.limits.pixels) == (3 * 2**20, 120, 1_500_000)
     assert found.limits.upload_rate == 500 and found.keep_seconds == 43200 and for_ever.keep_seconds is None
+    assert found.hosts == ("box.example", "a")
 
 
-def test_an_address_that_is_not_available(message):
+def test_a_model_or_an_address_that_is_not_available(message):
+    assert "there is no model file" in message("--port", 0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"cannot listen on 127.0.0.1, port {port} (Address already in use)" in message("--port", port)

@@ -36,7 +36,10 @@ CALLS = [
     ("detect man.mp4 man.mp4.svg --out .", "man.mp4.svg: it is named for something else"),
     ("scan nowhere --out out", "there is no nowhere"),
     ("scan man.mp4 --out out", "is one video; score it with `facetell detect`"),
-    ("scan videos --out out --shard 3/2", "'3/2' names no part"),
+    *(
+        (f"scan videos --out out --shard={part}", f"'{part}' names no part")
+        for part in ("0/2", "3/2", "1", "a/b", "1/0", "-1/2", "1/2/3", "")
+    ),
     ("scan videos --out out --model nowhere.onnx", "there is no model file at nowhere.onnx"),
     ("scan videos --out out --address host:1", "add --engine ray"),
     ("score nowhere.csv --out new.parquet", "there is no manifest at nowhere.csv"),
@@ -66,7 +69,10 @@ CALLS = [
     ("watch man.mp4 --out other", "other is not what `facetell watch` wrote; choose another file"),
     ("watch man.mp4 --out link.mp4", "link.mp4 is not what `facetell watch` wrote; choose another file"),
     ("watch man.mp4 --fast --out /dev/full", "/dev/full cannot be written (No space left on device); make room there"),
-    ("serve --data d --port 0 --token short", "at least 16 ASCII characters"),
+    *(
+        (f"serve --data d --port 0 --token {shlex.quote(token)}", "at least 16 ASCII characters")
+        for token in ("short", "with spaces in it, long", "with-an-é-in-the-token", "line\nbreak-in-token")
+    ),
     *((f"serve --data d --{option}", "is not a") for option in ("port x", "keep-days -1", "max-mb 0", "workers 0")),
     *(
         (f"serve --data d --root-path {shlex.quote(path)}", "is not a path such as /facetell")

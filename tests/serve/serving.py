@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -143,6 +144,14 @@ class Server:
 def short_video(folder: Path, name: str = "short.mp4", first: int = 0) -> Path:
     """Half a second of the man's face."""
     return write_frames(folder / name, np.roll(sample_frames("sample_man", 60), -first, axis=0)[:15], fps=30)
+
+
+@contextlib.contextmanager
+def connections(url: str, count: int) -> Iterator[list[socket.socket]]:
+    """Clients that have sent nothing yet."""
+    host, port = url.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection((host, int(port)), SECONDS)) for _ in range(count)]
 
 
 def events(response: httpx.Response) -> Iterator[tuple[str, str]]:

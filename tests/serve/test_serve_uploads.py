@@ -1,7 +1,6 @@
 """Uploads that are hostile, broken, too large, or cut off: one message each, and nothing is kept."""
 
 import contextlib
-import socket
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from serving import SECONDS, Server, serving, wait_for
+from serving import SECONDS, Server, connections, serving, wait_for
 
 from facetell.serve.settings import Limits
 from fixtures import BROKEN, encode
@@ -175,17 +174,19 @@ def test_other_bodies_and_addresses_in_place_of_a_file(server):
 # --- streams
 
 
+def begin(connection, path, *headers):
+    """Send the head of a form with a file."""
+    head = (f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: multipart/form-data; boundary=b", *headers)
+    connection.sendall("\r\n".join([*head, "\r\n"]).encode())
+
+
 @pytest.mark.usefixtures("nothing_stays")
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/nowhere", "/healthz"])
 def test_endless_requests_are_ended(server, path):
-    host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
-        connection.sendall(
-            f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nTransfer-Encoding: chunked\r\n"
-            "Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode()
-        )
-        piece, end = bytes(65536), time.monotonic() + SECONDS
+    with connections(server.url, 1) as (connection,):
+        begin(connection, path, "Transfer-Encoding: chunked")
         connection.sendall(b"%x\r\n%s\r\n" % (len(HEAD), HEAD))
+        piece, end = bytes(65536), time.monotonic() + SECONDS
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             while True:
                 connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
@@ -193,24 +194,20 @@ def test_endless_requests_are_ended(server, path):
 
 
 @pytest.mark.usefixtures("nothing_stays")
+def test_a_client_that_disconnects_leaves_nothing(server):
+    before = server.files()
+    with connections(server.url, 1) as (connection,):
+        begin(connection, "/v1/jobs", "Content-Length: 5000000")
+        connection.sendall(HEAD + bytes(3 * 2**20))
+        wait_for(lambda: server.files() > before)
+    wait_for(lambda: "facetell_uploads_running 0.0" in server.metrics())
+
+
+@pytest.mark.usefixtures("nothing_stays")
 def test_a_client_that_still_sends_receives_the_error(server):
     answer = post(server, iter([HEAD, *[bytes(65536)] * 200]))
     refused(answer, 413, "too_large")
     assert answer.headers["connection"] == "close"
-
-
-@pytest.mark.usefixtures("nothing_stays")
-def test_a_client_that_disconnects_leaves_nothing(server):
-    before = server.files()
-    host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(
-            f"POST /v1/jobs HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5000000\r\n"
-            "Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode()
-        )
-        connection.sendall(HEAD + bytes(3 * 2**20))
-        wait_for(lambda: server.files() > before)
-    wait_for(lambda: "facetell_uploads_running 0.0" in server.metrics())
 
 
 def test_a_hundred_clients_at_once(server, short):
