@@ -110,13 +110,6 @@ def end(process):
     process.wait()
 
 
-def workers_of(process):
-    """The child processes that do the work."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return [c for c in psutil.Process(process.pid).children() if "spawn_main" in " ".join(c.cmdline())]
-    return []
-
-
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(MORE_KILLS, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_a_run_ends_in_the_same_files(kills, verb, manifest, expected, tmp_path):
     rng, kept = np.random.default_rng(), []
@@ -168,7 +161,7 @@ def test_a_video_that_ends_every_process_costs_no_other_video(manifest, expected
     killed, process = 0, verb.start(tmp_path, source, 2)
     try:
         while process.poll() is None:
-            for child in workers_of(process):
+            for child in psutil.Process(process.pid).children():  # ours to reap, so there until then
                 with contextlib.suppress(psutil.Error):
                     if str(deadly) in [file.path for file in child.open_files()]:
                         child.kill()

@@ -208,24 +208,11 @@ def test_damaged_clips_and_folders_are_one_message(clip, tmp_path):
 # --- the regions of frames that are kept
 
 
-@pytest.fixture
-def reads(monkeypatch):
-    """The paths of the videos that were read again for their crops."""
-    opened = []
-
-    def counted(path, **how):
-        opened.append(path)
-        return open_video(path, **how)
-
-    open_video = crop.open_video
-    monkeypatch.setattr(crop, "open_video", counted)
-    return opened
-
-
-def test_segments_that_do_not_fit_into_memory_are_read_again_and_have_the_same_bytes(tmp_path, monkeypatch, reads):
+def test_segments_that_do_not_fit_into_memory_are_read_again_and_have_the_same_bytes(tmp_path, monkeypatch):
     write_frames(tmp_path / "a.mp4", np.concatenate([man(20), woman(20)]))
     manifest = manifest_of(tmp_path, Entry("a.mp4", 0, "train"))
-    made = []
+    made, reads, open_video = [], [], crop.open_video
+    monkeypatch.setattr(crop, "open_video", lambda path, **how: reads.append(path) or open_video(path, **how))
     for most, again in ((locate.KEPT_BYTES, 0), (15 * man(1).nbytes, 1), (0, 1)):
         monkeypatch.setattr(FaceFinder, "memory", most)
         reads.clear()
@@ -233,19 +220,3 @@ def test_segments_that_do_not_fit_into_memory_are_read_again_and_have_the_same_b
         assert len(reads) == again
         made.append(content(tmp_path / f"out{most}"))
     assert made[0] == made[1] == made[2] and len([name for name in made[0] if name.endswith(".npz")]) == 2
-
-
-def test_a_face_that_leaves_its_region_is_read_again(tmp_path, monkeypatch, reads):
-    still = np.repeat(man(1), 24, axis=0)
-    wide = [np.pad(image, ((0, 0), (60 + 4 * i, 150 - 4 * i), (0, 0)), mode="edge") for i, image in enumerate(still)]
-    frames = [wide[0]] * 12 + wide[:24]
-    write_frames(tmp_path / "wide.mkv", frames, **LOSSLESS)
-    monkeypatch.setattr(locate, "REACHES", (1.8,))
-    out = tmp_path / "out"
-    (line,) = prepare(manifest_of(tmp_path, Entry("wide.mkv", 0, "train")), out, PrepareSettings(seconds=0.4, size=256))
-    assert len(line["clips"]) >= 2 and sum(each["frames"] for each in line["clips"]) == len(frames)
-    for each in line["clips"]:
-        shown = read_clip(out / each["path"])
-        first = round(each["start"] * 30)
-        assert decibels(shown.frames, direct(frames[first : first + each["frames"]], shown)) > 36
-    assert len(reads) == 1

@@ -33,28 +33,21 @@ def test_read_then_check(dfd, tmp_path, capsys):
     assert "no leak" in capsys.readouterr().out
 
 
-def test_a_leak_gives_exit_code_2_and_is_named(dfd, tmp_path, capsys):
-    out = tmp_path / "manifest.csv"
-    assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), "--all-test"]) == 0
-    lines = out.read_text().splitlines()
-    out.write_text("\n".join([*lines[:-1], lines[-1].replace(",test,", ",train,"), "absent.mp4,0,test"]) + "\n")
-    capsys.readouterr()
-    assert main(["datasets", "check", str(out), "--fast"]) == 2
-    told = capsys.readouterr().out
-    assert "missing: 1\n  absent.mp4" in told
-    assert "a person visible" in told and "actor06" in told
-
-
-def test_a_manifest_of_unseen_videos_keeps_train(dfd, tmp_path, capsys):
-    out = tmp_path / "manifest.csv"
+def test_a_leak_gives_exit_code_2_and_a_manifest_of_unseen_videos_keeps_train(dfd, tmp_path, capsys):
+    out, unseen = tmp_path / "manifest.csv", tmp_path / "unseen.csv"
     assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), "--all-test"]) == 0
     lines = out.read_text().splitlines()
     real = next(number for number, line in enumerate(lines) if ",0,test,actor06," in line)
     lines[real] = lines[real].replace(",test,", ",train,")
-    out.write_text("\n".join(lines) + "\n")
-    assert main(["datasets", "check", str(out), "--unseen", str(tmp_path / "unseen.csv")]) == 2
+    out.write_text("\n".join([*lines, "absent.mp4,0,test\n"]))
+    capsys.readouterr()
+    assert main(["datasets", "check", str(out), "--fast"]) == 2
+    shown = capsys.readouterr().out
+    assert "missing: 1\n  absent.mp4" in shown and "a person visible" in shown and "actor06" in shown
+    out.write_text("\n".join([*lines, ""]))
+    assert main(["datasets", "check", str(out), "--unseen", str(unseen)]) == 2
     assert "unseen.csv: 10 videos, 2 left out" in capsys.readouterr().out
-    kept = read_manifest(tmp_path / "unseen.csv")
+    kept = read_manifest(unseen)
     assert [entry.identity for entry in kept if entry.split == "train"] == ["actor06"]
     assert all("actor06" not in (entry.identity, entry.donor) for entry in kept if entry.split == "test")
     with pytest.raises(SystemExit):  # near-duplicates are not known unless the videos are opened
