@@ -129,20 +129,11 @@ def clip(request, finder, tmp_path_factory):
     return read_clip(written.file), written, segment
 
 
-def direct(frames, clip):
-    """Crops of whole frames by the square of a clip."""
-    return np.stack([crop_frame(image, Crop.of_square(clip.square), clip.frames.shape[1]) for image in frames])
-
-
-def decibels(frames, expected):
-    return 10 * np.log10(255**2 / np.mean((frames - expected.astype(float)) ** 2))
-
-
 def test_a_clip_has_the_frames_landmarks_square_and_times_of_the_video(clip, finder):
     read, written, segment = clip
     assert read.frames.dtype == np.uint8 and read.frames.shape == (20, 256, 256, 3)
-    expected = direct(man(20), read)
-    assert decibels(read.frames, expected) > 40
+    expected = np.stack([crop_frame(image, Crop.of_square(read.square), 256) for image in man(20)])
+    assert 10 * np.log10(255**2 / np.mean((read.frames - expected.astype(float)) ** 2)) > 40, "in decibels"
     assert np.abs((read.frames - expected.astype(float)).mean(axis=(0, 1, 2))).max() < 2
     with np.load(segment.points) as located:
         assert in_video(read) == pytest.approx(located["landmarks"], abs=0.01)

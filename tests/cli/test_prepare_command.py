@@ -26,5 +26,5 @@ def test_what_gave_no_clip_is_named_and_the_folder_can_be_scored(tmp_path, capsy
     assert read_clip(out / entry.path).frames.shape == (12, 128, 128, 3) and entry.path.endswith(".avi")
     settings = json.loads((out / "prepare.json").read_text())["settings"]
     assert settings == {"codec": "jpeg", "size": 128, "faces": "main", "seconds": 1.0, "image_rate": None}
-    assert main(["score", str(out), "--model", FAST, "--out", scores, "--workers", "1"]) == 0
+    assert main(["score", str(out), "--model", FAST, "--out", scores, "--workers", "1"]) == 2
     assert read_scores(scores).select(status="scored")["video"].tolist() == ["a.mp4"]
