@@ -29,11 +29,12 @@ def message(capsys, tmp_path):
 def test_what_the_options_mean():
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    words = "--max-mb 3 --max-minutes 2 --max-megapixels 1.5 --min-rate 0.5 --host box.example --allow-host a"
+    words = "--max-mb 3 --max-minutes 2 --max-megapixels 1.5 --min-rate 0.5 --max-queue 2 --min-free-mb 5"
+    words += " --host box.example --allow-host a"
     found, for_ever = (settings_of(parser.parse_args([*words.split(), f"--keep-days={days}"])) for days in (0.5, 0))
     assert (found.limits.upload_bytes, found.limits.duration, found.limits.pixels) == (3 * 2**20, 120, 1_500_000)
     assert found.limits.upload_rate == 500 and found.keep_seconds == 43200 and for_ever.keep_seconds is None
-    assert found.hosts == ("box.example", "a")
+    assert (found.hosts, found.limits.queue, found.limits.free_bytes) == (("box.example", "a"), 2, 5 * 2**20)
 
 
 def test_a_model_or_an_address_that_is_not_available(message):
