@@ -8,6 +8,7 @@ import functools
 import math
 import shutil
 import tempfile
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from facetell.video.writer import VideoWriter
 FAST = FAST_MODEL
 """The model of most tests; the default model may be many times slower."""
 FAST_FILE = model_path(FAST)
+
+SECONDS = 600.0
+"""The longest wait for an event; only a test that fails waits so long."""
 
 BROKEN = {}
 ODD = {}
@@ -47,6 +51,15 @@ def _maker(name, kind=None):
         return make
 
     return register
+
+
+def wait_for(condition):
+    """The value of a condition once it is true."""
+    end = time.monotonic() + SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+    return found
 
 
 @functools.cache

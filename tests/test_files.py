@@ -21,11 +21,6 @@ def test_a_long_name_is_shortened_between_characters_and_unique(sign):
         assert set(name[: -len("-0123456789")]) == {sign}
 
 
-def test_a_name_that_is_not_too_long_is_unchanged():
-    assert short_name("a" * NAME_BYTES) == "a" * NAME_BYTES and short_name("a" * 250, 5) == "a" * 250
-    assert short_name("a" * 251, 5) != "a" * 251
-
-
 def test_files_with_the_longest_name_are_written(tmp_path):
     text, video = tmp_path / ("a" * NAME_BYTES), tmp_path / ("v" * (NAME_BYTES - 4) + ".mp4")
     write_text(text, "1")

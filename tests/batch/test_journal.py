@@ -2,14 +2,11 @@
 
 import json
 import tracemalloc
-from contextlib import closing
 from operator import itemgetter
 
 import pytest
 
 from facetell.batch.journal import Journal
-from facetell.batch.scan import Corpus, key_of
-from facetell.batch.scan_source import Item, Shard, open_source
 from facetell.types import FacetellError
 
 LINES = [{"row": 0, "path": "ä.mp4"}, {"row": 1, "path": "line\nbreak"}, {"row": 0, "path": "again"}]
@@ -36,16 +33,6 @@ def test_cut_anywhere_it_gives_its_complete_lines_and_grows_behind_them(tmp_path
         assert all(json.loads(line) for line in path.read_bytes().splitlines())
 
 
-def test_ignored_lines_count_as_missing_until_they_are_found_again(tmp_path):
-    journal = Journal(tmp_path / "journal", itemgetter("row"))
-    journal.add(*LINES)
-    journal.close()
-    with closing(Journal(tmp_path / "journal", itemgetter("row"), lambda line: line["path"] == "again")) as journal:
-        assert len(journal) == 1 and 1 in journal and journal.get(0) is None
-        journal.add(LINES[2])
-        assert 0 in journal
-
-
 @pytest.mark.parametrize("damage", [b"{\n", b"[1]\n", b'{"path": "a"}\n'])
 def test_a_damaged_line_is_reported_with_its_offset(tmp_path, damage):
     (tmp_path / "journal").write_bytes(b'{"row": 0}\n' + damage)
@@ -66,29 +53,3 @@ def test_lines_are_not_held_in_memory(tmp_path):
     assert journal.get(1999)["row"] == 1999
     journal.close()
     assert held < 1_000_000 and peak < 2_000_000
-
-
-@pytest.mark.parametrize("retry", [False, True])
-def test_the_last_verdicts_of_another_scan_are_merged(tmp_path, retry):
-    """It could not read B at first, then could; this one could not, and neither of them C."""
-
-    def verdict(name, status):
-        return {"content": name * 2, "suffix": ".mp4", "size": 1, "verdict": {"status": status}}
-
-    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
-    found = [verdict("b", "unreadable"), verdict("a", "scored"), verdict("b", "scored"), verdict("c", "unreadable")]
-    for path, lines in ((theirs, found), (ours, [verdict("b", "unreadable")])):
-        journal = Journal(path, key_of)
-        journal.add(*lines, {"file": "a.mp4", "stamp": "1", "content": path.name})
-        journal.close()
-    journal = Journal(ours, key_of)
-    corpus = Corpus(open_source(str(tmp_path)), Shard(), tmp_path / "listing", journal)
-    for _ in range(2):
-        corpus.merge(theirs, retry)
-        status = {name: (journal.get((name * 2, ".mp4", 1)) or {"verdict": {"status": None}}) for name in "abc"}
-        found = {name: line["verdict"]["status"] for name, line in status.items()}
-        assert found == {"a": "scored", "b": "scored", "c": None if retry else "unreadable"}
-        assert corpus.content(Item("a.mp4", "/x", 1, "1")) == "ours", "what is known here is not replaced"
-        assert corpus.content(Item("a.mp4", "/x", 1, "2")) is None, "the file has changed"
-    assert len(ours.read_bytes().splitlines()) == (4 if retry else 5)
-    journal.close()

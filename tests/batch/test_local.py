@@ -29,16 +29,6 @@ def jobs(*tasks):
     return [Job(f"{number}", task) for number, task in enumerate(tasks)]
 
 
-def test_a_job_at_which_processes_end_costs_no_other_job():
-    done = local_engine(2)(Work(make, (), lost), jobs("a", "deadly", "b", "c"))
-    assert sorted((outcome.job.name, outcome.fault) for outcome in done) == [
-        ("0", ""),
-        ("1", "lost"),
-        ("2", ""),
-        ("3", ""),
-    ]
-
-
 def test_if_processes_end_at_every_job_no_job_is_lost():
     done = []
     with pytest.raises(ProcessEnded, match=r"at 4 videos in a row, the last of them \d; .* run the same command again"):

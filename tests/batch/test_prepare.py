@@ -93,13 +93,10 @@ def test_a_forgery_has_the_square_landmarks_and_clip_of_its_real(prepared):
     assert (row.video, row.track, row.source) == ("fakes.mp4", 0, line_of(prepared, REAL)["clips"][0]["path"])
     assert real.square == fake.square and real.frames.shape == fake.frames.shape == (30, *real.frames.shape[1:])
     assert not np.array_equal(real.frames, fake.frames)
-
-
-def test_a_forgery_that_ends_before_its_real_is_cut_as_far_as_it_goes(prepared):
-    real, fake = clip_of(prepared, REAL), clip_of(prepared, "shorter.mp4")
-    assert line_of(prepared, "shorter.mp4")["located"] == REAL
-    assert len(fake.frames) == len(fake.times) == len(fake.landmarks) == 20
-    assert np.array_equal(fake.landmarks, real.landmarks[:20]) and fake.square == real.square
+    shorter = clip_of(prepared, "shorter.mp4")
+    assert line_of(prepared, "shorter.mp4")["located"] == REAL and shorter.square == real.square
+    assert len(shorter.frames) == len(shorter.times) == 20
+    assert np.array_equal(shorter.landmarks, real.landmarks[:20])
 
 
 @pytest.mark.parametrize(
@@ -159,33 +156,24 @@ def test_pairs_are_one_task_in_the_order_of_the_manifest(videos):
     assert [len(rows) for rows in groups_of(alone)] == [1, 1]
 
 
-@pytest.mark.parametrize(
-    ("settings", "rows", "message"),
-    [
-        (PrepareSettings(), slice(None), "begun with other settings"),
-        (SETTINGS, slice(1, None), "begun with other manifest"),
-        (PrepareSettings(size=32), slice(None), "64 to 640 pixels"),
-    ],
-)
-def test_nothing_is_mixed(videos, prepared, settings, rows, message):
-    before = content(prepared[0])
-    with pytest.raises(FacetellError, match=message):
-        prepare(Manifest(videos.root, videos.entries[rows]), prepared[0], settings)
-    assert content(prepared[0]) == before
-
-
-def test_folders_that_cannot_be_used(videos, prepared, tmp_path):
+def test_nothing_is_mixed_and_folders_that_cannot_be_used(videos, prepared, tmp_path):
+    out, before = prepared[0], content(prepared[0])
     (tmp_path / "file").write_text("")
-    other = shutil.copytree(prepared[0], tmp_path / "other")
+    other = shutil.copytree(out, tmp_path / "other")
     about = other / "prepare.json"
     about.write_text(about.read_text().replace('"av": "', '"av": "0.'))
-    for manifest, out, message in (
-        (videos, other, "begun with other versions"),
-        (videos, tmp_path / "file", "is a file; name a folder"),
-        (videos, tmp_path / "file" / "below", r"cannot be written \(Not a directory\)"),
-        (videos, tmp_path, "holds other files"),
-        (replace(videos, entries=(*videos.entries, videos.entries[0])), tmp_path / "new", "names 1 video twice"),
-        (read_prepared(prepared[0]), tmp_path / "new", "prepared already"),
+    twice = replace(videos, entries=(*videos.entries, videos.entries[0]))
+    for manifest, folder, settings, message in (
+        (videos, out, PrepareSettings(), "begun with other settings"),
+        (videos, out, PrepareSettings(size=32), "64 to 640 pixels"),
+        (replace(videos, entries=videos.entries[1:]), out, SETTINGS, "begun with other manifest"),
+        (videos, other, SETTINGS, "begun with other versions"),
+        (videos, tmp_path / "file", SETTINGS, "is a file; name a folder"),
+        (videos, tmp_path / "file" / "below", SETTINGS, r"cannot be written \(Not a directory\)"),
+        (videos, tmp_path, SETTINGS, "holds other files"),
+        (twice, tmp_path / "new", SETTINGS, "names 1 video twice"),
+        (read_prepared(out), tmp_path / "new", SETTINGS, "prepared already"),
     ):
         with pytest.raises(FacetellError, match=message):
-            prepare(manifest, out, SETTINGS)
+            prepare(manifest, folder, settings)
+    assert content(out) == before

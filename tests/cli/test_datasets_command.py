@@ -1,9 +1,5 @@
 """``facetell datasets`` from end to end."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 
 from facetell.cli import main
@@ -13,19 +9,19 @@ from mimic.make import make_miniature
 
 
 @pytest.fixture(scope="module")
-def dfd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dfd(tmp_path_factory):
     root = tmp_path_factory.mktemp("cli") / "dfd"
     make_miniature("dfd", root, videos=6, seconds=0.5)
     return root
 
 
-def test_list_names_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_names_every_benchmark(capsys):
     assert main(["datasets", "list"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in BENCHMARKS)
 
 
-def test_read_then_check(dfd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_read_then_check(dfd, tmp_path, capsys):
     out, words = tmp_path / "manifest.csv", ["--split-file", str(tmp_path / "s.json"), "--compression", "c40", "c40"]
     assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), *words]) == 0
     told = capsys.readouterr()
@@ -37,28 +33,21 @@ def test_read_then_check(dfd: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "no leak" in capsys.readouterr().out
 
 
-def test_a_leak_gives_exit_code_2_and_is_named(dfd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "manifest.csv"
-    assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), "--all-test"]) == 0
-    lines = out.read_text().splitlines()
-    out.write_text("\n".join([*lines[:-1], lines[-1].replace(",test,", ",train,"), "absent.mp4,0,test"]) + "\n")
-    capsys.readouterr()
-    assert main(["datasets", "check", str(out), "--fast"]) == 2
-    told = capsys.readouterr().out
-    assert "missing: 1\n  absent.mp4" in told
-    assert "a person visible" in told and "actor06" in told
-
-
-def test_a_manifest_of_unseen_videos_keeps_train(dfd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "manifest.csv"
+def test_a_leak_gives_exit_code_2_and_a_manifest_of_unseen_videos_keeps_train(dfd, tmp_path, capsys):
+    out, unseen = tmp_path / "manifest.csv", tmp_path / "unseen.csv"
     assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), "--all-test"]) == 0
     lines = out.read_text().splitlines()
     real = next(number for number, line in enumerate(lines) if ",0,test,actor06," in line)
     lines[real] = lines[real].replace(",test,", ",train,")
-    out.write_text("\n".join(lines) + "\n")
-    assert main(["datasets", "check", str(out), "--unseen", str(tmp_path / "unseen.csv")]) == 2
+    out.write_text("\n".join([*lines, "absent.mp4,0,test\n"]))
+    capsys.readouterr()
+    assert main(["datasets", "check", str(out), "--fast"]) == 2
+    shown = capsys.readouterr().out
+    assert "missing: 1\n  absent.mp4" in shown and "a person visible" in shown and "actor06" in shown
+    out.write_text("\n".join([*lines, ""]))
+    assert main(["datasets", "check", str(out), "--unseen", str(unseen)]) == 2
     assert "unseen.csv: 10 videos, 2 left out" in capsys.readouterr().out
-    kept = read_manifest(tmp_path / "unseen.csv")
+    kept = read_manifest(unseen)
     assert [entry.identity for entry in kept if entry.split == "train"] == ["actor06"]
     assert all("actor06" not in (entry.identity, entry.donor) for entry in kept if entry.split == "test")
     with pytest.raises(SystemExit):  # near-duplicates are not known unless the videos are opened
@@ -72,9 +61,7 @@ def test_a_manifest_of_unseen_videos_keeps_train(dfd: Path, tmp_path: Path, caps
         (["--compression", "raw", "c99"], "c99"),
     ],
 )
-def test_options_that_do_not_apply_are_errors(
-    options: list[str], named: str, dfd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_options_that_do_not_apply_are_errors(options, named, dfd, tmp_path, capsys):
     out = tmp_path / "manifest.csv"
     assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), *options]) == 1
     assert named in capsys.readouterr().err

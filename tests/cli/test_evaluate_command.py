@@ -41,20 +41,3 @@ def test_a_protocol_file_and_another_split(capsys, tmp_path):
     own.write_text('title="Mine"\nsummary="Own."\n[[tables]]\ntitle="T"\nrows=["dataset"]\ncolumns="measure"\n')
     assert main(["evaluate", str(scores), "--protocol", str(own), "--split", "val", "--out", str(tmp_path)]) == 0
     assert "split val" in capsys.readouterr().out and (tmp_path / "mine.md").is_file()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["nowhere.parquet", "--protocol", "cross"], "there is no score file at nowhere.parquet"),
-        (["SCORES", "--protocol", "crosss"], "there is no protocol 'crosss'"),
-        (["SCORES", "--protocol", "cross", "--split", "val"], "has no video of the split val (it has test)"),
-        (["SCORES", "--protocol", "distortion"], "facetell score MANIFEST --distort all"),
-        (["SCORES", "--protocol", "leave_one_out"], "as in Deepfakes=scores.parquet"),
-        (["SCORES", "--protocol", "cross", "--out", "SCORES"], "choose another place"),
-    ],
-)
-def test_an_error_is_one_message_and_exit_code_one(capsys, scores, words, message):
-    assert main(["evaluate", *(word.replace("SCORES", str(scores)) for word in words)]) == 1
-    out, err = capsys.readouterr()
-    assert message in err and len(err.strip().splitlines()) == 1 and out == ""

@@ -1,9 +1,6 @@
 """``facetell export`` from a checkpoint as training writes it, proved on the sample clips."""
 
-from __future__ import annotations
-
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,16 +9,15 @@ from torch import nn
 
 from facetell.cli import main
 from facetell.engine import load_engine
-from facetell.engine.engines import Engine
 from facetell.models.export import ROUNDING, TorchEngine, model_from_onnx
 from facetell.models.zoo import create_model, parameters
 from facetell.train.run import read_trained
-from facetell.types import FacetellError, FloatArray
+from facetell.types import FacetellError
 from fixtures import BROKEN
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(tmp_path_factory):
     torch.manual_seed(0)
     torch.set_num_threads(1)
     narrow = {"width": 0.25, "depth": 0.5}
@@ -43,30 +39,24 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("precision", "share"), [("fp32", 4.5), ("fp16", 2.6), ("w8", 2.1)])
-def test_files_are_written_and_proved(
-    precision: str, share: float, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_files_are_written_and_proved(precision, share, checkpoint, tmp_path, capsys):
     target = tmp_path / "model.onnx"
     assert main(["export", str(checkpoint), "--to", str(target), "--precision", precision]) == 0
     printed = capsys.readouterr().out
-    assert "openvino f32" in printed
-    assert "onnxruntime f32" in printed
-    assert "torch f32" in printed
+    assert all(f"{engine} f32" in printed for engine in ("openvino", "onnxruntime", "torch"))
     assert target.stat().st_size < share * parameters(read_trained(checkpoint)[0])
     info = load_engine(target).info
     assert (info.clip_frames, info.size, info.crop_scale) == (3, 32, 1.4)
     assert info.training["steps"] == 7
 
 
-def test_what_storing_costs_has_a_limit(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_storing_costs_has_a_limit(checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(ROUNDING, "w8", 1e-9)
     assert main(["export", str(checkpoint), "--to", str(tmp_path / "model.onnx"), "--precision", "w8"]) == 2
     assert "by storing in fewer bits" in capsys.readouterr().out
 
 
-def test_a_model_file_can_be_written_again(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_model_file_can_be_written_again(checkpoint, tmp_path):
     first, second = tmp_path / "a.onnx", tmp_path / "b.onnx"
     assert main(["export", str(checkpoint), "--to", str(first)]) == 0
     assert main(["export", str(first), "--to", str(second), "--with-motion"]) == 0
@@ -75,19 +65,12 @@ def test_a_model_file_can_be_written_again(checkpoint: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("engine", "shown"), [("onnxruntime", "cannot load it"), ("torch", "0.5")])
-def test_an_engine_that_fails_or_strays_fails_the_proof(
-    engine: str,
-    shown: str,
-    checkpoint: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_an_engine_that_fails_or_strays_fails_the_proof(engine, shown, checkpoint, tmp_path, monkeypatch, capsys):
     class Straying(TorchEngine):
-        def run(self, clips: FloatArray) -> FloatArray:
+        def run(self, clips):
             return super().run(clips) + np.float32(0.5)
 
-    def load(path: Path, name: str, precision: str | None = None) -> Engine:
+    def load(path, name, precision=None):
         if name == engine == "onnxruntime":
             raise FacetellError("cannot load it")
         return Straying(path) if name == engine else load_engine(path, name, precision=precision)
@@ -97,7 +80,7 @@ def test_an_engine_that_fails_or_strays_fails_the_proof(
     assert f"{engine} f32: {shown}" in capsys.readouterr().out
 
 
-def test_faults_are_told_in_one_sentence(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_faults_are_told_in_one_sentence(checkpoint, tmp_path, capsys):
     archive = tmp_path / "archive.pt"
     with zipfile.ZipFile(archive, "w") as file:  # whose commands take from a stack on which nothing lies
         for name, content in (("data.pkl", b"u."), ("version", b"3\n"), ("byteorder", b"little")):
@@ -110,11 +93,9 @@ def test_faults_are_told_in_one_sentence(checkpoint: Path, tmp_path: Path, capsy
         (BROKEN["text"](tmp_path), "a.onnx", "is not a checkpoint of a training run; give one"),
         (archive, "a.onnx", "is not a checkpoint of a training run; give one"),
         (tmp_path / "none.pt", "a.onnx", "there is no checkpoint at"),
-        (Path(__file__), "a.onnx", "is not a checkpoint of a training run"),
         (checkpoint, "a.bin", "does not end in .onnx"),
         (checkpoint, checkpoint / "a.onnx", "cannot write"),
     ):
         assert main(["export", str(source), "--to", str(tmp_path / target)]) == 1
         printed = capsys.readouterr().err
-        assert words in printed
-        assert printed.count("\n") == 1
+        assert words in printed and printed.count("\n") == 1

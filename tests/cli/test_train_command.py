@@ -6,8 +6,6 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
 from facetell.cli import main
 from facetell.detector import Detector
 from facetell.engine import load_engine
@@ -57,19 +55,3 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, monkeyp
     assert "weights are stored in fewer bits; do not use it" in capsys.readouterr().err
     assert main([*command[:3], "steps=1", "batch.frame_rate=0.1", "--out", str(tmp_path / "slow")]) == 1
     assert "no clip of val is long enough to be scored (4 frames at 0.1 frames per second)" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["none.yaml"], "there is no configuration at none.yaml"),
-        ([str(TINY), "optim.lrr=1"], "did you mean 'optim.lr'?"),
-        ([str(TINY)], "there is nothing to train on; set data.folders"),
-        (["none.pt", "steps=3"], "a checkpoint cannot be changed"),
-    ],
-)
-def test_faults_are_one_message(words, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main(["train", *words]) == 1
-    printed = capsys.readouterr().err
-    assert message in printed and printed.count("\n") == 1

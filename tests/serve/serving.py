@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,9 +25,8 @@ from facetell.serve.app import create_app
 from facetell.serve.server import Server as HttpServer
 from facetell.serve.service import Service
 from facetell.serve.settings import Limits, ServeSettings
-from fixtures import FAST, sample_frames, write_frames
+from fixtures import FAST, SECONDS, sample_frames, wait_for, write_frames
 
-SECONDS = 600.0  # longest wait for an event; reached only by a test that fails
 TOKEN = "a-token-of-enough-characters"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -141,18 +141,17 @@ class Server:
         return {name for name in found if not name.startswith("jobs.sqlite3") and name != "lock"}
 
 
-def wait_for(condition):
-    """The value of a condition once it is true."""
-    end = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return found
-
-
 def short_video(folder: Path, name: str = "short.mp4", first: int = 0) -> Path:
     """Half a second of the man's face."""
     return write_frames(folder / name, np.roll(sample_frames("sample_man", 60), -first, axis=0)[:15], fps=30)
+
+
+@contextlib.contextmanager
+def connections(url: str, count: int) -> Iterator[list[socket.socket]]:
+    """Clients that have sent nothing yet."""
+    host, port = url.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection((host, int(port)), SECONDS)) for _ in range(count)]
 
 
 def events(response: httpx.Response) -> Iterator[tuple[str, str]]:

@@ -1,14 +1,13 @@
 """Limits that only a caller of the library can set: slow uploads, event streams, connections without a request."""
 
 import contextlib
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from serving import SECONDS, serving, wait_for
+from serving import SECONDS, connections, serving, wait_for
 
 from facetell.cli.serve import listen
 from facetell.serve import admission, pages
@@ -116,14 +115,6 @@ def test_event_streams_are_counted_and_released(tmp_path):
             second = httpx.get(f"{url}/v1/events", timeout=SECONDS)
             assert second.status_code == 429 and second.json()["error"] == "too_many_listeners"
         wait_for(lambda: not len(service.hub))
-
-
-@contextlib.contextmanager
-def connections(url, count):
-    """Clients that have sent nothing yet."""
-    host, port = url.removeprefix("http://").split(":")
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(socket.create_connection((host, int(port)), SECONDS)) for _ in range(count)]
 
 
 def is_closed(connection):

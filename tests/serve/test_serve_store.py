@@ -1,13 +1,13 @@
-"""The store of jobs: order, counting of crashes, keys, and what survives the end of the process."""
+"""The data folder and the store of jobs: order, crashes, keys, and what survives the end of the process."""
 
 import sqlite3
 import threading
 
 import pytest
 
-from facetell.serve import jobs
+from facetell.serve.files import Files, new_id
 from facetell.serve.jobs import STOPS, Store
-from facetell.serve.models import State, Summary
+from facetell.serve.models import State
 from facetell.serve.process import Checked
 from facetell.types import FacetellError
 
@@ -58,31 +58,10 @@ def test_a_job_of_many_ends_of_the_server_is_tried_once_more_alone(tmp_path):
     store.close()
 
 
-def test_a_job_that_runs_alone_waits_for_the_running_ones(store, monkeypatch):
-    monkeypatch.setattr(jobs, "STOPS", 1)
-    first, second = add(store, 1), add(store, 2)
-    store.claim()
-    store.resume()
-    assert store.claim().id == first.id
-    store.crashed(first.id)  # it comes last now
-    assert store.claim().id == second.id and store.claim() is None
-    store.fail(second.id, "")
-    assert store.claim().id == first.id
-
-
 def test_the_key_of_a_deleted_job_can_be_used_again(store):
     job = add(store, 1, "k")
     assert add(store, 2, "k") == job and store.delete(job.id)
     assert add(store, 3, "k").id != job.id
-
-
-def test_a_deleted_job_stays_deleted(store):
-    job = add(store, 1)
-    store.claim()
-    store.delete(job.id)
-    summary = Summary.model_construct()
-    assert not store.finish(job.id, summary, "") and not store.fail(job.id, "x") and store.crashed(job.id) is None
-    assert store.get(job.id) is None
 
 
 def test_many_threads_claim_each_job_once(store):
@@ -110,3 +89,30 @@ def test_a_file_that_is_no_store_or_of_another_version_gets_one_message(tmp_path
     db.close()
     with pytest.raises(FacetellError, match="another version of facetell"):
         Store(tmp_path / "b")
+
+
+# --- the data folder after a start: what is deleted, and what is left alone
+
+
+@pytest.fixture
+def files(tmp_path):
+    files = Files(tmp_path / "data")
+    yield files
+    files.close()
+
+
+def test_other_names_stay_and_links_are_not_followed(files, tmp_path):
+    kept = [files.video("case-42"), tmp_path / "elsewhere" / "video", files.root / "jobs" / "photo.jpg"]
+    for path in kept:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("evidence")
+    job_id = new_id()
+    files.video(job_id).parent.symlink_to(tmp_path / "elsewhere")
+    files.sweep({job_id: State.DONE})
+    assert all(path.exists() for path in kept)
+
+
+def test_an_interrupted_first_start_leaves_a_data_folder(tmp_path):
+    (tmp_path / "jobs.sqlite3").touch()  # what is created first
+    Files(tmp_path).close()
+    assert (tmp_path / "jobs").is_dir()

@@ -5,10 +5,9 @@ import pytest
 from serving import BEARER, SECONDS, TOKEN, Server, serving
 
 from facetell.serve import access
-from facetell.serve.access import Authenticator, check_token, client_address
+from facetell.serve.access import Authenticator, client_address
 from facetell.serve.faults import Refused
 from facetell.serve.settings import Limits
-from facetell.types import FacetellError
 
 
 @pytest.fixture(scope="module")
@@ -111,18 +110,15 @@ def test_an_address_that_sends_wrong_tokens_is_refused_for_longer_each_time(monk
     assert len(caplog.messages) == 8 and caplog.messages[0] == "a sent 10 wrong tokens and is refused for 60 s"
 
 
-@pytest.mark.parametrize(
-    ("client", "address"),
-    [
-        (("10.0.0.7", 1), "10.0.0.7"),
-        (("::ffff:10.0.0.7", 1), "10.0.0.7"),
-        (("2001:db8::1:2:3:4", 1), "2001:db8::/64"),
-        (("nonsense", 1), "unknown"),
-        (None, "unknown"),
-    ],
-)
-def test_the_address_of_a_client(client, address):
-    assert client_address({"client": client}) == address
+def test_an_ipv6_network_and_an_ipv4_address_in_either_form_are_one_client():
+    for host, address in (
+        ("10.0.0.7", "10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("2001:db8::1:2:3:4", "2001:db8::/64"),
+        ("nonsense", "unknown"),
+    ):
+        assert client_address({"client": (host, 1)}) == address
+    assert client_address({"client": None}) == "unknown"
 
 
 def test_wrong_tokens_are_429_in_programs_and_on_the_page(tmp_path):
@@ -139,11 +135,3 @@ def test_wrong_tokens_are_429_in_programs_and_on_the_page(tmp_path):
             assert "wrong tokens came from this address" in answer.text
         assert client.get("/healthz", headers=wrong).status_code == 200
         assert client.get("/v1/jobs", headers=BEARER).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "token", ["short", "with spaces in it, long", "with-an-é-in-the-token", "line\nbreak-in-token"]
-)
-def test_unfit_tokens_get_one_message(token):
-    with pytest.raises(FacetellError, match="at least 16 ASCII characters"):
-        check_token(token)

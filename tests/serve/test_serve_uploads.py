@@ -1,15 +1,17 @@
 """Uploads that are hostile, broken, too large, or cut off: one message each, and nothing is kept."""
 
 import contextlib
-import socket
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
+import httpx
 import numpy as np
 import pytest
-from serving import SECONDS, Server, wait_for
+from serving import SECONDS, Server, connections, serving, wait_for
 
+from facetell.serve.settings import Limits
 from fixtures import BROKEN, encode
 
 END = b"x\r\n--b--\r\n"
@@ -120,6 +122,20 @@ def test_a_video_that_states_no_length_is_stopped_at_the_limit(server, tmp_path)
     assert answer.status_code == 409 and answer.json()["error"] == "failed"
 
 
+def test_an_animated_webp_is_a_video(server, tmp_path):
+    animation = cv2.Animation()
+    for width, height, status in ((80, 60, 201), (1280, 960, 422)):
+        animation.frames = [np.full((height, width, 3), level, np.uint8) for level in (0, 90, 180)]
+        animation.durations = [40] * 3
+        (tmp_path / "a.webp").write_bytes(cv2.imencodeanimation(".webp", animation)[1].tobytes())
+        answer = server.upload(tmp_path / "a.webp")
+        assert answer.status_code == status
+        if status == 201:
+            job = answer.json()
+            assert (job["width"], job["height"], job["duration"]) == (80, 60, 0.12)
+            server.client.delete(job["links"]["self"])
+
+
 # --- forms
 
 
@@ -158,17 +174,19 @@ def test_other_bodies_and_addresses_in_place_of_a_file(server):
 # --- streams
 
 
+def begin(connection, path, *headers):
+    """Send the head of a form with a file."""
+    head = (f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: multipart/form-data; boundary=b", *headers)
+    connection.sendall("\r\n".join([*head, "\r\n"]).encode())
+
+
 @pytest.mark.usefixtures("nothing_stays")
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/nowhere", "/healthz"])
 def test_endless_requests_are_ended(server, path):
-    host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
-        connection.sendall(
-            f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nTransfer-Encoding: chunked\r\n"
-            "Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode()
-        )
-        piece, end = bytes(65536), time.monotonic() + SECONDS
+    with connections(server.url, 1) as (connection,):
+        begin(connection, path, "Transfer-Encoding: chunked")
         connection.sendall(b"%x\r\n%s\r\n" % (len(HEAD), HEAD))
+        piece, end = bytes(65536), time.monotonic() + SECONDS
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             while True:
                 connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
@@ -176,24 +194,20 @@ def test_endless_requests_are_ended(server, path):
 
 
 @pytest.mark.usefixtures("nothing_stays")
+def test_a_client_that_disconnects_leaves_nothing(server):
+    before = server.files()
+    with connections(server.url, 1) as (connection,):
+        begin(connection, "/v1/jobs", "Content-Length: 5000000")
+        connection.sendall(HEAD + bytes(3 * 2**20))
+        wait_for(lambda: server.files() > before)
+    wait_for(lambda: "facetell_uploads_running 0.0" in server.metrics())
+
+
+@pytest.mark.usefixtures("nothing_stays")
 def test_a_client_that_still_sends_receives_the_error(server):
     answer = post(server, iter([HEAD, *[bytes(65536)] * 200]))
     refused(answer, 413, "too_large")
     assert answer.headers["connection"] == "close"
-
-
-@pytest.mark.usefixtures("nothing_stays")
-def test_a_client_that_disconnects_leaves_nothing(server):
-    before = server.files()
-    host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(
-            f"POST /v1/jobs HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5000000\r\n"
-            "Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode()
-        )
-        connection.sendall(HEAD + bytes(3 * 2**20))
-        wait_for(lambda: server.files() > before)
-    wait_for(lambda: "facetell_uploads_running 0.0" in server.metrics())
 
 
 def test_a_hundred_clients_at_once(server, short):
@@ -226,19 +240,14 @@ def test_a_hundred_clients_at_once(server, short):
 # --- space on the disk and in the queue
 
 
-def test_a_full_disk_is_507_and_the_server_goes_on(tmp_path, short, woman):
-    """A limit on the size of files makes writing fail half-way, as a full disk does."""
+def test_a_full_disk_and_a_missing_data_folder_are_507_and_the_server_goes_on(tmp_path, short, woman):
+    """A limit on the size of files makes writing fail half-way, as a full disk does; then a network drive goes away."""
     with Server(tmp_path / "data", ulimit=1024) as server:
         answer = server.upload(woman)
         assert answer.status_code == 507 and answer.json()["error"] == "disk_full" and "Retry-After" in answer.headers
         assert server.files() == set()
-        assert server.ended(server.upload(short).json()["id"])["state"] == "done"
-
-
-def test_without_its_data_folder_uploads_are_507_and_afterwards_they_are_accepted(tmp_path, short):
-    """A network drive that goes away, or permissions that are taken from the server."""
-    with Server(tmp_path / "data") as server:
         done = server.ended(server.upload(short).json()["id"])
+        assert done["state"] == "done"
         (tmp_path / "data").rename(tmp_path / "away")
         (tmp_path / "data").touch()
         answer = server.upload(short)
@@ -250,16 +259,14 @@ def test_without_its_data_folder_uploads_are_507_and_afterwards_they_are_accepte
         assert server.client.get(done["links"]["result"]).status_code == 200
 
 
-def test_space_is_left_on_the_disk_and_the_queue_is_limited(tmp_path, short, woman):
-    with Server(tmp_path / "data", "--min-free-mb", "100000000") as server:
-        assert server.upload(short).json()["error"] == "disk_full"
-    with Server(tmp_path / "data", "--max-queue", "2") as server:
-        jobs = [server.upload(woman) for _ in range(2)]
-        server.state(jobs[0].json()["id"], "running")
-        jobs.append(server.upload(woman))
-        answer = server.upload(short)
-        assert [job.status_code for job in jobs] == [201] * 3
-        assert answer.status_code == 429 and answer.json()["error"] == "queue_full"
-        assert int(answer.headers["retry-after"]) > 0
-        page = server.client.post("/jobs", files={"file": ("a.mp4", short.read_bytes())})
+def test_space_is_left_on_the_disk_and_the_queue_is_limited(tmp_path, short):
+    form = {"file": ("a.mp4", short.read_bytes())}
+    with serving(tmp_path / "a", Limits(free_bytes=10**14)) as (url, _):
+        assert httpx.post(f"{url}/v1/jobs", files=form, timeout=SECONDS).json()["error"] == "disk_full"
+    with serving(tmp_path / "b", Limits(queue=2)) as (url, _):
+        *accepted, refusal = [httpx.post(f"{url}/v1/jobs", files=form, timeout=SECONDS) for _ in range(3)]
+        assert [answer.status_code for answer in accepted] == [201, 201]
+        assert refusal.status_code == 429 and refusal.json()["error"] == "queue_full"
+        assert int(refusal.headers["retry-after"]) > 0
+        page = httpx.post(f"{url}/jobs", files=form, timeout=SECONDS)
         assert page.status_code == 429 and "the queue is full" in page.text.lower()
