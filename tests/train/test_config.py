@@ -89,3 +89,12 @@ def test_every_configuration_of_the_project_is_sound(path):
 def test_a_sweep_without_a_grid_is_refused(tmp_path):
     with pytest.raises(FacetellError, match="has no grid"):
         read_grid(write(tmp_path / "a.yaml", "steps: 3\n"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [(["optim.lr=1"], "there is no key 'optim' beside 'probe'"), (["probe=3"], "'probe' is not a table of keys")],
+)
+def test_nothing_stands_beside_a_probe(tmp_path, changes, sentence):
+    with pytest.raises(FacetellError, match=sentence):
+        read_config(write(tmp_path / "a.yaml", "probe: {folds: 3}\n"), changes)

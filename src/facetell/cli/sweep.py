@@ -28,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
         if not run_grid(points, out, stop):
             return 2
     print(write_table(points, out), end="")
-    print(f"{out / 'table.md'}; runs and their score files below {out}")
+    print(f"{out / 'table.md'}; runs below {out}")
     return 0

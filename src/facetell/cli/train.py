@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facetell.cli.arguments import check_model_name
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
@@ -37,9 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train and release; 0 when done, 2 when stopped before the end."""
+    from facetell.files import check_writable
     from facetell.train.config import DataConfig, ProbeConfig, build, override, read_config
 
+    if args.to:
+        check_model_name(args.to)
+        check_writable(args.to, keep=[args.what])
     if args.what.suffix == ".pt":
+        if not args.what.is_file():
+            raise FacetellError(f"there is no checkpoint at {args.what}; check the name")
         tree = override({}, args.changes)
         if tree.keys() - {"data"}:
             raise FacetellError("a checkpoint cannot be changed; only data.… may be given with it")

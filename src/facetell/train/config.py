@@ -247,6 +247,10 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | ProbeC
     """
     tree = override(read_tree(path), changes)
     if "probe" in tree:
+        beside = sorted(tree.keys() - {"probe"})
+        if beside or not isinstance(tree["probe"], dict):
+            wrong = f"there is no key '{beside[0]}' beside 'probe'" if beside else "'probe' is not a table of keys"
+            raise FacetellError(f"{path.name}: {wrong}; the keys of a probe are written as probe.KEY")
         return build(ProbeConfig, tree["probe"], f"{path.name}: probe")
     return build(TrainConfig, tree, path.name)
 

@@ -29,7 +29,7 @@ from facetell.train.config import ProbeConfig, plain
 from facetell.train.corpus import SPLITS, Recording, decode_all, fingerprint, load_recordings
 from facetell.train.features import FeatureStore
 from facetell.train.probe import OutOfFold, Probe, Stopped, probe_network, recording_means
-from facetell.train.release import proof_clips, raw_threshold
+from facetell.train.release import check_parity, proof_clips, raw_threshold
 from facetell.train.run import Stop, code_line
 from facetell.train.validate import row_of
 from facetell.types import FacetellError
@@ -94,6 +94,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     )
     if rounding > ROUNDING["w8"]:
         print(f"storing the weights in 8 bits changes a logit by {rounding:.2g}")
+    check_parity(model_path, 0.0, 0.0, parity)
     logits = np.stack([recording_means(found.recordings, row, len(entries)) for row in found.logits])
     results = by_kind(entries, logits[0], raw_threshold(calibration))
     spreads, drift = spread(entries, logits, found.folds), drift_of_reals(entries, logits[0])

@@ -62,7 +62,7 @@ def release(checkpoint: Path, model_path: Path, recordings: Sequence[Recording])
     rounding, parity = export.export_compared(
         network, model_path, proof, metadata=info.to_metadata(), with_motion=with_motion, precision=precision
     )
-    _check(model_path, rounding, ROUNDING[precision], parity)
+    check_parity(model_path, rounding, ROUNDING[precision], parity)
     engine = load_engine(model_path, precision="f32")
 
     def score(clips: UInt8Array) -> list[float]:
@@ -106,14 +106,15 @@ def raw_threshold(calibration: Calibration) -> float:
     return float((odds - calibration.bias) * calibration.temperature)
 
 
-def _check(path: Path, rounding: float, limit: float, parity: Parity) -> None:
+def check_parity(path: Path, rounding: float, limit: float, parity: Parity) -> None:
+    """Raise FacetellError if the exported model's logits differ from those of the trained network."""
     if not rounding <= limit:
         raise FacetellError(
             f"the scores of {path} differ from those of the trained network by {rounding:.2g}, because its weights are "
             "stored in fewer bits; do not use it, and report this"
         )
     for engine, largest in parity.items():
-        if not isinstance(largest, str) and engine.endswith("f32") and largest > TOLERANCE:
+        if not isinstance(largest, str) and engine.endswith("f32") and not largest <= TOLERANCE:
             raise FacetellError(
                 f"the scores of {path} in {engine} differ from those in torch by {largest:.2g}; do not use it, and "
                 "report this with the versions that `facetell doctor` prints"
