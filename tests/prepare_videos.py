@@ -27,7 +27,7 @@ def recoloured(frames: np.ndarray) -> np.ndarray:
 
 
 def noise(count: int = 9, side: int = 96) -> np.ndarray:
-    """Pictures without a face."""
+    """TimedFrames without a face."""
     return np.random.default_rng(0).integers(0, 255, (count, side, side, 3), np.uint8)
 
 

@@ -13,7 +13,7 @@ from facetell.assets import locate
 from facetell.cli import main
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, distort_video, parameter
 from facetell.distort.frames import FUNCTIONS, drop, freeze, lower_rate
-from facetell.distort.video import distort_picture, note_of
+from facetell.distort.video import distort_frame, note_of
 from facetell.types import FacetellError
 from facetell.video.reader import VideoReader
 from facetell.video.source import content_sha256
@@ -59,13 +59,13 @@ def test_the_table_is_the_published_one():
     [(1, (154, 114, 94)), (3, (139, 119, 109)), (5, (124, 124, 124))],
 )
 def test_saturation_by_hand(level, expected):
-    np.testing.assert_array_equal(distort_picture(flat(200, 100, 50), "CS", level, rng())[0, 0], expected)
+    np.testing.assert_array_equal(distort_frame(flat(200, 100, 50), "CS", level, rng())[0, 0], expected)
 
 
 def test_contrast_by_hand():
     # 200 x .6 = 120; 101 x .35 = 35.35, truncated.
-    np.testing.assert_array_equal(distort_picture(flat(200, 100, 50), "CC", 3, rng())[0, 0], (120, 60, 30))
-    assert distort_picture(flat(101, 101, 101), "CC", 5, rng())[0, 0, 0] == 35
+    np.testing.assert_array_equal(distort_frame(flat(200, 100, 50), "CC", 3, rng())[0, 0], (120, 60, 30))
+    assert distort_frame(flat(101, 101, 101), "CC", 5, rng())[0, 0, 0] == 35
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_contrast_by_hand():
 )
 def test_blocks_are_as_many_as_published(size, level, count):
     """(min(H, W) // 256) p blocks of 64 pixels; overlaps make them cover a little less."""
-    changed = (distort_picture(flat(0, 0, 0, size), "BW", level, rng(3)) == 128).all(axis=2)
+    changed = (distort_frame(flat(0, 0, 0, size), "BW", level, rng(3)) == 128).all(axis=2)
     assert 0.9 * 64 * count <= changed.sum() <= 64 * count
     assert changed.any() == (count > 0)
 
@@ -81,7 +81,7 @@ def test_blocks_are_as_many_as_published(size, level, count):
 @pytest.mark.parametrize("level", [1, 3])
 def test_noise_has_the_published_strength(level):
     """Y and Cr, Cb have standard deviations of sqrt(p) 255 x 255 / 219 and / 224 grey levels."""
-    noise = distort_picture(flat(128, 128, 128, (400, 400)), "GNC", level, rng(1)).astype(np.float32) - 127.5
+    noise = distort_frame(flat(128, 128, 128, (400, 400)), "GNC", level, rng(1)).astype(np.float32) - 127.5
     p = parameter("GNC", level)
     luma = noise @ np.array([0.299, 0.587, 0.114], np.float32)
     assert luma.std() == pytest.approx(np.sqrt(p) * 255 * 255 / 219, rel=0.03)
@@ -93,7 +93,7 @@ def test_blur_is_the_gaussian_of_that_size():
     """A point becomes the kernel: p x p, sigma p / 6, written out from the exponential."""
     image = flat(0, 0, 0, (41, 41))
     image[20, 20] = 255
-    spread = distort_picture(image, "GB", 1, rng())[..., 0].astype(float)
+    spread = distort_frame(image, "GB", 1, rng())[..., 0].astype(float)
     x = np.arange(-3, 4)
     line = np.exp(-(x**2) / (2 * (7 / 6) ** 2))
     kernel = np.outer(line, line) / line.sum() ** 2 * 255
@@ -104,15 +104,13 @@ def test_blur_is_the_gaussian_of_that_size():
 def test_pixelation_by_hand():
     """Steps of 4 pixels shrunken by 2 and grown: the middle of a step keeps its value, its border is a ramp."""
     image = np.repeat(np.array([0, 0, 0, 0, 80, 80, 80, 80], np.uint8)[None, :, None], 3, axis=2).repeat(8, axis=0)
-    row = distort_picture(image, "JPEG", 1, rng())[4, :, 0]
+    row = distort_frame(image, "JPEG", 1, rng())[4, :, 0]
     np.testing.assert_array_equal(row, [0, 0, 0, 20, 60, 80, 80, 80])
 
 
 @pytest.mark.parametrize("code", [code for code in FRAME_KINDS if code not in ("BW",)])
 def test_every_level_is_worse_than_the_one_before(code, face):
-    errors = [
-        np.square(distort_picture(face, code, level, rng(1)).astype(float) - face).mean() for level in range(1, 6)
-    ]
+    errors = [np.square(distort_frame(face, code, level, rng(1)).astype(float) - face).mean() for level in range(1, 6)]
     assert all(a < b for a, b in itertools.pairwise(errors))
 
 
@@ -127,10 +125,10 @@ def test_every_level_is_worse_than_the_one_before(code, face):
 def test_frames_keep_size_and_type(height, width, code, level, seed):
     image = rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     before = image.copy()
-    result = distort_picture(image, code, level, rng(seed))
+    result = distort_frame(image, code, level, rng(seed))
     assert result.shape == image.shape and result.dtype == np.uint8
     np.testing.assert_array_equal(image, before)
-    np.testing.assert_array_equal(result, distort_picture(image, code, level, rng(seed)))
+    np.testing.assert_array_equal(result, distort_frame(image, code, level, rng(seed)))
 
 
 def clock(count, fps=30):
@@ -256,4 +254,4 @@ def test_errors_are_messages(clip, tmp_path, capsys):
     with pytest.raises(FacetellError, match="too small for H"):
         list(distort_stream([(flat(9, 9, 9), t / 25) for t in range(5)], "H265", 1))
     with pytest.raises(FacetellError, match="whole videos"):
-        distort_picture(flat(0, 0, 0), "DROP", 1, rng())
+        distort_frame(flat(0, 0, 0), "DROP", 1, rng())

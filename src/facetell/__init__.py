@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 # module it uses a stub.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: not to be imported
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from facetell.detector import Detector, Settings, detect

@@ -16,7 +16,7 @@ from facetell.detector import KEEPALIVE, Detector, Watch
 from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.types import Clip, Face, Frame, Pose, Status, TrackVerdict, UInt8Array, VideoVerdict
 
-Pictures = Iterable[tuple[float, Callable[[], UInt8Array]]]
+TimedFrames = Iterable[tuple[float, Callable[[], UInt8Array]]]
 """Frames in order of time: seconds, and a function that returns the uint8 RGB (H, W, 3) array."""
 Keep = Callable[[float, float], bool]
 """Whether a clip is scored, by its first and last time in seconds."""
@@ -103,7 +103,7 @@ def _between(one: Pose, other: Pose, share: float) -> Pose:
 
 
 def score_at(
-    places: FacePlaces, pictures: Pictures, fps: float | None, detector: Detector, keep: Keep, *, clean: bool = False
+    places: FacePlaces, frames: TimedFrames, fps: float | None, detector: Detector, keep: Keep, *, clean: bool = False
 ) -> tuple[TrackVerdict, ...]:
     """Score clips cropped from other versions of a video at the places recorded in the clean one.
 
@@ -113,7 +113,7 @@ def score_at(
 
     Args:
         places: of the clean video.
-        pictures: frames of one size.
+        frames: of one size.
         fps: frames per second, None if unknown.
         detector: gives the model and the settings; its tracker is not used.
         keep: which clips to score.
@@ -125,7 +125,7 @@ def score_at(
     assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, 1 / detector.settings.clips_per_second)
     ends = places.ends
     with detector.track_scores() as scores:
-        for index, (time, picture) in enumerate(pictures):
+        for index, (time, read) in enumerate(frames):
             number = sampler.take(time)
             if number is None:
                 continue
@@ -133,7 +133,7 @@ def score_at(
             scores.see(time, {track: pose.width for track, pose in poses.items()})
             if not assembler.wants(time, list(poses)):
                 continue
-            image = picture()
+            image = read()
             height, width = image.shape[:2]
             sx, sy = width / (places.width or width), height / (places.height or height)
             # Both scales are equal except for rounding, so the poses need not be rotated.

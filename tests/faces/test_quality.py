@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.distort.video import distort_picture
+from facetell.distort.video import distort_frame
 from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.crop import crop_frame
 from facetell.faces.quality import MOVING, PIXELATED, FaceMotion, grid_strength, is_pixelated
@@ -136,7 +136,7 @@ def test_distortions_of_the_whole_frame_are_no_mosaic(code, level):
         for scale in (1, 0.5, 0.25):
             image = cv2.resize(sample_frames(name)[0], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             crop = Crop(*(scale * v for v in FACES[name]))
-            assert grid_strength(crop_frame(distort_picture(image, code, level, rng), crop, 160)) < 0.8 * PIXELATED
+            assert grid_strength(crop_frame(distort_frame(image, code, level, rng), crop, 160)) < 0.8 * PIXELATED
 
 
 def test_blocks_of_hard_compression_are_no_mosaic(encoded_clips):

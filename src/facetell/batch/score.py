@@ -52,11 +52,11 @@ from facetell.datasets.prepared import PreparedClip, read_clip
 from facetell.detector import Detector, Settings
 from facetell.distort import KINDS, distort_stream, parameter
 from facetell.distort.kinds import Family
-from facetell.distort.video import distort_picture
+from facetell.distort.video import distort_frame
 from facetell.evaluate.scores import COLUMNS, Scores, from_columns, read_scores, write_scores
 from facetell.faces.crop import face_pose
 from facetell.files import check_writable, short_name
-from facetell.places import FacePlaces, Pictures, score_at, snapped
+from facetell.places import FacePlaces, TimedFrames, score_at, snapped
 from facetell.types import NOT_READ, FacetellError, Status, TrackVerdict, UInt8Array, VideoVerdict
 from facetell.verdict import why_not_scored
 from facetell.video.container import address_in, missing_file
@@ -243,7 +243,7 @@ def _score_distorted(
     return rows_of(video, tracks, condition, detector.engine.info, clean.duration)
 
 
-def distorted(reader: VideoSource, condition: Condition, fps: float | None, until: float = np.inf) -> Pictures:
+def distorted(reader: VideoSource, condition: Condition, fps: float | None, until: float = np.inf) -> TimedFrames:
     """The frames of a clean video under a distortion, as :func:`facetell.distort.distort_stream` makes them.
 
     Distortions of single frames are applied only to the frames that are used, about one in three. Frames that were
@@ -251,7 +251,7 @@ def distorted(reader: VideoSource, condition: Condition, fps: float | None, unti
     """
     code, level = condition
     raws = takewhile(lambda raw: raw.time < until, reader)
-    if KINDS[code].family is Family.PICTURE:
+    if KINDS[code].family is Family.FRAME:
         for number, raw in enumerate(raws):
             yield raw.time, partial(_distort_one, raw, condition, number)
         return
@@ -268,7 +268,7 @@ def distorted(reader: VideoSource, condition: Condition, fps: float | None, unti
 
 def _distort_one(raw: SourceFrame, condition: Condition, number: int) -> UInt8Array:
     # The random generator of a frame depends on its number only, as in distort_stream.
-    return distort_picture(raw.rgb(), *condition, np.random.Generator(np.random.SFC64([SEED, number])))
+    return distort_frame(raw.rgb(), *condition, np.random.Generator(np.random.SFC64([SEED, number])))
 
 
 def _same(image: UInt8Array) -> UInt8Array:

@@ -47,8 +47,8 @@ def _encoding(code: str, p: float) -> Encoding:
     return table.get(code, Encoding("libx264", 23, REPEATABLE))
 
 
-def distort_picture(image: UInt8Array, code: str, level: int, rng: np.random.Generator) -> UInt8Array:
-    """One frame, uint8 RGB (H, W, 3), under a distortion of the picture family.
+def distort_frame(image: UInt8Array, code: str, level: int, rng: np.random.Generator) -> UInt8Array:
+    """One frame, uint8 RGB (H, W, 3), under a distortion of single frames.
 
     Raises:
         FacetellError: no such kind or level, or the kind needs a whole video.

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from facetell.datasets.cues import cues_of
 from facetell.distort.kinds import KINDS, PUBLISHED, parameter
-from facetell.distort.video import distort_picture
+from facetell.distort.video import distort_frame
 from facetell.engine.engines import openvino_precision
 from facetell.faces.runtime import openvino_core
 from facetell.files import file_sha256, temporary_beside
@@ -252,4 +252,4 @@ def _distorted(clip: UInt8Array, code: str) -> UInt8Array:
         options = {"crf": f"{parameter(code, LEVEL):g}", "threads": "1", "x264-params": "mbtree=0"}
         return recode_within(clip, Coder("libx264", options, 25), 0)
     rng = np.random.default_rng(LEVEL)
-    return np.stack([distort_picture(frame, code, LEVEL, rng) for frame in clip])
+    return np.stack([distort_frame(frame, code, LEVEL, rng) for frame in clip])
