@@ -237,7 +237,7 @@ def means(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def data_line(entries: Sequence[Entry]) -> str:
     """Counts of the clips that a run is trained on, for the card.
 
-    >>> data_line([Entry("a.mp4", 0), Entry("b.mp4", 1, method="G")])
+    >>> data_line([Entry("a.mp4", 0, "train"), Entry("b.mp4", 1, "train", method="G")])
     '1 real clips of 1 identities, 1 forged (G 1)'
     """
     reals = [entry for entry in entries if entry.label == 0]
