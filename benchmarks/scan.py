@@ -98,7 +98,7 @@ def run(source: Path, out: Path, engine: str, workers: int, *more: object) -> tu
 def rehearse(folder: Path, count: int) -> None:
     """Start, interrupt and finish a scan of ``count`` files of different sizes, of which one is a video.
 
-    Between start and end, the journal is told that each of the others is a video like that one.
+    Between start and end, the journal gets a line for each of the others, as if it were a video like that one.
     """
     with VideoReader(locate("sample_woman")) as reader:
         frames = [raw.rgb() for raw in itertools.islice(reader, 10)]
