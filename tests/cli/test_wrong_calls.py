@@ -59,6 +59,7 @@ CALLS = [
     (f"train {TINY} optim.lrr=1", "did you mean 'optim.lr'?"),
     (f"train {TINY}", "there is nothing to train on; set data.folders"),
     ("train none.pt steps=3", "a checkpoint cannot be changed"),
+    ("train none.pt", "there is no checkpoint at none.pt"),
     ("watch 97", "camera 97 cannot be opened (no such file or directory); see that /dev/video97 is there"),
     ("watch rtsp://me:secret@127.0.0.1:9/x", "rtsp://127.0.0.1:9/x cannot be opened (connection refused)"),
     ("watch gopher://x", "'gopher://' is not a kind of stream"),

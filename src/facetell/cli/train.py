@@ -45,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
         check_model_name(args.to)
         check_writable(args.to, keep=[args.what])
     if args.what.suffix == ".pt":
-        if not args.what.is_file():
-            raise FacetellError(f"there is no checkpoint at {args.what}; check the name")
         tree = override({}, args.changes)
         if tree.keys() - {"data"}:
             raise FacetellError("a checkpoint cannot be changed; only data.… may be given with it")
+        if not args.what.is_file():
+            raise FacetellError(f"there is no checkpoint at {args.what}; check the name")
         data = build(DataConfig, tree.get("data", {}), "data")
         return _release(args.what, args.to or args.what.with_suffix(".onnx"), data)
 
