@@ -22,7 +22,7 @@ from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
 from facetell.files import check_all_writable
-from facetell.forge.mesh import mouth_opening
+from facetell.forge.mesh import mouth_opening, similarity
 from facetell.forge.recipe import KINDS, ForgeRecipe, draw_kind, forge_clip
 from facetell.forge.reenact import Donor, Performance, borrowed_motion, most_opened, plan
 from facetell.types import FacetellError, FloatArray, Frame, UInt8Array
@@ -44,12 +44,20 @@ Made = tuple[UInt8Array, FloatArray, float]
 """A frame (H, W, 3), its mask (H, W), its time in seconds."""
 
 
+Sighting = tuple[FloatArray, UInt8Array]
+"""Landmarks and thumbnail of a face in one frame."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A face in consecutive frames from number ``start`` on: landmarks (T, 468, 2)."""
+    """A face in consecutive frames from number ``start`` on.
+
+    ``landmarks`` (T, 468, 2) in pixels; ``thumbnails`` (T, 32, 32), the aligned face in grey.
+    """
 
     start: int
     landmarks: FloatArray
+    thumbnails: UInt8Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,41 +135,49 @@ def follow(path: Path, progress: Progress = lambda share: None) -> list[Run]:
     FacetellError: the video cannot be read, or shows no face in 8 consecutive frames.
     """
     tracker = FaceTracker(FaceDetector(), FaceMesh())
-    tracks: dict[int, dict[int, FloatArray]] = defaultdict(dict)
+    tracks: dict[int, dict[int, Sighting]] = defaultdict(dict)
     area: dict[int, float] = defaultdict(float)
     scene_of: dict[int, int] = {}
     scene = 0
     with VideoReader(path) as reader:
         for raw in reader:
             scene += tracker.glance(raw.luma_thumbnail())
-            for track, face in tracker.update(Frame(raw.index, raw.time, raw.rgb())).items():
+            image = raw.rgb()
+            for track, face in tracker.update(Frame(raw.index, raw.time, image)).items():
                 scene_of.setdefault(track, scene)
-                tracks[track][raw.index] = face.landmarks
+                tracks[track][raw.index] = face.landmarks, _thumbnail(image, face.landmarks)
                 area[track] += face.box.width * face.box.height
             if reader.info.duration:
                 progress(min(1.0, raw.time / reader.info.duration))
-    meshes: dict[int, FloatArray] = {}  # of the main faces, by number of the frame
+    sightings: dict[int, Sighting] = {}  # of the main faces, by number of the frame
     for number in sorted(set(scene_of.values())):
-        meshes |= tracks[max((track for track in tracks if scene_of[track] == number), key=area.__getitem__)]
-    runs = [run for run in _runs(meshes) if len(run.landmarks) >= SHORTEST]
+        sightings |= tracks[max((track for track in tracks if scene_of[track] == number), key=area.__getitem__)]
+    runs = [run for run in _runs(sightings) if len(run.landmarks) >= SHORTEST]
     if not runs:
         raise FacetellError(f"{path} shows no face in {SHORTEST} consecutive frames; choose a video with a face")
     return runs
 
 
-def _runs(meshes: dict[int, FloatArray]) -> list[Run]:
+def _thumbnail(image: UInt8Array, landmarks: FloatArray) -> UInt8Array:
+    """The face in grey (32, 32), with eyes and chin at fixed places."""
+    places = np.array([[7, 9], [25, 9], [16, 31]], np.float32)  # outer corners of the eyes, chin
+    matrix = similarity(landmarks[[33, 263, 152]], places)
+    return np.asarray(cv2.cvtColor(cv2.warpAffine(image, matrix, (32, 32)), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _runs(sightings: dict[int, Sighting]) -> list[Run]:
     """Consecutive frames in which the face does not jump by half its width."""
-    runs: list[tuple[int, list[FloatArray]]] = []
-    for index in sorted(meshes):
-        points = meshes[index]
+    runs: list[tuple[int, list[Sighting]]] = []
+    for index in sorted(sightings):
+        points = sightings[index][0]
         if runs:
             start, members = runs[-1]
-            step = float(np.abs(points.mean(axis=0) - members[-1].mean(axis=0)).max())
+            step = float(np.abs(points.mean(axis=0) - members[-1][0].mean(axis=0)).max())
             if start + len(members) == index and step < 0.5 * float(np.ptp(points[:, 0])):
-                members.append(points)
+                members.append(sightings[index])
                 continue
-        runs.append((index, [points]))
-    return [Run(start, np.stack(members)) for start, members in runs]
+        runs.append((index, [sightings[index]]))
+    return [Run(start, np.stack([p for p, _ in members]), np.stack([t for _, t in members])) for start, members in runs]
 
 
 def surroundings(landmarks: FloatArray, size: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -266,10 +282,12 @@ def _performances(source: Path, runs: list[Run], donor: Donor | None, seed: int)
 
 
 def _portrait_of(run: Run) -> int:
-    """The frame of a run with the mouth closed and the head straight."""
+    """The frame of a run that is most typical (a covered face is not), with the mouth closed and the head straight."""
+    typical = np.median(run.thumbnails[:: max(1, len(run.thumbnails) // 200)], axis=0)
+    strange = np.abs(run.thumbnails - typical).mean(axis=(1, 2)) / 255
     sides = run.landmarks[:, (234, 454), 0]
     turned = np.abs(run.landmarks[:, 1, 0] - sides.mean(axis=1)) / np.maximum(np.abs(sides[:, 1] - sides[:, 0]), 1.0)
-    return int(np.argmin(mouth_opening(run.landmarks) + turned))
+    return int(np.argmin(4 * strange + mouth_opening(run.landmarks) + turned))
 
 
 def _performed(reader: VideoReader, plans: dict[int, Performance], seed: int) -> Iterator[Made]:
