@@ -1,12 +1,15 @@
 """The command line itself: help, unknown verbs, missing packages, closed streams, file names that begin with -."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from facetell.cli import GROUPS, VERBS, main
+from facetell.cli import EXTRAS, GROUPS, VERBS, doctor, main
 
 
 @pytest.mark.parametrize(
@@ -104,3 +107,14 @@ def test_a_file_in_place_of_a_verb_is_scored(tmp_path, capsys):
     assert main([str(tmp_path / "a.mp4")]) == 2
     out, err = capsys.readouterr()
     assert "not scored: unreadable" in out and err.startswith("facetell detect: ")
+
+
+def test_the_doctor_lists_what_the_project_depends_on():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+
+    def names(requirements):
+        return {re.split(r"[>\[]", requirement)[0] for requirement in requirements} - {"facetell"}
+
+    assert set(doctor.NEEDED) == names(project["dependencies"])
+    extras = {name: names(project["optional-dependencies"][name]) for name in EXTRAS}
+    assert set(doctor.OPTIONAL) == set().union(*extras.values())

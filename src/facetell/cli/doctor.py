@@ -13,6 +13,7 @@ from rich.table import Table
 
 from facetell import __version__
 from facetell.assets import ASSETS, AssetError, locate
+from facetell.cli import EXTRAS
 from facetell.engine import DEFAULT_MODEL, ENGINES, FAST_MODEL, load_engine
 from facetell.types import FacetellError
 
@@ -21,14 +22,12 @@ NEEDED = ("av", "jinja2", "numpy", "opencv-python-headless", "openvino", "pillow
 NEEDED_ASSETS = {"face_detector", "face_mesh"}
 # Where the name of the module is not that of the distribution.
 MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
-EXTRAS = {
-    "bench": "matplotlib pyarrow scipy",
-    "train": "torch lightning-fabric onnx onnxruntime onnxscript pyyaml",
-    "serve": "fastapi prometheus-client python-multipart uvicorn",
-    "ray": "ray",
-}
 OPTIONAL = {
-    name: f"for the extra {extra}: pip install '.[{extra}]'" for extra in EXTRAS for name in EXTRAS[extra].split()
+    {of: name for name, of in MODULES.items()}.get(
+        module, module.replace("_", "-")
+    ): f"for the extra {extra}: pip install '.[{extra}]'"
+    for extra, modules in EXTRAS.items()
+    for module in modules
 }
 OK, MISSING, FAULT = "[green]ok[/]", "[dim]-[/]", "[red]!![/]"
 Row = tuple[str, str, str, str]
