@@ -136,7 +136,7 @@ def _join(a: Run, b: Run) -> Run:
 class Grid:
     """The figures of one table: ``cells``, in order, and the ``groups`` of videos behind them (means have none).
 
-    ``columns`` is empty where columns are measures. ``counts`` are of all videos, each counted once.
+    ``columns`` is empty where columns are measures. ``counts`` are of the clean videos, or of all copies if none is.
     """
 
     spec: TableSpec
