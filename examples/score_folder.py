@@ -1,6 +1,6 @@
 """Score every video of a folder and plot the probability of its faces over time.
 
-python examples/score_folder.py VIDEOS --out scores.png    # needs Matplotlib, of the extra `bench`
+python examples/score_folder.py VIDEOS --out scores.png    # needs Matplotlib
 """
 
 from __future__ import annotations

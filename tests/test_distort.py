@@ -6,12 +6,10 @@ import av
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from facetell.assets import locate
 from facetell.cli import main
-from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, distort_video, parameter
+from facetell.distort import KINDS, distort_stream, distort_video, parameter
 from facetell.distort.frames import FUNCTIONS, drop, freeze, lower_rate
 from facetell.distort.video import distort_frame, note_of
 from facetell.types import FacetellError
@@ -35,37 +33,25 @@ def face():
     return sample_frames("sample_man", 1)[0]
 
 
-def test_the_table_is_the_published_one():
-    """As get_distortion_parameter of the published tool has it."""
-    expected = {
-        "CS": (0.4, 0.3, 0.2, 0.1, 0.0),
-        "CC": (0.85, 0.725, 0.6, 0.475, 0.35),
-        "BW": (16, 32, 48, 64, 80),
-        "GNC": (0.001, 0.002, 0.005, 0.01, 0.05),
-        "GB": (7, 9, 13, 17, 21),
-        "JPEG": (2, 3, 4, 5, 6),
-        "VC": (30, 32, 35, 38, 40),
-    }
-    assert {code: KINDS[code].levels for code in PUBLISHED} == expected
-    assert not set(PUBLISHED) & set(BEYOND)
+def test_an_unknown_kind_or_level_is_refused():
     for code, level in (("XX", 1), ("CS", 0), ("CS", 6)):
         with pytest.raises(FacetellError):
             parameter(code, level)
 
 
 @pytest.mark.parametrize(
-    ("level", "expected"),
-    # Y = .299 200 + .587 100 + .114 50 = 124.2; each channel Y + p (c - Y), truncated.
-    [(1, (154, 114, 94)), (3, (139, 119, 109)), (5, (124, 124, 124))],
+    ("code", "level", "expected"),
+    [
+        # Y = .299 200 + .587 100 + .114 50 = 124.2; each channel Y + p (c - Y), truncated.
+        ("CS", 1, (154, 114, 94)),
+        ("CS", 3, (139, 119, 109)),
+        ("CS", 5, (124, 124, 124)),
+        ("CC", 3, (120, 60, 30)),
+        ("CC", 2, (145, 72, 36)),  # 100 x .725 = 72.5, truncated
+    ],
 )
-def test_saturation_by_hand(level, expected):
-    np.testing.assert_array_equal(distort_frame(flat(200, 100, 50), "CS", level, rng())[0, 0], expected)
-
-
-def test_contrast_by_hand():
-    # 200 x .6 = 120; 101 x .35 = 35.35, truncated.
-    np.testing.assert_array_equal(distort_frame(flat(200, 100, 50), "CC", 3, rng())[0, 0], (120, 60, 30))
-    assert distort_frame(flat(101, 101, 101), "CC", 5, rng())[0, 0, 0] == 35
+def test_colours_by_hand(code, level, expected):
+    np.testing.assert_array_equal(distort_frame(flat(200, 100, 50), code, level, rng())[0, 0], expected)
 
 
 @pytest.mark.parametrize(
@@ -114,21 +100,14 @@ def test_every_level_is_worse_than_the_one_before(code, face):
     assert all(a < b for a, b in itertools.pairwise(errors))
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    height=st.integers(8, 70),
-    width=st.integers(8, 70),
-    code=st.sampled_from(FRAME_KINDS),
-    level=st.integers(1, 5),
-    seed=st.integers(0, 100),
-)
-def test_frames_keep_size_and_type(height, width, code, level, seed):
-    image = rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+@pytest.mark.parametrize("code", FRAME_KINDS)
+@pytest.mark.parametrize("size", [(8, 70), (33, 9)])
+def test_frames_keep_size_and_type(code, size):
+    image = rng().integers(0, 256, (*size, 3), dtype=np.uint8)
     before = image.copy()
-    result = distort_frame(image, code, level, rng(seed))
+    result = distort_frame(image, code, 5, rng())
     assert result.shape == image.shape and result.dtype == np.uint8
     np.testing.assert_array_equal(image, before)
-    np.testing.assert_array_equal(result, distort_frame(image, code, level, rng(seed)))
 
 
 def clock(count, fps=30):
@@ -155,19 +134,18 @@ def test_freeze_freezes_the_share_and_keeps_every_time(p):
     assert np.mean(shares) == pytest.approx(p, rel=0.15)
 
 
-@settings(max_examples=40, deadline=None)
-@given(fps=st.sampled_from([12.0, 24.0, 25.0, 30.0, 50.0, 60.0]), p=st.sampled_from(KINDS["FPS"].levels))
+@pytest.mark.parametrize("p", KINDS["FPS"].levels)
+@pytest.mark.parametrize("fps", [12.0, 25.0, 60.0])
 def test_a_lower_rate_shows_the_last_frame_at_each_tick(fps, p):
     result = list(lower_rate(clock(90, fps), p, rng()))
     times = np.array([time for _, time in result])
     numbers = [int(image[0, 0, 0]) for image, _ in result]
     np.testing.assert_allclose(times * p, np.round(times * p), atol=1e-9)
-    assert len(set(numbers)) == len(numbers) and numbers == sorted(numbers)
     if fps >= p:
         assert numbers == [min(89, int(np.floor(t * fps + 1e-4))) for t in times]
         assert len(result) == pytest.approx(90 / fps * p, abs=1.5)
     else:
-        assert len(result) == 90
+        assert numbers == list(range(90))
 
 
 @pytest.fixture(scope="module")
@@ -206,23 +184,18 @@ def test_a_seed_repeats_to_the_last_bit(code, clip):
     np.testing.assert_array_equal([image for image, _ in first], [image for image, _ in second])
 
 
-def test_a_social_copy_is_smaller(clip):
-    big = [(np.asarray(cv2.resize(image, (1280, 720)), np.uint8), time) for image, time in frames_of(clip)[:8]]
+def test_a_social_copy_is_smaller():
+    big = [(flat(90, 60, 30, (720, 1280)), number / 30) for number in range(8)]
     assert [image.shape for image, _ in distort_stream(big, "SOCIAL", 4, fps=30)] == [(360, 640, 3)] * 8
 
 
-def test_the_command_makes_one_or_all(clip, tmp_path):
+def test_the_command_makes_one_copy(clip, tmp_path):
     one = tmp_path / "one.mp4"
     assert main(["distort", str(clip), "--kind", "CC", "--level", "5", "--out", str(one)]) == 0
     assert frames_of(one)[0][0].mean() == pytest.approx(0.35 * frames_of(clip)[0][0].mean(), rel=0.06)
-    arguments = ["distort", str(clip.parent), "--kind", "CS", "GB", "--level", "1", "2"]
-    arguments += ["--out", str(tmp_path / "many")]
-    assert main(arguments) == 0
-    made = sorted(str(path.relative_to(tmp_path / "many")) for path in tmp_path.glob("many/**/*.mp4"))
-    assert made == ["CS/1/man.mp4", "CS/2/man.mp4", "GB/1/man.mp4", "GB/2/man.mp4"]
 
 
-def test_copies_of_other_videos_are_not_kept(clip, tmp_path, capsys):
+def test_copies_of_other_videos_are_not_kept(tmp_path, capsys):
     """Videos of one name in different folders, as of the methods of a benchmark; one more comes later."""
     for method, length in (("b", 3), ("c", 2), ("a", 4)):
         write_frames(tmp_path / "in" / method / "000.mp4", [flat(90, 60, 30)] * length)
@@ -230,10 +203,8 @@ def test_copies_of_other_videos_are_not_kept(clip, tmp_path, capsys):
     methods = [str(tmp_path / "in" / method) for method in "bca"]
     assert main([*words, *methods[:2]]) == main([*words, *methods]) == 0
     assert "1 made, 2 were there" in capsys.readouterr().out
-    copies = sorted((tmp_path / "out/CS/1").glob("*.mp4"))
-    lengths = {path.name: len(frames_of(path)) for path in copies}
+    lengths = {path.name: len(frames_of(path)) for path in (tmp_path / "out/CS/1").glob("*.mp4")}
     assert lengths == {"a-000.mp4": 4, "b-000.mp4": 3, "c-000.mp4": 2}
-    assert main([*words, methods[0], str(clip), "--seed", "2"]) == 0, "another name, as it stands alone"
     assert main([*words, *methods, "--seed", "2"]) == 2
     assert capsys.readouterr().err.count("is there, but no copy of") == 3
     (tmp_path / "in/b/000.mkv").write_bytes(b"")

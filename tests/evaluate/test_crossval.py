@@ -11,18 +11,12 @@ from facetell.evaluate.crossval import by_kind, drift_of_reals, drift_table, kin
 from facetell.evaluate.formats import markdown_table
 from facetell.metrics.intervals import wilson
 
-RNG = np.random.default_rng(3)
-
-
-def real(number):
-    return Entry(f"r{number}.mp4", 0, "train", identity=f"p{number}", repository=f"owner/r{number % 5}")
-
-
-REALS = [real(number) for number in range(32)]  # repositories of 7, 7, 6, 6 and 6
+# Of repositories with 7, 7, 6, 6 and 6 reals.
+REALS = [Entry(f"r{n}.mp4", 0, "train", identity=f"p{n}", repository=f"owner/r{n % 5}") for n in range(32)]
 SWAPS = [Entry(f"s{number}.mp4", 1, "train", identity=f"s{number}", kind="face-swap") for number in range(20)]
 FEW = [Entry(f"e{number}.mp4", 1, "train", kind="face-edit") for number in range(4)]
 ENTRIES = [*REALS, *SWAPS, *FEW]
-SCORES = RNG.normal(size=len(ENTRIES)) + np.array([2.0 * bool(entry.label) for entry in ENTRIES])
+SCORES = np.random.default_rng(3).normal(size=len(ENTRIES)) + np.array([2.0 * bool(entry.label) for entry in ENTRIES])
 
 
 def test_each_kind_is_measured_against_all_reals():
@@ -32,8 +26,7 @@ def test_each_kind_is_measured_against_all_reals():
     assert swaps.auc.value == pytest.approx(roc_auc_score([0] * 32 + [1] * 20, SCORES[:52]))
     assert swaps.auc.low < swaps.auc.value < swaps.auc.high
     caught, wrong = int((SCORES[32:52] >= 1.5).sum()), int((SCORES[:32] >= 1.5).sum())
-    assert (swaps.tpr.value, swaps.tpr.low, swaps.tpr.high) == (caught / 20, *wilson(caught, 20))
-    assert (results.fpr.value, results.fpr.low, results.fpr.high) == (wrong / 32, *wilson(wrong, 32))
+    assert swaps.tpr == wilson(caught, 20) and results.fpr == wilson(wrong, 32)
     assert (results.reals, results.identities) == (32, 32)
 
 
@@ -55,7 +48,6 @@ def test_spread_over_folds_and_seeds():
     of_folds = [roc_auc_score(labels[folds == fold], row[folds == fold]) for row in scores for fold in (0, 1)]
     assert found["all"].seeds == pytest.approx((np.mean(of_seeds), np.std(of_seeds, ddof=1)))
     assert found["all"].folds == pytest.approx((np.mean(of_folds), np.std(of_folds, ddof=1)))
-    assert set(found) == {"all", "face-swap", "face-edit"}
     table = kind_table(by_kind(ENTRIES, SCORES), found)
     assert table.head[-2:] == ("AUC of folds", "AUC of seeds") and "50.0 ± " in table.rows[0][-1].text
 

@@ -53,7 +53,7 @@ VERBS = {verb: summary for verbs in GROUPS.values() for verb, summary in verbs.i
 
 # Packages by the extra that installs them.
 EXTRAS = {
-    "bench": ("matplotlib", "pyarrow", "scipy"),
+    "bench": ("pyarrow", "scipy"),
     "ray": ("ray",),
     "serve": ("fastapi", "prometheus_client", "python_multipart", "uvicorn"),
     "train": ("onnx", "onnxruntime", "onnxscript", "torch", "yaml"),

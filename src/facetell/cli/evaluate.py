@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     splits = (*SPLITS, ALL)
     parser.add_argument("--split", choices=splits, help="videos to evaluate (default: that of the protocol)")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="also write NAME.md, .csv, .json and .html (the page) here"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="also write NAME.md, .csv and .html (the page) here")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,21 +59,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(found: Evaluation, console: Console) -> None:
-    """Print all tables, those of published figures last."""
-    from facetell.evaluate.tables import model_lines
-
     console.print(found.protocol.title, style="bold", markup=False)
     console.print(found.protocol.summary + "\n", markup=False)
     for run in found.runs:
-        lines = [f"{heading:12} {text}" for heading, text in model_lines(run)]
+        lines = [f"{heading:12} {text}" for heading, text in run.lines]
         console.print("\n".join([*lines, ""]), markup=False, soft_wrap=True)
-    for table in (*found.tables, *found.quoted):
-        for part in (table, table.counts):
-            if part:
-                console.print(part.title, style="bold" if part is table else "dim", markup=False)
-                console.print(part.caption, style="dim", markup=False, end="\n" if part.caption else "")
-                _print_rows(part, console)
-                console.print("\n".join([*part.notes, ""]), style="dim", markup=False)
+    for table in found.tables:
+        console.print(table.title, style="bold", markup=False)
+        console.print(table.caption, style="dim", markup=False)
+        _print_rows(table, console)
+        console.print("\n".join([*table.notes, ""]), style="dim", markup=False)
     for note in found.protocol.notes:
         console.print(f"note: {note}", style="dim", markup=False)
 

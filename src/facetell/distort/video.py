@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -24,27 +24,19 @@ X265_LEAST = 64  # pixels a side: on frames smaller than its blocks x265 writes 
 REPEATABLE = {"x264-params": "mbtree=0"}
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """An encoder by its name in PyAV, its constant rate factor, and further options by FFmpeg's names."""
-
-    codec: str
-    crf: float
-    options: dict[str, str] = field(default_factory=dict)
-
-
-def _encoding(code: str, p: float) -> Encoding:
-    """The encoding of a distorted file."""
-    table = {
+def _encoding(code: str, p: float) -> dict[str, Any]:
+    """The encoder of a distorted file, its constant rate factor, and further options by FFmpeg's names."""
+    table: dict[str, tuple[str, float, dict[str, str]]] = {
         # As published, with the encoder's defaults: files may differ by a grey level here and there.
-        "VC": Encoding("libx264", p),
-        "H265": Encoding("libx265", p, {"preset": "fast"}),
-        "VP9": Encoding("libvpx-vp9", p, {"b": "0", "deadline": "good", "cpu-used": "5"}),
-        "AV1": Encoding("libsvtav1", p, {"preset": "10"}),
-        "SOCIAL": Encoding("libx264", 28, {"preset": "veryfast", "profile": "main", "g": "60"} | REPEATABLE),
+        "VC": ("libx264", p, {}),
+        "H265": ("libx265", p, {"preset": "fast"}),
+        "VP9": ("libvpx-vp9", p, {"b": "0", "deadline": "good", "cpu-used": "5"}),
+        "AV1": ("libsvtav1", p, {"preset": "10"}),
+        "SOCIAL": ("libx264", 28, {"preset": "veryfast", "profile": "main", "g": "60"} | REPEATABLE),
     }
     # The crf is FFmpeg's default, as in the last step of the published tool.
-    return table.get(code, Encoding("libx264", 23, REPEATABLE))
+    codec, crf, options = table.get(code, ("libx264", 23, REPEATABLE))
+    return {"codec": codec, "crf": crf, "options": options}
 
 
 def distort_frame(image: UInt8Array, code: str, level: int, rng: np.random.Generator) -> UInt8Array:
@@ -72,13 +64,13 @@ def distort_stream(
     """
     p = parameter(code, level)
     before = _before_file(stream, code, p, seed)
-    return _encoded(before, _encoding(code, p), fps) if KINDS[code].family is Family.CODER else before
+    return _encoded(before, fps, _encoding(code, p)) if KINDS[code].family is Family.CODER else before
 
 
-def _encoded(stream: Iterable[Timed], encoding: Encoding, fps: float) -> Iterator[Timed]:
+def _encoded(stream: Iterable[Timed], fps: float, encoding: dict[str, Any]) -> Iterator[Timed]:
     with tempfile.TemporaryDirectory(prefix="facetell-") as folder:
         path = Path(folder, "coded.mkv")
-        _encode(stream, path, encoding, fps)
+        _encode(stream, path, fps=fps, **encoding)
         with VideoReader(path) as reader:
             for raw in reader:
                 yield raw.rgb(), raw.time
@@ -98,9 +90,9 @@ def distort_video(source: Path | str, out: Path | str, code: str, level: int, *,
     if source.resolve() == out.resolve():
         raise FacetellError(f"{out} would overwrite its own source: choose another name")
     with VideoReader(source) as reader:
-        fps = reader.info.fps or 25.0
+        fps = p if code == "FPS" else reader.info.fps or 25.0
         stream = _before_file(((raw.rgb(), raw.time) for raw in reader), code, p, seed)
-        _encode(stream, out, _encoding(code, p), p if code == "FPS" else fps, source, note)
+        _encode(stream, out, fps=fps, audio_from=source, metadata={"comment": note}, **_encoding(code, p))
     return out
 
 
@@ -142,26 +134,14 @@ def _shrink_to(image: UInt8Array, long_side: float) -> UInt8Array:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _encode(
-    stream: Iterable[Timed], path: Path, encoding: Encoding, fps: float, sound: Path | None = None, tag: str = ""
-) -> None:
+def _encode(stream: Iterable[Timed], path: Path, *, codec: str, **settings: Any) -> None:
     stream = iter(stream)
     first = next(stream, None)
     if first is None:
         raise FacetellError(f"{path} was not written: there was no frame to write")
     height, width = first[0].shape[:2]
-    if encoding.codec == "libx265" and min(height, width) < X265_LEAST:
+    if codec == "libx265" and min(height, width) < X265_LEAST:
         raise FacetellError(f"frames of {width}x{height} are too small for H.265: use at least {X265_LEAST} a side")
-    with VideoWriter(
-        path,
-        fps=fps,
-        width=width,
-        height=height,
-        codec=encoding.codec,
-        crf=encoding.crf,
-        options=encoding.options,
-        audio_from=sound,
-        metadata={"comment": tag} if tag else None,
-    ) as writer:
+    with VideoWriter(path, width=width, height=height, codec=codec, **settings) as writer:
         for image, time in chain([first], stream):
             writer.write(image, time)

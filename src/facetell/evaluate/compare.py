@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from facetell.evaluate.protocols import ALL
 from facetell.evaluate.sample import count, sample_jointly
 from facetell.evaluate.scores import COPY, Scores, keys_of
-from facetell.metrics.intervals import DRAWS, Difference, Estimate, delong_test, difference_of, estimate_of
+from facetell.metrics.intervals import DRAWS, Difference, Estimate, difference_of, estimate_of
 from facetell.metrics.measures import MEASURES
 from facetell.types import FacetellError
 
@@ -22,15 +22,14 @@ SIGNIFICANT = 0.05
 class Comparison:
     """A measure of two models on the ``real`` and ``fake`` videos that both scored.
 
-    ``difference`` is A minus B, by the paired bootstrap over identities; ``delong`` the same by DeLong's test, which
-    takes videos as independent, None unless the measure is the AUC. ``left_out`` counts videos by the reason.
+    ``difference`` is A minus B, by the paired bootstrap over identities. ``left_out`` counts videos by the reason; one
+    may have several.
     """
 
     measure: str
     a: Estimate
     b: Estimate
     difference: Difference
-    delong: Difference | None
     real: int
     fake: int
     identities: int
@@ -60,12 +59,13 @@ def compare(
     Raises:
         FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
     """
-    clean = [scores.select(distortion="") for scores in (a, b)]
-    tables = [(scores if split == ALL else scores.select(split=split)).videos() for scores in clean]
-    for table, scores, name in zip(tables, clean, names, strict=True):
-        if not len(table):
-            there = ", ".join(sorted(set(scores["split"].tolist()) - {""}))
-            there = there or ("videos without a split" if len(scores) else "no undistorted video")
+    tables = []
+    for scores, name in zip((a, b), names, strict=True):
+        clean = scores.select(distortion="")
+        tables.append((clean if split == ALL else clean.select(split=split)).videos())
+        if not len(tables[-1]):
+            there = ", ".join(sorted({*clean["split"].tolist()} - {""}))
+            there = there or ("videos without a split" if len(clean) else "no undistorted video")
             raise FacetellError(
                 f"{name} has no video of the split {split} (it has {there}); choose another with --split, or all"
             )
@@ -77,16 +77,16 @@ def compare(
         )
     both = [table.where(np.array([of[key] for key in common])) for table, of in zip(tables, places, strict=True)]
     labels = np.stack([table["label"] for table in both])
-    label = labels.max(axis=0)  # one that only one file has is used in both
-    wrong = np.flatnonzero(((labels >= 0) & (labels != label)).any(axis=0))
+    labelled = (labels >= 0).all(axis=0)
+    wrong = np.flatnonzero(labelled & (labels[0] != labels[1]))
     if len(wrong):
         raise FacetellError(
             f"{' and '.join(names)} disagree on the labels of {len(wrong)} videos, such as {common[wrong[0]][1]}; "
             "score the same manifest with each"
         )
-    missing_a, missing_b = (np.isnan(table["logit"]) for table in both)
-    scored = ~missing_a & ~missing_b & (label >= 0)
-    first, second = (replace(t, columns={**t.columns, "label": label}).where(scored) for t in both)
+    missing = np.isnan([table["logit"] for table in both])
+    usable = np.asarray(labelled & ~missing.any(axis=0))
+    first, second = (table.where(usable) for table in both)
     counts = count(first)
     (value_a, samples_a), (value_b, samples_b) = (
         group[measure] for group in sample_jointly([first, second], [measure], draws=draws)
@@ -102,16 +102,14 @@ def compare(
         a=estimate_of(value_a, samples_a),
         b=estimate_of(value_b, samples_b),
         difference=difference_of(value_a - value_b, paired),
-        delong=delong_test(first["label"], first["logit"], second["logit"]) if measure == "auc" else None,
         real=counts.real,
         fake=counts.fake,
         identities=counts.identities,
         left_out={
-            "not scored by A": int(((label >= 0) & missing_a & ~missing_b).sum()),
-            "not scored by B": int(((label >= 0) & missing_b & ~missing_a).sum()),
-            "scored by neither": int(((label >= 0) & missing_a & missing_b).sum()),
-            "without a label": int((label < 0).sum()),
-            "only in A": len(tables[0]) - len(both[0]),
-            "only in B": len(tables[1]) - len(both[1]),
+            "not scored by A": int(missing[0].sum()),
+            "not scored by B": int(missing[1].sum()),
+            "without a label": int((~labelled).sum()),
+            "only in A": len(tables[0]) - len(common),
+            "only in B": len(tables[1]) - len(common),
         },
     )

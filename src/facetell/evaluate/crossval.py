@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from facetell.datasets.folds import REAL, group_of, kind_of
 from facetell.datasets.manifest import Entry
+from facetell.evaluate.protocols import ALL
 from facetell.evaluate.sample import sample_of
 from facetell.evaluate.scores import VIDEO, from_rows, keys_of
 from facetell.evaluate.tables import Cell, Table, written
@@ -23,7 +24,6 @@ from facetell.metrics.intervals import Estimate, interval, wilson
 from facetell.metrics.measures import Sample
 from facetell.metrics.ranking import auc
 
-ALL = "all"
 LEAST = 5
 """Fewest videos of a kind, and of reals of a repository, for which a figure is given."""
 
@@ -58,10 +58,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean and standard deviation (n - 1) of an AUC over each fold of each seed, and over seeds with pooled folds.
-
-    NaN where there are too few values.
-    """
+    """Mean and standard deviation (n - 1) of an AUC over all folds of all seeds, and over seeds with pooled folds."""
 
     folds: tuple[float, float]
     seeds: tuple[float, float]
@@ -78,9 +75,10 @@ def by_kind(entries: Sequence[Entry], scores: ArrayLike, threshold: float = 0.0)
             of_kind = ~real if kind == ALL else kinds == kind
             rows = real | of_kind
             estimate = interval(auc, sample.labels[rows], sample.logits[rows], sample.identities[rows])
-            found[kind] = KindResult(count, estimate, _share(called[of_kind]))
+            found[kind] = KindResult(count, estimate, wilson(int(called[of_kind].sum()), count))
     identities = len(set(sample.identities[real].tolist()))
-    return Results(int(real.sum()), identities, threshold, _share(called[real]), found)
+    fpr = wilson(int(called[real].sum()), int(real.sum()))
+    return Results(int(real.sum()), identities, threshold, fpr, found)
 
 
 def spread(entries: Sequence[Entry], scores: ArrayLike, folds: ArrayLike) -> dict[str, Spread]:
@@ -120,10 +118,9 @@ def kind_table(results: Results, spreads: Mapping[str, Spread] | None = None) ->
     head = ("forgery", "videos", "AUC", "TPR", *(("AUC of folds", "AUC of seeds") if spreads else ()))
     rows = []
     for kind, found in results.kinds.items():
-        row = [Cell(kind), Cell(str(found.fakes), number=True)]
-        row += [Cell(*written(found.auc, "auc"), number=True), Cell(*written(found.tpr, "tpr"), number=True)]
+        row = [Cell(kind), Cell(str(found.fakes)), Cell(*written(found.auc, "auc")), Cell(*written(found.tpr, "tpr"))]
         for mean, std in (spreads[kind].folds, spreads[kind].seeds) if spreads else ():
-            row.append(Cell(f"{100 * mean:.1f} ± {100 * std:.1f}", number=True))
+            row.append(Cell(f"{100 * mean:.1f} ± {100 * std:.1f}"))
         rows.append(tuple(row))
     return Table("Results by kind of forgery", caption, head, 1, tuple(rows))
 
@@ -133,10 +130,7 @@ def drift_table(drift: Mapping[str, tuple[float, int]]) -> Table:
     means = [mean for mean, _ in drift.values()]
     between = max(means) - min(means) if means else math.nan
     caption = f"Repositories with {LEAST} or more reals; range of the means {between:.2f}"
-    rows = tuple(
-        (Cell(name), Cell(str(count), number=True), Cell(f"{mean:+.2f}", number=True))
-        for name, (mean, count) in drift.items()
-    )
+    rows = tuple((Cell(name), Cell(str(count)), Cell(f"{mean:+.2f}")) for name, (mean, count) in drift.items())
     return Table("Mean logit of the reals", caption, ("repository", "videos", "mean logit"), 1, rows)
 
 
@@ -151,11 +145,6 @@ def _videos(entries: Sequence[Entry], scores: ArrayLike) -> tuple[Sample, list[E
     entry_of = {(entry.dataset, entry.video): entry for entry in entries}
     owners = [entry_of[key] for key in keys_of(videos, VIDEO)]
     return sample_of(videos), owners, np.array([kind_of(entry) for entry in owners], dtype=object)
-
-
-def _share(called: NDArray[np.bool_]) -> Estimate:
-    hits, total = int(called.sum()), len(called)
-    return Estimate(hits / total if total else math.nan, *wilson(hits, total))
 
 
 def _mean_std(values: Sequence[float]) -> tuple[float, float]:

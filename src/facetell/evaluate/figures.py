@@ -1,19 +1,20 @@
-"""The groups of videos behind the tables of a protocol, and the figures of each group."""
+"""From score files to the figures of a protocol: one run per model, groups of videos, and the figures of each group."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from facetell.distort.kinds import LEVELS
-from facetell.evaluate.protocols import ALL, CLEAN, DATASET_AXES, LABEL_AXES, MEAN, Protocol, TableSpec
-from facetell.evaluate.runs import Run
-from facetell.evaluate.sample import Counts, Summary, count, sample_jointly, summarise
-from facetell.evaluate.scores import COPY, Column, Scores, keys_of
+from facetell.distort.kinds import LEVELS, PUBLISHED
+from facetell.engine.info import Calibration
+from facetell.evaluate.protocols import ALL, CLEAN, DATASET_AXES, HELD_OUT, MEAN, UNITS, Protocol, TableSpec
+from facetell.evaluate.sample import Counts, Summary, calibration_of, count, sample_jointly, summarise
+from facetell.evaluate.scores import COPY, Column, Scores, keys_of, read_scores, stack
 from facetell.metrics.intervals import DRAWS, Estimate, estimate_of
 from facetell.types import FacetellError
 
@@ -22,10 +23,120 @@ Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """The figures of one table: ``cells`` and the ``groups`` of videos behind them (means have none).
+class Run:
+    """The scores of one model that count, one row per clip.
 
-    ``rows`` and ``columns`` are sorted; ``columns`` is empty where columns are measures. ``counts`` are of all videos.
+    ``label`` names the model in tables: the label of its score files, or else ``model``, the name in the model file.
+    ``held_out`` is the forgery that it was not trained on, where the label gives it. ``reals`` says which reals the
+    forgeries of DeeperForensics-1.0 are compared with. ``files`` are the names of the score files.
+    """
+
+    label: str
+    model: str
+    sha256: str
+    calibration: Calibration
+    held_out: str
+    files: tuple[str, ...]
+    scores: Scores
+    reals: str
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """What made the scores, as pairs of a heading and a text."""
+        found = self.calibration
+        fitted = f"temperature {found.temperature:.3f}, bias {found.bias:+.3f}; threshold {found.threshold:g}"
+        platt = f"Platt scaling, {fitted}" if found != Calibration() else "none: probabilities are sigmoid(logit)"
+        lines = [("model", self.model), ("sha256", self.sha256 or "not recorded"), ("calibration", platt)]
+        return [*lines, ("score files", ", ".join(self.files)), *([("reals", self.reals)] if self.reals else [])]
+
+
+def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) -> list[Run]:
+    """Read score files, each with a label or "", keep a split, and join those of one model.
+
+    Raises:
+        FacetellError: a file cannot be read, or does not have what the protocol needs.
+    """
+    joined: dict[object, Run] = {}
+    for label, path in named:
+        run = _run(label, path, protocol, split)
+        key = (run.label, run.held_out, run.sha256, run.calibration)
+        joined[key] = _join(joined[key], run) if key in joined else run
+    runs = list(joined.values())
+    for name in protocol.needs:
+        if not any((run.scores[name] != "").any() for run in runs):
+            files = ", ".join(file for run in runs for file in run.files)
+            raise FacetellError(
+                f"the protocol {protocol.name} needs the {name} of the videos, which {files} (split {split}) does not "
+                f"have: {protocol.how}"
+            )
+    times = Counter(run.label for run in runs)
+    return [
+        run if times[run.label] == 1 else replace(run, label=f"{run.label} ({', '.join(run.files)})") for run in runs
+    ]
+
+
+def _run(label: str, path: Path, protocol: Protocol, split: str) -> Run:
+    scores = read_scores(path)
+    held_out = ""
+    if any(HELD_OUT in table.axes for table in protocol.tables):
+        held_out, allowed = label, protocol.axes.get(HELD_OUT, {})
+        if not label or (allowed and label not in allowed):
+            wrong = f"'{label}' of {path} is none of {', '.join(allowed)}" if label else f"{path} has no label"
+            raise FacetellError(f"{wrong}: {protocol.how}")
+    kept = scores if split == ALL else scores.select(split=split)
+    if not len(kept):
+        there = ", ".join(sorted({*scores["split"].tolist()} - {""}))
+        raise FacetellError(
+            f"{path} has no video of the split {split} (it has {there or 'videos without one'}); "
+            "score a manifest that has it with `facetell score`, or name another split with --split, or all"
+        )
+    if not (kept["label"] >= 0).any():
+        raise FacetellError(f"{path} has no labels; score a manifest with labels")
+    kept, reals = _with_reals(kept)
+    about = scores.about.get("model")
+    about = about if isinstance(about, Mapping) else {"name": about}
+    model, sha256 = str(about.get("name") or "unknown model"), str(about.get("sha256") or "")
+    shown = model if held_out else label or model
+    return Run(shown, model, sha256, calibration_of(scores.about), held_out, (path.name,), kept, reals)
+
+
+def _with_reals(scores: Scores) -> tuple[Scores, str]:
+    """Give DeeperForensics-1.0 the reals of protocol A; say in a note for tables which reals it has.
+
+    Protocol A compares its forgeries with the c23 reals of FaceForensics++. A score file with forgeries of ``dfo``, no
+    real of ``dfo`` and no forgery of ``ffpp`` follows that protocol: its c23 reals of ``ffpp`` count as reals of
+    ``dfo``. No other benchmark takes reals from another one.
+    """
+    classes = set(keys_of(scores, ("dataset", "label")))
+    moved = (scores["dataset"] == "ffpp") & (scores["label"] == 0) & (scores["compression"] == "c23")
+    if {("dfo", 0), ("dfo", 1)} <= classes:
+        return scores, "DFO against its own source videos (protocol B)"
+    if ("dfo", 1) not in classes or ("ffpp", 1) in classes or not moved.any():
+        return scores, ""
+    compression = min(scores["compression"][scores["dataset"] == "dfo"].tolist())
+    changed = {
+        "dataset": np.where(moved, "dfo", scores["dataset"]),
+        "compression": np.where(moved, compression, scores["compression"]),
+    }
+    note = "DFO against c23 reals of FaceForensics++ (protocol A, unless read by its own lists)"
+    return replace(scores, columns={**scores.columns, **changed}), note
+
+
+def _join(a: Run, b: Run) -> Run:
+    twice = sorted({*keys_of(a.scores, COPY)} & {*keys_of(b.scores, COPY)})
+    if twice:
+        raise FacetellError(
+            f"{b.files[0]} scores {len(twice)} videos that {', '.join(a.files)} scores with the same model, such as "
+            f"{twice[0][1]}; give each video once, or label the files differently (LABEL=FILE)"
+        )
+    return replace(a, reals=a.reals or b.reals, files=a.files + b.files, scores=stack([a.scores, b.scores]))
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The figures of one table: ``cells``, in order, and the ``groups`` of videos behind them (means have none).
+
+    ``columns`` is empty where columns are measures. ``counts`` are of the clean videos, or of all copies if none is.
     """
 
     spec: TableSpec
@@ -36,51 +147,52 @@ class Grid:
     counts: Counts
 
 
-def measure(
-    runs: Sequence[Run], protocol: Protocol, spec: TableSpec, known: dict[object, Summary], draws: int = DRAWS
-) -> Grid:
+def measure(runs: Sequence[Run], protocol: Protocol, spec: TableSpec, draws: int = DRAWS) -> Grid:
     """The figures of one table of a protocol.
-
-    ``known`` are figures by group of videos, read and extended: the tables of one protocol share many groups.
 
     Raises:
         FacetellError: two models have the same row.
     """
     groups: dict[Key, Scores] = {}
-    cells: dict[Key, Summary] = {}
-    selected = []
+    counted = []
     for run in runs:
-        for unit in protocol.units if "unit" in spec.rows else protocol.units[:1]:
-            videos = _selected(run.units[unit], spec)
-            selected.append(videos)
-            if held_out := run.keys.get("held_out"):
-                videos = videos.where((videos["label"] != 1) | (videos["method"] == held_out))
-            for key, group in _groups(videos, {"model": run.label, "unit": unit, **run.keys}, spec.axes):
+        for unit in UNITS if "unit" in spec.axes else UNITS[:1]:
+            videos = _selected(run.scores.videos() if unit == "video" else run.scores.clips(), spec)
+            if unit == "video":
+                clean = videos.select(distortion="")
+                counted.append(count(clean if len(clean) else videos))
+            if run.held_out:
+                videos = videos.where((videos["label"] != 1) | (videos["method"] == run.held_out))
+            for key, group in _groups(videos, {"model": run.label, "unit": unit, HELD_OUT: run.held_out}, spec.axes):
                 if key in groups:
                     row = " / ".join(key[: len(spec.rows)])
                     raise FacetellError(f"two models have the row {row} of '{spec.title}'; give one score file for it")
                 groups[key] = group
-                if not spec.mean:
-                    same = (run.label, unit, tuple(keys_of(group, _CONTENT)), group["logit"].tobytes())
-                    if same not in known:
-                        known[same] = summarise(group, draws=draws)
-                    cells[key] = known[same]
-    rows = {key[: len(spec.rows)] for key in groups}
-    columns: list[str] = []
-    if spec.columns != "measure":
-        columns = sorted({key[-1] for key in groups}, key=_rank(protocol.axes.get(spec.columns, ())))
-    if spec.mean:
-        cells = _with_means(groups, spec.select.get("distortion", ()), draws)
-        rows |= {(*key[:-1], MEAN) for key in rows} if "distortion" in spec.mean else set()
-        columns += [MEAN] if "level" in spec.mean else []
+    if spec.sweeps:
+        found: dict[Key, Summary] = {}
+        for prefix in {key[:-2] for key in groups}:
+            of = {key[-2:]: group for key, group in groups.items() if key[:-2] == prefix}
+            found |= {(*prefix, *at): summary for at, summary in _sweep(of, draws).items()}
+    else:
+        found = {key: summarise(group, draws=draws) for key, group in groups.items()}
     orders = {**protocol.axes, "model": [run.label for run in runs]}
-    ranks = [_rank(orders.get(axis, ())) for axis in spec.rows]
-    ordered = sorted(rows, key=lambda row: [rank(value) for rank, value in zip(ranks, row, strict=True)])
-    counts = max((count(_one_copy(videos)) for videos in selected), key=lambda c: c.real + c.fake + c.unscored)
-    return Grid(spec, tuple(ordered), tuple(columns), cells, groups, counts)
+    ranks = [_ranks(orders.get(axis, ()), {key[i] for key in found}) for i, axis in enumerate(spec.axes)]
+    cells = {
+        key: found[key]
+        for key in sorted(found, key=lambda key: [rank[value] for rank, value in zip(ranks, key, strict=True)])
+    }
+    rows = tuple(dict.fromkeys(key[: len(spec.rows)] for key in cells))
+    columns = () if spec.columns == "measure" else tuple(ranks[-1])
+    counts = max(counted, key=lambda c: c.real + c.fake + c.unscored)
+    return Grid(spec, rows, columns, cells, groups, counts)
 
 
-_CONTENT = (*COPY, "identity", "label")
+def _ranks(order: Iterable[str], values: Iterable[str]) -> dict[str, int]:
+    """The place of each value: :data:`ALL`, then those of ``order``, then others by name, then :data:`MEAN`."""
+    found = {*values}
+    first = [ALL, *order]
+    ordered = [*(v for v in first if v in found), *sorted(found - {*first, MEAN}), *({MEAN} & found)]
+    return {value: place for place, value in enumerate(ordered)}
 
 
 def _selected(videos: Scores, spec: TableSpec) -> Scores:
@@ -106,8 +218,6 @@ def _groups(videos: Scores, fixed: Mapping[str, str], axes: Sequence[str]) -> li
 
 def _split(axis: str, videos: Scores) -> Iterator[tuple[str, Scores]]:
     """The parts of some videos by their values of an axis; some axes keep the reals (or forgeries) in every part."""
-    if axis in LABEL_AXES:
-        raise FacetellError(f"the protocol has the axis '{axis}', but its 'label' does not name it")
     fake, real, clean = videos["label"] == 1, videos["label"] == 0, videos["distortion"] == ""
     every = np.ones(len(videos), dtype=bool)
     divided, kept = {
@@ -116,10 +226,7 @@ def _split(axis: str, videos: Scores) -> Iterator[tuple[str, Scores]]:
         "fakes_of": (fake, real),
         "distortion": (~clean, clean),
     }.get(axis, (every, ~every))
-    if axis in DATASET_AXES:
-        of = _datasets(videos)
-    else:
-        of = np.where(clean, int(CLEAN), videos["level"]) if axis == "level" else videos[axis]
+    of = _datasets(videos) if axis in DATASET_AXES else videos[axis]
     if axis == "method":
         yield ALL, videos
     for value in sorted(set(of[divided].tolist())):
@@ -134,47 +241,26 @@ def _datasets(videos: Scores) -> Column:
     return np.array([f"{name} {quality}".strip() if times[name] > 1 else name for name, quality in pairs], dtype=object)
 
 
-def _one_copy(videos: Scores) -> Scores:
-    """The clean copy of each video, or else its first distorted one; all clips of that copy."""
-    keys = keys_of(videos, COPY)
-    first: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for key in sorted(set(keys)):
-        first.setdefault(key[:-2], key)
-    return videos.where(np.array([first[key[:-2]] == key for key in keys], dtype=bool))
+def _sweep(of: Mapping[Key, Scores], draws: int) -> dict[Key, Summary]:
+    """AUC by kind and level of one model and benchmark, and the means over levels, published kinds, and both.
 
-
-def _rank(order: Iterable[str]) -> Callable[[str], tuple[int, str]]:
-    """A sort key: :data:`ALL`, then the values of ``order``, then others by name, then :data:`MEAN`."""
-    places = {value: place for place, value in enumerate(order)}
-    last = len(places)
-    places |= {ALL: -1, MEAN: last + 1}
-    return lambda value: (places[value], "") if value in places else (last, value)
-
-
-def _with_means(groups: Mapping[Key, Scores], kinds: Sequence[str], draws: int) -> dict[Key, Summary]:
-    """AUC of every kind and level of distortion and their means; one draw takes the same identities for all of them."""
-    cells: dict[Key, Summary] = {}
-    for prefix in sorted({key[:-2] for key in groups}):
-        of = {key[-2:]: group for key, group in groups.items() if key[:-2] == prefix}
-        found = _sweep(of, kinds or sorted({kind for kind, _ in of}), draws)
-        cells |= {(*prefix, *at): summary for at, summary in found.items()}
-    return cells
-
-
-def _sweep(of: Mapping[Key, Scores], kinds: Sequence[str], draws: int) -> dict[Key, Summary]:
-    """AUC by kind and level of one model and benchmark, and the means over levels, over kinds, and over both."""
+    One bootstrap draw takes the same identities for all of them. A mean is given only where all its parts are.
+    """
     drawn = [found["auc"] for found in sample_jointly([*of.values()], ["auc"], draws=draws)]
     values = {at: value for at, (value, _) in zip(of, drawn, strict=True) if not math.isnan(value)}
     samples = {at: found for at, (_, found) in zip(of, drawn, strict=True) if at in values and found is not None}
     cells = {}
     for at, videos in of.items():
-        counts = count(videos)
-        estimate = estimate_of(values.get(at, math.nan), samples.get(at))
+        counts, estimate = count(videos), estimate_of(values.get(at, math.nan), samples.get(at))
         cells[at] = Summary(counts, {"auc": estimate}, counts.reason)
-    levels = [str(level) for level in LEVELS]
-    over = {(kind, MEAN): [(kind, level) for level in levels] for kind in kinds if any(at[0] == kind for at in of)}
-    over |= {(MEAN, level): [(kind, level) for kind in kinds] for level in levels}
-    over[MEAN, MEAN] = [(kind, level) for kind in kinds for level in levels]
+    kinds, levels = {kind for kind, _ in of}, [str(level) for level in LEVELS]
+    over = {(kind, MEAN): [(kind, level) for level in levels] for kind in kinds}
+    if not kinds.isdisjoint(PUBLISHED):
+        seen = {level for _, level in of} - {CLEAN}
+        over |= {(MEAN, level): [(kind, level) for kind in PUBLISHED] for level in seen}
+        over[MEAN, MEAN] = [(kind, level) for kind in PUBLISHED for level in levels]
+        if clean := next((cells[at] for at in of if at[1] == CLEAN), None):
+            cells[MEAN, CLEAN] = clean
     for at, parts in over.items():
         there = [part for part in parts if part in values]
         if len(there) < len(parts):
@@ -184,6 +270,4 @@ def _sweep(of: Mapping[Key, Scores], kinds: Sequence[str], draws: int) -> dict[K
         sample = np.mean([samples[part] for part in parts], axis=0) if all(p in samples for p in parts) else None
         mean = float(np.mean([values[part] for part in parts]))
         cells[at] = Summary(cells[parts[0]].counts, {"auc": estimate_of(mean, sample)})
-    if clean := next((at for at in of if at[1] == CLEAN), None):
-        cells[MEAN, CLEAN] = cells[clean]
     return cells

@@ -1,7 +1,6 @@
 """Evaluation protocols: TOML files that say which videos count, and which tables and plots are made of them.
 
-Those of the package are in ``data/``; ``docs/evaluation.md`` describes the format. ``data/published.toml`` has figures
-from the literature as strings: they are shown next to measured figures and never computed with.
+Those of the package are in ``data/``; ``docs/evaluation.md`` describes the format.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
 from facetell.datasets.manifest import SPLITS
@@ -21,15 +20,15 @@ from facetell.metrics.measures import MEASURES
 from facetell.types import FacetellError
 
 FOLDER = Path(__file__).with_name("data")
-NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != "published"))
+NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 """Of the protocols of the package."""
-Strings = tuple[str, ...]
-_CHECKED = ConfigDict(extra="forbid")
-LABEL_AXES = ("held_out", "motion", "anomaly")
-"""Axes whose value is in the label of a score file (``LABEL=FILE``), not in its columns."""
-AXES = ("model", "unit", "dataset", "compression", "method", "distortion", "level", "reals_of", "fakes_of", *LABEL_AXES)
+HELD_OUT = "held_out"
+"""The axis whose value is in the label of a score file (``LABEL=FILE``), not in its columns."""
+AXES = ("model", "unit", "dataset", "compression", "method", "distortion", "level", "reals_of", "fakes_of", HELD_OUT)
 """Possible rows and columns of a table; ``docs/evaluation.md`` explains each."""
 DATASET_AXES = ("dataset", "reals_of", "fakes_of")
+UNITS = ("video", "clip")
+"""Values of the axis ``unit``; a table without this axis counts videos."""
 ALL = "all"
 """Value of the axis ``method``: all forgeries together; of ``split``: every video."""
 MEAN = "mean"
@@ -68,26 +67,13 @@ def _one_of(names: Collection[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-@dataclass(frozen=True, slots=True, config=_CHECKED)
-class Published:
-    """A table of figures from the literature as they were published, in percent; "-" where there is none."""
-
-    title: str
-    columns: Strings
-    rows: tuple[Strings, ...]
-    notes: Strings
-
-
-PUBLISHED = TypeAdapter(dict[str, Published]).validate_python(
-    tomllib.loads((FOLDER / "published.toml").read_text(encoding="utf-8"))
-)
 Axis = Annotated[str, _one_of(AXES)]
 Word = Annotated[str, _one_of(WORDS)]
 
 
-@dataclass(frozen=True, slots=True, config=_CHECKED)
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class TableSpec:
-    """One table of a protocol; ``docs/evaluation.md`` describes the fields.
+    """One table of a protocol.
 
     ``rows`` are axes; ``columns`` is an axis (cells show ``measures[0]``), or "measure" (one column per measure).
     """
@@ -96,24 +82,22 @@ class TableSpec:
     rows: Annotated[tuple[Axis, ...], Field(min_length=1)]
     columns: Annotated[str, _one_of((*AXES, "measure"))]
     measures: Annotated[tuple[Annotated[str, _one_of(MEASURES)], ...], Field(min_length=1)] = ("auc",)
-    select: dict[Word, Strings] = Field(default_factory=dict)
-    mean: tuple[Literal["level", "distortion"], ...] = ()
-
-    @model_validator(mode="after")
-    def _check_mean(self) -> TableSpec:
-        if self.mean and (self.columns != "level" or self.rows[-1] != "distortion"):
-            raise ValueError('a table with a mean needs "distortion" as last axis of rows and "level" as columns')
-        return self
+    select: dict[Word, tuple[str, ...]] = Field(default_factory=dict)
 
     @property
     def axes(self) -> tuple[str, ...]:
         """The axes that divide the videos: those of the rows, then that of the columns."""
         return self.rows if self.columns == "measure" else (*self.rows, self.columns)
 
+    @property
+    def sweeps(self) -> bool:
+        """Whether the table has kinds of distortion as rows, levels as columns, and so their means."""
+        return self.axes[-2:] == ("distortion", "level")
 
-@dataclass(frozen=True, slots=True, config=_CHECKED)
+
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Protocol:
-    """How a set of score files is turned into tables; ``docs/evaluation.md`` describes the fields.
+    """How a set of score files is turned into tables.
 
     ``name`` is the file name without suffix; ``axes`` are, by axis, the values in order and their names in tables.
     """
@@ -123,21 +107,17 @@ class Protocol:
     summary: str
     tables: Annotated[tuple[TableSpec, ...], Field(min_length=1)]
     split: Annotated[str, _one_of((*SPLITS, ALL))] = "test"
-    units: Annotated[tuple[Literal["video", "clip"], ...], Field(min_length=1)] = ("video",)
     needs: tuple[Word, ...] = ()
     how: str = ""
-    label: tuple[Annotated[str, _one_of(LABEL_AXES)], ...] = ()
     axes: dict[Axis, dict[str, str]] = Field(default_factory=dict, validate_default=True)
-    plots: tuple[Literal["roc", "reliability", "distortion"], ...] = ()
-    notes: Strings = ()
-    published: tuple[Annotated[str, _one_of(PUBLISHED)], ...] = ()
+    plots: tuple[Literal["roc", "reliability"], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @field_validator("axes", mode="after")
     @classmethod
     def _with_datasets(cls, axes: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
         own = axes.get("dataset", {})
-        datasets = own | DATASETS | own
-        return {"reals_of": datasets, "fakes_of": datasets} | axes | {"dataset": datasets}
+        return axes | dict.fromkeys(DATASET_AXES, own | DATASETS | own)
 
     def written(self, axis: str, value: str) -> str:
         """The name of a value of an axis in tables; of a benchmark with its compression, both."""
@@ -160,8 +140,7 @@ def read_protocol(name: str) -> Protocol:
         )
     path = Path(name) if own else FOLDER / f"{name}.toml"
     try:
-        with path.open("rb") as file:
-            content: dict[str, Any] = tomllib.load(file)
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         return TypeAdapter(Protocol).validate_python(content | {"name": path.stem})
     except OSError as error:
         raise FacetellError(f"the protocol {path} cannot be read: {error.strerror}") from None

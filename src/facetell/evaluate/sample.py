@@ -40,7 +40,7 @@ def sample_of(videos: Scores) -> Sample:
     """The videos of a table that have a score and a label, with probabilities by the calibration in its ``about``."""
     counted, calibration = videos.counted, calibration_of(videos.about)
     logits = np.asarray(counted["logit"], dtype=np.float64)
-    faces = counted["faces"].tolist() if "faces" in counted.columns else [1] * len(counted)
+    faces = counted["faces"].tolist()
     thresholds = {count: calibration.threshold_of(count) for count in set(faces)}
     return Sample(
         np.asarray(counted["label"], dtype=np.float64),
@@ -52,17 +52,15 @@ def sample_of(videos: Scores) -> Sample:
 
 
 def identities_of(videos: Scores) -> NDArray[np.int64]:
-    """An integer (N,) per video, equal for one person of one dataset, or for one video of an unknown person.
-
-    Numbers follow the order of the names, so that a bootstrap does not depend on the order of the rows.
-    """
+    """An integer (N,) per video, equal for one person of one dataset, or for one video of an unknown person."""
     columns = keys_of(videos, ("dataset", "identity", "video"))
     keys = [(dataset, name, "" if name else video) for dataset, name, video in columns]
+    # In order of the names: the bootstrap does not depend on the order of the rows.
     numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
     return np.array([numbers[key] for key in keys], dtype=np.int64)
 
 
-def calibrate(scores: Scores, *, draws: int = platt.DRAWS, seed: int = 0) -> Calibration:
+def calibrate(scores: Scores, *, draws: int = platt.DRAWS) -> Calibration:
     """The calibration (:func:`facetell.metrics.platt.fit_calibration`) of the labelled videos of a score file.
 
     Raises:
@@ -71,7 +69,7 @@ def calibrate(scores: Scores, *, draws: int = platt.DRAWS, seed: int = 0) -> Cal
     sample = sample_of(scores.videos())
     if len(set(sample.labels.tolist())) < 2:
         raise FacetellError("the calibration needs scored videos of both kinds, real and forged; score more of val")
-    return platt.fit_calibration(sample, _clip_std(scores), draws=draws, seed=seed)
+    return platt.fit_calibration(sample, _clip_std(scores), draws=draws)
 
 
 def _clip_std(scores: Scores) -> float:
@@ -88,10 +86,6 @@ def _clip_std(scores: Scores) -> float:
             ordered = sorted(clips, key=lambda clip: clip[0])
             spreads.append(np.std([logit for _, logit in ordered], ddof=1))
     return float(np.median(spreads)) if spreads else 0.0
-
-
-Sampled = tuple[float, Values | None]
-"""A figure and its bootstrap samples (draws,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +109,7 @@ class Counts:
         """Why nothing can be measured; "" where both classes were scored."""
         if self.real and self.fake:
             return ""
-        missing = "" if not self.real and not self.fake else "forged " if self.real else "real "
-        return f"no {missing}video was scored"
+        return f"no {'forged ' if self.real else 'real ' if self.fake else ''}video was scored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +150,10 @@ def count(videos: Scores) -> Counts:
     )
 
 
-def sample_jointly(groups: Sequence[Scores], names: Sequence[str], *, draws: int = DRAWS) -> list[dict[str, Sampled]]:
-    """Measures of each group by name, with samples of a bootstrap that draws the same identities for all groups.
+def sample_jointly(
+    groups: Sequence[Scores], names: Sequence[str], *, draws: int = DRAWS
+) -> list[dict[str, tuple[float, Values | None]]]:
+    """Measures of each group by name, with samples (draws,) of a bootstrap that draws the same identities for all.
 
     So a mean over groups, or a difference of two, can be sampled. A group has one row per video, or, if it is the only
     one, per clip. There are no samples of a group in which a class has a single identity.

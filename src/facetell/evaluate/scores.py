@@ -6,6 +6,7 @@ A video that could not be scored has one row, with its status and without a logi
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections import Counter
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.files import temporary_beside
+from facetell.files import write_bytes
 from facetell.types import FacetellError, Status, needs_extra
 
 WORDS = ("video", "status", "split", "identity", "donor", "method", "dataset", "compression", "source", "distortion")
@@ -33,16 +34,15 @@ COPY = (*VIDEO, "distortion", "level")
 """Columns that identify a video under one distortion: the key of a row of :meth:`Scores.videos`."""
 
 OTHER = ("path", "label", "score")
-"""Columns of scores of another program; without a score, "score" is empty."""
+"""Columns of scores of another program, which may also have those of :data:`MORE`."""
 MORE = ("split", "identity", "donor", "method", "dataset", "compression")
-"""Columns that such scores may have as well."""
 
 Column = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """A table of scores, one row per clip, with the columns :data:`COLUMNS`; or, of :meth:`videos`, one per video.
+    """Scores, one row per clip with :data:`COLUMNS`, or one per video (:meth:`videos`).
 
     ``about`` are model name and sha256, calibration, versions and settings.
     """
@@ -80,16 +80,22 @@ class Scores:
     def videos(self) -> Scores:
         """One row per video and distortion, scored by the mean clip logit of its highest-scoring track.
 
-        The columns are the strings, ``level``, ``label``, ``logit`` (NaN where nothing was scored), and ``faces``, the
-        number of scored ones.
-
         Rows belong to one video if they agree in the columns :data:`COPY`. A video with parts of several labels is
         forged where one part is, and else of unknown label where one is; the strings are those of its first part of
-        that label. Its status is "scored" where any clip of it was.
+        that label. The column ``faces`` is the number of scored tracks.
         """
         videos = numbered(keys_of(self, COPY))
         count = int(videos.max(initial=-1)) + 1
-        logits, faces = _highest_track(videos, count, self["track"], self["logit"])
+        highest, faces = np.full(count, -np.inf), np.zeros(count, dtype=np.int64)
+        scored = np.flatnonzero(~np.isnan(self["logit"]))
+        if len(scored):
+            order = scored[np.lexsort((self["track"][scored], videos[scored]))]
+            changes = (np.diff(videos[order]) != 0) | (np.diff(self["track"][order]) != 0)
+            starts = np.flatnonzero(np.r_[True, changes])  # of tracks
+            means = np.add.reduceat(self["logit"][order], starts) / np.diff(np.r_[starts, len(order)])
+            np.maximum.at(highest, videos[order][starts], means)
+            faces = np.bincount(videos[order][starts], minlength=count)
+        logits = np.where(np.isneginf(highest), np.nan, highest)
         # The first row of each video with the label that counts; rows are sorted by video, rank and place.
         rank = np.select([self["label"] == 1, self["label"] < 0], [0, 1], 2)
         order = np.lexsort((np.arange(len(self)), rank, videos))
@@ -101,8 +107,8 @@ class Scores:
 
     def clips(self) -> Scores:
         """One row per clip, as if each were a video; a video that was not scored keeps its one row."""
-        names = [name for name in self.columns if name not in ("track", "clip", "t0", "t1")]
-        return Scores({name: self[name] for name in names}, self.about)
+        columns = {name: self[name] for name in (*WORDS, "level", "label", "logit")}
+        return Scores({**columns, "faces": np.ones(len(self), dtype=np.int64)}, self.about)
 
 
 def keys_of(table: Scores, names: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -120,22 +126,6 @@ def numbered(keys: Sequence[tuple[Any, ...]]) -> NDArray[np.int64]:
     """An integer (N,) per key, equal for equal keys, ascending in order of first appearance."""
     known: dict[tuple[Any, ...], int] = {}
     return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
-
-
-def _highest_track(
-    videos: NDArray[np.int64], count: int, tracks: Column, logits: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The highest mean logit of a track, NaN where none was scored, and the number of scored tracks, both (count,)."""
-    highest, faces = np.full(count, -np.inf), np.zeros(count, dtype=np.int64)
-    scored = np.flatnonzero(~np.isnan(logits))
-    if len(scored):
-        order = scored[np.lexsort((tracks[scored], videos[scored]))]
-        of_video, of_track = videos[order], tracks[order]
-        starts = np.flatnonzero(np.r_[True, (np.diff(of_video) != 0) | (np.diff(of_track) != 0)])
-        means = np.add.reduceat(logits[order], starts) / np.diff(np.r_[starts, len(order)])
-        np.maximum.at(highest, of_video[starts], means)
-        faces = np.bincount(of_video[starts], minlength=count)
-    return np.where(np.isneginf(highest), np.nan, highest), faces
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> Scores:
@@ -167,14 +157,9 @@ def write_scores(scores: Scores, path: Path) -> None:
     arrays = [pa.array(scores[name], type=kinds[name], from_pandas=name in REAL) for name in COLUMNS]
     table = pa.table(arrays, names=list(COLUMNS))
     table = table.replace_schema_metadata({"facetell": json.dumps(scores.about, sort_keys=True)})
-    temporary = temporary_beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(table, temporary, compression="zstd")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise FacetellError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
+    content = io.BytesIO()
+    parquet.write_table(table, content, compression="zstd")
+    write_bytes(path, content.getvalue())
 
 
 def read_scores(path: Path | str) -> Scores:
@@ -187,13 +172,13 @@ def read_scores(path: Path | str) -> Scores:
     path = Path(path)
     try:
         if path.suffix.lower() == ".csv":
-            return _other_scores(pa.Table.from_pylist(_csv_rows(path)), path)
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.DictReader(file)
+                return _other_scores(reader.fieldnames or (), list(reader), path)
         table = parquet.read_table(path)
         if {*OTHER} <= {*table.column_names}:
-            return _other_scores(table, path)
-        absent = [name for name in COLUMNS if name not in table.column_names]
-        if absent:
-            raise ValueError(f"the column {absent[0]} is missing")
+            return _other_scores(table.column_names, table.to_pylist(), path)
+        _check_columns(table.column_names, COLUMNS)
         columns = {name: _column(table[name], name, pa) for name in COLUMNS}
         about = json.loads((table.schema.metadata or {}).get(b"facetell", b"{}"))
         if not np.isin(columns["label"], (-1, 0, 1)).all():
@@ -208,17 +193,15 @@ def read_scores(path: Path | str) -> Scores:
     return Scores(columns, about)
 
 
-def _csv_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return list(csv.DictReader(file))
-
-
-def _other_scores(table: Any, path: Path) -> Scores:
-    """Scores of another program: in [0, 1] they are probabilities of "forged", else logits."""
-    absent = [name for name in OTHER if name not in table.column_names]
+def _check_columns(there: Sequence[str], needed: Sequence[str]) -> None:
+    absent = [name for name in needed if name not in there]
     if absent:
-        raise ValueError(f"the column {absent[0]} is missing; {', '.join(OTHER)} are needed")
-    rows = table.to_pylist()
+        raise ValueError(f"the column {absent[0]} is missing; {', '.join(needed)} are needed")
+
+
+def _other_scores(names: Sequence[str], rows: Sequence[Mapping[str, Any]], path: Path) -> Scores:
+    """Scores of another program: in [0, 1] they are probabilities of "forged", else logits."""
+    _check_columns(names, OTHER)
     label_of = {"0": 0, "1": 1, "real": 0, "fake": 1, "forged": 1}
     labels = [label_of.get(str(row["label"]).strip().lower().removesuffix(".0")) for row in rows]
     if None in labels:
@@ -230,7 +213,7 @@ def _other_scores(table: Any, path: Path) -> Scores:
     if len(known) and known.min() >= 0 and known.max() <= 1:
         scores = np.clip(scores, 1e-7, 1 - 1e-7)
         scores = np.log(scores / (1 - scores))
-    words = [name for name in MORE if name in table.column_names]
+    words = [name for name in MORE if name in names]
     keys = Counter((str(row.get("dataset") or ""), str(row["path"])) for row in rows)
     twice = [path for (_, path), times in keys.items() if times > 1]
     if twice:

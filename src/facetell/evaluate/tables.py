@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facetell.engine.info import Calibration
-from facetell.evaluate.figures import Grid, measure
-from facetell.evaluate.protocols import ALL, DASH, DATASET_AXES, MEAN, PUBLISHED, Protocol, Published
-from facetell.evaluate.runs import Run, gather
-from facetell.evaluate.sample import Summary, calibration_of
+from facetell.evaluate.figures import Grid, Key, Run, gather, measure
+from facetell.evaluate.protocols import ALL, DASH, DATASET_AXES, HELD_OUT, Protocol
+from facetell.evaluate.sample import Summary
 from facetell.metrics.intervals import DRAWS, Estimate
 from facetell.metrics.measures import MEASURES
+from facetell.types import FacetellError
 
-NOT_THERE = "not in the score files"
-NO_INTERVAL = "no interval: too few identities to resample"
 HEADINGS = {
     "unit": "level",
     "dataset": "benchmark",
     "method": "forgery",
     "reals_of": "reals of",
     "fakes_of": "forgeries of",
-    "held_out": "held out",
-    "anomaly": "anomaly block",
+    HELD_OUT: "held out",
 }
 """Headings of axes; of the others their names."""
 PLAIN = ("brier", "ece")
@@ -38,15 +34,13 @@ class Cell:
     text: str
     interval: str = ""
     mark: str = ""
-    number: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table as it is printed.
 
-    The first ``stub`` columns are the names of the rows. ``notes`` explain the marks in the cells. ``counts`` are the
-    videos behind each cell where they differ between columns, else None.
+    The first ``stub`` columns are the names of the rows. ``notes`` explain the marks in the cells.
     """
 
     title: str
@@ -55,28 +49,17 @@ class Table:
     stub: int
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
-    counts: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Score files evaluated under a protocol; ``draws`` are those of the bootstrap."""
+    """Score files evaluated under a protocol."""
 
     protocol: Protocol
     split: str
-    draws: int
-    runs: tuple[Run, ...]
-    grids: tuple[Grid, ...]
-    tables: tuple[Table, ...]
-    published: tuple[Published, ...]
-
-    @property
-    def quoted(self) -> list[Table]:
-        """The published figures as tables."""
-        return [
-            Table(p.title, "", p.columns, 1, tuple(tuple(Cell(text) for text in row) for row in p.rows), p.notes)
-            for p in self.published
-        ]
+    runs: Sequence[Run]
+    grids: Sequence[Grid]
+    tables: Sequence[Table]
 
 
 def evaluate(
@@ -91,67 +74,43 @@ def evaluate(
     """
     split = split or protocol.split
     runs = gather(named, protocol, split)
-    known: dict[object, Summary] = {}
-    measured = (measure(runs, protocol, spec, known, draws) for spec in protocol.tables)
-    grids = tuple(grid for grid in measured if grid.rows)
-    tables = tuple(_table(grid, protocol, split, runs) for grid in grids)
-    quoted = tuple(PUBLISHED[name] for name in protocol.published)
-    return Evaluation(protocol, split, draws, runs, grids, tables, quoted)
+    grids = [grid for spec in protocol.tables if (grid := measure(runs, protocol, spec, draws)).rows]
+    if not grids:
+        raise FacetellError(
+            f"no video of {', '.join(file for run in runs for file in run.files)} is of the benchmarks and kinds that "
+            f"the protocol {protocol.name} selects: {protocol.how or protocol.summary}"
+        )
+    return Evaluation(protocol, split, runs, grids, [_table(grid, protocol, split) for grid in grids])
 
 
-def _table(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> Table:
+def _table(grid: Grid, protocol: Protocol, split: str) -> Table:
     spec = grid.spec
     marks: dict[str, str] = {}
-    shown = _shown(grid)
-    stub = [HEADINGS.get(spec.rows[i], spec.rows[i]) for i in shown]
+    shown = shown_axes(spec.rows, grid.rows)
     names = {row: [Cell(protocol.written(spec.rows[i], row[i])) for i in shown] for row in grid.rows}
-    counts = None
+    head = [HEADINGS.get(spec.rows[i], spec.rows[i]) for i in shown]
     if spec.columns == "measure":
-        head = [*stub, "real", "forged", "not scored", *(MEASURES[name].title for name in spec.measures)]
-        rows = [
-            (*names[row], *_counts(found), *(_cell(found, name, marks) for name in spec.measures))
-            for row, found in ((row, grid.cells[row]) for row in grid.rows)
-        ]
+        head += ["real", "forged", "not scored", *(MEASURES[name].title for name in spec.measures)]
+        rows = []
+        for row in grid.rows:
+            counts = grid.cells[row].counts
+            numbers = [Cell(str(n)) for n in (counts.real, counts.fake, counts.unscored)]
+            rows.append((*names[row], *numbers, *(_cell(grid.cells[row], name, marks) for name in spec.measures)))
     else:
-        head = [*stub, *(protocol.written(spec.columns, column) for column in grid.columns)]
-        cells = {row: [grid.cells.get((*row, column)) for column in grid.columns] for row in grid.rows}
-        rows = [(*names[row], *(_cell(cell, spec.measures[0], marks) for cell in cells[row])) for row in grid.rows]
-        plain = len(grid.columns) - (MEAN in grid.columns)  # the mean is the last column
-        counted = [row for row in grid.rows if any(cells[row]) and row[-1] != MEAN]
-        counts = Table(
-            f"Behind “{spec.title}”",
-            "Real + forged videos that were scored; in brackets those that were not.",
-            tuple(head[: len(stub) + plain]),
-            len(stub),
-            tuple((*names[row], *map(_behind, cells[row][:plain])) for row in counted),
-        )
+        head += [protocol.written(spec.columns, column) for column in grid.columns]
+        rows = [
+            (*names[row], *(_cell(grid.cells.get((*row, c)), spec.measures[0], marks, True) for c in grid.columns))
+            for row in grid.rows
+        ]
     notes = tuple(f"({mark}) {reason}" for reason, mark in marks.items())
-    caption = _caption(grid, protocol, split, runs)
-    return Table(spec.title, caption, tuple(head), len(stub), tuple(rows), notes, counts)
+    return Table(spec.title, _caption(grid, protocol, split), tuple(head), len(shown), tuple(rows), notes)
 
 
-def _shown(grid: Grid) -> list[int]:
-    """The axes that name the rows; a model or benchmark that all rows share is in the caption if others are left."""
-    axes = grid.spec.rows
-    used = [i for i in range(len(axes)) if any(row[i] for row in grid.rows)]
-    varying = [i for i in used if len({row[i] for row in grid.rows} - {""}) > 1 or axes[i] not in ("model", "dataset")]
-    return varying or [i for i in used if axes[i] == "dataset"] or used[:1]
-
-
-def model_lines(run: Run) -> list[tuple[str, str]]:
-    """What made a run's scores, as pairs of a heading and a text."""
-    found = calibration_of(run.about)
-    fitted = f"temperature {found.temperature:.3f}, bias {found.bias:+.3f}; threshold {found.threshold:g}"
-    return [
-        ("model", run.model),
-        ("sha256", run.sha256 or "not recorded"),
-        (
-            "calibration",
-            f"Platt scaling, {fitted}" if found != Calibration() else "none: probabilities are sigmoid(logit)",
-        ),
-        ("score files", ", ".join(run.files)),
-        *([("reals", run.reals)] if run.reals else []),
-    ]
+def shown_axes(axes: Sequence[str], keys: Collection[Key]) -> list[int]:
+    """The axes that name the keys; a model or benchmark that all of them share is left out if others are left."""
+    used = [i for i in range(len(axes)) if any(key[i] for key in keys)]
+    varying = [i for i in used if len({key[i] for key in keys}) > 1 or axes[i] not in ("model", "dataset")]
+    return varying or used[-1:] or [0]
 
 
 def written(estimate: Estimate, measured: str) -> tuple[str, str]:
@@ -166,61 +125,41 @@ def written(estimate: Estimate, measured: str) -> tuple[str, str]:
     return value, "" if math.isnan(low) else f"{low:.{digits}f}–{high:.{digits}f}"
 
 
-def _cell(found: Summary | None, measured: str, marks: dict[str, str]) -> Cell:
-    """A figure, or a dash; ``marks`` are extended by the reason of a missing figure or interval."""
-    value, interval, reason = DASH, "", NOT_THERE
+def _cell(found: Summary | None, measured: str, marks: dict[str, str], counted: bool = False) -> Cell:
+    """A figure, or a dash; ``marks`` are extended by the reason of a missing figure or interval.
+
+    With ``counted``, where no column has the counts, also by the number of videos that were not scored.
+    """
+    value, interval, reason = DASH, "", "not in the score files"
     if found is not None:
         estimate = found.measures.get(measured, Estimate(math.nan))
         reason = found.reason or "not defined here"
         if not math.isnan(estimate.value):
             value, interval = written(estimate, measured)
-            reason = "" if interval else NO_INTERVAL
+            reason = "" if interval else "no interval: too few identities to resample"
+        if counted and found.counts.unscored:
+            reason = "; ".join(filter(None, [reason, f"{found.counts.unscored} not scored"]))
     mark = marks.setdefault(reason, chr(ord("a") + len(marks) % 26)) if reason else ""
-    return Cell(value, interval, mark, number=True)
+    return Cell(value, interval, mark)
 
 
-def _counts(found: Summary) -> list[Cell]:
-    counts = found.counts
-    return [Cell(str(n), number=True) for n in (counts.real, counts.fake, counts.unscored)]
-
-
-def _behind(found: Summary | None) -> Cell:
-    if found is None:
-        return Cell(DASH)
-    counts = found.counts
-    return Cell(f"{counts.real} + {counts.fake}" + (f" ({counts.unscored})" if counts.unscored else ""))
-
-
-def _caption(grid: Grid, protocol: Protocol, split: str, runs: Sequence[Run]) -> str:
-    spec, counts, unit = grid.spec, grid.counts, protocol.units[0]
-    several = "unit" in spec.rows and len(protocol.units) > 1
-    level = "Video and clip level, as in the rows" if several else f"{unit.capitalize()} level"
+def _caption(grid: Grid, protocol: Protocol, split: str) -> str:
+    spec, counts = grid.spec, grid.counts
     identified = any((part["identity"] != "").any() for part in grid.groups.values())
-    people = counts.identities if identified else "unknown"
-    text = (
-        f"{level}, {'all splits' if split == ALL else f'split {split}'}: {counts.real} real and {counts.fake} forged "
-        f"{'decisions' if several else f'{unit}s'} of {people} identities scored"
-        f"{', each at every setting' if 'distortion' in spec.axes else ''}; {counts.unscored} not scored"
-    )
-    if counts.unlabelled:
-        text += f"; {counts.unlabelled} without a label, in no figure"
     shown = spec.measures if spec.columns == "measure" else spec.measures[:1]
-    plain = [MEASURES[name].title for name in shown if name in PLAIN]
-    but = f", but {' and '.join(plain)}" if plain else ""
+    plain = " and ".join(MEASURES[name].title for name in shown if name in PLAIN)
     parts = [
-        text,
-        f"Figures in percent{but}, with 95 % intervals (bootstrap over {'identities' if identified else 'videos'})",
+        f"{'Video and clip' if 'unit' in spec.axes else 'Video'} level, "
+        f"{'all splits' if split == ALL else f'split {split}'}: {counts.real} real and {counts.fake} forged videos of "
+        f"{counts.identities if identified else 'unknown'} identities scored"
+        f"{', each at every setting' if 'distortion' in spec.axes else ''}; {counts.unscored} not scored"
+        f"{f'; {counts.unlabelled} without a label, in no figure' if counts.unlabelled else ''}",
+        f"Figures in percent{f', but {plain}' if plain else ''}, with 95 % intervals (bootstrap over "
+        f"{'identities' if identified else 'videos'})",
     ]
-    if "dataset" in spec.rows and (at := spec.rows.index("dataset")) not in _shown(grid):
-        names = dict.fromkeys(protocol.written("dataset", row[at]) for row in grid.rows if row[at])
-        parts += [f"Benchmark: {', '.join(names)}"] if names else []
-    if not {*DATASET_AXES} & {*spec.axes}:
-        pooled = sorted({str(name) for part in grid.groups.values() for name in part["dataset"].tolist()})
-        parts += [f"Pooled over the benchmarks {', '.join(pooled)}"] if len(pooled) > 1 else []
-    made = dict.fromkeys(
-        f"{run.model} (sha256 {run.sha256[:12] or 'not recorded'}, "
-        f"{'Platt-calibrated' if calibration_of(run.about) != Calibration() else 'not calibrated'})"
-        for run in runs
-    )
-    parts += dict.fromkeys(run.reals for run in runs if run.reals)
-    return ". ".join([*parts, f"Model{'s' * (len(runs) > 1)}: {', '.join(made)}."])
+    datasets = sorted({str(name) for part in grid.groups.values() for name in part["dataset"].tolist()} - {""})
+    if len(datasets) > 1 and not {*DATASET_AXES} & {*spec.axes}:
+        parts.append(f"Pooled over the benchmarks {', '.join(datasets)}")
+    elif len(datasets) == 1:
+        parts.append(f"Benchmark: {protocol.written('dataset', datasets[0])}")
+    return ". ".join(parts) + "."

@@ -1,4 +1,4 @@
-"""Confidence intervals: bootstrap over identities, DeLong's test of AUCs, Wilson score interval.
+"""Confidence intervals: bootstrap over identities, Wilson score interval.
 
 Videos of one person are not independent, so the bootstrap draws whole identities with all their videos, real and
 forged videos separately (stratified).
@@ -7,21 +7,17 @@ forged videos separately (stratified).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from facetell.engine.info import Z95
 from facetell.metrics.ranking import Values, check
 
-Z95 = 1.959964  # two-sided 95 % of the normal distribution
 DRAWS = 2000
 _CELLS = 2_000_000  # draws x videos computed at once: 16 MB per array
-
-Identities = Sequence[Any] | NDArray[Any]
-"""N keys; videos with equal keys are of one person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +30,17 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Estimate):
     """The difference of two figures, its 95 % interval, and the two-sided p of "no difference"."""
 
-    value: float
-    low: float
-    high: float
-    p: float
+    p: float = math.nan
 
 
-def draw_identities(
-    labels: ArrayLike, identities: Identities, *, draws: int = DRAWS, seed: int = 0
-) -> Iterator[Values]:
+def draw_identities(labels: ArrayLike, identities: ArrayLike, *, draws: int = DRAWS) -> Iterator[Values]:
     """Bootstrap weights: how often each video is drawn, in blocks (block, N) of ``draws`` rows in total.
 
-    In each class as many identities are drawn, with replacement, as it has; a drawn identity brings all its videos of
-    that class. The same arguments give the same draws.
+    ``identities`` are N keys, equal for videos of one person. In each class as many identities are drawn, with
+    replacement, as it has; a drawn identity brings all its videos of that class. The seed is fixed.
     """
     y, group = np.asarray(labels), np.asarray(identities)
     strata = []
@@ -58,7 +49,7 @@ def draw_identities(
         if len(rows):
             numbers = np.unique(group[rows], return_inverse=True)[1]
             strata.append((rows, numbers, int(numbers.max()) + 1))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     block = max(1, _CELLS // max(len(y), 1))
     for start in range(0, draws, block):
         size = min(block, draws - start)
@@ -71,32 +62,24 @@ def draw_identities(
 
 
 def bootstrap(
-    statistic: Callable[[Values], Values],
-    labels: ArrayLike,
-    identities: Identities,
-    *,
-    draws: int = DRAWS,
-    seed: int = 0,
+    statistic: Callable[[Values], Values], labels: ArrayLike, identities: ArrayLike, *, draws: int = DRAWS
 ) -> Values:
     """The statistic, a function of weights (block, N), on every draw of :func:`draw_identities`: (draws, ...)."""
-    return np.concatenate([statistic(w) for w in draw_identities(labels, identities, draws=draws, seed=seed)])
+    return np.concatenate([statistic(w) for w in draw_identities(labels, identities, draws=draws)])
 
 
-def enough_identities(labels: ArrayLike, identities: Identities) -> bool:
+def enough_identities(labels: ArrayLike, identities: ArrayLike) -> bool:
     """Whether each class that occurs has at least two identities; the variance between people is unknown otherwise."""
     y, group = np.asarray(labels), np.asarray(identities)
-    return len(y) > 0 and all(len(set(group[y == label].tolist())) > 1 for label in set(y.tolist()))
-
-
-def _percentiles(samples: Values) -> tuple[float, float]:
-    """95 % percentile interval of bootstrap samples (draws,); NaN where a sample is NaN."""
-    low, high = np.quantile(samples, [0.025, 0.975])
-    return float(low), float(high)
+    return len(y) > 0 and all(len(np.unique(group[y == label])) > 1 for label in np.unique(y))
 
 
 def estimate_of(value: float, samples: Values | None) -> Estimate:
-    """A figure with the percentile interval of its bootstrap samples (draws,), or without an interval."""
-    return Estimate(value) if samples is None else Estimate(value, *_percentiles(samples))
+    """A figure with the percentile interval of its bootstrap samples (draws,), or without an interval.
+
+    The interval is NaN where a sample is NaN.
+    """
+    return Estimate(value) if samples is None else Estimate(value, *np.quantile(samples, [0.025, 0.975]).tolist())
 
 
 def difference_of(value: float, samples: Values | None) -> Difference:
@@ -109,19 +92,19 @@ def difference_of(value: float, samples: Values | None) -> Difference:
     0.5
     """
     if samples is None or np.isnan(samples).any():
-        return Difference(value, math.nan, math.nan, math.nan)
+        return Difference(value)
     tail = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
-    return Difference(value, *_percentiles(samples), min(1.0, 2 * (1 + tail) / (1 + len(samples))))
+    found = estimate_of(value, samples)
+    return Difference(value, found.low, found.high, min(1.0, 2 * (1 + tail) / (1 + len(samples))))
 
 
 def interval(
     measure: Callable[[ArrayLike, ArrayLike, Values], Values],
     labels: ArrayLike,
     scores: ArrayLike,
-    identities: Identities,
+    identities: ArrayLike,
     *,
     draws: int = DRAWS,
-    seed: int = 0,
 ) -> Estimate:
     """A measure, such as :func:`facetell.metrics.ranking.auc`, with its 95 % bootstrap interval over identities.
 
@@ -131,54 +114,19 @@ def interval(
     value = float(measure(y, x, np.ones((1, len(y))))[0])
     if math.isnan(value) or not enough_identities(y, identities):
         return Estimate(value)
-    return estimate_of(value, bootstrap(lambda w: measure(y, x, w), y, identities, draws=draws, seed=seed))
+    return estimate_of(value, bootstrap(lambda w: measure(y, x, w), y, identities, draws=draws))
 
 
-def delong_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike) -> Difference:
-    """DeLong's test of two AUCs on the same N videos: A minus B, normal 95 % interval and two-sided p.
+def wilson(hits: int, total: int) -> Estimate:
+    """A share of independent trials with its 95 % Wilson score interval; NaN without a trial.
 
-    After DeLong, DeLong and Clarke-Pearson (1988), in O(N log N) (Sun and Xu 2014). The placement of a forged video is
-    the share of reals below it, that of a real the share of forged videos above it, ties counting half. The covariance
-    of the AUCs is that of the mean placements of either class, added. Videos count as independent.
-
-    Returns:
-        p is 1 where all placements are equal; NaN where they differ without any spread, where a class has fewer than
-        two videos, or where a score is NaN.
-    """
-    (y, a), (_, b) = check(labels, scores_a), check(labels, scores_b)
-    scores, fake, real = np.stack([a, b]), y == 1, y == 0
-    m, n = int(fake.sum()), int(real.sum())
-    if not m or not n or np.isnan(scores).any():
-        return Difference(math.nan, math.nan, math.nan, math.nan)
-    of_fakes = np.stack([(_midranks(s)[fake] - _midranks(s[fake])) / n for s in scores])
-    of_reals = np.stack([1 - (_midranks(s)[real] - _midranks(s[real])) / m for s in scores])
-    value = float(np.subtract(*of_fakes.mean(axis=1)))
-    if min(m, n) < 2:
-        return Difference(value, math.nan, math.nan, math.nan)
-    covariance = np.cov(of_fakes) / m + np.cov(of_reals) / n
-    deviation = math.sqrt(max(float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]), 0.0))
-    if deviation > 1e-12:
-        p = math.erfc(abs(value) / deviation / math.sqrt(2))
-    else:
-        p = 1.0 if abs(value) < 1e-12 else math.nan
-    return Difference(value, value - Z95 * deviation, value + Z95 * deviation, p)
-
-
-def _midranks(x: Values) -> Values:
-    """Ranks from 1, ties sharing their mean."""
-    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-
-
-def wilson(hits: int, total: int) -> tuple[float, float]:
-    """95 % Wilson score interval of a share of independent trials; NaN without a trial.
-
-    >>> tuple(round(v, 3) for v in wilson(0, 10))
+    >>> found = wilson(0, 10)
+    >>> round(found.low, 3), round(found.high, 3)
     (0.0, 0.278)
     """
     if not total:
-        return math.nan, math.nan
+        return Estimate(math.nan)
     square = Z95**2
     center = (hits + square / 2) / (total + square)
     half = Z95 / (total + square) * math.sqrt(hits * (total - hits) / total + square / 4)
-    return max(0.0, center - half), min(1.0, center + half)
+    return Estimate(hits / total, max(0.0, center - half), min(1.0, center + half))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facetell.engine.info import Calibration
-from facetell.metrics.intervals import wilson
+from facetell.metrics.intervals import Estimate, wilson
 from facetell.metrics.ranking import (
     Values,
     Vector,
@@ -41,7 +41,7 @@ def brier(labels: Vector, probabilities: Vector, weights: Values) -> Values:
 
 
 @weighted
-def ece(labels: Vector, probabilities: Vector, weights: Values, bins: int = BINS) -> Values:
+def ece(labels: Vector, probabilities: Vector, weights: Values) -> Values:
     """Expected calibration error: ``sum_b n_b / N · |mean p in b - share of forged in b|`` over equally wide bins.
 
     Bins are closed below, the last one on both sides. It is biased upwards where bins hold few videos.
@@ -49,42 +49,30 @@ def ece(labels: Vector, probabilities: Vector, weights: Values, bins: int = BINS
     >>> round(ece([0, 1, 1], [0.01, 0.02, 0.9]), 4)
     0.3567
     """
-    member = np.eye(bins)[_bin(probabilities, bins)]  # (N, bins)
+    member = np.eye(BINS)[_bin(probabilities)]  # (N, bins)
     gap = weights @ (member * (probabilities - labels)[:, None])
     return np.asarray(np.abs(gap).sum(axis=-1) / weights.sum(axis=-1))
 
 
 @dataclass(frozen=True, slots=True)
-class Reliability:
-    """A reliability curve of B bins with ``edges`` (B + 1,) from 0 to 1 and ``counts`` (B,) videos.
+class Bin:
+    """``count`` videos: their mean probability, and the share of forged ones with its 95 % Wilson interval."""
 
-    ``predicted`` (B,) is the mean probability, ``observed`` (B,) the share of forged videos with its 95 % Wilson
-    interval; all three are NaN in an empty bin.
-    """
-
-    edges: Vector
-    counts: NDArray[np.int64]
-    predicted: Vector
-    observed: Vector
-    low: Vector
-    high: Vector
+    count: int
+    predicted: float
+    observed: Estimate
 
 
-def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = BINS) -> Reliability:
-    """The reliability curve over the bins of :func:`ece`; ValueError where a probability is NaN."""
+def reliability(labels: ArrayLike, probabilities: ArrayLike) -> list[Bin]:
+    """The reliability curve of N videos: the bins of :func:`ece` that have one, ascending."""
     y, p = check(labels, probabilities)
-    if np.isnan(p).any():
-        raise ValueError("a probability is NaN; leave out videos that were not scored")
-    where = _bin(p, bins)
-    counts, hits = np.bincount(where, minlength=bins), np.bincount(where, y, minlength=bins)
-    with np.errstate(invalid="ignore"):
-        predicted, observed = np.bincount(where, p, minlength=bins) / counts, hits / counts
-    low, high = np.array([wilson(int(h), int(c)) for h, c in zip(hits, counts, strict=True)]).T
-    return Reliability(np.linspace(0, 1, bins + 1), counts, predicted, observed, low, high)
+    member = _bin(p)
+    rows = [member == number for number in np.unique(member)]
+    return [Bin(int(r.sum()), float(p[r].mean()), wilson(int(y[r].sum()), int(r.sum()))) for r in rows]
 
 
-def _bin(probabilities: Vector, bins: int) -> NDArray[np.int64]:
-    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities, side="right")
+def _bin(probabilities: Vector) -> NDArray[np.int64]:
+    return np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], probabilities, side="right")
 
 
 def probabilities(logits: ArrayLike, calibration: Calibration) -> Vector:

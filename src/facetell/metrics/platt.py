@@ -32,7 +32,7 @@ def fit_platt(
     and finite even where the classes are separable. The search begins at ``start``.
 
     Raises:
-        ValueError: a class is missing, a logit is not finite, or shapes or labels are wrong.
+        ValueError: a class is missing, or a logit is not finite.
         FacetellError: the ``bench`` extra is missing.
     """
     try:
@@ -57,7 +57,7 @@ def fit_platt(
     return float(np.exp(found[0])), float(found[1])
 
 
-def fit_calibration(sample: Sample, clip_std: float, *, draws: int = DRAWS, seed: int = 0) -> Calibration:
+def fit_calibration(sample: Sample, clip_std: float, *, draws: int = DRAWS) -> Calibration:
     """Platt scaling of a sample, its covariance from a bootstrap over identities, and the threshold.
 
     The threshold has an expected false positive rate of :data:`FALSE_POSITIVES` (:func:`threshold_logit`), but is at
@@ -69,7 +69,7 @@ def fit_calibration(sample: Sample, clip_std: float, *, draws: int = DRAWS, seed
     def refit(weights: Values) -> Values:
         return np.array([fit_platt(sample.labels, sample.logits, w, start=(slope, bias)) for w in weights])
 
-    covariance = np.cov(bootstrap(refit, sample.labels, sample.identities, draws=draws, seed=seed).T)
+    covariance = np.cov(bootstrap(refit, sample.labels, sample.identities, draws=draws).T)
     a, b, c, d = (float(v) for v in covariance.reshape(-1))
     reals = sample.logits[sample.labels == 0]
     threshold = sigmoid(slope * threshold_logit(reals) + bias)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Concatenate, ParamSpec, Protocol, cast, overload
+from typing import Protocol, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,28 +23,23 @@ Vector = NDArray[np.float64]
 """Float64 (N,): one number per video."""
 Values = NDArray[np.float64]
 """Float64 of any shape (..., N) or (...)."""
-P = ParamSpec("P")
 
 
-class Measure(Protocol[P]):
+class Measure(Protocol):
     """A measure: one number for N videos, or one per weighting."""
 
     @overload
-    def __call__(
-        self, labels: ArrayLike, scores: ArrayLike, weights: None = None, *args: P.args, **kwargs: P.kwargs
-    ) -> float: ...
+    def __call__(self, labels: ArrayLike, scores: ArrayLike, weights: None = None, **parameters: float) -> float: ...
     @overload
-    def __call__(
-        self, labels: ArrayLike, scores: ArrayLike, weights: Values, *args: P.args, **kwargs: P.kwargs
-    ) -> Values: ...
+    def __call__(self, labels: ArrayLike, scores: ArrayLike, weights: Values, **parameters: float) -> Values: ...
 
 
-def weighted(function: Callable[Concatenate[Vector, Vector, Values, P], Values]) -> Measure[P]:
+def weighted(function: Callable[..., Values]) -> Measure:
     """Turn a function of labels (N,), scores (N,) and weights (..., N) into a :class:`Measure`."""
 
     @wraps(function)
     def measure(
-        labels: ArrayLike, scores: ArrayLike, weights: Values | None = None, *args: P.args, **kwargs: P.kwargs
+        labels: ArrayLike, scores: ArrayLike, weights: Values | None = None, **parameters: float
     ) -> float | Values:
         y, x = check(labels, scores)
         w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -54,10 +49,10 @@ def weighted(function: Callable[Concatenate[Vector, Vector, Values, P], Values])
             values = np.full(w.shape[:-1], np.nan)
         else:
             with np.errstate(divide="ignore", invalid="ignore"):
-                values = function(y, x, w, *args, **kwargs)
+                values = function(y, x, w, **parameters)
         return float(values) if weights is None else values
 
-    return cast("Measure[P]", measure)
+    return cast("Measure", measure)
 
 
 def check(labels: ArrayLike, scores: ArrayLike) -> tuple[Vector, Vector]:
@@ -72,13 +67,11 @@ def check(labels: ArrayLike, scores: ArrayLike) -> tuple[Vector, Vector]:
 
 @dataclass(frozen=True, slots=True)
 class Roc:
-    """An ROC curve: ``fpr`` and ``tpr`` (..., K + 1) ascend from 0 to 1 over descending ``thresholds`` (K + 1,).
+    """An ROC curve: ``fpr`` and ``tpr`` (..., K + 1) ascend from 0 to 1 over K different scores.
 
-    The first threshold is infinite, then comes each score that occurs. A rate is NaN where a class is missing;
-    ``reals`` and ``fakes`` (...) are the sums of their weights.
+    A rate is NaN where a class is missing; ``reals`` and ``fakes`` (...) are the sums of their weights.
     """
 
-    thresholds: Vector
     fpr: Values
     tpr: Values
     reals: Values
@@ -112,7 +105,7 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: Values | None = Non
     reals, fakes = false[..., -1], true[..., -1]
     with np.errstate(divide="ignore", invalid="ignore"):
         fpr, tpr = false / reals[..., None], true / fakes[..., None]
-    return Roc(np.append(np.inf, x[ends]), fpr, tpr, reals, fakes)
+    return Roc(fpr, tpr, reals, fakes)
 
 
 @weighted
