@@ -67,20 +67,15 @@ def verb(request):
     return request.param
 
 
-def write_manifest(path, videos):
-    """A manifest of reals, of which the second and third are forgeries of the first; and a list of the same videos."""
-    first = str(videos[0])
-    path.with_suffix(".txt").write_text("\n".join(map(str, videos)))
-    rows = [f"{video},{int(n in (1, 2))},test,{first if n in (1, 2) else ''}" for n, video in enumerate(videos)]
-    path.write_text("\n".join(["path,label,split,source", *rows]) + "\n")
-    return path
-
-
 @pytest.fixture(scope="session")
 def manifest(corpus, tmp_path_factory):
-    """Ten videos of a third of a second: faces, noise, a broken file."""
+    """Ten videos of a third of a second: faces (two forgeries of the first), noise, a broken file; also as a list."""
     names = [f"{'ab'[n % 2]}/{n}.mp4" for n in range(6)] + ["noise0.mp4", "noise1.mp4", "b/text.mp4", "a/6.mp4"]
-    return write_manifest(tmp_path_factory.mktemp("manifest") / "m.csv", [corpus / name for name in names])
+    videos, path = [str(corpus / name) for name in names], tmp_path_factory.mktemp("manifest") / "m.csv"
+    path.with_suffix(".txt").write_text("\n".join(videos))
+    rows = [f"{video},{int(n in (1, 2))},test,{videos[0] if n in (1, 2) else ''}" for n, video in enumerate(videos)]
+    path.write_text("\n".join(["path,label,split,source", *rows]) + "\n")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from facetell.batch.locate import LARGEST, LEAST_FRAMES, FaceFinder, PrepareSettings, Segment, crop_segments
-from facetell.batch.prepare import LARGEST as LARGEST_CLIP
+from facetell.batch.locate import LARGEST, LEAST_FRAMES, FaceFinder, PrepareSettings, crop_segments
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.faces.crop import crop_frame, face_pose
-from facetell.types import Box, Crop, FacetellError
+from facetell.types import Crop, FacetellError
 from fixtures import ODD, variable_times
 from prepare_videos import in_video, man, woman, write_frames
 
@@ -125,20 +124,6 @@ def test_a_clip_has_the_frames_landmarks_square_and_times_of_the_video(clip, fin
         (detection,) = finder._detector.detect(image)
         face = finder._mesh.from_detection(image, detection)
         assert np.median(np.linalg.norm(face.landmarks - points, axis=1)) < 0.02 * face.pose.length
-
-
-@pytest.mark.parametrize("size", [128, LARGEST_CLIP])
-def test_strong_colours_are_preserved(size, tmp_path):
-    """A matrix or range that is taken for another is wrong by 10 and more."""
-    colours = np.array([[230, 20, 20], [20, 220, 20], [20, 20, 230], [128, 128, 128], [0, 0, 0], [255, 255, 255]])
-    card = np.repeat(colours, 110, axis=0).astype(np.uint8)[None].repeat(660, axis=0)
-    path = write_frames(tmp_path / "card.mkv", [card] * 8, **LOSSLESS)
-    np.savez(tmp_path / "points.npz", landmarks=np.zeros((8, 468, 2), np.float32), times=np.arange(8) / 30)
-    segment = Segment(0, 0, 7, Box(0, 0, 660, 660), size, 400.0, tmp_path / "points.npz")
-    (written,) = crop_segments(path, [segment], tmp_path)
-    read = read_clip(written["path"])
-    middles = ((np.arange(6) + 0.5) * size / 6).astype(int)
-    assert np.abs(read.frames[:, size // 2, middles].astype(int) - colours).max() <= 4
 
 
 def test_reading_needs_opencv_and_numpy_alone(clip):

@@ -108,7 +108,7 @@ def groups_of(manifest: Manifest) -> list[Rows]:
 
 
 def _rows(manifest: Manifest, ledger: Sequence[Line], out: Path) -> Iterator[Entry]:
-    """The rows of the clips; a video without a clip keeps its own row, so that it is counted when clips are scored."""
+    """The rows of the clips; a video without a clip keeps its own row."""
     clips = {line["path"]: {clip["number"]: clip["path"] for clip in line["clips"]} for line in ledger}
     base = out.resolve()
     for entry, line in zip(manifest, ledger, strict=True):
