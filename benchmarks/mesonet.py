@@ -22,8 +22,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from facetell.batch.rows import ScoringSettings
-from facetell.batch.score import score_manifest
+from facetell.batch.score import ScoringSettings, score_manifest
 from facetell.datasets.manifest import read_manifest
 from facetell.detector import Settings
 from facetell.engine import ModelInfo

@@ -62,16 +62,12 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Hooks to observe or restrict the scoring of one video; they do not change the score of a clip."""
+    """Hooks to observe the scoring of one video."""
 
     located: Callable[[float, Mapping[int, Face]], None] = lambda time, faces: None
     """Called with the time in seconds and the faces by track number of each frame that was searched."""
-    keep: Callable[[float, float], bool] = lambda t0, t1: True
-    """Whether to score a clip, by its first and last time in seconds."""
     left_out: Callable[[Clip], None] = lambda clip: None
-    """Called with each of those clips that has no motion or a pixelated face."""
-    until: float = math.inf
-    """Seconds; the video is not read beyond."""
+    """Called with each clip that has no motion or a pixelated face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +151,13 @@ class Detector:
         Args:
             path: the video file, or a folder of its frames.
             progress: called with (seconds done, total seconds or None) while the video is read.
-            watch: hooks to observe or restrict the scoring.
+            watch: hooks to observe the scoring.
         """
         path = Path(path)
         started = time.perf_counter()
         try:
             hooks = watch or Watch()
-            hooks = Watch(_hook(hooks.located), _hook(hooks.keep), _hook(hooks.left_out), hooks.until)
+            hooks = Watch(_hook(hooks.located), _hook(hooks.left_out))
             with open_video(path, image_rate=self.settings.image_rate) as reader:
                 verdict = self._read(reader, _hook(progress or (lambda done, total: None)), hooks)
         except _HookError as error:
@@ -196,11 +192,9 @@ class Detector:
     def _read(self, reader: VideoSource, progress: Progress, watch: Watch) -> VideoVerdict:
         """Read a video to its end and score its faces."""
         stream = ClipStream(self, reader.info.fps)
-        end, now = min(reader.duration or math.inf, watch.until), 0.0
+        end, now = reader.duration or math.inf, 0.0
         with self.track_scores(lambda: progress(now, reader.duration)) as scores:
             for raw in reader:
-                if raw.time >= watch.until:
-                    break
                 now = raw.time
                 progress(now, reader.duration)
                 look = stream.push(raw)
@@ -209,12 +203,11 @@ class Detector:
                 watch.located(now, look.faces)
                 scores.see(now, {track: face.pose.width for track, face in look.faces.items()})
                 for clip in look.clips:
-                    wanted = scores.is_large(clip.track_id, clip.face_width) and watch.keep(
-                        clip.times[0], clip.times[-1]
-                    )
-                    if wanted and scores.is_fit(clip):
+                    if not scores.is_large(clip.track_id, clip.face_width):
+                        continue
+                    if scores.is_fit(clip):
                         scores.add(clip, end)
-                    elif wanted:
+                    else:
                         watch.left_out(clip)
                 scores.release(stream.tracker.followed)
             return self._verdict(reader, stream, scores, now)

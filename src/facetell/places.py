@@ -18,8 +18,6 @@ from facetell.types import Clip, Face, Frame, Pose, Status, TrackVerdict, UInt8A
 
 TimedFrames = Iterable[tuple[float, Callable[[], UInt8Array]]]
 """Frames in order of time: seconds, and a function that returns the uint8 RGB (H, W, 3) array."""
-Keep = Callable[[float, float], bool]
-"""Whether a clip is scored, by its first and last time in seconds."""
 UNFIT = (Status.NO_MOTION, Status.FACE_OBSCURED)
 
 
@@ -47,11 +45,9 @@ class FacePlaces:
     _poses: list[dict[int, Pose]] = field(default_factory=list)
     _left_out: dict[int, list[tuple[float, float]]] = field(default_factory=dict)  # first and last times of clips
 
-    def read_clean(
-        self, detector: Detector, path: Path, keep: Keep = lambda t0, t1: True, until: float = math.inf
-    ) -> VideoVerdict:
-        """Detect in the clean video and record its faces; for ``keep`` and ``until`` see :class:`Watch`."""
-        verdict = detector(path, watch=Watch(self._located, keep, self._note_left_out, until))
+    def read_clean(self, detector: Detector, path: Path) -> VideoVerdict:
+        """Detect in the clean video and record its faces."""
+        verdict = detector(path, watch=Watch(self._located, self._note_left_out))
         self.width, self.height = verdict.width or 0, verdict.height or 0
         self.unfit = {track.track_id: track for track in verdict.tracks if track.status in UNFIT}
         return verdict
@@ -103,22 +99,14 @@ def _between(one: Pose, other: Pose, share: float) -> Pose:
 
 
 def score_at(
-    places: FacePlaces, frames: TimedFrames, fps: float | None, detector: Detector, keep: Keep, *, clean: bool = False
+    places: FacePlaces, frames: TimedFrames, fps: float | None, detector: Detector
 ) -> tuple[TrackVerdict, ...]:
-    """Score clips cropped from other versions of a video at the places recorded in the clean one.
+    """Score clips cropped from another version of a video, of one frame size, at the places recorded in the clean one.
 
-    Frames are sampled and clips chosen as in detection, so the clean frames give the scores of detection. Crops are
-    scaled if the frames have another size. Whether a face is large enough is decided by its size in the clean video,
-    and faces and clips left out there are left out here: every distortion is scored on the same faces.
-
-    Args:
-        places: of the clean video.
-        frames: of one size.
-        fps: frames per second, None if unknown.
-        detector: gives the model and the settings; its tracker is not used.
-        keep: which clips to score.
-        clean: the frames are those of the clean video, which was not read before: clips without motion and clips of a
-            pixelated face are left out as in detection.
+    Frames are sampled (``fps`` frames per second, None if unknown) and clips chosen as in detection, so the clean
+    frames give the scores of detection. Crops are scaled if the frames have another size. Whether a face is large
+    enough is decided by its size in the clean video, and faces and clips left out there are left out here: every
+    distortion is scored on the same faces. The tracker of ``detector`` is not used.
     """
     info = detector.engine.info
     sampler = FrameSampler(fps, info.frame_rate)
@@ -140,8 +128,7 @@ def score_at(
             faces = {t: Place(Pose(p.x * sx, p.y * sy, p.width * sx, p.height * sy, p.roll)) for t, p in poses.items()}
             for clip in assembler.push(number, Frame(index, time, image), faces):
                 track, t0, t1 = clip.track_id, clip.times[0], clip.times[-1]
-                wanted = scores.is_large(track, clip.face_width / sx) and keep(t0, t1)
-                if wanted and (scores.is_fit(clip) if clean else places.is_fit(track, t0, t1)):
+                if scores.is_large(track, clip.face_width / sx) and places.is_fit(track, t0, t1):
                     scores.add(clip, ends[track])
             scores.release({*poses, *(track for track, end in ends.items() if end >= time)})
         tracks = places.unfit | scores.results()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facetell.batch.locate import PrepareSettings
-from facetell.batch.prepare import groups_of, prepare
+from facetell.batch.prepare import prepare
 from facetell.datasets.manifest import Entry, Manifest, read_manifest
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.forge.video import forge_video
@@ -50,7 +50,6 @@ def videos(tmp_path_factory):
         Entry("noise.mp4", 0, "val"),
         Entry("text.mp4", 1, "test"),
         Entry("images", 0, "test"),
-        Entry(REAL, 0, "test", identity="a", start=0.3, end=0.7),
     )
 
 
@@ -116,11 +115,9 @@ def test_what_gives_no_clip_is_in_the_ledger_with_its_reason_and_in_the_manifest
     assert (prepared[0] / rows["noise.mp4"].path).resolve() == (videos.root / "noise.mp4").resolve()
 
 
-def test_folders_of_images_and_parts_of_videos_are_cut(prepared):
+def test_folders_of_images_are_cut(prepared):
     clip = clip_of(prepared, "images")
     assert clip.times == pytest.approx(np.arange(12) / 30)
-    (part,) = prepared[1][8]["clips"]
-    assert 0.3 <= part["start"] < part["end"] < 0.7 and part["frames"] == 12
     # The same face as in the video that the images came from.
     assert np.abs(in_video(clip) - in_video(clip_of(prepared, REAL))[:12]).max() < 6
 
@@ -137,25 +134,6 @@ def test_the_number_of_workers_leaves_no_trace(videos, prepared, tmp_path):
     assert read_prepared(tmp_path / "out").entries == tuple(replace(e, **groups) for e in read_prepared(prepared[0]))
 
 
-def test_what_is_in_the_ledger_stays_when_its_group_is_done_again(videos, prepared, tmp_path):
-    out, moved = tmp_path / "out", tmp_path / "videos"
-    shutil.copytree(prepared[0], out)
-    shutil.copytree(videos.root, moved)
-    (moved / REAL).unlink()
-    lost = line_of(prepared, "shorter.mp4")
-    others = [line for line in prepared[1] if line["row"] != lost["row"]]
-    (out / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in others))
-    again = prepare(Manifest(moved, videos.entries), out, SETTINGS)
-    assert [line for line in again if line["row"] != lost["row"]] == others
-
-
-def test_pairs_are_one_task_in_the_order_of_the_manifest(videos):
-    assert [[number for number, _ in rows] for rows in groups_of(videos)] == [[1, 0, 2, 3, 4], [5], [6], [7], [8]]
-    # A forgery whose real is of another part, or is not there, goes alone.
-    alone = Manifest(videos.root, (replace(videos.entries[0], start=0.1), *videos.entries[1:2]))
-    assert [len(rows) for rows in groups_of(alone)] == [1, 1]
-
-
 def test_nothing_is_mixed_and_folders_that_cannot_be_used(videos, prepared, tmp_path):
     out, before = prepared[0], content(prepared[0])
     (tmp_path / "file").write_text("")
@@ -169,7 +147,6 @@ def test_nothing_is_mixed_and_folders_that_cannot_be_used(videos, prepared, tmp_
         (replace(videos, entries=videos.entries[1:]), out, SETTINGS, "begun with other manifest"),
         (videos, other, SETTINGS, "begun with other versions"),
         (videos, tmp_path / "file", SETTINGS, "is a file; name a folder"),
-        (videos, tmp_path / "file" / "below", SETTINGS, r"cannot be written \(Not a directory\)"),
         (videos, tmp_path, SETTINGS, "holds other files"),
         (twice, tmp_path / "new", SETTINGS, "names 1 video twice"),
         (read_prepared(out), tmp_path / "new", SETTINGS, "prepared already"),

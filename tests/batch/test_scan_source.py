@@ -21,42 +21,37 @@ def touch(*paths):
         path.write_bytes(b"x")
 
 
+def items(source, shard=None):
+    return [*open_source(str(source)).items(shard or Shard(), LeftOut())]
+
+
 def names(source, shard=None):
-    return [item.name for item in open_source(str(source)).items(shard or Shard())]
+    return [item.name for item in items(source, shard)]
 
 
-def test_a_folder_is_searched_in_the_order_of_its_parts(tmp_path):
-    touch(*(tmp_path / name for name in ("b.mp4", "a/z.mkv", "a/B.MP4", "a-1/x.mov", "a/b/c.webm", "notes.txt")))
-    touch(tmp_path / ".hidden.mp4", tmp_path / ".folder" / "x.mp4")
-    (tmp_path / "empty.mp4").mkdir()
-    for link, target in {"link.mp4": "b.mp4", "circle": ".", "dangling.mp4": "nowhere", "loop.mp4": "loop.mp4"}.items():
+def test_a_folder_is_searched_in_order_and_other_files_are_counted_in_one_part(tmp_path):
+    touch(*(tmp_path / name for name in ("b.mp4", "a/z.mkv", "a/B.MP4", "a-1/x.mov", "notes.txt", ".hidden.mp4")))
+    for link, target in {"link.mp4": "b.mp4", "dangling.mp4": "nowhere"}.items():
         (tmp_path / link).symlink_to(target)
-    found = [*open_source(str(tmp_path)).items(Shard())]
-    inside = ["a/B.MP4", "a/b/c.webm", "a/z.mkv", "a-1/x.mov"]
-    assert [item.name for item in found] == [*inside, "b.mp4", "dangling.mp4", "link.mp4", "loop.mp4"]
-    assert all(item.path == str(tmp_path / item.name) and item.size in (1, -1) for item in found)
-    assert [bool(item.fault) for item in found] == [False] * 5 + [True, False, True]
-    assert found[4].stamp == found[6].stamp != found[0].stamp and found[0].suffix == ".mp4"
-
-
-def test_a_folder_of_frames_is_a_video_and_other_files_are_counted_in_one_part(tmp_path):
-    touch(tmp_path / "a" / "cover.txt", tmp_path / "b.mp4", tmp_path / "notes.txt")
     for path in (*(tmp_path / "frames" / f"{number}.png" for number in range(3)), tmp_path / "cover.png"):
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))
-    touch(tmp_path / "frames" / "Thumbs.db")
-    counts = [LeftOut() for _ in range(4)]
-    found = [*open_source(str(tmp_path)).items(Shard(), counts[0])]
-    assert [(item.name, item.size < 0, item.fault) for item in found] == [("b.mp4", False, ""), ("frames", True, "")]
-    for number in (1, 2, 3):
-        list(open_source(str(tmp_path)).items(Shard(number, 3), counts[number]))
-    assert str(counts[0]) == "1 image" and sorted(map(str, counts[1:])) == ["", "", "1 image"]
+    found = items(tmp_path)
+    expected = ["a/B.MP4", "a/z.mkv", "a-1/x.mov", "b.mp4", "dangling.mp4", "frames", "link.mp4"]
+    assert [item.name for item in found] == expected
+    assert all(item.path == str(tmp_path / item.name) and item.size in (1, -1) for item in found)
+    assert [item.name for item in found if item.fault] == ["dangling.mp4"]
+    assert found[3].stamp == found[6].stamp != found[0].stamp and found[0].suffix == ".mp4" and found[5].size == -1
+    counts = [LeftOut() for _ in range(3)]
+    for number, left_out in enumerate(counts, 1):
+        list(open_source(str(tmp_path)).items(Shard(number, 3), left_out))
+    assert sorted(map(str, counts)) == ["", "", "1 image"]
     assert names(tmp_path / "frames") == ["."], "the folder itself"
 
 
 def test_a_folder_that_goes_during_the_search_is_reported(tmp_path):
     touch(tmp_path / "a" / "x.mp4", tmp_path / "b" / "y.mp4", tmp_path / "c.mp4")
-    walk = open_source(str(tmp_path)).items(Shard())
+    walk = open_source(str(tmp_path)).items(Shard(), LeftOut())
     assert next(walk).name == "a/x.mp4"
     (tmp_path / "b" / "y.mp4").unlink()
     (tmp_path / "b").rmdir()
@@ -71,29 +66,15 @@ def test_a_list_has_a_path_a_line_or_up_to_each_nul(tmp_path, monkeypatch):
     (tmp_path / "lines").write_text("c.mp4\n\nnowhere.mp4\r\nc.mp4\n", encoding="utf-8-sig")
     assert names("lines") == ["c.mp4", "nowhere.mp4"]
     (tmp_path / "images").mkdir()
-    (tmp_path / "folders").write_text("images/\nnowhere/\n")
-    found = [*open_source("folders").items(Shard())]
-    assert [(item.name, bool(item.fault), item.is_search) for item in found] == [
-        ("images/", False, False),
-        ("nowhere/", True, False),
-    ]
+    (tmp_path / "others").write_text("images/\nnowhere/\nhttps://example.org/watch?v=1\n")
+    found = items("others")
+    assert [item.name for item in found] == ["images/", "nowhere/", "https://example.org/watch?v=1"]
+    assert [bool(item.fault) for item in found] == [False, True, True] and "is a network address" in found[2].fault
     (tmp_path / "nul").write_bytes(b"a\nb.mp4\0c.mp4\0caf\xe9.mp4\0")
     assert names("nul") == ["a\nb.mp4", "c.mp4", os.fsdecode(b"caf\xe9.mp4")]
-    assert [bool(item.fault) for item in open_source("nul").items(Shard())] == [False, False, True]
+    assert [bool(item.fault) for item in items("nul")] == [False, False, True]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"c.mp4\n")))
     assert names("-") == ["c.mp4"]
-
-
-def test_a_network_address_is_reported_as_such(tmp_path):
-    address = "https://example.org/watch?v=1"
-    (tmp_path / "list").write_text(f"{address}\n{tmp_path}\n")
-    (tmp_path / "m.csv").write_text(f"path,label,split\n{address},0,test\n.,0,test\n")
-    for name in ("list", "m.csv"):
-        first, second = open_source(str(tmp_path / name)).items(Shard())
-        assert first.name == address and not second.fault
-        assert first.fault.startswith(f"{address} is a network address, and facetell does not use the network")
-    with pytest.raises(FacetellError, match="is a network address"):
-        open_source(address)
 
 
 def test_what_is_no_text_is_no_list(tmp_path, monkeypatch):
@@ -111,29 +92,22 @@ def test_what_is_no_text_is_no_list(tmp_path, monkeypatch):
 
 def test_a_part_is_settled_by_the_name_alone(tmp_path):
     touch(*(tmp_path / f"{number}.mp4" for number in range(60)))
-    parts = [names(tmp_path, Shard(number, 4)) for number in (1, 2, 3, 4)]
-    assert sorted(name for part in parts for name in part) == sorted(names(tmp_path))
-    assert all(5 <= len(part) <= 25 for part in parts)
-    touch(tmp_path / "more.mp4")
-    assert {*parts[0]} <= {*names(tmp_path, Shard(1, 4))}
     assert names(tmp_path, Shard(2, 3))[:3] == ["1.mp4", "11.mp4", "22.mp4"], "the same on every machine, for ever"
+    assert all(10 <= len(names(tmp_path, Shard(number, 3))) <= 30 for number in (1, 2, 3))
 
 
 def test_what_names_no_corpus_is_refused(tmp_path):
     touch(tmp_path / "one.mp4")
     (tmp_path / "blank").write_text("\n \n")
-    (tmp_path / "clips.csv").write_text("path,label,split,origin,track\nclips/a.mp4,0,test,a.mp4,0\n")
-    (tmp_path / "twice.csv").write_text("path,label,split\na.mp4,0,test\na.mp4,1,test\n")
-    (tmp_path / "bad.csv").write_text("name\na.mp4\n")
+    (tmp_path / "manifest.csv").write_text("path,label,split\na.mp4,0,test\n")
     for name, message in (
+        ("https://example.org/a.mp4", "is a network address"),
         ("nowhere", "there is no "),
         ("n" * 300, "there is no "),
         ("one.mp4", "is one video; score it with `facetell detect`"),
-        ("clips.csv", "names prepared clips"),
-        ("twice.csv", "names a.mp4 twice"),
-        ("bad.csv", "lacks the column"),
+        ("manifest.csv", "score a manifest with `facetell score`"),
     ):
         with pytest.raises(FacetellError, match=message):
-            open_source(str(tmp_path / name))
+            open_source(name if ":" in name else str(tmp_path / name))
     with pytest.raises(FacetellError, match="names no video"):
         names(tmp_path / "blank")

@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.batch.rows import ScoringSettings, conditions
-from facetell.batch.score import score_manifest
+from facetell.batch.score import ScoringSettings, conditions, score_manifest
 from facetell.datasets.manifest import read_manifest
-from facetell.detector import Detector, Settings
+from facetell.detector import Settings
 from facetell.distort import KINDS, PUBLISHED
-from facetell.evaluate.scores import from_rows, read_scores, write_scores
-from facetell.types import FacetellError, Status
-from fixtures import BROKEN, FAST, FAST_FILE, one_frame, sample_frames, write_frames
+from facetell.evaluate.scores import read_scores
+from facetell.types import FacetellError
+from fixtures import BROKEN, FAST, one_frame, sample_frames, write_frames
 
 
 def write_manifest(folder, rows, name="manifest.csv"):
     """A manifest of rows (mappings) in a folder of videos."""
     with (folder / name).open("w", newline="") as file:
-        table = csv.DictWriter(file, ["path", "label", "split", "identity", "method", "dataset", "start", "end"])
+        table = csv.DictWriter(file, ["path", "label", "split", "identity", "method", "dataset"])
         table.writeheader()
         table.writerows({"split": "test"} | row for row in rows)
     return read_manifest(folder / name)
@@ -108,9 +107,8 @@ def test_every_video_is_counted_with_its_reason(scored):
 
 def test_the_file_records_the_manifest_and_what_made_it_but_no_date_and_no_place(scored, detector, folder):
     scores, out, _ = scored
-    row = scores.select(video="both.mp4").videos()
     names = ("label", "method", "identity", "split", "distortion", "level")
-    assert [row[name][0] for name in names] == [1, "cut", "b", "val", "", 0]
+    assert [scores.select(video="both.mp4")[name][0] for name in names] == [1, "cut", "b", "val", "", 0]
     assert scores.select(video="small.mp4")["label"].tolist() == [-1]
     about = read_scores(out).about
     assert about == scores.about
@@ -128,39 +126,7 @@ def test_two_processes_give_the_same_file_from_another_place(scored, folder, tmp
     assert out.read_bytes() == scored[1].read_bytes()
 
 
-# --- parts of videos
-
-
-def test_a_clip_has_the_label_of_the_part_that_holds_its_middle(scored, folder):
-    whole = clips(scored[0], video="woman.mp4")
-    cut = whole[1][2] + 0.1  # within the second clip, of which the larger part comes after
-    rows = [
-        {"path": "woman.mp4", "label": 0, "end": cut},
-        {"path": "woman.mp4", "label": 1, "method": "swap", "start": cut, "end": 2},
-        {"path": "woman.mp4", "label": 0, "start": 60, "end": 61},
-    ]
-    scores = score_manifest(write_manifest(folder, rows, "parts.csv"), FAST)
-    inside = [clip for clip in whole if sum(clip[2:4]) / 2 < 2]
-    assert clips(scores, status="scored") == inside and len(inside) == 2
-    assert scores["label"].tolist() == [0, 1, 0] and scores["method"].tolist() == ["", "swap", ""]
-    assert scores["status"].tolist() == ["scored", "scored", "too_short"]
-    video = scores.videos()
-    assert (len(video), video["label"][0], video["method"][0]) == (1, 1, "swap")
-    for second in ({}, {"start": 1}, {"start": 0.5, "end": 0.7}):
-        rows = [{"path": "woman.mp4", "label": 0, "end": 1.5}, {"path": "woman.mp4", "label": 1} | second]
-        with pytest.raises(FacetellError, match=r"names woman\.mp4 twice, or parts of it that overlap"):
-            score_manifest(write_manifest(folder, rows, "twice.csv"), FAST)
-
-
 # --- resuming, and refusing to mix
-
-
-def other_model(tmp_path):
-    """A released model with some bytes more, which change its digest and nothing else."""
-    path = tmp_path / "other.onnx"
-    # Field 7 of an ONNX file's model is the graph; 6 is a documentation string, which may stand anywhere.
-    path.write_bytes(FAST_FILE.read_bytes() + bytes([6 << 3 | 2, 3]) + b"abc")
-    return path
 
 
 def test_a_stopped_run_is_resumed_and_not_with_something_else(folder, tmp_path):
@@ -174,13 +140,12 @@ def test_a_stopped_run_is_resumed_and_not_with_something_else(folder, tmp_path):
     few, out = write_manifest(folder, [ROWS[4], ROWS[1]], "few.csv"), tmp_path / "out" / "s.parquet"
     with pytest.raises(Stop):
         score_manifest(few, FAST, out=out, progress=stop)
-    for manifest, model, settings, words in (
-        (few, other_model(tmp_path), ScoringSettings(), "other model"),
-        (replace(few, entries=few.entries[:1]), FAST, ScoringSettings(), "other manifest"),
-        (few, FAST, ScoringSettings(Settings(clips_per_second=2)), "other settings"),
+    for manifest, settings, words in (
+        (replace(few, entries=few.entries[:1]), ScoringSettings(), "other manifest"),
+        (few, ScoringSettings(Settings(clips_per_second=2)), "other settings"),
     ):
         with pytest.raises(FacetellError, match=f"partial was begun with {words} .* repeat the command"):
-            score_manifest(manifest, model, settings, out=out)
+            score_manifest(manifest, FAST, settings, out=out)
     faults, states = [], []
     scores = score_manifest(few, FAST, out=out, progress=states.append, fault=faults.append)
     assert len(faults) == 1 and "text.mp4" in faults[0], "faults of the earlier run are reported again"
@@ -197,12 +162,9 @@ def test_a_finished_file_is_read_and_never_overwritten(scored, manifest, tmp_pat
     assert clips(again, video="woman.mp4") == clips(scored[0], video="woman.mp4") and not states
     with pytest.raises(FacetellError, match="exists already, made with other settings: choose another name"):
         score_manifest(manifest, FAST, settings=ScoringSettings(Settings(max_faces=1)), out=out)
-    write_scores(from_rows([{"video": "a"}], {}), out)
-    with pytest.raises(FacetellError, match="exists already"):
-        score_manifest(manifest, FAST, out=out)
 
 
-def test_a_manifest_in_the_wrong_place_is_reported_at_once(folder, tmp_path):
+def test_a_manifest_that_cannot_be_scored_is_reported_at_once(folder, tmp_path):
     rows = write_manifest(folder, ROWS, "lost.csv")
     with pytest.raises(FacetellError, match=r"none of the manifest's 7 files exists \(the first: .*woman\.mp4\)"):
         score_manifest(replace(rows, root=tmp_path), FAST, out=tmp_path / "s.parquet")
@@ -210,6 +172,10 @@ def test_a_manifest_in_the_wrong_place_is_reported_at_once(folder, tmp_path):
     (tmp_path / "m.csv").write_text("path,label,split\nhttps://example.org/talk.mp4,0,test\n")
     with pytest.raises(FacetellError, match=r"https://example\.org/talk\.mp4 is a network address"):
         score_manifest(read_manifest(tmp_path / "m.csv"), FAST, out=tmp_path / "s.parquet")
+    entry = rows.entries[0]
+    for entries, message in (((entry, entry), "woman.mp4 twice"), ((replace(entry, track=0),), "prepared clips")):
+        with pytest.raises(FacetellError, match=message):
+            score_manifest(replace(rows, entries=entries), FAST)
 
 
 def test_distortions_by_name():
@@ -223,19 +189,3 @@ def test_distortions_by_name():
     for word in ("GX", "GB:6", "GB:0", "GB:", "GB:3-2", "GB:1-9", "GB:x", "all:7", ":3", ""):
         with pytest.raises(FacetellError, match=r"is not a distortion|names no level"):
             conditions([word])
-
-
-def test_an_unexpected_error_costs_one_video(folder, monkeypatch):
-    """Not a stand-in for a part of ours: the video's reading itself is made to fail."""
-    real = Detector.__call__
-
-    def fail(self, path, *rest, **named):
-        if path.name == "both.mp4":
-            raise RuntimeError("out of luck")
-        return real(self, path, *rest, **named)
-
-    monkeypatch.setattr(Detector, "__call__", fail)
-    faults = []
-    scores = score_manifest(write_manifest(folder, ROWS[1:3], "luck.csv"), FAST, fault=faults.append)
-    assert scores["status"].tolist() == [Status.UNREADABLE.value, Status.FACE_TOO_SMALL.value]
-    assert faults == ["both.mp4: RuntimeError: out of luck"]

@@ -1,17 +1,15 @@
-"""``facetell prepare``: its messages and exit codes, and a folder that ``facetell score`` reads."""
+"""``facetell prepare``: its messages and exit codes."""
 
 import json
 
 from facetell.cli import main
 from facetell.datasets.manifest import Entry
 from facetell.datasets.prepared import read_clip, read_prepared
-from facetell.evaluate.scores import read_scores
-from fixtures import FAST
 from prepare_videos import man, manifest_of, noise, write_frames
 
 
-def test_what_gave_no_clip_is_named_and_the_folder_can_be_scored(tmp_path, capsys):
-    videos, out, scores = tmp_path / "videos", tmp_path / "out", str(tmp_path / "s.parquet")
+def test_what_gave_no_clip_is_named(tmp_path, capsys):
+    videos, out = tmp_path / "videos", tmp_path / "out"
     videos.mkdir()
     write_frames(videos / "a.mp4", man(12))
     write_frames(videos / "b.mp4", noise())
@@ -26,5 +24,3 @@ def test_what_gave_no_clip_is_named_and_the_folder_can_be_scored(tmp_path, capsy
     assert read_clip(out / entry.path).frames.shape == (12, 128, 128, 3) and entry.path.endswith(".mp4")
     settings = json.loads((out / "prepare.json").read_text())["settings"]
     assert settings == {"size": 128, "faces": "main", "seconds": 1.0, "image_rate": None}
-    assert main(["score", str(out), "--model", FAST, "--out", scores, "--workers", "1"]) == 2
-    assert read_scores(scores).select(status="scored")["video"].tolist() == ["a.mp4"]

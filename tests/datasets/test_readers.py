@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from datasets.trees import make_tree
+from facetell.datasets.check import Findings, check_manifest
 from facetell.datasets.layout import ReadOptions
 from facetell.datasets.manifest import Entry, read_manifest, write_manifest
 from facetell.datasets.readers import BENCHMARKS, TEST_LIST, read_benchmark
@@ -23,14 +24,16 @@ def read(tmp_path):
                 make_tree(needed, tmp_path / needed)
         if name == "dfo":
             options.setdefault("ffpp", tmp_path / "ffpp")
-        return read_benchmark(name, tmp_path / name, ReadOptions(split_file=tmp_path / "split.json", **options))
+        return read_benchmark(name, tmp_path / name, ReadOptions(**options))
 
     return run
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_is_read_completely(name, read, tmp_path):
-    manifest = read(name)
+@pytest.mark.parametrize("name", [*BENCHMARKS, "dfo/B", "dfo/lists"])
+def test_a_benchmark_is_read_completely_and_has_no_leak(name, read, tmp_path):
+    name, _, protocol = name.partition("/")
+    manifest = read(name, protocol=protocol or "A")
+    assert check_manifest(manifest, fast=True) == Findings((), (), ())
     assert {entry.label for entry in manifest} == {0, 1}
     assert all(manifest.file(entry).exists() for entry in manifest)
     assert all(bool(entry.method) == bool(entry.label) for entry in manifest)
@@ -43,54 +46,43 @@ def test_a_benchmark_is_read_completely(name, read, tmp_path):
     assert [again.file(e).resolve() for e in again] == [manifest.file(e).resolve() for e in manifest]
 
 
-# One entry of each: name and options; path, label, split, identity, donor, method, dataset, compression; source.
+# One entry of each: name, options and path; label, split, identity, donor, method, compression and source.
 ENTRIES = """
-ffpp compressions=c40
-manipulated_sequences/Face2Face/c40/videos/033_412.mp4 1 train 033 412 Face2Face ffpp c40
-original_sequences/youtube/c40/videos/033.mp4
-faceshifter
-original_sequences/youtube/c23/videos/033.mp4 0 train 033 - - faceshifter c23
--
-dfd all_test=1
-manipulated_sequences/DeepFakeDetection/c23/videos/01_02__talk__CODE0102.mp4 1 test actor01 actor02 DeepFakeDetection
-dfd c23 original_sequences/actors/c23/videos/01__talk.mp4
-dfo protocol=B methods=end_to_end_mix_2_distortions
-manipulated_videos/end_to_end_mix_2_distortions/033_W005.mp4 1 train 033 W005 end_to_end dfo mix_2
--
-celebdf1
-Celeb-synthesis/id4_id5_0001.mp4 1 test id4 id5 Celeb-DF celebdf1 -
-Celeb-real/id4_0001.mp4
-celebdf++ methods=LIA
-Celeb-synthesis/FaceReenact/LIA/id4_id5_0000.mp4 1 test id4 id5 LIA celebdf++ -
-Celeb-real/id4_0000.mp4
-celebdf++
-YouTube-real/00170.mp4 0 train youtube00170 - - celebdf++ -
--
-dfdc
-dfdc_train_part_1/fake000011.mp4 1 train - - DFDC dfdc -
-dfdc_train_part_1/real000001.mp4
-dfdcp
-method_B/643085_644098_A/643085_644098_A_000.mp4 1 train dfdcp643085 dfdcp644098 method_B dfdcp -
--
-wilddeepfake
-fake_test/5/fake/16 1 test fake_test_5 - wild wilddeepfake -
--
-ffiw
-target/val/val_00000005.mp4 1 test - - FFIW ffiw -
-source/val/val_00000005.mp4
-pair all_test=1
-fake/NeuralTextures/001.mp4 1 test - - NeuralTextures pair -
-real/001.mp4
+ffpp compressions=c40 manipulated_sequences/Face2Face/c40/videos/033_412.mp4
+1 train 033 412 Face2Face c40 original_sequences/youtube/c40/videos/033.mp4
+faceshifter original_sequences/youtube/c23/videos/033.mp4
+0 train 033 - - c23 -
+dfd all_test=1 manipulated_sequences/DeepFakeDetection/c23/videos/01_02__talk__CODE0102.mp4
+1 test actor01 actor02 DeepFakeDetection c23 original_sequences/actors/c23/videos/01__talk.mp4
+dfo protocol=B methods=end_to_end_mix_2_distortions manipulated_videos/end_to_end_mix_2_distortions/033_W005.mp4
+1 train 033 W005 end_to_end mix_2 -
+celebdf1 Celeb-synthesis/id4_id5_0001.mp4
+1 test id4 id5 Celeb-DF - Celeb-real/id4_0001.mp4
+celebdf++ methods=LIA Celeb-synthesis/FaceReenact/LIA/id4_id5_0000.mp4
+1 test id4 id5 LIA - Celeb-real/id4_0000.mp4
+celebdf++ YouTube-real/00170.mp4
+0 train youtube00170 - - - -
+dfdc dfdc_train_part_1/fake000011.mp4
+1 train - - DFDC - dfdc_train_part_1/real000001.mp4
+dfdcp method_B/643085_644098_A/643085_644098_A_000.mp4
+1 train dfdcp643085 dfdcp644098 method_B - -
+wilddeepfake fake_test/5/fake/16
+1 test fake_test_5 - wild - -
+ffiw target/val/val_00000005.mp4
+1 test - - FFIW - source/val/val_00000005.mp4
+pair all_test=1 fake/NeuralTextures/001.mp4
+1 test - - NeuralTextures - real/001.mp4
 """.strip().splitlines()
 
 
-@pytest.mark.parametrize("number", range(len(ENTRIES) // 3), ids=ENTRIES[::3])
+@pytest.mark.parametrize("number", range(len(ENTRIES) // 2), ids=ENTRIES[::2])
 def test_entries_have_all_that_a_benchmark_publishes(number, read):
-    (name, *words), cells = ENTRIES[3 * number].split(), " ".join(ENTRIES[3 * number + 1 : 3 * number + 3]).split()
+    name, *words, path = ENTRIES[2 * number].split()
     options = {key: value for key, _, value in (word.partition("=") for word in words)}
     options |= {key: (options[key],) for key in ("compressions", "methods") if key in options}
-    path, label, split, *texts = ("" if cell == "-" else cell for cell in cells)
-    assert Entry(path, int(label), split, *texts) in read(name, **options).entries
+    label, split, *texts = ("" if cell == "-" else cell for cell in ENTRIES[2 * number + 1].split())
+    expected = Entry(path, int(label), split, *texts[:3], name, *texts[3:])
+    assert expected in read(name, **options).entries
 
 
 def test_protocol_a_of_dfo_has_test_reals_and_forgeries_of_the_same_targets(read):
@@ -147,14 +139,9 @@ def test_a_pair_of_folders_may_have_splits_and_hidden_folders(tmp_path):
 # What is removed from each benchmark, and what the message names.
 BREAKS = {
     "ffpp": ("splits/val.json", "splits/val.json"),
-    "faceshifter": ("manipulated_sequences/FaceShifter", "FaceShifter/c23/videos"),
-    "dfd": ("original_sequences/actors/c23", "actors/c23/videos"),
     "dfo": ("manipulated_videos/end_to_end", "manipulated_videos/end_to_end"),
-    "celebdf2": (TEST_LIST, TEST_LIST),
     "celebdf++": ("YouTube-real", r"YouTube-real \(or Youtube-real\)"),
     "dfdcp": ("dataset.json", "dataset.json"),
-    "wilddeepfake": ("fake_test", "fake_test"),
-    "ffiw": ("target/val", "target/val"),
     "pair": ("fake", "the folder fake"),
 }
 
@@ -175,10 +162,8 @@ def test_a_missing_file_is_named_with_the_layout(name, read, tmp_path):
     [
         ("ffpp", "splits/test.json", "[1, 2]"),
         ("celebdf2", TEST_LIST, "2 Celeb-real/id0_0000.mp4"),
-        ("celebdf2", TEST_LIST, "1 Celeb-real/absent.mp4"),
         ("dfdc", "dfdc_train_part_0/metadata.json", '{"a.mp4": {"label": "MAYBE"}}'),
         ("dfdc", "test/labels.csv", "file,truth\na.mp4,1"),
-        ("dfdc", "test/labels.csv", f"filename,label\n{'a' * 200_000}.mp4,1"),
         ("dfdcp", "dataset.json", '{"original_videos/1/a.mp4": {"label": "real"}}'),
     ],
 )

@@ -7,9 +7,9 @@ import json
 from functools import partial
 from itertools import pairwise
 
-from facetell.datasets.faceforensics import FOLDERS, METHODS, POSTPROCESSED
+from facetell.datasets.faceforensics import FOLDERS, METHODS
+from facetell.datasets.layout import SHARES, draw_split
 from facetell.datasets.readers import TEST_LIST
-from facetell.datasets.splits import SHARES, draw_split
 from mimic.people import Recorder
 
 CRF = {"raw": 0, "c23": 23, "c40": 40}
@@ -58,9 +58,8 @@ def mimic_youtube(recorder, videos, methods=("FaceShifter",), only=CRF):
             name = f"{identifier(a)}_{identifier(b)}"
             in_all_compressions(recorder, f"original_sequences/youtube/{{}}/videos/{name[:3]}.mp4", a, only=only)
             for method in methods:
-                in_all_compressions(
-                    recorder, f"manipulated_sequences/{method}/{{}}/videos/{name}.mp4", a, b, method, only=only
-                )
+                path = f"manipulated_sequences/{method}/{{}}/videos/{name}.mp4"
+                in_all_compressions(recorder, path, a, b, only=only)
 
 
 def mimic_dfd(recorder, videos):
@@ -70,7 +69,7 @@ def mimic_dfd(recorder, videos):
         in_all_compressions(recorder, f"original_sequences/actors/{folder}/{actor:02d}__talk.mp4", ACTOR + actor)
     for a, b in ordered(list(pairwise(actors))[::2]):
         path = f"manipulated_sequences/DeepFakeDetection/{folder}/{a:02d}_{b:02d}__talk__CODE{a:02d}{b:02d}.mp4"
-        in_all_compressions(recorder, path, ACTOR + a, ACTOR + b, "DeepFakeDetection")
+        in_all_compressions(recorder, path, ACTOR + a, ACTOR + b)
 
 
 def mimic_dfo(recorder, videos):
@@ -88,9 +87,8 @@ def mimic_dfo(recorder, videos):
             donor = donors[i % len(donors)]
             names.append(f"{identifier(target)}_{donor}.mp4")
             for level, folder in enumerate(FOLDERS):
-                method = "FaceShifter" if folder == POSTPROCESSED else "end_to_end"
                 path = f"manipulated_videos/{folder}/{names[-1]}"
-                recorder.video(path, target, actors[donor], method, crf=18 + 2 * level)
+                recorder.video(path, target, actors[donor], crf=18 + 2 * level)
         recorder.text(f"lists/splits/{split}.txt", *names, "")
 
 
@@ -114,7 +112,7 @@ def mimic_celebdf(recorder, videos):
     for target, donor, tested in celebrities(videos):
         for take in range(2):
             path = f"Celeb-synthesis/id{target}_id{donor}_{take:04d}.mp4"
-            recorder.video(path, CELEBRITY + 2 * target + take, CELEBRITY + 2 * donor, "Celeb-DF")
+            recorder.video(path, CELEBRITY + 2 * target + take, CELEBRITY + 2 * donor)
             listed += [f"0 {path}"] if tested else []
     recorder.text(TEST_LIST, *listed, "")
 

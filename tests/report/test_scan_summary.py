@@ -69,7 +69,7 @@ def test_few_or_no_videos_make_a_page_as_well():
 def test_nothing_is_loaded_and_nothing_foreign_can_run():
     html = page_of([0.5])
     assert "default-src 'none'" in unescape(html) and "unsafe-inline" not in html
-    assert not re.search(r'(src|href)="(?!videos.parquet|tracks.parquet|scores.parquet|results.jsonl|errors.csv)', html)
+    assert not re.search(r'(src|href)="(?!videos.parquet|results.jsonl|errors.csv)', html)
     assert not re.search(r"\son\w+=|\sstyle=", html)
 
 

@@ -59,10 +59,6 @@ class Journal:
         line: Line | None = None if text is None else json.loads(text)
         return line
 
-    def last_items(self) -> Iterator[int]:
-        """The different integers in which keys end that are tuples, in ascending order."""
-        return self._offsets.last_items()
-
     def add(self, *lines: Line, sync: bool = True) -> None:
         """Append lines, except those that are stored already; with ``sync``, they are on disk when this returns.
 
@@ -83,16 +79,6 @@ class Journal:
         for key, text in new:
             self._offsets[key] = self._end
             self._end += len(text)
-
-    def merge(self, path: Path, wanted: Callable[[Line], bool]) -> None:
-        """Append the wanted lines of another journal; of several with one key, only the last is considered."""
-        last = Index()
-        for offset, key, _, _ in _read(path, self._key_of):
-            last[key] = offset
-        for offset, key, line, _ in _read(path, self._key_of):
-            if last.get(key) == offset and wanted(line):
-                self.add(line, sync=False)
-        self.add()
 
     def _text(self, key: Hashable) -> bytes | None:
         offset = self._offsets.get(key)
@@ -124,20 +110,15 @@ class Index:
     """A table from keys to numbers, such as places of lines, in about 40 bytes of memory for each.
 
     It holds a 128-bit hash of each key, not the key; no two keys have had the same.
-
-    A key that is a tuple of strings ends in an integer, by which keys can be grouped.
     """
 
     def __init__(self) -> None:
         self._table = sqlite3.connect(":memory:", isolation_level=None)
-        self._table.execute(
-            "CREATE TABLE places (key BLOB PRIMARY KEY, place INTEGER, last INTEGER) STRICT, WITHOUT ROWID"
-        )
+        self._table.execute("CREATE TABLE places (key BLOB PRIMARY KEY, place INTEGER) STRICT, WITHOUT ROWID")
         self._table.execute("BEGIN")  # which never ends: the table is in memory only
 
     def __setitem__(self, key: Hashable, place: int) -> None:
-        last = key[-1] if isinstance(key, tuple) else None
-        self._table.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (_hash(key), place, last))
+        self._table.execute("INSERT OR REPLACE INTO places VALUES (?, ?)", (_hash(key), place))
 
     def __delitem__(self, key: Hashable) -> None:
         self._table.execute("DELETE FROM places WHERE key = ?", (_hash(key),))
@@ -152,13 +133,7 @@ class Index:
 
     def add(self, key: Hashable) -> bool:
         """Add a key, without a number; returns whether it is new."""
-        done = self._table.execute("INSERT OR IGNORE INTO places VALUES (?, 0, NULL)", (_hash(key),))
-        return done.rowcount > 0
-
-    def last_items(self) -> Iterator[int]:
-        """The different integers in which keys end, in ascending order."""
-        query = "SELECT DISTINCT last FROM places WHERE last IS NOT NULL ORDER BY last"
-        return (last for (last,) in self._table.execute(query))
+        return self._table.execute("INSERT OR IGNORE INTO places VALUES (?, 0)", (_hash(key),)).rowcount > 0
 
 
 def _hash(key: Hashable) -> bytes:

@@ -20,12 +20,9 @@ import ray.data
 from facetell.batch.run import Engine, Job, Outcome, Work
 from facetell.types import FacetellError
 
-TRIES = 3
-"""Workers that may end at one job: machines of a cluster come and go for reasons of their own."""
-AHEAD = 2
-"""Jobs that a worker is given at once, so that it is never idle."""
-PER_WAVE = 200
-"""Jobs per worker in one Ray Data pipeline, which holds them all in memory: enough for its start not to matter."""
+TRIES = 3  # workers that may end at one job: machines of a cluster come and go for reasons of their own
+AHEAD = 2  # jobs that a worker is given at once, so that it is never idle
+PER_WAVE = 200  # jobs per worker in one Ray Data pipeline, which holds them all in memory; its start is slow
 
 
 def ray_engine(workers: int | None = None, address: str | None = None) -> Engine:
@@ -36,8 +33,14 @@ def ray_engine(workers: int | None = None, address: str | None = None) -> Engine
     Raises:
         FacetellError: the cluster cannot be reached.
     """
-    if not ray.is_initialized():
-        _connect(address)
+    if not ray.is_initialized():  # a process has one cluster for all its runs
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors are reported as one message
+        try:
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            where, why = f" at {address}" if address else "", str(error).strip().splitlines()[0]
+            raise FacetellError(f"there is no Ray cluster{where} ({why}); start one with `ray start --head`") from None
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
@@ -71,18 +74,6 @@ def _outcomes(blocks: Any) -> Iterator[Any]:
         if ours:
             raise FacetellError(ours[-1]) from None
         raise FacetellError(f"the Ray cluster failed ({lines[0]}); run the same command again to resume") from None
-
-
-def _connect(address: str | None) -> None:
-    """Join the cluster, or start one on this machine; a process has one for all its runs."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors are reported as one message
-    try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f" at {address}" if address else ""
-        reason = str(error).strip().splitlines()[0]
-        raise FacetellError(f"there is no Ray cluster{where} ({reason}); start one with `ray start --head`") from None
 
 
 class _Tries:

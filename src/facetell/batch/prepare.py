@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
@@ -21,10 +20,9 @@ from operator import itemgetter
 from pathlib import Path
 
 from facetell import __version__
-from facetell.assets import ASSETS, locate
-from facetell.batch.crop import Clips, crop_segments, move_clips, write_kept
+from facetell.assets import ASSETS
 from facetell.batch.journal import Journal, Line
-from facetell.batch.locate import FaceFinder, Located, PrepareSettings, Segment
+from facetell.batch.locate import FaceFinder, Located, PrepareSettings, crop_segments, move_clips
 from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, describe, local_engine
 from facetell.datasets.manifest import Entry, Manifest, fingerprint, write_manifest
 from facetell.datasets.prepared import ABOUT, CLIPS, LEDGER, MANIFEST
@@ -35,7 +33,7 @@ from facetell.types import FacetellError, FloatArray, UInt8Array
 SMALLEST, LARGEST = 64, 640
 NETWORKS = ("face_detector", "face_mesh")
 LIBRARIES = ("av", "cv2", "openvino")
-CUTTING = "2"  # increased when the same video gives other clips, so that no folder mixes both
+CUTTING = "3"  # increased when the same video gives other clips, so that no folder mixes both
 WORK = ".work"
 ITSELF = "itself"
 PROBE_BYTES = 1 << 20
@@ -70,8 +68,6 @@ def prepare(
         raise FacetellError(f"the manifest names {count} video{'s' * (count != 1)} twice; keep one row of each")
     if not SMALLEST <= settings.size <= LARGEST:
         raise FacetellError(f"clips have {SMALLEST} to {LARGEST} pixels a side, not {settings.size}; use another size")
-    for network in NETWORKS:
-        locate(network)
     about = {
         "settings": asdict(settings),
         "manifest": fingerprint(manifest),
@@ -101,10 +97,10 @@ def prepare(
 
 def groups_of(manifest: Manifest) -> list[Rows]:
     """Reals with the forgeries made from them, in the order in which the manifest first names one of them."""
-    reals = {(e.path, e.start, e.end): number for number, e in enumerate(manifest) if e.label == 0}
+    reals = {entry.path: number for number, entry in enumerate(manifest) if entry.label == 0}
     groups: dict[int, list[int]] = {}
     for number, entry in enumerate(manifest):
-        head = reals.get((entry.source, entry.start, entry.end), number) if entry.label == 1 else number
+        head = reals.get(entry.source, number) if entry.label == 1 else number
         group = groups.setdefault(head, [head])
         if number != head:
             group.append(number)
@@ -112,23 +108,18 @@ def groups_of(manifest: Manifest) -> list[Rows]:
 
 
 def _rows(manifest: Manifest, ledger: Sequence[Line], out: Path) -> Iterator[Entry]:
-    """The rows of the clips; a video without a clip keeps its own row, so that it is counted when clips are scored."""
-    real_clips = {
-        (entry.path, entry.start, entry.end): {clip["number"]: clip["path"] for clip in line["clips"]}
-        for entry, line in zip(manifest, ledger, strict=True)
-        if line["located"] == ITSELF
-    }
+    """The rows of the clips; a video without a clip keeps its own row."""
+    clips = {line["path"]: {clip["number"]: clip["path"] for clip in line["clips"]} for line in ledger}
     base = out.resolve()
     for entry, line in zip(manifest, ledger, strict=True):
         if not line["clips"]:
             where = manifest.file(entry).resolve()
             path = where.relative_to(base) if where.is_relative_to(base) else where
             yield replace(entry, path=path.as_posix(), origin=entry.path, source="")
-        like_real = line["located"] != ITSELF
-        sources = real_clips[line["located"], entry.start, entry.end] if like_real else {}
         for clip in line["clips"]:
             same = {name: clip[name] for name in ("path", "track", "start", "end")}
-            yield replace(entry, origin=entry.path, source=sources.get(clip["number"], ""), **same)
+            source = "" if line["located"] == ITSELF else clips[line["located"]].get(clip["number"], "")
+            yield replace(entry, origin=entry.path, source=source, **same)
 
 
 class Worker:
@@ -161,23 +152,12 @@ class Worker:
 
     def _located(self, folder: Path, number: int, entry: Entry, note: str) -> tuple[Line, Located]:
         """Locate and crop the faces of one video."""
-        path, rate = self._root / entry.path, self._settings.image_rate
-        points = folder / str(number)
+        path, points = self._root / entry.path, folder / str(number)
         points.mkdir()
-        clips: Clips = {}
-
-        def keep(segment: Segment, parts: list[UInt8Array], fps: float | None) -> None:
-            clips[segment.points] = write_kept(segment, parts, fps, points)
-
         try:
-            end = math.inf if entry.end is None else entry.end
-            located = self._finder.locate(path, self._settings, points, entry.start or 0.0, end, keep)
-            segments = located.segments
-            if again := [segment for segment in segments if segment.points not in clips]:
-                clips |= crop_segments(path, again, points, image_rate=rate)
-            if any(s.points not in clips or clips[s.points].frames != s.frames for s in segments):
-                raise FacetellError("it is decoded differently each time; copy it again")
-            records = move_clips(clips, segments, self._out / CLIPS, _name(entry))
+            located = self._finder.locate(path, self._settings, points)
+            clips = crop_segments(path, located.segments, points, self._settings.image_rate)
+            records = move_clips(clips, self._out / CLIPS, _name(entry))
         except Exception as error:  # of any kind: one video must not end a run of hours
             return _line(number, entry, note=note, reason=self._reason(error)), Located(())
         note = "; ".join(part for part in (note, *located.notes) if part)
@@ -196,12 +176,12 @@ class Worker:
                 raise FacetellError("its real has no clip")
             if located.is_damaged:
                 raise FacetellError("that one is damaged")
-            clips = crop_segments(path, located.segments, folder, look, rate, located.info)
+            clips = crop_segments(path, located.segments, folder, rate, located.info, look)
             if not clips:
                 raise FacetellError("it ends before the first face")
             if sum(checks) < AGREED * len(checks):
                 raise FacetellError("its faces are elsewhere")
-            records = move_clips(clips, located.segments, self._out / CLIPS, _name(entry))
+            records = move_clips(clips, self._out / CLIPS, _name(entry))
             return _line(number, entry, located=real.path) | {"clips": records}
         except Exception as error:  # reported again when its own faces are located
             note = f"not cut like {real.path}: {self._reason(error)}"

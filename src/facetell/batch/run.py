@@ -23,8 +23,7 @@ from facetell.files import write_text
 from facetell.processes import ProcessEnded, unordered
 from facetell.types import FacetellError
 
-LOST_IN_A_ROW = 4
-"""Jobs in a row at each of which a process ended, even when it did nothing else: then the fault is not the jobs'."""
+LOST_IN_A_ROW = 4  # jobs in a row at each of which a process ended that did nothing else: the fault is not theirs
 LOST = (
     "every process that read it was ended from outside or stopped responding; there may be too little memory for it, "
     "or it crashes a decoder"
@@ -52,32 +51,25 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done with each job.
-
-    ``make`` returns the function that does a job; it is called once per process, with ``arguments``, which can be
-    pickled. ``lost`` is the outcome of a job at which processes were ended.
-    """
+    """What is done with each job: ``make(*arguments)`` returns the function that does one, once per process."""
 
     make: Callable[..., Callable[[Job], Outcome]]
-    arguments: tuple[Any, ...]
-    lost: Callable[[Job], Outcome]
+    arguments: tuple[Any, ...]  # can be pickled
+    lost: Callable[[Job], Outcome]  # the outcome of a job at which processes were ended
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """State of a run: ``done`` of ``total`` videos (``found`` of these in an earlier run), ``read`` of ``size`` bytes.
+    """State of a run."""
 
-    ``step`` names what is being done, ``failed`` counts failures of this run, ``last`` is the job finished last.
-    """
-
-    step: str
-    done: int = 0
+    step: str  # what is being done
+    done: int = 0  # videos
     total: int = 0
-    read: int = 0
+    read: int = 0  # bytes
     size: int = 0
-    failed: int = 0
-    last: str = ""
-    found: int = 0
+    failed: int = 0  # in this run
+    last: str = ""  # the job finished last
+    found: int = 0  # videos done in an earlier run
 
 
 Show = Callable[[Progress], None]
@@ -200,7 +192,15 @@ def claimed(folder: Path, record: Path, about: Mapping[str, Any], verb: str) -> 
             for left in {*folder.glob(".*.tmp"), *record.parent.glob(".*.tmp")}:  # of a run that was ended
                 left.unlink()
             if record.exists():
-                check_same(record, about, folder)
+                try:
+                    begun = dict(json.loads(record.read_text(encoding="utf-8")))
+                except (ValueError, TypeError):
+                    raise FacetellError(f"{record} is damaged; name a new folder, or delete {folder}") from None
+                if found := difference(begun, about):
+                    raise FacetellError(
+                        f"{folder} was begun with {found} (see {record.name} there); repeat the command that began it, "
+                        "or choose another place"
+                    )
             elif any(path != record.parent for path in folder.rglob("*")):
                 raise FacetellError(
                     f"{folder} holds other files, or an unfinished run of another version of facetell; "
@@ -214,25 +214,6 @@ def claimed(folder: Path, record: Path, about: Mapping[str, Any], verb: str) -> 
                 f"{folder} cannot be written ({error.strerror or error}); fix that, and run the same command again to "
                 "resume"
             ) from None
-
-
-def check_same(record: Path, about: Mapping[str, Any], folder: Path) -> None:
-    """Check that what a run recorded is what this run depends on.
-
-    Raises:
-        FacetellError: something differs, or the record is damaged.
-    """
-    try:
-        begun = json.loads(record.read_text(encoding="utf-8"))
-    except ValueError:
-        begun = None
-    if not isinstance(begun, dict):
-        raise FacetellError(f"{record} is damaged; name a new folder, or delete {folder} to start again")
-    if found := difference(begun, about):
-        raise FacetellError(
-            f"{folder} was begun with {found} (see {record.name} there); repeat the command that began it, "
-            "or choose another place"
-        )
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ import json
 import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from itertools import islice
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from facetell.batch.journal import Journal, Line
-from facetell.batch.run import Engine, Job, Progress, Show, Work, check_same, claimed, complete, local_engine
+from facetell.batch.run import Engine, Job, Progress, Show, Work, claimed, complete, local_engine
 from facetell.batch.scan_results import Counts, write_results
 from facetell.batch.scan_source import Item, Shard, Source
 from facetell.batch.scan_work import hash_content, is_unreadable, lost, make_scorer
@@ -36,29 +36,25 @@ from facetell.video.find import LeftOut
 WORK, RECORD, JOURNAL, LISTING = "work", "run.json", "journal.jsonl", "listing.jsonl"
 
 
-def key_of(line: Line) -> Hashable:
-    """The key of a line: the name of a file, or a content with the suffix under which it was read and its size."""
-    if "file" in line:
-        _ = line["stamp"], line["content"]
-        return str(line["file"])
-    _ = line["verdict"]["status"]
-    return line["content"], line["suffix"], line["size"]
-
-
 class Corpus:
-    """The videos of a part of a source, listed in a file; ``journal`` has the keys of :func:`key_of`.
+    """The videos of a part of a source, listed in a file, and the journal of their scan."""
 
-    Attributes:
-        faults: by name, why a video has no result, for a reason that is not in its content.
-        left_out: files that are not videos.
-    """
+    def __init__(self, source: Source, shard: Shard, work: Path, retry: bool) -> None:
+        self.source, self.shard = source, shard
+        self.faults: dict[str, str] = {}  # by name, why a video has no result, for a reason not in its content
+        self.left_out = LeftOut()  # files that are not videos
+        self._listing = work / LISTING
+        self._sizes, self._known = array("q"), array("q")  # of the videos, and of the contents that have a verdict
+        self.journal = Journal(work / JOURNAL, self._key_of, lambda line: retry and is_unreadable(line))
 
-    def __init__(self, source: Source, shard: Shard, listing: Path, journal: Journal) -> None:
-        self.source, self.shard, self.journal = source, shard, journal
-        self.faults: dict[str, str] = {}
-        self.left_out = LeftOut()
-        self._listing = listing
-        self._sizes = array("q")
+    def _key_of(self, line: Line) -> Hashable:
+        """The key of a line: the name of a file, or a content with the suffix under which it was read and its size."""
+        if "file" in line:
+            _ = line["stamp"], line["content"]
+            return str(line["file"])
+        _ = line["verdict"]["status"]
+        self._known.append(line["size"])
+        return line["content"], line["suffix"], line["size"]
 
     def __iter__(self) -> Iterator[Item]:
         with self._listing.open(encoding="utf-8") as stream:
@@ -83,24 +79,7 @@ class Corpus:
         self._shared = array("q", sizes[counts > 1])
         if not self._sizes and self.shard.count == 1:
             instead = f"no video, but {self.left_out}" if self.left_out else "no video"
-            raise FacetellError(f"{self.source.word} holds {instead}; name another {self.source.kind}")
-
-    def merge(self, path: Path, retry: bool) -> None:
-        """Add what the journal of another scan knows and this one does not.
-
-        A verdict replaces one that says that the video could not be read, and is itself not such a one with ``retry``.
-        """
-
-        def wanted(line: Line) -> bool:
-            known = self.journal.get(key_of(line))
-            if "file" in line:
-                return known is None
-            if is_unreadable(line):
-                return known is None and not retry
-            return known is None or is_unreadable(known)
-
-        if path.exists():
-            self.journal.merge(path, wanted)
+            raise FacetellError(f"{self.source.word} holds {instead}; name another folder")
 
     def content(self, item: Item) -> str | None:
         """The content of a file that has not changed since it was read; None if it is not known."""
@@ -109,7 +88,7 @@ class Corpus:
 
     def unread(self) -> Iterator[Job]:
         """Files that may have the content of another one: those of the same size, and folders of images."""
-        known = array("q", self.journal.last_items())
+        known = array("q", np.unique(self._known))
         for item in self:
             may_be_same = item.size < 0 or self._is_shared(item) or _has(known, item.size)
             if may_be_same and item.name not in self.faults and self.content(item) is None:
@@ -164,19 +143,18 @@ def scan(
     *,
     engine: Engine | None = None,
     shard: Shard | None = None,
-    merge: Sequence[Path] = (),
     retry: bool = False,
     progress: Show = lambda state: None,
 ) -> Counts:
     """Score every video of a corpus once; resumes an earlier scan into the same folder.
 
     ``detector`` is of :func:`facetell.batch.scan_work.make_detector`; each process of ``engine`` (by default one of
-    this machine) makes one like it. Verdicts of the scans in the folders ``merge`` are used. With ``retry``, what could
-    not be read is scored again. ``progress`` is called now and then, and after each video.
+    this machine) makes one like it. With ``retry``, what could not be read is scored again. ``progress`` is called now
+    and then, and after each video.
 
     Raises:
-        FacetellError: there is no video, or ``out`` or one of ``merge`` was begun with another model or other
-            settings, is in use, or cannot be written.
+        FacetellError: there is no video, or ``out`` was begun with another model or other settings, is in use, or
+            cannot be written.
     """
     # A verdict on any file has the provenance of all: versions, hashes, settings.
     provenance: dict[str, Any] = json.loads(json.dumps(detector(Path(os.devnull)).provenance))
@@ -187,30 +165,21 @@ def scan(
     }
     engine = engine or local_engine(1)
     with claimed(out, out / WORK / RECORD, about, "scan"), contextlib.ExitStack() as stack:
-        journal = Journal(out / WORK / JOURNAL, key_of, lambda line: retry and is_unreadable(line))
-        stack.callback(journal.close)
-        corpus = Corpus(source, shard or Shard(), out / WORK / LISTING, journal)
-        for other in merge:
-            if not (other / WORK / RECORD).is_file():
-                raise FacetellError(
-                    f"there is no scan in {other}, or one of another version of facetell; name a folder that this "
-                    "version wrote to"
-                )
-            check_same(other / WORK / RECORD, about, other)
-            corpus.merge(other / WORK / JOURNAL, retry)
+        corpus = Corpus(source, shard or Shard(), out / WORK, retry)
+        stack.callback(corpus.journal.close)
         corpus.list(progress)
-        _hash_candidates(corpus, journal, progress)
+        _hash_candidates(corpus, progress)
         work = Work(make_scorer, (detector.engine.path, detector.settings, provenance), lost)
         while sizes := [job.size for job in corpus.unscored()]:  # again if a video vanished that has a copy
             start = Progress("scoring", total=len(sizes), size=sum(sizes))
-            for outcome in complete(work, corpus.unscored(), engine, journal, start, progress):
+            for outcome in complete(work, corpus.unscored(), engine, corpus.journal, start, progress):
                 if not outcome.lines:
                     corpus.faults[outcome.job.name] = outcome.fault
         progress(Progress("writing"))
         return write_results(corpus, out, detector, provenance)
 
 
-def _hash_candidates(corpus: Corpus, journal: Journal, show: Show) -> None:
+def _hash_candidates(corpus: Corpus, show: Show) -> None:
     """Hash the files that may have the content of another one, in threads of this process."""
     sizes = [job.size for job in corpus.unread()]
     state = Progress("comparing", total=len(sizes), size=sum(sizes))
@@ -219,10 +188,10 @@ def _hash_candidates(corpus: Corpus, journal: Journal, show: Show) -> None:
     with ThreadPoolExecutor() as pool:
         while some := list(islice(jobs, 100)):
             for outcome in pool.map(hash_content, some):
-                journal.add(*outcome.lines, sync=False)
+                corpus.journal.add(*outcome.lines, sync=False)
                 if outcome.fault:
                     corpus.faults[outcome.job.name] = outcome.fault
             read = state.read + sum(job.size for job in some)
             state = replace(state, done=state.done + len(some), read=read, last=some[-1].name)
             show(state)
-    journal.add()
+    corpus.journal.add()

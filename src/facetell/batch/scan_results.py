@@ -5,55 +5,46 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from facetell.batch.rows import CLEAN, ScoringSettings, VideoRows, cells, failed, rows_of
-from facetell.batch.scan_source import Item
 from facetell.batch.scan_work import from_record, unreadable
-from facetell.batch.score import about_model
-from facetell.datasets.manifest import Entry, fingerprint
+from facetell.batch.score import ScoringSettings, about_scores
+from facetell.datasets.manifest import Entry
 from facetell.detector import Detector
-from facetell.evaluate.scores import COLUMNS, WHOLE, WORDS
 from facetell.report.corpus import Page
 from facetell.report.result import to_result
 from facetell.report.words import plain_text
-from facetell.types import NOT_READ, Status, TrackVerdict, VideoVerdict
+from facetell.types import Status, VideoVerdict
 
 if TYPE_CHECKING:
     from facetell.batch.scan import Corpus
 
-ERRORS, VERDICTS, SUMMARY, ABOUT = "errors.csv", "results.jsonl", "summary.html", "about.json"
-FILES = ("videos.parquet", "tracks.parquet", "scores.parquet", VERDICTS, ERRORS, SUMMARY, ABOUT)
+FILES = ("videos.parquet", "results.jsonl", "errors.csv", "summary.html", "about.json")
+TABLE, VERDICTS, ERRORS, SUMMARY, ABOUT = FILES
 MISSED = "it was not scored: run the same command again"
-
 GROUP = 1 << 14  # rows that are held in memory and written together, as a row group of the file
-
-VIDEOS = (
+COLUMNS = (
     *("video", "status", "verdict", "probability", "low", "high", "threshold", "logit", "faces", "clips"),
     *("worst_t0", "worst_t1", "worst_probability", "duration", "width", "height", "fps", "sha256", "duplicate_of"),
     *("message", "warnings"),
 )
-TRACKS = ("video", "track", "status", "probability", "low", "high", "logit", "t0", "t1", "face_width", "clips")
-_STRINGS = {*WORDS, "verdict", "sha256", "duplicate_of", "message", "warnings"}
-_INTEGERS = {*WHOLE, "faces", "clips", "width", "height"}
+_STRINGS = ("video", "status", "verdict", "sha256", "duplicate_of", "message", "warnings")
+_INTEGERS = ("faces", "clips", "width", "height")
 
 
 @dataclass(slots=True)
 class Counts:
-    """Numbers of videos by status and by verdict, of duplicates, and of rows of the error table.
-
-    ``left_out`` says which other files the folder holds, see :class:`facetell.video.find.LeftOut`.
-    """
+    """Numbers of videos by status and by verdict, of duplicates, and of rows of the error table."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
     errors: int = 0
-    left_out: str = ""
+    left_out: str = ""  # other files of the folder, see facetell.video.find.LeftOut
 
     def summary(self) -> dict[str, Any]:
         """As JSON values."""
@@ -88,23 +79,11 @@ def _write(
     corpus: Corpus, paths: Mapping[str, Path], detector: Detector, provenance: Mapping[str, Any], stack: ExitStack
 ) -> Counts:
     counts = Counts(left_out=str(corpus.left_out))
-    in_manifest = corpus.source.rows()
-
-    def rows_for(item: Item) -> VideoRows:
-        """The rows of the manifest for a video; without a manifest one row, which has its name only."""
-        return in_manifest.get(item.name) or VideoRows(0, item.name, (Entry(plain_text(item.name), None, "test"),))
-
-    entries = (entry for item in corpus if not item.is_search for entry in rows_for(item).entries)
-    about = about_model(detector) | {
-        "settings": ScoringSettings(detector.settings).about(),
-        "manifest": fingerprint(entries),
-    }
+    names = (plain_text(item.name) for item in corpus if not item.is_search)
+    about = about_scores(detector, ScoringSettings(), (Entry(name, None, "test") for name in names))
     if corpus.shard.count > 1:
         about["shard"] = str(corpus.shard)
-    videos, tracks, scores = (
-        stack.enter_context(closing(Table(paths[f"{name}.parquet"], columns, about)))
-        for name, columns in (("videos", VIDEOS), ("tracks", TRACKS), ("scores", COLUMNS))
-    )
+    table = stack.enter_context(closing(Table(paths[TABLE], about)))
     lines = _text(stack, paths[VERDICTS])
     errors = csv.writer(_text(stack, paths[ERRORS]), lineterminator="\n", quoting=csv.QUOTE_ALL)  # or "\r" breaks lines
     errors.writerow(("path", "reason"))
@@ -125,16 +104,7 @@ def _write(
         counts.verdicts[verdict.verdict.value] += 1
         counts.duplicates += bool(same)
         lines.write(json.dumps(to_result([verdict])["videos"][0], ensure_ascii=False) + "\n")
-        videos.add(video_cells(verdict, same))
-        for track in verdict.tracks:
-            tracks.add(track_cells(verdict, track))
-        video = rows_for(item)
-        if verdict.status in NOT_READ:
-            rows = failed(video, CLEAN, verdict.status)
-        else:
-            rows = rows_of(video, verdict.tracks, CLEAN, detector.engine.info, verdict.duration)
-        for row in rows:
-            scores.add(cells(video, row))
+        table.add(cells(verdict, same))
         page.add(verdict, same)
     _text(stack, paths[SUMMARY]).write(page.html(counts.summary()))
     _text(stack, paths[ABOUT]).write(json.dumps(about | {"counts": counts.summary()}, indent=1) + "\n")
@@ -146,7 +116,7 @@ def _text(stack: ExitStack, path: Path) -> TextIO:
 
 
 class Table:
-    """A Parquet file that grows row by row; the same rows give the same bytes.
+    """The Parquet file of :data:`COLUMNS`, which grows row by row; the same rows give the same bytes.
 
     ``about`` is stored under the metadata key ``facetell``.
 
@@ -154,19 +124,19 @@ class Table:
         OSError: the file cannot be written (here and later).
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], about: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         import pyarrow
         import pyarrow.parquet
 
-        strings, integers, reals = pyarrow.string(), pyarrow.int32(), pyarrow.float64()
-        kinds = [(n, strings if n in _STRINGS else integers if n in _INTEGERS else reals) for n in columns]
-        self._schema = pyarrow.schema(kinds, {"facetell": json.dumps(about, sort_keys=True)})
+        kinds = dict.fromkeys(COLUMNS, pyarrow.float64())
+        kinds |= dict.fromkeys(_STRINGS, pyarrow.string()) | dict.fromkeys(_INTEGERS, pyarrow.int32())
+        self._schema = pyarrow.schema([*kinds.items()], {"facetell": json.dumps(about, sort_keys=True)})
         self._rows: list[dict[str, Any]] = []
         self._writer = pyarrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
         self._table = pyarrow.Table
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append a row; a cell that is missing or None is null."""
+        """Append a row; a cell that is None is null."""
         self._rows.append(row)
         if len(self._rows) == GROUP:
             self._flush()
@@ -181,17 +151,18 @@ class Table:
         self._rows = []
 
 
-def video_cells(verdict: VideoVerdict, same: str) -> dict[str, Any]:
-    """A row of the table of videos; ``same`` is the video of the same content that was scored, "" if this one was."""
+def cells(verdict: VideoVerdict, same: str) -> dict[str, Any]:
+    """A row of the table; ``same`` is the video of the same content that was scored, "" if this one was."""
     worst = verdict.most_suspect
     logits = [track.logit for track in verdict.tracks if track.logit is not None]
+    low, high = verdict.interval or (None, None)
     names = ("probability", "threshold", "duration", "width", "height", "fps", "sha256")
     return {name: getattr(verdict, name) for name in names} | {
         "video": plain_text(verdict.path),
         "status": verdict.status.value,
         "verdict": verdict.verdict.value,
-        "low": verdict.interval[0] if verdict.interval else None,
-        "high": verdict.interval[1] if verdict.interval else None,
+        "low": low,
+        "high": high,
         "logit": max(logits, default=None),
         "faces": len(verdict.tracks),
         "clips": sum(len(track.clips) for track in verdict.tracks),
@@ -201,17 +172,4 @@ def video_cells(verdict: VideoVerdict, same: str) -> dict[str, Any]:
         "duplicate_of": plain_text(same),
         "message": plain_text(verdict.message),
         "warnings": plain_text("; ".join(verdict.warnings)),
-    }
-
-
-def track_cells(verdict: VideoVerdict, track: TrackVerdict) -> dict[str, Any]:
-    """A row of the table of faces."""
-    names = ("probability", "logit", "t0", "t1", "face_width")
-    return {name: getattr(track, name) for name in names} | {
-        "video": plain_text(verdict.path),
-        "track": track.track_id,
-        "status": track.status.value,
-        "low": track.interval[0] if track.interval else None,
-        "high": track.interval[1] if track.interval else None,
-        "clips": len(track.clips),
     }

@@ -1,4 +1,4 @@
-"""The videos of a scan, from a folder, a manifest or a list, in a fixed order."""
+"""The videos of a scan, from a folder or a list, in a fixed order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facetell.batch.journal import Index
-from facetell.batch.rows import VideoRows, videos_of
-from facetell.datasets.manifest import Manifest, read_manifest
 from facetell.types import FacetellError
 from facetell.video.container import address_in, missing_file
 from facetell.video.find import LeftOut, search
@@ -28,22 +26,13 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Item(NamedTuple):
-    """One video of a corpus, as it was listed.
+    """One video of a corpus, as it was listed."""
 
-    Attributes:
-        name: as in the results: relative to the folder, or as in the manifest or list. Bytes that are not UTF-8 are
-            lone surrogates, as :func:`os.fsdecode` makes them.
-        path: absolute.
-        size: bytes; -1 of a folder of images, and if there is nothing.
-        stamp: changes when the file does, see :func:`look`; "" if there is nothing.
-        fault: why it cannot be read; "" if it can.
-    """
-
-    name: str
-    path: str
-    size: int = -1
-    stamp: str = ""
-    fault: str = ""
+    name: str  # relative to the folder, or as in the list; bytes that are not UTF-8 as of os.fsdecode
+    path: str  # absolute
+    size: int = -1  # bytes; -1 of a folder of images, and if there is nothing
+    stamp: str = ""  # changes when the file does, see :func:`look`; "" if there is nothing
+    fault: str = ""  # why it cannot be read; "" if it can
 
     @property
     def suffix(self) -> str:
@@ -90,59 +79,47 @@ def read_shard(text: str) -> Shard:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the videos of a scan come from: ``word`` as the user wrote it, its ``kind``, and the manifest if any."""
+    """Where the videos of a scan come from: ``word`` as the user wrote it, a folder or a list."""
 
     word: str
-    kind: str
-    manifest: Manifest | None = None
+    is_folder: bool
 
-    def items(self, shard: Shard, left_out: LeftOut | None = None) -> Iterator[Item]:
-        """The videos of one part, in order: those of a folder sorted, those of a manifest or list as they are there.
+    def items(self, shard: Shard, left_out: LeftOut) -> Iterator[Item]:
+        """The videos of one part, in order: those of a folder sorted, those of a list as they are there.
 
         ``left_out`` counts the files of a folder that are not videos.
 
         Raises:
             FacetellError: the folder or list cannot be read, or is empty.
         """
-        if self.kind == "folder":
-            yield from _search(Path(self.word), shard, LeftOut() if left_out is None else left_out)
-        elif self.manifest is not None:
-            names = (video.name for video in videos_of(self.manifest))
-            yield from (_look(name, self.manifest.root / name) for name in names if name in shard)
+        if self.is_folder:
+            yield from _search(Path(self.word), shard, left_out)
         else:
             known = Index()
             yield from (_look(name, name) for name in _read_list(self.word) if name in shard and known.add(name))
 
-    def rows(self) -> dict[str, VideoRows]:
-        """The rows of the manifest by video; empty if there is no manifest."""
-        return {video.name: video for video in videos_of(self.manifest)} if self.manifest is not None else {}
-
 
 def open_source(word: str) -> Source:
-    """Open a folder, a manifest (``.csv``), a list of paths, or ``-`` for a list on standard input.
+    """Open a folder, a list of paths, or ``-`` for a list on standard input.
 
     Raises:
         FacetellError: it does not exist or cannot be scanned.
     """
     if word == STDIN:
-        return Source(word, "list")
+        return Source(word, is_folder=False)
     path = Path(word).expanduser()
     # Unlike those of Path, these do not raise for names that are too long or in a folder without permission.
     if os.path.isdir(path):  # noqa: PTH112
-        return Source(str(path), "folder")
+        return Source(str(path), is_folder=True)
     if address_in(word):
         raise FacetellError(missing_file(word))
     if not os.path.exists(path):  # noqa: PTH110
-        raise FacetellError(f"there is no {word}; name a folder of videos, a manifest (.csv) or a list of paths")
+        raise FacetellError(f"there is no {word}; name a folder of videos or a list of paths")
     if kind_of(path) is Kind.VIDEO:
         raise FacetellError(f"{word} is one video; score it with `facetell detect`, or name a folder or a list")
-    if path.suffix.lower() != ".csv":
-        return Source(str(path), "list")
-    manifest = read_manifest(path)
-    if any(entry.is_clip for entry in manifest):
-        raise FacetellError(f"{word} names prepared clips; score them with `facetell score`, or name their videos")
-    videos_of(manifest)  # raises if a video is named twice
-    return Source(str(path), "manifest", manifest)
+    if path.suffix.lower() == ".csv":
+        raise FacetellError(f"{word} is a table; score a manifest with `facetell score`, or name a list of paths")
+    return Source(str(path), is_folder=False)
 
 
 def _search(root: Path, shard: Shard, left_out: LeftOut) -> Iterator[Item]:

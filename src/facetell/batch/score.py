@@ -8,32 +8,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import takewhile
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from facetell import __version__
 from facetell.batch.journal import Journal
-from facetell.batch.rows import (
-    CLEAN,
-    ClipRow,
-    Condition,
-    ScoringSettings,
-    VideoRows,
-    cells,
-    failed,
-    inside,
-    rows_of,
-    videos_of,
-)
 from facetell.batch.run import (
     LOST,
     Job,
@@ -47,14 +36,13 @@ from facetell.batch.run import (
     difference,
     local_engine,
 )
-from facetell.datasets.manifest import Entry, Manifest, fingerprint
-from facetell.datasets.prepared import PreparedClip, read_clip
+from facetell.datasets.manifest import Entry, Manifest, Split, fingerprint
 from facetell.detector import Detector, Settings
-from facetell.distort import KINDS, distort_stream, parameter
-from facetell.distort.kinds import Family
+from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, parameter
+from facetell.distort.kinds import LEVELS, Family
 from facetell.distort.video import distort_frame
-from facetell.evaluate.scores import COLUMNS, Scores, from_columns, read_scores, write_scores
-from facetell.faces.crop import face_pose
+from facetell.engine import ModelInfo
+from facetell.evaluate.scores import COLUMNS, WORDS, Scores, from_columns, read_scores, write_scores
 from facetell.files import check_writable, short_name
 from facetell.places import FacePlaces, TimedFrames, score_at, snapped
 from facetell.types import NOT_READ, FacetellError, Status, TrackVerdict, UInt8Array, VideoVerdict
@@ -62,9 +50,77 @@ from facetell.verdict import why_not_scored
 from facetell.video.container import address_in, missing_file
 from facetell.video.source import SourceFrame, VideoSource, open_video
 
+Condition = tuple[str, int]
+"""A distortion's code and level."""
+CLEAN: Condition = ("", 0)
 RECORD, JOURNAL = "run.json", "journal.jsonl"
-SEED = 0
-"""Of the random distortions: the default of ``facetell distort``."""
+SEED = 0  # of the random distortions: the default of ``facetell distort``
+_OF_ENTRY = tuple(name for name in WORDS if name not in ("status", "distortion"))
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringSettings:
+    """What is scored of a manifest."""
+
+    detection: Settings = field(default_factory=Settings)  # ``threads`` and ``threshold`` are ignored
+    distortions: tuple[Condition, ...] = ()  # see :func:`conditions`
+    clean: bool = True  # score the clean videos as well
+    splits: tuple[Split, ...] = ()  # score only these; empty for all
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions under which each video is scored, the clean one first."""
+        return (CLEAN,) * self.clean + self.distortions
+
+    def about(self) -> dict[str, Any]:
+        """The settings as they are recorded in a score file."""
+        return {
+            "clips_per_second": self.detection.clips_per_second,
+            "max_faces": self.detection.max_faces,
+            **({"max_clips": self.detection.max_clips} if self.detection.max_clips else {}),
+            **({"image_rate": self.detection.image_rate} if self.detection.image_rate else {}),
+            "distortions": [f"{code}:{level}" for code, level in self.distortions],
+            "clean": self.clean,
+            "splits": list(self.splits),
+        }
+
+
+def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
+    """Distortions by name: ``GB:3``, ``VC:1-5``, ``GNC`` (all levels), ``all`` (the published), ``own`` (the others).
+
+    They are in the order of :data:`facetell.distort.KINDS`, each once.
+
+    Raises:
+        FacetellError: a name is not that of a distortion, or of a level.
+
+    >>> conditions(["VC:4-5", "GB:3"])
+    (('GB', 3), ('VC', 4), ('VC', 5))
+    """
+    wanted: set[Condition] = set()
+    for word in words:
+        code, colon, levels = word.partition(":")
+        codes = {"all": PUBLISHED, "own": BEYOND}.get(code, (code.upper(),))
+        if not set(codes) <= set(KINDS):
+            raise FacetellError(f"'{code}' is not a distortion: write all, own, or some of {', '.join(KINDS)}")
+        found = re.fullmatch(r"([1-5])(?:-([1-5]))?", levels)
+        if colon and (found is None or found[1] > (found[2] or found[1])):
+            raise FacetellError(f"'{word}' names no level: write {code}:3 or {code}:1-5 (levels are 1 to 5)")
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (LEVELS[0], LEVELS[-1])
+        wanted |= {(code, level) for code in codes for level in range(first, last + 1)}
+    return tuple((code, level) for code in KINDS for level in LEVELS if (code, level) in wanted)
+
+
+class ClipRow(NamedTuple):
+    """A row of a score file without the columns of the manifest."""
+
+    status: Status
+    distortion: str = ""
+    level: int = 0
+    track: int = -1
+    clip: int = -1
+    t0: float | None = None
+    t1: float | None = None
+    logit: float | None = None
 
 
 def score_manifest(
@@ -77,12 +133,10 @@ def score_manifest(
     progress: Show = lambda state: None,
     fault: Callable[[str], None] = lambda message: None,
 ) -> Scores:
-    """Score every video of a manifest, or its prepared clips.
+    """Score every video of a manifest.
 
     Args:
-        manifest: of videos, or of prepared clips.
         model: see :func:`facetell.engine.model_path`.
-        settings: what is scored.
         out: score file to write. If it exists and was made from the same inputs, it is read and nothing is scored.
         workers: processes, each with its own model and its share of the cores; 1 works in the current process.
         progress: called at the start and after each video.
@@ -99,11 +153,10 @@ def score_manifest(
     settings = settings or ScoringSettings()
     if settings.splits:
         manifest = manifest.where(lambda entry: entry.split in settings.splits)
-    videos = videos_of(manifest)
     _check(manifest, settings)
     threads = max(1, (os.cpu_count() or 1) // workers)
     detector = Detector(model, replace(settings.detection, threads=threads, threshold=None))
-    about = _about(detector, manifest, settings)
+    about = about_scores(detector, settings, manifest)
     with contextlib.ExitStack() as stack:
         if out is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facetell-")))
@@ -119,8 +172,8 @@ def score_manifest(
             check_writable(out)
         stack.enter_context(claimed(folder, folder / RECORD, about, "score"))
         journal = stack.enter_context(contextlib.closing(Journal(folder / JOURNAL, itemgetter("video"))))
-        jobs = [Job(video.name, video) for video in videos if video.number not in journal]
-        found = Progress("scoring", done=len(journal), total=len(videos), found=len(journal))
+        jobs = [Job(entry.path, (number, entry)) for number, entry in enumerate(manifest) if number not in journal]
+        found = Progress("scoring", done=len(journal), total=len(manifest), found=len(journal))
         make: Callable[..., Callable[[Job], Outcome]] = _make
         arguments: tuple[Any, ...] = (detector.engine.path, detector.settings, manifest.root, settings)
         if workers == 1:
@@ -129,12 +182,12 @@ def score_manifest(
         for _ in complete(Work(make, arguments, partial(_lost, settings)), jobs, engine, journal, found, progress):
             pass
         rows = []
-        for video in videos:
-            line = journal.get(video.number)
+        for number, entry in enumerate(manifest):
+            line = journal.get(number)
             assert line is not None, "every job was completed"
             for message in line["faults"]:
                 fault(message)
-            rows += [cells(video, ClipRow(*values)) for values in line["rows"]]
+            rows += [_cells(entry, ClipRow(*values)) for values in line["rows"]]
         scores = from_columns({name: [row.get(name) for row in rows] for name in COLUMNS}, about)
         if out is not None:
             write_scores(scores, out)
@@ -148,10 +201,11 @@ def _check(manifest: Manifest, settings: ScoringSettings) -> None:
         raise FacetellError(f"the manifest has no row of the split {', '.join(settings.splits)}; choose another")
     if not settings.conditions:
         raise FacetellError("there is nothing to score: name distortions, or do not leave out the clean videos")
-    if settings.distortions and any(entry.is_clip for entry in manifest):
-        raise FacetellError(
-            "distortions apply to whole frames, and prepared clips hold faces only; give the manifest of the videos"
-        )
+    if any(entry.is_clip for entry in manifest):
+        raise FacetellError("the manifest names prepared clips; give the manifest of the videos")
+    names = Counter((entry.dataset, entry.video) for entry in manifest)
+    if twice := next((name for (_, name), count in names.items() if count > 1), None):
+        raise FacetellError(f"the manifest names {twice} twice: leave out one of the rows")
     if not any(manifest.file(entry).exists() for entry in manifest):
         first = manifest.entries[0]
         if address_in(first.path):
@@ -162,26 +216,20 @@ def _check(manifest: Manifest, settings: ScoringSettings) -> None:
         )
 
 
-def _about(detector: Detector, manifest: Manifest, settings: ScoringSettings) -> dict[str, Any]:
-    """What the scores depend on: nothing about when, where or by how many processes they were computed."""
-    about = about_model(detector) | {
-        "settings": replace(settings, detection=detector.settings).about(),
-        "manifest": fingerprint(manifest),
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(about))  # as it is read back
-    return plain
-
-
-def about_model(detector: Detector) -> dict[str, Any]:
-    """What a score file records of the model and its engine."""
+def about_scores(detector: Detector, settings: ScoringSettings, entries: Iterable[Entry]) -> dict[str, Any]:
+    """What scores depend on: nothing about when, where or by how many processes they were computed."""
     engine = detector.engine
-    return {
+    about = {
         "model": {"name": engine.info.name, "sha256": engine.sha256},
         "calibration": asdict(engine.info.calibration),
         "min_face_width": engine.info.min_face_width,
         "facetell": __version__,
         "engine": {"name": engine.name, "version": engine.version, "precision": engine.precision},
+        "settings": replace(settings, detection=detector.settings).about(),
+        "manifest": fingerprint(entries),
     }
+    plain: dict[str, Any] = json.loads(json.dumps(about))  # as it is read back
+    return plain
 
 
 def _make(model: Path, detection: Settings, root: Path, settings: ScoringSettings) -> Callable[[Job], Outcome]:
@@ -190,75 +238,82 @@ def _make(model: Path, detection: Settings, root: Path, settings: ScoringSetting
 
 def _score(detector: Detector, root: Path, settings: ScoringSettings, job: Job) -> Outcome:
     """Score one video under each condition; never raises. ``root`` is the manifest's folder."""
-    video: VideoRows = job.task
+    _, entry = job.task
+    path, info, places = root / entry.path, detector.engine.info, FacePlaces()
     try:
-        if video.entries[0].is_clip:
-            return _outcome(job, _score_prepared(video, root, detector), [])
-        return _outcome(job, *_score_whole(video, root / video.entries[0].path, detector, settings))
+        # Also scored if the clean scores are not wanted: they decide which faces and clips are left out.
+        verdict = places.read_clean(detector, path)
+        if verdict.status in NOT_READ or verdict.status is Status.DAMAGED:
+            rows = [ClipRow(verdict.status, *condition) for condition in settings.conditions]
+            return _outcome(job, rows, [verdict.message] if verdict.status in NOT_READ else [])
+        rows = rows_of(verdict.tracks, CLEAN, info) if settings.clean else []
+        faults = []
+        for condition in settings.distortions:
+            try:
+                rows += rows_of(_distorted_tracks(path, detector, places, condition, verdict), condition, info)
+            except Exception as error:  # of any kind: the other distortions are still scored
+                rows.append(ClipRow(Status.UNREADABLE, *condition))
+                faults.append(f"{entry.path} under {condition[0]}:{condition[1]}: {describe(error)}")
+        return _outcome(job, rows, faults)
     except Exception as error:  # of any kind: one video must not end a run of hours
         return _lost(settings, job, describe(error))
 
 
 def _lost(settings: ScoringSettings, job: Job, reason: str = LOST) -> Outcome:
-    rows = [row for condition in settings.conditions for row in failed(job.task, condition)]
+    rows = [ClipRow(Status.UNREADABLE, *condition) for condition in settings.conditions]
     return _outcome(job, rows, [f"{job.name}: {reason}"])
 
 
 def _outcome(job: Job, rows: list[ClipRow], faults: list[str]) -> Outcome:
-    return Outcome(job, ({"video": job.task.number, "rows": rows, "faults": faults},))
+    return Outcome(job, ({"video": job.task[0], "rows": rows, "faults": faults},))
 
 
-def _score_whole(
-    video: VideoRows, path: Path, detector: Detector, settings: ScoringSettings
-) -> tuple[list[ClipRow], list[str]]:
-    """The rows of a video, and a message for each fault."""
-    places = FacePlaces()
-    # Also scored if the clean scores are not wanted: they decide which faces and clips are left out.
-    verdict = places.read_clean(detector, path, video.holds, video.until)
-    if verdict.status in NOT_READ or verdict.status is Status.DAMAGED:
-        rows = [row for condition in settings.conditions for row in failed(video, condition, verdict.status)]
-        return rows, [verdict.message] if verdict.status in NOT_READ else []
-    rows = rows_of(video, verdict.tracks, CLEAN, detector.engine.info, verdict.duration) if settings.clean else []
-    faults = []
-    for condition in settings.distortions:
-        try:
-            rows += _score_distorted(video, path, detector, places, condition, verdict)
-        except Exception as error:  # as above: the other distortions are still scored
-            rows += failed(video, condition)
-            faults.append(f"{video.name} under {condition[0]}:{condition[1]}: {describe(error)}")
-    return rows, faults
+def rows_of(tracks: Sequence[TrackVerdict], condition: Condition, info: ModelInfo) -> list[ClipRow]:
+    """The rows of one video under one condition: its clips by track and time, or one row with the reason."""
+    rows = [
+        ClipRow(Status.SCORED, *condition, track.track_id, number, clip.t0, clip.t1, clip.logit)
+        for track in tracks
+        for number, clip in enumerate(sorted(track.clips, key=lambda clip: clip.t0))
+    ]
+    return rows or [ClipRow(why_not_scored(tracks, info)[0], *condition)]
 
 
-def _score_distorted(
-    video: VideoRows, path: Path, detector: Detector, places: FacePlaces, condition: Condition, clean: VideoVerdict
-) -> list[ClipRow]:
-    tracks = clean.tracks
-    if places:
-        with open_video(path, image_rate=detector.settings.image_rate) as reader:
-            fps = reader.info.fps
-            frames = distorted(reader, condition, fps, video.until)
-            if condition[0] == "FPS":
-                fps = min(parameter(*condition), fps or np.inf)
-            tracks = score_at(places, frames, fps, detector, video.holds)
-    return rows_of(video, tracks, condition, detector.engine.info, clean.duration)
+def _cells(entry: Entry, row: ClipRow) -> dict[str, Any]:
+    """The columns of a row of a score file; those without a value are missing."""
+    own = {name: value for name, value in row._asdict().items() if value is not None and value == value}  # not NaN
+    of_entry = {name: getattr(entry, name) for name in _OF_ENTRY}
+    return of_entry | own | {"status": str(row.status), "label": -1 if entry.label is None else entry.label}
 
 
-def distorted(reader: VideoSource, condition: Condition, fps: float | None, until: float = np.inf) -> TimedFrames:
+def _distorted_tracks(
+    path: Path, detector: Detector, places: FacePlaces, condition: Condition, clean: VideoVerdict
+) -> tuple[TrackVerdict, ...]:
+    """The faces of the clean video, scored under a distortion."""
+    if not places:
+        return clean.tracks
+    with open_video(path, image_rate=detector.settings.image_rate) as reader:
+        fps = reader.info.fps
+        frames = distorted(reader, condition, fps)
+        if condition[0] == "FPS":
+            fps = min(parameter(*condition), fps or np.inf)
+        return score_at(places, frames, fps, detector)
+
+
+def distorted(reader: VideoSource, condition: Condition, fps: float | None) -> TimedFrames:
     """The frames of a clean video under a distortion, as :func:`facetell.distort.distort_stream` makes them.
 
     Distortions of single frames are applied only to the frames that are used, about one in three. Frames that were
-    encoded and decoded get the exact times of the clean video back. Frames after ``until`` seconds are left out.
+    encoded and decoded get the exact times of the clean video back.
     """
     code, level = condition
-    raws = takewhile(lambda raw: raw.time < until, reader)
     if KINDS[code].family is Family.FRAME:
-        for number, raw in enumerate(raws):
+        for number, raw in enumerate(reader):
             yield raw.time, partial(_distort_one, raw, condition, number)
         return
     times: list[float] = []
 
     def frames() -> Iterator[tuple[UInt8Array, float]]:
-        for raw in raws:
+        for raw in reader:
             times.append(raw.time)
             yield raw.rgb(), raw.time
 
@@ -273,40 +328,3 @@ def _distort_one(raw: SourceFrame, condition: Condition, number: int) -> UInt8Ar
 
 def _same(image: UInt8Array) -> UInt8Array:
     return image
-
-
-def _score_prepared(video: VideoRows, root: Path, detector: Detector) -> list[ClipRow]:
-    """The rows of one video from its prepared clips, by track and time; if none was scored, one row with the reason."""
-    tracks = [score_clip(read_clip(root / entry.path), entry, detector) for entry in video.entries]
-    found = sorted(
-        (entry.track, clip.t0, clip.t1, number, clip.logit)
-        for number, (entry, of_clip) in enumerate(zip(video.entries, tracks, strict=True))
-        for track in of_clip
-        for clip in track.clips
-    )
-    if not found:
-        status, _ = why_not_scored([track for of_clip in tracks for track in of_clip], detector.engine.info)
-        return [ClipRow(0, status, *CLEAN)]
-    before: dict[int, int] = {}  # clips of each track so far: several prepared clips may show one track
-    rows = []
-    for track, t0, t1, number, logit in found:
-        before[track] = before.get(track, -1) + 1
-        rows.append(ClipRow(number, Status.SCORED, *CLEAN, track, before[track], t0, t1, logit))
-    return rows
-
-
-def score_clip(clip: PreparedClip, entry: Entry, detector: Detector) -> tuple[TrackVerdict, ...]:
-    """Score one prepared clip at the landmarks stored with it; times and face widths are those of its video.
-
-    Clips of the model begin as in detection, and those without motion or of a pixelated face are left out. If none is
-    scored, the track has the status that says why.
-    """
-    height, width = clip.frames.shape[1:3]
-    scale = clip.square.width / width
-    places = FacePlaces(width * scale, height * scale)
-    for time, points in zip(clip.times, clip.landmarks, strict=True):
-        places.add(float(time), {entry.track: face_pose(points * np.float32(scale))})
-    steps = np.diff(clip.times)
-    fps = 1 / float(np.median(steps)) if len(steps) else None
-    frames = ((float(time), partial(_same, image)) for time, image in zip(clip.times, clip.frames, strict=True))
-    return score_at(places, frames, fps, detector, partial(inside, entry), clean=True)

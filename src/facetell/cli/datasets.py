@@ -28,7 +28,6 @@ FLAGS = {
     "val": ("--val", {"type": float, "metavar": "SHARE", "help": "of the training identities, for val"}),
     "all_test": ("--all-test", {"action": "store_true", "help": "put every video into test"}),
     "seed": ("--seed", {"type": int, "metavar": "N", "help": "of a split by identity (default: 0)"}),
-    "split_file": ("--split-file", {"type": Path, "metavar": "FILE", "help": "where a split by identity is stored"}),
 }
 
 

@@ -26,7 +26,7 @@ EVERY = 60.0  # seconds between lines where there is no terminal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument(
-        "source", metavar="SOURCE", help="a folder; a manifest (.csv); or a list of paths, one a line ('-': from stdin)"
+        "source", metavar="SOURCE", help="a folder, or a list of paths, one a line ('-': from standard input)"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder; resumes if it exists")
     parser.add_argument(
@@ -37,9 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--address", metavar="HOST:PORT", help="of the Ray cluster (default: as Ray finds it)")
     parser.add_argument("--shard", default="1/1", metavar="I/N", help="only part I of N, by a hash of the name")
-    parser.add_argument(
-        "--merge", type=Path, nargs="+", default=[], metavar="DIR", help="use the results of other scans (other parts)"
-    )
     parser.add_argument("--retry", action="store_true", help="score again what could not be read")
     add_detection(parser, engine="--inference")
     add_fps(parser)
@@ -65,7 +62,6 @@ def run(args: argparse.Namespace) -> int:
             make_detector(args.model, settings),
             engine=_engine(args),
             shard=shard,
-            merge=args.merge,
             retry=args.retry,
             progress=Meter(bar),
         )

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "manifest",
         type=Path,
         metavar="MANIFEST",
-        help="a CSV file of videos, or a folder of `facetell datasets` or `facetell prepare`",
+        help="a CSV file of videos, or a folder with manifest.csv",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the score file to write (.parquet)")
     parser.add_argument("--split", nargs="+", choices=SPLITS, default=[], help="only these splits (default: all)")
@@ -44,8 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all could be read, scored or not, else 2."""
-    from facetell.batch.rows import ScoringSettings, conditions
-    from facetell.batch.score import score_manifest
+    from facetell.batch.score import ScoringSettings, conditions, score_manifest
 
     settings = ScoringSettings(
         detection_settings(args, image_rate=args.fps),

@@ -25,19 +25,19 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Something in several splits: its ``kind`` (of :data:`KINDS`), ``what`` it is, an ``example`` per split."""
+    """Something in several splits."""
 
-    kind: str
+    kind: str  # of KINDS
     what: str
-    example: tuple[tuple[str, str], ...]
+    example: tuple[tuple[str, str], ...]  # a split and a path of each
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Missing paths, unreadable ones with the reason, and leaks."""
+    """What is wrong with a manifest."""
 
     missing: tuple[str, ...]
-    unreadable: tuple[tuple[str, str], ...]
+    unreadable: tuple[tuple[str, str], ...]  # paths with the reasons
     leaks: tuple[Leak, ...]
 
 
@@ -103,11 +103,9 @@ def _present(manifest: Manifest) -> tuple[list[Entry], tuple[str, ...]]:
 def _table_leaks(manifest: Manifest) -> Iterator[Leak]:
     """Leaks that follow from the rows alone."""
     recording = _recordings(manifest)
-    videos = list(_shared("video", ((entry.video, entry) for entry in manifest)))
-    yield from videos
-    doubled = {leak.what for leak in videos}
+    yield from (videos := list(_shared("video", ((entry.video, entry) for entry in manifest))))
     sources = _shared("source", ((recording(entry), entry) for entry in manifest))
-    yield from (leak for leak in sources if leak.what not in doubled)
+    yield from (leak for leak in sources if leak.what not in {other.what for other in videos})
     people = ((name, entry) for entry in manifest for name in (entry.identity, entry.donor) if name)
     yield from _shared("identity", people)
 
@@ -147,10 +145,8 @@ def _hashes(
     """The hash of each video, and (path, reason) of those that cannot be read."""
 
     def compute(entry: Entry) -> VideoHash | str:
-        # Start and end of a prepared clip are times in the video that it was cropped from.
-        start, end = (None, None) if entry.is_clip else (entry.start, entry.end)
         try:
-            return hash_video(manifest.file(entry), start, end)
+            return hash_video(manifest.file(entry))
         except FacetellError as error:
             return str(error)
 

@@ -34,16 +34,7 @@ _TINY = 1e-9
 
 
 def cues_of(images: UInt8Array | Sequence[UInt8Array]) -> NDArray[np.float64]:
-    """The cues of images, uint8 RGB (N, H, W, 3) of at least 16 x 16 pixels: float64 (N, len(CUES)).
-
-    - energy in an octave: log10 of the share of the spectral energy (without the mean) between 1/2 and 1/4, 1/4 and
-      1/8, 1/8 and 1/16 cycles per pixel, of the luma under a Hann window: an enlarged image has little in the first;
-    - brightness and contrast: mean and standard deviation of the luma, in [0, 1]; saturation: mean of HSV, in [0, 1];
-    - noise: log10 of the standard deviation of the luma by the median of the diagonal Haar coefficients, in [0, 1];
-    - blocks: log of the mean step of the luma across a grid of 8 pixels over that elsewhere, of the phase with the
-      largest steps;
-    - border: share of the lines, counted from the four sides, that are bars or repeat their neighbour.
-    """
+    """The cues of images, uint8 RGB (N, H, W, 3) of at least 16 x 16 pixels: float64 (N, len(CUES))."""
     return np.array([_cues(image) for image in images]).reshape(-1, len(CUES))
 
 
@@ -77,6 +68,7 @@ def _cues(image: UInt8Array) -> list[float]:
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
     saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1].mean() / 255
     unit = luma / 255
+    # The standard deviation of noise, log10, by the median of the diagonal Haar coefficients.
     diagonal = (luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:] + luma[1:, 1:]) / 2 / 255
     noise = float(np.log10(np.median(np.abs(diagonal)) / 0.6745 + 1e-4))
     blocks = (_blockiness(luma) + _blockiness(luma.T)) / 2
@@ -84,6 +76,7 @@ def _cues(image: UInt8Array) -> list[float]:
 
 
 def _octaves(luma: NDArray[np.float64]) -> list[float]:
+    """Log10 of the shares of the spectral energy at 1/2 to 1/4, to 1/8 and to 1/16 cycles per pixel (Hann window)."""
     height, width = luma.shape
     window = np.hanning(height)[:, None] * np.hanning(width)
     energy = np.abs(np.fft.rfft2((luma - luma.mean()) * window)) ** 2
@@ -95,6 +88,7 @@ def _octaves(luma: NDArray[np.float64]) -> list[float]:
 
 
 def _blockiness(luma: NDArray[np.float64]) -> float:
+    """Log of the mean step across a grid of 8 pixels, of the phase with the largest steps, over that elsewhere."""
     steps = np.abs(np.diff(luma, axis=1)).mean(axis=0)
     phases = np.array([steps[phase::8].mean() for phase in range(8)])
     highest = int(phases.argmax())
@@ -102,6 +96,7 @@ def _blockiness(luma: NDArray[np.float64]) -> float:
 
 
 def _border(luma: NDArray[np.float64]) -> float:
+    """Share of the lines, counted from the four sides, that are bars or repeat their neighbour."""
     share = 0.0
     for lines in (luma, luma[::-1], luma.T, luma.T[::-1]):
         changed = np.abs(np.diff(lines, axis=0)).mean(axis=1) > _FLAT

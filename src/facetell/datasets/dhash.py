@@ -43,15 +43,20 @@ class VideoHash:
     valid: Hashes
 
 
-def hash_video(path: Path, start: float | None = None, end: float | None = None) -> VideoHash:
-    """Hash six frames of the first ten seconds of a video (or of a part, in seconds), or six of a folder of images.
+def hash_video(path: Path) -> VideoHash:
+    """Hash six frames of the first ten seconds of a video, or six of a folder of images.
 
     Raises:
         Unreadable: no frame can be read.
     """
-    images = _of_folder(path) if path.is_dir() else _of_video(path, start or 0.0, end)
+    if path.is_dir():
+        files = images_in(path)
+        chosen = {int(place) for place in np.linspace(0, len(files), FRAMES, endpoint=False)} if files else ()
+        images = [image for place in sorted(chosen) if (image := read_image(files[place])) is not None]
+    else:
+        images = _of_video(path)
     if not images:
-        raise Unreadable(f"{path} has no readable frame there; get the file again")
+        raise Unreadable(f"{path} has no readable frame; get the file again")
     bits, valid = zip(*(hash_image(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in images), strict=True)
     return VideoHash(np.stack(bits), np.stack(valid))
 
@@ -65,23 +70,16 @@ def hash_image(grey: NDArray[Any]) -> tuple[Hashes, Hashes]:
     return np.packbits(steps > 0).view(np.uint64), np.packbits(valid).view(np.uint64)
 
 
-def _of_video(path: Path, start: float, end: float | None) -> list[UInt8Array]:
+def _of_video(path: Path) -> list[UInt8Array]:
     images: list[UInt8Array] = []
     with open_video(path) as reader:
-        stop = min(start + SPAN, end or np.inf, reader.info.duration or np.inf)
-        times = np.linspace(start, stop, FRAMES, endpoint=False)
+        times = np.linspace(0.0, min(SPAN, reader.info.duration or np.inf), FRAMES, endpoint=False)
         for raw in reader:
             if raw.time >= times[len(images)] - 1e-6:
                 images.append(raw.rgb())
                 if len(images) == FRAMES:
                     break
     return images
-
-
-def _of_folder(path: Path) -> list[UInt8Array]:
-    files = images_in(path)
-    chosen = sorted(set(np.linspace(0, len(files), FRAMES, endpoint=False).astype(int).tolist())) if files else []
-    return [image for i in chosen if (image := read_image(files[i])) is not None]
 
 
 def differences(a: VideoHash, b: VideoHash) -> NDArray[np.float32]:
@@ -102,10 +100,8 @@ def distance(a: VideoHash, b: VideoHash) -> float:
     return float(min(np.median(shares.min(axis=1)), np.median(shares.min(axis=0))))
 
 
-def near_duplicates(
-    one: Sequence[VideoHash], other: Sequence[VideoHash], limit: float = LIMIT
-) -> list[tuple[int, int, float]]:
-    """Pairs of a video of each group with a :func:`distance` of at most ``limit``: indices, distance; sorted by it."""
+def near_duplicates(one: Sequence[VideoHash], other: Sequence[VideoHash]) -> list[tuple[int, int, float]]:
+    """Pairs of a video of each group with a :func:`distance` of at most LIMIT: indices, distance; sorted by it."""
     if not one or not other:
         return []
     owner = np.repeat(np.arange(len(other)), [len(video.bits) for video in other])
@@ -115,7 +111,7 @@ def near_duplicates(
         candidates: set[int] = set()
         for start in range(0, len(bits), _BLOCK):
             part = slice(start, start + _BLOCK)
-            similar = (differences(video, VideoHash(bits[part], valid[part])) <= limit).any(axis=0)
+            similar = (differences(video, VideoHash(bits[part], valid[part])) <= LIMIT).any(axis=0)
             candidates.update(owner[part][similar].tolist())
-        found += [(i, j, share) for j in candidates if (share := distance(video, other[j])) <= limit]
+        found += [(i, j, share) for j in candidates if (share := distance(video, other[j])) <= LIMIT]
     return sorted(found, key=lambda pair: pair[2])

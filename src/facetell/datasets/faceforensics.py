@@ -5,13 +5,13 @@ METHOD.md, section 2. A forgery ``TTT_SSS`` is the video TTT with the face (or t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from facetell.datasets.layout import BY_IDENTITY, Benchmark, Folder, ReadOptions
-from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
-from facetell.datasets.splits import split_by_identity
+from facetell.datasets.layout import BY_IDENTITY, Benchmark, Folder, ReadOptions, split_by_identity
+from facetell.datasets.manifest import SPLITS, Entry, Split
 from facetell.types import FacetellError
 from facetell.video.find import LeftOut, search
 
@@ -30,38 +30,33 @@ FOLDERS = {
 Pairs = Mapping[Split, Sequence[tuple[str, str]]]
 
 
-def read_ffpp(at: Folder, options: ReadOptions) -> Manifest:
+def read_ffpp(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     """FaceForensics++ with its official splits and each of the five methods that is there, or ``options.methods``."""
     pairs = _read_pairs(at)
-    there = tuple(name for name in METHODS if (at.root / "manipulated_sequences" / name).is_dir())
-    methods = options.methods or there
+    methods = options.methods or tuple(m for m in METHODS if (at.root / "manipulated_sequences" / m).is_dir())
     at.check_methods(methods, METHODS)
     if not methods:
         raise at.fault(f"{at.root} lacks manipulated_sequences/{METHODS[0]} and every other method")
-    entries = []
     for compression in options.compressions:
-        entries += _reals(at, pairs, compression)
+        reals = {entry.identity: entry for entry in _reals(at, pairs, compression)}
+        yield from reals.values()
         for method in methods:
             folder = _compressed(at, f"manipulated_sequences/{method}", compression)
-            reals = f"original_sequences/youtube/{compression}/videos"
-            entries += [
-                Entry(f"{folder}/{a}_{b}.mp4", 1, split, a, b, method, "ffpp", compression, f"{reals}/{a}.mp4")
-                for split, both in pairs.items()
-                for pair in both
-                for a, b in (pair, pair[::-1])
-            ]
-    return Manifest(at.root, tuple(entries))
+            for split, both in pairs.items():
+                for a, b in (order for pair in both for order in (pair, pair[::-1])):
+                    path, source = f"{folder}/{a}_{b}.mp4", reals[a].path
+                    yield Entry(path, 1, split, a, b, method, "ffpp", compression, source)
 
 
-def read_faceshifter(at: Folder, options: ReadOptions) -> Manifest:
+def read_faceshifter(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     """FaceShifter with the reals and splits of FaceForensics++."""
-    read = read_ffpp(at, replace(options, methods=("FaceShifter",)))
-    return Manifest(at.root, tuple(replace(entry, dataset="faceshifter") for entry in read))
+    for entry in read_ffpp(at, replace(options, methods=("FaceShifter",))):
+        yield replace(entry, dataset="faceshifter")
 
 
-def _read_pairs(at: Folder) -> dict[Split, list[tuple[str, str]]]:
+def _read_pairs(at: Folder) -> Pairs:
     """The official splits: lists of id pairs, from ``splits/`` or beside the two trees."""
-    pairs: dict[Split, list[tuple[str, str]]] = {}
+    pairs = {}
     at.folder("original_sequences")
     for split in SPLITS:
         file = at.file(f"splits/{split}.json", f"{split}.json", f"dataset/splits/{split}.json")
@@ -72,15 +67,12 @@ def _read_pairs(at: Folder) -> dict[Split, list[tuple[str, str]]]:
     return pairs
 
 
-def _reals(at: Folder, pairs: Pairs, compression: str) -> list[Entry]:
+def _reals(at: Folder, pairs: Pairs, compression: str) -> Iterator[Entry]:
     """The YouTube reals of all splits at one compression."""
     folder = _compressed(at, "original_sequences/youtube", compression)
-    return [
-        Entry(f"{folder}/{name}.mp4", 0, split, identity=name, dataset="ffpp", compression=compression)
-        for split, both in pairs.items()
-        for pair in both
-        for name in pair
-    ]
+    for split, both in pairs.items():
+        for name in (name for pair in both for name in pair):
+            yield Entry(f"{folder}/{name}.mp4", 0, split, name, dataset="ffpp", compression=compression)
 
 
 def _compressed(at: Folder, folder: str, compression: str) -> str:
@@ -90,7 +82,7 @@ def _compressed(at: Folder, folder: str, compression: str) -> str:
     return at.folder(f"{folder}/{compression}/videos")
 
 
-def read_dfd(at: Folder, options: ReadOptions) -> Manifest:
+def read_dfd(at: Folder, options: ReadOptions) -> list[Entry]:
     """DeepFakeDetection: the actors and their forgeries, split by identity (or all in test)."""
     entries = []
     for compression in options.compressions:
@@ -98,23 +90,20 @@ def read_dfd(at: Folder, options: ReadOptions) -> Manifest:
         fakes = _compressed(at, "manipulated_sequences/DeepFakeDetection", compression)
         known = at.videos(reals)
         for path in known:
-            actor, _, scene = Path(path).stem.partition("__")
-            if not (actor.isdigit() and scene):
+            if (name := re.fullmatch(r"(\d+)__.+", Path(path).stem)) is None:
                 raise at.fault(f"{path} is not named as an actor's video")
-            entries.append(Entry(path, 0, "test", f"actor{actor}", dataset="dfd", compression=compression))
+            entries.append(Entry(path, 0, "test", f"actor{name[1]}", dataset="dfd", compression=compression))
         for path in at.videos(fakes):
-            both, _, rest = Path(path).stem.partition("__")
-            target, _, donor = both.partition("_")
-            if not (target.isdigit() and donor.isdigit() and rest):
+            if (name := re.fullmatch(r"(\d+)_(\d+)__(?:(.+)__)?.+", Path(path).stem)) is None:
                 raise at.fault(f"{path} is not named as a forgery of two actors")
-            source = f"{reals}/{target}__{rest.rpartition('__')[0]}.mp4"
-            source = source if source in known else ""
-            people = f"actor{target}", f"actor{donor}"
-            entries.append(Entry(path, 1, "test", *people, "DeepFakeDetection", "dfd", compression, source))
-    return Manifest(at.root, tuple(split_by_identity(entries, at.root, options)))
+            source = f"{reals}/{name[1]}__{name[3]}.mp4"
+            people = f"actor{name[1]}", f"actor{name[2]}"
+            more = "DeepFakeDetection", "dfd", compression, source if source in known else ""
+            entries.append(Entry(path, 1, "test", *people, *more))
+    return split_by_identity(entries, options)
 
 
-def read_dfo(at: Folder, options: ReadOptions) -> Manifest:
+def read_dfo(at: Folder, options: ReadOptions) -> list[Entry]:
     """DeeperForensics-1.0, with the folder ``end_to_end`` unless others are named in ``options.methods``.
 
     A forgery ``TTT_XXX`` is the FaceForensics++ video TTT with the face of the actor XXX. The distorted folders hold
@@ -131,7 +120,7 @@ def read_dfo(at: Folder, options: ReadOptions) -> Manifest:
     at.folder("manipulated_videos")
     if options.protocol == "B":
         fakes = _fakes(at, folders, _lists(at))
-        return Manifest(at.root, (*_actors(at, fakes), *fakes))
+        return [*_actors(at, fakes), *fakes]
     if options.ffpp is None:
         raise FacetellError(
             f"protocol {options.protocol} of DeeperForensics-1.0 takes its reals from FaceForensics++; "
@@ -146,14 +135,13 @@ def read_dfo(at: Folder, options: ReadOptions) -> Manifest:
     if options.protocol == "A":
         reals = {name: entry for name, entry in youtube.items() if entry.split == "test"}
         fakes = [fake for folder in folders for fake in _fakes_of_targets(at, folder, reals)]
-        return Manifest(at.root, (*reals.values(), *fakes))
+        return [*reals.values(), *fakes]
     split_of = _lists(at)
     targets: dict[str, Split] = {name.partition("_")[0]: split for name, split in split_of.items()}
-    missing = sorted(targets.keys() - youtube.keys())
-    if missing:
+    if missing := sorted(targets.keys() - youtube.keys()):
         raise ffpp.fault(f"the splits of FaceForensics++ do not name the video {missing[0]} that {at.root} needs")
     reals = {target: replace(youtube[target], split=split) for target, split in targets.items()}
-    return Manifest(at.root, (*reals.values(), *_fakes(at, folders, split_of, reals)))
+    return [*reals.values(), *_fakes(at, folders, split_of, reals)]
 
 
 def _lists(at: Folder) -> dict[str, Split]:
@@ -166,8 +154,7 @@ def _fakes_of_targets(at: Folder, folder: str, reals: Mapping[str, Entry]) -> li
     """The forgeries on disk whose target is one of ``reals``."""
     stems = [Path(path).stem for path in at.videos(at.folder(f"manipulated_videos/{folder}"))]
     names: dict[str, Split] = {name: "test" for name in stems if name.partition("_")[0] in reals}
-    missing = sorted(reals.keys() - {name.partition("_")[0] for name in names})
-    if missing:
+    if missing := sorted(reals.keys() - {name.partition("_")[0] for name in names}):
         raise at.fault(
             f"manipulated_videos/{folder} in {at.root} has no forgery of {len(missing)} test videos of "
             f"FaceForensics++, such as {missing[0]}"
@@ -214,33 +201,19 @@ _FFPP_TREE = (
     "original_sequences/youtube/{raw,c23,c40}/videos/NNN.mp4, "
     "manipulated_sequences/METHOD/{raw,c23,c40}/videos/TTT_SSS.mp4 and splits/{train,val,test}.json"
 )
-FFPP = Benchmark(
-    "ffpp",
-    "FaceForensics++: 1000 reals, five methods, official splits",
-    _FFPP_TREE,
-    read_ffpp,
-    frozenset({"compressions", "methods"}),
-)
-FACESHIFTER = Benchmark(
-    "faceshifter",
-    "FaceShifter: the fifth method of FaceForensics++ alone, with its reals",
-    _FFPP_TREE,
-    read_faceshifter,
-    frozenset({"compressions"}),
-)
-DFD = Benchmark(
-    "dfd",
-    "DeepFakeDetection: 363 videos of 28 actors and their forgeries",
+_DFD_TREE = (
     "original_sequences/actors/{raw,c23,c40}/videos/NN__SCENE.mp4 and "
-    "manipulated_sequences/DeepFakeDetection/{raw,c23,c40}/videos/TT_SS__SCENE__CODE.mp4",
-    read_dfd,
-    BY_IDENTITY | {"compressions"},
+    "manipulated_sequences/DeepFakeDetection/{raw,c23,c40}/videos/TT_SS__SCENE__CODE.mp4"
 )
-DFO = Benchmark(
-    "dfo",
-    "DeeperForensics-1.0: 1000 end-to-end swaps, clean and distorted; protocols A, B and its own lists",
+_DFO_TREE = (
     "manipulated_videos/end_to_end/TTT_XXX.mp4 (and the other folders of forgeries), "
-    "lists/splits/{train,val,test}.txt and source_videos/XXX/...",
-    read_dfo,
-    frozenset({"methods", "protocol", "ffpp"}),
+    "lists/splits/{train,val,test}.txt and source_videos/XXX/..."
 )
+_FFPP = "FaceForensics++: 1000 reals, five methods, official splits"
+_FACESHIFTER = "FaceShifter: the fifth method of FaceForensics++ alone, with its reals"
+_DFD = "DeepFakeDetection: 363 videos of 28 actors and their forgeries"
+_DFO = "DeeperForensics-1.0: 1000 end-to-end swaps, clean and distorted; protocols A, B and its own lists"
+FFPP = Benchmark("ffpp", _FFPP, _FFPP_TREE, read_ffpp, frozenset({"compressions", "methods"}))
+FACESHIFTER = Benchmark("faceshifter", _FACESHIFTER, _FFPP_TREE, read_faceshifter, frozenset({"compressions"}))
+DFD = Benchmark("dfd", _DFD, _DFD_TREE, read_dfd, BY_IDENTITY | {"compressions"})
+DFO = Benchmark("dfo", _DFO, _DFO_TREE, read_dfo, frozenset({"methods", "protocol", "ffpp"}))

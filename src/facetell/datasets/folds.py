@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facetell.datasets.layout import identities_of
 from facetell.datasets.manifest import Entry
-from facetell.datasets.splits import identities_of
 
 REAL, OTHER = "real", "other"
 JITTER = 0.3  # relative; by how much the seed changes the order in which repositories are assigned
@@ -33,9 +33,8 @@ def group_of(entry: Entry) -> str:
 def grouped_folds(entries: Sequence[Entry], count: int = 5, seed: int = 0) -> NDArray[np.int64]:
     """Fold (N,) of each entry, 0 to ``count`` - 1; all entries of one repository are in the same fold.
 
-    Repositories are assigned one by one, those with the largest share of some kind first, each to the fold in which it
-    least increases the sum of the squared shares of the kinds. So reals and each kind of forgery are spread evenly, as
-    far as whole repositories allow. ``seed`` changes the order of repositories of similar size and resolves ties.
+    Repositories are assigned one by one, the largest first, each to the fold in which it least increases the sum of the
+    squared shares of the kinds, so that kinds are spread evenly. ``seed`` changes the order and resolves ties.
 
     Raises:
         ValueError: a label is unknown, or there are fewer than ``count`` repositories.
@@ -66,17 +65,13 @@ def grouped_folds(entries: Sequence[Entry], count: int = 5, seed: int = 0) -> ND
 
 
 def training_rows(entries: Sequence[Entry], folds: ArrayLike, fold: int) -> NDArray[np.bool_]:
-    """The entries (N,) to train a model on that is tested on ``fold`` of ``folds`` (N,).
-
-    They are outside the fold, and their repositories, families and identities (donors included) are not in it.
-    """
+    """The entries (N,) outside ``fold`` of ``folds`` (N,) whose repositories, families and identities are not in it."""
     return _apart(entries, np.asarray(folds) == fold)
 
 
 def leave_kind_out(entries: Sequence[Entry], kind: str) -> NDArray[np.bool_]:
-    """The entries (N,) to train a model on that is tested on one kind of forgery (:func:`kind_of`).
+    """The entries (N,) of other kinds whose repositories, families and identities have no forgery of this kind.
 
-    They are of other kinds, and their repositories, families and identities are not among the forgeries of this kind.
     The reals that are left out are those to test against: they were published with these forgeries.
 
     Raises:

@@ -1,17 +1,15 @@
 """The manifest: one table of videos and their labels, whatever benchmark they are from.
 
-On disk it is a CSV file with a header line; paths are relative to the folder of the file. A row is a video, or a part
-of one if ``start`` and ``end`` are given. Rows without a label can be scored, but not evaluated.
+On disk it is a CSV file with a header line; paths are relative to the folder of the file. A row is a video, or a
+prepared clip. Rows without a label can be scored, but not evaluated.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
 import io
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -29,42 +27,24 @@ _ALIASES = {"file": "path", "generator": "method", "source_repo": "repository", 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row; a text is "" where it is unknown or does not apply.
+    """One row; a text is "" where it is unknown or does not apply."""
 
-    Attributes:
-        path: a file, or a folder of images; relative to the folder of the manifest (POSIX slashes), or absolute.
-        label: 1 = forged, 0 = real, None = unknown.
-        split: "train", "val" or "test".
-        identity: the person whose face is visible.
-        donor: of a forgery, the other person whose face or motion was used.
-        method: what made the forgery.
-        dataset: short name of the benchmark.
-        compression: "raw", "c23", "c40", ..., or a distortion.
-        source: ``path`` of the real video in this manifest that a forgery was made from, frame for frame.
-        start, end: seconds, of a part; None for the whole video.
-        origin: in a prepared folder, the ``path`` of the video in the manifest that was prepared.
-        track: of a prepared clip, the number of the face in its video; -1 for a whole video.
-        kind: what a forgery does ("face-swap", "lip-sync", "talking-head", ...).
-        family: name that generators of one method share, such as the versions of one model.
-        repository: where the video was published. Its videos share people, cameras and coding.
-    """
-
-    path: str
-    label: int | None
+    path: str  # a file or a folder of images, relative to the folder of the manifest (POSIX slashes) or absolute
+    label: int | None  # 1 forged, 0 real, None unknown
     split: Split
-    identity: str = ""
-    donor: str = ""
-    method: str = ""
-    dataset: str = ""
-    compression: str = ""
-    source: str = ""
-    start: float | None = None
+    identity: str = ""  # the person whose face is visible
+    donor: str = ""  # of a forgery, the other person whose face or motion was used
+    method: str = ""  # what made the forgery
+    dataset: str = ""  # short name of the benchmark
+    compression: str = ""  # "raw", "c23", "c40", ..., or a distortion
+    source: str = ""  # path of the real video in this manifest that a forgery was made from, frame for frame
+    start: float | None = None  # of a prepared clip, seconds in its video; None for a whole video
     end: float | None = None
-    origin: str = ""
-    track: int = -1
-    kind: str = ""
-    family: str = ""
-    repository: str = ""
+    origin: str = ""  # in a prepared folder, the path of the video in the manifest that was prepared
+    track: int = -1  # of a prepared clip, the number of the face in its video; -1 for a whole video
+    kind: str = ""  # what a forgery does ("face-swap", "lip-sync", "talking-head", ...)
+    family: str = ""  # name that generators of one method share, such as the versions of one model
+    repository: str = ""  # where the video was published; its videos share people, cameras and coding
 
     @property
     def video(self) -> str:
@@ -106,7 +86,7 @@ class Manifest:
     @property
     def doubled(self) -> int:
         """Number of entries that repeat an earlier one."""
-        return len(self.entries) - len({(entry.path, entry.start, entry.end, entry.track) for entry in self.entries})
+        return len(self.entries) - len({entry.path for entry in self.entries})
 
 
 def row_text(entry: Entry, *, groups: bool) -> bytes:
@@ -181,13 +161,11 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
             entry = replace(entry, path=moved(entry.path), source=moved(entry.source) if entry.source else "")
         cells = (getattr(entry, name) for name in COLUMNS)
         writer.writerow("" if cell is None else cell for cell in cells)
-    text = out.getvalue()
     try:
-        text.encode()
+        write_text(path, out.getvalue())
     except UnicodeEncodeError as error:
-        line = text[text.rfind("\n", 0, error.start) + 1 :].partition(",")[0]
-        raise FacetellError(f"the name of {line!a} is not UTF-8; rename the file") from None
-    write_text(path, text)
+        name = error.object[: error.end].rpartition("\n")[2]
+        raise FacetellError(f"the name that begins with {name!a} is not UTF-8; rename the file") from None
 
 
 def _entry(row: Mapping[str, str | None], where: str) -> Entry:
@@ -199,22 +177,13 @@ def _entry(row: Mapping[str, str | None], where: str) -> Entry:
         raise FacetellError(f"{where}: the label '{cells['label']}' is not known; write 1 for forged or 0 for real")
     if cells["split"] not in SPLITS:
         raise FacetellError(f"{where}: the split '{cells['split']}' is not known; write one of {', '.join(SPLITS)}")
-    start, end = (_seconds(cells[name], name, where) for name in ("start", "end"))
-    if start is not None and end is not None and end <= start:
-        raise FacetellError(f"{where}: the end ({end:g} s) does not come after the start ({start:g} s)")
     try:
         track = int(cells["track"] or -1)
-    except ValueError:
-        raise FacetellError(f"{where}: the track '{cells['track']}' is not a whole number") from None
+        start, end = (float(cells[name]) if cells[name] else None for name in ("start", "end"))
+    except ValueError as error:
+        raise FacetellError(f"{where}: track, start and end are numbers, or empty ({error})") from None
+    if track < 0 and (start, end) != (None, None):
+        raise FacetellError(f"{where}: start and end are for prepared clips; cut the part out and name its file")
     paths = {name: cells[name].replace("\\", "/") for name in ("path", "source", "origin")}
     known: dict[str, Any] = {"label": _LABELS[label], "start": start, "end": end, "track": track}
     return Entry(**{**cells, **paths, **known})
-
-
-def _seconds(cell: str, name: str, where: str) -> float | None:
-    if not cell:
-        return None
-    with contextlib.suppress(ValueError):
-        if math.isfinite(value := float(cell)) and value >= 0:
-            return value
-    raise FacetellError(f"{where}: the {name} '{cell}' is not a number of seconds, 0 or more")

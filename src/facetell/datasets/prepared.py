@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 from facetell.datasets.manifest import Manifest, read_manifest
 from facetell.types import Box, FacetellError, FloatArray, UInt8Array
 
-CLIPS = "clips"
-MANIFEST = "manifest.csv"
-LEDGER = "ledger.jsonl"
-ABOUT = "prepare.json"
+CLIPS, MANIFEST, LEDGER, ABOUT = "clips", "manifest.csv", "ledger.jsonl", "prepare.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,20 +66,10 @@ def read_clip(path: Path | str) -> PreparedClip:
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise FacetellError(f"{path.with_suffix('.npz')} cannot be read ({error}); prepare its video again") from None
     capture = cv2.VideoCapture(str(path))
-    frames: UInt8Array = np.empty((0, 0, 0, 3), np.uint8)
-    count = 0
-    try:
-        while True:
-            there, image = capture.read()
-            if not there:
-                break
-            if not count:
-                frames = np.empty((len(times), *image.shape), np.uint8)
-            if count < len(frames):
-                cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=frames[count])
-            count += 1
-    finally:
-        capture.release()
-    if not count or not count == len(times) == len(landmarks):
-        raise FacetellError(f"{path} has {count} frames of {len(times)}; prepare its video again")
-    return PreparedClip(frames, landmarks, times, square)
+    frames = []
+    while (image := capture.read()[1]) is not None:
+        frames.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    capture.release()
+    if not frames or not len(frames) == len(times) == len(landmarks):
+        raise FacetellError(f"{path} has {len(frames)} frames of {len(times)}; prepare its video again")
+    return PreparedClip(np.stack(frames).astype(np.uint8, copy=False), landmarks, times, square)

@@ -6,14 +6,21 @@ To add one, write its reader and an entry of :data:`BENCHMARKS`.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from facetell.datasets import faceforensics
-from facetell.datasets.layout import BY_IDENTITY, CARVED, Benchmark, Folder, ReadOptions
+from facetell.datasets.layout import (
+    BY_IDENTITY,
+    CARVED,
+    Benchmark,
+    Folder,
+    ReadOptions,
+    carve_val,
+    split_by_identity,
+)
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
-from facetell.datasets.splits import carve_val, split_by_identity
 from facetell.types import FacetellError
 from facetell.video.find import LeftOut, search
 
@@ -21,7 +28,7 @@ TEST_LIST = "List_of_testing_videos.txt"
 _CELEBDF_PAIR = re.compile(r"(id\d+)_(id\d+)_(\d+)")
 
 
-def read_celebdf(at: Folder, options: ReadOptions) -> Manifest:
+def read_celebdf(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     """Celeb-DF v1, v2 or ++, which has 22 methods in three scenarios.
 
     Their list of testing videos has 1 = real; a manifest has 1 = forged. Videos that are not on the list are for
@@ -47,7 +54,6 @@ def read_celebdf(at: Folder, options: ReadOptions) -> Manifest:
     unknown = sorted(tests.keys() - {_celebdf_key(path) for path in found})
     if unknown:
         raise at.fault(f"{at.root} lacks {len(unknown)} videos of {TEST_LIST}, such as {unknown[0]}")
-    entries = []
     for path, (method, identity) in found.items():
         label, key, donor, source = int(bool(method)), _celebdf_key(path), "", ""
         if tests.get(key, label) != label:
@@ -59,8 +65,7 @@ def read_celebdf(at: Folder, options: ReadOptions) -> Manifest:
             pair = _CELEBDF_PAIR.fullmatch(Path(path).stem)
             source = reals.get(f"{pair[1]}_{pair[3]}.mp4", "") if pair else ""
         split: Split = "test" if key in tests else "train"
-        entries.append(Entry(path, label, split, identity, donor, method, at.benchmark.name, source=source))
-    return Manifest(at.root, tuple(entries))
+        yield Entry(path, label, split, identity, donor, method, at.benchmark.name, source=source)
 
 
 def _celebdf_tests(at: Folder) -> dict[str, int]:
@@ -81,7 +86,7 @@ def _celebdf_key(path: str) -> str:
     return path.replace("\\", "/").replace("/videos/", "/").lower()
 
 
-def read_dfdc(at: Folder, options: ReadOptions) -> Manifest:
+def read_dfdc(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     """DFDC: the training parts and the test set, those of them that are there.
 
     DFDC does not publish identities: forgeries are grouped by the recording that they were made from.
@@ -91,7 +96,6 @@ def read_dfdc(at: Folder, options: ReadOptions) -> Manifest:
     parts = [path.parent.relative_to(at.root).as_posix() for path in metadata]
     tables = {part: _table(at, f"{part}/metadata.json", "{video: {label, split, original}}") for part in parts}
     place = {name: f"{part}/{name}" for part, table in tables.items() for name in table}
-    entries = []
     for part, table in tables.items():
         for name, row in table.items():
             label = str(row.get("label", "")).upper()
@@ -99,7 +103,7 @@ def read_dfdc(at: Folder, options: ReadOptions) -> Manifest:
                 raise at.fault(f"{at.root / part}/metadata.json gives {name} the label '{label}', not REAL or FAKE")
             forged = label == "FAKE"
             method, source = ("DFDC", place.get(str(row.get("original")), "")) if forged else ("", "")
-            entries.append(Entry(place[name], int(forged), "train", method=method, dataset="dfdc", source=source))
+            yield Entry(place[name], int(forged), "train", method=method, dataset="dfdc", source=source)
     file = next((name for name in ("test/labels.csv", "labels.csv") if (at.root / name).is_file()), None)
     if file is not None:
         folder = Path(file).with_name("videos")
@@ -109,19 +113,17 @@ def read_dfdc(at: Folder, options: ReadOptions) -> Manifest:
             if label not in ("0", "1"):
                 raise at.fault(f"{at.root / file} gives {name} the label '{label}', not 0 or 1")
             method = "DFDC" if label == "1" else ""
-            entries.append(Entry((folder / name).as_posix(), int(label), "test", method=method, dataset="dfdc"))
-    if not entries:
+            yield Entry((folder / name).as_posix(), int(label), "test", method=method, dataset="dfdc")
+    elif not tables:
         raise at.fault(f"{at.root} has neither a training part with metadata.json nor test/labels.csv")
-    return Manifest(at.root, tuple(entries))
 
 
-def read_dfdcp(at: Folder, options: ReadOptions) -> Manifest:
+def read_dfdcp(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     """The DFDC preview with its own splits."""
     file = at.file("dataset.json")
     table = _table(at, file, "{video: {label, set}}")
     if not table:
         raise at.fault(f"{at.root / file} names no video")
-    entries = []
     for name, row in table.items():
         label, split = row.get("label"), row.get("set")
         if label not in ("real", "fake") or split not in ("train", "test"):
@@ -131,8 +133,7 @@ def read_dfdcp(at: Folder, options: ReadOptions) -> Manifest:
         donor = str(row.get("swapped_id") or "")
         donor = f"dfdcp{donor}" if label == "fake" and donor not in ("", target) else ""
         method = folder if label == "fake" else ""
-        entries.append(Entry(name, int(label == "fake"), split, f"dfdcp{target}", donor, method, "dfdcp"))
-    return Manifest(at.root, tuple(entries))
+        yield Entry(name, int(label == "fake"), split, f"dfdcp{target}", donor, method, "dfdcp")
 
 
 def _table(at: Folder, file: str, form: str) -> dict[str, dict[str, Any]]:
@@ -142,9 +143,8 @@ def _table(at: Folder, file: str, form: str) -> dict[str, dict[str, Any]]:
     return table
 
 
-def read_wilddeepfake(at: Folder, options: ReadOptions) -> Manifest:
+def read_wilddeepfake(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     """WildDeepfake: a folder of images is a video; those of one archive have a common recording, hence an identity."""
-    entries = []
     splits: tuple[Split, ...] = ("train", "test")
     for label, kind in enumerate(("real", "fake")):
         for split in splits:
@@ -154,25 +154,20 @@ def read_wilddeepfake(at: Folder, options: ReadOptions) -> Manifest:
                 raise at.fault(f"{at.root / folder} holds no folder of images (unpack its archives)")
             for name in found:
                 identity, method = f"{folder}_{Path(name).parts[0]}", "wild" if label else ""
-                entries.append(Entry(f"{folder}/{name}", label, split, identity, "", method, "wilddeepfake"))
-    return Manifest(at.root, tuple(entries))
+                yield Entry(f"{folder}/{name}", label, split, identity, "", method, "wilddeepfake")
 
 
-def read_ffiw(at: Folder, options: ReadOptions) -> Manifest:
+def read_ffiw(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     """FFIW; papers test on its published ``val``, which is ``test`` here."""
-    entries = []
     splits: tuple[tuple[str, Split], ...] = (("train", "train"), ("val", "test"))
     for folder, split in splits:
         reals = {Path(path).name: path for path in at.videos(at.folder(f"source/{folder}"))}
-        entries += [Entry(path, 0, split, dataset="ffiw") for path in reals.values()]
-        entries += [
-            Entry(path, 1, split, method="FFIW", dataset="ffiw", source=reals.get(Path(path).name, ""))
-            for path in at.videos(at.folder(f"target/{folder}"))
-        ]
-    return Manifest(at.root, tuple(entries))
+        yield from (Entry(path, 0, split, dataset="ffiw") for path in reals.values())
+        for path in at.videos(at.folder(f"target/{folder}")):
+            yield Entry(path, 1, split, method="FFIW", dataset="ffiw", source=reals.get(Path(path).name, ""))
 
 
-def read_pair(at: Folder, options: ReadOptions) -> Manifest:
+def read_pair(at: Folder, options: ReadOptions) -> list[Entry]:
     """``real/`` and ``fake/``: a forgery with the name of a real was made from it; splits as the folders have it.
 
     Without folders of splits, one is drawn by recording: a real and its forgeries are in one split.
@@ -183,9 +178,8 @@ def read_pair(at: Folder, options: ReadOptions) -> Manifest:
     for label, kind in enumerate(("real", "fake")):
         folder, left_out = at.root / at.folder(kind), LeftOut()
         found = list(search(folder, left_out))
-        closed = next((item.name for item in found if item.is_closed), None)
-        if closed is not None:
-            raise at.fault(f"{folder / closed} may not be read")
+        if closed := [item.name for item in found if item.is_closed]:
+            raise at.fault(f"{folder / closed[0]} may not be read")
         if not found:
             raise at.fault(f"{folder} holds neither a video nor a folder of frames")
         if left_out:
@@ -196,16 +190,16 @@ def read_pair(at: Folder, options: ReadOptions) -> Manifest:
             method = next((part for part in parts if part != split), "fake") if label else ""
             source = reals.get((split, path.stem), "") if label else ""
             dataset = at.root.resolve().name
-            entries.append(Entry(name, label, split or "test", "", "", method, dataset, source=source))
+            entries.append(Entry(name, label, split or "test", method=method, dataset=dataset, source=source))
             if split is None:
                 unsplit.append(name)
             if not label:
                 reals[split, path.stem] = name
     if options.all_test or len(unsplit) == len(entries):
-        return Manifest(at.root, tuple(split_by_identity(entries, at.root, options)))
+        return split_by_identity(entries, options)
     if unsplit:
         raise at.fault(f"{at.root / unsplit[0]} is in no folder of a split, though other videos are")
-    return Manifest(at.root, tuple(entries))
+    return entries
 
 
 _CELEBDF_TREE = f"Celeb-real/idA_NNNN.mp4, YouTube-real/NNNNN.mp4, Celeb-synthesis/{{}} and {TEST_LIST}"
@@ -257,7 +251,5 @@ def read_benchmark(name: str, root: Path, options: ReadOptions | None = None) ->
         FacetellError: no such benchmark, or its files are not as expected.
     """
     known, options = benchmark(name), options or ReadOptions()
-    manifest = known.read(Folder(root, known), options)
-    if "val" in known.options:
-        return replace(manifest, entries=tuple(carve_val(manifest.entries, root, options)))
-    return manifest
+    entries = [*known.read(Folder(root, known), options)]
+    return Manifest(root, tuple(carve_val(entries, options) if "val" in known.options else entries))
