@@ -18,7 +18,7 @@ from facetell.batch.score import about_model
 from facetell.datasets.manifest import Entry, fingerprint
 from facetell.detector import Detector
 from facetell.evaluate.scores import COLUMNS, WHOLE, WORDS
-from facetell.report.corpus import Page
+from facetell.report.page import Summary
 from facetell.report.result import to_result
 from facetell.report.words import plain_text
 from facetell.types import NOT_READ, Status, TrackVerdict, VideoVerdict
@@ -108,7 +108,7 @@ def _write(
     lines = _text(stack, paths[VERDICTS])
     errors = csv.writer(_text(stack, paths[ERRORS]), lineterminator="\n", quoting=csv.QUOTE_ALL)  # or "\r" breaks lines
     errors.writerow(("path", "reason"))
-    page = Page(about, detector.threshold)
+    page = Summary(about, detector.threshold)
     for item, record, same in corpus.verdicts():
         if record is None:
             verdict = unreadable(item.name, corpus.faults.get(item.name, f"{item.name}: {MISSED}"), provenance)
@@ -117,7 +117,6 @@ def _write(
         if verdict.status is Status.UNREADABLE:
             # The exact path, even if a spreadsheet would take it for a formula: it must name the file.
             errors.writerow((plain_text(item.name), plain_text(verdict.message)))
-            page.add_error(item.name, verdict.message)
             counts.errors += 1
         if item.is_search:
             continue
