@@ -93,7 +93,7 @@ def test_faults_are_told_in_one_sentence(checkpoint, tmp_path, capsys):
         (BROKEN["text"](tmp_path), "a.onnx", "is not a checkpoint of a training run; give one"),
         (archive, "a.onnx", "is not a checkpoint of a training run; give one"),
         (tmp_path / "none.pt", "a.onnx", "there is no checkpoint at"),
-        (checkpoint, "a.bin", "does not end in .onnx"),
+        (checkpoint, "a.bin", "its name would end in .onnx"),
         (checkpoint, checkpoint / "a.onnx", "cannot write"),
     ):
         assert main(["export", str(source), "--to", str(tmp_path / target)]) == 1

@@ -19,7 +19,7 @@ def test_what_gave_no_clip_is_named_and_the_folder_can_be_scored(tmp_path, capsy
     words = ["--out", str(out), "--workers", "1", "--size", "128", "--seconds", "1"]
     assert main(["prepare", str(videos), *words]) == 2
     printed = capsys.readouterr()
-    assert printed.out == f"1 clip of 1 video, 2 without, in {out}\n"
+    assert printed.out == f"clips: 1; videos: 3, 2 without a clip; in {out}\n"
     first, second = printed.err.splitlines()
     assert first == "facetell prepare: b.mp4: no face was found" and "missing.mp4: there is no file" in second
     (entry,) = read_prepared(out)

@@ -11,7 +11,6 @@ from rich.console import Console
 from facetell.batch.run import Progress
 from facetell.cli import main
 from facetell.cli.progress import Bar
-from facetell.cli.scan import Meter
 from fixtures import BROKEN, FAST, sample_frames, write_frames
 
 
@@ -45,5 +44,5 @@ def test_a_name_in_the_bar_is_escaped():
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=120)
     with Bar("listing", console) as bar:
-        Meter(bar)(Progress("scoring", 1, 2, 1, 2, last="a\x1b]0;hi\x07:smile:[red]b.mp4"))
+        bar.videos(Progress("scoring", 1, 2, 1, 2, last="a\x1b]0;hi\x07:smile:[red]b.mp4"))
     assert r"a\x1b]0;hi\x07:smile:[red]b.mp4" in shown.getvalue() and "\x07" not in shown.getvalue()

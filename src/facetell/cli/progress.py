@@ -1,7 +1,8 @@
-"""The progress bar of all verbs, on standard error; where that is not a terminal, lines if ``--verbose`` is given."""
+"""The progress of all verbs on standard error: a bar on a terminal, elsewhere a line a minute, or more if verbose."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from rich.console import Console
@@ -20,6 +21,7 @@ COLUMNS = (
     TextColumn("left:"),
     TimeRemainingColumn(elapsed_when_finished=False),
 )
+EVERY = 60.0  # seconds between lines where there is no terminal
 
 
 class Bar:
@@ -30,10 +32,10 @@ class Bar:
 
     def __init__(self, step: str, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
-        self._step = step
+        self._step, self._name = step, ""
+        self._since = self._printed = time.monotonic()
         hidden = self.quiet or not self.console.is_terminal
         self._bar = Progress(*COLUMNS, console=self.console, transient=True, disable=hidden)
-        self._name = ""
         self._task = self._bar.add_task(step, total=None, note="")
 
     def __enter__(self) -> Self:
@@ -43,24 +45,29 @@ class Bar:
     def __exit__(self, *fault: object) -> None:
         self._bar.stop()
 
-    def begin(self, step: str) -> None:
-        """Begin another step: the time left is estimated again."""
-        self._step = step
-        self._bar.reset(self._task, total=None, completed=0)
-
     def update(self, done: float, total: float | None, note: str = "", name: str = "") -> None:
         """Show how much is done, a note, and a name."""
-        self._bar.update(
-            self._task, completed=done, total=total, note=note, description=shortened(name or self._step, 40)
-        )
-        if self.verbose and not self.console.is_terminal and name not in ("", self._name):
-            self._name = name
+        shown = shortened(name or self._step, 40)
+        self._bar.update(self._task, completed=done, total=total, note=note, description=shown)
+        if self.console.is_terminal or name in ("", self._name):
+            return
+        self._name, now = name, time.monotonic()
+        if self.verbose:
             self.print(f"{self._step} {note} {name}")
+        elif not self.quiet and done and total and now - self._printed >= EVERY:
+            self._printed = now
+            left = round((now - self._since) * (total - done) / done / 60)
+            self.print(f"{self._step} {note}, {left // 60} h {left % 60} min left")
 
     def videos(self, state: State) -> None:
         """Show the state of a run, without videos of an earlier one, which would make the time left too short."""
+        if state.step != self._step:
+            self._step, self._since = state.step, time.monotonic()
+            self._bar.reset(self._task, total=None, completed=0)
         done, total = state.done - state.found, state.total - state.found
-        self.update(done, total, f"{done}/{total}", state.last)
+        note = (f"{done}/{total}" if total else f"{done}") + (f", {state.failed} not readable" if state.failed else "")
+        # By bytes where they are known, since one video may be as long as a thousand others.
+        self.update(state.read if state.size else done, state.size or total or None, note, state.last)
 
     def print(self, message: str) -> None:
         """Print a message above the bar."""
