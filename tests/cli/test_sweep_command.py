@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from facetell.cli import main
-from facetell.train.run import BEST, CHECKPOINT, Stop
+from facetell.train.run import BEST
 from facetell.train.run import read_checkpoint as load
-from facetell.train.sweep import read_grid, run_grid
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
 
@@ -46,12 +44,3 @@ def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):  # noq
         runs = [load(out / f"motion-{row['motion']}_seed-{seed}" / BEST)["val"] for seed in (1, 2)]
         assert row["auc"] == [run["auc"] for run in runs]
         assert f"| {row['motion']} | 2 | {np.mean(row['auc']):.3f} ({min(row['auc']):.3f} to " in first
-
-
-def test_a_run_of_a_grid_goes_on_where_it_shall_be_longer(prepared, tmp_path):  # noqa: F811
-    grid, out = tmp_path / "grid.yaml", tmp_path / "runs"
-    grid.write_text(f"extends: {TINY}\nsteps: 1\ndata: {{folders: [{prepared}]}}\ngrid:\n  seed: [1]\n")
-    for steps, minutes in ((1, math.inf), (2, 0), (2, math.inf)):  # the second attempt is stopped before its first step
-        with Stop(minutes) as stop:
-            assert run_grid(read_grid(grid, [f"steps={steps}"]), out, stop) == bool(minutes)
-    assert load(out / "seed-1" / CHECKPOINT)["step"] == 2

@@ -14,7 +14,6 @@ from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_
 from facetell.report.page import write_plot
 from facetell.report.quality import describe_quality, read_facts
 from facetell.report.table import print_table
-from facetell.report.words import percent
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
 
@@ -29,13 +28,6 @@ def test_a_chart_places_time_and_probability():
     assert LEFT < chart.points[0].x < chart.points[2].x < WIDTH - RIGHT
     assert chart.points[1].x - chart.points[0].x == pytest.approx((WIDTH - LEFT - RIGHT) / 2.28, abs=0.2)
     assert chart.threshold == chart.points[2].y and [label for _, label in chart.ticks][:2] == ["0:00", "0:00.5"]
-
-
-@pytest.mark.parametrize(
-    ("value", "words"), [(0.0, "0 %"), (0.004, "under 1 %"), (0.826, "83 %"), (0.996, "over 99 %"), (1.0, "100 %")]
-)
-def test_no_figure_is_rounded_to_certainty(value, words):
-    assert percent(value).replace("\N{NO-BREAK SPACE}", " ") == words
 
 
 def rows_of(man, detector, card, fps, *faces):

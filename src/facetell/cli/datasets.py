@@ -85,10 +85,7 @@ def _flags_of(known: Benchmark) -> str:
 
 def _print_counts(manifest: Manifest) -> None:
     """Print the number of videos by method and split, as a table."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("method")
-    for split in SPLITS:
-        table.add_column(split, justify="right")
+    table = Table("method", *SPLITS, box=None, pad_edge=False)
     counts = Counter((entry.split, entry.method, entry.label) for entry in manifest)
     names = {0: "real", 1: "forged", None: "not known"}
     rows = {(method, label) for _, method, label in counts}

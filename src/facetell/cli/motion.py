@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("video", type=Path, metavar="VIDEO", help="a video of a face")
     add("other", type=Path, metavar="OTHER", nargs="?", help="a second one, drawn beside it")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for motion.png and motion.mp4")
-    add_model(parser, FAST_MODEL, function=False)
+    add_model(parser, FAST_MODEL)
     add("--start", type=start, default=0.0, metavar="S", help="seconds to skip (default: 0)")
     add("--seconds", type=number, default=2.0, metavar="S", help="seconds to draw (default: 2)")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from facetell.train.config import DataConfig
 
 NOT_DONE = 2
-FOR_EXPORT = ("onnx", "onnxscript", "onnxruntime", "openvino", "pyarrow", "scipy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,14 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _release(checkpoint: Path, target: Path, data: DataConfig) -> int:
-    """Export, measure and describe; if packages for it are missing, say how to do it elsewhere."""
-    missing = [package for package in FOR_EXPORT if importlib.util.find_spec(package) is None]
-    if missing:
-        print(
-            f"{checkpoint}: trained; no model file was written, as {', '.join(missing)} is not installed; "
-            f"run `facetell train {checkpoint} --to MODEL.onnx` where it is"
-        )
-        return NOT_DONE
+    """Export, measure and describe; what was trained is kept if packages for it are missing."""
     from facetell.train.corpus import decode_all, load_recordings
     from facetell.train.release import release
 

@@ -23,7 +23,7 @@ from facetell.detector import Detector, Progress
 from facetell.engine.card import read_card
 from facetell.files import write_text
 from facetell.report import words
-from facetell.report.chart import Chart, Point, make_chart
+from facetell.report.chart import Chart, Point, make_chart, ranked
 from facetell.report.images import Budget, ClipImages, Image, TrackImages, by_estimate, collect_images
 from facetell.report.quality import Fact, clip_seconds, count_clips, describe_quality, read_facts
 from facetell.report.result import to_result
@@ -84,7 +84,7 @@ class FaceView:
     @property
     def worst(self) -> Point:
         """The highest-scoring clip."""
-        return max(self.chart.points, key=lambda point: (self.track.clips[point.index].logit, -point.index))
+        return self.chart.points[ranked(self.track)[0]]
 
     @property
     def strip(self) -> list[Point]:

@@ -95,8 +95,6 @@ def _face(number: int, track: TrackVerdict, info: ModelInfo, card: Card) -> Iter
         effect += f" On the model's test videos AUC was {auc:.3f} with faces {width} pixels wide, "
         effect += f"{card.unchanged:.3f} unchanged."
     yield what, measured, effect
-    clips = f"{count_clips(track)} of {clip_seconds(track)} s"
-    yield f"Clips analysed, face {number}", clips, "More clips give a narrower interval."
 
 
 def count_clips(track: TrackVerdict) -> str:
