@@ -2,9 +2,12 @@
 
 import doctest
 import io
+import json
+import math
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 from rich.console import Console
 
@@ -13,6 +16,7 @@ from facetell.report import words
 from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart
 from facetell.report.page import write_plot
 from facetell.report.quality import describe_quality, read_facts
+from facetell.report.result import SCHEMA_PATH, to_result, write_result
 from facetell.report.table import print_table
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
@@ -65,6 +69,49 @@ FORGED = replace(track_of([75.0], [0.75]), track_id=7, probability=0.75)
 
 def verdict_of(name, *tracks, **values):
     return VideoVerdict(name, Status.SCORED, Verdict.FORGED, 0.75, (0.5, 0.9), tracks, duration=99.0, **values)
+
+
+SCHEMA = json.loads(SCHEMA_PATH.read_text())
+ROLLED = replace(FORGED, clips=(replace(FORGED.clips[0], crop=Crop(51.5, 52.0, 100.0, math.radians(-30))),))
+PROVENANCE = {key: {} for key in ("facetell", "python", "model", "engine", "assets", "settings")}
+SCORED = verdict_of("a.mp4", ROLLED, sha256="0" * 64, width=64, height=36, fps=25.0, provenance=PROVENANCE)
+ABSTAINED = replace(
+    SCORED, status=Status.NO_FACE, verdict=Verdict.NONE, probability=None, interval=None, tracks=(), sha256=None
+)
+
+
+def check(result):
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(result, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+def test_scored_and_abstained_are_valid_and_survive_json():
+    result = to_result([SCORED, ABSTAINED])
+    check(json.loads(json.dumps(result)))
+    (clip,) = result["videos"][0]["tracks"][0]["clips"]
+    assert clip["square"] == [1.5, 2.0, 101.5, 102.0] and clip["roll"] == -30
+    assert result["videos"][1]["probability"] is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(SCORED, probability=None),
+        replace(ABSTAINED, probability=0.5),
+        replace(SCORED, probability=1.5),
+        replace(SCORED, provenance={}),
+    ],
+)
+def test_the_schema_refuses_a_status_and_number_that_disagree(wrong):
+    with pytest.raises(jsonschema.ValidationError):
+        check(to_result([wrong]))
+
+
+def test_a_result_has_no_times_and_any_name(tmp_path):
+    for name, seconds in (("a.json", 0.5), ("b.json", 99.0)):
+        write_result([replace(SCORED, path="caf\udce9.mp4", seconds_spent=seconds)], tmp_path / "deep" / name)
+    first, second = (json.loads(path.read_text()) for path in sorted((tmp_path / "deep").iterdir()))
+    assert first == second and first["videos"][0]["path"] == "caf\\udce9.mp4"
 
 
 def plotted(verdict, folder):
