@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from facetell.datasets.manifest import SPLITS
-
-if TYPE_CHECKING:
-    from facetell.evaluate.compare import Comparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the comparison and its conclusion; 0 when done."""
-    from facetell.evaluate.compare import compare
+    from facetell.evaluate.compare import SIGNIFICANT, compare
     from facetell.evaluate.scores import read_scores
     from facetell.metrics.measures import MEASURES
 
@@ -53,16 +50,11 @@ def run(args: argparse.Namespace) -> int:
             p = getattr(figure, "p", math.nan)
             table.add_row(name, f"{figure.value:.4f}", span, "" if math.isnan(p) else f"{p:.2g}")
     Console(highlight=False, soft_wrap=True).print(table)
-    print(f"\n{_conclusion(found, measure.title)}")
-    return 0
-
-
-def _conclusion(found: Comparison, title: str) -> str:
-    from facetell.evaluate.compare import SIGNIFICANT
-
     if math.isnan(found.difference.p):
-        return "No p for the difference: the real or the forged videos are all of one person."
-    if not found.better:
-        return f"No significant difference in {title} (p is {SIGNIFICANT:g} or more)."
-    first, second = ("A", "B") if found.better == "a" else ("B", "A")
-    return f"{first} is better than {second} in {title}: p is below {SIGNIFICANT:g}."
+        print("\nNo p for the difference: the real or the forged videos are all of one person.")
+    elif not found.better:
+        print(f"\nNo significant difference in {measure.title} (p is {SIGNIFICANT:g} or more).")
+    else:
+        first, second = ("A", "B") if found.better == "a" else ("B", "A")
+        print(f"\n{first} is better than {second} in {measure.title}: p is below {SIGNIFICANT:g}.")
+    return 0

@@ -45,7 +45,6 @@ class Watcher:
     ``emit`` is called with each event, see docs/watching.md.
 
     Attributes:
-        name: of the source.
         at: time of the latest frame in seconds.
         seen, scored: numbers of faces and of clips, so far.
         unfit: number of clips that were not scored, by reason.
@@ -59,7 +58,7 @@ class Watcher:
     ) -> None:
         self._detector, self.pump, self.window, self._emit = detector, pump, window, emit
         self._info = detector.engine.info
-        self.name, self.note = pump.source.name, ""
+        self.note = ""
         self.at = self.delay = self.most_delay = 0.0
         self.seen = self.scored = 0
         self.unfit: Counter[Status] = Counter()

@@ -24,7 +24,7 @@ def draw(watcher: Watcher) -> RenderableType:
     verdict = watcher.verdict(running)
     title = Text.assemble(
         (verdict.value if running else "no score", STYLE[verdict]),
-        f"   {clock(watcher.at)}   over the last {watcher.window:g} s   {one_line(watcher.name)}",
+        f"   {clock(watcher.at)}   over the last {watcher.window:g} s   {one_line(watcher.pump.source.name)}",
         no_wrap=True,
         overflow="ellipsis",  # a long name stays on one line
     )
@@ -64,5 +64,10 @@ def summary(watcher: Watcher, reason: str, warnings: Sequence[str] = ()) -> str:
         result = f"nothing was scored: no face was seen{' for long enough without a break' * (watcher.seen > 0)}"
     dropped, share = watcher.dropped
     drops = f"{dropped} frames dropped ({share:.1%}) to keep up; no clip reaches across them"
-    lines = (one_line(f"{watcher.name}: {reason}"), watched, result, drops if dropped else "no frame was dropped")
+    lines = (
+        one_line(f"{watcher.pump.source.name}: {reason}"),
+        watched,
+        result,
+        drops if dropped else "no frame was dropped",
+    )
     return "\n".join((*lines, *warnings))
