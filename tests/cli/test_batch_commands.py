@@ -34,7 +34,8 @@ def folder(tmp_path):
 
 
 def run(verb, *words):
-    return main([verb, *(["--model", FAST] if verb != "prepare" else []), "--workers", "1", *map(str, words)])
+    """Quiet, as progress is printed each minute."""
+    return main([verb, "-q", *(["--model", FAST] if verb != "prepare" else []), "--workers", "1", *map(str, words)])
 
 
 def test_what_gave_no_clip_is_named_and_the_folder_can_be_scored(folder, tmp_path, capsys):
