@@ -1,4 +1,4 @@
-"""The progress of all verbs on standard error: a bar on a terminal, elsewhere a line a minute, or more if verbose."""
+"""The progress of all verbs on standard error: a bar on a terminal, elsewhere lines."""
 
 from __future__ import annotations
 
@@ -49,25 +49,24 @@ class Bar:
         """Show how much is done, a note, and a name."""
         shown = shortened(name or self._step, 40)
         self._bar.update(self._task, completed=done, total=total, note=note, description=shown)
-        if self.console.is_terminal or name in ("", self._name):
-            return
-        self._name, now = name, time.monotonic()
-        if self.verbose:
+        if self.verbose and not self.console.is_terminal and name not in ("", self._name):
+            self._name = name
             self.print(f"{self._step} {note} {name}")
-        elif not self.quiet and done and total and now - self._printed >= EVERY:
-            self._printed = now
-            left = round((now - self._since) * (total - done) / done / 60)
-            self.print(f"{self._step} {note}, {left // 60} h {left % 60} min left")
 
     def videos(self, state: State) -> None:
         """Show the state of a run, without videos of an earlier one, which would make the time left too short."""
+        now = time.monotonic()
         if state.step != self._step:
-            self._step, self._since = state.step, time.monotonic()
+            self._step, self._since = state.step, now
             self._bar.reset(self._task, total=None, completed=0)
-        done, total = state.done - state.found, state.total - state.found
-        note = (f"{done}/{total}" if total else f"{done}") + (f", {state.failed} not readable" if state.failed else "")
+        videos, of = state.done - state.found, state.total - state.found
+        note = (f"{videos}/{of}" if of else f"{videos}") + (f", {state.failed} not readable" if state.failed else "")
         # By bytes where they are known, since one video may be as long as a thousand others.
-        self.update(state.read if state.size else done, state.size or total or None, note, state.last)
+        done, total = (state.read, state.size) if state.size else (videos, of)
+        self.update(done, total or None, note, state.last)
+        if not (self.console.is_terminal or self.verbose or self.quiet) and done and now - self._printed >= EVERY:
+            self._printed, left = now, round((now - self._since) * (total - done) / done / 60)
+            self.print(f"{self._step} {note}, {left // 60} h {left % 60} min left")
 
     def print(self, message: str) -> None:
         """Print a message above the bar."""
