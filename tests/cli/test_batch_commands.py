@@ -94,7 +94,8 @@ def test_a_scan_ends_with_one_line_and_the_list_may_come_from_a_pipe(folder, tmp
         assert errors == (expected if code else "")
 
 
-def test_a_name_in_the_bar_is_escaped():
+def test_a_name_in_the_bar_is_escaped(monkeypatch):
+    monkeypatch.setattr(Bar, "quiet", False)
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=120)
     with Bar("listing", console) as bar:
