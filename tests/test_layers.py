@@ -22,7 +22,7 @@ FORBIDDEN = {
     "evaluate": {"report"},
 }
 CLI_USERS = {"cli", "demo", "__main__"}
-DETECTION = ("detector", "cli.detect", "cli.watch", "cli.serve", "report.page", "report.corpus")
+DETECTION = ("detector", "cli.detect", "cli.watch", "cli.serve", "report.page")
 NOT_IN_DETECTION = ("matplotlib", "torch", "onnx", "onnxruntime", "facetell.models", "facetell.forge", "facetell.train")
 
 

@@ -79,8 +79,7 @@ def test_errors_are_one_message(tmp_path, man, capsys):
     assert f"cannot write {plain}" in capsys.readouterr().err
     for start in ("nan", "inf", "-5"):
         assert main([*command, "--start", start]) == 1
-        assert capsys.readouterr().err == "facetell motion: --start is a number of seconds, 0 or more\n"
+        assert capsys.readouterr().err.startswith("facetell motion: argument --start: ")
     for seconds in ("nan", "0", "-1"):
-        with pytest.raises(SystemExit):
-            main([*command, "--seconds", seconds])
-        assert f"'{seconds}' is not a number above 0" in capsys.readouterr().err
+        assert main([*command, "--seconds", seconds]) == 1
+        assert f"'{seconds}' is not a number from 0" in capsys.readouterr().err

@@ -13,11 +13,9 @@ import jsonschema
 import pytest
 
 from facetell.cli import main
-from facetell.report import strings
 from facetell.report.images import FILE_GONE
 from facetell.report.page import Report
 from facetell.report.result import SCHEMA_PATH
-from facetell.types import Status
 from fixtures import BROKEN, FAST, SECONDS, sample_frames, wait_for
 
 DETECT = ["detect", "--model", FAST]
@@ -70,11 +68,11 @@ def test_a_report_needs_neither_torch_nor_what_comes_with_it(man, tmp_path):
 
 
 def test_standard_output_can_be_the_json_and_quiet_leaves_out_the_table(man, capsys):
-    for words in ([], ["--quiet"]):
-        assert main([*DETECT, str(man), "--json", "-", *words]) == 0
+    for more in ([], ["--quiet"]):
+        assert main([*DETECT, str(man), "--json", "-", *more]) == 0
         out, err = capsys.readouterr()
         jsonschema.validate(json.loads(out), SCHEMA)
-        assert ("single_face.mp4" in err) == (not words)
+        assert ("single_face.mp4" in err) == (not more)
 
 
 def test_a_signal_while_the_outputs_are_written_loses_none(tmp_path, monkeypatch):
@@ -131,46 +129,29 @@ def test_what_was_scored_is_written_when_the_terminal_is_closed(begun, tmp_path)
     assert 1 <= len(result["videos"]) < 4 and (tmp_path / "r.html").exists()
 
 
-def test_outputs_that_cannot_be_written_leave_the_others(begun, tmp_path):
-    (tmp_path / "out" / "c.mp4.svg").mkdir()
-    (tmp_path / "json").rmdir()
-    (tmp_path / "json").write_text("in the way")
-    out, err = begun.communicate(timeout=SECONDS)
-    assert begun.returncode == 2 and len(out.strip().splitlines()) == 5
-    of_video, of_all = err.strip().splitlines()
-    assert "c.mp4.svg" in of_video and "cannot write json/r.json" in of_all
-    assert (tmp_path / "out" / "d.mp4.svg").exists() and (tmp_path / "r.html").exists()
-
-
 def test_a_full_disk_gives_one_message_and_no_partial_file(tmp_path, man):
     """A limit on the size of files fails as a full disk does."""
     (tmp_path / "videos").mkdir()
     for name in "abc":
         shutil.copy(man, tmp_path / "videos" / f"{name}.mp4")
     run = subprocess.run(
-        [sys.executable, "-m", "facetell", *DETECT, "videos", "--out", "out"],
+        [sys.executable, "-m", "facetell", *DETECT, "videos", "--out", "out", "--json", "r.json"],
         cwd=tmp_path,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
         capture_output=True,
         text=True,
     )
     assert run.returncode == 2 and len(run.stdout.strip().splitlines()) == 4
-    first, others = run.stderr.strip().splitlines()
+    first, others, of_all = run.stderr.strip().splitlines()
+    assert "cannot write r.json: File too large" in of_all and not (tmp_path / "r.json").exists()
     assert "cannot write out/a.mp4.json: File too large" in first and "2 more videos could not be written" in others
     assert [*(tmp_path / "out").iterdir()] == []
 
 
-def test_names_that_begin_with_a_dash_are_read_and_an_address_is_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    for name in ("-lead.mp4", "--odd.mp4"):
-        BROKEN["text"](tmp_path).rename(name)
+def test_a_network_address_is_refused(capsys):
     address = "https://example.org/watch?v=1"
-    assert main([*DETECT, "-lead.mp4", "--odd.mp4", address, "--json", "r.json"]) == 2
-    _, err = capsys.readouterr()
-    assert len(err.splitlines()) == 3 and f"{address} is a network address" in err and "download" in err
-    videos = json.loads((tmp_path / "r.json").read_text())["videos"]
-    assert [video["path"] for video in videos] == ["-lead.mp4", "--odd.mp4", address]
-    assert [video["sha256"] is None for video in videos] == [False, False, True]
+    assert main([*DETECT, address]) == 2
+    assert f"{address} is a network address" in capsys.readouterr().err
 
 
 def test_names_as_long_as_a_file_system_allows_are_shortened_in_out(tmp_path, capsys):
@@ -197,28 +178,15 @@ def test_images_that_are_not_consecutive_are_not_scored_unless_their_rate_is_sta
     (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
     jsonschema.validate(json.loads((tmp_path / "r.json").read_text()), SCHEMA)
     assert video["status"] == "not_consecutive" and video["probability"] is None
-    error = capsys.readouterr().err
-    assert "go up by 15" in error and "--fps" in error and error.count("\n") == 1
-    assert strings.ABSTAINED[Status.NOT_CONSECUTIVE] in (tmp_path / "r.html").read_text()
+    assert "--fps" in capsys.readouterr().err
     assert main([*DETECT, str(tmp_path / "frames"), "--fps", "30", *outputs]) == 0
     (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
     assert video["status"] == "scored" and video["fps"] == 30 and video["duration"] == pytest.approx(0.4)
     assert FILE_GONE not in (tmp_path / "r.html").read_text()
 
 
-def test_files_that_are_not_videos_are_counted_in_one_line(tmp_path, man, capsys):
-    (tmp_path / "videos").mkdir()
-    shutil.copy(man, tmp_path / "videos" / "MOV001.MOD")
-    (tmp_path / "videos" / "cover.jpg").write_bytes(b"\xff\xd8\xff")
-    (tmp_path / "videos" / "notes.txt").write_text("no video")
-    (tmp_path / "empty").mkdir()
-    assert main([*DETECT, str(tmp_path / "empty"), str(tmp_path / "videos")]) == 2
-    out, err = capsys.readouterr()
-    assert "MOV001.MOD" in out and err.splitlines()[1:] == ["facetell detect: left out: 1 image"]
-    assert "empty holds no video" in err.splitlines()[0]
-
-
-def test_doctor_finds_everything_here(capsys):
+def test_doctor_finds_everything_here(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "face_detector" in out and "engine openvino" in out and "!!" not in out

@@ -153,7 +153,7 @@ def test_a_wrong_argument_is_one_message(name, wrong, message):
 
 
 def test_the_document_repeats_the_table(capsys):
-    assert main(["models", "--markdown"]) == 0
+    assert main(["models"]) == 0
     text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
-    table = text.split("<!-- facetell models --markdown -->\n")[1].split("<!-- end -->")[0]
-    assert table == capsys.readouterr().out, "put what `facetell models --markdown` prints into docs/models.md"
+    table = text.split("<!-- facetell models -->\n")[1].split("<!-- end -->")[0]
+    assert table == capsys.readouterr().out, "put what `facetell models` prints into docs/models.md"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -73,7 +72,7 @@ def read(html: str) -> Page:
 
 
 def check_page(html: str) -> Page:
-    """Well-formed, self-contained, and accessible as far as a parser can tell; returns it read."""
+    """Well-formed and self-contained; returns it read."""
     page = read(html)
     assert html.startswith("<!doctype html>") and not page.faults
     identifiers = [e.attributes["id"] for e in page.elements if "id" in e.attributes]
@@ -83,16 +82,7 @@ def check_page(html: str) -> Page:
         for name in ADDRESSES & element.attributes.keys():
             value = element.attributes[name]
             assert value.startswith("data:image/jpeg;base64,") or value.removeprefix("#") in identifiers, value[:80]
-        assert element.attributes.get("aria-labelledby", identifiers[0]) in identifiers
     assert not page.all("link", "iframe", "object", "embed", "base", "form")
     css = page.one("style").text
     assert "url(" not in css and "@import" not in css and "@font-face" not in css
-    assert all(e.attributes.get("alt") for e in page.all("img"))
-    for drawing in page.all("svg"):
-        assert drawing.attributes.get("aria-hidden") == "true" or drawing.attributes.get("aria-label")
-    assert all(e.attributes.get("scope") in ("col", "row") for e in page.all("th"))
-    levels = [int(e.tag[1]) for e in page.all("h1", "h2", "h3", "h4", "h5", "h6")]
-    assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-    assert len(page.all("main")) == len(page.all("header")) == 1 and page.one("html").attributes["lang"] == "en"
     return page

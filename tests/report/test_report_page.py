@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import json
-import re
-import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +14,9 @@ from report_reader import check_page, read
 from facetell.assets import locate
 from facetell.cli import main
 from facetell.detector import Detector
-from facetell.report import strings
+from facetell.report import words
 from facetell.report.images import FILE_CHANGED, FILE_GONE, Budget, collect_images, shown_crop
-from facetell.report.page import CSS, Report
+from facetell.report.page import Report
 from facetell.report.result import to_result
 from facetell.types import Crop, Status, Verdict
 from fixtures import BROKEN, FAST, ODD, sample_frames, write_frames
@@ -78,7 +76,7 @@ def test_a_page_has_the_result_and_what_is_needed_to_repeat_it(html, of_man, det
     low, high = of_man.interval
     assert f"95 % interval: {100 * low:.0f} % to {100 * high:.0f} %" in text
     assert f"{100 * of_man.probability:.0f} %" in text
-    assert strings.READINGS[of_man.verdict] in text and strings.CAVEAT in text
+    assert words.READINGS[of_man.verdict] in text and words.CAVEAT in text
     assert of_man.sha256 in text and detector.engine.sha256 in text
     (track,) = of_man.tracks
     rows = [e for e in page.all("tr") if "data-x" in e.attributes]
@@ -87,17 +85,13 @@ def test_a_page_has_the_result_and_what_is_needed_to_repeat_it(html, of_man, det
         assert f"{100 * clip.probability:.0f}\N{NO-BREAK SPACE}%" in row.text
 
 
-def test_its_command_gives_the_same_bytes(man, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(man, "-o man.mp4")
-    words = ["--model", FAST, "--fps-scored", "1.7654321", "--max-clips", "3"]
-    assert main(["detect", "-o man.mp4", *words, "--report", "first.html"]) == 0
-    html = Path("first.html").read_text("utf-8")
-    assert "(evenly spaced)" in html and "At most 3 clips of a face are scored" in html
-    (command,) = [e.text for e in read(html).all("code") if e.text.startswith("facetell detect ")]
-    assert command.startswith("facetell detect './-o man.mp4' ")
-    assert main(shlex.split(command)[1:]) == 0
-    assert Path("report.html").read_text("utf-8") == html
+def test_the_same_call_gives_the_same_bytes(man, tmp_path):
+    for name in ("a.html", "b.html"):
+        words = ["--model", FAST, "--max-clips", "1", "--report", str(tmp_path / name)]
+        assert main(["detect", str(man), *words]) == 0
+    html = (tmp_path / "a.html").read_text("utf-8")
+    assert "(evenly spaced)" in html and "At most 1 clips of a face are scored" in html
+    assert (tmp_path / "b.html").read_text("utf-8") == html
 
 
 def test_several_videos_are_a_table_with_the_rest_collapsed(detector, of_man, of_two, abstained):
@@ -131,8 +125,8 @@ def test_the_face_with_the_highest_estimate_comes_first(detector, of_two):
 def test_an_abstention_is_explained_and_has_no_figure(detector, abstained):
     for verdict in abstained:
         page = check_page(report_of(detector, verdict))
-        assert strings.ABSTAINED[verdict.status] in page.text and verdict.message in page.text
-        assert strings.READINGS["none"] in page.text
+        assert words.ABSTAINED[verdict.status] in page.text and verdict.message in page.text
+        assert words.READINGS["none"] in page.text
         assert "Estimated probability" not in page.text and not page.all("img")
 
 
@@ -180,35 +174,7 @@ def test_a_file_that_changed_or_is_gone_has_no_images(detector, of_man, man, tmp
     assert FILE_GONE in check_page(report_of(detector, replace(of_man, path=str(path)))).text
 
 
-def test_the_more_videos_the_fewer_images(detector, of_man):
-    def images(videos):
-        report = Report(detector, videos)
-        report.add(of_man)
-        return len(read(report.html()).all("img"))
-
-    assert images(1) > images(10) > images(1000) > 0
-
-
 def test_without_a_model_card_the_accuracy_is_unknown(of_man, detector, tmp_path):
     shutil.copy(detector.engine.path, tmp_path / "other.onnx")
     page = check_page(report_of(Detector(tmp_path / "other.onnx"), of_man))
-    assert strings.NO_CARD in page.text and "--model" in page.text
-
-
-@pytest.mark.parametrize("scheme", [0, 1, 2], ids=["light", "dark", "print"])
-def test_every_text_colour_has_contrast(scheme):
-    """WCAG 2.2, 1.4.3: at least 4.5 to 1 on both backgrounds."""
-    blocks = re.findall(r":root \{(.*?)\}", CSS, flags=re.DOTALL)
-    colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]+)", blocks[scheme]))
-
-    def luminance(name):
-        digits = colours[name][1:]
-        digits = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
-        channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    for ground in ("paper", "tint"):
-        for ink in ("ink", "soft", "accent", "forged", "genuine", "inconclusive", "none"):
-            bright, dark = sorted((luminance(ink), luminance(ground)), reverse=True)
-            assert (bright + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)
+    assert words.NO_CARD in page.text

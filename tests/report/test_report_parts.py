@@ -2,22 +2,23 @@
 
 import doctest
 import io
+import json
+import math
 from dataclasses import replace
 from xml.etree import ElementTree
 
-import numpy as np
+import jsonschema
 import pytest
 from rich.console import Console
 
 from facetell.engine.card import Card
 from facetell.report import words
-from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart, ranked, shown_clips
+from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart
 from facetell.report.page import write_plot
 from facetell.report.quality import describe_quality, read_facts
+from facetell.report.result import SCHEMA_PATH, to_result, write_result
 from facetell.report.table import print_table
-from facetell.report.words import percent
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
-from fixtures import encode
 
 
 def track_of(times, probabilities):
@@ -31,27 +32,6 @@ def test_a_chart_places_time_and_probability():
     assert LEFT < chart.points[0].x < chart.points[2].x < WIDTH - RIGHT
     assert chart.points[1].x - chart.points[0].x == pytest.approx((WIDTH - LEFT - RIGHT) / 2.28, abs=0.2)
     assert chart.threshold == chart.points[2].y and [label for _, label in chart.ticks][:2] == ["0:00", "0:00.5"]
-
-
-def test_a_line_is_broken_where_the_face_is_away():
-    chart = make_chart(track_of([0.0, 1.0, 2.0, 12.0, 13.0], [0.5] * 5), 0.5)
-    assert [len(line.split()) for line in chart.lines] == [3, 2]
-
-
-def test_a_long_track_shares_points_and_keeps_the_highest():
-    rng = np.random.default_rng(0)
-    track = track_of([float(i) for i in range(1000)], rng.random(1000).tolist())
-    points = shown_clips(track)
-    assert len(points) == 200 and points == sorted(points)
-    assert ranked(track)[0] in points
-    assert make_chart(track, 0.5).group == 5
-
-
-@pytest.mark.parametrize(
-    ("value", "words"), [(0.0, "0 %"), (0.004, "under 1 %"), (0.826, "83 %"), (0.996, "over 99 %"), (1.0, "100 %")]
-)
-def test_no_figure_is_rounded_to_certainty(value, words):
-    assert percent(value).replace("\N{NO-BREAK SPACE}", " ") == words
 
 
 def rows_of(man, detector, card, fps, *faces):
@@ -73,13 +53,6 @@ def test_quality_is_what_was_measured(detector, man, tmp_path):
     assert read_facts(tmp_path / "none.mp4").size is None
 
 
-def test_without_a_stated_rate_that_of_the_clips_is_given(detector, man):
-    track = track_of([0.0, 1.0], [0.5, 0.5])
-    track = replace(track, clips=tuple(replace(clip, t1=clip.t0 + 7 / 30) for clip in track.clips))
-    measured, effect = rows_of(man, detector, Card(), None, (1, track))["Frame rate"]
-    assert measured == "not stated in the file" and effect.startswith("Sampled at 30 frames per second")
-
-
 def test_effects_on_the_accuracy_come_from_the_model_card(detector, man):
     names = ("as it is", "re-encoded, H.264 crf 23", "re-encoded, H.264 crf 40", "faces 160 pixels wide")
     card = Card(aucs=tuple(zip((*names, "faces 64 pixels wide"), (0.9, 0.8, 0.6, 0.7, 0.5), strict=True)))
@@ -90,29 +63,55 @@ def test_effects_on_the_accuracy_come_from_the_model_card(detector, man):
     assert "test videos" not in rows["Width of face 2"][1]
 
 
-@pytest.mark.parametrize(
-    ("codec", "options", "coder"),
-    [
-        ("libx264", {"crf": "37"}, "x264, crf 37"),
-        ("libx264", {"qp": "30"}, "x264, qp 30"),
-        ("libx264", {"b": "300000"}, "x264, bitrate 300 kbit/s"),
-        ("libx265", {"crf": "31.5", "x265-params": "log-level=none"}, "x265, crf 31.5"),
-        ("libvpx-vp9", {}, ""),
-    ],
-)
-def test_the_encoders_note_is_read(tmp_path, codec, options, coder):
-    path = tmp_path / ("a.mp4" if "x26" in codec else "a.webm")
-    frames = [np.full((64, 64, 3), grey, np.uint8) for grey in range(60, 90)]
-    encode(path, frames, codec=codec, pix_fmt="yuv420p", fps=30, options=options)
-    assert read_facts(path).coder == coder
-
-
 SHORT = TrackVerdict(0, Status.TOO_SHORT, None, None, None, 0.0, 0.1, 88.0)
 FORGED = replace(track_of([75.0], [0.75]), track_id=7, probability=0.75)
 
 
 def verdict_of(name, *tracks, **values):
     return VideoVerdict(name, Status.SCORED, Verdict.FORGED, 0.75, (0.5, 0.9), tracks, duration=99.0, **values)
+
+
+SCHEMA = json.loads(SCHEMA_PATH.read_text())
+ROLLED = replace(FORGED, clips=(replace(FORGED.clips[0], crop=Crop(51.5, 52.0, 100.0, math.radians(-30))),))
+PROVENANCE = {key: {} for key in ("facetell", "python", "model", "engine", "assets", "settings")}
+SCORED = verdict_of("a.mp4", ROLLED, sha256="0" * 64, width=64, height=36, fps=25.0, provenance=PROVENANCE)
+ABSTAINED = replace(
+    SCORED, status=Status.NO_FACE, verdict=Verdict.NONE, probability=None, interval=None, tracks=(), sha256=None
+)
+
+
+def check(result):
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(result, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+def test_scored_and_abstained_are_valid_and_survive_json():
+    result = to_result([SCORED, ABSTAINED])
+    check(json.loads(json.dumps(result)))
+    (clip,) = result["videos"][0]["tracks"][0]["clips"]
+    assert clip["square"] == [1.5, 2.0, 101.5, 102.0] and clip["roll"] == -30
+    assert result["videos"][1]["probability"] is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(SCORED, probability=None),
+        replace(ABSTAINED, probability=0.5),
+        replace(SCORED, probability=1.5),
+        replace(SCORED, provenance={}),
+    ],
+)
+def test_the_schema_refuses_a_status_and_number_that_disagree(wrong):
+    with pytest.raises(jsonschema.ValidationError):
+        check(to_result([wrong]))
+
+
+def test_a_result_has_no_times_and_any_name(tmp_path):
+    for name, seconds in (("a.json", 0.5), ("b.json", 99.0)):
+        write_result([replace(SCORED, path="caf\udce9.mp4", seconds_spent=seconds)], tmp_path / "deep" / name)
+    first, second = (json.loads(path.read_text()) for path in sorted((tmp_path / "deep").iterdir()))
+    assert first == second and first["videos"][0]["path"] == "caf\\udce9.mp4"
 
 
 def plotted(verdict, folder):
@@ -170,4 +169,4 @@ def test_a_verdict_on_a_part_of_a_file_is_marked():
 
 
 def test_examples_run():
-    assert doctest.testmod(words).attempted == 5 and doctest.testmod(words).failed == 0
+    assert doctest.testmod(words).attempted == 4 and doctest.testmod(words).failed == 0

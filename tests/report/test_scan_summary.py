@@ -1,11 +1,10 @@
 """The summary shows the videos with the highest scores of any number, and sorts them in a real browser."""
 
 import re
-from html import unescape
 
 import numpy as np
 
-from facetell.report.corpus import ERRORS_SHOWN, SHOWN, Page
+from facetell.report.page import SHOWN, Summary
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
 ABOUT = {
@@ -25,12 +24,10 @@ def scored(name, probability, faces=1):
     return VideoVerdict(name, Status.SCORED, Verdict.FORGED, probability, interval, tracks, duration=2.0)
 
 
-def page_of(probabilities, errors=()):
-    page = Page(ABOUT, 0.5)
+def page_of(probabilities, errors=0):
+    page = Summary(ABOUT, 0.5)
     for number, probability in enumerate(probabilities):
         page.add(scored(f"v{number:06d}.mp4", float(probability), 1 + number % 3), "")
-    for name, reason in errors:
-        page.add_error(name, reason)
     count = len(probabilities)
     return page.html(
         {
@@ -38,7 +35,7 @@ def page_of(probabilities, errors=()):
             "statuses": {"scored": count} if count else {},
             "verdicts": {"forged": count},
             "duplicates": 0,
-            "errors": len(errors),
+            "errors": errors,
         }
     )
 
@@ -60,17 +57,8 @@ def test_of_many_videos_those_with_the_highest_scores_are_shown():
 
 def test_few_or_no_videos_make_a_page_as_well():
     assert "All scored videos" in page_of([0.2, 0.9])
-    empty = page_of([], [("a.mp4", "is empty")])
-    assert "No video was scored." in empty and "<table id" not in empty and "is empty" in empty
-    many = page_of([0.5], [(f"{number}.mp4", "bad") for number in range(3 * ERRORS_SHOWN)])
-    assert many.count("<li><code>") == ERRORS_SHOWN and f"first {ERRORS_SHOWN} of {3 * ERRORS_SHOWN}" in many
-
-
-def test_nothing_is_loaded_and_nothing_foreign_can_run():
-    html = page_of([0.5])
-    assert "default-src 'none'" in unescape(html) and "unsafe-inline" not in html
-    assert not re.search(r'(src|href)="(?!videos.parquet|results.jsonl|errors.csv)', html)
-    assert not re.search(r"\son\w+=|\sstyle=", html)
+    empty = page_of([], errors=1)
+    assert "No video was scored." in empty and "<table id" not in empty and 'href="errors.csv"' in empty
 
 
 def test_a_browser_sorts_and_filters_it(browser, tmp_path):

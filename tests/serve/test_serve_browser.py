@@ -9,8 +9,7 @@ from serving import SECONDS, TOKEN, Server, serving, wait_for
 
 from chromium import DESK, PHONE, check_accessible
 from facetell.assets import locate
-from facetell.report.strings import READINGS
-from facetell.report.words import percent
+from facetell.report.words import READINGS, percent
 from facetell.serve.settings import Limits
 from fixtures import BROKEN
 

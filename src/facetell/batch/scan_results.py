@@ -15,7 +15,7 @@ from facetell.batch.scan_work import from_record, unreadable
 from facetell.batch.score import ScoringSettings, about_scores
 from facetell.datasets.manifest import Entry
 from facetell.detector import Detector
-from facetell.report.corpus import Page
+from facetell.report.page import Summary
 from facetell.report.result import to_result
 from facetell.report.words import plain_text
 from facetell.types import Status, VideoVerdict
@@ -87,7 +87,7 @@ def _write(
     lines = _text(stack, paths[VERDICTS])
     errors = csv.writer(_text(stack, paths[ERRORS]), lineterminator="\n", quoting=csv.QUOTE_ALL)  # or "\r" breaks lines
     errors.writerow(("path", "reason"))
-    page = Page(about, detector.threshold)
+    page = Summary(about, detector.threshold)
     for item, record, same in corpus.verdicts():
         if record is None:
             verdict = unreadable(item.name, corpus.faults.get(item.name, f"{item.name}: {MISSED}"), provenance)
@@ -96,7 +96,6 @@ def _write(
         if verdict.status is Status.UNREADABLE:
             # The exact path, even if a spreadsheet would take it for a formula: it must name the file.
             errors.writerow((plain_text(item.name), plain_text(verdict.message)))
-            page.add_error(item.name, verdict.message)
             counts.errors += 1
         if item.is_search:
             continue

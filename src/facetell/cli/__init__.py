@@ -14,7 +14,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, TextIO
@@ -72,30 +72,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         called = "detect"
         argv.insert(0, called)
     program = f"facetell {called}" if called in VERBS else "facetell"
-    try:
-        with on_stop():
-            return _main(argv, called, program)
-    except KeyboardInterrupt:
-        _write(sys.stderr, f"{program}: interrupted\n")
-        return exit_code()
-
-
-class Parser(argparse.ArgumentParser):
-    """With the exit code of this program for a wrong call."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and exit."""
-        self.print_usage(sys.stderr)
-        self.exit(1, f"{self.prog}: error: {message}\n")
-
-
-def _main(argv: list[str], called: str, program: str) -> int:
     # A stream that was closed is None. A name may have characters that the encoding of a stream lacks.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # open to the end
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    try:
+        with on_stop():
+            return _guarded(argv, called, program)
+    except KeyboardInterrupt:
+        _write(sys.stderr, f"{program}: interrupted\n")
+        return exit_code()
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises FacetellError for a wrong call."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message."""
+        from facetell.types import FacetellError
+
+        raise FacetellError(f"{message}; see `{self.prog} --help`")
+
+
+def _guarded(argv: list[str], called: str, program: str) -> int:
     try:
         try:
             return _run(argv, called)
@@ -134,62 +135,49 @@ def _message(error: Exception) -> str | None:
 
 
 def _run(argv: list[str], called: str) -> int:
-    groups = (
-        f"{name}:\n" + "".join(f"  {verb:10}{text}\n" for verb, text in of.items()) for name, of in GROUPS.items()
-    )
-    parser = Parser(
-        prog="facetell",
-        usage="facetell VERB ... (or a VIDEO, as in `facetell detect VIDEO`)",
-        description="Decide whether a face in a video is real or forged.",
-        epilog="\n".join(groups) + "\nfacetell VERB --help lists the options of a verb.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("-V", "--version", action="version", version=f"facetell {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", prog="facetell", required=True, help=argparse.SUPPRESS)
     if called not in VERBS:
-        if called:
-            parser.error(f"'{called}' is neither a verb nor a file{_closest(called, VERBS, '`facetell --help`')}")
-        parser.parse_args(argv)
-    verb = verbs.add_parser(called, description=VERBS[called][0].upper() + VERBS[called][1:])
+        groups = (
+            f"{name}:\n" + "".join(f"  {verb:10}{text}\n" for verb, text in of.items()) for name, of in GROUPS.items()
+        )
+        parser = Parser(
+            prog="facetell",
+            usage="facetell VERB ... (or a VIDEO, as in `facetell detect VIDEO`)",
+            description="Decide whether a face in a video is real or forged.",
+            epilog="\n".join(groups) + "\nfacetell VERB --help lists the options of a verb.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add_common(parser)
+        if not called:
+            parser.parse_args(argv)
+        parser.error(f"'{called}' is neither a verb nor a file{_closest(called, VERBS)}" if called else "give a verb")
+    parser = Parser(prog=f"facetell {called}", description=VERBS[called][0].upper() + VERBS[called][1:])
     module = importlib.import_module(f"facetell.cli.{called}")
-    module.add_arguments(verb)
-    add_common(parser, False)
-    add_common(verb)
-    # argparse takes every word that begins with "-" for an option, also where the shell has expanded *.mp4.
-    options = {*_options(parser), *_options(verb)}
-    files = {word for word in argv if word.startswith("-") and word not in options and os.path.lexists(word)} - {"-"}
-    args, unknown = parser.parse_known_args([f"./{word}" if word in files else word for word in argv])
+    module.add_arguments(parser)
+    add_common(parser)
+    argv.remove(called)
+    args, unknown = parser.parse_known_args(argv)
     if unknown:
-        from facetell.types import FacetellError
-
-        kind = "an option or a file" if unknown[0].startswith("-") else "an argument"
-        hint = _closest(unknown[0].partition("=")[0], list(_options(verb)), f"`facetell {called} --help`")
-        raise FacetellError(f"'{unknown[0]}' is not {kind} of this verb{hint}")
+        hint = _closest(unknown[0].partition("=")[0], parser._option_string_actions)
+        if not hint and os.path.lexists(unknown[0]):
+            hint = f": write the name of the file as ./{unknown[0]}"
+        parser.error(f"'{unknown[0]}' is not an argument of this verb{hint}")
     from facetell.cli.progress import Bar
 
     Bar.quiet, Bar.verbose = args.quiet, args.verbose
     return int(module.run(args))
 
 
-def add_common(parser: argparse.ArgumentParser, default: bool | str = argparse.SUPPRESS) -> None:
+def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options of all verbs, which may stand before the verb or after it."""
-    add = partial(parser.add_argument, action="store_true", default=default)
+    parser.add_argument("-V", "--version", action="version", version=f"facetell {__version__}")
+    add = partial(parser.add_argument, action="store_true")
     add("-q", "--quiet", help="no progress; with detect, no table and no warnings")
     add("-v", "--verbose", help="progress also where there is no terminal; tracebacks")
 
 
-def _closest(word: str, known: Iterable[str], otherwise: str) -> str:
+def _closest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, known, 1)
-    return f": did you mean '{close[0]}'?" if close else f": see {otherwise}"
-
-
-def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """All options of a parser and of its subparsers."""
-    for action in parser._actions:
-        yield from action.option_strings
-        if isinstance(action, argparse._SubParsersAction):
-            for choice in action.choices.values():
-                yield from _options(choice)
+    return f": did you mean '{close[0]}'?" if close else ""
 
 
 def _write(stream: TextIO, text: str = "") -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,24 +14,22 @@ from facetell.detector import Settings
 from facetell.engine import DEFAULT_MODEL, ENGINES
 from facetell.engine.released import released_models
 from facetell.report.words import one_line
-from facetell.types import FacetellError
-from facetell.video.find import LeftOut
+from facetell.types import Status
+from facetell.video.find import LeftOut, find_videos
 
 
-def positive(text: str, most: float = 100) -> float:
-    """A number above 0 and up to ``most``."""
-    value = _number(text)
-    if not 0 < value <= most:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and up to {most:g}")
+def number(text: str, most: float = 100, least: float = 0.001) -> float:
+    """A number from ``least`` to ``most``."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from {least:g} to {most:g}")
     return value
 
 
-def share(text: str) -> float:
-    """A probability."""
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a probability between 0 and 1")
-    return value
+share = partial(number, most=1, least=0)
 
 
 def count(text: str, least: int = 1) -> int:
@@ -39,61 +39,45 @@ def count(text: str, least: int = 1) -> int:
     return int(text)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+def output(text: str, *, suffixes: tuple[str, ...]) -> Path:
+    """The name of a file to write, which has one of the suffixes."""
+    if Path(text).suffix.lower() not in suffixes:
+        raise argparse.ArgumentTypeError(f"cannot write {text}: its name would end in {suffixes[0]}")
+    return Path(text)
+
+
+onnx_file = partial(output, suffixes=(".onnx",))
 
 
 def add_fps(parser: argparse.ArgumentParser) -> None:
     """Add ``--fps``, the frame rate of folders of images."""
-    parser.add_argument(
-        "--fps",
-        type=partial(positive, most=1000),
-        metavar="N",
-        help="frame rate of folders of images, which states that they are consecutive frames (default: 25, checked)",
-    )
+    text = "frame rate of folders of images, which states that they are consecutive frames (default: 25, checked)"
+    parser.add_argument("--fps", type=partial(number, most=1000), metavar="N", help=text)
 
 
-def add_model(parser: argparse._ActionsContainer, default: str, *, function: bool = True) -> None:
-    """Add ``--model``, a name or a path as text: ``./facetell-fast`` is a file, ``facetell-fast`` is not.
-
-    ``function`` is whether a Python function can be used.
-    """
-    kinds = [f"a released model ({', '.join(released_models())})", "an .onnx file"]
-    kinds += ["a Python function, MODULE:FUNCTION"] if function else []
-    parser.add_argument("--model", default=default, metavar="MODEL", help=f"{', or '.join(kinds)} (default: {default})")
+def add_model(parser: argparse._ActionsContainer, default: str) -> None:
+    """Add ``--model``, a name or a path as text: ``./facetell-fast`` is a file, ``facetell-fast`` is not."""
+    kinds = f"a released model ({', '.join(released_models())}), an .onnx file, or a Python function, MODULE:FUNCTION"
+    parser.add_argument("--model", default=default, metavar="MODEL", help=f"{kinds} (default: {default})")
 
 
-def add_detection(
-    parser: argparse._ActionsContainer, model: str = DEFAULT_MODEL, engine: str = "--engine", *, threshold: bool = True
-) -> None:
+def add_detection(parser: argparse._ActionsContainer, engine: str = "--engine", *, threshold: bool = True) -> None:
     """Add ``--model`` and the arguments that :func:`detection_settings` reads.
 
     ``engine`` is the name of the option for what runs the model, ``threshold`` whether the verb gives verdicts.
     """
-    add_model(parser, model)
-    parser.add_argument(
-        "--fps-scored", type=positive, default=1.0, metavar="N", help="clips per second of each face (default: 1)"
-    )
-    parser.add_argument(
-        "--max-clips",
-        type=partial(count, least=0),
-        metavar="N",
-        help="maximum number of scored clips per face, evenly spaced; 0: all (default: as the model file states)",
-    )
-    parser.add_argument("--max-faces", type=count, default=8, metavar="N", help="faces tracked at once (default: 8)")
+    add_model(parser, DEFAULT_MODEL)
+    add = parser.add_argument
+    add("--fps-scored", type=number, default=1.0, metavar="N", help="clips per second of each face (default: 1)")
+    most = "maximum number of scored clips per face, evenly spaced; 0: all (default: as the model file states)"
+    add("--max-clips", type=partial(count, least=0), metavar="N", help=most)
+    add("--max-faces", type=count, default=8, metavar="N", help="faces tracked at once (default: 8)")
     if threshold:
-        parser.add_argument(
-            "--threshold",
-            type=share,
-            metavar="P",
-            help='minimum probability for "forged" (the interval must also lie above 50 %%), for any number of faces '
-            "(default: the model's, which is corrected for their number)",
-        )
-    parser.add_argument(engine, dest="inference", choices=list(ENGINES), default="openvino", help="runs the model")
-    parser.add_argument("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
+        least = 'minimum probability for "forged" (the interval must also lie above 50 %%), for any number of faces'
+        least += " (default: the model's, which is corrected for their number)"
+        add("--threshold", type=share, metavar="P", help=least)
+    add(engine, dest="inference", choices=list(ENGINES), default="openvino", help="runs the model")
+    add("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
 
 
 def detection_settings(args: argparse.Namespace, **more: Any) -> Settings:
@@ -113,37 +97,18 @@ def print_error(verb: str, message: str) -> None:
     print(one_line(f"facetell {verb}: {message}"), file=sys.stderr)
 
 
-def print_left_out(verb: str, left_out: LeftOut) -> None:
-    """Print which arguments gave no video, and how many files of folders are not videos."""
+def find(verb: str, arguments: Sequence[str]) -> tuple[list[Path], bool]:
+    """The videos that are named, and whether all arguments gave one; prints what did not, and what was left out."""
+    left_out = LeftOut()
+    paths = find_videos(arguments, left_out)
     for message in (*left_out.faults, *([f"left out: {left_out}"] if left_out else [])):
         print_error(verb, message)
+    return paths, not left_out.faults
 
 
-def check_suffix(path: Path | None, *suffixes: str) -> None:
-    """Check the name of a file to write, if there is one: it has one of the suffixes, or none.
-
-    Raises:
-        FacetellError: it has another suffix.
-    """
-    if path and path.suffix and path.suffix.lower() not in suffixes:
-        raise FacetellError(f"cannot write {path}: its name would end in {suffixes[0]}; choose another name")
-
-
-def check_model_name(path: Path) -> None:
-    """Check the name of a model file to write.
-
-    Raises:
-        FacetellError: it does not end in .onnx.
-    """
-    if path.suffix != ".onnx":
-        raise FacetellError(f"{path} does not end in .onnx; engines recognise a model file by it")
-
-
-def check_seed(seed: int) -> None:
-    """Check a random seed.
-
-    Raises:
-        FacetellError: it is negative.
-    """
-    if seed < 0:
-        raise FacetellError("--seed is a whole number, 0 or more")
+def summary(statuses: Counter[str], scored: str = "") -> str:
+    """How many videos were scored, which is specified by ``scored``, and why others were not."""
+    reasons = [f"{status.replace('_', ' ')} {n}" for status, n in sorted(statuses.items()) if status != Status.SCORED]
+    done, total = statuses[Status.SCORED], statuses.total()
+    text = f"{total} video{'s' * (total != 1)}: {done} scored" + (f" ({scored})" if scored else "")
+    return f"{text}, {total - done} not" + (f" ({', '.join(reasons)})" if reasons else "")

@@ -5,37 +5,29 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from facetell.datasets.manifest import SPLITS
 
-if TYPE_CHECKING:
-    from facetell.evaluate.compare import Comparison
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
+    """Add the arguments of the verb."""
     from facetell.evaluate.protocols import ALL
     from facetell.metrics.measures import MEASURES
 
-    parser.add_argument("a", type=Path, metavar="SCORES_A", help="score file of the first model")
-    parser.add_argument("b", type=Path, metavar="SCORES_B", help="score file of the second model, on the same videos")
-    parser.add_argument("--split", choices=(*SPLITS, ALL), default="test", help="videos to compare on (default: test)")
-    parser.add_argument(
-        "--measure",
-        choices=list(MEASURES),
-        default="auc",
-        metavar="NAME",
-        help=f"measure to compare: {', '.join(MEASURES)} (default: auc)",
-    )
+    add = parser.add_argument
+    add("a", type=Path, metavar="SCORES_A", help="score file of the first model")
+    add("b", type=Path, metavar="SCORES_B", help="score file of the second model, on the same videos")
+    add("--split", choices=(*SPLITS, ALL), default="test", help="videos to compare on (default: test)")
+    add("--measure", choices=list(MEASURES), default="auc", help="measure to compare (default: auc)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the comparison and its conclusion; 0 when done."""
-    from facetell.evaluate.compare import compare
+    from facetell.evaluate.compare import SIGNIFICANT, compare
     from facetell.evaluate.scores import read_scores
     from facetell.metrics.measures import MEASURES
 
@@ -48,40 +40,19 @@ def run(args: argparse.Namespace) -> int:
         f"{found.fake} forged, of {found.identities} identities\nleft out: {left_out}\n"
     )
     measure = MEASURES[found.measure]
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column(f"{measure.title} ({'higher' if measure.higher_is_better else 'lower'} is better)")
-    for heading in ("", "95 % interval", "p"):
-        table.add_column(heading, justify="right")
-    for name, figure in (("A", found.a), ("B", found.b)):
-        table.add_row(name, f"{figure.value:.4f}", _span(figure.low, figure.high), "")
-    difference = found.difference
-    span = _span(difference.low, difference.high, "+")
-    table.add_row("A − B", f"{difference.value:+.4f}", span, _p(difference.p))
+    heading = f"{measure.title} ({'higher' if measure.higher_is_better else 'lower'} is better)"
+    table = Table(heading, "", "95 % interval", "p", box=None, pad_edge=False)
+    figures: dict[str, Any] = {"A": found.a, "B": found.b, "A − B": found.difference}
+    for name, figure in figures.items():
+        span = "–" if math.isnan(figure.low) else f"{figure.low:.4f} to {figure.high:.4f}"
+        p = getattr(figure, "p", math.nan)
+        table.add_row(name, f"{figure.value:.4f}", span, "" if math.isnan(p) else f"{p:.2g}")
     Console(highlight=False, soft_wrap=True).print(table)
-    print(f"\n{_conclusion(found, measure.title)}")
+    if math.isnan(found.difference.p):
+        print("\nNo p for the difference: the real or the forged videos are all of one person.")
+    elif not found.better:
+        print(f"\nNo significant difference in {measure.title} (p is {SIGNIFICANT:g} or more).")
+    else:
+        first, second = ("A", "B") if found.better == "a" else ("B", "A")
+        print(f"\n{first} is better than {second} in {measure.title}: p is below {SIGNIFICANT:g}.")
     return 0
-
-
-def _conclusion(found: Comparison, title: str) -> str:
-    from facetell.evaluate.compare import SIGNIFICANT
-
-    difference = found.difference
-    if math.isnan(difference.p):
-        return (
-            f"No p for the difference of {difference.value:+.4f} in {title}: "
-            "the real or the forged videos are all of one person."
-        )
-    p = f"= {_p(difference.p)}" if difference.p >= 0.001 else _p(difference.p)
-    span = f"{difference.value:+.4f}, 95 % interval {_span(difference.low, difference.high, '+')}, p {p}"
-    if not found.better:
-        return f"No significant difference: the difference in {title} is {span}."
-    first, second = ("A", "B") if found.better == "a" else ("B", "A")
-    return f"{first} is better than {second}: the difference in {title} (A − B) is {span}, below {SIGNIFICANT:g}."
-
-
-def _span(low: float, high: float, sign: str = "") -> str:
-    return "–" if math.isnan(low) else f"{low:{sign}.4f} to {high:{sign}.4f}"
-
-
-def _p(p: float) -> str:
-    return "–" if math.isnan(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001"

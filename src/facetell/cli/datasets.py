@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
-from rich.text import Text
 
+from facetell.cli.progress import Bar
 from facetell.datasets.layout import Benchmark, ReadOptions
 from facetell.datasets.manifest import SPLITS, Manifest, read_manifest, write_manifest
 from facetell.datasets.readers import BENCHMARKS, benchmark, read_benchmark
@@ -32,24 +31,23 @@ FLAGS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb's arguments."""
+    """Add the arguments of the verb."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="the benchmarks that can be read, and the files of each")
-    read = actions.add_parser("read", help="write the manifest of a benchmark on disk")
-    read.add_argument("name", metavar="NAME", help="name of the benchmark, as in `facetell datasets list`")
-    read.add_argument("root", type=Path, metavar="ROOT", help="its folder")
-    read.add_argument("--out", type=Path, required=True, metavar="FILE", help="the manifest, a CSV file")
+    add = (read := actions.add_parser("read", help="write the manifest of a benchmark on disk")).add_argument
+    add("name", metavar="NAME", help="name of the benchmark, as in `facetell datasets list`")
+    add("root", type=Path, metavar="ROOT", help="its folder")
+    add("--out", type=Path, required=True, metavar="FILE", help="the manifest, a CSV file")
     for field, (flag, how) in FLAGS.items():
         read.add_argument(flag, dest=field, default=argparse.SUPPRESS, **how)  # type: ignore[arg-type]
     check = actions.add_parser("check", help="count the videos of a manifest, find missing files and leaks")
     check.add_argument("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
-    how_to_check = check.add_mutually_exclusive_group()
-    how_to_check.add_argument("--fast", action="store_true", help="do not open the videos: no near-duplicate search")
-    for flag, text in (
-        ("--without-leaks", "without leaking videos (those of train are left out before val, val before test)"),
-        ("--unseen", "without the videos of val and test that leak: unseen by a model trained on all of train"),
-    ):
-        how_to_check.add_argument(flag, type=Path, metavar="FILE", help=f"write a manifest {text}")
+    add = check.add_mutually_exclusive_group().add_argument
+    add("--fast", action="store_true", help="do not open the videos: no near-duplicate search")
+    text = "write a manifest without leaking videos (those of train are left out before val, val before test)"
+    add("--without-leaks", type=Path, metavar="FILE", help=text)
+    text = "write a manifest without the videos of val and test that leak: unseen by a model trained on all of train"
+    add("--unseen", type=Path, metavar="FILE", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,12 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
     for name, known in BENCHMARKS.items():
-        table.add_row(name, Text(f"{known.about}\nholds {known.tree}\ntakes {_flags_of(known)}\n"))
-    Console().print(table)
+        print(f"{name}\n    {known.about}\n    holds {known.tree}\n    takes {_flags_of(known)}\n")
     return 0
 
 
@@ -90,10 +84,7 @@ def _flags_of(known: Benchmark) -> str:
 
 def _print_counts(manifest: Manifest) -> None:
     """Print the number of videos by method and split, as a table."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("method")
-    for split in SPLITS:
-        table.add_column(split, justify="right")
+    table = Table("method", *SPLITS, box=None, pad_edge=False)
     counts = Counter((entry.split, entry.method, entry.label) for entry in manifest)
     names = {0: "real", 1: "forged", None: "not known"}
     rows = {(method, label) for _, method, label in counts}
@@ -107,10 +98,8 @@ def _check(args: argparse.Namespace) -> int:
 
     manifest = read_manifest(args.manifest)
     _print_counts(manifest)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("reading the videos", total=1.0)
-        found = check_manifest(manifest, fast=args.fast, progress=lambda share: progress.update(task, completed=share))
+    with Bar("reading the videos") as bar:
+        found = check_manifest(manifest, fast=args.fast, progress=lambda share: bar.update(share, 1))
     _print_findings("missing", found.missing)
     _print_findings("unreadable", [reason for _, reason in found.unreadable])
     for kind, meaning in KINDS.items():

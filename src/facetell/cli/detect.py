@@ -11,24 +11,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from facetell.cli.arguments import (
-    add_detection,
-    add_fps,
-    check_suffix,
-    count,
-    detection_settings,
-    print_error,
-    print_left_out,
-)
+from facetell.cli.arguments import add_detection, add_fps, count, detection_settings, find, output, print_error
 from facetell.cli.progress import Bar
 from facetell.detector import Detector
 from facetell.engine import model_path
 from facetell.files import check_all_writable, short_name, write_text
+from facetell.report.page import Report, write_plot
 from facetell.report.result import result_text, write_result
 from facetell.report.table import print_table
 from facetell.runtime import on_stop
 from facetell.types import FacetellError, Status, VideoVerdict
-from facetell.video.find import LeftOut, find_videos
 
 STDOUT = Path("-")
 
@@ -37,8 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("videos", nargs="+", metavar="VIDEO|FOLDER|GLOB", help="what to score")
     add = parser.add_argument_group("output").add_argument
-    add("--report", type=Path, metavar="FILE", help="one HTML report of all videos; -: to standard output")
-    add("--json", type=Path, metavar="FILE", help="the result of all videos; -: to standard output")
+    html, json = (partial(output, suffixes=suffixes) for suffixes in ((".html", ".htm", ""), (".json", "")))
+    add("--report", type=html, metavar="FILE", help="one HTML report of all videos; -: to standard output")
+    add("--json", type=json, metavar="FILE", help="the result of all videos; -: to standard output")
     add("--out", type=Path, metavar="DIR", help="folder for a JSON and a plot (SVG) of each video")
     add_detection(parser)
     add_fps(parser)
@@ -47,78 +40,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all were scored, 2 if not."""
-    outputs = [path for path in (args.json, args.report) if path and path != STDOUT]
-    check_suffix(args.json, ".json")
-    check_suffix(args.report, ".html", ".htm")
     if args.json == args.report == STDOUT:
         raise FacetellError("only one of --json and --report can be -")
-    left_out = LeftOut()
-    paths = find_videos(args.videos, left_out)
-    print_left_out("detect", left_out)
+    paths, all_found = find("detect", args.videos)
     names = _names(paths)
+    outputs = [path for path in (args.json, args.report) if path and path != STDOUT]
     if args.out:
-        outputs += [file for name in names.values() for file in _files(args.out, name)]
+        outputs += [args.out / f"{name}{suffix}" for name in names for suffix in (".json", ".svg")]
     check_all_writable(outputs, [*paths, model_path(args.model)])
     settings = detection_settings(args, threshold=args.threshold, threads=args.threads, image_rate=args.fps)
     with Bar("loading the model"):
         detector = Detector(args.model, settings)
-    report = None
-    if args.report:
-        from facetell.report.page import Report
-
-        report = Report(detector, len(paths))
+    report = Report(detector, len(paths)) if args.report else None
     done: list[VideoVerdict] = []
-    reported = unwritten = 0
+    faults: list[str] = []
+    reported = 0
     try:
-        for path, verdict in _score(detector, paths):
+        for name, verdict in zip(names, _score(detector, paths), strict=True):
             done.append(verdict)
             if args.out:
                 threshold = detector.threshold if verdict.threshold is None else verdict.threshold
-                write = partial(_write_one, verdict, threshold, args.out, names[path])
-                unwritten += not _try(write, quiet=unwritten > 0)  # on a full disk, one message
+                try:
+                    write_result([verdict], args.out / f"{name}.json")
+                    write_plot(verdict, threshold, args.out / f"{name}.svg")
+                except FacetellError as error:
+                    faults.append(str(error))
             if report:
                 report.add(verdict)
                 reported += 1
     finally:
         # Also when interrupted: what was scored is written. A first signal that arrives now changes nothing.
         with on_stop(lambda name: None):
-            if unwritten > 1:
-                print_error("detect", f"the files of {unwritten - 1} more videos could not be written")
-            written = not left_out.faults and not unwritten
+            if len(faults) > 1:  # on a full disk
+                faults[1:] = [f"the files of {len(faults) - 1} more videos could not be written"]
             try:
                 if done:
                     _print(done, args)
             finally:
                 # Also when standard output is closed.
+                texts: dict[Path, Callable[[], str]] = {}
                 if args.json and (done or not paths):
-                    written &= _try(partial(_write, lambda: result_text(done), args.json))
+                    texts[args.json] = lambda: result_text(done)
                 if report and done:
+                    texts[args.report] = report.html
                     for verdict in done[reported:]:
                         # Interrupted while its images were cropped: without tracks it has none.
                         report.add(replace(verdict, tracks=()), shown=verdict)
-                    written &= _try(partial(_write, report.html, args.report))
-    return 0 if written and all(verdict.status is Status.SCORED for verdict in done) else 2
+                for path, text in texts.items():
+                    try:
+                        if path == STDOUT:
+                            sys.stdout.write(text())
+                        else:
+                            write_text(path, text())
+                    except FacetellError as error:
+                        faults.append(str(error))
+                for message in faults:
+                    print_error("detect", message)
+    return 0 if all_found and not faults and all(verdict.status is Status.SCORED for verdict in done) else 2
 
 
-def _write(text: Callable[[], str], path: Path) -> None:
-    if path == STDOUT:
-        sys.stdout.write(text())
-    else:
-        write_text(path, text())
-
-
-def _try(write: Callable[[], None], quiet: bool = False) -> bool:
-    """Whether writing succeeded; if not, the message is printed unless ``quiet``."""
-    try:
-        write()
-    except FacetellError as error:
-        if not quiet:
-            print_error("detect", str(error))
-        return False
-    return True
-
-
-def _score(detector: Detector, paths: Sequence[Path]) -> Iterator[tuple[Path, VideoVerdict]]:
+def _score(detector: Detector, paths: Sequence[Path]) -> Iterator[VideoVerdict]:
     with Bar("scoring") as bar:
         for number, path in enumerate(paths):
 
@@ -127,33 +108,20 @@ def _score(detector: Detector, paths: Sequence[Path]) -> Iterator[tuple[Path, Vi
                 bar.update(number, len(paths), f"{number}/{len(paths)} {within}", name)
 
             show(0, None)
-            yield path, detector(path, show)
+            yield detector(path, show)
 
 
-def _write_one(verdict: VideoVerdict, threshold: float, folder: Path, name: str) -> None:
-    from facetell.report.page import write_plot
-
-    result, plot = _files(folder, name)
-    write_result([verdict], result)
-    write_plot(verdict, threshold, plot)
-
-
-def _files(folder: Path, name: str) -> tuple[Path, Path]:
-    """The result and the plot of a video in the folder of ``--out``."""
-    return folder / f"{name}.json", folder / f"{name}.svg"
-
-
-def _names(paths: Sequence[Path]) -> dict[Path, str]:
+def _names(paths: Sequence[Path]) -> list[str]:
     """A name for the outputs of each video: its file name, with a number where two folders have the same one."""
     room = len(".json")  # the longer suffix, so that both outputs have the same name
-    taken: dict[str, Path] = {}
+    names: dict[str, None] = {}
     for path in paths:
         name, number = short_name(path.name, room), 1
-        while name in taken:
+        while name in names:
             number += 1
             name = short_name(f"{path.name}-{number}", room)
-        taken[name] = path
-    return {path: name for name, path in taken.items()}
+        names[name] = None
+    return list(names)
 
 
 def _print(verdicts: Sequence[VideoVerdict], args: argparse.Namespace) -> None:

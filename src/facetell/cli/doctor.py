@@ -17,20 +17,17 @@ from facetell.cli import EXTRAS
 from facetell.engine import DEFAULT_MODEL, ENGINES, FAST_MODEL, load_engine
 from facetell.types import FacetellError
 
-# What detection needs; if any of it is missing, the exit code is 1.
-NEEDED = ("av", "jinja2", "numpy", "opencv-python-headless", "openvino", "pillow", "pydantic", "rich")
+# Modules that detection needs; if any of it is missing, the exit code is 1.
+NEEDED = ("av", "cv2", "jinja2", "numpy", "openvino", "PIL", "pydantic", "rich")
 NEEDED_ASSETS = {"face_detector", "face_mesh"}
-# Where the name of the module is not that of the distribution.
-MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
-OPTIONAL = {
-    {of: name for name, of in MODULES.items()}.get(
-        module, module.replace("_", "-")
-    ): f"for the extra {extra}: pip install '.[{extra}]'"
-    for extra, modules in EXTRAS.items()
-    for module in modules
-}
 OK, MISSING, FAULT = "[green]ok[/]", "[dim]-[/]", "[red]!![/]"
 Row = tuple[str, str, str, str]
+
+
+def distribution(module: str) -> str:
+    """The name under which a module is installed."""
+    names = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
+    return names.get(module, module.replace("_", "-"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("", "what", "version or sha256", "remark"):
         table.add_column(column, overflow="fold")
-    rows = [*_software(), *_assets(), *_engines(), *_models()]
+    rows = [*_software(), *_assets(), *_engines()]
     for state, what, which, remark in rows:
         table.add_row(state, what, which, escape(remark))
     Console().print(table)
@@ -52,13 +49,15 @@ def run(args: argparse.Namespace) -> int:
 def _software() -> Iterator[Row]:
     yield OK, "facetell", __version__, ""
     yield OK, "python", platform.python_version(), f"{platform.system()} {platform.machine()}"
-    for name in (*NEEDED, *OPTIONAL):
-        state = MISSING if name in OPTIONAL else FAULT
+    modules = dict.fromkeys(NEEDED, "run: pip install ")
+    modules |= {name: f"for the extra {of}: pip install '.[{of}]'" for of, names in EXTRAS.items() for name in names}
+    for module, remedy in modules.items():
+        name, state = distribution(module), FAULT if module in NEEDED else MISSING
         try:
             version = metadata.version(name)
-            import_module(MODULES.get(name, name.replace("-", "_")))
+            import_module(module)
         except metadata.PackageNotFoundError:
-            yield state, name, "not installed", OPTIONAL.get(name, f"run: pip install {name}")
+            yield state, name, "not installed", remedy + name if module in NEEDED else remedy
         except ImportError as error:  # a system library is missing, or another package has replaced its files
             yield state, name, version, f"cannot be loaded ({error}); install it again"
         else:
@@ -76,21 +75,14 @@ def _assets() -> Iterator[Row]:
 
 
 def _engines() -> Iterator[Row]:
-    for name in ENGINES:
-        what = f"engine {name}"
+    """The engines, with the default model, and the models, with the default engine."""
+    for model, name in (*((DEFAULT_MODEL, name) for name in ENGINES), (FAST_MODEL, "openvino")):
+        what = f"model {model}, engine {name}"
         if util.find_spec(name) is None:
             yield MISSING, what, "not installed", ""
             continue
         try:
-            engine = load_engine(DEFAULT_MODEL, name)
-            yield OK, what, f"{engine.version} {engine.precision}", f"runs {engine.info.name}"
+            engine = load_engine(model, name)
+            yield OK, what, engine.sha256[:16], f"{engine.version} {engine.precision}"
         except FacetellError as error:
             yield FAULT if name == "openvino" else MISSING, what, "unusable", str(error)
-
-
-def _models() -> Iterator[Row]:
-    for name, use in ((DEFAULT_MODEL, "released, the default"), (FAST_MODEL, "released, used by motion")):
-        try:
-            yield OK, f"model {name}", load_engine(name).sha256[:16], use
-        except FacetellError as error:
-            yield FAULT, f"model {name}", "unusable", str(error)

@@ -7,7 +7,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from facetell.cli.arguments import add_fps, count, positive, print_error
+from facetell.cli.arguments import add_fps, count, number, print_error
 from facetell.cli.progress import Bar
 
 SHOWN = 20  # videos without a clip that are printed
@@ -15,15 +15,13 @@ SHOWN = 20  # videos without a clip that are printed
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    cores = os.cpu_count() or 1
-    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the clips")
-    parser.add_argument("--workers", type=count, default=cores, metavar="N", help="processes (default: one per core)")
-    parser.add_argument("--size", type=int, default=320, metavar="PX", help="largest side of a clip (default: 320)")
-    parser.add_argument("--faces", choices=["main", "all"], default="main", help="the largest face only, or all")
-    parser.add_argument(
-        "--seconds", type=partial(positive, most=3600), default=10.0, metavar="S", help="longest clip (default: 10)"
-    )
+    cores, seconds, add = os.cpu_count() or 1, partial(number, most=3600), parser.add_argument
+    add("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for the clips")
+    add("--workers", type=count, default=cores, metavar="N", help="processes (default: one per core)")
+    add("--size", type=int, default=320, metavar="PX", help="largest side of a clip (default: 320)")
+    add("--faces", choices=["main", "all"], default="main", help="the largest face only, or all")
+    add("--seconds", type=seconds, default=10.0, metavar="S", help="longest clip (default: 10)")
     add_fps(parser)
 
 
@@ -43,7 +41,5 @@ def run(args: argparse.Namespace) -> int:
     if len(failed) > SHOWN:
         print_error("prepare", f"and {len(failed) - SHOWN} more, see {args.out / LEDGER}")
     clips = sum(len(line["clips"]) for line in ledger)
-    videos = len(ledger) - len(failed)
-    without = f", {len(failed)} without" if failed else ""
-    print(f"{clips} clip{'s' * (clips != 1)} of {videos} video{'s' * (videos != 1)}{without}, in {args.out}")
+    print(f"clips: {clips}; videos: {len(ledger)}, {len(failed)} without a clip; in {args.out}")
     return 2 if failed else 0

@@ -7,37 +7,24 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from facetell.cli.arguments import add_detection, add_fps, count, detection_settings
+from facetell.cli.arguments import add_detection, add_fps, count, detection_settings, summary
 from facetell.cli.progress import Bar
 from facetell.datasets.manifest import SPLITS, read_manifest
 from facetell.types import Status
 
-if TYPE_CHECKING:
-    from facetell.evaluate.scores import Scores
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    parser.add_argument(
-        "manifest",
-        type=Path,
-        metavar="MANIFEST",
-        help="a CSV file of videos, or a folder with manifest.csv",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the score file to write (.parquet)")
-    parser.add_argument("--split", nargs="+", choices=SPLITS, default=[], help="only these splits (default: all)")
-    parser.add_argument(
-        "--distort",
-        nargs="+",
-        default=[],
-        metavar="KIND[:LEVELS]",
-        help="also score distorted: GB:3, VC:1-5, GNC (all levels), all (the published 7 x 5), own (all others)",
-    )
-    parser.add_argument("--no-clean", action="store_true", help="leave out the videos without distortion")
+    add = parser.add_argument
+    add("manifest", type=Path, metavar="MANIFEST", help="a CSV file of videos, or a folder with manifest.csv")
+    add("--out", type=Path, required=True, metavar="FILE", help="the score file to write (.parquet)")
+    add("--split", nargs="+", choices=SPLITS, default=[], help="only these splits (default: all)")
+    text = "also score distorted: GB:3, VC:1-5, GNC (all levels), all (the published 7 x 5), own (all others)"
+    add("--distort", nargs="+", default=[], metavar="KIND[:LEVELS]", help=text)
+    add("--no-clean", action="store_true", help="leave out the videos without distortion")
     workers = max(1, (os.cpu_count() or 1) // 2)
-    parser.add_argument("--workers", type=count, default=workers, metavar="N", help="processes (default: cores / 2)")
+    add("--workers", type=count, default=workers, metavar="N", help="processes (default: cores / 2)")
     add_detection(parser, threshold=False)
     add_fps(parser)
 
@@ -52,7 +39,6 @@ def run(args: argparse.Namespace) -> int:
         clean=not args.no_clean,
         splits=tuple(split for split in SPLITS if split in args.split),
     )
-    was_there = args.out.exists()
     with Bar("scoring") as bar:
         scores = score_manifest(
             read_manifest(args.manifest),
@@ -64,18 +50,8 @@ def run(args: argparse.Namespace) -> int:
             fault=lambda message: bar.print(f"facetell score: {message}"),
         )
     sys.stdout.flush()
-    print(f"{_summary(scores)}, in {args.out}" + (" (which was there already)" if was_there else ""))
-    return 2 if (scores["status"] == Status.UNREADABLE.value).any() else 0
-
-
-def _summary(scores: Scores) -> str:
-    """How many videos were scored, and why others were not; each counts once under each distortion."""
     videos = scores.videos()
-    counts = Counter(videos["status"].tolist())
-    scored = counts.pop(Status.SCORED.value, 0)
-    reasons = ", ".join(f"{status.replace('_', ' ')} {number}" for status, number in sorted(counts.items()))
-    missed = f"{counts.total()} not" + (f" ({reasons})" if reasons else "")
-    conditions = len({*zip(videos["distortion"].tolist(), videos["level"].tolist(), strict=True)})
-    if conditions == 1:
-        return f"{scored} video{'s' * (scored != 1)} scored, {missed}"
-    return f"{len(videos) // conditions} videos under {conditions} conditions: {scored} scored, {missed}"
+    levels = len({*zip(videos["distortion"].tolist(), videos["level"].tolist(), strict=True)})
+    under = f" under {levels} conditions" * (levels > 1)
+    print(f"{summary(Counter(videos['status'].tolist()))}{under}, in {args.out}")
+    return 2 if (scores["status"] == Status.UNREADABLE.value).any() else 0

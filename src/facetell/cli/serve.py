@@ -12,15 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facetell.cli.arguments import add_detection, count, detection_settings, positive
+from facetell.cli.arguments import add_detection, count, detection_settings, number
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
     from facetell.serve.settings import ServeSettings
 
-# With one of these as --root-path, a path from which the proxy has removed it would be ambiguous.
-OWN_PATHS = {"healthz", "jobs", "login", "logout", "metrics", "openapi.json", "static", "v1"}
-amount = partial(positive, most=1e6)
+amount = partial(number, most=1e6)
+days = partial(number, most=36500, least=0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--allow-host", action="append", default=[], metavar="NAME", help="a name by which clients reach the server")
     add("--root-path", type=_root_path, default="", metavar="PATH", help="path in a reverse proxy, such as /facetell")
     add("--workers", type=count, default=1, metavar="N", help="processes that score (default: 1)")
-    add("--keep-days", type=_days, default=7.0, metavar="N", help="until results are deleted; 0: never (default: 7)")
+    add("--keep-days", type=days, default=7.0, metavar="N", help="until results are deleted; 0: never (default: 7)")
     add = parser.add_argument_group("limits").add_argument
     add("--max-mb", type=count, default=2048, metavar="N", help="MiB per video (default: 2048)")
     add("--max-minutes", type=amount, default=60.0, metavar="N", help="minutes per video (default: 60)")
@@ -116,13 +115,8 @@ def listen(host: str, port: int, *, only_loopback: bool = False) -> socket.socke
 
 def _root_path(text: str) -> str:
     path = text.rstrip("/")
-    if path and (not re.fullmatch(r"(/[\w~-][\w.~-]*)+", path, re.ASCII) or path.split("/")[1] in OWN_PATHS):
+    if path and not re.fullmatch(r"(/[\w~-][\w.~-]*)+", path, re.ASCII):
         raise argparse.ArgumentTypeError(
-            f"'{text}' is not a path such as /facetell: it begins with '/', has letters, digits and any of ._~-, and "
-            f"does not begin with a path of the server itself ({', '.join(sorted(OWN_PATHS))})"
+            f"'{text}' is not a path such as /facetell: it begins with '/' and has letters, digits and any of ._~-"
         )
     return path
-
-
-def _days(text: str) -> float:
-    return 0.0 if text == "0" else positive(text, most=36500)

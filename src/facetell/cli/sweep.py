@@ -8,13 +8,12 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb's arguments."""
-    parser.add_argument("grid", type=Path, metavar="GRID", help="configuration with a `grid` (.yaml)")
-    parser.add_argument("changes", nargs="*", metavar="key=value", help="changes to every configuration of it")
-    parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="folder of the runs, resumed if they exist (default: runs/GRID)"
-    )
-    parser.add_argument("--max-minutes", type=float, default=math.inf, metavar="M", help="stop after M minutes")
+    """Add the arguments of the verb."""
+    add = parser.add_argument
+    add("grid", type=Path, metavar="GRID", help="configuration with a `grid` (.yaml)")
+    add("changes", nargs="*", metavar="key=value", help="changes to every configuration of it")
+    add("--out", type=Path, metavar="FOLDER", help="folder of the runs, resumed if they exist (default: runs/GRID)")
+    add("--max-minutes", type=float, default=math.inf, metavar="M", help="stop after M minutes")
 
 
 def run(args: argparse.Namespace) -> int:

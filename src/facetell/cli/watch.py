@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from facetell.cli.arguments import add_model, count, positive, print_error, share
+from facetell.cli.arguments import add_model, count, number, print_error, share
 from facetell.engine import DEFAULT_MODEL
 from facetell.runtime import on_stop
 from facetell.types import FacetellError
@@ -21,16 +21,15 @@ from facetell.types import FacetellError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    parser.add_argument("source", metavar="0|URL|FILE", help="number of a camera, address of a stream, or a file")
-    parser.add_argument("--fast", action="store_true", help="read a file as fast as possible, without dropping frames")
-    window = "seconds of the score (default: 30)"
-    parser.add_argument("--window", type=partial(positive, most=3600), default=30.0, metavar="S", help=window)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="append each score to FILE, a line of JSON each")
-    late = "seconds without a frame after which a lost stream is given up; inf: never (default: 60)"
-    parser.add_argument("--give-up", type=partial(positive, most=math.inf), default=60.0, metavar="S", help=late)
-    parser.add_argument("--max-faces", type=count, default=4, metavar="N", help="faces tracked at once (default: 4)")
-    parser.add_argument("--threshold", type=share, metavar="P", help='minimum probability for "forged"')
-    parser.add_argument("--threads", type=count, metavar="N", help="CPU threads of the engine (default: all cores)")
+    add, window, late = parser.add_argument, partial(number, most=3600), partial(number, most=math.inf)
+    add("source", metavar="0|URL|FILE", help="number of a camera, address of a stream, or a file")
+    add("--fast", action="store_true", help="read a file as fast as possible, without dropping frames")
+    add("--window", type=window, default=30.0, metavar="S", help="seconds of the score (default: 30)")
+    add("--out", type=Path, metavar="FILE", help="append each score to FILE, a line of JSON each")
+    text = "seconds without a frame after which a lost stream is given up; inf: never (default: 60)"
+    add("--give-up", type=late, default=60.0, metavar="S", help=text)
+    add("--max-faces", type=count, default=4, metavar="N", help="faces tracked at once (default: 4)")
+    add("--threshold", type=share, metavar="P", help='minimum probability for "forged"')
     add_model(parser, DEFAULT_MODEL)
 
 
@@ -48,13 +47,13 @@ def run(args: argparse.Namespace) -> int:
     source = source_of(args.source)
     if args.fast and source.kind != "file":
         raise FacetellError("--fast is for files: a camera or a stream has its own speed")
-    settings = Settings(max_faces=args.max_faces, threshold=args.threshold, threads=args.threads)
     console = Console()
+    stopped: list[str] = []
     with ExitStack() as stack:
         # Opened first: a wrong name is an error before the model is loaded.
         pump = Pump(source, fast=args.fast, give_up=args.give_up)
         stack.callback(pump.close)
-        detector = Detector(args.model, settings)
+        detector = Detector(args.model, Settings(max_faces=args.max_faces, threshold=args.threshold))
         out = stack.enter_context(_opened(args.out)) if args.out else None
 
         def emit(event: dict[str, Any]) -> None:
@@ -77,8 +76,6 @@ def run(args: argparse.Namespace) -> int:
                 with suppress(OSError):
                     live.update(draw(state), refresh=True)
 
-        stopped: list[str] = []
-
         def stop(name: str) -> None:
             stopped.append(f"ended by {name}")
             watcher.stop()
@@ -89,21 +86,9 @@ def run(args: argparse.Namespace) -> int:
             finally:
                 watcher.close()
         reason = stopped[0] if stopped else pump.ended or "it ended"
-        dropped, share = watcher.dropped
-        warnings = watcher.warnings()
-        emit(
-            {
-                "event": "end",
-                "at": watcher.at,
-                "reason": reason,
-                "clips": watcher.scored,
-                "dropped": dropped,
-                "share": round(share, 4),
-                "most_delay": round(watcher.most_delay, 3),
-                "warnings": list(warnings),
-            }
-        )
-    print(summary(watcher, reason, warnings))
+        end = watcher.totals()
+        emit({"event": "end", "at": watcher.at, "reason": reason, **end})
+    print(summary(watcher, reason, end["warnings"]))
     return 2 if pump.fault and not stopped else 0
 
 

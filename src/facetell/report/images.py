@@ -21,12 +21,12 @@ from facetell.detector import Progress
 from facetell.engine.info import ModelInfo
 from facetell.faces.clips import FrameSampler
 from facetell.faces.crop import crop_frame, crop_matrix
-from facetell.report.chart import ranked, shown_clips
+from facetell.report.chart import ranked
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
 from facetell.video.reader import Unreadable
 from facetell.video.source import VideoSource, content_sha256, open_video
 
-ICON, THUMBNAIL, LARGE = 48, 112, 320  # pixels, side of a face
+THUMBNAIL, LARGE = 112, 320  # pixels, side of a face
 SCENE = 480  # pixels, long side of a whole frame
 JPEG_QUALITY = 82
 SEGMENT_FRAMES = 8  # frames of a segment that are shown
@@ -71,8 +71,8 @@ class Image:
 class ClipImages:
     """The images of one clip: the face in its middle, the whole frame then, all frames as the model was given them.
 
-    ``scene`` and ``icon``, a smaller face, are made if ``wants_scene``, ``frames`` if ``wants_frames``, ``large``, a
-    larger face, if both. ``beyond`` is whether the crop extends beyond the frame.
+    ``scene`` is made if ``wants_scene``, ``frames`` if ``wants_frames``, ``large``, a larger face, if both. ``beyond``
+    is whether the crop extends beyond the frame.
     """
 
     clip: ClipScore
@@ -81,7 +81,6 @@ class ClipImages:
     face: Image | None = None
     scene: Image | None = None
     large: Image | None = None
-    icon: Image | None = None
     beyond: bool = False
     frames: list[UInt8Array] = field(default_factory=list)
 
@@ -94,7 +93,6 @@ class ClipImages:
             self.face = Image.of(shown_crop(image, crop, THUMBNAIL))
             self.beyond = not _inside(image, crop, THUMBNAIL).all()
             if self.wants_scene:
-                self.icon = Image.of(shown_crop(image, crop, ICON))
                 self.large = Image.of(shown_crop(image, crop, LARGE)) if self.wants_frames else None
                 self.scene = Image.of(_scene(image, crop))
 
@@ -141,9 +139,8 @@ def collect_images(
 
 def _wanted(track: TrackVerdict, budget: Budget, faces: int) -> TrackImages:
     """The clips of a track to crop."""
-    order, drawn = ranked(track), shown_clips(track)
-    count = min(budget.moments // faces, len(drawn))
-    spread = {drawn[round(place)] for place in np.linspace(0, len(drawn) - 1, count)}
+    order, clips = ranked(track), len(track.clips)
+    spread = {round(place) for place in np.linspace(0, clips - 1, min(budget.moments // faces, clips))}
     segments = set(order[: budget.segments])
     return {i: ClipImages(track.clips[i], i == order[0], i in segments) for i in {order[0]} | segments | spread}
 

@@ -7,42 +7,44 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import heapq
 import json
-import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from facetell.detector import Detector, Progress
 from facetell.engine.card import read_card
-from facetell.engine.released import model_word
 from facetell.files import write_text
-from facetell.report import strings
-from facetell.report.chart import Chart, Point, make_chart
+from facetell.report import words
+from facetell.report.chart import Chart, Point, make_chart, ranked
 from facetell.report.images import Budget, ClipImages, Image, TrackImages, by_estimate, collect_images
 from facetell.report.quality import Fact, clip_seconds, count_clips, describe_quality, read_facts
 from facetell.report.result import to_result
 from facetell.report.table import clock
-from facetell.report.words import moment, one_line, percent, plain_text, shortened
+from facetell.report.words import one_line, percent, plain_text, shortened
 from facetell.types import NOT_READ, ClipScore, TrackVerdict, Verdict, VideoVerdict
 from facetell.verdict import UNSCORED, even_odds
 
 TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
 CSS, JS = (Markup((STATIC / f"report.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
-NAMED = 10  # videos that the command names one by one
 STRIP = 12  # images in a strip
 PLOTTED = 7  # faces in a plot
-FILTERS = {
+SHOWN, BINS = 1000, 20  # videos and bars in the summary of a scan
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+)
+ENVIRONMENT.filters |= {
     "clip_seconds": clip_seconds,
     "clips": count_clips,
     "clock": clock,
     "even": even_odds,
-    "moment": moment,
     "percent": percent,
     "reason": UNSCORED.get,
     "text": plain_text,
@@ -51,10 +53,7 @@ FILTERS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A video in a table of videos: ``notes`` are shown below its name, ``worst`` is the time of its highest clip.
-
-    ``icon`` is the face that decides.
-    """
+    """A video in a table: ``worst`` is the time of its highest clip, ``icon`` the face that decides."""
 
     verdict: VideoVerdict
     name: str
@@ -63,7 +62,7 @@ class Row:
     faces: int
     clips: int
     worst: float | None
-    icon: Image | None
+    icon: Image | None = None
 
     @classmethod
     def of(cls, verdict: VideoVerdict, name: str, *notes: str, link: str = "", icon: Image | None = None) -> Row:
@@ -85,12 +84,7 @@ class FaceView:
     @property
     def worst(self) -> Point:
         """The highest-scoring clip."""
-        return max(self.chart.points, key=lambda point: (self.track.clips[point.index].logit, -point.index))
-
-    @property
-    def beyond(self) -> bool:
-        """Whether an image shows an area outside the frame."""
-        return any(images.beyond for images in self.images.values())
+        return self.chart.points[ranked(self.track)[0]]
 
     @property
     def strip(self) -> list[Point]:
@@ -98,9 +92,7 @@ class FaceView:
         if self.worst.index not in self.images:
             return []
         points = [point for point in self.chart.points if point.index in self.images]
-        if len(points) <= STRIP:
-            return points
-        return [points[round(i * (len(points) - 1) / (STRIP - 1))] for i in range(STRIP)]
+        return [points[i] for i in dict.fromkeys(np.linspace(0, len(points) - 1, STRIP).round().astype(int))]
 
     @property
     def segments(self) -> list[tuple[ClipScore, list[Image]]]:
@@ -136,12 +128,7 @@ class VideoView:
 
 
 class Report:
-    """Collects what a report shows, video by video, and writes it.
-
-    Args:
-        detector: the one that scores the videos.
-        videos: how many videos the report will hold: the more, the fewer images for each.
-    """
+    """Collects what a report shows, video by video, and writes it; the more ``videos``, the fewer images for each."""
 
     def __init__(self, detector: Detector, videos: int = 1) -> None:
         self._detector, self._budget = detector, Budget.of(videos)
@@ -151,10 +138,8 @@ class Report:
     def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None) -> None:
         """Add a video; its images are cropped now, in a second pass over the file.
 
-        Args:
-            verdict: on the video, whose file it names.
-            shown: the same with the names and messages to show, by default ``verdict``.
-            progress: called with (seconds done, seconds in all or None) as the video is read.
+        ``shown`` is the verdict with the names and messages to show. ``progress`` is called with (seconds done, seconds
+        in all or None) as the video is read.
         """
         info = self._detector.engine.info
         images, note = collect_images(verdict, info, self._budget, progress, self._detector.settings.image_rate)
@@ -175,7 +160,7 @@ class Report:
     def html(self) -> str:
         """The complete page; of several videos, those with the highest probability come first."""
         verdicts = [view.verdict for view in self._views]
-        views = sorted(self._views, key=_order)
+        views = sorted(self._views, key=lambda view: -(view.verdict.probability or -1.0))
         info, settings = self._detector.engine.info, self._detector.settings
         return render(
             "report",
@@ -188,26 +173,49 @@ class Report:
             # Clips do not overlap.
             every=f"{max(1 / settings.clips_per_second, info.clip_frames / info.frame_rate):.3g}",
             provenance=verdicts[0].provenance if verdicts else None,  # the same for all videos of a run
-            command=plain_text(_command(verdicts, self._detector)),
             result=_embedded(verdicts),
         )
 
     def write(self, path: Path) -> None:
-        """Write the page atomically.
-
-        Raises:
-            FacetellError: the file cannot be written.
-        """
+        """Write the page atomically; FacetellError: it cannot be written."""
         write_text(path, self.html())
+
+
+class Summary:
+    """The summary of a scan: counts, a histogram, and the videos with the highest scores; no more than that is stored.
+
+    ``about`` are model, versions and settings, as in score files.
+    """
+
+    def __init__(self, about: Mapping[str, Any], threshold: float) -> None:
+        self._about, self._threshold = about, threshold
+        self._top: list[tuple[float, int, Row]] = []
+        self._bins = [0] * BINS
+        self._place = 0
+
+    def add(self, verdict: VideoVerdict, same: str) -> None:
+        """Add a video; ``same`` names the one of the same content that was scored instead, or is empty."""
+        self._place += 1
+        if verdict.probability is None:
+            return
+        self._bins[min(BINS - 1, int(verdict.probability * BINS))] += 1
+        notes = (*verdict.warnings, *([f"same content as {same}"] if same else []))
+        row = Row.of(verdict, one_line(verdict.path), *map(one_line, notes))
+        # Of equal ones, those that come first in the corpus.
+        add = heapq.heappush if len(self._top) < SHOWN else heapq.heappushpop
+        add(self._top, (verdict.probability, -self._place, row))
+
+    def html(self, counts: Mapping[str, Any]) -> str:
+        """The page; the same videos give the same bytes."""
+        rows = [row for _, _, row in sorted(self._top, reverse=True)]
+        about = {"about": self._about, "counts": counts, "threshold": self._threshold}
+        return render("summary", rows=rows, bins=self._bins, **about)
 
 
 def write_plot(verdict: VideoVerdict, threshold: float, path: Path) -> None:
     """Write an SVG with the probability of each clip of each scored face, or why the video is not scored, atomically.
 
-    Faces are numbered by their place in ``verdict.tracks``; of many, those with the highest estimates are drawn.
-
-    Raises:
-        FacetellError: the file cannot be written.
+    Of many faces those with the highest estimates are drawn. FacetellError: the file cannot be written.
     """
     faces, others = _faces(verdict, PLOTTED, threshold, {})
     remarks = [verdict.message] if verdict.message else []
@@ -218,32 +226,22 @@ def write_plot(verdict: VideoVerdict, threshold: float, path: Path) -> None:
         remarks.append(f"{more} more faces are in the JSON.")
     name = shortened(Path(verdict.path).name, 50)
     lines = [line for text in (*remarks, *verdict.warnings) for line in textwrap.wrap(one_line(text), 96)]
-    title = f"{name}: {strings.VERDICTS[verdict.verdict]}"
-    write_text(path, _environment().get_template("plot.svg").render(title=title, lines=lines, faces=faces))
+    title = f"{name}: {words.VERDICTS[verdict.verdict]}"
+    write_text(path, ENVIRONMENT.get_template("plot.svg").render(title=title, lines=lines, faces=faces))
 
 
 def render(name: str, **values: Any) -> str:
     """The page of a template, ``NAME.html``, with the style and the script of all reports."""
-    template = _environment().get_template(f"{name}.html")
-    page = template.render(t=strings, policy=content_policy(), css=CSS, js=JS, **values)
+    template = ENVIRONMENT.get_template(f"{name}.html")
     # Names and messages may hold what UTF-8 cannot encode.
-    return plain_text(page)
+    return plain_text(template.render(t=words, policy=content_policy(), css=CSS, js=JS, **values))
 
 
 def content_policy() -> str:
     """A policy that allows the page's own style and script by their hashes, images inside the file, nothing else."""
-
-    def hashed(text: str) -> str:
-        return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") + "'"
-
-    return f"default-src 'none'; img-src data:; style-src {hashed(CSS)}; script-src {hashed(JS)}; base-uri 'none'"
-
-
-def _environment() -> Environment:
-    loader = FileSystemLoader(TEMPLATES)
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    environment.filters |= FILTERS
-    return environment
+    css, js = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in (CSS, JS))
+    sources = f"style-src 'sha256-{css}'; script-src 'sha256-{js}'"
+    return f"default-src 'none'; img-src data:; {sources}; base-uri 'none'"
 
 
 def _faces(
@@ -260,40 +258,10 @@ def _faces(
     return faces, list(others.values())
 
 
-def _order(view: VideoView) -> float:
-    return 1.0 if view.verdict.probability is None else -view.verdict.probability
-
-
 def _row(view: VideoView, number: int) -> Row:
     notes = (*([view.verdict.message] if view.verdict.message else []), *view.verdict.warnings)
-    icon = view.suspect.icon if view.suspect else None
+    icon = view.suspect.face if view.suspect else None
     return Row.of(view.verdict, view.name, *notes, link=f"#v{number}", icon=icon)
-
-
-def _command(verdicts: Sequence[VideoVerdict], detector: Detector) -> str:
-    """The command that gives the same figures, with every setting that they depend on."""
-    settings = detector.settings
-    paths = [_word(verdict.path) for verdict in verdicts] if len(verdicts) <= NAMED else ["VIDEO..."]
-    options = {
-        "--fps-scored": repr(settings.clips_per_second).removesuffix(".0"),
-        "--max-clips": settings.max_clips,
-        "--max-faces": settings.max_faces,
-        # A given threshold is not corrected for the number of faces; the model's own is.
-        "--threshold": settings.threshold,
-        "--engine": settings.engine,
-        "--precision": detector.engine.precision if settings.engine == "openvino" else None,
-        "--threads": settings.threads or None,
-        # The name of a file without its folders, which may be private; the hash above identifies it.
-        "--model": _word(model_word(detector.engine.path)),
-        "--report": "report.html",
-    }
-    words = [f"{option} {value}" for option, value in options.items() if value is not None]
-    return " ".join(["facetell detect", *paths, *words])
-
-
-def _word(path: str) -> str:
-    """A path as one word of a command line that is not taken for an option."""
-    return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
 def _embedded(verdicts: Sequence[VideoVerdict]) -> Markup:

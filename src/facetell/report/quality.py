@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
-from av.container import InputContainer
 
 from facetell.engine.card import NARROWED, RECODED, Card
 from facetell.engine.info import ModelInfo
@@ -18,68 +16,36 @@ from facetell.faces.clips import FrameSampler
 from facetell.report.words import percent
 from facetell.types import Status, TrackVerdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED
-from facetell.video.container import packets, video_streams
-from facetell.video.reader import probe
+from facetell.video.container import video_streams
 
 TAGS = ("encoder", "encoding_tool", "software", "com.apple.quicktime.software")
 MAX_TAG = 80  # characters
-SEARCHED = 65_536  # bytes up to the end of the first frame in which the encoder's note is searched
-NOTE_BYTES = 4096  # at most, of such a note
-_NOTE = re.compile(rb"(x26[45]) [\x20-\x7e]{,%d}" % NOTE_BYTES)
-_SETTING = re.compile(rb"\b(crf|qp|bitrate)=([0-9.]{1,9})")
-
 
 Fact = tuple[str, str, str]  # property, measured value, effect on reliability
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """Metadata of a file: ``size`` in bytes, ``codec``, the software that it names; None or empty where unknown.
-
-    ``coder`` is what the encoder noted in the stream: its name and strength of compression, such as "x264, crf 23".
-    """
+    """Metadata of a file: ``size`` in bytes, ``codec``, the software that it names; None or empty where unknown."""
 
     size: int | None = None
     codec: str | None = None
     writers: tuple[str, ...] = ()
-    coder: str = ""
 
 
 def read_facts(path: Path) -> FileFacts:
     """The metadata of a file; what cannot be read is left out."""
-    try:
+    size, codec, writers = None, None, []
+    # An error of any kind, as in Detector.__call__: one file must not end a run.
+    with contextlib.suppress(Exception):
         size = path.stat().st_size if path.is_file() else None
-    except OSError:
-        return FileFacts()
-    try:
-        codec = probe(path).codec
-    except Exception:  # of any kind, as in Detector.__call__: one file must not end a run
-        return FileFacts(size)
-    writers: list[str] = []
-    coder = ""
-    with (
-        contextlib.suppress(Exception),
         # As the reader does: a name with a colon is not a network address.
-        av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"}) as file,
-    ):
-        for metadata in (file.metadata, *(stream.metadata for stream in file.streams.video)):
-            writers += [text[:MAX_TAG] for tag, text in metadata.items() if tag.lower() in TAGS and text]
-        coder = _coder(file, path)
-    return FileFacts(size, codec, tuple(dict.fromkeys(writers)), coder)
-
-
-def _coder(file: InputContainer, path: Path) -> str:
-    """The note that x264 and x265 write before the first frame; empty where there is none."""
-    stream = video_streams(file, path)[0]
-    first = next(packets(file, stream), None)
-    head = (stream.codec_context.extradata or b"") + (bytes(first) if first else b"")
-    # Only the first note: a hostile file may hold very many.
-    note = _NOTE.search(head[:SEARCHED])
-    found = note and _SETTING.search(note[0].partition(b"options: ")[2])
-    if not note or not found:
-        return ""
-    name, setting, value = (part.decode("ascii") for part in (note[1], *found.groups()))
-    return f"{name}, {setting} {value.removesuffix('.0')}" + (" kbit/s" if setting == "bitrate" else "")
+        only_files = {"protocol_whitelist": "file"}
+        with av.open(f"file:{path}", metadata_errors="replace", container_options=only_files) as file:
+            codec = video_streams(file, path)[0].codec_context.codec.canonical_name
+            for metadata in (file.metadata, *(stream.metadata for stream in file.streams.video)):
+                writers += [text[:MAX_TAG] for tag, text in metadata.items() if tag.lower() in TAGS and text]
+    return FileFacts(size, codec, tuple(dict.fromkeys(writers)))
 
 
 def describe_quality(
@@ -94,8 +60,6 @@ def describe_quality(
     if facts.codec and facts.size and verdict.duration:
         rate = round(facts.size * 8 / verdict.duration / 1000)
         measured = f"{facts.codec}, {rate} kbit/s on average (whole file, audio included)"
-        if facts.coder:
-            measured += f"; last encoded with {facts.coder} (stream metadata)"
         effect = "Removes fine differences between frames and adds others; the effect on this score is not measured."
         if figures := ", ".join(f"{auc:.3f} at crf {crf}" for crf, auc in card.measured(RECODED)):
             effect += f" On the model's test videos AUC was {card.unchanged:.3f}; re-encoded {figures} "
@@ -131,8 +95,6 @@ def _face(number: int, track: TrackVerdict, info: ModelInfo, card: Card) -> Iter
         effect += f" On the model's test videos AUC was {auc:.3f} with faces {width} pixels wide, "
         effect += f"{card.unchanged:.3f} unchanged."
     yield what, measured, effect
-    clips = f"{count_clips(track)} of {clip_seconds(track)} s"
-    yield f"Clips analysed, face {number}", clips, "More clips give a narrower interval."
 
 
 def count_clips(track: TrackVerdict) -> str:
@@ -149,12 +111,10 @@ def clip_seconds(track: TrackVerdict) -> str:
 
 
 def _rate(verdict: VideoVerdict, info: ModelInfo) -> Fact:
-    lengths = [clip.t1 - clip.t0 for track in verdict.tracks for clip in track.clips]
+    if not verdict.fps:
+        return "Frame rate", "not stated in the file", f"The model was trained at {info.frame_rate:.4g} per second."
     used = 1 / FrameSampler(verdict.fps, info.frame_rate).step
-    if not verdict.fps and lengths:
-        used = (info.clip_frames - 1) / statistics.median(lengths)
-    measured = f"{verdict.fps:.4g} frames per second" if verdict.fps else "not stated in the file"
     effect = f"Sampled at {used:.4g} frames per second; the model was trained at {info.frame_rate:.4g}."
-    if verdict.fps and verdict.fps < LOW_RATE * info.frame_rate:
+    if verdict.fps < LOW_RATE * info.frame_rate:
         effect += " The interval does not include that motion is coarser than in training."
-    return "Frame rate", measured, effect
+    return "Frame rate", f"{verdict.fps:.4g} frames per second", effect

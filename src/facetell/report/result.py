@@ -27,11 +27,7 @@ def to_result(verdicts: Sequence[VideoVerdict]) -> dict[str, Any]:
 
 
 def write_result(verdicts: Sequence[VideoVerdict], path: Path) -> None:
-    """Write the result as JSON, atomically.
-
-    Raises:
-        FacetellError: the file cannot be written.
-    """
+    """Write the result as JSON, atomically; FacetellError: the file cannot be written."""
     write_text(path, result_text(verdicts))
 
 

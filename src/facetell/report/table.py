@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from facetell.report.strings import VERDICTS
-from facetell.report.words import one_line
+from facetell.report.words import VERDICTS, one_line
 from facetell.types import Status, Verdict, VideoVerdict
 
 # "Not detected as forged" is no success: it has no colour.

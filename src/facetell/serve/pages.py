@@ -16,9 +16,9 @@ from starlette.responses import Response
 from facetell.engine import model_path
 from facetell.engine.card import Card, read_card
 from facetell.report import page as report_page
-from facetell.report import strings as report_strings
+from facetell.report import words as report_words
 from facetell.report.table import clock
-from facetell.report.words import moment, percent, plain_text
+from facetell.report.words import percent, plain_text
 from facetell.serve.access import COOKIE, COOKIE_SECONDS, Authenticator, client_address
 from facetell.serve.api import LARGEST, Serving
 from facetell.serve.faults import Refused
@@ -37,8 +37,8 @@ router = APIRouter(include_in_schema=False)
 
 LOADERS = (FileSystemLoader(HERE / "templates"), PrefixLoader({"report": FileSystemLoader(report_page.TEMPLATES)}))
 ENVIRONMENT = Environment(loader=ChoiceLoader(LOADERS), autoescape=True, undefined=StrictUndefined)
-ENVIRONMENT.filters |= {"percent": percent, "even": even_odds, "clock": clock, "moment": moment, "text": plain_text}
-ENVIRONMENT.globals["t"] = report_strings
+ENVIRONMENT.filters |= {"percent": percent, "even": even_odds, "clock": clock, "text": plain_text}
+ENVIRONMENT.globals["t"] = report_words
 
 
 def render(name: str, service: Service, status: int = 200, **values: Any) -> HTMLResponse:

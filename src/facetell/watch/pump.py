@@ -21,7 +21,7 @@ HELD = 1.0  # seconds of frames that may wait
 MOST_HELD = 60  # frames that may wait, whatever the frame rate
 HELD_BYTES = 128 << 20  # of frames that may wait
 FEWEST_HELD = 4  # frames that may wait, however large they are
-LEAP = 5.0  # seconds; a frame that is due later is played at once, as the clock of the stream has leapt
+LEAP = 5.0  # seconds
 BACK_OFF = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds between attempts to connect again
 GIVE_UP = 60.0  # seconds without a connection
 MOST_ERRORS = 10  # messages on damage that are kept
@@ -41,16 +41,15 @@ class Waiting:
 class Pump:
     """Opens a source; after :meth:`start`, reads it in a thread. Frames that wait are taken with :meth:`get`.
 
-    Args:
-        source: see :func:`facetell.video.live.source_of`.
-        fast: read a file as fast as frames are taken, and drop none.
-        stall: seconds without a packet after which a stream is lost.
-        give_up: seconds without a connection after which it is not opened again.
+    With ``fast`` a file is read as fast as frames are taken, and none is dropped. A stream is lost after ``stall``
+    seconds without a packet, and not opened again after ``give_up`` seconds without a connection.
 
     Attributes:
         read, dropped: number of frames so far, and of those that were not taken.
         arrived: ``time.monotonic`` of the latest frame.
         behind: seconds by which the latest frame came late; it grows if decoding is slower than the source.
+        notes: messages on the connection, which the reader of them removes.
+        errors: messages on damage, the latest of many.
         ended, fault: why no more frames come, None while they do; whether that is an error.
 
     Raises:
@@ -60,12 +59,11 @@ class Pump:
     def __init__(self, source: Source, *, fast: bool = False, stall: float = STALL, give_up: float = GIVE_UP) -> None:
         self.source, self._fast, self._stall, self._give_up = source, fast, stall, give_up
         self.read = self.dropped = 0
-        self.behind = 0.0
-        self.arrived = time.monotonic()
+        self.behind, self.arrived = 0.0, time.monotonic()
         self.ended: str | None = None
         self.fault = False
-        self._notes: deque[str] = deque(maxlen=100)
-        self._errors: deque[str] = deque(maxlen=MOST_ERRORS)
+        self.notes: deque[str] = deque(maxlen=100)
+        self.errors: deque[str] = deque(maxlen=MOST_ERRORS)
         self._waiting: deque[Waiting] = deque()
         self._change = threading.Condition()
         self._stop = threading.Event()
@@ -83,10 +81,8 @@ class Pump:
         """Return the next frame; None if none comes within ``timeout`` seconds."""
         with self._change:
             self._change.wait_for(lambda: self._waiting or self.ended is not None, timeout)
-            if not self._waiting:
-                return None
             self._change.notify_all()
-            return self._waiting.popleft()
+            return self._waiting.popleft() if self._waiting else None
 
     def flush(self, last: float) -> None:
         """Drop all frames that wait, and those that come until the gap after the time ``last`` is wide enough."""
@@ -95,27 +91,17 @@ class Pump:
             self._waiting.clear()
             self._dropping, self._last = True, last
 
-    def notes(self) -> list[str]:
-        """Return the messages on the connection since the last call."""
-        return [self._notes.popleft() for _ in range(len(self._notes))]
-
-    @property
-    def errors(self) -> tuple[str, ...]:
-        """Messages of the readers on damage, the latest of many connections."""
-        reader = self._reader
-        return (*self._errors, *(reader.errors if reader else ()))
-
     @property
     def done(self) -> bool:
         """Whether no frame waits and none will come."""
         return self.ended is not None and not self._waiting
 
-    def fail(self, reason: str) -> None:
-        """End because frames cannot be processed; those that wait are dropped."""
+    def end(self, reason: str, fault: bool) -> None:
+        """Stop reading for a reason; an error has priority over an earlier reason."""
         self._stop.set()
         with self._change:
-            self.ended, self.fault = reason, True
-            self._waiting.clear()
+            if self.ended is None or fault:
+                self.ended, self.fault = reason, fault
             self._change.notify_all()
 
     def close(self) -> None:
@@ -130,27 +116,23 @@ class Pump:
 
     def _run(self) -> None:
         try:
-            reason, fault = self._read_all()
+            self.end(*self._read_all())
         except Exception as error:  # reported, as a thread has no caller
-            reason, fault = f"reading it failed ({type(error).__name__}: {error})", True
-        with self._change:
-            if self.ended is None:
-                self.ended, self.fault = reason, fault
-            self._change.notify_all()
+            self.end(f"reading it failed ({type(error).__name__}: {error})", True)
 
     def _read_all(self) -> tuple[str, bool]:
         """Read the source, and connect again where it is lost; return why it ended, and whether that is an error."""
-        reason, fault, session, attempt = "it ended", False, 0, 0
+        reason, session, attempt = "it ended", 0, 0
         lost_since = self._began  # the first connection may give nothing
         while True:
             if self._reader is not None:
                 with self._reader as reader:
                     given = self._play(reader, session)
-                reason, fault = reader.fault or "it ended", bool(reader.fault)
-                has_end = self.source.kind == "file" or (not fault and reader.info.duration is not None)
+                self.errors.extend(reader.errors)
+                reason = reader.fault or "it ended"
+                has_end = self.source.kind == "file" or (not reader.fault and reader.info.duration is not None)
                 if has_end or self._stop.is_set():
-                    return reason, fault
-                self._errors.extend(reader.errors)
+                    return reason, bool(reader.fault)
                 self._reader = None
                 session += 1
                 if given:  # a source that can be opened and gives nothing does not start again
@@ -160,34 +142,31 @@ class Pump:
                 return f"it is gone ({reason}), and did not come back in {self._give_up:.0f} seconds", True
             pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
             attempt += 1
-            self._notes.append(f"{self.source.name} is lost ({reason}); trying again in {pause:.0f} s")
+            self.notes.append(f"{self.source.name} is lost ({reason}); trying again in {pause:.0f} s")
             if self._stop.wait(min(pause, max(0.1, left))):
-                return reason, fault
+                return reason, True
             try:
                 self._reader = open_source(self.source, self._stall)
-                self._notes.append(f"{self.source.name} is back after {time.monotonic() - lost_since:.0f} s")
+                self.notes.append(f"{self.source.name} is back after {time.monotonic() - lost_since:.0f} s")
             except FacetellError as error:
                 reason = str(error).partition("(")[2].rpartition(")")[0] or str(error)
 
     def _play(self, reader: VideoReader, session: int) -> bool:
         """Read one connection to its end; return whether it gave a frame."""
         begun: float | None = None  # time at which the connection's times start
-        zero = 0.0  # ``time.monotonic`` at which a frame of time 0 is due
+        due = math.inf  # ``time.monotonic`` at which a frame of time 0 is due
         for raw in reader:
+            now = time.monotonic()
             if begun is None:
-                begun = 0.0 if self._fast or not session else time.monotonic() - self._began
-                zero = time.monotonic() - raw.time
-            if self.source.paced and not self._fast:
-                early = zero + raw.time - time.monotonic()
-                if early > LEAP:
-                    zero, early = zero - early, 0.0
-                if early > 0:
-                    self._stop.wait(early)
-            elif not self._fast:  # the first frames of a stream may be older than those that follow at once
-                zero = min(zero, time.monotonic() - raw.time)
+                begun = 0.0 if self._fast or not session else now - self._began
+            # The first frames of a stream may be older than the next; a leap of its clock is not waited for.
+            if not self.source.paced or due + raw.time - now > LEAP:
+                due = min(due, now - raw.time)
+            if not self._fast:
+                self._stop.wait(due + raw.time - now)
+                self.behind = max(0.0, time.monotonic() - due - raw.time)
             if self._stop.is_set():
                 break
-            self.behind = 0.0 if self._fast else time.monotonic() - raw.time - zero
             with self._change:
                 self.read += 1
                 self.arrived = time.monotonic()

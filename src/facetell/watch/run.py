@@ -19,7 +19,7 @@ from facetell.watch.pump import Pump, Waiting
 
 BEHIND = 0.5  # seconds; between clips, if the frame in work is older, the frames that wait are dropped
 TICK = 0.2  # seconds between updates of the view
-RECENT = 24  # scores that are drawn
+MOTION_CLIPS = 24  # latest clips of a face by which motion is measured
 Running = tuple[float, tuple[float, float]]
 """Probability and interval over the clips of the window."""
 Highest = tuple[float, float, int, int]
@@ -28,17 +28,14 @@ Highest = tuple[float, float, int, int]
 
 @dataclass(slots=True)
 class WatchedFace:
-    """One face: its number, the times in seconds of its first and latest view, its clips and latest scores."""
+    """One face: its number, the times in seconds of its first and latest view, and its clips in the window."""
 
     number: int
     first: float
     last: float
-    width: float = 0.0
     unfit: Status | None = None  # why its latest clip was not scored
-    reasons: set[Status] = field(default_factory=set)  # why clips were not scored so far
-    motion: FaceMotion = field(default_factory=lambda: FaceMotion(RECENT))
-    clips: deque[ClipScore] = field(default_factory=deque)  # of the window
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    motion: FaceMotion = field(default_factory=lambda: FaceMotion(MOTION_CLIPS))
+    clips: deque[ClipScore] = field(default_factory=deque)
     highest: Highest | None = None
 
 
@@ -48,12 +45,12 @@ class Watcher:
     ``emit`` is called with each event, see docs/watching.md.
 
     Attributes:
-        name: of the source.
         at: time of the latest frame in seconds.
         seen, scored: numbers of faces and of clips, so far.
-        unfit: number of faces with a clip that was not scored, by reason.
+        unfit: number of clips that were not scored, by reason.
         delay, most_delay: seconds from the arrival of a clip's last frame to its score: the latest, and the largest.
-        notes: latest messages on the connection.
+        note: latest message on the connection.
+        faces: by the numbers of the connection and of the track, in the order in which they were first seen.
     """
 
     def __init__(
@@ -61,13 +58,12 @@ class Watcher:
     ) -> None:
         self._detector, self.pump, self.window, self._emit = detector, pump, window, emit
         self._info = detector.engine.info
-        self.name = pump.source.name
+        self.note = ""
         self.at = self.delay = self.most_delay = 0.0
         self.seen = self.scored = 0
         self.unfit: Counter[Status] = Counter()
-        self.notes: deque[str] = deque(maxlen=3)
+        self.faces: dict[tuple[int, int], WatchedFace] = {}
         self._slow: Counter[float] = Counter()  # clips by frame rate, where that was low
-        self._faces: dict[tuple[int, int], WatchedFace] = {}  # by number of the connection and of the track
         self._highest: Highest | None = None  # of faces that were removed, or are known to move
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
         # Score, connection and track, shift from the times of the connection to those since the start, arrival of the
@@ -116,8 +112,8 @@ class Watcher:
         self.at = item.at
         try:
             look = self._stream.push(item.raw)
-        except Exception as error:  # the scores so far are reported
-            self.pump.fail(one_line(error, "its frames cannot be processed"))
+        except Exception as error:
+            self._fail(error, "its frames cannot be processed")
             return
         if look is not None:
             self._update(item, look.faces)
@@ -127,30 +123,33 @@ class Watcher:
         if not fast and not self._stream.gathering and time.monotonic() - item.arrived > BEHIND:
             self.pump.flush(item.at)
 
+    def _fail(self, error: Exception, message: str) -> None:
+        """End with an error; the scores so far are reported."""
+        self.pump.end(one_line(error, message), True)
+        self.stop()
+
     def _update(self, item: Waiting, faces: Mapping[int, Face]) -> None:
         """Add the faces that are seen in a frame; remove faces and clips that are older than the window."""
-        for track, face in faces.items():
-            if (item.session, track) not in self._faces:
+        for track in faces:
+            if (item.session, track) not in self.faces:
                 self.seen += 1
-                self._faces[item.session, track] = WatchedFace(self.seen, self.at, self.at)
-            watched = self._faces[item.session, track]
-            watched.last, watched.width = self.at, face.pose.width
-        for key, watched in list(self._faces.items()):
+                self.faces[item.session, track] = WatchedFace(self.seen, self.at, self.at)
+            self.faces[item.session, track].last = self.at
+        for key, watched in list(self.faces.items()):
             if self.at - watched.last > self.window:
                 self._settle(watched)
-                del self._faces[key]
+                del self.faces[key]
             while watched.clips and self.at - watched.clips[0].t1 > self.window:
                 watched.clips.popleft()
 
     def _score(self, clip: Clip, item: Waiting) -> None:
         """Begin to score a clip, if that is possible."""
         key = item.session, clip.track_id
-        watched = self._faces[key]
-        reason: Status | None = Status.FACE_TOO_SMALL
-        if clip.face_width >= self._info.min_face_width:
-            reason = why_unfit(clip.frames, clip.crop.roll, watched.motion)
-        if reason is not None:
-            self._note_unfit(watched, reason)
+        watched = self.faces[key]
+        small = clip.face_width < self._info.min_face_width
+        watched.unfit = Status.FACE_TOO_SMALL if small else why_unfit(clip.frames, clip.crop.roll, watched.motion)
+        if watched.unfit is not None:
+            self.unfit[watched.unfit] += 1
             return
         self._collect(PENDING - 1)
         future = self._pool.submit(self._detector.score, clip)
@@ -162,8 +161,8 @@ class Watcher:
             future, key, shift, arrived = self._scoring.popleft()
             try:
                 score = future.result()
-            except Exception as error:  # the scores so far are reported
-                self.pump.fail(one_line(error, "a clip cannot be scored"))
+            except Exception as error:
+                self._fail(error, "a clip cannot be scored")
                 continue
             score = replace(score, t0=score.t0 + shift, t1=score.t1 + shift)
             self.scored += 1
@@ -171,7 +170,7 @@ class Watcher:
             self.most_delay = max(self.most_delay, self.delay)
             if rate := slow_rate(score.t0, score.t1, self._info):
                 self._slow[float(f"{rate:.3g}")] += 1  # rounded, so that there are few keys
-            watched = self._faces.get(key)  # None if it was removed meanwhile
+            watched = self.faces.get(key)  # None if it was removed meanwhile
             running = self._add(watched, score) if watched else None
             self._emit(
                 {
@@ -194,22 +193,16 @@ class Watcher:
     def _add(self, watched: WatchedFace, score: ClipScore) -> Running | None:
         """Add a score to its face; returns the running score."""
         watched.clips.append(score)
-        watched.recent.append(score.probability)
         running = self.running(watched)
         if running is None:  # it takes some clips to find that a face does not move
-            self._note_unfit(watched, Status.NO_MOTION)
+            watched.unfit = Status.NO_MOTION
+            self.unfit[Status.NO_MOTION] += 1
             return None
-        watched.unfit = None
         latest = (running[0], score.t1, watched.number, len(watched.clips))
         watched.highest = max(latest, watched.highest or latest)
         if len(watched.motion.within) >= LEAST_CLIPS:
             self._settle(watched)
         return running
-
-    def _note_unfit(self, watched: WatchedFace, reason: Status) -> None:
-        watched.unfit = reason
-        self.unfit[reason] += reason not in watched.reasons
-        watched.reasons.add(reason)
 
     def _settle(self, watched: WatchedFace) -> None:
         if watched.highest and not watched.motion.is_absent:
@@ -217,18 +210,13 @@ class Watcher:
 
     def _emit_source_events(self) -> None:
         """Emit the messages on the connection, and the number of dropped frames if it has changed."""
-        for note in self.pump.notes():
-            self.notes.append(note)
-            self._emit({"event": "source", "at": self.at, "message": note})
+        while self.pump.notes:
+            self.note = self.pump.notes.popleft()
+            self._emit({"event": "source", "at": self.at, "message": self.note})
         dropped, share = self.dropped
         if dropped > self._emitted_dropped:
             self._emit({"event": "dropped", "at": self.at, "pictures": dropped, "share": round(share, 4)})
             self._emitted_dropped = dropped
-
-    @property
-    def faces(self) -> list[WatchedFace]:
-        """The faces, in the order in which they were first seen."""
-        return sorted(self._faces.values(), key=lambda face: face.number)
 
     def running(self, face: WatchedFace) -> Running | None:
         """The running probability and interval; None without clips, or if the face does not move."""
@@ -239,18 +227,18 @@ class Watcher:
 
     def most_suspect(self) -> Running | None:
         """Probability and interval of the face with the highest probability now."""
-        return max(filter(None, map(self.running, self._faces.values())), default=None)
+        return max(filter(None, map(self.running, self.faces.values())), default=None)
 
     @property
     def highest(self) -> Highest | None:
         """The highest running probability so far, of the faces that move."""
-        moving = (face.highest for face in self._faces.values() if not face.motion.is_absent)
+        moving = (face.highest for face in self.faces.values() if not face.motion.is_absent)
         return max(filter(None, (self._highest, *moving)), default=None)
 
     @property
     def threshold(self) -> float:
         """Minimum probability for "forged", for the number of faces with a score now."""
-        scored = sum(self.running(face) is not None for face in self._faces.values())
+        scored = sum(self.running(face) is not None for face in self.faces.values())
         return self._detector.threshold_of(max(1, scored))
 
     def verdict(self, running: Running | None) -> Verdict:
@@ -262,6 +250,13 @@ class Watcher:
         """Number of frames dropped so far, and their share."""
         return self.pump.dropped, self.pump.dropped / max(1, self.pump.read)
 
-    def warnings(self) -> tuple[str, ...]:
-        """The warnings of ``detect`` on damage and on a low frame rate."""
-        return (*self.pump.errors, *low_rate([*self._slow.elements()], self.scored, self._info))
+    def totals(self) -> dict[str, Any]:
+        """The fields of the last event; ``warnings`` are those of ``detect`` on damage and on a low frame rate."""
+        dropped, share = self.dropped
+        return {
+            "clips": self.scored,
+            "dropped": dropped,
+            "share": round(share, 4),
+            "most_delay": round(self.most_delay, 3),
+            "warnings": [*self.pump.errors, *low_rate([*self._slow.elements()], self.scored, self._info)],
+        }

@@ -1,0 +1,101 @@
+"""``facetell prepare``, ``score`` and ``scan`` of one folder: exit codes, messages, and what the next one reads."""
+
+import io
+import json
+import os
+import re
+import shutil
+import sys
+
+import pytest
+from rich.console import Console
+
+from facetell.assets import locate
+from facetell.batch.run import Progress
+from facetell.cli import main
+from facetell.cli.progress import Bar
+from facetell.datasets.prepared import read_clip, read_prepared
+from facetell.evaluate.scores import read_scores
+from fixtures import BROKEN, FAST, sample_frames, write_frames
+
+NAMES = ("text.mp4", "man.mp4", "gone.mp4", "no_face.mp4")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A face, a landscape and a broken file; the manifest names one that is missing."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_frames(folder / "man.mp4", sample_frames("sample_man", 12))
+    shutil.copy(locate("sample_no_face"), folder / "no_face.mp4")
+    BROKEN["text"](folder)
+    (folder / "manifest.csv").write_text("\n".join(["path,label,split", *(f"{name},0,test" for name in NAMES), ""]))
+    return folder
+
+
+def run(verb, *words):
+    """Quiet, as progress is printed each minute."""
+    return main([verb, "-q", *(["--model", FAST] if verb != "prepare" else []), "--workers", "1", *map(str, words)])
+
+
+def test_what_gave_no_clip_is_named(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("prepare", folder, "--out", out, "--size", "128", "--seconds", "1") == 2
+    printed = capsys.readouterr()
+    assert printed.out == f"clips: 1; videos: 4, 3 without a clip; in {out}\n"
+    assert "facetell prepare: no_face.mp4: no face was found" in printed.err and len(printed.err.splitlines()) == 3
+    (entry,) = read_prepared(out)
+    assert read_clip(out / entry.path).frames.shape == (12, 128, 128, 3) and entry.path.endswith(".mp4")
+    settings = json.loads((out / "prepare.json").read_text())["settings"]
+    assert settings == {"size": 128, "faces": "main", "seconds": 1.0, "image_rate": None}
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_scored(folder, tmp_path, capsys):
+    out = tmp_path / "s.parquet"
+    assert run("score", folder, "--out", out) == 2
+    printed, errors = capsys.readouterr()
+    assert printed.startswith("4 videos: 1 scored, 3 not (") and "unreadable 2" in printed and "no face 1" in printed
+    assert all(name in line for name, line in zip(("text.mp4", "gone.mp4"), errors.splitlines(), strict=True))
+    assert read_scores(out)["status"].tolist() == ["unreadable", "scored", "unreadable", "no_face"]
+    assert run("score", folder, "--out", out) == 2, "of a complete file the exit code is the same"
+
+
+def test_videos_are_counted_by_distortion(folder, tmp_path, capsys):
+    (folder / "manifest.csv").write_text("path,label,split\nman.mp4,0,test\nno_face.mp4,0,test\n")
+    out = tmp_path / "s.parquet"
+    more = ("--distort", "GB:2-3", "FREEZE:1", "--fps-scored", "2", "--precision", "f32", "--split", "test")
+    assert run("score", folder, "--out", out, *more) == 0
+    printed, errors = capsys.readouterr()
+    assert printed.startswith("8 videos: 4 scored, 4 not (no face 4) under 4 conditions") and errors == ""
+    about = read_scores(out).about
+    assert about["settings"] == {
+        "clean": True,
+        "clips_per_second": 2.0,
+        "distortions": ["GB:2", "GB:3", "FREEZE:1"],
+        "max_faces": 8,
+        "splits": ["test"],
+    }
+    assert about["engine"]["precision"] == "f32"
+
+
+def test_a_scan_ends_with_one_line_and_the_list_may_come_from_a_pipe(folder, tmp_path, capsys, monkeypatch):
+    names = [folder / "man.mp4", folder / "text.mp4", folder / "gone\r\n.mp4"]
+    for count, code in ((1, 0), (3, 2)):
+        listed = b"\0".join(os.fsencode(name) for name in names[:count])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(listed)))
+        out = tmp_path / str(count)
+        assert run("scan", "-", "--out", out) == code
+        printed, errors = capsys.readouterr()
+        counts = r"1 video: 1 scored \(1 [a-z ]+\), 0 not" if count == 1 else r".* 2 not \(unreadable 2\)"
+        assert re.fullmatch(rf"{counts}; see .*/summary.html\n", printed)
+        expected = f"facetell scan: 2 lines in {out / 'errors.csv'} say what could not be read\n"
+        assert errors == (expected if code else "")
+
+
+def test_a_name_in_the_bar_is_escaped(monkeypatch):
+    monkeypatch.setattr(Bar, "quiet", False)
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=120)
+    with Bar("listing", console) as bar:
+        bar.videos(Progress("scoring", 1, 2, 1, 2, last="a\x1b]0;hi\x07:smile:[red]b.mp4"))
+    assert r"a\x1b]0;hi\x07:smile:[red]b.mp4" in shown.getvalue() and "\x07" not in shown.getvalue()
