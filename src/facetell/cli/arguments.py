@@ -56,14 +56,12 @@ def add_fps(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_model(parser: argparse._ActionsContainer, default: str, *, function: bool = True) -> None:
-    """Add ``--model``, a name or a path as text: ``./facetell-fast`` is a file, ``facetell-fast`` is not.
-
-    ``function`` is whether a Python function can be used.
-    """
-    kinds = [f"a released model ({', '.join(released_models())})", "an .onnx file"]
-    kinds += ["a Python function, MODULE:FUNCTION"] if function else []
-    parser.add_argument("--model", default=default, metavar="MODEL", help=f"{', or '.join(kinds)} (default: {default})")
+def add_model(parser: argparse._ActionsContainer, default: str) -> None:
+    """Add ``--model``, a name or a path as text: ``./facetell-fast`` is a file, ``facetell-fast`` is not."""
+    kinds = (
+        f"a released model ({', '.join(released_models())}), or an .onnx file, or a Python function, MODULE:FUNCTION"
+    )
+    parser.add_argument("--model", default=default, metavar="MODEL", help=f"{kinds} (default: {default})")
 
 
 def add_detection(

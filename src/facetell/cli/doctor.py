@@ -89,7 +89,7 @@ def _engines() -> Iterator[Row]:
 
 
 def _models() -> Iterator[Row]:
-    for name, use in ((DEFAULT_MODEL, "released, the default"), (FAST_MODEL, "released, used by motion")):
+    for name, use in ((DEFAULT_MODEL, "released, the default"), (FAST_MODEL, "released")):
         try:
             yield OK, f"model {name}", load_engine(name).sha256[:16], use
         except FacetellError as error:
