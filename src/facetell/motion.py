@@ -8,7 +8,7 @@ independent from frame to frame grow.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
-from facetell.types import FacetellError, FloatArray, Frame, UInt8Array
+from facetell.types import Clip, FacetellError, FloatArray, Frame, UInt8Array
 from facetell.video.image import write_image
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
@@ -50,27 +50,37 @@ class View:
     maps: FloatArray
 
 
+def face_clips(
+    path: Path | str, frames: int, size: int, *, scale: float = CROP, rate: float = RATE, start: float = 0.0
+) -> Iterator[Clip]:
+    """One clip per second of the largest face of a video from ``start`` seconds on, cropped as in detection.
+
+    ``frames`` of ``size`` pixels a clip; ``scale`` is the side of the crop in face lengths, ``rate`` in frames per
+    second. FacetellError: the video cannot be read.
+    """
+    tracker = FaceTracker(FaceDetector(), FaceMesh(), max_faces=1)
+    assembler = ClipAssembler(frames, size, scale)
+    with VideoReader(path) as reader:
+        sampler = FrameSampler(reader.info.fps, rate)
+        for raw in reader:
+            number = sampler.take(raw.time) if raw.time >= start else None
+            if number is not None:
+                tracker.glance(raw.luma_thumbnail())
+                frame = Frame(raw.index, raw.time, raw.rgb())
+                yield from assembler.push(number, frame, tracker.update(frame))
+
+
 def view_video(path: Path, *, start: float = 0.0, seconds: float = 2.0) -> View:
-    """The largest face in ``seconds`` of a video; a strip's worth of frames if no face is in view for so long.
+    """The largest face in ``seconds`` of a video; in as few frames as a strip has if it is not in view for so long.
 
     Raises:
         FacetellError: the video cannot be read, or no face is in view for that many frames.
     """
-    for length in sorted({max(COLUMNS, round(seconds * RATE)), COLUMNS}, reverse=True):
-        tracker = FaceTracker(FaceDetector(), FaceMesh(), max_faces=1)
-        assembler = ClipAssembler(length + 2, SIDE, CROP)  # a second difference needs two frames more
-        with VideoReader(path) as reader:
-            sampler = FrameSampler(reader.info.fps, RATE)
-            for raw in reader:
-                number = sampler.take(raw.time) if raw.time >= start else None
-                if number is None:
-                    continue
-                tracker.glance(raw.luma_thumbnail())
-                frame = Frame(raw.index, raw.time, raw.rgb())
-                for clip in assembler.push(number, frame, tracker.update(frame)):
-                    flow, first, second = dense_flow(clip.frames)[:length], *differences(clip.frames)
-                    maps = np.stack([np.linalg.norm(flow, axis=3), np.abs(first[:length]), np.abs(second)])
-                    return View(path.name, clip.times[:length], clip.frames[:length], flow, maps)
+    for length in (max(COLUMNS, round(seconds * RATE)), COLUMNS):
+        for clip in face_clips(path, length + 2, SIDE, start=start):  # a second difference needs two frames more
+            flow, first, second = dense_flow(clip.frames)[:length], *differences(clip.frames)
+            maps = np.stack([np.linalg.norm(flow, axis=3), np.abs(first[:length]), np.abs(second)])
+            return View(path.name, clip.times[:length], clip.frames[:length], flow, maps)
     raise FacetellError(f"{path} shows no face for {COLUMNS + 2} consecutive frames from {start:g} s on")
 
 

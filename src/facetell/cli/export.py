@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facetell.cli.arguments import check_model_name
-from facetell.engine.released import released_models
+from facetell.engine.engines import released_models
 from facetell.types import FacetellError, FloatArray
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="fp32",
         help="storage of the weights: fp16 in 16 bits, w8 most of them in 8; all compute in float32 (default: fp32)",
     )
-    parser.add_argument("--with-motion", action="store_true", help="add the output that `facetell motion` draws")
+    parser.add_argument(
+        "--with-motion", action="store_true", help="add the output `motion`, the response of the motion blocks"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

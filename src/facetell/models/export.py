@@ -180,16 +180,12 @@ class TorchEngine(Engine):
         ModelInfo.from_metadata(metadata, str(path))  # before the network is built from them
         self._model = _filled(_built(metadata, path), state, path)
         classes = self._model.num_classes
-        shapes: dict[str, list[object]] = {"logit": ["N"] if classes == 1 else ["N", classes]}
-        if carries_motion(self._model):
-            shapes["motion"] = ["N", "T", "h", "w"]
-        super().__init__(path, metadata, shapes)
+        super().__init__(path, metadata, ["N"] if classes == 1 else ["N", classes])
 
-    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
+    def run(self, clips: FloatArray) -> FloatArray:
         """See :meth:`facetell.engine.Engine.run`."""
         with torch.inference_mode():
-            results = self._model(torch.from_numpy(clips), with_motion=output == "motion")
-        return np.asarray(getattr(results, output).float().numpy(), dtype=np.float32)
+            return np.asarray(self._model(torch.from_numpy(clips)).logit.float().numpy(), dtype=np.float32)
 
 
 Parity = dict[str, float | str]

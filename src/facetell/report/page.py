@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from facetell.detector import Detector, Progress
 from facetell.engine.card import read_card
-from facetell.engine.released import model_word
+from facetell.engine.engines import model_word
 from facetell.files import write_text
 from facetell.report import strings
 from facetell.report.chart import Chart, Point, make_chart
