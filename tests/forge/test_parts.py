@@ -14,9 +14,8 @@ from facetell.forge.reenact import animate, borrowed_motion, most_opened, paint_
 
 def test_mesh_regions_are_at_their_places(woman_face):
     points = woman_face[1][0]
-    middle = {name: points[indices].mean(axis=0) for name, indices in mesh.REGIONS.items()}
-    assert middle["right_eye"][0] < middle["nose"][0] < middle["left_eye"][0]
-    assert middle["right_eye"][1] < middle["nose"][1] < middle["mouth"][1]
+    right, left, nose, mouth = (points[indices].mean(axis=0) for indices in mesh.REGIONS)
+    assert right[0] < nose[0] < left[0] and right[1] < nose[1] < mouth[1]
     for ring in (mesh.OVAL, mesh.LIPS_OUTER, mesh.LIPS_INNER, mesh.RIGHT_EYE, mesh.LEFT_EYE):
         steps = np.linalg.norm(np.diff(points[np.append(ring, ring[0])], axis=0), axis=1)
         assert steps.max() < 0.3 * np.ptp(points[ring], axis=0).max() + 1  # neighbours in the list are neighbours

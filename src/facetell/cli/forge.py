@@ -21,9 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=VIDEO_KINDS, default="mix", help="the forgery (default: mix draws one)")
     parser.add_argument("--with", dest="donor", type=Path, metavar="OTHER", help="video of another person, for a swap")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same forgery")
-    parser.add_argument(
-        "--mask", type=Path, metavar="FILE", help="also write the mask of the forged pixels, as a grey video"
-    )
     parser.add_argument("--no-mark", action="store_true", help="without the visible mark (the metadata tag is written)")
 
 
@@ -42,11 +39,10 @@ def run(args: argparse.Namespace) -> int:
             donor=args.donor,
             seed=args.seed,
             mark=not args.no_mark,
-            mask_out=args.mask,
             progress=lambda share: progress.update(task, completed=share),
         )
-    print(f"{made.path}: {made.kind}, {made.forged} of {made.frames} frames forged")
+    print(f"{out}: {made.kind}, {made.forged} of {made.frames} frames forged")
     if made.kind != "none" and made.forged == 0:
-        print(f"facetell forge: {made.path}: nothing was forged: no face was tracked", file=sys.stderr)
+        print(f"facetell forge: {out}: nothing was forged: no face was tracked", file=sys.stderr)
         return 2
     return 0

@@ -1,8 +1,7 @@
 """Single-image reenactment: one frame of a clip, animated by landmarks, as talking heads are made from a portrait.
 
-Nothing is blended in, so there is no seam. The traces are temporal: skin and hair are a frozen texture that stretches
-with the warp, shadows do not move, the background is still or moves with the head, the inside of the mouth and closed
-lids are synthesised, the motion is too smooth or noisy.
+Nothing is blended in, so there is no seam. The traces are temporal: a frozen texture that stretches with the warp, a
+background that is still or moves with the head, a synthesised mouth, motion that is too smooth or noisy.
 """
 
 from __future__ import annotations
@@ -86,8 +85,7 @@ def reenact(
 def borrowed_motion(portrait: FloatArray, driver: FloatArray, start: int, length: int) -> FloatArray:
     """The motion of ``driver`` (D, 468, 2) on the face ``portrait`` (468, 2): landmarks (length, 468, 2).
 
-    Relative, as in first-order motion models: each point moves as that of the driver since the driver's frame that is
-    most like the portrait.
+    As in first-order motion models: relative to the driver's frame that is most like the portrait.
     """
     part = driver[reflected(start + np.arange(length), len(driver))]
     fits = [similarity(frame, portrait) for frame in part]
@@ -134,10 +132,9 @@ def _with_error(frames: UInt8Array, rng: np.random.Generator, sigma: float) -> U
 
 
 def paint_mouth(frames: UInt8Array, portrait: Still, goals: FloatArray, opened: Still | None, teeth: bool) -> None:
-    """Fill a mouth that is open wider than that of the portrait, in place.
+    """Fill a mouth in ``frames`` with landmarks ``goals``, open wider than that of the portrait, in place.
 
-    ``frames`` (T, H, W, 3) are the animated portrait, ``goals`` (T, 468, 2) their landmarks. The mouth ``opened`` is
-    stretched to fit; without one, the inside is synthesised, with or without ``teeth``.
+    The mouth ``opened`` is stretched to fit; without one, the inside is synthesised, with or without ``teeth``.
     """
     image, rest = portrait
     known = max(0.01, float(mouth_opening(rest[None])[0]))
