@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from facetell.engine import Calibration
-from facetell.engine.correlated import CORRELATIONS, PRIOR_VALUES, half_width, student_t95
-from facetell.engine.info import sigmoid
+from facetell.engine.info import CORRELATIONS, PRIOR_VALUES, half_width, sigmoid, student_t95
 
 
 def serial(rng, draws, n, correlation):

@@ -1,7 +1,6 @@
-"""The model card: read from the JSON file beside the model, rendered as Markdown.
+"""The model card. ``NAME.json`` beside ``NAME.onnx`` holds all figures of a release and, under ``card``, its sections.
 
-``NAME.json`` beside ``NAME.onnx`` holds all figures of a release and, under ``card``, the sections of its card. It is
-the only source: the Markdown file and the HTML of reports are rendered from it.
+The Markdown file and the HTML of reports are rendered from it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from pydantic.dataclasses import dataclass
 
 from facetell.files import write_text
 
-UNCHANGED = "as it is"
 RECODED = re.compile(r"re-encoded, H\.264 crf (\d+)")
 NARROWED = re.compile(r"faces (\d+) pixels wide")
 """Names of the conditions under which the figures of a release were measured."""
@@ -65,7 +63,7 @@ class Card:
     @property
     def unchanged(self) -> float:
         """AUC on the unchanged test videos; NaN where it was not measured."""
-        return dict(self.aucs).get(UNCHANGED, math.nan)
+        return dict(self.aucs).get("as it is", math.nan)
 
 
 def read_card(model: Path) -> Card:

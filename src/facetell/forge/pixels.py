@@ -154,7 +154,8 @@ def draw_mask(
     The shape is drawn once as displacements of the landmarks and filled in each frame, so the mask moves with the face.
     Default ranges: self-blended images (arXiv 2204.08376). ``shapes`` are groups of landmarks whose convex hulls are
     covered, by default drawn by the weights ``families``; ``scale`` is the range of the size about the centre,
-    ``softness`` that of the standard deviation of the blur in face widths; ``breath`` (T,) are factors of the size in each frame.
+    ``softness`` that of the standard deviation of the blur in face widths; ``breath`` (T,) scales the size in
+    each frame.
     """
     width = face_width(landmarks)
     shapes = _draw_shapes(rng, np.array(families)) if shapes is None else shapes
