@@ -9,7 +9,6 @@ import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -191,13 +190,10 @@ class FunctionEngine(Engine):
         if not callable(self._function) or not isinstance(stated, Mapping):
             raise FacetellError(f"{name} is not a function, or its attribute `model` not a dictionary (docs/models.md)")
         described: dict[str, Any] = {**FUNCTION_DEFAULTS, "name": name, **stated}
-        unknown = sorted(described.keys() - {field.name for field in fields(ModelInfo)})
-        if unknown:
-            raise FacetellError(f"{name}: the attribute `model` has the unknown key '{unknown[0]}' (docs/models.md)")
         try:
             self.info = ModelInfo(**described)
         except ValidationError as error:
-            raise FacetellError(f"{name}: in the attribute `model`, {invalid_field(error)}") from None
+            raise FacetellError(f"{name}: in the attribute `model`, {invalid_field(error)} (docs/models.md)") from None
         self.path = Path(name)
         half = self.info.size / self.info.crop_scale / 2
         box = self.info.size / 2 + half * np.array([-1, -1, 1, 1])

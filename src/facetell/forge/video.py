@@ -23,7 +23,7 @@ from facetell.faces.tracker import FaceTracker
 from facetell.files import check_writable
 from facetell.forge.mesh import mouth_opening, similarity
 from facetell.forge.recipe import KINDS, ForgeRecipe, draw_kind, forge_clip
-from facetell.forge.reenact import Donor, Performance, borrowed_motion, most_opened, plan
+from facetell.forge.reenact import Donor, Performance, borrowed_motion, most_opened
 from facetell.types import FacetellError, FloatArray, Frame, UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
@@ -266,7 +266,7 @@ def _performances(source: Path, runs: list[Run], donor: Donor | None, seed: int)
         if donor is not None:
             goals = borrowed_motion(portrait[1], donor[1], 0, len(goals))
         # The same draws for each run: one manner for the whole video.
-        plans[run.start] = plan(portrait, goals, open_mouth, np.random.default_rng(seed))
+        plans[run.start] = Performance(portrait, goals, open_mouth, np.random.default_rng(seed))
     return plans
 
 
