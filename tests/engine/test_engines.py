@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 
 from facetell.detector import Detector
@@ -80,18 +79,6 @@ def test_the_precision_is_one_that_the_cpu_supports(name, isa, monkeypatch):
     with pytest.raises(FacetellError, match=rf"does not support bf16 \({name} is {isa}\); use --precision f32"):
         load_engine(FAST, precision="bf16")
 
-
-def test_the_optional_output_of_a_model_file_is_the_response_of_its_motion_blocks(tmp_path):
-    """It does not change the score, and no engine computes it."""
-    model = create_model("lite0", clip_frames=4, size=48, width=0.25, depth=0.5, restore_gain=1.0).eval()
-    path = export_onnx(model, tmp_path / "a.onnx", with_motion=True)
-    clips = np.random.default_rng(0).integers(0, 256, (1, 4, 48, 48, 3), dtype=np.uint8)
-    blob = clips.transpose(0, 1, 4, 2, 3).astype(np.float32) / np.float32(255)
-    logit, motion = onnxruntime.InferenceSession(str(path)).run(["logit", "motion"], {"clip": blob})
-    assert motion.shape[:2] == (1, 4) and motion[:, :2].min() >= 0 and not motion[:, 2:].any()
-    for engine in ENGINES:
-        precision = "f32" if engine == "openvino" else None
-        np.testing.assert_allclose(load_engine(path, engine, precision=precision).score(clips), logit, atol=1e-3)
 
 
 def test_a_wrong_name_or_precision_has_one_message(tmp_path):
