@@ -80,7 +80,6 @@ def test_the_precision_is_one_that_the_cpu_supports(name, isa, monkeypatch):
         load_engine(FAST, precision="bf16")
 
 
-
 def test_a_wrong_name_or_precision_has_one_message(tmp_path):
     for path, engine, precision, message in (
         (tmp_path / "none.onnx", "openvino", None, "there is no model file"),

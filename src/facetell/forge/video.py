@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,16 +46,12 @@ Sighting = tuple[FloatArray, UInt8Array]
 """Landmarks and thumbnail of a face in one frame."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A face in consecutive frames from number ``start`` on.
-
-    ``landmarks`` (T, 468, 2) in pixels; ``thumbnails`` (T, 32, 32), the aligned face in grey.
-    """
+class Run(NamedTuple):
+    """A face in consecutive frames from number ``start`` on."""
 
     start: int
-    landmarks: FloatArray
-    thumbnails: UInt8Array
+    landmarks: FloatArray  # (T, 468, 2) in pixels
+    thumbnails: UInt8Array  # (T, 32, 32), the aligned face in grey
 
 
 class VideoForgery(NamedTuple):
@@ -150,25 +146,22 @@ def follow(path: Path, progress: Progress = lambda share: None) -> list[Run]:
     sightings: dict[int, Sighting] = {}  # of the main faces, by number of the frame
     for number in sorted(set(scene_of.values())):
         sightings |= tracks[max((track for track in tracks if scene_of[track] == number), key=area.__getitem__)]
-    runs = [run for run in _runs(sightings) if len(run.landmarks) >= SHORTEST]
+    runs = _runs(sightings)
     if not runs:
         raise FacetellError(f"{path} shows no face in {SHORTEST} consecutive frames; choose a video with a face")
     return runs
 
 
 def _runs(sightings: dict[int, Sighting]) -> list[Run]:
-    """Consecutive frames in which the face does not jump by half its width."""
-    runs: list[tuple[int, list[Sighting]]] = []
-    for index in sorted(sightings):
-        points = sightings[index][0]
-        if runs:
-            start, members = runs[-1]
-            step = float(np.abs(points.mean(axis=0) - members[-1][0].mean(axis=0)).max())
-            if start + len(members) == index and step < 0.5 * float(np.ptp(points[:, 0])):
-                members.append(sightings[index])
-                continue
-        runs.append((index, [sightings[index]]))
-    return [Run(start, np.stack([p for p, _ in members]), np.stack([t for _, t in members])) for start, members in runs]
+    """At least 8 consecutive frames in which the face does not jump by half its width."""
+    if not sightings:
+        return []
+    numbers = np.array(sorted(sightings))
+    points, thumbnails = (np.stack([sightings[number][i] for number in numbers]) for i in range(2))
+    steps = np.abs(np.diff(points.mean(axis=1), axis=0)).max(axis=1)
+    ends = (np.diff(numbers) != 1) | (steps >= 0.5 * np.ptp(points[1:, :, 0], axis=1))
+    parts = (np.split(values, np.flatnonzero(ends) + 1) for values in (numbers, points, thumbnails))
+    return [Run(int(part[0]), *rest) for part, *rest in zip(*parts, strict=True) if len(part) >= SHORTEST]
 
 
 def surroundings(landmarks: FloatArray, size: tuple[int, ...]) -> tuple[int, int, int, int]:
