@@ -11,25 +11,6 @@ from facetell.forge.pixels import border_points, grid_nodes, spline_field
 from facetell.forge.reenact import animate, borrowed_motion, most_opened, paint_mouth
 
 
-def test_mesh_regions_are_at_their_places(woman_face):
-    points = woman_face[1][0]
-    right, left, nose, mouth = (points[indices].mean(axis=0) for indices in mesh.REGIONS)
-    assert right[0] < nose[0] < left[0] and right[1] < nose[1] < mouth[1]
-    for ring in (mesh.OVAL, mesh.LIPS_OUTER, mesh.LIPS_INNER, mesh.RIGHT_EYE, mesh.LEFT_EYE):
-        steps = np.linalg.norm(np.diff(points[np.append(ring, ring[0])], axis=0), axis=1)
-        assert steps.max() < 0.3 * np.ptp(points[ring], axis=0).max() + 1  # neighbours in the list are neighbours
-    assert len(mesh.CONTROL) + len(border_points((9, 9))) + 3 < 100
-
-
-def test_similarity_recovers_the_map_and_reflected_indices_run_back_and_forth():
-    points = np.random.default_rng(1).normal(0, 10, (12, 2)).astype(np.float32)
-    expected = np.array([[0.6, -1.2, 30], [1.2, 0.6, -7]], np.float32)
-    moved = mesh.transform(points, expected)
-    np.testing.assert_allclose(mesh.similarity(points, moved), expected, atol=1e-3)
-    np.testing.assert_array_equal(mesh.reflected(np.arange(8), 4), [0, 1, 2, 3, 2, 1, 0, 1])
-    np.testing.assert_array_equal(mesh.reflected(np.arange(3), 1), [0, 0, 0])
-
-
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000), height=st.integers(40, 200), width=st.integers(40, 200))
 def test_a_spline_interpolates_its_points_and_affine_maps(seed, height, width):

@@ -28,11 +28,7 @@ ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512
 
 
 def released_models() -> dict[str, Path]:
-    """The released model files by name.
-
-    >>> "facetell-fast" in released_models()
-    True
-    """
+    """The released model files by name."""
     return {path.stem: path for path in sorted(WEIGHTS.glob("*.onnx"))}
 
 
