@@ -1,7 +1,6 @@
 """``make demo``: score real videos of two people and forgeries made from them.
 
-The sample videos are from a pinned distribution, the forgeries from :mod:`facetell.forge`, the scores from the released
-model. Each real video is also re-encoded as the forgeries are ("none"), to show what re-encoding alone does to a score.
+Each real video is also re-encoded as the forgeries are ("none"), to show what re-encoding alone does to a score.
 """
 
 from __future__ import annotations
@@ -21,11 +20,7 @@ KINDS = ("none", "swap", "sbv", "reenact")
 
 
 def main() -> int:
-    """Make the forgeries under ``out/``, score all videos, write JSON, plots and the report; 0 when done.
-
-    Raises:
-        FacetellError: a video with a face was not scored, or the report was not written.
-    """
+    """Make the forgeries under ``out/``, score all videos, write JSON, plots and the report; 0 when done."""
     videos, result, report = OUT / "videos", OUT / "result.json", OUT / "report.html"
     videos.mkdir(parents=True, exist_ok=True)
     for person, other in (("woman", "man"), ("man", "woman")):

@@ -45,11 +45,7 @@ def file_sha256(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file atomically and create its folder; the target of a symbolic link is replaced, not the link.
-
-    Raises:
-        FacetellError: the folder or file cannot be written.
-    """
+    """Write a UTF-8 file atomically and create its folder; the target of a symbolic link is replaced, not the link."""
     target = _target(path)
     temporary = temporary_beside(target)
     try:

@@ -23,8 +23,8 @@ RECODED = re.compile(r"re-encoded, H\.264 crf (\d+)")
 NARROWED = re.compile(r"faces (\d+) pixels wide")
 """Names of the conditions under which the figures of a release were measured."""
 
+# A paragraph, the items of a list, or the rows of a table, the header first.
 Block = str | tuple[str, ...] | tuple[tuple[str, ...], ...]
-"""A paragraph, the items of a list, or the rows of a table, the header first."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Card:
-    """A model card; empty where a model has none.
-
-    ``aucs`` is the AUC on the test videos by condition. ``rates`` are the threshold, and the shares of the forged and
-    of the genuine videos that reach it, of generators that the model was not trained on; None where not measured.
-    """
+    """A model card; empty where a model has none."""
 
     sections: tuple[Section, ...] = ()
-    aucs: tuple[tuple[str, float], ...] = ()
+    aucs: tuple[tuple[str, float], ...] = ()  # on the test videos, by condition
+    # The threshold, and the shares of the forged and of the genuine videos of unseen generators that reach it.
     rates: tuple[float, float, float] | None = None
 
     @property

@@ -156,13 +156,8 @@ class FunctionEngine(Engine):
     ``frames`` is uint8 RGB (T, S, S, 3): consecutive frames of one face, cropped alike, the face upright. ``fps`` is
     their approximate rate. ``face_boxes`` is float32 (T, 4): x0, y0, x1, y1 of the face in pixels of the crop. T, S and
     all else that :class:`ModelInfo` describes are :data:`FUNCTION_DEFAULTS`, or what the attribute ``model`` of the
-    function, a dictionary, gives. The scores are calibrated only if it has a ``calibration``.
-
-    Args:
-        name: ``MODULE:FUNCTION``; the module is imported from the current folder or the Python path.
-
-    Raises:
-        FacetellError: there is no such module or function, or its description is invalid.
+    function, a dictionary, gives. The scores are calibrated only if it has a ``calibration``. FacetellError: there is
+    no function of that name, importable from the current folder or the Python path, or its description is invalid.
     """
 
     name = "python"
@@ -219,16 +214,10 @@ def load_engine(
     precision: str | None = None,
     threads: int | None = None,
 ) -> Engine:
-    """Load a model file into an engine.
+    """Load a model (:func:`model_path`) into one of :data:`ENGINES`; a function needs none.
 
-    Args:
-        model: see :func:`model_path`. A function needs none of the engines.
-        engine: one of :data:`ENGINES`.
-        precision: "f32" or "bf16" (OpenVINO only), see :func:`openvino_precision`.
-        threads: CPU threads of the engine; all cores by default.
-
-    Raises:
-        FacetellError: unknown engine, engine not installed, precision not supported, or no such model file.
+    ``precision`` is "f32" or "bf16" (OpenVINO only, see :func:`openvino_precision`), ``threads`` by default all cores.
+    FacetellError: unknown engine, engine not installed, precision not supported, or no such model file.
     """
     if engine not in ENGINES:
         raise FacetellError(f"there is no engine '{engine}'; choose one of {', '.join(ENGINES)}")
@@ -256,13 +245,10 @@ def require(module: str, engine: str, extra: str) -> Any:
 
 
 def openvino_precision(capabilities: Sequence[str], precision: str | None) -> str:
-    """The inference precision: ``precision`` if given, else bf16 where it is supported, else f32.
+    """``precision`` if given, else bf16 where it is supported, else f32. FacetellError: bf16 is not supported.
 
     OpenVINO computes in float32 without a message where the CPU has no bfloat16. Its list of ``capabilities`` ignores
     the environment variable of oneDNN that limits the instruction set, and compiling for bfloat16 then fails.
-
-    Raises:
-        FacetellError: bf16 is requested and not supported.
     """
     names = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # if both are set, the first counts
     name, isa = next(((name, os.environ[name].upper()) for name in names if os.environ.get(name)), ("", ""))

@@ -66,9 +66,8 @@ class Calibration:
     def interval(self, logits: Sequence[float]) -> tuple[float, float]:
         """95 % interval of the probability of a track, from its clip logits in order of time (at least one).
 
-        It covers the calibrated probability of the mean logit of further clips in the same recording, not the variation
-        between recordings. It combines two uncertainties on the logit scale: that of the mean of few, serially
-        correlated clips (:func:`half_width`), and that of the calibration (``covariance``).
+        It covers the probability of the mean logit of further clips in the same recording. It combines, on the logit
+        scale, the uncertainties of the mean of few correlated clips (:func:`half_width`) and of the calibration.
         """
         mean = float(np.mean(logits))
         of_mean = float(half_width(logits, self.clip_std)) / self.temperature
@@ -81,10 +80,9 @@ class Calibration:
     def threshold_of(self, faces: int) -> float:
         """Minimum probability for "forged" of the highest-scoring of several faces (at least one).
 
-        The highest of n genuine faces reaches a threshold more often than one does. For the false positive rate of the
-        video to be ``false_positives``, that of each face must be ``1 - (1 - false_positives)^(1 / n)`` (Sidak). The
-        tail of the genuine videos beyond ``threshold`` is assumed to be exponential with the scale ``tail``. Without
-        these two numbers, ``threshold`` is returned for any number of faces.
+        For the false positive rate of the video to be ``false_positives``, that of each of n faces must be
+        ``1 - (1 - false_positives)^(1 / n)`` (Sidak). The tail of the genuine videos beyond ``threshold`` is assumed to
+        be exponential with the scale ``tail``. Without these two numbers, it is ``threshold`` for any number of faces.
 
         Example:
             >>> calibration = Calibration(threshold=0.8, false_positives=0.05, tail=1.0)

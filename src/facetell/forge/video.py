@@ -103,14 +103,8 @@ def forge_video(
             made = _performed(reader, _performances(source, runs, person, seed), seed)
         else:
             made = _forged(reader, runs, kind, person, seed)
-        how: dict[str, Any] = {
-            "width": info.width,
-            "height": info.height,
-            "audio_from": source,
-            "metadata": tag,
-            "options": options,
-        }
-        with VideoWriter(out, fps=info.fps or 25.0, crf=18, **how) as writer:
+        how: dict[str, Any] = {"crf": 18, "audio_from": source, "metadata": tag, "options": options}
+        with VideoWriter(out, fps=info.fps or 25.0, width=info.width, height=info.height, **how) as writer:
             for image, changed, time in made:
                 writer.write(stamp(image) if mark and kind != NONE else image, time)
                 count += 1
