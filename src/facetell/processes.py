@@ -42,11 +42,8 @@ def unordered(
     """Yield the results of ``work`` for all tasks, in order of completion; tasks are consumed lazily.
 
     ``work`` is a module-level function, called in one of ``workers`` processes; ``start(*arguments)`` is called in each
-    process before its first task; ``name`` is that of a task for the error message. If the caller stops before the last
-    result, as on a signal, the processes end at once.
-
-    Raises:
-        ProcessEnded: a process was killed.
+    process before its first task. If the caller stops before the last result, as on a signal, the processes end at
+    once. ProcessEnded: a process was killed; the message has the ``name`` of each task that may be the cause.
     """
     # Spawned, not forked: the libraries that run networks have threads, which do not survive a fork.
     context = multiprocessing.get_context("spawn")

@@ -13,7 +13,6 @@ from typing import Any
 STOP_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 Reaction = Callable[[str], None]
-
 _reactions: list[tuple[Reaction, Reaction]] = []  # of the open `on_stop` blocks, the innermost last
 _stopping = False  # whether a reaction has returned since the outermost block was entered
 _interrupted = False  # whether `interrupt` has been called since then
@@ -42,13 +41,9 @@ def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterato
     """Within ``with``, call ``react`` at the first SIGINT, SIGTERM or SIGHUP, and at later ones while it raises.
 
     Once it has returned, SIGTERM and SIGHUP have no effect: a closed terminal and ``timeout`` send them twice, and the
-    second must not interrupt what the first one started. A signal that is ignored when the process starts stays
-    ignored, as SIGHUP under ``nohup``. Blocks can be nested: the innermost reacts. Outside the main thread, where
-    Python handles no signals, nothing is changed.
-
-    Args:
-        react: called in the main thread with the name of the signal ("Ctrl-C", "SIGTERM" or "SIGHUP").
-        again: called at each later Ctrl-C.
+    second must not interrupt what the first one started. ``again`` is called at each later Ctrl-C. Both get the name of
+    the signal, in the main thread; in other threads, nothing is changed. A signal that is ignored when the process
+    starts stays ignored, as SIGHUP under ``nohup``. Blocks can be nested: the innermost reacts.
     """
     global _interrupted, _last, _stopping
     if threading.current_thread() is not threading.main_thread():
@@ -76,9 +71,8 @@ def on_stop(react: Reaction = interrupt, again: Reaction = interrupt) -> Iterato
 def signals_blocked() -> Iterator[None]:
     """Within ``with``, block :data:`STOP_SIGNALS` in this thread and in the processes that it starts.
 
-    This thread receives pending signals afterwards, a child process once it calls :func:`exit_on_interrupt`.
-    Terminals and ``timeout`` send signals to the whole process group: a child that is still importing modules would
-    print a traceback, and one whose parent shuts down in order would end too early.
+    A child process receives them once it calls :func:`exit_on_interrupt`. Terminals signal the whole process group: a
+    child that still imports modules would print a traceback, one whose parent shuts down in order would end too early.
     """
     from multiprocessing import resource_tracker  # slow to import
 

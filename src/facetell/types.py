@@ -23,22 +23,14 @@ class FacetellError(Exception):
 
 
 def needs_extra(what: str, extra: str) -> FacetellError:
-    """The error that ``what`` needs an optional extra of the package.
-
-    >>> str(needs_extra("training", "train"))
-    "training needs packages that are not installed; get them in facetell's folder with `pip install '.[train]'`"
-    """
+    """The error that ``what`` needs an optional extra of the package."""
     return FacetellError(
         f"{what} needs packages that are not installed; get them in facetell's folder with `pip install '.[{extra}]'`"
     )
 
 
 def one_line(error: Exception, what: str) -> str:
-    """The message of an error in one line. ``what`` failed by an error that is not facetell's own.
-
-    >>> one_line(IndexError("no stream 2"), "a.flv cannot be scored")
-    'a.flv cannot be scored (IndexError: no stream 2): it may be damaged; convert it, or get the file again'
-    """
+    """The message of an error in one line. ``what`` failed by an error that is not facetell's own."""
     if isinstance(error, FacetellError):
         return str(error)
     reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
@@ -206,8 +198,7 @@ class ClipScore:
 class TrackVerdict:
     """Result for one face: its time range in seconds, median mesh width in pixels, and score.
 
-    ``clips`` are the scored ones, evenly chosen from ``clips_seen``. The two numbers differ only where the number of
-    scored clips is bounded; ``clips_seen`` is 0 where the face is not scored.
+    ``clips`` are the scored ones, evenly chosen from ``clips_seen``, which is 0 where the face is not scored.
     """
 
     track_id: int
@@ -226,10 +217,9 @@ class TrackVerdict:
 class VideoVerdict:
     """Result for one video.
 
-    ``probability`` and ``interval`` are those of the highest-scoring track, None unless ``status`` is ``scored``.
-    ``message`` is the reason for an abstention; ``warnings`` are the caveats of a score. ``threshold`` is the minimum
-    probability for "forged" that was used, None unless scored; ``threshold_faces`` is the number of scored faces that
-    it is corrected for, 1 where it is not corrected.
+    ``probability`` and ``interval`` are those of the highest-scoring track, None unless ``status`` is ``scored``, as is
+    ``threshold``, the minimum probability for "forged", corrected for the number ``threshold_faces`` of scored faces.
+    ``message`` is the reason for an abstention; ``warnings`` are the caveats of a score.
     """
 
     path: str

@@ -1,8 +1,4 @@
-"""From clip logits to a verdict: pure functions of numbers.
-
-A track's logit is the mean of its clips' logits, its probability the calibrated one of that mean. The result of a video
-is that of its highest-scoring track (METHOD section 4). An abstention has a status and no number.
-"""
+"""From the results of faces to the verdict on a video: that of its highest-scoring track (METHOD section 4)."""
 
 from __future__ import annotations
 
@@ -105,10 +101,9 @@ def warnings_of(
     crowded: int,
     left_out: Mapping[Status, int],
 ) -> tuple[str, ...]:
-    """Caveats of a score: damage, a low or uneven frame rate, faces and clips that were left out.
+    """Caveats of a score. ``errors`` are those of the reader, ``uneven`` is the share of late frames.
 
-    ``uneven`` is the share of late frames, ``errors`` are the messages of the reader, ``crowded`` is the limit on faces
-    if it was reached (else 0), ``left_out`` counts clips of scored faces that were not scored.
+    ``crowded`` is the limit on faces if it was reached, else 0; ``left_out`` counts clips that were not scored.
     """
     warnings = list(errors)
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]

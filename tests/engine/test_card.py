@@ -6,7 +6,7 @@ import pytest
 
 from facetell.engine import load_engine
 from facetell.engine.card import NARROWED, RECODED, Card, read_card, to_markdown
-from facetell.engine.released import released_models
+from facetell.engine.engines import released_models
 
 SECTIONS = [
     {"title": "Model card: m", "level": 1, "blocks": ["Run `facetell` now.", [["a", "b"], ["1_x", "2 [1–3]"]]]},

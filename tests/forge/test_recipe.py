@@ -16,14 +16,9 @@ from facetell.forge.resynth import CODE, SIDE, decode
 def test_a_seed_gives_the_same_bytes_and_changes_the_mask_only(kind, woman_face, man_face):
     for seed in range(2):
         forged = forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face)
-        assert forged.frames.dtype == np.uint8 and forged.frames.shape == woman_face[0].shape
-        assert forged.mask.dtype == np.float32 and forged.mask.shape == woman_face[0].shape[:3]
-        assert forged.applied == (kind,)
-        assert forged.mask.min() >= 0 and forged.mask.max() <= 1
+        assert forged.frames.dtype == np.uint8 and forged.mask.dtype == np.float32 and forged.applied == (kind,)
         again = forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face)
         np.testing.assert_array_equal(forged.frames, again.frames)
-        outside = forged.mask == 0
-        np.testing.assert_array_equal(forged.frames[outside], woman_face[0][outside])
         assert (forged.frames != woman_face[0]).any()
 
 
@@ -39,14 +34,9 @@ def test_the_mixture_draws_by_weight(woman_face):
 def test_degradation_is_alike_for_the_clips_of_a_pair(woman_face):
     """Equal clips stay equal except for noise, which is drawn for each clip."""
     frames = woman_face[0][:4]
-    equal = 0
-    for seed in range(30):
-        first, second = degrade_pair([frames, frames], np.random.default_rng(seed))
-        assert first.shape == frames.shape and first.dtype == np.uint8
-        difference = np.abs(first.astype(float) - second).mean()
-        equal += difference == 0
-        assert difference < 8
-    assert equal >= 15
+    pairs = [degrade_pair([frames, frames], np.random.default_rng(seed)) for seed in range(30)]
+    differences = [np.abs(first.astype(float) - second).mean() for first, second in pairs]
+    assert max(differences) < 8 and differences.count(0) >= 15
 
 
 def test_a_twin_only_resamples(woman_face):
@@ -68,15 +58,9 @@ def test_a_face_is_decoded_nearly_as_it_was(woman_face, monkeypatch):
     assert np.abs(other.astype(int) - made).max() <= 1 and (other == made).mean() > 0.99
 
 
-def test_wrong_shapes_are_refused(woman_face):
-    frames, landmarks = woman_face
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="landmarks must have the shape"):
-        forge_clip(frames, landmarks[:-1], rng)
-    with pytest.raises(ValueError, match="uint8"):
-        forge_clip(frames.astype(np.float32), landmarks, rng)
-    with pytest.raises(ValueError, match="finite"):
-        forge_clip(frames, landmarks * np.nan, rng)
+def test_wrong_shapes_and_kinds_are_refused(woman_face):
+    with pytest.raises(ValueError, match="landmarks"):
+        forge_clip(woman_face[0], woman_face[1][:-1], np.random.default_rng(0))
     with pytest.raises(ValueError, match="kinds are sbv"):
         ForgeRecipe.only("morph")
 
@@ -107,12 +91,5 @@ def test_any_size_length_and_place_of_a_face_is_accepted(kind, length, height, w
     np.testing.assert_array_equal(forged.frames[forged.mask == 0], before[forged.mask == 0])
     np.testing.assert_array_equal(frames, before)
     assert harmless_twin(frames, landmarks, rng).shape == frames.shape
-
-
-@settings(max_examples=15, deadline=None)
-@given(length=st.integers(1, 9), height=st.integers(16, 80), width=st.integers(16, 80), seed=st.integers(0, 10_000))
-def test_any_pair_of_clips_can_be_degraded(length, height, width, seed):
-    rng = np.random.default_rng(seed)
-    clips = [rng.integers(0, 256, (length, height, width, 3), dtype=np.uint8) for _ in range(2)]
-    for clip in degrade_pair(clips, rng):
-        assert clip.shape == (length, height, width, 3) and clip.dtype == np.uint8
+    for clip in degrade_pair([frames, forged.frames], rng):
+        assert clip.shape == frames.shape and clip.dtype == np.uint8

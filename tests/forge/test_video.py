@@ -1,8 +1,5 @@
 """Forged videos: readable, marked, tagged, reproducible, with the sound and times of the source."""
 
-import subprocess
-import sys
-
 import av
 import numpy as np
 import pytest
@@ -10,7 +7,7 @@ import pytest
 from facetell.assets import locate
 from facetell.cli import main
 from facetell.distort import distort_video
-from facetell.forge.video import forge_video, stamp
+from facetell.forge.video import follow, forge_video, stamp, surroundings
 from facetell.types import FacetellError
 from facetell.video.reader import VideoReader
 from fixtures import odd_size, rotated, sample_frames, variable_rate, write_frames
@@ -33,23 +30,23 @@ def short(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", ["drift", "reenact", "swap", "mix"])
 def test_only_the_face_is_changed(kind, short, tmp_path):
-    out, mask_path, donor = tmp_path / "fake.mp4", tmp_path / "mask.mp4", None
+    out, donor = tmp_path / "fake.mp4", None
     if kind == "swap":
         donor = write_frames(tmp_path / "woman.mp4", sample_frames("sample_woman", 12), crf=16)
-    made = forge_video(short, out, kind, donor=donor, seed=3, mark=False, mask_out=mask_path)
+    made = forge_video(short, out, kind, donor=donor, seed=3, mark=False)
     assert (made.frames, made.forged) == (18, 14)
-    (real, times), (fake, fake_times), (mask, _) = read(short), read(out), read(mask_path)
-    assert fake.shape == real.shape == mask.shape
+    (real, times), (fake, fake_times) = read(short), read(out)
+    assert fake.shape == real.shape
     np.testing.assert_allclose(fake_times, times, atol=1e-3)
     difference = np.abs(fake.astype(float) - real)
-    untouched = mask.max(axis=(0, 3)) < 3
-    if made.kind != "reenact":  # which changes the whole frame
-        assert untouched.mean() > 0.5
-        assert difference[:, untouched].mean() < 3  # what re-encoding leaves
-    assert difference[14:].mean() < 3
-    inside = mask[:14] > mask.max() / 2  # a blend may be weak all over
+    assert difference[14:].mean() < 3  # what re-encoding leaves
     assert kind != "swap" or difference[0].max() > 60  # another person
-    assert mask.max() > 50 and difference[:14][inside].mean() > difference[14:].mean()
+    run = follow(short)[0]
+    x0, y0, x1, y1 = surroundings(run.landmarks, real.shape[1:3])
+    assert difference[:14, y0:y1, x0:x1].mean() > difference[14:].mean()
+    if made.kind != "reenact":  # which changes the whole frame
+        difference[:14, y0:y1, x0:x1] = 0
+        assert difference.mean() < 3
 
 
 def test_a_forged_file_is_tagged_and_marked(short, tmp_path):
@@ -81,9 +78,6 @@ def test_errors_are_messages(short, tmp_path, capsys):
     before = short.read_bytes()
     with pytest.raises(FacetellError, match="named for something else"):
         forge_video(short, short, "sbv")
-    for mask in (short, tmp_path / "a.mp4"):
-        with pytest.raises(FacetellError, match=f"cannot write .*{mask.name}"):
-            forge_video(short, tmp_path / "a.mp4", "sbv", mask_out=mask)
     assert short.read_bytes() == before
     with pytest.raises(FacetellError, match="no face in 8 consecutive frames"):
         forge_video(locate("sample_no_face"), tmp_path / "a.mp4", "sbv")
@@ -99,11 +93,6 @@ def test_the_mark_is_small_and_omitted_on_tiny_frames():
     assert 0.001 < changed.mean() < 0.02
     assert not changed[:330].any() and not changed[:, 100:].any()
     np.testing.assert_array_equal(stamp(image[:40, :40]), image[:40, :40])
-
-
-def test_forging_does_not_import_torch():
-    code = "import facetell.forge.video, facetell.distort, sys; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("make", [rotated, variable_rate, odd_size], ids=["rotated", "variable_rate", "odd_size"])

@@ -46,7 +46,7 @@ GROUPS = {
     },
     "Tools": {
         "doctor": "list what is installed and what is missing",
-        "motion": "draw the motion of a face, and the activation of the network's motion layers",
+        "motion": "draw the motion of a face: optical flow, and differences in time",
     },
 }
 VERBS = {verb: summary for verbs in GROUPS.values() for verb, summary in verbs.items()}

@@ -12,7 +12,7 @@ from typing import Any
 
 from facetell.detector import Settings
 from facetell.engine import DEFAULT_MODEL, ENGINES
-from facetell.engine.released import released_models
+from facetell.engine.engines import released_models
 from facetell.report.words import one_line
 from facetell.types import Status
 from facetell.video.find import LeftOut, find_videos

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facetell.cli.arguments import onnx_file
-from facetell.engine.released import released_models
+from facetell.engine.engines import released_models
 from facetell.types import FacetellError, FloatArray
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--to", type=onnx_file, required=True, metavar="MODEL.onnx", help="the model file to write")
     text = "storage of the weights: fp16 in 16 bits, w8 most of them in 8; all compute in float32 (default: fp32)"
     add("--precision", choices=("fp32", "fp16", "w8"), default="fp32", help=text)
-    add("--with-motion", action="store_true", help="add the output that `facetell motion` draws")
+    add("--with-motion", action="store_true", help="add the output `motion`, the response of the motion blocks")
 
 
 def run(args: argparse.Namespace) -> int:

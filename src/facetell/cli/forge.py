@@ -20,7 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--kind", choices=VIDEO_KINDS, default="mix", help="the forgery (default: mix draws one)")
     add("--with", dest="donor", type=Path, metavar="OTHER", help="video of another person, for a swap")
     add("--seed", type=seed, default=0, metavar="N", help="the same seed gives the same forgery")
-    add("--mask", type=Path, metavar="FILE", help="also write the mask of the forged pixels, as a grey video")
     add("--no-mark", action="store_true", help="without the visible mark (the metadata tag is written)")
 
 
@@ -36,11 +35,10 @@ def run(args: argparse.Namespace) -> int:
             donor=args.donor,
             seed=args.seed,
             mark=not args.no_mark,
-            mask_out=args.mask,
             progress=lambda share: bar.update(share, 1, "", args.video.name),
         )
-    print(f"{made.path}: {made.kind}, {made.forged} of {made.frames} frames forged")
+    print(f"{out}: {made.kind}, {made.forged} of {made.frames} frames forged")
     if made.kind != "none" and made.forged == 0:
-        print_error("forge", f"{made.path}: nothing was forged: no face was tracked")
+        print_error("forge", f"{out}: nothing was forged: no face was tracked")
         return 2
     return 0

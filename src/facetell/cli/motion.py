@@ -1,4 +1,4 @@
-"""``facetell motion``: draw the motion of a face, and the activation of the network's motion layers."""
+"""``facetell motion``: draw the motion of a face: optical flow, and first and second differences in time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from facetell.cli.arguments import add_model, number
-from facetell.engine import FAST_MODEL, model_path
-from facetell.types import FacetellError
+from facetell.cli.arguments import number
+from facetell.files import check_all_writable
+from facetell.motion import draw_strip, draw_video, view_video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,25 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("video", type=Path, metavar="VIDEO", help="a video of a face")
     add("other", type=Path, metavar="OTHER", nargs="?", help="a second one, drawn beside it")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for motion.png and motion.mp4")
-    add_model(parser, FAST_MODEL)
     add("--start", type=start, default=0.0, metavar="S", help="seconds to skip (default: 0)")
     add("--seconds", type=number, default=2.0, metavar="S", help="seconds to draw (default: 2)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw the strip and the video; 0 when done."""
-    from facetell.files import check_all_writable
-    from facetell.models.export import read_motion_network
-    from facetell.motion import draw_strip, draw_video, view_video
-
-    path = model_path(args.model)
-    model = read_motion_network(path)
-    if model.architecture["motion"] == "none":
-        raise FacetellError(f"{path} has no motion blocks; give another --model, such as {FAST_MODEL}")
     videos = [args.video] if args.other is None else [args.video, args.other]
     drawings = {args.out / "motion.png": draw_strip, args.out / "motion.mp4": draw_video}
     check_all_writable(drawings, videos)
-    views = [view_video(video, model, start=args.start, seconds=args.seconds) for video in videos]
+    views = [view_video(video, start=args.start, seconds=args.seconds) for video in videos]
     for target, draw in drawings.items():
         draw(views, target)
         print(target)

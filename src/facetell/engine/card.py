@@ -1,7 +1,6 @@
-"""The model card: read from the JSON file beside the model, rendered as Markdown.
+"""The model card. ``NAME.json`` beside ``NAME.onnx`` holds all figures of a release and, under ``card``, its sections.
 
-``NAME.json`` beside ``NAME.onnx`` holds all figures of a release and, under ``card``, the sections of its card. It is
-the only source: the Markdown file and the HTML of reports are rendered from it.
+The Markdown file and the HTML of reports are rendered from it.
 """
 
 from __future__ import annotations
@@ -20,13 +19,12 @@ from pydantic.dataclasses import dataclass
 
 from facetell.files import write_text
 
-UNCHANGED = "as it is"
 RECODED = re.compile(r"re-encoded, H\.264 crf (\d+)")
 NARROWED = re.compile(r"faces (\d+) pixels wide")
 """Names of the conditions under which the figures of a release were measured."""
 
+# A paragraph, the items of a list, or the rows of a table, the header first.
 Block = str | tuple[str, ...] | tuple[tuple[str, ...], ...]
-"""A paragraph, the items of a list, or the rows of a table, the header first."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +38,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Card:
-    """A model card; empty where a model has none.
-
-    ``aucs`` is the AUC on the test videos by condition. ``rates`` are the threshold, and the shares of the forged and
-    of the genuine videos that reach it, of generators that the model was not trained on; None where not measured.
-    """
+    """A model card; empty where a model has none."""
 
     sections: tuple[Section, ...] = ()
-    aucs: tuple[tuple[str, float], ...] = ()
+    aucs: tuple[tuple[str, float], ...] = ()  # on the test videos, by condition
+    # The threshold, and the shares of the forged and of the genuine videos of unseen generators that reach it.
     rates: tuple[float, float, float] | None = None
 
     @property
@@ -65,7 +60,7 @@ class Card:
     @property
     def unchanged(self) -> float:
         """AUC on the unchanged test videos; NaN where it was not measured."""
-        return dict(self.aucs).get(UNCHANGED, math.nan)
+        return dict(self.aucs).get("as it is", math.nan)
 
 
 def read_card(model: Path) -> Card:

@@ -1,42 +1,80 @@
-"""Run a model file on OpenVINO, ONNX Runtime or torch."""
+"""Models by name or path, run on OpenVINO, ONNX Runtime or torch, or as a Python function (``my_module:predict``)."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
-from abc import ABC, abstractmethod
+import platform
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
-from facetell.engine.info import ModelInfo
-from facetell.engine.released import is_function, model_path
+from facetell.engine.info import ModelInfo, invalid_field
 from facetell.files import file_sha256
 from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 
+WEIGHTS = Path(__file__).parent.parent / "weights"
+DEFAULT_MODEL = "facetell"
+FAST_MODEL = "facetell-fast"
+FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+FUNCTION_DEFAULTS: Mapping[str, object] = {"clip_frames": 8, "frame_rate": 25.0, "size": 224, "crop_scale": 1.8}
 ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
 
 
-class Engine(ABC):
+def released_models() -> dict[str, Path]:
+    """The released model files by name."""
+    return {path.stem: path for path in sorted(WEIGHTS.glob("*.onnx"))}
+
+
+def model_path(model: Path | str | None = None) -> Path:
+    """The file of a model: the name of a released one, or the path of an ONNX file; None is :data:`DEFAULT_MODEL`.
+
+    ``./NAME`` (as text) is a file with the name of a released model. Of a function, ``MODULE:FUNCTION``, its name.
+    FacetellError: there is no such file.
+    """
+    released = released_models()
+    name = str(model or DEFAULT_MODEL)
+    path = released.get(name) or Path(name)
+    if not is_function(path) and not os.path.isfile(path):  # noqa: PTH113  # unlike Path, False for names that are too long
+        raise FacetellError(
+            f"there is no model file at {path}; give an .onnx file exported by facetell, MODULE:FUNCTION, or the name "
+            f"of a released model: {', '.join(released)}"
+        )
+    return path
+
+
+def is_function(path: Path) -> bool:
+    """Whether a model is ``MODULE:FUNCTION`` and not a file of that name."""
+    return bool(FUNCTION.fullmatch(str(path))) and not os.path.lexists(path)
+
+
+def model_word(path: Path) -> str:
+    """The value of ``--model`` for a file that is released or in the current folder."""
+    return path.stem if path.parent == WEIGHTS else path.name
+
+
+class Engine:
     """A loaded model. ``precision`` is the arithmetic in use, ``version`` that of the library.
 
-    ``metadata`` are the fields of the file, ``shapes`` those of its outputs by name. FacetellError: a field is missing
-    or wrong, or the model has several classes.
+    ``metadata`` are the fields of the file, ``logit`` is the shape of that output. FacetellError: a field is missing or
+    wrong, or the model has several classes.
     """
 
     name: str
     version: str
     precision: str = "f32"
 
-    def __init__(self, path: Path, metadata: Mapping[str, str], shapes: Mapping[str, Sequence[object]]) -> None:
+    def __init__(self, path: Path, metadata: Mapping[str, str], logit: Sequence[object]) -> None:
         self.path, self.info = path, ModelInfo.from_metadata(metadata, str(path))
-        self.outputs = frozenset(shapes)
-        _, *classes = shapes["logit"]
-        if classes:
+        if len(logit) > 1:
             raise FacetellError(
-                f"{path} discriminates {classes[0]} classes: give a model of one logit per clip (num_classes=1)"
+                f"{path} discriminates {logit[1]} classes: give a model of one logit per clip (num_classes=1)"
             )
         self.sha256 = file_sha256(path)
 
@@ -46,21 +84,9 @@ class Engine(ABC):
         blob *= np.float32(1 / 255)
         return self.run(blob)
 
-    def motion(self, clip: UInt8Array) -> FloatArray | None:
-        """Response of the network's motion blocks to a clip, uint8 RGB (T, S, S, 3): float32 (T - 2, h, w), >= 0.
-
-        The mean over the motion blocks of the magnitude of F^MM (METHOD section 1), at the first of the three frames of
-        each second difference. None if the model file has no such output.
-        """
-        if "motion" not in self.outputs:
-            return None
-        blob = clip.transpose(0, 3, 1, 2)[None].astype(np.float32) / np.float32(255)
-        (maps,) = self.run(np.ascontiguousarray(blob), "motion")
-        return np.asarray(maps[:-2])  # a second difference is not defined on the last two frames
-
-    @abstractmethod
-    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
-        """An output of float32 RGB clips (N, T, 3, S, S) in [0, 1]: ``logit`` (N,) or ``motion`` (N, T, h, w)."""
+    def run(self, clips: FloatArray) -> FloatArray:
+        """Logits (N,) of float32 RGB clips (N, T, 3, S, S) in [0, 1]."""
+        raise NotImplementedError
 
 
 class OpenVinoEngine(Engine):
@@ -70,19 +96,21 @@ class OpenVinoEngine(Engine):
 
     def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
         import openvino
+        from openvino.frontend import FrontEndManager
 
         from facetell.faces.runtime import openvino_core
 
-        model = _read_onnx(path)
+        # `Core.read_model` would try the readers of other formats as well, and those print to the log.
+        frontend = FrontEndManager().load_by_framework("onnx")
+        model = frontend.convert(frontend.load(str(path)))
         found = model.get_rt_info()
         framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
-        shapes = {name: list(output.partial_shape) for output in model.outputs for name in output.get_names()}
-        shapes = {name: [int(size.get_max_length()) for size in shape] for name, shape in shapes.items()}
-        super().__init__(path, {key: str(value.value) for key, value in framework.items()}, shapes)
-        capabilities = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        self.precision = openvino_precision(capabilities, precision)
+        metadata = {key: str(value.value) for key, value in framework.items()}
+        logit = model.output("logit")
+        super().__init__(path, metadata, [int(size.get_max_length()) for size in logit.partial_shape])
+        self.precision = openvino_precision(openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
         self.version = openvino.__version__.split("-")[0]
-        self._config: dict[str, object] = {
+        config: dict[str, object] = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
             # Off: by default OpenVINO also rounds the inputs of 8-bit matrices to 8 bits on CPUs with VNNI. A score in
@@ -90,32 +118,15 @@ class OpenVinoEngine(Engine):
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         }
         if threads:
-            self._config["INFERENCE_NUM_THREADS"] = threads
-        # One request per output. That of the motion is compiled when needed, as it is for few clips.
-        self._requests = {"logit": self._compile(model, "logit")}
-
-    def _compile(self, model: Any, output: str) -> Any:
-        """A request for one output, without the layers that only others need; ``model`` is changed."""
-        import openvino
-
-        from facetell.faces.runtime import openvino_core
-
+            config["INFERENCE_NUM_THREADS"] = threads
         # The shape is fixed to one clip: that compiles to faster code, and a score cannot depend on the other clips.
         model.reshape({"clip": [1, self.info.clip_frames, 3, self.info.size, self.info.size]})
-        only = openvino.Model([model.output(output)], model.get_parameters())
-        config = self._config
-        if output == "motion" and self.precision == "f32":
-            # In its default mode, OpenVINO 2026.4 cannot compile this output where ONEDNN_MAX_CPU_ISA is AVX2. This one
-            # is slower and gives the same numbers.
-            config = {**config, "EXECUTION_MODE_HINT": "ACCURACY"}
-        return openvino_core().compile_model(only, "CPU", config).create_infer_request()
+        only = openvino.Model([model.output("logit")], model.get_parameters())  # without the layers of other outputs
+        self._request = openvino_core().compile_model(only, "CPU", config).create_infer_request()
 
-    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
+    def run(self, clips: FloatArray) -> FloatArray:
         """See :meth:`Engine.run`."""
-        if output not in self._requests:
-            self._requests[output] = self._compile(_read_onnx(self.path), output)
-        request = self._requests[output]
-        results = [np.array(request.infer({"clip": clip[None]})[output], dtype=np.float32) for clip in clips]
+        results = [np.array(self._request.infer({"clip": clip[None]})["logit"], dtype=np.float32) for clip in clips]
         return np.concatenate(results)
 
 
@@ -130,13 +141,62 @@ class OnnxRuntimeEngine(Engine):
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        shapes = {output.name: output.shape for output in self._session.get_outputs()}
-        super().__init__(path, self._session.get_modelmeta().custom_metadata_map, shapes)
+        (logit,) = (output.shape for output in self._session.get_outputs() if output.name == "logit")
+        super().__init__(path, self._session.get_modelmeta().custom_metadata_map, logit)
         self.version = runtime.__version__
 
-    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
+    def run(self, clips: FloatArray) -> FloatArray:
         """See :meth:`Engine.run`."""
-        return np.asarray(self._session.run([output], {"clip": clips})[0], dtype=np.float32)
+        return np.asarray(self._session.run(["logit"], {"clip": clips})[0], dtype=np.float32)
+
+
+class FunctionEngine(Engine):
+    """Calls ``function(frames, fps, face_boxes)`` for each clip; it returns a logit, positive = forged.
+
+    ``frames`` is uint8 RGB (T, S, S, 3): consecutive frames of one face, cropped alike, the face upright. ``fps`` is
+    their approximate rate. ``face_boxes`` is float32 (T, 4): x0, y0, x1, y1 of the face in pixels of the crop. T, S and
+    all else that :class:`ModelInfo` describes are :data:`FUNCTION_DEFAULTS`, or what the attribute ``model`` of the
+    function, a dictionary, gives. The scores are calibrated only if it has a ``calibration``. FacetellError: there is
+    no function of that name, importable from the current folder or the Python path, or its description is invalid.
+    """
+
+    name = "python"
+    version = platform.python_version()
+
+    def __init__(self, name: str) -> None:
+        module_name, _, function_name = name.partition(":")
+        try:
+            if os.getcwd() not in sys.path:  # noqa: PTH109  # as `python -m` does
+                sys.path.insert(0, os.getcwd())  # noqa: PTH109
+            module = importlib.import_module(module_name)
+            self._function = getattr(module, function_name)
+            source = Path(inspect.getsourcefile(module) or "")
+            self.sha256 = file_sha256(source) if source.is_file() else ""
+        except (Exception, SystemExit) as error:  # whatever the module raises when it is imported
+            raise FacetellError(
+                f"{name} cannot be used as a model ({type(error).__name__}: {error}); give MODULE:FUNCTION, importable "
+                "from the current folder"
+            ) from None
+        stated = getattr(self._function, "model", {})
+        if not callable(self._function) or not isinstance(stated, Mapping):
+            raise FacetellError(f"{name} is not a function, or its attribute `model` not a dictionary (docs/models.md)")
+        described: dict[str, Any] = {**FUNCTION_DEFAULTS, "name": name, **stated}
+        try:
+            self.info = ModelInfo(**described)
+        except ValidationError as error:
+            raise FacetellError(f"{name}: in the attribute `model`, {invalid_field(error)} (docs/models.md)") from None
+        self.path = Path(name)
+        half = self.info.size / self.info.crop_scale / 2
+        box = self.info.size / 2 + half * np.array([-1, -1, 1, 1])
+        self._boxes = np.tile(box.astype(np.float32), (self.info.clip_frames, 1))
+
+    def score(self, clips: UInt8Array) -> FloatArray:
+        """See :meth:`Engine.score`. Raises FacetellError if the function fails or returns no number."""
+        try:
+            logits = [float(self._function(clip, self.info.frame_rate, self._boxes.copy())) for clip in clips]
+        except (Exception, SystemExit) as error:
+            raise FacetellError(f"{self.path} failed ({type(error).__name__}: {error})") from error
+        return np.array(logits, dtype=np.float32)
 
 
 # By name; imported when used. That of torch is with the networks, as it builds one.
@@ -154,23 +214,15 @@ def load_engine(
     precision: str | None = None,
     threads: int | None = None,
 ) -> Engine:
-    """Load a model file into an engine.
+    """Load a model (:func:`model_path`) into one of :data:`ENGINES`; a function needs none.
 
-    Args:
-        model: see :func:`facetell.engine.released.model_path`. A function needs none of the engines.
-        engine: one of :data:`ENGINES`.
-        precision: "f32" or "bf16" (OpenVINO only), see :func:`openvino_precision`.
-        threads: CPU threads of the engine; all cores by default.
-
-    Raises:
-        FacetellError: unknown engine, engine not installed, precision not supported, or no such model file.
+    ``precision`` is "f32" or "bf16" (OpenVINO only, see :func:`openvino_precision`), ``threads`` by default all cores.
+    FacetellError: unknown engine, engine not installed, precision not supported, or no such model file.
     """
     if engine not in ENGINES:
         raise FacetellError(f"there is no engine '{engine}'; choose one of {', '.join(ENGINES)}")
     path = model_path(model)
     if is_function(path):
-        from facetell.engine.function import FunctionEngine
-
         return FunctionEngine(str(path))
     module, _, name = ENGINES[engine].partition(":")
     try:
@@ -184,17 +236,6 @@ def load_engine(
         raise FacetellError(f"{engine} cannot load {path}: {reason}; give a model file exported by facetell") from error
 
 
-def _read_onnx(path: Path) -> Any:
-    """The OpenVINO model of an ONNX file.
-
-    ``Core.read_model`` would try the readers of other formats as well, and those print to the log.
-    """
-    from openvino.frontend import FrontEndManager
-
-    frontend = FrontEndManager().load_by_framework("onnx")
-    return frontend.convert(frontend.load(str(path)))
-
-
 def require(module: str, engine: str, extra: str) -> Any:
     """Import a library; raises FacetellError with the optional extra that contains it."""
     try:
@@ -204,13 +245,10 @@ def require(module: str, engine: str, extra: str) -> Any:
 
 
 def openvino_precision(capabilities: Sequence[str], precision: str | None) -> str:
-    """The inference precision: ``precision`` if given, else bf16 where it is supported, else f32.
+    """``precision`` if given, else bf16 where it is supported, else f32. FacetellError: bf16 is not supported.
 
     OpenVINO computes in float32 without a message where the CPU has no bfloat16. Its list of ``capabilities`` ignores
     the environment variable of oneDNN that limits the instruction set, and compiling for bfloat16 then fails.
-
-    Raises:
-        FacetellError: bf16 is requested and not supported.
     """
     names = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # if both are set, the first counts
     name, isa = next(((name, os.environ[name].upper()) for name in names if os.environ.get(name)), ("", ""))

@@ -1,7 +1,7 @@
-"""The metadata of a model file, and the calibration that turns its logits into probabilities.
+"""The metadata of a model file, and the calibration that turns its logits into probabilities with intervals.
 
-Both classes are pydantic dataclasses: every value is validated, so that a wrong field of a model file is an error with
-the name of the field, not a wrong score.
+Every value is validated, so that a wrong field of a model file is an error with the name of the field, not a wrong
+score.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from dataclasses import asdict, field, fields
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from facetell.engine.correlated import half_width
 from facetell.types import FacetellError
 
 Z95 = 1.959964  # two-sided 95 % of the normal distribution
 ROUNDING = 1e-9  # relative tolerance for the symmetry and the determinant of a covariance
+CORRELATIONS = np.linspace(0.0, 0.99, 50)  # of neighbouring values, equally likely in the prior
+PRIOR_VALUES = 4  # weight of the typical spread in the estimate of the variance, in values
 
 Text = Annotated[str, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -46,24 +48,15 @@ class Calibration:
     """Platt scaling of a video's mean logit x: the calibrated logit is ``x / temperature + bias``.
 
     Values out of range, not finite, or of an unknown field raise ValueError.
-
-    Attributes:
-        temperature: > 0.
-        bias: on the logit scale.
-        covariance: of (1 / temperature, bias), row by row, from a bootstrap over the calibration videos.
-        clip_std: standard deviation of the clip logits within one video, median over the calibration videos, >= 0.
-        threshold: minimum probability for "forged" in a video with one face, in (0, 1).
-        false_positives: false positive rate that the threshold was chosen for, in [0, 1); 0 if unknown.
-        tail: scale of the exponential upper tail of genuine videos on the calibrated logit scale, see
-            :func:`facetell.metrics.platt.tail_scale`, >= 0; 0 if unknown.
     """
 
     temperature: Positive = 1.0
     bias: Number = 0.0
-    covariance: Covariance = (0.0, 0.0, 0.0, 0.0)
-    clip_std: Annotated[Number, Field(ge=0)] = 0.0
-    threshold: Annotated[Number, Field(gt=0, lt=1)] = 0.5
-    false_positives: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    covariance: Covariance = (0.0, 0.0, 0.0, 0.0)  # of (1 / temperature, bias), row by row, by bootstrap over videos
+    clip_std: Annotated[Number, Field(ge=0)] = 0.0  # of the clip logits within one video, median over the videos
+    threshold: Annotated[Number, Field(gt=0, lt=1)] = 0.5  # probability for "forged" in a video with one face
+    false_positives: Annotated[Number, Field(ge=0, lt=1)] = 0.0  # rate that the threshold has; 0 if unknown
+    # Scale of the upper tail of genuine videos in calibrated logits (facetell.metrics.platt.tail_scale); 0 if unknown.
     tail: Annotated[Number, Field(ge=0)] = 0.0
 
     def probability(self, logit: float) -> float:
@@ -73,9 +66,8 @@ class Calibration:
     def interval(self, logits: Sequence[float]) -> tuple[float, float]:
         """95 % interval of the probability of a track, from its clip logits in order of time (at least one).
 
-        It covers the calibrated probability of the mean logit of further clips in the same recording, not the variation
-        between recordings. It combines two uncertainties on the logit scale: that of the mean of few, serially
-        correlated clips (:func:`facetell.engine.correlated.half_width`), and that of the calibration (``covariance``).
+        It covers the probability of the mean logit of further clips in the same recording. It combines, on the logit
+        scale, the uncertainties of the mean of few correlated clips (:func:`half_width`) and of the calibration.
         """
         mean = float(np.mean(logits))
         of_mean = float(half_width(logits, self.clip_std)) / self.temperature
@@ -88,10 +80,9 @@ class Calibration:
     def threshold_of(self, faces: int) -> float:
         """Minimum probability for "forged" of the highest-scoring of several faces (at least one).
 
-        The highest of n genuine faces reaches a threshold more often than one does. For the false positive rate of the
-        video to be ``false_positives``, that of each face must be ``1 - (1 - false_positives)^(1 / n)`` (Sidak). The
-        tail of the genuine videos beyond ``threshold`` is assumed to be exponential with the scale ``tail``. Without
-        these two numbers, ``threshold`` is returned for any number of faces.
+        For the false positive rate of the video to be ``false_positives``, that of each of n faces must be
+        ``1 - (1 - false_positives)^(1 / n)`` (Sidak). The tail of the genuine videos beyond ``threshold`` is assumed to
+        be exponential with the scale ``tail``. Without these two numbers, it is ``threshold`` for any number of faces.
 
         Example:
             >>> calibration = Calibration(threshold=0.8, false_positives=0.05, tail=1.0)
@@ -107,33 +98,19 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class ModelInfo:
-    """The metadata of a model file (ONNX ``metadata_props``; each value JSON); invalid values raise ValueError.
-
-    Attributes:
-        name: the model's name.
-        clip_frames: T, frames per clip, >= 2.
-        frame_rate: frames per second of the training clips, > 0.
-        size: side S of the input in pixels, >= 1.
-        crop_scale: side of the crop in face lengths, > 0.
-        min_face_width: pixels, > 0; narrower faces are not scored.
-        max_clips: largest number of clips scored per face, evenly spaced (:mod:`facetell.faces.spread`); 0 for all.
-        calibration: see :class:`Calibration`.
-        licence: SPDX identifier of the weights.
-        architecture: arguments of :func:`facetell.models.zoo.create_model` for the network.
-        training: summary of data, steps and metrics.
-    """
+    """The metadata of a model file (ONNX ``metadata_props``; each value JSON); invalid values raise ValueError."""
 
     name: Text
-    clip_frames: Annotated[int, Field(strict=True, ge=2)]
-    frame_rate: Positive
-    size: Annotated[int, Field(strict=True, ge=1)]
-    crop_scale: Positive
-    min_face_width: Positive = 64.0
+    clip_frames: Annotated[int, Field(strict=True, ge=2)]  # T
+    frame_rate: Positive  # frames per second of the training clips
+    size: Annotated[int, Field(strict=True, ge=1)]  # side S of the input in pixels
+    crop_scale: Positive  # side of the crop in face lengths
+    min_face_width: Positive = 64.0  # pixels; narrower faces are not scored
     calibration: Calibration = field(default_factory=Calibration)
-    max_clips: Annotated[int, Field(strict=True, ge=0)] = 0
-    licence: Text = "Apache-2.0"
-    architecture: dict[str, object] = field(default_factory=dict)
-    training: dict[str, object] = field(default_factory=dict)
+    max_clips: Annotated[int, Field(strict=True, ge=0)] = 0  # scored per face (facetell.faces.spread); 0 for all
+    licence: Text = "Apache-2.0"  # SPDX identifier, of the weights
+    architecture: dict[str, object] = field(default_factory=dict)  # arguments of facetell.models.zoo.create_model
+    training: dict[str, object] = field(default_factory=dict)  # summary of data, steps and metrics
 
     def to_metadata(self) -> dict[str, str]:
         """The fields as ONNX stores them: one JSON text each."""
@@ -159,14 +136,7 @@ class ModelInfo:
 
 
 def invalid_field(error: ValidationError) -> str:
-    """The first invalid field, its value and the reason, on one line.
-
-    >>> try:
-    ...     Calibration(temperature=0.0)
-    ... except ValidationError as error:
-    ...     print(invalid_field(error))
-    'temperature' is 0.0: input should be greater than 0
-    """
+    """The first invalid field, its value and the reason: "'temperature' is 0.0: input should be greater than 0"."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
@@ -184,3 +154,49 @@ def _unfit(where: str, what: str) -> FacetellError:
 def sigmoid(x: float) -> float:
     """Logistic function, without overflow."""
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def half_width(values: ArrayLike, spread: float) -> NDArray[np.float64]:
+    """Half the width of the 95 % interval of the mean of a stationary process.
+
+    The process is autoregressive of first order: values k steps apart have the correlation r^k, so the mean of n values
+    is as uncertain as that of ``n / (1 + 2 sum_k (1 - k / n) r^k)`` independent ones. r has a uniform prior over
+    :data:`CORRELATIONS`, the variance a scaled inverse chi-squared prior worth :data:`PRIOR_VALUES` values of the
+    standard deviation ``spread`` (>= 0). The variance of the mean is averaged over the posterior of r; the quantile is
+    that of Student's t.
+
+    ``values`` has shape (..., n), n >= 1, in order of time; the result has shape (...).
+
+    Example:
+        >>> [round(float(half_width([0.0, 1.0] * n, 0.5)), 2) for n in (1, 2, 10, 100)]
+        [1.36, 1.0, 0.26, 0.07]
+    """
+    x = np.asarray(values, dtype=np.float64)[..., None, :]  # (..., 1, n)
+    n, r = x.shape[-1], CORRELATIONS
+    freedom = PRIOR_VALUES + n - 1
+    # Row sums of the inverse correlation matrix; those of the first and last row are larger by r / (1 + r).
+    inner = (1 - r) / (1 + r)
+    total = 1 + (n - 1) * inner
+    mean = (inner * x.sum(axis=-1) + r / (1 + r) * (x[..., 0] + x[..., -1])) / total  # generalised least squares
+    c = x - mean[..., None]  # (..., R, n)
+    steps = c[..., 1:] - r[:, None] * c[..., :-1]
+    squares = PRIOR_VALUES * spread**2 + c[..., 0] ** 2 + (steps**2).sum(axis=-1) / (1 - r**2)  # (..., R)
+    fit = -0.5 * ((n - 1) * np.log1p(-(r**2)) + np.log(total) + freedom * np.log(np.maximum(squares, 1e-300)))
+    posterior = np.exp(fit - fit.max(axis=-1, keepdims=True))
+    inverse_size = (1 + r) / (1 - r) / n - 2 * r * (1 - r**n) / (n * (1 - r)) ** 2  # 1 / effective sample size
+    variance = (posterior * squares * inverse_size).sum(axis=-1) / posterior.sum(axis=-1) / freedom
+    return np.asarray(student_t95(freedom) * np.sqrt(variance))
+
+
+def student_t95(freedom: float) -> float:
+    """The two-sided 95 % quantile of Student's t, by the Cornish-Fisher expansion; for 4 degrees of freedom or more.
+
+    >>> round(student_t95(4), 2), round(student_t95(30), 3)
+    (2.77, 2.042)
+    """
+    z, f = 1.959964, freedom
+    return z + (
+        (z**3 + z) / (4 * f)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * f**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * f**3)
+    )

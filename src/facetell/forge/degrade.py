@@ -1,8 +1,4 @@
-"""Degradation of training clips, the same for the real and the forged clip of a pair.
-
-If the classes were degraded differently, a model would learn the degradation. So one set of parameters is drawn for
-all clips of a pair, and a real may pass through the harmless counterparts of the forging steps.
-"""
+"""Degradation of training clips, the same for both clips of a pair: a model would learn a difference in it."""
 
 from __future__ import annotations
 
@@ -13,8 +9,8 @@ import cv2
 import numpy as np
 
 from facetell.forge import pixels as px
-from facetell.forge.kinds import repeat_order
-from facetell.forge.mesh import FEATURES, IndexArray, check_landmarks, face_width, feature_centres, smooth
+from facetell.forge.mesh import FEATURES, IndexArray, face_width, feature_centres, smooth
+from facetell.forge.recipe import repeat_order
 from facetell.noise import normal_noise
 from facetell.types import FloatArray, UInt8Array
 
@@ -55,11 +51,16 @@ def degrade_pair(
 ) -> list[UInt8Array]:
     """The same random degradation of every clip, each uint8 RGB (T, H, W, 3); shapes are kept.
 
-    Noise has one strength but is drawn for each clip. The clips should have one length: frames are reordered only in
-    those as long as the first.
+    Noise has one strength but is drawn for each clip. The clips have one length.
     """
-    config = config or DegradeConfig()
-    results = _reordered(list(clips), rng, config)
+    config, results = config or DegradeConfig(), list(clips)
+    length = len(results[0])
+    if rng.random() < config.repeats:
+        order = repeat_order(length, rng, rng.uniform(0.1, 0.4))
+        results = [clip[order] for clip in results]
+    elif rng.random() < config.rerate:
+        order = lower_rate_order(length, float(rng.uniform(0.5, 0.95)), float(rng.uniform(0, 1)))
+        results = [clip[order] for clip in results]
     if rng.random() < config.colourful:
         matrix = px.draw_colour(rng, rgb=12.0, hue=6.0, contrast=0.2)
         results = [px.apply_colour(clip, matrix) for clip in results]
@@ -81,23 +82,8 @@ def degrade_pair(
     return _coded(results, rng, config)
 
 
-def _reordered(clips: list[UInt8Array], rng: np.random.Generator, config: DegradeConfig) -> list[UInt8Array]:
-    """Whole frames repeated, dropped or swapped; or shown at a lower rate."""
-    length = len(clips[0])
-    if rng.random() < config.repeats:
-        order = repeat_order(length, rng, rng.uniform(0.1, 0.4))
-    elif rng.random() < config.rerate:
-        order = lower_rate_order(length, float(rng.uniform(0.5, 0.95)), float(rng.uniform(0, 1)))
-    else:
-        return clips
-    return [clip[order] if len(clip) == length else clip for clip in clips]
-
-
 def lower_rate_order(length: int, share: float, phase: float) -> IndexArray:
-    """The frame on screen at each of ``length`` ticks if only the ``share`` of frames is shown, (T,).
-
-    ``phase`` in [0, 1) of the slower clock against the frames.
-    """
+    """The frame on screen at each of ``length`` ticks, (T,), if a ``share`` is shown, by a clock with a ``phase``."""
     ticks = np.floor(np.arange(length) * share + phase)
     return np.asarray(np.ceil((ticks - phase) / share - 1e-9).clip(0, length - 1), dtype=np.int64)
 
@@ -175,10 +161,9 @@ def _h264_options(rng: np.random.Generator, crf: tuple[int, int] = (18, 38)) -> 
 
 
 def recode_within(clip: UInt8Array, coder: Coder, lead: int) -> UInt8Array:
-    """Re-encode a clip (T, H, W, 3) as a part of a longer video: ``lead`` mirrored frames before it are encoded too.
+    """Re-encode a clip (T, H, W, 3) with ``lead`` mirrored frames before it: its first frame is not always a key frame.
 
-    So the key frame is not always the first frame of a clip. Without PyAV, the clip is coded as JPEG of one quality
-    in [30, 90] that corresponds to the constant rate factor.
+    Without PyAV, the clip is coded as JPEG of one quality in [30, 90] that corresponds to the constant rate factor.
     """
     try:
         from facetell.video.writer import reencode
@@ -194,7 +179,7 @@ def harmless_twin(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Gene
 
     All changes are constant or smooth in time. The warp is undone again, so that only the resampling remains.
     """
-    landmarks = smooth(check_landmarks(landmarks, len(frames)), 1.0)
+    landmarks = smooth(landmarks, 1.0)
     width, size = face_width(landmarks), frames.shape[1:3]
     changed = frames
     if rng.random() < 0.7:

@@ -37,12 +37,7 @@ LOWER_FACE = np.concatenate([OVAL[7:30], LIPS_OUTER, CHIN, _indices("2 98 327 20
 INNER = np.concatenate([RIGHT_EYE, LEFT_EYE, RIGHT_BROW, LEFT_BROW, NOSE, LIPS_OUTER, CHIN[1:3]])
 UPPER_LID, LOWER_LID = (159, 386), (145, 374)
 EYES, BROWS = (RIGHT_EYE, LEFT_EYE), (RIGHT_BROW, LEFT_BROW)
-REGIONS: dict[str, IndexArray] = {
-    "right_eye": np.concatenate([RIGHT_EYE, RIGHT_BROW]),
-    "left_eye": np.concatenate([LEFT_EYE, LEFT_BROW]),
-    "nose": NOSE,
-    "mouth": LIPS_OUTER,
-}
+REGIONS = (np.concatenate([RIGHT_EYE, RIGHT_BROW]), np.concatenate([LEFT_EYE, LEFT_BROW]), NOSE, LIPS_OUTER)
 FEATURES = (*EYES, *BROWS, NOSE, LIPS_OUTER, CHIN, CHEEKS[::2], CHEEKS[1::2])
 # The points that control a warp of the whole face. With the points of the image border, a spline has fewer than 100
 # unknowns: from 100 on the linear solver starts threads, which on a busy machine made it fifty times slower.
@@ -55,16 +50,6 @@ CONTROL = np.unique(
         ]
     )
 )
-
-
-def check_landmarks(landmarks: FloatArray, length: int) -> FloatArray:
-    """``landmarks`` as float32 (``length``, 468, 2); ValueError for another shape, or if a value is not finite."""
-    landmarks = np.asarray(landmarks, dtype=np.float32)
-    if landmarks.shape != (length, POINTS, 2):
-        raise ValueError(f"landmarks must have the shape ({length}, {POINTS}, 2), not {landmarks.shape}")
-    if not np.isfinite(landmarks).all():
-        raise ValueError("landmarks must be finite")
-    return landmarks
 
 
 def face_width(landmarks: FloatArray) -> float:

@@ -1,8 +1,7 @@
 """What the forgeries share: changes of colour and sharpness, soft masks that follow the landmarks, blending, and warps.
 
-Frames are uint8 RGB (T, H, W, 3), masks float32 (T, H, W) in [0, 1]. A change is drawn once per clip. Warps are dense:
-displacements at a few points are evaluated on a coarse grid and interpolated to pixels. All fields are backward
-displacements, as ``cv2.remap`` takes them: for each output pixel, where to read the source.
+Frames are uint8 RGB (T, H, W, 3), masks float32 (T, H, W) in [0, 1]. A change is drawn once per clip. Warps are
+backward displacement fields on a coarse grid, interpolated to pixels.
 """
 
 from __future__ import annotations
@@ -37,9 +36,8 @@ STIFFNESS = 3e-5  # of splines: a point may be missed a little rather than the i
 def draw_colour(rng: np.random.Generator, rgb: float = 20.0, hue: float = 4.0, contrast: float = 0.1) -> FloatArray:
     """A random colour change as a 3 x 4 matrix on RGB in [0, 255] (self-blended images, arXiv 2204.08376).
 
-    One strength, uniform in [0, 1], scales all ranges: the full range is reached, but most changes are subtle. The
-    half-widths of the ranges: ``rgb`` in grey levels, ``hue`` in degrees (ours: the ±.3 of the paper is in the units of
-    a library and almost nothing), ``contrast`` relative. Each part is drawn in half of the cases.
+    One strength, uniform in [0, 1], scales all ranges: most changes are subtle. Half-widths of the ranges: ``rgb`` in
+    grey levels, ``hue`` in degrees, ``contrast`` relative. Each part is drawn in half of the cases.
     """
     strength = rng.random()
     matrix = np.eye(3, 4)
@@ -59,8 +57,7 @@ def draw_colour(rng: np.random.Generator, rgb: float = 20.0, hue: float = 4.0, c
 
 def _chroma_matrix(saturation: float, turn: float) -> FloatArray:
     """Scales colours about their luma by ``saturation`` and rotates them about the grey axis by ``turn`` radians."""
-    grey = np.tile(LUMA, (3, 1))
-    axis = np.full((3, 3), 1 / 3)
+    grey, axis = np.tile(LUMA, (3, 1)), np.full((3, 3), 1 / 3)
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     rotation = np.cos(turn) * np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * axis
     return np.asarray((grey + saturation * (np.eye(3) - grey)) @ rotation)
@@ -154,15 +151,11 @@ def draw_mask(
 ) -> FloatArray:
     """Soft masks (T, H, W) in [0, 1] for ``landmarks`` (T, 468, 2) in frames of ``size`` (H, W).
 
-    The shape is drawn once as displacements of the landmarks and filled in each frame, so the mask moves, rotates and
-    opens its mouth with the face. Default ranges: self-blended images (arXiv 2204.08376).
-
-    Args:
-        families: weights as those of :data:`FAMILIES`.
-        shapes: groups of landmarks whose convex hulls are covered; default: drawn by ``families``.
-        scale: range of the size about the centre.
-        softness: range of the standard deviation of the blur in face widths, drawn twice.
-        breath: factors of the size in each frame, (T,).
+    The shape is drawn once as displacements of the landmarks and filled in each frame, so the mask moves with the face.
+    Default ranges: self-blended images (arXiv 2204.08376). ``shapes`` are groups of landmarks whose convex hulls are
+    covered, by default drawn by the weights ``families``; ``scale`` is the range of the size about the centre,
+    ``softness`` that of the standard deviation of the blur in face widths; ``breath`` (T,) scales the size in
+    each frame.
     """
     width = face_width(landmarks)
     shapes = _draw_shapes(rng, np.array(families)) if shapes is None else shapes
@@ -195,9 +188,8 @@ def _draw_shapes(rng: np.random.Generator, weights: NDArray[np.float64]) -> list
     if family < 3:
         return [(np.arange(POINTS), INNER, LOWER_FACE)[family]]
     if family == 3:
-        regions = list(REGIONS.values())
-        chosen = rng.choice(len(regions), size=int(rng.integers(1, len(regions))), replace=False)
-        return [regions[i] for i in chosen]
+        chosen = rng.choice(len(REGIONS), size=int(rng.integers(1, len(REGIONS))), replace=False)
+        return [REGIONS[i] for i in chosen]
     return [rng.choice(POINTS, size=int(rng.integers(6, 24)), replace=False) for _ in range(int(rng.integers(1, 4)))]
 
 
@@ -238,10 +230,7 @@ def remap_fields(images: Iterable[UInt8Array], fields: FloatArray, size: tuple[i
 def bump_field(
     size: tuple[int, int], face: float, points: FloatArray, displacements: FloatArray, radius: float
 ) -> FloatArray:
-    """Sums of Gaussian bumps of standard deviation ``radius``: ``displacements`` at ``points``, both (T, K, 2).
-
-    Returns coarse fields (T, rows, columns, 2) in pixels for images of ``size`` with a ``face`` of this width.
-    """
+    """Fields (T, rows, columns, 2): sums of Gaussian bumps of ``displacements`` at ``points``, both (T, K, 2)."""
     nodes = grid_nodes(size, face)
     flat = nodes.reshape(-1, 2)
     fields = np.empty((len(points), len(flat), 2), np.float32)
@@ -257,8 +246,7 @@ def face_fields(
 ) -> FloatArray:
     """Spline fields that move landmarks ``faces`` onto ``goals``, both (T, 468, 2), and the border along.
 
-    ``edge`` are border points in the output and ``source_edge`` where they are read in the source, both (B, 2) or
-    (T, B, 2). ``size`` (H, W) is that of the output, ``width`` that of the face in pixels.
+    The output of ``size`` (H, W) reads its border points ``edge`` at ``source_edge``, both (B, 2) or (T, B, 2).
     """
     shape = (len(goals), edge.shape[-2], 2)
     to = np.concatenate([goals[:, CONTROL], np.broadcast_to(edge, shape)], axis=1)
@@ -282,19 +270,14 @@ def grid_nodes(size: tuple[int, int], face: float) -> FloatArray:
 def border_points(size: tuple[int, int]) -> FloatArray:
     """Points (12, 2) along the border of an image of ``size`` (H, W), corners included."""
     height, width = size
-    steps = np.arange(3) / 3
-    zeros, ones = np.zeros(3), np.ones(3)
+    steps, zeros, ones = np.arange(3) / 3, np.zeros(3), np.ones(3)
     x = np.concatenate([steps, ones, 1 - steps, zeros]) * (width - 1)
     y = np.concatenate([zeros, steps, ones, 1 - steps]) * (height - 1)
     return np.stack([x, y], axis=1).astype(np.float32)
 
 
 def spline_field(nodes: FloatArray, to: FloatArray, source: FloatArray, stiffness: float = STIFFNESS) -> FloatArray:
-    """Thin-plate splines that read ``source`` at ``to``, both (T, K, 2) in pixels.
-
-    Points of a frame may coincide, but must not all be on one line (add :func:`border_points`). Returns coarse fields
-    (T, rows, columns, 2) in pixels.
-    """
+    """Thin-plate splines (T, rows, columns, 2) that read ``source`` at ``to``, both (T, K, 2), not all on one line."""
     count, k = to.shape[:2]
     unit = max(1.0, float(nodes.max()))
     points, values = to.astype(np.float64) / unit, (source - to).astype(np.float64) / unit

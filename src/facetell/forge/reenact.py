@@ -1,13 +1,11 @@
 """Single-image reenactment: one frame of a clip, animated by landmarks, as talking heads are made from a portrait.
 
-Nothing is blended in, so there is no seam. The traces are temporal: skin and hair are a frozen texture that stretches
-with the warp, shadows do not move, the background is still or moves with the head, the inside of the mouth and closed
-lids are synthesised, the motion is too smooth or noisy.
+Nothing is blended in, so there is no seam. The traces are temporal: a frozen texture that stretches with the warp, a
+background that is still or moves with the head, a synthesised mouth, motion that is too smooth or noisy.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -25,17 +23,21 @@ Still = tuple[UInt8Array, FloatArray]
 """An image (H, W, 3) and its landmarks (468, 2)."""
 
 
-@dataclass(frozen=True, slots=True)
 class Performance:
-    """A portrait and how it is animated, drawn by :func:`plan`."""
+    """A portrait that follows landmarks ``goals`` (T, 468, 2) in a manner that ``rng`` draws.
 
-    portrait: Still
-    goals: FloatArray  # landmarks of the frames, (T, 468, 2)
-    opened: Still | None  # an image of the open mouth
-    follow: float  # share of the head's motion that the background has
-    teeth: bool
-    sharpness: float  # below 1 blurs
-    texture: float  # error in every frame, in grey levels
+    ``opened`` is an image of the open mouth, if there is one.
+    """
+
+    def __init__(self, portrait: Still, goals: FloatArray, opened: Still | None, rng: np.random.Generator) -> None:
+        change = float(rng.uniform(0.6, 1.4))
+        self.portrait, self.goals = portrait, _perturbed(goals, rng)
+        self.opened = opened if rng.random() < 0.7 else None
+        # The share of the head's motion that the background has.
+        self.follow = float(rng.uniform(0.1, 0.7)) if rng.random() < 0.5 else 0.0
+        self.teeth = bool(rng.random() < 0.75)
+        self.sharpness = change if abs(change - 1) > 0.1 else 1.0  # below 1 blurs
+        self.texture = float(rng.uniform(0.0, 2.0))  # error in every frame, in grey levels
 
     def render(self, rng: np.random.Generator, start: int = 0, stop: int | None = None) -> UInt8Array:
         """Frames ``start`` to ``stop``, (T, H, W, 3); ``rng`` draws the per-frame error."""
@@ -45,20 +47,6 @@ class Performance:
         paint_lids(frames, self.portrait[1], goals)
         frames = px.apply_sharpness(frames, self.sharpness)
         return frames if self.texture < 0.3 else _with_error(frames, rng, 1.6 * self.texture)
-
-
-def plan(portrait: Still, goals: FloatArray, opened: Still | None, rng: np.random.Generator) -> Performance:
-    """Draw how ``portrait`` follows ``goals``."""
-    change = float(rng.uniform(0.6, 1.4))
-    return Performance(
-        portrait,
-        _perturbed(goals, rng),
-        opened if rng.random() < 0.7 else None,
-        follow=float(rng.uniform(0.1, 0.7)) if rng.random() < 0.5 else 0.0,
-        teeth=bool(rng.random() < 0.75),
-        sharpness=change if abs(change - 1) > 0.1 else 1.0,
-        texture=float(rng.uniform(0.0, 2.0)),
-    )
 
 
 def reenact(
@@ -74,7 +62,7 @@ def reenact(
         goals = borrowed_motion(landmarks[source], donor[1], start, len(frames))
     widest = most_opened(landmarks, landmarks[source])
     opened = None if widest is None else (frames[widest], landmarks[widest])
-    performance = plan((frames[source], landmarks[source]), goals, opened, rng)
+    performance = Performance((frames[source], landmarks[source]), goals, opened, rng)
     animated = performance.render(rng)
     if whole:
         return animated, np.ones(frames.shape[:3], np.float32)
@@ -86,8 +74,7 @@ def reenact(
 def borrowed_motion(portrait: FloatArray, driver: FloatArray, start: int, length: int) -> FloatArray:
     """The motion of ``driver`` (D, 468, 2) on the face ``portrait`` (468, 2): landmarks (length, 468, 2).
 
-    Relative, as in first-order motion models: each point moves as that of the driver since the driver's frame that is
-    most like the portrait.
+    As in first-order motion models: relative to the driver's frame that is most like the portrait.
     """
     part = driver[reflected(start + np.arange(length), len(driver))]
     fits = [similarity(frame, portrait) for frame in part]
@@ -134,10 +121,9 @@ def _with_error(frames: UInt8Array, rng: np.random.Generator, sigma: float) -> U
 
 
 def paint_mouth(frames: UInt8Array, portrait: Still, goals: FloatArray, opened: Still | None, teeth: bool) -> None:
-    """Fill a mouth that is open wider than that of the portrait, in place.
+    """Fill a mouth in ``frames`` with landmarks ``goals``, open wider than that of the portrait, in place.
 
-    ``frames`` (T, H, W, 3) are the animated portrait, ``goals`` (T, 468, 2) their landmarks. The mouth ``opened`` is
-    stretched to fit; without one, the inside is synthesised, with or without ``teeth``.
+    The mouth ``opened`` is stretched to fit; without one, the inside is synthesised, with or without ``teeth``.
     """
     image, rest = portrait
     known = max(0.01, float(mouth_opening(rest[None])[0]))

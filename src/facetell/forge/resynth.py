@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from facetell.faces.runtime import compile_small
 from facetell.forge.mesh import smooth
 from facetell.forge.pixels import SOFT, Forgery, blend, draw_mask
-from facetell.types import Box, FloatArray, UInt8Array
+from facetell.types import FloatArray, UInt8Array
 
 SIDE = 160  # of the crop that the network processes, in pixels
 CODE = (32, SIDE // 8, SIDE // 8)  # shape of the code of one frame
@@ -65,10 +65,9 @@ def decode(crops: UInt8Array, noise: FloatArray) -> UInt8Array:
 
 def _crop_matrix(points: FloatArray, scale: float) -> FloatArray:
     """The 2 x 3 map from a frame to the crop, ``scale`` face lengths wide, around the face (468, 2)."""
-    box = Box(*map(float, (*points.min(axis=0), *points.max(axis=0))))
-    ratio = SIDE / (scale * max(box.width, box.height, 4.0))
-    x, y = box.center
-    middle = (SIDE - 1) / 2
+    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
+    ratio = SIDE / (scale * max(*(high - low), 4.0))
+    (x, y), middle = (low + high) / 2, (SIDE - 1) / 2
     return np.array([[ratio, 0, middle - ratio * x], [0, ratio, middle - ratio * y]], dtype=np.float32)
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,10 +20,10 @@ from facetell import __version__
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
-from facetell.files import check_all_writable
+from facetell.files import check_writable
 from facetell.forge.mesh import mouth_opening, similarity
 from facetell.forge.recipe import KINDS, ForgeRecipe, draw_kind, forge_clip
-from facetell.forge.reenact import Donor, Performance, borrowed_motion, most_opened, plan
+from facetell.forge.reenact import Donor, Performance, borrowed_motion, most_opened
 from facetell.types import FacetellError, FloatArray, Frame, UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
@@ -38,33 +37,26 @@ TAKE_LENGTHS = (12, 96)
 MARGIN = 0.35  # around the face in a take, relative to its extent
 DONOR_LENGTH, DONOR_SIDE = 96, 640  # frames, pixels
 SHORTEST = 8  # frames; shorter runs are often no face
+THUMBNAIL = np.array([[7, 9], [25, 9], [16, 31]], np.float32)
 
 Progress = Callable[[float], None]
-Made = tuple[UInt8Array, FloatArray, float]
-"""A frame (H, W, 3), its mask (H, W), its time in seconds."""
-
-
+Made = tuple[UInt8Array, bool, float]
+"""A frame (H, W, 3), whether it is forged, its time in seconds."""
 Sighting = tuple[FloatArray, UInt8Array]
 """Landmarks and thumbnail of a face in one frame."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A face in consecutive frames from number ``start`` on.
-
-    ``landmarks`` (T, 468, 2) in pixels; ``thumbnails`` (T, 32, 32), the aligned face in grey.
-    """
+class Run(NamedTuple):
+    """A face in consecutive frames from number ``start`` on."""
 
     start: int
-    landmarks: FloatArray
-    thumbnails: UInt8Array
+    landmarks: FloatArray  # (T, 468, 2) in pixels
+    thumbnails: UInt8Array  # (T, 32, 32), the aligned face in grey
 
 
-@dataclass(frozen=True, slots=True)
-class VideoForgery:
+class VideoForgery(NamedTuple):
     """The result: the ``kind`` applied; ``forged`` of the ``frames`` frames have a forged face."""
 
-    path: Path
     kind: str
     frames: int
     forged: int
@@ -78,25 +70,22 @@ def forge_video(
     donor: Path | None = None,
     seed: int = 0,
     mark: bool = True,
-    mask_out: Path | None = None,
     progress: Progress = lambda share: None,
 ) -> VideoForgery:
-    """Forge the main face of a video; its sound is copied.
+    """Forge the main face of a video; its sound is copied. The same ``seed`` gives the same forgery.
 
     Args:
         source: a real video.
         out: the forgery, with a metadata tag (``comment``); the suffix sets the container.
         kind: one of :data:`VIDEO_KINDS`; ``mix`` draws one by the weights of the recipe, ``none`` only re-encodes.
         donor: video of another person: the face of a ``swap`` (required), the motion of a ``reenact`` (optional).
-        seed: the same seed gives the same forgery.
         mark: write FORGED into a corner.
-        mask_out: also write the mask, as a grey video of the same frames.
         progress: called with the share done in [0, 1].
 
     Raises:
         FacetellError: a video cannot be read or shows no face, or a file cannot be written.
     """
-    check_all_writable([path for path in (out, mask_out) if path], keep=[path for path in (source, donor) if path])
+    check_writable(out, keep=[path for path in (source, donor) if path])
     if kind == "mix":
         recipe = ForgeRecipe() if donor else replace(ForgeRecipe(), swap=0.0)
         kind = draw_kind(np.random.default_rng(seed), recipe)
@@ -106,27 +95,23 @@ def forge_video(
     runs = [] if kind == NONE else follow(source, lambda share: progress(0.4 * share))
     tag = {"comment": f"{'re-encoded' if kind == NONE else 'forged'} by facetell {__version__}: {kind}, seed {seed}"}
     count = forged = 0
-    with VideoReader(source) as reader, ExitStack() as stack:
+    # Without its macroblock tree x264 gives the same file for the same frames.
+    options = {"preset": "veryfast", "x264-params": "mbtree=0"}
+    with VideoReader(source) as reader:
         info = reader.info
         if kind == "reenact":
             made = _performed(reader, _performances(source, runs, person, seed), seed)
         else:
             made = _forged(reader, runs, kind, person, seed)
-        how: dict[str, Any] = {"fps": info.fps or 25.0, "width": info.width, "height": info.height, "crf": 18}
-        # Without its macroblock tree x264 gives the same file for the same frames.
-        how |= {"metadata": tag, "options": {"preset": "veryfast", "x264-params": "mbtree=0"}}
-        writer = stack.enter_context(VideoWriter(out, audio_from=source, **how))
-        masks = stack.enter_context(VideoWriter(mask_out, **how)) if mask_out else None
-        for image, mask, time in made:
-            grey = np.rint(mask * 255).astype(np.uint8)
-            writer.write(stamp(image) if mark and kind != NONE else image, time)
-            if masks:
-                masks.write(np.repeat(grey[..., None], 3, axis=2), time)
-            count += 1
-            forged += bool(grey.any())
-            if info.duration:
-                progress(min(1.0, 0.4 + 0.6 * time / info.duration))
-    return VideoForgery(out, kind, count, forged)
+        how: dict[str, Any] = {"crf": 18, "audio_from": source, "metadata": tag, "options": options}
+        with VideoWriter(out, fps=info.fps or 25.0, width=info.width, height=info.height, **how) as writer:
+            for image, changed, time in made:
+                writer.write(stamp(image) if mark and kind != NONE else image, time)
+                count += 1
+                forged += changed
+                if info.duration:
+                    progress(min(1.0, 0.4 + 0.6 * time / info.duration))
+    return VideoForgery(kind, count, forged)
 
 
 def follow(path: Path, progress: Progress = lambda share: None) -> list[Run]:
@@ -145,39 +130,32 @@ def follow(path: Path, progress: Progress = lambda share: None) -> list[Run]:
             image = raw.rgb()
             for track, face in tracker.update(Frame(raw.index, raw.time, image)).items():
                 scene_of.setdefault(track, scene)
-                tracks[track][raw.index] = face.landmarks, _thumbnail(image, face.landmarks)
+                # The face in grey (32, 32), with the outer corners of the eyes and the chin at fixed places.
+                matrix = similarity(face.landmarks[[33, 263, 152]], THUMBNAIL)
+                thumbnail = cv2.cvtColor(cv2.warpAffine(image, matrix, (32, 32)), cv2.COLOR_RGB2GRAY)
+                tracks[track][raw.index] = face.landmarks, np.asarray(thumbnail, np.uint8)
                 area[track] += face.box.width * face.box.height
             if reader.info.duration:
                 progress(min(1.0, raw.time / reader.info.duration))
     sightings: dict[int, Sighting] = {}  # of the main faces, by number of the frame
     for number in sorted(set(scene_of.values())):
         sightings |= tracks[max((track for track in tracks if scene_of[track] == number), key=area.__getitem__)]
-    runs = [run for run in _runs(sightings) if len(run.landmarks) >= SHORTEST]
+    runs = _runs(sightings)
     if not runs:
         raise FacetellError(f"{path} shows no face in {SHORTEST} consecutive frames; choose a video with a face")
     return runs
 
 
-def _thumbnail(image: UInt8Array, landmarks: FloatArray) -> UInt8Array:
-    """The face in grey (32, 32), with eyes and chin at fixed places."""
-    places = np.array([[7, 9], [25, 9], [16, 31]], np.float32)  # outer corners of the eyes, chin
-    matrix = similarity(landmarks[[33, 263, 152]], places)
-    return np.asarray(cv2.cvtColor(cv2.warpAffine(image, matrix, (32, 32)), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-
-
 def _runs(sightings: dict[int, Sighting]) -> list[Run]:
-    """Consecutive frames in which the face does not jump by half its width."""
-    runs: list[tuple[int, list[Sighting]]] = []
-    for index in sorted(sightings):
-        points = sightings[index][0]
-        if runs:
-            start, members = runs[-1]
-            step = float(np.abs(points.mean(axis=0) - members[-1][0].mean(axis=0)).max())
-            if start + len(members) == index and step < 0.5 * float(np.ptp(points[:, 0])):
-                members.append(sightings[index])
-                continue
-        runs.append((index, [sightings[index]]))
-    return [Run(start, np.stack([p for p, _ in members]), np.stack([t for _, t in members])) for start, members in runs]
+    """At least 8 consecutive frames in which the face does not jump by half its width."""
+    if not sightings:
+        return []
+    numbers = np.array(sorted(sightings))
+    points, thumbnails = (np.stack([sightings[number][i] for number in numbers]) for i in range(2))
+    steps = np.abs(np.diff(points.mean(axis=1), axis=0)).max(axis=1)
+    ends = (np.diff(numbers) != 1) | (steps >= 0.5 * np.ptp(points[1:, :, 0], axis=1))
+    parts = (np.split(values, np.flatnonzero(ends) + 1) for values in (numbers, points, thumbnails))
+    return [Run(int(part[0]), *rest) for part, *rest in zip(*parts, strict=True) if len(part) >= SHORTEST]
 
 
 def surroundings(landmarks: FloatArray, size: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -229,7 +207,7 @@ def _forged(reader: VideoReader, runs: list[Run], kind: str, donor: Donor | None
         if not held:
             landmarks = takes.get(raw.index)
         if landmarks is None:
-            yield image, np.zeros(image.shape[:2], np.float32), raw.time
+            yield image, False, raw.time
             continue
         held.append((image, raw.time))
         if len(held) < len(landmarks):
@@ -242,12 +220,10 @@ def _forged(reader: VideoReader, runs: list[Run], kind: str, donor: Donor | None
         for (whole, time), face, alpha in zip(held, forged.frames, forged.mask, strict=True):
             result = whole.copy()  # the reader may return a view of the decoder's memory
             result[y0:y1, x0:x1] = face
-            mask = np.zeros(image.shape[:2], np.float32)
-            mask[y0:y1, x0:x1] = alpha
-            yield result, mask, time
+            yield result, bool(alpha.max() > 0.5 / 255), time
         held = []
     for image, time in held:  # only if the second reading gave fewer frames than the first
-        yield image, np.zeros(image.shape[:2], np.float32), time
+        yield image, False, time
 
 
 def _takes(runs: list[Run], size: tuple[int, int]) -> dict[int, FloatArray]:
@@ -277,7 +253,7 @@ def _performances(source: Path, runs: list[Run], donor: Donor | None, seed: int)
         if donor is not None:
             goals = borrowed_motion(portrait[1], donor[1], 0, len(goals))
         # The same draws for each run: one manner for the whole video.
-        plans[run.start] = plan(portrait, goals, open_mouth, np.random.default_rng(seed))
+        plans[run.start] = Performance(portrait, goals, open_mouth, np.random.default_rng(seed))
     return plans
 
 
@@ -299,10 +275,9 @@ def _performed(reader: VideoReader, plans: dict[int, Performance], seed: int) ->
             start, performance = raw.index, plans[raw.index]
         step = raw.index - start
         if performance is not None and step < len(performance.goals):
-            image, alpha = performance.render(rng, step, step + 1)[0], 1.0
+            yield performance.render(rng, step, step + 1)[0], True, raw.time
         else:
-            image, alpha = raw.rgb(), 0.0
-        yield image, np.full(image.shape[:2], alpha, np.float32), raw.time
+            yield raw.rgb(), False, raw.time
 
 
 def stamp(image: UInt8Array) -> UInt8Array:

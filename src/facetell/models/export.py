@@ -137,29 +137,6 @@ def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
     return metadata, _filled(_built(metadata, path), state, path)
 
 
-def read_motion_network(path: Path | str) -> ClipNetwork:
-    """The network of a model file; of the released ``facetell-fast``, the first of its two motion networks.
-
-    That file holds three networks side by side ("streams"), which this version runs but does not build.
-
-    Raises:
-        FacetellError: as for :func:`model_from_onnx`.
-    """
-    metadata, state = load_onnx_state(path)
-    architecture = json.loads(metadata.get("architecture", "{}"))
-    if not isinstance(architecture, dict) or "streams" not in architecture:
-        return _filled(_built(metadata, path), state, path)
-    number, stream = next((n, s) for n, s in enumerate(architecture.pop("streams")) if s["kind"] == "temporal")
-    architecture["name"] = architecture["name"].removesuffix("_multi_stream")
-    architecture["size"] = stream["size"] or architecture["size"]
-    architecture["clip_frames"] = -(-architecture["clip_frames"] // stream["every"])
-    metadata["architecture"] = json.dumps(architecture)
-    metadata["frame_rate"] = json.dumps(json.loads(metadata["frame_rate"]) / stream["every"])
-    model, prefix = _built(metadata, path), f"backbone.streams.{number}."
-    own = {f"backbone.{name.removeprefix(prefix)}": v for name, v in state.items() if name.startswith(prefix)}
-    return _filled(model, model.state_dict() | own, path)
-
-
 def _built(metadata: Mapping[str, str], path: Path | str) -> ClipNetwork:
     """The network that a model file describes, with initial weights."""
     try:
@@ -203,16 +180,12 @@ class TorchEngine(Engine):
         ModelInfo.from_metadata(metadata, str(path))  # before the network is built from them
         self._model = _filled(_built(metadata, path), state, path)
         classes = self._model.num_classes
-        shapes: dict[str, list[object]] = {"logit": ["N"] if classes == 1 else ["N", classes]}
-        if carries_motion(self._model):
-            shapes["motion"] = ["N", "T", "h", "w"]
-        super().__init__(path, metadata, shapes)
+        super().__init__(path, metadata, ["N"] if classes == 1 else ["N", classes])
 
-    def run(self, clips: FloatArray, output: str = "logit") -> FloatArray:
+    def run(self, clips: FloatArray) -> FloatArray:
         """See :meth:`facetell.engine.Engine.run`."""
         with torch.inference_mode():
-            results = self._model(torch.from_numpy(clips), with_motion=output == "motion")
-        return np.asarray(getattr(results, output).float().numpy(), dtype=np.float32)
+            return np.asarray(self._model(torch.from_numpy(clips)).logit.float().numpy(), dtype=np.float32)
 
 
 Parity = dict[str, float | str]

@@ -171,20 +171,6 @@ class ClipNetwork(nn.Module):
         deep, features = self.backbone((clip.flatten(0, 1) - self.mean) / self.std, clip.shape[1], trace)
         return deep, features
 
-    def motion_maps(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        """Magnitudes of F^M and of F^MM, each (N, T, h, w): means over the motion blocks.
-
-        The last map of F^M and the last two of F^MM are empty; for ``cmm`` both are F^M.
-
-        Raises:
-            ValueError: the network has no motion blocks.
-        """
-        trace: Trace = []
-        self.features(clip, trace)
-        if not trace:
-            raise ValueError("a network without motion blocks has no motion maps")
-        return _mean_map([first for first, _ in trace]), _mean_map([highest for _, highest in trace])
-
     def new_parameter_names(self) -> list[str]:
         """Parameters that no published checkpoint has: temporal and motion modules, classifiers."""
         new = (CSTM, CMM, AnomalyBlock)
