@@ -75,7 +75,8 @@ def test_errors_are_one_message(tmp_path, man, capsys):
     command = ["motion", str(man), "--out", str(tmp_path)]
     assert main([*command, "--model", str(plain)]) == 1
     assert "has no motion blocks; give another --model" in capsys.readouterr().err
-    assert main(["motion", str(man), "--out", str(plain)]) == 1
+    moving = arrays_file(create_model("lite0", **SMALL), tmp_path / "moving.onnx")
+    assert main(["motion", str(man), "--out", str(plain), "--model", str(moving)]) == 1
     assert f"cannot write {plain}" in capsys.readouterr().err
     for start in ("nan", "inf", "-5"):
         assert main([*command, "--start", start]) == 1

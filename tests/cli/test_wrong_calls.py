@@ -56,7 +56,7 @@ CALLS = [
     ("evaluate s.parquet --protocol leave_one_out", "as in Deepfakes=scores.parquet"),
     ("evaluate s.parquet --protocol cross --out s.parquet", "choose another place"),
     ("train none.yaml", "there is no configuration at none.yaml"),
-    (f"train {TINY} optim.lrr=1", "did you mean 'optim.lr'?"),
+    (f"train {TINY} optim.lrr=1", "'optim.lrr' is 1: unexpected keyword argument"),
     (f"train {TINY}", "there is nothing to train on; set data.folders"),
     ("train none.pt steps=3", "a checkpoint cannot be changed"),
     ("train none.pt", "there is no checkpoint at none.pt"),

@@ -79,7 +79,6 @@ def test_a_wrong_name_or_precision_has_one_message(tmp_path):
         (tmp_path / "none.onnx", "openvino", None, "there is no model file"),
         (FAST, "abacus", None, "there is no engine 'abacus'"),
         (FAST, "onnxruntime", "bf16", "f32 only"),
-        (FAST, "torch", None, "cannot be built in torch by this version; use another engine"),
     ):
         with pytest.raises(FacetellError, match=message):
             load_engine(path, engine, precision=precision)

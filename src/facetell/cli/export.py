@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, required=True, metavar="MODEL.onnx", help="the model file to write")
     parser.add_argument(
         "--precision",
-        choices=("fp32", "fp16", "w8"),
+        choices=("fp32", "w8"),
         default="fp32",
-        help="storage of the weights: fp16 in 16 bits, w8 most of them in 8; all compute in float32 (default: fp32)",
+        help="storage of the weights: w8 stores most of them in 8 bits; both compute in float32 (default: fp32)",
     )
     parser.add_argument("--with-motion", action="store_true", help="add the output that `facetell motion` draws")
 

@@ -24,15 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw the strip and the video; 0 when done."""
     from facetell.files import check_writable
-    from facetell.models.export import read_motion_network
+    from facetell.models.export import model_from_onnx
     from facetell.motion import draw_strip, draw_video, view_video
 
     if not 0 <= args.start < math.inf:
         raise FacetellError("--start is a number of seconds, 0 or more")
     path = model_path(args.model)
-    model = read_motion_network(path)
+    _, model = model_from_onnx(path)
     if model.architecture["motion"] == "none":
-        raise FacetellError(f"{path} has no motion blocks; give another --model, such as {FAST_MODEL}")
+        raise FacetellError(f"{path} has no motion blocks; give another --model, trained with them")
     videos = [args.video] if args.other is None else [args.video, args.other]
     drawings = {args.out / "motion.png": draw_strip, args.out / "motion.mp4": draw_video}
     for target in drawings:

@@ -39,22 +39,15 @@ class ClipOutput(NamedTuple):
 
 
 class Backbone(nn.Module):
-    """A network of feature maps.
+    """A network of feature maps; ``decided`` are arguments whose defaults change the shape, stored with the weights.
 
-    ``decided`` are arguments with defaults that change the shape; they are stored with the weights, so that files do
-    not depend on the defaults.
+    ``forward(x, frames, trace)`` takes normalised frames (N*T, 3, H, W) to the deepest maps (N*T, deep_channels, h, w)
+    and the feature vectors (N*T, feature_channels), the input of the classifier.
     """
 
     deep_channels: int  # channels of the deepest maps
     feature_channels: int  # length of the feature vectors
     decided: Mapping[str, object] = MappingProxyType({})
-
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
-        """Normalised frames (N*T, 3, H, W) to the deepest maps (N*T, deep_channels, h, w) and feature vectors.
-
-        The feature vectors (N*T, feature_channels) are the input of the classifier.
-        """
-        raise NotImplementedError
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The arrays of a published checkpoint that this backbone uses, under its own names."""
@@ -129,14 +122,13 @@ class ClipNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
         self.dropout = nn.Dropout(dropout)
-        self.classifier: nn.Module
+        self.classifier: Perceptron | nn.Linear
         if hidden:
             self.classifier = Perceptron(backbone.feature_channels, hidden, num_classes)
         else:
-            linear = nn.Linear(backbone.feature_channels, num_classes)
-            nn.init.normal_(linear.weight, std=0.01)
-            nn.init.zeros_(linear.bias)
-            self.classifier = linear
+            self.classifier = nn.Linear(backbone.feature_channels, num_classes)
+            nn.init.normal_(self.classifier.weight, std=0.01)
+            nn.init.zeros_(self.classifier.bias)
         self.uses_l1 = anomaly in ("full", "no_cls2")
         self.anomaly: AnomalyBlock | None = None
         if anomaly != "none":
@@ -154,17 +146,11 @@ class ClipNetwork(nn.Module):
             logit = by_clip(self.classifier(self.dropout(features)), seen).mean(dim=1)
         else:  # linear: the mean of the features gives the mean of the logits
             logit = self.classifier(self.dropout(by_clip(features, seen).mean(dim=1)))
-        logit = self._squeeze(logit)
         motion = _mean_map([highest for _, highest in trace]) if trace else None
-        if self.anomaly is None or not with_anomaly:
-            return ClipOutput(logit, motion=motion)
-        anomaly_map, aux_logit = self.anomaly(deep, clip.shape[0])
-        return ClipOutput(
-            logit,
-            None if aux_logit is None else self._squeeze(aux_logit),
-            anomaly_map if self.uses_l1 else None,
-            motion,
-        )
+        anomaly_map, aux_logit = self.anomaly(deep, len(clip)) if self.anomaly and with_anomaly else (None, None)
+        if self.num_classes == 1:
+            logit, aux_logit = logit.squeeze(1), None if aux_logit is None else aux_logit.squeeze(1)
+        return ClipOutput(logit, aux_logit, anomaly_map if self.uses_l1 else None, motion)
 
     def features(self, clip: Tensor, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
         """The backbone's deepest maps and feature vectors of clips (N, T, 3, H, W), float RGB in [0, 1]."""
@@ -175,14 +161,9 @@ class ClipNetwork(nn.Module):
         """Magnitudes of F^M and of F^MM, each (N, T, h, w): means over the motion blocks.
 
         The last map of F^M and the last two of F^MM are empty; for ``cmm`` both are F^M.
-
-        Raises:
-            ValueError: the network has no motion blocks.
         """
         trace: Trace = []
         self.features(clip, trace)
-        if not trace:
-            raise ValueError("a network without motion blocks has no motion maps")
         return _mean_map([first for first, _ in trace]), _mean_map([highest for _, highest in trace])
 
     def new_parameter_names(self) -> list[str]:
@@ -191,9 +172,6 @@ class ClipNetwork(nn.Module):
         prefixes = [f"{name}." for name, module in self.named_modules() if isinstance(module, new)]
         prefixes.append("classifier.")
         return [name for name, _ in self.named_parameters() if name.startswith(tuple(prefixes))]
-
-    def _squeeze(self, logit: Tensor) -> Tensor:
-        return logit.squeeze(1) if self.num_classes == 1 else logit
 
 
 def _mean_map(maps: list[Tensor]) -> Tensor:
@@ -215,22 +193,21 @@ def anomaly_l1(anomaly: Tensor, labels: Tensor) -> Tensor:
 
 def combined_loss(
     output: ClipOutput,
-    targets: Tensor,
     labels: Tensor,
     *,
     aux_weight: float = 1.0,
     anomaly_weight: float = 1.0,
+    label_smoothing: float = 0.0,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss L^cls1 + ``aux_weight`` L^cls2 + ``anomaly_weight`` L^l1; terms whose output is None are left out.
 
-    ``targets`` (N,) in [0, 1] may be smoothed ``labels`` (N,), 1 = forged. Returns the loss, and its unweighted terms
-    by name ("cls1", "cls2", "l1") for the log.
+    ``labels`` float (N,), 1 = forged. Returns the loss, and its unweighted terms by name ("cls1", "cls2", "l1").
     """
-    entropy = functional.binary_cross_entropy_with_logits
-    loss = entropy(output.logit.float(), targets.float())
+    entropy, targets = functional.binary_cross_entropy_with_logits, labels * (1 - label_smoothing) + label_smoothing / 2
+    loss = entropy(output.logit.float(), targets)
     parts = {"cls1": loss.item()}
     if output.aux_logit is not None:
-        auxiliary = entropy(output.aux_logit.float(), targets.float())
+        auxiliary = entropy(output.aux_logit.float(), targets)
         loss, parts["cls2"] = loss + aux_weight * auxiliary, auxiliary.item()
     if output.anomaly_map is not None:
         compact = anomaly_l1(output.anomaly_map, labels)
