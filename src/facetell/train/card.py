@@ -93,10 +93,10 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
         _section(
             f"Model card: {info.name}",
             f"{trunk}, frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features. Its "
-            f"input is single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} frames per second "
-            f"the middle one, {info.size} x {info.size} pixels, a crop of {info.crop_scale:g} face lengths. It has no "
-            f"access to motion. At most {info.max_clips} clips per face are scored. Licence: {info.licence}; frozen "
-            f"weights: {licence}.",
+            f"input is single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} frames "
+            f"per second the middle one, {info.size} x {info.size} pixels, a crop of {info.crop_scale:g} face lengths. "
+            f"It has no access to motion. At most {info.max_clips} clips per face are scored. Licence: {info.licence}; "
+            f"frozen weights: {licence}.",
             level=1,
         ),
         _section(
