@@ -75,7 +75,7 @@ def test_every_configuration_of_the_project_is_sound(path):
         assert rows == list(product(("none", "cmm", "mcb"), ("none", "no_cls2", "no_l1", "full")))
         return
     config = read_config(path)
-    assert config.members if isinstance(config, ProbeConfig) else config.batch.pairs + config.batch.generated > 0
+    assert isinstance(config, ProbeConfig) or config.batch.pairs + config.batch.generated > 0
 
 
 def test_a_sweep_without_a_grid_is_refused(tmp_path):

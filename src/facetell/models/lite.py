@@ -6,6 +6,7 @@ CSTM before it, the motion module beside it, their sum into the activation and t
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Collection
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, Trace
-from facetell.models.network import Backbone
+from facetell.models.network import Backbone, deviation
+from facetell.types import FacetellError, check_whole
 
 MEAN = (127 / 255,) * 3  # pixels enter as (value - 127) / 128
 STD = (128 / 255,) * 3
@@ -43,6 +45,7 @@ STAGES = (
     Stage(3, 1, 6, 320, 1),
 )
 STEM_CHANNELS, FEATURES = 32, 1280
+POOLS = ("mean", "std", "inner_mean", "inner_std")
 
 
 def scaled_stages(width: float, depth: float) -> list[Stage]:
@@ -154,6 +157,11 @@ class EfficientNetLite(Backbone):
     Args:
         motion, temporal: motion and temporal module of the chosen blocks.
         motion_blocks: indices of the chosen blocks, from 0; by default :func:`default_motion_blocks`.
+        taps: numbers of the stages, from 1 to 7 and 0 for the stem, whose statistics are the features: mean and
+            standard deviation over all pixels, and over the central half of the sides ("inner"). Later stages and the
+            last 1x1 convolution are left out. By default the features are those of ImageNet's classifier.
+        correlations: those of the ``taps`` of which the correlations between channels are features too (texture).
+        every: of every so many frames only the middle one is computed.
         drop_path: probability of the last block; it grows linearly from 0 with depth.
         switches: further arguments of the motion blocks (``reduction``, ``restore_gain``).
     """
@@ -166,16 +174,30 @@ class EfficientNetLite(Backbone):
         motion: MotionKind = "mcb",
         temporal: TemporalKind = "cstm",
         motion_blocks: Collection[int] | None = None,
+        taps: Collection[int] = (),
+        correlations: Collection[int] = (),
+        every: int = 1,
         drop_path: float = 0.1,
         **switches: float,
     ) -> None:
         super().__init__()
-        stages = scaled_stages(width, depth)
+        check_whole("every", every, 1)
+        if not {*correlations} <= {*taps} <= {*range(len(STAGES) + 1)}:
+            raise FacetellError(
+                f"taps are numbers of stages from 0 to {len(STAGES)}, and correlations some of them, not {taps!r} and "
+                f"{correlations!r}"
+            )
+        stages = scaled_stages(width, depth)[: max(taps, default=len(STAGES))]
+        self.every = every
         chosen = set(default_motion_blocks(stages) if motion_blocks is None else motion_blocks)
-        self.decided = {"motion_blocks": sorted(chosen)}
+        self.taps, self.correlations = sorted(taps), sorted(correlations)
+        self.decided = {"motion_blocks": sorted(chosen), "taps": self.taps, "correlations": self.correlations}
+        self.decided["every"] = every
         total = sum(stage.repeats for stage in stages)
         self.stem = ConvNorm(3, STEM_CHANNELS, 3, 2)
         self.blocks = nn.ModuleList()
+        widths = [STEM_CHANNELS, *(stage.channels for stage in stages)]
+        self.ends = [0]  # number of blocks up to the end of each stage
         channels = STEM_CHANNELS
         for stage in stages:
             for repeat in range(stage.repeats):
@@ -193,32 +215,50 @@ class EfficientNetLite(Backbone):
                     )
                 )
                 channels = stage.channels
-        self.head = ConvNorm(channels, FEATURES, 1)
-        self.deep_channels, self.feature_channels = channels, FEATURES
+            self.ends.append(len(self.blocks))
+        self.deep_channels = channels
+        self.head = None if taps else ConvNorm(channels, FEATURES, 1)
+        self.parts = {} if taps else {"mean": FEATURES}
+        for tap in self.taps:
+            self.parts |= {f"{pool}{tap}": widths[tap] for pool in POOLS}
+            if tap in correlations:
+                self.parts[f"correlations{tap}"] = widths[tap] * (widths[tap] - 1) // 2
         for module in self.modules():
             if isinstance(module, SameConv2d):
                 fan_out = module.weight[0, 0].numel() * module.out_channels / module.groups
                 nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
-        """(N*T, 3, H, W) to (N*T, 320, ceil(H / 32), ceil(W / 32)) (Lite0) and 1280 features each."""
+        """(N*T, 3, H, W) to the last stage, (N*T', 320, ceil(H / 32), ceil(W / 32)) (Lite0), and the features.
+
+        T' = T / ``every``, rounded up.
+        """
+        x, frames = self.middles(x, frames)
         x = functional.relu6(self.stem(x), inplace=True)
-        for block in self.blocks:
-            x = block(x, frames, trace)
-        return x, functional.relu6(self.head(x), inplace=True).mean(dim=(2, 3))
+        features = []
+        for stage, (first, end) in enumerate(itertools.pairwise([0, *self.ends])):
+            for block in self.blocks[first:end]:
+                x = block(x, frames, trace)
+            if stage in self.taps:
+                features += _statistics(x)
+            if stage in self.correlations:
+                features.append(_correlations(x))
+        if self.head is not None:
+            return x, functional.relu6(self.head(x), inplace=True).mean(dim=(2, 3))
+        return x, torch.cat(features, dim=1)
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """ImageNet checkpoints name arrays ``_blocks.0._bn1.weight``... The classifier (``_fc``) is left out."""
-        renamed = {}
+        """ImageNet checkpoints name arrays ``_blocks.0._bn1.weight``... What the network lacks is left out."""
+        renamed, own = {}, self.state_dict()
         for name, value in state.items():
-            if name.startswith("_fc."):
-                continue
             expands = not re.match(r"_blocks\.0\.", name)  # the first block's expansion is 1: no 1x1, no _bn0
             for pattern, new in _NAMES:
                 if (pattern != r"_bn0\." or expands) and re.search(pattern, name):
                     name = re.sub(pattern, new, name)
                     break
-            renamed[name.replace("_blocks.", "blocks.")] = value
+            name = name.replace("_blocks.", "blocks.")
+            if name in own:
+                renamed[name] = value
         return renamed
 
 
@@ -234,6 +274,22 @@ _NAMES = (
     (r"_project_conv\.", "project.conv."),
     (r"_bn2\.", "project.norm."),
 )
+
+
+def _statistics(x: Tensor) -> list[Tensor]:
+    """The values of :data:`POOLS`, each (N, C), of (N, C, H, W)."""
+    top, left = x.shape[2] // 4, x.shape[3] // 4
+    inner = x[:, :, top : x.shape[2] - top, left : x.shape[3] - left]
+    return [statistic for part in (x, inner) for statistic in (part.mean(dim=(2, 3)), deviation(part, (2, 3)))]
+
+
+def _correlations(x: Tensor) -> Tensor:
+    """Pearson correlations (N, C * (C - 1) / 2) between the channels of (N, C, H, W) over the pixels."""
+    pixels = x.flatten(2)
+    pixels = (pixels - pixels.mean(dim=2, keepdim=True)) / deviation(pixels, 2)[..., None]
+    matrix = pixels @ pixels.transpose(1, 2) / pixels.shape[2]
+    row, column = torch.triu_indices(x.shape[1], x.shape[1], 1).unbind()
+    return matrix.flatten(1)[:, row * x.shape[1] + column]
 
 
 def _round_channels(channels: float) -> int:

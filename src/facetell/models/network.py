@@ -38,6 +38,14 @@ class ClipOutput(NamedTuple):
     motion: Tensor | None = None  # magnitude (N, T, h, w) of the highest-order motion response, on request
 
 
+VARIANCE_FLOOR = 1e-6  # added to a variance before its root, whose gradient is infinite at 0
+
+
+def deviation(x: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    """Standard deviation over some axes."""
+    return (x.var(dim=dim, correction=0) + VARIANCE_FLOOR).sqrt()
+
+
 class Backbone(nn.Module):
     """A network of feature maps; ``decided`` are arguments whose defaults change the shape, stored with the weights.
 
@@ -46,8 +54,21 @@ class Backbone(nn.Module):
     """
 
     deep_channels: int  # channels of the deepest maps
-    feature_channels: int  # length of the feature vectors
+    parts: Mapping[str, int]  # the feature vectors: name and length of each part, in order
+    every: int = 1  # of every so many frames only the middle one is computed
     decided: Mapping[str, object] = MappingProxyType({})
+
+    @property
+    def feature_channels(self) -> int:
+        """Length of the feature vectors."""
+        return sum(self.parts.values())
+
+    def middles(self, x: Tensor, frames: int) -> tuple[Tensor, int]:
+        """The frames (N*T', C, H, W) that are computed, of (N*T, C, H, W), and T' = T / ``every``, rounded up."""
+        if self.every == 1:
+            return x, frames
+        chosen = [(first + min(first + self.every, frames)) // 2 for first in range(0, frames, self.every)]
+        return by_clip(x, frames)[:, chosen].flatten(0, 1), len(chosen)
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The arrays of a published checkpoint that this backbone uses, under its own names."""

@@ -92,7 +92,7 @@ class ResNet(Backbone):
                 stage.append(ResidualBlock(channels, width << number, stride, temporal, motion, bottleneck, **switches))
                 channels = (width << number) * (EXPANSION if bottleneck else 1)
             self.stages.append(stage)
-        self.deep_channels = self.feature_channels = channels
+        self.deep_channels, self.parts = channels, {"mean": channels}
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
         """(N*T, 3, H, W) to (N*T, 2048 (512), ceil(H / 32), ceil(W / 32)), and their means."""

@@ -18,6 +18,10 @@ from facetell.models.zoo import MODELS
 
 Figures = Mapping[str, Any]
 
+TRUNKS = {
+    "clip_vit_b16": ("The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block 9", "MIT (CLIP)"),
+    "lite0": ("EfficientNet-Lite0, trained on ImageNet", "Apache-2.0 (EfficientNet-Lite0)"),
+}  # of probes: description, and licence of the weights
 FALSE_ALARMS, BLIND = 0.1, 0.7  # a false positive rate above, and an AUC below, are listed among the limits
 
 
@@ -71,17 +75,17 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
     views, recipe, verdicts, limits = config["views"], config["batch"]["recipe"], found["verdicts"], found["limits"]
     total, tpr = found["kinds"]["all"]["auc"], found["kinds"]["all"]["tpr"]
     alarms = [f"{name} ({part['fpr']:.0%})" for name, part in limits.items() if part["fpr"] > FALSE_ALARMS]
+    trunk, licence = TRUNKS[str(info.architecture["name"])]
     blind = [f"{name} ({part['auc']:.2f})" for name, part in limits.items() if part["auc"] < BLIND]
     left_out = ((kind, str(fakes), str(reals), f"{auc:.3f}") for kind, (auc, fakes, reals) in found["left_out"].items())
     return [
         _section(
             f"Model card: {info.name}",
-            f"The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block {info.architecture['depth']} and "
-            f"frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features. Its input is "
-            f"single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} frames per second "
-            f"the middle one, {info.size} x {info.size} pixels, a crop of {info.crop_scale:g} face lengths. It has no "
-            f"access to motion. At most {info.max_clips} clips per face are scored. Licence: {info.licence}; CLIP: "
-            "MIT.",
+            f"{trunk}, frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features. Its "
+            f"input is single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} frames "
+            f"per second the middle one, {info.size} x {info.size} pixels, a crop of {info.crop_scale:g} face lengths. "
+            f"It has no access to motion. At most {info.max_clips} clips per face are scored. Licence: {info.licence}; "
+            f"frozen weights: {licence}.",
             level=1,
         ),
         _section(
