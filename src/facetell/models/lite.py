@@ -45,7 +45,6 @@ STAGES = (
     Stage(3, 1, 6, 320, 1),
 )
 STEM_CHANNELS, FEATURES = 32, 1280
-POOLS = ("mean", "std", "inner_mean", "inner_std")
 
 
 def scaled_stages(width: float, depth: float) -> list[Stage]:
@@ -157,10 +156,8 @@ class EfficientNetLite(Backbone):
     Args:
         motion, temporal: motion and temporal module of the chosen blocks.
         motion_blocks: indices of the chosen blocks, from 0; by default :func:`default_motion_blocks`.
-        taps: numbers of the stages, from 1 to 7 and 0 for the stem, whose statistics are the features: mean and
-            standard deviation over all pixels, and over the central half of the sides ("inner"). Later stages and the
-            last 1x1 convolution are left out. By default the features are those of ImageNet's classifier.
-        correlations: those of the ``taps`` of which the correlations between channels are features too (texture).
+        taps: numbers of the stages, from 1 to 7, whose mean and standard deviation over the pixels are the features;
+            later stages and the last 1x1 convolution are left out. By default they are those of ImageNet's classifier.
         every: of every so many frames only the middle one is computed.
         drop_path: probability of the last block; it grows linearly from 0 with depth.
         switches: further arguments of the motion blocks (``reduction``, ``restore_gain``).
@@ -175,29 +172,23 @@ class EfficientNetLite(Backbone):
         temporal: TemporalKind = "cstm",
         motion_blocks: Collection[int] | None = None,
         taps: Collection[int] = (),
-        correlations: Collection[int] = (),
         every: int = 1,
         drop_path: float = 0.1,
         **switches: float,
     ) -> None:
         super().__init__()
         check_whole("every", every, 1)
-        if not {*correlations} <= {*taps} <= {*range(len(STAGES) + 1)}:
-            raise FacetellError(
-                f"taps are numbers of stages from 0 to {len(STAGES)}, and correlations some of them, not {taps!r} and "
-                f"{correlations!r}"
-            )
+        if not {*taps} <= {*range(1, len(STAGES) + 1)}:
+            raise FacetellError(f"taps are numbers of stages from 1 to {len(STAGES)}, not {taps!r}")
         stages = scaled_stages(width, depth)[: max(taps, default=len(STAGES))]
         self.every = every
         chosen = set(default_motion_blocks(stages) if motion_blocks is None else motion_blocks)
-        self.taps, self.correlations = sorted(taps), sorted(correlations)
-        self.decided = {"motion_blocks": sorted(chosen), "taps": self.taps, "correlations": self.correlations}
-        self.decided["every"] = every
+        self.taps = sorted(taps)
+        self.decided = {"motion_blocks": sorted(chosen), "taps": self.taps, "every": every}
         total = sum(stage.repeats for stage in stages)
         self.stem = ConvNorm(3, STEM_CHANNELS, 3, 2)
         self.blocks = nn.ModuleList()
-        widths = [STEM_CHANNELS, *(stage.channels for stage in stages)]
-        self.ends = [0]  # number of blocks up to the end of each stage
+        self.ends: list[int] = []  # number of blocks up to the end of each stage
         channels = STEM_CHANNELS
         for stage in stages:
             for repeat in range(stage.repeats):
@@ -220,9 +211,7 @@ class EfficientNetLite(Backbone):
         self.head = None if taps else ConvNorm(channels, FEATURES, 1)
         self.parts = {} if taps else {"mean": FEATURES}
         for tap in self.taps:
-            self.parts |= {f"{pool}{tap}": widths[tap] for pool in POOLS}
-            if tap in correlations:
-                self.parts[f"correlations{tap}"] = widths[tap] * (widths[tap] - 1) // 2
+            self.parts |= {f"{pool}{tap}": stages[tap - 1].channels for pool in ("mean", "std")}
         for module in self.modules():
             if isinstance(module, SameConv2d):
                 fan_out = module.weight[0, 0].numel() * module.out_channels / module.groups
@@ -236,13 +225,11 @@ class EfficientNetLite(Backbone):
         x, frames = self.middles(x, frames)
         x = functional.relu6(self.stem(x), inplace=True)
         features = []
-        for stage, (first, end) in enumerate(itertools.pairwise([0, *self.ends])):
+        for stage, (first, end) in enumerate(itertools.pairwise([0, *self.ends]), 1):
             for block in self.blocks[first:end]:
                 x = block(x, frames, trace)
             if stage in self.taps:
-                features += _statistics(x)
-            if stage in self.correlations:
-                features.append(_correlations(x))
+                features += [x.mean(dim=(2, 3)), deviation(x, (2, 3))]
         if self.head is not None:
             return x, functional.relu6(self.head(x), inplace=True).mean(dim=(2, 3))
         return x, torch.cat(features, dim=1)
@@ -274,22 +261,6 @@ _NAMES = (
     (r"_project_conv\.", "project.conv."),
     (r"_bn2\.", "project.norm."),
 )
-
-
-def _statistics(x: Tensor) -> list[Tensor]:
-    """The values of :data:`POOLS`, each (N, C), of (N, C, H, W)."""
-    top, left = x.shape[2] // 4, x.shape[3] // 4
-    inner = x[:, :, top : x.shape[2] - top, left : x.shape[3] - left]
-    return [statistic for part in (x, inner) for statistic in (part.mean(dim=(2, 3)), deviation(part, (2, 3)))]
-
-
-def _correlations(x: Tensor) -> Tensor:
-    """Pearson correlations (N, C * (C - 1) / 2) between the channels of (N, C, H, W) over the pixels."""
-    pixels = x.flatten(2)
-    pixels = (pixels - pixels.mean(dim=2, keepdim=True)) / deviation(pixels, 2)[..., None]
-    matrix = pixels @ pixels.transpose(1, 2) / pixels.shape[2]
-    row, column = torch.triu_indices(x.shape[1], x.shape[1], 1).unbind()
-    return matrix.flatten(1)[:, row * x.shape[1] + column]
 
 
 def _round_channels(channels: float) -> int:
