@@ -28,7 +28,7 @@ def measure(trainer: Trainer, seconds: float) -> tuple[float, float]:
     """Clips a second of (the network alone, the whole)."""
     stream = trainer.batches()
     real = next(stream)
-    random = Batch(0, torch.randint(0, 256, real.clips.shape, dtype=torch.uint8), real.labels, real.kinds)
+    random = Batch(torch.randint(0, 256, real.clips.shape, dtype=torch.uint8), real.labels)
     random = random._replace(clips=random.clips.to(trainer.device), labels=random.labels.to(trainer.device))
     clips, spent = [0, 0], [0.0, 0.0]
     for which in (0, 1):  # to warm up
@@ -40,7 +40,7 @@ def measure(trainer: Trainer, seconds: float) -> tuple[float, float]:
                 batch = random if which == 0 else next(stream)
                 trainer.learn(batch)
                 trainer.step += 1
-                clips[which] += len(batch.kinds)
+                clips[which] += len(batch.labels)
             spent[which] += time.perf_counter() - started
     return clips[0] / spent[0], clips[1] / spent[1]
 

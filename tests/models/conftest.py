@@ -33,16 +33,14 @@ def enliven(some_clips):
     def wake(model):
         torch.manual_seed(1)
         norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-        momenta = [norm.momentum for norm in norms]
         for norm in norms:
             nn.init.uniform_(norm.weight, 0.6, 1.4)
             nn.init.normal_(norm.bias, std=0.2)
-            norm.momentum = None  # the plain mean of the batches seen
+            norm.momentum = 1.0  # the statistics of the last batch
         nn.init.normal_(model.classifier.weight, std=0.1)
         with torch.no_grad():
             model.train()(some_clips(4, model.config.clip_frames, model.config.size, seed=1))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for norm in norms:
             norm.running_var.clamp_(min=0.3)  # else a value that hardly varies is blown up, and rounding with it
         return model.eval()
 

@@ -1,8 +1,10 @@
 """One contract for every network of the zoo, with every motion module and every form of the AD block, at tiny size."""
 
+import math
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import openvino
 import pytest
@@ -11,29 +13,24 @@ import torch
 from facetell.cli import main
 from facetell.models.blocks import CMM
 from facetell.models.export import export_onnx, info_of, model_from_onnx
-from facetell.models.network import combined_loss
+from facetell.models.network import ClipOutput, anomaly_l1, combined_loss
 from facetell.models.zoo import MODELS, create_model
 from facetell.types import FacetellError
+from model_files import arrays_file
 
 T, SIZE = 4, 32
 ANOMALIES = ("full", "no_cls2", "no_l1", "none")
 COMBINATIONS = [(name, motion) for name, entry in MODELS.items() for motion in entry.motions]
 
 # Together they are built of every kind of block; each export takes seconds.
-OFTEN = (
-    ("lite0", "mcb"),
-    ("lite0", "cmm"),
-    ("stm_resnet50", "mcb"),
-    ("resnet18", "none"),
-    ("clip_vit_b16", "mcb"),
-)
+OFTEN = (("lite0", "mcb"), ("lite0", "cmm"), ("stm_resnet18", "none"), ("stm_resnet50", "mcb"), ("clip_vit_b16", "mcb"))
 EXPORTED = [pytest.param(*each, marks=() if each in OFTEN else pytest.mark.slow) for each in COMBINATIONS]
 
 
 def tiny(name, motion, anomaly="full", **more):
     """A network of the zoo with every kind of its parts, narrow and shallow."""
     if name.startswith("lite"):
-        narrow = {"width": 0.25, "depth": 0.5 + 0.1 * int(name[-1])}
+        narrow = {"width": 0.25, "depth": 0.5}
     elif name.startswith("clip_vit"):
         narrow = {"width": 64, "heads": 2, "depth": 2, "motion_after": 1}
     else:
@@ -58,8 +55,7 @@ def test_forward_and_backward(name, motion, anomaly, some_clips):
     assert output.logit.shape == (3,)
     assert (output.aux_logit is None) == (anomaly in ("none", "no_cls2"))
     assert (output.anomaly_map is None) == (anomaly in ("none", "no_l1"))
-    loss, _ = combined_loss(output, labels, labels)
-    loss.backward()
+    combined_loss(output, labels)[0].backward()
     without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
     assert without == []
     new = set(model.new_parameter_names())
@@ -70,24 +66,19 @@ def test_forward_and_backward(name, motion, anomaly, some_clips):
 
 @pytest.mark.parametrize(("name", "motion"), COMBINATIONS)
 def test_scores(name, motion, some_clips, enliven):
-    """Scores repeat, do not depend on the batch, stay close in bfloat16 and survive a state dict's round trip."""
+    """Scores repeat, do not depend on the batch or the memory format, and stay close in bfloat16."""
     model = enliven(tiny(name, motion))
     clips = some_clips(3, T, SIZE)
     with torch.no_grad():
         scores = model(clips).logit
         assert scores.std() > 1e-3
         assert torch.equal(model(clips).logit, scores)
-        order = torch.tensor([1, 2, 0])
-        torch.testing.assert_close(model(clips[order]).logit, scores[order], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(model(clips[1:2]).logit, scores[1:2], atol=1e-5, rtol=1e-5)
         fast = model.to(memory_format=torch.channels_last)
         torch.testing.assert_close(fast(clips).logit, scores, atol=1e-4, rtol=1e-4)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             half = model(clips).logit.float()
         assert (half - scores).abs().max() < 0.1 * max(1.0, scores.abs().max().item())
-        other = tiny(name, motion).eval()
-        other.load_state_dict(model.state_dict())
-        torch.testing.assert_close(other(clips).logit, scores, atol=1e-5, rtol=1e-5)
         motion_map = model(clips, with_motion=True).motion
     if motion == "none":
         assert motion_map is None
@@ -101,7 +92,7 @@ def test_scores(name, motion, some_clips, enliven):
 def test_export(name, motion, some_clips, enliven, tmp_path):
     """The file scores as torch does, a batch of another size than it was traced with, in both engines and rebuilt."""
     model = enliven(tiny(name, motion))
-    path = export_onnx(model, tmp_path / "model.onnx", with_motion=motion == "cmm")  # mcb: see test_export.py
+    path = export_onnx(model, tmp_path / "model.onnx", with_motion=motion == "cmm")
     clips = some_clips(3, T, SIZE)
     with torch.no_grad():
         want = model(clips, with_motion=True)
@@ -118,32 +109,16 @@ def test_export(name, motion, some_clips, enliven, tmp_path):
         assert torch.equal(rebuilt(clips).logit, model(clips).logit)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_whole_size_and_several_classes(name, some_clips):
-    model = tiny(name, MODELS[name].motions[0], num_classes=5)
-    output = model(some_clips(2, T, SIZE))
-    assert output.logit.shape == (2, 5)
-    assert output.aux_logit.shape == (2, 5)
-    with torch.device("meta"):
-        whole = create_model(name)
-    config = whole.config
-    scores = whole(torch.zeros(1, config.clip_frames, 3, config.size, config.size, device="meta"))
-    assert scores.logit.shape == (1,)
-
-
 @pytest.mark.parametrize(
     ("name", "wrong", "message"),
     [
         ("lite9", {}, "choose one of lite0"),
-        ("lite1", {"pretrained": True}, "no pretrained checkpoint for 'lite1'"),
-        ("lite0", {"pretrained": "clip"}, r"clip cannot be read .*; give a \.pth file, or 'imagenet'"),
-        ("clip_vit_b16", {"pretrained": "imagenet"}, r"imagenet cannot be read .*; give a \.pth file, or 'clip'"),
+        ("lite2", {"pretrained": True}, "no weights for 'lite2'"),
+        ("lite0", {"pretrained": "clip"}, r"clip cannot be read .*; give a \.pth file"),
         ("lite0", {"temporal": "ctsm"}, "there is no temporal 'ctsm'; choose one of"),
-        ("resnet18", {"motion": "mcb"}, "no motion for 'resnet18' 'mcb'"),
-        ("resnet18", {"colour": "red"}, "does not accept these arguments"),
+        ("resnet50", {"motion": "mcb"}, "no motion for 'resnet50' 'mcb'"),
+        ("resnet50", {"colour": "red"}, "does not accept these arguments"),
         ("clip_vit_b16", {"taps": [13]}, r"taps are numbers of blocks from 1 to 9, not \[13\]"),
-        ("clip_vit_b16", {"pools": "cls"}, "pools are a list of any of cls, mean, std, not 'cls'"),
-        ("clip_vit_b16", {"width": 64, "heads": 3}, "width 64 not one of heads 3"),
         ("clip_vit_b16", {"motion": "mcb", "motion_after": 13}, "motion_after is the number of a block from 1 to 9"),
     ],
 )
@@ -157,3 +132,67 @@ def test_the_document_repeats_the_table(capsys):
     text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
     table = text.split("<!-- facetell models -->\n")[1].split("<!-- end -->")[0]
     assert table == capsys.readouterr().out, "put what `facetell models` prints into docs/models.md"
+
+
+# --- model files
+
+
+@pytest.fixture(scope="module")
+def network(enliven):
+    return enliven(create_model("lite0", clip_frames=4, size=48, width=0.25, motion_blocks=(2, 6)))
+
+
+def test_the_file_keeps_the_contract(network, tmp_path):
+    path = export_onnx(network, tmp_path / "a.onnx", with_motion=True)
+    proto = onnx.load(path)
+    onnx.checker.check_model(proto, full_check=True)
+    (clip,) = proto.graph.input
+    assert clip.name == "clip"
+    dims = clip.type.tensor_type.shape.dim
+    assert [d.dim_value or d.dim_param for d in dims] == ["N", 4, 3, 48, 48]
+    assert [output.name for output in proto.graph.output] == ["logit", "motion"]
+    assert not any("anomaly" in array.name for array in proto.graph.initializer)
+    assert not any(entry.key.startswith("pkg.") for node in proto.graph.node for entry in node.metadata_props)
+    assert str(Path.cwd()).encode() not in path.read_bytes()
+
+
+def test_what_cannot_be_done_is_said(tmp_path):
+    with pytest.raises(FacetellError, match="no motion blocks"):
+        export_onnx(create_model("lite0", "none", size=32), tmp_path / "x.onnx", with_motion=True)
+
+
+@pytest.mark.parametrize("architecture", ["{", "[1]", "{}", '{"name": "lite0", "colour": 3}'])
+def test_a_file_that_says_nonsense_of_its_network_is_one_sentence(architecture, network, tmp_path):
+    path = arrays_file(network, tmp_path / "odd.onnx", architecture=architecture)
+    with pytest.raises(FacetellError, match=r"'architecture' is|do not define its network|does not accept these"):
+        model_from_onnx(path)
+
+
+# --- loss terms, against sums written out
+
+
+def test_l1_is_the_mean_over_reals_and_elements():
+    anomaly = torch.randn(4, 2, 3, 5, 5)
+    labels = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    by_hand = sum(abs(v) for v in anomaly[0].flatten().tolist()) + sum(abs(v) for v in anomaly[2].flatten().tolist())
+    assert anomaly_l1(anomaly, labels).item() == pytest.approx(by_hand / (2 * 150), rel=1e-5)
+
+
+def test_l1_does_not_see_the_fakes_and_is_zero_without_reals():
+    anomaly = torch.randn(2, 1, 3, 4, 4, requires_grad=True)
+    anomaly_l1(anomaly, torch.tensor([0.0, 1.0])).backward()
+    assert anomaly.grad is not None
+    assert anomaly.grad[0].abs().min() > 0
+    assert anomaly.grad[1].abs().max() == 0
+    assert anomaly_l1(anomaly, torch.ones(2)).item() == 0
+
+
+def test_the_sum_takes_what_the_output_has():
+    logit, labels = torch.tensor([2.0, -1.0]), torch.tensor([1.0, 0.0])
+    by_hand = [math.log1p(math.exp(-2.0)) + 0.1 * 2, math.log1p(math.exp(-1.0)) + 0.1 * 1]  # targets .9 and .1
+    output = ClipOutput(logit, torch.tensor([1.0, 2.0]), torch.ones(2, 1, 1, 2, 2))
+    loss, parts = combined_loss(output, labels, aux_weight=0.5, anomaly_weight=3.0, label_smoothing=0.2)
+    assert loss.item() == pytest.approx(parts["cls1"] + 0.5 * parts["cls2"] + 3.0 * parts["l1"], rel=1e-6)
+    assert parts["cls1"] == pytest.approx(sum(by_hand) / 2, rel=1e-6) and parts["l1"] == 1
+    loss, parts = combined_loss(output._replace(aux_logit=None, anomaly_map=None), labels)
+    assert parts == {"cls1": pytest.approx(loss.item())}

@@ -1,20 +1,16 @@
-"""A script that tests start as a process of its own: ``run_tiny.py OUT FOLDER [key=value ...]``."""
+"""A script that tests start as a process of its own: ``run_tiny.py OUT FOLDER``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from facetell.train.config import TrainConfig, build, merge, override
-from facetell.train.loop import train
+from facetell.train.config import read_config
+from facetell.train.loop import Trainer
 from facetell.train.run import Stop
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from tiny_training import TINY
-
 if __name__ == "__main__":
-    out, folder, *changes = sys.argv[1:]
-    tree = override(merge(TINY, {"data": {"folders": [folder]}}), changes)
+    _, out, folder = sys.argv
+    config = read_config(Path(__file__).parents[2] / "configs" / "tiny.yaml", [f"data.folders=[{folder}]"])
     with Stop() as stop:
-        print(train(build(TrainConfig, tree, "tiny"), Path(out), stop))
+        print(f"done={Trainer(config, Path(out)).run(stop)}", stop.reason)

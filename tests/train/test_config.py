@@ -1,10 +1,11 @@
+import json
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
 
-from facetell.train.config import ProbeConfig, TrainConfig, read_config, to_yaml
+from facetell.train.config import ProbeConfig, TrainConfig, plain, read_config
 from facetell.train.sweep import read_grid
 from facetell.types import FacetellError
 
@@ -19,37 +20,28 @@ def write(path, text):
 def test_a_configuration_reads_back_as_it_was_written(tmp_path):
     config = read_config(CONFIGS / "ffpp_c23.yaml", ["optim.lr=3e-2", "batch.recipe.sbv=1", "data.without=[a, b]"])
     assert (config.optim.lr, config.batch.recipe.sbv, config.data.without) == (0.03, 1.0, ("a", "b"))
-    assert read_config(write(tmp_path / "again.yaml", to_yaml(config))) == config
+    assert read_config(write(tmp_path / "again.yaml", json.dumps(plain(config)))) == config
 
 
 def test_a_file_says_only_what_differs_from_the_one_it_extends(tmp_path):
     (tmp_path / "below").mkdir()
     write(tmp_path / "base.yaml", "steps: 7\noptim: {lr: 1.0, momentum: 0.5}\n")
-    config = read_config(write(tmp_path / "below" / "a.yaml", "extends: ../base.yaml\noptim: {lr: 2}\n"))
-    assert (config.steps, config.optim.lr, config.optim.momentum) == (7, 2.0, 0.5)
-    assert config.schedule == TrainConfig().schedule
-
-
-def test_a_setting_inside_a_table_leaves_the_rest_of_the_table_alone(tmp_path):
-    default = TrainConfig().batch
-    file = write(tmp_path / "a.yaml", "batch: {recipe: {more: 0.9}}\n")
-    found = read_config(file, ["batch.degrade.codec=0.7", "batch.degrade.blur=0.3", "optim.lr=1"]).batch
-    assert found.degrade == replace(default.degrade, codec=0.7, blur=0.3) != default.degrade
-    assert found == replace(default, recipe=replace(default.recipe, more=0.9), degrade=found.degrade)
+    file = write(tmp_path / "below" / "a.yaml", "extends: ../base.yaml\noptim: {lr: 2}\n")
+    config, default = read_config(file, ["batch.degrade.codec=0.7", "batch.degrade.blur=0.3"]), TrainConfig()
+    assert config.optim == replace(default.optim, lr=2.0, momentum=0.5)
+    degrade = replace(default.batch.degrade, codec=0.7, blur=0.3)
+    assert config == replace(default, steps=7, optim=config.optim, batch=replace(default.batch, degrade=degrade))
 
 
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("optm.lr=3", "there is no key 'optm'; did you mean 'optim'?"),
-        ("optim.lrr=3", "there is no key 'optim.lrr'; did you mean 'optim.lr'?"),
+        ("optim.lrr=3", "'optim.lrr' is 3: unexpected keyword argument; the keys are those of"),
         ("optim.lr=fast", "'optim.lr' is 'fast': input should be a valid number"),
-        ("steps=0", "steps is a whole number of at least 1, not 0"),
+        ("steps=0", "'steps' is 0: input should be greater than or equal to 1"),
         ("anomaly=half", "'anomaly' is 'half': input should be 'none', 'no_cls2', 'no_l1' or 'full'"),
         ("batch.degrade.scale=[1]", "'batch.degrade.scale.1' is missing"),
-        ("batch.clip_frames=1", "batch.clip_frames is a whole number of at least 2, not 1"),
-        ("batch.crop_scale=-1", "batch.crop_scale is a number above 0, in face lengths, not -1.0"),
-        ("batch.frame_rate=.nan", "batch.frame_rate is a number above 0, in frames per second, not nan"),
+        ("batch.frame_rate=.nan", "'batch.frame_rate' is nan: input should be a finite number"),
         ("batch.recipe.swap=-1", "the weight of swap in a recipe is a number of at least 0, not -1"),
         ("steps", "'steps' is not key=value"),
         ("steps=[", "is not YAML"),
@@ -83,7 +75,7 @@ def test_every_configuration_of_the_project_is_sound(path):
         assert rows == list(product(("none", "cmm", "mcb"), ("none", "no_cls2", "no_l1", "full")))
         return
     config = read_config(path)
-    assert config.members if isinstance(config, ProbeConfig) else config.batch.pairs + config.batch.generated > 0
+    assert isinstance(config, ProbeConfig) or config.batch.pairs + config.batch.generated > 0
 
 
 def test_a_sweep_without_a_grid_is_refused(tmp_path):
@@ -91,10 +83,7 @@ def test_a_sweep_without_a_grid_is_refused(tmp_path):
         read_grid(write(tmp_path / "a.yaml", "steps: 3\n"))
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [(["optim.lr=1"], "there is no key 'optim' beside 'probe'"), (["probe=3"], "'probe' is not a table of keys")],
-)
-def test_nothing_stands_beside_a_probe(tmp_path, changes, sentence):
-    with pytest.raises(FacetellError, match=sentence):
-        read_config(write(tmp_path / "a.yaml", "probe: {folds: 3}\n"), changes)
+@pytest.mark.parametrize("word", ["optim.lr=1", "probe=3"])
+def test_nothing_stands_beside_a_probe(tmp_path, word):
+    with pytest.raises(FacetellError, match="'probe' is a table and the only one"):
+        read_config(write(tmp_path / "a.yaml", "probe: {folds: 3}\n"), [word])

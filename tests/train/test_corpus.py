@@ -5,9 +5,7 @@ import pytest
 
 from facetell.datasets.prepared import read_clip
 from facetell.faces.clips import FrameSampler
-from facetell.train.config import BatchConfig
 from facetell.train.corpus import decode_all, load_recordings
-from facetell.train.validate import score_recordings
 from facetell.types import FacetellError
 
 
@@ -29,15 +27,15 @@ def test_windows_take_frames_as_detection_does(recordings):
     recording = recordings[0]
     rate = 1 / recording.interval
     every = round(rate)
-    assert recording.windows(4, 1.0, rate)[:2] == [slice(0, 4, 1), slice(every, every + 4, 1)]
-    halved = recording.windows(4, 1.0, rate / 2)
+    assert recording.windows(4, rate)[:2] == [slice(0, 4, 1), slice(every, every + 4, 1)]
+    halved = recording.windows(4, rate / 2)
     assert halved[0] == slice(0, 7, 2)
     assert all(len(range(*window.indices(len(recording)))) == 4 for window in halved)
     sampler = FrameSampler(rate, rate / 2)
     taken = [number for number in range(8) if sampler.take(number / rate) is not None]
     assert taken == [*range(8)][halved[0]]
-    assert recording.windows(len(recording), 1.0, rate) == [slice(0, len(recording), 1)]
-    assert not recording.windows(len(recording), 1.0, rate / 2)
+    assert recording.windows(len(recording), rate) == [slice(0, len(recording), 1)]
+    assert not recording.windows(len(recording), rate / 2)
 
 
 def test_without_room_the_clips_are_decoded_each_time(data, recordings, tmp_path):
@@ -54,17 +52,3 @@ def test_missing_data_are_told_in_a_sentence(data, tmp_path):
         load_recordings(data, "test", 1)
     with pytest.raises(FacetellError, match="has not been decoded"):
         load_recordings(replace(data, cache=str(tmp_path)), "train", 1)
-
-
-def test_prepared_clips_with_faces_that_detection_refuses_are_not_scored(data, tmp_path):
-    recordings = load_recordings(data, "val", 1)
-    # Of a clip that was scaled down to a third, the width in the video counts, as in `facetell score`.
-    first = recordings[0]
-    np.savez(tmp_path / "clip.npz", square=np.array([5.0, 5.0, 5.0 + 3 * first.shape[2], 9.0]))
-    in_clip = np.median([pose.width for pose in first.poses(slice(0, len(first)))])
-    assert replace(first, file=tmp_path / "clip.mp4").face_width == pytest.approx(3 * in_clip)
-    widths = {recording.entry.video: recording.face_width for recording in recordings}
-    between = float(np.mean([min(widths.values()), max(widths.values())]))
-    rows = score_recordings(lambda clips: [0.0] * len(clips), recordings, BatchConfig(clip_frames=4), between)
-    status = {row["video"]: row.get("status", "scored") for row in rows}
-    assert status == {name: "scored" if width >= between else "face_too_small" for name, width in widths.items()}

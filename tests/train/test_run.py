@@ -10,17 +10,16 @@ import torch
 
 from facetell.train.config import TrainConfig, build, override, plain
 from facetell.train.corpus import decode_all, fingerprint, load_recordings
-from facetell.train.loop import CONFIG, Trainer, train
-from facetell.train.run import CHECKPOINT, Stop, check_config, check_data, read_checkpoint, save
+from facetell.train.loop import CONFIG, Trainer
+from facetell.train.run import CHECKPOINT, Stop, check_config, read_checkpoint, save
 from facetell.types import FacetellError
 
 
 @pytest.fixture
 def begun(tiny, tmp_path):
     """A run that was stopped before its first step."""
-    with Stop() as stop:
-        stop.reason = "of the test"
-        train(tiny, tmp_path / "run", stop)
+    with Stop(0) as stop:
+        assert not Trainer(tiny, tmp_path / "run").run(stop)
     return tmp_path / "run"
 
 
@@ -44,22 +43,15 @@ def test_another_configuration_or_other_data_are_refused_and_change_nothing(begu
         Trainer(replace(tiny, optim=replace(tiny.optim, lr=0.1)), begun)
     manifest = Path(copy.folders[0], "manifest.csv")
     manifest.write_text(manifest.read_text().replace(",woman,", ",a woman,"))
-    with pytest.raises(FacetellError, match=r"was started with other data: the rows of its manifests differ"):
+    with pytest.raises(FacetellError, match=r"was started with other data \(6 clips then, 6 now\)"):
         Trainer(replace(tiny, data=copy), begun)
     assert {path.name: path.read_bytes() for path in begun.iterdir() if path.is_file()} == before
-
-
-def test_the_length_of_a_run_may_change_but_not_fall_below_its_step(begun, tiny):
-    trainer = Trainer(replace(tiny, steps=9, machine=replace(tiny.machine, checkpoint_every=3)), begun)
-    assert "steps: 9" in (begun / CONFIG).read_text()
-    trainer.step = 2
-    trainer._save()
-    with pytest.raises(FacetellError, match=r"is at step 2, beyond steps=1; give at least as many"):
-        Trainer(replace(tiny, steps=1), begun)
+    Trainer(replace(tiny, steps=9, machine=replace(tiny.machine, checkpoint_every=3)), begun)
+    assert '"steps": 9' in (begun / CONFIG).read_text()
 
 
 FREE = ("steps=9", "machine.workers=3", "data.folders=[elsewhere]", "data.cache=elsewhere", "data.cache_gb=1")
-COMPARED = ("model=lite1", "seed=7", "data.without=[G]", "batch.recipe.swap=0.1", "overrides.width=0.5")
+COMPARED = ("model=lite2", "seed=7", "data.without=[G]", "batch.recipe.swap=0.1", "overrides.width=0.5")
 
 
 @pytest.mark.parametrize("word", FREE + COMPARED)
@@ -67,31 +59,25 @@ def test_every_setting_is_compared_except_those_that_change_no_batch(word, tiny,
     stored = plain(tiny)
     other = build(TrainConfig, override(stored, [word]), "tiny")
     if word in FREE:
-        check_config(stored | {"removed": 1}, other, tmp_path)
+        check_config(stored, other, tmp_path)
     else:
         with pytest.raises(FacetellError, match=rf"was started with {word.partition('=')[0]}=.*, not "):
             check_config(stored, other, tmp_path)
 
 
-def test_a_copy_is_the_same_data_and_a_changed_clip_or_row_is_not(data, copy, tmp_path):
+def test_a_copy_is_the_same_data_and_a_changed_clip_or_row_is_not(data, copy):
     first = of(data)
     assert first["clips"] == 6 and of(copy) == first
-    check_data(first, of(copy), tmp_path)
-
     folder = Path(copy.folders[0])
     points = next(folder.rglob("*.npz"))
     with np.load(points) as arrays:
         np.savez(points, **{**arrays, "landmarks": arrays["landmarks"] + np.float32(1e-3)})
     points.with_suffix(".mp4").touch()
     changed = of(copy)
-    assert changed["rows"] == first["rows"]
-    with pytest.raises(FacetellError, match=r"manifests are the same, but the contents of prepared clips differ; set"):
-        check_data(first, changed, tmp_path)
-
+    assert changed["rows"] == first["rows"] and changed["contents"] != first["contents"]
     rows = (folder / "manifest.csv").read_text().splitlines(keepends=True)
     (folder / "manifest.csv").write_text("".join(rows[:-1]))
-    with pytest.raises(FacetellError, match=r"manifests differ \(6 clips of train and val then, 5 now\)"):
-        check_data(first, of(copy), tmp_path)
+    assert of(copy)["clips"] == 5
 
 
 def test_a_checkpoint_is_the_old_one_or_the_new_one(tmp_path, monkeypatch):

@@ -2,24 +2,16 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
 from facetell.cli import main
-from facetell.train.config import DataConfig, TrainConfig, build, merge
+from facetell.train.config import DataConfig, read_config
 from facetell.train.corpus import decode_all
 
-TINY = {
-    "model": "lite0",
-    "pretrained": "",
-    "overrides": {"width": 0.25, "depth": 0.5},
-    "steps": 4,
-    "batch": {"pairs": 1, "generated": 1, "clip_frames": 4, "size": 64},
-    "schedule": {"warmup": 1},
-    "val": {"every": 2},
-    "machine": {"device": "cpu", "threads": 1, "workers": 0, "checkpoint_every": 1, "log_every": 1},
-}
+TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +43,10 @@ def data(prepared):
 
 @pytest.fixture
 def tiny(data):
-    """A run of four steps."""
+    """A run of six steps."""
     return tiny_config(data)
 
 
-def tiny_config(data, **changes):
+def tiny_config(data, *words):
     torch.set_num_threads(1)
-    return build(TrainConfig, merge(TINY, {"data": {"folders": list(data.folders)}, **changes}), "tiny")
+    return read_config(TINY, [f"data.folders=[{data.folders[0]}]", *words])

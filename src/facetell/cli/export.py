@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "of a training run; or a model file (.onnx), or a released model's name"
     add("checkpoint", metavar="CHECKPOINT", help=text)
     add("--to", type=onnx_file, required=True, metavar="MODEL.onnx", help="the model file to write")
-    text = "storage of the weights: fp16 in 16 bits, w8 most of them in 8; all compute in float32 (default: fp32)"
-    add("--precision", choices=("fp32", "fp16", "w8"), default="fp32", help=text)
+    text = "storage of the weights: w8 stores most of them in 8 bits; both compute in float32 (default: fp32)"
+    add("--precision", choices=("fp32", "w8"), default="fp32", help=text)
     add("--with-motion", action="store_true", help="add the output `motion`, the response of the motion blocks")
 
 

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         data = build(DataConfig, tree.get("data", {}), "data")
         return _release(args.what, args.to or args.what.with_suffix(".onnx"), data)
 
-    from facetell.train.loop import train
+    from facetell.train.loop import Trainer
     from facetell.train.probe_run import run_probe
     from facetell.train.run import BEST, Stop
 
@@ -54,10 +54,12 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{out}: {stop.reason}; run the same command again to resume")
                 return NOT_DONE
             return 0
-        outcome = train(config, out, stop)
-    if not outcome.done:
-        print(f"{out}: {outcome.reason} at step {outcome.step} of {config.steps}; run the same command again to resume")
-        return NOT_DONE
+        trainer = Trainer(config, out)
+        if not trainer.run(stop):
+            print(
+                f"{out}: {stop.reason} at step {trainer.step} of {config.steps}; run the same command again to resume"
+            )
+            return NOT_DONE
     return _release(out / BEST, args.to or out / f"{out.resolve().name}.onnx", config.data)
 
 

@@ -9,6 +9,7 @@ anything is shifted or subtracted, so that clips of a batch do not mix.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -19,29 +20,13 @@ MotionKind = Literal["none", "cmm", "mcb"]
 TemporalKind = Literal["none", "cstm"]
 
 Trace = list[tuple[Tensor, Tensor]]
-"""Magnitudes of the motion responses, one pair (|F^M|, |F^MM|) a block, each (N, T, h, w); see :class:`MotionBlock`."""
+"""Magnitudes (root mean square over the channels) of the motion responses: a pair (|F^M|, |F^MM|) a block, each
+(N, T, h, w); for CMM both are |F^M|."""
 
 
 def by_clip(x: Tensor, frames: int) -> Tensor:
     """(N*T, ...) as (N, T, ...)."""
     return x.reshape(-1, frames, *x.shape[1:])
-
-
-def split_time(x: Tensor, frames: int) -> Tensor:
-    """(N*T, C, H, W) as (N, T, ...) without a copy: (N, T, C, H, W), or (N, T, H, W, C) in channels-last memory.
-
-    Arithmetic along time does not depend on the order of the other axes, and keeping the memory order saves two copies
-    of every feature map. ``join_time`` is the inverse.
-    """
-    if _channels_last(x):
-        return by_clip(x.permute(0, 2, 3, 1), frames)
-    return by_clip(x, frames)
-
-
-def join_time(x: Tensor, like: Tensor) -> Tensor:
-    """Inverse of ``split_time(like, T)``: (N, T, ...) to (N*T, C, H, W)."""
-    folded = x.flatten(0, 1)
-    return folded.permute(0, 3, 1, 2) if _channels_last(like) else folded
 
 
 def _channels_last(x: Tensor) -> bool:
@@ -103,7 +88,7 @@ class CMM(nn.Module):
 
     def forward(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
         """F (N*T, C, H, W) to the sum of :meth:`responses` at rows and columns ``offset, offset + stride, ...``."""
-        return self.responses(x, frames, stride, offset)[0]
+        return reduce(torch.add, self.responses(x, frames, stride, offset))
 
     def first_order(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
         """M (N*T, C', H', W') of a folded batch; its last map is zero."""
@@ -113,10 +98,11 @@ class CMM(nn.Module):
 
     def difference(self, x: Tensor, kernel: nn.Module, frames: int, valid: int) -> Tensor:
         """``kernel * x_{t+1} - x_t`` over the first ``valid`` maps of each clip, followed by zero maps up to T."""
-        ahead, here = split_time(kernel(x), frames), split_time(x, frames)
+        last = _channels_last(x)  # then time is split off without copying to another memory format
+        ahead, here = (by_clip(part.permute(0, 2, 3, 1) if last else part, frames) for part in (kernel(x), x))
         # Maps without a successor are subtracted from themselves: zeros without a padding pass, slow in engines.
-        moved = torch.cat([ahead[:, 1:valid], here[:, max(valid - 1, 0) :]], dim=1) - here
-        return join_time(moved, like=x)
+        moved = (torch.cat([ahead[:, 1:valid], here[:, max(valid - 1, 0) :]], dim=1) - here).flatten(0, 1)
+        return moved.permute(0, 3, 1, 2) if last else moved
 
 
 class MCB(CMM):
@@ -137,19 +123,6 @@ class MCB(CMM):
         """The summands (F^M, F^MM) of a folded batch, each (N*T, C, H', W')."""
         first = self.first_order(x, frames, stride, offset)
         return self.restore(first), self.restore2(self.second_order(first, frames))
-
-    def forward(self, x: Tensor, frames: int, stride: int = 1, offset: int = 0) -> Tensor:
-        """F^M + F^MM (N*T, C, H', W').
-
-        In evaluation mode both restoring convolutions are one, of the two orders side by side, with norms folded in.
-        """
-        if self.training:
-            first, second = self.responses(x, frames, stride, offset)
-            return first + second
-        first = self.first_order(x, frames, stride, offset)
-        orders = torch.cat([first, self.second_order(first, frames)], dim=1)
-        (weight, bias), (weight2, bias2) = _folded(self.restore), _folded(self.restore2)
-        return functional.conv2d(orders, torch.cat([weight, weight2], dim=1), bias + bias2)
 
     def second_order(self, first: Tensor, frames: int) -> Tensor:
         """MM (N*T, C', H', W') from M with its zero map; the last two maps of MM are zero."""
@@ -195,32 +168,20 @@ def add_motion(
     out: Tensor, motion: CMM, x: Tensor, frames: int, trace: Trace | None = None, stride: int = 1, offset: int = 0
 ) -> Tensor:
     """``out`` plus the responses of a motion module to ``x``, both (N*T, C, ...)."""
-    if trace is None:
-        moved: Tensor = motion(x, frames, stride, offset)
-        return out + moved
     parts = motion.responses(x, frames, stride, offset)
-    sizes = [response_size(part, frames) for part in parts]
-    trace.append((sizes[0], sizes[-1]))
-    for part in parts:
-        out = out + part
-    return out
-
-
-def response_size(part: Tensor, frames: int) -> Tensor:
-    """Magnitude (N, T, h, w) of F^M or F^MM (N*T, C, h, w): root mean square over the channels.
-
-    The response to no motion (what the biases make of the zero map at the end of each clip) is subtracted first.
-    """
-    clips = by_clip(part, frames)
-    size: Tensor = (clips - clips[:, -1:]).square().mean(dim=2).sqrt()
-    return size
+    if trace is not None:
+        # The response to no motion (what the biases make of the zero map at the end of a clip) is subtracted first.
+        clips = [by_clip(part, frames) for part in (parts[0], parts[-1])]
+        first, highest = ((clip - clip[:, -1:]).square().mean(dim=2).sqrt() for clip in clips)
+        trace.append((first, highest))
+    return out + reduce(torch.add, parts)
 
 
 def make_motion(kind: MotionKind, channels: int, *, reduction: int = 16, restore_gain: float = 0.0) -> CMM | None:
     """The motion module of that name."""
     if kind == "none":
         return None
-    return {"cmm": CMM, "mcb": MCB}[kind](channels, reduction=reduction, restore_gain=restore_gain)
+    return (MCB if kind == "mcb" else CMM)(channels, reduction=reduction, restore_gain=restore_gain)
 
 
 def _pointwise(inputs: int, outputs: int, gain: float = 1.0) -> nn.Sequential:
@@ -228,16 +189,6 @@ def _pointwise(inputs: int, outputs: int, gain: float = 1.0) -> nn.Sequential:
     conv, norm = nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
     nn.init.constant_(norm.weight, gain)
     return nn.Sequential(conv, norm)
-
-
-def _folded(layer: nn.Sequential) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a 1x1 convolution with its batch norm (evaluation mode) folded in."""
-    conv, norm = layer[0], layer[1]
-    assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    return conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale  # type: ignore[operator]
 
 
 def _delta_kernel(channels: int) -> nn.Conv2d:

@@ -6,54 +6,55 @@ again from the file alone; engines fold when they load it.
 
 from __future__ import annotations
 
-import json
+import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facetell.engine import ModelInfo, load_engine
 from facetell.engine.engines import Engine, only_f32, require
-from facetell.models.graph import SCALE, store_small, trace
+from facetell.files import temporary_beside
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError, FloatArray
 
-Precision = Literal["fp32", "fp16", "w8"]
-ROUNDING: dict[Precision, float] = {"fp32": 1e-3, "fp16": 5e-2, "w8": 0.3}
+Precision = Literal["fp32", "w8"]
+ROUNDING: dict[Precision, float] = {"fp32": 1e-3, "w8": 0.3}
 """Largest deviation of a logit by storage that is accepted."""
 ENGINES = ("openvino", "onnxruntime")  # compared with torch at a release
+OPSET = 18
+HALF_FROM = 256  # elements; smaller arrays (norms, biases) stay float32: they are small and matter most
+SHORT_FROM = 65536  # elements of a matrix or 1 x 1 kernel stored in 8 bits; rounding narrow ones costs most
+PREFIX = "network."  # of the names of arrays in a traced graph
+SCALE = "/scale"  # suffix of the array of scales, one per output channel, of an array that is stored in 8 bits
 
 
 def export_onnx(
     model: ClipNetwork,
-    path: Path | str,
+    path: Path,
     *,
     metadata: Mapping[str, str] | None = None,
     with_motion: bool = False,
     precision: Precision = "fp32",
 ) -> Path:
-    """Write the network in evaluation mode, without its anomaly block.
+    """Write a network without its anomaly block, and put it into evaluation mode.
 
-    Args:
-        model: not changed.
-        path: file to write; input ``clip`` float32 (N, T, 3, H, W), output ``logit`` (N,), optionally ``motion``.
-        metadata: one string a field; by default those of :func:`info_of`.
-        with_motion: add the output ``motion`` (N, T, h, w).
-        precision: storage of the weights: "fp16" stores large arrays in half precision; "w8" also stores large matrices
-            and 1 x 1 kernels in 8 bits. Computation is in float32. Weights that come from such a file, or from CLIP's,
-            are stored without any change.
+    The file has the input ``clip`` float32 (N, T, 3, H, W), the output ``logit`` (N,) and, ``with_motion``, ``motion``
+    (N, T, h, w); ``metadata`` are one string a field, by default those of :func:`info_of`. The ``precision`` "w8"
+    stores large matrices and 1 x 1 kernels in 8 bits and other large arrays in 16; computation is in float32. Weights
+    that come from such a file, or from CLIP's, are stored without any change.
 
-    Raises:
-        FacetellError: ``with_motion`` for a network without motion blocks.
+    FacetellError: ``with_motion`` for a network without motion blocks.
     """
-    if with_motion and not carries_motion(model):
+    if with_motion and model.architecture["motion"] == "none":
         raise FacetellError(f"'{model.config.name}' has no motion blocks; export it without motion output")
     names = ["logit", "motion"] if with_motion else ["logit"]
-    return _write(model, Path(path), names, precision, info_of(model).to_metadata() if metadata is None else metadata)
+    return _write(model, path, names, precision, info_of(model).to_metadata() if metadata is None else metadata)
 
 
 def export_features(model: ClipNetwork, path: Path) -> Path:
@@ -62,34 +63,179 @@ def export_features(model: ClipNetwork, path: Path) -> Path:
 
 
 def _write(model: ClipNetwork, path: Path, names: list[str], precision: Precision, metadata: Mapping[str, str]) -> Path:
-    proto = trace(model, names)
-    if precision != "fp32":
-        store_small(proto, short=precision == "w8")
-    write_metadata(proto, metadata)
+    import onnx
+
+    proto = _trace(model, names)
+    if precision == "w8":
+        _store_small(proto)
+    onnx.helper.set_model_props(proto, dict(sorted(metadata.items())))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(proto.SerializeToString(deterministic=True))
-    return path
+    temporary = temporary_beside(path)
+    temporary.write_bytes(proto.SerializeToString(deterministic=True))
+    return temporary.replace(path)
 
 
-def write_metadata(proto: Any, metadata: Mapping[str, str]) -> None:
-    """Replace the metadata of an ONNX model."""
+class _Exported(nn.Module):
+    """The outputs of a model file, in order."""
+
+    def __init__(self, network: ClipNetwork, names: list[str]) -> None:
+        super().__init__()
+        self.network, self.names = network, names
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, ...]:
+        if self.names == ["features"]:
+            return (self.network.features(clip)[1],)
+        output = self.network(clip, "motion" in self.names, with_anomaly=False)
+        return tuple(getattr(output, name) for name in self.names)
+
+
+def _trace(network: ClipNetwork, names: list[str]) -> Any:
+    """ONNX model of the network in evaluation mode for any batch size, weights in float32, nothing folded."""
+    import onnx_ir
+    from onnxscript import optimizer
+
+    config = network.config
+    clip = torch.zeros(2, config.clip_frames, 3, config.size, config.size)
+    wrapper = _Exported(network, names).eval()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of optional packages
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            wrapper,
+            (clip,),
+            input_names=["clip"],
+            output_names=names,
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=False,  # its optimiser merges batch norms into convolutions
+            verbose=False,
+        )
+    graph_model = program.model  # type: ignore[union-attr]
+    optimizer.fold_constants(graph_model, should_fold=_may_fold)
+    optimizer.remove_unused_nodes(graph_model)
+    proto = onnx_ir.to_proto(graph_model)
+    _tidy(proto)
+    _free_batch(proto)
+    return proto
+
+
+def _may_fold(node: Any) -> bool | None:
+    """Fold what is computed from shapes and constants, but nothing computed from the network's arrays."""
+    of_network = any(value is not None and (value.name or "").startswith(PREFIX) for value in node.inputs)
+    return False if of_network and node.op_type != "Shape" else None
+
+
+def _tidy(proto: Any) -> None:
+    """Give arrays their names in the state dict, and remove the exporter's debugging notes."""
+    graph = proto.graph
+    kept = {value.name for value in [*graph.input, *graph.output]} | {""}
+
+    def rename(name: str) -> str:
+        if name.startswith(PREFIX):
+            return name.removeprefix(PREFIX)
+        return name if name in kept else f"/{name}"  # no intermediate value can then have the name of an array
+
+    for array in graph.initializer:
+        array.name = rename(array.name)
+        array.ClearField("doc_string")
+        array.ClearField("metadata_props")
+    for node in graph.node:
+        node.input[:] = [rename(name) for name in node.input]
+        node.output[:] = [rename(name) for name in node.output]
+        node.name = node.output[0]
+        if node.op_type == "Conv":  # named after the module whose weights it has
+            node.name = f"{node.input[1].removesuffix('.weight')}{node.name}"
+        node.ClearField("doc_string")
+        node.ClearField("metadata_props")
+    for value in [*graph.input, *graph.output]:
+        value.ClearField("metadata_props")
+    graph.ClearField("value_info")
+    graph.ClearField("metadata_props")
     proto.ClearField("metadata_props")
-    for key in sorted(metadata):
-        entry = proto.metadata_props.add()
-        entry.key, entry.value = key, metadata[key]
+    graph.name = "facetell"
 
 
-def carries_motion(model: ClipNetwork) -> bool:
-    """Whether a network has motion blocks, by its architecture."""
-    return model.architecture.get("motion") != "none"
+def _free_batch(proto: Any) -> None:
+    """Make a graph that was traced for one batch size accept any.
+
+    Tracing a symbolic batch takes several times as long and leaves a shape computation before every reshape. In these
+    networks only axis 0 depends on the batch (N or N*T), so axis 0 of every reshape is set to -1.
+    """
+    import onnx
+
+    graph = proto.graph
+    constants = {array.name: array for array in graph.initializer}
+    sizes: dict[str, list[int]] = {}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            sizes[node.output[0]] = np.atleast_1d(
+                onnx.helper.get_node_attr_value(node, node.attribute[0].name)
+            ).tolist()
+    extra = []
+    for number, node in enumerate(graph.node):
+        if node.op_type not in ("Reshape", "Resize"):
+            continue
+        which = len(node.input) - 1
+        name = node.input[which]
+        shape = onnx.numpy_helper.to_array(constants[name]).tolist() if name in constants else sizes[name]
+        if node.op_type == "Reshape":
+            if -1 in shape[1:]:
+                raise ValueError(f"the traced reshape to {shape} has an open axis other than the batch")
+            shape = [-1, *shape[1:]]
+        else:
+            shape = shape[2:]
+            node.attribute.append(onnx.helper.make_attribute("axes", [2, 3]))
+        node.input[which] = f"/shape_{number}"
+        extra.append(onnx.numpy_helper.from_array(np.array(shape, dtype=np.int64), node.input[which]))
+    graph.initializer.extend(extra)
+    for node in graph.node:
+        if node.op_type == "Conv" and node.input[2:] and node.input[2] in constants and node.input[2].startswith("/"):
+            del node.input[2]  # zeros that the exporter adds to a convolution without bias
+    used = {name for node in graph.node for name in node.input}
+    arrays = [array for array in graph.initializer if array.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(arrays)
+    for value in [*graph.input, *graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+
+
+def _store_small(proto: Any) -> None:
+    """Store large matrices and 1 x 1 kernels as int8 with a scale per output channel, other large arrays as float16.
+
+    Computation stays in float32.
+    """
+    import onnx
+
+    graph = proto.graph
+    nodes, renamed, scales = [], {}, []
+    for array in graph.initializer:
+        if array.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = onnx.numpy_helper.to_array(array)
+        if values.size < HALF_FROM or np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        name, wide = array.name, f"{array.name}/float32"
+        renamed[name] = wide
+        if len(values.shape) in (2, 4) and values.shape[2:] in ((), (1, 1)) and values.size >= SHORT_FROM:
+            rows = values.reshape(len(values), -1)
+            scale = np.maximum(np.abs(rows).max(axis=1), np.finfo(np.float32).tiny) / np.float32(127)
+            scales.append(onnx.numpy_helper.from_array(scale, f"{name}{SCALE}"))
+            steps = np.rint(rows / scale[:, None]).astype(np.int8).reshape(values.shape)
+            array.CopyFrom(onnx.numpy_helper.from_array(steps, name))
+            nodes.append(onnx.helper.make_node("DequantizeLinear", [name, f"{name}{SCALE}"], [wide], axis=0))
+        else:
+            array.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), name))
+            nodes.append(onnx.helper.make_node("Cast", [name], [wide], to=onnx.TensorProto.FLOAT))
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    nodes += graph.node
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(scales)
 
 
 def info_of(model: ClipNetwork, name: str = "", **more: Any) -> ModelInfo:
-    """The metadata that follow from the network itself, and ``more`` of them.
-
-    Raises:
-        ValidationError: the network is not one that detection can use.
-    """
+    """The metadata that follow from the network itself, and ``more`` of them."""
     config = model.config
     return ModelInfo(
         name=name or config.name,
@@ -102,11 +248,10 @@ def info_of(model: ClipNetwork, name: str = "", **more: Any) -> ModelInfo:
     )
 
 
-def load_onnx_state(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata of a model file, and its arrays as a float32 state dict.
+def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
+    """Metadata of a model file, and its network built in torch (float32, evaluation mode, without anomaly block).
 
-    Raises:
-        FacetellError: the file is missing or not ONNX.
+    FacetellError: the file cannot be read, its metadata do not define the network, or arrays are missing.
     """
     import onnx
 
@@ -116,53 +261,29 @@ def load_onnx_state(path: Path | str) -> tuple[dict[str, str], dict[str, Tensor]
         raise FacetellError(f"there is no model file at {path}; give an .onnx file exported by facetell") from None
     except Exception as error:  # protobuf's own error types are not public
         raise FacetellError(f"{path} is not an ONNX file; give one exported by facetell") from error
-    arrays = {array.name: np.array(onnx.numpy_helper.to_array(array)) for array in proto.graph.initializer}
-    state = {}
-    for name, values in arrays.items():
-        scale = arrays.get(f"{name}{SCALE}")
-        if values.dtype == np.int8 and scale is not None:
-            values = values * scale.reshape(-1, *(1,) * (values.ndim - 1))
-        if values.dtype in (np.float16, np.float32) and not name.endswith(SCALE):
-            state[name] = torch.from_numpy(values.astype(np.float32))
-    return {entry.key: entry.value for entry in proto.metadata_props}, state
-
-
-def model_from_onnx(path: Path | str) -> tuple[dict[str, str], ClipNetwork]:
-    """Metadata of a model file, and its network built in torch (evaluation mode, without anomaly block).
-
-    Raises:
-        FacetellError: the file cannot be read, its metadata do not define the network, or arrays are missing.
-    """
-    metadata, state = load_onnx_state(path)
-    return metadata, _filled(_built(metadata, path), state, path)
-
-
-def _built(metadata: Mapping[str, str], path: Path | str) -> ClipNetwork:
-    """The network that a model file describes, with initial weights."""
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    info = ModelInfo.from_metadata(metadata, str(path))
+    of_clips: dict[str, Any] = {"frame_rate": info.frame_rate, "crop_scale": info.crop_scale}
     try:
-        architecture: dict[str, Any] = json.loads(metadata["architecture"])
-        if "streams" in architecture:
-            raise FacetellError(f"{path} cannot be built in torch by this version; use another engine")
-        for key in ("frame_rate", "crop_scale"):
-            if key in metadata:
-                architecture[key] = float(json.loads(metadata[key]))
-        return create_model(**{**architecture, "anomaly": "none"})
-    except (KeyError, TypeError, ValueError) as error:
+        model = create_model(**{**info.architecture, **of_clips, "anomaly": "none"})
+    except (TypeError, ValueError) as error:
         raise FacetellError(
             f"the metadata of {path} do not define its network ({error}); export it with `facetell export`"
         ) from error
-
-
-def _filled(model: ClipNetwork, state: Mapping[str, Tensor], path: Path | str) -> ClipNetwork:
-    """The network with the arrays of a model file, in evaluation mode."""
+    arrays = {array.name: onnx.numpy_helper.to_array(array) for array in proto.graph.initializer}
     wanted = {name for name in model.state_dict() if not name.endswith("num_batches_tracked")}
-    missing = wanted - state.keys()
-    if missing:
+    if missing := wanted - arrays.keys():
         raise FacetellError(
             f"{path} lacks {len(missing)} arrays of its network, such as '{min(missing)}'; export it again"
         )
-    model.load_state_dict({name: state[name] for name in wanted}, strict=False)
-    return model.eval()
+    state = {}
+    for name in wanted:
+        values = arrays[name].astype(np.float32)
+        if (scale := arrays.get(f"{name}{SCALE}")) is not None:
+            values = values * scale.reshape(-1, *(1,) * (values.ndim - 1))
+        state[name] = torch.from_numpy(values)
+    model.load_state_dict(state, strict=False)
+    return metadata, model.eval()
 
 
 class TorchEngine(Engine):
@@ -176,9 +297,7 @@ class TorchEngine(Engine):
         require("onnx", self.name, "train")  # it reads the file
         if threads:
             torch.set_num_threads(threads)
-        metadata, state = load_onnx_state(path)
-        ModelInfo.from_metadata(metadata, str(path))  # before the network is built from them
-        self._model = _filled(_built(metadata, path), state, path)
+        metadata, self._model = model_from_onnx(path)
         classes = self._model.num_classes
         super().__init__(path, metadata, ["N"] if classes == 1 else ["N", classes])
 

@@ -6,6 +6,7 @@ CSTM before it, the motion module beside it, their sum into the activation and t
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Collection
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, Trace
-from facetell.models.network import Backbone
+from facetell.models.network import Backbone, deviation
+from facetell.types import FacetellError, check_whole
 
 MEAN = (127 / 255,) * 3  # pixels enter as (value - 127) / 128
 STD = (128 / 255,) * 3
@@ -154,6 +156,9 @@ class EfficientNetLite(Backbone):
     Args:
         motion, temporal: motion and temporal module of the chosen blocks.
         motion_blocks: indices of the chosen blocks, from 0; by default :func:`default_motion_blocks`.
+        taps: numbers of the stages, from 1 to 7, whose mean and standard deviation over the pixels are the features;
+            later stages and the last 1x1 convolution are left out. By default they are those of ImageNet's classifier.
+        every: of every so many frames only the middle one is computed.
         drop_path: probability of the last block; it grows linearly from 0 with depth.
         switches: further arguments of the motion blocks (``reduction``, ``restore_gain``).
     """
@@ -166,16 +171,24 @@ class EfficientNetLite(Backbone):
         motion: MotionKind = "mcb",
         temporal: TemporalKind = "cstm",
         motion_blocks: Collection[int] | None = None,
+        taps: Collection[int] = (),
+        every: int = 1,
         drop_path: float = 0.1,
         **switches: float,
     ) -> None:
         super().__init__()
-        stages = scaled_stages(width, depth)
+        check_whole("every", every, 1)
+        if not {*taps} <= {*range(1, len(STAGES) + 1)}:
+            raise FacetellError(f"taps are numbers of stages from 1 to {len(STAGES)}, not {taps!r}")
+        stages = scaled_stages(width, depth)[: max(taps, default=len(STAGES))]
+        self.every = every
         chosen = set(default_motion_blocks(stages) if motion_blocks is None else motion_blocks)
-        self.decided = {"motion_blocks": sorted(chosen)}
+        self.taps = sorted(taps)
+        self.decided = {"motion_blocks": sorted(chosen), "taps": self.taps, "every": every}
         total = sum(stage.repeats for stage in stages)
         self.stem = ConvNorm(3, STEM_CHANNELS, 3, 2)
         self.blocks = nn.ModuleList()
+        self.ends: list[int] = []  # number of blocks up to the end of each stage
         channels = STEM_CHANNELS
         for stage in stages:
             for repeat in range(stage.repeats):
@@ -193,32 +206,46 @@ class EfficientNetLite(Backbone):
                     )
                 )
                 channels = stage.channels
-        self.head = ConvNorm(channels, FEATURES, 1)
-        self.deep_channels, self.feature_channels = channels, FEATURES
+            self.ends.append(len(self.blocks))
+        self.deep_channels = channels
+        self.head = None if taps else ConvNorm(channels, FEATURES, 1)
+        self.parts = {} if taps else {"mean": FEATURES}
+        for tap in self.taps:
+            self.parts |= {f"{pool}{tap}": stages[tap - 1].channels for pool in ("mean", "std")}
         for module in self.modules():
             if isinstance(module, SameConv2d):
                 fan_out = module.weight[0, 0].numel() * module.out_channels / module.groups
                 nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
-        """(N*T, 3, H, W) to (N*T, 320, ceil(H / 32), ceil(W / 32)) (Lite0) and 1280 features each."""
+        """(N*T, 3, H, W) to the last stage, (N*T', 320, ceil(H / 32), ceil(W / 32)) (Lite0), and the features.
+
+        T' = T / ``every``, rounded up.
+        """
+        x, frames = self.middles(x, frames)
         x = functional.relu6(self.stem(x), inplace=True)
-        for block in self.blocks:
-            x = block(x, frames, trace)
-        return x, functional.relu6(self.head(x), inplace=True).mean(dim=(2, 3))
+        features = []
+        for stage, (first, end) in enumerate(itertools.pairwise([0, *self.ends]), 1):
+            for block in self.blocks[first:end]:
+                x = block(x, frames, trace)
+            if stage in self.taps:
+                features += [x.mean(dim=(2, 3)), deviation(x, (2, 3))]
+        if self.head is not None:
+            return x, functional.relu6(self.head(x), inplace=True).mean(dim=(2, 3))
+        return x, torch.cat(features, dim=1)
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """ImageNet checkpoints name arrays ``_blocks.0._bn1.weight``... The classifier (``_fc``) is left out."""
-        renamed = {}
+        """ImageNet checkpoints name arrays ``_blocks.0._bn1.weight``... What the network lacks is left out."""
+        renamed, own = {}, self.state_dict()
         for name, value in state.items():
-            if name.startswith("_fc."):
-                continue
             expands = not re.match(r"_blocks\.0\.", name)  # the first block's expansion is 1: no 1x1, no _bn0
             for pattern, new in _NAMES:
                 if (pattern != r"_bn0\." or expands) and re.search(pattern, name):
                     name = re.sub(pattern, new, name)
                     break
-            renamed[name.replace("_blocks.", "blocks.")] = value
+            name = name.replace("_blocks.", "blocks.")
+            if name in own:
+                renamed[name] = value
         return renamed
 
 

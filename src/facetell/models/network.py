@@ -38,23 +38,37 @@ class ClipOutput(NamedTuple):
     motion: Tensor | None = None  # magnitude (N, T, h, w) of the highest-order motion response, on request
 
 
-class Backbone(nn.Module):
-    """A network of feature maps.
+VARIANCE_FLOOR = 1e-6  # added to a variance before its root, whose gradient is infinite at 0
 
-    ``decided`` are arguments with defaults that change the shape; they are stored with the weights, so that files do
-    not depend on the defaults.
+
+def deviation(x: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    """Standard deviation over some axes."""
+    return (x.var(dim=dim, correction=0) + VARIANCE_FLOOR).sqrt()
+
+
+class Backbone(nn.Module):
+    """A network of feature maps; ``decided`` are arguments whose defaults change the shape, stored with the weights.
+
+    ``forward(x, frames, trace)`` takes normalised frames (N*T, 3, H, W) to the deepest maps (N*T, deep_channels, h, w)
+    and the feature vectors (N*T, feature_channels), the input of the classifier.
     """
 
     deep_channels: int  # channels of the deepest maps
-    feature_channels: int  # length of the feature vectors
+    parts: Mapping[str, int]  # the feature vectors: name and length of each part, in order
+    every: int = 1  # of every so many frames only the middle one is computed
     decided: Mapping[str, object] = MappingProxyType({})
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
-        """Normalised frames (N*T, 3, H, W) to the deepest maps (N*T, deep_channels, h, w) and feature vectors.
+    @property
+    def feature_channels(self) -> int:
+        """Length of the feature vectors."""
+        return sum(self.parts.values())
 
-        The feature vectors (N*T, feature_channels) are the input of the classifier.
-        """
-        raise NotImplementedError
+    def middles(self, x: Tensor, frames: int) -> tuple[Tensor, int]:
+        """The frames (N*T', C, H, W) that are computed, of (N*T, C, H, W), and T' = T / ``every``, rounded up."""
+        if self.every == 1:
+            return x, frames
+        chosen = [(first + min(first + self.every, frames)) // 2 for first in range(0, frames, self.every)]
+        return by_clip(x, frames)[:, chosen].flatten(0, 1), len(chosen)
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The arrays of a published checkpoint that this backbone uses, under its own names."""
@@ -129,14 +143,13 @@ class ClipNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
         self.dropout = nn.Dropout(dropout)
-        self.classifier: nn.Module
+        self.classifier: Perceptron | nn.Linear
         if hidden:
             self.classifier = Perceptron(backbone.feature_channels, hidden, num_classes)
         else:
-            linear = nn.Linear(backbone.feature_channels, num_classes)
-            nn.init.normal_(linear.weight, std=0.01)
-            nn.init.zeros_(linear.bias)
-            self.classifier = linear
+            self.classifier = nn.Linear(backbone.feature_channels, num_classes)
+            nn.init.normal_(self.classifier.weight, std=0.01)
+            nn.init.zeros_(self.classifier.bias)
         self.uses_l1 = anomaly in ("full", "no_cls2")
         self.anomaly: AnomalyBlock | None = None
         if anomaly != "none":
@@ -154,17 +167,11 @@ class ClipNetwork(nn.Module):
             logit = by_clip(self.classifier(self.dropout(features)), seen).mean(dim=1)
         else:  # linear: the mean of the features gives the mean of the logits
             logit = self.classifier(self.dropout(by_clip(features, seen).mean(dim=1)))
-        logit = self._squeeze(logit)
         motion = _mean_map([highest for _, highest in trace]) if trace else None
-        if self.anomaly is None or not with_anomaly:
-            return ClipOutput(logit, motion=motion)
-        anomaly_map, aux_logit = self.anomaly(deep, clip.shape[0])
-        return ClipOutput(
-            logit,
-            None if aux_logit is None else self._squeeze(aux_logit),
-            anomaly_map if self.uses_l1 else None,
-            motion,
-        )
+        anomaly_map, aux_logit = self.anomaly(deep, len(clip)) if self.anomaly and with_anomaly else (None, None)
+        if self.num_classes == 1:
+            logit, aux_logit = logit.squeeze(1), None if aux_logit is None else aux_logit.squeeze(1)
+        return ClipOutput(logit, aux_logit, anomaly_map if self.uses_l1 else None, motion)
 
     def features(self, clip: Tensor, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
         """The backbone's deepest maps and feature vectors of clips (N, T, 3, H, W), float RGB in [0, 1]."""
@@ -177,9 +184,6 @@ class ClipNetwork(nn.Module):
         prefixes = [f"{name}." for name, module in self.named_modules() if isinstance(module, new)]
         prefixes.append("classifier.")
         return [name for name, _ in self.named_parameters() if name.startswith(tuple(prefixes))]
-
-    def _squeeze(self, logit: Tensor) -> Tensor:
-        return logit.squeeze(1) if self.num_classes == 1 else logit
 
 
 def _mean_map(maps: list[Tensor]) -> Tensor:
@@ -201,22 +205,21 @@ def anomaly_l1(anomaly: Tensor, labels: Tensor) -> Tensor:
 
 def combined_loss(
     output: ClipOutput,
-    targets: Tensor,
     labels: Tensor,
     *,
     aux_weight: float = 1.0,
     anomaly_weight: float = 1.0,
+    label_smoothing: float = 0.0,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss L^cls1 + ``aux_weight`` L^cls2 + ``anomaly_weight`` L^l1; terms whose output is None are left out.
 
-    ``targets`` (N,) in [0, 1] may be smoothed ``labels`` (N,), 1 = forged. Returns the loss, and its unweighted terms
-    by name ("cls1", "cls2", "l1") for the log.
+    ``labels`` float (N,), 1 = forged. Returns the loss, and its unweighted terms by name ("cls1", "cls2", "l1").
     """
-    entropy = functional.binary_cross_entropy_with_logits
-    loss = entropy(output.logit.float(), targets.float())
+    entropy, targets = functional.binary_cross_entropy_with_logits, labels * (1 - label_smoothing) + label_smoothing / 2
+    loss = entropy(output.logit.float(), targets)
     parts = {"cls1": loss.item()}
     if output.aux_logit is not None:
-        auxiliary = entropy(output.aux_logit.float(), targets.float())
+        auxiliary = entropy(output.aux_logit.float(), targets)
         loss, parts["cls2"] = loss + aux_weight * auxiliary, auxiliary.item()
     if output.anomaly_map is not None:
         compact = anomaly_l1(output.anomaly_map, labels)

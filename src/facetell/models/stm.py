@@ -1,4 +1,4 @@
-"""ResNet-18/34/50/101 with STM's blocks in every residual block; without them, plain 2-D ResNets.
+"""ResNet-18 and 50 with STM's blocks in every residual block; without them, plain 2-D ResNets.
 
 ``stm_resnet50`` with ``mcb`` is the network of arXiv 2403.05172: STM (arXiv 1908.02486) with its CMM replaced by the
 Motion Consistency Block. There is no temporal downsampling; the frames' predictions are averaged.
@@ -15,7 +15,7 @@ from torch.nn import functional
 from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, Trace
 from facetell.models.network import Backbone
 
-LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+LAYERS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 EXPANSION = 4  # of a bottleneck
 
 
@@ -63,7 +63,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(Backbone):
-    """The backbone of one depth, 18, 34, 50 or 101.
+    """The backbone of one depth, 18 or 50.
 
     ``motion`` and ``temporal`` are the modules of every residual block, ``width`` the channels of the first stage,
     ``layers`` the number of blocks of each stage (by default those of the depth), ``switches`` further arguments of the
@@ -85,14 +85,14 @@ class ResNet(Backbone):
         self.stem = conv_norm(3, width, 7, 2)
         self.stages = nn.ModuleList()
         channels = width
-        for number, blocks in enumerate(LAYERS[depth] if layers is None else layers):
+        for number, blocks in enumerate(layers or LAYERS[depth]):
             stage = nn.ModuleList()
             for block in range(blocks):
                 stride = 2 if number and not block else 1
                 stage.append(ResidualBlock(channels, width << number, stride, temporal, motion, bottleneck, **switches))
                 channels = (width << number) * (EXPANSION if bottleneck else 1)
             self.stages.append(stage)
-        self.deep_channels = self.feature_channels = channels
+        self.deep_channels, self.parts = channels, {"mean": channels}
 
     def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
         """(N*T, 3, H, W) to (N*T, 2048 (512), ceil(H / 32), ceil(W / 32)), and their means."""
@@ -104,25 +104,12 @@ class ResNet(Backbone):
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """torchvision's names are ``layer1.0.conv1.weight``... The classifier (``fc``) is left out."""
-        bottleneck = any(".conv3." in name for name in state)
         renamed = {}
         for name, value in state.items():
-            if name.startswith("fc."):
-                continue
-            name = re.sub(r"^layer(\d)\.", lambda match: f"stages.{int(match[1]) - 1}.", name)
-            for old, new in _NAMES if bottleneck else _NAMES[:-2]:
-                name = re.sub(old, new, name)
-            renamed[name] = value
+            name = re.sub(r"^layer(\d)", lambda match: f"stages.{int(match[1]) - 1}", name)
+            name = re.sub(r"^(conv|bn)1", r"stem.\1", name)
+            for number, part in enumerate(("first", "mix.spatial", "expand"), 1):
+                name = re.sub(rf"\.(conv|bn){number}\.", rf".{part}.\1.", name)
+            if not name.startswith("fc."):
+                renamed[name.replace(".conv.", ".0.").replace(".bn.", ".1.")] = value
         return renamed
-
-
-_NAMES = (
-    (r"^conv1\.", "stem.0."),
-    (r"^bn1\.", "stem.1."),
-    (r"\.conv1\.", ".first.0."),
-    (r"\.bn1\.", ".first.1."),
-    (r"\.conv2\.", ".mix.spatial.0."),
-    (r"\.bn2\.", ".mix.spatial.1."),
-    (r"\.conv3\.", ".expand.0."),
-    (r"\.bn3\.", ".expand.1."),
-)

@@ -15,15 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facetell.models.blocks import MotionKind, Trace, add_motion, by_clip, make_motion
-from facetell.models.network import Backbone
+from facetell.models.blocks import MotionKind, Trace, add_motion, make_motion
+from facetell.models.network import Backbone, deviation
 from facetell.types import FacetellError, check_whole
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
 POOLS = ("cls", "mean", "std")
-VARIANCE_FLOOR = 1e-6  # added to a variance before its root, whose gradient is infinite at 0
 
 
 class Embedding(nn.Module):
@@ -130,7 +129,8 @@ class VisionTransformer(Backbone):
         self.embed = Embedding(size, patch, width)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.motion = make_motion(motion, width, **switches)  # type: ignore[arg-type]
-        self.deep_channels, self.feature_channels = width, len(self.taps) * len(self.pools) * width
+        self.deep_channels = width
+        self.parts = {f"{pool}{tap}": width for tap in self.taps for pool in self.pools}
         for module in self.blocks.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
@@ -141,10 +141,7 @@ class VisionTransformer(Backbone):
 
         T' = T / ``every``, rounded up.
         """
-        if self.every > 1:
-            middles = [(first + min(first + self.every, frames)) // 2 for first in range(0, frames, self.every)]
-            x = by_clip(x, frames)[:, middles].flatten(0, 1)
-            frames = len(middles)
+        x, frames = self.middles(x, frames)
         tokens = self.embed(x)
         features = []
         for number, block in enumerate(self.blocks, 1):
@@ -216,9 +213,7 @@ def _pooled(tokens: Tensor, pool: str) -> Tensor:
     if pool == "cls":
         return tokens[:, 0]
     patches = tokens[:, 1:]
-    if pool == "mean":
-        return patches.mean(dim=1)
-    return (patches.var(dim=1, correction=0) + VARIANCE_FLOOR).sqrt()
+    return patches.mean(dim=1) if pool == "mean" else deviation(patches, 1)
 
 
 def read_quantised(path: Path) -> dict[str, Tensor]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import cast, get_args
 
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from facetell.assets import locate
@@ -30,38 +29,33 @@ class Entry:
     motions: tuple[MotionKind, ...] = ("mcb", "cmm", "none")  # supported motion modules, the default first
     pretrained_on: str = "imagenet"  # name of the pinned checkpoint in configurations
     asset: str | None = None  # the pinned checkpoint, if there is one
-    dropout: float = 0.5  # default before the classifier
-
-
-def _lite(number: int, width: float, depth: float, size: int, dropout: float, asset: str | None = None) -> Entry:
-    return Entry(
-        ModelConfig(f"lite{number}", size=size, mean=lite.MEAN, std=lite.STD),
-        partial(lite.EfficientNetLite, width=width, depth=depth),
-        f"EfficientNet-Lite{number}, motion at several depths",
-        asset=asset,
-        dropout=dropout,
-    )
-
-
-def _stm(depth: int) -> Entry:
-    about = f"STM: ResNet-{depth}, motion in every block"
-    return Entry(ModelConfig(f"stm_resnet{depth}"), partial(stm.ResNet, depth), about)
-
-
-def _plain(depth: int) -> Entry:
-    build = partial(stm.ResNet, depth, temporal="none")
-    return Entry(ModelConfig(f"resnet{depth}"), build, f"ResNet-{depth}, frames averaged", motions=("none",))
+    dropout: float = 0.5  # before the classifier
 
 
 MODELS: dict[str, Entry] = {
     entry.config.name: entry
     for entry in (
-        _lite(0, 1.0, 1.0, 224, 0.2, "imagenet_lite0"),
-        _lite(1, 1.0, 1.1, 240, 0.2),
-        _lite(2, 1.1, 1.2, 260, 0.3),
-        *(_stm(depth) for depth in stm.LAYERS),
-        _plain(18),
-        _plain(50),
+        Entry(
+            ModelConfig("lite0", mean=lite.MEAN, std=lite.STD),
+            lite.EfficientNetLite,
+            "EfficientNet-Lite0, motion at several depths",
+            asset="imagenet_lite0",
+            dropout=0.2,
+        ),
+        Entry(
+            ModelConfig("lite2", size=260, mean=lite.MEAN, std=lite.STD),
+            partial(lite.EfficientNetLite, width=1.1, depth=1.2),
+            "EfficientNet-Lite2, motion at several depths",
+            dropout=0.3,
+        ),
+        Entry(ModelConfig("stm_resnet18"), partial(stm.ResNet, 18), "STM: ResNet-18, motion in every block"),
+        Entry(ModelConfig("stm_resnet50"), partial(stm.ResNet, 50), "STM: ResNet-50, motion in every block"),
+        Entry(
+            ModelConfig("resnet50"),
+            partial(stm.ResNet, 50, temporal="none"),
+            "ResNet-50, frames averaged",
+            motions=("none",),
+        ),
         Entry(
             ModelConfig("clip_vit_b16", mean=vit.MEAN, std=vit.STD),
             vit.VisionTransformer,
@@ -72,8 +66,7 @@ MODELS: dict[str, Entry] = {
     )
 }
 """All networks by name."""
-HEAD = ("network", "motion", "clip", "parameters (M)", "multiply-adds (G)")
-"""Columns of the table of all networks, see :func:`model_rows`."""
+HEAD = ("network", "motion", "clip", "parameters (M)", "multiply-adds (G)")  # columns of model_rows
 
 
 def create_model(
@@ -84,7 +77,6 @@ def create_model(
     size: int | None = None,
     num_classes: int = 1,
     pretrained: bool | str | Path = False,
-    dropout: float | None = None,
     *,
     frame_rate: float | None = None,
     crop_scale: float | None = None,
@@ -94,26 +86,23 @@ def create_model(
     """Build a network.
 
     Args:
-        name: a key of :data:`MODELS`.
-        motion: "mcb", "cmm" or "none"; by default "mcb" where the network supports it.
+        name: a key of :data:`MODELS`, which has the defaults of ``motion`` and ``size`` (pixels).
+        motion: "mcb", "cmm" or "none".
         anomaly: "full", "no_cls2", "no_l1" or "none".
         clip_frames: T.
-        size: side of the input in pixels; by default that of the entry.
         num_classes: 1 for forged or not; any number for other video tasks.
         pretrained: True or its name ("imagenet", "clip") for the pinned checkpoint, or the path of one.
-        dropout: before the classifier; by default that of the entry.
         frame_rate, crop_scale: of the clips, see :class:`ModelConfig`; they do not change the network.
         hidden: units of the classifier's hidden layer; 0 for a linear one.
         overrides: further arguments of the backbone (``motion_blocks``, ``drop_path``, ``restore_gain``...).
 
-    Raises:
-        FacetellError: unknown name or kind, an argument out of range, or no checkpoint.
+    FacetellError: unknown name or kind, an argument out of range, or no checkpoint.
     """
-    entry = _entry(name)
+    _choose("model", name, tuple(MODELS))
+    entry = MODELS[name]
     motion = motion or entry.motions[0]
     _choose(f"motion for '{name}'", motion, entry.motions)
-    if "temporal" in overrides:
-        _choose("temporal", str(overrides["temporal"]), get_args(TemporalKind))
+    _choose("temporal", str(overrides.get("temporal", "none")), get_args(TemporalKind))
     _choose("anomaly", anomaly, get_args(AnomalyKind))
     config = replace(
         entry.config,
@@ -122,16 +111,19 @@ def create_model(
         size=size or entry.config.size,
         crop_scale=crop_scale or entry.config.crop_scale,
     )
-    dropout = entry.dropout if dropout is None else dropout
     sized = {"size": config.size} if entry.build is vit.VisionTransformer else {}
     try:
         backbone = entry.build(motion=motion, **sized, **overrides)
     except TypeError as error:
         raise FacetellError(f"'{name}' does not accept these arguments: {error}; remove that argument") from None
-    if pretrained:
-        load_pretrained(backbone, name, None if pretrained in (True, entry.pretrained_on) else str(pretrained))
+    if pretrained in (True, entry.pretrained_on):
+        if entry.asset is None:
+            raise FacetellError(f"no weights for '{name}' come with facetell; give the path of some as pretrained=...")
+        load_pretrained(backbone, locate(entry.asset))
+    elif pretrained:
+        load_pretrained(backbone, Path(str(pretrained)))
     kind = cast(AnomalyKind, anomaly)
-    model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=kind, dropout=dropout, hidden=hidden)
+    model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=kind, dropout=entry.dropout, hidden=hidden)
     model.architecture = {
         "name": name,
         "motion": motion,
@@ -145,58 +137,32 @@ def create_model(
     return model
 
 
-def load_pretrained(backbone: Backbone, name: str, path: str | Path | None = None) -> tuple[str, ...]:
-    """Load a published checkpoint into a backbone; only new modules may be absent from it.
+def load_pretrained(backbone: Backbone, path: Path) -> tuple[str, ...]:
+    """Load a published checkpoint (.pth, or .onnx as :func:`facetell.models.vit.read_quantised` reads it).
 
-    It is the file ``path`` (.pth, or .onnx as :func:`facetell.models.vit.read_quantised` reads it), by default the one
-    that is pinned for the network ``name``. Returns the names of the arrays that it does not have.
-
-    Raises:
-        FacetellError: there is no checkpoint, or it is of another network.
+    Only new modules may be absent from it. Returns the names of the arrays that it does not have. FacetellError: there
+    is no checkpoint, or it is of another network.
     """
-    entry = _entry(name)
-    if path is None:
-        if entry.asset is None:
-            raise FacetellError(
-                f"no pretrained checkpoint for '{name}' comes with facetell; give the path of one as pretrained=..."
-            )
-        path = locate(entry.asset)
-    state = backbone.from_published(_read_checkpoint(Path(path), entry))
-    own = backbone.state_dict()
-    unfit = sorted(k for k, v in state.items() if k not in own or own[k].shape != v.shape)
-    new = tuple(
-        array
-        for array in own
-        if array not in state and not array.endswith("num_batches_tracked")  # old checkpoints do not have the counters
-    )
-    absent = sorted(array for array in new if not {"temporal", "motion"} & {*array.split(".")})
+    if path.suffix == ".onnx":
+        published = vit.read_quantised(path)
+    else:
+        try:
+            published = torch.load(path, map_location="cpu", weights_only=True)
+        except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise FacetellError(f"{path} cannot be read as a torch checkpoint ({reason}); give a .pth file") from None
+    state, own = backbone.from_published(published), backbone.state_dict()
+    unfit = sorted(name for name, v in state.items() if name not in own or own[name].shape != v.shape)
+    # Old checkpoints do not have the counters of batch norms.
+    new = tuple(name for name in own if name not in state and not name.endswith("num_batches_tracked"))
+    absent = sorted(name for name in new if not {"temporal", "motion"} & {*name.split(".")})
     if unfit or absent:
-        example = (unfit + absent)[0]
         raise FacetellError(
-            f"{path} is not a checkpoint of '{name}' ({len(unfit)} of its arrays do not fit, {len(absent)} are absent, "
-            f"such as '{example}'); give one that is"
+            f"{path} is not a checkpoint of this network ({len(unfit)} of its arrays do not fit, {len(absent)} are "
+            f"absent, such as '{(unfit + absent)[0]}'); give one that is"
         )
     backbone.load_state_dict(state, strict=False)
     return new
-
-
-def _read_checkpoint(path: Path, entry: Entry) -> dict[str, Tensor]:
-    if path.suffix == ".onnx":
-        return vit.read_quantised(path)
-    try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        pinned = f", or '{entry.pretrained_on}'" if entry.asset else ""
-        raise FacetellError(
-            f"{path} cannot be read as a torch checkpoint ({reason}); give a .pth file{pinned}"
-        ) from None
-    return state
-
-
-def _entry(name: str) -> Entry:
-    _choose("model", name, tuple(MODELS))
-    return MODELS[name]
 
 
 def _choose(what: str, given: str, known: tuple[str, ...]) -> None:
@@ -210,25 +176,16 @@ def parameters(model: ClipNetwork) -> int:
 
 
 def multiply_adds(model: ClipNetwork) -> int:
-    """Multiply-adds of all convolutions and matrix products for one clip of the network's own length and size.
-
-    On the "meta" device nothing is computed.
-    """
+    """Multiply-adds of all convolutions and matrix products for one clip; on the "meta" device nothing is computed."""
     config = model.config
     clip = torch.zeros(1, config.clip_frames, 3, config.size, config.size, device=next(model.parameters()).device)
-    training = model.training
-    model.eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(clip)
-    model.train(training)
     return int(counter.get_total_flops()) // 2
 
 
 def model_rows() -> Iterator[tuple[str, ...]]:
-    """A row for each network and each motion module that it supports, "none" first, with the columns :data:`HEAD`.
-
-    The networks are as exported: one logit, no anomaly block.
-    """
+    """A row (:data:`HEAD`) for each network, as exported, and each motion module that it supports, "none" first."""
     for name, entry in MODELS.items():
         for motion in reversed(entry.motions):
             with torch.device("meta"):  # shapes only; counting inside the context takes twice the time

@@ -24,72 +24,57 @@ from facetell.train.corpus import Recording, load_recordings, window_at
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
 Item = TypeVar("Item")
-Crop = tuple[UInt8Array, FloatArray]
-"""Frames (T, S, S, 3) of one crop, and the face mesh (T, 468, 2) in their pixels."""
+Crop = tuple[UInt8Array, FloatArray]  # frames (T, S, S, 3), and the face mesh (T, 468, 2) in their pixels
 
 
 class Batch(NamedTuple):
     """Clips, real and forged ones in turn."""
 
-    number: int
     clips: torch.Tensor  # uint8 (N, T, 3, S, S)
     labels: torch.Tensor  # float32 (N,), 1 = forged
-    kinds: tuple[str, ...]  # "real", a method of the data, or a kind of pseudo-fake
 
 
 class Sampler:
     """Draws clips of one split; the batch of a given number is always the same.
 
-    Raises:
-        FacetellError: there are no real clips, or no forged ones although the configuration asks for some.
+    FacetellError: there are no real clips, or no forged ones although the configuration asks for some.
     """
 
     def __init__(self, recordings: Sequence[Recording], config: BatchConfig, seed: int) -> None:
         self.config, self.seed = config, seed
         reals = [r for r in recordings if r.entry.label == 0]
-        fakes = [r for r in recordings if r.entry.label == 1]
+        fakes = _grouped((r for r in recordings if r.entry.label == 1), lambda r: r.entry.method)
         if not reals:
             raise FacetellError("there are no real clips to train on; prepare some, labelled 0")
         if config.generated and not fakes:
             raise FacetellError("there are no forged clips to train on; set batch.generated=0 for pseudo-fakes only")
         self._reals = _grouped(reals, lambda r: r.entry.identity)
-        self._fakes = {
-            method: _grouped(group, lambda r: r.entry.identity)
-            for method, group in _grouped(fakes, lambda r: r.entry.method).items()
-        }
+        self._fakes = {method: _grouped(group, lambda r: r.entry.identity) for method, group in fakes.items()}
         self._by_file = {r.file: r for r in reals}
 
     def batch(self, number: int) -> Batch:
         """The batch of this number."""
         clips: list[UInt8Array] = []
-        kinds: list[str] = []
         for slot in range(self.config.pairs + self.config.generated):
             rng = np.random.default_rng([self.seed, number, slot])
-            if slot < self.config.pairs:
-                (real, fake), _, kind = self.pair_of(self._real(rng), rng)
-            else:
-                real, fake, kind = self._generated(rng)
-            clips += [real, fake]
-            kinds += ["real", kind]
-        stacked = np.stack(clips).transpose(0, 1, 4, 2, 3)  # (N, T, H, W, 3) -> (N, T, 3, H, W)
-        labels = torch.tensor([0.0, 1.0] * (len(clips) // 2))
-        return Batch(number, torch.from_numpy(np.ascontiguousarray(stacked)), labels, tuple(kinds))
+            clips += self.pair_of(self._real(rng), rng)[0] if slot < self.config.pairs else self._generated(rng)
+        stacked = np.ascontiguousarray(np.stack(clips).transpose(0, 1, 4, 2, 3))  # (N, T, H, W, 3) -> (N, T, 3, H, W)
+        return Batch(torch.from_numpy(stacked), torch.tensor([0.0, 1.0] * (len(clips) // 2)))
 
     def pair_of(
         self, recording: Recording, rng: np.random.Generator
     ) -> tuple[tuple[UInt8Array, UInt8Array], NDArray[np.float64], str]:
         """A window of a real recording and a pseudo-fake of it, both degraded and cropped alike.
 
-        Returns:
-            Both clips, uint8 RGB (T, S, S, 3); the times of their frames in seconds, (T,); the kind of pseudo-fake.
+        Returns both clips, uint8 RGB (T, S, S, 3); the times of their frames in seconds, (T,); the kind of pseudo-fake.
         """
-        window = self._window(recording, self._slower(rng), rng)
+        window = self._window(recording, rng)
         frames, landmarks = self._crop(recording, window)
         donor = None
         if rng.random() < self.config.donor_share:
             other = self._real(rng)
             if other.entry.identity != recording.entry.identity:
-                donor = self._crop(other, self._window(other, self._slower(rng), rng))
+                donor = self._crop(other, self._window(other, rng))
         forged = forge_clip(frames, landmarks, rng, self.config.recipe, donor)
         if rng.random() < self.config.twin_share:
             frames = harmless_twin(frames, landmarks, rng)
@@ -98,43 +83,33 @@ class Sampler:
 
     def alone(self, recording: Recording, rng: np.random.Generator) -> tuple[UInt8Array, NDArray[np.float64]]:
         """A window of a recording, degraded and cropped: uint8 RGB (T, S, S, 3), and the times of its frames, (T,)."""
-        window = self._window(recording, self._slower(rng), rng)
+        window = self._window(recording, rng)
         frames, landmarks = self._crop(recording, window)
         (clip,) = self._finish([frames], landmarks, rng, self.config.generated_background)
         return clip, recording.times[window]
 
-    def _generated(self, rng: np.random.Generator) -> tuple[UInt8Array, UInt8Array, str]:
-        """A forged clip of the data and its source, or any real clip if the source is not available.
+    def _generated(self, rng: np.random.Generator) -> list[UInt8Array]:
+        """The source of a forged clip of the data, or any real clip if it is not available, and the forged clip.
 
         Methods, and the identities of a method, are drawn evenly.
         """
         fake = _draw(_draw(_draw(self._fakes, rng), rng), rng)
-        window = self._window(fake, self._slower(rng), rng)
+        window = self._window(fake, rng)
         frames, landmarks = self._crop(fake, window)
-        source = self._source(fake, window)
-        background = self.config.generated_background
+        source, background = self._source(fake, window), self.config.generated_background
         if source is not None:  # prepared clips of a pair have the same crop
-            clips = [self._crop(source, window, fake)[0], frames]
-            real, forged = self._finish(clips, landmarks, rng, background)
-            return real, forged, fake.entry.method
+            return self._finish([self._crop(source, window, fake)[0], frames], landmarks, rng, background)
         (forged,) = self._finish([frames], landmarks, rng, background)
-        other = self._real(rng)
-        frames, landmarks = self._crop(other, self._window(other, self._slower(rng), rng))
-        (real,) = self._finish([frames], landmarks, rng, background)
-        return real, forged, fake.entry.method
+        return [self.alone(self._real(rng), rng)[0], forged]
 
     def _real(self, rng: np.random.Generator) -> Recording:
         """Identities are drawn evenly."""
         return _draw(_draw(self._reals, rng), rng)
 
-    def _slower(self, rng: np.random.Generator) -> int:
-        """1 for the configured frame rate, or 2 for half of it."""
-        return 2 if rng.random() < self.config.every_second else 1
-
-    def _window(self, recording: Recording, slower: int, rng: np.random.Generator) -> slice:
-        """A random window; in a recording too short for the rate, at the lowest rate that fits."""
-        length = self.config.clip_frames
-        longest = (len(recording) - 1) // max(length - 1, 1)
+    def _window(self, recording: Recording, rng: np.random.Generator) -> slice:
+        """A random window, of every second frame at times; in a short recording, at the lowest rate that fits."""
+        slower, length = 2 if rng.random() < self.config.every_second else 1, self.config.clip_frames
+        longest = (len(recording) - 1) // (length - 1)
         step = max(1, min(slower * recording.step(self.config.frame_rate), longest))
         return window_at(int(rng.integers(len(recording.starts(length, step)))), length, step)
 
@@ -161,17 +136,16 @@ class Sampler:
     ) -> list[UInt8Array]:
         """Blur the background, degrade and crop all ``clips`` alike; half of them mirrored.
 
-        The two unused draws are those of removed options: the features of the released model depend on the sequence.
+        The unused draws are those of removed options: the features of the released model depend on the sequence.
         """
-        config = self.config
         rng.random()
         if rng.random() < background:
             rng.random()
             clips = blur_background(clips, landmarks, rng)
-        clips = degrade_pair(clips, rng, config.degrade)
+        clips = degrade_pair(clips, rng, self.config.degrade)
         rng.random()
         matrix = self._placement(landmarks, rng)
-        return [_warp(clip, matrix, config.size) for clip in clips]
+        return [_warp(clip, matrix, self.config.size) for clip in clips]
 
     def _placement(self, landmarks: FloatArray, rng: np.random.Generator) -> FloatArray:
         """The 2 x 3 map from the working crop to the network's pixels."""

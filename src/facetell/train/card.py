@@ -11,69 +11,62 @@ from typing import Any
 
 from facetell.engine import ModelInfo
 from facetell.engine.card import Block, Section
+from facetell.evaluate.crossval import Results, kind_table
 from facetell.evaluate.tables import Table
 from facetell.forge.recipe import KINDS
 from facetell.models.zoo import MODELS
 
 Figures = Mapping[str, Any]
 
+TRUNKS = {
+    "clip_vit_b16": ("The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block 9", "MIT (CLIP)"),
+    "lite0": ("EfficientNet-Lite0, trained on ImageNet", "Apache-2.0 (EfficientNet-Lite0)"),
+}  # of probes: description, and licence of the weights
 FALSE_ALARMS, BLIND = 0.1, 0.7  # a false positive rate above, and an AUC below, are listed among the limits
 
 
-def network_card(info: ModelInfo, found: Figures, clips: int, table: Table) -> list[Section]:
+def network_card(info: ModelInfo, found: Figures, clips: int, results: Results) -> list[Section]:
     """The card of a trained network from its metadata and figures (:func:`facetell.train.release.release`).
 
-    ``clips`` is the number of clips of the parity check; ``table`` is that of the results on ``val``.
+    ``clips`` is the number of clips of the parity check, ``results`` are those on ``val``.
     """
-    config, batch, calibration = found["config"], found["config"]["batch"], info.calibration
-    about, motion = found.get("about", {}), str(info.architecture["motion"])
-    results = found["results"]["val"]
-    fpr, tpr = results["fpr"], results["kinds"]["all"]["tpr"]
+    table = kind_table(results)
     return [
         _section(
             f"Model card: {info.name}",
-            f"{MODELS[str(info.architecture['name'])].about}; motion module: {motion}, anomaly block in training: "
-            f"{config['anomaly']}. After arXiv 2403.05172 as far as it is public (see `docs/models.md`). Input: "
-            f"{info.clip_frames} frames in a row at about {info.frame_rate:g} frames per second, {info.size} x "
-            f"{info.size}, one stabilised crop of {info.crop_scale:g} face lengths. Licence: {info.licence}.",
+            f"{MODELS[str(info.architecture['name'])].about}; motion module: {info.architecture['motion']}, anomaly "
+            f"block in training: {found['config']['anomaly']} (see `docs/models.md`). Input: {info.clip_frames} frames "
+            f"in a row at about {info.frame_rate:g} frames per second, {info.size} x {info.size} pixels, a crop of "
+            f"{info.crop_scale:g} face lengths. Licence: {info.licence}.",
             level=1,
         ),
-        _section(
-            "Training",
-            (
-                f"{found['step']} steps of {2 * (batch['pairs'] + batch['generated'])} clips ({batch['pairs']} reals "
-                f"with a pseudo-fake of themselves, {batch['generated']} forged clips of the data with a real); seed "
-                f"{config['seed']}",
-                *(f"{key}: {about[key]}" for key in ("data", "time", "device", "code") if key in about),
-            ),
-            f"Configuration: `{info.name}.json`; see `docs/training.md`.",
-            level=2,
-        ),
+        _section("Training", (f"{found['step']} steps", *map(": ".join, found["about"].items())), level=2),
         _section(
             "Measured",
             "On prepared clips of `val`, by which the model was also selected and calibrated: the figures are "
             "optimistic. AUC of videos by the mean logit of their clips, 95 % intervals from a bootstrap over "
-            "identities; the exported file, OpenVINO, float32.",
+            f"identities; rates at the threshold of {info.calibration.threshold:g} (calibrated probability).",
             _cells(table),
-            f"At the threshold of {calibration.threshold:g} (calibrated probability), selected for an expected false "
-            f"positive rate of {calibration.false_positives:.0%}, but not below 0.5, {_rate(fpr)} of the real and "
-            f"{_rate(tpr)} of the forged videos reach it.",
+            f"{table.caption}.",
             level=2,
         ),
-        _parity(found, clips),
         *_closing(
             info,
+            found,
+            clips,
             "logit",
-            _verdict(results["kinds"]["all"]["auc"]),
-            "Figures by method are often from few videos: see their intervals.",
-            f"Faces smaller than {info.min_face_width:g} pixels are not scored. Frame rates, compression and lighting "
-            "outside those of the training data were not measured.",
+            *(
+                ()
+                if results.kinds["all"].auc.low > 0.5
+                else ("Not shown to be better than chance. Do not rely on it.",)
+            ),
+            "Frame rates, compression and lighting outside those of the training data were not measured.",
         ),
     ]
 
 
 def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift: Table) -> list[Section]:
-    """The card of a probe from its metadata and figures (:func:`facetell.train.probe_run.release`).
+    """The card of a probe from its metadata and figures (:func:`facetell.train.probe_run.run_probe`).
 
     ``clips`` is the number of clips of the parity check; ``kinds`` and ``drift`` are tables of the results by kind of
     forgery, and of the real videos by repository.
@@ -82,17 +75,17 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
     views, recipe, verdicts, limits = config["views"], config["batch"]["recipe"], found["verdicts"], found["limits"]
     total, tpr = found["kinds"]["all"]["auc"], found["kinds"]["all"]["tpr"]
     alarms = [f"{name} ({part['fpr']:.0%})" for name, part in limits.items() if part["fpr"] > FALSE_ALARMS]
+    trunk, licence = TRUNKS[str(info.architecture["name"])]
     blind = [f"{name} ({part['auc']:.2f})" for name, part in limits.items() if part["auc"] < BLIND]
     left_out = ((kind, str(fakes), str(reals), f"{auc:.3f}") for kind, (auc, fakes, reals) in found["left_out"].items())
     return [
         _section(
             f"Model card: {info.name}",
-            f"The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block {info.architecture['depth']} and "
-            f"frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features. Its input is "
-            f"single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} frames per second "
-            f"the middle one, {info.size} x {info.size} pixels, a crop of {info.crop_scale:g} face lengths. It has no "
-            f"access to motion. At most {info.max_clips} clips per face are scored. Licence: {info.licence}; CLIP: "
-            "MIT.",
+            f"{trunk}, frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features. Its "
+            f"input is single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} frames "
+            f"per second the middle one, {info.size} x {info.size} pixels, a crop of {info.crop_scale:g} face lengths. "
+            f"It has no access to motion. At most {info.max_clips} clips per face are scored. Licence: {info.licence}; "
+            f"frozen weights: {licence}.",
             level=1,
         ),
         _section(
@@ -150,16 +143,16 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
                 *((name, f"{part['auc']:.3f}", f"{part['fpr']:.0%}") for name, part in limits.items()),
             ),
         ),
-        _parity(found, clips),
         *_closing(
             info,
+            found,
+            clips,
             "out-of-fold logit",
             f"Out of fold, AUC {total['value']:.2f} ({total['low']:.2f} to {total['high']:.2f}) over all forgeries: "
             "useful for sorting, not for proof.",
             f"At the threshold it misses {1 - tpr['value']:.0%} of the forgeries. "
             f'{verdicts["forged"]["genuine"]:.0%} have the verdict "genuine": not detected as forged.',
             "Appearance only: forgeries that are visible in motion alone are not detected.",
-            f"Faces smaller than {info.min_face_width:g} pixels are not scored.",
             f"The false positive rate is higher under: {', '.join(alarms) or 'no change measured'}. AUC is low "
             f"under: {', '.join(blind) or 'no change measured'}.",
         ),
@@ -170,48 +163,32 @@ def _section(title: str, *blocks: Block, level: int = 3) -> Section:
     return Section(title, level, blocks)
 
 
-def _parity(found: Figures, clips: int) -> Section:
+def _closing(info: ModelInfo, found: Figures, clips: int, what: str, *limits: str) -> list[Section]:
+    """Parity over so many ``clips``; the limits, those of every model last; the calibration of the mean of ``what``."""
     values = ((engine, value) for engine, value in found["parity"].items() if not isinstance(value, str))
-    parts = ", ".join(f"{engine} {value:.2g}" for engine, value in values)
-    text = (
+    parity = (
         f"Largest deviation of a logit over {clips} clips: {found['rounding']:.2g} by storing the weights in fewer "
-        f"bits; from there on {parts}."
+        f"bits; from there on {', '.join(f'{engine} {value:.2g}' for engine, value in values)}."
     )
-    return _section("Parity", text)
-
-
-def _closing(info: ModelInfo, what: str, *limits: str) -> list[Section]:
-    """The limits, those of every model last, and the calibration of the mean of ``what``."""
     common = (
+        f"Faces smaller than {info.min_face_width:g} pixels are not scored.",
         "Differences between people of different age, sex or skin tone were not measured: the data have no such "
         "labels.",
         "Calibrated to equal odds of real and forged. Where forgeries are rare, the share of false alarms among alarms "
         "is larger than the probability suggests.",
     )
-    calibration = info.calibration
-    text = (
-        f"Platt scaling of the mean {what}: temperature {calibration.temperature:.3f}, bias {calibration.bias:+.3f}, "
-        f"typical spread of clip logits within a video {calibration.clip_std:.2f}."
+    calibration = (
+        f"Platt scaling of the mean {what}: temperature {info.calibration.temperature:.3f}, bias "
+        f"{info.calibration.bias:+.3f}, typical spread of clip logits within a video {info.calibration.clip_std:.2f}."
     )
-    return [_section("Limits", (*limits, *common), level=2), _section("Calibration", text, level=2)]
+    return [
+        _section("Parity", parity),
+        _section("Limits", (*limits, *common), level=2),
+        _section("Calibration", calibration, level=2),
+    ]
 
 
 def _cells(table: Table) -> Block:
     """The rows of a table with their intervals, the header first."""
     body = (tuple(f"{c.text} [{c.interval}]" if c.interval else c.text for c in row) for row in table.rows)
     return (table.head, *body)
-
-
-def _rate(figure: Figures) -> str:
-    return f"{figure['value']:.0%} ({figure['low']:.0%} to {figure['high']:.0%})"
-
-
-def _verdict(auc: Figures) -> str:
-    value, low, high = auc["value"], auc["low"], auc["high"]
-    between = "too few identities for an interval" if low is None else f"{low:.2f} to {high:.2f}"
-    text = f"AUC {value:.2f} ({between}) over all forgeries: "
-    if low is None or low <= 0.5:
-        return text + "not shown to be better than chance. Do not rely on it."
-    if value < 0.8:
-        return text + "better than chance, far from evidence. Most single verdicts on such videos will be inconclusive."
-    return text + "useful for sorting, not for proof."

@@ -5,21 +5,19 @@ A file may begin with ``extends: OTHER.yaml`` (relative to itself) and then hold
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from facetell.datasets.cues import MAX_AUC
 from facetell.engine.info import invalid_field
 from facetell.forge.degrade import DegradeConfig
 from facetell.forge.recipe import KINDS, ForgeRecipe
-from facetell.types import FacetellError, check_whole, needs_extra
+from facetell.types import FacetellError, needs_extra
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,6 +26,9 @@ Built = TypeVar("Built", bound="DataclassInstance")
 Tree = dict[str, Any]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda v: ([v] if v else []) if isinstance(v, str) else v)]
 """A list of strings; a single string is a list of one."""
+Natural = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 STRICT = ConfigDict(extra="forbid")  # unknown keys are errors, at any depth
 
 
@@ -48,10 +49,10 @@ class BatchConfig:
 
     pairs: int = 5  # real clips, each with a pseudo-fake of itself
     generated: int = 1  # forged clips of the data, each with its source if the manifest names it, else any real clip
-    clip_frames: int = 8  # T
-    frame_rate: float = 25.0  # approximate; frames are skipped by whole steps
-    size: int = 160  # side of the network's input in pixels
-    crop_scale: float = 1.35  # side of the crop in face lengths
+    clip_frames: Annotated[int, Field(ge=2)] = 8  # T
+    frame_rate: Positive = 25.0  # approximate; frames are skipped by whole steps
+    size: Natural = 160  # side of the network's input in pixels
+    crop_scale: Positive = 1.35  # side of the crop in face lengths
     scale_jitter: float = 0.1  # maximum relative change of the side of the crop
     shift_jitter: float = 0.06  # maximum shift of the crop in parts of its side
     work_margin: float = 1.25  # pseudo-fakes are made on a crop larger by this factor
@@ -68,12 +69,6 @@ class BatchConfig:
     )
 
     def __post_init__(self) -> None:
-        for name, unit in (("frame_rate", "frames per second"), ("crop_scale", "face lengths")):
-            value = getattr(self, name)
-            if not 0 < value < math.inf:
-                raise FacetellError(f"batch.{name} is a number above 0, in {unit}, not {value!r}")
-        check_whole("batch.clip_frames", self.clip_frames, 2)  # as model files need
-        check_whole("batch.size", self.size, 1)
         if self.pairs and not any(getattr(self.recipe, kind) for kind in KINDS):
             raise FacetellError("all kinds in batch.recipe have a weight of 0; give one a weight, or set pairs=0")
 
@@ -82,8 +77,8 @@ class BatchConfig:
 class OptimConfig:
     """The optimiser.
 
-    With the batch norm statistics of a batch that holds a real clip and its pseudo-fake, a network can compare the two,
-    which is not possible when a clip is scored alone (docs/experiments.md): ``norms: start`` prevents this.
+    ``norms: start`` keeps a network from comparing a real clip and its pseudo-fake by the batch norm statistics of
+    their batch, which it cannot do when a clip is scored alone (docs/experiments.md).
     """
 
     kind: Literal["adamw", "sgd"] = "adamw"
@@ -119,10 +114,7 @@ class LossConfig:
 class ValConfig:
     """Validation; the weights with the best AUC on ``val`` are kept."""
 
-    every: int = 250  # steps
-
-    def __post_init__(self) -> None:
-        check_whole("val.every", self.every, 1)
+    every: Natural = 250  # steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +123,10 @@ class MachineConfig:
 
     device: Literal["auto", "cpu", "cuda"] = "auto"  # "auto" uses a GPU if there is one
     precision: Literal["bf16", "fp32"] = "bf16"  # bf16 is mixed precision
-    threads: int = 0  # CPU threads; 0 for torch's default
-    workers: int = 1  # processes that prepare batches; 0 for none
-    checkpoint_every: int = 50  # steps
-    log_every: int = 25  # steps
-
-    def __post_init__(self) -> None:
-        for name, least in (("checkpoint_every", 1), ("log_every", 1), ("threads", 0), ("workers", 0)):
-            check_whole(f"machine.{name}", getattr(self, name), least)
+    threads: Whole = 0  # CPU threads; 0 for torch's default
+    workers: Whole = 1  # processes that prepare batches; 0 for none
+    checkpoint_every: Natural = 50  # steps
+    log_every: Natural = 25  # steps between the lines that are printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +144,7 @@ class TrainConfig:
     anomaly: Literal["none", "no_cls2", "no_l1", "full"] = "full"
     pretrained: str = "imagenet"
     overrides: dict[str, Any] = field(default_factory=dict)
-    steps: int = 1500  # length of the run and of its schedule
+    steps: Natural = 1500  # length of the run and of its schedule
     ema: float = 0.995  # decay of the moving average of the weights, which is validated and released
     seed: int = 1
     data: DataConfig = field(default_factory=DataConfig)
@@ -166,9 +154,6 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     val: ValConfig = field(default_factory=ValConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
-
-    def __post_init__(self) -> None:
-        check_whole("steps", self.steps, 1)
 
 
 GROUPS = ("plain_real", "varied_real", "generated", "swapped", "seams", "mouths", "resynthesised", "reenacted")
@@ -193,11 +178,10 @@ class MemberConfig:
     name: str = "all"  # in the logs
     features: tuple[str, ...] = ()  # of the network's features, such as "cls9" or "std6"; empty for all
     weights: dict[str, float] = field(default_factory=dict)  # share of each of GROUPS in a batch, default 0
-    count: int = 2  # members, each from another initialisation
+    count: Natural = 2  # members, each from another initialisation
     scale: float = 1.0  # factor of their logits in the average
 
     def __post_init__(self) -> None:
-        check_whole("count", self.count, 1)
         unknown = sorted({*self.weights} - {*GROUPS})
         if unknown:
             raise FacetellError(f"weights: there is no group '{unknown[0]}'; the groups are {', '.join(GROUPS)}")
@@ -242,15 +226,12 @@ class ProbeConfig:
 def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | ProbeConfig:
     """The run of a YAML file, or the probe if it has the table ``probe``, changed by words such as ``optim.lr=1e-3``.
 
-    Raises:
-        FacetellError: a file is missing or not YAML, a key is unknown, or a value has the wrong type.
+    FacetellError: a file is missing or not YAML, a key is unknown, or a value has the wrong type.
     """
     tree = override(read_tree(path), changes)
     if "probe" in tree:
-        beside = sorted(tree.keys() - {"probe"})
-        if beside or not isinstance(tree["probe"], dict):
-            wrong = f"there is no key '{beside[0]}' beside 'probe'" if beside else "'probe' is not a table of keys"
-            raise FacetellError(f"{path.name}: {wrong}; the keys of a probe are written as probe.KEY")
+        if len(tree) > 1 or not isinstance(tree["probe"], dict):
+            raise FacetellError(f"{path.name}: 'probe' is a table and the only one; write its keys as probe.KEY")
         return build(ProbeConfig, tree["probe"], f"{path.name}: probe")
     return build(TrainConfig, tree, path.name)
 
@@ -258,8 +239,7 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig | ProbeC
 def read_tree(path: Path, below: tuple[Path, ...] = ()) -> Tree:
     """The keys of a YAML file over those of the file that it extends, not checked yet.
 
-    Raises:
-        FacetellError: a file is missing, is not YAML, extends itself, or is not a table of keys.
+    FacetellError: a file is missing, is not YAML, extends itself, or is not a table of keys.
     """
     try:
         import yaml
@@ -292,20 +272,10 @@ def merge(base: Tree, over: Mapping[str, Any]) -> Tree:
     return merged
 
 
-def change(tree: Tree, key: str, value: Any) -> Tree:
-    """The tree with another value of a dotted key.
-
-    >>> change({"optim": {"lr": 1, "kind": "sgd"}}, "optim.lr", 2)
-    {'optim': {'lr': 2, 'kind': 'sgd'}}
-    """
-    return merge(tree, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
-
-
 def override(tree: Tree, words: Sequence[str]) -> Tree:
     """The tree with ``a.b=value`` words; values are written as in YAML.
 
-    Raises:
-        FacetellError: a word has no ``=``, or its value is not YAML.
+    FacetellError: a word has no ``=``, or its value is not YAML.
     """
     import yaml
 
@@ -317,47 +287,24 @@ def override(tree: Tree, words: Sequence[str]) -> Tree:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise FacetellError(f"the value of '{word}' is not YAML; put it in quotes") from None
-        tree = change(tree, key, "" if value is None else value)
+        inner: Any = "" if value is None else value
+        tree = merge(tree, reduce(lambda below, part: {part: below}, reversed(key.split(".")), inner))
     return tree
 
 
 def build(kind: type[Built], tree: Mapping[str, Any], where: str) -> Built:
     """A dataclass from its values by name, with tables for the dataclasses inside it; others keep their defaults.
 
-    Raises:
-        FacetellError: a key is unknown or a value has the wrong type; the message begins with ``where``.
+    FacetellError: a key is unknown or a value has the wrong type; the message begins with ``where``.
     """
-    default = plain(kind())
     try:
-        return TypeAdapter(kind).validate_python(merge(default, tree))
+        return TypeAdapter(kind).validate_python(merge(plain(kind()), tree))
     except ValidationError as error:
-        invalid = error
-    first = invalid.errors(include_url=False)[0]
-    if first["type"] != "unexpected_keyword_argument":
-        raise FacetellError(f"{where}: {invalid_field(invalid)}")
-    *above, name = map(str, first["loc"])
-    known: Any = default
-    for part in above:
-        known = known.get(part, {}) if isinstance(known, dict) else {}
-    near = get_close_matches(name, known, 1, 0.5)
-    advice = f"did you mean '{'.'.join([*above, *near])}'?" if near else f"keys: {', '.join(known)}"
-    raise FacetellError(f"{where}: there is no key '{'.'.join([*above, name])}'; {advice}")
+        raise FacetellError(
+            f"{where}: {invalid_field(error)}; the keys are those of facetell/train/config.py"
+        ) from None
 
 
 def plain(config: DataclassInstance) -> Tree:
-    """The configuration as dicts, lists, strings and numbers, for YAML, JSON and checkpoints."""
-
-    def bare(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: bare(item) for key, item in value.items()}
-        return [bare(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-    tree: Tree = bare(asdict(config))
-    return tree
-
-
-def to_yaml(config: DataclassInstance) -> str:
-    """The whole configuration as YAML; :func:`read_config` reads it back the same."""
-    import yaml
-
-    return str(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
+    """The configuration as a tree of dicts, for JSON and checkpoints; :func:`build` takes it back."""
+    return asdict(config)

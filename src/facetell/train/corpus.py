@@ -1,7 +1,6 @@
-"""The clips of prepared folders, decoded once into plain arrays.
+"""The clips of prepared folders, decoded once into array files of which any window can be read.
 
-A decoder reads all frames before the ones that are wanted. So the frames of every clip are stored once as an array
-file, of which any window can be read, as far as the configured cache size allows.
+A decoder reads all frames before the ones that are wanted. Clips beyond the size of the cache are decoded each time.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +24,7 @@ from facetell.faces.crop import face_pose
 from facetell.files import file_sha256, write_text
 from facetell.processes import unordered
 from facetell.train.config import DataConfig
-from facetell.types import Box, FacetellError, FloatArray, Pose, UInt8Array
+from facetell.types import FacetellError, FloatArray, Pose, UInt8Array
 
 CACHE = ".decoded"
 POINTS = 468
@@ -59,10 +57,8 @@ class Recording:
     def frames(self, window: slice) -> UInt8Array:
         """The frames of a window, uint8 RGB (T, H, W, 3)."""
         if self.decoded is None:
-            whole: UInt8Array = read_clip(self.file).frames
-            return whole[window]
-        _, height, width = self.shape
-        return _read(self.decoded, np.uint8, (height, width, 3), window)
+            return read_clip(self.file).frames[window]
+        return _read(self.decoded, np.uint8, (*self.shape[1:], 3), window)
 
     def mesh(self, window: slice) -> FloatArray:
         """The face mesh of a window, float32 (T, 468, 2) in pixels of the frames."""
@@ -72,13 +68,6 @@ class Recording:
         """Face poses of a window, in pixels of the frames."""
         return [face_pose(points) for points in self.mesh(window)]
 
-    @property
-    def face_width(self) -> float:
-        """Median width of the face in pixels of the source video, from which the clip may have been scaled down."""
-        with np.load(self.file.with_suffix(".npz")) as beside:
-            scale = Box(*map(float, beside["square"])).width / self.shape[2]
-        return scale * statistics.median(pose.width for pose in self.poses(slice(0, len(self))))
-
     def step(self, rate: float) -> int:
         """Distance of the frames of a clip at about ``rate`` frames per second, as in detection."""
         return whole_step(self.interval, rate)
@@ -87,9 +76,9 @@ class Recording:
         """First frames of the windows of ``length`` frames, one of every ``step``."""
         return range(len(self) - (length - 1) * step)
 
-    def windows(self, length: int, seconds: float, rate: float) -> list[slice]:
-        """Windows of ``length`` frames at about ``rate`` frames per second, one every so many seconds."""
-        step, stride = self.step(rate), max(1, round(seconds / self.interval))
+    def windows(self, length: int, rate: float) -> list[slice]:
+        """Windows of ``length`` frames at about ``rate`` frames per second, one every second."""
+        step, stride = self.step(rate), max(1, round(1 / self.interval))
         return [window_at(start, length, step) for start in self.starts(length, step)[::stride]]
 
 
@@ -106,17 +95,11 @@ def load_recordings(config: DataConfig, split: str, min_frames: int) -> list[Rec
     """The clips of one split with at least ``min_frames`` frames, in manifest order.
 
     At a low frame rate some may be too short for a clip: training shows them at a higher rate, validation reports them.
-
-    Raises:
-        FacetellError: there is none, or :func:`decode_all` has not been called.
+    FacetellError: there is none, or :func:`decode_all` has not been called.
     """
-    recordings = []
-    for manifest in _manifests(config):
-        for entry in manifest:
-            if entry.split == split:
-                recording = _open(manifest, entry, _cache_of(config))
-                if len(recording) >= min_frames:
-                    recordings.append(recording)
+    manifests, cache = _manifests(config), _cache_of(config)
+    found = (_open(manifest, entry, cache) for manifest in manifests for entry in manifest if entry.split == split)
+    recordings = [recording for recording in found if len(recording) >= min_frames]
     if not recordings:
         raise FacetellError(
             f"{' and '.join(config.folders)} hold no usable clip of the split '{split}'; prepare some first"
@@ -125,10 +108,7 @@ def load_recordings(config: DataConfig, split: str, min_frames: int) -> list[Rec
 
 
 def fingerprint(recordings: Sequence[Recording]) -> dict[str, Any]:
-    """Number of clips, sha256 of their manifest rows, and sha256 of their contents, in this order.
-
-    It does not depend on the location of the folders and the times of the files.
-    """
+    """Number of clips, and sha256 of their manifest rows and of their contents, wherever the folders are."""
     rows, contents = hashlib.sha256(), hashlib.sha256()
     for recording in recordings:
         rows.update(row_text(recording.entry, groups=True))
@@ -155,15 +135,15 @@ def _decode(task: tuple[Path, Path, bool]) -> int:
     file, cache, keep = task
     clip = read_clip(file)
     frames = np.ascontiguousarray(clip.frames)
-    arrays: dict[str, NDArray[Any]] = {
-        "landmarks": np.asarray(clip.landmarks, dtype=np.float32),
-        "times": np.asarray(clip.times, dtype=np.float64),
-    }
-    for kind, array in (arrays | ({"rgb": frames} if keep else {})).items():
+    arrays: dict[str, NDArray[Any]] = {"rgb": frames} if keep else {}
+    arrays |= {"landmarks": clip.landmarks.astype(np.float32), "times": clip.times.astype(np.float64)}
+    for kind, array in arrays.items():
         temporary = _name(cache, file, f"{kind}.tmp")
         array.tofile(temporary)
         temporary.replace(_name(cache, file, kind))
-    about = {"file": str(file), "shape": frames.shape[:3], "kept": keep, "sha256": _sha256(file)}
+    both = f"{file_sha256(file)} {file_sha256(file.with_suffix('.npz'))}"
+    sha256 = hashlib.sha256(both.encode()).hexdigest()
+    about = {"file": str(file), "shape": frames.shape[:3], "kept": keep, "sha256": sha256}
     # Written last: if it exists, the arrays are complete.
     write_text(_name(cache, file, "json"), json.dumps(about) + "\n")
     return frames.nbytes if keep else 0
@@ -185,11 +165,6 @@ def _open(manifest: Manifest, entry: Entry, cache: Path) -> Recording:
         _name(cache, file, "rgb") if about["kept"] else None,
         about["sha256"],
     )
-
-
-def _sha256(file: Path) -> str:
-    """Of a prepared clip: its frames, then its landmarks."""
-    return hashlib.sha256(f"{file_sha256(file)} {file_sha256(file.with_suffix('.npz'))}".encode()).hexdigest()
 
 
 def _read(path: Path, kind: type[Item], shape: tuple[int, ...], window: slice) -> NDArray[Item]:
@@ -225,4 +200,4 @@ def _manifests(config: DataConfig) -> list[Manifest]:
         right = not config.compression or entry.compression in ("", config.compression)
         return right and entry.method not in config.without and entry.label is not None
 
-    return [read_prepared(Path(folder)).where(wanted) for folder in config.folders]
+    return [read_prepared(folder).where(wanted) for folder in config.folders]

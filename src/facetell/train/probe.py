@@ -77,12 +77,12 @@ def columns_of(network: ClipNetwork, names: Sequence[str]) -> NDArray[np.int64]:
     Raises:
         FacetellError: the network has no such features.
     """
-    backbone, width = network.backbone, network.backbone.deep_channels
-    known = [f"{pool}{tap}" for tap in backbone.taps for pool in backbone.pools]  # type: ignore[union-attr]
-    unknown = sorted({*names} - {*known})
+    parts = network.backbone.parts
+    unknown = sorted({*names} - {*parts})
     if unknown:
-        raise FacetellError(f"there are no features '{unknown[0]}'; there are {', '.join(known)}")
-    return np.concatenate([np.arange(width) + width * known.index(name) for name in names or known])
+        raise FacetellError(f"there are no features '{unknown[0]}'; there are {', '.join(parts)}")
+    ends = dict(zip(parts, np.cumsum([*parts.values()]), strict=True))
+    return np.concatenate([np.arange(ends[name] - parts[name], ends[name]) for name in names or parts])
 
 
 def groups_of(features: Features, entries: Sequence[Entry]) -> NDArray[np.str_]:

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from facetell.files import write_text
-from facetell.train.config import TrainConfig, build, change, override, read_tree
-from facetell.train.loop import train
+from facetell.train.config import TrainConfig, build, override, read_tree
+from facetell.train.loop import Trainer
 from facetell.train.run import BEST, CHECKPOINT, Stop, check_config, read_checkpoint
 from facetell.types import FacetellError
-
-SEED = "seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +32,11 @@ class Point:
     values: Mapping[str, Any]
     config: TrainConfig
 
-    @property
-    def variant(self) -> tuple[str, ...]:
-        """The values except the seed, as strings."""
-        return tuple(str(value) for key, value in self.values.items() if key != SEED)
-
 
 def read_grid(path: Path, overrides: Sequence[str] = ()) -> list[Point]:
     """The runs of a sweep's file; the last key of the grid changes fastest.
 
-    Raises:
-        FacetellError: there is no grid, or a run's configuration is wrong.
+    FacetellError: there is no grid, or a run's configuration is wrong.
     """
     tree = override(read_tree(path), overrides)
     grid = tree.pop("grid", None)
@@ -53,7 +45,7 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> list[Point]:
     points = []
     for values in itertools.product(*grid.values()):
         chosen = dict(zip(grid, values, strict=True))
-        changed = reduce(lambda inner, item: change(inner, *item), chosen.items(), tree)
+        changed = override(tree, [f"{key}={json.dumps(value)}" for key, value in chosen.items()])  # JSON is YAML
         name = "_".join(f"{key}-{value}" for key, value in chosen.items()).replace("/", "-")
         points.append(Point(name, chosen, build(TrainConfig, changed, path.name)))
     return points
@@ -62,8 +54,7 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> list[Point]:
 def run_grid(points: Sequence[Point], out: Path, stop: Stop) -> bool:
     """Train the runs that are not done, one after the other; returns whether all are done.
 
-    Raises:
-        FacetellError: an existing run has another configuration; and as :func:`facetell.train.loop.train`.
+    FacetellError: an existing run has another configuration; and as :class:`facetell.train.loop.Trainer`.
     """
     for number, point in enumerate(points, 1):
         folder = out / point.name
@@ -73,30 +64,27 @@ def run_grid(points: Sequence[Point], out: Path, stop: Stop) -> bool:
             if state["step"] == point.config.steps:
                 continue
         print(f"run {number} of {len(points)}: {point.name}")
-        outcome = train(point.config, folder, stop)
-        if not outcome.done:
-            print(f"{outcome.reason} at step {outcome.step} of {point.name}; run the same command again to resume")
+        trainer = Trainer(point.config, folder)
+        if not trainer.run(stop):
+            print(f"{stop.reason} at step {trainer.step} of {point.name}; run the same command again to resume")
             return False
     return True
 
 
 def write_table(points: Sequence[Point], out: Path) -> str:
-    """Write ``table.md`` and ``table.json`` into the sweep's folder; returns the Markdown.
+    """Write ``table.md`` into the sweep's folder; returns its text.
 
-    A row per variant: the AUC on ``val`` of the best weights of each seed.
+    A row per variant, that is values without the seed: the AUC on ``val`` of the best weights of each seed.
     """
-    variants: dict[tuple[str, ...], list[Mapping[str, float]]] = defaultdict(list)
+    variants: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for point in points:
-        variants[point.variant].append(read_checkpoint(out / point.name / BEST)["val"])
-    keys = [key for key in points[0].values if key != SEED]
-    rows: list[dict[str, Any]] = []
+        variant = tuple(str(value) for key, value in point.values.items() if key != "seed")
+        variants[variant].append(read_checkpoint(out / point.name / BEST)["val"].get("auc", math.nan))
+    keys = [key for key in points[0].values if key != "seed"]
     lines = [f"| {' | '.join([*keys, 'seeds', 'AUC on val'])} |", "|" + "---|" * (len(keys) + 2)]
-    for variant, runs in variants.items():
-        aucs = [run["auc"] for run in runs if "auc" in run]
-        rows.append({**dict(zip(keys, variant, strict=True)), "seeds": len(runs), "auc": aucs})
-        cell = f"{np.mean(aucs):.3f} ({min(aucs):.3f} to {max(aucs):.3f})" if aucs else ""
-        lines.append(f"| {' | '.join([*variant, str(len(runs)), cell])} |")
+    for variant, aucs in variants.items():
+        cell = f"{np.mean(aucs):.3f} ({min(aucs):.3f} to {max(aucs):.3f})"
+        lines.append(f"| {' | '.join([*variant, str(len(aucs)), cell])} |")
     text = "\n".join(lines) + "\n"
     write_text(out / "table.md", text)
-    write_text(out / "table.json", json.dumps(rows, indent=1) + "\n")
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,26 +11,18 @@ import torch
 from torch import nn
 
 from facetell.datasets.manifest import Entry
-from facetell.evaluate.sample import sample_of
-from facetell.evaluate.scores import Scores
+from facetell.evaluate.crossval import Results, by_kind
 from facetell.faces.clips import crop_clip
-from facetell.metrics.intervals import interval
-from facetell.metrics.ranking import auc
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording
 from facetell.types import Status, UInt8Array
 
-Score = Callable[[UInt8Array], Sequence[float]]
-"""Logits of uint8 RGB clips (N, T, S, S, 3)."""
-Row = dict[str, Any]
-"""A row of a score file."""
-
-SECONDS = 1.0  # between the clips of a recording
+Score = Callable[[UInt8Array], Sequence[float]]  # logits of uint8 RGB clips (N, T, S, S, 3)
+Row = dict[str, Any]  # of a score file
 TOGETHER = 8  # clips scored at once
-DRAWS = 500  # of the bootstrap, for monitoring
 
 
-def torch_score(model: nn.Module, device: torch.device, bf16: bool) -> Score:
+def torch_score(model: nn.Module, device: torch.device, bf16: bool = False) -> Score:
     """A :data:`Score` by a network in evaluation mode."""
 
     @torch.inference_mode()
@@ -45,22 +38,18 @@ def torch_score(model: nn.Module, device: torch.device, bf16: bool) -> Score:
     return score
 
 
-def score_recordings(
-    score: Score, recordings: Sequence[Recording], config: BatchConfig, min_face_width: float = 0.0
-) -> Iterator[Row]:
+def score_recordings(score: Score, recordings: Sequence[Recording], config: BatchConfig) -> Iterator[Row]:
     """One row per clip, one clip a second of each recording; one row with a status if it is not scored."""
     for recording in recordings:
-        windows = recording.windows(config.clip_frames, SECONDS, config.frame_rate)
+        windows = recording.windows(config.clip_frames, config.frame_rate)
         row = row_of(recording.entry)
-        if min_face_width and recording.face_width < min_face_width:
-            yield row | {"status": Status.FACE_TOO_SMALL.value}
-        elif not windows:
+        if not windows:
             yield row | {"status": Status.TOO_SHORT.value}
-        else:
-            clips = np.stack([crop_recording(recording, window, config) for window in windows])
-            for number, (window, logit) in enumerate(zip(windows, score(clips), strict=True)):
-                times = recording.times[window]
-                yield row | {"t0": float(times[0]), "t1": float(times[-1]), "clip": number, "logit": logit}
+            continue
+        clips = np.stack([crop_recording(recording, window, config) for window in windows])
+        for number, (window, logit) in enumerate(zip(windows, score(clips), strict=True)):
+            times = recording.times[window]
+            yield row | {"t0": float(times[0]), "t1": float(times[-1]), "clip": number, "logit": logit}
 
 
 def crop_recording(
@@ -77,17 +66,8 @@ def row_of(entry: Entry) -> Row:
     return {name: getattr(entry, name) for name in names} | {"label": -1 if entry.label is None else entry.label}
 
 
-def figures_of(scores: Scores) -> dict[str, float]:
-    """Video AUC of ``val`` with its 95 % interval, and by method; no AUC if a class is missing."""
-    figures: dict[str, float] = {}
-    sample = sample_of(scores.videos())
-    if len(set(sample.labels.tolist())) == 2:
-        found = interval(auc, sample.labels, sample.logits, sample.identities, draws=DRAWS)
-        figures |= {"auc": found.value, "auc_low": found.low, "auc_high": found.high}
-        for method in sorted({*scores["method"][scores["label"] == 1].tolist()}):
-            sample = sample_of(scores.where((scores["label"] == 0) | (scores["method"] == method)).videos())
-            figures[f"auc/{method}"] = float(auc(sample.labels, sample.logits, np.ones((1, len(sample))))[0])
-    reals = scores.select(label=0).videos().scored
-    if len(reals):
-        figures["false_positives_at_0"] = float((reals["logit"] > 0).mean())
-    return figures
+def results_of(rows: Sequence[Row], threshold: float = 0.0) -> Results:
+    """Results by method of :func:`score_recordings` at a threshold of the logit."""
+    names = ("label", "split", "identity", "dataset", "track")
+    entries = [Entry(row["video"], kind=row["method"], **{name: row[name] for name in names}) for row in rows]
+    return by_kind(entries, [row.get("logit", math.nan) for row in rows], threshold)
