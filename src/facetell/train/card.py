@@ -93,7 +93,7 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
             (
                 f"data: {counts['real']} real clips of {counts['identities']} identities, {counts['forged']} forged "
                 f"by {counts['generators']} generators of {counts['families']} families",
-                f"sources: `{info.name}.sources.csv` (repository, path, licence as stated)",
+                "sources: `facetell.sources.csv` (repository, path, licence as stated)",
                 f"pseudo-fakes: {views['pairs']} views of each real, each beside a pseudo-fake of the same frame "
                 f"({', '.join(kind for kind in KINDS if recipe[kind])})",
                 f"views: {views['plain']} plain of each clip, {views['forged']} varied of each forged one",
