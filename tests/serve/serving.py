@@ -21,10 +21,10 @@ import psutil
 from starlette.types import ASGIApp
 
 from facetell.cli.serve import listen
-from facetell.serve.app import create_app
+from facetell.serve.models import Limits, ServeSettings
 from facetell.serve.server import Server as HttpServer
+from facetell.serve.server import create_app
 from facetell.serve.service import Service
-from facetell.serve.settings import Limits, ServeSettings
 from fixtures import FAST, SECONDS, sample_frames, wait_for, write_frames
 
 TOKEN = "a-token-of-enough-characters"
@@ -34,8 +34,8 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 class Server:
     """`facetell serve` with some arguments on a data folder; stopped at the end of a `with`."""
 
-    def __init__(self, data: Path, *words: str, environment: dict[str, str] | None = None, ulimit: int | None = None):
-        self.data, self.words, self.environment, self.ulimit = data, words, environment or {}, ulimit
+    def __init__(self, data: Path, *words: str, ulimit: int | None = None):
+        self.data, self.words, self.ulimit = data, words, ulimit
         self.log = data.parent / f"{data.name}.log"
         self.start()
 
@@ -45,7 +45,7 @@ class Server:
         command += ["--model", FAST, *self.words]
         if self.ulimit:
             command = ["bash", "-c", f'ulimit -f {self.ulimit}; exec "$@"', "-", *command]
-        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **self.environment}
+        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
         place = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -88,27 +88,20 @@ class Server:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Callable[[], None]]:
-        """Suspend the processes that score, so that jobs stay queued or running.
-
-        Yields a function that lets them run for a moment.
-        """
-        scorers = self.workers()[1:]
-
-        def each(change: Callable[[psutil.Process], None]) -> None:
-            for process in scorers:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    change(process)
+        """Suspend the process that scores: jobs stay queued or running. Yields what lets it run for a moment."""
+        scorer = self.workers()[1]
 
         def advance() -> None:
-            each(psutil.Process.resume)
+            scorer.resume()
             time.sleep(0.05)
-            each(psutil.Process.suspend)
+            scorer.suspend()
 
-        each(psutil.Process.suspend)
+        scorer.suspend()
         try:
             yield advance
         finally:
-            each(psutil.Process.resume)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                scorer.resume()
 
     def upload(self, path: Path, name: str | None = None, **headers: str) -> httpx.Response:
         """Upload a video."""

@@ -12,10 +12,9 @@ import psutil
 import pytest
 from serving import SECONDS, Server, short_video, wait_for
 
-from facetell.serve import inspect
-from facetell.serve.faults import Refused
-from facetell.serve.inspect import Inspector
-from facetell.serve.settings import Limits
+from facetell.serve import process
+from facetell.serve.models import Limits, Refused
+from facetell.serve.process import Inspector
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.slow)])
@@ -70,7 +69,7 @@ def test_killed_at_random_moments_no_job_is_lost_or_done_twice(tmp_path, kills):
         wait_for(lambda: server.files() == expected)
         results = {}
         for job in jobs:
-            result = server.client.get(job["links"]["result"]).json()["videos"][0]
+            result = server.client.get(f"/v1/jobs/{job['id']}/result").json()["videos"][0]
             results.setdefault(result["sha256"], set()).add(json.dumps(result["tracks"]))
         assert len(results) <= len(videos) and all(len(found) == 1 for found in results.values())
 
@@ -126,13 +125,13 @@ def test_a_file_that_makes_the_inspector_hang_or_crash_is_refused(man, monkeypat
         assert (inspector(man).width, inspector(man).height) == (640, 360)
         os.kill(inspector.start().process.pid, signal.SIGSTOP)
         with monkeypatch.context() as patch, pytest.raises(Refused, match="takes over 1 s"):
-            patch.setattr(inspect, "SECONDS", 1.0)
+            patch.setattr(process, "SECONDS", 1.0)
             inspector(man)
         pid = inspector.start().process.pid
         os.kill(pid, signal.SIGSTOP)
         threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
         with monkeypatch.context() as patch, pytest.raises(Refused, match="crashed the decoder"):
-            patch.setattr(inspect, "SECONDS", SECONDS)
+            patch.setattr(process, "SECONDS", SECONDS)
             inspector(man)
         assert inspector(man).duration == 2.4
     finally:

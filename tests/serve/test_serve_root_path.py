@@ -9,7 +9,7 @@ from serving import BEARER, SECONDS, TOKEN, serving
 from starlette.responses import PlainTextResponse
 
 from chromium import DESK
-from facetell.serve.settings import Limits
+from facetell.serve.models import Limits
 
 ROOT = "/apps/facetell"
 
@@ -49,8 +49,7 @@ def test_every_link_and_redirect_is_below_it(site, short):
     with httpx.Client(timeout=SECONDS, headers=BEARER) as client:
         answer = client.post(f"{site}/v1/jobs", files={"file": ("short.mp4", short.read_bytes())})
         job = answer.json()
-        assert answer.headers["location"] == job["links"]["self"] == f"{ROOT}/v1/jobs/{job['id']}"
-        assert all(link.startswith(f"{ROOT}/") for link in job["links"].values())
+        assert answer.headers["location"] == f"{ROOT}/v1/jobs/{job['id']}"
         for path in ("/", "/?before=9", f"/jobs/{job['id']}", "/jobs/none", "/login"):
             page = client.get(f"{site}{path}").text
             found = re.findall(r'(?:href|src|action|data-root)="(/[^"]*)"', page)
@@ -66,7 +65,6 @@ def test_every_link_and_redirect_is_below_it(site, short):
         assert right.headers["location"] == f"{ROOT}/jobs/{job['id']}"
         assert f"Path={ROOT};" in right.headers["set-cookie"]
         assert browser.get(f"{site}/v1/jobs").status_code == 200
-        assert browser.post(f"{site}/jobs/{job['id']}/delete").headers["location"] == f"{ROOT}/"
         assert browser.post(f"{site}/logout").headers["location"] == f"{ROOT}/login"
         assert not browser.cookies
 

@@ -6,13 +6,12 @@ from serving import BEARER, SECONDS, TOKEN, Server, serving
 
 from facetell.serve import access
 from facetell.serve.access import Authenticator, client_address
-from facetell.serve.faults import Refused
-from facetell.serve.settings import Limits
+from facetell.serve.models import Limits, Refused
 
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory):
-    with Server(tmp_path_factory.mktemp("locked") / "data", environment={"FACETELL_TOKEN": TOKEN}) as server:
+    with Server(tmp_path_factory.mktemp("locked") / "data", "--token", TOKEN) as server:
         yield server
 
 
@@ -21,12 +20,12 @@ def test_programs_send_it_in_a_header(locked, short):
     refused = locked.upload(short)
     assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
     assert refused.json()["error"] == "no_token" and TOKEN not in refused.text
-    links = locked.upload(short, **BEARER).json()["links"]
-    for path in ("/v1/jobs", "/metrics", *(links[name] for name in ("self", "result", "report", "events"))):
+    job = f"/v1/jobs/{locked.upload(short, **BEARER).json()['id']}"
+    for path in ("/v1/jobs", "/metrics", job, f"{job}/result", f"{job}/report", f"{job}/events"):
         assert locked.client.get(path).status_code == 401
-    assert locked.client.delete(links["self"]).status_code == 401
+    assert locked.client.delete(job).status_code == 401
     assert locked.client.get("/metrics", headers=BEARER).status_code == 200
-    assert locked.client.delete(links["self"], headers=BEARER).status_code == 204
+    assert locked.client.delete(job, headers=BEARER).status_code == 204
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"])

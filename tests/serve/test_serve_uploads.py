@@ -3,7 +3,6 @@
 import contextlib
 import time
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import httpx
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from serving import SECONDS, Server, connections, serving, wait_for
 
-from facetell.serve.settings import Limits
+from facetell.serve.models import Limits
 from fixtures import BROKEN, encode
 
 END = b"x\r\n--b--\r\n"
@@ -55,7 +54,7 @@ def test_a_name_is_only_displayed(server, short, name, shown):
     assert all(len(folder) == 32 and folder.isalnum() for folder in folders)
     assert "onerror" not in (page := server.client.get("/").text) or "&lt;img src=x onerror" in page
     assert {path.name.partition(".sqlite3")[0] for path in server.data.iterdir()} <= {"jobs", "lock"}
-    server.client.delete(job["links"]["self"])
+    server.client.delete(f"/v1/jobs/{job['id']}")
 
 
 # --- content
@@ -118,7 +117,7 @@ def test_a_video_that_states_no_length_is_stopped_at_the_limit(server, tmp_path)
     job = server.upload(grey_video(tmp_path, "long.h264", 1000)).json()
     job = server.ended(job["id"])
     assert job["state"] == "failed" and "at most 0.5 are accepted" in job["message"]
-    answer = server.client.get(job["links"]["result"])
+    answer = server.client.get(f"/v1/jobs/{job['id']}/result")
     assert answer.status_code == 409 and answer.json()["error"] == "failed"
 
 
@@ -133,7 +132,7 @@ def test_an_animated_webp_is_a_video(server, tmp_path):
         if status == 201:
             job = answer.json()
             assert (job["width"], job["height"], job["duration"]) == (80, 60, 0.12)
-            server.client.delete(job["links"]["self"])
+            server.client.delete(f"/v1/jobs/{job['id']}")
 
 
 # --- forms
@@ -164,11 +163,9 @@ def test_malformed_forms(server, body, status, code):
 
 
 @pytest.mark.usefixtures("nothing_stays")
-def test_other_bodies_and_addresses_in_place_of_a_file(server):
-    for kind in ("video/mp4", "multipart/form-data"):  # the second without a boundary
-        refused(post(server, b"video", kind), 415, "not_a_form")
-    message = refused(post(server, TEXT + b"https://example.org/\r\n--b--\r\n"), 422, "no_file")
-    assert "holds a network address, and facetell does not use the network" in message
+@pytest.mark.parametrize("kind", ["video/mp4", "multipart/form-data"])  # the second without a boundary
+def test_other_bodies(server, kind):
+    refused(post(server, b"video", kind), 415, "not_a_form")
 
 
 # --- streams
@@ -210,33 +207,6 @@ def test_a_client_that_still_sends_receives_the_error(server):
     assert answer.headers["connection"] == "close"
 
 
-def test_a_hundred_clients_at_once(server, short):
-    """Clients without a slot receive Retry-After, and all succeed."""
-    content, refusals = short.read_bytes(), []
-
-    def client(number):
-        while True:
-            answer = server.client.post(
-                "/v1/jobs", files={"file": (f"{number}.mp4", content)}, headers={"Idempotency-Key": f"client-{number}"}
-            )
-            if answer.status_code != 429:
-                return answer
-            refusals.append(answer.json()["error"])
-            time.sleep(int(answer.headers["retry-after"]) / 4)
-
-    with ThreadPoolExecutor(100) as clients:
-        answers = list(clients.map(client, range(100)))
-    assert {answer.status_code for answer in answers} == {201} and set(refusals) == {"too_many_uploads"}
-    jobs = [answer.json() for answer in answers]
-    assert len({job["id"] for job in jobs}) == 100
-    assert [job["name"] for job in jobs] == [f"{number}.mp4" for number in range(100)]
-    assert server.ended(jobs[0]["id"])["state"] == "done"  # scored while the others wait
-    for job in jobs:
-        assert server.client.delete(job["links"]["self"]).status_code == 204
-    wait_for(lambda: not any(job["id"] in name for job in jobs for name in server.files()))
-    wait_for(lambda: "facetell_workers_ready 1.0" in server.metrics())
-
-
 # --- space on the disk and in the queue
 
 
@@ -256,7 +226,7 @@ def test_a_full_disk_and_a_missing_data_folder_are_507_and_the_server_goes_on(tm
         (tmp_path / "data").unlink()
         (tmp_path / "away").rename(tmp_path / "data")
         assert server.ended(server.upload(short).json()["id"])["state"] == "done"
-        assert server.client.get(done["links"]["result"]).status_code == 200
+        assert server.client.get(f"/v1/jobs/{done['id']}/result").status_code == 200
 
 
 def test_space_is_left_on_the_disk_and_the_queue_is_limited(tmp_path, short):
@@ -268,5 +238,3 @@ def test_space_is_left_on_the_disk_and_the_queue_is_limited(tmp_path, short):
         assert [answer.status_code for answer in accepted] == [201, 201]
         assert refusal.status_code == 429 and refusal.json()["error"] == "queue_full"
         assert int(refusal.headers["retry-after"]) > 0
-        page = httpx.post(f"{url}/jobs", files=form, timeout=SECONDS)
-        assert page.status_code == 429 and "the queue is full" in page.text.lower()
