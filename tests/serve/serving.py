@@ -31,7 +31,7 @@ TOKEN = "a-token-of-enough-characters"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
-class Server:
+class Server(contextlib.AbstractContextManager):
     """`facetell serve` with some arguments on a data folder; stopped at the end of a `with`."""
 
     def __init__(self, data: Path, *words: str, ulimit: int | None = None):
@@ -58,9 +58,6 @@ class Server:
 
         self.url = wait_for(address)[1]
         self.client = httpx.Client(base_url=self.url, timeout=SECONDS)
-
-    def __enter__(self) -> Server:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.stop()
@@ -104,28 +101,20 @@ class Server:
                 scorer.resume()
 
     def upload(self, path: Path, name: str | None = None, **headers: str) -> httpx.Response:
-        """Upload a video."""
         with path.open("rb") as stream:
             return self.client.post("/v1/jobs", files={"file": (name or path.name, stream)}, headers=headers)
 
     def jobs(self) -> list[dict]:
-        """The newest jobs."""
         return self.client.get("/v1/jobs", params={"limit": 200}).json()["jobs"]
 
     def job(self, job_id: str) -> dict:
-        """A job as it is now."""
         return self.client.get(f"/v1/jobs/{job_id}").json()
 
-    def state(self, job_id: str, *states: str) -> dict:
-        """A job once it is in one of the states."""
-        return wait_for(lambda: (job := self.job(job_id))["state"] in states and job)
-
-    def ended(self, job_id: str) -> dict:
-        """A job once it has ended."""
-        return self.state(job_id, "done", "failed")
+    def ended(self, job_id: str, *states: str) -> dict:
+        """A job once it is in one of the states, by default those of its end."""
+        return wait_for(lambda: (job := self.job(job_id))["state"] in (states or ("done", "failed")) and job)
 
     def metrics(self) -> str:
-        """What Prometheus reads."""
         return self.client.get("/metrics").text
 
     def files(self) -> set[str]:

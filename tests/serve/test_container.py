@@ -1,4 +1,4 @@
-"""The commands of the Dockerfile, run without Docker; the compose file."""
+"""The commands of the Dockerfile, run without Docker."""
 
 import json
 import os
@@ -13,8 +13,7 @@ STEPS = re.findall(r"^([A-Z]+) (.+)$", (ROOT / "Dockerfile").read_text(), re.MUL
 
 
 def exec_form(name):
-    (words,) = (text.removeprefix("CMD ") for step, text in STEPS if step == name)
-    return json.loads(words)
+    return json.loads(next(text.removeprefix("CMD ") for step, text in STEPS if step == name))
 
 
 def test_the_server_starts_and_is_healthy(tmp_path):

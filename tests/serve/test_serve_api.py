@@ -69,7 +69,7 @@ def test_a_running_job_is_deleted_with_everything(server, woman):
     with server.client.stream("GET", f"{path}/events") as stream:
         received = events(stream)
         next(received)
-        server.state(job["id"], "running")
+        server.ended(job["id"], "running")
         assert server.client.delete(path).status_code == 204
         assert "deleted" in [kind for kind, _ in received]
     assert server.client.get(path).status_code == 404
@@ -92,27 +92,22 @@ def test_a_key_makes_a_repeated_upload_the_first_job_and_refuses_another_video(s
 def test_the_list_has_pages(server, done, short):
     for _ in range(2):
         server.upload(short)
-    numbers, before = [], None
-    while True:
-        page = server.client.get("/v1/jobs", params={"limit": 2} | ({"before": before} if before else {})).json()
+    numbers, page = [], {"next": 2**62}
+    while before := page["next"]:
+        page = server.client.get("/v1/jobs", params={"limit": 2, "before": before}).json()
         numbers += [job["number"] for job in page["jobs"]]
-        if (before := page["next"]) is None:
-            break
-    assert numbers == sorted(set(numbers), reverse=True) and done["number"] in numbers
-    assert len(numbers) == len(server.jobs())
+    assert numbers == [job["number"] for job in server.jobs()] and done["number"] in numbers
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("GET", "/v1/jobs/..%2f..%2fjobs.sqlite3/result", 404),
-        ("GET", "/v1/jobs/%00/report", 404),
         ("GET", "/static/%2e%2e%2fapp.py", 404),
         ("GET", "/nowhere", 404),
         ("PUT", "/v1/jobs", 405),
         ("GET", "/v1/jobs?limit=0", 422),
         ("GET", "/v1/jobs?before=99999999999999999999", 422),
-        ("GET", "/v1/jobs?state=lost", 422),
     ],
 )
 def test_every_error_is_json_with_one_message(server, method, path, status):

@@ -51,12 +51,6 @@ def test_a_job_of_many_ends_of_the_server_is_tried_once_more_alone(tmp_path):
     store.close()
 
 
-def test_the_key_of_a_deleted_job_can_be_used_again(store):
-    job = add(store, 1, "k")
-    assert add(store, 2, "k") == job and store.delete(job.id)
-    assert add(store, 3, "k").id != job.id
-
-
 def test_a_file_that_is_no_store_or_of_another_version_gets_one_message(tmp_path):
     (tmp_path / "a").write_text("this is no database, and long enough to be sure" * 100)
     with pytest.raises(FacetellError, match=r"cannot open .*restore it from a backup"):
@@ -79,9 +73,3 @@ def test_after_a_start_other_names_stay_and_links_are_not_followed(tmp_path):
     files.sweep({"0" * 32: State.DONE})
     assert all(path.exists() for path in kept) and not files.folder("1" * 32).exists()
     files.close()
-
-
-def test_an_interrupted_first_start_leaves_a_data_folder(tmp_path):
-    (tmp_path / "jobs.sqlite3").touch()  # what is created first
-    Files(tmp_path).close()
-    assert (tmp_path / "jobs").is_dir()

@@ -2,9 +2,7 @@
 
 import contextlib
 import time
-import zipfile
 
-import cv2
 import httpx
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from fixtures import BROKEN, encode
 END = b"x\r\n--b--\r\n"
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="talk.mp4"\r\nContent-Type: video/mp4\r\n\r\n'
 OTHER = HEAD.replace(b'"file"; filename="talk.mp4"', b'"other"; filename="talk.mp4"')
-TEXT = HEAD.replace(b'; filename="talk.mp4"', b"")
 
 
 @pytest.fixture
@@ -29,7 +26,6 @@ def nothing_stays(server):
 
 
 def refused(answer, status, code):
-    """The message of an error response, which names no path."""
     body = answer.json()
     assert (answer.status_code, body["error"]) == (status, code), answer.text
     assert "\n" not in body["message"] and "/" not in body["message"].replace("multipart/form-data", "")
@@ -41,7 +37,6 @@ def refused(answer, status, code):
     [
         ("../../../../etc/cron.d/x.mp4", "x.mp4"),
         ("..\\..\\windows\\x.mp4", "x.mp4"),
-        ("..", ".."),
         ("a" * 2000 + ".mp4", "a" * 200),
         ("<img src=x onerror=alert(1)>.mp4", "<img src=x onerror=alert(1)>.mp4"),
         ("ünïcode 视频.mp4", "ünïcode 视频.mp4"),
@@ -57,21 +52,10 @@ def test_a_name_is_only_displayed(server, short, name, shown):
     server.client.delete(f"/v1/jobs/{job['id']}")
 
 
-# --- content
-
-
 def frame_bomb(folder):
     """Forty bytes that declare a frame of 2.7 GB."""
     path = folder / "bomb.y4m"
     path.write_bytes(b"YUV4MPEG2 W30000 H30000 F25:1 C420\nFRAME\n")
-    return path
-
-
-def zip_bomb(folder):
-    """A hundred megabytes of zeros in a hundred kilobytes, under the name of a video."""
-    path = folder / "bomb.mp4"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("zeros", bytes(100 * 2**20))
     return path
 
 
@@ -82,7 +66,7 @@ def grey_video(folder, name, frames=400, width=64, height=48):
 
 
 @pytest.mark.usefixtures("nothing_stays")
-@pytest.mark.parametrize("make", [zip_bomb, frame_bomb, *BROKEN.values()])
+@pytest.mark.parametrize("make", [frame_bomb, *BROKEN.values()])
 def test_what_is_no_video_is_refused(server, tmp_path, make):
     refused(server.upload(make(tmp_path), "talk.mp4"), 422, "unreadable")
 
@@ -95,7 +79,6 @@ def test_playlists_cannot_make_the_server_open_other_files(server, tmp_path, man
     texts = {
         "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\nfile:{part}\n#EXT-X-ENDLIST\n",
         "concat": f"ffconcat version 1.0\nfile '{part}'\n",
-        "relative": "ffconcat version 1.0\nfile part.mp4\n",
         "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
     }
     for name, text in texts.items():
@@ -121,54 +104,27 @@ def test_a_video_that_states_no_length_is_stopped_at_the_limit(server, tmp_path)
     assert answer.status_code == 409 and answer.json()["error"] == "failed"
 
 
-def test_an_animated_webp_is_a_video(server, tmp_path):
-    animation = cv2.Animation()
-    for width, height, status in ((80, 60, 201), (1280, 960, 422)):
-        animation.frames = [np.full((height, width, 3), level, np.uint8) for level in (0, 90, 180)]
-        animation.durations = [40] * 3
-        (tmp_path / "a.webp").write_bytes(cv2.imencodeanimation(".webp", animation)[1].tobytes())
-        answer = server.upload(tmp_path / "a.webp")
-        assert answer.status_code == status
-        if status == 201:
-            job = answer.json()
-            assert (job["width"], job["height"], job["duration"]) == (80, 60, 0.12)
-            server.client.delete(f"/v1/jobs/{job['id']}")
-
-
-# --- forms
-
-
 def post(server, body, kind="multipart/form-data; boundary=b"):
     return server.client.post("/v1/jobs", content=body, headers={"Content-Type": kind})
 
 
-@pytest.mark.usefixtures("nothing_stays")
-@pytest.mark.parametrize(
-    ("body", "status", "code"),
-    [
-        (b"nonsense", 400, "bad_form"),
-        (HEAD + b"cut off", 400, "bad_form"),
-        (b"", 400, "bad_form"),
-        (OTHER + END, 422, "no_file"),
-        (HEAD.replace(b"talk", b"x" * 70000) + END, 400, "bad_form"),
-        (HEAD + b"x\r\n" + HEAD + END, 422, "several_files"),
-        (OTHER + bytes(200_000), 400, "bad_form"),
-        (TEXT + bytes(200_000), 400, "bad_form"),
-        (HEAD + END + bytes(200_000), 400, "bad_form"),
-        (b"\r\n" * 100_000 + HEAD + END, 400, "bad_form"),
+FORMS = {
+    "no_file": [OTHER + END],
+    "several_files": [HEAD + b"x\r\n" + HEAD + END],
+    "bad_form": [
+        *(b"nonsense", HEAD + b"cut off", HEAD.replace(b"talk", b"x" * 70000) + END, b"\r\n" * 100_000 + HEAD + END),
+        *(start + bytes(200_000) for start in (OTHER, HEAD.replace(b'; filename="talk.mp4"', b""), HEAD + END)),
     ],
-)
-def test_malformed_forms(server, body, status, code):
-    refused(post(server, body), status, code)
+}
 
 
 @pytest.mark.usefixtures("nothing_stays")
-@pytest.mark.parametrize("kind", ["video/mp4", "multipart/form-data"])  # the second without a boundary
-def test_other_bodies(server, kind):
-    refused(post(server, b"video", kind), 415, "not_a_form")
-
-
-# --- streams
+@pytest.mark.parametrize("code", FORMS)
+def test_malformed_forms(server, code):
+    for body in FORMS[code]:
+        refused(post(server, body), 400 if code == "bad_form" else 422, code)
+    for kind in ("video/mp4", "multipart/form-data"):  # the second without a boundary
+        refused(post(server, b"video", kind), 415, "not_a_form")
 
 
 def begin(connection, path, *headers):
@@ -205,9 +161,6 @@ def test_a_client_that_still_sends_receives_the_error(server):
     answer = post(server, iter([HEAD, *[bytes(65536)] * 200]))
     refused(answer, 413, "too_large")
     assert answer.headers["connection"] == "close"
-
-
-# --- space on the disk and in the queue
 
 
 def test_a_full_disk_and_a_missing_data_folder_are_507_and_the_server_goes_on(tmp_path, short, woman):
