@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -34,8 +33,8 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 class Server(contextlib.AbstractContextManager):
     """`facetell serve` with some arguments on a data folder; stopped at the end of a `with`."""
 
-    def __init__(self, data: Path, *words: str, ulimit: int | None = None):
-        self.data, self.words, self.ulimit = data, words, ulimit
+    def __init__(self, data: Path, *words: str):
+        self.data, self.words = data, words
         self.log = data.parent / f"{data.name}.log"
         self.start()
 
@@ -43,14 +42,10 @@ class Server(contextlib.AbstractContextManager):
         """Start it (again) and wait until it serves."""
         command = [sys.executable, "-m", "facetell", "serve", "--port", "0", "--data", str(self.data)]
         command += ["--model", FAST, *self.words]
-        if self.ulimit:
-            command = ["bash", "-c", f'ulimit -f {self.ulimit}; exec "$@"', "-", *command]
-        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
         place = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=self.data.parent
-            )
+            how = {"env": {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}, "cwd": self.data.parent}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **how)
 
         def address():
             assert self.process.poll() is None, self.log.read_text()
@@ -64,7 +59,7 @@ class Server(contextlib.AbstractContextManager):
 
     def stop(self) -> int:
         """Send SIGTERM; returns the exit code."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         try:
             return self.process.wait(SECONDS)
         finally:

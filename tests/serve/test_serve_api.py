@@ -104,9 +104,7 @@ def test_the_list_has_pages(server, done, short):
     [
         ("GET", "/v1/jobs/..%2f..%2fjobs.sqlite3/result", 404),
         ("GET", "/static/%2e%2e%2fapp.py", 404),
-        ("GET", "/nowhere", 404),
         ("PUT", "/v1/jobs", 405),
-        ("GET", "/v1/jobs?limit=0", 422),
         ("GET", "/v1/jobs?before=99999999999999999999", 422),
     ],
 )

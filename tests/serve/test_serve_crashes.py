@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -39,21 +40,18 @@ def test_killed_at_random_moments_no_job_is_lost_or_done_twice(tmp_path, kills):
                 number += 1
             time.sleep(rng.uniform(0.2, 0.6))
 
-    clients = [threading.Thread(target=client, args=(name,)) for name in ("a", "b")]
-    for thread in clients:
-        thread.start()
-    try:
-        for _ in range(kills):
-            before = len(answered)
-            wait_for(lambda: len(answered) > before)  # noqa: B023
-            time.sleep(rng.uniform(0, 1))
-            server.kill()
-            server.start()
-    finally:
-        stop.set()
-        for thread in clients:
-            thread.join()
-    with server:
+    with server, ThreadPoolExecutor(2) as pool:
+        clients = pool.map(client, ("a", "b"))
+        try:
+            for _ in range(kills):
+                before = len(answered)
+                wait_for(lambda: len(answered) > before)  # noqa: B023
+                time.sleep(rng.uniform(0, 1))
+                server.kill()
+                server.start()
+        finally:
+            stop.set()
+        assert list(clients) == [None, None]
         wait_for(lambda: all(f'facetell_jobs{{state="{s}"}} 0.0' in server.metrics() for s in ("queued", "running")))
         jobs = server.jobs()
         names = {job["name"]: job["id"] for job in jobs}

@@ -13,18 +13,13 @@ def add(store, number, key=None):
     return store.add(f"{number:032x}", key, f"{number}.mp4", 10, "5" * 64, Checked(width=64, height=48, duration=1.0))
 
 
-@pytest.fixture
-def store(tmp_path):
+def test_first_in_first_out_and_crashed_jobs_last(tmp_path):
     store = Store(tmp_path / "jobs.sqlite3")
-    yield store
-    store.close()
-
-
-def test_first_in_first_out_and_crashed_jobs_last(store):
     ids = [add(store, number).id for number in range(3)]
     assert store.claim().id == ids[0]
     store.crashed(ids[0])
     assert [store.claim().id for _ in range(3)] == [ids[1], ids[2], ids[0]] and store.claim() is None
+    store.close()
 
 
 def test_a_job_of_many_ends_of_the_server_is_tried_once_more_alone(tmp_path):

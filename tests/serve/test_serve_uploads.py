@@ -5,6 +5,7 @@ import time
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 from serving import SECONDS, Server, connections, serving, wait_for
 
@@ -165,7 +166,8 @@ def test_a_client_that_still_sends_receives_the_error(server):
 
 def test_a_full_disk_and_a_missing_data_folder_are_507_and_the_server_goes_on(tmp_path, short, woman):
     """A limit on the size of files makes writing fail half-way, as a full disk does; then a network drive goes away."""
-    with Server(tmp_path / "data", ulimit=1024) as server:
+    with Server(tmp_path / "data") as server:
+        psutil.Process(server.process.pid).rlimit(psutil.RLIMIT_FSIZE, (2**20, 2**20))
         answer = server.upload(woman)
         assert answer.status_code == 507 and answer.json()["error"] == "disk_full" and "Retry-After" in answer.headers
         assert server.files() == set()

@@ -26,7 +26,6 @@ COOKIE_SECONDS = 12 * 3600
 FAILURES = 10  # wrong tokens of an address, after each of which it is refused for a time
 LONGEST_SECONDS = 3600.0  # for which an address is refused, and without a failure, after which it is forgotten
 ADDRESSES = 10_000  # remembered at most
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = re.compile(r"/healthz|/login|/openapi\.json|/static/.*")  # need no token
 PAGES = re.compile(r"/|/jobs/.*|/logout")
 LINGER = 2.0  # seconds for which the rest of a refused upload is read and dropped
@@ -197,7 +196,7 @@ class Gate:
         if path != "/healthz" and not self._is_allowed(host):
             message = "the server is not known under this name: its operator can --allow-host it"
             raise Refused(421, "wrong_host", message)
-        if method not in SAFE and not _same_origin(headers, host):
+        if method not in ("GET", "OPTIONS") and not _same_origin(headers, host):
             raise Refused(403, "other_site", "requests from other sites are refused: use the server's own page")
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         if (

@@ -24,7 +24,6 @@ from facetell.serve.service import Service
 from facetell.serve.store import VIDEO
 
 BESIDE = 64 * 1024  # bytes of a request besides the video
-PIECE = MIB  # bytes that are collected before they are written
 
 
 def shown_name(name: str) -> str:
@@ -84,7 +83,7 @@ async def _store(service: Service, body: AsyncIterator[bytes], boundary: bytes, 
             form, pending = _Form(boundary, stream, service), bytearray()
             async for data in body:
                 pending += data
-                if len(pending) >= PIECE:
+                if len(pending) >= MIB:  # pieces that are worth a thread
                     await asyncio.to_thread(form.feed, bytes(pending))
                     pending.clear()
             await asyncio.to_thread(form.feed, bytes(pending))
