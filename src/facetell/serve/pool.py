@@ -16,8 +16,7 @@ from facetell.serve.store import VIDEO, Files, Store
 from facetell.types import FacetellError
 
 Answer = TypeVar("Answer")
-START_SECONDS = 120.0  # for a process to load the model
-SILENT_SECONDS = 600.0  # without a message, after which a process is taken to hang
+SILENT_SECONDS = 600.0  # without a message, also while it loads the model, after which a process is taken to hang
 REPLACE_SECONDS = 60.0  # without a process, after which a worker counts as missing
 RETRY_SECONDS = 5.0  # between two attempts to start a process, or to write to the store
 
@@ -93,7 +92,7 @@ class Worker(threading.Thread):
                 return
             self._child = child = Child(work, settings.model, settings.detector, settings.limits)
         try:
-            message = receive(child.connection, START_SECONDS)
+            message = receive(child.connection, SILENT_SECONDS)
         except GONE:
             raise FacetellError(
                 f"a worker ended while it loaded the model (exit code {child.close()}): is there enough memory?"
@@ -102,7 +101,7 @@ class Worker(threading.Thread):
             raise FacetellError(message.message)
         if not isinstance(message, Started):
             self.kill()
-            raise FacetellError(f"a worker did not load the model in {START_SECONDS:.0f} s: use fewer --workers")
+            raise FacetellError(f"a worker did not load the model in {SILENT_SECONDS:.0f} s: use fewer --workers")
         self.ready = True
 
     def kill(self, job_id: str | None = None) -> None:

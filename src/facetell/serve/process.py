@@ -34,7 +34,7 @@ from facetell.video.source import open_video
 
 MEMORY = 8 << 30  # bytes that a child process may allocate: a few bytes of a video can declare huge frames
 GONE = (EOFError, OSError, ValueError)  # what `send` and `receive` raise if the other process ended or sent no message
-START_SECONDS = 120.0  # for the inspector to start
+START_SECONDS = 600.0  # for the inspector to start
 SECONDS = 30.0  # for one check
 BEAT = 0.2  # seconds between two messages about progress
 
