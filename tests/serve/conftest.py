@@ -7,7 +7,6 @@ from serving import SECONDS, Server, short_video
 
 @pytest.fixture(scope="session")
 def short(tmp_path_factory):
-    """Half a second of a face."""
     return short_video(tmp_path_factory.mktemp("short"))
 
 

@@ -125,7 +125,6 @@ def short_video(folder: Path, name: str = "short.mp4", first: int = 0) -> Path:
 
 @contextlib.contextmanager
 def connections(url: str, count: int) -> Iterator[list[socket.socket]]:
-    """Clients that have sent nothing yet."""
     host, port = url.removeprefix("http://").split(":")
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(socket.create_connection((host, int(port)), SECONDS)) for _ in range(count)]
