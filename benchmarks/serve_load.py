@@ -108,7 +108,7 @@ def upload(url: str, content: bytes) -> float:
             sys.exit(answer.text)
         time.sleep(int(answer.headers["Retry-After"]))
     seconds = time.perf_counter() - start
-    httpx.delete(url + answer.json()["links"]["self"], timeout=None)
+    httpx.delete(f"{url}/v1/jobs/{answer.json()['id']}", timeout=None)
     return seconds
 
 
@@ -121,9 +121,9 @@ def scoring(url: str) -> Iterator[None]:
         with httpx.Client(base_url=url, timeout=None) as client:
             while not stop.is_set():
                 job = client.post("/v1/jobs", files={"file": locate("sample_woman").read_bytes()}).json()
-                while not stop.wait(0.2) and client.get(job["links"]["self"]).json().get("state") != "done":
+                while not stop.wait(0.2) and client.get(f"/v1/jobs/{job['id']}").json().get("state") != "done":
                     pass
-                client.delete(job["links"]["self"])
+                client.delete(f"/v1/jobs/{job['id']}")
 
     (thread := threading.Thread(target=work)).start()
     try:

@@ -51,7 +51,7 @@ def main() -> None:
                     with (ROOT / "out" / "videos" / name).open("rb") as video:
                         jobs.append(httpx.post(f"{url}/v1/jobs", files={"file": (name, video)}, timeout=60).json())
                 for job in jobs:
-                    while httpx.get(url + job["links"]["self"]).json()["state"] in ("queued", "running"):
+                    while httpx.get(f"{url}/v1/jobs/{job['id']}").json()["state"] in ("queued", "running"):
                         time.sleep(0.5)
                 take(browser, url, "serve.png", 760)
             finally:

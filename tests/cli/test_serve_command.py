@@ -7,7 +7,7 @@ import pytest
 
 from facetell.cli import main
 from facetell.cli.serve import add_arguments, settings_of
-from facetell.serve.files import Files
+from facetell.serve.store import Files
 
 TOKEN = "a-token-of-enough-characters"
 

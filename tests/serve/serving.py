@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -21,21 +20,21 @@ import psutil
 from starlette.types import ASGIApp
 
 from facetell.cli.serve import listen
-from facetell.serve.app import create_app
+from facetell.serve.models import Limits, ServeSettings
 from facetell.serve.server import Server as HttpServer
+from facetell.serve.server import create_app
 from facetell.serve.service import Service
-from facetell.serve.settings import Limits, ServeSettings
 from fixtures import FAST, SECONDS, sample_frames, wait_for, write_frames
 
 TOKEN = "a-token-of-enough-characters"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
-class Server:
+class Server(contextlib.AbstractContextManager):
     """`facetell serve` with some arguments on a data folder; stopped at the end of a `with`."""
 
-    def __init__(self, data: Path, *words: str, environment: dict[str, str] | None = None, ulimit: int | None = None):
-        self.data, self.words, self.environment, self.ulimit = data, words, environment or {}, ulimit
+    def __init__(self, data: Path, *words: str):
+        self.data, self.words = data, words
         self.log = data.parent / f"{data.name}.log"
         self.start()
 
@@ -43,14 +42,10 @@ class Server:
         """Start it (again) and wait until it serves."""
         command = [sys.executable, "-m", "facetell", "serve", "--port", "0", "--data", str(self.data)]
         command += ["--model", FAST, *self.words]
-        if self.ulimit:
-            command = ["bash", "-c", f'ulimit -f {self.ulimit}; exec "$@"', "-", *command]
-        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **self.environment}
         place = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=self.data.parent
-            )
+            how = {"env": {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}, "cwd": self.data.parent}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **how)
 
         def address():
             assert self.process.poll() is None, self.log.read_text()
@@ -59,15 +54,12 @@ class Server:
         self.url = wait_for(address)[1]
         self.client = httpx.Client(base_url=self.url, timeout=SECONDS)
 
-    def __enter__(self) -> Server:
-        return self
-
     def __exit__(self, *error: object) -> None:
         self.stop()
 
     def stop(self) -> int:
         """Send SIGTERM; returns the exit code."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         try:
             return self.process.wait(SECONDS)
         finally:
@@ -88,51 +80,36 @@ class Server:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Callable[[], None]]:
-        """Suspend the processes that score, so that jobs stay queued or running.
-
-        Yields a function that lets them run for a moment.
-        """
-        scorers = self.workers()[1:]
-
-        def each(change: Callable[[psutil.Process], None]) -> None:
-            for process in scorers:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    change(process)
+        """Suspend the process that scores: jobs stay queued or running. Yields what lets it run for a moment."""
+        scorer = self.workers()[1]
 
         def advance() -> None:
-            each(psutil.Process.resume)
+            scorer.resume()
             time.sleep(0.05)
-            each(psutil.Process.suspend)
+            scorer.suspend()
 
-        each(psutil.Process.suspend)
+        scorer.suspend()
         try:
             yield advance
         finally:
-            each(psutil.Process.resume)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                scorer.resume()
 
     def upload(self, path: Path, name: str | None = None, **headers: str) -> httpx.Response:
-        """Upload a video."""
         with path.open("rb") as stream:
             return self.client.post("/v1/jobs", files={"file": (name or path.name, stream)}, headers=headers)
 
     def jobs(self) -> list[dict]:
-        """The newest jobs."""
         return self.client.get("/v1/jobs", params={"limit": 200}).json()["jobs"]
 
     def job(self, job_id: str) -> dict:
-        """A job as it is now."""
         return self.client.get(f"/v1/jobs/{job_id}").json()
 
-    def state(self, job_id: str, *states: str) -> dict:
-        """A job once it is in one of the states."""
-        return wait_for(lambda: (job := self.job(job_id))["state"] in states and job)
-
-    def ended(self, job_id: str) -> dict:
-        """A job once it has ended."""
-        return self.state(job_id, "done", "failed")
+    def ended(self, job_id: str, *states: str) -> dict:
+        """A job once it is in one of the states, by default those of its end."""
+        return wait_for(lambda: (job := self.job(job_id))["state"] in (states or ("done", "failed")) and job)
 
     def metrics(self) -> str:
-        """What Prometheus reads."""
         return self.client.get("/metrics").text
 
     def files(self) -> set[str]:
@@ -148,7 +125,6 @@ def short_video(folder: Path, name: str = "short.mp4", first: int = 0) -> Path:
 
 @contextlib.contextmanager
 def connections(url: str, count: int) -> Iterator[list[socket.socket]]:
-    """Clients that have sent nothing yet."""
     host, port = url.removeprefix("http://").split(":")
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(socket.create_connection((host, int(port)), SECONDS)) for _ in range(count)]

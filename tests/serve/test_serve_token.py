@@ -6,13 +6,12 @@ from serving import BEARER, SECONDS, TOKEN, Server, serving
 
 from facetell.serve import access
 from facetell.serve.access import Authenticator, client_address
-from facetell.serve.faults import Refused
-from facetell.serve.settings import Limits
+from facetell.serve.models import Limits, Refused
 
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory):
-    with Server(tmp_path_factory.mktemp("locked") / "data", environment={"FACETELL_TOKEN": TOKEN}) as server:
+    with Server(tmp_path_factory.mktemp("locked") / "data", "--token", TOKEN) as server:
         yield server
 
 
@@ -21,15 +20,15 @@ def test_programs_send_it_in_a_header(locked, short):
     refused = locked.upload(short)
     assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
     assert refused.json()["error"] == "no_token" and TOKEN not in refused.text
-    links = locked.upload(short, **BEARER).json()["links"]
-    for path in ("/v1/jobs", "/metrics", *(links[name] for name in ("self", "result", "report", "events"))):
+    job = f"/v1/jobs/{locked.upload(short, **BEARER).json()['id']}"
+    for path in ("/v1/jobs", "/metrics", job, f"{job}/result", f"{job}/report", f"{job}/events"):
         assert locked.client.get(path).status_code == 401
-    assert locked.client.delete(links["self"]).status_code == 401
+    assert locked.client.delete(job).status_code == 401
     assert locked.client.get("/metrics", headers=BEARER).status_code == 200
-    assert locked.client.delete(links["self"], headers=BEARER).status_code == 204
+    assert locked.client.delete(job, headers=BEARER).status_code == 204
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"])
+@pytest.mark.parametrize("header", ["Bearer", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"])
 def test_nothing_else_is_accepted(locked, header):
     assert locked.client.get("/v1/jobs", headers={"Authorization": header}).status_code == 401
 
@@ -37,10 +36,8 @@ def test_nothing_else_is_accepted(locked, header):
 def test_what_needs_no_token(locked):
     for path in ("/healthz", "/login", "/openapi.json", "/static/page.css"):
         assert locked.client.get(path).status_code == 200
-    document = locked.client.get("/openapi.json").json()
-    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
-    assert document["paths"]["/v1/jobs"]["post"]["security"] == [{"token": []}]
-    assert "security" not in document["paths"]["/healthz"]["get"]
+    paths = locked.client.get("/openapi.json").json()["paths"]
+    assert paths["/v1/jobs"]["post"]["security"] == [{"token": []}] and "security" not in paths["/healthz"]["get"]
 
 
 def test_browsers_log_in_and_out(locked):
@@ -60,24 +57,17 @@ def test_browsers_log_in_and_out(locked):
         assert browser.get("/").status_code == 303
 
 
-@pytest.mark.parametrize("other", ['prefs={"dark":true,"n":1}', "user[id]=3", "novalue", "name=caf\xe9"])
-def test_cookies_of_other_applications_do_no_harm(locked, other):
+def test_cookies_of_other_applications_do_no_harm(locked):
     cookie = httpx.post(f"{locked.url}/login", data={"token": TOKEN}).headers["set-cookie"].partition(";")[0]
-    for both in (f"{other}; {cookie}", f"{cookie}; {other}"):
-        answer = httpx.get(f"{locked.url}/", headers={"Cookie": both.encode("latin-1")})
-        assert answer.status_code == 200, both
-
-
-def test_under_tls_the_cookie_is_for_tls_only(locked):
-    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "10.0.0.1"}
-    answer = locked.client.post("/login", data={"token": TOKEN}, headers=headers)
-    assert "Secure" in answer.headers["set-cookie"]
+    both = f'prefs={{"dark":true,"n":1}}; user[id]=3; {cookie}; novalue; name=caf\xe9'
+    assert httpx.get(f"{locked.url}/", headers={"Cookie": both.encode("latin-1")}).status_code == 200
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/jobs/../v1/jobs"])
-def test_the_login_leads_to_no_other_site(locked, target):
-    answer = httpx.post(f"{locked.url}/login", data={"token": TOKEN, "next": target})
-    assert answer.headers["location"] == "/"
+def test_the_login_leads_to_no_other_site_and_under_tls_the_cookie_is_for_tls_only(locked, target):
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "10.0.0.1"}
+    answer = httpx.post(f"{locked.url}/login", data={"token": TOKEN, "next": target}, headers=headers)
+    assert answer.headers["location"] == "/" and "Secure" in answer.headers["set-cookie"]
 
 
 def test_cookies_cannot_be_forged_and_expire(monkeypatch):
@@ -110,15 +100,11 @@ def test_an_address_that_sends_wrong_tokens_is_refused_for_longer_each_time(monk
     assert len(caplog.messages) == 8 and caplog.messages[0] == "a sent 10 wrong tokens and is refused for 60 s"
 
 
-def test_an_ipv6_network_and_an_ipv4_address_in_either_form_are_one_client():
-    for host, address in (
-        ("10.0.0.7", "10.0.0.7"),
-        ("::ffff:10.0.0.7", "10.0.0.7"),
-        ("2001:db8::1:2:3:4", "2001:db8::/64"),
-        ("nonsense", "unknown"),
-    ):
-        assert client_address({"client": (host, 1)}) == address
-    assert client_address({"client": None}) == "unknown"
+@pytest.mark.parametrize(
+    ("host", "address"), [("10.0.0.7", "10.0.0.7"), ("::ffff:10.0.0.7", "10.0.0.7"), ("2001:db8::1:2", "2001:db8::/64")]
+)
+def test_an_ipv6_network_and_an_ipv4_address_in_either_form_are_one_client(host, address):
+    assert client_address({"client": (host, 1)}) == address
 
 
 def test_wrong_tokens_are_429_in_programs_and_on_the_page(tmp_path):

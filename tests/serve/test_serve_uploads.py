@@ -2,22 +2,19 @@
 
 import contextlib
 import time
-import zipfile
-from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import httpx
 import numpy as np
+import psutil
 import pytest
 from serving import SECONDS, Server, connections, serving, wait_for
 
-from facetell.serve.settings import Limits
+from facetell.serve.models import Limits
 from fixtures import BROKEN, encode
 
 END = b"x\r\n--b--\r\n"
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="talk.mp4"\r\nContent-Type: video/mp4\r\n\r\n'
 OTHER = HEAD.replace(b'"file"; filename="talk.mp4"', b'"other"; filename="talk.mp4"')
-TEXT = HEAD.replace(b'; filename="talk.mp4"', b"")
 
 
 @pytest.fixture
@@ -30,7 +27,6 @@ def nothing_stays(server):
 
 
 def refused(answer, status, code):
-    """The message of an error response, which names no path."""
     body = answer.json()
     assert (answer.status_code, body["error"]) == (status, code), answer.text
     assert "\n" not in body["message"] and "/" not in body["message"].replace("multipart/form-data", "")
@@ -42,7 +38,6 @@ def refused(answer, status, code):
     [
         ("../../../../etc/cron.d/x.mp4", "x.mp4"),
         ("..\\..\\windows\\x.mp4", "x.mp4"),
-        ("..", ".."),
         ("a" * 2000 + ".mp4", "a" * 200),
         ("<img src=x onerror=alert(1)>.mp4", "<img src=x onerror=alert(1)>.mp4"),
         ("ünïcode 视频.mp4", "ünïcode 视频.mp4"),
@@ -55,24 +50,13 @@ def test_a_name_is_only_displayed(server, short, name, shown):
     assert all(len(folder) == 32 and folder.isalnum() for folder in folders)
     assert "onerror" not in (page := server.client.get("/").text) or "&lt;img src=x onerror" in page
     assert {path.name.partition(".sqlite3")[0] for path in server.data.iterdir()} <= {"jobs", "lock"}
-    server.client.delete(job["links"]["self"])
-
-
-# --- content
+    server.client.delete(f"/v1/jobs/{job['id']}")
 
 
 def frame_bomb(folder):
     """Forty bytes that declare a frame of 2.7 GB."""
     path = folder / "bomb.y4m"
     path.write_bytes(b"YUV4MPEG2 W30000 H30000 F25:1 C420\nFRAME\n")
-    return path
-
-
-def zip_bomb(folder):
-    """A hundred megabytes of zeros in a hundred kilobytes, under the name of a video."""
-    path = folder / "bomb.mp4"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("zeros", bytes(100 * 2**20))
     return path
 
 
@@ -83,7 +67,7 @@ def grey_video(folder, name, frames=400, width=64, height=48):
 
 
 @pytest.mark.usefixtures("nothing_stays")
-@pytest.mark.parametrize("make", [zip_bomb, frame_bomb, *BROKEN.values()])
+@pytest.mark.parametrize("make", [frame_bomb, *BROKEN.values()])
 def test_what_is_no_video_is_refused(server, tmp_path, make):
     refused(server.upload(make(tmp_path), "talk.mp4"), 422, "unreadable")
 
@@ -96,7 +80,6 @@ def test_playlists_cannot_make_the_server_open_other_files(server, tmp_path, man
     texts = {
         "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\nfile:{part}\n#EXT-X-ENDLIST\n",
         "concat": f"ffconcat version 1.0\nfile '{part}'\n",
-        "relative": "ffconcat version 1.0\nfile part.mp4\n",
         "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
     }
     for name, text in texts.items():
@@ -118,60 +101,31 @@ def test_a_video_that_states_no_length_is_stopped_at_the_limit(server, tmp_path)
     job = server.upload(grey_video(tmp_path, "long.h264", 1000)).json()
     job = server.ended(job["id"])
     assert job["state"] == "failed" and "at most 0.5 are accepted" in job["message"]
-    answer = server.client.get(job["links"]["result"])
+    answer = server.client.get(f"/v1/jobs/{job['id']}/result")
     assert answer.status_code == 409 and answer.json()["error"] == "failed"
-
-
-def test_an_animated_webp_is_a_video(server, tmp_path):
-    animation = cv2.Animation()
-    for width, height, status in ((80, 60, 201), (1280, 960, 422)):
-        animation.frames = [np.full((height, width, 3), level, np.uint8) for level in (0, 90, 180)]
-        animation.durations = [40] * 3
-        (tmp_path / "a.webp").write_bytes(cv2.imencodeanimation(".webp", animation)[1].tobytes())
-        answer = server.upload(tmp_path / "a.webp")
-        assert answer.status_code == status
-        if status == 201:
-            job = answer.json()
-            assert (job["width"], job["height"], job["duration"]) == (80, 60, 0.12)
-            server.client.delete(job["links"]["self"])
-
-
-# --- forms
 
 
 def post(server, body, kind="multipart/form-data; boundary=b"):
     return server.client.post("/v1/jobs", content=body, headers={"Content-Type": kind})
 
 
-@pytest.mark.usefixtures("nothing_stays")
-@pytest.mark.parametrize(
-    ("body", "status", "code"),
-    [
-        (b"nonsense", 400, "bad_form"),
-        (HEAD + b"cut off", 400, "bad_form"),
-        (b"", 400, "bad_form"),
-        (OTHER + END, 422, "no_file"),
-        (HEAD.replace(b"talk", b"x" * 70000) + END, 400, "bad_form"),
-        (HEAD + b"x\r\n" + HEAD + END, 422, "several_files"),
-        (OTHER + bytes(200_000), 400, "bad_form"),
-        (TEXT + bytes(200_000), 400, "bad_form"),
-        (HEAD + END + bytes(200_000), 400, "bad_form"),
-        (b"\r\n" * 100_000 + HEAD + END, 400, "bad_form"),
+FORMS = {
+    "no_file": [OTHER + END],
+    "several_files": [HEAD + b"x\r\n" + HEAD + END],
+    "bad_form": [
+        *(b"nonsense", HEAD + b"cut off", HEAD.replace(b"talk", b"x" * 70000) + END, b"\r\n" * 100_000 + HEAD + END),
+        *(start + bytes(200_000) for start in (OTHER, HEAD.replace(b'; filename="talk.mp4"', b""), HEAD + END)),
     ],
-)
-def test_malformed_forms(server, body, status, code):
-    refused(post(server, body), status, code)
+}
 
 
 @pytest.mark.usefixtures("nothing_stays")
-def test_other_bodies_and_addresses_in_place_of_a_file(server):
+@pytest.mark.parametrize("code", FORMS)
+def test_malformed_forms(server, code):
+    for body in FORMS[code]:
+        refused(post(server, body), 400 if code == "bad_form" else 422, code)
     for kind in ("video/mp4", "multipart/form-data"):  # the second without a boundary
         refused(post(server, b"video", kind), 415, "not_a_form")
-    message = refused(post(server, TEXT + b"https://example.org/\r\n--b--\r\n"), 422, "no_file")
-    assert "holds a network address, and facetell does not use the network" in message
-
-
-# --- streams
 
 
 def begin(connection, path, *headers):
@@ -210,39 +164,10 @@ def test_a_client_that_still_sends_receives_the_error(server):
     assert answer.headers["connection"] == "close"
 
 
-def test_a_hundred_clients_at_once(server, short):
-    """Clients without a slot receive Retry-After, and all succeed."""
-    content, refusals = short.read_bytes(), []
-
-    def client(number):
-        while True:
-            answer = server.client.post(
-                "/v1/jobs", files={"file": (f"{number}.mp4", content)}, headers={"Idempotency-Key": f"client-{number}"}
-            )
-            if answer.status_code != 429:
-                return answer
-            refusals.append(answer.json()["error"])
-            time.sleep(int(answer.headers["retry-after"]) / 4)
-
-    with ThreadPoolExecutor(100) as clients:
-        answers = list(clients.map(client, range(100)))
-    assert {answer.status_code for answer in answers} == {201} and set(refusals) == {"too_many_uploads"}
-    jobs = [answer.json() for answer in answers]
-    assert len({job["id"] for job in jobs}) == 100
-    assert [job["name"] for job in jobs] == [f"{number}.mp4" for number in range(100)]
-    assert server.ended(jobs[0]["id"])["state"] == "done"  # scored while the others wait
-    for job in jobs:
-        assert server.client.delete(job["links"]["self"]).status_code == 204
-    wait_for(lambda: not any(job["id"] in name for job in jobs for name in server.files()))
-    wait_for(lambda: "facetell_workers_ready 1.0" in server.metrics())
-
-
-# --- space on the disk and in the queue
-
-
 def test_a_full_disk_and_a_missing_data_folder_are_507_and_the_server_goes_on(tmp_path, short, woman):
     """A limit on the size of files makes writing fail half-way, as a full disk does; then a network drive goes away."""
-    with Server(tmp_path / "data", ulimit=1024) as server:
+    with Server(tmp_path / "data") as server:
+        psutil.Process(server.process.pid).rlimit(psutil.RLIMIT_FSIZE, (2**20, 2**20))
         answer = server.upload(woman)
         assert answer.status_code == 507 and answer.json()["error"] == "disk_full" and "Retry-After" in answer.headers
         assert server.files() == set()
@@ -256,7 +181,7 @@ def test_a_full_disk_and_a_missing_data_folder_are_507_and_the_server_goes_on(tm
         (tmp_path / "data").unlink()
         (tmp_path / "away").rename(tmp_path / "data")
         assert server.ended(server.upload(short).json()["id"])["state"] == "done"
-        assert server.client.get(done["links"]["result"]).status_code == 200
+        assert server.client.get(f"/v1/jobs/{done['id']}/result").status_code == 200
 
 
 def test_space_is_left_on_the_disk_and_the_queue_is_limited(tmp_path, short):
@@ -268,5 +193,3 @@ def test_space_is_left_on_the_disk_and_the_queue_is_limited(tmp_path, short):
         assert [answer.status_code for answer in accepted] == [201, 201]
         assert refusal.status_code == 429 and refusal.json()["error"] == "queue_full"
         assert int(refusal.headers["retry-after"]) > 0
-        page = httpx.post(f"{url}/jobs", files=form, timeout=SECONDS)
-        assert page.status_code == 429 and "the queue is full" in page.text.lower()

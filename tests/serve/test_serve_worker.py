@@ -4,33 +4,28 @@ import mmap
 import shutil
 from multiprocessing import Pipe
 
-import pytest
-
 from facetell.detector import Detector
-from facetell.serve import worker
-from facetell.serve.process import MEMORY, Child, Progress, Started, receive, send
-from facetell.serve.worker import Order, Scorer
+from facetell.serve import process
+from facetell.serve.models import Limits
+from facetell.serve.process import MEMORY, Child, Progress, Rejected, Scorer, receive, send
 from fixtures import FAST_FILE
 
 
-def test_progress_is_reported_to_the_end_and_no_path_is_disclosed(tmp_path, man):
+def test_progress_is_reported_to_the_end_and_no_path_is_disclosed(tmp_path, man, monkeypatch):
     """Also while the report is written, which reads the video again: a silent worker would be taken to hang."""
+    monkeypatch.setattr(process, "BEAT", 0.0)
     shutil.copyfile(FAST_FILE, tmp_path / "own.onnx")
     shutil.copyfile(man, tmp_path / "video")
     ours, theirs = Pipe()
-    paths = {name: tmp_path / name for name in ("video", "result", "report")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "BEAT", 0.0)
-        answer = Scorer(Detector(tmp_path / "own.onnx"), theirs)(Order(**paths, name="talk.mp4", duration=60.0))
-    assert answer.kind == "done"
+    assert Scorer(Detector(tmp_path / "own.onnx"), theirs, Limits())(tmp_path, "talk.mp4").kind == "done"
     shares = []
     while (message := receive(ours, 0.0)) is not None:
         assert isinstance(message, Progress)
         shares.append(message.share)
     assert shares == sorted(shares) and len(shares) >= 72 and shares.count(1.0) > 40
-    report = (tmp_path / "report").read_text()
+    report = (tmp_path / "report.html").read_text()
     assert str(tmp_path) not in report and "--model own.onnx" in report
-    assert str(tmp_path) not in (tmp_path / "result").read_text()
+    assert str(tmp_path) not in (tmp_path / "result.json").read_text()
 
 
 def allocate(connection):
@@ -39,13 +34,13 @@ def allocate(connection):
     try:
         mmap.mmap(-1, MEMORY, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
     except OSError:
-        send(connection, Started(model="refused"))
-    receive(connection)
+        send(connection, Rejected(message="no memory"))
+    connection.recv()
 
 
 def test_a_child_process_cannot_allocate_all_memory():
     child = Child(allocate)
     try:
-        assert receive(child.connection, 60) == Started(model="refused")
+        assert receive(child.connection, 60) == Rejected(message="no memory")
     finally:
         child.close()

@@ -16,7 +16,7 @@ from facetell.cli.arguments import add_detection, count, detection_settings, num
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
-    from facetell.serve.settings import ServeSettings
+    from facetell.serve.models import ServeSettings
 
 amount = partial(number, most=1e6)
 days = partial(number, most=36500, least=0)
@@ -48,8 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal arrives; returns 0 then."""
-    from facetell.serve.app import create_app
-    from facetell.serve.server import serve
+    from facetell.serve.server import create_app, serve
     from facetell.serve.service import Service
 
     settings = settings_of(args)
@@ -72,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 def settings_of(args: argparse.Namespace) -> ServeSettings:
     """The settings from the command line and the environment. Raises FacetellError if the token is unfit."""
     from facetell.serve.access import check_token
-    from facetell.serve.settings import MIB, Limits, ServeSettings
+    from facetell.serve.models import MIB, Limits, ServeSettings
 
     token = args.token or os.environ.get("FACETELL_TOKEN")
     threads = args.threads or max(1, (os.cpu_count() or 1) // args.workers)

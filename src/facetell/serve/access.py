@@ -1,34 +1,46 @@
-"""Access control: host names, requests from other sites, a token for programs and a signed cookie for browsers."""
+"""ASGI middleware: host names, requests from other sites, tokens and cookies; security headers, HEAD, unread bodies."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import ipaddress
-import logging
 import re
 import time
-from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facetell.serve.faults import Refused
+from facetell.serve.models import LOG, Refused, ServeSettings
+from facetell.serve.publish import Metrics
 from facetell.types import FacetellError
 
 COOKIE = "facetell"
 SHORTEST = 16  # characters of a token
 COOKIE_SECONDS = 12 * 3600
-LOG = logging.getLogger("facetell.serve")
 FAILURES = 10  # wrong tokens of an address, after each of which it is refused for a time
 LONGEST_SECONDS = 3600.0  # for which an address is refused, and without a failure, after which it is forgotten
 ADDRESSES = 10_000  # remembered at most
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = re.compile(r"/healthz|/login|/openapi\.json|/static/.*")  # need no token
 PAGES = re.compile(r"/|/jobs/.*|/logout")
+LINGER = 2.0  # seconds for which the rest of a refused upload is read and dropped
+HEAD = "facetell.head"  # key of the scope: the client has sent HEAD
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
 
 
 def check_token(token: str) -> str:
@@ -123,32 +135,68 @@ def _seconds(count: int) -> float:
     return 0.0 if more or not times else min(LONGEST_SECONDS, 60.0 * 2 ** min(times - 1, 10))
 
 
-class Access:
-    """Refuses requests to a foreign host name, from another site, or without the token.
+class Gate:
+    """Lets requests pass that may, and finishes all of them.
 
-    ``hosts`` are allowed besides ``localhost`` and all IP addresses.
+    Refused are requests to a foreign host name, from another site, or without the token. Requests are counted, get
+    security headers, and HEAD is answered as GET. A request whose body was not read is ended: if the connection were
+    closed at once, a client that still sends would not see the response; if the whole body were awaited, an endless one
+    would never end. So the rest is read for a moment, then the connection is closed.
     """
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator, hosts: Sequence[str] = ()) -> None:
-        self._app, self._authenticator = app, authenticator
-        self._hosts = frozenset({"localhost", *(host.lower() for host in hosts)})
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, metrics: Metrics, settings: ServeSettings) -> None:
+        self._app, self._authenticator, self._metrics, self._root = app, authenticator, metrics, settings.root_path
+        self._hosts = frozenset({"localhost", *(host.lower() for host in settings.hosts)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path, root, asked = scope["path"], self._root, Headers(scope=scope)
+        if path == root or not path.startswith(f"{root}/"):  # a reverse proxy may remove the root path or not
+            path = f"{root}{'/' if path == root else path}"
+        complete = "transfer-encoding" not in asked and asked.get("content-length", "0") == "0"
+
+        async def read() -> Message:
+            nonlocal complete
+            message = await receive()
+            complete = complete or not message.get("more_body", False)
+            return message
+
+        async def write(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if not complete:
+                    headers["Connection"] = "close"
+                self._metrics.requests.labels(message["status"]).inc()
+            elif not complete and not message.get("more_body", False):
+                await send({**message, "more_body": True})
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER):
+                        while not complete:
+                            await read()
+                message = {"type": "http.response.body", "body": b""}
+            await send(message)
+
+        is_head = scope["method"] == "HEAD"  # FastAPI does not route HEAD; uvicorn sends no body
+        scope = {**scope, "path": path, "root_path": root, HEAD: is_head}
+        scope["method"] = "GET" if is_head else scope["method"]
         try:
-            answer = self._login(scope) if scope["type"] == "http" else None
+            answer = self._login(scope, asked)
         except Refused as refused:
             answer = refused.response()
-        await (answer or self._app)(scope, receive, send)
+        await (answer or self._app)(scope, read, write)
 
-    def _login(self, scope: Scope) -> Response | None:
+    def _login(self, scope: Scope, headers: Headers) -> Response | None:
         """A redirect to the login page, for a page that requires it. Raises Refused if the request is refused."""
-        headers, root = Headers(scope=scope), scope["root_path"]
-        path, method, host = scope["path"].removeprefix(root), scope["method"], headers.get("host", "")
+        path, method, host = scope["path"].removeprefix(self._root), scope["method"], headers.get("host", "")
         if path != "/healthz" and not self._is_allowed(host):
             message = "the server is not known under this name: its operator can --allow-host it"
             raise Refused(421, "wrong_host", message)
-        if method not in SAFE and not _same_origin(headers, host):
+        if method not in ("GET", "OPTIONS") and not _same_origin(headers, host):
             raise Refused(403, "other_site", "requests from other sites are refused: use the server's own page")
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         if (
@@ -158,18 +206,14 @@ class Access:
         ):
             return None
         if method == "GET" and PAGES.fullmatch(path):
-            return RedirectResponse(f"{root}/login?next={quote(path, safe='')}", 303)
-        response = Refused(
-            401, "no_token", "this server requires a token: send `Authorization: Bearer TOKEN`"
-        ).response()
+            return RedirectResponse(f"{self._root}/login?next={quote(path, safe='')}", 303)
+        message = "this server requires a token: send `Authorization: Bearer TOKEN`"
+        response = Refused(401, "no_token", message).response()
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
     def _is_allowed(self, host: str) -> bool:
-        """Whether a Host header is allowed: another site may point a name of its own at this machine, but no address.
-
-        Starlette's TrustedHostMiddleware cannot allow all addresses.
-        """
+        """Whether a Host header is allowed: a foreign site may point its own name at this machine, but no address."""
         try:
             name = (urlsplit(f"//{host}").hostname or "").lower()
             if name in self._hosts:

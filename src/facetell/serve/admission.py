@@ -7,8 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 
-from facetell.serve.faults import Refused
-from facetell.serve.settings import Limits
+from facetell.serve.models import Limits, Refused
 
 PROVEN = 64 * 1024  # bytes
 PROBATION_SECONDS = 1.0  # an upload that has not sent so much by then does not count
@@ -22,9 +21,7 @@ class Upload:
     def __init__(self, address: str, limits: Limits) -> None:
         self.address, self._limits = address, limits
         self._received, self._behind = 0, 0.0  # bytes, and seconds behind the minimum rate
-        self._start = time.monotonic()
-        self._end = self._start + limits.upload_seconds
-        self._began = 0.0  # when it began to wait for the client
+        self._start = self._began = time.monotonic()  # `_began` when it began to wait for the client
         self._timeout: asyncio.Timeout | None = None  # while it waits
 
     @property
@@ -53,24 +50,21 @@ class Upload:
 
     async def receive(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The body of the request. Raises Refused if it arrives too slowly."""
-        limits = self._limits
+        rate = self._limits.upload_rate
         while True:
             self._began = time.monotonic()
-            left = min(limits.rate_seconds - self._behind, self._end - self._began)
             try:
-                async with asyncio.timeout(left) as self._timeout:
+                async with asyncio.timeout(self._limits.rate_seconds - self._behind) as self._timeout:
                     data = await anext(body, None)
             except TimeoutError:
-                least = (
-                    f"send {limits.upload_rate / 1000:g} kB/s at least, for {limits.upload_seconds / 60:g} min at most"
-                )
-                raise Refused(408, "too_slow", f"the upload was too slow and was cancelled: {least}") from None
+                message = f"the upload was too slow and was cancelled: send {rate / 1000:g} kB/s at least"
+                raise Refused(408, "too_slow", message) from None
             finally:
                 self._behind, self._timeout = self.behind, None
             if data is None:
                 return
             self._received += len(data)
-            self._behind = max(0.0, self._behind - len(data) / limits.upload_rate)
+            self._behind = max(0.0, self._behind - len(data) / rate)
             yield data
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from facetell.serve.faults import RESPONSES, Fault, Refused, Responses
-from facetell.serve.guard import HEAD
-from facetell.serve.models import Job, JobList, JobView, State
+from facetell.serve.access import HEAD
+from facetell.serve.models import Fault, Job, JobList, Refused, State
+from facetell.serve.publish import Stream
 from facetell.serve.service import Service
+from facetell.serve.store import REPORT, RESULT
 from facetell.serve.uploads import receive_job
 
-LARGEST = 2**63 - 1  # the largest integer of SQLite
+Responses = dict[int | str, dict[str, Any]]  # as FastAPI takes them
 
 
 def service_of(request: Request) -> Service:
@@ -25,29 +26,29 @@ def service_of(request: Request) -> Service:
     return service
 
 
-async def _check_stream(request: Request, service: Serving) -> None:
-    """Raise Refused if there is no such job, or too many streams are open; later the response has begun."""
-    if job_id := request.path_params.get("job_id"):
+async def _stream(request: Request, service: Serving) -> AsyncIterator[Stream]:
+    """An event stream of a job or of all. Raises Refused before the response has begun."""
+    job_id = request.path_params.get("job_id")
+    if job_id is not None:
         await asyncio.to_thread(service.find, job_id)
-    service.hub.check()
+    with service.hub.stream(job_id) as stream:
+        yield stream
 
 
 Serving = Annotated[Service, Depends(service_of)]
-STREAM = [Depends(_check_stream)]
+Followed = Annotated[Stream, Depends(_stream)]
+LARGEST = 2**63 - 1  # the largest integer of SQLite
 JobId = Annotated[str, Path(description="of the job: 32 hexadecimal digits")]
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="chosen by the client: the same video with the same key again gives the job of the first upload",
-        json_schema_extra={"pattern": "^[!-~]{1,100}$"},
-    ),
-]
+# The same video with the same key again gives the job of the first upload.
+Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[!-~]{1,100}$")]
 JSON: Responses = {200: {"content": {"application/json": {"schema": {"type": "object"}}}}}
 HTML: Responses = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 FILE = {"type": "string", "format": "binary", "description": "the video"}
 FORM = {"schema": {"type": "object", "properties": {"file": FILE}, "required": ["file"]}}
-SAME_KEY = {"model": JobView, "description": "The job of an earlier upload with the same Idempotency-Key"}
+SAME_KEY = {"model": Job, "description": "The job of an earlier upload with the same Idempotency-Key"}
+# A reference, not a model, which FastAPI would describe under the media type of a successful response.
+SCHEMA = {"$ref": f"#/components/schemas/{Fault.__name__}"}
+RESPONSES: Responses = {"default": {"description": "An error", "content": {"application/json": {"schema": SCHEMA}}}}
 
 router = APIRouter(prefix="/v1", responses=RESPONSES)
 monitor = APIRouter(responses=RESPONSES)
@@ -60,13 +61,12 @@ monitor = APIRouter(responses=RESPONSES)
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
     responses={200: SAME_KEY, "default": {"model": Fault, "description": "An error"}},
 )
-async def create_job(request: Request, response: Response, service: Serving, key: Key = None) -> JobView:
+async def create_job(request: Request, response: Response, service: Serving, key: Key = None) -> Job:
     """One video per request; it is scored as soon as a worker is free."""
-    job, new = await receive_job(service, request)
+    job, new = await receive_job(service, request, key)
     response.status_code = 201 if new else 200
-    view = await asyncio.to_thread(service.view, job)
-    response.headers["Location"] = view.links.self
-    return view
+    response.headers["Location"] = f"{service.settings.root_path}/v1/jobs/{job.id}"
+    return service.view(job)
 
 
 @router.get("/jobs", summary="List jobs")
@@ -77,15 +77,14 @@ def list_jobs(
     state: Annotated[State | None, Query(description="only jobs in this state")] = None,
 ) -> JobList:
     """The newest first."""
-    jobs = service.store.newest(limit + 1, before, state)
-    more = jobs[limit - 1].number if len(jobs) > limit else None
-    return JobList(jobs=[service.view(job) for job in jobs[:limit]], next=more)
+    jobs, following = service.newest(limit, before, state)
+    return JobList(jobs=jobs, next=following)
 
 
 @router.get("/jobs/{job_id}", summary="Get a job")
-def get_job(job_id: JobId, service: Serving) -> JobView:
+def get_job(job_id: JobId, service: Serving) -> Job:
     """The job as it is now."""
-    return service.view(service.find(job_id))
+    return service.find(job_id)
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job")
@@ -95,50 +94,39 @@ def delete_job(job_id: JobId, service: Serving) -> None:
     service.delete(job_id)
 
 
-@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, dependencies=STREAM, summary="Follow a job")
-async def job_events(request: Request, service: Serving, job_id: JobId) -> AsyncIterator[ServerSentEvent]:
+@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, summary="Follow a job")
+async def job_events(
+    request: Request, service: Serving, job_id: JobId, stream: Followed
+) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events: `job` at once and on each change, until the job has ended; `deleted` if it is deleted."""
-    async for event in _events(request, service, job_id):
+    async for event in all_events(request, service, stream):
         yield event
 
 
-@router.get("/events", response_class=EventSourceResponse, dependencies=STREAM, summary="Follow all jobs")
-async def all_events(request: Request, service: Serving) -> AsyncIterator[ServerSentEvent]:
+@router.get("/events", response_class=EventSourceResponse, summary="Follow all jobs")
+async def all_events(request: Request, service: Serving, stream: Followed) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events `job` and `deleted` of all jobs; the stream does not end."""
-    async for event in _events(request, service, None):
-        yield event
-
-
-async def _events(request: Request, service: Service, job_id: str | None) -> AsyncIterator[ServerSentEvent]:
     if request.scope[HEAD]:  # only the headers are sent
         return
     yield ServerSentEvent(retry=2000)
-    async for event in service.hub.events(job_id):
+    async for event in service.hub.events(stream):
         yield event
 
 
 @router.get("/jobs/{job_id}/result", response_class=FileResponse, summary="Get the result", responses=JSON)
 def get_result(job_id: JobId, service: Serving) -> FileResponse:
     """What `facetell detect --json` writes."""
-    return FileResponse(service.files.result(_done(service, job_id).id), media_type="application/json")
+    return FileResponse(service.files.folder(_done(service, job_id).id) / RESULT, media_type="application/json")
 
 
 @router.get("/jobs/{job_id}/report", response_class=FileResponse, summary="Get the report", responses=HTML)
-def get_report(
-    job_id: JobId,
-    service: Serving,
-    download: Annotated[bool, Query(description="save the page instead of showing it")] = False,
-) -> FileResponse:
+def get_report(job_id: JobId, service: Serving) -> FileResponse:
     """What `facetell detect --report` writes: one self-contained page."""
     job = _done(service, job_id)
-    answer = FileResponse(service.files.report(job.id), media_type="text/html")
     # Only the style and the script of the report may run, and the sandbox hides cookies and pages of the server.
-    answer.headers["Content-Security-Policy"] = (
-        f"{job.policy}; form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-modals"
-    )
-    if download:
-        answer.headers["Content-Disposition"] = f'attachment; filename="facetell-{job.id[:8]}.html"'
-    return answer
+    policy = f"{job.policy}; form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-modals"
+    path = service.files.folder(job.id) / REPORT
+    return FileResponse(path, media_type="text/html", headers={"Content-Security-Policy": policy})
 
 
 def _done(service: Service, job_id: str) -> Job:

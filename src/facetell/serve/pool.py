@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from facetell.serve.files import Files
-from facetell.serve.jobs import Store
-from facetell.serve.metrics import Metrics
-from facetell.serve.models import Job, State
-from facetell.serve.process import GONE, Child, Done, Order, Progress, Rejected, Started, receive
-from facetell.serve.settings import ServeSettings
-from facetell.serve.worker import work
+from facetell.serve.models import LOG, Job, ServeSettings, State
+from facetell.serve.process import GONE, Child, Done, Progress, Rejected, Started, receive, work
+from facetell.serve.publish import Metrics
+from facetell.serve.store import VIDEO, Files, Store
 from facetell.types import FacetellError
 
 Answer = TypeVar("Answer")
-LOG = logging.getLogger("facetell.serve")
-START_SECONDS = 120.0  # for a process to load the model
-SILENT_SECONDS = 600.0  # without a message, after which a process is taken to hang
+SILENT_SECONDS = 600.0  # without a message, also while it loads the model, after which a process is taken to hang
 REPLACE_SECONDS = 60.0  # without a process, after which a worker counts as missing
-PAUSE_SECONDS = 30.0  # longest pause before a process that could not be started is started again
-RETRY_SECONDS = 5.0  # between two attempts to write to the store
+RETRY_SECONDS = 5.0  # between two attempts to start a process, or to write to the store
 
 
 class Pool:
@@ -35,9 +28,8 @@ class Pool:
         self, settings: ServeSettings, store: Store, files: Files, metrics: Metrics, publish: Callable[[str], None]
     ) -> None:
         self.settings, self.store, self.files, self.metrics, self.publish = settings, store, files, metrics, publish
-        self.model, self.threshold = "", 0.5
         self.progress: dict[str, float | None] = {}  # of the running jobs
-        self.stopping, self.news = threading.Event(), threading.Event()
+        self.stopping, self.news = threading.Event(), threading.Event()  # `news` is set when there is a new job
         self._workers = [Worker(self, number) for number in range(settings.workers)]
 
     @property
@@ -60,18 +52,13 @@ class Pool:
         """End all workers; their jobs go back into the queue."""
         self.stopping.set()
         self.news.set()
-        for worker in self._workers:
-            worker.kill()
+        self.kill()
         for worker in self._workers:
             if worker.is_alive():
                 worker.join()
 
-    def wake(self) -> None:
-        """Report that there is a new job."""
-        self.news.set()
-
-    def cancel(self, job_id: str) -> None:
-        """Kill the process that scores a job, if there is one."""
+    def kill(self, job_id: str | None = None) -> None:
+        """Kill all processes; given a job, only the one that scores it."""
         for worker in self._workers:
             worker.kill(job_id)
 
@@ -99,13 +86,13 @@ class Worker(threading.Thread):
 
     def launch(self) -> None:
         """Start the process and wait until it has loaded the model. Raises FacetellError if it cannot."""
-        pool = self._pool
+        settings = self._pool.settings
         with self._lock:
-            if pool.stopping.is_set():
+            if self._pool.stopping.is_set():
                 return
-            self._child = child = Child(work, pool.settings.model, pool.settings.detector)
+            self._child = child = Child(work, settings.model, settings.detector, settings.limits)
         try:
-            message = receive(child.connection, START_SECONDS)
+            message = receive(child.connection, SILENT_SECONDS)
         except GONE:
             raise FacetellError(
                 f"a worker ended while it loaded the model (exit code {child.close()}): is there enough memory?"
@@ -114,8 +101,8 @@ class Worker(threading.Thread):
             raise FacetellError(message.message)
         if not isinstance(message, Started):
             self.kill()
-            raise FacetellError(f"a worker did not load the model in {START_SECONDS:.0f} s: use fewer --workers")
-        pool.model, pool.threshold, self.ready = message.model, message.threshold, True
+            raise FacetellError(f"a worker did not load the model in {SILENT_SECONDS:.0f} s: use fewer --workers")
+        self.ready = True
 
     def kill(self, job_id: str | None = None) -> None:
         """Kill the process; given a job, only if it scores that job."""
@@ -125,14 +112,13 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Score job after job until the pool stops."""
-        pause, pool = 1.0, self._pool
+        pool = self._pool
         while not pool.stopping.is_set():
             pool.news.clear()  # before looking for a job, so that none is missed
             try:
                 if not self.ready or self._child is None or not self._child.process.is_alive():
                     self._discard()
                     self.launch()
-                    pause = 1.0
                 elif job := pool.store.claim():
                     self._score(self._child, job)
                 else:
@@ -140,8 +126,7 @@ class Worker(threading.Thread):
             except Exception as error:
                 LOG.error("%s", error, exc_info=not isinstance(error, FacetellError))
                 self._discard()
-                pool.stopping.wait(pause)
-                pause = min(2 * pause, PAUSE_SECONDS)
+                pool.stopping.wait(RETRY_SECONDS)
         self._discard()
 
     def _discard(self) -> int | None:
@@ -153,19 +138,12 @@ class Worker(threading.Thread):
         return child.close() if child is not None else None
 
     def _score(self, child: Child, job: Job) -> None:
-        pool, files = self._pool, self._pool.files
+        pool = self._pool
         with self._lock:
             self._job_id = job.id
         pool.publish(job.id)
         try:
-            order = Order(
-                video=files.video(job.id),
-                result=files.result(job.id),
-                report=files.report(job.id),
-                name=job.name,
-                duration=pool.settings.limits.duration,
-            )
-            child.connection.send(order)
+            child.connection.send((pool.files.folder(job.id), job.name))
             self._follow(child, job)
         except GONE:
             self._crashed(job)
@@ -174,7 +152,7 @@ class Worker(threading.Thread):
                 self._job_id = ""
             pool.progress.pop(job.id, None)
             if pool.store.get(job.id) is None:  # deleted meanwhile
-                files.remove(job.id)
+                pool.files.remove(job.id)
             pool.publish(job.id)
 
     def _follow(self, child: Child, job: Job) -> None:
@@ -189,13 +167,13 @@ class Worker(threading.Thread):
                     pool.progress[job.id] = share
                     pool.publish(job.id)
                 case Done(summary=summary, policy=policy):
-                    if pool.write(partial(pool.store.finish, job.id, summary, policy)):
-                        self._ended(job, State.DONE)
-                    return
+                    return self._end(job, State.DONE, summary=summary, policy=policy)
                 case Rejected(message=message):
-                    if pool.write(partial(pool.store.fail, job.id, message)):
-                        self._ended(job, State.FAILED)
-                    return
+                    return self._end(job, State.FAILED, message=message)
+
+    def _end(self, job: Job, state: State, **values: Any) -> None:
+        if self._pool.write(partial(self._pool.store.end, job.id, state, **values)):
+            self._ended(job, state)
 
     def _crashed(self, job: Job) -> None:
         pool, code = self._pool, self._discard()
@@ -211,7 +189,5 @@ class Worker(threading.Thread):
             self._ended(job, State.FAILED)
 
     def _ended(self, job: Job, state: State) -> None:
-        self._pool.files.video(job.id).unlink(missing_ok=True)
-        self._pool.metrics.ended.labels(state.value).inc()
-        if job.started is not None:
-            self._pool.metrics.seconds.observe(max(0.0, time.time() - job.started.timestamp()))
+        (self._pool.files.folder(job.id) / VIDEO).unlink(missing_ok=True)
+        self._pool.metrics.ended.labels(state).inc()

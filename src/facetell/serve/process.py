@@ -1,4 +1,4 @@
-"""Child processes that send JSON messages to the server; they may crash or hang without ending it."""
+"""Child processes, which may crash or hang without ending the server: the inspector of uploads, and the workers."""
 
 from __future__ import annotations
 
@@ -6,48 +6,50 @@ import contextlib
 import multiprocessing
 import os
 import resource
+import sys
+import threading
+import time
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import av
 from pydantic import BaseModel, Field, TypeAdapter
 
+from facetell.detector import Detector, Settings
+from facetell.files import sync
 from facetell.processes import end_with_parent
+from facetell.report.page import Report, content_policy
+from facetell.report.result import write_result
 from facetell.runtime import signals_blocked
-from facetell.serve.models import Share, Summary
+from facetell.serve.models import Checked, Limits, Refused, Share, Summary
+from facetell.serve.store import REPORT, RESULT, VIDEO
+from facetell.types import FacetellError, Status
+from facetell.video.kinds import Kind, animated_webp_size, kind_of_content, read_head
+from facetell.video.reader import Unreadable
+from facetell.video.source import open_video
 
 MEMORY = 8 << 30  # bytes that a child process may allocate: a few bytes of a video can declare huge frames
 GONE = (EOFError, OSError, ValueError)  # what `send` and `receive` raise if the other process ended or sent no message
+START_SECONDS = 600.0  # for the inspector to start
+SECONDS = 30.0  # for one check
+BEAT = 0.2  # seconds between two messages about progress
+
+# Container formats that are files in themselves. Playlists, lists of files and capture devices are left out: they name
+# other files or addresses, which an upload must never make the server open.
+_FORMATS = """
+3dostr asf av1 avi avs2 avs3 cavsvideo dirac dnxhd dv evc flv gif gxf h261 h263 h264 hevc ivf live_flv m4v
+matroska,webm mjpeg mov,mp4,m4a,3gp,3g2,mj2 mpeg mpegts mpegvideo mxf nut obu ogg rm roq swf vc1 vvc wtv yuv4mpegpipe
+"""
 
 
 class Started(BaseModel):
     """To the server: the process is ready."""
 
     kind: Literal["started"] = "started"
-    model: str = ""
-    threshold: Share = 0.5
-
-
-class Checked(BaseModel):
-    """From the inspector: the file is a video within the limits. Pixels of the upright frame, seconds or None."""
-
-    kind: Literal["checked"] = "checked"
-    width: int
-    height: int
-    duration: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """To a worker: score a video."""
-
-    video: Path
-    result: Path  # to be written
-    report: Path  # to be written
-    name: str  # shown in place of the path
-    duration: float  # seconds after which reading stops, whatever the file states
 
 
 class Progress(BaseModel):
@@ -66,7 +68,7 @@ class Done(BaseModel):
 
 
 class Rejected(BaseModel):
-    """To the server: the check or the order failed, with a code for the HTTP response and a message."""
+    """To the server: the check or the scoring failed, with a code for the HTTP response and a message."""
 
     kind: Literal["rejected"] = "rejected"
     error: str = "failed"
@@ -83,11 +85,9 @@ def send(connection: Connection, message: Message) -> None:
     connection.send_bytes(message.model_dump_json().encode())
 
 
-def receive(connection: Connection, timeout: float | None = None) -> Message | None:
+def receive(connection: Connection, timeout: float) -> Message | None:
     """The next message; None if none arrives within ``timeout`` seconds."""
-    if timeout is not None and not connection.poll(timeout):
-        return None
-    return MESSAGE.validate_json(connection.recv_bytes())
+    return MESSAGE.validate_json(connection.recv_bytes()) if connection.poll(timeout) else None
 
 
 class Child:
@@ -120,3 +120,166 @@ def _run(target: Callable[..., None], connection: Connection, *arguments: Any) -
         target(connection, *arguments)
     except (EOFError, OSError):  # the server has ended
         os._exit(1)
+
+
+class Inspector:
+    """Checks uploads one at a time. A file that makes the process crash or hang is refused."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self._lock = limits, threading.Lock()
+        self._child: Child | None = None
+
+    def __call__(self, path: Path) -> Checked:
+        """Size and duration of an uploaded video. Raises Refused if :func:`check` does, or cannot be run."""
+        with self._lock:
+            child, message = self.start(), f"reading its first frame takes over {SECONDS:.0f} s"
+            try:
+                child.connection.send(path)
+                answer = receive(child.connection, SECONDS)
+            except GONE:
+                answer, message = None, "reading it crashed the decoder: convert it to H.264"
+            if answer is None:
+                self.close()
+                raise Refused(422, "unreadable", message)
+        if isinstance(answer, Rejected):
+            raise Refused(422, answer.error, answer.message)
+        assert isinstance(answer, Checked)
+        return answer
+
+    def start(self) -> Child:
+        """Start the process unless it runs. Raises Refused if it cannot be started."""
+        if self._child is None or not self._child.process.is_alive():
+            self.close()
+            self._child = Child(_inspect, self._limits)
+            with contextlib.suppress(*GONE):
+                if receive(self._child.connection, START_SECONDS):
+                    return self._child
+            self.close()
+            message = "the server cannot check uploads now (is its memory full?): try again later"
+            raise Refused(503, "not_ready", message, 10)
+        return self._child
+
+    def close(self) -> None:
+        """End the process."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+
+def _inspect(connection: Connection, limits: Limits) -> None:
+    send(connection, Started())
+    while True:
+        path = connection.recv()
+        try:
+            send(connection, check(path, limits))
+        except Refused as refused:
+            send(connection, Rejected(error=refused.code, message=refused.message))
+
+
+def check(path: Path, limits: Limits) -> Checked:
+    """Size and duration of a video file. Raises Refused if it is not a readable video or exceeds a limit.
+
+    Nothing is decoded unless the declared size is within the limit: a few bytes can declare a frame that fills the
+    memory.
+    """
+    try:
+        head = read_head(path)
+        kind = kind_of_content(head)
+        if kind not in (None, Kind.VIDEO, Kind.OTHER, Kind.EMPTY):
+            raise Refused(422, "unreadable", f"the file is {kind.with_article}, not a video: send a video")
+        width, height = animated_webp_size(head) or _largest(path)
+        if width * height <= limits.pixels:
+            with open_video(path, threads=1) as reader:
+                info = reader.info
+            width, height = info.width, info.height
+    except Unreadable as error:
+        raise Refused(422, "unreadable", str(error).replace(str(path), "the file")) from None
+    except (av.FFmpegError, OSError, ValueError, MemoryError):
+        raise Refused(422, "unreadable", "unsupported or corrupt video file") from None
+    if width * height > limits.pixels:
+        most = f"at most {limits.pixels / 1e6:.1f} megapixels are accepted"
+        raise Refused(422, "too_many_pixels", f"its frames are {width} x {height}, {most}: scale down")
+    if info.duration is not None:
+        check_duration(info.duration, limits)
+    return Checked(width=width, height=height, duration=info.duration)
+
+
+def check_duration(seconds: float, limits: Limits) -> None:
+    """Raise Refused if a video of this duration is too long."""
+    if seconds > limits.duration:
+        lasts = f"the video lasts {seconds / 60:.1f} minutes, at most {limits.duration / 60:g} are accepted"
+        raise Refused(422, "too_long", f"{lasts}: upload a shorter segment")
+
+
+def _largest(path: Path) -> tuple[int, int]:
+    """Width and height of the largest video stream, without decoding a frame; (0, 0) where there is none."""
+    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS.split())}
+    with av.open(f"file:{path}", metadata_errors="replace", container_options=options) as container:
+        contexts = [stream.codec_context for stream in container.streams.video]
+        sizes = [(context.width, context.height) for context in contexts if context]
+    return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+
+
+def work(connection: Connection, model: Path | str | None, settings: Settings, limits: Limits) -> None:
+    """Load the model, then score one video after the other; an error over one of them does not end the process.
+
+    An order is (folder of the job, name to show in place of the path).
+    """
+    try:
+        scorer = Scorer(Detector(model, settings), connection, limits)
+    except FacetellError as error:
+        send(connection, Rejected(message=str(error)))
+        return
+    send(connection, Started())
+    while True:
+        send(connection, scorer(*connection.recv()))
+
+
+class Scorer:
+    """Scores videos with one detector."""
+
+    def __init__(self, detector: Detector, connection: Connection, limits: Limits) -> None:
+        self._detector, self._connection, self._limits, self._sent = detector, connection, limits, 0.0
+
+    def __call__(self, folder: Path, name: str) -> Done | Rejected:
+        """Score the video in a folder and write its result and report; both are on disk when this returns."""
+        path = str(folder / VIDEO)  # which clients must not learn
+        try:
+            verdict = self._detector(path, self._progress)
+            shown = replace(
+                verdict,
+                path=name,
+                message=verdict.message.replace(path, "the file"),
+                warnings=tuple(warning.replace(path, "the file") for warning in verdict.warnings),
+            )
+            report = Report(self._detector)
+            report.add(verdict, shown, lambda seconds, duration: self._report(1.0))
+            faces = sum(track.status is Status.SCORED for track in verdict.tracks)
+            more = {"faces": faces, "thumbnail": report.thumbnail}
+            done = Done(summary=Summary.model_validate(shown).model_copy(update=more), policy=content_policy())
+        except FacetellError as error:
+            return Rejected(message=str(error).replace(path, "the file"))
+        except Exception as error:  # whatever it is, the jobs after it must be scored
+            traceback.print_exc(file=sys.stderr)
+            return Rejected(message=f"scoring it failed ({type(error).__name__}): report it to the server's operator")
+        try:
+            write_result([shown], folder / RESULT)
+            report.write(folder / REPORT)
+            for written in (folder / RESULT, folder / REPORT, folder):
+                sync(written)
+        except (FacetellError, OSError):
+            return Rejected(
+                message="its result could not be stored (is the server's disk full?): "
+                "report it to the server's operator, then upload it again"
+            )
+        return done
+
+    def _progress(self, seconds: float, duration: float | None) -> None:
+        check_duration(seconds, self._limits)  # it may be longer than its header states
+        self._report(min(1.0, seconds / duration) if duration else None)
+
+    def _report(self, share: float | None) -> None:
+        """Send the progress, unless the last message is recent."""
+        if time.monotonic() - self._sent > BEAT:
+            self._sent = time.monotonic()
+            send(self._connection, Progress(share=share))

@@ -1,4 +1,4 @@
-"""The network side: uvicorn on a listening socket, stopped in order by a signal."""
+"""The ASGI app of a service, and the network side: uvicorn on a listening socket, stopped in order by a signal."""
 
 from __future__ import annotations
 
@@ -11,17 +11,69 @@ from concurrent.futures import ThreadPoolExecutor
 
 import h11
 import uvicorn
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from facetell import __version__
 from facetell.runtime import on_stop
-from facetell.serve.guard import HEADERS
+from facetell.serve import api, pages
+from facetell.serve.access import HEADERS, Gate
+from facetell.serve.models import Refused
 from facetell.serve.service import Service
-from facetell.types import FacetellError
 
 GRACE = 5  # seconds in which open requests may end
 HEAD_SECONDS = 15.0  # in which the head of a request must arrive
 CONNECTIONS = 1000  # at most, and at most half of the files that may be open
+
+
+def create_app(service: Service) -> ASGIApp:
+    """The ASGI app of a service; the caller starts and stops the service."""
+
+    app = FastAPI(
+        title="facetell",
+        description="Every error response is JSON: `error`, a machine-readable code, and `message`, one sentence.",
+        version=__version__,
+        docs_url=None,  # loads its scripts from another server
+        redoc_url=None,
+        redirect_slashes=False,  # such a redirect leaves the root path out
+    )
+    app.state.service = service
+    # `Gate` checks the token; this only describes it in the OpenAPI document.
+    bearer = [Depends(HTTPBearer(scheme_name="token", auto_error=False))] if service.authenticator.required else []
+    app.include_router(api.router, dependencies=bearer)
+    app.include_router(api.monitor)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=pages.HERE / "static", packages=[("facetell.report", "static")]))
+    for kind in (Refused, RequestValidationError, HTTPException, ClientDisconnect, Exception):
+        app.add_exception_handler(kind, _error)
+    return Gate(app, service.authenticator, service.metrics, service.settings)
+
+
+async def _error(request: Request, error: Exception) -> Response:
+    match error:
+        case Refused():
+            return error.response()
+        case RequestValidationError():
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"][1:])
+            return Refused(422, "bad_value", f"{place}: {first['msg']}").response()
+        case HTTPException():
+            known = {404: "there is nothing at this address", 405: "this address does not support that method"}
+            status = error.status_code
+            answer = Refused(status, f"http_{status}", known.get(status, error.detail)).response()
+            answer.headers.update(error.headers or {})
+            return answer
+        case ClientDisconnect():
+            return Response(status_code=400)  # which nobody receives
+    message = "internal error of the server: report it to its operator, who finds it in the log"
+    return Refused(500, "fault", message).response()
 
 
 class Connection(H11Protocol):
@@ -50,11 +102,10 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Send the response that the app cannot give, with the security headers, and close the connection."""
-        headers = {**HEADERS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # otherwise the app has begun its response
-            start = h11.Response(status_code=400, headers=list(headers.items()), reason="Bad Request")
-            for event in (start, h11.Data(data=msg.encode()), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
+            headers = {**HEADERS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
+            lines = ["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in headers.items()), "", msg]
+            self.transport.write("\r\n".join(lines).encode())
         self.transport.close()
 
 
@@ -74,7 +125,7 @@ class Server(uvicorn.Server):
             app,
             http=Connection,
             ws="none",
-            lifespan="on",
+            lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -102,9 +153,6 @@ def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:
 
     Uvicorn runs in a thread of its own. In the main thread it would raise the signal again after the last response,
     which would end the workers in the middle of a job, and it would not handle SIGHUP.
-
-    Raises:
-        FacetellError: it cannot be started.
     """
     server = Server(app, service)
 
@@ -112,9 +160,4 @@ def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:
         server.force_exit = True
 
     with ThreadPoolExecutor(1, "facetell-http") as threads, on_stop(lambda name: server.stop(), again=hurry):
-        error = threads.submit(server.run, sockets=[listening]).exception()
-    if isinstance(error, OSError | SystemExit):
-        reason = error.strerror if isinstance(error, OSError) else "the log says why"
-        raise FacetellError(f"the HTTP server cannot be started ({reason})")
-    if error is not None:
-        raise error
+        threads.submit(server.run, sockets=[listening]).result()

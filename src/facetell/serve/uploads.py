@@ -5,76 +5,94 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import logging
 import os
 import re
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import IO
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
+from python_multipart.multipart import MultipartState, parse_options_header
 from starlette.requests import Request
 
 from facetell.serve.access import client_address
-from facetell.serve.faults import Refused
-from facetell.serve.files import new_id, shown_name
-from facetell.serve.models import Job
-from facetell.serve.process import Checked
-from facetell.serve.service import Service, disk_full
-from facetell.serve.settings import MIB, Limits
-from facetell.video.container import NO_NETWORK, address_in
+from facetell.serve.models import LOG, MIB, Checked, Job, Limits, Refused, disk_full
+from facetell.serve.service import Service
+from facetell.serve.store import VIDEO
 
 BESIDE = 64 * 1024  # bytes of a request besides the video
-PIECE = MIB  # bytes that are collected before they are written
-KEY = re.compile(r"[\x21-\x7e]{1,100}")
-LOG = logging.getLogger("facetell.serve")
 
 
-async def receive_job(service: Service, request: Request) -> tuple[Job, bool]:
+def shown_name(name: str) -> str:
+    """A client's file name for display: without folders and control characters, of at most 200 characters."""
+    last = re.split(r"[/\\]", name)[-1]
+    clean = "".join(character for character in last if character.isprintable()).strip()
+    return clean[:200].strip() or "video"
+
+
+async def receive_job(service: Service, request: Request, key: str | None) -> tuple[Job, bool]:
     """Receive one video, the file in the field ``file`` of multipart/form-data, and queue it.
 
     Returns the job, and whether it is new (False: its Idempotency-Key was used before). Raises Refused or, if the
     client has closed the connection, ClientDisconnect; nothing of the upload is kept then.
     """
     try:
-        return await _receive(service, request)
-    except Refused as refused:
-        service.metrics.refused.labels(refused.code).inc()
-        raise
+        return await _receive(service, request, key)
+    except (sqlite3.OperationalError, OSError) as error:
+        LOG.error("an upload could not be stored: %s", error)
+        refused = disk_full()
+    except Refused as error:
+        refused = error
+    service.metrics.refused.labels(refused.code).inc()
+    raise refused
 
 
-async def _receive(service: Service, request: Request) -> tuple[Job, bool]:
+async def _receive(service: Service, request: Request, key: str | None) -> tuple[Job, bool]:
     limits, headers = service.settings.limits, request.headers
     kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1"))
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
         raise Refused(415, "not_a_form", "send the video as multipart/form-data with one file in the field 'file'")
-    key = headers.get("idempotency-key")
-    if key is not None and not KEY.fullmatch(key):
-        raise Refused(400, "bad_key", "an Idempotency-Key has 1 to 100 visible ASCII characters: choose another")
     length = headers.get("content-length", "")
     size = int(length) if length.isdecimal() else 0
     if size > limits.upload_bytes + BESIDE:
         raise _too_large(limits)
-    job_id = new_id()
-    try:
-        with service.admission.admitted(client_address(request.scope)) as upload:
-            await asyncio.to_thread(service.check_queue, len(service.admission.counting) - 1)  # without this one
-            await asyncio.to_thread(service.check_space, size)
-            async with contextlib.aclosing(request.stream()) as stream:
-                form, video = await _store(service, upload.receive(stream), boundary, job_id)
-            # Shielded: a client that disconnects now must not leave a job without files, or files without a job.
-            new = (job_id, key, shown_name(form.name), form.size, form.digest.hexdigest(), video)
-            job = await asyncio.shield(asyncio.to_thread(service.accept, *new))
-    except (sqlite3.OperationalError, OSError) as error:
-        LOG.error("an upload could not be stored: %s", error)
-        raise disk_full() from None
+    job_id = secrets.token_hex(16)
+    with service.admission.admitted(client_address(request.scope)) as upload:
+        await asyncio.to_thread(service.check_queue, len(service.admission.counting) - 1)  # without this one
+        await asyncio.to_thread(service.check_space, size)
+        async with contextlib.aclosing(request.stream()) as stream:
+            form, video = await _store(service, upload.receive(stream), boundary, service.files.folder(job_id))
+        # Shielded: a client that disconnects now must not leave a job without files, or files without a job.
+        new = (job_id, key, shown_name(form.name), form.size, form.digest.hexdigest(), video)
+        job = await asyncio.shield(asyncio.to_thread(service.accept, *new))
     if job.sha256 != form.digest.hexdigest():
         message = "this Idempotency-Key was sent with another video before: choose a new one"
         raise Refused(422, "key_reused", message)
     return job, job.id == job_id
+
+
+async def _store(service: Service, body: AsyncIterator[bytes], boundary: bytes, folder: Path) -> tuple[_Form, Checked]:
+    """Write the file of the form to the folder of a job, and check it. All that takes time is done in other threads."""
+    try:
+        await asyncio.to_thread(folder.mkdir, mode=0o700)
+        with await asyncio.to_thread((folder / VIDEO).open, "wb", 0) as stream:
+            form, pending = _Form(boundary, stream, service), bytearray()
+            async for data in body:
+                pending += data
+                if len(pending) >= MIB:  # pieces that are worth a thread
+                    await asyncio.to_thread(form.feed, bytes(pending))
+                    pending.clear()
+            await asyncio.to_thread(form.feed, bytes(pending))
+            await asyncio.to_thread(form.finish)
+        async with service.inspecting:
+            return form, await asyncio.to_thread(service.inspector, folder / VIDEO)
+    except BaseException:
+        await asyncio.to_thread(service.files.remove, folder.name)
+        raise
 
 
 class _Form:
@@ -83,8 +101,8 @@ class _Form:
     def __init__(self, boundary: bytes, stream: IO[bytes], service: Service) -> None:
         self.name, self.size, self.digest = "", 0, hashlib.sha256()
         self._stream, self._service = stream, service
-        self._read, self._complete, self._found, self._in_file, self._in_text = 0, False, False, False, False
-        self._header, self._value, self._text, self._disposition = bytearray(), bytearray(), bytearray(), b""
+        self._read, self._found, self._in_file = 0, False, False
+        self._header, self._value, self._disposition = bytearray(), bytearray(), b""
         self._parser = MultipartParser(
             boundary,
             {
@@ -93,7 +111,6 @@ class _Form:
                 "on_header_end": self._end_header,
                 "on_headers_finished": self._begin_data,
                 "on_part_data": self._add_data,
-                "on_end": self._end,
             },
         )
 
@@ -110,13 +127,10 @@ class _Form:
 
     def finish(self) -> None:
         """Wait until the file is on disk. Raises Refused if the form is incomplete or holds no file."""
-        if not self._complete:
+        if self._parser.state != MultipartState.END:
             raise _bad_form()
         if not self._found:
-            message = "the form holds no file in the field 'file': send the video in it"
-            if address_in(self._text.decode("utf-8", "replace")):
-                message = f"the field 'file' holds a network address, and {NO_NETWORK}: download the video and send it"
-            raise Refused(422, "no_file", message)
+            raise Refused(422, "no_file", "the form holds no file in the field 'file': send the video in it")
         os.fsync(self._stream.fileno())
 
     def _end_header(self) -> None:
@@ -127,8 +141,7 @@ class _Form:
 
     def _begin_data(self) -> None:
         _, options = parse_options_header(self._disposition)
-        named, is_file = options.get(b"name") == b"file", b"filename" in options
-        self._in_file, self._in_text, self._disposition = named and is_file, named and not is_file, b""
+        self._in_file, self._disposition = options.get(b"name") == b"file" and b"filename" in options, b""
         if self._in_file:
             if self._found:
                 raise Refused(422, "several_files", "the form holds several videos: send one request for each")
@@ -136,39 +149,15 @@ class _Form:
             self.name = options[b"filename"].decode("utf-8", "replace")
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
-        view = memoryview(data)[start:end]
-        if self._in_text:
-            self._text += view
         if not self._in_file:
             return
+        view = memoryview(data)[start:end]
         self.size += len(view)
         if self.size > self._service.settings.limits.upload_bytes:
             raise _too_large(self._service.settings.limits)
         self.digest.update(view)
         while view:
             view = view[self._stream.write(view) :]
-
-    def _end(self) -> None:
-        self._complete = True
-
-
-async def _store(service: Service, body: AsyncIterator[bytes], boundary: bytes, job_id: str) -> tuple[_Form, Checked]:
-    """Write the file of the form to the folder of a job, and check it. All that takes time is done in other threads."""
-    try:
-        with await asyncio.to_thread(service.files.create, job_id) as stream:
-            form, pending = _Form(boundary, stream, service), bytearray()
-            async for data in body:
-                pending += data
-                if len(pending) >= PIECE:
-                    await asyncio.to_thread(form.feed, bytes(pending))
-                    pending.clear()
-            await asyncio.to_thread(form.feed, bytes(pending))
-            await asyncio.to_thread(form.finish)
-        async with service.inspecting:
-            return form, await asyncio.to_thread(service.inspector, service.files.video(job_id))
-    except BaseException:
-        await asyncio.to_thread(service.files.remove, job_id)
-        raise
 
 
 def _too_large(limits: Limits) -> Refused:

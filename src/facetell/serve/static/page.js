@@ -1,4 +1,4 @@
-// Uploads with progress, live updates, deletion without leaving the page. Without this script the forms do the same.
+// Uploads with progress, live updates, deletion without leaving the page.
 "use strict";
 const UNREACHABLE = "the server cannot be reached";
 const root = document.body.dataset.root; // the path of the server behind a reverse proxy, else empty
@@ -261,8 +261,6 @@ const enqueue = (file, key) => {
 
 if (upload) {
   const input = document.getElementById("files");
-  input.multiple = true; // without the script, one at a time
-  document.getElementById("send").hidden = true;
   input.addEventListener("change", () => {
     for (const file of input.files) enqueue(file, newKey());
     upload.reset();
