@@ -45,12 +45,17 @@ def file_sha256(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file atomically and create its folder; the target of a symbolic link is replaced, not the link."""
+    """:func:`write_bytes` of a text in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically and create its folder; the target of a symbolic link is replaced, not the link."""
     target = _target(path)
     temporary = temporary_beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(text.encode())
+        temporary.write_bytes(data)
         temporary.replace(target)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from facetell.engine import ModelInfo, load_engine
 from facetell.engine.engines import Engine, only_f32, require
-from facetell.files import temporary_beside
+from facetell.files import write_bytes
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError, FloatArray
@@ -69,10 +69,8 @@ def _write(model: ClipNetwork, path: Path, names: list[str], precision: Precisio
     if precision == "w8":
         _store_small(proto)
     onnx.helper.set_model_props(proto, dict(sorted(metadata.items())))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(path)
-    temporary.write_bytes(proto.SerializeToString(deterministic=True))
-    return temporary.replace(path)
+    write_bytes(path, proto.SerializeToString(deterministic=True))
+    return path
 
 
 class _Exported(nn.Module):
