@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from facetell.video.reader import VideoReader
+from facetell.video.reference import reference_test
 from fixtures import FAST_PRESET, HEVC, VP9, encode
 from video.painted import numbered
 
@@ -70,3 +71,23 @@ def test_damage_is_counted_as_without(at, tmp_path):
     assert full.damaged > 0 and (reader.damaged, reader.damage) == (full.damaged, full.damage)
     assert reader.lost == pytest.approx(full.lost) and len(some) < len(whole)
     assert all(np.array_equal(image, whole[time]) for time, image in some.items())
+
+
+@pytest.mark.parametrize(
+    ("packet", "is_reference"),
+    [
+        (b"\0\0\0\1\x09\xf0\0\0\1\x01\x9a", False),  # a delimiter, then a slice
+        (b"\0\0\1\x06\5\0\0\1\x41\x9a", True),
+        (b"\0\0\1\x67\x42\0\0\1", True),  # cut off
+        (b"", True),
+    ],
+)
+def test_packets_are_recognised_by_their_first_slice(packet, is_reference):
+    test = reference_test("h264", None)
+    assert test is not None and test(packet) is is_reference
+
+
+def test_of_several_temporal_layers_none_is_left_out():
+    header = bytes([1]) + bytes(20)
+    assert reference_test("hevc", header + b"\x0f") is not None and reference_test("hevc", header + b"\x17") is None
+    assert reference_test("vp9", None) is reference_test("av1", b"\1") is None

@@ -40,7 +40,7 @@ def _units(packet: bytes, size: int) -> Iterator[int]:
     while size and at + size < len(packet):
         yield at + size
         at += size + int.from_bytes(packet[at : at + size])
-    while not size and (at := packet.find(b"\0\0\1", at) + 3) > 2:
+    while not size and 2 < (at := packet.find(b"\0\0\1", at) + 3) < len(packet):
         yield at
 
 
