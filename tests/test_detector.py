@@ -80,7 +80,9 @@ def test_with_a_bound_an_even_part_of_the_clips_is_scored_also_without_a_stated_
     (track,), (whole,) = few.tracks, of_woman.tracks
     assert track.clips_seen == whole.clips_seen == len(whole.clips)
     step = 8 if len(whole.clips) > 16 else 4
-    assert [(clip.t0, clip.logit) for clip in track.clips] == [(c.t0, c.logit) for c in whole.clips[::step]]
+    assert [clip.t0 for clip in track.clips] == [clip.t0 for clip in whole.clips[::step]]
+    # Fewer frames are searched, so that crops differ by a fraction of a pixel.
+    assert [clip.logit for clip in track.clips] == pytest.approx([clip.logit for clip in whole.clips[::step]], abs=0.3)
     assert few.interval[1] - few.interval[0] > of_woman.interval[1] - of_woman.interval[0]
     assert few.provenance["settings"]["max_clips"] == 4 and of_woman.provenance["settings"]["max_clips"] == 0
     path = tmp_path / "live.mkv"

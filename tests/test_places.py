@@ -9,9 +9,10 @@ import pytest
 
 from facetell.batch.score import ScoringSettings, distorted, score_manifest
 from facetell.datasets.manifest import Entry, Manifest
-from facetell.detector import KEEPALIVE, Settings
+from facetell.detector import Settings
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream
 from facetell.faces.spread import step_of
+from facetell.faces.tracker import LOOK_EVERY
 from facetell.places import FacePlaces, score_at
 from facetell.types import Pose
 from facetell.video.reader import VideoReader
@@ -74,8 +75,8 @@ def test_poses_are_interpolated_between_two_detections():
     assert set(places.at(0.2)) == {0, 1} and places.at(0.2)[1].x == 5
     assert places.at(0.25)[0][:4] == pytest.approx((2.5, 5, 10, 20)) and set(places.at(0.25)) == {0}
     assert abs(math.degrees(places.at(0.3)[0].roll)) == pytest.approx(180), "the shorter arc"
-    assert places.at(0.6 + KEEPALIVE / 2) == places.at(0.6) and set(places.at(0.6)) == {0, 2}
-    assert places.at(0.6 + 2 * KEEPALIVE) == {}
+    assert places.at(0.6 + LOOK_EVERY / 2) == places.at(0.6) and set(places.at(0.6)) == {0, 2}
+    assert places.at(0.6 + 2 * LOOK_EVERY) == {}
 
 
 @pytest.mark.parametrize("code", sorted({*KINDS} - {"VC"}))  # VC is not reproducible to the last bit

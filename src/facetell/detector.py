@@ -48,7 +48,6 @@ from facetell.video.container import address_in
 from facetell.video.sequence import NotConsecutive
 from facetell.video.source import SourceFrame, VideoSource, content_sha256, open_video
 
-KEEPALIVE = 0.2  # seconds between frames for the tracker while no clip needs frames
 MOST_LOST = 0.5  # share of damaged or missing frames from which on a video without a scored face is called damaged
 
 # The libraries that determine pixels: decoding, conversion, cropping, the face networks.
@@ -187,23 +186,24 @@ class Detector:
     def track_scores(self, waited: Callable[[], None] = lambda: None) -> TrackScores:
         """An empty collection of the scores of one video; ``waited`` is called after each wait for a score."""
         settings = self.settings
-        return TrackScores(self.score, self.engine.info, settings.clips_per_second, settings.max_clips or 0, waited)
+        return TrackScores(self.score, self.engine.info, 1 / settings.clips_per_second, settings.max_clips or 0, waited)
 
     def _read(self, reader: VideoSource, progress: Progress, watch: Watch) -> VideoVerdict:
         """Read a video to its end and score its faces."""
-        stream = ClipStream(self, reader.info.fps)
         end, now = reader.duration or math.inf, 0.0
         with self.track_scores(lambda: progress(now, reader.duration)) as scores:
+            stream = ClipStream(self, reader.info.fps, wants=scores.wants)
             for raw in reader:
                 now = raw.time
                 progress(now, reader.duration)
                 look = stream.push(raw)
+                stream.leave_out(reader, scores.wanted_from(stream.tracker.active))
                 if look is None:
                     continue
                 watch.located(now, look.faces)
                 scores.see(now, {track: face.pose.width for track, face in look.faces.items()})
                 for clip in look.clips:
-                    if not scores.is_large(clip.track_id, clip.face_width):
+                    if not scores.is_large(clip, clip.face_width):
                         continue
                     if scores.is_fit(clip):
                         scores.add(clip, end)
@@ -285,35 +285,54 @@ class ClipStream:
     """Clips from the frames of a file or a live source; holds only the frames of one clip per face.
 
     ``fps`` is the frame rate of the source, None if unknown; ``period`` are the seconds per clip of a face, by default
-    those of the detector's settings.
+    those of the detector's settings. For ``wants`` see :class:`facetell.faces.clips.ClipAssembler`.
     """
 
-    def __init__(self, detector: Detector, fps: float | None, period: float | None = None) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        fps: float | None,
+        period: float | None = None,
+        wants: Callable[[int, int], bool] = lambda track, period: True,
+    ) -> None:
         info, settings = detector.engine.info, detector.settings
         self.sampler = FrameSampler(fps, info.frame_rate)
         self.tracker = FaceTracker(detector._detector, detector._mesh, max_faces=settings.max_faces)
         period = period or 1 / settings.clips_per_second
-        self._assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, period)
-        self._next_look = -math.inf
+        self._assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, period, wants)
+        self._next_look = self._whole_from = -math.inf
+        self._is_whole = True  # whether no frame was left out before the last one
 
     @property
     def gathering(self) -> bool:
         """Whether a clip is begun but not complete: dropping a frame now would lose it."""
         return self._assembler.gathering
 
+    def leave_out(self, source: VideoSource, wanted_from: float) -> None:
+        """Let the source leave out frames before ``wanted_from`` seconds, when the next clip is needed.
+
+        Only in a settled scene: else the tracker needs each frame, to find what changes at once.
+        """
+        is_idle = self.tracker.is_settled and not self.gathering
+        self._whole_from = source.leave_out(wanted_from if is_idle else -math.inf)
+
     def push(self, raw: SourceFrame) -> Look | None:
         """Add the next frame in order of time; None if it was not searched.
 
         A pause of more than :data:`facetell.faces.clips.HOLE` seconds ends the clips that are begun.
         """
-        number = self.sampler.take(raw.time)
+        was_whole, self._is_whole = self._is_whole, raw.time >= self._whole_from
+        if self._is_whole and not was_whole:
+            self.sampler.resume(raw.time)
+        number = self.sampler.take(raw.time) if self._is_whole else 0
         if number is None:
             return None
         if self.tracker.glance(raw.luma_thumbnail()):
             self._next_look = -math.inf
-        if raw.time < self._next_look and not self._assembler.wants(raw.time, self.tracker.active):
+        wanted = self._is_whole and self._assembler.wants(raw.time, self.tracker.active)
+        if raw.time < self._next_look and not wanted:
             return None
-        self._next_look = raw.time + KEEPALIVE
+        self._next_look = raw.time + self.tracker.look_every
         frame = Frame(raw.index, raw.time, raw.rgb())
         faces = self.tracker.update(frame)
-        return Look(faces, self._assembler.push(number, frame, faces))
+        return Look(faces, self._assembler.push(number, frame, faces) if self._is_whole else [])

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facetell.detector import KEEPALIVE, Detector, Watch
+from facetell.detector import Detector, Watch
 from facetell.faces.clips import ClipAssembler, FrameSampler
+from facetell.faces.tracker import LOOK_EVERY
 from facetell.types import Clip, Face, Frame, Pose, Status, TrackVerdict, UInt8Array, VideoVerdict
 
 TimedFrames = Iterable[tuple[float, Callable[[], UInt8Array]]]
@@ -33,7 +34,7 @@ class FacePlaces:
     """The poses of the faces of one video by time, in pixels of its frames of ``width`` x ``height``.
 
     Detection does not run on every frame. Between two detections a pose is interpolated linearly; a face that is in
-    only one of them is not present in between. After the last one, faces stay for :data:`KEEPALIVE` seconds.
+    only one of them is not present in between. After the last one, faces stay for :data:`LOOK_EVERY` seconds.
     ``unfit`` are the faces without motion or pixelated in the clean video, by track number: none of their clips is
     scored.
     """
@@ -85,7 +86,7 @@ class FacePlaces:
         if time == t0:
             return before
         if after == len(self._times):
-            return before if time - t0 <= KEEPALIVE else {}
+            return before if time - t0 <= LOOK_EVERY else {}
         share = (time - t0) / (self._times[after] - t0)
         later = self._poses[after]
         return {track: _between(pose, later[track], share) for track, pose in before.items() if track in later}
@@ -110,9 +111,10 @@ def score_at(
     """
     info = detector.engine.info
     sampler = FrameSampler(fps, info.frame_rate)
-    assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, 1 / detector.settings.clips_per_second)
+    period = 1 / detector.settings.clips_per_second
     ends = places.ends
     with detector.track_scores() as scores:
+        assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, period, scores.wants)
         for index, (time, read) in enumerate(frames):
             number = sampler.take(time)
             if number is None:
@@ -128,8 +130,12 @@ def score_at(
             faces = {t: Place(Pose(p.x * sx, p.y * sy, p.width * sx, p.height * sy, p.roll)) for t, p in poses.items()}
             for clip in assembler.push(number, Frame(index, time, image), faces):
                 track, t0, t1 = clip.track_id, clip.times[0], clip.times[-1]
-                if scores.is_large(track, clip.face_width / sx) and places.is_fit(track, t0, t1):
+                if not scores.is_large(clip, clip.face_width / sx):
+                    continue
+                if places.is_fit(track, t0, t1):
                     scores.add(clip, ends[track])
+                else:  # as in the clean video, whatever the reason was
+                    scores.leave_out(clip, Status.NO_MOTION)
             scores.release({*poses, *(track for track, end in ends.items() if end >= time)})
         tracks = places.unfit | scores.results()
     return tuple(tracks[track] for track in sorted(tracks))

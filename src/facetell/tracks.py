@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
@@ -12,7 +13,7 @@ import numpy as np
 
 from facetell.engine.info import ModelInfo
 from facetell.faces.quality import FaceMotion, why_unfit
-from facetell.faces.spread import Spread, clips_between
+from facetell.faces.spread import Spread
 from facetell.types import Clip, ClipScore, Status, TrackVerdict
 
 PENDING = 4  # clips that may wait for the model: bounds memory
@@ -26,25 +27,35 @@ class TrackRecord:
     t1: float
     spread: Spread = field(default_factory=Spread)  # chooses among the clips that can be scored
     widths: list[float] = field(default_factory=list)  # of the mesh in pixels, one per frame with the face
-    scores: dict[int, ClipScore] = field(default_factory=dict)  # of the chosen clips, by number
+    scores: dict[int, ClipScore] = field(default_factory=dict)  # by the number of the clip's period
+    seen: int = 0  # clips that can be scored
     small: list[float] = field(default_factory=list)  # face width of each clip in which the face is too small
     left_out: Counter[Status] = field(default_factory=Counter)  # clips that cannot be scored for another reason
     motion: FaceMotion = field(default_factory=FaceMotion)  # in all clips that are large and clear enough
+    latest: Status = Status.SCORED  # of the latest clip: the reason why it is left out, if it is
 
     @property
     def clips(self) -> list[ClipScore]:
         """The chosen clips in order of time."""
         # In a file longer than it states, some clips were scored that are not chosen in the end.
-        return [clip for number, clip in sorted(self.scores.items()) if number % self.spread.step == 0]
+        return [self.scores[number] for number in self.spread.chosen]
+
+    def count(self, status: Status) -> None:
+        """Count a clip, or a period without one that is taken to be as the latest clip."""
+        self.latest = status
+        if status is Status.SCORED:
+            self.seen += 1
+        elif status is not Status.FACE_TOO_SMALL:
+            self.left_out[status] += 1
 
     @property
     def why_not(self) -> Status:
         """``scored``, or the reason why the face is not."""
-        if self.left_out[Status.FACE_OBSCURED] > self.spread.seen + self.left_out[Status.NO_MOTION]:
+        if self.left_out[Status.FACE_OBSCURED] > self.seen + self.left_out[Status.NO_MOTION]:
             return Status.FACE_OBSCURED
         if self.motion.is_absent:
             return Status.NO_MOTION
-        if self.spread.seen:
+        if self.seen:
             return Status.SCORED
         return Status.FACE_TOO_SMALL if self.small else Status.TOO_SHORT
 
@@ -69,26 +80,27 @@ def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVer
         t1=record.t1,
         face_width=float(np.median(record.small if status is Status.FACE_TOO_SMALL else record.widths)),
         clips=tuple(clips),
-        clips_seen=record.spread.seen if clips else 0,
+        clips_seen=record.seen if clips else 0,
     )
 
 
 class TrackScores:
     """Scores the clips of each face as soon as it is certain that they are chosen, in a thread of its own.
 
-    Each face has ``rate`` clips per second, of which at most ``most`` are scored (0: all); ``waited`` is called after
-    each wait for a score.
+    A face could give a clip per ``period`` of seconds, of which at most ``most`` are scored (0: all). Periods of which
+    no clip is needed are counted as the clip before them: to decide whether a face is obscured, and to state of how
+    many clips the scored ones were chosen. ``waited`` is called after each wait for a score.
     """
 
     def __init__(
         self,
         score: Callable[[Clip], ClipScore],
         info: ModelInfo,
-        rate: float,
+        period: float,
         most: int,
         waited: Callable[[], None] = lambda: None,
     ) -> None:
-        self._score, self._info, self._rate, self._most, self._waited = score, info, rate, most, waited
+        self._score, self._info, self._period, self._most, self._waited = score, info, period, most, waited
         self.records: dict[int, TrackRecord] = {}
         self._holding: set[int] = set()  # tracks of which clips are held
         self._pending: deque[Future[None]] = deque()
@@ -106,20 +118,40 @@ class TrackScores:
             record = self.records.setdefault(track, TrackRecord(time, time, Spread(self._most)))
             record.t1 = time
             record.widths.append(width)
+            if record.spread.passes(self._number(time)):
+                record.count(record.latest)
 
-    def is_large(self, track: int, width: float) -> bool:
+    def wants(self, track: int, period: int) -> bool:
+        """Whether a clip of a face is needed of the period of this number."""
+        return track not in self.records or self.records[track].spread.wants(period)
+
+    def wanted_from(self, tracks: Sequence[int]) -> float:
+        """Seconds from which on a clip is needed of any of these faces; inf if there is none."""
+        records = [self.records.get(track) for track in tracks]
+        return self._period * min(
+            (record.spread.next_wanted if record else -math.inf for record in records), default=math.inf
+        )
+
+    def is_large(self, clip: Clip, width: float) -> bool:
         """Whether a clip with a face of ``width`` pixels can be scored; if not, it is recorded."""
-        if width < self._info.min_face_width:
-            self.records[track].small.append(width)
-        return width >= self._info.min_face_width
+        is_large = width >= self._info.min_face_width
+        if not is_large:
+            self.records[clip.track_id].small.append(width)
+            self.leave_out(clip, Status.FACE_TOO_SMALL)
+        return is_large
 
     def is_fit(self, clip: Clip) -> bool:
         """Whether the face of a clip moves and is not pixelated; if not, the clip is counted."""
-        record = self.records[clip.track_id]
-        reason = why_unfit(clip.frames, clip.crop.roll, record.motion)
+        reason = why_unfit(clip.frames, clip.crop.roll, self.records[clip.track_id].motion)
         if reason is not None:
-            record.left_out[reason] += 1
+            self.leave_out(clip, reason)
         return reason is None
+
+    def leave_out(self, clip: Clip, reason: Status) -> None:
+        """Count a clip that cannot be scored."""
+        record = self.records[clip.track_id]
+        record.spread.close(self._number(clip.times[0]))
+        record.count(reason)
 
     def add(self, clip: Clip, end: float) -> None:
         """Add the next clip of a face that may be in view until ``end`` seconds.
@@ -128,9 +160,15 @@ class TrackScores:
         clips are held until their track has ended.
         """
         record = self.records[clip.track_id]
-        self._submit(record, record.spread.add(clip, clips_between(clip.times[0], end, self._rate)))
+        last = math.inf if end == math.inf else self._number(end)
+        record.count(Status.SCORED)
+        self._submit(record, record.spread.add(clip, self._number(clip.times[0]), last))
         if record.spread.holds:
             self._holding.add(clip.track_id)
+
+    def _number(self, time: float) -> int:
+        """The number of a period, as in :class:`facetell.faces.clips.ClipAssembler`."""
+        return math.floor(time / self._period)
 
     def release(self, followed: Container[int]) -> None:
         """Score the held clips of the tracks that have ended: all but the ``followed``."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facetell.faces.detector import iou
-from facetell.faces.tracker import FaceTracker, is_scene_cut
+from facetell.faces.tracker import LOOK_EVERY, LOOK_EVERY_SETTLED, FaceTracker, is_scene_cut
 from facetell.types import Frame
 from fixtures import sample_frames
 
@@ -89,6 +89,26 @@ def test_another_person_in_the_same_place_is_another_track(face_networks, frames
             if index in searched:
                 seen[index] = list(tracker.update(Frame(index, index / 25, image)))
         assert seen == {index: [int(index >= 6)] for index in searched}
+
+
+def test_a_scene_without_a_new_or_lost_face_is_searched_less_often_until_that_changes(
+    face_networks, frames, woman, man
+):
+    one, other = (frames(sample, 1)[0].image for sample in (woman, man))
+    blank = np.full_like(one, 90)
+    alone, both = np.hstack([one, blank]), np.hstack([one, other])
+    tracker = FaceTracker(*face_networks)
+
+    def every(time, image):
+        is_new = tracker.glance(np.ascontiguousarray(image[::5, ::10, 1]))
+        tracker.update(Frame(0, time, image))
+        return is_new, tracker.look_every
+
+    assert [every(time, alone)[1] for time in range(20)] == [LOOK_EVERY] * 16 + [LOOK_EVERY_SETTLED] * 4
+    *_, entered = (every(time, both)[1] for time in range(20, 23))
+    assert len(tracker.active) == 2 and entered == LOOK_EVERY
+    assert [every(time, both)[1] for time in range(23, 39)][-1] == LOOK_EVERY_SETTLED
+    assert every(40, np.hstack([other, one])) == (True, LOOK_EVERY)  # a cut
 
 
 def test_a_quick_turn_of_the_head_begins_no_track(face_networks, frames, woman):

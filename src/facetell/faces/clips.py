@@ -4,8 +4,8 @@ A second difference measures uneven sampling as motion, so the step from frame t
 source's frame interval, the one nearest to the model's: for a model of 25 frames per second, every frame of 24, 25 and
 30 fps, every second one of 50 and 60. If the rate of a file changes, the step follows within a few frames.
 
-Time is divided into periods (one second by default). Each track gives one clip per period, the first complete one
-without a jump cut.
+Time is divided into periods (one second by default). Each track gives at most one clip per period, the first complete
+one without a jump cut.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
@@ -86,6 +86,13 @@ class FrameSampler:
         self._last = time
         return self._number
 
+    def resume(self, time: float) -> None:
+        """Continue at ``time`` after frames that were left out, with the same frames as if none had been."""
+        self._previous = -math.inf
+        if self._last > -math.inf:
+            late = self.step - self._earliest
+            self._last += self.step * max(0, math.floor((time - self._last - late) / self.step))
+
     def _follow_rate(self, time: float) -> bool:
         """Update the step to the current rate of the source; whether it changed."""
         if self._previous > -math.inf:
@@ -117,11 +124,19 @@ class _Window:
 class ClipAssembler:
     """Collects ``length`` consecutive frames of each track, and returns a clip as soon as it is complete.
 
-    One clip of each track begins in each ``period`` of seconds; for ``size`` and ``scale`` see :func:`crop_clip`.
+    One clip of each track begins in each ``period`` of seconds of which ``wants``, called with the numbers of the track
+    and of the period, needs one; for ``size`` and ``scale`` see :func:`crop_clip`.
     """
 
-    def __init__(self, length: int, size: int, scale: float, period: float = 1.0) -> None:
-        self._length, self._size, self._scale, self._period = length, size, scale, period
+    def __init__(
+        self,
+        length: int,
+        size: int,
+        scale: float,
+        period: float = 1.0,
+        wants: Callable[[int, int], bool] = lambda track, period: True,
+    ) -> None:
+        self._length, self._size, self._scale, self._period, self._wants = length, size, scale, period, wants
         self._windows: dict[int, _Window] = {}
 
     @property
@@ -167,7 +182,9 @@ class ClipAssembler:
 
     def _open(self, track_id: int, period: int) -> bool:
         window = self._windows.get(track_id)
-        return window is None or bool(window.frames) or window.period < period
+        if window is not None and window.frames:
+            return True
+        return (window is None or window.period < period) and self._wants(track_id, period)
 
     def _crop(self, track_id: int, window: _Window) -> Clip:
         poses = [face.pose for _, face in window.frames]

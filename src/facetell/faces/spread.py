@@ -1,9 +1,10 @@
-"""Choose a bounded number of evenly spaced clips of a face while clips arrive and their final number is unknown.
+"""Choose a bounded number of evenly spaced clips of a face while its video is read and its length is unknown.
 
-The clips of a face are numbered from 0. Of n clips every ``step``-th is chosen, starting with the first; ``step`` is
-the smallest power of two that leaves at most ``most``, so at least half of ``most`` are chosen of more clips than that.
-The choice depends on n alone. When n grows, ``step`` doubles and every second clip is dropped; a dropped clip is never
-needed again, so no more than ``most`` are held.
+Time is divided into periods, each of which could give one clip. They are numbered from the one of the face's first clip
+and joined to cells of ``step`` periods. A cell needs one clip: once it has one, no further clip of it is cropped. If
+more than ``most`` cells have a clip that can be scored, ``step`` doubles: pairs of cells are merged and keep the
+earlier clip. So at least half of ``most`` clips are chosen where there were more than that, no more than ``most`` are
+held, and up to ``most`` clips all are chosen.
 
 The choice does not depend on the scores: clips added where a score is uncertain would bias the mean on which the
 calibration is fitted, and would not be the evenly spaced series that the interval assumes.
@@ -17,58 +18,76 @@ from dataclasses import dataclass, field
 from facetell.types import Clip
 
 
-def step_of(clips: float, most: int) -> float:
-    """Every how many of ``clips`` (>= 0, may be infinite) one is chosen so that at most ``most`` are; 0 for all.
+def step_of(periods: float, most: int) -> float:
+    """Periods of a cell where each of ``periods`` (>= 1, may be infinite) can give a clip and ``most`` are chosen.
 
-    >>> [step_of(clips, 16) for clips in (16, 17, 240, 3600)]
+    It is the smallest power of two that is sufficient; 1 where ``most`` is 0 (all are chosen).
+
+    >>> [step_of(periods, 16) for periods in (16, 17, 240, 3600)]
     [1, 2, 16, 256]
     """
-    if not most or clips <= most:
+    if not most or periods <= most:
         return 1
-    return clips if clips == math.inf else 1 << (math.ceil(clips / most) - 1).bit_length()
-
-
-def clips_between(t0: float, t1: float, rate: float) -> float:
-    """Number of clips of a face that can follow that of ``t0`` up to ``t1`` seconds, at ``rate`` clips per second.
-
-    >>> clips_between(0.5, 10.0, 1.0), clips_between(0.5, math.inf, 1.0)
-    (10, inf)
-    """
-    return max(0, math.floor(t1 * rate) - math.floor(t0 * rate)) if t1 < math.inf else math.inf
+    return periods if periods == math.inf else 1 << (math.ceil(periods / most) - 1).bit_length()
 
 
 @dataclass(slots=True)
 class Spread:
-    """The choice among the clips of one face; ``seen`` counts its clips, ``most`` may be chosen (0: all)."""
+    """The choice among the clips of one face, by the number of their period; ``most`` may be chosen (0: all)."""
 
     most: int = 0
-    seen: int = 0
+    step: int = 1
+    chosen: list[int] = field(default_factory=list)
+    """The periods of the chosen clips so far, ascending, from 0 for that of the first clip, usable or not."""
     _held: dict[int, Clip] = field(default_factory=dict)
+    _first: int | None = None  # number of the period of the first clip
+    _closed: int = -1  # the latest period with a clip, from the first one
+    _passed: int = -1  # the latest period that is counted, from the first one
+
+    def wants(self, period: int) -> bool:
+        """Whether a clip of a period is needed, by the number of the period; periods ascend."""
+        return period >= self.next_wanted
 
     @property
-    def step(self) -> float:
-        """Every how many of the clips so far one is chosen."""
-        return step_of(self.seen, self.most)
+    def next_wanted(self) -> float:
+        """Number of the first period of which a clip is needed; -inf before the first clip."""
+        return -math.inf if self._first is None else self._first + (self._closed // self.step + 1) * self.step
 
-    def add(self, clip: Clip, to_come: float = math.inf) -> dict[int, Clip]:
-        """Add the next clip in order of time, which is held as long as it may be chosen.
+    def passes(self, period: int) -> bool:
+        """Whether no clip of a period is needed; True once for each period in which there was none."""
+        if self._first is None or self.wants(period) or period - self._first <= self._passed:
+            return False
+        self._passed = period - self._first
+        return True
 
-        Returns the clip by its number if it is chosen whatever follows, so that it can be scored at once; else nothing.
-        ``to_come`` is the largest number of clips that will follow. It decides when a clip is scored, not which.
+    def close(self, period: int) -> int:
+        """Note that the cell of a period has a clip, usable or not; returns the period counted from the first one."""
+        if self._first is None:
+            self._first = period
+        self._closed = self._passed = period - self._first
+        return self._closed
+
+    def add(self, clip: Clip, period: int, last: float = math.inf) -> dict[int, Clip]:
+        """Add a clip that can be scored, of a period that was wanted; it is held as long as it may be chosen.
+
+        Returns the clip by its period if it is chosen whatever follows, so that it can be scored at once; else nothing.
+        ``last`` is the last period that may give a clip. It decides when a clip is scored, not which.
         """
-        number, before = self.seen, self.step
-        self.seen += 1
-        step = self.step
-        if step != before:
-            self._held = {earlier: held for earlier, held in self._held.items() if earlier % step == 0}
-        if number % step_of(self.seen + to_come, self.most) == 0:
-            return {number: clip}
-        if number % step == 0:
+        number = self.close(period)
+        largest = step_of(number + 1 + max(0, last - period), self.most)
+        is_certain = not self.chosen or self.chosen[-1] // largest < number // largest
+        self.chosen.append(number)
+        if not is_certain:
             self._held[number] = clip
-        return {}
+        while self.most and len(self.chosen) > self.most:
+            self.step *= 2
+            first = {number // self.step: number for number in reversed(self.chosen)}
+            self.chosen = sorted(first.values())
+        self._held = {earlier: held for earlier, held in self._held.items() if earlier in self.chosen}
+        return {number: clip} if is_certain else {}
 
     def release(self) -> dict[int, Clip]:
-        """Return the clips that are held, by number, and hold them no longer: no further clip will follow."""
+        """Return the clips that are held, by period, and hold them no longer: no further clip will follow."""
         held, self._held = self._held, {}
         return held
 

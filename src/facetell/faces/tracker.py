@@ -1,7 +1,8 @@
 """Track the faces of a video: detection now and then, landmarks in between.
 
 The landmarks of a track in one frame give the search region of the next. The detector runs at the start, once a
-second, and while a track is lost; a lost track is kept for a second. A scene cut ends all tracks.
+second, and while a track is lost; a lost track is kept for a second. A scene cut ends all tracks. A scene is settled
+once no face has appeared or was lost for :data:`SETTLED` seconds: then frames are searched less often.
 
 A mesh that follows a face continues on whichever face is there, also after a cut to another person in the same
 position. So two signs together begin a new track: the area changes at once from one frame to the next
@@ -31,6 +32,9 @@ MAX_GROWTH = 1.6  # largest factor between the sizes of a face in successive fra
 SAME_FACE_IOU = 0.4
 CLEARLY_LARGER = 1.5  # widths of the smallest tracked face from which a new face replaces it
 CLOSE_LOOK_EVERY = 2.0  # seconds between searches of the tiles of a large frame: eight detections instead of one
+SETTLED = 16.0  # seconds without a cut, a new face or a lost one
+LOOK_EVERY, LOOK_EVERY_SETTLED = 0.2, 0.5  # seconds between searched frames while no clip needs frames
+CLOSE_LOOK_EVERY_SETTLED = 8.0
 TURNED_LOOK_EVERY = 1.0  # seconds between searches of the rotated frame where no face is found: three more detections
 SCENE_CORRELATION, SCENE_CHANGE = 0.5, 12.0  # of a cut: highest correlation, least mean difference in grey levels
 SUDDEN = 0.6  # correlation below which the area of a face has changed at once
@@ -66,6 +70,8 @@ class FaceTracker:
         self._tracks: list[_Track] = []
         self._next_id = 0
         self._next_detection = self._next_close_look = self._next_turned_look = -np.inf
+        self._settled_from: float | None = None  # seconds; None after a scene cut
+        self.is_settled = False  # whether no face has appeared or was lost for some time
         self._thumbnail: UInt8Array | None = None
         self._width = 0  # of the frames
 
@@ -79,25 +85,35 @@ class FaceTracker:
         """Numbers of the faces that may appear again: the active ones and those of lost tracks."""
         return frozenset(track.track_id for track in self._tracks)
 
+    @property
+    def look_every(self) -> float:
+        """Seconds from the last searched frame to the next, while no clip needs frames."""
+        return LOOK_EVERY_SETTLED if self.is_settled else LOOK_EVERY
+
     def glance(self, thumbnail: UInt8Array) -> bool:
-        """Check the thumbnail, uint8 (h, w), of each frame for cuts; a new scene ends all tracks and returns True."""
+        """Check the thumbnail, uint8 (h, w), of each frame for cuts; whether the frame has to be searched.
+
+        A new scene ends all tracks. In a settled one a sudden change of the area of a face is searched at once.
+        """
         before, self._thumbnail = self._thumbnail, thumbnail
         if before is None:
             return False
         if is_scene_cut(before, thumbnail):
             self._tracks.clear()
             self._next_detection = self._next_close_look = self._next_turned_look = -np.inf
+            self._settled_from, self.is_settled = None, False
             return True
         if self._width:
             scale = thumbnail.shape[1] / self._width
             for track in self._tracks:
                 area = Box(*(scale * value for value in track.face.box))
                 track.changed = track.changed or changed_at(before, thumbnail, area)
-        return False
+        return self.is_settled and any(track.changed for track in self._tracks)
 
     def update(self, frame: Frame) -> dict[int, Face]:
         """The faces of the next frame by track number; frames are in order of time, and some may be left out."""
         self._width = frame.image.shape[1]
+        before = self.active
         for track in self._tracks:
             if not track.lost:
                 self._follow(track, frame)
@@ -107,6 +123,10 @@ class FaceTracker:
         if any_lost or not self._tracks or frame.time >= self._next_detection:
             self._detect(frame)
             self._next_detection = frame.time + DETECT_EVERY
+        if any_lost or self._settled_from is None or self.active != before:
+            self._settled_from = frame.time + SETTLED
+            self._next_close_look = min(self._next_close_look, frame.time + CLOSE_LOOK_EVERY)
+        self.is_settled = frame.time >= self._settled_from
         return {track.track_id: track.face for track in self._tracks if not track.lost}
 
     def _follow(self, track: _Track, frame: Frame) -> None:
@@ -122,7 +142,7 @@ class FaceTracker:
     def _detect(self, frame: Frame) -> None:
         close = frame.time >= self._next_close_look
         if close:
-            self._next_close_look = frame.time + CLOSE_LOOK_EVERY
+            self._next_close_look = frame.time + (CLOSE_LOOK_EVERY_SETTLED if self.is_settled else CLOSE_LOOK_EVERY)
         self._add(frame, self._detector.detect(frame.image, tiles=close))
         if not self.active and frame.time >= self._next_turned_look:
             self._next_turned_look = frame.time + TURNED_LOOK_EVERY

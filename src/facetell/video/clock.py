@@ -29,7 +29,8 @@ class StampOrder:
     A frame is held back only while a smaller stamp that was sent to the decoder has not come out. If no frame has it (a
     lost packet, a second field), it is given up after :data:`MOST_REORDERED` frames; if no frame was out of order until
     then, stamps are taken as presentation times and nothing is held any more. A stamp further than ``span`` (in units
-    of the stamps) from its place belongs to another stretch of the clock.
+    of the stamps) from its place belongs to another stretch of the clock. ``reordered`` states whether any frame was
+    given another stamp than its own.
     """
 
     def __init__(self, span: float) -> None:
@@ -39,7 +40,7 @@ class StampOrder:
         self._stamps: list[int] = []  # of the held frames, a heap
         self._last: int | None = None  # stamp of the last frame that was given out
         self._waits = True
-        self._reordered = False
+        self.reordered = False
         self._stamped = False
 
     def send(self, stamp: int | None) -> None:
@@ -64,7 +65,7 @@ class StampOrder:
         self._held.append(frame)
         heapq.heappush(self._stamps, stamp)
         if len(self._held) > MOST_REORDERED:
-            self._waits = self._reordered
+            self._waits = self.reordered
             self._sent = deque((sent for sent in self._sent if sent > self._stamps[0]), self._sent.maxlen)
         while self._held and not (self._waits and self._is_early(self._stamps[0])):
             yield self._next()
@@ -84,7 +85,7 @@ class StampOrder:
     def _next(self) -> av.VideoFrame:
         frame, stamp = self._held.popleft(), heapq.heappop(self._stamps)
         if frame.pts != stamp:
-            frame.pts, self._reordered = stamp, True
+            frame.pts, self.reordered = stamp, True
         self._last = stamp
         return frame
 
@@ -110,6 +111,10 @@ class Clock:
     def length(self) -> float:
         """Duration of the frames so far in seconds, without the time that passes at leaps."""
         return self.last + self._interval - self._added
+
+    def time_of(self, stamp: float) -> float | None:
+        """Return the time of a frame to come by its stamp in seconds; None if it is uncertain."""
+        return None if self._origin is None or self.leaps or self._unstamped else stamp - self._origin
 
     def seconds(self, frame: av.VideoFrame, *, drop_late: bool) -> float | None:
         """Return the time of the next frame; None if it is late by more than half a frame and ``drop_late``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from facetell.video.container import (
 )
 from facetell.video.frame import MOST_PIXELS, STRICTEST, Geometry, RawFrame, Unreadable, deinterlaced
 from facetell.video.image import ImageFrame
+from facetell.video.reference import ReferenceTest, reference_test
 
 __all__ = ["RawFrame", "SourceFrame", "Unreadable", "VideoInfo", "VideoReader", "VideoSource", "probe"]
 
@@ -87,6 +89,13 @@ class VideoSource(ABC):
         """:attr:`damage`, and messages on what else is unusual."""
         return self.damage
 
+    def leave_out(self, until: float) -> float:
+        """Allow to leave out frames before ``until`` seconds; returns the time from which on none is left out.
+
+        A source that cannot leave out any returns -inf.
+        """
+        return -math.inf
+
     def close(self) -> None:  # noqa: B027  # readers of images hold no file open
         """Close the file; frames that were read stay usable."""
 
@@ -131,8 +140,9 @@ class VideoReader(VideoSource):
 
     def __init__(self, path: str | Path, *, threads: int = 2) -> None:
         self.path, self.fault = Path(path), ""
-        self.damaged = self._packets_seen = self._frames_due = self._given = 0
+        self.damaged = self._packets_seen = self._frames_due = self._given = self._left_out = 0
         self._complete = self._interlaced = False
+        self._needed_from = self._last_left_out = -math.inf  # seconds
         self._clock: Clock | None = None
         self._frames: Iterator[av.VideoFrame]
         for checks in _CHECKS:
@@ -178,12 +188,17 @@ class VideoReader(VideoSource):
     def lost(self) -> float:
         """Share of the frames that are damaged or missing, of those that the container states or holds."""
         stated = max(self._frames_due, self._stream.frames)
-        return max(0.0, 1 - self._given / stated) if stated and self.damage else 0.0
+        return max(0.0, 1 - (self._given + self._left_out) / stated) if stated and self.damage else 0.0
 
     @property
     def errors(self) -> tuple[str, ...]:
         """:attr:`damage`, and messages on several streams, a late start, leaps and missing stamps, so far."""
         return (*self.damage, *self._notes, *(self._clock.notes() if self._clock else ()))
+
+    def leave_out(self, until: float) -> float:
+        """See :meth:`VideoSource.leave_out`; left out are frames of which no other frame is predicted."""
+        self._needed_from = until
+        return max(until, math.nextafter(self._last_left_out, math.inf)) if self._is_reference else -math.inf
 
     def close(self) -> None:
         """Close the file; frames that were read stay usable."""
@@ -204,7 +219,7 @@ class VideoReader(VideoSource):
             self._given = index
         if self.damaged and not self._interlaced:
             # Some damage gives no frame and no error, some is reported twice: the difference is exact.
-            self.damaged = max(1, self._frames_due - index)
+            self.damaged = max(1, self._frames_due - self._left_out - index)
         self._note_early_end(max(0.0, clock.last) + clock.left_out)
         self._complete = True
 
@@ -216,7 +231,7 @@ class VideoReader(VideoSource):
 
     def _start(self, threads: int, checks: str) -> av.VideoFrame | None:
         """Open the file and decode its first frame; None, and the file closed, where there is none."""
-        self.damaged = self._packets_seen = self._frames_due = self._given = 0
+        self.damaged = self._packets_seen = self._frames_due = self._given = self._left_out = 0
         self._missing: list[str] = []  # messages on parts that cannot be read
         self._notes: list[str] = []
         self._edges = BlockEdges()
@@ -238,6 +253,7 @@ class VideoReader(VideoSource):
                 context.options |= {"err_detect": "explode" if context.name == _JUNK else checks}
             self._decoder = _checking(context)
             self._checked = self._decoder is not context
+            self._is_reference: ReferenceTest | None = reference_test(context.name, context.extradata)
             self._conceals = not checks or context.name in _CONCEALING
             self._decoder.copy_opaque = True
             most = threads if self._decoder.codec.capabilities & Capabilities.frame_threads else 1
@@ -265,6 +281,9 @@ class VideoReader(VideoSource):
                 self._sent += 1
                 if packet.is_corrupt or self._is_unsound(packet):
                     self._note_damage(self._sent - 1, self._sent - 1)
+                    continue
+                if self._is_dispensable(packet):
+                    self._left_out += 1
                     continue
                 self._decoding.append(self._sent - 1)
                 if not packet.is_discard:
@@ -297,6 +316,23 @@ class VideoReader(VideoSource):
             return False
         data = bytes(packet)
         return _ZEROS in data.rstrip(b"\0") or key_frame_pixels(data) > MOST_PIXELS
+
+    def _is_dispensable(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as below
+        """Whether a packet is not needed: its frame is before the time that is needed, and no other depends on it.
+
+        After any damage all packets are decoded, so that what is damaged is counted exactly. Nor is any left out where
+        its time is uncertain, or where it may hold a single field.
+        """
+        clock = self._clock
+        if self._is_reference is None or clock is None or clock.last >= self._needed_from or packet.pts is None:
+            return False
+        if self.damaged or self._bad or self._missing or self._interlaced or packet.is_discard:
+            return False
+        time = None if self._order.reordered else clock.time_of(float(packet.pts * packet.time_base))
+        if time is None or time >= self._needed_from or self._is_reference(bytes(packet)):
+            return False
+        self._last_left_out = max(self._last_left_out, time)
+        return True
 
     def _note_damage(self, first: int, last: int) -> None:
         """Count a damaged packet, one of these."""
