@@ -5,7 +5,7 @@ import json
 import pytest
 
 from facetell.engine import load_engine
-from facetell.engine.card import NARROWED, RECODED, Card, read_card, to_markdown
+from facetell.engine.card import Card, read_card, to_markdown
 from facetell.engine.engines import released_models
 
 SECTIONS = [
@@ -29,17 +29,10 @@ def test_a_card_is_read_and_rendered(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        {"as it is": {"auc": 0.9}, "faces 64 pixels wide": {"auc": 0.8}},
-        [{"about": "as it is", "auc": 0.9}, {"about": "faces 64 pixels wide", "auc": 0.8}],
-    ],
-    ids=["by name", "rows"],
-)
-def test_measured_conditions_are_those_of_the_figures(limits, tmp_path):
-    card = read_card(write(tmp_path, limits=limits, shortcuts=[{"about": "re-encoded, H.264 crf 40", "auc": 0.6}]))
-    assert card.measured(NARROWED) == [(64, 0.8)] and card.measured(RECODED) == [(40, 0.6)] and card.unchanged == 0.9
+def test_measured_conditions_are_those_of_the_figures(tmp_path):
+    limits = {"as it is": {"auc": 0.9}, "faces 64 pixels wide": {"auc": 0.8}}
+    card = read_card(write(tmp_path, limits=limits))
+    assert card.by_width == [(64, 0.8)] and card.unchanged == 0.9
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", '{"card": 3}', '{"card": [{"title": 1}]}', '{"limits": [{}]}'])
@@ -52,7 +45,7 @@ def test_what_is_no_card_is_an_empty_card(text, tmp_path):
 @pytest.mark.parametrize("model", released_models().values(), ids=released_models().keys())
 def test_a_released_model_has_a_card_whose_markdown_is_up_to_date(model):
     card = read_card(model)
-    assert len(card.limits) >= 3 and card.measured(NARROWED) and card.unchanged > 0.5
+    assert len(card.limits) >= 3 and card.by_width and card.unchanged > 0.5
     threshold, forged, genuine = card.rates
     assert threshold == load_engine(model).info.calibration.threshold and 0 < genuine < forged < 1
     assert model.with_suffix(".md").read_text(encoding="utf-8") == to_markdown(card.sections)

@@ -25,7 +25,7 @@ def short(tmp_path_factory):
     ramp = np.tile(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (360, 1, 3))
     frames = [*sample_frames("sample_man", 14), *[ramp] * 4]
     path = tmp_path_factory.mktemp("short") / "man.mp4"
-    return write_frames(path, frames, crf=16, audio_from=locate("sample_woman"))
+    return write_frames(path, frames, crf=16)
 
 
 @pytest.mark.parametrize("kind", ["drift", "reenact", "swap", "mix"])
@@ -54,7 +54,6 @@ def test_a_forged_file_is_tagged_and_marked(short, tmp_path):
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert container.metadata["comment"].startswith("forged by facetell")
         assert "drift, seed 5" in container.metadata["comment"]
-        assert [stream.type for stream in container.streams] == ["video", "audio"]
     marked, _ = read(tmp_path / "a.mp4")
     forge_video(short, tmp_path / "b.mp4", "drift", seed=5, mark=False)
     plain, _ = read(tmp_path / "b.mp4")

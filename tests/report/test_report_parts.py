@@ -54,11 +54,9 @@ def test_quality_is_what_was_measured(detector, man, tmp_path):
 
 
 def test_effects_on_the_accuracy_come_from_the_model_card(detector, man):
-    names = ("as it is", "re-encoded, H.264 crf 23", "re-encoded, H.264 crf 40", "faces 160 pixels wide")
-    card = Card(aucs=tuple(zip((*names, "faces 64 pixels wide"), (0.9, 0.8, 0.6, 0.7, 0.5), strict=True)))
+    card = Card(aucs=(("as it is", 0.9), ("faces 160 pixels wide", 0.7), ("faces 64 pixels wide", 0.5)))
     track = track_of([0.0, 1.0], [0.5, 0.5])  # 150 pixels wide
     rows = rows_of(man, detector, card, 30.0, (1, track), (2, replace(track, face_width=161.0)))
-    assert "AUC was 0.900; re-encoded 0.800 at crf 23, 0.600 at crf 40" in rows["Compression"][1]
     assert "AUC was 0.700 with faces 160 pixels wide, 0.900 unchanged" in rows["Width of face 1"][1]
     assert "test videos" not in rows["Width of face 2"][1]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.video.reader import VideoReader, probe
+from facetell.video.reader import VideoReader
 from fixtures import ODD, encode, sample_frames, variable_times, weave
 from video.painted import BLUE, GREEN, GREY, RED, corners, number_of, numbered, quadrants
 
@@ -54,7 +54,8 @@ def test_odd_videos_are_read_completely(name, tmp_path):
 def test_any_file_name_is_read(name, tmp_path):
     path = tmp_path / name
     path.write_bytes(locate("sample_woman").read_bytes())
-    info = probe(path)
+    with VideoReader(path) as reader:
+        info = reader.info
     assert info.codec == "h264" and info.fps == pytest.approx(24000 / 1001)
     assert info.duration == pytest.approx(19.685, abs=1e-3)
 

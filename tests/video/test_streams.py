@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facetell.assets import locate
-from facetell.video.reader import Unreadable, VideoReader, probe
+from facetell.video.reader import Unreadable, VideoReader
 from fixtures import encode
 from video.odd_clocks import encode_all
 from video.painted import numbered, quadrants, seen_in
@@ -56,7 +56,7 @@ def test_a_song_with_a_cover_image_is_not_a_video(tmp_path):
                 packet.stream = sound
                 output.mux(packet)
     with pytest.raises(Unreadable, match="no video"):
-        probe(path)
+        VideoReader(path)
 
 
 # --- sample aspect ratio
@@ -100,7 +100,8 @@ def test_a_circle_stays_a_circle(suffix, turn, aspect, tmp_path):
     path = tmp_path / f"a{suffix}"
     encode(path, [disc(aspect)] * 3, codec="libx264", pix_fmt="yuv420p", sample_aspect=aspect, rotation=turn)
     check_circles(path, 3)
-    assert (probe(path).width < probe(path).height) == (turn == 90)
+    with VideoReader(path) as reader:
+        assert (reader.info.width < reader.info.height) == (turn == 90)
 
 
 def test_the_ratio_of_the_container_comes_before_that_of_the_codec(tmp_path):

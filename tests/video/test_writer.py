@@ -1,14 +1,11 @@
 """Video files that are written, and frames that pass through a codec."""
 
-import av
 import numpy as np
 import pytest
 
-from facetell.assets import locate
 from facetell.types import FacetellError
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter, reencode
-from fixtures import sample_frames
 from video.painted import BLUE, GREEN, GREY, RED, corners, number_of, numbered, quadrants, seen_in
 
 
@@ -36,22 +33,6 @@ def test_colours_and_size_survive(codec, suffix, size, matrix, tmp_path):
     assert (int(decoded.colorspace), int(decoded.color_range)) == (matrix, 1), "tags for other players"
 
 
-def test_audio_is_copied_unchanged(tmp_path):
-    def packets(path):
-        with av.open(str(path)) as container:
-            return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
-
-    source, path = locate("sample_woman"), tmp_path / "s.mp4"
-    with VideoWriter(path, width=640, height=360, audio_from=source, metadata={"title": "A"}) as writer:
-        for image in sample_frames():
-            writer.write(image)
-    assert packets(path) == packets(source)
-    with av.open(str(path)) as container:
-        assert container.metadata["title"] == "A"
-        kinds = [packet.stream.type for packet in container.demux() if packet.size]
-    assert "audio" in kinds[: len(kinds) // 4], "interleaved with the frames"
-
-
 def test_after_an_error_or_without_a_frame_the_target_is_as_before(tmp_path):
     path = tmp_path / "out.mp4"
     path.write_bytes(b"what was there before")
@@ -70,7 +51,6 @@ def test_after_an_error_or_without_a_frame_the_target_is_as_before(tmp_path):
         ("a.mp4", {"codec": "nonesuch"}),
         ("a.unknown", {}),
         ("a.mp4", {"pix_fmt": "nonesuch"}),
-        ("a.mp4", {"audio_from": "no"}),
     ],
 )
 def test_what_cannot_be_written_is_one_message(name, options, tmp_path):

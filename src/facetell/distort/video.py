@@ -92,7 +92,7 @@ def distort_video(source: Path | str, out: Path | str, code: str, level: int, *,
     with VideoReader(source) as reader:
         fps = p if code == "FPS" else reader.info.fps or 25.0
         stream = _before_file(((raw.rgb(), raw.time) for raw in reader), code, p, seed)
-        _encode(stream, out, fps=fps, audio_from=source, metadata={"comment": note}, **_encoding(code, p))
+        _encode(stream, out, fps=fps, metadata={"comment": note}, **_encoding(code, p))
     return out
 
 

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from pydantic.dataclasses import dataclass
 
 from facetell.files import write_text
 
-RECODED = re.compile(r"re-encoded, H\.264 crf (\d+)")
 NARROWED = re.compile(r"faces (\d+) pixels wide")
 """Names of the conditions under which the figures of a release were measured."""
 
@@ -52,9 +51,10 @@ class Card:
         items = (item for block in blocks if not isinstance(block, str) for item in block if isinstance(item, str))
         return tuple(item.replace("`", "") for item in items)
 
-    def measured(self, condition: re.Pattern[str]) -> list[tuple[int, float]]:
-        """Number and AUC of each measured condition of a kind, :data:`RECODED` or :data:`NARROWED`."""
-        found = ((condition.fullmatch(name), auc) for name, auc in self.aucs)
+    @property
+    def by_width(self) -> list[tuple[int, float]]:
+        """Width in pixels and AUC of the test videos with smaller faces."""
+        found = ((NARROWED.fullmatch(name), auc) for name, auc in self.aucs)
         return [(int(match[1]), auc) for match, auc in found if match]
 
     @property
@@ -68,7 +68,8 @@ def read_card(model: Path) -> Card:
     try:
         release = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
         sections = TypeAdapter(tuple[Section, ...]).validate_python(release.get("card", ()))
-        return Card(sections, tuple(_aucs(release)), _rates(release))
+        aucs = ((name, float(row["auc"])) for name, row in release.get("limits", {}).items())
+        return Card(sections, tuple(aucs), _rates(release))
     except (OSError, ValueError, ValidationError, AttributeError, KeyError, TypeError):
         return Card()
 
@@ -98,13 +99,6 @@ def to_markdown(sections: Sequence[Section]) -> str:
 
 def _escaped(cell: str) -> str:
     return re.sub(r"([\\|*_<\[])", r"\\\1", cell)
-
-
-def _aucs(release: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for part in ("shortcuts", "limits"):
-        rows = release.get(part, ())  # by name, or a list of rows with their names
-        named = rows.items() if isinstance(rows, Mapping) else ((row["about"], row) for row in rows)
-        yield from ((name, float(row["auc"])) for name, row in named)
 
 
 def _rates(release: Mapping[str, Any]) -> tuple[float, float, float] | None:

@@ -54,11 +54,6 @@ def is_function(path: Path) -> bool:
     return bool(FUNCTION.fullmatch(str(path))) and not os.path.lexists(path)
 
 
-def model_word(path: Path) -> str:
-    """The value of ``--model`` for a file that is released or in the current folder."""
-    return path.stem if path.parent == WEIGHTS else path.name
-
-
 class Engine:
     """A loaded model. ``precision`` is the arithmetic in use, ``version`` that of the library.
 

@@ -103,7 +103,7 @@ def forge_video(
             made = _performed(reader, _performances(source, runs, person, seed), seed)
         else:
             made = _forged(reader, runs, kind, person, seed)
-        how: dict[str, Any] = {"crf": 18, "audio_from": source, "metadata": tag, "options": options}
+        how: dict[str, Any] = {"crf": 18, "metadata": tag, "options": options}
         with VideoWriter(out, fps=info.fps or 25.0, width=info.width, height=info.height, **how) as writer:
             for image, changed, time in made:
                 writer.write(stamp(image) if mark and kind != NONE else image, time)

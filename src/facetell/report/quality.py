@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 
-from facetell.engine.card import NARROWED, RECODED, Card
+from facetell.engine.card import Card
 from facetell.engine.info import ModelInfo
 from facetell.faces.clips import FrameSampler
 from facetell.report.words import percent
@@ -61,9 +61,6 @@ def describe_quality(
         rate = round(facts.size * 8 / verdict.duration / 1000)
         measured = f"{facts.codec}, {rate} kbit/s on average (whole file, audio included)"
         effect = "Removes fine differences between frames and adds others; the effect on this score is not measured."
-        if figures := ", ".join(f"{auc:.3f} at crf {crf}" for crf, auc in card.measured(RECODED)):
-            effect += f" On the model's test videos AUC was {card.unchanged:.3f}; re-encoded {figures} "
-            effect += "(larger crf: stronger compression)."
         rows.append(("Compression", measured, effect))
     if facts.writers:
         effect = "Any software can set or remove it. An editor or converter means a copy, not a sign of forgery."
@@ -90,7 +87,7 @@ def _face(number: int, track: TrackVerdict, info: ModelInfo, card: Card) -> Iter
     else:
         effect += "not enlarged here. Earlier enlargement is not measured."
     # Of the next larger width that was measured.
-    if wider := [(width, auc) for width, auc in card.measured(NARROWED) if width >= track.face_width]:
+    if wider := [(width, auc) for width, auc in card.by_width if width >= track.face_width]:
         width, auc = min(wider)
         effect += f" On the model's test videos AUC was {auc:.3f} with faces {width} pixels wide, "
         effect += f"{card.unchanged:.3f} unchanged."

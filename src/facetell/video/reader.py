@@ -34,7 +34,7 @@ from facetell.video.frame import MOST_PIXELS, STRICTEST, Geometry, RawFrame, Unr
 from facetell.video.image import ImageFrame
 from facetell.video.reference import ReferenceTest, reference_test
 
-__all__ = ["RawFrame", "SourceFrame", "Unreadable", "VideoInfo", "VideoReader", "VideoSource", "probe"]
+__all__ = ["RawFrame", "SourceFrame", "Unreadable", "VideoInfo", "VideoReader", "VideoSource"]
 
 SourceFrame = RawFrame | ImageFrame
 """A frame of a :class:`VideoSource`: ``index``, ``time`` in seconds, ``rgb()`` and ``luma_thumbnail()``."""
@@ -104,16 +104,6 @@ class VideoSource(ABC):
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def probe(path: str | Path) -> VideoInfo:
-    """Return what a video file states, after decoding its first frame.
-
-    Raises:
-        Unreadable: there is no such file, or no frame can be decoded from it.
-    """
-    with VideoReader(path, threads=1) as reader:
-        return reader.info
 
 
 class VideoReader(VideoSource):

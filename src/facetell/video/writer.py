@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
 import av
 import numpy as np
-from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from facetell.files import short_name
 from facetell.types import FacetellError, UInt8Array
-from facetell.video.container import packets
 from facetell.video.frame import to_rgb
 
 _TIME_BASE = Fraction(1, 90000)
@@ -32,7 +29,7 @@ _EVEN_SIZES = ("yuv420", "yuv422", "nv12", "p010")  # pixel formats that halve t
 class VideoWriter:
     """Writes RGB frames to a video file that gets its name when it is complete; after an error nothing is left.
 
-        with VideoWriter("out.mp4", fps=30, width=640, height=360, audio_from="in.mp4") as writer:
+        with VideoWriter("out.mp4", fps=30, width=640, height=360) as writer:
             for image in images:
                 writer.write(image)
 
@@ -42,7 +39,6 @@ class VideoWriter:
         width, height: pixels; an odd side grows by one (the edge is repeated) where the pixel format halves the chroma.
         codec, crf, pix_fmt, options: by FFmpeg's names. Encoders of :data:`_FREE_TIMES` store any time, others only
             multiples of 1 / ``fps``.
-        audio_from: a file whose first audio stream is copied.
         metadata: tags of the container.
 
     Raises:
@@ -60,7 +56,6 @@ class VideoWriter:
         crf: float | None = None,
         pix_fmt: str = "yuv420p",
         options: Mapping[str, str] | None = None,
-        audio_from: str | Path | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
@@ -86,12 +81,6 @@ class VideoWriter:
                 self._container.metadata.update(metadata or {})
                 chosen = dict(options or {}) | ({} if crf is None else {"crf": f"{crf:g}"})
                 self._video = _add_video(self._container, codec, 1 / self._interval, self._size, pix_fmt, chosen)
-                self._audio: Iterator[tuple[float, av.Packet[AudioStream]]] = iter(())
-                if audio_from is not None:
-                    source = stack.enter_context(av.open(f"file:{audio_from}", metadata_errors="replace"))
-                    if source.streams.audio:
-                        self._audio = _copied(source, self._container)
-                self._next_audio = next(self._audio, None)
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise FacetellError(f"{self.path} cannot be written with the codec {codec}: {error}") from error
             self._open: contextlib.ExitStack | None = stack.pop_all()
@@ -115,7 +104,6 @@ class VideoWriter:
         frame.pts, frame.time_base = pts, _TIME_BASE
         try:
             self._container.mux(self._video.encode(frame))
-            self._copy_audio(float(at))
         except (av.FFmpegError, OSError) as error:
             self._discard()
             raise FacetellError(f"{self.path} cannot be written with these settings: {error}") from error
@@ -128,7 +116,6 @@ class VideoWriter:
             if self._last_pts is None:
                 raise FacetellError(f"{self.path} was not written: there was no frame to write")
             self._container.mux(self._video.encode())
-            self._copy_audio(math.inf)
             self._container.close()
             self._temporary.replace(self.path)
         except (av.FFmpegError, OSError) as error:
@@ -142,12 +129,6 @@ class VideoWriter:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.close() if kind is None else self._discard()
 
-    def _copy_audio(self, until: float) -> None:
-        """Mux the audio up to a time in seconds, interleaved with the frames."""
-        while self._next_audio is not None and self._next_audio[0] <= until:
-            self._container.mux(self._next_audio[1])
-            self._next_audio = next(self._audio, None)
-
     def _discard(self) -> None:
         """Close what is open and remove the temporary file."""
         if self._open is not None:
@@ -158,17 +139,6 @@ class VideoWriter:
 def _close(container: OutputContainer) -> None:
     with contextlib.suppress(av.FFmpegError):  # a header that could not be written fails again
         container.close()
-
-
-def _copied(source: InputContainer, output: OutputContainer) -> Iterator[tuple[float, av.Packet[AudioStream]]]:
-    """Add a copy of the first audio stream to ``output``; yield its packets with their times in seconds."""
-    stream = source.streams.audio[0]
-    copy: Any = output.add_stream_from_template(stream)
-    for packet in packets(source, stream):
-        if packet.dts is not None:
-            time = float(packet.dts * packet.time_base)
-            packet.stream = copy
-            yield time, packet
 
 
 def to_yuv(image: UInt8Array, pix_fmt: str) -> av.VideoFrame:
