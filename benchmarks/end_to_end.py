@@ -61,7 +61,7 @@ def played(name: str) -> Iterator[UInt8Array]:
             yield from (raw.rgb() for raw in reader)
 
 
-def make_clip(path: Path, faces: int, height: int) -> None:
+def make_clip(path: Path, faces: int = 1, height: int = 720) -> None:
     """20 seconds of footage; four faces are a mosaic of two by two."""
     width = height * 16 // 9
     count = {1: 1, 4: 2}[faces]

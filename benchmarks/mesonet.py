@@ -1,6 +1,6 @@
 """Score MesoNet (Afchar et al. 2018, arXiv 1809.00888) beside facetell: its public weights as a facetell model file.
 
-    python benchmarks/mesonet.py MesoInception_DF.h5 prepared --out out/mesonet
+    python benchmarks/mesonet.py MesoInception_DF.h5 manifest.csv --out out/mesonet
 
 writes ``out/mesonet/MesoInception_DF.onnx``, which every command takes as a model (``facetell score``, ``detect``),
 scores the manifest with it, writes ``MesoInception_DF.parquet`` for ``facetell evaluate`` and ``compare``, and prints
@@ -139,7 +139,7 @@ def write_model(network: MesoNet, path: Path, crop_scale: float = CROP_SCALE) ->
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="MesoInception_DF.h5 or Meso4_DF.h5")
-    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="videos or prepared clips, with their kinds")
+    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="videos, with their kinds")
     parser.add_argument("--out", type=Path, default=Path("out/mesonet"), metavar="DIR", help="default: out/mesonet")
     args = parser.parse_args()
     try:

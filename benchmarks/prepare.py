@@ -64,7 +64,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make_clip(folder / "short.mp4", BASE_SECONDS)
+        make_clip(folder / "short.mp4")
         reals, fakes = ([folder / f"{kind}{i}.mp4" for i in range(WORKERS)] for kind in ("real", "fake"))
         loop(folder / "short.mp4", reals[0], MINUTE // BASE_SECONDS)
         for copy in (*reals[1:], *fakes):

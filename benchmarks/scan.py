@@ -60,7 +60,7 @@ def main() -> None:
 
 def scale(folder: Path, count: int, engine: str) -> None:
     """The same corpus with one and with two workers; the cost of starting is that of a corpus of one short video."""
-    make_clip(folder / "one.mp4", BASE_SECONDS)
+    make_clip(folder / "one.mp4")
     content = (folder / "one.mp4").read_bytes()
     for number in range(count):
         target = folder / "corpus" / f"{number:03d}.mp4"

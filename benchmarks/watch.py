@@ -50,7 +50,7 @@ def main() -> None:
     detector = Detector(FAST_MODEL)
     with tempfile.TemporaryDirectory() as name:
         short, long = Path(name) / "short.mp4", Path(name) / "long.mp4"
-        make_clip(short, BASE_SECONDS)
+        make_clip(short)
         loop(short, long, args.minutes * 60 // BASE_SECONDS)
         watcher, delays, _ = watch(detector, short, fast=False)
         dropped, share = watcher.dropped

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from facetell.assets import locate
-from facetell.detector import Detector
+from facetell.detector import Detector, Settings
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.runtime import openvino_core
@@ -48,7 +48,7 @@ def man() -> Path:
 @pytest.fixture(scope="session")
 def detector() -> Detector:
     """The fast released model, loaded once."""
-    return Detector(FAST)
+    return Detector(FAST, Settings(max_clips=0))
 
 
 @pytest.fixture(scope="session")

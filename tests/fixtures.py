@@ -25,7 +25,7 @@ FAST = FAST_MODEL
 """The model of most tests; the default model may be many times slower."""
 FAST_FILE = model_path(FAST)
 
-SECONDS = 60.0
+SECONDS = 600.0
 """The longest wait for an event; only a test that fails waits so long."""
 
 BROKEN = {}

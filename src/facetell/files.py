@@ -75,6 +75,7 @@ def check_all_writable(paths: Iterable[Path], keep: Iterable[Path] = ()) -> None
     overwritten, or in a folder of ``keep``.
     """
     taken = {os.path.realpath(other) for other in keep}
+    probed: set[Path] = set()
     for path in paths:
         target = _target(path)
         if str(target) in taken:
@@ -84,10 +85,12 @@ def check_all_writable(paths: Iterable[Path], keep: Iterable[Path] = ()) -> None
             raise FacetellError(f"cannot write {path}: its folder is one of the videos; choose another place")
         taken.add(str(target))
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            probe = target.with_name(f".{os.getpid()}.probe")
-            probe.touch()
-            probe.unlink()
+            if target.parent not in probed:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                probe = target.with_name(f".{os.getpid()}.probe")
+                probe.touch()
+                probe.unlink()
+                probed.add(target.parent)
             with contextlib.suppress(FileNotFoundError):
                 target.lstat()  # fails where the name is too long, for example
         except OSError as error:

@@ -1,6 +1,6 @@
 """Record where the faces of a clean video are, and score distorted versions of the video at those places.
 
-Distortions are scored on the faces of the clean video (METHOD section 3): a face that the tracker loses in a distorted
+Distortions are scored on the faces of the clean video: a face that the tracker loses in a distorted
 video says nothing about the model. Positions are recorded once and looked up by time.
 """
 

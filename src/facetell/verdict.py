@@ -1,4 +1,4 @@
-"""From the results of faces to the verdict on a video: that of its highest-scoring track (METHOD section 4)."""
+"""From the results of faces to the verdict on a video: that of its highest-scoring track."""
 
 from __future__ import annotations
 

@@ -72,6 +72,7 @@ def test_videos_are_counted_by_distortion(folder, tmp_path, capsys):
         "clean": True,
         "clips_per_second": 2.0,
         "distortions": ["GB:2", "GB:3", "FREEZE:1"],
+        "max_clips": 16,
         "max_faces": 8,
         "splits": ["test"],
     }

@@ -1,6 +1,7 @@
 """Frames that may be left out: all others are the same, and damage is counted as without."""
 
 import math
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -40,7 +41,8 @@ def read(path, threads=2, first=math.inf, last=LAST):
             frames[raw.time] = raw.decoded.to_ndarray()
             whole_from = reader.leave_out(last if first <= raw.time < last else -math.inf)
             assert whole_from <= max(last, raw.time)
-    return frames, reader
+        state = {name: getattr(reader, name) for name in ("damaged", "damage", "errors", "lost", "duration")}
+    return frames, SimpleNamespace(**state)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 amount = partial(number, most=1e6)
 days = partial(number, most=36500, least=0)
 
+# With one of these as --root-path, a path from which the proxy has removed it would be ambiguous.
+OWN_PATHS = {"healthz", "jobs", "login", "logout", "metrics", "openapi.json", "static", "v1"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
@@ -106,7 +109,7 @@ def listen(host: str, port: int, *, only_loopback: bool = False) -> socket.socke
                 "listen on 127.0.0.1, or accept that with --insecure-no-token"
             )
         return socket.create_server((address[0], port), family=family, dualstack_ipv6=family == socket.AF_INET6)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         reason = str(getattr(error, "strerror", error)).partition(" (")[0]
         message = f"cannot listen on {host}, port {port} ({reason}): choose another --host or --port"
         raise FacetellError(message) from None
@@ -114,8 +117,9 @@ def listen(host: str, port: int, *, only_loopback: bool = False) -> socket.socke
 
 def _root_path(text: str) -> str:
     path = text.rstrip("/")
-    if path and not re.fullmatch(r"(/[\w~-][\w.~-]*)+", path, re.ASCII):
+    if path and (not re.fullmatch(r"(/[\w~-][\w.~-]*)+", path, re.ASCII) or path.split("/")[1] in OWN_PATHS):
         raise argparse.ArgumentTypeError(
-            f"'{text}' is not a path such as /facetell: it begins with '/' and has letters, digits and any of ._~-"
+            f"'{text}' is not a path such as /facetell: it begins with '/', has letters, digits and any of ._~-, and "
+            f"does not begin with a path of the server itself ({', '.join(sorted(OWN_PATHS))})"
         )
     return path

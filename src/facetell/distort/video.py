@@ -77,7 +77,7 @@ def _encoded(stream: Iterable[Timed], fps: float, encoding: dict[str, Any]) -> I
 
 
 def distort_video(source: Path | str, out: Path | str, code: str, level: int, *, seed: int = 0) -> Path:
-    """Write a distorted copy of a video; its sound is copied. The same seed gives the same video.
+    """Write a distorted copy of a video, without its sound. The same seed gives the same video.
 
     The distortion of an encoder is the encoding of the file; all others are written as H.264 of crf 23, as in the last
     step of the published tool. ``out`` appears when it is complete.

@@ -72,7 +72,7 @@ def forge_video(
     mark: bool = True,
     progress: Progress = lambda share: None,
 ) -> VideoForgery:
-    """Forge the main face of a video; its sound is copied. The same ``seed`` gives the same forgery.
+    """Forge the main face of a video, without its sound. The same ``seed`` gives the same forgery.
 
     Args:
         source: a real video.

@@ -306,7 +306,8 @@ class TorchEngine(Engine):
 
 
 Parity = dict[str, float | str]
-"""By engine and precision ("openvino f32"): largest deviation of a logit from torch's, or why it does not run."""
+"""By engine and precision ("openvino f32"): largest deviation of a logit from torch's, relative to the largest logit if
+that is above 1, or why it does not run."""
 
 
 def export_compared(
@@ -333,7 +334,7 @@ def export_compared(
         for arithmetic in ("f32", "bf16") if engine == "openvino" else ("f32",):
             try:
                 got = load_engine(path, engine, precision=arithmetic).run(clips)
-                parity[f"{engine} {arithmetic}"] = float(np.abs(got - want).max())
+                parity[f"{engine} {arithmetic}"] = float(np.abs(got - want).max() / max(1.0, np.abs(want).max()))
             except FacetellError as error:
                 parity[f"{engine} {arithmetic}"] = str(error)
     return float(np.abs(own - want).max()), parity

@@ -48,7 +48,7 @@ def render(name: str, service: Service, status: int = 200, **values: Any) -> HTM
         locked=settings.token is not None,
         limits=settings.limits,
         keep_days=None if settings.keep_seconds is None else f"{settings.keep_seconds / 86400:.3g}",
-        model=model.stem,
+        model=model.name.removesuffix(".onnx"),
         card=card_of(model),
         **values,
     )

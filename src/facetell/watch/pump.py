@@ -100,7 +100,7 @@ class Pump:
         """Stop reading for a reason; an error has priority over an earlier reason."""
         self._stop.set()
         with self._change:
-            if self.ended is None or fault:
+            if self.ended is None or (fault and not self.fault):
                 self.ended, self.fault = reason, fault
             self._change.notify_all()
 
@@ -127,8 +127,10 @@ class Pump:
         while True:
             if self._reader is not None:
                 with self._reader as reader:
-                    given = self._play(reader, session)
-                self.errors.extend(reader.errors)
+                    try:
+                        given = self._play(reader, session)
+                    finally:
+                        self.errors.extend(reader.errors)
                 reason = reader.fault or "it ended"
                 has_end = self.source.kind == "file" or (not reader.fault and reader.info.duration is not None)
                 if has_end or self._stop.is_set():

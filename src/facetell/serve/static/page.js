@@ -261,10 +261,12 @@ const enqueue = (file, key) => {
 
 if (upload) {
   const input = document.getElementById("files");
-  input.addEventListener("change", () => {
+  const take = () => {
     for (const file of input.files) enqueue(file, newKey());
     upload.reset();
-  });
+  };
+  input.addEventListener("change", take);
+  take(); // what was chosen before this script was loaded
   upload.addEventListener("submit", (event) => event.preventDefault());
   for (const kind of ["dragenter", "dragover"]) {
     addEventListener(kind, (event) => { event.preventDefault(); upload.classList.add("over"); });
