@@ -311,9 +311,10 @@ class ClipStream:
     def leave_out(self, source: VideoSource, wanted_from: float) -> None:
         """Let the source leave out frames before ``wanted_from`` seconds, when the next clip is needed.
 
-        Only in a settled scene: else the tracker needs each frame, to find what changes at once.
+        Only in a settled scene: else the tracker needs each frame, to find what changes at once. And only where every
+        frame is taken: else other frames would be taken after a gap than are without it.
         """
-        is_idle = self.tracker.is_settled and not self.gathering
+        is_idle = self.tracker.is_settled and not self.gathering and self.sampler.takes_all
         self._whole_from = source.leave_out(wanted_from if is_idle else -math.inf)
 
     def push(self, raw: SourceFrame) -> Look | None:
@@ -323,7 +324,7 @@ class ClipStream:
         """
         was_whole, self._is_whole = self._is_whole, raw.time >= self._whole_from
         if self._is_whole and not was_whole:
-            self.sampler.resume(raw.time)
+            self.sampler.resume()
         number = self.sampler.take(raw.time) if self._is_whole else 0
         if number is None:
             return None

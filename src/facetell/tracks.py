@@ -17,6 +17,7 @@ from facetell.faces.spread import Spread
 from facetell.types import Clip, ClipScore, Status, TrackVerdict
 
 PENDING = 4  # clips that may wait for the model: bounds memory
+ROUNDING = 1e-6  # seconds: the number of a period times its length may be above the time at which it begins
 
 
 @dataclass(slots=True)
@@ -40,13 +41,13 @@ class TrackRecord:
         # In a file longer than it states, some clips were scored that are not chosen in the end.
         return [self.scores[number] for number in self.spread.chosen]
 
-    def count(self, status: Status) -> None:
-        """Count a clip, or a period without one that is taken to be as the latest clip."""
+    def count(self, status: Status, clips: int = 1) -> None:
+        """Count clips, or periods without one that are taken to be as the latest clip."""
         self.latest = status
         if status is Status.SCORED:
-            self.seen += 1
-        elif status is not Status.FACE_TOO_SMALL:
-            self.left_out[status] += 1
+            self.seen += clips
+        elif clips and status is not Status.FACE_TOO_SMALL:
+            self.left_out[status] += clips
 
     @property
     def why_not(self) -> Status:
@@ -118,8 +119,7 @@ class TrackScores:
             record = self.records.setdefault(track, TrackRecord(time, time, Spread(self._most)))
             record.t1 = time
             record.widths.append(width)
-            if record.spread.passes(self._number(time)):
-                record.count(record.latest)
+            record.count(record.latest, record.spread.passes(self._number(time)))
 
     def wants(self, track: int, period: int) -> bool:
         """Whether a clip of a face is needed of the period of this number."""
@@ -128,9 +128,8 @@ class TrackScores:
     def wanted_from(self, tracks: Sequence[int]) -> float:
         """Seconds from which on a clip is needed of any of these faces; inf if there is none."""
         records = [self.records.get(track) for track in tracks]
-        return self._period * min(
-            (record.spread.next_wanted if record else -math.inf for record in records), default=math.inf
-        )
+        wanted = min((record.spread.next_wanted if record else -math.inf for record in records), default=math.inf)
+        return self._period * wanted - ROUNDING
 
     def is_large(self, clip: Clip, width: float) -> bool:
         """Whether a clip with a face of ``width`` pixels can be scored; if not, it is recorded."""

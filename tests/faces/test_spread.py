@@ -72,5 +72,9 @@ def test_periods_without_a_needed_clip_are_passed_once():
             spread.close(number) if number == 4 else spread.add(
                 Clip(0, (float(number),), np.zeros((1, 2, 2, 3), np.uint8), Crop(1, 1, 2), 100.0), number
             )
-        passed += [number for _ in range(3) if spread.passes(number)]
-    assert passed == [3, 5, 7, 9, 10, 11]
+        passed += [spread.passes(number) for _ in range(2)]
+    assert [place // 2 for place, count in enumerate(passed) if count] == [3, 5, 7, 9, 10, 11] and max(passed) == 1
+    spread = Spread(2)
+    spread.add(Clip(0, (0.0,), np.zeros((1, 2, 2, 3), np.uint8), Crop(1, 1, 2), 100.0), 0)
+    spread.step = 8
+    assert spread.passes(5) == 5 and spread.passes(9) == 2, "a period is counted even if no frame of it was searched"

@@ -29,7 +29,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, key_of: KeyOf, ignore: Callable[[Line], bool] = lambda line: False) -> None:
-        self._path, self._key_of = path, key_of
+        self._key_of = key_of
         self._offsets = Index()
         self._end = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)

@@ -157,6 +157,8 @@ class Worker:
         try:
             located = self._finder.locate(path, self._settings, points)
             clips = crop_segments(path, located.segments, points, self._settings.image_rate)
+            if [clip["frames"] for clip in clips] != [segment.frames for segment in located.segments]:
+                raise FacetellError("it is not decoded alike twice: copy it again")
             records = move_clips(clips, self._out / CLIPS, _name(entry))
         except Exception as error:  # of any kind: one video must not end a run of hours
             return _line(number, entry, note=note, reason=self._reason(error)), Located(())

@@ -16,7 +16,6 @@ from facetell.types import FacetellError, FloatArray
 if TYPE_CHECKING:
     from facetell.models.network import ModelConfig
 
-PROOF_CLIPS = 6
 LARGEST = 1e-3  # accepted deviation of an engine's logit in float32 from torch's
 
 
@@ -64,6 +63,7 @@ def _clips(config: ModelConfig) -> FloatArray:
     """Clips of a sample video (N, T, 3, S, S) in [0, 1]."""
     from facetell.assets import locate
     from facetell.motion import face_clips
+    from facetell.train.release import PROOF_CLIPS
 
     size, scale, rate = config.size, config.crop_scale, config.frame_rate
     clips = face_clips(locate("sample_woman"), config.clip_frames, size, scale=scale, rate=rate)

@@ -194,7 +194,7 @@ def student_t95(freedom: float) -> float:
     >>> round(student_t95(4), 2), round(student_t95(30), 3)
     (2.77, 2.042)
     """
-    z, f = 1.959964, freedom
+    z, f = Z95, freedom
     return z + (
         (z**3 + z) / (4 * f)
         + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * f**2)

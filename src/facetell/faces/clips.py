@@ -86,12 +86,15 @@ class FrameSampler:
         self._last = time
         return self._number
 
-    def resume(self, time: float) -> None:
-        """Continue at ``time`` after frames that were left out, with the same frames as if none had been."""
-        self._previous = -math.inf
-        if self._last > -math.inf:
-            late = self.step - self._earliest
-            self._last += self.step * max(0, math.floor((time - self._last - late) / self.step))
+    @property
+    def takes_all(self) -> bool:
+        """Whether every frame of the source is taken, so that the choice does not depend on where it began."""
+        return self._interval is not None and self.step < 1.5 * self._interval
+
+    def resume(self) -> None:
+        """Continue with the next frame after some that were left out, which are no irregularity of the video."""
+        self._previous = self._last = -math.inf
+        self._number += 1  # no clip may continue
 
     def _follow_rate(self, time: float) -> bool:
         """Update the step to the current rate of the source; whether it changed."""

@@ -53,12 +53,13 @@ class Spread:
         """Number of the first period of which a clip is needed; -inf before the first clip."""
         return -math.inf if self._first is None else self._first + (self._closed // self.step + 1) * self.step
 
-    def passes(self, period: int) -> bool:
-        """Whether no clip of a period is needed; True once for each period in which there was none."""
-        if self._first is None or self.wants(period) or period - self._first <= self._passed:
-            return False
-        self._passed = period - self._first
-        return True
+    def passes(self, period: int) -> int:
+        """Number of the periods up to this one of which no clip is needed, each counted once."""
+        if self._first is None:
+            return 0
+        before = self._passed
+        self._passed = max(before, min(period - self._first, int(self.next_wanted) - 1 - self._first))
+        return self._passed - before
 
     def close(self, period: int) -> int:
         """Note that the cell of a period has a clip, usable or not; returns the period counted from the first one."""

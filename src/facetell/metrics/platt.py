@@ -84,13 +84,13 @@ def fit_calibration(sample: Sample, clip_std: float, *, draws: int = DRAWS) -> C
     )
 
 
-def threshold_logit(reals: ArrayLike, false_positives: float = FALSE_POSITIVES) -> float:
-    """The logit that a further genuine video reaches with the probability ``false_positives`` in (0, 1).
+def threshold_logit(reals: ArrayLike) -> float:
+    """The logit that a further genuine video reaches with the probability :data:`FALSE_POSITIVES`.
 
     The rank of one more among N logits is uniform over N + 1 ranks, so the quantile is read at
-    ``(1 - false_positives) · (N + 1)`` of the N >= 1 sorted logits, at most the highest.
+    ``(1 - FALSE_POSITIVES) · (N + 1)`` of the N >= 1 sorted logits, at most the highest.
     """
-    return float(np.quantile(np.asarray(reals, dtype=np.float64), 1 - false_positives, method="weibull"))
+    return float(np.quantile(np.asarray(reals, dtype=np.float64), 1 - FALSE_POSITIVES, method="weibull"))
 
 
 def tail_scale(reals: ArrayLike) -> float:

@@ -19,9 +19,9 @@ from torch.nn import functional
 MotionKind = Literal["none", "cmm", "mcb"]
 TemporalKind = Literal["none", "cstm"]
 
-Trace = list[tuple[Tensor, Tensor]]
-"""Magnitudes (root mean square over the channels) of the motion responses: a pair (|F^M|, |F^MM|) a block, each
-(N, T, h, w); for CMM both are |F^M|."""
+Trace = list[Tensor]
+"""Magnitudes (root mean square over the channels) of the motion responses of highest order, |F^MM| or, for CMM, |F^M|:
+one (N, T, h, w) for each block."""
 
 
 def by_clip(x: Tensor, frames: int) -> Tensor:
@@ -171,9 +171,8 @@ def add_motion(
     parts = motion.responses(x, frames, stride, offset)
     if trace is not None:
         # The response to no motion (what the biases make of the zero map at the end of a clip) is subtracted first.
-        clips = [by_clip(part, frames) for part in (parts[0], parts[-1])]
-        first, highest = ((clip - clip[:, -1:]).square().mean(dim=2).sqrt() for clip in clips)
-        trace.append((first, highest))
+        clip = by_clip(parts[-1], frames)
+        trace.append((clip - clip[:, -1:]).square().mean(dim=2).sqrt())
     return out + reduce(torch.add, parts)
 
 

@@ -83,8 +83,9 @@ class AnomalyBlock(nn.Module):
     only: exported models do not contain it. Without ``num_classes`` it has no classifier (the ablation without L^cls2).
     """
 
-    def __init__(self, channels: int, num_classes: int = 1, *, hidden: int = 128, cues: int = 16) -> None:
+    def __init__(self, channels: int, num_classes: int = 1) -> None:
         super().__init__()
+        hidden, cues = 128, 16
         self.stack = nn.Sequential(
             nn.Conv2d(channels, hidden, 1, bias=False),
             nn.BatchNorm2d(hidden),
@@ -167,7 +168,7 @@ class ClipNetwork(nn.Module):
             logit = by_clip(self.classifier(self.dropout(features)), seen).mean(dim=1)
         else:  # linear: the mean of the features gives the mean of the logits
             logit = self.classifier(self.dropout(by_clip(features, seen).mean(dim=1)))
-        motion = _mean_map([highest for _, highest in trace]) if trace else None
+        motion = _mean_map(trace) if trace else None
         anomaly_map, aux_logit = self.anomaly(deep, len(clip)) if self.anomaly and with_anomaly else (None, None)
         if self.num_classes == 1:
             logit, aux_logit = logit.squeeze(1), None if aux_logit is None else aux_logit.squeeze(1)

@@ -19,7 +19,7 @@ from facetell.models.zoo import MODELS
 Figures = Mapping[str, Any]
 
 TRUNKS = {
-    "clip_vit_b16": ("The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block 9", "MIT (CLIP)"),
+    "clip_vit_b16": ("The image tower of CLIP (ViT-B/16, arXiv 2103.00020), cut after block {depth}", "MIT (CLIP)"),
     "lite0": ("EfficientNet-Lite0, trained on ImageNet", "Apache-2.0 (EfficientNet-Lite0)"),
 }  # of probes: description, and licence of the weights
 FALSE_ALARMS, BLIND = 0.1, 0.7  # a false positive rate above, and an AUC below, are listed among the limits
@@ -75,7 +75,9 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
     views, recipe, verdicts, limits = config["views"], config["batch"]["recipe"], found["verdicts"], found["limits"]
     total, tpr = found["kinds"]["all"]["auc"], found["kinds"]["all"]["tpr"]
     alarms = [f"{name} ({part['fpr']:.0%})" for name, part in limits.items() if part["fpr"] > FALSE_ALARMS]
-    trunk, licence = TRUNKS[str(info.architecture["name"])]
+    name = str(info.architecture["name"])
+    trunk, licence = TRUNKS.get(name, (MODELS[name].about, "those of their source"))
+    trunk = trunk.format(**info.architecture)
     blind = [f"{name} ({part['auc']:.2f})" for name, part in limits.items() if part["auc"] < BLIND]
     left_out = ((kind, str(fakes), str(reals), f"{auc:.3f}") for kind, (auc, fakes, reals) in found["left_out"].items())
     return [

@@ -21,7 +21,7 @@ from facetell.datasets.manifest import Entry, Manifest, row_text
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.faces.clips import whole_step
 from facetell.faces.crop import face_pose
-from facetell.files import file_sha256, write_text
+from facetell.files import file_sha256, temporary_beside, write_text
 from facetell.processes import unordered
 from facetell.train.config import DataConfig
 from facetell.types import FacetellError, FloatArray, Pose, UInt8Array
@@ -138,7 +138,7 @@ def _decode(task: tuple[Path, Path, bool]) -> int:
     arrays: dict[str, NDArray[Any]] = {"rgb": frames} if keep else {}
     arrays |= {"landmarks": clip.landmarks.astype(np.float32), "times": clip.times.astype(np.float64)}
     for kind, array in arrays.items():
-        temporary = _name(cache, file, f"{kind}.tmp")
+        temporary = temporary_beside(_name(cache, file, kind))
         array.tofile(temporary)
         temporary.replace(_name(cache, file, kind))
     both = f"{file_sha256(file)} {file_sha256(file.with_suffix('.npz'))}"

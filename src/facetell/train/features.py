@@ -14,6 +14,7 @@ prepared clip, before the crop.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ from facetell.distort.kinds import KINDS, PUBLISHED, parameter
 from facetell.distort.video import distort_frame
 from facetell.engine.engines import openvino_precision
 from facetell.faces.runtime import openvino_core
-from facetell.files import file_sha256, temporary_beside
+from facetell.files import file_sha256, write_bytes
 from facetell.forge.degrade import Coder, recode_within
 from facetell.models.export import export_features
 from facetell.models.network import ClipNetwork
@@ -184,10 +185,9 @@ def compute_changes(number: int) -> tuple[int, dict[str, NDArray[np.float16]]]:
 
 def store_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """Write an .npz file; it is complete or does not exist."""
-    temporary = temporary_beside(path)
-    with temporary.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every name for its own option
-    temporary.replace(path)
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every name for its own option
+    write_bytes(path, stream.getvalue())
 
 
 def plain_window(recording: Recording, batch: BatchConfig, length: int, place: float) -> slice:

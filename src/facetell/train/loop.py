@@ -87,6 +87,11 @@ class Trainer:
                     f"the run in {out} was started with other data ({state['data']['clips']} clips then, "
                     f"{self._data['clips']} now); set data.folders as it was, or start another run with --out"
                 )
+            if state["step"] > config.steps:
+                raise FacetellError(
+                    f"the run in {out} is at step {state['step']}, beyond steps={config.steps}; give at least as many, "
+                    "or start another run with --out"
+                )
             self.network.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])

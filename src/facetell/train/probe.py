@@ -35,6 +35,7 @@ from facetell.types import FacetellError
 
 SWAP_KIND = "face-swap"
 PSEUDO_GROUPS = {"sbv": "seams", "swap": "seams", "mouth": "mouths", "resynth": "resynthesised"}
+CUE_DRAWS = 4000  # views on which the probe on cues is trained and tested
 LEAST = 5  # fewest forged clips of a kind that is left out
 
 
@@ -288,7 +289,7 @@ class Probe:
                 logits[name][tested] = _score(classifier, torch.from_numpy(values[tested]).float())
         return logits
 
-    def cue_auc(self, draws: int = 4000) -> float:
+    def cue_auc(self) -> float:
         """AUC of a linear probe on cues of coding and framing, on views drawn as for the members.
 
         The mean over the divisions into folds, which differ by some hundredths.
@@ -298,7 +299,7 @@ class Probe:
         kinds = [view_weights(self._groups, recordings, of_entries, kind.weights) for kind in self.ensemble.members]
         weights = np.asarray(np.mean(kinds, axis=0))
         rng = np.random.default_rng(self._config.seed)
-        rows = rng.choice(len(weights), draws, p=weights / weights.sum())
+        rows = rng.choice(len(weights), CUE_DRAWS, p=weights / weights.sum())
         cues, labels, drawn = self._features.cues[rows], self._features.labels[rows], recordings[rows]
         divisions = (grouped_folds(self.entries, self._config.folds, seed)[drawn] for seed in self._config.seeds)
         return float(np.mean([probe_auc(cues, labels, folds) for folds in divisions]))

@@ -210,7 +210,7 @@ class VideoReader(VideoSource):
         if self.damaged and not self._interlaced:
             # Some damage gives no frame and no error, some is reported twice: the difference is exact.
             self.damaged = max(1, self._frames_due - self._left_out - index)
-        self._note_early_end(max(0.0, clock.last) + clock.left_out)
+        self._note_early_end(max(0.0, clock.last, self._last_left_out) + clock.left_out)
         self._complete = True
 
     def _longest_pause(self) -> float:
@@ -310,7 +310,7 @@ class VideoReader(VideoSource):
     def _is_dispensable(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as below
         """Whether a packet is not needed: its frame is before the time that is needed, and no other depends on it.
 
-        After any damage all packets are decoded, so that what is damaged is counted exactly. Nor is any left out where
+        After any damage all packets are decoded; damage in one that is left out is not noticed. None is left out where
         its time is uncertain, or where it may hold a single field.
         """
         clock = self._clock
