@@ -108,8 +108,7 @@ class Detector:
         model: name of a released model ("facetell-fast"), or path of a model file (docs/models.md).
         settings: see :class:`Settings`.
 
-    Raises:
-        FacetellError: the model, an engine or an asset is missing or invalid.
+    FacetellError: the model, an engine or an asset is missing or invalid.
 
     Example:
         >>> from facetell import Detector
@@ -174,8 +173,7 @@ class Detector:
     def score(self, clip: Clip) -> ClipScore:
         """The score of one clip; may be called in another thread than the one that collects clips.
 
-        Raises:
-            FacetellError: the model's logit is not finite.
+        FacetellError: the model's logit is not finite.
         """
         logit = float(self.engine.score(clip.frames[None])[0])
         if not math.isfinite(logit):

@@ -73,8 +73,7 @@ def face_clips(
 def view_video(path: Path, *, start: float = 0.0, seconds: float = 2.0) -> View:
     """The largest face in ``seconds`` of a video; in as few frames as a strip has if it is not in view for so long.
 
-    Raises:
-        FacetellError: the video cannot be read, or no face is in view for that many frames.
+    FacetellError: the video cannot be read, or no face is in view for that many frames.
     """
     for length in (max(COLUMNS, round(seconds * RATE)), COLUMNS):
         for clip in face_clips(path, length + 2, SIDE, start=start):  # a second difference needs two frames more

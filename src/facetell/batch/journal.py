@@ -23,9 +23,8 @@ class Journal:
     that was cut short is removed. ``key_of`` raises KeyError if a line lacks a field; lines already in the file of
     which ``ignore`` is true count as missing.
 
-    Raises:
-        FacetellError: a line is damaged.
-        OSError: the file cannot be written.
+    FacetellError: a line is damaged.
+    OSError: the file cannot be written.
     """
 
     def __init__(self, path: Path, key_of: KeyOf, ignore: Callable[[Line], bool] = lambda line: False) -> None:
@@ -62,8 +61,7 @@ class Journal:
     def add(self, *lines: Line, sync: bool = True) -> None:
         """Append lines, except those that are stored already; with ``sync``, they are on disk when this returns.
 
-        Raises:
-            OSError: the file cannot be written; then none of the lines is in it.
+        OSError: the file cannot be written; then none of the lines is in it.
         """
         new = [(self._key_of(line), (json.dumps(line) + "\n").encode()) for line in lines]
         new = [(key, text) for key, text in new if self._text(key) != text]

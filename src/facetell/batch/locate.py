@@ -95,8 +95,7 @@ class FaceFinder:
     def locate(self, path: Path, settings: PrepareSettings, folder: Path) -> Located:
         """Track the faces of a video; files of landmarks are written to ``folder``.
 
-        Raises:
-            Unreadable: no frame can be read.
+        Unreadable: no frame can be read.
         """
         tracker = FaceTracker(self._detector, self._mesh, max_faces=8 if settings.faces == "all" else 2)
         open_: dict[int, _OpenSegment] = {}
@@ -247,8 +246,7 @@ def crop_segments(
     frames it is left out. The segments may be those of another video that is the same frame for frame; ``like`` is the
     information on it. ``look`` is called every few frames with the frame (H, W, 3) and the landmarks (468, 2).
 
-    Raises:
-        FacetellError: the video differs from that one in size or frame rate, or is damaged or lacks frames.
+    FacetellError: the video differs from that one in size or frame rate, or is damaged or lacks frames.
     """
     waiting = list(enumerate(segments))
     clips: list[dict[str, Any]] = []

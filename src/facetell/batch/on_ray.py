@@ -30,8 +30,7 @@ def ray_engine(workers: int | None = None, address: str | None = None) -> Engine
 
     Each of ``workers`` uses one CPU; by default there are as many as the cluster has.
 
-    Raises:
-        FacetellError: the cluster cannot be reached.
+    FacetellError: the cluster cannot be reached.
     """
     if not ray.is_initialized():  # a process has one cluster for all its runs
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -57,9 +57,8 @@ def prepare(
     Returns the ledger: one line per row of the manifest, in its order. ``workers`` is a number of processes; 1 works in
     the current process.
 
-    Raises:
-        FacetellError: the manifest holds prepared clips or a video twice, or ``out`` is of another manifest or other
-            settings, is in use, or cannot be written.
+    FacetellError: the manifest holds prepared clips or a video twice, or ``out`` is of another manifest or other
+        settings, is in use, or cannot be written.
     """
     settings = settings or PrepareSettings()
     if any(entry.is_clip for entry in manifest):
@@ -135,8 +134,7 @@ class Worker:
     def __call__(self, job: Job) -> Outcome:
         """The lines of the rows that have none, after their clips are in place and on disk.
 
-        Raises:
-            OSError: the prepared folder cannot be written; a fault of a video is recorded in its line.
+        OSError: the prepared folder cannot be written; a fault of a video is recorded in its line.
         """
         rows, missing = job.task
         (number, first), *others = rows
@@ -192,8 +190,7 @@ class Worker:
     def _reason(self, error: Exception) -> str:
         """What is wrong with a video.
 
-        Raises:
-            OSError: the prepared folder cannot be written; an encoder may not tell that the disk is full.
+        OSError: the prepared folder cannot be written; an encoder may not tell that the disk is full.
         """
         probe = self._out / WORK / f"probe-{os.getpid()}"
         probe.write_bytes(bytes(PROBE_BYTES))

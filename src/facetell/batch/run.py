@@ -105,8 +105,7 @@ def local_engine(workers: int) -> Engine:
 
     A job at which processes end is lost as soon as another one succeeds.
 
-    Raises:
-        FacetellError: :data:`LOST_IN_A_ROW` jobs in a row would be lost.
+    FacetellError: :data:`LOST_IN_A_ROW` jobs in a row would be lost.
     """
 
     def here(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
@@ -175,8 +174,7 @@ def claimed(folder: Path, record: Path, about: Mapping[str, Any], verb: str) -> 
 
     Its file ``record`` holds ``about``: what the results depend on, as plain JSON values. ``verb`` is for messages.
 
-    Raises:
-        FacetellError: the folder is of another run or in use, or cannot be written, here or within the block.
+    FacetellError: the folder is of another run or in use, or cannot be written, here or within the block.
     """
     with contextlib.ExitStack() as stack:
         try:

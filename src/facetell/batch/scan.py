@@ -64,8 +64,7 @@ class Corpus:
     def list(self, show: Show) -> None:
         """Write the list of the videos, once: the source may change while it is scanned.
 
-        Raises:
-            FacetellError: there is no video.
+        FacetellError: there is no video.
         """
         with self._listing.open("w", encoding="utf-8") as stream:
             for item in self.source.items(self.shard, self.left_out):
@@ -152,9 +151,8 @@ def scan(
     this machine) makes one like it. With ``retry``, what could not be read is scored again. ``progress`` is called now
     and then, and after each video.
 
-    Raises:
-        FacetellError: there is no video, or ``out`` was begun with another model or other settings, is in use, or
-            cannot be written.
+    FacetellError: there is no video, or ``out`` was begun with another model or other settings, is in use, or
+        cannot be written.
     """
     # A verdict on any file has the provenance of all: versions, hashes, settings.
     provenance: dict[str, Any] = json.loads(json.dumps(detector(Path(os.devnull)).provenance))

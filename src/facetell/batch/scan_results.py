@@ -60,8 +60,7 @@ class Counts:
 def write_results(corpus: Corpus, out: Path, detector: Detector, provenance: Mapping[str, Any]) -> Counts:
     """Write all result files; they replace earlier ones when the last of them is complete.
 
-    Raises:
-        OSError: the folder cannot be written.
+    OSError: the folder cannot be written.
     """
     temporary = {name: out / f".{name}.tmp" for name in FILES}
     try:
@@ -119,8 +118,7 @@ class Table:
 
     ``about`` is stored under the metadata key ``facetell``.
 
-    Raises:
-        OSError: the file cannot be written (here and later).
+    OSError: the file cannot be written (here and later).
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:

@@ -65,8 +65,7 @@ class Shard:
 def read_shard(text: str) -> Shard:
     """Parse I/N.
 
-    Raises:
-        FacetellError: it is not one.
+    FacetellError: it is not one.
 
     >>> read_shard("2/8")
     Shard(index=2, count=8)
@@ -89,8 +88,7 @@ class Source:
 
         ``left_out`` counts the files of a folder that are not videos.
 
-        Raises:
-            FacetellError: the folder or list cannot be read, or is empty.
+        FacetellError: the folder or list cannot be read, or is empty.
         """
         if self.is_folder:
             yield from _search(Path(self.word), shard, left_out)
@@ -102,8 +100,7 @@ class Source:
 def open_source(word: str) -> Source:
     """Open a folder, a list of paths, or ``-`` for a list on standard input.
 
-    Raises:
-        FacetellError: it does not exist or cannot be scanned.
+    FacetellError: it does not exist or cannot be scanned.
     """
     if word == STDIN:
         return Source(word, is_folder=False)
@@ -169,8 +166,7 @@ def _look(name: str, path: Path | str) -> Item:
 def look(path: str) -> tuple[int, str]:
     """Size in bytes and stamp of a file: size, time of modification and inode; of a folder, -1 and a hash of those.
 
-    Raises:
-        OSError: there is nothing, or no permission.
+    OSError: there is nothing, or no permission.
     """
     found = os.stat(path)  # noqa: PTH116
     if not stat.S_ISDIR(found.st_mode):

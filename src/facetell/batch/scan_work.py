@@ -39,8 +39,7 @@ def make_scorer(
 ) -> Callable[[Job], Outcome]:
     """The function that scores videos; ``provenance`` is that of the process that began the scan.
 
-    Raises:
-        FacetellError: this process has another model or other software, so that results would be mixed.
+    FacetellError: this process has another model or other software, so that results would be mixed.
     """
     detector = make_detector(model, settings)
     here = detector(Path(os.devnull)).provenance

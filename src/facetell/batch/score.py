@@ -90,8 +90,7 @@ def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
 
     They are in the order of :data:`facetell.distort.KINDS`, each once.
 
-    Raises:
-        FacetellError: a name is not that of a distortion, or of a level.
+    FacetellError: a name is not that of a distortion, or of a level.
 
     >>> conditions(["VC:4-5", "GB:3"])
     (('GB', 3), ('VC', 4), ('VC', 5))
@@ -146,9 +145,8 @@ def score_manifest(
         One row per clip, in the order of the manifest; a video without a clip has one row with its status. Identical,
         to the last bit, for any number of workers (except for the distortion VC, see ``docs/scoring.md``).
 
-    Raises:
-        FacetellError: the model or manifest is unfit, ``out`` exists or was begun with other inputs, or it cannot be
-            written.
+    FacetellError: the model or manifest is unfit, ``out`` exists or was begun with other inputs, or it cannot be
+        written.
     """
     settings = settings or ScoringSettings()
     if settings.splits:

@@ -46,8 +46,7 @@ class VideoHash:
 def hash_video(path: Path) -> VideoHash:
     """Hash six frames of the first ten seconds of a video, or six of a folder of images.
 
-    Raises:
-        Unreadable: no frame can be read.
+    Unreadable: no frame can be read.
     """
     if path.is_dir():
         files = images_in(path)

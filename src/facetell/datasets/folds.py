@@ -36,8 +36,7 @@ def grouped_folds(entries: Sequence[Entry], count: int = 5, seed: int = 0) -> ND
     Repositories are assigned one by one, the largest first, each to the fold in which it least increases the sum of the
     squared shares of the kinds, so that kinds are spread evenly. ``seed`` changes the order and resolves ties.
 
-    Raises:
-        ValueError: a label is unknown, or there are fewer than ``count`` repositories.
+    ValueError: a label is unknown, or there are fewer than ``count`` repositories.
     """
     _check_labels(entries)
     kinds_of: dict[str, Counter[str]] = defaultdict(Counter)
@@ -74,8 +73,7 @@ def leave_kind_out(entries: Sequence[Entry], kind: str) -> NDArray[np.bool_]:
 
     The reals that are left out are those to test against: they were published with these forgeries.
 
-    Raises:
-        ValueError: no entry is of this kind.
+    ValueError: no entry is of this kind.
     """
     held = np.array([kind_of(entry) == kind for entry in entries])
     if not held.any():
@@ -90,8 +88,7 @@ def balanced_weights(entries: Sequence[Entry], rows: ArrayLike) -> NDArray[np.fl
     A row of a group with n rows has the weight ``n ** -0.75`` within its class. Reals are grouped by repository,
     forgeries by family (by method if it is unknown). Both classes have the same total.
 
-    Raises:
-        ValueError: a label is unknown, or a class is missing in the training rows.
+    ValueError: a label is unknown, or a class is missing in the training rows.
     """
     _check_labels(entries)
     chosen: list[int] = np.flatnonzero(rows).tolist()

@@ -114,8 +114,7 @@ def read_manifest(path: Path | str) -> Manifest:
     ignored. Other names are accepted where a column is missing: ``file`` or ``video`` for ``path``, ``generator`` for
     ``method``, ``source_repo`` for ``repository``. Labels are 1/0, fake/real, forged/genuine or empty.
 
-    Raises:
-        FacetellError: the file is missing, is no table, lacks a column, or has an invalid cell.
+    FacetellError: the file is missing, is no table, lacks a column, or has an invalid cell.
     """
     path = Path(path)
     path = path / "manifest.csv" if path.is_dir() else path
@@ -144,8 +143,7 @@ def read_manifest(path: Path | str) -> Manifest:
 def write_manifest(manifest: Manifest, path: Path) -> None:
     """Write the CSV file; paths under its folder become relative to it, others absolute.
 
-    Raises:
-        FacetellError: the file cannot be written, or the name of a video is not UTF-8.
+    FacetellError: the file cannot be written, or the name of a video is not UTF-8.
     """
     old, new = manifest.root.resolve(), path.parent.resolve()
 

@@ -35,8 +35,7 @@ def read_prepared(folder: Path | str) -> Manifest:
 
     Videos without a clip, which also have a row in the folder's ``manifest.csv``, are left out.
 
-    Raises:
-        FacetellError: the folder is not complete, or holds no clip.
+    FacetellError: the folder is not complete, or holds no clip.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
@@ -55,8 +54,7 @@ def read_prepared(folder: Path | str) -> Manifest:
 def read_clip(path: Path | str) -> PreparedClip:
     """One prepared clip: its frames, and the ``.npz`` file of the same name.
 
-    Raises:
-        FacetellError: either file is missing or damaged, or they do not belong together.
+    FacetellError: either file is missing or damaged, or they do not belong together.
     """
     path = Path(path)
     try:

@@ -247,8 +247,7 @@ def benchmark(name: str) -> Benchmark:
 def read_benchmark(name: str, root: Path, options: ReadOptions | None = None) -> Manifest:
     """The manifest of a benchmark on disk, with paths relative to ``root``.
 
-    Raises:
-        FacetellError: no such benchmark, or its files are not as expected.
+    FacetellError: no such benchmark, or its files are not as expected.
     """
     known, options = benchmark(name), options or ReadOptions()
     entries = [*known.read(Folder(root, known), options)]

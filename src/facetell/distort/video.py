@@ -42,8 +42,7 @@ def _encoding(code: str, p: float) -> dict[str, Any]:
 def distort_frame(image: UInt8Array, code: str, level: int, rng: np.random.Generator) -> UInt8Array:
     """One frame, uint8 RGB (H, W, 3), under a distortion of single frames.
 
-    Raises:
-        FacetellError: no such kind or level, or the kind needs a whole video.
+    FacetellError: no such kind or level, or the kind needs a whole video.
     """
     p = parameter(code, level)
     if code not in FUNCTIONS:
@@ -59,8 +58,7 @@ def distort_stream(
     Encoders work through a temporary file, with ``fps`` for rate control and the length of the last frame. The noise of
     a frame is a function of the seed and the frame's number.
 
-    Raises:
-        FacetellError: no such kind or level (of 1 to 5).
+    FacetellError: no such kind or level (of 1 to 5).
     """
     p = parameter(code, level)
     before = _before_file(stream, code, p, seed)
@@ -82,8 +80,7 @@ def distort_video(source: Path | str, out: Path | str, code: str, level: int, *,
     The distortion of an encoder is the encoding of the file; all others are written as H.264 of crf 23, as in the last
     step of the published tool. ``out`` appears when it is complete.
 
-    Raises:
-        FacetellError: no such kind or level (of 1 to 5), or a video cannot be read or written.
+    FacetellError: no such kind or level (of 1 to 5), or a video cannot be read or written.
     """
     source, out = Path(source), Path(out)
     p, note = parameter(code, level), note_of(content_sha256(source), code, level, seed)

@@ -120,8 +120,7 @@ class ModelInfo:
     def from_metadata(cls, metadata: Mapping[str, str], where: str) -> ModelInfo:
         """Read and validate the fields; entries of other names are ignored, as other programs add their own.
 
-        Raises:
-            FacetellError: a field is missing, not JSON, or invalid; the message begins with ``where``.
+        FacetellError: a field is missing, not JSON, or invalid; the message begins with ``where``.
         """
         values: dict[str, Any] = {}
         for name in (known.name for known in fields(cls) if known.name in metadata):

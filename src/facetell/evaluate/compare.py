@@ -56,8 +56,7 @@ def compare(
 
     Each is evaluated with the calibration in its score file; ``names`` of the files are for error messages.
 
-    Raises:
-        FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
+    FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
     """
     tables = []
     for scores, name in zip((a, b), names, strict=True):

@@ -53,8 +53,7 @@ class Run:
 def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) -> list[Run]:
     """Read score files, each with a label or "", keep a split, and join those of one model.
 
-    Raises:
-        FacetellError: a file cannot be read, or does not have what the protocol needs.
+    FacetellError: a file cannot be read, or does not have what the protocol needs.
     """
     joined: dict[object, Run] = {}
     for label, path in named:
@@ -150,8 +149,7 @@ class Grid:
 def measure(runs: Sequence[Run], protocol: Protocol, spec: TableSpec, draws: int = DRAWS) -> Grid:
     """The figures of one table of a protocol.
 
-    Raises:
-        FacetellError: two models have the same row.
+    FacetellError: two models have the same row.
     """
     groups: dict[Key, Scores] = {}
     counted = []

@@ -130,8 +130,7 @@ class Protocol:
 def read_protocol(name: str) -> Protocol:
     """A protocol of the package by its name, or one from a file by its path.
 
-    Raises:
-        FacetellError: there is none of that name, or the file is not a valid protocol.
+    FacetellError: there is none of that name, or the file is not a valid protocol.
     """
     own = name.endswith(".toml") or "/" in name
     if not own and name not in NAMES:

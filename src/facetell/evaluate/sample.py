@@ -24,8 +24,7 @@ from facetell.types import FacetellError
 def calibration_of(about: Mapping[str, Any]) -> Calibration:
     """The calibration recorded in a score file; the identity where there is none.
 
-    Raises:
-        FacetellError: a field is unknown or has an invalid value.
+    FacetellError: a field is unknown or has an invalid value.
     """
     try:
         return Calibration(**dict(about.get("calibration") or {}))
@@ -63,8 +62,7 @@ def identities_of(videos: Scores) -> NDArray[np.int64]:
 def calibrate(scores: Scores, *, draws: int = platt.DRAWS) -> Calibration:
     """The calibration (:func:`facetell.metrics.platt.fit_calibration`) of the labelled videos of a score file.
 
-    Raises:
-        FacetellError: no real or no forged video was scored.
+    FacetellError: no real or no forged video was scored.
     """
     sample = sample_of(scores.videos())
     if len(set(sample.labels.tolist())) < 2:
@@ -127,8 +125,7 @@ class Summary:
 def summarise(videos: Scores, *, draws: int = DRAWS) -> Summary:
     """Counts and all measures (NaN where a class is missing), with intervals unless ``draws`` is 0.
 
-    Raises:
-        FacetellError: the calibration in ``videos.about`` is not valid.
+    FacetellError: the calibration in ``videos.about`` is not valid.
     """
     counts = count(videos)
     if counts.reason:

@@ -149,8 +149,7 @@ def from_columns(columns: Mapping[str, Sequence[Any]], about: Mapping[str, Any])
 def write_scores(scores: Scores, path: Path) -> None:
     """Write a Parquet file atomically; the same scores give the same bytes.
 
-    Raises:
-        FacetellError: it cannot be written, or the ``bench`` extra is missing.
+    FacetellError: it cannot be written, or the ``bench`` extra is missing.
     """
     pa, parquet = _arrow()
     kinds = dict.fromkeys(WORDS, pa.string()) | dict.fromkeys(WHOLE, pa.int32()) | dict.fromkeys(REAL, pa.float64())
@@ -165,8 +164,7 @@ def write_scores(scores: Scores, path: Path) -> None:
 def read_scores(path: Path | str) -> Scores:
     """Read a score file, or a CSV or Parquet file of other scores: one row per video, :data:`OTHER`.
 
-    Raises:
-        FacetellError: it is missing, not a score file, or the ``bench`` extra is missing.
+    FacetellError: it is missing, not a score file, or the ``bench`` extra is missing.
     """
     pa, parquet = _arrow()
     path = Path(path)

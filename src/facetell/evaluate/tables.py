@@ -69,8 +69,7 @@ def evaluate(
 
     ``split`` is by default that of the protocol; ``draws`` are those of the bootstrap, 0 for no intervals.
 
-    Raises:
-        FacetellError: a score file cannot be read, or does not have what the protocol needs.
+    FacetellError: a score file cannot be read, or does not have what the protocol needs.
     """
     split = split or protocol.split
     runs = gather(named, protocol, split)

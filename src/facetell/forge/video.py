@@ -82,8 +82,7 @@ def forge_video(
         mark: write FORGED into a corner.
         progress: called with the share done in [0, 1].
 
-    Raises:
-        FacetellError: a video cannot be read or shows no face, or a file cannot be written.
+    FacetellError: a video cannot be read or shows no face, or a file cannot be written.
     """
     check_writable(out, keep=[path for path in (source, donor) if path])
     if kind == "mix":

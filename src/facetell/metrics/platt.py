@@ -31,9 +31,8 @@ def fit_platt(
     Minimises the log-loss with equal weight of both classes, plus ``penalty · log(slope)²``: the slope is positive,
     and finite even where the classes are separable. The search begins at ``start``.
 
-    Raises:
-        ValueError: a class is missing, or a logit is not finite.
-        FacetellError: the ``bench`` extra is missing.
+    ValueError: a class is missing, or a logit is not finite.
+    FacetellError: the ``bench`` extra is missing.
     """
     try:
         from scipy.optimize import minimize

@@ -85,8 +85,7 @@ class VisionTransformer(Backbone):
         every: of every so many frames only the middle one is computed.
         switches: further arguments of the motion module (``reduction``, ``restore_gain``).
 
-    Raises:
-        FacetellError: an argument is out of range.
+    FacetellError: an argument is out of range.
     """
 
     def __init__(
@@ -222,8 +221,7 @@ def read_quantised(path: Path) -> dict[str, Tensor]:
     The weights of each ``MatMulInteger`` are multiplied by their scale, one per output channel, and get the name of the
     layer and the axes (out, in) of :class:`torch.nn.Linear`. The quantisation of activations is ignored.
 
-    Raises:
-        FacetellError: the file cannot be read.
+    FacetellError: the file cannot be read.
     """
     import onnx
 

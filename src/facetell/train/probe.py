@@ -75,8 +75,7 @@ def probe_network(config: ProbeConfig, *, hidden: int = 0, frozen: bool = False)
 def columns_of(network: ClipNetwork, names: Sequence[str]) -> NDArray[np.int64]:
     """Columns of the feature vector for names such as "cls9"; all columns without names.
 
-    Raises:
-        FacetellError: the network has no such features.
+    FacetellError: the network has no such features.
     """
     parts = network.backbone.parts
     unknown = sorted({*names} - {*parts})
@@ -109,8 +108,7 @@ def view_weights(
     ``groups`` and ``recordings`` (indices) are those of the views, ``of_entries`` (N,) the weights of the recordings, 0
     for those that are left out; ``shares`` are 0 by default. Both classes have the same total.
 
-    Raises:
-        FacetellError: a class has no view.
+    FacetellError: a class has no view.
     """
     weights = np.zeros(len(groups))
     for name, share in shares.items():
@@ -223,8 +221,7 @@ class Probe:
     def classifier(self, name: str = "all", rows: NDArray[np.bool_] | None = None, seed: int = 0) -> Perceptron:
         """A classifier trained on the recordings ``rows``, bool (N,), by default on all, stored under ``name``.
 
-        Raises:
-            Stopped: the run is to stop.
+        Stopped: the run is to stop.
         """
         path = self._out / f"{self._key}-{name}.pt"
         if path.exists():

@@ -45,8 +45,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     ``out`` is the folder of features and classifiers. The figures and the configuration (``.json``), the card
     (``.md``) and the out-of-fold scores (``.oof.parquet``) are written beside the model file.
 
-    Raises:
-        FacetellError: clips are missing, or cues of coding and framing discriminate the classes.
+    FacetellError: clips are missing, or cues of coding and framing discriminate the classes.
     """
     decode_all(config.data, config.workers)
     # Two frames are the least that a view's window has.

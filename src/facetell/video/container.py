@@ -59,8 +59,7 @@ def missing_file(path: Path | str) -> str:
 def open_container(path: Path) -> InputContainer:
     """Open a video file. Its content decides the format, not its suffix.
 
-    Raises:
-        Unreadable: there is no such file, or it is not a readable video.
+    Unreadable: there is no such file, or it is not a readable video.
     """
     try:
         found = path.stat()
@@ -98,8 +97,7 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
     A stream of several frames comes before a stream of one, then the default stream, the longest, the largest, and the
     first.
 
-    Raises:
-        Unreadable: the container has no video stream, or none that can be decoded.
+    Unreadable: the container has no video stream, or none that can be decoded.
     """
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]

@@ -80,8 +80,7 @@ def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> li
     Each video is returned once, in the order of the arguments and sorted within each. ``left_out`` counts the files in
     folders that are not videos, and gets a message on each argument without a video.
 
-    Raises:
-        FacetellError: no argument gives a video.
+    FacetellError: no argument gives a video.
 
     >>> find_videos(["a.mp4", "./a.mp4"])
     [PosixPath('a.mp4')]

@@ -155,8 +155,7 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
     Without a stated matrix, or with one that swscale does not support, BT.709 is assumed from 1280 x 720 on and BT.601
     below; without a stated range, limited range.
 
-    Raises:
-        Unreadable: the pixel format cannot be converted.
+    Unreadable: the pixel format cannot be converted.
     """
     matrix = int(frame.colorspace)
     if matrix not in _MATRICES:

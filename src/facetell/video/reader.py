@@ -124,8 +124,7 @@ class VideoReader(VideoSource):
         damaged: number of damaged packets or frames that were left out so far.
         fault: message of the error that ended a live source early; else empty.
 
-    Raises:
-        Unreadable: there is no such file, or no frame can be decoded from it.
+    Unreadable: there is no such file, or no frame can be decoded from it.
     """
 
     def __init__(self, path: str | Path, *, threads: int = 2) -> None:

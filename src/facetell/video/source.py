@@ -19,9 +19,8 @@ __all__ = ["SourceFrame", "VideoSource", "content_sha256", "open_video"]
 def open_video(path: Path | str, *, threads: int = 2, image_rate: float | None = None) -> VideoSource:
     """Open a video file, an animated WebP image, or a folder of images of ``image_rate`` frames per second.
 
-    Raises:
-        NotConsecutive: the images of a folder are not consecutive frames.
-        Unreadable: there is no such file, or no frame can be decoded from it.
+    NotConsecutive: the images of a folder are not consecutive frames.
+    Unreadable: there is no such file, or no frame can be decoded from it.
     """
     path = Path(path)
     if os.path.isdir(path):  # noqa: PTH112  # unlike Path.is_dir it accepts folders that may not be read

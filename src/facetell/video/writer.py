@@ -41,8 +41,7 @@ class VideoWriter:
             multiples of 1 / ``fps``.
         metadata: tags of the container.
 
-    Raises:
-        FacetellError: the codec or container is unknown, or the target cannot be written.
+    FacetellError: the codec or container is unknown, or the target cannot be written.
     """
 
     def __init__(
@@ -88,9 +87,8 @@ class VideoWriter:
     def write(self, image: UInt8Array, time: float | None = None) -> None:
         """Append a frame, uint8 RGB (height, width, 3), at ``time`` seconds; None: one interval after the last one.
 
-        Raises:
-            ValueError: the frame has another size or type, or ``time`` does not increase.
-            FacetellError: the encoder refuses its settings, or the disk is full.
+        ValueError: the frame has another size or type, or ``time`` does not increase.
+        FacetellError: the encoder refuses its settings, or the disk is full.
         """
         width, height = self._size
         if image.shape != (height, width, 3) or image.dtype != np.uint8:
@@ -166,8 +164,7 @@ def reencode(
 
     Rate control depends on ``fps``; ``options`` are those of the encoder, such as ``crf="40"``.
 
-    Raises:
-        FacetellError: the codec fails, or returns another number of frames.
+    FacetellError: the codec fails, or returns another number of frames.
     """
     buffer = io.BytesIO()
     rate = Fraction(fps).limit_denominator(1001)

@@ -52,8 +52,7 @@ class Pump:
         errors: messages on damage, the latest of many.
         ended, fault: why no more frames come, None while they do; whether that is an error.
 
-    Raises:
-        FacetellError: the source cannot be opened.
+    FacetellError: the source cannot be opened.
     """
 
     def __init__(self, source: Source, *, fast: bool = False, stall: float = STALL, give_up: float = GIVE_UP) -> None:
