@@ -33,8 +33,8 @@ def test_read_then_check(dfd, tmp_path, capsys):
     assert "no leak" in capsys.readouterr().out
 
 
-def test_a_leak_gives_exit_code_2_and_a_manifest_of_unseen_videos_keeps_train(dfd, tmp_path, capsys):
-    out, unseen = tmp_path / "manifest.csv", tmp_path / "unseen.csv"
+def test_a_leak_gives_exit_code_2_and_a_manifest_without_leaks(dfd, tmp_path, capsys):
+    out, kept = tmp_path / "manifest.csv", tmp_path / "kept.csv"
     assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), "--all-test"]) == 0
     lines = out.read_text().splitlines()
     real = next(number for number, line in enumerate(lines) if ",0,test,actor06," in line)
@@ -45,10 +45,8 @@ def test_a_leak_gives_exit_code_2_and_a_manifest_of_unseen_videos_keeps_train(df
     shown = capsys.readouterr().out
     assert "missing: 1\n  absent.mp4" in shown and "a person visible" in shown and "actor06" in shown
     out.write_text("\n".join([*lines, ""]))
-    assert main(["datasets", "check", str(out), "--unseen", str(unseen)]) == 2
-    assert "unseen.csv: 10 videos, 2 left out" in capsys.readouterr().out
-    kept = read_manifest(unseen)
-    assert [entry.identity for entry in kept if entry.split == "train"] == ["actor06"]
-    assert all("actor06" not in (entry.identity, entry.donor) for entry in kept if entry.split == "test")
+    assert main(["datasets", "check", str(out), "--without-leaks", str(kept)]) == 2
+    assert "kept.csv: 11 videos, 1 left out" in capsys.readouterr().out
+    assert {entry.split for entry in read_manifest(kept)} == {"test"}
     # Near-duplicates are not known unless the videos are opened.
-    assert main(["datasets", "check", str(out), "--fast", "--unseen", str(tmp_path / "other.csv")]) == 1
+    assert main(["datasets", "check", str(out), "--fast", "--without-leaks", str(tmp_path / "other.csv")]) == 1

@@ -46,8 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fast", action="store_true", help="do not open the videos: no near-duplicate search")
     text = "write a manifest without leaking videos (those of train are left out before val, val before test)"
     add("--without-leaks", type=Path, metavar="FILE", help=text)
-    text = "write a manifest without the videos of val and test that leak: unseen by a model trained on all of train"
-    add("--unseen", type=Path, metavar="FILE", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,7 +92,7 @@ def _print_counts(manifest: Manifest) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from facetell.datasets.check import KINDS, check_manifest, unseen, without_leaks
+    from facetell.datasets.check import KINDS, check_manifest, without_leaks
 
     manifest = read_manifest(args.manifest)
     _print_counts(manifest)
@@ -106,11 +104,10 @@ def _check(args: argparse.Namespace) -> int:
         leaks = [leak for leak in found.leaks if leak.kind == kind]
         lines = [f"{leak.what}: " + ", ".join(f"{split} {path}" for split, path in leak.example) for leak in leaks]
         _print_findings(f"leak ({meaning})", lines)
-    for out, leave_out in ((args.without_leaks, without_leaks), (args.unseen, unseen)):
-        if out:
-            kept = leave_out(manifest)
-            write_manifest(kept, out)
-            print(f"{out}: {len(kept)} videos, {len(manifest) - len(kept)} left out")
+    if out := args.without_leaks:
+        kept = without_leaks(manifest)
+        write_manifest(kept, out)
+        print(f"{out}: {len(kept)} videos, {len(manifest) - len(kept)} left out")
     if not (found.missing or found.unreadable or found.leaks):
         print(f"{len(manifest)} videos: no missing file, no leak" + " (videos not opened)" * args.fast)
         return 0

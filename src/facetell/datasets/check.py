@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -80,17 +80,9 @@ def without_leaks(manifest: Manifest) -> Manifest:
     """The manifest without leaks: a training video is left out before one of ``val``, that before one of ``test``."""
     for number, split in enumerate(SPLITS[:-1]):
         later = Manifest(manifest.root, tuple(entry for entry in manifest if entry.split in SPLITS[number:]))
-        manifest = _without(manifest, {split: leaking_videos(later, split)})
+        leaking = {(split, video) for video in leaking_videos(later, split)}
+        manifest = Manifest(manifest.root, tuple(e for e in manifest if (e.split, e.video) not in leaking))
     return manifest
-
-
-def unseen(manifest: Manifest) -> Manifest:
-    """The manifest without the videos of ``val`` and ``test`` that leak: new to a model trained on all of ``train``."""
-    return _without(manifest, {split: leaking_videos(manifest, split) for split in SPLITS[1:]})
-
-
-def _without(manifest: Manifest, leaked: Mapping[str, frozenset[str]]) -> Manifest:
-    return manifest.where(lambda entry: entry.video not in leaked.get(entry.split, ()))
 
 
 def _present(manifest: Manifest) -> tuple[list[Entry], tuple[str, ...]]:

@@ -11,15 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facetell.datasets import faceforensics
-from facetell.datasets.layout import (
-    BY_IDENTITY,
-    CARVED,
-    Benchmark,
-    Folder,
-    ReadOptions,
-    carve_val,
-    split_by_identity,
-)
+from facetell.datasets.layout import BY_IDENTITY, CARVED, Benchmark, Folder, ReadOptions, carve_val, split_by_identity
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
 from facetell.types import FacetellError
 from facetell.video.find import LeftOut, search

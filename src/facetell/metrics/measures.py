@@ -14,17 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from facetell.engine.info import Calibration
 from facetell.metrics.intervals import Estimate, wilson
-from facetell.metrics.ranking import (
-    Values,
-    Vector,
-    accuracy,
-    auc,
-    average_precision,
-    check,
-    eer,
-    tpr_at_fpr,
-    weighted,
-)
+from facetell.metrics.ranking import Values, Vector, accuracy, auc, average_precision, check, eer, tpr_at_fpr, weighted
 
 BINS = 15
 """Bins of the expected calibration error and the reliability curve, equally wide: [0, 1/15), ..., [14/15, 1]."""
