@@ -28,7 +28,6 @@ def test_read_then_check(dfd, tmp_path, capsys):
     assert "no official split" in told.err and "DeepFakeDetection" in told.out
     manifest = read_manifest(out)
     assert all(manifest.file(entry).is_file() and entry.compression == "c40" for entry in manifest)
-    assert manifest.doubled == 0
     assert main(["datasets", "check", str(out)]) == 0
     assert "no leak" in capsys.readouterr().out
 

@@ -55,7 +55,7 @@ def test_what_storing_costs_has_a_limit(checkpoint, tmp_path, monkeypatch, capsy
 def test_a_model_file_can_be_written_again(checkpoint, tmp_path):
     first, second = tmp_path / "a.onnx", tmp_path / "b.onnx"
     assert main(["export", str(checkpoint), "--to", str(first)]) == 0
-    assert main(["export", str(first), "--to", str(second), "--with-motion"]) == 0
+    assert main(["export", str(first), "--to", str(second)]) == 0
     (_, one), (_, two) = model_from_onnx(first), model_from_onnx(second)
     assert all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())
 

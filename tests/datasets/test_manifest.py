@@ -70,12 +70,6 @@ def test_a_name_that_is_no_text_is_told(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_named_twice_is_counted(tmp_path):
-    one, other = Entry("a.mp4", 1, "test"), Entry("b.mp4", 0, "test")
-    assert Manifest(tmp_path, (one, other)).doubled == 0
-    assert Manifest(tmp_path, (one, replace(one, split="train"), other, one)).doubled == 2
-
-
 def test_the_fingerprint_of_a_row_without_groups_is_that_of_earlier_versions(tmp_path):
     """Score files, prepared folders and checkpoints of 0.1.0 hold hashes of rows that had thirteen columns."""
     entry = Entry("a.mp4", 1, "val", "ann", origin="v.mp4", track=0)

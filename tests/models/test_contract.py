@@ -79,31 +79,21 @@ def test_scores(name, motion, some_clips, enliven):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             half = model(clips).logit.float()
         assert (half - scores).abs().max() < 0.1 * max(1.0, scores.abs().max().item())
-        motion_map = model(clips, with_motion=True).motion
-    if motion == "none":
-        assert motion_map is None
-    else:
-        assert motion_map.shape[:2] == (3, T)
-        assert motion_map[:, 0].max() > 0
-        assert motion_map[:, -1].max() < 1e-5
 
 
 @pytest.mark.parametrize(("name", "motion"), EXPORTED)
 def test_export(name, motion, some_clips, enliven, tmp_path):
     """The file scores as torch does, a batch of another size than it was traced with, in both engines and rebuilt."""
     model = enliven(tiny(name, motion))
-    path = export_onnx(model, tmp_path / "model.onnx", with_motion=motion == "cmm")
+    path = export_onnx(model, tmp_path / "model.onnx")
     clips = some_clips(3, T, SIZE)
     with torch.no_grad():
-        want = model(clips, with_motion=True)
+        want = model(clips).logit.numpy()
     session = onnxruntime.InferenceSession(path)
     assert session.get_modelmeta().custom_metadata_map == info_of(model).to_metadata()
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    result = compiled({"clip": clips.numpy()})
-    for number, output in enumerate(session.get_outputs()):
-        expected = (want.logit, want.motion)[number].numpy()
-        np.testing.assert_allclose(session.run([output.name], {"clip": clips.numpy()})[0], expected, atol=1e-4)
-        np.testing.assert_allclose(result[output.name], expected, atol=1e-4)
+    np.testing.assert_allclose(session.run(["logit"], {"clip": clips.numpy()})[0], want, atol=1e-4)
+    np.testing.assert_allclose(compiled({"clip": clips.numpy()})["logit"], want, atol=1e-4)
     _, rebuilt = model_from_onnx(path)
     with torch.no_grad():
         assert torch.equal(rebuilt(clips).logit, model(clips).logit)
@@ -143,22 +133,17 @@ def network(enliven):
 
 
 def test_the_file_keeps_the_contract(network, tmp_path):
-    path = export_onnx(network, tmp_path / "a.onnx", with_motion=True)
+    path = export_onnx(network, tmp_path / "a.onnx")
     proto = onnx.load(path)
     onnx.checker.check_model(proto, full_check=True)
     (clip,) = proto.graph.input
     assert clip.name == "clip"
     dims = clip.type.tensor_type.shape.dim
     assert [d.dim_value or d.dim_param for d in dims] == ["N", 4, 3, 48, 48]
-    assert [output.name for output in proto.graph.output] == ["logit", "motion"]
+    assert [output.name for output in proto.graph.output] == ["logit"]
     assert not any("anomaly" in array.name for array in proto.graph.initializer)
     assert not any(entry.key.startswith("pkg.") for node in proto.graph.node for entry in node.metadata_props)
     assert str(Path.cwd()).encode() not in path.read_bytes()
-
-
-def test_what_cannot_be_done_is_said(tmp_path):
-    with pytest.raises(FacetellError, match="no motion blocks"):
-        export_onnx(create_model("lite0", "none", size=32), tmp_path / "x.onnx", with_motion=True)
 
 
 @pytest.mark.parametrize("architecture", ["{", "[1]", "{}", '{"name": "lite0", "colour": 3}'])

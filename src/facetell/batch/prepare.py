@@ -63,7 +63,7 @@ def prepare(
     settings = settings or PrepareSettings()
     if any(entry.is_clip for entry in manifest):
         raise FacetellError("the manifest names clips that are prepared already; give the manifest of the videos")
-    if count := manifest.doubled:
+    if count := len(manifest) - len({entry.path for entry in manifest}):
         raise FacetellError(f"the manifest names {count} video{'s' * (count != 1)} twice; keep one row of each")
     if not SMALLEST <= settings.size <= LARGEST:
         raise FacetellError(f"clips have {SMALLEST} to {LARGEST} pixels a side, not {settings.size}; use another size")

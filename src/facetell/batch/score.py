@@ -316,13 +316,9 @@ def distorted(reader: VideoSource, condition: Condition, fps: float | None) -> T
             yield raw.rgb(), raw.time
 
     for image, time in distort_stream(frames(), code, level, fps=fps or 25.0, seed=SEED):
-        yield snapped(times, time) if KINDS[code].family is Family.CODER else time, partial(_same, image)
+        yield snapped(times, time) if KINDS[code].family is Family.CODER else time, partial(np.asarray, image)
 
 
 def _distort_one(raw: SourceFrame, condition: Condition, number: int) -> UInt8Array:
     # The random generator of a frame depends on its number only, as in distort_stream.
     return distort_frame(raw.rgb(), *condition, np.random.Generator(np.random.SFC64([SEED, number])))
-
-
-def _same(image: UInt8Array) -> UInt8Array:
-    return image

@@ -27,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--to", type=onnx_file, required=True, metavar="MODEL.onnx", help="the model file to write")
     text = "storage of the weights: w8 stores most of them in 8 bits; both compute in float32 (default: fp32)"
     add("--precision", choices=("fp32", "w8"), default="fp32", help=text)
-    add("--with-motion", action="store_true", help="add the output `motion`, the response of the motion blocks")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +44,6 @@ def run(args: argparse.Namespace) -> int:
         args.to,
         clips,
         metadata=metadata,
-        with_motion=args.with_motion,
         precision=args.precision,
         engines=(*ENGINES, "torch"),
     )

@@ -83,11 +83,6 @@ class Manifest:
         """The manifest of the entries for which ``keep`` is true."""
         return replace(self, entries=tuple(entry for entry in self.entries if keep(entry)))
 
-    @property
-    def doubled(self) -> int:
-        """Number of entries that repeat an earlier one."""
-        return len(self.entries) - len({entry.path for entry in self.entries})
-
 
 def row_text(entry: Entry, *, groups: bool) -> bytes:
     """A line of JSON to hash a row by, with the columns of :data:`GROUPS` that have a value if ``groups``.

@@ -92,13 +92,9 @@ def to_markdown(sections: Sequence[Section]) -> str:
             elif isinstance(block[0], str):
                 parts.append("\n".join(f"- {item}" for item in block))
             else:
-                head, *rows = (" | ".join(map(_escaped, row)) for row in block)
+                head, *rows = (" | ".join(re.sub(r"([\\|*_<\[])", r"\\\1", cell) for cell in row) for row in block)
                 parts.append("\n".join(f"| {line} |" for line in (head, " | ".join("---" for _ in block[0]), *rows)))
     return "\n\n".join(parts) + "\n"
-
-
-def _escaped(cell: str) -> str:
-    return re.sub(r"([\\|*_<\[])", r"\\\1", cell)
 
 
 def _rates(release: Mapping[str, Any]) -> tuple[float, float, float] | None:

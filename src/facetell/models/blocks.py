@@ -19,10 +19,6 @@ from torch.nn import functional
 MotionKind = Literal["none", "cmm", "mcb"]
 TemporalKind = Literal["none", "cstm"]
 
-Trace = list[Tensor]
-"""Magnitudes (root mean square over the channels) of the motion responses of highest order, |F^MM| or, for CMM, |F^M|:
-one (N, T, h, w) for each block."""
-
 
 def by_clip(x: Tensor, frames: int) -> Tensor:
     """(N*T, ...) as (N, T, ...)."""
@@ -154,26 +150,14 @@ class MotionBlock(nn.Module):
         self.spatial = spatial
         self.motion = make_motion(motion, channels, reduction=reduction, restore_gain=restore_gain)
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None, offset: int = 0) -> Tensor:
-        """(N*T, C, H, W) to (N*T, C, H', W'); the magnitudes of the motion responses are added to ``trace``.
+    def forward(self, x: Tensor, frames: int, offset: int = 0) -> Tensor:
+        """(N*T, C, H, W) to (N*T, C, H', W').
 
         ``offset`` is the row and column of ``x`` on which the first value of ``spatial`` is centred; under stride it
         keeps all summands on one grid.
         """
         out: Tensor = self.spatial(x if self.temporal is None else self.temporal(x, frames))
-        return out if self.motion is None else add_motion(out, self.motion, x, frames, trace, self.stride, offset)
-
-
-def add_motion(
-    out: Tensor, motion: CMM, x: Tensor, frames: int, trace: Trace | None = None, stride: int = 1, offset: int = 0
-) -> Tensor:
-    """``out`` plus the responses of a motion module to ``x``, both (N*T, C, ...)."""
-    parts = motion.responses(x, frames, stride, offset)
-    if trace is not None:
-        # The response to no motion (what the biases make of the zero map at the end of a clip) is subtracted first.
-        clip = by_clip(parts[-1], frames)
-        trace.append((clip - clip[:, -1:]).square().mean(dim=2).sqrt())
-    return out + reduce(torch.add, parts)
+        return out if self.motion is None else out + self.motion(x, frames, self.stride, offset)
 
 
 def make_motion(kind: MotionKind, channels: int, *, reduction: int = 16, restore_gain: float = 0.0) -> CMM | None:

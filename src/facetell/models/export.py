@@ -39,33 +39,27 @@ def export_onnx(
     path: Path,
     *,
     metadata: Mapping[str, str] | None = None,
-    with_motion: bool = False,
     precision: Precision = "fp32",
 ) -> Path:
     """Write a network without its anomaly block, and put it into evaluation mode.
 
-    The file has the input ``clip`` float32 (N, T, 3, H, W), the output ``logit`` (N,) and, ``with_motion``, ``motion``
-    (N, T, h, w); ``metadata`` are one string a field, by default those of :func:`info_of`. The ``precision`` "w8"
-    stores large matrices and 1 x 1 kernels in 8 bits and other large arrays in 16; computation is in float32. Weights
-    that come from such a file, or from CLIP's, are stored without any change.
-
-    FacetellError: ``with_motion`` for a network without motion blocks.
+    The file has the input ``clip`` float32 (N, T, 3, H, W) and the output ``logit`` (N,); ``metadata`` are one string a
+    field, by default those of :func:`info_of`. The ``precision`` "w8" stores large matrices and 1 x 1 kernels in 8 bits
+    and other large arrays in 16; computation is in float32. Weights that come from such a file, or from CLIP's, are
+    stored without any change.
     """
-    if with_motion and model.architecture["motion"] == "none":
-        raise FacetellError(f"'{model.config.name}' has no motion blocks; export it without motion output")
-    names = ["logit", "motion"] if with_motion else ["logit"]
-    return _write(model, path, names, precision, info_of(model).to_metadata() if metadata is None else metadata)
+    return _write(model, path, "logit", precision, info_of(model).to_metadata() if metadata is None else metadata)
 
 
 def export_features(model: ClipNetwork, path: Path) -> Path:
     """Write the backbone alone, its weights in 8 bits as in a released file: ``clip`` to ``features`` (N*T, F)."""
-    return _write(model, path, ["features"], "w8", {})
+    return _write(model, path, "features", "w8", {})
 
 
-def _write(model: ClipNetwork, path: Path, names: list[str], precision: Precision, metadata: Mapping[str, str]) -> Path:
+def _write(model: ClipNetwork, path: Path, output: str, precision: Precision, metadata: Mapping[str, str]) -> Path:
     import onnx
 
-    proto = _trace(model, names)
+    proto = _trace(model, output)
     if precision == "w8":
         _store_small(proto)
     onnx.helper.set_model_props(proto, dict(sorted(metadata.items())))
@@ -74,27 +68,26 @@ def _write(model: ClipNetwork, path: Path, names: list[str], precision: Precisio
 
 
 class _Exported(nn.Module):
-    """The outputs of a model file, in order."""
+    """The output of a model file."""
 
-    def __init__(self, network: ClipNetwork, names: list[str]) -> None:
+    def __init__(self, network: ClipNetwork, output: str) -> None:
         super().__init__()
-        self.network, self.names = network, names
+        self.network, self.output = network, output
 
-    def forward(self, clip: Tensor) -> tuple[Tensor, ...]:
-        if self.names == ["features"]:
+    def forward(self, clip: Tensor) -> tuple[Tensor]:
+        if self.output == "features":
             return (self.network.features(clip)[1],)
-        output = self.network(clip, "motion" in self.names, with_anomaly=False)
-        return tuple(getattr(output, name) for name in self.names)
+        return (self.network(clip, with_anomaly=False).logit,)
 
 
-def _trace(network: ClipNetwork, names: list[str]) -> Any:
+def _trace(network: ClipNetwork, output: str) -> Any:
     """ONNX model of the network in evaluation mode for any batch size, weights in float32, nothing folded."""
     import onnx_ir
     from onnxscript import optimizer
 
     config = network.config
     clip = torch.zeros(2, config.clip_frames, 3, config.size, config.size)
-    wrapper = _Exported(network, names).eval()
+    wrapper = _Exported(network, output).eval()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of optional packages
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -102,7 +95,7 @@ def _trace(network: ClipNetwork, names: list[str]) -> Any:
             wrapper,
             (clip,),
             input_names=["clip"],
-            output_names=names,
+            output_names=[output],
             opset_version=OPSET,
             dynamo=True,
             optimize=False,  # its optimiser merges batch norms into convolutions
@@ -171,20 +164,14 @@ def _free_batch(proto: Any) -> None:
             ).tolist()
     extra = []
     for number, node in enumerate(graph.node):
-        if node.op_type not in ("Reshape", "Resize"):
+        if node.op_type != "Reshape":
             continue
-        which = len(node.input) - 1
-        name = node.input[which]
+        name = node.input[1]
         shape = onnx.numpy_helper.to_array(constants[name]).tolist() if name in constants else sizes[name]
-        if node.op_type == "Reshape":
-            if -1 in shape[1:]:
-                raise ValueError(f"the traced reshape to {shape} has an open axis other than the batch")
-            shape = [-1, *shape[1:]]
-        else:
-            shape = shape[2:]
-            node.attribute.append(onnx.helper.make_attribute("axes", [2, 3]))
-        node.input[which] = f"/shape_{number}"
-        extra.append(onnx.numpy_helper.from_array(np.array(shape, dtype=np.int64), node.input[which]))
+        if -1 in shape[1:]:
+            raise ValueError(f"the traced reshape to {shape} has an open axis other than the batch")
+        node.input[1] = f"/shape_{number}"
+        extra.append(onnx.numpy_helper.from_array(np.array([-1, *shape[1:]], dtype=np.int64), node.input[1]))
     graph.initializer.extend(extra)
     for node in graph.node:
         if node.op_type == "Conv" and node.input[2:] and node.input[2] in constants and node.input[2].startswith("/"):
@@ -316,7 +303,6 @@ def export_compared(
     clips: FloatArray,
     *,
     metadata: Mapping[str, str],
-    with_motion: bool,
     precision: Precision,
     engines: Sequence[str] = ENGINES,
 ) -> tuple[float, Parity]:
@@ -325,7 +311,7 @@ def export_compared(
     Returns the largest deviation of a logit by storing the weights in fewer bits; and that of each engine (OpenVINO
     also in bfloat16) from the network as it is stored.
     """
-    export_onnx(model, path, metadata=metadata, with_motion=with_motion, precision=precision)
+    export_onnx(model, path, metadata=metadata, precision=precision)
     _, stored = model_from_onnx(path)
     with torch.inference_mode():
         own, want = (network(torch.from_numpy(clips)).logit.numpy() for network in (model, stored))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, Trace
+from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind
 from facetell.models.network import Backbone, deviation
 from facetell.types import FacetellError, check_whole
 
@@ -80,7 +80,8 @@ class SameConv2d(nn.Conv2d):
         if not top == bottom == left == right:
             x, padding = functional.pad(x, (left, right, top, bottom)), 0
         stride = int(self.stride[0])
-        if self.groups > 1 and (stride > 1 or self.weight.shape[-1] > 3) and _in_cpu_autocast(x):
+        in_autocast = torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")
+        if in_autocast and self.groups > 1 and (stride > 1 or self.weight.shape[-1] > 3):
             # In bfloat16, oneDNN's gradients of these depthwise convolutions are many times slower than in float32.
             with torch.autocast("cpu", enabled=False):
                 wide = functional.conv2d(x.float(), self.weight, None, stride, padding, 1, self.groups)
@@ -95,10 +96,6 @@ class SameConv2d(nn.Conv2d):
         kernel, stride = int(self.kernel_size[0]), int(self.stride[0])
         total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
         return total // 2, total - total // 2
-
-
-def _in_cpu_autocast(x: Tensor) -> bool:
-    return x.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")
 
 
 class ConvNorm(nn.Sequential):
@@ -137,11 +134,11 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == stage.channels
         self.drop_path = drop_path
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
+    def forward(self, x: Tensor, frames: int) -> Tensor:
         """(N*T, C, H, W) to (N*T, C', H', W')."""
         wide: Tensor = x if self.expand is None else functional.relu6(self.expand(x), inplace=True)
         offset = self.mix.spatial.conv.offset(wide.shape[-1])  # type: ignore[union-attr, operator]
-        y: Tensor = self.project(functional.relu6(self.mix(wide, frames, trace, offset), inplace=True))
+        y: Tensor = self.project(functional.relu6(self.mix(wide, frames, offset), inplace=True))
         if not self.residual:
             return y
         if self.training and self.drop_path:
@@ -217,7 +214,7 @@ class EfficientNetLite(Backbone):
                 fan_out = module.weight[0, 0].numel() * module.out_channels / module.groups
                 nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """(N*T, 3, H, W) to the last stage, (N*T', 320, ceil(H / 32), ceil(W / 32)) (Lite0), and the features.
 
         T' = T / ``every``, rounded up.
@@ -227,7 +224,7 @@ class EfficientNetLite(Backbone):
         features = []
         for stage, (first, end) in enumerate(itertools.pairwise([0, *self.ends]), 1):
             for block in self.blocks[first:end]:
-                x = block(x, frames, trace)
+                x = block(x, frames)
             if stage in self.taps:
                 features += [x.mean(dim=(2, 3)), deviation(x, (2, 3))]
         if self.head is not None:

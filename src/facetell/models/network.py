@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facetell.models.blocks import CMM, CSTM, Trace, by_clip
+from facetell.models.blocks import CMM, CSTM, by_clip
 
 AnomalyKind = Literal["none", "no_cls2", "no_l1", "full"]
 
@@ -35,7 +35,6 @@ class ClipOutput(NamedTuple):
     logit: Tensor  # (N,), positive = forged; or (N, classes)
     aux_logit: Tensor | None = None  # the same, of the anomaly block's classifier
     anomaly_map: Tensor | None = None  # A (N, T, cues, h, w), if L^l1 is used
-    motion: Tensor | None = None  # magnitude (N, T, h, w) of the highest-order motion response, on request
 
 
 VARIANCE_FLOOR = 1e-6  # added to a variance before its root, whose gradient is infinite at 0
@@ -49,7 +48,7 @@ def deviation(x: Tensor, dim: int | tuple[int, ...]) -> Tensor:
 class Backbone(nn.Module):
     """A network of feature maps; ``decided`` are arguments whose defaults change the shape, stored with the weights.
 
-    ``forward(x, frames, trace)`` takes normalised frames (N*T, 3, H, W) to the deepest maps (N*T, deep_channels, h, w)
+    ``forward(x, frames)`` takes normalised frames (N*T, 3, H, W) to the deepest maps (N*T, deep_channels, h, w)
     and the feature vectors (N*T, feature_channels), the input of the classifier.
     """
 
@@ -156,27 +155,25 @@ class ClipNetwork(nn.Module):
         if anomaly != "none":
             self.anomaly = AnomalyBlock(backbone.deep_channels, 0 if anomaly == "no_cls2" else num_classes)
 
-    def forward(self, clip: Tensor, with_motion: bool = False, with_anomaly: bool = True) -> ClipOutput:
+    def forward(self, clip: Tensor, with_anomaly: bool = True) -> ClipOutput:
         """Score clips (N, T, 3, H, W), float RGB in [0, 1].
 
         The logit of a clip is the mean of the logits of its frames. ``with_anomaly=False`` skips the anomaly block.
         """
-        trace: Trace | None = [] if with_motion else None
-        deep, features = self.features(clip, trace)
+        deep, features = self.features(clip)
         seen = features.shape[0] // clip.shape[0]
         if isinstance(self.classifier, Perceptron):
             logit = by_clip(self.classifier(self.dropout(features)), seen).mean(dim=1)
         else:  # linear: the mean of the features gives the mean of the logits
             logit = self.classifier(self.dropout(by_clip(features, seen).mean(dim=1)))
-        motion = _mean_map(trace) if trace else None
         anomaly_map, aux_logit = self.anomaly(deep, len(clip)) if self.anomaly and with_anomaly else (None, None)
         if self.num_classes == 1:
             logit, aux_logit = logit.squeeze(1), None if aux_logit is None else aux_logit.squeeze(1)
-        return ClipOutput(logit, aux_logit, anomaly_map if self.uses_l1 else None, motion)
+        return ClipOutput(logit, aux_logit, anomaly_map if self.uses_l1 else None)
 
-    def features(self, clip: Tensor, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+    def features(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         """The backbone's deepest maps and feature vectors of clips (N, T, 3, H, W), float RGB in [0, 1]."""
-        deep, features = self.backbone((clip.flatten(0, 1) - self.mean) / self.std, clip.shape[1], trace)
+        deep, features = self.backbone((clip.flatten(0, 1) - self.mean) / self.std, clip.shape[1])
         return deep, features
 
     def new_parameter_names(self) -> list[str]:
@@ -185,16 +182,6 @@ class ClipNetwork(nn.Module):
         prefixes = [f"{name}." for name, module in self.named_modules() if isinstance(module, new)]
         prefixes.append("classifier.")
         return [name for name, _ in self.named_parameters() if name.startswith(tuple(prefixes))]
-
-
-def _mean_map(maps: list[Tensor]) -> Tensor:
-    """Mean of maps (N, T, h, w) of several sizes, on the grid of the finest."""
-    finest = max(maps, key=lambda part: part.shape[-1])
-    total = finest
-    for part in maps:
-        if part is not finest:
-            total = total + functional.interpolate(part, size=finest.shape[-2:], mode="bilinear")
-    return total / len(maps)
 
 
 def anomaly_l1(anomaly: Tensor, labels: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind, Trace
+from facetell.models.blocks import MotionBlock, MotionKind, TemporalKind
 from facetell.models.network import Backbone
 
 LAYERS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
@@ -53,10 +53,10 @@ class ResidualBlock(nn.Module):
         self.mix = MotionBlock(width, spatial, stride=middle, temporal=temporal, motion=motion, **switches)  # type: ignore[arg-type]
         self.expand = conv_norm(width, outputs, 1) if bottleneck else None
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> Tensor:
+    def forward(self, x: Tensor, frames: int) -> Tensor:
         """(N*T, C, H, W) to (N*T, C', H', W')."""
         identity = x if self.downsample is None else self.downsample(x)
-        out: Tensor = self.mix(functional.relu(self.first(x), inplace=True), frames, trace)
+        out: Tensor = self.mix(functional.relu(self.first(x), inplace=True), frames)
         if self.expand is not None:
             out = self.expand(functional.relu(out, inplace=True))
         return functional.relu(out + identity, inplace=True)
@@ -94,12 +94,12 @@ class ResNet(Backbone):
             self.stages.append(stage)
         self.deep_channels, self.parts = channels, {"mean": channels}
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """(N*T, 3, H, W) to (N*T, 2048 (512), ceil(H / 32), ceil(W / 32)), and their means."""
         x = functional.max_pool2d(functional.relu(self.stem(x), inplace=True), 3, 2, 1)
         for stage in self.stages:
             for block in stage:  # type: ignore[attr-defined]
-                x = block(x, frames, trace)
+                x = block(x, frames)
         return x, x.mean(dim=(2, 3))
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:

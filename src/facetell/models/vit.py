@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facetell.models.blocks import MotionKind, Trace, add_motion, make_motion
+from facetell.models.blocks import MotionKind, make_motion
 from facetell.models.network import Backbone, deviation
 from facetell.types import FacetellError, check_whole
 
@@ -135,7 +135,7 @@ class VisionTransformer(Backbone):
                 nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x: Tensor, frames: int, trace: Trace | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """(N*T, 3, S, S) to the last block's patch tokens (N*T', width, h, w) and the feature vectors (N*T', F).
 
         T' = T / ``every``, rounded up.
@@ -147,7 +147,7 @@ class VisionTransformer(Backbone):
             tokens = block(tokens)
             if self.motion is not None and number == self.motion_after:
                 maps = self._maps(tokens)
-                moved = add_motion(maps, self.motion, maps, frames, trace).flatten(2).transpose(1, 2)
+                moved = (maps + self.motion(maps, frames)).flatten(2).transpose(1, 2)
                 tokens = torch.cat([tokens[:, :1], moved], dim=1)
             if number in self.taps:
                 features += [_pooled(tokens, pool) for pool in self.pools]

@@ -31,6 +31,8 @@ def network_card(info: ModelInfo, found: Figures, clips: int, results: Results) 
     ``clips`` is the number of clips of the parity check, ``results`` are those on ``val``.
     """
     table = kind_table(results)
+    is_better = results.kinds["all"].auc.low > 0.5
+    doubts = () if is_better else ("Not shown to be better than chance. Do not rely on it.",)
     return [
         _section(
             f"Model card: {info.name}",
@@ -55,11 +57,7 @@ def network_card(info: ModelInfo, found: Figures, clips: int, results: Results) 
             found,
             clips,
             "logit",
-            *(
-                ()
-                if results.kinds["all"].auc.low > 0.5
-                else ("Not shown to be better than chance. Do not rely on it.",)
-            ),
+            *doubts,
             "Frame rates, compression and lighting outside those of the training data were not measured.",
         ),
     ]

@@ -88,12 +88,10 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     )
     print(f"exporting {model_path}")
     proof = proof_clips(recordings, replace(config.batch, clip_frames=config.views.clip_frames))
-    rounding, parity = export_compared(
-        network, model_path, proof, metadata=info.to_metadata(), with_motion=False, precision="w8"
-    )
+    rounding, parity = export_compared(network, model_path, proof, metadata=info.to_metadata(), precision="w8")
     if rounding > ROUNDING["w8"]:
         print(f"storing the weights in 8 bits changes a logit by {rounding:.2g}")
-    check_parity(model_path, 0.0, 0.0, parity)
+    check_parity(model_path, parity)
     logits = np.stack([recording_means(found.recordings, row, len(entries)) for row in found.logits])
     results = by_kind(entries, logits[0], raw_threshold(calibration))
     spreads, drift = spread(entries, logits, found.folds), drift_of_reals(entries, logits[0])
