@@ -9,10 +9,11 @@ from facetell.verdict import read_verdict, warnings_of, why_not_scored
 INFO = ModelInfo("test", 8, 25.0, 160, 1.35, 64.0, Calibration(2.0, -0.5, (0.01, 0, 0, 0.04), 0.8))
 
 
-def track(*logits, number=0, seconds=0.28, t1=4.0, small=(), most=0, within=(), between=(), **left_out):
+def track(*logits, number=0, seconds=0.28, t1=4.0, small=(), within=(), between=(), **left_out):
     """The verdict on a face with these clips; ``left_out`` counts clips by status."""
     clips = {i: ClipScore(i, i + seconds, logit, 0.5, Crop(4, 4, 9)) for i, logit in enumerate(logits)}
-    record = TrackRecord(0.0, t1, Spread(most, len(clips)), [100.0, 120.0, 110.0], clips, [*small])
+    spread = Spread(chosen=[*clips])
+    record = TrackRecord(0.0, t1, spread, [100.0, 120.0, 110.0], clips, len(clips), [*small])
     record.left_out.update({Status[name]: count for name, count in left_out.items()})
     record.motion.within.extend(within or [0.0] * left_out.get("NO_MOTION", 0) + [1.0] * len(logits))
     record.motion.between.extend(between)
