@@ -195,9 +195,3 @@ def test_animated_images_are_videos(tmp_path):
     for data in (webp, png, png[:33] + chunk + png[33:]):  # the last one with another chunk first
         (tmp_path / "image").write_bytes(data)
         assert kind_of(tmp_path / "image") is Kind.VIDEO
-
-
-def test_pipes_and_circular_links_are_not_opened(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "circle").symlink_to("circle")
-    assert kind_of(tmp_path / "pipe") is kind_of(tmp_path / "circle") is Kind.CLOSED
