@@ -62,7 +62,8 @@ def test_nothing_found_is_one_message(arguments, tree):
     assert "\n" not in str(caught.value) and (not arguments or arguments[-1] in str(caught.value))
 
 
-def test_links(tree):
+def test_links_and_pipes(tree):
+    os.mkfifo(tree / "sub" / "pipe")  # to open it would block
     (tree / "sub" / "back").symlink_to(tree)
     (tree / "link.mp4").symlink_to(tree / "b.mp4")
     (tree / "sub" / "circle.mp4").symlink_to("circle.mp4")
