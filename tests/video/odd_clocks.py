@@ -17,15 +17,10 @@ def h264(path, images):
     return encode(path, images, codec="libx264", pix_fmt="yuv420p", fps=RATE, options=B_FRAMES)
 
 
-def avi(folder, images):
-    """AVI, which stores no presentation times."""
-    return h264(folder / "encoded.avi", images)
-
-
 def avi_of_double_rate(folder, images):
     """AVI at twice the frame rate, every second place of its index empty, as a copy from MP4 has it."""
     path = folder / "copied.avi"
-    with av.open(str(avi(folder, images))) as source, av.open(str(path), "w") as output:
+    with av.open(str(h264(folder / "a.avi", images))) as source, av.open(str(path), "w") as output:
         chunks = [bytes(packet) for packet in source.demux(video=0) if packet.size]
         copy = output.add_stream_from_template(source.streams.video[0])
         copy.time_base = Fraction(1, 2 * RATE)
@@ -46,33 +41,30 @@ def mp4_without_ctts(folder, images):
     return path
 
 
-IN_DECODING_ORDER = (avi, avi_of_double_rate, mp4_without_ctts)
+IN_DECODING_ORDER = (avi_of_double_rate, mp4_without_ctts)
 
 
-def encode_all(path, streams, codecs=("libx264", "libx264"), default=None, sound=None):
-    """Encode several video streams of images at given seconds (multiples of 1/25), and silence.
+def encode_all(path, streams, codecs, flags=None, sound=None):
+    """Encode streams of images at given seconds (multiples of 1/25), and silence between the seconds of ``sound``.
 
-    Args:
-        default: the streams that are flagged as default; None leaves the flags to the container.
-        sound: the first second of silence and the last one.
+    ``flags`` holds the disposition of each stream; None leaves them to the container.
     """
     with av.open(str(path), "w") as output:
         tracks = []
-        for number, ((images, _), codec) in enumerate(zip(streams, codecs, strict=False)):
+        for number, ((images, _), codec) in enumerate(zip(streams, codecs, strict=True)):
             track = output.add_stream(codec, rate=25, options={"preset": "veryfast"} if codec == "libx264" else {})
             track.height, track.width = images[0].shape[:2]
             track.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
             track.codec_context.time_base = Fraction(1, 25)
-            if default is not None:
-                track.disposition = av.stream.Disposition(int(number in default))
+            if flags is not None:
+                track.disposition = av.stream.Disposition(flags[number])
             tracks.append(track)
         if sound:
             track = output.add_stream("aac", rate=16000)
-            for start in range(*(int(seconds * 16000) for seconds in sound), 1024):
-                silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-                silence.sample_rate, silence.pts, silence.time_base = 16000, start, Fraction(1, 16000)
-                output.mux(track.encode(silence))
-            output.mux(track.encode())
+            begin, end = (int(seconds * 16000) for seconds in sound)
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, end - begin), np.float32), format="fltp", layout="mono")
+            silence.sample_rate, silence.pts, silence.time_base = 16000, begin, Fraction(1, 16000)
+            output.mux(track.encode(silence) + track.encode())
         for track, (images, times) in zip(tracks, streams, strict=True):
             for image, seconds in zip(images, times, strict=True):
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=track.pix_fmt)

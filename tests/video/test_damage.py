@@ -18,12 +18,10 @@ from video.odd_clocks import encode_at
 from video.painted import numbered, seen_in
 
 
-@pytest.fixture(scope="module")
-def painted(tmp_path_factory):
+def painted(path):
     """100 numbered frames in groups of 20, with noise so that most bytes are those of frames."""
     rng = np.random.default_rng(0)
     images = [numbered(number) // 2 + 40 + rng.integers(0, 60, (64, 128, 1)).astype(np.uint8) for number in range(100)]
-    path = tmp_path_factory.mktemp("damage") / "painted.mkv"
     return encode(path, images, codec="libx264", pix_fmt="yuv420p", options={"g": "20", "crf": "20"})
 
 
@@ -34,9 +32,9 @@ def test_a_truncated_mp4_gives_what_is_there(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9])
-def test_a_truncated_matroska_gives_what_is_there(painted, share, tmp_path):
-    data = painted.read_bytes()
-    path = tmp_path / "cut.mkv"
+def test_a_truncated_matroska_gives_what_is_there(share, tmp_path):
+    path = painted(tmp_path / "cut.mkv")
+    data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     numbers, _, reader = seen_in(path)
     assert numbers == list(range(len(numbers))) and abs(len(numbers) - 100 * share) <= 12
@@ -44,16 +42,12 @@ def test_a_truncated_matroska_gives_what_is_there(painted, share, tmp_path):
         assert any("truncated" in note for note in reader.errors)
 
 
-def test_a_recording_that_starts_between_key_frames(painted, tmp_path):
-    path = tmp_path / "middle.ts"
-    with av.open(str(painted)) as source, av.open(str(path), "w") as output:
-        stream = output.add_stream_from_template(source.streams.video[0])
-        for number, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
-            if number >= 45:  # in decoding order; a key frame comes every 20 at the latest
-                packet.stream = stream
-                output.mux(packet)
+def test_a_recording_that_starts_between_key_frames(tmp_path):
+    path = painted(tmp_path / "middle.ts")
+    data = path.read_bytes()
+    path.write_bytes(data[len(data) * 45 // 100 // 188 * 188 :])  # whole packets of the transport stream
     numbers, _, reader = seen_in(path)
-    assert 45 < numbers[0] <= 60 and numbers == list(range(numbers[0], 100))
+    assert 40 < numbers[0] <= 60 and numbers == list(range(numbers[0], 100))
     assert not any("truncated" in note for note in reader.errors)
 
 
@@ -87,13 +81,6 @@ def test_frames_predicted_from_damaged_ones_are_left_out(tmp_path):
         assert reader.damaged == 48 - len(seen) and (not bad or reader.errors)
         given, wrong = given + len(seen), wrong + bad
     assert 15 * 48 * 0.3 < given < 15 * 48 and wrong <= 0.03 * given
-
-
-def test_sound_files_report_nothing():
-    for name in ("sample_woman", "sample_no_face", "sample_face_then_none"):
-        with VideoReader(locate(name)) as reader:
-            assert sum(1 for _ in reader) > 60
-        assert reader.errors == () and reader.damaged == 0
 
 
 @pytest.mark.parametrize("name", ["tiny", "alpha_planes", "new_size"])
@@ -166,43 +153,8 @@ def test_a_stream_that_appears_late_ends_nothing(tmp_path):
             kept += data[at : at + size]
         at += size
     path.write_bytes(kept)
-    with av.open(str(path)) as container:
-        assert len(container.streams) == 1
-        with pytest.raises(IndexError):  # of PyAV
-            list(container.demux(container.streams[0]))
     numbers, _, reader = seen_in(path)
     assert numbers == list(range(250)) and reader.errors == ()
-    rng = np.random.default_rng(84)
-    for _ in range(20):
-        data = bytearray(kept)
-        for at in rng.integers(0, len(data), 8):
-            data[at] ^= 1 << int(rng.integers(8))
-        path.write_bytes(bytes(data))
-        try:
-            seen_in(path)
-        except Unreadable as error:
-            assert "\n" not in str(error)
-
-
-@pytest.mark.parametrize(("codec", "suffix"), [("libvpx", ".webm"), ("libvpx-vp9", ".mkv")])
-def test_zeroed_parts_of_a_concealing_codec_are_left_out(codec, suffix, tmp_path):
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 255, (64, 128, 3)).astype(np.uint8) for _ in range(16)]
-    options = {"deadline": "realtime", "cpu-used": "8", "b": "2M", "g": "8"}
-    path = encode(tmp_path / f"noise{suffix}", images, codec=codec, pix_fmt="yuv420p", options=options)
-    with VideoReader(path) as reader:
-        decoded = [frame.decoded.to_ndarray() for frame in reader]
-        assert reader.errors == ()
-    with av.open(str(path)) as container:  # FFmpeg's own decoder gives the same frames
-        np.testing.assert_array_equal(decoded, [frame.to_ndarray() for frame in container.decode(video=0)])
-    with av.open(str(path)) as container:
-        packet = [bytes(packet) for packet in container.demux(video=0)][4]
-    data = path.read_bytes()
-    at = data.index(packet) + len(packet) // 2
-    path.write_bytes(data[:at] + bytes(40) + data[at + 40 :])
-    with VideoReader(path) as reader:
-        assert [round(frame.time * 30) for frame in reader] == [*range(4), *range(8, 16)]
-    assert reader.damage == ("4 damaged frames were left out",)
 
 
 def _packets(path):
@@ -222,32 +174,27 @@ def test_a_damaged_key_frame_is_left_out_with_those_after_it(tmp_path):
     assert numbers == [*range(11), *range(24, 36)] and reader.damaged == 13
 
 
-@pytest.mark.parametrize(
-    ("codec", "suffix", "options"),
-    [
-        ("libvpx", ".webm", {"deadline": "realtime", "cpu-used": "8", "b": "400k"}),
-        ("libvpx-vp9", ".mkv", {"deadline": "realtime", "cpu-used": "8", "b": "400k"}),
-        ("flv1", ".flv", {"g": "60", "q": "4"}),
-    ],
-)
-def test_destroyed_frames_are_left_out(codec, suffix, options, tmp_path):
+@pytest.mark.parametrize(("codec", "suffix"), [("libvpx", ".webm"), ("libvpx-vp9", ".mkv"), ("flv1", ".flv")])
+def test_destroyed_frames_are_left_out_up_to_the_next_key_frame(codec, suffix, tmp_path):
     images = [cv2.resize(image, (320, 180)) for image in sample_frames("sample_man", 24)]
-    path = encode(tmp_path / f"man{suffix}", images, codec=codec, pix_fmt="yuv420p", options=options)
+    options = {"q": "4"} if codec == "flv1" else {"deadline": "realtime", "cpu-used": "8", "b": "2M"}
+    path = encode(tmp_path / f"a{suffix}", images, codec=codec, pix_fmt="yuv420p", options={"g": "8", **options})
     whole, packets = path.read_bytes(), _packets(path)
-    for number in (2, 8, 16):
-        at, length = whole.index(packets[number]) + 12, len(packets[number]) - 12
-        path.write_bytes(whole[:at] + np.random.default_rng(number).bytes(length) + whole[at + length :])
-        with VideoReader(path) as reader:
-            assert len(list(reader)) == number and reader.damaged == 24 - number
-
-
-@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
-def test_the_size_of_a_frame_is_known_before_libvpx_decodes_it(codec, tmp_path):
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 255, (64, 128, 3)).astype(np.uint8) for _ in range(3)]
-    path = encode(tmp_path / "noise.webm", images, codec=codec, pix_fmt="yuv420p", options={"deadline": "realtime"})
-    sizes = [key_frame_pixels(packet) for packet in _packets(path)]
-    assert sizes[0] == 64 * 128 and not any(sizes[1:])
+    with VideoReader(path) as reader:
+        decoded = [frame.decoded.to_ndarray() for frame in reader]
+        assert reader.errors == ()
+    with av.open(str(path)) as container:  # FFmpeg's own decoder gives the same frames
+        np.testing.assert_array_equal(decoded, [frame.to_ndarray() for frame in container.decode(video=0)])
+    if codec != "flv1":  # libvpx has no limit of its own
+        assert [key_frame_pixels(packet) for packet in packets[:9]] == [320 * 180, *[0] * 7, 320 * 180]
+    for number in (2, 4):
+        start, length = whole.index(packets[number]), len(packets[number])
+        noise = np.random.default_rng(number).bytes(length - 12)
+        for at, content in ((start + 12, noise), (start + length // 2, bytes(40))):
+            path.write_bytes(whole[:at] + content + whole[at + len(content) :])
+            with VideoReader(path) as reader:
+                assert [round(frame.time * 30) for frame in reader] == [*range(number), *range(8, 24)]
+            assert reader.damaged == 8 - number
 
 
 @pytest.mark.slow
