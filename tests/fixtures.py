@@ -5,6 +5,7 @@ takes a folder and returns the path of a file in it, which is generated once per
 """
 
 import functools
+import itertools
 import math
 import shutil
 import tempfile
@@ -65,13 +66,8 @@ def wait_for(condition):
 @functools.cache
 def sample_frames(name="sample_woman", count=24):
     """The first ``count`` frames of a sample clip, uint8 RGB (T, H, W, 3); 640 x 360 for the man and the woman."""
-    images = []
     with VideoReader(locate(name)) as reader:
-        for frame in reader:
-            images.append(frame.rgb())
-            if len(images) == count:
-                break
-    return np.stack(images)
+        return np.stack([frame.rgb() for frame in itertools.islice(reader, count)])
 
 
 def write_frames(path, images, fps=30, **how):
@@ -80,8 +76,7 @@ def write_frames(path, images, fps=30, **how):
     first = next(images)
     how = {"crf": 18, "options": {"preset": "ultrafast"}, **how} if "codec" not in how else how
     with VideoWriter(path, fps=fps, width=first.shape[1], height=first.shape[0], **how) as writer:
-        writer.write(first)
-        for image in images:
+        for image in itertools.chain([first], images):
             writer.write(image)
     return path
 
@@ -165,12 +160,6 @@ def _faststart():
     return write_frames(path, sample_frames("sample_woman", 48), crf=23, options=options).read_bytes()
 
 
-def _moov_at_the_end():
-    data = encode(Path(_store.name) / "moov.mp4", sample_frames(), **X264).read_bytes()
-    assert data.index(b"mdat") < data.index(b"moov")
-    return data
-
-
 def _content(name, content):
     return _maker(name)(lambda path: path.write_bytes(content()))
 
@@ -179,14 +168,17 @@ BROKEN |= {
     "zero_bytes": _content("zero_bytes.mp4", lambda: b""),
     "text": _content("text.mp4", lambda: b"This is no video.\n" * 200),
     "noise": _content("noise.mp4", lambda: np.random.default_rng(1).bytes(50_000)),
-    "truncated_without_moov": _content("truncated_without_moov.mp4", lambda: _moov_at_the_end()[:20_000]),
+    # The index would come last.
+    "truncated_without_moov": _content(
+        "truncated_without_moov.mp4",
+        lambda: encode(Path(_store.name) / "moov.mp4", sample_frames(), **X264).read_bytes()[:20_000],
+    ),
     "unknown_codec": _content(
         "unknown_codec.mp4", lambda: _faststart().replace(b"avc1", b"zzz9").replace(b"avcC", b"zzzC")
     ),
     # An index in front, without any of the frames that it lists.
     "index_without_pictures": _content("moov_only.mp4", lambda: _faststart()[: _faststart().index(b"mdat") + 8]),
 }
-zero_bytes, text = BROKEN["zero_bytes"], BROKEN["text"]
 # The undamaged file of `truncated` and `damaged`.
 whole = _content("whole.mp4", lambda: _faststart())
 
@@ -241,11 +233,20 @@ def _pq(frames):
     return np.round(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375 * 65535).astype(np.uint16)
 
 
-def _grey(frames):
-    return np.repeat(frames.mean(axis=3, keepdims=True).astype(np.uint8), 3, axis=3)
+def _tiled(frames):
+    """The face in five by four tiles of 384 x 270, 10 frames."""
+    small = (cv2.resize(frame[:, 128:], (384, 270), interpolation=cv2.INTER_AREA) for frame in frames[:10])
+    return [np.tile(tile, (4, 5, 1)) for tile in small]
+
+
+def _encoded(name, select, how):
+    return _maker(name)(lambda path: encode(path, select(sample_frames()), **how))
 
 
 ENCODED = {
+    "one_frame": ("one_frame.mp4", lambda f: f[:1], X264),
+    "fast_240": ("240_fps.mp4", lambda f: f.repeat(4, axis=0), {**X264, "fps": 240}),
+    "twenty_faces": ("twenty_faces.mp4", _tiled, X264),
     "tiny": ("tiny.mp4", lambda f: f[:, 100:340:32, 200:440:32][:, :8, :8], X264),
     # As telephones do: stored as 360 x 640, to be rotated by 90 degrees clockwise.
     "rotated": ("rotated.mp4", lambda f: np.rot90(f, 1, axes=(1, 2)), {**X264, "rotation": 90}),
@@ -257,7 +258,7 @@ ENCODED = {
     "interlaced": ("woven.mp4", weave, {**X264, "fps": 25, "options": {**FAST_PRESET, "flags": "+ilme+ildct"}}),
     "alpha": ("alpha.mov", lambda f: f[:8], {"codec": "qtrle", "pix_fmt": "argb"}),
     "alpha_planes": ("alpha.webm", lambda f: f[:8], {**VP9, "pix_fmt": "yuva420p"}),
-    "grey": ("grey.mp4", _grey, {**X264, "pix_fmt": "gray"}),
+    "grey": ("grey.mp4", lambda f: f[..., 1:2].repeat(3, axis=3), {**X264, "pix_fmt": "gray"}),
     "prores": ("prores.mov", lambda f: f[:8], {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}),
     "mp4_named_avi": ("an_mp4.avi", lambda f: f, {**X264, "container": "mp4"}),
     # Pixels twice as wide as high: stored as 320 x 360, to be shown at 640 x 360.
@@ -265,19 +266,8 @@ ENCODED = {
     # A colour matrix that FFmpeg's converter does not support.
     "odd_matrix": ("odd_matrix.mp4", lambda f: f, {**X264, "options": {"x264-params": "colormatrix=YCgCo"}}),
 }
-
-
-def _encoded(name, select, how):
-    return _maker(name)(lambda path: encode(path, select(sample_frames()), **how))
-
-
 ODD |= {key: _encoded(*made) for key, made in ENCODED.items()}
-rotated, odd_size = ODD["rotated"], ODD["odd_size"]
-
-
-@_maker("one_frame.mp4", ODD)
-def one_frame(path):
-    write_frames(path, sample_frames()[:1])
+rotated, odd_size, one_frame = ODD["rotated"], ODD["odd_size"], ODD["one_frame"]
 
 
 @_maker("variable_rate.mp4", ODD)
@@ -291,21 +281,6 @@ def variable_times():
     """The times of :func:`variable_rate` in seconds."""
     steps = [(1 / 60, 1 / 30, 1 / 24, 1 / 10)[index % 4] for index in range(23)]
     return [math.fsum(steps[:index]) for index in range(24)]
-
-
-@_maker("240_fps.mp4", ODD)
-def fast_240(path):
-    """0.4 s: each of 48 frames twice."""
-    write_frames(path, sample_frames("sample_woman", 48).repeat(2, axis=0), fps=240)
-
-
-def _at_rate(fps):
-    """A second of a face at a constant rate: frames of the sample clip, chosen by time."""
-    chosen = [int(index * 24 / fps) for index in range(round(fps))]
-    return _maker(f"{fps:g}_fps.mp4")(lambda path: write_frames(path, sample_frames()[chosen], fps=fps))
-
-
-ODD |= {f"fps_{fps}": _at_rate(fps) for fps in (50, 60)}
 
 
 @_maker("new_size.ts", ODD)
@@ -337,10 +312,3 @@ def no_stated_rate(path):
     length = 4 + (content[start + 3] & 0x7F)
     content[start : start + length] = bytes([0xEC, 0x80 | (length - 2)]) + bytes(length - 2)  # an empty element
     path.write_bytes(content)
-
-
-@_maker("twenty_faces.mp4", ODD)
-def twenty_faces(path):
-    """The woman's face in five by four tiles of 384 x 270, 10 frames."""
-    tiles = (cv2.resize(frame[:, 128:], (384, 270), interpolation=cv2.INTER_AREA) for frame in sample_frames()[:10])
-    write_frames(path, (np.tile(tile, (4, 5, 1)) for tile in tiles), crf=23)

@@ -27,17 +27,6 @@ def flat(red, green, blue, size=(32, 40)):
     return np.full((*size, 3), (red, green, blue), np.uint8)
 
 
-@pytest.fixture(scope="module")
-def face():
-    return sample_frames("sample_man", 1)[0]
-
-
-def test_an_unknown_kind_or_level_is_refused():
-    for code, level in (("XX", 1), ("CS", 0), ("CS", 6)):
-        with pytest.raises(FacetellError):
-            parameter(code, level)
-
-
 @pytest.mark.parametrize(
     ("code", "level", "expected"),
     [
@@ -94,7 +83,8 @@ def test_pixelation_by_hand():
 
 
 @pytest.mark.parametrize("code", [code for code in FRAME_KINDS if code not in ("BW",)])
-def test_every_level_is_worse_than_the_one_before(code, face):
+def test_every_level_is_worse_than_the_one_before(code):
+    face = sample_frames("sample_man", 1)[0]
     errors = [np.square(distort_frame(face, code, level, rng(1)).astype(float) - face).mean() for level in range(1, 6)]
     assert all(a < b for a, b in itertools.pairwise(errors))
 
@@ -187,12 +177,6 @@ def test_a_social_copy_is_smaller():
     assert [image.shape for image, _ in distort_stream(big, "SOCIAL", 4, fps=30)] == [(360, 640, 3)] * 8
 
 
-def test_the_command_makes_one_copy(clip, tmp_path):
-    one = tmp_path / "one.mp4"
-    assert main(["distort", str(clip), "--kind", "CC", "--level", "5", "--out", str(one)]) == 0
-    assert frames_of(one)[0][0].mean() == pytest.approx(0.35 * frames_of(clip)[0][0].mean(), rel=0.06)
-
-
 def test_copies_of_other_videos_are_not_kept(tmp_path, capsys):
     """Videos of one name in different folders, as of the methods of a benchmark; one more comes later."""
     for method, length in (("b", 3), ("c", 2), ("a", 4)):
@@ -210,7 +194,13 @@ def test_copies_of_other_videos_are_not_kept(tmp_path, capsys):
     assert "would both be called" in capsys.readouterr().err
 
 
-def test_errors_are_messages(clip, tmp_path, capsys):
+def test_the_command_makes_one_copy_and_errors_are_messages(clip, tmp_path, capsys):
+    one = tmp_path / "one.mp4"
+    assert main(["distort", str(clip), "--kind", "CC", "--level", "5", "--out", str(one)]) == 0
+    assert frames_of(one)[0][0].mean() == pytest.approx(0.35 * frames_of(clip)[0][0].mean(), rel=0.06)
+    for code, level in (("XX", 1), ("CS", 0), ("CS", 6)):
+        with pytest.raises(FacetellError):
+            parameter(code, level)
     assert main(["distort", str(clip), "--out", str(tmp_path / "a.mp4")]) == 1
     assert "--kind" in capsys.readouterr().err
     text = tmp_path / "text.mp4"

@@ -1,4 +1,4 @@
-"""The metadata of a model file are read to the last bit or refused by name; the interval of correlated clips."""
+"""The metadata of a model file and its model card; the interval of correlated clips."""
 
 import json
 import math
@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facetell.engine import Calibration, ModelInfo
+from facetell.engine import Calibration, ModelInfo, load_engine
+from facetell.engine.card import Card, read_card, to_markdown
+from facetell.engine.engines import released_models
 from facetell.engine.info import CORRELATIONS, PRIOR_VALUES, half_width, sigmoid, student_t95
 from facetell.types import FacetellError
 
@@ -96,17 +98,12 @@ def test_invalid_missing_and_unknown_fields_are_named():
     assert "'calibration.isotonic' is [1, 2]: unexpected keyword argument" in message
 
 
-def serial(rng, draws, n, correlation):
-    """(draws, n) values of mean 0 and standard deviation 1; those k steps apart have ``correlation ** k``."""
-    apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    return rng.normal(size=(draws, n)) @ np.linalg.cholesky(correlation**apart).T
-
-
 @pytest.mark.parametrize("n", [1, 3, 12, 60])
 @pytest.mark.parametrize("correlation", [0.0, 0.3, 0.6, 0.8, 0.9])
 def test_the_interval_covers_the_mean_of_the_process(n, correlation):
     """Nominal 95 %. Values taken as independent cover 32 % at n = 60 and a correlation of 0.9."""
-    values = serial(np.random.default_rng(n), 3000, n, correlation)
+    apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    values = np.random.default_rng(n).normal(size=(3000, n)) @ np.linalg.cholesky(correlation**apart).T
     for step in (1, 4):  # every k-th value of such a process is such a process with the correlation r^k
         part = values[:, ::step]
         assert (np.abs(part.mean(axis=1)) <= half_width(part, 1.0)).mean() >= 0.93
@@ -135,3 +132,41 @@ def test_the_interval_of_a_track_includes_the_uncertainty_of_the_calibration():
     expected = [sigmoid(mean / 2 - 0.5 + sign * half) for sign in (-1, 1)]
     assert calibration.interval(logits) == pytest.approx(expected, rel=1e-4)
     assert Calibration().interval([0.3]) == pytest.approx([sigmoid(0.3)] * 2)
+
+
+# --- the model card
+
+
+SECTIONS = [
+    {"title": "Model card: m", "level": 1, "blocks": ["Run `facetell` now.", [["a", "b"], ["1_x", "2 [1–3]"]]]},
+    {"title": "Limits", "blocks": [["one", "two"]]},
+]
+
+
+def test_a_card_is_read_and_rendered(tmp_path):
+    limits = {"as it is": {"auc": 0.9}, "faces 64 pixels wide": {"auc": 0.8}}
+    (tmp_path / "m.json").write_text(json.dumps({"card": SECTIONS, "limits": limits}))
+    card = read_card(tmp_path / "m.onnx")
+    assert card.by_width == [(64, 0.8)] and card.unchanged == 0.9
+    assert card.limits == ("one", "two")
+    assert [section.title for section in card.sections] == ["Model card: m", "Limits"]
+    assert to_markdown(card.sections) == (
+        "# Model card: m\n\nRun `facetell` now.\n\n| a | b |\n| --- | --- |\n| 1\\_x | 2 \\[1–3] |\n\n"
+        "## Limits\n\n- one\n- two\n"
+    )
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"card": 3}', '{"card": [{"title": 1}]}', '{"limits": [{}]}'])
+def test_what_is_no_card_is_an_empty_card(text, tmp_path):
+    if text is not None:
+        (tmp_path / "m.json").write_text(text)
+    assert read_card(tmp_path / "m.onnx") == Card()
+
+
+@pytest.mark.parametrize("model", released_models().values(), ids=released_models().keys())
+def test_a_released_model_has_a_card_whose_markdown_is_up_to_date(model):
+    card = read_card(model)
+    assert len(card.limits) >= 3 and card.by_width and card.unchanged > 0.5
+    threshold, forged, genuine = card.rates
+    assert threshold == load_engine(model).info.calibration.threshold and 0 < genuine < forged < 1
+    assert model.with_suffix(".md").read_text(encoding="utf-8") == to_markdown(card.sections)

@@ -18,8 +18,6 @@ EXPECTED = {name: (24, 30) for name in ODD if name not in ("truncated", "damaged
     "interlaced": (12, 25),
     **dict.fromkeys(("alpha", "alpha_planes", "prores"), (8, 30)),
     "fast_240": (96, 240),
-    "fps_50": (50, 50),
-    "fps_60": (60, 60),
     "ribbon": (24, 30, (640, 2)),
     "no_stated_rate": (24, None),
     "twenty_faces": (10, 30, (1920, 1080)),
