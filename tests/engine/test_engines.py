@@ -191,7 +191,7 @@ def test_a_function_scores_the_clips_of_a_video(module, man):
     [
         ("nothing", "size", "0", "has no attribute 'nothing'"),
         ("wrong", "size", "0", "'size' is 0: input should be greater than"),
-        ("wrong", "sizes", "8", "'sizes' is 8: unexpected keyword argument"),
+        ("wrong", "sizes", "8", "there is no 'sizes'"),
         ("number", "size", "8", "is not a function"),
         ("layered", "size", "8", "`model` not a dictionary"),
     ],

@@ -95,7 +95,7 @@ def test_invalid_missing_and_unknown_fields_are_named():
     for name in needed:
         assert f"'{name}' is missing" in refusal(**{name: None})
     message = refusal(calibration=of_calibration(isotonic=[1, 2]))
-    assert "'calibration.isotonic' is [1, 2]: unexpected keyword argument" in message
+    assert "there is no 'calibration.isotonic'" in message
 
 
 @pytest.mark.parametrize("n", [1, 3, 12, 60])

@@ -36,7 +36,7 @@ def test_a_file_says_only_what_differs_from_the_one_it_extends(tmp_path):
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("optim.lrr=3", "'optim.lrr' is 3: unexpected keyword argument; the keys are those of"),
+        ("optim.lrr=3", "there is no 'optim.lrr'; the keys are those of"),
         ("optim.lr=fast", "'optim.lr' is 'fast': input should be a valid number"),
         ("steps=0", "'steps' is 0: input should be greater than or equal to 1"),
         ("anomaly=half", "'anomaly' is 'half': input should be 'none', 'no_cls2', 'no_l1' or 'full'"),

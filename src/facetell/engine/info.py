@@ -140,6 +140,8 @@ def invalid_field(error: ValidationError) -> str:
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return f"'{name}' is missing"
+    if first["type"] == "unexpected_keyword_argument":
+        return f"there is no '{name}'"
     reason = first["msg"].removeprefix("Value error, ")
     return f"'{name}' is {first['input']!r:.80}: {reason[0].lower()}{reason[1:]}"
 
