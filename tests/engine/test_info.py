@@ -55,7 +55,7 @@ def refusal(**changes):
     with pytest.raises(FacetellError) as caught:
         ModelInfo.from_metadata(metadata, "here.onnx")
     message = str(caught.value)
-    assert message.startswith("here.onnx is not a facetell model file: in its metadata, '")
+    assert message.startswith("here.onnx is not a facetell model file: in its metadata, ")
     assert message.endswith("; use a file written by `facetell export`") and "\n" not in message
     assert len(message) < 400
     return message

@@ -22,7 +22,7 @@ def test_every_protocol_of_the_package_is_valid():
         ("title = ", "not a TOML file"),
         ("title = 'a'", "'summary' is missing"),
         (None, "cannot be read"),
-        (VALID + "colour = 1", "'tables.0.colour' is 1: unexpected"),
+        (VALID + "colour = 1", "there is no 'tables.0.colour'"),
         (VALID.replace('"dataset"', '"weather"'), "'tables.0.columns' is 'weather': should be one of model"),
         (VALID + 'measures = ["f1"]', "'tables.0.measures.0' is 'f1': should be one of auc"),
         (VALID.replace('["model"]', "[]"), "'tables.0.rows' is []"),
