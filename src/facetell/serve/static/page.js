@@ -80,7 +80,9 @@ const drop = (id) => {
   if (!old) return;
   if (old.matches(".detail")) location.assign(`${root}/`);
   else old.remove();
-  if (list) noteEmpty();
+  if (!list) return;
+  noteEmpty();
+  renew().catch(() => {}); // one that began before may show it again
 };
 
 const update = (job) => {
