@@ -71,7 +71,7 @@ async def _error(request: Request, error: Exception) -> Response:
             answer.headers.update(error.headers or {})
             return answer
         case ClientDisconnect():
-            return Response(status_code=400)  # which nobody receives
+            return Response(status_code=400)  # which no client receives
     message = "internal error of the server: report it to its operator, who finds it in the log"
     return Refused(500, "fault", message).response()
 

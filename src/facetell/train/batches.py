@@ -2,7 +2,7 @@
 
 A batch consists of slots; each slot is a real and a forged clip. If the forged clip is made from the real one, both are
 degraded and cropped alike, so that only the forgery differs. A slot depends on (seed, batch number, slot number) alone:
-a resumed run sees the same batches.
+a resumed run gets the same batches.
 """
 
 from __future__ import annotations
