@@ -33,6 +33,7 @@ def desk(open_page):
 
 
 def choose(page, *paths):
+    expect(page.locator("#upload[data-ready]")).to_be_visible()
     page.set_input_files("#files", [str(path) for path in paths])
 
 

@@ -286,4 +286,5 @@ if (upload) {
     }
   });
   addEventListener("beforeunload", (event) => { if (busy) event.preventDefault(); });
+  upload.dataset.ready = "";
 }
