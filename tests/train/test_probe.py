@@ -113,14 +113,20 @@ def test_the_whole_is_the_average_of_its_members(network, config):
 
 
 def test_views_are_drawn_by_group_and_both_classes_weigh_the_same():
-    groups = np.array(["plain_real", "plain_real", "varied_real", "generated", "seams", "mouths"])
-    recordings = np.array([0, 1, 0, 2, 0, 0])
+    groups = np.array(["plain_real", "plain_real", "varied_real", "generated", "seams", "mouths", "plain_generated"])
+    recordings = np.array([0, 1, 0, 2, 0, 0, 2])
     shares = {"plain_real": 3, "varied_real": 1, "seams": 2}
     weights = view_weights(groups, recordings, np.array([3.0, 1.0, 2.0]), shares)
     assert weights[:3].sum() == weights[3:].sum() == 0.5
     assert weights[:2].sum() == 3 * weights[2]
     assert weights[0] == 3 * weights[1]
-    assert weights[[3, 5]].tolist() == [0, 0]
+    assert weights[[3, 5, 6]].tolist() == [0, 0, 0]
+    weights = view_weights(groups, recordings, np.ones(3), {"plain_real": 1, "generated": 1})
+    assert weights[[3, 6]].tolist() == [0.25, 0.25]
+    assert view_weights(groups, recordings, np.ones(3), {"plain_real": 1, "plain_generated": 1})[[3, 6]].tolist() == [
+        0,
+        0.5,
+    ]
 
 
 def test_each_view_has_its_group():
@@ -129,7 +135,7 @@ def test_each_view_has_its_group():
     of_real |= {"resynth": "resynthesised", "reenact": "reenacted"}
     sources, recordings = np.array([*of_real, "plain", "forged"]), np.array([0] * 6 + [1] * 2)
     features = Features(np.zeros((8, 1)), recordings, sources, recordings, np.zeros(8), np.zeros((8, 1)))
-    assert groups_of(features, entries).tolist() == [*of_real.values(), "swapped", "swapped"]
+    assert groups_of(features, entries).tolist() == [*of_real.values(), "plain_swapped", "swapped"]
 
 
 def test_a_group_or_feature_that_is_unknown_is_refused(network, config):

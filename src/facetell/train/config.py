@@ -156,9 +156,12 @@ class TrainConfig:
     machine: MachineConfig = field(default_factory=MachineConfig)
 
 
-GROUPS = ("plain_real", "varied_real", "generated", "swapped", "seams", "mouths", "resynthesised", "reenacted")
-"""Groups of views: real ones as detection crops them and varied ones; forgeries of the data, with face swaps apart; and
-pseudo-fakes (``sbv`` and ``swap``; ``mouth``; ``resynth``; the other kinds)."""
+GROUPS = (
+    *("plain_real", "varied_real", "generated", "swapped", "plain_generated", "plain_swapped"),
+    *("seams", "mouths", "resynthesised", "reenacted"),
+)
+"""Groups of views: real ones as detection crops them and varied ones; forgeries of the data, with face swaps apart, and
+those of them that are plain; and pseudo-fakes (``sbv`` and ``swap``; ``mouth``; ``resynth``; the other kinds)."""
 
 
 @dataclass(frozen=True, slots=True)

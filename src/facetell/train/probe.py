@@ -91,7 +91,8 @@ def groups_of(features: Features, entries: Sequence[Entry]) -> NDArray[np.str_]:
     def group(source: str, recording: int) -> str:
         entry = entries[recording]
         if source in (PLAIN, FORGED) and entry.label:
-            return "swapped" if entry.kind == SWAP_KIND else "generated"
+            name = "swapped" if entry.kind == SWAP_KIND else "generated"
+            return f"plain_{name}" if source == PLAIN else name
         return {PLAIN: "plain_real", REAL: "varied_real"}.get(source) or PSEUDO_GROUPS.get(source, "reenacted")
 
     return np.array([group(str(s), int(r)) for s, r in zip(features.sources, features.recordings, strict=True)])
@@ -112,7 +113,7 @@ def view_weights(
     """
     weights = np.zeros(len(groups))
     for name, share in shares.items():
-        inside = groups == name
+        inside = np.isin(groups, (name, f"plain_{name}"))
         own = of_entries[recordings] * inside
         if own.sum() > 0:
             weights += share * own / own.sum()
