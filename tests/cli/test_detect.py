@@ -57,16 +57,6 @@ def test_an_error_leaves_the_others_scored_and_written(capsys, folder, tmp_path)
     jsonschema.validate(json.loads((out / "man.mp4.json").read_text()), SCHEMA)
 
 
-def test_a_report_needs_neither_torch_nor_what_comes_with_it(man, tmp_path):
-    code = (
-        "import sys; from facetell.cli import main; "
-        f"main([*{DETECT}, {str(man)!r}, '--report', {str(tmp_path / 'r.html')!r}, '--out', {str(tmp_path)!r}]); "
-        "sys.exit(bool({'torch', 'scipy', 'pyarrow', 'onnx', 'matplotlib'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
-    assert (tmp_path / "r.html").stat().st_size > 100_000
-
-
 def test_standard_output_can_be_the_json_and_quiet_leaves_out_the_table(man, capsys):
     for more in ([], ["--quiet"]):
         assert main([*DETECT, str(man), "--json", "-", *more]) == 0

@@ -29,15 +29,8 @@ def page_of(probabilities, errors=0):
     for number, probability in enumerate(probabilities):
         page.add(scored(f"v{number:06d}.mp4", float(probability), 1 + number % 3), "")
     count = len(probabilities)
-    return page.html(
-        {
-            "videos": count,
-            "statuses": {"scored": count} if count else {},
-            "verdicts": {"forged": count},
-            "duplicates": 0,
-            "errors": errors,
-        }
-    )
+    counted = {"videos": count, "statuses": {"scored": count} if count else {}, "verdicts": {"forged": count}}
+    return page.html({**counted, "duplicates": 0, "errors": errors})
 
 
 def names(html):
