@@ -16,37 +16,32 @@ from fixtures import FAST
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 ACTIONS = [{"action": "c2pa.created", "digitalSourceType": GENERATED}, {"action": "c2pa.color_adjustments"}]
-CLAIM = {
-    "claim_generator_info": [{"name": "<b>Editor</b>", "version": "1.2"}],
-    "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": ACTIONS}}],
-}
+CLAIM = {"claim_generator_info": [{"name": "<b>Editor</b>", "version": "1.2"}]}
+CLAIM["assertions"] = [{"label": "c2pa.actions.v2", "data": {"actions": ACTIONS}}]
 
 
-def certificate():
-    """A certificate made for one test, and its key: both PEM."""
-    x509 = pytest.importorskip("cryptography.x509", reason="the extra `provenance` brings cryptography")
+@pytest.fixture(scope="module")
+def signed(man, tmp_path_factory):
+    """The man's video with a manifest that is signed with a certificate made here."""
+    c2pa = pytest.importorskip("c2pa", reason="the extra `provenance` is not installed")
+    from cryptography import x509  # c2pa-python needs it as well
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     root, key = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
     names = [x509.Name.from_rfc4514_string(f"CN={name}") for name in ("Test root", "Camera 7")]
-    today = datetime.datetime.now(datetime.UTC)
-    days = today - datetime.timedelta(1), today + datetime.timedelta(9)
-    made = x509.CertificateBuilder(*names, key.public_key(), x509.random_serial_number(), *days)
-    made = made.add_extension(x509.KeyUsage(True, *[False] * 8), critical=True)
-    made = made.add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
-    made = made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), critical=False)
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(1)
+    made = x509.CertificateBuilder(*names, key.public_key(), x509.random_serial_number(), now - day, now + day)
+    purpose = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.EMAIL_PROTECTION])
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key())
+    for extension in (x509.KeyUsage(True, *[False] * 8), purpose, issuer):
+        made = made.add_extension(extension, critical=False)
+    certificate = made.sign(root, hashes.SHA256()).public_bytes(Encoding.PEM)
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return made.sign(root, hashes.SHA256()).public_bytes(Encoding.PEM), private
-
-
-@pytest.fixture(scope="module")
-def signed(man, tmp_path_factory):
-    """The man's video with a signed manifest."""
-    c2pa = pytest.importorskip("c2pa", reason="the extra `provenance` is not installed")
     path = tmp_path_factory.mktemp("signed") / "signed.mp4"
-    c2pa.Builder(CLAIM).sign_file(man, path, c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", *certificate(), None)))
+    signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", certificate, private, None))
+    c2pa.Builder(CLAIM).sign_file(man, path, signer)
     return path
 
 

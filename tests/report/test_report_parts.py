@@ -64,7 +64,7 @@ def test_quality_is_what_was_measured_and_its_effect_on_the_accuracy_that_of_the
     assert "test videos" not in second and "coarser" not in rate
 
 
-SCHEMA = json.loads(SCHEMA_PATH.read_text())
+CHECKED = jsonschema.Draft202012Validator(json.loads(SCHEMA_PATH.read_text()))
 ROLLED = replace(FORGED, clips=(replace(FORGED.clips[0], crop=Crop(51.5, 52.0, 100.0, math.radians(-30))),))
 PROVENANCE = {key: {} for key in ("facetell", "python", "model", "engine", "assets", "settings")}
 SCORED = verdict_of("a.mp4", ROLLED, sha256="0" * 64, width=64, height=36, fps=25.0, provenance=PROVENANCE)
@@ -73,14 +73,10 @@ ABSTAINED = replace(
 )
 
 
-def check(result):
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    jsonschema.validate(result, SCHEMA, cls=jsonschema.Draft202012Validator)
-
-
 def test_scored_and_abstained_are_valid_and_survive_json():
     result = to_result([SCORED, ABSTAINED])
-    check(json.loads(json.dumps(result)))
+    CHECKED.check_schema(CHECKED.schema)
+    CHECKED.validate(json.loads(json.dumps(result)))
     (clip,) = result["videos"][0]["tracks"][0]["clips"]
     assert clip["square"] == [1.5, 2.0, 101.5, 102.0] and clip["roll"] == -30
     assert result["videos"][1]["probability"] is None
@@ -90,7 +86,7 @@ def test_the_schema_refuses_a_status_and_number_that_disagree():
     wrong = [replace(SCORED, **{name: value}) for name, value in (("probability", None), ("probability", 1.5))]
     for verdict in (*wrong, replace(ABSTAINED, probability=0.5), replace(SCORED, provenance={})):
         with pytest.raises(jsonschema.ValidationError):
-            check(to_result([verdict]))
+            CHECKED.validate(to_result([verdict]))
 
 
 def test_a_result_has_no_times_and_any_name(tmp_path):
