@@ -90,10 +90,9 @@ def test_many_faces_and_a_long_provenance_have_two_pages_as_well(browser, detect
     file, warnings = verdict.file | {"c2pa": c2pa, "marks": ["E" * 80] * 4}, ("truncated file",) * 5
     report.add(replace(verdict, tracks=tracks, file=file, warnings=warnings))
     report.write(tmp_path / "r.html")
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.goto((tmp_path / "r.html").as_uri())
-        assert printed(page) == 2
+    page = browser.new_page()
+    page.goto((tmp_path / "r.html").as_uri())
+    assert printed(page) == 2
 
 
 def test_a_link_of_the_table_opens_the_details_of_its_video(browser, detector, man, woman, tmp_path):

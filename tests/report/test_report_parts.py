@@ -42,13 +42,11 @@ def verdict_of(name, *tracks, **values):
     )
 
 
-QUALITY = "{% from 'quality.html' import quality with context %}{{ quality(result, faces, [], info, card) }}"
-
-
 def quality_of(detector, card, fps, **tracks):
     faces = [FaceView(int(name[1:]), track, make_chart(track, 0.5)) for name, track in tracks.items()]
     result = verdict_of("a.mp4", fps=fps, file={"codec": "h264", "size": 99_000})
-    page = ENVIRONMENT.from_string(QUALITY).render(result=result, faces=faces, info=detector.engine.info, card=card)
+    text = "{% from 'quality.html' import quality with context %}{{ quality(result, faces, [], info, card) }}"
+    page = ENVIRONMENT.from_string(text).render(result=result, faces=faces, info=detector.engine.info, card=card)
     return [row.text for row in read(page).all("tr")]
 
 
@@ -68,9 +66,8 @@ CHECKED = jsonschema.Draft202012Validator(json.loads(SCHEMA_PATH.read_text()))
 ROLLED = replace(FORGED, clips=(replace(FORGED.clips[0], crop=Crop(51.5, 52.0, 100.0, math.radians(-30))),))
 PROVENANCE = {key: {} for key in ("facetell", "python", "model", "engine", "assets", "settings")}
 SCORED = verdict_of("a.mp4", ROLLED, sha256="0" * 64, width=64, height=36, fps=25.0, provenance=PROVENANCE)
-ABSTAINED = replace(
-    SCORED, status=Status.NO_FACE, verdict=Verdict.NONE, probability=None, interval=None, tracks=(), sha256=None
-)
+NOTHING = {"probability": None, "interval": None, "tracks": (), "sha256": None}
+ABSTAINED = replace(SCORED, status=Status.NO_FACE, verdict=Verdict.NONE, **NOTHING)
 
 
 def test_scored_and_abstained_are_valid_and_survive_json():

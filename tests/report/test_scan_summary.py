@@ -7,9 +7,8 @@ import numpy as np
 from facetell.report.page import SHOWN, Summary
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
-ABOUT = {"facetell": "1", "model": {"name": "net", "sha256": "0" * 64}}
-ABOUT |= {"settings": {"clips_per_second": 1.0, "max_faces": 8}}
-ABOUT |= {"engine": {"name": "e", "version": "1", "precision": "f32"}}
+ABOUT = {"facetell": "1", "settings": {"clips_per_second": 1.0, "max_faces": 8}}
+ABOUT |= {"model": {"name": "net", "sha256": "0" * 64}, "engine": {"name": "e", "version": "1", "precision": "f32"}}
 
 
 def scored(name, probability, faces=1):
