@@ -23,7 +23,8 @@ FORBIDDEN = {
 }
 CLI_USERS = {"cli", "demo", "__main__"}
 DETECTION = ("detector", "cli.detect", "cli.watch", "cli.serve", "report.page")
-NOT_IN_DETECTION = ("matplotlib", "torch", "onnx", "onnxruntime", "facetell.models", "facetell.forge", "facetell.train")
+LIBRARIES = ("matplotlib", "torch", "onnx", "onnxruntime", "scipy", "pyarrow")
+NOT_IN_DETECTION = (*LIBRARIES, "facetell.models", "facetell.forge", "facetell.train")
 
 
 def imports(node: ast.AST) -> Iterator[str]:

@@ -45,6 +45,7 @@ from facetell.types import (
 )
 from facetell.verdict import most_suspect_track, read_verdict, warnings_of, why_not_scored
 from facetell.video.container import address_in
+from facetell.video.metadata import read_facts
 from facetell.video.sequence import NotConsecutive
 from facetell.video.source import SourceFrame, VideoSource, content_sha256, open_video
 
@@ -168,7 +169,8 @@ class Detector:
         # A folder that is not a video may contain any amount of other files.
         skipped = verdict.status in NOT_READ and os.path.isdir(path)  # noqa: PTH112
         digest = None if skipped else content_sha256(path)
-        return replace(verdict, sha256=digest, seconds_spent=seconds, provenance=self._provenance())
+        file, provenance = read_facts(path), self._provenance()
+        return replace(verdict, sha256=digest, seconds_spent=seconds, file=file, provenance=provenance)
 
     def score(self, clip: Clip) -> ClipScore:
         """The score of one clip; may be called in another thread than the one that collects clips.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,7 +219,8 @@ class VideoVerdict:
 
     ``probability`` and ``interval`` are those of the highest-scoring track, None unless ``status`` is ``scored``, as is
     ``threshold``, the minimum probability for "forged", corrected for the number ``threshold_faces`` of scored faces.
-    ``message`` is the reason for an abstention; ``warnings`` are the caveats of a score.
+    ``message`` is the reason for an abstention; ``warnings`` are the caveats of a score. ``file`` is what the file
+    states about itself (:func:`facetell.video.metadata.read_facts`).
     """
 
     path: str
@@ -238,6 +239,7 @@ class VideoVerdict:
     height: int | None = None
     fps: float | None = None
     seconds_spent: float = 0.0
+    file: dict[str, Any] | None = None
     provenance: dict[str, object] = field(default_factory=dict)
 
     @property

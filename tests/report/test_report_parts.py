@@ -1,6 +1,5 @@
 """The parts of what a run writes: charts, quality, plots and the table in the terminal, with figures by hand."""
 
-import doctest
 import io
 import json
 import math
@@ -9,13 +8,12 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+from report_reader import read
 from rich.console import Console
 
 from facetell.engine.card import Card
-from facetell.report import words
 from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart
-from facetell.report.page import write_plot
-from facetell.report.quality import describe_quality, read_facts
+from facetell.report.page import ENVIRONMENT, FaceView, write_plot
 from facetell.report.result import SCHEMA_PATH, to_result, write_result
 from facetell.report.table import print_table
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
@@ -34,75 +32,58 @@ def test_a_chart_places_time_and_probability():
     assert chart.threshold == chart.points[2].y and [label for _, label in chart.ticks][:2] == ["0:00", "0:00.5"]
 
 
-def rows_of(man, detector, card, fps, *faces):
-    verdict = VideoVerdict(
-        str(man), Status.SCORED, Verdict.INCONCLUSIVE, 0.5, (0.4, 0.6), (faces[0][1],), duration=2.0, fps=fps
-    )
-    rows = describe_quality(verdict, read_facts(man), detector.engine.info, card, faces)
-    return {what: (measured, effect) for what, measured, effect in rows}
-
-
-def test_quality_is_what_was_measured(detector, man, tmp_path):
-    facts = read_facts(man)
-    assert facts.size == man.stat().st_size and facts.codec == "h264"
-    rows = rows_of(man, detector, Card(), 10.0, (3, track_of([0.0, 1.0], [0.5, 0.5])))
-    assert rows["Compression"][0].startswith(f"h264, {round(facts.size * 4 / 1000)} kbit/s")
-    assert rows["Frame rate"][0] == "10 frames per second" and "coarser" in rows["Frame rate"][1]
-    assert "150" in rows["Width of face 3"][0] and "200" in rows["Width of face 3"][1]
-    assert "test videos" not in rows["Compression"][1] + rows["Width of face 3"][1]
-    assert read_facts(tmp_path / "none.mp4").size is None
-
-
-def test_effects_on_the_accuracy_come_from_the_model_card(detector, man):
-    card = Card(aucs=(("as it is", 0.9), ("faces 160 pixels wide", 0.7), ("faces 64 pixels wide", 0.5)))
-    track = track_of([0.0, 1.0], [0.5, 0.5])  # 150 pixels wide
-    rows = rows_of(man, detector, card, 30.0, (1, track), (2, replace(track, face_width=161.0)))
-    assert "AUC was 0.700 with faces 160 pixels wide, 0.900 unchanged" in rows["Width of face 1"][1]
-    assert "test videos" not in rows["Width of face 2"][1]
-
-
 SHORT = TrackVerdict(0, Status.TOO_SHORT, None, None, None, 0.0, 0.1, 88.0)
 FORGED = replace(track_of([75.0], [0.75]), track_id=7, probability=0.75)
 
 
 def verdict_of(name, *tracks, **values):
-    return VideoVerdict(name, Status.SCORED, Verdict.FORGED, 0.75, (0.5, 0.9), tracks, duration=99.0, **values)
+    return VideoVerdict(
+        name, Status.SCORED, Verdict.FORGED, 0.75, (0.5, 0.9), tracks, threshold=0.5, duration=99.0, **values
+    )
 
 
-SCHEMA = json.loads(SCHEMA_PATH.read_text())
+def quality_of(detector, card, fps, **tracks):
+    faces = [FaceView(int(name[1:]), track, make_chart(track, 0.5)) for name, track in tracks.items()]
+    result = verdict_of("a.mp4", fps=fps, file={"codec": "h264", "size": 99_000})
+    text = "{% from 'quality.html' import quality with context %}{{ quality(result, faces, [], info, card) }}"
+    page = ENVIRONMENT.from_string(text).render(result=result, faces=faces, info=detector.engine.info, card=card)
+    return [row.text for row in read(page).all("tr")]
+
+
+def test_quality_is_what_was_measured_and_its_effect_on_the_accuracy_that_of_the_card(detector):
+    track = track_of([0.0, 1.0], [0.5, 0.5])  # 150 pixels wide
+    _, width, rate, compression, decoding = quality_of(detector, Card(), 10.0, n3=track)
+    assert width.startswith("Width of face 3150 pixels (median)Face crop 200 px") and "test videos" not in width
+    assert rate.startswith("Frame rate10 frames per second") and "coarser" in rate
+    assert compression.startswith("Compressionh264, 8 kbit/s") and "no errors" in decoding
+    card = Card(aucs=(("as it is", 0.9), ("faces 160 pixels wide", 0.7), ("faces 64 pixels wide", 0.5)))
+    _, first, second, rate, *_ = quality_of(detector, card, 30.0, n1=track, n2=replace(track, face_width=161.0))
+    assert "AUC was 0.700 with faces 160 pixels wide, 0.900 unchanged" in first
+    assert "test videos" not in second and "coarser" not in rate
+
+
+CHECKED = jsonschema.Draft202012Validator(json.loads(SCHEMA_PATH.read_text()))
 ROLLED = replace(FORGED, clips=(replace(FORGED.clips[0], crop=Crop(51.5, 52.0, 100.0, math.radians(-30))),))
 PROVENANCE = {key: {} for key in ("facetell", "python", "model", "engine", "assets", "settings")}
 SCORED = verdict_of("a.mp4", ROLLED, sha256="0" * 64, width=64, height=36, fps=25.0, provenance=PROVENANCE)
-ABSTAINED = replace(
-    SCORED, status=Status.NO_FACE, verdict=Verdict.NONE, probability=None, interval=None, tracks=(), sha256=None
-)
-
-
-def check(result):
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    jsonschema.validate(result, SCHEMA, cls=jsonschema.Draft202012Validator)
+NOTHING = {"probability": None, "interval": None, "tracks": (), "sha256": None}
+ABSTAINED = replace(SCORED, status=Status.NO_FACE, verdict=Verdict.NONE, **NOTHING)
 
 
 def test_scored_and_abstained_are_valid_and_survive_json():
     result = to_result([SCORED, ABSTAINED])
-    check(json.loads(json.dumps(result)))
+    CHECKED.check_schema(CHECKED.schema)
+    CHECKED.validate(json.loads(json.dumps(result)))
     (clip,) = result["videos"][0]["tracks"][0]["clips"]
     assert clip["square"] == [1.5, 2.0, 101.5, 102.0] and clip["roll"] == -30
     assert result["videos"][1]["probability"] is None
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        replace(SCORED, probability=None),
-        replace(ABSTAINED, probability=0.5),
-        replace(SCORED, probability=1.5),
-        replace(SCORED, provenance={}),
-    ],
-)
-def test_the_schema_refuses_a_status_and_number_that_disagree(wrong):
-    with pytest.raises(jsonschema.ValidationError):
-        check(to_result([wrong]))
+def test_the_schema_refuses_a_status_and_number_that_disagree():
+    wrong = [replace(SCORED, **{name: value}) for name, value in (("probability", None), ("probability", 1.5))]
+    for verdict in (*wrong, replace(ABSTAINED, probability=0.5), replace(SCORED, provenance={})):
+        with pytest.raises(jsonschema.ValidationError):
+            CHECKED.validate(to_result([verdict]))
 
 
 def test_a_result_has_no_times_and_any_name(tmp_path):
@@ -114,7 +95,7 @@ def test_a_result_has_no_times_and_any_name(tmp_path):
 
 def plotted(verdict, folder):
     """The texts of a plot."""
-    write_plot(verdict, 0.5, folder / "plot.svg")
+    write_plot(verdict, folder / "plot.svg")
     tree = ElementTree.parse(folder / "plot.svg")
     return [element.text for element in tree.iter("{http://www.w3.org/2000/svg}text")]
 
@@ -127,17 +108,9 @@ def test_a_plot_has_the_faces_with_the_highest_estimates_by_their_numbers(tmp_pa
     assert "53 more faces are in the JSON." in texts
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("t\x1b]0;pwn\x07.mp4", r"t\x1b]0;pwn\x07.mp4"),
-        ("a\nb.mp4", r"a\nb.mp4"),
-        ("caf\udce9.mp4", r"caf\udce9.mp4"),
-        (":smile:[red]<b>.mp4", ":smile:[red]<b>.mp4"),
-        ("\u65e5\u672c.mp4", "\u65e5\u672c.mp4"),
-    ],
-)
-def test_any_name_is_on_one_line_of_the_table_and_the_plot(name, shown, tmp_path):
+@pytest.mark.parametrize("name", ["t\x1b]0;p\x07.mp4", "a\nb", "caf\udce9", ":smile:[red]<b>.mp4", "\u65e5\u672c.mp4"])
+def test_any_name_is_on_one_line_of_the_table_and_the_plot(name, tmp_path):
+    shown = name if name.isprintable() else name.encode("unicode_escape").decode()
     assert lines(name, 120)[1].startswith(shown)
     unread = VideoVerdict(name, Status.UNREADABLE, Verdict.NONE, None, None, (), message=f"{name} cannot be read")
     assert plotted(unread, tmp_path) == [f"{shown}: not scored", f"{shown} cannot be read"]
@@ -164,7 +137,3 @@ def test_a_verdict_on_a_part_of_a_file_is_marked():
     assert "(!)" not in "".join(lines("a.mp4", 120))
     _, row, _ = lines("a.mp4", 120, warnings=("truncated file: 146 of 472 frames readable",))
     assert "forged (!)" in row
-
-
-def test_examples_run():
-    assert doctest.testmod(words).attempted == 4 and doctest.testmod(words).failed == 0

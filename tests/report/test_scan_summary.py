@@ -7,12 +7,8 @@ import numpy as np
 from facetell.report.page import SHOWN, Summary
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
 
-ABOUT = {
-    "model": {"name": "net", "sha256": "0" * 64},
-    "facetell": "1",
-    "engine": {"name": "e", "version": "1", "precision": "f32"},
-    "settings": {"clips_per_second": 1.0, "max_faces": 8},
-}
+ABOUT = {"facetell": "1", "settings": {"clips_per_second": 1.0, "max_faces": 8}}
+ABOUT |= {"model": {"name": "net", "sha256": "0" * 64}, "engine": {"name": "e", "version": "1", "precision": "f32"}}
 
 
 def scored(name, probability, faces=1):
@@ -29,15 +25,8 @@ def page_of(probabilities, errors=0):
     for number, probability in enumerate(probabilities):
         page.add(scored(f"v{number:06d}.mp4", float(probability), 1 + number % 3), "")
     count = len(probabilities)
-    return page.html(
-        {
-            "videos": count,
-            "statuses": {"scored": count} if count else {},
-            "verdicts": {"forged": count},
-            "duplicates": 0,
-            "errors": errors,
-        }
-    )
+    counted = {"videos": count, "statuses": {"scored": count} if count else {}, "verdicts": {"forged": count}}
+    return page.html({**counted, "duplicates": 0, "errors": errors})
 
 
 def names(html):

@@ -54,6 +54,7 @@ VERBS = {verb: summary for verbs in GROUPS.values() for verb, summary in verbs.i
 # Packages by the extra that installs them.
 EXTRAS = {
     "bench": ("pyarrow", "scipy"),
+    "provenance": ("c2pa",),
     "ray": ("ray",),
     "serve": ("fastapi", "prometheus_client", "python_multipart", "uvicorn"),
     "train": ("onnx", "onnxruntime", "onnxscript", "torch", "yaml"),

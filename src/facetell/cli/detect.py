@@ -59,10 +59,9 @@ def run(args: argparse.Namespace) -> int:
         for name, verdict in zip(names, _score(detector, paths), strict=True):
             done.append(verdict)
             if args.out:
-                threshold = detector.threshold if verdict.threshold is None else verdict.threshold
                 try:
                     write_result([verdict], args.out / f"{name}.json")
-                    write_plot(verdict, threshold, args.out / f"{name}.svg")
+                    write_plot(verdict, args.out / f"{name}.svg")
                 except FacetellError as error:
                     faults.append(str(error))
             if report:
@@ -88,10 +87,8 @@ def run(args: argparse.Namespace) -> int:
                         report.add(replace(verdict, tracks=()), shown=verdict)
                 for path, text in texts.items():
                     try:
-                        if path == STDOUT:
-                            sys.stdout.write(text())
-                        else:
-                            write_text(path, text())
+                        write = sys.stdout.write if path == STDOUT else partial(write_text, path)
+                        write(text())
                     except FacetellError as error:
                         faults.append(str(error))
                 for message in faults:

@@ -26,7 +26,7 @@ Row = tuple[str, str, str, str]
 
 def distribution(module: str) -> str:
     """The name under which a module is installed."""
-    names = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
+    names = {"c2pa": "c2pa-python", "cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
     return names.get(module, module.replace("_", "-"))
 
 

@@ -46,9 +46,7 @@ class Budget:
     @classmethod
     def of(cls, videos: int) -> Budget:
         """The budget of each of so many videos: a report is below 3 MB for one video, some 20 MB for a thousand."""
-        if videos <= 3:
-            return cls()
-        return cls(4, 36, 1) if videos <= 20 else cls(1, 4, 0)
+        return cls() if videos <= 3 else cls(4, 36, 1) if videos <= 20 else cls(1, 4, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,8 @@ class Image:
     def of(cls, pixels: UInt8Array) -> Image:
         """Encode uint8 RGB (H, W, 3)."""
         _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        uri = "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
-        return cls(uri, pixels.shape[1], pixels.shape[0])
+        text = base64.b64encode(data.tobytes()).decode("ascii")
+        return cls(f"data:image/jpeg;base64,{text}", pixels.shape[1], pixels.shape[0])
 
 
 @dataclass(slots=True)

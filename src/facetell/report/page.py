@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import heapq
-import json
+import statistics
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,16 @@ from markupsafe import Markup
 
 from facetell.detector import Detector, Progress
 from facetell.engine.card import read_card
+from facetell.faces.clips import FrameSampler
 from facetell.files import write_text
 from facetell.report import words
 from facetell.report.chart import Chart, Point, make_chart, ranked
 from facetell.report.images import Budget, ClipImages, Image, TrackImages, by_estimate, collect_images
-from facetell.report.quality import Fact, clip_seconds, count_clips, describe_quality, read_facts
 from facetell.report.result import to_result
 from facetell.report.table import clock
 from facetell.report.words import one_line, percent, plain_text, shortened
-from facetell.types import NOT_READ, ClipScore, TrackVerdict, Verdict, VideoVerdict
-from facetell.verdict import UNSCORED, even_odds
+from facetell.types import ClipScore, TrackVerdict, Verdict, VideoVerdict
+from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, even_odds
 
 TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
 CSS, JS = (Markup((STATIC / f"report.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
@@ -41,14 +41,18 @@ ENVIRONMENT = Environment(
     loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
 )
 ENVIRONMENT.filters |= {
-    "clip_seconds": clip_seconds,
-    "clips": count_clips,
     "clock": clock,
     "even": even_odds,
+    "line": one_line,
+    "median": statistics.median_high,
     "percent": percent,
     "reason": UNSCORED.get,
+    "seconds": lambda clips: statistics.median_high(clip.t1 - clip.t0 for clip in clips),
+    "sampled": lambda fps, rate: 1 / FrameSampler(fps, rate).step,
     "text": plain_text,
 }
+ENVIRONMENT.globals |= {"LOW_RATE": LOW_RATE, "UNEVEN": UNEVEN}
+ENVIRONMENT.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,12 @@ class Row:
     icon: Image | None = None
 
     @classmethod
-    def of(cls, verdict: VideoVerdict, name: str, *notes: str, link: str = "", icon: Image | None = None) -> Row:
-        """The row of a video, without its tracks: a table may have thousands."""
+    def of(cls, verdict: VideoVerdict, name: str, link: str = "", icon: Image | None = None, same: str = "") -> Row:
+        """The row of a video, without its tracks: a table may have thousands. ``same`` is another of this content."""
+        remarks = (verdict.message, *verdict.warnings, same and f"same content as {same}")
+        notes = tuple(one_line(remark) for remark in remarks if remark)
         clips, worst = sum(len(track.clips) for track in verdict.tracks), verdict.most_suspect
-        light = replace(verdict, tracks=(), provenance={})
+        light = replace(verdict, tracks=(), file=None, provenance={})
         return cls(light, name, notes, link, len(verdict.tracks), clips, worst.t0 if worst else None, icon)
 
 
@@ -103,20 +109,23 @@ class FaceView:
 
 @dataclass(frozen=True, slots=True)
 class VideoView:
-    """A video: its faces with images, the others by number, the rows on its quality, its size in bytes."""
+    """A video: its faces with images, and the others by number."""
 
     verdict: VideoVerdict
     name: str
     faces: list[FaceView]
     others: list[tuple[int, TrackVerdict]]
-    facts: list[Fact]
-    size: int | None
     note: str
 
     @property
     def suspect(self) -> ClipImages | None:
         """The images of the highest-scoring clip of the face that decides; None where there are none."""
         return self.faces[0].images.get(self.faces[0].worst.index) if self.faces else None
+
+    @property
+    def icon(self) -> Image | None:
+        """The face that decides."""
+        return self.suspect.face if self.suspect else None
 
     @property
     def high(self) -> list[ClipScore]:
@@ -143,19 +152,15 @@ class Report:
         """
         info = self._detector.engine.info
         images, note = collect_images(verdict, info, self._budget, progress, self._detector.settings.image_rate)
-        facts, shown = read_facts(Path(verdict.path)), shown or verdict
-        limit = self._detector.threshold if verdict.threshold is None else verdict.threshold
-        faces, others = _faces(shown, self._budget.faces, limit, images)
-        described = [(face.number, face.track) for face in faces] or others[: self._budget.faces]
-        rows = [] if shown.status in NOT_READ else describe_quality(shown, facts, info, self._card, described)
-        name = plain_text(Path(shown.path).name)
-        self._views.append(VideoView(shown, name, faces, others, rows, facts.size, note))
+        shown = shown or verdict
+        faces, others = _faces(shown, self._budget.faces, images)
+        self._views.append(VideoView(shown, plain_text(Path(shown.path).name), faces, others, note))
 
     @property
     def thumbnail(self) -> str | None:
         """The face that decides in the first video, as a data URI."""
-        suspect = self._views[0].suspect
-        return suspect.face.uri if suspect and suspect.face else None
+        icon = self._views[0].icon
+        return icon.uri if icon else None
 
     def html(self) -> str:
         """The complete page; of several videos, those with the highest probability come first."""
@@ -165,7 +170,7 @@ class Report:
         return render(
             "report",
             videos=views,
-            rows=[_row(view, number) for number, view in enumerate(views, start=1)],
+            rows=[Row.of(view.verdict, view.name, f"#v{number}", view.icon) for number, view in enumerate(views, 1)],
             threshold=self._detector.threshold,
             card=self._card,
             info=info,
@@ -173,7 +178,7 @@ class Report:
             # Clips do not overlap.
             every=f"{max(1 / settings.clips_per_second, info.clip_frames / info.frame_rate):.3g}",
             provenance=verdicts[0].provenance if verdicts else None,  # the same for all videos of a run
-            result=_embedded(verdicts),
+            result=to_result(verdicts),
         )
 
     def write(self, path: Path) -> None:
@@ -199,8 +204,7 @@ class Summary:
         if verdict.probability is None:
             return
         self._bins[min(BINS - 1, int(verdict.probability * BINS))] += 1
-        notes = (*verdict.warnings, *([f"same content as {same}"] if same else []))
-        row = Row.of(verdict, one_line(verdict.path), *map(one_line, notes))
+        row = Row.of(verdict, one_line(verdict.path), same=same)
         # Of equal ones, those that come first in the corpus.
         add = heapq.heappush if len(self._top) < SHOWN else heapq.heappushpop
         add(self._top, (verdict.probability, -self._place, row))
@@ -208,26 +212,20 @@ class Summary:
     def html(self, counts: Mapping[str, Any]) -> str:
         """The page; the same videos give the same bytes."""
         rows = [row for _, _, row in sorted(self._top, reverse=True)]
-        about = {"about": self._about, "counts": counts, "threshold": self._threshold}
-        return render("summary", rows=rows, bins=self._bins, **about)
+        values = {"bins": self._bins, "about": self._about, "counts": counts, "threshold": self._threshold}
+        return render("summary", rows=rows, **values)
 
 
-def write_plot(verdict: VideoVerdict, threshold: float, path: Path) -> None:
+def write_plot(verdict: VideoVerdict, path: Path) -> None:
     """Write an SVG with the probability of each clip of each scored face, or why the video is not scored, atomically.
 
     Of many faces those with the highest estimates are drawn. FacetellError: the file cannot be written.
     """
-    faces, others = _faces(verdict, PLOTTED, threshold, {})
-    remarks = [verdict.message] if verdict.message else []
-    if faces:
-        legend = "Solid: a face, with its 95 % interval. Dot: one of its clips. Dashed: the threshold"
-        remarks.append(f"{legend}, {percent(threshold)}.")
-    if more := sum(bool(track.clips) for _, track in others):
-        remarks.append(f"{more} more faces are in the JSON.")
-    name = shortened(Path(verdict.path).name, 50)
-    lines = [line for text in (*remarks, *verdict.warnings) for line in textwrap.wrap(one_line(text), 96)]
-    title = f"{name}: {words.VERDICTS[verdict.verdict]}"
-    write_text(path, ENVIRONMENT.get_template("plot.svg").render(title=title, lines=lines, faces=faces))
+    faces, others = _faces(verdict, PLOTTED, {})
+    title = f"{shortened(Path(verdict.path).name, 50)}: {words.VERDICTS[verdict.verdict]}"
+    lines = [line for text in (verdict.message, *verdict.warnings) for line in textwrap.wrap(one_line(text), 96)]
+    values = {"faces": faces, "more": sum(bool(track.clips) for _, track in others), "threshold": verdict.threshold}
+    write_text(path, ENVIRONMENT.get_template("plot.svg").render(title=title, lines=lines, **values))
 
 
 def render(name: str, **values: Any) -> str:
@@ -245,7 +243,7 @@ def content_policy() -> str:
 
 
 def _faces(
-    verdict: VideoVerdict, most: int, threshold: float, images: dict[int, TrackImages]
+    verdict: VideoVerdict, most: int, images: dict[int, TrackImages]
 ) -> tuple[list[FaceView], list[tuple[int, TrackVerdict]]]:
     """The scored faces with the highest estimates, at most so many, and the other tracks with their numbers."""
     others = {track.track_id: (number, track) for number, track in enumerate(verdict.tracks, start=1)}
@@ -254,19 +252,5 @@ def _faces(
         number, _ = others.pop(track.track_id)
         own = images.get(track.track_id, {})
         highest = max(1, sum(clip.wants_frames for clip in own.values()))
-        faces.append(FaceView(number, track, make_chart(track, threshold, highest), own))
+        faces.append(FaceView(number, track, make_chart(track, verdict.threshold or 0, highest), own))
     return faces, list(others.values())
-
-
-def _row(view: VideoView, number: int) -> Row:
-    notes = (*([view.verdict.message] if view.verdict.message else []), *view.verdict.warnings)
-    icon = view.suspect.face if view.suspect else None
-    return Row.of(view.verdict, view.name, *notes, link=f"#v{number}", icon=icon)
-
-
-def _embedded(verdicts: Sequence[VideoVerdict]) -> Markup:
-    """The JSON result for a script element; what could end the element is escaped."""
-    text = json.dumps(to_result(verdicts), ensure_ascii=False, separators=(",", ":"))
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)

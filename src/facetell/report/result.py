@@ -14,10 +14,10 @@ from typing import Any
 
 from facetell.files import write_text
 from facetell.report.words import plain_text
-from facetell.types import Box, ClipScore, VideoVerdict
+from facetell.types import ClipScore, VideoVerdict
 
 SCHEMA_PATH = Path(__file__).with_name("result.schema.json")
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 EXCLUDED = {"seconds_spent"}
 
 
@@ -37,11 +37,10 @@ def result_text(verdicts: Sequence[VideoVerdict]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Box):
-        return [round(side, 2) for side in value]
     if isinstance(value, ClipScore):
         shown = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "crop"}
-        return shown | {"square": _plain(value.crop.square), "roll": round(math.degrees(value.crop.roll), 2)}
+        square = [round(side, 2) for side in value.crop.square]
+        return shown | {"square": square, "roll": round(math.degrees(value.crop.roll), 2)}
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in EXCLUDED}
     if isinstance(value, dict):

@@ -76,7 +76,8 @@ def open_container(path: Path) -> InputContainer:
     is_list = Unreadable(f"{path} is a list that names other files: name the video itself")
     try:
         # "file:" and the whitelist keep names with a colon, and playlists, from being taken for network addresses.
-        container = av.open(f"file:{path}", metadata_errors="replace", container_options={"protocol_whitelist": "file"})
+        options = {"protocol_whitelist": "file", "export_xmp": "1"}
+        container = av.open(f"file:{path}", metadata_errors="replace", container_options=options)
     except PermissionError as error:
         if error.errno == errno.EPERM:  # raised where a list names a file that it may not open
             raise is_list from None
