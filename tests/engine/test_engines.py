@@ -15,6 +15,7 @@ import pytest
 from facetell.detector import Detector
 from facetell.engine import DEFAULT_MODEL, ENGINES, load_engine, model_path
 from facetell.engine.engines import released_models
+from facetell.engine.info import InputFormat
 from facetell.faces.clips import crop_clip
 from facetell.faces.tracker import FaceTracker
 from facetell.models.export import export_onnx
@@ -22,6 +23,7 @@ from facetell.models.zoo import create_model
 from facetell.types import FacetellError, Status
 from fixtures import FAST, FAST_FILE
 
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
 SOURCE = """
 seen = []
 def predict(frames, fps, face_boxes):
@@ -124,6 +126,82 @@ def test_a_model_file_with_a_wrong_field_or_of_several_classes_is_refused(tmp_pa
     path = export_onnx(model.eval(), tmp_path / "three.onnx", metadata=metadata)
     with pytest.raises(FacetellError, match="discriminates 3 classes"):
         load_engine(path, engine)
+
+
+def foreign(path, shape="n,3,32,32", axes="2, 3", last="y = Identity(l)", kind="float", more="", weights="2, 1, 3"):
+    """A file without metadata: a linear layer on the mean colour, and what is ``last``."""
+    onnx.save(
+        onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["": 13]>
+        g ({kind}[{shape}] x{"" if last else ", float[1] z"}) => (float[m, k] y{more})
+        <float[3, {(weights.count(",") + 1) // 3}] w = {{{weights}}}> {{ f = Cast<to=1>(x)
+        c = ReduceMean<axes=[{axes}], keepdims=0>(f) l = MatMul(c, w) {last or "y = Add(l, z)"} }}"""),
+        path,
+    )
+    return path
+
+
+BOTH = "-1, 1, 0, 1, 0, 3"  # of two classes; their difference is that of one
+
+
+@pytest.mark.parametrize(
+    ("frames", "form"),
+    [
+        (1, {}),
+        (4, {"shape": "n,3,h,w", "kind": "float16", "weights": BOTH}),
+        (8, {"shape": "1,8,3,32,32", "axes": "1, 3, 4", "weights": BOTH, "last": "y = Softmax(l)"}),
+        (8, {"shape": "n,3,8,32,32", "axes": "2, 3, 4", "last": "s = Sigmoid(l) y = Squeeze(s)"}),
+        (
+            1,
+            {
+                "shape": "n,t,3,32,32",
+                "axes": "1, 3, 4",
+                "more": ", float[n, 1] logit",
+                "last": "logit = Identity(l) y = Neg(l)",
+            },
+        ),
+    ],
+)
+def test_a_network_of_another_program_gets_the_input_that_it_takes(tmp_path, frames, form):
+    engine = load_engine(foreign(tmp_path / "net.onnx", **form), given=InputFormat(32, frames, 30.0, MEAN, STD))
+    clips = np.random.default_rng(0).integers(0, 256, (2, engine.info.clip_frames, 32, 32, 3), np.uint8)
+    assert clips.shape[1] == {1: 8}.get(frames, frames) and (engine.info.name, engine.precision) == ("net", "f32")
+    given = clips[:, 4:5] if frames == 1 else clips
+    expected = ((given / 255 - MEAN) / STD).mean(axis=(1, 2, 3)) @ [2, 1, 3]
+    np.testing.assert_allclose(engine.score(clips), expected, atol=0.02 if "kind" in form else 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ({"shape": "n,32,32,3", "axes": "1, 2"}, r"is f32 \[\?,32,32,3\], which does not fit --size 32 --frames 1"),
+        ({"shape": "n,3,64,64"}, "does not fit --size 32"),
+        ({"shape": "n,3", "axes": "0"}, "does not fit --size 32"),
+        ({"kind": "int32"}, "is i32 "),
+        ({"last": ""}, "has 2 inputs"),
+        ({"more": ", float[n, 3] c"}, "has 2 outputs, none of them called logit"),
+        ({"weights": "1, 2, 3, 4, 5, 6, 7, 8, 9"}, r"has the shape \(1, 3\)"),
+        ({"last": "n = Neg(l) y = Sqrt(n)", "weights": "9, 9, 9"}, "gives nan for a grey face"),
+    ],
+)
+def test_a_network_of_another_form_is_one_message(tmp_path, form, reason):
+    path = foreign(tmp_path / "net.onnx", **form)
+    with pytest.raises(FacetellError, match=reason) as caught:
+        load_engine(path, given=InputFormat(32, 1, 30.0, MEAN, STD))
+    assert "\n" not in str(caught.value) and "net.onnx" in str(caught.value)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_description_of_the_input_is_for_files_without_metadata(tmp_path, engine):
+    path = foreign(tmp_path / "net.onnx")
+    with pytest.raises(FacetellError, match=r"--size 224 .*missing: --size, --frames, --rate, --mean, --std\)"):
+        load_engine(path, engine)
+    with pytest.raises(
+        FacetellError, match="missing: --mean, --std" if engine == "openvino" else f"engine {engine} runs"
+    ):
+        load_engine(path, engine, given=InputFormat(32, 1, 30.0))
+    for model in (FAST, "os:getcwd") if engine == "openvino" else ():
+        with pytest.raises(FacetellError, match="describes its input itself; leave out --size"):
+            load_engine(model, given=InputFormat(32))
 
 
 @pytest.mark.parametrize("name", released_models())

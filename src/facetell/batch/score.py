@@ -79,6 +79,7 @@ class ScoringSettings:
             "max_faces": self.detection.max_faces,
             **({"max_clips": self.detection.max_clips} if self.detection.max_clips else {}),
             **({"image_rate": self.detection.image_rate} if self.detection.image_rate else {}),
+            **({"given": asdict(self.detection.given)} if self.detection.given else {}),
             "distortions": [f"{code}:{level}" for code, level in self.distortions],
             "clean": self.clean,
             "splits": list(self.splits),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from facetell.engine.info import ModelInfo, invalid_field
+from facetell.engine.info import InputFormat, ModelInfo, invalid_field
 from facetell.files import file_sha256
 from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 
@@ -57,21 +57,23 @@ def is_function(path: Path) -> bool:
 class Engine:
     """A loaded model. ``precision`` is the arithmetic in use, ``version`` that of the library.
 
-    ``metadata`` are the fields of the file, ``logit`` is the shape of that output. FacetellError: a field is missing or
-    wrong, or the model has several classes.
+    ``metadata`` are the fields of the file. FacetellError: a field is missing or wrong.
     """
 
     name: str
     version: str
     precision: str = "f32"
 
-    def __init__(self, path: Path, metadata: Mapping[str, str], logit: Sequence[object]) -> None:
+    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         self.path, self.info = path, ModelInfo.from_metadata(metadata, str(path))
-        if len(logit) > 1:
-            raise FacetellError(
-                f"{path} discriminates {logit[1]} classes: give a model of one logit per clip (num_classes=1)"
-            )
         self.sha256 = file_sha256(path)
+
+    def check_logit(self, shape: Sequence[object]) -> None:
+        """Raise FacetellError if the shape of the output ``logit`` is that of several classes."""
+        if len(shape) > 1:
+            raise FacetellError(
+                f"{self.path} discriminates {shape[1]} classes: give a model of one logit per clip (num_classes=1)"
+            )
 
     def score(self, clips: UInt8Array) -> FloatArray:
         """Logits (N,) float32 of uint8 RGB clips (N, T, S, S, 3); positive = forged."""
@@ -90,39 +92,50 @@ class OpenVinoEngine(Engine):
     name = "openvino"
 
     def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
-        import openvino
-        from openvino.frontend import FrontEndManager
-
-        from facetell.faces.runtime import openvino_core
-
-        # `Core.read_model` would try the readers of other formats as well, and those print to the log.
-        frontend = FrontEndManager().load_by_framework("onnx")
-        model = frontend.convert(frontend.load(str(path)))
-        found = model.get_rt_info()
-        framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
-        metadata = {key: str(value.value) for key, value in framework.items()}
-        logit = model.output("logit")
-        super().__init__(path, metadata, [int(size.get_max_length()) for size in logit.partial_shape])
-        self.precision = openvino_precision(openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
-        self.version = openvino.__version__.split("-")[0]
-        config: dict[str, object] = {
-            "INFERENCE_PRECISION_HINT": self.precision,
-            "PERFORMANCE_HINT": "LATENCY",
-            # Off: by default OpenVINO also rounds the inputs of 8-bit matrices to 8 bits on CPUs with VNNI. A score in
-            # f32 would depend on the CPU, and one in bf16 would change as much again as by bf16 itself.
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
-        }
-        if threads:
-            config["INFERENCE_NUM_THREADS"] = threads
+        model, metadata = read_openvino(path)
+        super().__init__(path, metadata)
+        self.check_logit([int(size.get_max_length()) for size in model.output("logit").partial_shape])
         # The shape is fixed to one clip: that compiles to faster code, and a score cannot depend on the other clips.
         model.reshape({"clip": [1, self.info.clip_frames, 3, self.info.size, self.info.size]})
-        only = openvino.Model([model.output("logit")], model.get_parameters())  # without the layers of other outputs
-        self._request = openvino_core().compile_model(only, "CPU", config).create_infer_request()
+        self._request, self.precision, self.version = compile_openvino(model, model.output("logit"), precision, threads)
 
     def run(self, clips: FloatArray) -> FloatArray:
         """See :meth:`Engine.run`."""
         results = [np.array(self._request.infer({"clip": clip[None]})["logit"], dtype=np.float32) for clip in clips]
         return np.concatenate(results)
+
+
+def read_openvino(path: Path) -> tuple[Any, dict[str, str]]:
+    """An ONNX file as a model of OpenVINO, and its metadata."""
+    from openvino.frontend import FrontEndManager
+
+    # `Core.read_model` would try the readers of other formats as well, and those print to the log.
+    frontend = FrontEndManager().load_by_framework("onnx")
+    model = frontend.convert(frontend.load(str(path)))
+    found = model.get_rt_info()
+    framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
+    return model, {key: str(value.value) for key, value in framework.items()}
+
+
+def compile_openvino(model: Any, output: Any, precision: str | None, threads: int | None) -> tuple[Any, str, str]:
+    """A request that infers ``output`` of a model, the precision in use, and the version of OpenVINO."""
+    import openvino
+
+    from facetell.faces.runtime import openvino_core
+
+    precision = openvino_precision(openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
+    config: dict[str, object] = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        # Off: by default OpenVINO also rounds the inputs of 8-bit matrices to 8 bits on CPUs with VNNI. A score in
+        # f32 would depend on the CPU, and one in bf16 would change as much again as by bf16 itself.
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+    }
+    if threads:
+        config["INFERENCE_NUM_THREADS"] = threads
+    only = openvino.Model([output], model.get_parameters())  # without the layers of other outputs
+    request = openvino_core().compile_model(only, "CPU", config).create_infer_request()
+    return request, precision, openvino.__version__.split("-")[0]
 
 
 class OnnxRuntimeEngine(Engine):
@@ -136,8 +149,9 @@ class OnnxRuntimeEngine(Engine):
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        super().__init__(path, self._session.get_modelmeta().custom_metadata_map)
         (logit,) = (output.shape for output in self._session.get_outputs() if output.name == "logit")
-        super().__init__(path, self._session.get_modelmeta().custom_metadata_map, logit)
+        self.check_logit(logit)
         self.version = runtime.__version__
 
     def run(self, clips: FloatArray) -> FloatArray:
@@ -200,6 +214,7 @@ ENGINES = {
     "onnxruntime": "facetell.engine.engines:OnnxRuntimeEngine",
     "torch": "facetell.models.export:TorchEngine",
 }
+FOREIGN = "facetell.engine.foreign:ForeignEngine"
 
 
 def load_engine(
@@ -208,20 +223,28 @@ def load_engine(
     *,
     precision: str | None = None,
     threads: int | None = None,
+    given: InputFormat | None = None,
 ) -> Engine:
     """Load a model (:func:`model_path`) into one of :data:`ENGINES`; a function needs none.
 
     ``precision`` is "f32" or "bf16" (OpenVINO only, see :func:`openvino_precision`), ``threads`` by default all cores.
-    FacetellError: unknown engine, engine not installed, precision not supported, or no such model file.
+    ``given`` describes the input of a network of another program, which runs on OpenVINO.
+    FacetellError: unknown engine, engine not installed, precision not supported, no such model file, or ``given`` does
+    not describe it.
     """
     if engine not in ENGINES:
         raise FacetellError(f"there is no engine '{engine}'; choose one of {', '.join(ENGINES)}")
     path = model_path(model)
     if is_function(path):
+        if given:
+            raise given.refused(path)
         return FunctionEngine(str(path))
-    module, _, name = ENGINES[engine].partition(":")
+    if given and engine != "openvino":
+        raise FacetellError(f"the engine {engine} runs model files of facetell only; use --engine openvino for {path}")
+    module, _, name = (FOREIGN if given else ENGINES[engine]).partition(":")
+    options = {"precision": precision, "threads": threads} | ({"given": given} if given else {})
     try:
-        loaded: Engine = getattr(require(module, engine, "train"), name)(path, precision=precision, threads=threads)
+        loaded: Engine = getattr(require(module, engine, "train"), name)(path, **options)
         return loaded
     except FacetellError:
         raise

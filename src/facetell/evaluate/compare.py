@@ -22,8 +22,8 @@ SIGNIFICANT = 0.05
 class Comparison:
     """A measure of two models on the ``real`` and ``fake`` videos that both scored.
 
-    ``difference`` is A minus B, by the paired bootstrap over identities. ``left_out`` counts videos by the reason; one
-    may have several.
+    ``difference`` is A minus B, by the paired bootstrap over ``identities``; their number is 0 where none is known, and
+    videos are drawn. ``left_out`` counts videos by the reason; one may have several.
     """
 
     measure: str
@@ -103,7 +103,7 @@ def compare(
         difference=difference_of(value_a - value_b, paired),
         real=counts.real,
         fake=counts.fake,
-        identities=counts.identities,
+        identities=counts.identities if (first["identity"] != "").any() else 0,
         left_out={
             "not scored by A": int(missing[0].sum()),
             "not scored by B": int(missing[1].sum()),

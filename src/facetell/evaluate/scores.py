@@ -200,6 +200,8 @@ def _check_columns(there: Sequence[str], needed: Sequence[str]) -> None:
 def _other_scores(names: Sequence[str], rows: Sequence[Mapping[str, Any]], path: Path) -> Scores:
     """Scores of another program: in [0, 1] they are probabilities of "forged", else logits."""
     _check_columns(names, OTHER)
+    if not rows:
+        raise ValueError("it has no row")
     label_of = {"0": 0, "1": 1, "real": 0, "fake": 1, "forged": 1}
     labels = [label_of.get(str(row["label"]).strip().lower().removesuffix(".0")) for row in rows]
     if None in labels:
