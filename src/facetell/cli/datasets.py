@@ -116,7 +116,7 @@ def _check(args: argparse.Namespace) -> int:
     with Bar("reading the videos") as bar:
         found = check_manifest(manifest, fast=args.fast, progress=lambda share: bar.update(share, 1))
     _print_findings("missing", found.missing)
-    _print_findings("unreadable", [reason for _, reason in found.unreadable])
+    _print_findings("unreadable", found.unreadable)
     for kind, meaning in KINDS.items():
         leaks = [leak for leak in found.leaks if leak.kind == kind]
         lines = [f"{leak.what}: " + ", ".join(f"{split} {path}" for split, path in leak.example) for leak in leaks]

@@ -220,18 +220,19 @@ BENCHMARKS = {
         faceforensics.FFPP,
         faceforensics.FACESHIFTER,
         faceforensics.DFD,
-        faceforensics.DFO,
         Benchmark("celebdf1", "Celeb-DF v1", _CELEBDF, read_celebdf, CARVED),
         Benchmark("celebdf2", "Celeb-DF v2: 590 + 300 reals, 5639 swaps", _CELEBDF, read_celebdf, CARVED),
-        Benchmark("celebdf++", "the reals of v2 and 22 methods", _CELEBDFPP, read_celebdf, CARVED | {"methods"}),
-        Benchmark("dfdc", "the Deepfake Detection Challenge", _DFDC, read_dfdc, CARVED),
-        Benchmark("dfdcp", "the preview of the Deepfake Detection Challenge", _DFDCP, read_dfdcp, CARVED),
-        Benchmark("wilddeepfake", "faces from the web as folders of images", _WILD, read_wilddeepfake, CARVED),
-        Benchmark("ffiw", "Face Forensics in the Wild: several people in a frame", _FFIW, read_ffiw, CARVED),
-        Benchmark("deepfakebench", "the lists of frames of DeepfakeBench and DF40", _BENCH, read_deepfakebench),
-        Benchmark("pair", "any two folders real/ and fake/", _PAIR, read_pair, BY_IDENTITY),
+        Benchmark("celebdf++", "Celeb-DF++: reals of v2, 22 methods", _CELEBDFPP, read_celebdf, CARVED | {"methods"}),
+        Benchmark("dfdc", "DFDC: the Deepfake Detection Challenge", _DFDC, read_dfdc, CARVED),
+        Benchmark("dfdcp", "DFDC preview: the first part of that", _DFDCP, read_dfdcp, CARVED),
+        faceforensics.DFO,
+        Benchmark("ffiw", "FFIW: several people in a frame", _FFIW, read_ffiw, CARVED),
+        Benchmark("wilddeepfake", "WildDeepfake: folders of face images", _WILD, read_wilddeepfake, CARVED),
+        Benchmark("deepfakebench", "DeepfakeBench and DF40: lists of frames", _BENCH, read_deepfakebench),
+        Benchmark("pair", "pair: any two folders real/ and fake/", _PAIR, read_pair, BY_IDENTITY),
     )
 }
+"""By name, in the order of tables; the text before the colon is the name in tables."""
 
 
 def benchmark(name: str) -> Benchmark:

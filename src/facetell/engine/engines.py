@@ -57,23 +57,21 @@ def is_function(path: Path) -> bool:
 class Engine:
     """A loaded model. ``precision`` is the arithmetic in use, ``version`` that of the library.
 
-    ``metadata`` are the fields of the file. FacetellError: a field is missing or wrong.
+    ``metadata`` are the fields of the file, ``logit`` is the shape of that output. FacetellError: a field is missing or
+    wrong, or the model has several classes.
     """
 
     name: str
     version: str
     precision: str = "f32"
 
-    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, metadata: Mapping[str, str], logit: Sequence[object]) -> None:
         self.path, self.info = path, ModelInfo.from_metadata(metadata, str(path))
-        self.sha256 = file_sha256(path)
-
-    def check_logit(self, shape: Sequence[object]) -> None:
-        """Raise FacetellError if the shape of the output ``logit`` is that of several classes."""
-        if len(shape) > 1:
+        if len(logit) > 1:
             raise FacetellError(
-                f"{self.path} discriminates {shape[1]} classes: give a model of one logit per clip (num_classes=1)"
+                f"{path} discriminates {logit[1]} classes: give a model of one logit per clip (num_classes=1)"
             )
+        self.sha256 = file_sha256(path)
 
     def score(self, clips: UInt8Array) -> FloatArray:
         """Logits (N,) float32 of uint8 RGB clips (N, T, S, S, 3); positive = forged."""
@@ -92,50 +90,51 @@ class OpenVinoEngine(Engine):
     name = "openvino"
 
     def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
-        model, metadata = read_openvino(path)
-        super().__init__(path, metadata)
-        self.check_logit([int(size.get_max_length()) for size in model.output("logit").partial_shape])
+        model, metadata = self.read(path)
+        logits = [output.get_partial_shape() for output in model.outputs if "logit" in output.get_names()]
+        super().__init__(path, metadata, [int(size.get_max_length()) for shape in logits for size in shape])
         # The shape is fixed to one clip: that compiles to faster code, and a score cannot depend on the other clips.
         model.reshape({"clip": [1, self.info.clip_frames, 3, self.info.size, self.info.size]})
-        self._request, self.precision, self.version = compile_openvino(model, model.output("logit"), precision, threads)
+        self.compile(model, model.output("logit"), precision, threads)
+
+    def read(self, path: Path) -> tuple[Any, dict[str, str]]:
+        """An ONNX file as a model of OpenVINO, and its metadata."""
+        from openvino.frontend import FrontEndManager
+
+        # `Core.read_model` would try the readers of other formats as well, and those print to the log.
+        frontend = FrontEndManager().load_by_framework("onnx")
+        model = frontend.convert(frontend.load(str(path)))
+        found = model.get_rt_info()
+        framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
+        return model, {key: str(value.value) for key, value in framework.items()}
+
+    def compile(self, model: Any, output: Any, precision: str | None, threads: int | None) -> None:
+        """Compile a model without the layers of all but one output."""
+        import openvino
+
+        from facetell.faces.runtime import openvino_core
+
+        self.precision = openvino_precision(openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
+        self.version = openvino.__version__.split("-")[0]
+        config: dict[str, object] = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            # Off: by default OpenVINO also rounds the inputs of 8-bit matrices to 8 bits on CPUs with VNNI. A score in
+            # f32 would depend on the CPU, and one in bf16 would change as much again as by bf16 itself.
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+        }
+        if threads:
+            config["INFERENCE_NUM_THREADS"] = threads
+        only = openvino.Model([output], model.get_parameters())
+        self._request = openvino_core().compile_model(only, "CPU", config).create_infer_request()
+
+    def infer(self, values: FloatArray) -> FloatArray:
+        """The output for one input."""
+        return np.array(self._request.infer({0: values})[0], dtype=np.float32)
 
     def run(self, clips: FloatArray) -> FloatArray:
         """See :meth:`Engine.run`."""
-        results = [np.array(self._request.infer({"clip": clip[None]})["logit"], dtype=np.float32) for clip in clips]
-        return np.concatenate(results)
-
-
-def read_openvino(path: Path) -> tuple[Any, dict[str, str]]:
-    """An ONNX file as a model of OpenVINO, and its metadata."""
-    from openvino.frontend import FrontEndManager
-
-    # `Core.read_model` would try the readers of other formats as well, and those print to the log.
-    frontend = FrontEndManager().load_by_framework("onnx")
-    model = frontend.convert(frontend.load(str(path)))
-    found = model.get_rt_info()
-    framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
-    return model, {key: str(value.value) for key, value in framework.items()}
-
-
-def compile_openvino(model: Any, output: Any, precision: str | None, threads: int | None) -> tuple[Any, str, str]:
-    """A request that infers ``output`` of a model, the precision in use, and the version of OpenVINO."""
-    import openvino
-
-    from facetell.faces.runtime import openvino_core
-
-    precision = openvino_precision(openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
-    config: dict[str, object] = {
-        "INFERENCE_PRECISION_HINT": precision,
-        "PERFORMANCE_HINT": "LATENCY",
-        # Off: by default OpenVINO also rounds the inputs of 8-bit matrices to 8 bits on CPUs with VNNI. A score in
-        # f32 would depend on the CPU, and one in bf16 would change as much again as by bf16 itself.
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
-    }
-    if threads:
-        config["INFERENCE_NUM_THREADS"] = threads
-    only = openvino.Model([output], model.get_parameters())  # without the layers of other outputs
-    request = openvino_core().compile_model(only, "CPU", config).create_infer_request()
-    return request, precision, openvino.__version__.split("-")[0]
+        return np.concatenate([self.infer(clip[None]) for clip in clips])
 
 
 class OnnxRuntimeEngine(Engine):
@@ -149,9 +148,8 @@ class OnnxRuntimeEngine(Engine):
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        super().__init__(path, self._session.get_modelmeta().custom_metadata_map)
-        (logit,) = (output.shape for output in self._session.get_outputs() if output.name == "logit")
-        self.check_logit(logit)
+        logits = [output.shape for output in self._session.get_outputs() if output.name == "logit"]
+        super().__init__(path, self._session.get_modelmeta().custom_metadata_map, *logits or [()])
         self.version = runtime.__version__
 
     def run(self, clips: FloatArray) -> FloatArray:
@@ -251,7 +249,8 @@ def load_engine(
     except Exception as error:  # each engine has its own exception types for a file that it cannot read
         # The last line: those before it are about places in the source of the engine.
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1].lstrip("- ")
-        raise FacetellError(f"{engine} cannot load {path}: {reason}; give a model file exported by facetell") from error
+        hint = "check --size and --frames" if given else "give a model file exported by facetell"
+        raise FacetellError(f"{engine} cannot load {path}: {reason}; {hint}") from error
 
 
 def require(module: str, engine: str, extra: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from facetell.engine.engines import Engine, compile_openvino, read_openvino
+from facetell.engine.engines import OpenVinoEngine
 from facetell.engine.info import InputFormat, ModelInfo, is_foreign
 from facetell.files import file_sha256
 from facetell.types import FacetellError, FloatArray
@@ -21,7 +21,7 @@ FORM = (
 )
 
 
-class ForeignEngine(Engine):
+class ForeignEngine(OpenVinoEngine):
     """Runs a network of another program on OpenVINO, in float32 unless ``precision`` is "bf16".
 
     :data:`FORM` describes it; rank and sizes of the input give its layout. The second of two outputs minus the first is
@@ -30,12 +30,10 @@ class ForeignEngine(Engine):
     network has another form.
     """
 
-    name = "openvino"
-
     def __init__(
         self, path: Path, given: InputFormat, precision: str | None = None, threads: int | None = None
     ) -> None:
-        model, metadata = read_openvino(path)
+        model, metadata = self.read(path)
         if not is_foreign(metadata):
             raise given.refused(path)
         size, frames, rate, mean, std = given.size, given.frames, given.rate, given.mean, given.std
@@ -46,21 +44,14 @@ class ForeignEngine(Engine):
             self.sha256 = hashlib.sha256(f"{self.sha256}{file_sha256(data)}".encode()).hexdigest()
         self.info = ModelInfo(path.stem, frames if frames > 1 else CLIP_FRAMES, rate, size, given.crop)
         self._mean, self._std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (mean, std))
-        self._type = np.dtype(model.input(0).get_element_type().to_dtype())
         self._shape = _input_shape(path, model, size, frames)
+        self._type = np.dtype(model.input(0).get_element_type().to_dtype())
         outputs = [found for found in model.outputs if "logit" in found.get_names()] or model.outputs
         if len(outputs) > 1:
             raise FacetellError(f"{path} has {len(outputs)} outputs, none of them called logit; {FORM}")
-        try:
-            model.reshape({0: self._shape})
-            logit = _before_squashing(outputs[0])
-            self._request, self.precision, self.version = compile_openvino(model, logit, precision or "f32", threads)
-            (trial,) = self.run(np.full((1, self.info.clip_frames, 3, size, size), 0.5, np.float32))
-        except FacetellError:
-            raise
-        except Exception as error:  # OpenVINO raises RuntimeError for everything
-            reason = str(error).strip().splitlines()[-1].lstrip("- ")
-            raise FacetellError(f"{path} cannot run on an input of {self._shape} ({reason}); {FORM}") from error
+        model.reshape({0: self._shape})
+        self.compile(model, _before_squashing(outputs[0]), precision or "f32", threads)
+        (trial,) = self.run(np.full((1, self.info.clip_frames, 3, size, size), 0.5, np.float32))
         if not np.isfinite(trial):
             raise FacetellError(f"{path} gives {trial} for a grey face, which is not a score; check --mean and --std")
 
@@ -76,10 +67,10 @@ class ForeignEngine(Engine):
         return np.array([self._logit(clip) for clip in clips], np.float32)
 
     def _logit(self, values: FloatArray) -> float:
-        found = np.array(self._request.infer({0: values[None].astype(self._type)})[0], np.float32)
+        first, *second = found = self.infer(values[None].astype(self._type)).ravel()
         if found.size not in (1, 2):
-            raise FacetellError(f"the output of {self.path} has the shape {found.shape} for one input; {FORM}")
-        return float(found.ravel()[-1] - (found.ravel()[0] if found.size == 2 else 0))
+            raise FacetellError(f"{self.path} gives {found.size} values for one input; {FORM}")
+        return float(second[0] - first if second else first)
 
 
 def _input_shape(path: Path, model: Any, size: int, frames: int) -> Sequence[int]:

@@ -137,13 +137,9 @@ def from_rows(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> Sc
         "status": Status.SCORED.value,
         "level": 0,
     }
-    return from_columns({name: [row.get(name, blank[name]) for row in rows] for name in COLUMNS}, about)
-
-
-def from_columns(columns: Mapping[str, Sequence[Any]], about: Mapping[str, Any]) -> Scores:
-    """A table from the values of every column of :data:`COLUMNS`, all of one length."""
     kinds = {**dict.fromkeys(WORDS, object), **dict.fromkeys(WHOLE, np.int64), **dict.fromkeys(REAL, np.float64)}
-    return Scores({name: np.array(columns[name], dtype=kinds[name]) for name in COLUMNS}, about)
+    columns = {name: np.array([row.get(name, blank[name]) for row in rows], dtype=kinds[name]) for name in COLUMNS}
+    return Scores(columns, about)
 
 
 def write_scores(scores: Scores, path: Path) -> None:

@@ -283,8 +283,8 @@ class TorchEngine(Engine):
         if threads:
             torch.set_num_threads(threads)
         metadata, self._model = model_from_onnx(path)
-        super().__init__(path, metadata)
-        self.check_logit(["N"] if self._model.num_classes == 1 else ["N", self._model.num_classes])
+        classes = self._model.num_classes
+        super().__init__(path, metadata, ["N"] if classes == 1 else ["N", classes])
 
     def run(self, clips: FloatArray) -> FloatArray:
         """See :meth:`facetell.engine.Engine.run`."""
