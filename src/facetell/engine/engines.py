@@ -249,7 +249,7 @@ def load_engine(
     except Exception as error:  # each engine has its own exception types for a file that it cannot read
         # The last line: those before it are about places in the source of the engine.
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1].lstrip("- ")
-        hint = "check --size and --frames" if given else "give a model file exported by facetell"
+        hint = "check the file, --size and --frames" if given else "give a model file exported by facetell"
         raise FacetellError(f"{engine} cannot load {path}: {reason}; {hint}") from error
 
 
