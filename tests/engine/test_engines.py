@@ -256,10 +256,3 @@ def test_faults_of_a_function_are_not_those_of_the_video(module, man, function, 
     verdict = Detector(f"{module()}:{function}")(man)
     assert verdict.status is Status.UNREADABLE and re.search(reason, verdict.message)
     assert "damaged" not in verdict.message
-
-
-def test_the_example_of_a_function_takes_a_clip(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "examples")
-    example = importlib.import_module("own_detector")
-    frames = np.random.default_rng(0).integers(0, 256, (4, 160, 160, 3), np.uint8)
-    assert abs(example.predict(frames, 25.0, np.array([[36, 36, 124, 124]] * 4, np.float32))) < 0.1
