@@ -25,6 +25,7 @@ import av
 from facetell import __version__
 from facetell.assets import ASSETS
 from facetell.engine import load_engine
+from facetell.engine.info import InputFormat
 from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
@@ -86,6 +87,7 @@ class Settings:
         threads: CPU threads of the engine; all cores by default.
         image_rate: frames per second of folders of images, which states that they are consecutive frames; None assumes
             25 and checks them, see :class:`facetell.video.sequence.ImageSequence`.
+        given: the input of a network of another program, see :func:`facetell.engine.load_engine`.
     """
 
     clips_per_second: float = 1.0
@@ -96,6 +98,7 @@ class Settings:
     precision: str | None = None
     threads: int | None = None
     image_rate: float | None = None
+    given: InputFormat | None = None
 
 
 class _HookError(Exception):
@@ -121,7 +124,9 @@ class Detector:
 
     def __init__(self, model: Path | str | None = None, settings: Settings | None = None) -> None:
         settings = settings or Settings()
-        self.engine = load_engine(model, settings.engine, precision=settings.precision, threads=settings.threads)
+        self.engine = load_engine(
+            model, settings.engine, precision=settings.precision, threads=settings.threads, given=settings.given
+        )
         if settings.max_clips is None:
             settings = replace(settings, max_clips=self.engine.info.max_clips)
         check_whole("max_clips", settings.max_clips, 0)
@@ -244,7 +249,8 @@ class Detector:
 
     def _provenance(self) -> dict[str, object]:
         """Versions, hashes and settings that are needed to repeat the run."""
-        engine = self.engine
+        engine, settings = self.engine, asdict(self.settings)
+        del settings["given"]  # detection takes model files of facetell
         return {
             "facetell": __version__,
             "python": platform.python_version(),
@@ -252,7 +258,7 @@ class Detector:
             "model": {"name": engine.info.name, "sha256": engine.sha256},
             "engine": {"name": engine.name, "version": engine.version, "precision": engine.precision},
             "assets": {name: ASSETS[name].sha256 for name in ("face_detector", "face_mesh")},
-            "settings": asdict(self.settings) | {"threshold": self.threshold, "precision": engine.precision},
+            "settings": settings | {"threshold": self.threshold, "precision": engine.precision},
         }
 
 

@@ -13,6 +13,7 @@ from facetell.batch.score import ScoringSettings, conditions, score_manifest
 from facetell.datasets.manifest import read_manifest
 from facetell.detector import Settings
 from facetell.distort import KINDS, PUBLISHED
+from facetell.engine.info import InputFormat
 from facetell.evaluate.scores import read_scores
 from facetell.types import FacetellError
 from fixtures import BROKEN, FAST, one_frame, sample_frames, write_frames
@@ -162,6 +163,8 @@ def test_a_finished_file_is_read_and_never_overwritten(scored, manifest, tmp_pat
     assert clips(again, video="woman.mp4") == clips(scored[0], video="woman.mp4") and not states
     with pytest.raises(FacetellError, match="exists already, made with other settings: choose another name"):
         score_manifest(manifest, FAST, settings=ScoringSettings(Settings(max_faces=1)), out=out)
+    described = (ScoringSettings(Settings(given=InputFormat(crop=crop))).about() for crop in (1.0, 1.3))
+    assert len({json.dumps(about) for about in (*described, ScoringSettings().about())}) == 3
 
 
 def test_a_manifest_that_cannot_be_scored_is_reported_at_once(folder, tmp_path):

@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -16,6 +18,7 @@ from facetell.cli import main
 from facetell.cli.progress import Bar
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.evaluate.scores import read_scores
+from facetell.video.image import read_image
 from fixtures import BROKEN, FAST, sample_frames, write_frames
 
 NAMES = ("text.mp4", "man.mp4", "gone.mp4", "no_face.mp4")
@@ -48,6 +51,10 @@ def test_what_gave_no_clip_is_named(folder, tmp_path, capsys):
     assert read_clip(out / entry.path).frames.shape == (12, 128, 128, 3) and entry.path.endswith(".mp4")
     settings = json.loads((out / "prepare.json").read_text())["settings"]
     assert settings == {"size": 128, "faces": "main", "seconds": 1.0, "image_rate": None}
+    assert main(["datasets", "export", str(out), "--deepfakebench", str(tmp_path / "faces.json")]) == 0
+    assert capsys.readouterr().out.endswith("and label_dict: {'real': 0}\n")
+    (frames,) = (tmp_path / "faces" / "frames").iterdir()
+    np.testing.assert_array_equal(read_image(frames / "011.png"), read_clip(out / entry.path).frames[11])
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_scored(folder, tmp_path, capsys):
@@ -58,6 +65,18 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_scored(folder, tmp_path, c
     assert all(name in line for name, line in zip(("text.mp4", "gone.mp4"), errors.splitlines(), strict=True))
     assert read_scores(out)["status"].tolist() == ["unreadable", "scored", "unreadable", "no_face"]
     assert run("score", folder, "--out", out) == 2, "of a complete file the exit code is the same"
+
+
+def test_a_detector_of_twenty_lines_and_a_table_of_scores_are_evaluated(folder, tmp_path, capsys, monkeypatch):
+    shutil.copy(Path(__file__).parents[2] / "examples" / "own_detector.py", tmp_path / "toy.py")
+    (folder / "manifest.csv").write_text("path,label,split\nman.mp4,0,test\nno_face.mp4,1,test\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["score", "videos", "--model", "toy:predict", "--out", "toy.parquet", "--workers", "1"]) == 0
+    assert main(["evaluate", "toy.parquet"]) == 0
+    assert "1 real and 0 forged videos scored; 1 not scored" in " ".join(capsys.readouterr().out.split())
+    Path("theirs.csv").write_text("path,label,score\na.mp4,real,0.1\nb.mp4,fake,0.9\n")
+    assert main(["evaluate", "theirs.csv"]) == 0
+    assert "identities unknown; resampled by video" in " ".join(capsys.readouterr().out.split())
 
 
 def test_videos_are_counted_by_distortion(folder, tmp_path, capsys):

@@ -39,11 +39,16 @@ CALLS = [
     ("scan videos --out out --address host:1", "add --engine ray"),
     ("score nowhere.csv --out new.parquet", "there is no manifest at nowhere.csv"),
     ("score videos --out new.parquet --model text.mp4", "cannot load"),
+    ("score videos --out new.parquet --size 224", "describes its input itself; leave out --size, --frames"),
+    ("score videos --out new.parquet --model empty --size 224", "there is no model file at empty"),
+    ("score videos --out new.parquet --mean 123 116 103", "'123' is not a number from 0 to 1"),
     ("score videos --out new.parquet --distort XY", "'XY' is not a distortion"),
     ("score videos --out new.parquet --no-clean", "there is nothing to score"),
     ("evaluate nowhere.parquet --protocol cross", "there is no score file at nowhere.parquet"),
     ("evaluate s.parquet --protocol cross --split val", "has no video of the split val (it has test)"),
     ("datasets read dfd empty --out m.csv --protocol B", "dfd does not take --protocol; it takes --compression"),
+    ("datasets export videos --deepfakebench m.json", "man.mp4 is not a folder of images named by numbers"),
+    ("evaluate other.csv", "other.csv is not a score file (it has no row)"),
     ("train none.yaml", "there is no configuration at none.yaml"),
     (f"train {TINY} optim.lrr=1", "there is no 'optim.lrr'"),
     (f"train {TINY}", "there is nothing to train on; set data.folders"),
@@ -80,6 +85,7 @@ def folder(tmp_path, man, monkeypatch):
     (tmp_path / "-lead.mp4").symlink_to("man.mp4")
     (tmp_path / "frames" / "1.png").touch()
     (tmp_path / "other").write_text("Dear")
+    (tmp_path / "other.csv").write_text("path,label,score\n")
     (tmp_path / "man.mp4.svg").write_text("evidence")
     BROKEN["text"](tmp_path)
     write(tmp_path / "s.parquet", toy())

@@ -72,7 +72,7 @@ def test_missing_and_unreadable_videos_are_listed(videos, tmp_path):
     manifest = planted(videos, Entry("absent.mp4", 0, "test"), Entry(str(tmp_path / "broken.mp4"), 0, "test"))
     found = check_manifest(manifest)
     assert found.missing == ("absent.mp4",)
-    assert [path for path, _ in found.unreadable] == [str(tmp_path / "broken.mp4")]
+    assert len(found.unreadable) == 1 and str(tmp_path / "broken.mp4") in found.unreadable[0]
 
 
 def test_leaking_videos_and_manifests_without_them(videos, tmp_path):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from facetell.datasets.check import Findings, check_manifest
+from facetell.datasets.deepfakebench import write_deepfakebench
 from facetell.datasets.layout import ReadOptions
-from facetell.datasets.manifest import Entry, read_manifest, write_manifest
+from facetell.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
 from facetell.datasets.readers import BENCHMARKS, TEST_LIST, read_benchmark
 from facetell.types import FacetellError
 from mimic.make import MIMICS, make_miniature
@@ -38,6 +39,7 @@ TREES = {
         source/train/train_00000000.mp4 target/train/train_00000000.mp4
         source/val/val_00000005.mp4 target/val/val_00000005.mp4
     """,
+    "deepfakebench": "F/real/000/000.png F/fake/000_003/000.png F/fake/000_003/001.png",
     "pair": "real/000.mp4 real/001.mp4 real/002.mp4 fake/Deepfakes/000.mp4 fake/NeuralTextures/001.mp4",
 }
 DFDC_PARTS = [
@@ -53,7 +55,13 @@ DFDCP = {
     }
     for path in TREES["dfdcp"].split()
 }
+BENCH = {
+    "FF-real": {"train": {}, "test": {"c23": {"000": {"label": "FF-real", "frames": ["F\\real\\000\\000.png"]}}}},
+    "FF-DF": {"val": {"000_003": {"label": "FF-DF", "frames": ["F/fake/000_003/000.png"]}}},
+}
+BENCH["FF-DF"]["test"] = BENCH["FF-DF"]["val"]
 LISTS = {
+    "deepfakebench": {"FF.json": json.dumps({"FF": BENCH})},
     "celebdf++": {TEST_LIST: "1 Celeb-real/id4_0000.mp4\n0 Celeb-synthesis/FaceReenact/LIA/id4_id5_0000.mp4\n"},
     "dfdc": {
         **{f"dfdc_train_part_{n}/metadata.json": json.dumps(part) for n, part in enumerate(DFDC_PARTS)},
@@ -129,6 +137,8 @@ wilddeepfake fake_test/5/fake/16
 1 test fake_test_5 - wild - -
 ffiw target/val/val_00000005.mp4
 1 test - - FFIW - source/val/val_00000005.mp4
+deepfakebench F/fake/000_003
+1 test - - FF-DF - -
 pair all_test=1 fake/NeuralTextures/001.mp4
 1 test - - NeuralTextures - real/001.mp4
 """.strip().splitlines()
@@ -140,7 +150,8 @@ def test_entries_have_all_that_a_benchmark_publishes(number, read):
     options = {key: value for key, _, value in (word.partition("=") for word in words)}
     options |= {key: (options[key],) for key in ("compressions", "methods") if key in options}
     label, split, *texts = ("" if cell == "-" else cell for cell in ENTRIES[2 * number + 1].split())
-    expected = Entry(path, int(label), split, *texts[:3], name, *texts[3:])
+    dataset = "FF" if name == "deepfakebench" else name
+    expected = Entry(path, int(label), split, *texts[:3], dataset, *texts[3:])
     assert expected in read(name, **options).entries
 
 
@@ -222,6 +233,7 @@ def test_a_missing_file_is_named_with_the_layout(name, gone, named, read, tmp_pa
         ("dfdc", "dfdc_train_part_0/metadata.json", '{"a.mp4": {"label": "MAYBE"}}'),
         ("dfdc", "test/labels.csv", "file,truth\na.mp4,1"),
         ("dfdcp", "dataset.json", '{"original_videos/1/a.mp4": {"label": "real"}}'),
+        ("deepfakebench", "FF.json", '{"FF": {"FF-real": {"test": {"000": {"label": "FF-real", "frames": []}}}}}'),
     ],
 )
 def test_a_malformed_list_is_an_error(name, file, text, tmp_path):
@@ -242,3 +254,15 @@ def test_a_malformed_list_is_an_error(name, file, text, tmp_path):
 def test_options_that_do_not_apply_are_errors(name, options, message, read):
     with pytest.raises(FacetellError, match=message):
         read(name, **options)
+
+
+def test_an_exported_list_of_frames_is_read_as_it_was(tmp_path):
+    make_tree("deepfakebench", tmp_path)
+    (tmp_path / "FF.json").unlink()
+    rows = (Entry("F/real/000", 0, "train", dataset="mine"), Entry("F/fake/000_003", 1, "test", "", "", "swap", "mine"))
+    manifest = Manifest(tmp_path, (*rows, Entry("not known", None, "test")))
+    assert write_deepfakebench(manifest, tmp_path / "mine.json", lambda share: None) == {"real": 0, "swap": 1}
+    assert read_benchmark("deepfakebench", tmp_path).entries == rows[::-1]
+    table = json.loads((tmp_path / "mine.json").read_text())["mine"]
+    assert table["swap"]["test"]["F/fake/000_003"]["frames"] == [f"F/fake/000_003/00{n}.png" for n in (0, 1)]
+    assert {*table["real"]} == {"train", "val", "test"}, "its loader reads the split of each label"

@@ -23,13 +23,8 @@ def table(videos=60, *, seed=0, noise=1.0, clips=2, split="test", people=20, abo
     rng = np.random.default_rng(seed)
     rows = []
     for i in range(videos):
-        known = {
-            "video": f"{split}/{i}.mp4",
-            "split": split,
-            "label": int(i % 3 > 0),
-            "identity": f"p{i // 3 % people}",
-            "dataset": dataset,
-        }
+        known = {"video": f"{split}/{i}.mp4", "split": split, "label": int(i % 3 > 0), "dataset": dataset}
+        known["identity"] = f"p{i // 3 % people}"
         if i in unscored:
             rows.append({**known, "status": "no_face"})
             continue

@@ -202,7 +202,7 @@ def test_scores_of_other_programs_need_three_columns(tmp_path):
     whole = found.tables[0]
     cells = by_row(whole, 1)["theirs",]
     assert [cells[name].text for name in ("real", "forged", "not scored", "AUC")] == ["2", "2", "1", "75.0"]
-    assert "of unknown identities" in whole.caption and "bootstrap over videos" in whole.caption
+    assert "2 forged videos scored" in whole.caption and "(identities unknown; resampled by video)" in whole.caption
     path.write_text("path,label,score,identity\na,0,0.5,x\nb,1,0.75,y\n")
     scores = read_scores(path)
     assert scores["logit"].tolist() == pytest.approx([0, math.log(3)]) and scores["identity"].tolist() == ["x", "y"]

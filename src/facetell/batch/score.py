@@ -42,7 +42,7 @@ from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, parameter
 from facetell.distort.kinds import LEVELS, Family
 from facetell.distort.video import distort_frame
 from facetell.engine import ModelInfo
-from facetell.evaluate.scores import COLUMNS, WORDS, Scores, from_columns, read_scores, write_scores
+from facetell.evaluate.scores import WORDS, Scores, from_rows, read_scores, write_scores
 from facetell.files import check_writable, short_name
 from facetell.places import FacePlaces, TimedFrames, score_at, snapped
 from facetell.types import NOT_READ, FacetellError, Status, TrackVerdict, UInt8Array, VideoVerdict
@@ -79,6 +79,7 @@ class ScoringSettings:
             "max_faces": self.detection.max_faces,
             **({"max_clips": self.detection.max_clips} if self.detection.max_clips else {}),
             **({"image_rate": self.detection.image_rate} if self.detection.image_rate else {}),
+            **({"given": asdict(self.detection.given)} if self.detection.given else {}),
             "distortions": [f"{code}:{level}" for code, level in self.distortions],
             "clean": self.clean,
             "splits": list(self.splits),
@@ -132,21 +133,16 @@ def score_manifest(
     progress: Show = lambda state: None,
     fault: Callable[[str], None] = lambda message: None,
 ) -> Scores:
-    """Score every video of a manifest.
+    """Score every video of a manifest with a model (:func:`facetell.engine.model_path`).
 
-    Args:
-        model: see :func:`facetell.engine.model_path`.
-        out: score file to write. If it exists and was made from the same inputs, it is read and nothing is scored.
-        workers: processes, each with its own model and its share of the cores; 1 works in the current process.
-        progress: called at the start and after each video.
-        fault: called at the end with one message for each video that could not be read, and each failed distortion.
+    Returns one row per clip, in the order of the manifest; a video without a clip has one row with its status. It is
+    identical, to the last bit, for any number of ``workers`` (except under the distortion VC, see ``docs/scoring.md``):
+    processes, each with its own model and its share of the cores; 1 works in the current process.
 
-    Returns:
-        One row per clip, in the order of the manifest; a video without a clip has one row with its status. Identical,
-        to the last bit, for any number of workers (except for the distortion VC, see ``docs/scoring.md``).
-
-    FacetellError: the model or manifest is unfit, ``out`` exists or was begun with other inputs, or it cannot be
-        written.
+    If the score file ``out`` exists and was made from the same inputs, it is read and nothing is scored. ``progress``
+    is called at the start and after each video, ``fault`` at the end with one message for each video that could not be
+    read, and each failed distortion. FacetellError: the model or manifest is unfit, ``out`` exists or was begun with
+    other inputs, or it cannot be written.
     """
     settings = settings or ScoringSettings()
     if settings.splits:
@@ -186,7 +182,7 @@ def score_manifest(
             for message in line["faults"]:
                 fault(message)
             rows += [_cells(entry, ClipRow(*values)) for values in line["rows"]]
-        scores = from_columns({name: [row.get(name) for row in rows] for name in COLUMNS}, about)
+        scores = from_rows(rows, about)
         if out is not None:
             write_scores(scores, out)
             shutil.rmtree(folder, ignore_errors=True)

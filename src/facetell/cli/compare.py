@@ -35,9 +35,10 @@ def run(args: argparse.Namespace) -> int:
     found = compare(read_scores(args.a), read_scores(args.b), split=args.split, measure=args.measure, names=names)
     left_out = ", ".join(f"{number} {why}" for why, number in found.left_out.items() if number) or "none"
     print(f"A  {names[0]}\nB  {names[1]}\n")
+    drawn = f"of {found.identities} identities" if found.identities else "identities unknown; resampled by video"
     print(
         f"{found.real + found.fake} videos of the split {args.split} that both scored: {found.real} real, "
-        f"{found.fake} forged, of {found.identities} identities\nleft out: {left_out}\n"
+        f"{found.fake} forged, {drawn}\nleft out: {left_out}\n"
     )
     measure = MEASURES[found.measure]
     heading = f"{measure.title} ({'higher' if measure.higher_is_better else 'lower'} is better)"

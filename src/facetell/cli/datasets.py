@@ -6,15 +6,18 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from facetell.cli.arguments import output
 from facetell.cli.progress import Bar
 from facetell.datasets.layout import Benchmark, ReadOptions
 from facetell.datasets.manifest import SPLITS, Manifest, read_manifest, write_manifest
 from facetell.datasets.readers import BENCHMARKS, benchmark, read_benchmark
+from facetell.files import check_writable
 from facetell.types import FacetellError
 
 SHOWN = 5  # findings of a kind that are printed
@@ -40,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, metavar="FILE", help="the manifest, a CSV file")
     for field, (flag, how) in FLAGS.items():
         read.add_argument(flag, dest=field, default=argparse.SUPPRESS, **how)  # type: ignore[arg-type]
+    add = actions.add_parser("export", help="write a manifest as the list of frames of another toolkit").add_argument
+    add("manifest", type=Path, metavar="MANIFEST", help="of folders of images, or a prepared folder")
+    text = "the list of DeepfakeBench, in a folder above the frames; those of prepared clips are written there"
+    add("--deepfakebench", type=partial(output, suffixes=(".json",)), required=True, metavar="NAME.json", help=text)
     check = actions.add_parser("check", help="count the videos of a manifest, find missing files and leaks")
     check.add_argument("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
     add = check.add_mutually_exclusive_group().add_argument
@@ -50,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the action of the command; 0 when done, 2 where a check finds a leak or a missing file."""
-    return {"list": _list, "read": _read, "check": _check}[args.action](args)
+    return {"list": _list, "read": _read, "export": _export, "check": _check}[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -73,6 +80,16 @@ def _read(args: argparse.Namespace) -> int:
     write_manifest(manifest, args.out)
     _print_counts(manifest)
     print(f"{args.out}: {len(manifest)} videos")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from facetell.datasets.deepfakebench import write_deepfakebench
+
+    check_writable(out := args.deepfakebench)
+    with Bar("exporting") as bar:
+        classes = write_deepfakebench(read_manifest(args.manifest), out, lambda share: bar.update(share, 1))
+    print(f"{out}: for its loader, set test_dataset: [{out.stem}], rgb_dir: {out.parent} and label_dict: {classes}")
     return 0
 
 
@@ -99,7 +116,7 @@ def _check(args: argparse.Namespace) -> int:
     with Bar("reading the videos") as bar:
         found = check_manifest(manifest, fast=args.fast, progress=lambda share: bar.update(share, 1))
     _print_findings("missing", found.missing)
-    _print_findings("unreadable", [reason for _, reason in found.unreadable])
+    _print_findings("unreadable", found.unreadable)
     for kind, meaning in KINDS.items():
         leaks = [leak for leak in found.leaks if leak.kind == kind]
         lines = [f"{leak.what}: " + ", ".join(f"{split} {path}" for split, path in leak.example) for leak in leaks]

@@ -6,11 +6,13 @@ import argparse
 import os
 import sys
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
-from facetell.cli.arguments import add_detection, add_fps, count, detection_settings, summary
+from facetell.cli.arguments import add_detection, add_fps, count, detection_settings, number, share, summary
 from facetell.cli.progress import Bar
 from facetell.datasets.manifest import SPLITS, read_manifest
+from facetell.engine.info import InputFormat
 from facetell.types import Status
 
 
@@ -27,14 +29,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=count, default=workers, metavar="N", help="processes (default: cores / 2)")
     add_detection(parser, threshold=False)
     add_fps(parser)
+    text = "for an ONNX file of another program: all but --crop are needed"
+    add = parser.add_argument_group("input of the model", text).add_argument
+    add("--size", type=count, metavar="S", help="its side in pixels")
+    add("--frames", type=count, metavar="T", help="its frames; 1: the middle one of a clip")
+    add("--rate", type=number, metavar="N", help="frames per second of a clip")
+    for name, kind in (("--mean", share), ("--std", number)):
+        add(name, nargs=3, type=kind, metavar=("R", "G", "B"), help=f"{name[2:]} of RGB in [0, 1]")
+    add("--crop", type=number, metavar="N", help="side of the crop in face lengths (default: 1.35)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 if all could be read, scored or not, else 2."""
     from facetell.batch.score import ScoringSettings, conditions, score_manifest
 
+    given = {field.name: value for field in fields(InputFormat) if (value := getattr(args, field.name)) is not None}
     settings = ScoringSettings(
-        detection_settings(args, image_rate=args.fps),
+        detection_settings(args, image_rate=args.fps, given=InputFormat(**given) if given else None),
         distortions=conditions(args.distort),
         clean=not args.no_clean,
         splits=tuple(split for split in SPLITS if split in args.split),

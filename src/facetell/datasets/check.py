@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -37,18 +37,18 @@ class Findings:
     """What is wrong with a manifest."""
 
     missing: tuple[str, ...]
-    unreadable: tuple[tuple[str, str], ...]  # paths with the reasons
+    unreadable: tuple[str, ...]  # messages with the paths
     leaks: tuple[Leak, ...]
 
 
-def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress | None = None) -> Findings:
+def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress = lambda share: None) -> Findings:
     """Find missing and unreadable files, and leaks between splits. An identity must be one person in all rows.
 
     ``fast``: do not open the videos, so no search for unreadable files and near-duplicates. ``progress`` is called with
     the share done in [0, 1].
     """
     present, missing = _present(manifest)
-    leaks = list(_table_leaks(manifest))
+    leaks = _table_leaks(manifest)
     if fast:
         return Findings(missing, (), tuple(leaks))
     hashes, unreadable = _hashes(manifest, present, progress)
@@ -60,20 +60,11 @@ def leaking_videos(manifest: Manifest, split: str) -> frozenset[str]:
 
     Metrics on them do not measure generalisation. The files of the manifest, which has all splits, are opened.
     """
-    recording = _recordings(manifest)
-    others = [entry for entry in manifest if entry.split != split]
-    identities = {name for entry in others for name in (entry.identity, entry.donor) if name}
-    recordings = {recording(entry) for entry in others}
+    others = {named for entry, named in _names(manifest) if entry.split != split}
+    shared = {entry.video for entry, named in _names(manifest) if entry.split == split and named in others}
     videos = {entry.path: entry.video for entry in manifest if entry.split == split}
-    shared = {
-        entry.video
-        for entry in manifest
-        if entry.split == split and (identities & {entry.identity, entry.donor} or recording(entry) in recordings)
-    }
-    hashes, _ = _hashes(manifest, _present(manifest)[0])
-    return frozenset(
-        shared | {videos[path] for leak in _duplicates(hashes) for place, path in leak.example if place == split}
-    )
+    duplicates = _duplicates(_hashes(manifest, _present(manifest)[0])[0])
+    return frozenset(shared | {videos[path] for leak in duplicates for place, path in leak.example if place == split})
 
 
 def without_leaks(manifest: Manifest) -> Manifest:
@@ -92,33 +83,30 @@ def _present(manifest: Manifest) -> tuple[list[Entry], tuple[str, ...]]:
     return [e for e in manifest if e.path not in missing], tuple(e.path for e in manifest if e.path in missing)
 
 
-def _table_leaks(manifest: Manifest) -> Iterator[Leak]:
-    """Leaks that follow from the rows alone."""
-    recording = _recordings(manifest)
-    yield from (videos := list(_shared("video", ((entry.video, entry) for entry in manifest))))
-    sources = _shared("source", ((recording(entry), entry) for entry in manifest))
-    yield from (leak for leak in sources if leak.what not in {other.what for other in videos})
-    people = ((name, entry) for entry in manifest for name in (entry.identity, entry.donor) if name)
-    yield from _shared("identity", people)
+def _names(manifest: Manifest) -> Iterator[tuple[Entry, tuple[str, str]]]:
+    """Each entry with the kind (of KINDS) and the name of everything that is to be in one split only.
 
-
-def _recordings(manifest: Iterable[Entry]) -> Callable[[Entry], str]:
-    """A function from an entry to the real video that its frames are from: the video of its ``source``, or its own.
-
-    The ``source`` of a prepared clip is another prepared clip; the names before preparation are compared.
+    A recording is the real video that frames are from: the video of the ``source``, or the own one. The ``source`` of a
+    prepared clip is another prepared clip; the names before preparation are compared.
     """
     videos = {entry.path: entry.video for entry in manifest}
-    return lambda entry: videos.get(entry.source, entry.source) or entry.video
+    for entry in manifest:
+        yield entry, ("video", entry.video)
+        yield entry, ("source", videos.get(entry.source, entry.source) or entry.video)
+        yield from ((entry, ("identity", name)) for name in (entry.identity, entry.donor) if name)
 
 
-def _shared(kind: str, named: Iterable[tuple[str, Entry]]) -> Iterator[Leak]:
-    """The names that are in several splits."""
-    found: dict[str, dict[str, str]] = {}
-    for name, entry in named:
-        found.setdefault(name, {}).setdefault(entry.split, entry.path)
-    for name, places in found.items():
-        if len(places) > 1:
-            yield Leak(kind, name, tuple((split, places[split]) for split in SPLITS if split in places))
+def _table_leaks(manifest: Manifest) -> list[Leak]:
+    """Leaks that follow from the rows alone; a video in several splits is not named as a recording as well."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for entry, named in _names(manifest):
+        found.setdefault(named, {}).setdefault(entry.split, entry.path)
+    leaks = [
+        Leak(kind, name, tuple((split, places[split]) for split in SPLITS if split in places))
+        for (kind, name), places in found.items()
+        if len(places) > 1 and not (kind == "source" and len(found.get(("video", name), ())) > 1)
+    ]
+    return sorted(leaks, key=lambda leak: [*KINDS].index(leak.kind))
 
 
 def _duplicates(hashes: list[tuple[Entry, VideoHash]]) -> Iterator[Leak]:
@@ -132,9 +120,9 @@ def _duplicates(hashes: list[tuple[Entry, VideoHash]]) -> Iterator[Leak]:
 
 
 def _hashes(
-    manifest: Manifest, entries: list[Entry], progress: Progress | None = None
-) -> tuple[list[tuple[Entry, VideoHash]], list[tuple[str, str]]]:
-    """The hash of each video, and (path, reason) of those that cannot be read."""
+    manifest: Manifest, entries: list[Entry], progress: Progress = lambda share: None
+) -> tuple[list[tuple[Entry, VideoHash]], list[str]]:
+    """The hash of each video, and the messages on those that cannot be read."""
 
     def compute(entry: Entry) -> VideoHash | str:
         try:
@@ -146,9 +134,8 @@ def _hashes(
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases the interpreter lock
         for number, (entry, found) in enumerate(zip(entries, pool.map(compute, entries), strict=True), 1):
             if isinstance(found, str):
-                unreadable.append((entry.path, found))
+                unreadable.append(found)
             else:
                 hashes.append((entry, found))
-            if progress:
-                progress(number / len(entries))
+            progress(number / len(entries))
     return hashes, unreadable

@@ -39,15 +39,10 @@ def cues_of(images: UInt8Array | Sequence[UInt8Array]) -> NDArray[np.float64]:
 
 
 def probe_auc(cues: NDArray[np.float64], labels: ArrayLike, folds: ArrayLike) -> float:
-    """AUC of a linear probe (ridge regression of the label, classes weighing the same), scored out of fold.
+    """AUC in [0, 1] of a linear probe (ridge regression of the label, classes weighing the same), scored out of fold.
 
-    Args:
-        cues: (N, C).
-        labels: (N,), 1 forged, 0 real.
-        folds: (N,), as :func:`facetell.datasets.folds.grouped_folds` returns.
-
-    Returns:
-        In [0, 1]; NaN where a class is missing, or where the rows outside some fold lack one.
+    ``cues`` has shape (N, C), ``labels`` (1 forged, 0 real) and ``folds`` (:mod:`facetell.datasets.folds`) have (N,).
+    NaN where a class is missing, or where the rows outside some fold lack one.
     """
     y, of = np.asarray(labels, dtype=np.float64), np.asarray(folds)
     scores = np.full(len(y), np.nan)

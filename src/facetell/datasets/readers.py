@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facetell.datasets import faceforensics
+from facetell.datasets.deepfakebench import read_deepfakebench
 from facetell.datasets.layout import BY_IDENTITY, CARVED, Benchmark, Folder, ReadOptions, carve_val, split_by_identity
 from facetell.datasets.manifest import SPLITS, Entry, Manifest, Split
 from facetell.types import FacetellError
@@ -206,6 +207,9 @@ _DFDCP = (
 )
 _WILD = "the unpacked folders real_train, real_test, fake_train and fake_test, with numbered folders of images in them"
 _FFIW = "source/{train,val} with the reals and target/{train,val} with the forgeries"
+_BENCH = (
+    "NAME.json ({dataset: {label: {split: {video: {label, frames: [...]}}}}}) with the paths relative to the folder"
+)
 _PAIR = (
     "real/ and fake/ with videos (or folders of frames), in train/, val/ and test/ where they are split, "
     "and in fake/ in a folder a method where there are several"
@@ -216,17 +220,19 @@ BENCHMARKS = {
         faceforensics.FFPP,
         faceforensics.FACESHIFTER,
         faceforensics.DFD,
-        faceforensics.DFO,
         Benchmark("celebdf1", "Celeb-DF v1", _CELEBDF, read_celebdf, CARVED),
         Benchmark("celebdf2", "Celeb-DF v2: 590 + 300 reals, 5639 swaps", _CELEBDF, read_celebdf, CARVED),
-        Benchmark("celebdf++", "the reals of v2 and 22 methods", _CELEBDFPP, read_celebdf, CARVED | {"methods"}),
-        Benchmark("dfdc", "the Deepfake Detection Challenge", _DFDC, read_dfdc, CARVED),
-        Benchmark("dfdcp", "the preview of the Deepfake Detection Challenge", _DFDCP, read_dfdcp, CARVED),
-        Benchmark("wilddeepfake", "faces from the web as folders of images", _WILD, read_wilddeepfake, CARVED),
-        Benchmark("ffiw", "Face Forensics in the Wild: several people in a frame", _FFIW, read_ffiw, CARVED),
-        Benchmark("pair", "any two folders real/ and fake/", _PAIR, read_pair, BY_IDENTITY),
+        Benchmark("celebdf++", "Celeb-DF++: reals of v2, 22 methods", _CELEBDFPP, read_celebdf, CARVED | {"methods"}),
+        Benchmark("dfdc", "DFDC: the Deepfake Detection Challenge", _DFDC, read_dfdc, CARVED),
+        Benchmark("dfdcp", "DFDC preview: the first part of that", _DFDCP, read_dfdcp, CARVED),
+        faceforensics.DFO,
+        Benchmark("ffiw", "FFIW: several people in a frame", _FFIW, read_ffiw, CARVED),
+        Benchmark("wilddeepfake", "WildDeepfake: folders of face images", _WILD, read_wilddeepfake, CARVED),
+        Benchmark("deepfakebench", "DeepfakeBench and DF40: lists of frames", _BENCH, read_deepfakebench),
+        Benchmark("pair", "pair: any two folders real/ and fake/", _PAIR, read_pair, BY_IDENTITY),
     )
 }
+"""By name, in the order of tables; the text before the colon is the name in tables."""
 
 
 def benchmark(name: str) -> Benchmark:

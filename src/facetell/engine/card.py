@@ -69,7 +69,11 @@ def read_card(model: Path) -> Card:
         release = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
         sections = TypeAdapter(tuple[Section, ...]).validate_python(release.get("card", ()))
         aucs = ((name, float(row["auc"])) for name, row in release.get("limits", {}).items())
-        return Card(sections, tuple(aucs), _rates(release))
+        rates = None
+        if "kinds" in release:
+            forged, genuine = release["kinds"]["all"]["tpr"]["value"], release["false_positive_rate"]["value"]
+            rates = float(release["calibration"]["threshold"]), float(forged), float(genuine)
+        return Card(sections, tuple(aucs), rates)
     except (OSError, ValueError, ValidationError, AttributeError, KeyError, TypeError):
         return Card()
 
@@ -95,10 +99,3 @@ def to_markdown(sections: Sequence[Section]) -> str:
                 head, *rows = (" | ".join(re.sub(r"([\\|*_<\[])", r"\\\1", cell) for cell in row) for row in block)
                 parts.append("\n".join(f"| {line} |" for line in (head, " | ".join("---" for _ in block[0]), *rows)))
     return "\n\n".join(parts) + "\n"
-
-
-def _rates(release: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    if "kinds" not in release:
-        return None
-    forged, genuine = release["kinds"]["all"]["tpr"], release["false_positive_rate"]
-    return float(release["calibration"]["threshold"]), float(forged["value"]), float(genuine["value"])

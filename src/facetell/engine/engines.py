@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from facetell.engine.info import ModelInfo, invalid_field
+from facetell.engine.info import InputFormat, ModelInfo, invalid_field
 from facetell.files import file_sha256
 from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 
@@ -90,19 +90,30 @@ class OpenVinoEngine(Engine):
     name = "openvino"
 
     def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
-        import openvino
-        from openvino.frontend import FrontEndManager
+        model, metadata = self.read(path)
+        logits = [output.get_partial_shape() for output in model.outputs if "logit" in output.get_names()]
+        super().__init__(path, metadata, [int(size.get_max_length()) for shape in logits for size in shape])
+        # The shape is fixed to one clip: that compiles to faster code, and a score cannot depend on the other clips.
+        model.reshape({"clip": [1, self.info.clip_frames, 3, self.info.size, self.info.size]})
+        self.compile(model, model.output("logit"), precision, threads)
 
-        from facetell.faces.runtime import openvino_core
+    def read(self, path: Path) -> tuple[Any, dict[str, str]]:
+        """An ONNX file as a model of OpenVINO, and its metadata."""
+        from openvino.frontend import FrontEndManager
 
         # `Core.read_model` would try the readers of other formats as well, and those print to the log.
         frontend = FrontEndManager().load_by_framework("onnx")
         model = frontend.convert(frontend.load(str(path)))
         found = model.get_rt_info()
         framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
-        metadata = {key: str(value.value) for key, value in framework.items()}
-        logit = model.output("logit")
-        super().__init__(path, metadata, [int(size.get_max_length()) for size in logit.partial_shape])
+        return model, {key: str(value.value) for key, value in framework.items()}
+
+    def compile(self, model: Any, output: Any, precision: str | None, threads: int | None) -> None:
+        """Compile a model without the layers of all but one output."""
+        import openvino
+
+        from facetell.faces.runtime import openvino_core
+
         self.precision = openvino_precision(openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), precision)
         self.version = openvino.__version__.split("-")[0]
         config: dict[str, object] = {
@@ -114,15 +125,16 @@ class OpenVinoEngine(Engine):
         }
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
-        # The shape is fixed to one clip: that compiles to faster code, and a score cannot depend on the other clips.
-        model.reshape({"clip": [1, self.info.clip_frames, 3, self.info.size, self.info.size]})
-        only = openvino.Model([model.output("logit")], model.get_parameters())  # without the layers of other outputs
+        only = openvino.Model([output], model.get_parameters())
         self._request = openvino_core().compile_model(only, "CPU", config).create_infer_request()
+
+    def infer(self, values: FloatArray) -> FloatArray:
+        """The output for one input."""
+        return np.array(self._request.infer({0: values})[0], dtype=np.float32)
 
     def run(self, clips: FloatArray) -> FloatArray:
         """See :meth:`Engine.run`."""
-        results = [np.array(self._request.infer({"clip": clip[None]})["logit"], dtype=np.float32) for clip in clips]
-        return np.concatenate(results)
+        return np.concatenate([self.infer(clip[None]) for clip in clips])
 
 
 class OnnxRuntimeEngine(Engine):
@@ -136,8 +148,8 @@ class OnnxRuntimeEngine(Engine):
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        (logit,) = (output.shape for output in self._session.get_outputs() if output.name == "logit")
-        super().__init__(path, self._session.get_modelmeta().custom_metadata_map, logit)
+        logits = [output.shape for output in self._session.get_outputs() if output.name == "logit"]
+        super().__init__(path, self._session.get_modelmeta().custom_metadata_map, *logits or [()])
         self.version = runtime.__version__
 
     def run(self, clips: FloatArray) -> FloatArray:
@@ -200,6 +212,7 @@ ENGINES = {
     "onnxruntime": "facetell.engine.engines:OnnxRuntimeEngine",
     "torch": "facetell.models.export:TorchEngine",
 }
+FOREIGN = "facetell.engine.foreign:ForeignEngine"
 
 
 def load_engine(
@@ -208,27 +221,36 @@ def load_engine(
     *,
     precision: str | None = None,
     threads: int | None = None,
+    given: InputFormat | None = None,
 ) -> Engine:
     """Load a model (:func:`model_path`) into one of :data:`ENGINES`; a function needs none.
 
     ``precision`` is "f32" or "bf16" (OpenVINO only, see :func:`openvino_precision`), ``threads`` by default all cores.
-    FacetellError: unknown engine, engine not installed, precision not supported, or no such model file.
+    ``given`` describes the input of a network of another program, which runs on OpenVINO.
+    FacetellError: unknown engine, engine not installed, precision not supported, no such model file, or ``given`` does
+    not describe it.
     """
     if engine not in ENGINES:
         raise FacetellError(f"there is no engine '{engine}'; choose one of {', '.join(ENGINES)}")
     path = model_path(model)
     if is_function(path):
+        if given:
+            raise given.refused(path)
         return FunctionEngine(str(path))
-    module, _, name = ENGINES[engine].partition(":")
+    if given and engine != "openvino":
+        raise FacetellError(f"the engine {engine} runs model files of facetell only; use --engine openvino for {path}")
+    module, _, name = (FOREIGN if given else ENGINES[engine]).partition(":")
+    options = {"precision": precision, "threads": threads} | ({"given": given} if given else {})
     try:
-        loaded: Engine = getattr(require(module, engine, "train"), name)(path, precision=precision, threads=threads)
+        loaded: Engine = getattr(require(module, engine, "train"), name)(path, **options)
         return loaded
     except FacetellError:
         raise
     except Exception as error:  # each engine has its own exception types for a file that it cannot read
         # The last line: those before it are about places in the source of the engine.
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1].lstrip("- ")
-        raise FacetellError(f"{engine} cannot load {path}: {reason}; give a model file exported by facetell") from error
+        hint = "check the file, --size and --frames" if given else "give a model file exported by facetell"
+        raise FacetellError(f"{engine} cannot load {path}: {reason}; {hint}") from error
 
 
 def require(module: str, engine: str, extra: str) -> Any:

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, fields
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -120,8 +121,10 @@ class ModelInfo:
     def from_metadata(cls, metadata: Mapping[str, str], where: str) -> ModelInfo:
         """Read and validate the fields; entries of other names are ignored, as other programs add their own.
 
-        FacetellError: a field is missing, not JSON, or invalid; the message begins with ``where``.
+        FacetellError: a field is missing, not JSON, or invalid, or all are missing; the message begins with ``where``.
         """
+        if is_foreign(metadata):
+            raise InputFormat().incomplete(where)
         values: dict[str, Any] = {}
         for name in (known.name for known in fields(cls) if known.name in metadata):
             try:
@@ -132,6 +135,36 @@ class ModelInfo:
             return cls(**values)
         except ValidationError as error:
             raise _unfit(where, invalid_field(error)) from None
+
+
+def is_foreign(metadata: Mapping[str, str]) -> bool:
+    """Whether a file is of another program: it has none of the fields that describe clips."""
+    return {"clip_frames", "frame_rate", "crop_scale"}.isdisjoint(metadata)
+
+
+@dataclass(frozen=True, slots=True, config=_CHECKED)
+class InputFormat:
+    """The input of a network of another program (:mod:`facetell.engine.foreign`); None where it is not stated."""
+
+    size: Annotated[int, Field(ge=1)] | None = None  # side in pixels
+    frames: Annotated[int, Field(ge=1)] | None = None  # of a clip
+    rate: Positive | None = None  # frames per second of a clip
+    mean: tuple[Number, Number, Number] | None = None  # subtracted from RGB in [0, 1]
+    std: tuple[Positive, Positive, Positive] | None = None  # divided by after that
+    crop: Positive = 1.35  # side of the crop in face lengths
+
+    def incomplete(self, where: Path | str) -> FacetellError:
+        """The error that a part of the description is missing."""
+        missing = ", ".join(f"--{name}" for name, value in asdict(self).items() if value is None)
+        return FacetellError(
+            f"{where} has no metadata of facetell; `facetell score` takes it if its input is described, for example by "
+            "--size 224 --frames 1 --rate 25 --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225 "
+            f"(missing: {missing})"
+        )
+
+    def refused(self, where: Path | str) -> FacetellError:
+        """The error that a model describes its input itself."""
+        return FacetellError(f"{where} describes its input itself; leave out --size, --frames, --rate, --mean, --std")
 
 
 def invalid_field(error: ValidationError) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facetell.evaluate.protocols import ALL
+from facetell.evaluate.figures import of_split
 from facetell.evaluate.sample import count, sample_jointly
 from facetell.evaluate.scores import COPY, Scores, keys_of
 from facetell.metrics.intervals import DRAWS, Difference, Estimate, difference_of, estimate_of
@@ -22,8 +22,8 @@ SIGNIFICANT = 0.05
 class Comparison:
     """A measure of two models on the ``real`` and ``fake`` videos that both scored.
 
-    ``difference`` is A minus B, by the paired bootstrap over identities. ``left_out`` counts videos by the reason; one
-    may have several.
+    ``difference`` is A minus B, by the paired bootstrap over ``identities``; their number is 0 where none is known, and
+    videos are drawn. ``left_out`` counts videos by the reason; one may have several.
     """
 
     measure: str
@@ -58,16 +58,9 @@ def compare(
 
     FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
     """
-    tables = []
-    for scores, name in zip((a, b), names, strict=True):
-        clean = scores.select(distortion="")
-        tables.append((clean if split == ALL else clean.select(split=split)).videos())
-        if not len(tables[-1]):
-            there = ", ".join(sorted({*clean["split"].tolist()} - {""}))
-            there = there or ("videos without a split" if len(clean) else "no undistorted video")
-            raise FacetellError(
-                f"{name} has no video of the split {split} (it has {there}); choose another with --split, or all"
-            )
+    tables = [
+        of_split(scores.select(distortion=""), split, name).videos() for scores, name in zip((a, b), names, strict=True)
+    ]
     places = [{key: row for row, key in enumerate(keys_of(table, COPY))} for table in tables]
     common = [key for key in places[0] if key in places[1]]
     if not common:
@@ -103,7 +96,7 @@ def compare(
         difference=difference_of(value_a - value_b, paired),
         real=counts.real,
         fake=counts.fake,
-        identities=counts.identities,
+        identities=counts.identities if (first["identity"] != "").any() else 0,
         left_out={
             "not scored by A": int(missing[0].sum()),
             "not scored by B": int(missing[1].sum()),

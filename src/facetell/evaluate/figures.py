@@ -82,13 +82,7 @@ def _run(label: str, path: Path, protocol: Protocol, split: str) -> Run:
         if not label or (allowed and label not in allowed):
             wrong = f"'{label}' of {path} is none of {', '.join(allowed)}" if label else f"{path} has no label"
             raise FacetellError(f"{wrong}: {protocol.how}")
-    kept = scores if split == ALL else scores.select(split=split)
-    if not len(kept):
-        there = ", ".join(sorted({*scores["split"].tolist()} - {""}))
-        raise FacetellError(
-            f"{path} has no video of the split {split} (it has {there or 'videos without one'}); "
-            "score a manifest that has it with `facetell score`, or name another split with --split, or all"
-        )
+    kept = of_split(scores, split, str(path))
     if not (kept["label"] >= 0).any():
         raise FacetellError(f"{path} has no labels; score a manifest with labels")
     kept, reals = _with_reals(kept)
@@ -97,6 +91,19 @@ def _run(label: str, path: Path, protocol: Protocol, split: str) -> Run:
     model, sha256 = str(about.get("name") or "unknown model"), str(about.get("sha256") or "")
     shown = model if held_out else label or model
     return Run(shown, model, sha256, calibration_of(scores.about), held_out, (path.name,), kept, reals)
+
+
+def of_split(scores: Scores, split: str, name: str) -> Scores:
+    """The rows of a split, or all; FacetellError, with the ``name`` of the file, where there is none."""
+    kept = scores if split == ALL else scores.select(split=split)
+    if not len(kept):
+        there = ", ".join(sorted({*scores["split"].tolist()} - {""}))
+        there = there or ("videos without one" if len(scores) else "no clean video")
+        raise FacetellError(
+            f"{name} has no video of the split {split} (it has {there}); score a manifest that has it with `facetell "
+            "score`, or name another split with --split, or all"
+        )
+    return kept
 
 
 def _with_reals(scores: Scores) -> tuple[Scores, str]:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from pydantic.dataclasses import dataclass
 
 from facetell.datasets.manifest import SPLITS
+from facetell.datasets.readers import BENCHMARKS
 from facetell.engine.info import invalid_field
 from facetell.evaluate.scores import WORDS
 from facetell.metrics.measures import MEASURES
@@ -36,19 +37,7 @@ MEAN = "mean"
 CLEAN = "0"
 """Value of the axis ``level``: the clean video."""
 DASH = "–"
-DATASETS = {
-    "ffpp": "FaceForensics++",
-    "faceshifter": "FaceShifter",
-    "dfd": "DeepFakeDetection",
-    "celebdf1": "Celeb-DF v1",
-    "celebdf2": "Celeb-DF v2",
-    "celebdf++": "Celeb-DF++",
-    "dfdc": "DFDC",
-    "dfdcp": "DFDC preview",
-    "dfo": "DFO",
-    "ffiw": "FFIW",
-    "wilddeepfake": "WildDeepfake",
-}
+DATASETS = {name: known.about.partition(":")[0] for name, known in BENCHMARKS.items()}
 """Names of benchmarks in tables, in this order; a protocol's own ``axes.dataset`` comes first."""
 _SPECIAL = {
     ("method", ALL): "all forgeries",

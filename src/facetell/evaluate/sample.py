@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from facetell.engine.info import Calibration, invalid_field
 from facetell.evaluate.scores import COPY, VIDEO, Scores, keys_of, numbered, stack
@@ -27,12 +27,10 @@ def calibration_of(about: Mapping[str, Any]) -> Calibration:
     FacetellError: a field is unknown or has an invalid value.
     """
     try:
-        return Calibration(**dict(about.get("calibration") or {}))
+        return TypeAdapter(Calibration).validate_python(about.get("calibration") or {})
     except ValidationError as error:
-        fault = invalid_field(error)
-    except (TypeError, ValueError):
-        fault = "it is not a table of fields"
-    raise FacetellError(f"the calibration in the score file is not valid: {fault}; score again") from None
+        reason = invalid_field(error)
+        raise FacetellError(f"the calibration in the score file is not valid: {reason}; score again") from None
 
 
 def sample_of(videos: Scores) -> Sample:

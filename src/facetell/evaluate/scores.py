@@ -137,13 +137,9 @@ def from_rows(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> Sc
         "status": Status.SCORED.value,
         "level": 0,
     }
-    return from_columns({name: [row.get(name, blank[name]) for row in rows] for name in COLUMNS}, about)
-
-
-def from_columns(columns: Mapping[str, Sequence[Any]], about: Mapping[str, Any]) -> Scores:
-    """A table from the values of every column of :data:`COLUMNS`, all of one length."""
     kinds = {**dict.fromkeys(WORDS, object), **dict.fromkeys(WHOLE, np.int64), **dict.fromkeys(REAL, np.float64)}
-    return Scores({name: np.array(columns[name], dtype=kinds[name]) for name in COLUMNS}, about)
+    columns = {name: np.array([row.get(name, blank[name]) for row in rows], dtype=kinds[name]) for name in COLUMNS}
+    return Scores(columns, about)
 
 
 def write_scores(scores: Scores, path: Path) -> None:
@@ -200,6 +196,8 @@ def _check_columns(there: Sequence[str], needed: Sequence[str]) -> None:
 def _other_scores(names: Sequence[str], rows: Sequence[Mapping[str, Any]], path: Path) -> Scores:
     """Scores of another program: in [0, 1] they are probabilities of "forged", else logits."""
     _check_columns(names, OTHER)
+    if not rows:
+        raise ValueError("it has no row")
     label_of = {"0": 0, "1": 1, "real": 0, "fake": 1, "forged": 1}
     labels = [label_of.get(str(row["label"]).strip().lower().removesuffix(".0")) for row in rows]
     if None in labels:

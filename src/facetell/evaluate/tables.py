@@ -149,12 +149,12 @@ def _caption(grid: Grid, protocol: Protocol, split: str) -> str:
     plain = " and ".join(MEASURES[name].title for name in shown if name in PLAIN)
     parts = [
         f"{'Video and clip' if 'unit' in spec.axes else 'Video'} level, "
-        f"{'all splits' if split == ALL else f'split {split}'}: {counts.real} real and {counts.fake} forged videos of "
-        f"{counts.identities if identified else 'unknown'} identities scored"
+        f"{'all splits' if split == ALL else f'split {split}'}: {counts.real} real and {counts.fake} forged videos "
+        f"{f'of {counts.identities} identities ' * identified}scored"
         f"{', each at every setting' if 'distortion' in spec.axes else ''}; {counts.unscored} not scored"
         f"{f'; {counts.unlabelled} without a label, in no figure' if counts.unlabelled else ''}",
-        f"Figures in percent{f', but {plain}' if plain else ''}, with 95 % intervals (bootstrap over "
-        f"{'identities' if identified else 'videos'})",
+        f"Figures in percent{f', but {plain}' if plain else ''}, with 95 % intervals "
+        f"({'bootstrap over identities' if identified else 'identities unknown; resampled by video'})",
     ]
     datasets = sorted({str(name) for part in grid.groups.values() for name in part["dataset"].tolist()} - {""})
     if len(datasets) > 1 and not {*DATASET_AXES} & {*spec.axes}:
