@@ -63,8 +63,8 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_scored(folder, tmp_path, c
 def test_videos_are_counted_by_distortion(folder, tmp_path, capsys):
     (folder / "manifest.csv").write_text("path,label,split\nman.mp4,0,test\nno_face.mp4,0,test\n")
     out = tmp_path / "s.parquet"
-    more = ("--distort", "GB:2-3", "FREEZE:1", "--fps-scored", "2", "--precision", "f32", "--split", "test")
-    assert run("score", folder, "--out", out, *more) == 0
+    more = ("--distort", "GB:2-3", "FREEZE:1", "--clips-per-second", "2", "--precision", "f32", "--split", "test")
+    assert run("score", folder, "--out", out, *more) == 2
     printed, errors = capsys.readouterr()
     assert printed.startswith("8 videos: 4 scored, 4 not (no face 4) under 4 conditions") and errors == ""
     about = read_scores(out).about

@@ -36,7 +36,7 @@ CALLS = [
         (f"scan videos --out out --shard={part}", f"'{part}' names no part")
         for part in ("0/2", "3/2", "1", "a/b", "1/2/3")
     ),
-    ("scan videos --out out --address host:1", "add --engine ray"),
+    ("scan videos --out out --address host:1", "add --on ray"),
     ("score nowhere.csv --out new.parquet", "there is no manifest at nowhere.csv"),
     ("score videos --out new.parquet --model text.mp4", "cannot load"),
     ("score videos --out new.parquet --distort XY", "'XY' is not a distortion"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facetell.cli.arguments import add_detection, count, detection_settings, number
+from facetell.cli.progress import Bar
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
@@ -51,14 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal arrives; returns 0 then."""
-    from facetell.serve.server import create_app, serve
-    from facetell.serve.service import Service
+    with Bar("loading the model"):
+        from facetell.serve.server import create_app, serve
+        from facetell.serve.service import Service
 
     settings = settings_of(args)
     listening = listen(args.host, args.port, only_loopback=settings.token is None and not args.insecure_no_token)
     service = Service(settings)
     try:
-        service.start()
+        with Bar("loading the model"):
+            service.start()
         address, port = listening.getsockname()[:2]
         url = f"http://{f'[{address}]' if ':' in address else address}:{port}{settings.root_path}"
         print(f"facetell serves {url}, data in {service.files.root}; stop it with Ctrl-C", flush=True)
