@@ -59,6 +59,7 @@ CALLS = [
         (f"serve --data d --port 0 --token {shlex.quote(token)}", "at least 16 ASCII characters")
         for token in ("short", "with spaces in it, long", "with-an-é-in-the-token", "line\nbreak-in-token")
     ),
+    ("serve --data d --webhook-host hooks.example", "FACETELL_WEBHOOK_SECRET needs at least 16 ASCII characters"),
     *((f"serve --data d --{option}", "is not a") for option in ("port x", "keep-days -1", "max-mb 0", "workers 0")),
     *(
         (f"serve --data d --root-path {shlex.quote(path)}", "is not a path such as /facetell")

@@ -11,7 +11,6 @@ from serving import SECONDS, connections, serving, wait_for
 
 from facetell.serve import admission, pages
 from facetell.serve import server as network
-from facetell.serve.access import HEADERS
 from facetell.serve.admission import Admission
 from facetell.serve.models import Limits, Refused
 from facetell.serve.process import Inspector
@@ -145,13 +144,3 @@ def test_silent_connections_give_way_to_requests_the_oldest_first(tmp_path, monk
         assert all(is_closed(connection) for connection in silent[:41])
         silent[-1].sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert silent[-1].recv(1000).startswith(b"HTTP/1.1 200 ")
-
-
-def test_what_is_not_http_gets_the_security_headers_too(tmp_path):
-    with serving(tmp_path, Limits()) as (url, _), connections(url, 2) as (first, second):
-        first.sendall(b"nonsense\r\n\r\n")
-        second.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n")
-        for connection in (first, second):
-            answer = b"".join(iter(lambda: connection.recv(10000), b"")).decode()  # noqa: B023
-            assert answer.startswith("HTTP/1.1 400 ") and answer.endswith("Invalid HTTP request received.")
-            assert all(f"{name}: {value}\r\n" in answer for name, value in HEADERS.items())

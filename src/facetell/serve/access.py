@@ -23,10 +23,10 @@ from facetell.types import FacetellError
 COOKIE = "facetell"
 SHORTEST = 16  # characters of a token
 COOKIE_SECONDS = 12 * 3600
-FAILURES = 10  # wrong tokens of an address, after each of which it is refused for a time
-LONGEST_SECONDS = 3600.0  # for which an address is refused, and without a failure, after which it is forgotten
+FAILURES = 10  # wrong tokens of an address, at most a minute apart, after which it is refused
+REFUSED_SECONDS = 60.0  # after the last of them
 ADDRESSES = 10_000  # remembered at most
-OPEN = re.compile(r"/healthz|/login|/openapi\.json|/static/.*")  # need no token
+OPEN = re.compile(r"/docs|/healthz|/login|/openapi\.json|/static/.*")  # need no token
 PAGES = re.compile(r"/|/jobs/.*|/logout")
 LINGER = 2.0  # seconds for which the rest of a refused upload is read and dropped
 HEAD = "facetell.head"  # key of the scope: the client has sent HEAD
@@ -43,11 +43,11 @@ HEADERS = {
 }
 
 
-def check_token(token: str) -> str:
+def check_token(token: str, name: str = "a token") -> str:
     """The token, unchanged. Raises FacetellError if it is too short or cannot be sent in a header."""
     if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
         raise FacetellError(
-            f"a token needs at least {SHORTEST} ASCII characters without spaces: "
+            f"{name} needs at least {SHORTEST} ASCII characters without spaces: "
             'generate one with `python3 -c "import secrets; print(secrets.token_urlsafe(24))"`'
         )
     return token
@@ -68,8 +68,7 @@ def client_address(scope: Scope) -> str:
 class Authenticator:
     """Checks tokens and cookies in constant time; without a token, everybody is authenticated.
 
-    Raises Refused for a token or a cookie of an address that has sent many wrong ones, also if it is right: for a
-    minute, and twice as long each further time.
+    Raises Refused for a token or a cookie of an address that has just sent many wrong ones, also if it is right.
     """
 
     def __init__(self, token: str | None) -> None:
@@ -114,34 +113,26 @@ class Authenticator:
 
     def _check(self, address: str) -> None:
         count, last = self._wrong.get(address, (0, 0.0))
-        if (left := last + _seconds(count) - time.monotonic()) > 0:
+        if count >= FAILURES and (left := last + REFUSED_SECONDS - time.monotonic()) > 0:
             message = "too many wrong tokens came from this address: try again later"
             raise Refused(429, "wrong_tokens", message, int(left) + 1)
 
     def _fail(self, address: str) -> None:
         now = time.monotonic()
         count, last = self._wrong.pop(address, (0, now))
-        count = 1 if now - last - _seconds(count) > LONGEST_SECONDS else count + 1
+        count = 1 if now - last > REFUSED_SECONDS else count + 1
         self._wrong[address] = count, now
-        if seconds := _seconds(count):
-            LOG.warning("%s sent %d wrong tokens and is refused for %.0f s", address, FAILURES, seconds)
+        if count == FAILURES:
+            LOG.warning("%s sent %d wrong tokens and is refused for %.0f s", address, FAILURES, REFUSED_SECONDS)
         if len(self._wrong) > ADDRESSES:
             del self._wrong[next(iter(self._wrong))]
-
-
-def _seconds(count: int) -> float:
-    """For how long an address is refused after so many wrong tokens."""
-    times, more = divmod(count, FAILURES)
-    return 0.0 if more or not times else min(LONGEST_SECONDS, 60.0 * 2 ** min(times - 1, 10))
 
 
 class Gate:
     """Lets requests pass that may, and finishes all of them.
 
-    Refused are requests to a foreign host name, from another site, or without the token. Requests are counted, get
-    security headers, and HEAD is answered as GET. A request whose body was not read is ended: if the connection were
-    closed at once, a client that still sends would not see the response; if the whole body were awaited, an endless one
-    would never end. So the rest is read for a moment, then the connection is closed.
+    Refused are requests to a foreign host name, from another site, or without the token. The rest of a body that was
+    not read is read for a moment, so that a client that still sends sees the response; then the connection is closed.
     """
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator, metrics: Metrics, settings: ServeSettings) -> None:
@@ -194,7 +185,7 @@ class Gate:
         """A redirect to the login page, for a page that requires it. Raises Refused if the request is refused."""
         path, method, host = scope["path"].removeprefix(self._root), scope["method"], headers.get("host", "")
         if path != "/healthz" and not self._is_allowed(host):
-            message = "the server is not known under this name: its operator can --allow-host it"
+            message = "the server does not answer under this name: its operator can add it with --allow-host NAME"
             raise Refused(421, "wrong_host", message)
         if method not in ("GET", "OPTIONS") and not _same_origin(headers, host):
             raise Refused(403, "other_site", "requests from other sites are refused: use the server's own page")

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-import h11
 import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,8 +22,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facetell import __version__
 from facetell.runtime import on_stop
-from facetell.serve import api, pages
-from facetell.serve.access import HEADERS, Gate
+from facetell.serve import api, batch, pages
+from facetell.serve.access import Gate
 from facetell.serve.models import Refused
 from facetell.serve.service import Service
 
@@ -47,7 +46,8 @@ def create_app(service: Service) -> ASGIApp:
     app.state.service = service
     # `Gate` checks the token; this only describes it in the OpenAPI document.
     bearer = [Depends(HTTPBearer(scheme_name="token", auto_error=False))] if service.authenticator.required else []
-    app.include_router(api.router, dependencies=bearer)
+    for router in (api.router, batch.router):
+        app.include_router(router, dependencies=bearer)
     app.include_router(api.monitor)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=pages.HERE / "static", packages=[("facetell.report", "static")]))
@@ -100,14 +100,6 @@ class Connection(H11Protocol):
         self.idle_since = time.monotonic()
         super().on_response_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        """Send the response that the app cannot give, with the security headers, and close the connection."""
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # otherwise the app has begun its response
-            headers = {**HEADERS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
-            lines = ["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in headers.items()), "", msg]
-            self.transport.write("\r\n".join(lines).encode())
-        self.transport.close()
-
 
 def idle_connections(connections: Iterable[object]) -> list[Connection]:
     """Those of uvicorn's connections that are idle, the longest idle first."""
@@ -149,15 +141,11 @@ class Server(uvicorn.Server):
 
 
 def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:
-    """Answer requests until a signal arrives; at the second Ctrl-C, do not wait for open requests.
-
-    Uvicorn runs in a thread of its own. In the main thread it would raise the signal again after the last response,
-    which would end the workers in the middle of a job, and it would not handle SIGHUP.
-    """
+    """Answer requests until a signal arrives, then end the open ones."""
     server = Server(app, service)
-
-    def hurry(name: str) -> None:
-        server.force_exit = True
-
-    with ThreadPoolExecutor(1, "facetell-http") as threads, on_stop(lambda name: server.stop(), again=hurry):
+    # In the main thread uvicorn would raise the signal again, which would end the workers, and not handle SIGHUP.
+    with (
+        ThreadPoolExecutor(1, "facetell-http") as threads,
+        on_stop(lambda name: server.stop(), again=lambda name: None),
+    ):
         threads.submit(server.run, sockets=[listening]).result()
