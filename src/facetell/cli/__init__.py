@@ -50,9 +50,7 @@ GROUPS = {
     },
 }
 VERBS = {verb: summary for verbs in GROUPS.values() for verb, summary in verbs.items()}
-COMPLETION = (
-    """Completion in bash and zsh, with the extra `completion`: eval "$(register-python-argcomplete facetell)\""""
-)
+COMPLETION = 'Completion in bash and zsh (extra `completion`): eval "$(register-python-argcomplete facetell)"'
 
 # Packages by the extra that installs them.
 EXTRAS = {

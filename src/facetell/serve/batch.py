@@ -32,9 +32,7 @@ def _chosen(
     ids: Annotated[list[str] | None, Query(alias="job", max_length=MOST, description="ids; none: the newest")] = None,
 ) -> list[tuple[Job, VideoVerdict]]:
     """The jobs with their verdicts, the highest probability first. Raises Refused if one has no result."""
-    jobs = [find_done(service, job_id) for job_id in dict.fromkeys(ids or ())] or service.newest(
-        MOST, state=State.DONE
-    )[0]
+    jobs = [find_done(service, one) for one in dict.fromkeys(ids or ())] or service.newest(MOST, state=State.DONE)[0]
     if not jobs:
         raise Refused(409, "not_done", "no job is done: wait until one is")
     found = []
