@@ -33,14 +33,17 @@ def _chosen(
 ) -> list[tuple[Job, VideoVerdict]]:
     """The jobs with their verdicts, the highest probability first. Raises Refused if one has no result."""
     jobs = [find_done(service, one) for one in dict.fromkeys(ids or ())] or service.newest(MOST, state=State.DONE)[0]
-    if not jobs:
-        raise Refused(409, "not_done", "no job is done: wait until one is")
     found = []
     for job in jobs:
-        (video,) = json.loads((service.files.folder(job.id) / RESULT).read_bytes())["videos"]
+        path = service.files.folder(job.id) / RESULT
+        if not path.exists():  # deleted meanwhile, or not in a backup that was restored
+            continue
+        (video,) = json.loads(path.read_bytes())["videos"]
         for clip in [clip for track in video["tracks"] for clip in track["clips"]]:
             clip["crop"] = Crop.of_square(Box(*clip["square"]))  # not rotated, which nothing here shows
         found.append((job, from_record(video, job.name, video["provenance"])))
+    if not found:
+        raise Refused(409, "not_done", "no job is done: wait until one is")
     return sorted(found, key=lambda each: -(each[1].probability or -1.0))
 
 
