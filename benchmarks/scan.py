@@ -1,7 +1,7 @@
 """What scanning costs: seconds and memory with one and two workers, and what a long journal costs at the end.
 
     python benchmarks/scan.py                    # 1 and 2 workers, the engine that `facetell scan` takes by default
-    python benchmarks/scan.py --engine ray       # the same on a Ray cluster of this machine
+    python benchmarks/scan.py --on ray           # the same on a Ray cluster of this machine
     python benchmarks/scan.py --rehearse 1000000 # all but the scoring of so many videos
 
 The videos are made from the sample video of the woman: 720p, 30 fps, about 4 Mbit/s H.264, twenty seconds each, told
@@ -43,7 +43,7 @@ VIDEOS = 12
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engine", default="local", choices=["local", "ray"], help="as of `facetell scan`")
+    parser.add_argument("--on", default="local", choices=["local", "ray"], help="as of `facetell scan`")
     parser.add_argument(
         "--videos", type=int, default=VIDEOS, metavar="N", help=f"of {BASE_SECONDS} seconds (default: {VIDEOS})"
     )
@@ -55,7 +55,7 @@ def main() -> None:
         if args.rehearse:
             rehearse(Path(name), args.rehearse)
         else:
-            scale(Path(name), args.videos, args.engine)
+            scale(Path(name), args.videos, args.on)
 
 
 def scale(folder: Path, count: int, engine: str) -> None:
@@ -86,7 +86,7 @@ def scale(folder: Path, count: int, engine: str) -> None:
 
 def run(source: Path, out: Path, engine: str, workers: int, *more: object) -> tuple[float, float, float]:
     """Wall and CPU seconds of a scan, and the peak memory in MB of the largest of its processes."""
-    words = [sys.executable, "-m", "facetell", "scan", source, "--out", out, "--engine", engine, *more]
+    words = [sys.executable, "-m", "facetell", "scan", source, "--out", out, "--on", engine, *more]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run([str(word) for word in (*words, "--workers", workers)], capture_output=True, text=True)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)

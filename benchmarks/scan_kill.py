@@ -143,7 +143,7 @@ def kill_nodes(folder: Path, videos: int, kills: int, rng: random.Random) -> int
     cluster, done = Cluster(initialize_head=True, head_node_args=options), 0
     try:
         node = cluster.add_node(**options)
-        process = start(folder, "out", "--engine", "ray", "--address", cluster.address)
+        process = start(folder, "out", "--on", "ray", "--address", cluster.address)
         for more, seconds in moments(videos, kills, rng):
             if not wait(folder, process, max(1, more), seconds):
                 break

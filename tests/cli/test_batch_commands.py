@@ -82,8 +82,8 @@ def test_a_detector_of_twenty_lines_and_a_table_of_scores_are_evaluated(folder, 
 def test_videos_are_counted_by_distortion(folder, tmp_path, capsys):
     (folder / "manifest.csv").write_text("path,label,split\nman.mp4,0,test\nno_face.mp4,0,test\n")
     out = tmp_path / "s.parquet"
-    more = ("--distort", "GB:2-3", "FREEZE:1", "--fps-scored", "2", "--precision", "f32", "--split", "test")
-    assert run("score", folder, "--out", out, *more) == 0
+    more = ("--distort", "GB:2-3", "FREEZE:1", "--clips-per-second", "2", "--precision", "f32", "--split", "test")
+    assert run("score", folder, "--out", out, *more) == 2
     printed, errors = capsys.readouterr()
     assert printed.startswith("8 videos: 4 scored, 4 not (no face 4) under 4 conditions") and errors == ""
     about = read_scores(out).about

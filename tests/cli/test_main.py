@@ -102,6 +102,20 @@ def test_verbose_prints_where_an_error_was_raised(capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_a_shell_completes_verbs_options_and_values(tmp_path):
+    argcomplete = pytest.importorskip("argcomplete", reason="the extra `completion` is not installed")
+    script = argcomplete.shellcode(["facetell"])
+    assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
+    how = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "found"), "_ARGCOMPLETE_IFS": " "}
+    for line, expected in (
+        ("facetell sc", "scan score"),
+        ("facetell scan --on ", "local ray"),
+        ("facetell sco", "score"),
+    ):
+        shell("facetell", tmp_path, **how, COMP_LINE=line, COMP_POINT=str(len(line)))
+        assert (tmp_path / "found").read_text().split() == expected.split()
+
+
 def test_a_file_in_place_of_a_verb_is_scored(tmp_path, capsys):
     (tmp_path / "a.mp4").write_text("no video")
     assert main([str(tmp_path / "a.mp4")]) == 2

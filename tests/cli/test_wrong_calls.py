@@ -36,7 +36,7 @@ CALLS = [
         (f"scan videos --out out --shard={part}", f"'{part}' names no part")
         for part in ("0/2", "3/2", "1", "a/b", "1/2/3")
     ),
-    ("scan videos --out out --address host:1", "add --engine ray"),
+    ("scan videos --out out --address host:1", "add --on ray"),
     ("score nowhere.csv --out new.parquet", "there is no manifest at nowhere.csv"),
     ("score videos --out new.parquet --model text.mp4", "cannot load"),
     ("score videos --out new.parquet --size 224", "describes its input itself; leave out --size, --frames"),
@@ -64,6 +64,7 @@ CALLS = [
         (f"serve --data d --port 0 --token {shlex.quote(token)}", "at least 16 ASCII characters")
         for token in ("short", "with spaces in it, long", "with-an-é-in-the-token", "line\nbreak-in-token")
     ),
+    ("serve --data d --webhook-host hooks.example", "FACETELL_WEBHOOK_SECRET needs at least 16 ASCII characters"),
     *((f"serve --data d --{option}", "is not a") for option in ("port x", "keep-days -1", "max-mb 0", "workers 0")),
     *(
         (f"serve --data d --root-path {shlex.quote(path)}", "is not a path such as /facetell")

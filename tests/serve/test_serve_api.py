@@ -1,5 +1,7 @@
 """The API: jobs, events, results, errors, and the headers of every response."""
 
+import csv
+import io
 import json
 import re
 
@@ -46,6 +48,21 @@ def test_the_report_has_its_own_policy_and_names_no_path_of_the_server(server, d
     assert policy.startswith(meta)
     kept = {name for name in server.files() if done["id"] in name}  # not the video
     assert kept == {f"jobs/{done['id']}/result.json", f"jobs/{done['id']}/report.html"}
+
+
+def test_several_jobs_have_one_report_and_one_table(server, done, short):
+    other = server.ended(server.upload(short, "=2+3.mp4").json()["id"])
+    ids = [("job", done["id"]), ("job", other["id"])]
+    answer = server.client.get("/v1/report", params=ids)
+    assert "sandbox allow-scripts" in answer.headers["content-security-policy"]
+    names = re.findall(r' id="([^"]+)"', answer.text)
+    assert answer.text.count("<article") == 2 and {"v1", "v2"} < set(names) and len(names) == len(set(names))
+    table = csv.DictReader(io.StringIO(server.client.get("/v1/report.csv", params=ids).text))
+    rows = {row["job"]: row for row in table}
+    assert float(rows[done["id"]]["probability"]) == pytest.approx(done["summary"]["probability"], abs=1e-6)
+    assert rows[other["id"]]["video"] == "'=2+3.mp4", "a spreadsheet must not compute it"
+    assert done["id"] in server.client.get("/v1/report.csv").text
+    assert server.client.get("/v1/report", params={"job": "0" * 32}).json()["error"] == "no_such_job"
 
 
 def test_events_follow_a_job_until_it_has_ended(server, woman):
@@ -153,6 +170,7 @@ def test_a_foreign_name_of_the_server_is_refused(server):
     """A site could point a name of its own at the machine, and so have the origin of the server's page."""
     evil = {"Host": "evil.example:8000", "Origin": "http://evil.example:8000"}
     assert server.client.delete("/v1/jobs/none", headers=evil).json()["error"] == "wrong_host"
+    assert "--allow-host" in server.client.get("/", headers=evil).json()["message"]
     for host, status in (("evil.example", 421), ("localhost:1", 200), ("10.0.0.7", 200), ("[fe80::1]:8000", 200)):
         assert server.client.get("/v1/jobs", headers={"Host": host}).status_code == status
     assert server.client.get("/healthz", headers={"Host": "box.example"}).status_code == 200

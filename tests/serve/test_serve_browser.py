@@ -68,6 +68,12 @@ def test_upload_progress_result_report_delete(site, open_page, viewport):
     assert "no face was found in it" in text
     check_accessible(page)
 
+    for name, found in (("HTTP API", "POST /v1/jobs"), ("One report of the newest videos", "2 videos")):
+        page.get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", name=found, exact=True)).to_be_visible()
+        check_accessible(page)
+        page.go_back()
+
     page.locator("#jobs .job", has_text=locate("sample_man").name).get_by_role("link").click()
     expect(page.locator(".verdict h2")).to_have_text(READINGS[man["verdict"]])
     expect(page.locator(".gauge")).to_be_visible()
@@ -102,6 +108,9 @@ def test_wrong_and_too_large_files_are_reported_and_the_next_is_uploaded(site, d
     expect(uploads).to_contain_text("text.mp4: unsupported or corrupt video file")
     expect(rows(desk, "done")).to_have_count(1)
     assert "too_large" not in site.metrics()  # never sent
+    for _ in range(2):
+        desk.get_by_role("button", name="Dismiss").first.click()
+    expect(desk.locator("#uploading li.problem")).to_have_count(0)
 
 
 def test_dropped_files_are_uploaded_folders_and_links_are_not(site, desk, tmp_path, short):

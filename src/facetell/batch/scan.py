@@ -1,11 +1,8 @@
 """Scan a corpus: ``facetell scan``.
 
-The corpus is listed in a fixed order. Files of the same size are hashed, to find those with the same content. Each
-content is scored once, and its verdict goes into the journal. When nothing is left, the results are written in the
-order of the list. Their bytes do not depend on interruptions, or on the processes or machines that did the work.
-
-The journal has two kinds of lines: ``file`` has the content (SHA-256) that a file had at a stamp; ``verdict`` is the
-result of a content. So a file that is renamed, copied or scanned from another place is not scored again.
+docs/scanning.md describes the steps. The journal has two kinds of lines: ``file`` has the content (SHA-256) that a file
+had at a stamp; ``verdict`` is the result of a content. So a file that is renamed, copied or scanned from another place
+is not scored again.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ GROUPS = {
     },
 }
 VERBS = {verb: summary for verbs in GROUPS.values() for verb, summary in verbs.items()}
+COMPLETION = 'Completion in bash and zsh (extra `completion`): eval "$(register-python-argcomplete facetell)"'
 
 # Packages by the extra that installs them.
 EXTRAS = {
@@ -67,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done. 1: an error of the call or of the environment. 2: done in part, for example some videos were not scored.
     130, 143, 129: stopped by Ctrl-C, SIGTERM, SIGHUP.
     """
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
     argv = list(sys.argv[1:] if argv is None else argv)
     called = next((word for word in argv if not word.startswith("-")), "")
     if called not in VERBS and os.path.lexists(called):
@@ -144,7 +147,7 @@ def _run(argv: list[str], called: str) -> int:
             prog="facetell",
             usage="facetell VERB ... (or a VIDEO, as in `facetell detect VIDEO`)",
             description="Decide whether a face in a video is real or forged.",
-            epilog="\n".join(groups) + "\nfacetell VERB --help lists the options of a verb.",
+            epilog="\n".join(groups) + f"\nfacetell VERB --help lists the options of a verb.\n{COMPLETION}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         add_common(parser)
@@ -166,6 +169,21 @@ def _run(argv: list[str], called: str) -> int:
 
     Bar.quiet, Bar.verbose = args.quiet, args.verbose
     return int(module.run(args))
+
+
+def _complete() -> None:
+    """Print the completions that a shell asks for, and exit."""
+    import argcomplete
+
+    parser = argparse.ArgumentParser("facetell")
+    add_common(parser)
+    verbs = parser.add_subparsers()
+    for verb, summary in VERBS.items():
+        one = verbs.add_parser(verb, help=summary)
+        if verb in os.environ["COMP_LINE"].split():
+            importlib.import_module(f"facetell.cli.{verb}").add_arguments(one)
+            add_common(one)
+    argcomplete.autocomplete(parser)
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -61,14 +61,12 @@ def add_model(parser: argparse._ActionsContainer, default: str) -> None:
     parser.add_argument("--model", default=default, metavar="MODEL", help=f"{kinds} (default: {default})")
 
 
-def add_detection(parser: argparse._ActionsContainer, engine: str = "--engine", *, threshold: bool = True) -> None:
-    """Add ``--model`` and the arguments that :func:`detection_settings` reads.
-
-    ``engine`` is the name of the option for what runs the model, ``threshold`` whether the verb gives verdicts.
-    """
+def add_detection(parser: argparse._ActionsContainer, *, threshold: bool = True) -> None:
+    """Add ``--model`` and what :func:`detection_settings` reads; ``threshold``: whether the verb gives verdicts."""
     add_model(parser, DEFAULT_MODEL)
     add = parser.add_argument
-    add("--fps-scored", type=number, default=1.0, metavar="N", help="clips per second of each face (default: 1)")
+    rate = ("--clips-per-second", "--fps-scored")  # the second is the name of 0.1.0
+    add(*rate, type=number, default=1.0, metavar="N", help="clips of each face that are scored (default: 1)")
     most = "maximum number of scored clips per face, evenly spaced; 0: all (default: as the model file states)"
     add("--max-clips", type=partial(count, least=0), metavar="N", help=most)
     add("--max-faces", type=count, default=8, metavar="N", help="faces tracked at once (default: 8)")
@@ -76,17 +74,17 @@ def add_detection(parser: argparse._ActionsContainer, engine: str = "--engine", 
         least = 'minimum probability for "forged" (the interval must also lie above 50 %%), for any number of faces'
         least += " (default: the model's, which is corrected for their number)"
         add("--threshold", type=share, metavar="P", help=least)
-    add(engine, dest="inference", choices=list(ENGINES), default="openvino", help="runs the model")
+    add("--engine", choices=list(ENGINES), default="openvino", help="runs the model (default: openvino)")
     add("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
 
 
 def detection_settings(args: argparse.Namespace, **more: Any) -> Settings:
     """The settings that the arguments of :func:`add_detection` give, and ``more`` of them."""
     return Settings(
-        clips_per_second=args.fps_scored,
+        clips_per_second=args.clips_per_second,
         max_clips=args.max_clips,
         max_faces=args.max_faces,
-        engine=args.inference,
+        engine=args.engine,
         precision=args.precision,
         **more,
     )

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from facetell.cli.progress import Bar
 from facetell.datasets.manifest import SPLITS
 
 
@@ -32,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     from facetell.metrics.measures import MEASURES
 
     names = str(args.a), str(args.b)
-    found = compare(read_scores(args.a), read_scores(args.b), split=args.split, measure=args.measure, names=names)
+    with Bar("comparing"):
+        found = compare(read_scores(args.a), read_scores(args.b), split=args.split, measure=args.measure, names=names)
     left_out = ", ".join(f"{number} {why}" for why, number in found.left_out.items() if number) or "none"
     print(f"A  {names[0]}\nB  {names[1]}\n")
     drawn = f"of {found.identities} identities" if found.identities else "identities unknown; resampled by video"

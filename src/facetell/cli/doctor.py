@@ -14,6 +14,7 @@ from rich.table import Table
 from facetell import __version__
 from facetell.assets import ASSETS, AssetError, locate
 from facetell.cli import EXTRAS
+from facetell.cli.progress import Bar
 from facetell.engine import DEFAULT_MODEL, ENGINES, FAST_MODEL, load_engine
 from facetell.types import FacetellError
 
@@ -39,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("", "what", "version or sha256", "remark"):
         table.add_column(column, overflow="fold")
-    rows = [*_software(), *_assets(), *_engines()]
+    with Bar("checking"):
+        rows = [*_software(), *_assets(), *_engines()]
     for state, what, which, remark in rows:
         table.add_row(state, what, which, escape(remark))
     Console().print(table)

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
+from facetell.cli.progress import Bar
 from facetell.datasets.manifest import SPLITS
 
 COLUMN = 16  # characters; a narrower terminal wraps the lines of a table, so that no figure is cut off
@@ -36,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     protocol = read_protocol(args.protocol)
     if args.out:
         check_writable(args.out / f"{protocol.name}.html")
-    found = evaluate([_labelled(word) for word in args.scores], protocol, split=args.split)
+    with Bar("evaluating"):
+        found = evaluate([_labelled(word) for word in args.scores], protocol, split=args.split)
     columns = max((len(table.head) for table in found.tables), default=0)
     Console(width=max(Console().width, COLUMN * columns)).print(Markdown(to_markdown(found)))
     if args.out:

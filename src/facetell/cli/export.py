@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facetell.cli.arguments import onnx_file
+from facetell.cli.progress import Bar
 from facetell.engine.engines import released_models
 from facetell.types import FacetellError, FloatArray
 
@@ -32,21 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the file and print the deviation by storage and by each engine; 0 if all are within limits, else 2."""
     from facetell.files import check_writable
-    from facetell.models.export import ENGINES, ROUNDING, export_compared
-    from facetell.train.run import read_trained
 
     source = released_models().get(args.checkpoint, Path(args.checkpoint))
     check_writable(args.to, keep=[source])
-    model, metadata = read_trained(source)
-    clips = _clips(model.config)
-    rounding, parity = export_compared(
-        model,
-        args.to,
-        clips,
-        metadata=metadata,
-        precision=args.precision,
-        engines=(*ENGINES, "torch"),
-    )
+    with Bar("exporting"):
+        from facetell.models.export import ENGINES, ROUNDING, export_compared
+        from facetell.train.run import read_trained
+
+        model, metadata = read_trained(source)
+        clips = _clips(model.config)
+        engines = (*ENGINES, "torch")
+        rounding, parity = export_compared(
+            model, args.to, clips, metadata=metadata, precision=args.precision, engines=engines
+        )
     print(f"{args.to}: {model.config.name}, {args.precision}, {args.to.stat().st_size / 1e6:.1f} MB")
     print(f"largest deviation of a logit by storing in fewer bits: {rounding:.2g}")
     agree = rounding <= ROUNDING[args.precision]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from facetell.cli.progress import Bar
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb has no arguments."""
@@ -11,9 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table of docs/models.md; 0 when done."""
-    from facetell.models.zoo import HEAD, model_rows
+    with Bar("counting parameters"):
+        from facetell.models.zoo import HEAD, model_rows
 
+        rows = model_rows()
     print(f"| {' | '.join(HEAD)} |\n|---|---|---|---:|---:|")
-    for row in model_rows():
+    for row in rows:
         print(f"| {' | '.join(row)} |")
     return 0

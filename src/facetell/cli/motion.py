@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from facetell.cli.arguments import number
+from facetell.cli.progress import Bar
 from facetell.files import check_all_writable
 from facetell.motion import draw_strip, draw_video, view_video
 
@@ -26,8 +27,9 @@ def run(args: argparse.Namespace) -> int:
     videos = [args.video] if args.other is None else [args.video, args.other]
     drawings = {args.out / "motion.png": draw_strip, args.out / "motion.mp4": draw_video}
     check_all_writable(drawings, videos)
-    views = [view_video(video, start=args.start, seconds=args.seconds) for video in videos]
-    for target, draw in drawings.items():
-        draw(views, target)
-        print(target)
+    with Bar("drawing"):
+        views = [view_video(video, start=args.start, seconds=args.seconds) for video in videos]
+        for target, draw in drawings.items():
+            draw(views, target)
+    print(*drawings, sep="\n")
     return 0

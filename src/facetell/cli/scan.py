@@ -10,7 +10,7 @@ from pathlib import Path
 from facetell.cli.arguments import add_detection, add_fps, count, detection_settings, print_error, summary
 from facetell.cli.progress import Bar
 from facetell.report.words import VERDICTS, one_line
-from facetell.types import FacetellError, Verdict
+from facetell.types import FacetellError, Status, Verdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,17 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("source", metavar="SOURCE", help="a folder, or a list of paths, one a line ('-': from standard input)")
     add("--out", type=Path, required=True, metavar="DIR", help="output folder; resumes if it exists")
-    add("--engine", choices=["local", "ray"], default="local", help="where to run: processes here, or a Ray cluster")
+    add("--on", choices=["local", "ray"], default="local", help="where to run: processes here, or a Ray cluster")
     add("--workers", type=count, metavar="N", help="processes of one core each (default: one per core, or per Ray CPU)")
     add("--address", metavar="HOST:PORT", help="of the Ray cluster (default: as Ray finds it)")
     add("--shard", default="1/1", metavar="I/N", help="only part I of N, by a hash of the name")
     add("--retry", action="store_true", help="score again what could not be read")
-    add_detection(parser, engine="--inference")
+    add_detection(parser)
     add_fps(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score a corpus; 0 if everything could be read, 2 if not (the list of errors says what, and why)."""
+    """Score a corpus; 0 if every video was scored, 2 if not (the table has the reasons)."""
     import pyarrow.parquet  # noqa: F401  # an error before the scan where it is missing
 
     from facetell.batch.run import local_engine
@@ -37,9 +37,9 @@ def run(args: argparse.Namespace) -> int:
     from facetell.batch.scan_source import open_source, read_shard
     from facetell.batch.scan_work import make_detector
 
-    if args.address and args.engine != "ray":
-        raise FacetellError("--address is that of a Ray cluster; add --engine ray")
-    if args.engine == "ray":
+    if args.address and args.on != "ray":
+        raise FacetellError("--address is that of a Ray cluster; add --on ray")
+    if args.on == "ray":
         from facetell.batch.on_ray import ray_engine
 
         engine = ray_engine(args.workers, args.address)
@@ -68,4 +68,4 @@ def run(args: argparse.Namespace) -> int:
     if counts.errors:
         noun = "line" if counts.errors == 1 else "lines"
         print_error("scan", f"{counts.errors} {noun} in {args.out / ERRORS} say what could not be read")
-    return 2 if counts.errors else 0
+    return 2 if counts.errors or counts.statuses[Status.SCORED] < counts.statuses.total() else 0

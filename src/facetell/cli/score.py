@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score every video; 0 if all could be read, scored or not, else 2."""
+    """Score every video; 0 if all were scored, else 2."""
     from facetell.batch.score import ScoringSettings, conditions, score_manifest
 
     given = {field.name: value for field in fields(InputFormat) if (value := getattr(args, field.name)) is not None}
@@ -65,4 +65,4 @@ def run(args: argparse.Namespace) -> int:
     levels = len({*zip(videos["distortion"].tolist(), videos["level"].tolist(), strict=True)})
     under = f" under {levels} conditions" * (levels > 1)
     print(f"{summary(Counter(videos['status'].tolist()))}{under}, in {args.out}")
-    return 2 if (scores["status"] == Status.UNREADABLE.value).any() else 0
+    return 2 if (scores["status"] != Status.SCORED.value).any() else 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facetell.cli.arguments import add_detection, count, detection_settings, number
+from facetell.cli.progress import Bar
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 amount = partial(number, most=1e6)
 days = partial(number, most=36500, least=0)
-
-# With one of these as --root-path, a path from which the proxy has removed it would be ambiguous.
-OWN_PATHS = {"healthz", "jobs", "login", "logout", "metrics", "openapi.json", "static", "v1"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--token", metavar="TOKEN", help="required of every client; better set as FACETELL_TOKEN")
     add("--insecure-no-token", action="store_true", help="serve other machines without a token")
     add("--allow-host", action="append", default=[], metavar="NAME", help="a name by which clients reach the server")
+    text = "HOST or HOST:PORT to which jobs may ask for a webhook; needs FACETELL_WEBHOOK_SECRET"
+    add("--webhook-host", action="append", default=[], metavar="HOST", help=text)
     add("--root-path", type=_root_path, default="", metavar="PATH", help="path in a reverse proxy, such as /facetell")
     add("--workers", type=count, default=1, metavar="N", help="processes that score (default: 1)")
     add("--keep-days", type=days, default=7.0, metavar="N", help="until results are deleted; 0: never (default: 7)")
@@ -51,14 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal arrives; returns 0 then."""
-    from facetell.serve.server import create_app, serve
-    from facetell.serve.service import Service
+    with Bar("loading the model"):
+        from facetell.serve.server import create_app, serve
+        from facetell.serve.service import Service
 
     settings = settings_of(args)
     listening = listen(args.host, args.port, only_loopback=settings.token is None and not args.insecure_no_token)
     service = Service(settings)
     try:
-        service.start()
+        with Bar("loading the model"):
+            service.start()
         address, port = listening.getsockname()[:2]
         url = f"http://{f'[{address}]' if ':' in address else address}:{port}{settings.root_path}"
         print(f"facetell serves {url}, data in {service.files.root}; stop it with Ctrl-C", flush=True)
@@ -77,6 +79,7 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
     from facetell.serve.models import MIB, Limits, ServeSettings
 
     token = args.token or os.environ.get("FACETELL_TOKEN")
+    secret = os.environ.get("FACETELL_WEBHOOK_SECRET", "")
     threads = args.threads or max(1, (os.cpu_count() or 1) // args.workers)
     return ServeSettings(
         data=args.data,
@@ -93,6 +96,8 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
         keep_seconds=86400 * args.keep_days if args.keep_days else None,
         token=check_token(token) if token else None,
         hosts=(args.host, *args.allow_host),
+        webhook_hosts=tuple(host.lower() for host in args.webhook_host),
+        webhook_secret=check_token(secret, "FACETELL_WEBHOOK_SECRET") if args.webhook_host else None,
         root_path=args.root_path,
         model=args.model,
         detector=detection_settings(args, threshold=args.threshold, threads=threads),
@@ -117,9 +122,7 @@ def listen(host: str, port: int, *, only_loopback: bool = False) -> socket.socke
 
 def _root_path(text: str) -> str:
     path = text.rstrip("/")
-    if path and (not re.fullmatch(r"(/[\w~-][\w.~-]*)+", path, re.ASCII) or path.split("/")[1] in OWN_PATHS):
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is not a path such as /facetell: it begins with '/', has letters, digits and any of ._~-, and "
-            f"does not begin with a path of the server itself ({', '.join(sorted(OWN_PATHS))})"
-        )
+    if path and not re.fullmatch(r"(/[\w~-][\w.~-]*)+", path, re.ASCII):
+        message = f"'{text}' is not a path such as /facetell: it begins with '/', has letters, digits and any of ._~-"
+        raise argparse.ArgumentTypeError(message)
     return path

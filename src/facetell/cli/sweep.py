@@ -6,6 +6,8 @@ import argparse
 import math
 from pathlib import Path
 
+from facetell.cli.progress import Bar
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
@@ -18,8 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train what is not trained yet, then print and write the table; 0 when all is done, else 2."""
-    from facetell.train.run import Stop
-    from facetell.train.sweep import read_grid, run_grid, write_table
+    with Bar("loading torch"):
+        from facetell.train.run import Stop
+        from facetell.train.sweep import read_grid, run_grid, write_table
 
     points = read_grid(args.grid, args.changes)
     out = args.out or Path("runs") / args.grid.stem

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facetell.cli.arguments import onnx_file
+from facetell.cli.progress import Bar
 from facetell.types import FacetellError
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ def run(args: argparse.Namespace) -> int:
         data = build(DataConfig, tree.get("data", {}), "data")
         return _release(args.what, args.to or args.what.with_suffix(".onnx"), data)
 
-    from facetell.train.loop import Trainer
-    from facetell.train.probe_run import run_probe
-    from facetell.train.run import BEST, Stop
+    with Bar("loading torch"):
+        from facetell.train.loop import Trainer
+        from facetell.train.probe_run import run_probe
+        from facetell.train.run import BEST, Stop
 
     config, out = read_config(args.what, args.changes), args.out or Path("runs") / args.what.stem
     with Stop(args.max_minutes) as stop:
@@ -54,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{out}: {stop.reason}; run the same command again to resume")
                 return NOT_DONE
             return 0
-        trainer = Trainer(config, out)
+        with Bar("reading the clips"):
+            trainer = Trainer(config, out)
         if not trainer.run(stop):
             print(
                 f"{out}: {stop.reason} at step {trainer.step} of {config.steps}; run the same command again to resume"

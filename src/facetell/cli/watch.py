@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from facetell.cli.arguments import add_model, count, number, print_error, share
+from facetell.cli.progress import Bar
 from facetell.engine import DEFAULT_MODEL
 from facetell.runtime import on_stop
 from facetell.types import FacetellError
@@ -53,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
         # Opened first: a wrong name is an error before the model is loaded.
         pump = Pump(source, fast=args.fast, give_up=args.give_up)
         stack.callback(pump.close)
-        detector = Detector(args.model, Settings(max_faces=args.max_faces, threshold=args.threshold))
+        with Bar("loading the model"):
+            detector = Detector(args.model, Settings(max_faces=args.max_faces, threshold=args.threshold))
         out = stack.enter_context(_opened(args.out)) if args.out else None
 
         def emit(event: dict[str, Any]) -> None:

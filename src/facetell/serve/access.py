@@ -26,7 +26,7 @@ COOKIE_SECONDS = 12 * 3600
 FAILURES = 10  # wrong tokens of an address, after each of which it is refused for a time
 LONGEST_SECONDS = 3600.0  # for which an address is refused, and without a failure, after which it is forgotten
 ADDRESSES = 10_000  # remembered at most
-OPEN = re.compile(r"/healthz|/login|/openapi\.json|/static/.*")  # need no token
+OPEN = re.compile(r"/docs|/healthz|/login|/openapi\.json|/static/.*")  # need no token
 PAGES = re.compile(r"/|/jobs/.*|/logout")
 LINGER = 2.0  # seconds for which the rest of a refused upload is read and dropped
 HEAD = "facetell.head"  # key of the scope: the client has sent HEAD
@@ -43,11 +43,11 @@ HEADERS = {
 }
 
 
-def check_token(token: str) -> str:
+def check_token(token: str, name: str = "a token") -> str:
     """The token, unchanged. Raises FacetellError if it is too short or cannot be sent in a header."""
     if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
         raise FacetellError(
-            f"a token needs at least {SHORTEST} ASCII characters without spaces: "
+            f"{name} needs at least {SHORTEST} ASCII characters without spaces: "
             'generate one with `python3 -c "import secrets; print(secrets.token_urlsafe(24))"`'
         )
     return token
@@ -138,10 +138,8 @@ def _seconds(count: int) -> float:
 class Gate:
     """Lets requests pass that may, and finishes all of them.
 
-    Refused are requests to a foreign host name, from another site, or without the token. Requests are counted, get
-    security headers, and HEAD is answered as GET. A request whose body was not read is ended: if the connection were
-    closed at once, a client that still sends would not see the response; if the whole body were awaited, an endless one
-    would never end. So the rest is read for a moment, then the connection is closed.
+    Refused are requests to a foreign host name, from another site, or without the token. The rest of a body that was
+    not read is read for a moment, so that a client that still sends sees the response; then the connection is closed.
     """
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator, metrics: Metrics, settings: ServeSettings) -> None:
@@ -194,7 +192,7 @@ class Gate:
         """A redirect to the login page, for a page that requires it. Raises Refused if the request is refused."""
         path, method, host = scope["path"].removeprefix(self._root), scope["method"], headers.get("host", "")
         if path != "/healthz" and not self._is_allowed(host):
-            message = "the server is not known under this name: its operator can --allow-host it"
+            message = "the server does not answer under this name: its operator can add it with --allow-host NAME"
             raise Refused(421, "wrong_host", message)
         if method not in ("GET", "OPTIONS") and not _same_origin(headers, host):
             raise Refused(403, "other_site", "requests from other sites are refused: use the server's own page")

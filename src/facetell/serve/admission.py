@@ -31,10 +31,7 @@ class Upload:
 
     @property
     def counts(self) -> bool:
-        """Whether it makes progress, or has just begun.
-
-        Others cost little and soon end, so they must not keep anybody out.
-        """
+        """Whether it makes progress, or has just begun. Others cost little and soon end."""
         begins = time.monotonic() - self._start < PROBATION_SECONDS
         return (begins or self._received >= PROVEN) and self.behind < LATE_SECONDS
 
@@ -69,10 +66,7 @@ class Upload:
 
 
 class Admission:
-    """The uploads that are being received: at most ``limits.uploads`` that make progress, half of one address.
-
-    Of those that do not, only the number is limited: the one that is furthest behind ends for a new one.
-    """
+    """The uploads that are being received: at most ``limits.uploads`` that make progress, half of one address."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

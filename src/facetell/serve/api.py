@@ -16,6 +16,7 @@ from facetell.serve.publish import Stream
 from facetell.serve.service import Service
 from facetell.serve.store import REPORT, RESULT
 from facetell.serve.uploads import receive_job
+from facetell.serve.webhooks import check_target
 
 Responses = dict[int | str, dict[str, Any]]  # as FastAPI takes them
 
@@ -39,8 +40,9 @@ Serving = Annotated[Service, Depends(service_of)]
 Followed = Annotated[Stream, Depends(_stream)]
 LARGEST = 2**63 - 1  # the largest integer of SQLite
 JobId = Annotated[str, Path(description="of the job: 32 hexadecimal digits")]
-# The same video with the same key again gives the job of the first upload.
-Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[!-~]{1,100}$")]
+SAME = "the same video with the same key again gives the job of the first upload"
+Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[!-~]{1,100}$", description=SAME)]
+Target = Annotated[str | None, Query(pattern="^[!-~]{1,2000}$", description="address to post the ended job to")]
 JSON: Responses = {200: {"content": {"application/json": {"schema": {"type": "object"}}}}}
 HTML: Responses = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 FILE = {"type": "string", "format": "binary", "description": "the video"}
@@ -61,9 +63,12 @@ monitor = APIRouter(responses=RESPONSES)
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
     responses={200: SAME_KEY, "default": {"model": Fault, "description": "An error"}},
 )
-async def create_job(request: Request, response: Response, service: Serving, key: Key = None) -> Job:
+async def create_job(
+    request: Request, response: Response, service: Serving, key: Key = None, webhook: Target = None
+) -> Job:
     """One video per request; it is scored as soon as a worker is free."""
-    job, new = await receive_job(service, request, key)
+    checked = None if webhook is None else check_target(service.settings, webhook)
+    job, new = await receive_job(service, request, key, checked)
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"{service.settings.root_path}/v1/jobs/{job.id}"
     return service.view(job)
@@ -116,26 +121,30 @@ async def all_events(request: Request, service: Serving, stream: Followed) -> As
 @router.get("/jobs/{job_id}/result", response_class=FileResponse, summary="Get the result", responses=JSON)
 def get_result(job_id: JobId, service: Serving) -> FileResponse:
     """What `facetell detect --json` writes."""
-    return FileResponse(service.files.folder(_done(service, job_id).id) / RESULT, media_type="application/json")
+    return FileResponse(service.files.folder(find_done(service, job_id).id) / RESULT, media_type="application/json")
 
 
 @router.get("/jobs/{job_id}/report", response_class=FileResponse, summary="Get the report", responses=HTML)
 def get_report(job_id: JobId, service: Serving) -> FileResponse:
     """What `facetell detect --report` writes: one self-contained page."""
-    job = _done(service, job_id)
-    # Only the style and the script of the report may run, and the sandbox hides cookies and pages of the server.
-    policy = f"{job.policy}; form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-modals"
+    job = find_done(service, job_id)
     path = service.files.folder(job.id) / REPORT
-    return FileResponse(path, media_type="text/html", headers={"Content-Security-Policy": policy})
+    return FileResponse(path, media_type="text/html", headers=report_headers(job.policy))
 
 
-def _done(service: Service, job_id: str) -> Job:
+def report_headers(policy: str) -> dict[str, str]:
+    """Only the style and the script of a report may run, and a sandbox hides cookies and pages of the server."""
+    sandbox = "form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-modals"
+    return {"Content-Security-Policy": f"{policy}; {sandbox}"}
+
+
+def find_done(service: Service, job_id: str) -> Job:
     """A job that has a result. Raises Refused if there is no such job, or no result."""
     job = service.find(job_id)
     if job.state is State.FAILED:
-        raise Refused(409, "failed", f"the job failed and has no result: {job.message}")
+        raise Refused(409, "failed", f"the job {job.id} failed and has no result: {job.message}")
     if job.state is not State.DONE:
-        raise Refused(409, "not_done", f"the job is {job.state}: wait until it is done")
+        raise Refused(409, "not_done", f"the job {job.id} is {job.state}: wait until it is done")
     return job
 
 

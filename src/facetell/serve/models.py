@@ -44,6 +44,8 @@ class ServeSettings:
     keep_seconds: float | None = 7 * 86400.0  # after which a finished job is deleted; None: never
     token: str | None = None  # required of every client; None: no token
     hosts: tuple[str, ...] = ()  # names of the server, besides `localhost` and all IP addresses
+    webhook_hosts: tuple[str, ...] = ()  # HOST or HOST:PORT to which webhooks may be sent
+    webhook_secret: str | None = None  # with which they are signed
     root_path: str = ""  # path under which a reverse proxy publishes the server, such as "/facetell"
     model: Path | str | None = None  # see facetell.engine.model_path
     detector: Settings = field(default_factory=Settings)
@@ -117,8 +119,9 @@ class Checked(BaseModel):
 
 
 class Job(BaseModel):
-    """A video and the state of its scoring. The first fields are stored, of which the excluded are not published."""
+    """A video and the state of its scoring."""
 
+    # The first fields are stored; the excluded ones of them are not published.
     number: int = Field(ge=1, description="in order of arrival")
     id: str = Field(pattern="^[0-9a-f]{32}$")
     name: str = Field(description="file name given by the client, without folders; for display only")
@@ -137,6 +140,7 @@ class Job(BaseModel):
     stops: int = Field(exclude=True)  # how often the server ended while the job ran
     policy: str = Field(exclude=True)  # content security policy of the report
     sha256: str = Field(exclude=True)  # of the video
+    webhook: str | None = Field(exclude=True)  # that has yet to be sent, as JSON
 
     expires: datetime | None = Field(None, description="when the job will be deleted")
     progress: Share | None = Field(None, description="share that is done; null where unknown or not running")

@@ -10,20 +10,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
 from starlette.responses import Response
 
 from facetell.engine import model_path
 from facetell.engine.card import read_card
 from facetell.report import page as report_page
-from facetell.report import words as report_words
-from facetell.report.table import clock
-from facetell.report.words import percent, plain_text
+from facetell.report import words
 from facetell.serve.access import COOKIE, COOKIE_SECONDS, client_address
 from facetell.serve.api import LARGEST, Serving
 from facetell.serve.models import Refused
 from facetell.serve.service import Service
-from facetell.verdict import even_odds
 
 SHOWN = 50  # jobs per page
 FORM_BYTES = 4096  # of the login form
@@ -31,9 +28,8 @@ FORM_SECONDS = 10.0  # in which it must arrive
 HERE = Path(__file__).parent
 OWN_PAGES = re.compile(r"/|/jobs/[0-9a-f]{32}")
 LOADERS = (FileSystemLoader(HERE / "templates"), PrefixLoader({"report": FileSystemLoader(report_page.TEMPLATES)}))
-ENVIRONMENT = Environment(loader=ChoiceLoader(LOADERS), autoescape=True, undefined=StrictUndefined)
-ENVIRONMENT.filters |= {"percent": percent, "even": even_odds, "clock": clock, "text": plain_text}
-ENVIRONMENT.globals["t"] = report_words
+ENVIRONMENT = report_page.ENVIRONMENT.overlay(loader=ChoiceLoader(LOADERS))
+ENVIRONMENT.globals["t"] = words
 
 router = APIRouter(include_in_schema=False)
 card_of = functools.cache(read_card)
@@ -52,7 +48,7 @@ def render(name: str, service: Service, status: int = 200, **values: Any) -> HTM
         card=card_of(model),
         **values,
     )
-    return HTMLResponse(plain_text(html), status)
+    return HTMLResponse(words.plain_text(html), status)
 
 
 @router.get("/")
@@ -69,6 +65,12 @@ def job_page(job_id: str, service: Serving) -> Response:
         return render("job.html", service, job=service.find(job_id))
     except Refused as refused:
         return render("fault.html", service, refused.status, message=refused.message)
+
+
+@router.get("/docs")
+def api_page(request: Request, service: Serving) -> Response:
+    """The reference of the API."""
+    return render("api.html", service, api=request.app.openapi())
 
 
 @router.get("/login")

@@ -179,8 +179,7 @@ def _inspect(connection: Connection, limits: Limits) -> None:
 def check(path: Path, limits: Limits) -> Checked:
     """Size and duration of a video file. Raises Refused if it is not a readable video or exceeds a limit.
 
-    Nothing is decoded unless the declared size is within the limit: a few bytes can declare a frame that fills the
-    memory.
+    Nothing is decoded beyond the limit: a few bytes can declare a frame that fills the memory.
     """
     try:
         head = read_head(path)
@@ -221,10 +220,7 @@ def _largest(path: Path) -> tuple[int, int]:
 
 
 def work(connection: Connection, model: Path | str | None, settings: Settings, limits: Limits) -> None:
-    """Load the model, then score one video after the other; an error over one of them does not end the process.
-
-    An order is (folder of the job, name to show in place of the path).
-    """
+    """Load the model, then score the video in one folder after the other: (folder, name to show for the path)."""
     try:
         scorer = Scorer(Detector(model, settings), connection, limits)
     except FacetellError as error:

@@ -38,11 +38,7 @@ class Stream:
 
 
 class Hub:
-    """The open event streams, at most ``limit``.
-
-    Each change of a job is rendered once, however many streams are open: ``render`` gives the event for a job, and
-    whether it is the last one.
-    """
+    """The open event streams, at most ``limit``; ``render`` gives the event for a job, and whether it is the last."""
 
     def __init__(self, limit: int, render: Callable[[str], tuple[ServerSentEvent, bool]]) -> None:
         self._limit, self._render, self._closed = limit, render, False

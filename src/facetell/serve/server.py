@@ -23,7 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facetell import __version__
 from facetell.runtime import on_stop
-from facetell.serve import api, pages
+from facetell.serve import api, batch, pages
 from facetell.serve.access import HEADERS, Gate
 from facetell.serve.models import Refused
 from facetell.serve.service import Service
@@ -47,7 +47,8 @@ def create_app(service: Service) -> ASGIApp:
     app.state.service = service
     # `Gate` checks the token; this only describes it in the OpenAPI document.
     bearer = [Depends(HTTPBearer(scheme_name="token", auto_error=False))] if service.authenticator.required else []
-    app.include_router(api.router, dependencies=bearer)
+    for router in (api.router, batch.router):
+        app.include_router(router, dependencies=bearer)
     app.include_router(api.monitor)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=pages.HERE / "static", packages=[("facetell.report", "static")]))

@@ -6,7 +6,9 @@ import asyncio
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from fastapi.sse import ServerSentEvent
 from prometheus_client import generate_latest
@@ -14,13 +16,12 @@ from prometheus_client import generate_latest
 from facetell.files import sync
 from facetell.serve.access import Authenticator
 from facetell.serve.admission import Admission
-from facetell.serve.models import LOG, Checked, Job, Refused, ServeSettings, State, disk_full
+from facetell.serve.models import LOG, Job, Refused, ServeSettings, State, disk_full
 from facetell.serve.pool import Pool
 from facetell.serve.process import Inspector
 from facetell.serve.publish import Hub, Metrics
 from facetell.serve.store import VIDEO, Files, Store
-
-SWEEP_SECONDS = 60.0  # between two searches for expired jobs
+from facetell.serve.webhooks import SECONDS, send
 
 
 class Service:
@@ -38,7 +39,8 @@ class Service:
         self.pool = Pool(settings, self.store, self.files, self.metrics, self.hub.publish)
         self.admission = Admission(settings.limits)
         self._stop = threading.Event()
-        self._sweeper = threading.Thread(target=self._sweep, name="facetell-sweeper", daemon=True)
+        tasks = (self._expire, self.notify)
+        self._threads = [threading.Thread(target=self._repeat, args=(task,), daemon=True) for task in tasks]
 
     def start(self) -> None:
         """Resume the jobs of an earlier server and start the workers. Raises FacetellError if they cannot start."""
@@ -52,15 +54,16 @@ class Service:
                 self.store.end(job_id, State.FAILED, message=message)
         self.inspector.start()
         self.pool.start()
-        self._sweeper.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """End the workers, whose jobs go back into the queue, and close the files."""
         self._stop.set()
         self.pool.stop()
         self.inspector.close()
-        if self._sweeper.is_alive():
-            self._sweeper.join()
+        for thread in filter(threading.Thread.is_alive, self._threads):
+            thread.join(2 * SECONDS)
         self.store.close()
         self.files.close()
 
@@ -75,13 +78,13 @@ class Service:
         if shutil.disk_usage(self.files.root).free - size < self.settings.limits.free_bytes:
             raise disk_full()
 
-    def accept(self, job_id: str, key: str | None, name: str, size: int, sha256: str, video: Checked) -> Job:
+    def accept(self, job_id: str, **columns: Any) -> Job:
         """Queue an upload that is in its folder. Where there is a job with the same key, return that and delete it."""
         try:
             self.check_queue()
             for folder in (self.files.folder(job_id), self.files.jobs):
                 sync(folder)
-            job = self.store.add(job_id, key, name, size, sha256, video)
+            job = self.store.add(id=job_id, **columns)
         except BaseException:
             self.files.remove(job_id)
             raise
@@ -135,12 +138,21 @@ class Service:
             return ServerSentEvent(event="deleted", data={"id": job_id}), True
         return ServerSentEvent(event="job", raw_data=self.view(job).model_dump_json()), job.state.ended
 
-    def _sweep(self) -> None:
-        keep = self.settings.keep_seconds
-        while keep is not None and not self._stop.is_set():
+    def _repeat(self, task: Callable[[], None]) -> None:
+        """Call a task once a second until the service stops."""
+        while not self._stop.wait(1.0):
             try:
-                for job_id in self.store.ended_before(time.time() - keep):
-                    self.delete(job_id)
+                task()
             except Exception:
-                LOG.exception("expired jobs could not be deleted; trying again")
-            self._stop.wait(min(SWEEP_SECONDS, max(keep / 4, 0.2)))
+                if not self._stop.is_set():
+                    LOG.exception("jobs could not be deleted or reported; trying again")
+
+    def _expire(self) -> None:
+        if self.settings.keep_seconds is not None:
+            for job_id in self.store.ended_before(time.time() - self.settings.keep_seconds):
+                self.delete(job_id)
+
+    def notify(self) -> None:
+        """Send the webhooks that are due."""
+        while not self._stop.is_set() and (job := self.store.next_webhook()):
+            self.store.set_webhook(job.id, send(self.settings, self.view(job)))

@@ -33,14 +33,13 @@ def shown_name(name: str) -> str:
     return clean[:200].strip() or "video"
 
 
-async def receive_job(service: Service, request: Request, key: str | None) -> tuple[Job, bool]:
-    """Receive one video, the file in the field ``file`` of multipart/form-data, and queue it.
+async def receive_job(service: Service, request: Request, key: str | None, webhook: str | None) -> tuple[Job, bool]:
+    """Receive one video, the file in the field ``file`` of a form, and queue it. Returns it, and whether it is new.
 
-    Returns the job, and whether it is new (False: its Idempotency-Key was used before). Raises Refused or, if the
-    client has closed the connection, ClientDisconnect; nothing of the upload is kept then.
+    Raises Refused or, if the client has closed the connection, ClientDisconnect; nothing of the upload is kept then.
     """
     try:
-        return await _receive(service, request, key)
+        return await _receive(service, request, key, webhook)
     except (sqlite3.OperationalError, OSError) as error:
         LOG.error("an upload could not be stored: %s", error)
         refused = disk_full()
@@ -50,7 +49,7 @@ async def receive_job(service: Service, request: Request, key: str | None) -> tu
     raise refused
 
 
-async def _receive(service: Service, request: Request, key: str | None) -> tuple[Job, bool]:
+async def _receive(service: Service, request: Request, key: str | None, webhook: str | None) -> tuple[Job, bool]:
     limits, headers = service.settings.limits, request.headers
     kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1"))
     boundary = options.get(b"boundary", b"")
@@ -67,8 +66,9 @@ async def _receive(service: Service, request: Request, key: str | None) -> tuple
         async with contextlib.aclosing(request.stream()) as stream:
             form, video = await _store(service, upload.receive(stream), boundary, service.files.folder(job_id))
         # Shielded: a client that disconnects now must not leave a job without files, or files without a job.
-        new = (job_id, key, shown_name(form.name), form.size, form.digest.hexdigest(), video)
-        job = await asyncio.shield(asyncio.to_thread(service.accept, *new))
+        columns = {"key": key, "name": shown_name(form.name), "size": form.size, "sha256": form.digest.hexdigest()}
+        columns |= {**video.model_dump(exclude={"kind"}), "webhook": webhook}
+        job = await asyncio.shield(asyncio.to_thread(service.accept, job_id, **columns))
     if job.sha256 != form.digest.hexdigest():
         message = "this Idempotency-Key was sent with another video before: choose a new one"
         raise Refused(422, "key_reused", message)

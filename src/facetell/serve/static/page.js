@@ -174,10 +174,33 @@ const send = (item) => new Promise((done) => {
   request.send(form);
 });
 
+// Remove an entry of the list of uploads.
+const clear = (entry) => {
+  entry.remove();
+  sending.hidden = !document.querySelector("#uploading li");
+};
+
+// A button that does something and removes its entry.
+const addButton = (entry, name, action = () => {}) => {
+  const button = document.createElement("button");
+  button.className = "plain";
+  button.textContent = name;
+  button.addEventListener("click", () => {
+    clear(entry);
+    action();
+  });
+  entry.append(button);
+};
+
+const fail = (entry) => {
+  entry.classList.add("problem");
+  addButton(entry, "Dismiss");
+};
+
 const ended = (item, message, problem = true) => {
   item.bar.remove();
   show(item, message);
-  item.entry.classList.toggle("problem", problem);
+  if (problem) fail(item.entry);
 };
 
 const handle = async (item) => {
@@ -185,14 +208,7 @@ const handle = async (item) => {
     const request = await send(item);
     if (request === null) {
       ended(item, `${item.file.name}: ${UNREACHABLE}.`);
-      const again = document.createElement("button");
-      again.className = "again";
-      again.textContent = "Try again";
-      again.addEventListener("click", () => {
-        item.entry.remove();
-        enqueue(item.file, item.key);
-      });
-      item.entry.append(again);
+      addButton(item.entry, "Try again", () => enqueue(item.file, item.key));
       return;
     }
     let answer = {};
@@ -214,10 +230,7 @@ const handle = async (item) => {
       return;
     }
     ended(item, `${item.file.name}: uploaded`, false);
-    setTimeout(() => {
-      item.entry.remove();
-      sending.hidden = !document.querySelector("#uploading li");
-    }, 4000);
+    setTimeout(clear, 4000, item.entry);
     await renew().catch(() => {});
     return;
   }
@@ -242,7 +255,7 @@ const addEntry = (...parts) => {
 const refuse = (message) => {
   const text = document.createElement("p");
   text.textContent = message;
-  addEntry(text).classList.add("problem");
+  fail(addEntry(text));
 };
 
 const enqueue = (file, key) => {

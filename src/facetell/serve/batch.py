@@ -1,0 +1,81 @@
+"""One report and one table (CSV) of several jobs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+from markupsafe import Markup
+
+from facetell.batch.scan_results import COLUMNS, cells
+from facetell.batch.scan_work import from_record
+from facetell.report.page import CSS, JS, Row, content_policy
+from facetell.serve.api import HTML, RESPONSES, Responses, Serving, find_done, report_headers
+from facetell.serve.models import Job, Refused, State
+from facetell.serve.pages import render
+from facetell.serve.store import REPORT, RESULT
+from facetell.types import Box, Crop, VideoVerdict
+
+MOST = 100  # jobs
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with one of these a cell begins that a spreadsheet computes
+CSV: Responses = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+router = APIRouter(prefix="/v1", responses=RESPONSES)
+
+
+def _chosen(
+    service: Serving,
+    ids: Annotated[list[str] | None, Query(alias="job", max_length=MOST, description="ids; none: the newest")] = None,
+) -> list[tuple[Job, VideoVerdict]]:
+    """The jobs with their verdicts, the highest probability first. Raises Refused if one has no result."""
+    jobs = [find_done(service, one) for one in dict.fromkeys(ids or ())] or service.newest(MOST, state=State.DONE)[0]
+    found = []
+    for job in jobs:
+        path = service.files.folder(job.id) / RESULT
+        if not path.exists():  # deleted meanwhile, or not in a backup that was restored
+            continue
+        (video,) = json.loads(path.read_bytes())["videos"]
+        for clip in [clip for track in video["tracks"] for clip in track["clips"]]:
+            clip["crop"] = Crop.of_square(Box(*clip["square"]))  # not rotated, which nothing here shows
+        found.append((job, from_record(video, job.name, video["provenance"])))
+    if not found:
+        raise Refused(409, "not_done", "no job is done: wait until one is")
+    return sorted(found, key=lambda each: -(each[1].probability or -1.0))
+
+
+Chosen = Annotated[list[tuple[Job, VideoVerdict]], Depends(_chosen)]
+
+
+@router.get("/report", response_class=Response, summary="Get one report of several jobs", responses=HTML)
+def get_batch_report(service: Serving, chosen: Chosen) -> Response:
+    """One self-contained page: a table of the jobs, then what the report of each shows of its video."""
+    rows, articles = [], []
+    for number, (job, verdict) in enumerate(chosen, start=1):
+        face = job.summary and job.summary.thumbnail
+        icon: Any = {"uri": face, "width": 112, "height": 112} if face else None
+        rows.append(Row.of(verdict, job.name, f"#v{number}", icon))
+        page = (service.files.folder(job.id) / REPORT).read_text(encoding="utf-8")
+        article = page[page.index("<article") : page.rindex("</article>")] + "</article>"
+        article = re.sub(r'((?:id|labelledby)="v)1', rf"\g<1>{number}", article)  # of which there was one
+        articles.append((Markup(article), verdict.provenance))
+    policy = content_policy()
+    answer = render("batch.html", service, rows=rows, articles=articles, css=CSS, js=JS, policy=policy)
+    answer.headers.update(report_headers(policy))
+    return answer
+
+
+@router.get("/report.csv", response_class=Response, summary="Get a table of several jobs", responses=CSV)
+def get_table(chosen: Chosen) -> Response:
+    """The columns of `videos.parquet` of `facetell scan`, after the id of the job, `job`."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, ("job", *COLUMNS))
+    writer.writeheader()
+    for job, verdict in chosen:
+        row = {"job": job.id, **cells(verdict, "")}
+        texts = {name: f"'{cell}" for name, cell in row.items() if isinstance(cell, str) and cell.startswith(FORMULA)}
+        writer.writerow(row | texts)
+    return Response(text.getvalue(), media_type="text/csv", headers={"Content-Disposition": "attachment"})

@@ -1,0 +1,70 @@
+"""Webhooks: a job that has ended is posted to the address that its client gave, signed; a failure is tried again."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel
+
+from facetell.serve.models import LOG, Job, Refused, ServeSettings
+
+SIGNATURE = "Facetell-Signature"  # header: "sha256=", and the HMAC of the body in hexadecimal digits
+SECONDS = 5.0  # without a byte from the target, after which an attempt has failed
+DELAYS = (10.0, 60.0, 600.0, 3600.0, 6 * 3600.0)  # seconds before each further attempt
+
+
+class Webhook(BaseModel):
+    """An address that an ended job is posted to, how often that was tried, and from which POSIX time on it is due."""
+
+    url: str
+    attempts: int = 0
+    due: float = 0.0
+
+
+def check_target(settings: ServeSettings, url: str) -> str:
+    """The webhook for an address, as JSON. Raises Refused unless it is http(s) at an allowed host."""
+    try:
+        parts = urlsplit(url)
+        allowed = parts.scheme in ("http", "https") and parts.netloc.lower() in settings.webhook_hosts
+    except ValueError:
+        allowed = False
+    if not allowed:
+        message = "this server sends no webhook to that address: its operator can add the host with --webhook-host"
+        raise Refused(422, "webhook_refused", message)
+    return Webhook(url=url).model_dump_json()
+
+
+def send(settings: ServeSettings, job: Job) -> str | None:
+    """Post a job to its webhook; returns the webhook for the next attempt, None where there is none."""
+    hook = Webhook.model_validate_json(job.webhook or "")
+    try:
+        check_target(settings, hook.url)  # the list may be another one since the upload
+        status = _post(hook.url, job.model_dump_json().encode(), settings.webhook_secret or "")
+        if 200 <= status < 300:
+            return None
+        fault = f"status {status}"
+    except (OSError, HTTPException, ValueError, Refused) as error:
+        fault = str(error)
+    last = hook.attempts == len(DELAYS)
+    LOG.warning("job %s: its webhook failed (%s); %s", job.id, fault, "it is given up" if last else "trying again")
+    if last:
+        return None
+    due = time.time() + DELAYS[hook.attempts]
+    return Webhook(url=hook.url, attempts=hook.attempts + 1, due=due).model_dump_json()
+
+
+def _post(url: str, body: bytes, secret: str) -> int:
+    """Send one request, following no redirect; returns the status."""
+    parts = urlsplit(url)
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"Content-Type": "application/json", "User-Agent": "facetell", SIGNATURE: f"sha256={signature}"}
+    connection = (HTTPSConnection if parts.scheme == "https" else HTTPConnection)(parts.netloc, timeout=SECONDS)
+    try:
+        connection.request("POST", urlunsplit(("", "", parts.path or "/", parts.query, "")), body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()

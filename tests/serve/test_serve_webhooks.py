@@ -1,0 +1,72 @@
+"""Webhooks: signed, tried again, also after a restart, never redirected, and to allowed hosts only."""
+
+import contextlib
+import hashlib
+import hmac
+
+import httpx
+import pytest
+from serving import SECONDS, TOKEN, Server, serving, wait_for
+from starlette.requests import Request
+from starlette.responses import Response
+
+from facetell.serve import webhooks
+from facetell.serve.models import Limits, State
+
+
+def target(statuses, received):
+    """Answers /hook, before an app, with the next status, then 204; keeps query and job of each valid request."""
+
+    def wrap(app):
+        async def call(scope, receive, send):
+            if scope["path"] != "/hook":
+                return await app(scope, receive, send)
+            request = Request(scope, receive)
+            signature = hmac.new(TOKEN.encode(), await request.body(), hashlib.sha256).hexdigest()
+            if request.headers["Facetell-Signature"] == f"sha256={signature}":
+                received.append((request.url.query, await request.json()))
+            status = statuses.pop(0) if statuses else 204
+            await Response(status_code=status, headers={"Location": "/hook?elsewhere"})(scope, receive, send)
+
+        return call
+
+    return wrap
+
+
+def upload(url, video, address):
+    with video.open("rb") as stream:
+        return httpx.post(f"{url}/v1/jobs", params={"webhook": address}, files={"file": stream}, timeout=SECONDS)
+
+
+def test_the_end_of_a_job_is_posted(tmp_path, short, monkeypatch):
+    monkeypatch.setenv("FACETELL_WEBHOOK_SECRET", TOKEN)
+    with contextlib.ExitStack() as stack:
+        hook, _ = stack.enter_context(serving(tmp_path / "target", Limits(), wrap=target([], received := [])))
+        server = stack.enter_context(Server(tmp_path / "data", "--webhook-host", hook.removeprefix("http://")))
+        job = upload(server.url, short, f"{hook}/hook?case=1").json()
+        assert wait_for(lambda: received) == [("case=1", server.job(job["id"]))]
+
+
+@pytest.mark.parametrize("statuses", [[302, 500], [500] * 9])
+def test_it_is_tried_again_and_given_up_also_after_a_restart(tmp_path, short, monkeypatch, statuses):
+    monkeypatch.setattr(webhooks, "DELAYS", (0.0, 0.0))
+    with serving(tmp_path / "target", Limits(), wrap=target(statuses, received := [])) as (hook, _):
+        settings = {"webhook_hosts": (hook.removeprefix("http://"),), "webhook_secret": TOKEN}
+        with serving(tmp_path / "data", Limits(), **settings) as (url, service):
+            job = upload(url, short, f"{hook}/hook").json()["id"]
+            assert service.store.next_webhook() is None, "it has not ended"
+            service.store.end(job, State.FAILED, message="no")
+        with serving(tmp_path / "data", Limits(), **settings) as (_, service):
+            service.notify()
+            assert service.store.next_webhook() is None
+        assert [(query, body["id"], body["state"]) for query, body in received] == 3 * [("", job, "failed")]
+
+
+@pytest.mark.parametrize(
+    "address", ["http://{}.evil/", "http://{}@evil/", "ftp://{}/", "http://[", "//{}/", "http://a/"]
+)
+def test_another_target_is_refused_before_the_upload(tmp_path, short, address):
+    with serving(tmp_path, Limits(), webhook_hosts=("hooks.example",), webhook_secret=TOKEN) as (url, service):
+        answer = upload(url, short, address.format("hooks.example"))
+        assert answer.status_code == 422 and answer.json()["error"] == "webhook_refused"
+        assert "--webhook-host" in answer.json()["message"] and service.newest(1) == ([], None)
