@@ -34,9 +34,8 @@ class FacePlaces:
     """The poses of the faces of one video by time, in pixels of its frames of ``width`` x ``height``.
 
     Detection does not run on every frame. Between two detections a pose is interpolated linearly; a face that is in
-    only one of them is not present in between. After the last one, faces stay for :data:`LOOK_EVERY` seconds.
-    ``unfit`` are the faces without motion or pixelated in the clean video, by track number: none of their clips is
-    scored.
+    only one of them is not present in between. After the last one, faces stay for :data:`LOOK_EVERY` seconds. ``unfit``
+    are the faces without motion or pixelated in the clean video, by track number: none of their clips is scored.
     """
 
     width: float = 0

@@ -21,9 +21,7 @@ class Journal:
 
     Memory holds an index of the lines, neither them nor their keys: a corpus may be larger than memory. A last line
     that was cut short is removed. ``key_of`` raises KeyError if a line lacks a field; lines already in the file of
-    which ``ignore`` is true count as missing.
-
-    FacetellError: a line is damaged. OSError: the file cannot be written.
+    which ``ignore`` is true count as missing. FacetellError: a line is damaged. OSError: the file cannot be written.
     """
 
     def __init__(self, path: Path, key_of: KeyOf, ignore: Callable[[Line], bool] = lambda line: False) -> None:

@@ -245,7 +245,6 @@ def crop_segments(
     ``frames``, ``start`` and ``end`` in seconds. If the video ends within a segment, the clip ends there; with too few
     frames it is left out. The segments may be those of another video that is the same frame for frame; ``like`` is the
     information on it. ``look`` is called every few frames with the frame (H, W, 3) and the landmarks (468, 2).
-
     FacetellError: the video differs from that one in size or frame rate, or is damaged or lacks frames.
     """
     waiting = list(enumerate(segments))

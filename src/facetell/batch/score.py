@@ -89,9 +89,8 @@ class ScoringSettings:
 def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
     """Distortions by name: ``GB:3``, ``VC:1-5``, ``GNC`` (all levels), ``all`` (the published), ``own`` (the others).
 
-    They are in the order of :data:`facetell.distort.KINDS`, each once.
-
-    FacetellError: a name is not that of a distortion, or of a level.
+    They are in the order of :data:`facetell.distort.KINDS`, each once. FacetellError: a name is not that of a
+    distortion, or of a level.
 
     >>> conditions(["VC:4-5", "GB:3"])
     (('GB', 3), ('VC', 4), ('VC', 5))

@@ -107,9 +107,8 @@ def read_manifest(path: Path | str) -> Manifest:
 
     The columns ``path``, ``label`` and ``split`` are required, the others of :class:`Entry` optional, further ones are
     ignored. Other names are accepted where a column is missing: ``file`` or ``video`` for ``path``, ``generator`` for
-    ``method``, ``source_repo`` for ``repository``. Labels are 1/0, fake/real, forged/genuine or empty.
-
-    FacetellError: the file is missing, is no table, lacks a column, or has an invalid cell.
+    ``method``, ``source_repo`` for ``repository``. Labels are 1/0, fake/real, forged/genuine or empty. FacetellError:
+    the file is missing, is no table, lacks a column, or has an invalid cell.
     """
     path = Path(path)
     path = path / "manifest.csv" if path.is_dir() else path

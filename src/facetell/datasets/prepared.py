@@ -33,9 +33,8 @@ class PreparedClip:
 def read_prepared(folder: Path | str) -> Manifest:
     """The clips of a prepared folder.
 
-    Videos without a clip, which also have a row in the folder's ``manifest.csv``, are left out.
-
-    FacetellError: the folder is not complete, or holds no clip.
+    Videos without a clip, which also have a row in the folder's ``manifest.csv``, are left out. FacetellError: the
+    folder is not complete, or holds no clip.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():

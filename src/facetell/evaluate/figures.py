@@ -154,10 +154,7 @@ class Grid:
 
 
 def measure(runs: Sequence[Run], protocol: Protocol, spec: TableSpec, draws: int = DRAWS) -> Grid:
-    """The figures of one table of a protocol.
-
-    FacetellError: two models have the same row.
-    """
+    """The figures of one table of a protocol. FacetellError: two models have the same row."""
     groups: dict[Key, Scores] = {}
     counted = []
     for run in runs:

@@ -42,10 +42,9 @@ MIN_FACE_WIDTH = 48.0  # pixels; costs at most 0.05 of the AUC, see "Robustness"
 def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> bool:
     """Train and release; returns whether the run is done. If it was stopped before, the same call resumes it.
 
-    ``out`` is the folder of features and classifiers. The figures and the configuration (``.json``), the card
-    (``.md``) and the out-of-fold scores (``.oof.parquet``) are written beside the model file.
-
-    FacetellError: clips are missing, or cues of coding and framing discriminate the classes.
+    ``out`` is the folder of features and classifiers. The figures and the configuration (``.json``), the card (``.md``)
+    and the out-of-fold scores (``.oof.parquet``) are written beside the model file. FacetellError: clips are missing,
+    or cues of coding and framing discriminate the classes.
     """
     decode_all(config.data, config.workers)
     # Two frames are the least that a view's window has.

@@ -96,9 +96,7 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
     """Return the video streams of a container without cover images and timed thumbnails, the one to read first.
 
     A stream of several frames comes before a stream of one, then the default stream, the longest, the largest, and the
-    first.
-
-    Unreadable: the container has no video stream, or none that can be decoded.
+    first. Unreadable: the container has no video stream, or none that can be decoded.
     """
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]

@@ -78,9 +78,8 @@ def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> li
 
     A named file is returned whatever it is, and even if it does not exist: its reader reports what is wrong with it.
     Each video is returned once, in the order of the arguments and sorted within each. ``left_out`` counts the files in
-    folders that are not videos, and gets a message on each argument without a video.
-
-    FacetellError: no argument gives a video.
+    folders that are not videos, and gets a message on each argument without a video. FacetellError: no argument gives a
+    video.
 
     >>> find_videos(["a.mp4", "./a.mp4"])
     [PosixPath('a.mp4')]

@@ -153,9 +153,7 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
     """Convert a decoded frame to uint8 RGB (``height``, ``width``, 3) by its own matrix and range, not rotated.
 
     Without a stated matrix, or with one that swscale does not support, BT.709 is assumed from 1280 x 720 on and BT.601
-    below; without a stated range, limited range.
-
-    Unreadable: the pixel format cannot be converted.
+    below; without a stated range, limited range. Unreadable: the pixel format cannot be converted.
     """
     matrix = int(frame.colorspace)
     if matrix not in _MATRICES:

@@ -162,9 +162,8 @@ def reencode(
 ) -> UInt8Array:
     """Encode frames, uint8 RGB (T, H, W, 3) with sides of at least 16 pixels, in memory and decode them.
 
-    Rate control depends on ``fps``; ``options`` are those of the encoder, such as ``crf="40"``.
-
-    FacetellError: the codec fails, or returns another number of frames.
+    Rate control depends on ``fps``; ``options`` are those of the encoder, such as ``crf="40"``. FacetellError: the
+    codec fails, or returns another number of frames.
     """
     buffer = io.BytesIO()
     rate = Fraction(fps).limit_denominator(1001)
