@@ -1,6 +1,4 @@
-"""Score a video:
-
-    video ─▶ frames ─▶ face tracks ─▶ clips ─▶ model ─▶ calibrated probability, or an abstention with its reason
+"""Score a video: frames, face tracks, clips, logits, a calibrated probability or an abstention with its reason.
 
 Videos are streamed: at no time are more frames held than one clip per face needs, and where the number of scored clips
 is bounded, the crops of that many clips per face in view. The model runs in a thread of its own while the next frames
@@ -114,12 +112,11 @@ class Detector:
 
     FacetellError: the model, an engine or an asset is missing or invalid.
 
-    Example:
-        >>> from facetell import Detector
-        >>> from facetell.assets import locate
-        >>> detector = Detector()
-        >>> str(detector(locate("sample_no_face")).status)
-        'no_face'
+    >>> from facetell import Detector
+    >>> from facetell.assets import locate
+    >>> detector = Detector()
+    >>> str(detector(locate("sample_no_face")).status)
+    'no_face'
     """
 
     def __init__(self, model: Path | str | None = None, settings: Settings | None = None) -> None:
@@ -147,15 +144,11 @@ class Detector:
         return self.engine.info.calibration.threshold_of(faces) if given is None else given
 
     def __call__(self, path: Path | str, progress: Progress | None = None, watch: Watch | None = None) -> VideoVerdict:
-        """The result for a video; one that cannot be scored is an abstention with its reason, not an exception.
+        """The result for a video, a file or a folder of its frames; one that cannot be scored is an abstention.
 
         Every exception while the video is read, tracked or scored becomes its status ``unreadable``, so that no file
-        ends the run of many. Exceptions of ``progress`` and ``watch`` are raised as they are.
-
-        Args:
-            path: the video file, or a folder of its frames.
-            progress: called with (seconds done, total seconds or None) while the video is read.
-            watch: hooks to observe the scoring.
+        ends the run of many. Exceptions of ``progress``, which is called with (seconds done, total seconds or None)
+        while the video is read, and of the hooks of ``watch`` are raised as they are.
         """
         path = Path(path)
         started = time.perf_counter()

@@ -170,7 +170,7 @@ def measure(runs: Sequence[Run], protocol: Protocol, spec: TableSpec, draws: int
                     row = " / ".join(key[: len(spec.rows)])
                     raise FacetellError(f"two models have the row {row} of '{spec.title}'; give one score file for it")
                 groups[key] = group
-    if spec.sweeps:
+    if spec.axes[-2:] == ("distortion", "level"):  # then the table has the means over them
         found: dict[Key, Summary] = {}
         for prefix in {key[:-2] for key in groups}:
             of = {key[-2:]: group for key, group in groups.items() if key[:-2] == prefix}

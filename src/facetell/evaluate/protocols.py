@@ -78,11 +78,6 @@ class TableSpec:
         """The axes that divide the videos: those of the rows, then that of the columns."""
         return self.rows if self.columns == "measure" else (*self.rows, self.columns)
 
-    @property
-    def sweeps(self) -> bool:
-        """Whether the table has kinds of distortion as rows, levels as columns, and so their means."""
-        return self.axes[-2:] == ("distortion", "level")
-
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Protocol:

@@ -22,14 +22,13 @@ _NAMED_KINDS = (Kind.EMPTY, Kind.UNKNOWN, Kind.CLOSED)  # those that may be vide
 class LeftOut:
     """Files that a search found and that are not videos, counted by kind; false where there are none.
 
-    >>> left_out = LeftOut()
-    >>> left_out.add(Kind.IMAGE, "cover.jpg")
-    >>> left_out.add(Kind.UNKNOWN, "a.bin")
-    >>> str(left_out)
-    '1 image, 1 file of an unknown kind (a.bin)'
+    ``faults`` has a message for each argument that gave no video.
 
-    Attributes:
-        faults: a message for each argument that gave no video.
+    >>> left_out = LeftOut()
+        >>> left_out.add(Kind.IMAGE, "cover.jpg")
+        >>> left_out.add(Kind.UNKNOWN, "a.bin")
+        >>> str(left_out)
+        '1 image, 1 file of an unknown kind (a.bin)'
     """
 
     def __init__(self) -> None:

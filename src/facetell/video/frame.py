@@ -103,11 +103,8 @@ def _square_size(width: int, height: int, sample_aspect: Fraction | None) -> tup
 class RawFrame:
     """A decoded frame that is converted on request.
 
-    Attributes:
-        index: number of the frame, from 0.
-        time: seconds from the first frame.
-        decoded: PyAV's frame; it takes memory as long as this object exists.
-        geometry: how it is scaled and oriented.
+    ``index`` is its number, from 0, ``time`` in seconds from the first frame; PyAV's frame ``decoded`` takes memory as
+    long as this object exists; ``geometry`` is how it is scaled and oriented.
     """
 
     index: int

@@ -30,18 +30,14 @@ class VideoWriter:
     """Writes RGB frames to a video file that gets its name when it is complete; after an error nothing is left.
 
         with VideoWriter("out.mp4", fps=30, width=640, height=360) as writer:
-            for image in images:
-                writer.write(image)
+                for image in images:
+                    writer.write(image)
 
-    Args:
-        path: the target; its suffix decides the container, and its folder is created.
-        fps: frames per second, used where :meth:`write` is given no time.
-        width, height: pixels; an odd side grows by one (the edge is repeated) where the pixel format halves the chroma.
-        codec, crf, pix_fmt, options: by FFmpeg's names. Encoders of :data:`_FREE_TIMES` store any time, others only
-            multiples of 1 / ``fps``.
-        metadata: tags of the container.
-
-    FacetellError: the codec or container is unknown, or the target cannot be written.
+    The suffix of ``path`` decides the container, and its folder is created. ``fps`` is used where :meth:`write` is
+    given no time. An odd side grows by one (the edge is repeated) where the pixel format halves the chroma. ``codec``,
+    ``crf``, ``pix_fmt`` and ``options`` are by FFmpeg's names; encoders of :data:`_FREE_TIMES` store any time, others
+    only multiples of 1 / ``fps``. ``metadata`` are tags of the container. FacetellError: the codec or container is
+    unknown, or the target cannot be written.
     """
 
     def __init__(
