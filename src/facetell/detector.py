@@ -136,10 +136,7 @@ class Detector:
         return self.threshold_of(1)
 
     def threshold_of(self, faces: int) -> float:
-        """Minimum probability for "forged" of the highest-scoring of several faces (at least one).
-
-        Only the model's own threshold is corrected (:meth:`facetell.engine.Calibration.threshold_of`).
-        """
+        """:meth:`facetell.engine.Calibration.threshold_of` of the model, or a given threshold as it is."""
         given = self.settings.threshold
         return self.engine.info.calibration.threshold_of(faces) if given is None else given
 
@@ -171,10 +168,7 @@ class Detector:
         return replace(verdict, sha256=digest, seconds_spent=seconds, file=file, provenance=provenance)
 
     def score(self, clip: Clip) -> ClipScore:
-        """The score of one clip; may be called in another thread than the one that collects clips.
-
-        FacetellError: the model's logit is not finite.
-        """
+        """The score of one clip; may be called in another thread. FacetellError: the logit is not finite."""
         logit = float(self.engine.score(clip.frames[None])[0])
         if not math.isfinite(logit):
             raise FacetellError(f"the model {self.engine.info.name} gives {logit} for a clip, which is not a score")
@@ -317,10 +311,7 @@ class ClipStream:
         self._whole_from = source.leave_out(wanted_from if is_idle else -math.inf)
 
     def push(self, raw: SourceFrame) -> Look | None:
-        """Add the next frame in order of time; None if it was not searched.
-
-        A pause of more than :data:`facetell.faces.clips.HOLE` seconds ends the clips that are begun.
-        """
+        """Add the next frame by time; None if it was not searched. A pause beyond ``HOLE`` ends the clips begun."""
         was_whole, self._is_whole = self._is_whole, raw.time >= self._whole_from
         if self._is_whole and not was_whole:
             self.sampler.resume()

@@ -102,10 +102,7 @@ def _read(path: Path, key_of: KeyOf) -> Iterator[tuple[int, Hashable, Line, int]
 
 
 class Index:
-    """A table from keys to numbers, such as places of lines, in about 40 bytes of memory for each.
-
-    It holds a 128-bit hash of each key, not the key; no two keys have had the same.
-    """
+    """A table from keys to numbers in about 40 bytes each, by a 128-bit hash: no two keys have had the same one."""
 
     def __init__(self) -> None:
         self._table = sqlite3.connect(":memory:", isolation_level=None)

@@ -93,10 +93,7 @@ class FaceFinder:
         self._detector, self._mesh = FaceDetector(), FaceMesh()
 
     def locate(self, path: Path, settings: PrepareSettings, folder: Path) -> Located:
-        """Track the faces of a video; files of landmarks are written to ``folder``.
-
-        Unreadable: no frame can be read.
-        """
+        """Track the faces of a video, their landmarks in files in ``folder``. Unreadable: no frame can be read."""
         tracker = FaceTracker(self._detector, self._mesh, max_faces=8 if settings.faces == "all" else 2)
         open_: dict[int, _OpenSegment] = {}
         found: list[Segment] = []

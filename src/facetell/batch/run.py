@@ -80,10 +80,7 @@ Engine = Callable[[Work, Iterable[Job]], Iterator[Outcome]]
 def complete(
     work: Work, jobs: Iterable[Job], engine: Engine, journal: Journal, start: Progress, show: Show
 ) -> Iterator[Outcome]:
-    """Do jobs that are not in the journal; yields each outcome after its lines are in the journal and on disk.
-
-    ``show`` is called with the progress at the start (``start``) and after each job.
-    """
+    """Do jobs that are not in the journal; yields each outcome once its lines are on disk. ``show`` gets the state."""
     state = start
     show(state)
     for outcome in engine(work, jobs):

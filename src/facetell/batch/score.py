@@ -1,7 +1,4 @@
-"""Score the videos of a manifest into a score file, clean and under distortions: ``facetell score``.
-
-Faces are located once, in the clean video. A run that was stopped is resumed from the journal in ``OUT.partial``.
-"""
+"""Score the videos of a manifest, clean and distorted, at the clean video's faces; resumed from ``OUT.partial``."""
 
 from __future__ import annotations
 

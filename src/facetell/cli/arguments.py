@@ -62,10 +62,7 @@ def add_model(parser: argparse._ActionsContainer, default: str) -> None:
 
 
 def add_detection(parser: argparse._ActionsContainer, engine: str = "--engine", *, threshold: bool = True) -> None:
-    """Add ``--model`` and the arguments that :func:`detection_settings` reads.
-
-    ``engine`` is the name of the option for what runs the model, ``threshold`` whether the verb gives verdicts.
-    """
+    """Add ``--model`` and what :func:`detection_settings` reads; ``threshold`` only if the verb gives verdicts."""
     add_model(parser, DEFAULT_MODEL)
     add = parser.add_argument
     add("--fps-scored", type=number, default=1.0, metavar="N", help="clips per second of each face (default: 1)")

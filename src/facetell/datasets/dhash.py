@@ -43,10 +43,7 @@ class VideoHash:
 
 
 def hash_video(path: Path) -> VideoHash:
-    """Hash six frames of the first ten seconds of a video, or six of a folder of images.
-
-    Unreadable: no frame can be read.
-    """
+    """Hash six frames of the first ten seconds, or six of a folder of images. Unreadable: no frame can be read."""
     if path.is_dir():
         files = images_in(path)
         chosen = {int(place) for place in np.linspace(0, len(files), FRAMES, endpoint=False)} if files else ()

@@ -85,10 +85,7 @@ class Manifest:
 
 
 def row_text(entry: Entry, *, groups: bool) -> bytes:
-    """A line of JSON to hash a row by, with the columns of :data:`GROUPS` that have a value if ``groups``.
-
-    Version 0.1.0 had no such columns.
-    """
+    """A line of JSON to hash a row by, with the :data:`GROUPS` that have a value if ``groups`` (0.1.0 had none)."""
     cells = {name: value for name, value in asdict(entry).items() if name not in GROUPS or (groups and value)}
     return json.dumps(cells, sort_keys=True).encode() + b"\n"
 

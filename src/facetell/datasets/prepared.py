@@ -51,10 +51,7 @@ def read_prepared(folder: Path | str) -> Manifest:
 
 
 def read_clip(path: Path | str) -> PreparedClip:
-    """One prepared clip: its frames, and the ``.npz`` file of the same name.
-
-    FacetellError: either file is missing or damaged, or they do not belong together.
-    """
+    """A prepared clip with its ``.npz``. FacetellError: one is missing or damaged, or they do not belong together."""
     path = Path(path)
     try:
         with np.load(path.with_suffix(".npz")) as beside:

@@ -40,10 +40,7 @@ def _encoding(code: str, p: float) -> dict[str, Any]:
 
 
 def distort_frame(image: UInt8Array, code: str, level: int, rng: np.random.Generator) -> UInt8Array:
-    """One frame, uint8 RGB (H, W, 3), under a distortion of single frames.
-
-    FacetellError: no such kind or level, or the kind needs a whole video.
-    """
+    """One frame, uint8 RGB (H, W, 3), distorted. FacetellError: no such kind or level, or it needs a whole video."""
     p = parameter(code, level)
     if code not in FUNCTIONS:
         raise FacetellError(f"'{code}' acts on whole videos, not on a frame: use distort_video")

@@ -118,10 +118,7 @@ class ModelInfo:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: str) -> ModelInfo:
-        """Read and validate the fields; entries of other names are ignored, as other programs add their own.
-
-        FacetellError: a field is missing, not JSON, or invalid, or all are missing; the message begins with ``where``.
-        """
+        """Read the fields; others are ignored. FacetellError, beginning with ``where``: one is missing or invalid."""
         if is_foreign(metadata):
             raise InputFormat().incomplete(where)
         values: dict[str, Any] = {}

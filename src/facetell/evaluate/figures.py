@@ -51,10 +51,7 @@ class Run:
 
 
 def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) -> list[Run]:
-    """Read score files, each with a label or "", keep a split, and join those of one model.
-
-    FacetellError: a file cannot be read, or does not have what the protocol needs.
-    """
+    """Read labelled score files, keep a split, join those of a model. FacetellError: the protocol needs more."""
     joined: dict[object, Run] = {}
     for label, path in named:
         run = _run(label, path, protocol, split)

@@ -136,10 +136,7 @@ class VisionTransformer(Backbone):
                 nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-        """(N*T, 3, S, S) to the last block's patch tokens (N*T', width, h, w) and the feature vectors (N*T', F).
-
-        T' = T / ``every``, rounded up.
-        """
+        """(N*T, 3, S, S) to patch tokens (N*T', width, h, w) and features (N*T', F); T' = T / ``every``, rounded up."""
         x, frames = self.middles(x, frames)
         tokens = self.embed(x)
         features = []

@@ -240,10 +240,7 @@ def make_optimizer(model: ClipNetwork, config: OptimConfig) -> torch.optim.Optim
 
 
 def still_norms(model: ClipNetwork, config: OptimConfig) -> list[nn.Module]:
-    """Batch norms with the statistics of the start, which the caller keeps in evaluation mode.
-
-    Their weights are trained. Norms of new modules use the statistics of the batch.
-    """
+    """Batch norms to keep in evaluation mode, with the statistics of the start; new modules use the batch's."""
     if config.norms != "start":
         return []
     new = set(model.new_parameter_names())

@@ -44,7 +44,8 @@ class LeftOut:
         for kind in (kind for kind in Kind if self._counts[kind]):
             count, names = self._counts[kind], self._names.get(kind, [])
             named = f" ({', '.join(names)}{', ...' * (count > len(names))})" if names else ""
-            phrases.append(f"{count} {kind.value if count == 1 else kind.plural}{named}")
+            noun = kind.value if count == 1 else re.sub("(file)|$", r"\1s", kind.value, count=1)
+            phrases.append(f"{count} {noun}{named}")
         return ", ".join(phrases)
 
     def add(self, kind: Kind, name: str) -> None:

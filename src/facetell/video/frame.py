@@ -124,10 +124,7 @@ class RawFrame:
         return self.geometry.orient(image)
 
     def luma_thumbnail(self) -> UInt8Array:
-        """Return a small upright luma image for change detection, uint8 (h, w), long side 128.
-
-        It holds every n-th sample of the Y plane in its stored range; of RGB formats, of the green channel.
-        """
+        """Return every n-th sample of Y (of RGB, green), upright, uint8 (h, w), long side 128."""
         frame = self.decoded
         width, height = self.geometry.stored
         scale = min(1.0, THUMBNAIL_SIDE / max(width, height))

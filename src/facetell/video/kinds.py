@@ -59,11 +59,6 @@ class Kind(StrEnum):
         """The noun for one of them."""
         return f"{'an' if self.value[0] in 'aeio' else 'a'} {self.value}"
 
-    @property
-    def plural(self) -> str:
-        """The noun for several of them."""
-        return self.value.replace("file", "files", 1) if "file" in self.value else f"{self.value}s"
-
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden (its name begins with a dot) or was added by an operating system."""

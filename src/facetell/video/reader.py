@@ -90,10 +90,7 @@ class VideoSource(ABC):
         return self.damage
 
     def leave_out(self, until: float) -> float:
-        """Allow to leave out frames before ``until`` seconds; returns the time from which on none is left out.
-
-        A source that cannot leave out any returns -inf.
-        """
+        """Allow to leave out frames before ``until`` s; returns from when none is left out, -inf where none can be."""
         return -math.inf
 
     def close(self) -> None:  # noqa: B027  # readers of images hold no file open

@@ -68,11 +68,12 @@ class VideoWriter:
             except OSError as error:
                 raise FacetellError(f"{path} cannot be written ({error.strerror}): choose another folder") from error
             stack.callback(self._temporary.unlink, missing_ok=True)
+            stack.enter_context(contextlib.suppress(av.FFmpegError))  # a header that could not be written fails again
             try:
                 # The index in front: a player can start, and a truncated copy be read, without the end of the file.
                 layout = {"movflags": "faststart"} if self.path.suffix.lower() in {".mp4", ".m4v", ".mov"} else {}
                 self._container = av.open(str(self._temporary), "w", container_options=layout)
-                stack.callback(_close, self._container)
+                stack.callback(self._container.close)
                 self._container.metadata.update(metadata or {})
                 chosen = dict(options or {}) | ({} if crf is None else {"crf": f"{crf:g}"})
                 self._video = _add_video(self._container, codec, 1 / self._interval, self._size, pix_fmt, chosen)
@@ -128,11 +129,6 @@ class VideoWriter:
         if self._open is not None:
             self._open.close()
             self._open = None
-
-
-def _close(container: OutputContainer) -> None:
-    with contextlib.suppress(av.FFmpegError):  # a header that could not be written fails again
-        container.close()
 
 
 def to_yuv(image: UInt8Array, pix_fmt: str) -> av.VideoFrame:
