@@ -10,7 +10,6 @@ from facetell.video.reader import VideoReader
 
 
 def moving(*shifts, size=96):
-    """Frames of a texture at each shift (x, y) in pixels."""
     noise = np.random.default_rng(0).uniform(0, 255, (size, size, 3)).astype(np.float32)
     smooth = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
     return np.stack(
