@@ -1,8 +1,4 @@
-"""Record where the faces of a clean video are, and score distorted versions of the video at those places.
-
-Distortions are scored on the faces of the clean video: a face that the tracker loses in a distorted
-video says nothing about the model. Positions are recorded once and looked up by time.
-"""
+"""Record where the faces of a clean video are, and score its distorted versions at those places, by time."""
 
 from __future__ import annotations
 

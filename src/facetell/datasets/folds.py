@@ -1,8 +1,4 @@
-"""Grouped cross-validation: folds, training rows and weights of labelled entries.
-
-Videos of one repository share people, cameras and coding, and generators of one family share a method. A score
-generalises only if the model was trained without the repository, the family and the identities of the video.
-"""
+"""Grouped cross-validation: training rows share no repository, family or identity with the videos that are scored."""
 
 from __future__ import annotations
 
@@ -68,11 +64,7 @@ def training_rows(entries: Sequence[Entry], folds: ArrayLike, fold: int) -> NDAr
 
 
 def leave_kind_out(entries: Sequence[Entry], kind: str) -> NDArray[np.bool_]:
-    """The entries (N,) of other kinds whose repositories, families and identities have no forgery of this kind.
-
-    The reals that are left out are those to test against: they were published with these forgeries. ValueError: no
-    entry is of this kind.
-    """
+    """Entries (N,) that share no repository, family or identity with a kind. ValueError: there is no such kind."""
     held = np.array([kind_of(entry) == kind for entry in entries])
     if not held.any():
         known = sorted({kind_of(entry) for entry in entries})

@@ -31,11 +31,7 @@ class PreparedClip:
 
 
 def read_prepared(folder: Path | str) -> Manifest:
-    """The clips of a prepared folder.
-
-    Videos without a clip, which also have a row in the folder's ``manifest.csv``, are left out. FacetellError: the
-    folder is not complete, or holds no clip.
-    """
+    """The clips of a prepared folder. FacetellError: the folder is not complete, or holds no clip."""
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         begun = (folder / ABOUT).is_file()

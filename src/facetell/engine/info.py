@@ -1,8 +1,4 @@
-"""The metadata of a model file, and the calibration that turns its logits into probabilities with intervals.
-
-Every value is validated, so that a wrong field of a model file is an error with the name of the field, not a wrong
-score.
-"""
+"""Validated metadata of a model file, and the calibration from its logits to probabilities with intervals."""
 
 from __future__ import annotations
 

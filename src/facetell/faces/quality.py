@@ -1,7 +1,6 @@
-"""Motion and pixelation of the face in the crops of a clip: they decide whether there is anything to score.
+"""Motion and pixelation of the inner face in the crops of a clip: they decide whether there is anything to score.
 
-Both use the inner face alone, so that captions and a moving background do not count. The measurements behind the
-thresholds are in ``docs/architecture.md`` ("Motion and pixelation").
+The measurements behind the thresholds are in ``docs/architecture.md`` ("Motion and pixelation").
 """
 
 from __future__ import annotations

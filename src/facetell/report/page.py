@@ -142,11 +142,7 @@ class Report:
         self._card = read_card(detector.engine.path)
 
     def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None) -> None:
-        """Add a video; its images are cropped now, in a second pass over the file.
-
-        ``shown`` is the verdict with the names and messages to show. ``progress`` is called with (seconds done, seconds
-        in all or None) as the video is read.
-        """
+        """Add a video, its images cropped in a second pass; ``shown`` is the verdict with the names to show."""
         info = self._detector.engine.info
         images, note = collect_images(verdict, info, self._budget, progress, self._detector.settings.image_rate)
         shown = shown or verdict

@@ -1,8 +1,4 @@
-"""The model cards of releases, as sections: figures with their intervals, and limits.
-
-``network_card`` is that of a trained network, ``probe_card`` that of a probe. All numbers come from the figures that
-are written to the ``.json`` file.
-"""
+"""The model cards of releases, as sections; all numbers come from the figures written to the ``.json`` file."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ IDENTITIES = (".temporal.weight", ".kernel.weight", ".kernel2.weight")  # of mot
 class Trainer:
     """Holds what a checkpoint holds: network, moving average, optimiser and the number of the next step.
 
-    A run found in the folder ``out`` is resumed. FacetellError: there is no such device, the run in ``out`` has another
-    configuration or other data, or data are missing.
+    A run in the folder ``out`` is resumed. FacetellError: it has another configuration or other data, or data are
+    missing.
     """
 
     def __init__(self, config: TrainConfig, out: Path) -> None:

@@ -1,8 +1,4 @@
-"""A grid of runs, each resumable, and the table that compares them.
-
-A sweep's file is a configuration with one more key: ``grid``, a table from dotted keys to lists of values. Every
-combination is a run in its own folder; ``seed`` among the keys repeats each variant.
-"""
+"""A grid of resumable runs: a configuration with ``grid``, dotted keys with lists of values; and their table."""
 
 from __future__ import annotations
 

@@ -101,11 +101,7 @@ def _square_size(width: int, height: int, sample_aspect: Fraction | None) -> tup
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """A decoded frame that is converted on request.
-
-    ``index`` is its number, from 0, ``time`` in seconds from the first frame; PyAV's frame ``decoded`` takes memory as
-    long as this object exists; ``geometry`` is how it is scaled and oriented.
-    """
+    """A decoded frame (``decoded`` holds memory) to convert on request; ``time`` in seconds, ``index`` from 0."""
 
     index: int
     time: float

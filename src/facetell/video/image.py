@@ -1,8 +1,4 @@
-"""Read, write and resize single images.
-
-OpenCV gets bytes only: given a path that is not UTF-8 it aborts the process, and it reports no error for a truncated
-file.
-"""
+"""Read, write and resize images. OpenCV gets bytes: on a path that is not UTF-8 it aborts the process."""
 
 from __future__ import annotations
 
