@@ -25,10 +25,10 @@ class LeftOut:
     ``faults`` has a message for each argument that gave no video.
 
     >>> left_out = LeftOut()
-        >>> left_out.add(Kind.IMAGE, "cover.jpg")
-        >>> left_out.add(Kind.UNKNOWN, "a.bin")
-        >>> str(left_out)
-        '1 image, 1 file of an unknown kind (a.bin)'
+    >>> left_out.add(Kind.IMAGE, "cover.jpg")
+    >>> left_out.add(Kind.UNKNOWN, "a.bin")
+    >>> str(left_out)
+    '1 image, 1 file of an unknown kind (a.bin)'
     """
 
     def __init__(self) -> None:

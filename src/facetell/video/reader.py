@@ -109,9 +109,9 @@ class VideoReader(VideoSource):
     Times are presentation times (:mod:`facetell.video.clock`). Damaged packets are left out, and reading goes on.
 
         with VideoReader("talk.mp4") as reader:
-                for frame in reader:
-                    if frame.index % 10 == 0:
-                        image = frame.rgb()
+            for frame in reader:
+                if frame.index % 10 == 0:
+                    image = frame.rgb()
 
     The content of a file decides the format, not its suffix. Each of the decoder's ``threads`` holds frames of its own
     in memory. ``damaged`` is the number of damaged packets or frames that were left out so far, ``fault`` the message
