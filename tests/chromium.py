@@ -1,7 +1,5 @@
 """A headless Chromium: the one on the path, or the one of Debian, which root installs where it is missing."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

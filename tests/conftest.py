@@ -1,7 +1,5 @@
 """Fixtures of all tests: sample videos, and one loaded detector for the session."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import signal

@@ -55,7 +55,6 @@ def _maker(name, kind=None):
 
 
 def wait_for(condition):
-    """The value of a condition once it is true."""
     end = time.monotonic() + SECONDS
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
@@ -102,14 +101,7 @@ def mosaic(image, cell):
 def encode(
     path, images, *, codec, pix_fmt, fps=30, options=None, tags=None, rotation=0, sample_aspect=None, container=None
 ):
-    """Encode frames with PyAV, for files that :class:`VideoWriter` does not write.
-
-    Args:
-        tags: colour primaries, transfer, matrix and range by FFmpeg's numbers; frames are converted accordingly.
-        rotation: clockwise rotation in degrees that a player applies.
-        sample_aspect: width of a pixel over its height.
-        container: format name, if not that of the suffix.
-    """
+    """Encode frames with PyAV; ``tags`` are colour primaries, transfer, matrix and range, which frames are given."""
     images = list(images)
     with av.open(str(path), "w", format=container) as output:
         stream = output.add_stream(codec, rate=fps, options=options or {})
@@ -278,7 +270,6 @@ def variable_rate(path):
 
 
 def variable_times():
-    """The times of :func:`variable_rate` in seconds."""
     steps = [(1 / 60, 1 / 30, 1 / 24, 1 / 10)[index % 4] for index in range(23)]
     return [math.fsum(steps[:index]) for index in range(24)]
 

@@ -1,7 +1,5 @@
 """Model files for tests that read a network from its file but run no engine on it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import onnx

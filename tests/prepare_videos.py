@@ -1,7 +1,5 @@
 """Small videos and manifests of them, for the tests of ``prepare``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +25,10 @@ def recoloured(frames: np.ndarray) -> np.ndarray:
 
 
 def noise(count: int = 9, side: int = 96) -> np.ndarray:
-    """TimedFrames without a face."""
     return np.random.default_rng(0).integers(0, 255, (count, side, side, 3), np.uint8)
 
 
 def manifest_of(folder: Path, *entries: Entry) -> Manifest:
-    """A manifest of videos in a folder, on disk as well."""
     manifest = Manifest(folder, entries)
     write_manifest(manifest, folder / "manifest.csv")
     return manifest
@@ -45,7 +41,6 @@ def in_video(clip: PreparedClip) -> np.ndarray:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file in a folder by its relative path."""
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 

@@ -100,7 +100,6 @@ def test_frames_keep_size_and_type(code, size):
 
 
 def clock(count, fps=30):
-    """Frames whose value is their number."""
     return [(np.full((2, 2, 3), n, np.uint8), n / fps) for n in range(count)]
 
 
@@ -139,7 +138,6 @@ def test_a_lower_rate_shows_the_last_frame_at_each_tick(fps, p):
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """A second of the man at half size."""
     frames = [np.asarray(cv2.resize(frame, (320, 180)), np.uint8) for frame in sample_frames("sample_man", 30)]
     path = tmp_path_factory.mktemp("clip") / "man.mp4"
     return write_frames(path, frames, crf=12)

@@ -1,7 +1,5 @@
 """Imports between the packages of facetell go one way, by the rules of docs/architecture.md."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from graphlib import TopologicalSorter

@@ -17,7 +17,6 @@ def released():
 
 
 def rotated(images, degrees):
-    """Frames rotated clockwise on black, at the same scale, without any part cut off."""
     side = math.ceil(math.hypot(*images.shape[1:3]) / 2) * 2
     matrix = cv2.getRotationMatrix2D((images.shape[2] / 2, images.shape[1] / 2), -degrees, 1.0)
     matrix[:, 2] += side / 2 - np.array([images.shape[2], images.shape[1]]) / 2
@@ -26,7 +25,6 @@ def rotated(images, degrees):
 
 @pytest.fixture(scope="module")
 def upright(released, tmp_path_factory):
-    """Results for the first 3 s of the woman, and for the man, who hardly moves."""
     folder = tmp_path_factory.mktemp("upright")
     return {
         name: released(write_frames(folder / f"{name}.mp4", sample_frames(name, 72), fps=fps))

@@ -23,7 +23,6 @@ FPS = 30
 
 @pytest.fixture(scope="module")
 def cut_video(tmp_path_factory):
-    """The man, a scene cut, the woman, at 30 frames per second: 1.7 s and 1.6 s."""
     path = tmp_path_factory.mktemp("cut") / "cut.mp4"
     return write_frames(path, [*sample_frames("sample_man", 50), *sample_frames("sample_woman", 48)], fps=FPS)
 
@@ -35,7 +34,6 @@ def manifest(cut_video):
 
 @pytest.fixture(scope="module")
 def clean(detector, cut_video):
-    """The verdict on it and the places of its faces."""
     places = FacePlaces()
     return places.read_clean(detector, cut_video), places
 

@@ -1,7 +1,4 @@
-"""``make demo``: score real videos of two people and forgeries made from them.
-
-Each real video is also re-encoded as the forgeries are ("none"), to show what re-encoding alone does to a score.
-"""
+"""``make demo``: score real videos, as they are and re-encoded ("none") as the forgeries made from them are."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Score a video:
-
-    video ─▶ frames ─▶ face tracks ─▶ clips ─▶ model ─▶ calibrated probability, or an abstention with its reason
+"""Score a video: frames, face tracks, clips, logits, a calibrated probability or an abstention with its reason.
 
 Videos are streamed: at no time are more frames held than one clip per face needs, and where the number of scored clips
 is bounded, the crops of that many clips per face in view. The model runs in a thread of its own while the next frames
@@ -114,12 +112,11 @@ class Detector:
 
     FacetellError: the model, an engine or an asset is missing or invalid.
 
-    Example:
-        >>> from facetell import Detector
-        >>> from facetell.assets import locate
-        >>> detector = Detector()
-        >>> str(detector(locate("sample_no_face")).status)
-        'no_face'
+    >>> from facetell import Detector
+    >>> from facetell.assets import locate
+    >>> detector = Detector()
+    >>> str(detector(locate("sample_no_face")).status)
+    'no_face'
     """
 
     def __init__(self, model: Path | str | None = None, settings: Settings | None = None) -> None:
@@ -139,23 +136,16 @@ class Detector:
         return self.threshold_of(1)
 
     def threshold_of(self, faces: int) -> float:
-        """Minimum probability for "forged" of the highest-scoring of several faces (at least one).
-
-        Only the model's own threshold is corrected (:meth:`facetell.engine.Calibration.threshold_of`).
-        """
+        """:meth:`facetell.engine.Calibration.threshold_of` of the model, or a given threshold as it is."""
         given = self.settings.threshold
         return self.engine.info.calibration.threshold_of(faces) if given is None else given
 
     def __call__(self, path: Path | str, progress: Progress | None = None, watch: Watch | None = None) -> VideoVerdict:
-        """The result for a video; one that cannot be scored is an abstention with its reason, not an exception.
+        """The result for a video, a file or a folder of its frames; one that cannot be scored is an abstention.
 
         Every exception while the video is read, tracked or scored becomes its status ``unreadable``, so that no file
-        ends the run of many. Exceptions of ``progress`` and ``watch`` are raised as they are.
-
-        Args:
-            path: the video file, or a folder of its frames.
-            progress: called with (seconds done, total seconds or None) while the video is read.
-            watch: hooks to observe the scoring.
+        ends the run of many. Exceptions of ``progress``, which is called with (seconds done, total seconds or None)
+        while the video is read, and of the hooks of ``watch`` are raised as they are.
         """
         path = Path(path)
         started = time.perf_counter()
@@ -178,10 +168,7 @@ class Detector:
         return replace(verdict, sha256=digest, seconds_spent=seconds, file=file, provenance=provenance)
 
     def score(self, clip: Clip) -> ClipScore:
-        """The score of one clip; may be called in another thread than the one that collects clips.
-
-        FacetellError: the model's logit is not finite.
-        """
+        """The score of one clip; may be called in another thread. FacetellError: the logit is not finite."""
         logit = float(self.engine.score(clip.frames[None])[0])
         if not math.isfinite(logit):
             raise FacetellError(f"the model {self.engine.info.name} gives {logit} for a clip, which is not a score")
@@ -324,10 +311,7 @@ class ClipStream:
         self._whole_from = source.leave_out(wanted_from if is_idle else -math.inf)
 
     def push(self, raw: SourceFrame) -> Look | None:
-        """Add the next frame in order of time; None if it was not searched.
-
-        A pause of more than :data:`facetell.faces.clips.HOLE` seconds ends the clips that are begun.
-        """
+        """Add the next frame by time; None if it was not searched. A pause beyond ``HOLE`` ends the clips begun."""
         was_whole, self._is_whole = self._is_whole, raw.time >= self._whole_from
         if self._is_whole and not was_whole:
             self.sampler.resume()

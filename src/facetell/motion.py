@@ -28,7 +28,7 @@ from facetell.video.writer import VideoWriter
 RATE = 25.0  # frames per second, as nearly as the video allows
 CROP = 1.35  # side of the crop in face lengths
 SIDE = 240  # pixels of a drawn face
-COLUMNS = 6  # frames per view in the strip
+COLUMNS, FRAMES = 6, 50  # frames per view in the strip, and in the video
 BAR, LABEL, GAP = 26, 250, 12  # pixels
 TOP_SHARE = 0.995  # quantile of all values that has the brightest colour
 ARROW_STEP = 20  # pixels between arrows
@@ -50,37 +50,27 @@ class View:
     maps: FloatArray
 
 
-def face_clips(
-    path: Path | str, frames: int, size: int, *, scale: float = CROP, rate: float = RATE, start: float = 0.0
-) -> Iterator[Clip]:
-    """One clip per second of the largest face of a video from ``start`` seconds on, cropped as in detection.
-
-    ``frames`` of ``size`` pixels a clip; ``scale`` is the side of the crop in face lengths, ``rate`` in frames per
-    second. FacetellError: the video cannot be read.
-    """
+def face_clips(path: Path, frames: int, size: int, *, scale: float = CROP, rate: float = RATE) -> Iterator[Clip]:
+    """One clip of T ``frames`` a second of the largest face, cropped by ``scale`` face lengths as in detection."""
     tracker = FaceTracker(FaceDetector(), FaceMesh(), max_faces=1)
     assembler = ClipAssembler(frames, size, scale)
     with VideoReader(path) as reader:
         sampler = FrameSampler(reader.info.fps, rate)
         for raw in reader:
-            number = sampler.take(raw.time) if raw.time >= start else None
-            if number is not None:
+            if (number := sampler.take(raw.time)) is not None:
                 tracker.glance(raw.luma_thumbnail())
                 frame = Frame(raw.index, raw.time, raw.rgb())
                 yield from assembler.push(number, frame, tracker.update(frame))
 
 
-def view_video(path: Path, *, start: float = 0.0, seconds: float = 2.0) -> View:
-    """The largest face in ``seconds`` of a video; in as few frames as a strip has if it is not in view for so long.
-
-    FacetellError: the video cannot be read, or no face is in view for that many frames.
-    """
-    for length in (max(COLUMNS, round(seconds * RATE)), COLUMNS):
-        for clip in face_clips(path, length + 2, SIDE, start=start):  # a second difference needs two frames more
+def view_video(path: Path) -> View:
+    """The first :data:`FRAMES` of the largest face, or as few as a strip has. FacetellError: there is no such face."""
+    for length in (FRAMES, COLUMNS):
+        for clip in face_clips(path, length + 2, SIDE):  # a second difference needs two frames more
             flow, first, second = dense_flow(clip.frames)[:length], *differences(clip.frames)
             maps = np.stack([np.linalg.norm(flow, axis=3), np.abs(first[:length]), np.abs(second)])
             return View(path.name, clip.times[:length], clip.frames[:length], flow, maps)
-    raise FacetellError(f"{path} shows no face for {COLUMNS + 2} consecutive frames from {start:g} s on")
+    raise FacetellError(f"{path} shows no face for {COLUMNS + 2} consecutive frames")
 
 
 def dense_flow(frames: UInt8Array) -> FloatArray:

@@ -1,8 +1,4 @@
-"""Record where the faces of a clean video are, and score distorted versions of the video at those places.
-
-Distortions are scored on the faces of the clean video: a face that the tracker loses in a distorted
-video says nothing about the model. Positions are recorded once and looked up by time.
-"""
+"""Record where the faces of a clean video are, and score its distorted versions at those places, by time."""
 
 from __future__ import annotations
 
@@ -34,9 +30,8 @@ class FacePlaces:
     """The poses of the faces of one video by time, in pixels of its frames of ``width`` x ``height``.
 
     Detection does not run on every frame. Between two detections a pose is interpolated linearly; a face that is in
-    only one of them is not present in between. After the last one, faces stay for :data:`LOOK_EVERY` seconds.
-    ``unfit`` are the faces without motion or pixelated in the clean video, by track number: none of their clips is
-    scored.
+    only one of them is not present in between. After the last one, faces stay for :data:`LOOK_EVERY` seconds. ``unfit``
+    are the faces without motion or pixelated in the clean video, by track number: none of their clips is scored.
     """
 
     width: float = 0

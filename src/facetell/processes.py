@@ -94,10 +94,7 @@ def end_with_parent(lifeline: Connection | None = None) -> None:
 
 @contextlib.contextmanager
 def ended_if_silent(seconds: float) -> Iterator[Callable[[], None]]:
-    """Within ``with``, end this process if the function that is given is not called for so many seconds.
-
-    This works even while a library holds the interpreter lock.
-    """
+    """Within ``with``, end this process if the given function is not called for ``seconds``, even in C code."""
     last = -seconds
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # the traceback is of no use to users
 

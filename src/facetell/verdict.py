@@ -62,9 +62,8 @@ def read_verdict(probability: float | None, interval: tuple[float, float] | None
     whole interval is below even odds; else inconclusive. The interval is that of one face: only the threshold is
     corrected for the number of faces (:meth:`facetell.detector.Detector.threshold_of`).
 
-    Example:
-        >>> [str(read_verdict(p, (p - 0.2, p + 0.2), 0.8)) for p in (0.2, 0.6, 0.75, 0.9)]
-        ['genuine', 'inconclusive', 'inconclusive', 'forged']
+    >>> [str(read_verdict(p, (p - 0.2, p + 0.2), 0.8)) for p in (0.2, 0.6, 0.75, 0.9)]
+    ['genuine', 'inconclusive', 'inconclusive', 'forged']
     """
     if probability is None or interval is None:
         return Verdict.NONE

@@ -51,7 +51,6 @@ class Verb:
         return lines(folder / self.journal)
 
     def content(self, folder):
-        """All files but the journal of a scan."""
         return {name: text for name, text in content(folder).items() if f"{WORK}/" not in name}
 
 
@@ -80,7 +79,6 @@ def manifest(corpus, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def expected(manifest, tmp_path_factory):
-    """What uninterrupted runs leave, by verb."""
     found = {}
     for name, verb in VERBS.items():
         folder = tmp_path_factory.mktemp(name)

@@ -25,8 +25,6 @@ def finder():
 
 @pytest.fixture
 def find(finder, tmp_path):
-    """The segments of a video, with their landmarks and times."""
-
     def found(path, settings=None):
         located = finder.locate(path, settings or PrepareSettings(), tmp_path)
         return [(segment, dict(np.load(segment.points))) for segment in located.segments]

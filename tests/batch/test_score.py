@@ -20,7 +20,6 @@ from fixtures import BROKEN, FAST, one_frame, sample_frames, write_frames
 
 
 def write_manifest(folder, rows, name="manifest.csv"):
-    """A manifest of rows (mappings) in a folder of videos."""
     with (folder / name).open("w", newline="") as file:
         table = csv.DictWriter(file, ["path", "label", "split", "identity", "method", "dataset"])
         table.writeheader()
@@ -74,7 +73,6 @@ def manifest(folder):
 
 @pytest.fixture(scope="module")
 def scored(manifest, tmp_path_factory):
-    """The scores by one process, the file, and the messages on faults."""
     out, faults = tmp_path_factory.mktemp("scores") / "s.parquet", []
     return score_manifest(manifest, FAST, out=out, fault=faults.append), out, faults
 

@@ -25,7 +25,6 @@ SCHEMA = json.loads(SCHEMA_PATH.read_text())
 
 @pytest.fixture
 def folder(tmp_path, man):
-    """A folder with a real video and a broken one."""
     videos = tmp_path / "videos"
     videos.mkdir()
     shutil.copy(man, videos / "man.mp4")
@@ -34,7 +33,6 @@ def folder(tmp_path, man):
 
 
 def embedded(report):
-    """The JSON result inside a report."""
     page = report.read_text()
     return json.loads(page.partition('<script type="application/json" id="result">')[2].partition("</script>")[0])
 

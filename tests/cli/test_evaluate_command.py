@@ -47,7 +47,6 @@ def test_a_protocol_file_and_another_split(capsys, tmp_path):
 
 @pytest.fixture
 def files(tmp_path):
-    """Score files of a good and a bad model."""
     tables = table(150, seed=1, noise=0.1, unscored=(3,)), table(150, seed=2, noise=5.0, unscored=(4, 5))
     paths = tmp_path / "good.parquet", tmp_path / "bad.parquet"
     for scores, path in zip(tables, paths, strict=True):

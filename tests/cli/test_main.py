@@ -69,7 +69,6 @@ def test_a_signal_while_modules_are_loaded_is_one_message(module, error):
 
 
 def shell(command, folder, **environment):
-    """A command of facetell as a shell runs it."""
     variables = {**os.environ, "PYTHONUNBUFFERED": "", **environment}
     words = ["sh", "-c", command.replace("facetell", f"{sys.executable} -m facetell", 1)]
     return subprocess.run(words, cwd=folder, env=variables, capture_output=True, text=True)

@@ -1,7 +1,5 @@
 """``facetell train configs/tiny.yaml`` trains, resumes, exports, scores, in seconds; ``facetell sweep`` a grid."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

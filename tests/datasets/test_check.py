@@ -20,7 +20,6 @@ from prepare_videos import man, recoloured, woman
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    """A real of two splits and a forgery made from the first."""
     real = Entry("man.mp4", 0, "train", "man")
     fake = replace(real, path="swap.mp4", label=1, donor="bob", method="swap", source="man.mp4")
     manifest = Manifest(tmp_path_factory.mktemp("videos"), (real, fake, Entry("woman.mp4", 0, "test", "woman")))
@@ -140,7 +139,6 @@ def test_pairs_are_found_among_many_as_one_by_one(scenes):
 
 @pytest.fixture(scope="module")
 def images():
-    """40 different parts of the sample clips, 160 x 160 pixels."""
     rng = np.random.default_rng(0)
     frames = np.concatenate([sample_frames(name, 2) for name in ("sample_woman", "sample_man")])
     corners = [(rng.integers(0, 200), rng.integers(0, 480)) for _ in range(40)]

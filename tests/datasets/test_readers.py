@@ -72,7 +72,6 @@ LISTS = {
 
 
 def make_tree(name, root):
-    """Write the files of a benchmark; returns ``root``."""
     if name in MIMICS:
         make_miniature(name, root, videos=6, seconds=0)
     for path, content in {**dict.fromkeys(TREES.get(name, "").split(), ""), **LISTS.get(name, {})}.items():
@@ -83,8 +82,6 @@ def make_tree(name, root):
 
 @pytest.fixture
 def read(tmp_path):
-    """Writes the files of a benchmark, once a test, and reads them with options."""
-
     def run(name, **options):
         for needed in (name, "ffpp") if name == "dfo" else (name,):
             if not (tmp_path / needed).exists():

@@ -15,7 +15,6 @@ from facetell.engine import DEFAULT_MODEL, ENGINES, load_engine, model_path
 from facetell.engine.engines import released_models
 from facetell.engine.info import InputFormat
 from facetell.faces.clips import crop_clip
-from facetell.faces.runtime import openvino_core
 from facetell.faces.tracker import FaceTracker
 from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model
@@ -41,7 +40,6 @@ layered.model = object()
 
 @pytest.fixture(scope="module")
 def clips(face_networks, frames, woman, man):
-    """(4, T, S, S, 3): clips of both people, and the first with its frames reversed."""
     info, made = load_engine(FAST).info, []
     for person, start in ((woman, 0), (woman, 100), (man, 0)):
         part = frames(person, start + info.clip_frames)[start:]
@@ -138,6 +136,7 @@ def foreign(path, shape="n,3,32,32", axes="2, 3", last="y = Identity(l)", kind="
 
 
 BOTH = "-1, 1, 0, 1, 0, 3"  # of two classes; their difference is that of one
+NAMED = {"shape": "n,t,3,h,w", "axes": "1, 3, 4", "more": ", float[n, 1] logit", "last": "logit = Neg(l) y = Neg(l)"}
 
 
 @pytest.mark.parametrize(
@@ -147,15 +146,7 @@ BOTH = "-1, 1, 0, 1, 0, 3"  # of two classes; their difference is that of one
         (4, {"shape": "n,3,h,w", "kind": "float16", "weights": BOTH}),
         (8, {"shape": "1,8,3,32,32", "axes": "1, 3, 4", "weights": BOTH, "last": "y = Softmax(l)"}),
         (8, {"shape": "n,3,8,32,32", "axes": "2, 3, 4", "last": "s = Sigmoid(l) y = Squeeze(s)"}),
-        (
-            1,
-            {
-                "shape": "n,t,3,h,w",
-                "axes": "1, 3, 4",
-                "more": ", float[n, 1] logit",
-                "last": "logit = Neg(l) y = Neg(l)",
-            },
-        ),
+        (1, NAMED),
     ],
 )
 def test_a_network_of_another_program_gets_the_input_that_it_takes(tmp_path, frames, form):
@@ -205,11 +196,6 @@ def test_a_file_with_the_name_of_a_released_model_is_named_by_its_path(tmp_path,
     shutil.copy(FAST_FILE, FAST)
     assert model_path(FAST) == FAST_FILE
     assert model_path(f"./{FAST}") == Path(FAST)
-
-
-def test_no_thread_is_pinned_to_a_core():
-    """Several processes would be pinned to the same core."""
-    assert openvino_core().get_property("CPU", "ENABLE_CPU_PINNING") is False
 
 
 @pytest.fixture

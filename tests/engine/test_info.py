@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from facetell.engine import Calibration, ModelInfo, load_engine
 from facetell.engine.card import Card, read_card, to_markdown
 from facetell.engine.engines import released_models
-from facetell.engine.info import CORRELATIONS, PRIOR_VALUES, half_width, sigmoid, student_t95
+from facetell.engine.info import half_width, sigmoid
 from facetell.types import FacetellError
 
 INFO = ModelInfo("m", 8, 25.0, 160, 1.35, 64.0, Calibration(1.5, 0.2, (1.0, 0.0, 0.0, 2.0), 0.4), training={"steps": 3})
@@ -107,22 +107,6 @@ def test_the_interval_covers_the_mean_of_the_process(n, correlation):
     for step in (1, 4):  # every k-th value of such a process is such a process with the correlation r^k
         part = values[:, ::step]
         assert (np.abs(part.mean(axis=1)) <= half_width(part, 1.0)).mean() >= 0.93
-
-
-@pytest.mark.parametrize("n", [1, 2, 7])
-def test_closed_forms_equal_those_of_the_matrices(n):
-    values, spread = np.random.default_rng(n).normal(1, 2, n), 0.7
-    freedom, ones, found = PRIOR_VALUES + n - 1, np.ones(n), []
-    for r in CORRELATIONS.ravel():
-        matrix = r ** np.abs(np.subtract.outer(np.arange(n), np.arange(n))).astype(float)
-        inverse = np.linalg.inv(matrix)
-        c = values - (ones @ inverse @ values) / (ones @ inverse @ ones)
-        squares = PRIOR_VALUES * spread**2 + c @ inverse @ c
-        likelihood = np.linalg.det(matrix) ** -0.5 * (ones @ inverse @ ones) ** -0.5 * squares ** (-freedom / 2)
-        found.append((likelihood, squares / freedom * matrix.mean()))
-    weight, variance = np.array(found).T
-    expected = student_t95(freedom) * np.sqrt(weight @ variance / weight.sum())
-    assert float(half_width(values, spread)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_interval_of_a_track_includes_the_uncertainty_of_the_calibration():

@@ -25,6 +25,5 @@ def toy(**more):
 
 
 def write(path, rows, **about):
-    """A score file of these rows."""
     write_scores(from_rows(rows, {**ABOUT, **about}), path)
     return path

@@ -68,7 +68,6 @@ def grey(index):
 
 
 def noisy(index, background=0):
-    """A random background with noise."""
     noise = np.random.default_rng(index).integers(0, 4, (100, 100, 3))
     cells = np.random.default_rng(background).integers(0, 200, (10, 10, 3), dtype=np.uint8)
     return Frame(index, index / 25, (cells.repeat(10, 0).repeat(10, 1) + noise).astype(np.uint8))

@@ -10,7 +10,6 @@ from facetell.types import Crop, Pose
 
 
 def ramp(height, width):
-    """An image whose red is x and whose green is y."""
     ys, xs = np.mgrid[0:height, 0:width]
     return np.stack([xs, ys, np.zeros_like(xs)], axis=2).astype(np.uint8)
 

@@ -26,8 +26,6 @@ MPEG4 = {"codec": "mpeg4", "options": {"b": "500k", "g": "12"}}
 
 @pytest.fixture(scope="module")
 def clips(face_networks):
-    """The clips of the one face of a video file, three per second."""
-
     def read(path):
         tracker, found = FaceTracker(*face_networks), []
         with VideoReader(path) as reader:
@@ -44,7 +42,6 @@ def clips(face_networks):
 
 @pytest.fixture
 def encoded_clips(clips, tmp_path):
-    """The clips of frames after encoding."""
     return lambda images, how: clips(encode(tmp_path / "a.mkv", images, pix_fmt="yuv420p", fps=25, **how))
 
 

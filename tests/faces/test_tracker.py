@@ -60,7 +60,6 @@ def test_small_faces_in_a_full_hd_frame_are_found(face_networks, frames, man, wi
 
 
 def in_one_place(image, networks, size=320):
-    """The first face of an image, moved to the centre of a random background."""
     box = networks[1].from_detection(image, networks[0].detect(image)[0]).box
     scale = 0.35 * size / box.height
     x, y = box.center

@@ -41,7 +41,6 @@ def pairs_of(videos):
 
 
 def ordered(pairs):
-    """(target, donor) both ways round."""
     return (order for a, b in pairs for order in ((a, b), (b, a)))
 
 
@@ -51,7 +50,6 @@ def in_all_compressions(recorder, path, *who, only=CRF):
 
 
 def mimic_youtube(recorder, videos, methods=("FaceShifter",), only=CRF):
-    """FaceForensics++ with some of its methods and compressions."""
     for split, pairs in pairs_of(videos).items():
         recorder.text(f"splits/{split}.json", json.dumps([[identifier(n) for n in pair] for pair in pairs], indent=1))
         for a, b in ordered(pairs):

@@ -26,7 +26,6 @@ GOLDEN = 0.6180339887  # spreads the scenes of consecutive numbers over a clip
 
 @functools.cache
 def footage(path, scale=None):
-    """The frames of a video."""
     with VideoReader(path) as reader:
         return np.stack([cv2.resize(raw.rgb(), None, fx=scale or 1, fy=scale or 1) for raw in reader])
 
@@ -55,7 +54,6 @@ def scene(number, seconds=2.0):
 
 @functools.lru_cache(maxsize=8)
 def forgery(target, donor, seconds=2.0):
-    """The scene of ``target`` with the face of ``donor``."""
     with tempfile.TemporaryDirectory() as folder:
         real, other, forged = (Path(folder, f"{name}.mp4") for name in ("real", "other", "forged"))
         write_video(real, scene(target, seconds), 10)
@@ -88,7 +86,6 @@ class Recorder:
             write_video(self.root / path, frames, crf)
 
     def text(self, path, *lines):
-        """Write a list file."""
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text("\n".join(lines), encoding="utf-8")

@@ -12,7 +12,6 @@ T, C, H, W = 5, 16, 4, 6
 
 
 def pointwise(x, layer):
-    """1x1 convolution and batch norm (evaluation) on (T, C, H, W)."""
     conv, norm = layer
     parts = (norm.running_mean, norm.running_var, norm.weight.detach(), norm.bias.detach())
     mean, var, gain, bias = (part.numpy()[:, None, None] for part in parts)
@@ -30,7 +29,6 @@ def differences(maps, kernel, count):
 
 
 def motion_by_hand(clip, block, stride=1, offset=0):
-    """F^M, and F^MM for an MCB, of one clip (T, C, H, W)."""
     reduced = pointwise(clip[:, :, offset::stride, offset::stride], block.reduce)
     first = differences(reduced, block.kernel.weight.detach().numpy(), T - 1)
     out = [pointwise(first, block.restore)]

@@ -28,7 +28,6 @@ EXPORTED = [pytest.param(*each, marks=() if each in OFTEN else pytest.mark.slow)
 
 
 def tiny(name, motion, anomaly="full", **more):
-    """A network of the zoo with every kind of its parts, narrow and shallow."""
     if name.startswith("lite"):
         narrow = {"width": 0.25, "depth": 0.5}
     elif name.startswith("clip_vit"):
@@ -156,20 +155,11 @@ def test_a_file_that_says_nonsense_of_its_network_is_one_sentence(architecture, 
 # --- loss terms, against sums written out
 
 
-def test_l1_is_the_mean_over_reals_and_elements():
-    anomaly = torch.randn(4, 2, 3, 5, 5)
-    labels = torch.tensor([0.0, 1.0, 0.0, 1.0])
-    by_hand = sum(abs(v) for v in anomaly[0].flatten().tolist()) + sum(abs(v) for v in anomaly[2].flatten().tolist())
-    assert anomaly_l1(anomaly, labels).item() == pytest.approx(by_hand / (2 * 150), rel=1e-5)
-
-
-def test_l1_does_not_see_the_fakes_and_is_zero_without_reals():
-    anomaly = torch.randn(2, 1, 3, 4, 4, requires_grad=True)
-    anomaly_l1(anomaly, torch.tensor([0.0, 1.0])).backward()
-    assert anomaly.grad is not None
-    assert anomaly.grad[0].abs().min() > 0
-    assert anomaly.grad[1].abs().max() == 0
-    assert anomaly_l1(anomaly, torch.ones(2)).item() == 0
+def test_l1_is_the_mean_over_reals_and_elements_and_zero_without_reals():
+    anomaly, labels = torch.randn(4, 2, 3, 5, 5), torch.tensor([0.0, 1.0, 0.0, 1.0])
+    by_hand = sum(abs(v) for v in anomaly[::2].flatten().tolist()) / (2 * 150)
+    assert anomaly_l1(anomaly, labels).item() == pytest.approx(by_hand, rel=1e-5)
+    assert anomaly_l1(anomaly, torch.ones(4)).item() == 0
 
 
 def test_the_sum_takes_what_the_output_has():

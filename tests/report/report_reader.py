@@ -1,7 +1,5 @@
 """Reads a report back with the standard library's parser, and checks what every page must be."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -58,7 +56,6 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """The visible text: that of the body without scripts."""
         scripts = "".join(e.text for e in self.all("script"))
         return " ".join(self.one("body").text.replace(scripts, "").split())
 

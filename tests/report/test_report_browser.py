@@ -64,7 +64,6 @@ def test_pointing_at_the_chart_or_the_keyboard_shows_the_face_at_that_moment(pag
 
 
 def printed(page):
-    """The number of pages on paper."""
     return len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
 
 

@@ -39,7 +39,6 @@ def html(detector, of_man):
 
 @pytest.fixture(scope="module")
 def of_two(detector, tmp_path_factory):
-    """Two people side by side for two seconds."""
     pairs = zip(sample_frames("sample_woman", 50), sample_frames("sample_man", 50), strict=True)
     path = write_frames(tmp_path_factory.mktemp("two") / "two.mp4", (np.hstack(pair) for pair in pairs), fps=25)
     return detector(path)
@@ -47,7 +46,6 @@ def of_two(detector, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def abstained(detector, tmp_path_factory):
-    """Verdicts on files without a score, for different reasons."""
     folder = tmp_path_factory.mktemp("abstained")
     small = write_frames(folder / "small.mp4", sample_frames("sample_man", 30)[:, ::6, ::6], fps=30)
     paths = [locate("sample_no_face"), ODD["one_frame"](folder), BROKEN["text"](folder), small]

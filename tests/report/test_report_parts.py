@@ -94,7 +94,6 @@ def test_a_result_has_no_times_and_any_name(tmp_path):
 
 
 def plotted(verdict, folder):
-    """The texts of a plot."""
     write_plot(verdict, folder / "plot.svg")
     tree = ElementTree.parse(folder / "plot.svg")
     return [element.text for element in tree.iter("{http://www.w3.org/2000/svg}text")]
@@ -117,7 +116,6 @@ def test_any_name_is_on_one_line_of_the_table_and_the_plot(name, tmp_path):
 
 
 def lines(name, width, **values):
-    """The table of a video of this name that was scored and one that was not."""
     console = Console(file=io.StringIO(), width=width)
     scored = verdict_of(name, FORGED, seconds_spent=9.9, **values)
     print_table([scored, VideoVerdict("b.mp4", Status.FACE_TOO_SMALL, Verdict.NONE, None, None, ())], console)

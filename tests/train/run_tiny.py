@@ -1,7 +1,5 @@
 """A script that tests start as a process of its own: ``run_tiny.py OUT FOLDER``."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

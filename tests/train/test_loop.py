@@ -60,7 +60,6 @@ def same(a, b, file, *parts):
 
 @pytest.fixture(scope="module")
 def whole(prepared, data, tmp_path_factory):
-    """A run that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole")
     assert "done=True" in finish(start(out, prepared))
     return out

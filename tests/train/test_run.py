@@ -17,7 +17,6 @@ from facetell.types import FacetellError
 
 @pytest.fixture
 def begun(tiny, tmp_path):
-    """A run that was stopped before its first step."""
     with Stop(0) as stop:
         assert not Trainer(tiny, tmp_path / "run").run(stop)
     return tmp_path / "run"
@@ -25,14 +24,12 @@ def begun(tiny, tmp_path):
 
 @pytest.fixture
 def copy(data, tmp_path):
-    """The prepared clips at another place."""
     folder = tmp_path / "copy"
     shutil.copytree(data.folders[0], folder, ignore=shutil.ignore_patterns(".decoded"))
     return replace(data, folders=(str(folder),))
 
 
 def of(data):
-    """Fingerprint of train and val, as training takes it."""
     decode_all(data, 0)
     return fingerprint([clip for split in ("train", "val") for clip in load_recordings(data, split, 1)])
 

@@ -35,7 +35,6 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def data(prepared):
-    """The prepared clips, decoded."""
     config = DataConfig(folders=(str(prepared),))
     decode_all(config, 0)
     return config
@@ -43,7 +42,6 @@ def data(prepared):
 
 @pytest.fixture
 def tiny(data):
-    """A run of six steps."""
     return tiny_config(data)
 
 

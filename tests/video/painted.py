@@ -9,7 +9,6 @@ BITS = 8
 
 
 def quadrants(width, height):
-    """Red and green above blue and grey, uint8 (height, width, 3)."""
     image = np.empty((height, width, 3), np.uint8)
     top, left = height // 2, width // 2
     image[:top, :left], image[:top, left:] = RED, GREEN
@@ -36,14 +35,12 @@ def numbered(number, width=128, height=64):
 
 
 def number_of(image):
-    """The number painted on an image of any size (luma or RGB)."""
     width = image.shape[1]
     middle = image[image.shape[0] // 2].reshape(width, -1).mean(axis=1)
     return sum(int(middle[(2 * bit + 1) * width // (2 * BITS)] > 128) << bit for bit in range(BITS))
 
 
 def seen_in(path):
-    """The numbers painted on the frames of a video, their times, and the reader."""
     with VideoReader(path) as reader:
         frames = [(number_of(frame.rgb()), frame.time) for frame in reader]
     return [number for number, _ in frames], [time for _, time in frames], reader

@@ -199,7 +199,6 @@ def test_destroyed_frames_are_left_out_up_to_the_next_key_frame(codec, suffix, t
 
 @pytest.mark.slow
 def test_damaged_files_end_no_run_and_give_no_silent_score(tmp_path):
-    """One file of each container and codec, damaged in each way."""
     log = tmp_path / "log.jsonl"
     script = Path(__file__).parents[2] / "benchmarks" / "damage.py"
     subprocess.run([sys.executable, script, "--count", "64", "--log", log], check=True)

@@ -42,7 +42,6 @@ def folder(tmp_path):
 
 @pytest.fixture(scope="module")
 def frames():
-    """12 consecutive frames of the woman, 320 x 180."""
     return [np.ascontiguousarray(frame[::2, ::2]) for frame in sample_frames()[:12]]
 
 

@@ -34,7 +34,6 @@ def transport(tmp_path_factory):
 
 
 def watched(detector, text, *, window=30.0, fast=False, **options):
-    """The watcher, the events and the pump of a complete watch."""
     events = []
     pump = Pump(source_of(str(text)), fast=fast, **options)
     watcher = Watcher(detector, pump, window, events.append)

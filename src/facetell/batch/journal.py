@@ -21,9 +21,7 @@ class Journal:
 
     Memory holds an index of the lines, neither them nor their keys: a corpus may be larger than memory. A last line
     that was cut short is removed. ``key_of`` raises KeyError if a line lacks a field; lines already in the file of
-    which ``ignore`` is true count as missing.
-
-    FacetellError: a line is damaged. OSError: the file cannot be written.
+    which ``ignore`` is true count as missing. FacetellError: a line is damaged. OSError: the file cannot be written.
     """
 
     def __init__(self, path: Path, key_of: KeyOf, ignore: Callable[[Line], bool] = lambda line: False) -> None:
@@ -104,10 +102,7 @@ def _read(path: Path, key_of: KeyOf) -> Iterator[tuple[int, Hashable, Line, int]
 
 
 class Index:
-    """A table from keys to numbers, such as places of lines, in about 40 bytes of memory for each.
-
-    It holds a 128-bit hash of each key, not the key; no two keys have had the same.
-    """
+    """A table from keys to numbers in about 40 bytes each, by a 128-bit hash: no two keys have had the same one."""
 
     def __init__(self) -> None:
         self._table = sqlite3.connect(":memory:", isolation_level=None)

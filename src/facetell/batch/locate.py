@@ -93,10 +93,7 @@ class FaceFinder:
         self._detector, self._mesh = FaceDetector(), FaceMesh()
 
     def locate(self, path: Path, settings: PrepareSettings, folder: Path) -> Located:
-        """Track the faces of a video; files of landmarks are written to ``folder``.
-
-        Unreadable: no frame can be read.
-        """
+        """Track the faces of a video, their landmarks in files in ``folder``. Unreadable: no frame can be read."""
         tracker = FaceTracker(self._detector, self._mesh, max_faces=8 if settings.faces == "all" else 2)
         open_: dict[int, _OpenSegment] = {}
         found: list[Segment] = []
@@ -245,7 +242,6 @@ def crop_segments(
     ``frames``, ``start`` and ``end`` in seconds. If the video ends within a segment, the clip ends there; with too few
     frames it is left out. The segments may be those of another video that is the same frame for frame; ``like`` is the
     information on it. ``look`` is called every few frames with the frame (H, W, 3) and the landmarks (468, 2).
-
     FacetellError: the video differs from that one in size or frame rate, or is damaged or lacks frames.
     """
     waiting = list(enumerate(segments))

@@ -122,10 +122,7 @@ def _rows(manifest: Manifest, ledger: Sequence[Line], out: Path) -> Iterator[Ent
 
 
 class Worker:
-    """Does jobs in one process; the fields of the lines are described in ``docs/preparing.md``.
-
-    ``root`` is the folder of the manifest, ``out`` the prepared folder.
-    """
+    """Does jobs in one process for the prepared folder ``out``; ``root`` is the folder of the manifest."""
 
     def __init__(self, root: Path, out: Path, settings: PrepareSettings) -> None:
         self._root, self._out, self._settings = root, out, settings
@@ -188,10 +185,7 @@ class Worker:
         return self._located(folder, number, entry, note)[0]
 
     def _reason(self, error: Exception) -> str:
-        """What is wrong with a video.
-
-        OSError: the prepared folder cannot be written; an encoder may not tell that the disk is full.
-        """
+        """What is wrong with a video. OSError: the folder cannot be written, which an encoder may not tell."""
         probe = self._out / WORK / f"probe-{os.getpid()}"
         probe.write_bytes(bytes(PROBE_BYTES))
         probe.unlink()

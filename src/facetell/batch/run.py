@@ -80,10 +80,7 @@ Engine = Callable[[Work, Iterable[Job]], Iterator[Outcome]]
 def complete(
     work: Work, jobs: Iterable[Job], engine: Engine, journal: Journal, start: Progress, show: Show
 ) -> Iterator[Outcome]:
-    """Do jobs that are not in the journal; yields each outcome after its lines are in the journal and on disk.
-
-    ``show`` is called with the progress at the start (``start``) and after each job.
-    """
+    """Do jobs that are not in the journal; yields each outcome once its lines are on disk. ``show`` gets the state."""
     state = start
     show(state)
     for outcome in engine(work, jobs):
@@ -103,9 +100,8 @@ def complete(
 def local_engine(workers: int) -> Engine:
     """The engine that works with ``workers`` child processes; with 0, in the current process.
 
-    A job at which processes end is lost as soon as another one succeeds.
-
-    FacetellError: :data:`LOST_IN_A_ROW` jobs in a row would be lost.
+    A job at which processes end is lost as soon as another one succeeds. FacetellError: :data:`LOST_IN_A_ROW` jobs in a
+    row would be lost.
     """
 
     def here(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
@@ -173,7 +169,6 @@ def claimed(folder: Path, record: Path, about: Mapping[str, Any], verb: str) -> 
     """Create and lock the folder of a run, or check that the one that is there is of the same run.
 
     Its file ``record`` holds ``about``: what the results depend on, as plain JSON values. ``verb`` is for messages.
-
     FacetellError: the folder is of another run or in use, or cannot be written, here or within the block.
     """
     with contextlib.ExitStack() as stack:

@@ -1,7 +1,4 @@
-"""Score the videos of a manifest into a score file, clean and under distortions: ``facetell score``.
-
-Faces are located once, in the clean video. A run that was stopped is resumed from the journal in ``OUT.partial``.
-"""
+"""Score the videos of a manifest, clean and distorted, at the clean video's faces; resumed from ``OUT.partial``."""
 
 from __future__ import annotations
 
@@ -89,9 +86,8 @@ class ScoringSettings:
 def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
     """Distortions by name: ``GB:3``, ``VC:1-5``, ``GNC`` (all levels), ``all`` (the published), ``own`` (the others).
 
-    They are in the order of :data:`facetell.distort.KINDS`, each once.
-
-    FacetellError: a name is not that of a distortion, or of a level.
+    They are in the order of :data:`facetell.distort.KINDS`, each once. FacetellError: a name is not that of a
+    distortion, or of a level.
 
     >>> conditions(["VC:4-5", "GB:3"])
     (('GB', 3), ('VC', 4), ('VC', 5))

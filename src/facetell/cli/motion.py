@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
-from facetell.cli.arguments import number
 from facetell.cli.progress import Bar
 from facetell.files import check_all_writable
 from facetell.motion import draw_strip, draw_video, view_video
@@ -14,12 +12,10 @@ from facetell.motion import draw_strip, draw_video, view_video
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    add, start = parser.add_argument, partial(number, most=1e6, least=0)
+    add = parser.add_argument
     add("video", type=Path, metavar="VIDEO", help="a video of a face")
     add("other", type=Path, metavar="OTHER", nargs="?", help="a second one, drawn beside it")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for motion.png and motion.mp4")
-    add("--start", type=start, default=0.0, metavar="S", help="seconds to skip (default: 0)")
-    add("--seconds", type=number, default=2.0, metavar="S", help="seconds to draw (default: 2)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     drawings = {args.out / "motion.png": draw_strip, args.out / "motion.mp4": draw_video}
     check_all_writable(drawings, videos)
     with Bar("drawing"):
-        views = [view_video(video, start=args.start, seconds=args.seconds) for video in videos]
+        views = [view_video(video) for video in videos]
         for target, draw in drawings.items():
             draw(views, target)
     print(*drawings, sep="\n")

@@ -56,10 +56,7 @@ def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress
 
 
 def leaking_videos(manifest: Manifest, split: str) -> frozenset[str]:
-    """The videos of a split that share an identity, a recording or near-duplicate frames with another split.
-
-    Metrics on them do not measure generalisation. The files of the manifest, which has all splits, are opened.
-    """
+    """The videos of a split that share an identity, recording or near-duplicate frames with another; opens files."""
     others = {named for entry, named in _names(manifest) if entry.split != split}
     shared = {entry.video for entry, named in _names(manifest) if entry.split == split and named in others}
     videos = {entry.path: entry.video for entry in manifest if entry.split == split}

@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.types import UInt8Array
 from facetell.video.find import images_in
 from facetell.video.image import read_image
 from facetell.video.reader import Unreadable
@@ -44,16 +43,20 @@ class VideoHash:
 
 
 def hash_video(path: Path) -> VideoHash:
-    """Hash six frames of the first ten seconds of a video, or six of a folder of images.
-
-    Unreadable: no frame can be read.
-    """
+    """Hash six frames of the first ten seconds, or six of a folder of images. Unreadable: no frame can be read."""
     if path.is_dir():
         files = images_in(path)
         chosen = {int(place) for place in np.linspace(0, len(files), FRAMES, endpoint=False)} if files else ()
         images = [image for place in sorted(chosen) if (image := read_image(files[place])) is not None]
     else:
-        images = _of_video(path)
+        images = []
+        with open_video(path) as reader:
+            times = np.linspace(0.0, min(SPAN, reader.info.duration or np.inf), FRAMES, endpoint=False)
+            for raw in reader:
+                if raw.time >= times[len(images)] - 1e-6:
+                    images.append(raw.rgb())
+                    if len(images) == FRAMES:
+                        break
     if not images:
         raise Unreadable(f"{path} has no readable frame; get the file again")
     bits, valid = zip(*(hash_image(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in images), strict=True)
@@ -67,18 +70,6 @@ def hash_image(grey: NDArray[Any]) -> tuple[Hashes, Hashes]:
     size = np.abs(steps)
     valid = size >= max(1.0, float(np.quantile(size, 1 - VALID)))
     return np.packbits(steps > 0).view(np.uint64), np.packbits(valid).view(np.uint64)
-
-
-def _of_video(path: Path) -> list[UInt8Array]:
-    images: list[UInt8Array] = []
-    with open_video(path) as reader:
-        times = np.linspace(0.0, min(SPAN, reader.info.duration or np.inf), FRAMES, endpoint=False)
-        for raw in reader:
-            if raw.time >= times[len(images)] - 1e-6:
-                images.append(raw.rgb())
-                if len(images) == FRAMES:
-                    break
-    return images
 
 
 def differences(a: VideoHash, b: VideoHash) -> NDArray[np.float32]:

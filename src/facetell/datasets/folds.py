@@ -1,8 +1,4 @@
-"""Grouped cross-validation: folds, training rows and weights of labelled entries.
-
-Videos of one repository share people, cameras and coding, and generators of one family share a method. A score
-generalises only if the model was trained without the repository, the family and the identities of the video.
-"""
+"""Grouped cross-validation: training rows share no repository, family or identity with the videos that are scored."""
 
 from __future__ import annotations
 
@@ -35,7 +31,6 @@ def grouped_folds(entries: Sequence[Entry], count: int = 5, seed: int = 0) -> ND
 
     Repositories are assigned one by one, the largest first, each to the fold in which it least increases the sum of the
     squared shares of the kinds, so that kinds are spread evenly. ``seed`` changes the order and resolves ties.
-
     ValueError: a label is unknown, or there are fewer than ``count`` repositories.
     """
     _check_labels(entries)
@@ -69,12 +64,7 @@ def training_rows(entries: Sequence[Entry], folds: ArrayLike, fold: int) -> NDAr
 
 
 def leave_kind_out(entries: Sequence[Entry], kind: str) -> NDArray[np.bool_]:
-    """The entries (N,) of other kinds whose repositories, families and identities have no forgery of this kind.
-
-    The reals that are left out are those to test against: they were published with these forgeries.
-
-    ValueError: no entry is of this kind.
-    """
+    """Entries (N,) that share no repository, family or identity with a kind. ValueError: there is no such kind."""
     held = np.array([kind_of(entry) == kind for entry in entries])
     if not held.any():
         known = sorted({kind_of(entry) for entry in entries})
@@ -86,9 +76,8 @@ def balanced_weights(entries: Sequence[Entry], rows: ArrayLike) -> NDArray[np.fl
     """Sampling weights (N,) of the training ``rows`` (bool, (N,)), with mean 1; 0 for all other rows.
 
     A row of a group with n rows has the weight ``n ** -0.75`` within its class. Reals are grouped by repository,
-    forgeries by family (by method if it is unknown). Both classes have the same total.
-
-    ValueError: a label is unknown, or a class is missing in the training rows.
+    forgeries by family (by method if it is unknown). Both classes have the same total. ValueError: a label is unknown,
+    or a class is missing in the training rows.
     """
     _check_labels(entries)
     chosen: list[int] = np.flatnonzero(rows).tolist()

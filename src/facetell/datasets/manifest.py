@@ -85,10 +85,7 @@ class Manifest:
 
 
 def row_text(entry: Entry, *, groups: bool) -> bytes:
-    """A line of JSON to hash a row by, with the columns of :data:`GROUPS` that have a value if ``groups``.
-
-    Version 0.1.0 had no such columns.
-    """
+    """A line of JSON to hash a row by, with the :data:`GROUPS` that have a value if ``groups`` (0.1.0 had none)."""
     cells = {name: value for name, value in asdict(entry).items() if name not in GROUPS or (groups and value)}
     return json.dumps(cells, sort_keys=True).encode() + b"\n"
 
@@ -107,9 +104,8 @@ def read_manifest(path: Path | str) -> Manifest:
 
     The columns ``path``, ``label`` and ``split`` are required, the others of :class:`Entry` optional, further ones are
     ignored. Other names are accepted where a column is missing: ``file`` or ``video`` for ``path``, ``generator`` for
-    ``method``, ``source_repo`` for ``repository``. Labels are 1/0, fake/real, forged/genuine or empty.
-
-    FacetellError: the file is missing, is no table, lacks a column, or has an invalid cell.
+    ``method``, ``source_repo`` for ``repository``. Labels are 1/0, fake/real, forged/genuine or empty. FacetellError:
+    the file is missing, is no table, lacks a column, or has an invalid cell.
     """
     path = Path(path)
     path = path / "manifest.csv" if path.is_dir() else path

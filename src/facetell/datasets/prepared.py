@@ -31,12 +31,7 @@ class PreparedClip:
 
 
 def read_prepared(folder: Path | str) -> Manifest:
-    """The clips of a prepared folder.
-
-    Videos without a clip, which also have a row in the folder's ``manifest.csv``, are left out.
-
-    FacetellError: the folder is not complete, or holds no clip.
-    """
+    """The clips of a prepared folder. FacetellError: the folder is not complete, or holds no clip."""
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         begun = (folder / ABOUT).is_file()
@@ -52,10 +47,7 @@ def read_prepared(folder: Path | str) -> Manifest:
 
 
 def read_clip(path: Path | str) -> PreparedClip:
-    """One prepared clip: its frames, and the ``.npz`` file of the same name.
-
-    FacetellError: either file is missing or damaged, or they do not belong together.
-    """
+    """A prepared clip with its ``.npz``. FacetellError: one is missing or damaged, or they do not belong together."""
     path = Path(path)
     try:
         with np.load(path.with_suffix(".npz")) as beside:

@@ -1,7 +1,4 @@
-"""All benchmarks that can be read, by name (METHOD.md, section 2).
-
-To add one, write its reader and an entry of :data:`BENCHMARKS`.
-"""
+"""All benchmarks that can be read (METHOD.md, section 2). To add one: its reader, an entry of :data:`BENCHMARKS`."""
 
 from __future__ import annotations
 
@@ -80,10 +77,7 @@ def _celebdf_key(path: str) -> str:
 
 
 def read_dfdc(at: Folder, options: ReadOptions) -> Iterator[Entry]:
-    """DFDC: the training parts and the test set, those of them that are there.
-
-    DFDC does not publish identities: forgeries are grouped by the recording that they were made from.
-    """
+    """DFDC's training parts and test set, those that are there. Without identities, forgeries go by their recording."""
     at.folder(".")
     metadata = sorted([*at.root.glob("*_part_*/metadata.json"), *at.root.glob("train/*/metadata.json")])
     parts = [path.parent.relative_to(at.root).as_posix() for path in metadata]
@@ -243,10 +237,7 @@ def benchmark(name: str) -> Benchmark:
 
 
 def read_benchmark(name: str, root: Path, options: ReadOptions | None = None) -> Manifest:
-    """The manifest of a benchmark on disk, with paths relative to ``root``.
-
-    FacetellError: no such benchmark, or its files are not as expected.
-    """
+    """The manifest of a benchmark below ``root``. FacetellError: no such benchmark, or other files than expected."""
     known, options = benchmark(name), options or ReadOptions()
     entries = [*known.read(Folder(root, known), options)]
     return Manifest(root, tuple(carve_val(entries, options) if "val" in known.options else entries))

@@ -112,10 +112,7 @@ def freeze(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Itera
 
 
 def lower_rate(stream: Iterable[Timed], p: float, rng: np.random.Generator) -> Iterator[Timed]:
-    """FPS: ``p`` frames per second, at each tick the last one shown by then; none is shown twice.
-
-    A video of a lower rate keeps all frames, each moved to the next tick.
-    """
+    """FPS: ``p`` frames per second, at each tick the last one shown by then; none is shown twice."""
     tick = 0
     held: UInt8Array | None = None
     for image, time in stream:

@@ -52,10 +52,7 @@ PUBLISHED, BEYOND = tuple(KINDS)[:7], tuple(KINDS)[7:]
 
 
 def parameter(code: str, level: int) -> float:
-    """The parameter of a kind at a level of 1 to 5.
-
-    FacetellError: no such kind or level.
-    """
+    """The parameter of a kind at a level of 1 to 5. FacetellError: no such kind or level."""
     if code not in KINDS:
         raise FacetellError(f"'{code}' is not a distortion: choose one of {', '.join(KINDS)}")
     if level not in LEVELS:

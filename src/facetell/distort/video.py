@@ -40,10 +40,7 @@ def _encoding(code: str, p: float) -> dict[str, Any]:
 
 
 def distort_frame(image: UInt8Array, code: str, level: int, rng: np.random.Generator) -> UInt8Array:
-    """One frame, uint8 RGB (H, W, 3), under a distortion of single frames.
-
-    FacetellError: no such kind or level, or the kind needs a whole video.
-    """
+    """One frame, uint8 RGB (H, W, 3), distorted. FacetellError: no such kind or level, or it needs a whole video."""
     p = parameter(code, level)
     if code not in FUNCTIONS:
         raise FacetellError(f"'{code}' acts on whole videos, not on a frame: use distort_video")
@@ -56,9 +53,7 @@ def distort_stream(
     """Frames of one size (uint8 RGB) with increasing times in seconds, distorted.
 
     Encoders work through a temporary file, with ``fps`` for rate control and the length of the last frame. The noise of
-    a frame is a function of the seed and the frame's number.
-
-    FacetellError: no such kind or level (of 1 to 5).
+    a frame is a function of the seed and the frame's number. FacetellError: no such kind or level (of 1 to 5).
     """
     p = parameter(code, level)
     before = _before_file(stream, code, p, seed)
@@ -78,9 +73,8 @@ def distort_video(source: Path | str, out: Path | str, code: str, level: int, *,
     """Write a distorted copy of a video, without its sound. The same seed gives the same video.
 
     The distortion of an encoder is the encoding of the file; all others are written as H.264 of crf 23, as in the last
-    step of the published tool. ``out`` appears when it is complete.
-
-    FacetellError: no such kind or level (of 1 to 5), or a video cannot be read or written.
+    step of the published tool. ``out`` appears when it is complete. FacetellError: no such kind or level (of 1 to 5),
+    or a video cannot be read or written.
     """
     source, out = Path(source), Path(out)
     p, note = parameter(code, level), note_of(content_sha256(source), code, level, seed)

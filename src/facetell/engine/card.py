@@ -1,7 +1,4 @@
-"""The model card. ``NAME.json`` beside ``NAME.onnx`` holds all figures of a release and, under ``card``, its sections.
-
-The Markdown file and the HTML of reports are rendered from it.
-"""
+"""The model card: sections and figures in ``NAME.json``, of which ``NAME.md`` and the HTML of reports are made."""
 
 from __future__ import annotations
 

@@ -226,9 +226,8 @@ def load_engine(
     """Load a model (:func:`model_path`) into one of :data:`ENGINES`; a function needs none.
 
     ``precision`` is "f32" or "bf16" (OpenVINO only, see :func:`openvino_precision`), ``threads`` by default all cores.
-    ``given`` describes the input of a network of another program, which runs on OpenVINO.
-    FacetellError: unknown engine, engine not installed, precision not supported, no such model file, or ``given`` does
-    not describe it.
+    ``given`` describes the input of a network of another program, which runs on OpenVINO. FacetellError: unknown
+    engine, engine not installed, precision not supported, no such model file, or ``given`` does not describe it.
     """
     if engine not in ENGINES:
         raise FacetellError(f"there is no engine '{engine}'; choose one of {', '.join(ENGINES)}")

@@ -1,8 +1,4 @@
-"""The metadata of a model file, and the calibration that turns its logits into probabilities with intervals.
-
-Every value is validated, so that a wrong field of a model file is an error with the name of the field, not a wrong
-score.
-"""
+"""Validated metadata of a model file, and the calibration from its logits to probabilities with intervals."""
 
 from __future__ import annotations
 
@@ -85,10 +81,9 @@ class Calibration:
         ``1 - (1 - false_positives)^(1 / n)`` (Sidak). The tail of the genuine videos beyond ``threshold`` is assumed to
         be exponential with the scale ``tail``. Without these two numbers, it is ``threshold`` for any number of faces.
 
-        Example:
-            >>> calibration = Calibration(threshold=0.8, false_positives=0.05, tail=1.0)
-            >>> [round(calibration.threshold_of(n), 3) for n in (1, 2, 8)]
-            [0.8, 0.888, 0.969]
+        >>> calibration = Calibration(threshold=0.8, false_positives=0.05, tail=1.0)
+        >>> [round(calibration.threshold_of(n), 3) for n in (1, 2, 8)]
+        [0.8, 0.888, 0.969]
         """
         if not (faces > 1 and self.tail and self.false_positives):
             return self.threshold
@@ -119,10 +114,7 @@ class ModelInfo:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: str) -> ModelInfo:
-        """Read and validate the fields; entries of other names are ignored, as other programs add their own.
-
-        FacetellError: a field is missing, not JSON, or invalid, or all are missing; the message begins with ``where``.
-        """
+        """Read the fields; others are ignored. FacetellError, beginning with ``where``: one is missing or invalid."""
         if is_foreign(metadata):
             raise InputFormat().incomplete(where)
         values: dict[str, Any] = {}
@@ -201,9 +193,8 @@ def half_width(values: ArrayLike, spread: float) -> NDArray[np.float64]:
 
     ``values`` has shape (..., n), n >= 1, in order of time; the result has shape (...).
 
-    Example:
-        >>> [round(float(half_width([0.0, 1.0] * n, 0.5)), 2) for n in (1, 2, 10, 100)]
-        [1.36, 1.0, 0.26, 0.07]
+    >>> [round(float(half_width([0.0, 1.0] * n, 0.5)), 2) for n in (1, 2, 10, 100)]
+    [1.36, 1.0, 0.26, 0.07]
     """
     x = np.asarray(values, dtype=np.float64)[..., None, :]  # (..., 1, n)
     n, r = x.shape[-1], CORRELATIONS

@@ -54,8 +54,6 @@ def compare(
 ) -> Comparison:
     """Compare two models by a measure on the clean videos of a split that both scored.
 
-    Each is evaluated with the calibration in its score file; ``names`` of the files are for error messages.
-
     FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
     """
     tables = [

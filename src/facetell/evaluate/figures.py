@@ -51,10 +51,7 @@ class Run:
 
 
 def gather(named: Sequence[tuple[str, Path]], protocol: Protocol, split: str) -> list[Run]:
-    """Read score files, each with a label or "", keep a split, and join those of one model.
-
-    FacetellError: a file cannot be read, or does not have what the protocol needs.
-    """
+    """Read labelled score files, keep a split, join those of a model. FacetellError: the protocol needs more."""
     joined: dict[object, Run] = {}
     for label, path in named:
         run = _run(label, path, protocol, split)
@@ -154,10 +151,7 @@ class Grid:
 
 
 def measure(runs: Sequence[Run], protocol: Protocol, spec: TableSpec, draws: int = DRAWS) -> Grid:
-    """The figures of one table of a protocol.
-
-    FacetellError: two models have the same row.
-    """
+    """The figures of one table of a protocol. FacetellError: two models have the same row."""
     groups: dict[Key, Scores] = {}
     counted = []
     for run in runs:
@@ -173,7 +167,7 @@ def measure(runs: Sequence[Run], protocol: Protocol, spec: TableSpec, draws: int
                     row = " / ".join(key[: len(spec.rows)])
                     raise FacetellError(f"two models have the row {row} of '{spec.title}'; give one score file for it")
                 groups[key] = group
-    if spec.sweeps:
+    if spec.axes[-2:] == ("distortion", "level"):  # then the table has the means over them
         found: dict[Key, Summary] = {}
         for prefix in {key[:-2] for key in groups}:
             of = {key[-2:]: group for key, group in groups.items() if key[:-2] == prefix}

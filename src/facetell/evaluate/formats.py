@@ -62,11 +62,6 @@ def to_csv(found: Evaluation) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_lines(found))
-    return out.getvalue()
-
-
-def _lines(found: Evaluation) -> Iterator[dict[str, Any]]:
     model = {"model": found.runs[0].label} if len(found.runs) == 1 else {}
     for grid in found.grids:
         about = {"protocol": found.protocol.name, "table": grid.spec.title, "split": found.split, "unit": UNITS[0]}
@@ -76,7 +71,8 @@ def _lines(found: Evaluation) -> Iterator[dict[str, Any]]:
             for name, estimate in summary.measures.items():
                 for end, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high)):
                     line[name + end] = "" if math.isnan(value) else round(value, 6)
-            yield line
+            writer.writerow(line)
+    return out.getvalue()
 
 
 def to_html(found: Evaluation) -> str:

@@ -1,7 +1,4 @@
-"""Evaluation protocols: TOML files that say which videos count, and which tables and plots are made of them.
-
-Those of the package are in ``data/``; ``docs/evaluation.md`` describes the format.
-"""
+"""Evaluation protocols: TOML files, those of the package in ``data/``; ``docs/evaluation.md`` describes the format."""
 
 from __future__ import annotations
 
@@ -62,10 +59,7 @@ Word = Annotated[str, _one_of(WORDS)]
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class TableSpec:
-    """One table of a protocol.
-
-    ``rows`` are axes; ``columns`` is an axis (cells show ``measures[0]``), or "measure" (one column per measure).
-    """
+    """A table with axes as ``rows``; ``columns`` is an axis (of ``measures[0]``), or "measure": one per measure."""
 
     title: str
     rows: Annotated[tuple[Axis, ...], Field(min_length=1)]
@@ -78,18 +72,10 @@ class TableSpec:
         """The axes that divide the videos: those of the rows, then that of the columns."""
         return self.rows if self.columns == "measure" else (*self.rows, self.columns)
 
-    @property
-    def sweeps(self) -> bool:
-        """Whether the table has kinds of distortion as rows, levels as columns, and so their means."""
-        return self.axes[-2:] == ("distortion", "level")
-
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Protocol:
-    """How a set of score files is turned into tables.
-
-    ``name`` is the file name without suffix; ``axes`` are, by axis, the values in order and their names in tables.
-    """
+    """How score files become tables. ``axes`` are, by axis, the values in order and their names in tables."""
 
     name: str
     title: str
@@ -117,10 +103,7 @@ class Protocol:
 
 
 def read_protocol(name: str) -> Protocol:
-    """A protocol of the package by its name, or one from a file by its path.
-
-    FacetellError: there is none of that name, or the file is not a valid protocol.
-    """
+    """A protocol of the package by name, or of a file by path. FacetellError: there is none, or it is not valid."""
     own = name.endswith(".toml") or "/" in name
     if not own and name not in NAMES:
         raise FacetellError(

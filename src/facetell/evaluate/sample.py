@@ -22,10 +22,7 @@ from facetell.types import FacetellError
 
 
 def calibration_of(about: Mapping[str, Any]) -> Calibration:
-    """The calibration recorded in a score file; the identity where there is none.
-
-    FacetellError: a field is unknown or has an invalid value.
-    """
+    """The calibration in a score file; the identity if there is none. FacetellError: a field is unknown or invalid."""
     try:
         return TypeAdapter(Calibration).validate_python(about.get("calibration") or {})
     except ValidationError as error:
@@ -121,10 +118,7 @@ class Summary:
 
 
 def summarise(videos: Scores, *, draws: int = DRAWS) -> Summary:
-    """Counts and all measures (NaN where a class is missing), with intervals unless ``draws`` is 0.
-
-    FacetellError: the calibration in ``videos.about`` is not valid.
-    """
+    """Counts and all measures, NaN where a class is missing, with intervals unless ``draws`` is 0."""
     counts = count(videos)
     if counts.reason:
         return Summary(counts, dict.fromkeys(MEASURES, Estimate(math.nan)), counts.reason)

@@ -42,10 +42,7 @@ Column = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores, one row per clip with :data:`COLUMNS`, or one per video (:meth:`videos`).
-
-    ``about`` are model name and sha256, calibration, versions and settings.
-    """
+    """Scores by clip (:data:`COLUMNS`) or video (:meth:`videos`), ``about`` model, calibration, versions, settings."""
 
     columns: Mapping[str, Column]
     about: Mapping[str, Any]
@@ -143,10 +140,7 @@ def from_rows(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> Sc
 
 
 def write_scores(scores: Scores, path: Path) -> None:
-    """Write a Parquet file atomically; the same scores give the same bytes.
-
-    FacetellError: it cannot be written, or the ``bench`` extra is missing.
-    """
+    """Write a Parquet file atomically, the same bytes for the same scores. FacetellError: it cannot be written."""
     pa, parquet = _arrow()
     kinds = dict.fromkeys(WORDS, pa.string()) | dict.fromkeys(WHOLE, pa.int32()) | dict.fromkeys(REAL, pa.float64())
     arrays = [pa.array(scores[name], type=kinds[name], from_pandas=name in REAL) for name in COLUMNS]
@@ -158,10 +152,7 @@ def write_scores(scores: Scores, path: Path) -> None:
 
 
 def read_scores(path: Path | str) -> Scores:
-    """Read a score file, or a CSV or Parquet file of other scores: one row per video, :data:`OTHER`.
-
-    FacetellError: it is missing, not a score file, or the ``bench`` extra is missing.
-    """
+    """Read a score file, or :data:`OTHER` scores (CSV, Parquet), a row per video. FacetellError: it is none."""
     pa, parquet = _arrow()
     path = Path(path)
     try:

@@ -38,10 +38,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as it is printed.
-
-    The first ``stub`` columns are the names of the rows. ``notes`` explain the marks in the cells.
-    """
+    """A printed table: the first ``stub`` columns name the rows, ``notes`` explain the marks in cells."""
 
     title: str
     caption: str
@@ -68,7 +65,6 @@ def evaluate(
     """All tables of a protocol, from score files with a label each ("" for none); files of one model are joined.
 
     ``split`` is by default that of the protocol; ``draws`` are those of the bootstrap, 0 for no intervals.
-
     FacetellError: a score file cannot be read, or does not have what the protocol needs.
     """
     split = split or protocol.split
@@ -125,10 +121,7 @@ def written(estimate: Estimate, measured: str) -> tuple[str, str]:
 
 
 def _cell(found: Summary | None, measured: str, marks: dict[str, str], counted: bool = False) -> Cell:
-    """A figure, or a dash; ``marks`` are extended by the reason of a missing figure or interval.
-
-    With ``counted``, where no column has the counts, also by the number of videos that were not scored.
-    """
+    """A figure or a dash; ``marks`` gets the reason of a gap and, if ``counted``, how many were not scored."""
     value, interval, reason = DASH, "", "not in the score files"
     if found is not None:
         estimate = found.measures.get(measured, Estimate(math.nan))

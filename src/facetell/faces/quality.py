@@ -1,7 +1,6 @@
-"""Motion and pixelation of the face in the crops of a clip: they decide whether there is anything to score.
+"""Motion and pixelation of the inner face in the crops of a clip: they decide whether there is anything to score.
 
-Both use the inner face alone, so that captions and a moving background do not count. The measurements behind the
-thresholds are in ``docs/architecture.md`` ("Motion and pixelation").
+The measurements behind the thresholds are in ``docs/architecture.md`` ("Motion and pixelation").
 """
 
 from __future__ import annotations
@@ -67,7 +66,11 @@ class FaceMotion:
         changes = _change(others, middle) >= STILL
         if self.kept is None and self._moves_within:
             return changes
-        self.within.append(_motion_within(others, middle) if changes else 0.0)
+        within = 0.0
+        if changes:
+            residuals, gradient = _register(others, middle)
+            within = _third(residuals) / gradient
+        self.within.append(within)
         if self._last is not None:
             residuals, gradient = _register(self._last[None], middle)
             self.between.append(float(np.partition(_cells(residuals)[0], -4)[-4]) / gradient)
@@ -150,15 +153,9 @@ def _inner_face(frame: UInt8Array) -> FloatArray:
 
 
 def _change(others: FloatArray, middle: FloatArray) -> float:
-    """As :func:`_motion_within`, without registration; 0 where the frames are blends of two images (cut, dissolve)."""
+    """Motion (T - 1, side, side) without registration; 0 where the frames are blends of two images (cut, dissolve)."""
     changes = (others - middle)[:, _OVAL]
     return 0.0 if _is_blend(changes) else _third(changes) / _gradient(middle)[2]
-
-
-def _motion_within(others: FloatArray, middle: FloatArray) -> float:
-    """Motion of the frames (T - 1, side, side) of a clip relative to the middle one."""
-    residuals, gradient = _register(others, middle)
-    return _third(residuals) / gradient
 
 
 def _third(residuals: FloatArray) -> float:

@@ -14,10 +14,7 @@ from facetell.types import FloatArray
 
 @functools.cache
 def openvino_core() -> Any:
-    """The OpenVINO core of the process; creating one takes about 0.1 s.
-
-    By default OpenVINO pins its thread to the first core, in every process the same: two took 2.6 times as long.
-    """
+    """The process's OpenVINO core. By default it would pin its thread to the first core, in every process."""
     import openvino
 
     core = openvino.Core()
@@ -26,10 +23,7 @@ def openvino_core() -> Any:
 
 
 def compile_small(path: Path) -> Callable[..., list[FloatArray]]:
-    """Load a network as a function from its float32 inputs to the list of its outputs.
-
-    One thread: a second one costs more than it saves at this size. Float32, because rounded landmarks would jitter.
-    """
+    """Load a network as a function from float32 inputs to outputs: one thread, and f32, or landmarks would jitter."""
     config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
     core = openvino_core()
     request = core.compile_model(core.read_model(path), "CPU", config).create_infer_request()

@@ -121,7 +121,14 @@ class FaceTracker:
         self._drop_doubles()
         any_lost = any(track.lost for track in self._tracks)
         if any_lost or not self._tracks or frame.time >= self._next_detection:
-            self._detect(frame)
+            close = frame.time >= self._next_close_look
+            if close:
+                every = CLOSE_LOOK_EVERY_SETTLED if self.is_settled else CLOSE_LOOK_EVERY
+                self._next_close_look = frame.time + every
+            self._add(frame, self._detector.detect(frame.image, tiles=close))
+            if not self.active and frame.time >= self._next_turned_look:
+                self._next_turned_look = frame.time + TURNED_LOOK_EVERY
+                self._add(frame, self._detector.detect_turned(frame.image))
             self._next_detection = frame.time + DETECT_EVERY
         if any_lost or self._settled_from is None or self.active != before:
             self._settled_from = frame.time + SETTLED
@@ -138,15 +145,6 @@ class FaceTracker:
         if track.changed and not alike(track.portrait, now):
             track.track_id = self._new_id()
         track.face, track.seen, track.portrait, track.changed = face, frame.time, now, False
-
-    def _detect(self, frame: Frame) -> None:
-        close = frame.time >= self._next_close_look
-        if close:
-            self._next_close_look = frame.time + (CLOSE_LOOK_EVERY_SETTLED if self.is_settled else CLOSE_LOOK_EVERY)
-        self._add(frame, self._detector.detect(frame.image, tiles=close))
-        if not self.active and frame.time >= self._next_turned_look:
-            self._next_turned_look = frame.time + TURNED_LOOK_EVERY
-            self._add(frame, self._detector.detect_turned(frame.image))
 
     def _add(self, frame: Frame, detections: Sequence[Detection]) -> None:
         """Track the detected faces that are not tracked yet, the largest first."""
@@ -169,10 +167,7 @@ class FaceTracker:
                 track.lost = track.changed = False
 
     def _locate(self, image: UInt8Array, detection: Detection) -> Face | None:
-        """The mesh of a new face; None where the mesh network finds none.
-
-        A mesh placed with a wrong roll may have full confidence, so an unreliable roll is determined first.
-        """
+        """The mesh of a new face or None. Placed with a wrong roll it may be confident, so that is found first."""
         if detection.is_upright:
             face = self._mesh.from_detection(image, detection)
             if _plausible(face, image):
@@ -238,10 +233,7 @@ def is_scene_cut(before: UInt8Array, after: UInt8Array) -> bool:
 
 
 def changed_at(before: UInt8Array, after: UInt8Array, box: Box) -> bool:
-    """Whether an area changes at once between two frames, as it does when another face appears there.
-
-    Thumbnails are uint8 (h, w) of the same size, ``box`` in their pixels; where it is too small, the result is False.
-    """
+    """Whether the ``box`` changes at once between two thumbnails, uint8 (h, w); False where it is too small."""
     height, width = after.shape
     x0, x1 = max(0, round(box.x0)), min(width, round(box.x1))
     y0, y1 = max(0, round(box.y0)), min(height, round(box.y1))

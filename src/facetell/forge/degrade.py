@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from facetell.forge import pixels as px
-from facetell.forge.mesh import FEATURES, IndexArray, face_width, feature_centres, smooth
+from facetell.forge.mesh import FEATURES, face_width, feature_centres, smooth
 from facetell.forge.recipe import repeat_order
 from facetell.noise import normal_noise
 from facetell.types import FloatArray, UInt8Array
@@ -49,17 +49,17 @@ class DegradeConfig:
 def degrade_pair(
     clips: Sequence[UInt8Array], rng: np.random.Generator, config: DegradeConfig | None = None
 ) -> list[UInt8Array]:
-    """The same random degradation of every clip, each uint8 RGB (T, H, W, 3); shapes are kept.
-
-    Noise has one strength but is drawn for each clip. The clips have one length.
-    """
+    """One random degradation of clips, uint8 RGB (T, H, W, 3), of one length; only the noise is each one's own."""
     config, results = config or DegradeConfig(), list(clips)
     length = len(results[0])
     if rng.random() < config.repeats:
         order = repeat_order(length, rng, rng.uniform(0.1, 0.4))
         results = [clip[order] for clip in results]
     elif rng.random() < config.rerate:
-        order = lower_rate_order(length, float(rng.uniform(0.5, 0.95)), float(rng.uniform(0, 1)))
+        # The frame on screen at each tick where a share of them is shown, by a clock with a phase.
+        share, phase = float(rng.uniform(0.5, 0.95)), float(rng.uniform(0, 1))
+        ticks = np.floor(np.arange(length) * share + phase)
+        order = np.asarray(np.ceil((ticks - phase) / share - 1e-9).clip(0, length - 1), dtype=np.int64)
         results = [clip[order] for clip in results]
     if rng.random() < config.colourful:
         matrix = px.draw_colour(rng, rgb=12.0, hue=6.0, contrast=0.2)
@@ -80,12 +80,6 @@ def degrade_pair(
         noisy = [normal_noise(clip.shape, level, rng) + clip for clip in results]
         results = [np.clip(np.rint(clip), 0, 255).astype(np.uint8) for clip in noisy]
     return _coded(results, rng, config)
-
-
-def lower_rate_order(length: int, share: float, phase: float) -> IndexArray:
-    """The frame on screen at each of ``length`` ticks, (T,), if a ``share`` is shown, by a clock with a ``phase``."""
-    ticks = np.floor(np.arange(length) * share + phase)
-    return np.asarray(np.ceil((ticks - phase) / share - 1e-9).clip(0, length - 1), dtype=np.int64)
 
 
 def _coded(clips: list[UInt8Array], rng: np.random.Generator, config: DegradeConfig) -> list[UInt8Array]:

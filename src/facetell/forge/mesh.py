@@ -1,7 +1,4 @@
-"""Point indices of the 468-point face mesh (:mod:`facetell.faces.mesh`), and small functions of its landmarks.
-
-Right and left are the person's own: the right eye is on the left of the image.
-"""
+"""Indices and functions of the 468-point face mesh. Right and left are the person's own, mirrored in the image."""
 
 from __future__ import annotations
 

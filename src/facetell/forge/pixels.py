@@ -122,10 +122,7 @@ def blend(target: UInt8Array, source: UInt8Array, mask: FloatArray) -> UInt8Arra
 
 
 def poisson_blend(target: UInt8Array, source: UInt8Array, mask: FloatArray) -> UInt8Array:
-    """Blend gradients (Pérez et al. 2003, OpenCV's seamlessClone) where the mask exceeds a half.
-
-    A frame whose mask reaches the border, where no boundary colour is known, is feathered instead.
-    """
+    """Blend gradients (Pérez et al. 2003) where the mask exceeds 0.5; a mask that reaches the border is feathered."""
     result = blend(target, source, mask)
     for t, alpha in enumerate(mask):
         hard = (alpha > 0.5).astype(np.uint8) * 255

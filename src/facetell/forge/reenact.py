@@ -24,10 +24,7 @@ Still = tuple[UInt8Array, FloatArray]
 
 
 class Performance:
-    """A portrait that follows landmarks ``goals`` (T, 468, 2) in a manner that ``rng`` draws.
-
-    ``opened`` is an image of the open mouth, if there is one.
-    """
+    """A portrait that follows landmarks ``goals`` (T, 468, 2); ``opened`` is an image of the open mouth, if any."""
 
     def __init__(self, portrait: Still, goals: FloatArray, opened: Still | None, rng: np.random.Generator) -> None:
         change = float(rng.uniform(0.6, 1.4))

@@ -114,10 +114,7 @@ def forge_video(
 
 
 def follow(path: Path, progress: Progress = lambda share: None) -> list[Run]:
-    """Runs of the main face: in each scene the one with the largest area, summed over time.
-
-    FacetellError: the video cannot be read, or shows no face in 8 consecutive frames.
-    """
+    """Runs of the largest face over time in each scene. FacetellError: no face is in 8 consecutive frames."""
     tracker = FaceTracker(FaceDetector(), FaceMesh())
     tracks: dict[int, dict[int, Sighting]] = defaultdict(dict)
     area: dict[int, float] = defaultdict(float)
@@ -280,10 +277,7 @@ def _performed(reader: VideoReader, plans: dict[int, Performance], seed: int) ->
 
 
 def stamp(image: UInt8Array) -> UInt8Array:
-    """A copy of ``image`` (H, W, 3) with FORGED in its lower left corner, white on black; unchanged if under 48 pixels.
-
-    The letters are 3.5 % of the shorter side high, at least 7 pixels.
-    """
+    """A copy of (H, W, 3) with FORGED in a corner, letters 3.5 % of the shorter side; unchanged below 48 pixels."""
     height, width = image.shape[:2]
     if min(height, width) < 48:
         return image

@@ -75,10 +75,7 @@ def enough_identities(labels: ArrayLike, identities: ArrayLike) -> bool:
 
 
 def estimate_of(value: float, samples: Values | None) -> Estimate:
-    """A figure with the percentile interval of its bootstrap samples (draws,), or without an interval.
-
-    The interval is NaN where a sample is NaN.
-    """
+    """A figure with the percentile interval of bootstrap samples (draws,), if any; NaN where a sample is NaN."""
     return Estimate(value) if samples is None else Estimate(value, *np.quantile(samples, [0.025, 0.975]).tolist())
 
 
@@ -106,10 +103,7 @@ def interval(
     *,
     draws: int = DRAWS,
 ) -> Estimate:
-    """A measure, such as :func:`facetell.metrics.ranking.auc`, with its 95 % bootstrap interval over identities.
-
-    There is no interval where a class has a single identity.
-    """
+    """A measure with its 95 % bootstrap interval over identities, or none where a class has a single identity."""
     y, x = check(labels, scores)
     value = float(measure(y, x, np.ones((1, len(y))))[0])
     if math.isnan(value) or not enough_identities(y, identities):

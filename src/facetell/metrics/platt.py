@@ -28,11 +28,9 @@ def fit_platt(
 ) -> tuple[float, float]:
     """Slope and bias of Platt scaling, ``p = sigmoid(slope · logit + bias)``, for N videos.
 
-    Minimises the log-loss with equal weight of both classes, plus ``penalty · log(slope)²``: the slope is positive,
-    and finite even where the classes are separable. The search begins at ``start``.
-
-    ValueError: a class is missing, or a logit is not finite.
-    FacetellError: the ``bench`` extra is missing.
+    Minimises the log-loss with equal weight of both classes, plus ``penalty · log(slope)²``: the slope is positive, and
+    finite even where the classes are separable. The search begins at ``start``. ValueError: a class is missing, or a
+    logit is not finite. FacetellError: the ``bench`` extra is missing.
     """
     try:
         from scipy.optimize import minimize

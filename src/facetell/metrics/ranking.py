@@ -121,10 +121,7 @@ def auc(labels: Vector, scores: Vector, weights: Values) -> Values:
 
 @weighted
 def average_precision(labels: Vector, scores: Vector, weights: Values) -> Values:
-    """Average precision ``sum_k (R_k - R_(k-1)) P_k``, not interpolated, as scikit-learn's.
-
-    It depends on the share of forged videos.
-    """
+    """Average precision, not interpolated, as scikit-learn's. It depends on the share of forged videos."""
     curve = roc_curve(labels, scores, weights)
     true, false = curve.tpr * curve.fakes[..., None], curve.fpr * curve.reals[..., None]
     called = true + false

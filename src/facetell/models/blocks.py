@@ -25,12 +25,6 @@ def by_clip(x: Tensor, frames: int) -> Tensor:
     return x.reshape(-1, frames, *x.shape[1:])
 
 
-def _channels_last(x: Tensor) -> bool:
-    if torch.compiler.is_exporting():  # a graph has no memory format; transposes would only slow its engines down
-        return False
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-
-
 class CSTM(nn.Module):
     """Channel-wise spatio-temporal module: a temporal convolution of 3 taps, one kernel a channel, zero padding.
 
@@ -94,7 +88,9 @@ class CMM(nn.Module):
 
     def difference(self, x: Tensor, kernel: nn.Module, frames: int, valid: int) -> Tensor:
         """``kernel * x_{t+1} - x_t`` over the first ``valid`` maps of each clip, followed by zero maps up to T."""
-        last = _channels_last(x)  # then time is split off without copying to another memory format
+        # Then time is split off without copying to another memory format, which an exported graph does not have.
+        last = not torch.compiler.is_exporting() and x.is_contiguous(memory_format=torch.channels_last)
+        last = last and not x.is_contiguous()
         ahead, here = (by_clip(part.permute(0, 2, 3, 1) if last else part, frames) for part in (kernel(x), x))
         # Maps without a successor are subtracted from themselves: zeros without a padding pass, slow in engines.
         moved = (torch.cat([ahead[:, 1:valid], here[:, max(valid - 1, 0) :]], dim=1) - here).flatten(0, 1)

@@ -40,6 +40,7 @@ def export_onnx(
     *,
     metadata: Mapping[str, str] | None = None,
     precision: Precision = "fp32",
+    output: Literal["logit", "features"] = "logit",
 ) -> Path:
     """Write a network without its anomaly block, and put it into evaluation mode.
 
@@ -48,23 +49,20 @@ def export_onnx(
     and other large arrays in 16; computation is in float32. Weights that come from such a file, or from CLIP's, are
     stored without any change.
     """
-    return _write(model, path, "logit", precision, info_of(model).to_metadata() if metadata is None else metadata)
-
-
-def export_features(model: ClipNetwork, path: Path) -> Path:
-    """Write the backbone alone, its weights in 8 bits as in a released file: ``clip`` to ``features`` (N*T, F)."""
-    return _write(model, path, "features", "w8", {})
-
-
-def _write(model: ClipNetwork, path: Path, output: str, precision: Precision, metadata: Mapping[str, str]) -> Path:
     import onnx
 
     proto = _trace(model, output)
     if precision == "w8":
         _store_small(proto)
+    metadata = info_of(model).to_metadata() if metadata is None else metadata
     onnx.helper.set_model_props(proto, dict(sorted(metadata.items())))
     write_bytes(path, proto.SerializeToString(deterministic=True))
     return path
+
+
+def export_features(model: ClipNetwork, path: Path) -> Path:
+    """Write the backbone alone, its weights in 8 bits as in a released file: ``clip`` to ``features`` (N*T, F)."""
+    return export_onnx(model, path, metadata={}, precision="w8", output="features")
 
 
 class _Exported(nn.Module):
@@ -185,10 +183,7 @@ def _free_batch(proto: Any) -> None:
 
 
 def _store_small(proto: Any) -> None:
-    """Store large matrices and 1 x 1 kernels as int8 with a scale per output channel, other large arrays as float16.
-
-    Computation stays in float32.
-    """
+    """Store matrices and 1 x 1 kernels as int8 with a scale per output, other large arrays as float16."""
     import onnx
 
     graph = proto.graph

@@ -67,10 +67,7 @@ def default_motion_blocks(stages: list[Stage]) -> tuple[int, ...]:
 
 
 class SameConv2d(nn.Conv2d):
-    """Convolution padded as TensorFlow pads ("SAME"): an odd pixel goes to the right and the bottom.
-
-    The ImageNet weights were trained so: on even sizes a stride of 2 samples odd rows and columns.
-    """
+    """Convolution padded as TensorFlow's "SAME", as the weights were trained: an odd pixel goes right and down."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C', ceil(H / stride), ceil(W / stride))."""
@@ -215,10 +212,7 @@ class EfficientNetLite(Backbone):
                 nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
 
     def forward(self, x: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-        """(N*T, 3, H, W) to the last stage, (N*T', 320, ceil(H / 32), ceil(W / 32)) (Lite0), and the features.
-
-        T' = T / ``every``, rounded up.
-        """
+        """(N*T, 3, H, W) to the last stage (N*T', C, H / 32, W / 32), T' = T / ``every`` rounded up, and features."""
         x, frames = self.middles(x, frames)
         x = functional.relu6(self.stem(x), inplace=True)
         features = []

@@ -156,9 +156,9 @@ class ClipNetwork(nn.Module):
             self.anomaly = AnomalyBlock(backbone.deep_channels, 0 if anomaly == "no_cls2" else num_classes)
 
     def forward(self, clip: Tensor, with_anomaly: bool = True) -> ClipOutput:
-        """Score clips (N, T, 3, H, W), float RGB in [0, 1].
+        """Score clips (N, T, 3, H, W), float RGB in [0, 1], by the mean logit of their frames.
 
-        The logit of a clip is the mean of the logits of its frames. ``with_anomaly=False`` skips the anomaly block.
+        ``with_anomaly=False`` skips the anomaly block.
         """
         deep, features = self.features(clip)
         seen = features.shape[0] // clip.shape[0]

@@ -136,10 +136,7 @@ class VisionTransformer(Backbone):
                 nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-        """(N*T, 3, S, S) to the last block's patch tokens (N*T', width, h, w) and the feature vectors (N*T', F).
-
-        T' = T / ``every``, rounded up.
-        """
+        """(N*T, 3, S, S) to patch tokens (N*T', width, h, w) and features (N*T', F); T' = T / ``every``, rounded up."""
         x, frames = self.middles(x, frames)
         tokens = self.embed(x)
         features = []
@@ -219,9 +216,8 @@ def read_quantised(path: Path) -> dict[str, Tensor]:
     """Arrays of an ONNX file that ONNX Runtime has quantised dynamically, in float32, under their torch names.
 
     The weights of each ``MatMulInteger`` are multiplied by their scale, one per output channel, and get the name of the
-    layer and the axes (out, in) of :class:`torch.nn.Linear`. The quantisation of activations is ignored.
-
-    FacetellError: the file cannot be read.
+    layer and the axes (out, in) of :class:`torch.nn.Linear`. The quantisation of activations is ignored. FacetellError:
+    the file cannot be read.
     """
     import onnx
 

@@ -62,6 +62,9 @@ def make_chart(track: TrackVerdict, threshold: float, highest: int = 1) -> Chart
     for index, clip in enumerate(track.clips):
         time = (clip.t0 + clip.t1) / 2
         points.append(Point(index, time, clip.probability, x(time), _y(clip.probability)))
+    # At most seven round times.
+    step = next((step for step in _STEPS if span / step <= 7), 3600 * math.ceil(span / 7 / 3600))
+    times = (number * step for number in range(math.ceil(first / step), math.floor((first + span) / step) + 1))
     low, high = track.interval or (0.0, 1.0)
     return Chart(
         points=tuple(points),
@@ -70,16 +73,10 @@ def make_chart(track: TrackVerdict, threshold: float, highest: int = 1) -> Chart
         band=(_y(high), _y(low)),
         mean=_y(track.probability or 0.0),
         threshold=_y(threshold),
-        ticks=tuple((x(time), clock(time).removesuffix(".0")) for time in _ticks(first, first + span)),
+        ticks=tuple((x(time), clock(time).removesuffix(".0")) for time in times),
         levels=tuple((_y(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)),
     )
 
 
 def _y(probability: float) -> float:
     return round(TOP + (1 - probability) * (HEIGHT - TOP - BOTTOM), 1)
-
-
-def _ticks(first: float, last: float) -> list[float]:
-    """At most seven round times."""
-    step = next((step for step in _STEPS if (last - first) / step <= 7), 3600 * math.ceil((last - first) / 7 / 3600))
-    return [number * step for number in range(math.ceil(first / step), math.floor(last / step) + 1)]

@@ -1,7 +1,4 @@
-"""The HTML report and the plot of a video as SVG: files without external resources.
-
-They contain no time of writing: the same files, model and settings give the same bytes.
-"""
+"""The HTML report and the plot as SVG, without external resources; the same inputs give the same bytes."""
 
 from __future__ import annotations
 
@@ -145,11 +142,7 @@ class Report:
         self._card = read_card(detector.engine.path)
 
     def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None) -> None:
-        """Add a video; its images are cropped now, in a second pass over the file.
-
-        ``shown`` is the verdict with the names and messages to show. ``progress`` is called with (seconds done, seconds
-        in all or None) as the video is read.
-        """
+        """Add a video, its images cropped in a second pass; ``shown`` is the verdict with the names to show."""
         info = self._detector.engine.info
         images, note = collect_images(verdict, info, self._budget, progress, self._detector.settings.image_rate)
         shown = shown or verdict
@@ -187,10 +180,7 @@ class Report:
 
 
 class Summary:
-    """The summary of a scan: counts, a histogram, and the videos with the highest scores; no more than that is stored.
-
-    ``about`` are model, versions and settings, as in score files.
-    """
+    """A scan's counts, histogram and highest-scoring videos; ``about`` are model, versions, settings."""
 
     def __init__(self, about: Mapping[str, Any], threshold: float) -> None:
         self._about, self._threshold = about, threshold
@@ -217,10 +207,7 @@ class Summary:
 
 
 def write_plot(verdict: VideoVerdict, path: Path) -> None:
-    """Write an SVG with the probability of each clip of each scored face, or why the video is not scored, atomically.
-
-    Of many faces those with the highest estimates are drawn. FacetellError: the file cannot be written.
-    """
+    """Write an SVG with the scores of the highest faces, or why there are none. FacetellError: it cannot be written."""
     faces, others = _faces(verdict, PLOTTED, {})
     title = f"{shortened(Path(verdict.path).name, 50)}: {words.VERDICTS[verdict.verdict]}"
     lines = [line for text in (verdict.message, *verdict.warnings) for line in textwrap.wrap(one_line(text), 96)]

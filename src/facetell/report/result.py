@@ -1,7 +1,4 @@
-"""The versioned JSON result. Its schema is ``result.schema.json`` beside this file.
-
-It contains no times: the same file, model and settings on the same machine give the same bytes.
-"""
+"""The versioned JSON result (``result.schema.json``). It has no times: the same inputs give the same bytes."""
 
 from __future__ import annotations
 

@@ -17,10 +17,7 @@ STYLE = {Verdict.FORGED: "bold red", Verdict.GENUINE: "default", Verdict.INCONCL
 
 
 def print_table(verdicts: Sequence[VideoVerdict], console: Console) -> None:
-    """One row per video: verdict, probability with interval, faces, highest-scoring clip, speed.
-
-    A verdict with warnings, as on a file of which a part could not be read, is marked with "(!)".
-    """
+    """One row per video: verdict with "(!)" for warnings, probability, interval, faces, highest clip, speed."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     # In a narrow terminal every column is folded and none cut off; names keep their share.
     table.add_column("file", overflow="fold", width=12 if console.width < 80 else None)

@@ -35,10 +35,7 @@ class Batch(NamedTuple):
 
 
 class Sampler:
-    """Draws clips of one split; the batch of a given number is always the same.
-
-    FacetellError: there are no real clips, or no forged ones although the configuration asks for some.
-    """
+    """Draws clips of a split, the same for a batch's number. FacetellError: there are no real, or no forged clips."""
 
     def __init__(self, recordings: Sequence[Recording], config: BatchConfig, seed: int) -> None:
         self.config, self.seed = config, seed
@@ -89,10 +86,7 @@ class Sampler:
         return clip, recording.times[window]
 
     def _generated(self, rng: np.random.Generator) -> list[UInt8Array]:
-        """The source of a forged clip of the data, or any real clip if it is not available, and the forged clip.
-
-        Methods, and the identities of a method, are drawn evenly.
-        """
+        """The source of a forged clip of evenly drawn method and identity (else any real clip), and the forged clip."""
         fake = _draw(_draw(_draw(self._fakes, rng), rng), rng)
         window = self._window(fake, rng)
         frames, landmarks = self._crop(fake, window)
@@ -178,10 +172,7 @@ def _warp(frames: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
 
 
 def blur_background(clips: Sequence[UInt8Array], landmarks: FloatArray, rng: np.random.Generator) -> list[UInt8Array]:
-    """Clips (T, H, W, 3) with their background blurred alike, so that a room does not reveal the class.
-
-    The face is the convex hull of the landmarks (T, P, 2), grown by 5 to 40 %.
-    """
+    """Clips (T, H, W, 3) with all blurred alike but the hull of the landmarks (T, P, 2), grown by 5 to 40 %."""
     height, width = clips[0].shape[1:3]
     reach, sigma = float(rng.uniform(1.05, 1.4)), float(rng.uniform(0.03, 0.12)) * width
     results = [np.empty_like(clip) for clip in clips]

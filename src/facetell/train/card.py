@@ -1,8 +1,4 @@
-"""The model cards of releases, as sections: figures with their intervals, and limits.
-
-``network_card`` is that of a trained network, ``probe_card`` that of a probe. All numbers come from the figures that
-are written to the ``.json`` file.
-"""
+"""The model cards of releases, as sections; all numbers come from the figures written to the ``.json`` file."""
 
 from __future__ import annotations
 
@@ -26,10 +22,7 @@ FALSE_ALARMS, BLIND = 0.1, 0.7  # a false positive rate above, and an AUC below,
 
 
 def network_card(info: ModelInfo, found: Figures, clips: int, results: Results) -> list[Section]:
-    """The card of a trained network from its metadata and figures (:func:`facetell.train.release.release`).
-
-    ``clips`` is the number of clips of the parity check, ``results`` are those on ``val``.
-    """
+    """The card of a network; ``clips`` is the number of clips of the parity check, ``results`` are on ``val``."""
     table = kind_table(results)
     is_better = results.kinds["all"].auc.low > 0.5
     doubts = () if is_better else ("Not shown to be better than chance. Do not rely on it.",)

@@ -1,7 +1,4 @@
-"""The clips of prepared folders, decoded once into array files of which any window can be read.
-
-A decoder reads all frames before the ones that are wanted. Clips beyond the size of the cache are decoded each time.
-"""
+"""The clips of prepared folders, decoded once into array files of which any window can be read, up to a size."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ IDENTITIES = (".temporal.weight", ".kernel.weight", ".kernel2.weight")  # of mot
 class Trainer:
     """Holds what a checkpoint holds: network, moving average, optimiser and the number of the next step.
 
-    A run found in the folder ``out`` is resumed. FacetellError: there is no such device, the run in ``out`` has another
-    configuration or other data, or data are missing.
+    A run in the folder ``out`` is resumed. FacetellError: it has another configuration or other data, or data are
+    missing.
     """
 
     def __init__(self, config: TrainConfig, out: Path) -> None:
@@ -240,10 +240,7 @@ def make_optimizer(model: ClipNetwork, config: OptimConfig) -> torch.optim.Optim
 
 
 def still_norms(model: ClipNetwork, config: OptimConfig) -> list[nn.Module]:
-    """Batch norms with the statistics of the start, which the caller keeps in evaluation mode.
-
-    Their weights are trained. Norms of new modules use the statistics of the batch.
-    """
+    """Batch norms to keep in evaluation mode, with the statistics of the start; new modules use the batch's."""
     if config.norms != "start":
         return []
     new = set(model.new_parameter_names())

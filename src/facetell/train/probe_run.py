@@ -20,13 +20,13 @@ from facetell.engine.card import write_release
 from facetell.evaluate.crossval import by_kind, drift_of_reals, drift_table, kind_table, spread
 from facetell.evaluate.formats import markdown_table
 from facetell.evaluate.sample import calibrate
-from facetell.evaluate.scores import Scores, from_rows, write_scores
+from facetell.evaluate.scores import from_rows, write_scores
 from facetell.files import file_sha256
 from facetell.metrics.ranking import auc
 from facetell.models.export import ROUNDING, export_compared, info_of
 from facetell.train.card import probe_card
 from facetell.train.config import ProbeConfig, plain
-from facetell.train.corpus import SPLITS, Recording, decode_all, fingerprint, load_recordings
+from facetell.train.corpus import SPLITS, decode_all, fingerprint, load_recordings
 from facetell.train.features import FeatureStore
 from facetell.train.probe import OutOfFold, Probe, Stopped, probe_network, recording_means
 from facetell.train.release import check_parity, proof_clips, raw_threshold
@@ -42,10 +42,9 @@ MIN_FACE_WIDTH = 48.0  # pixels; costs 0.07 of the AUC, see "Robustness" in the 
 def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> bool:
     """Train and release; returns whether the run is done. If it was stopped before, the same call resumes it.
 
-    ``out`` is the folder of features and classifiers. The figures and the configuration (``.json``), the card
-    (``.md``) and the out-of-fold scores (``.oof.parquet``) are written beside the model file.
-
-    FacetellError: clips are missing, or cues of coding and framing discriminate the classes.
+    ``out`` is the folder of features and classifiers. The figures and the configuration (``.json``), the card (``.md``)
+    and the out-of-fold scores (``.oof.parquet``) are written beside the model file. FacetellError: clips are missing,
+    or cues of coding and framing discriminate the classes.
     """
     decode_all(config.data, config.workers)
     # Two frames are the least that a view's window has.
@@ -74,7 +73,10 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     print("measuring limits", flush=True)
     chosen, limits = store.limits()
     entries = probe.entries
-    scores = scores_of(recordings, found)
+    # A score file of the first division into folds, one row per view.
+    views = enumerate(zip(found.recordings, found.times, found.logits[0], strict=True))
+    rows = [row_of(recordings[n].entry) | {"t0": t, "t1": t, "clip": i, "logit": float(x)} for i, (n, t, x) in views]
+    scores = from_rows(rows, {})
     calibration = calibrate(scores)
     network = probe_network(config, hidden=probe.ensemble.hidden)
     network.classifier.load_state_dict(final.state_dict())
@@ -126,16 +128,6 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     write_release(model_path, sections, figures)
     print(markdown_table(kind_table(results)))
     return True
-
-
-def scores_of(recordings: Sequence[Recording], found: OutOfFold) -> Scores:
-    """A score file of the out-of-fold logits of the first division into folds, one row per view."""
-    rows: list[dict[str, Any]] = []
-    for number, time, logit in zip(found.recordings, found.times, found.logits[0], strict=True):
-        rows.append(
-            row_of(recordings[number].entry) | {"t0": time, "t1": time, "clip": len(rows), "logit": float(logit)}
-        )
-    return from_rows(rows, {})
 
 
 def _verdicts(found: OutOfFold, entries: Sequence[Entry], calibration: Calibration) -> dict[str, dict[str, float]]:

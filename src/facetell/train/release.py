@@ -51,13 +51,7 @@ def release(checkpoint: Path, model_path: Path, recordings: Sequence[Recording])
     calibration = calibrate(from_rows(rows, {}))
     info = replace(info, name=model_path.stem, calibration=calibration)
     print(f"exporting {model_path}", flush=True)
-    rounding, parity = export_compared(
-        network.cpu(),
-        model_path,
-        proof,
-        metadata=info.to_metadata(),
-        precision="fp32",
-    )
+    rounding, parity = export_compared(network.cpu(), model_path, proof, metadata=info.to_metadata(), precision="fp32")
     check_parity(model_path, parity)
     model = {"name": info.name, "sha256": file_sha256(model_path)}
     about = {"model": model, "calibration": asdict(calibration), "min_face_width": info.min_face_width}

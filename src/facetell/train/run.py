@@ -109,10 +109,7 @@ def network_of(config: TrainConfig, pretrained: str = "") -> ClipNetwork:
 
 
 def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
-    """The network of a checkpoint (its averaged weights) or of a model file, and the metadata of its model file.
-
-    The network is in evaluation mode. FacetellError: the file is missing or neither of the two.
-    """
+    """Network, to evaluate, and metadata of a checkpoint's average or a model file. FacetellError: it is neither."""
     if path.suffix == ".onnx":
         metadata, model = model_from_onnx(path)
         return model, metadata
@@ -129,10 +126,7 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
 
 
 def check_config(old: Mapping[str, Any], new: TrainConfig, out: Path) -> None:
-    """Refuse to resume the run in ``out`` with another configuration than its ``old`` one, except for :data:`FREE`.
-
-    FacetellError: a setting differs; the message names it and both values.
-    """
+    """FacetellError: the run in ``out`` has another configuration than ``new``, except for :data:`FREE`."""
     before, now = _flat(old), _flat(plain(new))
     for key in sorted(before.keys() | now.keys()):
         free = any(f"{key}.".startswith(f"{name}.") for name in FREE)

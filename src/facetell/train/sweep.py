@@ -1,8 +1,4 @@
-"""A grid of runs, each resumable, and the table that compares them.
-
-A sweep's file is a configuration with one more key: ``grid``, a table from dotted keys to lists of values. Every
-combination is a run in its own folder; ``seed`` among the keys repeats each variant.
-"""
+"""A grid of resumable runs: a configuration with ``grid``, dotted keys with lists of values; and their table."""
 
 from __future__ import annotations
 
@@ -34,10 +30,7 @@ class Point:
 
 
 def read_grid(path: Path, overrides: Sequence[str] = ()) -> list[Point]:
-    """The runs of a sweep's file; the last key of the grid changes fastest.
-
-    FacetellError: there is no grid, or a run's configuration is wrong.
-    """
+    """The runs of a grid, its last key fastest. FacetellError: there is no grid, or a configuration is wrong."""
     tree = override(read_tree(path), overrides)
     grid = tree.pop("grid", None)
     if not isinstance(grid, dict) or not all(isinstance(v, list) and v for v in grid.values()) or not grid:
@@ -52,10 +45,7 @@ def read_grid(path: Path, overrides: Sequence[str] = ()) -> list[Point]:
 
 
 def run_grid(points: Sequence[Point], out: Path, stop: Stop) -> bool:
-    """Train the runs that are not done, one after the other; returns whether all are done.
-
-    FacetellError: an existing run has another configuration; and as :class:`facetell.train.loop.Trainer`.
-    """
+    """Train what is not done; returns whether all is. FacetellError: as :class:`facetell.train.loop.Trainer`."""
     for number, point in enumerate(points, 1):
         folder = out / point.name
         if (folder / BEST).exists() and (folder / CHECKPOINT).exists():
@@ -72,10 +62,7 @@ def run_grid(points: Sequence[Point], out: Path, stop: Stop) -> bool:
 
 
 def write_table(points: Sequence[Point], out: Path) -> str:
-    """Write ``table.md`` into the sweep's folder; returns its text.
-
-    A row per variant, that is values without the seed: the AUC on ``val`` of the best weights of each seed.
-    """
+    """Write ``table.md``, a row per variant with the AUC on ``val`` over its seeds; returns its text."""
     variants: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for point in points:
         variant = tuple(str(value) for key, value in point.values.items() if key != "seed")

@@ -91,10 +91,7 @@ class StampOrder:
 
 
 class Clock:
-    """Turns presentation stamps into seconds from the first frame that always increase.
-
-    ``interval`` are the expected seconds between frames; a gap longer than ``longest_pause`` seconds is a leap.
-    """
+    """Turns stamps into ascending seconds; a gap beyond ``longest_pause`` seconds is a leap of the clock."""
 
     def __init__(self, interval: float, longest_pause: float) -> None:
         self._interval, self.longest_pause = interval, longest_pause

@@ -57,10 +57,7 @@ def missing_file(path: Path | str) -> str:
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a video file. Its content decides the format, not its suffix.
-
-    Unreadable: there is no such file, or it is not a readable video.
-    """
+    """Open a video file by its content, not its suffix. Unreadable: it is none, or not readable."""
     try:
         found = path.stat()
     except PermissionError:
@@ -96,9 +93,7 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
     """Return the video streams of a container without cover images and timed thumbnails, the one to read first.
 
     A stream of several frames comes before a stream of one, then the default stream, the longest, the largest, and the
-    first.
-
-    Unreadable: the container has no video stream, or none that can be decoded.
+    first. Unreadable: the container has no video stream, or none that can be decoded.
     """
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
@@ -137,10 +132,7 @@ def packets(container: InputContainer, stream: Stream) -> Iterator[av.Packet[Any
 
 
 def key_frame_pixels(packet: bytes) -> int:
-    """Return the pixels of a key frame of VP8 or of profile 0 of VP9, 0 for any other packet.
-
-    By RFC 6386, 9.1, and the VP9 bitstream specification, 6.2.
-    """
+    """Return the pixels of a key frame of VP8 (RFC 6386, 9.1) or VP9's profile 0 (6.2); 0 for another packet."""
     if packet[3:6] == b"\x9d\x01\x2a" and not packet[0] & 1:
         return (int.from_bytes(packet[6:8], "little") & 0x3FFF) * (int.from_bytes(packet[8:10], "little") & 0x3FFF)
     if len(packet) < 9 or packet[0] & 0b11111100 != 0b10000000 or packet[1:4] != b"\x49\x83\x42":

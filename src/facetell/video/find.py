@@ -22,14 +22,13 @@ _NAMED_KINDS = (Kind.EMPTY, Kind.UNKNOWN, Kind.CLOSED)  # those that may be vide
 class LeftOut:
     """Files that a search found and that are not videos, counted by kind; false where there are none.
 
+    ``faults`` has a message for each argument that gave no video.
+
     >>> left_out = LeftOut()
     >>> left_out.add(Kind.IMAGE, "cover.jpg")
     >>> left_out.add(Kind.UNKNOWN, "a.bin")
     >>> str(left_out)
     '1 image, 1 file of an unknown kind (a.bin)'
-
-    Attributes:
-        faults: a message for each argument that gave no video.
     """
 
     def __init__(self) -> None:
@@ -45,7 +44,8 @@ class LeftOut:
         for kind in (kind for kind in Kind if self._counts[kind]):
             count, names = self._counts[kind], self._names.get(kind, [])
             named = f" ({', '.join(names)}{', ...' * (count > len(names))})" if names else ""
-            phrases.append(f"{count} {kind.value if count == 1 else kind.plural}{named}")
+            noun = kind.value if count == 1 else re.sub("(file)|$", r"\1s", kind.value, count=1)
+            phrases.append(f"{count} {noun}{named}")
         return ", ".join(phrases)
 
     def add(self, kind: Kind, name: str) -> None:
@@ -78,9 +78,8 @@ def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> li
 
     A named file is returned whatever it is, and even if it does not exist: its reader reports what is wrong with it.
     Each video is returned once, in the order of the arguments and sorted within each. ``left_out`` counts the files in
-    folders that are not videos, and gets a message on each argument without a video.
-
-    FacetellError: no argument gives a video.
+    folders that are not videos, and gets a message on each argument without a video. FacetellError: no argument gives a
+    video.
 
     >>> find_videos(["a.mp4", "./a.mp4"])
     [PosixPath('a.mp4')]

@@ -101,14 +101,7 @@ def _square_size(width: int, height: int, sample_aspect: Fraction | None) -> tup
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """A decoded frame that is converted on request.
-
-    Attributes:
-        index: number of the frame, from 0.
-        time: seconds from the first frame.
-        decoded: PyAV's frame; it takes memory as long as this object exists.
-        geometry: how it is scaled and oriented.
-    """
+    """A decoded frame (``decoded`` holds memory) to convert on request; ``time`` in seconds, ``index`` from 0."""
 
     index: int
     time: float
@@ -127,10 +120,7 @@ class RawFrame:
         return self.geometry.orient(image)
 
     def luma_thumbnail(self) -> UInt8Array:
-        """Return a small upright luma image for change detection, uint8 (h, w), long side 128.
-
-        It holds every n-th sample of the Y plane in its stored range; of RGB formats, of the green channel.
-        """
+        """Return every n-th sample of Y (of RGB, green), upright, uint8 (h, w), long side 128."""
         frame = self.decoded
         width, height = self.geometry.stored
         scale = min(1.0, THUMBNAIL_SIDE / max(width, height))
@@ -153,9 +143,7 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
     """Convert a decoded frame to uint8 RGB (``height``, ``width``, 3) by its own matrix and range, not rotated.
 
     Without a stated matrix, or with one that swscale does not support, BT.709 is assumed from 1280 x 720 on and BT.601
-    below; without a stated range, limited range.
-
-    Unreadable: the pixel format cannot be converted.
+    below; without a stated range, limited range. Unreadable: the pixel format cannot be converted.
     """
     matrix = int(frame.colorspace)
     if matrix not in _MATRICES:

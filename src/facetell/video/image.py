@@ -1,8 +1,4 @@
-"""Read, write and resize single images.
-
-OpenCV gets bytes only: given a path that is not UTF-8 it aborts the process, and it reports no error for a truncated
-file.
-"""
+"""Read, write and resize images. OpenCV gets bytes: on a path that is not UTF-8 it aborts the process."""
 
 from __future__ import annotations
 
@@ -59,10 +55,7 @@ def fit_into(image: UInt8Array, width: int, height: int) -> UInt8Array:
 
 
 def read_image(path: Path) -> UInt8Array | None:
-    """Return the image in a file as uint8 RGB (H, W, 3), upright; None if it is damaged or cannot be read completely.
-
-    Images of more pixels than :data:`facetell.video.frame.MOST_PIXELS`, by their header, are not decoded.
-    """
+    """Return an image as upright uint8 RGB (H, W, 3); None if damaged, incomplete or beyond MOST_PIXELS."""
     try:
         data = path.read_bytes()
         if not _is_moderate(data) or not _is_undamaged(data):
@@ -86,8 +79,15 @@ def _is_moderate(data: bytes) -> bool:
 
 def _is_undamaged(data: bytes) -> bool:
     """Whether a PNG has all its chunks, and whether FFmpeg finds no error in a JPEG: OpenCV conceals some."""
+    place = len(_PNG)
     if data.startswith(_PNG):
-        return _has_complete_chunks(data)
+        # Each chunk has to be within the file: OpenCV allocates up to 4 GB for a wrong length.
+        while place + 12 <= len(data):
+            kind = data[place + 4 : place + 8]
+            place += 12 + int.from_bytes(data[place : place + 4])
+            if kind == b"IEND":
+                return place <= len(data)
+        return False
     if not data.startswith(_JPEG):
         return True
     decoder = av.CodecContext.create("mjpeg", "r")
@@ -99,17 +99,6 @@ def _is_undamaged(data: bytes) -> bool:
     except av.FFmpegError:  # of a kind that FFmpeg does not decode
         return True
     return True
-
-
-def _has_complete_chunks(png: bytes) -> bool:
-    """Whether each chunk is within the file: OpenCV allocates up to 4 GB for a wrong length."""
-    place = len(_PNG)
-    while place + 12 <= len(png):
-        kind = png[place + 4 : place + 8]
-        place += 12 + int.from_bytes(png[place : place + 4])
-        if kind == b"IEND":
-            return place <= len(png)
-    return False
 
 
 def write_image(path: Path, image: UInt8Array) -> None:

@@ -59,11 +59,6 @@ class Kind(StrEnum):
         """The noun for one of them."""
         return f"{'an' if self.value[0] in 'aeio' else 'a'} {self.value}"
 
-    @property
-    def plural(self) -> str:
-        """The noun for several of them."""
-        return self.value.replace("file", "files", 1) if "file" in self.value else f"{self.value}s"
-
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden (its name begins with a dot) or was added by an operating system."""
@@ -71,11 +66,7 @@ def is_hidden(name: str) -> bool:
 
 
 def kind_of(path: Path) -> Kind:
-    """Return the kind of a file that was found in a folder.
-
-    A file with a suffix of :data:`VIDEO_SUFFIXES` is a video and is not opened; its reader reports damage. For others
-    the first bytes decide, and where they do not, whether FFmpeg finds a video stream.
-    """
+    """Return the kind of a file in a folder by suffix (:data:`VIDEO_SUFFIXES`), first bytes, or FFmpeg's streams."""
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         return Kind.VIDEO

@@ -90,10 +90,7 @@ class VideoSource(ABC):
         return self.damage
 
     def leave_out(self, until: float) -> float:
-        """Allow to leave out frames before ``until`` seconds; returns the time from which on none is left out.
-
-        A source that cannot leave out any returns -inf.
-        """
+        """Allow to leave out frames before ``until`` s; returns from when none is left out, -inf where none can be."""
         return -math.inf
 
     def close(self) -> None:  # noqa: B027  # readers of images hold no file open
@@ -116,15 +113,10 @@ class VideoReader(VideoSource):
                 if frame.index % 10 == 0:
                     image = frame.rgb()
 
-    Args:
-        path: the file; its content decides the format, not its suffix.
-        threads: decoder threads; each holds frames of its own in memory.
-
-    Attributes:
-        damaged: number of damaged packets or frames that were left out so far.
-        fault: message of the error that ended a live source early; else empty.
-
-    Unreadable: there is no such file, or no frame can be decoded from it.
+    The content of a file decides the format, not its suffix. Each of the decoder's ``threads`` holds frames of its own
+    in memory. ``damaged`` is the number of damaged packets or frames that were left out so far, ``fault`` the message
+    of the error that ended a live source early, else empty. Unreadable: there is no such file, or no frame can be
+    decoded from it.
     """
 
     def __init__(self, path: str | Path, *, threads: int = 2) -> None:

@@ -33,15 +33,11 @@ class VideoWriter:
             for image in images:
                 writer.write(image)
 
-    Args:
-        path: the target; its suffix decides the container, and its folder is created.
-        fps: frames per second, used where :meth:`write` is given no time.
-        width, height: pixels; an odd side grows by one (the edge is repeated) where the pixel format halves the chroma.
-        codec, crf, pix_fmt, options: by FFmpeg's names. Encoders of :data:`_FREE_TIMES` store any time, others only
-            multiples of 1 / ``fps``.
-        metadata: tags of the container.
-
-    FacetellError: the codec or container is unknown, or the target cannot be written.
+    The suffix of ``path`` decides the container, and its folder is created. ``fps`` is used where :meth:`write` is
+    given no time. An odd side grows by one (the edge is repeated) where the pixel format halves the chroma. ``codec``,
+    ``crf``, ``pix_fmt`` and ``options`` are by FFmpeg's names; encoders of :data:`_FREE_TIMES` store any time, others
+    only multiples of 1 / ``fps``. ``metadata`` are tags of the container. FacetellError: the codec or container is
+    unknown, or the target cannot be written.
     """
 
     def __init__(
@@ -72,11 +68,12 @@ class VideoWriter:
             except OSError as error:
                 raise FacetellError(f"{path} cannot be written ({error.strerror}): choose another folder") from error
             stack.callback(self._temporary.unlink, missing_ok=True)
+            stack.enter_context(contextlib.suppress(av.FFmpegError))  # a header that could not be written fails again
             try:
                 # The index in front: a player can start, and a truncated copy be read, without the end of the file.
                 layout = {"movflags": "faststart"} if self.path.suffix.lower() in {".mp4", ".m4v", ".mov"} else {}
                 self._container = av.open(str(self._temporary), "w", container_options=layout)
-                stack.callback(_close, self._container)
+                stack.callback(self._container.close)
                 self._container.metadata.update(metadata or {})
                 chosen = dict(options or {}) | ({} if crf is None else {"crf": f"{crf:g}"})
                 self._video = _add_video(self._container, codec, 1 / self._interval, self._size, pix_fmt, chosen)
@@ -134,11 +131,6 @@ class VideoWriter:
             self._open = None
 
 
-def _close(container: OutputContainer) -> None:
-    with contextlib.suppress(av.FFmpegError):  # a header that could not be written fails again
-        container.close()
-
-
 def to_yuv(image: UInt8Array, pix_fmt: str) -> av.VideoFrame:
     """Convert uint8 RGB (H, W, 3) for an encoder: BT.709 from 1280 x 720 on, else BT.601; limited range; tagged."""
     height, width = image.shape[:2]
@@ -162,9 +154,8 @@ def reencode(
 ) -> UInt8Array:
     """Encode frames, uint8 RGB (T, H, W, 3) with sides of at least 16 pixels, in memory and decode them.
 
-    Rate control depends on ``fps``; ``options`` are those of the encoder, such as ``crf="40"``.
-
-    FacetellError: the codec fails, or returns another number of frames.
+    Rate control depends on ``fps``; ``options`` are those of the encoder, such as ``crf="40"``. FacetellError: the
+    codec fails, or returns another number of frames.
     """
     buffer = io.BytesIO()
     rate = Fraction(fps).limit_denominator(1001)

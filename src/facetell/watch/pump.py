@@ -1,8 +1,4 @@
-"""Read a live source in a thread, in real time, and hold at most a second of it.
-
-If scoring is slower than the source, frames are dropped in stretches longer than :data:`facetell.faces.clips.HOLE`
-seconds. No clip spans such a gap, because missing frames would look like motion.
-"""
+"""Read a live source in a thread, in real time, and hold at most a second; no clip spans frames that are dropped."""
 
 from __future__ import annotations
 
