@@ -1,7 +1,5 @@
 """A small corpus, and short ways to scan it, for the tests of ``scan``."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterable, Iterator

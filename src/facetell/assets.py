@@ -1,8 +1,7 @@
 """Network weights and sample videos: location and sha256 check.
 
-The networks that find faces are files of this package. All others are files of pinned distributions, which are
-installed without their dependencies and never imported: ``assets.txt`` lists those with sample videos,
-``assets-train.txt`` those with weights for training.
+The networks that find faces are files of this package, all others of pinned distributions that are never imported:
+``assets.txt`` lists those with sample videos, ``assets-train.txt`` those with weights for training.
 """
 
 from __future__ import annotations

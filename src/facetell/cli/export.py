@@ -42,9 +42,8 @@ def run(args: argparse.Namespace) -> int:
 
         model, metadata = read_trained(source)
         clips = _clips(model.config)
-        engines = (*ENGINES, "torch")
         rounding, parity = export_compared(
-            model, args.to, clips, metadata=metadata, precision=args.precision, engines=engines
+            model, args.to, clips, metadata=metadata, precision=args.precision, engines=(*ENGINES, "torch")
         )
     print(f"{args.to}: {model.config.name}, {args.precision}, {args.to.stat().st_size / 1e6:.1f} MB")
     print(f"largest deviation of a logit by storing in fewer bits: {rounding:.2g}")

@@ -20,8 +20,7 @@ from facetell.types import FacetellError
 from facetell.video.find import images_in
 from facetell.video.image import write_image
 
-REAL = re.compile(r"(?:.*[-_])?real", re.IGNORECASE)
-"""Labels of reals: "real", "FF-real", "CelebDFv2_real", "DFDC_Real"."""
+REAL = re.compile(r"(?:.*[-_])?real", re.IGNORECASE)  # "real", "FF-real", "CelebDFv2_real", "DFDC_Real"
 
 
 def read_deepfakebench(at: Folder, options: ReadOptions) -> Iterator[Entry]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from facetell.distort.frames import normal_noise
 from facetell.forge import pixels as px
 from facetell.forge.mesh import FEATURES, face_width, feature_centres, smooth
 from facetell.forge.recipe import repeat_order
-from facetell.noise import normal_noise
 from facetell.types import FloatArray, UInt8Array
 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)

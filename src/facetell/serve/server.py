@@ -150,15 +150,11 @@ class Server(uvicorn.Server):
 
 
 def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:
-    """Answer requests until a signal arrives; at the second Ctrl-C, do not wait for open requests.
-
-    Uvicorn runs in a thread of its own. In the main thread it would raise the signal again after the last response,
-    which would end the workers in the middle of a job, and it would not handle SIGHUP.
-    """
+    """Answer requests until a signal arrives, then end the open ones."""
     server = Server(app, service)
-
-    def hurry(name: str) -> None:
-        server.force_exit = True
-
-    with ThreadPoolExecutor(1, "facetell-http") as threads, on_stop(lambda name: server.stop(), again=hurry):
+    # In the main thread uvicorn would raise the signal again, which would end the workers, and not handle SIGHUP.
+    with (
+        ThreadPoolExecutor(1, "facetell-http") as threads,
+        on_stop(lambda name: server.stop(), again=lambda name: None),
+    ):
         threads.submit(server.run, sockets=[listening]).result()

@@ -38,7 +38,8 @@ class Pump:
     """Opens a source; after :meth:`start`, reads it in a thread. Frames that wait are taken with :meth:`get`.
 
     With ``fast`` a file is read as fast as frames are taken, and none is dropped. A stream is lost after ``stall``
-    seconds without a packet, and not opened again after ``give_up`` seconds without a connection.
+    seconds without a packet, and not opened again after ``give_up`` seconds without a connection. FacetellError: the
+    source cannot be opened.
 
     Attributes:
         read, dropped: number of frames so far, and of those that were not taken.
@@ -47,8 +48,6 @@ class Pump:
         notes: messages on the connection, which the reader of them removes.
         errors: messages on damage, the latest of many.
         ended, fault: why no more frames come, None while they do; whether that is an error.
-
-    FacetellError: the source cannot be opened.
     """
 
     def __init__(self, source: Source, *, fast: bool = False, stall: float = STALL, give_up: float = GIVE_UP) -> None:
