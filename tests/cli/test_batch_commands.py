@@ -71,7 +71,7 @@ def test_a_detector_of_twenty_lines_and_a_table_of_scores_are_evaluated(folder, 
     shutil.copy(Path(__file__).parents[2] / "examples" / "own_detector.py", tmp_path / "toy.py")
     (folder / "manifest.csv").write_text("path,label,split\nman.mp4,0,test\nno_face.mp4,1,test\n")
     monkeypatch.chdir(tmp_path)
-    assert main(["score", "videos", "--model", "toy:predict", "--out", "toy.parquet", "--workers", "1"]) == 0
+    assert main(["score", "videos", "--model", "toy:predict", "--out", "toy.parquet", "--workers", "1"]) == 2
     assert main(["evaluate", "toy.parquet"]) == 0
     assert "1 real and 0 forged videos scored; 1 not scored" in " ".join(capsys.readouterr().out.split())
     Path("theirs.csv").write_text("path,label,score\na.mp4,real,0.1\nb.mp4,fake,0.9\n")

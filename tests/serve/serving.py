@@ -1,7 +1,5 @@
 """A real server in a process of its own, or in this process, and what tests do with it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

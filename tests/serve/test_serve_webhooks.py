@@ -57,7 +57,8 @@ def test_it_is_tried_again_and_given_up_also_after_a_restart(tmp_path, short, mo
             assert service.store.next_webhook() is None, "it has not ended"
             service.store.end(job, State.FAILED, message="no")
         with serving(tmp_path / "data", Limits(), **settings) as (_, service):
-            wait_for(lambda: service.store.next_webhook() is None)
+            service.notify()
+            assert service.store.next_webhook() is None
         assert [(query, body["id"], body["state"]) for query, body in received] == 3 * [("", job, "failed")]
 
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from facetell.batch.scan_work import from_record, unreadable
+from facetell.batch.scan_work import COLUMNS, cells, from_record, unreadable
 from facetell.batch.score import ScoringSettings, about_scores
 from facetell.datasets.manifest import Entry
 from facetell.detector import Detector
 from facetell.report.page import Summary
 from facetell.report.result import to_result
 from facetell.report.words import plain_text
-from facetell.types import Status, VideoVerdict
+from facetell.types import Status
 
 if TYPE_CHECKING:
     from facetell.batch.scan import Corpus
@@ -27,11 +27,6 @@ FILES = ("videos.parquet", "results.jsonl", "errors.csv", "summary.html", "about
 TABLE, VERDICTS, ERRORS, SUMMARY, ABOUT = FILES
 MISSED = "it was not scored: run the same command again"
 GROUP = 1 << 14  # rows that are held in memory and written together, as a row group of the file
-COLUMNS = (
-    *("video", "status", "verdict", "probability", "low", "high", "threshold", "logit", "faces", "clips"),
-    *("worst_t0", "worst_t1", "worst_probability", "duration", "width", "height", "fps", "sha256", "duplicate_of"),
-    *("message", "warnings"),
-)
 _STRINGS = ("video", "status", "verdict", "sha256", "duplicate_of", "message", "warnings")
 _INTEGERS = ("faces", "clips", "width", "height")
 
@@ -146,27 +141,3 @@ class Table:
     def _flush(self) -> None:
         self._writer.write_table(self._table.from_pylist(self._rows, schema=self._schema))
         self._rows = []
-
-
-def cells(verdict: VideoVerdict, same: str) -> dict[str, Any]:
-    """A row of the table; ``same`` is the video of the same content that was scored, "" if this one was."""
-    worst = verdict.most_suspect
-    logits = [track.logit for track in verdict.tracks if track.logit is not None]
-    low, high = verdict.interval or (None, None)
-    names = ("probability", "threshold", "duration", "width", "height", "fps", "sha256")
-    return {name: getattr(verdict, name) for name in names} | {
-        "video": plain_text(verdict.path),
-        "status": verdict.status.value,
-        "verdict": verdict.verdict.value,
-        "low": low,
-        "high": high,
-        "logit": max(logits, default=None),
-        "faces": len(verdict.tracks),
-        "clips": sum(len(track.clips) for track in verdict.tracks),
-        "worst_t0": worst.t0 if worst else None,
-        "worst_t1": worst.t1 if worst else None,
-        "worst_probability": worst.probability if worst else None,
-        "duplicate_of": plain_text(same),
-        "message": plain_text(verdict.message),
-        "warnings": plain_text("; ".join(verdict.warnings)),
-    }

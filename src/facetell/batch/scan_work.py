@@ -18,6 +18,7 @@ from facetell.batch.scan_source import Item, look
 from facetell.detector import Detector, Settings
 from facetell.engine import DEFAULT_MODEL
 from facetell.processes import ended_if_silent
+from facetell.report.words import plain_text
 from facetell.types import FacetellError, Status, Verdict, VideoVerdict
 from facetell.video.source import content_sha256
 
@@ -27,6 +28,11 @@ HERE = "\0"
 SILENT = 600.0  # seconds without a frame after which a process is considered stuck
 SLOWEST = 10e6  # bytes per second: for its hash, a file is read to its end without a frame, which may take longer
 _VERDICT = TypeAdapter(VideoVerdict)
+COLUMNS = (
+    *("video", "status", "verdict", "probability", "low", "high", "threshold", "logit", "faces", "clips"),
+    *("worst_t0", "worst_t1", "worst_probability", "duration", "width", "height", "fps", "sha256", "duplicate_of"),
+    *("message", "warnings"),
+)
 
 
 def make_detector(model: Path | str = DEFAULT_MODEL, settings: Settings | None = None) -> Detector:
@@ -137,3 +143,27 @@ def _why_gone(item: Item, content: str | None = "") -> str:
         reason = getattr(error, "strerror", None) or error
         return f"{item.name} was there and is gone ({reason}): fix that, and run the same command again"
     return f"{item.name} cannot be read: check the disk or the network, and run the same command again"
+
+
+def cells(verdict: VideoVerdict, same: str) -> dict[str, Any]:
+    """A row of the table; ``same`` is the video of the same content that was scored, "" if this one was."""
+    worst = verdict.most_suspect
+    logits = [track.logit for track in verdict.tracks if track.logit is not None]
+    low, high = verdict.interval or (None, None)
+    names = ("probability", "threshold", "duration", "width", "height", "fps", "sha256")
+    return {name: getattr(verdict, name) for name in names} | {
+        "video": plain_text(verdict.path),
+        "status": verdict.status.value,
+        "verdict": verdict.verdict.value,
+        "low": low,
+        "high": high,
+        "logit": max(logits, default=None),
+        "faces": len(verdict.tracks),
+        "clips": sum(len(track.clips) for track in verdict.tracks),
+        "worst_t0": worst.t0 if worst else None,
+        "worst_t1": worst.t1 if worst else None,
+        "worst_probability": worst.probability if worst else None,
+        "duplicate_of": plain_text(same),
+        "message": plain_text(verdict.message),
+        "warnings": plain_text("; ".join(verdict.warnings)),
+    }

@@ -11,8 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from markupsafe import Markup
 
-from facetell.batch.scan_results import COLUMNS, cells
-from facetell.batch.scan_work import from_record
+from facetell.batch.scan_work import COLUMNS, cells, from_record
 from facetell.report.page import CSS, JS, Row, content_policy
 from facetell.serve.api import HTML, RESPONSES, Responses, Serving, find_done, report_headers
 from facetell.serve.models import Job, Refused, State
