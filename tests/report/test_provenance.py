@@ -22,7 +22,7 @@ CLAIM["assertions"] = [{"label": "c2pa.actions.v2", "data": {"actions": ACTIONS}
 
 @pytest.fixture(scope="module")
 def signed(man, tmp_path_factory):
-    """The man's video with a manifest that is signed with a certificate made here."""
+    """The sample video of the man, with a manifest that is signed by the test's own certificate."""
     c2pa = pytest.importorskip("c2pa", reason="the extra `provenance` is not installed")
     from cryptography import x509  # c2pa-python needs it as well
     from cryptography.hazmat.primitives import hashes
