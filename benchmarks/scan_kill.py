@@ -10,7 +10,6 @@ Every second kill (SIGKILL) ends all processes, as a power failure does, the oth
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import random
@@ -64,7 +63,7 @@ def make_videos(folder: Path, count: int) -> None:
     """Videos of one face that differ in their frames."""
     folder.mkdir()
     with VideoReader(locate("sample_woman")) as reader:
-        frames = [raw.rgb() for raw in itertools.islice(reader, 240)]
+        frames = [raw.rgb() for raw in reader]
     height, width = frames[0].shape[:2]
     for number in range(count):
         fast = {"preset": "ultrafast"}
@@ -102,7 +101,7 @@ def wait(folder: Path, process: subprocess.Popen[bytes], more: int, seconds: flo
             sys.exit("the scan has stopped")
         time.sleep(0.01)
     time.sleep(seconds)
-    if process.poll():
+    if process.poll() not in (None, 0, 2):
         sys.exit(f"the scan ended with {process.poll()}: {(folder / 'errors').read_text()}")
     return process.poll() is None
 
@@ -157,7 +156,7 @@ def kill_nodes(folder: Path, videos: int, kills: int, rng: random.Random) -> int
 
 
 def finish(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    if process.wait() != 0:
+    if process.wait() not in (0, 2):  # 2: some videos are not scored; in a few the face is found too late
         sys.exit(f"the scan ended with {process.poll()}: {(folder / 'errors').read_text()}")
 
 
