@@ -67,7 +67,9 @@ def make_videos(folder: Path, count: int) -> None:
     height, width = frames[0].shape[:2]
     for number in range(count):
         fast = {"preset": "ultrafast"}
-        with VideoWriter(folder / f"{number}.mp4", fps=30, width=width, height=height, crf=18, options=fast) as out:
+        with VideoWriter(
+            folder / f"{number}.mp4", fps=30, width=width, height=height, crf=18 + number // len(frames), options=fast
+        ) as out:
             for index in range(FRAMES):
                 out.write(frames[(number + index) % len(frames)])
 
