@@ -13,7 +13,7 @@ from facetell.forge.video import forge_video
 from facetell.types import FacetellError, Status
 
 OUT = Path("out")
-KINDS = ("none", "swap", "sbv", "reenact")
+KINDS = ("none", "swap", "sbv", "reenact", "resynth")
 
 
 def main() -> int:
