@@ -128,8 +128,8 @@ class Store:
     def newest(self, limit: int, before: int | None = None, state: State | None = None) -> list[Job]:
         """At most ``limit`` jobs, the newest first; only those with a smaller number, only those in a state."""
         query = (
-            "SELECT * FROM jobs WHERE (?1 IS NULL OR number < ?1) AND (?2 IS NULL OR state = ?2)"
-            " ORDER BY number DESC LIMIT ?3"
+            "SELECT * FROM jobs WHERE number < coalesce(?, number + 1) AND state = coalesce(?, state)"
+            " ORDER BY number DESC LIMIT ?"
         )
         return self._jobs(query, before, state, limit)
 
@@ -145,9 +145,9 @@ class Store:
         alone, so that the next end of the server is not counted against it because of another job.
         """
         query = (
-            "UPDATE jobs SET state = 'running', started = ?1 WHERE number = (SELECT number FROM jobs"
+            "UPDATE jobs SET state = 'running', started = ? WHERE number = (SELECT number FROM jobs"
             " WHERE state = 'queued' ORDER BY crashes, number LIMIT 1) AND NOT EXISTS (SELECT 1 FROM jobs AS other"
-            " WHERE other.state = 'running' AND max(other.stops, jobs.stops) >= ?2) RETURNING *"
+            " WHERE other.state = 'running' AND max(other.stops, jobs.stops) >= ?) RETURNING *"
         )
         return next(iter(self._jobs(query, time.time(), STOPS)), None)
 
@@ -200,11 +200,11 @@ class Store:
     def _interrupted(self, column: str, limit: int, message: str, job_id: str | None = None) -> list[Job]:
         """Count an interruption of one running job, or of all: it is queued again, or fails at the ``limit``."""
         query = (
-            f"UPDATE jobs SET {column} = {column} + 1, state = iif({column} + 1 < ?1, 'queued', 'failed'),"
-            f" finished = iif({column} + 1 < ?1, NULL, ?2), message = iif({column} + 1 < ?1, '', ?3)"
-            " WHERE state = 'running' AND id = coalesce(?4, id) RETURNING *"
+            f"UPDATE jobs SET {column} = {column} + 1, state = iif({column} + 1 < ?, 'queued', 'failed'),"
+            f" finished = iif({column} + 1 < ?, NULL, ?), message = iif({column} + 1 < ?, '', ?)"
+            " WHERE state = 'running' AND id = coalesce(?, id) RETURNING *"
         )
-        return self._jobs(query, limit, time.time(), message, job_id)
+        return self._jobs(query, limit, limit, time.time(), limit, message, job_id)
 
     def _jobs(self, query: str, *values: Any) -> list[Job]:
         rows = map(dict, self._rows(query, *values))
