@@ -4,15 +4,15 @@ The landmarks of a track in one frame give the search region of the next. The de
 second, and while a track is lost; a lost track is kept for a second. A scene cut ends all tracks. A scene is settled
 once no face has appeared or was lost for :data:`SETTLED` seconds: then frames are searched less often.
 
-A mesh that follows a face continues on whichever face is there. So two signs together begin a new track: the area
-changes at once (:func:`changed_at`), and the aligned face differs from the previous one (:func:`alike`). Measurements
-are in ``docs/architecture.md`` ("Another person in the same position is another track").
+A mesh follows whichever face is there, so a new track begins where the area changes at once (:func:`changed_at`) and
+the aligned face differs (:func:`alike`); see "Another person in the same position" in ``docs/architecture.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -49,7 +49,7 @@ class _Track:
     track_id: int
     face: Face
     seen: float  # seconds
-    portrait: FloatArray | None
+    portrait: Callable[[], FloatArray | None]  # at that time; computed when it is compared
     lost: bool = False
     changed: bool = False  # whether its area has changed at once since the last update
 
@@ -138,8 +138,8 @@ class FaceTracker:
         if not _plausible(face, frame.image) or not _similar_size(track.face, face):
             track.lost = True
             return
-        now = portrait(frame.image, face)
-        if track.changed and not alike(track.portrait, now):
+        now = partial(portrait, frame.image, face)
+        if track.changed and not alike(track.portrait(), now()):
             track.track_id = self._new_id()
         track.face, track.seen, track.portrait, track.changed = face, frame.time, now, False
 
@@ -155,7 +155,7 @@ class FaceTracker:
                 continue
             if len(self.active) >= self.max_faces and not self._replace_smallest(face.box):
                 return  # the remaining ones are smaller still
-            now = portrait(frame.image, face)
+            now = partial(portrait, frame.image, face)
             track = self._lost_near(face)
             if track is None:
                 self._tracks.append(_Track(self._new_id(), face, frame.time, now))
