@@ -1,8 +1,7 @@
 """Score a video: frames, face tracks, clips, logits, a calibrated probability or an abstention with its reason.
 
-Videos are streamed: at no time are more frames held than one clip per face needs, and where the number of scored clips
-is bounded, the crops of that many clips per face in view. The model runs in a thread of its own while the next frames
-are decoded.
+Of the stream of frames no more are held than one clip per face needs, and crops of at most ``max_clips`` clips per face
+in view. The model runs in a thread of its own while the next frames are decoded.
 """
 
 from __future__ import annotations
@@ -19,10 +18,12 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 import av
+import cv2
 
 from facetell import __version__
 from facetell.assets import ASSETS
 from facetell.engine import load_engine
+from facetell.engine.engines import DEVICES
 from facetell.engine.info import InputFormat
 from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
@@ -80,23 +81,25 @@ class Settings:
         max_faces: largest number of faces tracked at once, the largest first, >= 1.
         threshold: minimum probability for "forged", for any number of faces; None for the model's own, which is
             corrected for that number.
-        engine: inference engine of the model: "openvino", "onnxruntime" or "torch".
+        engine: inference engine of the model: "openvino", "onnxruntime" or "torch"; None for that of the device.
         precision: arithmetic of the engine, see :func:`facetell.engine.load_engine`.
         threads: CPU threads of the engine; all cores by default.
         image_rate: frames per second of folders of images, which states that they are consecutive frames; None assumes
             25 and checks them, see :class:`facetell.video.sequence.ImageSequence`.
         given: the input of a network of another program, see :func:`facetell.engine.load_engine`.
+        device: "cpu", or "cuda" for the model on an NVIDIA GPU; the networks that find faces run on the CPU.
     """
 
     clips_per_second: float = 1.0
     max_clips: int | None = None
     max_faces: int = 8
     threshold: float | None = None
-    engine: str = "openvino"
+    engine: str | None = None
     precision: str | None = None
     threads: int | None = None
     image_rate: float | None = None
     given: InputFormat | None = None
+    device: str = "cpu"
 
 
 class _HookError(Exception):
@@ -121,9 +124,9 @@ class Detector:
 
     def __init__(self, model: Path | str | None = None, settings: Settings | None = None) -> None:
         settings = settings or Settings()
-        self.engine = load_engine(
-            model, settings.engine, precision=settings.precision, threads=settings.threads, given=settings.given
-        )
+        cv2.setNumThreads(1)  # of the process: on images of this size more threads cost more than they save
+        names = ("engine", "precision", "threads", "given", "device")
+        self.engine = load_engine(model, **{name: getattr(settings, name) for name in names})
         if settings.max_clips is None:
             settings = replace(settings, max_clips=self.engine.info.max_clips)
         check_whole("max_clips", settings.max_clips, 0)
@@ -237,6 +240,7 @@ class Detector:
     def _provenance(self) -> dict[str, object]:
         """Versions, hashes and settings that are needed to repeat the run."""
         engine, settings = self.engine, asdict(self.settings)
+        settings["engine"] = settings["engine"] or DEVICES[self.settings.device]
         del settings["given"]  # detection takes model files of facetell
         return {
             "facetell": __version__,

@@ -11,7 +11,7 @@ from pathlib import Path
 from facetell.detector import Detector, Watch
 from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.tracker import LOOK_EVERY
-from facetell.types import Clip, Face, Frame, Pose, Status, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.types import Clip, Frame, Pose, Status, TrackVerdict, UInt8Array, VideoVerdict
 
 TimedFrames = Iterable[tuple[float, Callable[[], UInt8Array]]]
 """Frames in order of time: seconds, and a function that returns the uint8 RGB (H, W, 3) array."""
@@ -43,13 +43,11 @@ class FacePlaces:
 
     def read_clean(self, detector: Detector, path: Path) -> VideoVerdict:
         """Detect in the clean video and record its faces."""
-        verdict = detector(path, watch=Watch(self._located, self._note_left_out))
+        watch = Watch(lambda t, faces: self.add(t, {n: f.pose for n, f in faces.items()}), self._note_left_out)
+        verdict = detector(path, watch=watch)
         self.width, self.height = verdict.width or 0, verdict.height or 0
         self.unfit = {track.track_id: track for track in verdict.tracks if track.status in UNFIT}
         return verdict
-
-    def _located(self, time: float, faces: Mapping[int, Face]) -> None:
-        self.add(time, {track: face.pose for track, face in faces.items()})
 
     def _note_left_out(self, clip: Clip) -> None:
         self._left_out.setdefault(clip.track_id, []).append((clip.times[0], clip.times[-1]))

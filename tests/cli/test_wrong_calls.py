@@ -11,6 +11,7 @@ from facetell.cli import main
 from fixtures import BROKEN
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
+ON_A_GPU = ("detect man.mp4", "scan videos --out out", "score videos --out new.parquet")
 CALLS = [
     ("wrong detect -none.mp4", "'wrong' is neither a verb nor a file; see `facetell --help`"),
     ("evalute", "'evalute' is neither a verb nor a file: did you mean 'evaluate'?"),
@@ -21,6 +22,13 @@ CALLS = [
     ("detect empty", "no video"),
     ("detect man.mp4 --fps-scored 0", "0"),
     ("detect man.mp4 --engine torch --precision bf16", "f32 only"),
+    *((f"{verb} --device cuda", "onnxruntime-gpu in place of onnxruntime") for verb in ON_A_GPU),
+    (
+        "detect man.mp4 --device cuda --engine openvino",
+        "only the engine onnxruntime runs on cuda, and only model files",
+    ),
+    ("score videos --out new.parquet --device cuda --size 9", "leave out --device"),
+    ("scan videos --out out --on ray --device cuda", "scan parts (--shard) without Ray"),
     ("detect man.mp4 --json empty", "it is a folder"),
     (f"detect man.mp4 --json empty/{256 * 'a'}", "File name too long"),
     ("detect frames --json frames/r.json", "its folder is one of the videos"),
@@ -98,7 +106,8 @@ def state(folder):
 
 
 @pytest.mark.parametrize(("command", "message"), CALLS, ids=[command[:40] for command, _ in CALLS])
-def test_a_wrong_call_is_one_message(command, message, folder, capsys):
+def test_a_wrong_call_is_one_message(command, message, folder, capsys, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     before = state(folder)
     assert main(shlex.split(command)) == 1
     out, err = capsys.readouterr()

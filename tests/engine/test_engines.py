@@ -21,6 +21,7 @@ from facetell.models.zoo import create_model
 from facetell.types import FacetellError, Status
 from fixtures import FAST, FAST_FILE
 
+SAVED_MODEL = b"\x08\x01\x12\x02\x0a\x00"  # the first fields of a file of TensorFlow
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
 SOURCE = """
 seen = []
@@ -56,8 +57,12 @@ def reference(clips):
     return logits
 
 
-def test_engines_agree(clips, reference):
-    assert np.abs(load_engine(FAST, engine="onnxruntime").score(clips) - reference).max() <= 1e-3
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_onnx_runtime_has_the_same_scores_on_each_device(clips, reference, device):
+    assert np.abs(load_engine(FAST, "onnxruntime", device=device).score(clips) - reference).max() <= 1e-3
+
+
+def test_bfloat16_changes_little(clips, reference):
     try:
         engine = load_engine(FAST, precision="bf16")
     except FacetellError:
@@ -92,15 +97,7 @@ def test_a_wrong_name_or_precision_has_one_message(tmp_path):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"hello, this is text\n",
-        b"\x08\x01\x12\x02\x0a\x00",  # the first fields of a TensorFlow SavedModel
-        FAST_FILE.read_bytes()[:-1000],
-    ],
-)
+@pytest.mark.parametrize("content", [b"", b"hello, this is text\n", SAVED_MODEL, FAST_FILE.read_bytes()[:-1000]])
 def test_a_file_that_is_not_onnx_has_one_message_and_no_log(tmp_path, capfd, engine, content):
     path = tmp_path / "model.mp4"  # the name does not matter
     path.write_bytes(content)

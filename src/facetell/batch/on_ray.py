@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-import cv2
 import ray
 import ray.data
 
@@ -94,7 +93,6 @@ class _Worker:
     """Does jobs in an actor of the cluster."""
 
     def __init__(self, make: Callable[..., Callable[[Job], Outcome]], arguments: tuple[Any, ...], tries: Any) -> None:
-        cv2.setNumThreads(1)
         self._do, self._tries = make(*arguments), tries
 
     def __call__(self, row: dict[str, Any]) -> dict[str, bytes]:

@@ -71,12 +71,12 @@ class ScoringSettings:
 
     def about(self) -> dict[str, Any]:
         """The settings as they are recorded in a score file."""
+        values = asdict(self.detection)
         return {
             "clips_per_second": self.detection.clips_per_second,
             "max_faces": self.detection.max_faces,
-            **({"max_clips": self.detection.max_clips} if self.detection.max_clips else {}),
-            **({"image_rate": self.detection.image_rate} if self.detection.image_rate else {}),
-            **({"given": asdict(self.detection.given)} if self.detection.given else {}),
+            **{name: values[name] for name in ("max_clips", "image_rate", "given") if values[name]},
+            **({"device": values["device"]} if values["device"] != "cpu" else {}),
             "distortions": [f"{code}:{level}" for code, level in self.distortions],
             "clean": self.clean,
             "splits": list(self.splits),

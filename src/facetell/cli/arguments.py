@@ -12,7 +12,7 @@ from typing import Any
 
 from facetell.detector import Settings
 from facetell.engine import DEFAULT_MODEL, ENGINES
-from facetell.engine.engines import released_models
+from facetell.engine.engines import DEVICES, released_models
 from facetell.report.words import one_line
 from facetell.types import Status
 from facetell.video.find import LeftOut, find_videos
@@ -74,7 +74,8 @@ def add_detection(parser: argparse._ActionsContainer, *, threshold: bool = True)
         least = 'minimum probability for "forged" (the interval must also lie above 50 %%), for any number of faces'
         least += " (default: the model's, which is corrected for their number)"
         add("--threshold", type=share, metavar="P", help=least)
-    add("--engine", choices=list(ENGINES), default="openvino", help="runs the model (default: openvino)")
+    add("--engine", choices=list(ENGINES), help="runs the model (default: openvino, on cuda onnxruntime)")
+    add("--device", choices=list(DEVICES), default="cpu", help="runs the model; cuda: an NVIDIA GPU (default: cpu)")
     add("--precision", choices=["f32", "bf16"], help="arithmetic of openvino (default: the fastest)")
 
 
@@ -85,6 +86,7 @@ def detection_settings(args: argparse.Namespace, **more: Any) -> Settings:
         max_clips=args.max_clips,
         max_faces=args.max_faces,
         engine=args.engine,
+        device=args.device,
         precision=args.precision,
         **more,
     )

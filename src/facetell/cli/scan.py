@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     if args.address and args.on != "ray":
         raise FacetellError("--address is that of a Ray cluster; add --on ray")
     if args.on == "ray":
+        if args.device != "cpu":  # Ray hides GPUs from tasks that do not reserve one
+            raise FacetellError("--device cuda is for this machine; leave it out, or scan parts (--shard) without Ray")
         from facetell.batch.on_ray import ray_engine
 
         engine = ray_engine(args.workers, args.address)

@@ -119,8 +119,7 @@ class OpenVinoEngine(Engine):
         config: dict[str, object] = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
-            # Off: by default OpenVINO also rounds the inputs of 8-bit matrices to 8 bits on CPUs with VNNI. A score in
-            # f32 would depend on the CPU, and one in bf16 would change as much again as by bf16 itself.
+            # Off: else OpenVINO also rounds the inputs of 8-bit matrices to 8 bits on CPUs with VNNI (docs/models.md).
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         }
         if threads:
@@ -138,16 +137,30 @@ class OpenVinoEngine(Engine):
 
 
 class OnnxRuntimeEngine(Engine):
-    """ONNX Runtime on the CPU, float32."""
+    """ONNX Runtime, float32, on the CPU or ("cuda") on the first visible NVIDIA GPU, never on the CPU in its place."""
 
     name = "onnxruntime"
 
-    def __init__(self, path: Path, precision: str | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, precision: str | None = None, threads: int | None = None, device: str = "cpu"
+    ) -> None:
         only_f32(self.name, precision)
-        runtime = require("onnxruntime", self.name, "onnxruntime")
+        runtime = require("onnxruntime", self.name, "onnxruntime" if device == "cpu" else "cuda")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
-        self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        options.use_deterministic_compute = True
+        if device == "cuda":
+            runtime.preload_dlls()  # CUDA and cuDNN where they are Python packages
+        providers = [*([CUDA] if device == "cuda" else []), ("CPUExecutionProvider", {})]
+        usable = runtime.get_available_providers()
+        if providers[0][0] in usable:
+            self._session = runtime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+            usable = self._session.get_providers()
+        if providers[0][0] not in usable:
+            raise FacetellError(
+                f"ONNX Runtime {runtime.__version__} cannot use CUDA here, only {', '.join(usable)}: install the GPU's "
+                "driver, and onnxruntime-gpu in place of onnxruntime (docs/models.md), or leave out --device cuda"
+            )
         logits = [output.shape for output in self._session.get_outputs() if output.name == "logit"]
         super().__init__(path, self._session.get_modelmeta().custom_metadata_map, *logits or [()])
         self.version = runtime.__version__
@@ -206,6 +219,10 @@ class FunctionEngine(Engine):
         return np.array(logits, dtype=np.float32)
 
 
+DEVICES = {"cpu": "openvino", "cuda": "onnxruntime"}  # by name: the engine that runs models there by default
+# Of ONNX Runtime. TF32 would round the inputs of matrix products to 11 bits; of convolutions, the algorithm that is
+# fastest in a trial may be another one in each run.
+CUDA = "CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 # By name; imported when used. That of torch is with the networks, as it builds one.
 ENGINES = {
     "openvino": "facetell.engine.engines:OpenVinoEngine",
@@ -217,21 +234,30 @@ FOREIGN = "facetell.engine.foreign:ForeignEngine"
 
 def load_engine(
     model: Path | str | None = None,
-    engine: str = "openvino",
+    engine: str | None = None,
     *,
     precision: str | None = None,
     threads: int | None = None,
     given: InputFormat | None = None,
+    device: str = "cpu",
 ) -> Engine:
     """Load a model (:func:`model_path`) into one of :data:`ENGINES`; a function needs none.
 
-    ``precision`` is "f32" or "bf16" (OpenVINO only, see :func:`openvino_precision`), ``threads`` by default all cores.
-    ``given`` describes the input of a network of another program, which runs on OpenVINO. FacetellError: unknown
-    engine, engine not installed, precision not supported, no such model file, or ``given`` does not describe it.
+    ``engine`` is by default that of the ``device``, one of :data:`DEVICES`. ``precision`` is "f32" or "bf16" (OpenVINO
+    only, see :func:`openvino_precision`), ``threads`` by default all cores. ``given`` describes the input of a network
+    of another program, which runs on OpenVINO. FacetellError: unknown engine, engine not installed, precision or device
+    not supported, no such model file, or ``given`` does not describe it.
     """
+    if device not in DEVICES:
+        raise FacetellError(f"there is no device '{device}'; choose one of {', '.join(DEVICES)}")
+    engine = engine or DEVICES[device]
     if engine not in ENGINES:
         raise FacetellError(f"there is no engine '{engine}'; choose one of {', '.join(ENGINES)}")
     path = model_path(model)
+    if device != "cpu" and (engine != DEVICES[device] or given or is_function(path)):
+        raise FacetellError(
+            f"only the engine {DEVICES[device]} runs on {device}, and only model files of facetell; leave out --device"
+        )
     if is_function(path):
         if given:
             raise given.refused(path)
@@ -240,6 +266,7 @@ def load_engine(
         raise FacetellError(f"the engine {engine} runs model files of facetell only; use --engine openvino for {path}")
     module, _, name = (FOREIGN if given else ENGINES[engine]).partition(":")
     options = {"precision": precision, "threads": threads} | ({"given": given} if given else {})
+    options |= {"device": device} if device != "cpu" else {}
     try:
         loaded: Engine = getattr(require(module, engine, "train"), name)(path, **options)
         return loaded
@@ -249,6 +276,7 @@ def load_engine(
         # The last line: those before it are about places in the source of the engine.
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1].lstrip("- ")
         hint = "check the file, --size and --frames" if given else "give a model file exported by facetell"
+        hint += ", and check the GPU with nvidia-smi" * (device == "cuda")
         raise FacetellError(f"{engine} cannot load {path}: {reason}; {hint}") from error
 
 

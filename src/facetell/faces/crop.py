@@ -1,8 +1,6 @@
 """The crop of a clip: one region for all frames, rotated with the face, sampled with sub-pixel precision.
 
-The second difference of a video amplifies all that changes independently from frame to frame, above all the jitter of
-a face box that is placed again in each frame. So all frames of a clip have the *same* region, computed from the clip's
-landmarks. It is rotated by their median roll: the network was trained on upright faces.
+The reasons are in ``docs/architecture.md`` ("One crop per clip", "The crop is upright").
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from facetell.types import Box, Crop, FloatArray, Pose, UInt8Array
+from facetell.types import Crop, FloatArray, Pose, UInt8Array
 
 RIGHT_EYE, LEFT_EYE = 33, 263  # indices of landmarks: outer corners of the person's right and left eye
 FOREHEAD, CHIN = 10, 152
@@ -68,21 +66,15 @@ def crop_matrix(crop: Crop, size: int) -> FloatArray:
     return np.hstack([linear, shift[:, None]]).astype(np.float32)
 
 
-def bounds(crop: Crop) -> Box:
-    """The axis-aligned box around a crop."""
-    xs, ys = zip(*crop.corners, strict=True)
-    return Box(min(xs), min(ys), max(xs), max(ys))
-
-
 def _shrink(image: UInt8Array, crop: Crop, factor: int, matrix: FloatArray) -> tuple[UInt8Array, FloatArray]:
     """The part of the frame under the crop, shrunk by an integer ``factor``, and the map from it to the crop."""
     height, width = image.shape[:2]
-    around = bounds(crop)
+    xs, ys = zip(*crop.corners, strict=True)
     # Cells of factor x factor pixels on a grid that is fixed to the frame: the same for every frame of the clip.
-    x0 = int(np.clip(np.floor(around.x0 / factor) - 1, 0, width // factor - 1)) * factor
-    y0 = int(np.clip(np.floor(around.y0 / factor) - 1, 0, height // factor - 1)) * factor
-    columns = max(1, min(int(np.ceil((around.x1 - x0) / factor)) + 1, (width - x0) // factor))
-    rows = max(1, min(int(np.ceil((around.y1 - y0) / factor)) + 1, (height - y0) // factor))
+    x0 = int(np.clip(np.floor(min(xs) / factor) - 1, 0, width // factor - 1)) * factor
+    y0 = int(np.clip(np.floor(min(ys) / factor) - 1, 0, height // factor - 1)) * factor
+    columns = max(1, min(int(np.ceil((max(xs) - x0) / factor)) + 1, (width - x0) // factor))
+    rows = max(1, min(int(np.ceil((max(ys) - y0) / factor)) + 1, (height - y0) // factor))
     patch = image[y0 : y0 + rows * factor, x0 : x0 + columns * factor]
     small = cv2.resize(patch, (columns, rows), interpolation=cv2.INTER_AREA)
     # Centre i of the shrunk patch is at x0 + factor * (i + 0.5) - 0.5 of the frame.

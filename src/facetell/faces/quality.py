@@ -42,10 +42,8 @@ _PERIODS = (4.0, 22.0)  # pixels of a crop of 160: smaller cells do not hide a f
 class FaceMotion:
     """Motion of one face, within its clips and between successive ones.
 
-    Motion is measured in pixels of an image in which 0.68 sides of the crop are 32 pixels, after registration: changes
-    of brightness and contrast and the affine motion of the whole face are removed, so a zoom or a pan over a photo
-    measures as zero but for noise. The residual is divided by the mean gradient, which makes it a displacement. Only
-    the latest ``kept`` clips count, all by default.
+    Motion is in pixels of an image in which 0.68 sides of the crop are 32: the residual after registration, without
+    brightness, contrast and affine motion, over the mean gradient. Only the latest ``kept`` clips count (default: all).
     """
 
     kept: int | None = None
@@ -229,15 +227,12 @@ def _register(images: FloatArray, reference: FloatArray) -> tuple[FloatArray, fl
         if np.abs(np.linalg.det(updates)).min() < _COLLAPSED:
             break
         warps = warps @ np.linalg.inv(updates)
-        warped = np.stack([_warp(image, warp) for image, warp in zip(images, warps, strict=True)])
+        parts = zip(images, warps[:, :2], strict=True)
+        warped = np.stack([cv2.warpAffine(one, to, (_SIDE, _SIDE), flags=_HOW, borderMode=_EDGE) for one, to in parts])
     return residuals, gradient
 
 
-def _warp(image: FloatArray, to_image: NDArray[np.float64]) -> NDArray[Any]:
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(image, to_image[:2], (_SIDE, _SIDE), flags=how, borderMode=cv2.BORDER_REPLICATE)
-
-
+_HOW, _EDGE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
 _CENTER = np.full(2, (_SIDE - 1) / 2)
 _Y, _X = (np.mgrid[:_SIDE, :_SIDE] - (_SIDE - 1) / 2).astype(np.float32)
 _OVAL: NDArray[np.bool_] = np.hypot(_X / (0.85 * _SIDE / 2), _Y / (_SIDE / 2)) <= math.sqrt(0.9)

@@ -6,8 +6,7 @@ more than ``most`` cells have a clip that can be scored, ``step`` doubles: pairs
 earlier clip. So at least half of ``most`` clips are chosen where there were more than that, no more than ``most`` are
 held, and up to ``most`` clips all are chosen.
 
-The choice does not depend on the scores: clips added where a score is uncertain would bias the mean on which the
-calibration is fitted, and would not be the evenly spaced series that the interval assumes.
+The choice does not depend on the scores (``docs/scanning.md``, "The number of scored clips").
 """
 
 from __future__ import annotations
@@ -71,8 +70,8 @@ class Spread:
     def add(self, clip: Clip, period: int, last: float = math.inf) -> dict[int, Clip]:
         """Add a clip that can be scored, of a period that was wanted; it is held as long as it may be chosen.
 
-        Returns the clip by its period if it is chosen whatever follows, so that it can be scored at once; else nothing.
-        ``last`` is the last period that may give a clip. It decides when a clip is scored, not which.
+        Returns the clip by its period if it is chosen whatever follows; else nothing. ``last``, the last period that
+        may give a clip, decides when a clip is scored, not which.
         """
         number = self.close(period)
         largest = step_of(number + 1 + max(0, last - period), self.most)

@@ -11,8 +11,10 @@ import resource
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +47,9 @@ def read_credentials(path: Path) -> dict[str, Any] | None:
 
 
 def _has_store(path: Path) -> bool:
-    end = b""
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            if _STORE in (data := end + chunk):
-                return True
-            end = data[-len(_STORE) :]
-    return False
+        pairs = pairwise(chain([b""], iter(partial(file.read, 1 << 20), b"")))
+        return any(_STORE in before[-len(_STORE) :] + chunk for before, chunk in pairs)
 
 
 def _found(state: str, *, message: str = "", **more: Any) -> dict[str, Any]:

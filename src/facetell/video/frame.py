@@ -136,7 +136,7 @@ class RawFrame:
             ((np.arange(count) + 0.5) * length / count).astype(np.intp)
             for length, count in zip(luma.shape, counts, strict=True)
         )
-        return self.geometry.orient(np.right_shift(luma[rows[:, None], columns], shift).astype(np.uint8))
+        return self.geometry.orient(np.right_shift(luma[rows][:, columns], shift).astype(np.uint8))
 
 
 def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:

@@ -107,12 +107,6 @@ class VideoReader(VideoSource):
     """The frames of a video in presentation order, in one pass and in bounded memory.
 
     Times are presentation times (:mod:`facetell.video.clock`). Damaged packets are left out, and reading goes on.
-
-        with VideoReader("talk.mp4") as reader:
-            for frame in reader:
-                if frame.index % 10 == 0:
-                    image = frame.rgb()
-
     The content of a file decides the format, not its suffix. Each of the decoder's ``threads`` holds frames of its own
     in memory. ``damaged`` is the number of damaged packets or frames that were left out so far, ``fault`` the message
     of the error that ended a live source early, else empty. Unreadable: there is no such file, or no frame can be
