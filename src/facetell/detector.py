@@ -7,6 +7,7 @@ are decoded.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import platform
@@ -44,10 +45,11 @@ from facetell.types import (
 )
 from facetell.verdict import most_suspect_track, read_verdict, warnings_of, why_not_scored
 from facetell.video.container import address_in
+from facetell.video.frame import Unreadable
 from facetell.video.metadata import read_facts
-from facetell.video.sequence import NotConsecutive
 from facetell.video.source import SourceFrame, VideoSource, content_sha256, open_video
 
+_LIBC, _M_ARENA_MAX = ctypes.CDLL(None), -8  # of glibc
 MOST_LOST = 0.5  # share of damaged or missing frames from which on a video without a scored face is called damaged
 
 # The libraries that determine pixels: decoding, conversion, cropping, the face networks.
@@ -129,6 +131,8 @@ class Detector:
         check_whole("max_clips", settings.max_clips, 0)
         self.settings = settings
         self._detector, self._mesh = FaceDetector(), FaceMesh()
+        if hasattr(_LIBC, "mallopt"):  # with an arena for each thread, gaps between frames let the memory grow
+            _LIBC.mallopt(_M_ARENA_MAX, 2)
 
     @property
     def threshold(self) -> float:
@@ -157,7 +161,7 @@ class Detector:
         except _HookError as error:
             raise cast(Exception, error.__cause__) from None
         except Exception as error:  # see above
-            status = Status.NOT_CONSECUTIVE if isinstance(error, NotConsecutive) else Status.UNREADABLE
+            status = error.status if isinstance(error, Unreadable) else Status.UNREADABLE
             shown, message = address_in(path) or str(path), one_line(error, f"{path} cannot be scored")
             verdict = VideoVerdict(shown, status, Verdict.NONE, None, None, message=message)
         seconds = time.perf_counter() - started

@@ -42,7 +42,7 @@ class Corpus:
         self.left_out = LeftOut()  # files that are not videos
         self._listing = work / LISTING
         self._sizes, self._known = array("q"), array("q")  # of the videos, and of the contents that have a verdict
-        self.journal = Journal(work / JOURNAL, self._key_of, lambda line: retry and is_unreadable(line))
+        self.journal = Journal(work / JOURNAL, self._key_of, is_unreadable, retry=retry)
 
     def _key_of(self, line: Line) -> Hashable:
         """The key of a line: the name of a file, or a content with the suffix under which it was read and its size."""

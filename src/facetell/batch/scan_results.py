@@ -53,10 +53,7 @@ class Counts:
 
 
 def write_results(corpus: Corpus, out: Path, detector: Detector, provenance: Mapping[str, Any]) -> Counts:
-    """Write all result files; they replace earlier ones when the last of them is complete.
-
-    OSError: the folder cannot be written.
-    """
+    """Write all result files, which replace earlier ones once all are complete. OSError: they cannot be written."""
     temporary = {name: out / f".{name}.tmp" for name in FILES}
     try:
         with ExitStack() as stack:
