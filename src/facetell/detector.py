@@ -1,13 +1,11 @@
 """Score a video: frames, face tracks, clips, logits, a calibrated probability or an abstention with its reason.
 
-Videos are streamed: at no time are more frames held than one clip per face needs, and where the number of scored clips
-is bounded, the crops of that many clips per face in view. The model runs in a thread of its own while the next frames
-are decoded.
+Videos are streamed: frames of one clip per face are held, and where the number of scored clips is bounded, the crops of
+that many clips per face in view. The model runs in a thread of its own while the next frames are decoded.
 """
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import platform
@@ -49,7 +47,6 @@ from facetell.video.frame import Unreadable
 from facetell.video.metadata import read_facts
 from facetell.video.source import SourceFrame, VideoSource, content_sha256, open_video
 
-_LIBC, _M_ARENA_MAX = ctypes.CDLL(None), -8  # of glibc
 MOST_LOST = 0.5  # share of damaged or missing frames from which on a video without a scored face is called damaged
 
 # The libraries that determine pixels: decoding, conversion, cropping, the face networks.
@@ -131,8 +128,6 @@ class Detector:
         check_whole("max_clips", settings.max_clips, 0)
         self.settings = settings
         self._detector, self._mesh = FaceDetector(), FaceMesh()
-        if hasattr(_LIBC, "mallopt"):  # with an arena for each thread, gaps between frames let the memory grow
-            _LIBC.mallopt(_M_ARENA_MAX, 2)
 
     @property
     def threshold(self) -> float:

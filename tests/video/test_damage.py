@@ -157,11 +157,6 @@ def test_a_stream_that_appears_late_ends_nothing(tmp_path):
     assert numbers == list(range(250)) and reader.errors == ()
 
 
-def _packets(path):
-    with av.open(str(path)) as container:
-        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
-
-
 _CODECS = {
     "libvpx": (".webm", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
     "libvpx-vp9": (".mkv", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
@@ -178,7 +173,9 @@ def test_destroyed_frames_are_left_out_up_to_the_next_key_frame(codec, tmp_path)
     images = [cv2.resize(image, (320, 180)) for image in sample_frames("sample_man", 24)]
     suffix, options = _CODECS[codec]
     path = encode(tmp_path / f"a{suffix}", images, codec=codec, pix_fmt="yuv420p", options={"g": "8", **options})
-    whole, packets = path.read_bytes(), _packets(path)
+    whole = path.read_bytes()
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
     with VideoReader(path) as reader:
         decoded = [frame.decoded.to_ndarray() for frame in reader]
         assert reader.errors == ()
@@ -191,9 +188,8 @@ def test_destroyed_frames_are_left_out_up_to_the_next_key_frame(codec, tmp_path)
     for number in (0, 8) if codec in ("libx265", "mpeg2video") else (0, 2, 8):
         start, length = whole.index(packets[number][-64:]) + 64 - len(packets[number]), len(packets[number])
         after = length // 3 if codec == "mpeg2video" else 12  # a picture of MPEG-2 without a slice gives no error
-        noise = np.random.default_rng(number).bytes(length - after)
-        zeros = start + (length // 2 if number == 2 else length - 40)
-        for at, content in ((start + after, noise), (start + length // 2, bytes(40)), (zeros, bytes(40))):
+        noise, tail = np.random.default_rng(number).bytes(length - after), length // 2 if number == 2 else length - 40
+        for at, content in ((start + after, noise), (start + length // 2, bytes(40)), (start + tail, bytes(40))):
             path.write_bytes(whole[:at] + content + whole[at + len(content) :])
             with VideoReader(path) as reader:
                 times = [float(frame.decoded.pts * frame.decoded.time_base) * 30 for frame in reader]

@@ -96,10 +96,7 @@ class Source:
 
 
 def open_source(word: str) -> Source:
-    """Open a folder, a list of paths, or ``-`` for a list on standard input.
-
-    FacetellError: it does not exist or cannot be scanned.
-    """
+    """Open a folder, a list of paths, or ``-`` (a list on standard input). FacetellError: it cannot be scanned."""
     if word == STDIN:
         return Source(word, is_folder=False)
     path = Path(word).expanduser()
