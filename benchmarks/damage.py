@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -183,7 +184,12 @@ class Child:
         if self._process is None:
             command = [sys.executable, __file__, "--child"]
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=os.environ | {"MALLOC_ARENA_MAX": "2"},  # as facetell.processes has it
             )
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(f"{path}\n")

@@ -111,7 +111,7 @@ def test_broken_files_and_what_is_not_a_file_are_unreadable(detector, tmp_path):
     for path in (*files, tmp_path / "none.mp4", tmp_path / "empty", tmp_path / "pipe.mp4", Path("/dev/zero")):
         opened = len([*Path("/proc/self/fd").iterdir()])
         verdict = detector(path)
-        check_abstained(verdict, Status.UNREADABLE)
+        check_abstained(verdict, Status.DAMAGED if path.name == "moov_only.mp4" else Status.UNREADABLE)
         assert str(path) in verdict.message and not re.search(r"\n|Errno|avcodec", verdict.message)
         assert len([*Path("/proc/self/fd").iterdir()]) == opened
         assert (verdict.sha256 is not None) == (path in files)

@@ -45,8 +45,8 @@ from facetell.types import (
 )
 from facetell.verdict import most_suspect_track, read_verdict, warnings_of, why_not_scored
 from facetell.video.container import address_in
+from facetell.video.frame import Unreadable
 from facetell.video.metadata import read_facts
-from facetell.video.sequence import NotConsecutive
 from facetell.video.source import SourceFrame, VideoSource, content_sha256, open_video
 
 MOST_LOST = 0.5  # share of damaged or missing frames from which on a video without a scored face is called damaged
@@ -160,7 +160,7 @@ class Detector:
         except _HookError as error:
             raise cast(Exception, error.__cause__) from None
         except Exception as error:  # see above
-            status = Status.NOT_CONSECUTIVE if isinstance(error, NotConsecutive) else Status.UNREADABLE
+            status = error.status if isinstance(error, Unreadable) else Status.UNREADABLE
             shown, message = address_in(path) or str(path), one_line(error, f"{path} cannot be scored")
             verdict = VideoVerdict(shown, status, Verdict.NONE, None, None, message=message)
         seconds = time.perf_counter() - started

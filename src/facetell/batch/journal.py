@@ -20,23 +20,24 @@ class Journal:
     """A file of JSON lines, used by one process at a time; of the lines with one key, the last one counts.
 
     Memory holds an index of the lines, neither them nor their keys: a corpus may be larger than memory. A last line
-    that was cut short is removed. ``key_of`` raises KeyError if a line lacks a field; lines already in the file of
-    which ``ignore`` is true count as missing. FacetellError: a line is damaged. OSError: the file cannot be written.
+    that was cut short is removed. ``key_of`` raises KeyError if a line lacks a field. A line of which ``is_weak`` is
+    true never replaces one of which it is not; with ``retry``, those already in the file count as missing.
+    FacetellError: a line is damaged. OSError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, key_of: KeyOf, ignore: Callable[[Line], bool] = lambda line: False) -> None:
-        self._key_of = key_of
+    def __init__(
+        self, path: Path, key_of: KeyOf, is_weak: Callable[[Line], bool] = lambda line: False, *, retry: bool = False
+    ) -> None:
+        self._key_of, self._is_weak = key_of, is_weak
         self._offsets = Index()
         self._end = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self._reader = path.open("rb")
         for offset, key, line, length in _read(path, key_of):
-            if ignore(line):
-                del self._offsets[key]
-            else:
+            if not (retry and is_weak(line)) and self._counts(key, line):
                 self._offsets[key] = offset
             self._end = offset + length
         os.ftruncate(self._file, self._end)
-        self._reader = path.open("rb")
 
     def close(self) -> None:
         """Close the file."""
@@ -60,7 +61,8 @@ class Journal:
 
         OSError: the file cannot be written; then none of the lines is in it.
         """
-        new = [(self._key_of(line), (json.dumps(line) + "\n").encode()) for line in lines]
+        keyed = [(self._key_of(line), line) for line in lines]
+        new = [(key, (json.dumps(line) + "\n").encode()) for key, line in keyed if self._counts(key, line)]
         new = [(key, text) for key, text in new if self._text(key) != text]
         waiting = memoryview(b"".join(text for _, text in new))
         try:
@@ -74,6 +76,11 @@ class Journal:
         for key, text in new:
             self._offsets[key] = self._end
             self._end += len(text)
+
+    def _counts(self, key: Hashable, line: Line) -> bool:
+        """Whether a line replaces the one with its key, if there is one."""
+        known = self.get(key) if self._is_weak(line) else None
+        return known is None or self._is_weak(known)
 
     def _text(self, key: Hashable) -> bytes | None:
         offset = self._offsets.get(key)
@@ -111,9 +118,6 @@ class Index:
 
     def __setitem__(self, key: Hashable, place: int) -> None:
         self._table.execute("INSERT OR REPLACE INTO places VALUES (?, ?)", (_hash(key), place))
-
-    def __delitem__(self, key: Hashable) -> None:
-        self._table.execute("DELETE FROM places WHERE key = ?", (_hash(key),))
 
     def __len__(self) -> int:
         return int(self._table.execute("SELECT count(*) FROM places").fetchone()[0])

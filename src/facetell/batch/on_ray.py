@@ -27,8 +27,7 @@ PER_WAVE = 200  # jobs per worker in one Ray Data pipeline, which holds them all
 def ray_engine(workers: int | None = None, address: str | None = None) -> Engine:
     """The engine that works on a Ray cluster: at ``address``, at RAY_ADDRESS, on this machine, or one started here.
 
-    Each of ``workers`` uses one CPU; by default there are as many as the cluster has. FacetellError: the cluster cannot
-    be reached.
+    Each of ``workers`` uses one CPU; None: as many as the cluster has. FacetellError: the cluster cannot be reached.
     """
     if not ray.is_initialized():  # a process has one cluster for all its runs
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -55,10 +55,8 @@ def prepare(
     """Crop the faces of every video of a manifest into clips; resumes an earlier run into the same folder.
 
     Returns the ledger: one line per row of the manifest, in its order. ``workers`` is a number of processes; 1 works in
-    the current process.
-
-    FacetellError: the manifest holds prepared clips or a video twice, or ``out`` is of another manifest or other
-        settings, is in use, or cannot be written.
+    the current process. FacetellError: the manifest holds prepared clips or a video twice, or ``out`` is of another
+    manifest or other settings, is in use, or cannot be written.
     """
     settings = settings or PrepareSettings()
     if any(entry.is_clip for entry in manifest):

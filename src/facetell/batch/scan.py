@@ -1,8 +1,7 @@
 """Scan a corpus: ``facetell scan``.
 
 docs/scanning.md describes the steps. The journal has two kinds of lines: ``file`` has the content (SHA-256) that a file
-had at a stamp; ``verdict`` is the result of a content. So a file that is renamed, copied or scanned from another place
-is not scored again.
+had at a stamp; ``verdict`` is the result of a content. So a file that is renamed or copied is not scored again.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Corpus:
         self.left_out = LeftOut()  # files that are not videos
         self._listing = work / LISTING
         self._sizes, self._known = array("q"), array("q")  # of the videos, and of the contents that have a verdict
-        self.journal = Journal(work / JOURNAL, self._key_of, lambda line: retry and is_unreadable(line))
+        self.journal = Journal(work / JOURNAL, self._key_of, is_unreadable, retry=retry)
 
     def _key_of(self, line: Line) -> Hashable:
         """The key of a line: the name of a file, or a content with the suffix under which it was read and its size."""
@@ -59,10 +58,7 @@ class Corpus:
                 yield Item(*json.loads(line))
 
     def list(self, show: Show) -> None:
-        """Write the list of the videos, once: the source may change while it is scanned.
-
-        FacetellError: there is no video.
-        """
+        """Write the list of the videos, once: the source may change while it is scanned. FacetellError: it has none."""
         with self._listing.open("w", encoding="utf-8") as stream:
             for item in self.source.items(self.shard, self.left_out):
                 stream.write(json.dumps(item) + "\n")
@@ -146,10 +142,8 @@ def scan(
 
     ``detector`` is of :func:`facetell.batch.scan_work.make_detector`; each process of ``engine`` (by default one of
     this machine) makes one like it. With ``retry``, what could not be read is scored again. ``progress`` is called now
-    and then, and after each video.
-
-    FacetellError: there is no video, or ``out`` was begun with another model or other settings, is in use, or
-        cannot be written.
+    and then, and after each video. FacetellError: there is no video, or ``out`` was begun with another model or other
+    settings, is in use, or cannot be written.
     """
     # A verdict on any file has the provenance of all: versions, hashes, settings.
     provenance: dict[str, Any] = json.loads(json.dumps(detector(Path(os.devnull)).provenance))

@@ -53,10 +53,7 @@ class Counts:
 
 
 def write_results(corpus: Corpus, out: Path, detector: Detector, provenance: Mapping[str, Any]) -> Counts:
-    """Write all result files; they replace earlier ones when the last of them is complete.
-
-    OSError: the folder cannot be written.
-    """
+    """Write all result files, which replace earlier ones once all are complete. OSError: they cannot be written."""
     temporary = {name: out / f".{name}.tmp" for name in FILES}
     try:
         with ExitStack() as stack:
@@ -87,7 +84,7 @@ def _write(
             verdict = unreadable(item.name, corpus.faults.get(item.name, f"{item.name}: {MISSED}"), provenance)
         else:
             verdict = from_record(record, item.name, provenance)
-        if verdict.status is Status.UNREADABLE:
+        if verdict.status is Status.UNREADABLE or (verdict.status is Status.DAMAGED and not verdict.width):
             # The exact path, even if a spreadsheet would take it for a formula: it must name the file.
             errors.writerow((plain_text(item.name), plain_text(verdict.message)))
             counts.errors += 1

@@ -63,9 +63,7 @@ class Shard:
 
 
 def read_shard(text: str) -> Shard:
-    """Parse I/N.
-
-    FacetellError: it is not one.
+    """Parse I/N. FacetellError: it is not one.
 
     >>> read_shard("2/8")
     Shard(index=2, count=8)
@@ -98,10 +96,7 @@ class Source:
 
 
 def open_source(word: str) -> Source:
-    """Open a folder, a list of paths, or ``-`` for a list on standard input.
-
-    FacetellError: it does not exist or cannot be scanned.
-    """
+    """Open a folder, a list of paths, or ``-`` (a list on standard input). FacetellError: it cannot be scanned."""
     if word == STDIN:
         return Source(word, is_folder=False)
     path = Path(word).expanduser()
@@ -164,10 +159,7 @@ def _look(name: str, path: Path | str) -> Item:
 
 
 def look(path: str) -> tuple[int, str]:
-    """Size in bytes and stamp of a file: size, time of modification and inode; of a folder, -1 and a hash of those.
-
-    OSError: there is nothing, or no permission.
-    """
+    """Size in bytes and stamp of a file (size, time of change, inode); -1 and a hash of a folder. Raises OSError."""
     found = os.stat(path)  # noqa: PTH116
     if not stat.S_ISDIR(found.st_mode):
         return found.st_size, f"{found.st_size}.{found.st_mtime_ns}.{found.st_ino}"

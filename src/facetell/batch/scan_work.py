@@ -103,8 +103,9 @@ def _file_line(item: Item, content: str | None) -> Line:
 
 
 def is_unreadable(line: Line) -> bool:
-    """Whether a line of the journal is the verdict on a video that could not be read."""
-    return "verdict" in line and bool(line["verdict"]["status"] == Status.UNREADABLE)
+    """Whether a line of the journal is the verdict on a video of which no frame could be read."""
+    record = line.get("verdict", {"status": "", "width": None})
+    return bool(record["status"] == Status.UNREADABLE or (record["status"] == Status.DAMAGED and not record["width"]))
 
 
 def to_record(verdict: VideoVerdict) -> dict[str, Any]:

@@ -94,6 +94,7 @@ class Child:
     """A spawned process that runs ``target(connection, *arguments)`` and ends with this process, however that ends."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+        os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # as in facetell.processes
         context = multiprocessing.get_context("spawn")  # a fork would not copy the threads of inference libraries
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_run, args=(target, theirs, *arguments), daemon=True)

@@ -1,8 +1,9 @@
-"""Recognise frames that a decoder made of damaged data without an error, by the edges between their blocks."""
+"""Recognise frames that a decoder made of damaged data without an error, by their block edges and their detail."""
 
 from __future__ import annotations
 
 import av
+import cv2
 import numpy as np
 
 from facetell.types import UInt8Array
@@ -17,21 +18,26 @@ _JUMP = 12.0  # grey levels by which an edge exceeds the change beside it
 _MOST_JUMP = 40  # a single pixel counts as this at most
 
 
-class BlockEdges:
+class ConcealedDamage:
     """Compares the block edges of each frame with those of the key frame before: some pictures are made of blocks."""
 
-    def __init__(self) -> None:
-        self._before: float | None = None
+    def __init__(self, most_edges: float) -> None:
+        self._most = most_edges  # of an undamaged frame; here, of the first key frame
 
-    def show_damage(self, frame: av.VideoFrame, is_key: bool) -> bool:
-        """Whether a frame has many more block edges; never where its luma has more than 8 bits."""
+    def show(self, frame: av.VideoFrame, is_key: bool, size: int = 0) -> bool:
+        """Whether a frame has many more block edges, or is a key frame with little detail for its ``size`` in bytes.
+
+        It has if it takes less as a JPEG image of the highest quality. Never where luma has more than 8 bits.
+        """
         luma = stored_luma(frame)
         if luma is None:
             return False
-        edges, before = block_edges(luma), self._before
-        if is_key or before is None:
-            self._before = edges
-        return before is not None and edges > max(before, 0.0) + _DESTROYED
+        edges, most = block_edges(luma), self._most
+        if is_key:
+            self._most = max(edges, 0.0) + _DESTROYED
+        if is_key and size > len(cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 100])[1]):
+            return True
+        return edges > most
 
 
 def block_edges(luma: UInt8Array) -> float:

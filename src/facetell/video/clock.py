@@ -1,10 +1,8 @@
 """Presentation times: frames get their time stamps in presentation order, and seconds from the first frame.
 
-A decoder gives frames in presentation order, with the stamps of their packets. AVI, and MP4 without its ``ctts`` table,
-store decoding order in them: right as a set, but attached to other frames. :class:`StampOrder` therefore gives the n-th
-frame the n-th smallest stamp, which changes nothing where stamps are presentation times. :class:`Clock` turns stamps
-into seconds and removes leaps: a recorder that set its clock, or joined recordings. A gap no longer than the longest
-pause is kept, because players show it.
+In AVI, and in MP4 without its ``ctts`` table, stamps are in decoding order: right as a set, but attached to other
+frames. :class:`StampOrder` gives the n-th frame the n-th smallest stamp, which changes no presentation times.
+:class:`Clock` turns stamps into seconds and removes leaps, but keeps a gap up to the longest pause: players show it.
 """
 
 from __future__ import annotations
@@ -29,8 +27,7 @@ class StampOrder:
     A frame is held back only while a smaller stamp that was sent to the decoder has not come out. If no frame has it (a
     lost packet, a second field), it is given up after :data:`MOST_REORDERED` frames; if no frame was out of order until
     then, stamps are taken as presentation times and nothing is held any more. A stamp further than ``span`` (in units
-    of the stamps) from its place belongs to another stretch of the clock. ``reordered`` states whether any frame was
-    given another stamp than its own.
+    of stamps) from its place is after a leap. ``reordered`` states whether any frame got another stamp than its own.
     """
 
     def __init__(self, span: float) -> None:

@@ -78,8 +78,7 @@ def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> li
 
     A named file is returned whatever it is, and even if it does not exist: its reader reports what is wrong with it.
     Each video is returned once, in the order of the arguments and sorted within each. ``left_out`` counts the files in
-    folders that are not videos, and gets a message on each argument without a video. FacetellError: no argument gives a
-    video.
+    folders that are not videos, and gets a message on each argument without one. FacetellError: none gives a video.
 
     >>> find_videos(["a.mp4", "./a.mp4"])
     [PosixPath('a.mp4')]
@@ -134,8 +133,7 @@ def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda
 
     Hidden and system files and folders are ignored, and links to folders are not followed. A folder without subfolders
     and without videos is one video if it holds images whose names differ only in their numbers. Names relative to
-    ``root`` that are not ``wanted`` are neither yielded nor counted. Memory holds the names of one folder and of those
-    around it.
+    ``root`` that are not ``wanted`` are left out and not counted. Memory holds the names of a folder and those around.
     """
     kinds: dict[str, Kind] = {}  # of the files that were opened to decide on their folder
     levels = [iter([""])]  # names relative to root; those of folders end in "/"

@@ -21,7 +21,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation
 from numpy.typing import NDArray
 
-from facetell.types import FacetellError, UInt8Array
+from facetell.types import FacetellError, Status, UInt8Array
 
 THUMBNAIL_SIDE = 128
 """Long side of a luma thumbnail in pixels, or that of the frame if it is smaller."""
@@ -36,7 +36,15 @@ _PQ = int(ColorTrc.SMPTE2084)
 
 
 class Unreadable(FacetellError):
-    """A file from which no frame can be read."""
+    """A file from which no frame can be read; ``status`` is that of its result."""
+
+    status = Status.UNREADABLE
+
+
+class Damaged(Unreadable):
+    """A video, image or folder of images of which no frame is undamaged."""
+
+    status = Status.DAMAGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,10 @@ class Geometry:
     def of(cls, frame: av.VideoFrame, sample_aspect: Fraction | None) -> Geometry:
         """Return the geometry of a video's first frame; ``sample_aspect`` is the width of a pixel over its height."""
         size = _square_size(frame.width, frame.height, sample_aspect)
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        try:
+            matrix = frame.side_data.get("DISPLAYMATRIX")
+        except ValueError:  # PyAV has no name for some kind of side data, such as EXIF: no orientation is known
+            matrix = None
         if not isinstance(matrix, SideData) or matrix.buffer_size < 36:
             return cls(size, size)
         a, b, _, c, d = np.frombuffer(bytes(matrix)[:20], np.int32).tolist()

@@ -15,7 +15,7 @@ from PIL import Image
 from facetell.types import FacetellError, UInt8Array
 from facetell.video.frame import MOST_PIXELS, STRICTEST, THUMBNAIL_SIDE, centred
 
-_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_JPEG = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def read_image(path: Path) -> UInt8Array | None:
     """Return an image as upright uint8 RGB (H, W, 3); None if damaged, incomplete or beyond MOST_PIXELS."""
     try:
         data = path.read_bytes()
-        if not _is_moderate(data) or not _is_undamaged(data):
+        if not _is_readable(data) or (data.startswith(_JPEG) and not _is_undamaged(data)):
             return None
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except (OSError, cv2.error):  # cannot be opened, or is empty
@@ -66,30 +66,20 @@ def read_image(path: Path) -> UInt8Array | None:
     return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def _is_moderate(data: bytes) -> bool:
-    """Whether the header of an image states a size that may be decoded."""
+def _is_readable(data: bytes) -> bool:
+    """Whether the header of an image states a size that may be decoded, and a PNG has all its chunks, undamaged."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is MOST_PIXELS
             with Image.open(io.BytesIO(data)) as image:
+                image.verify()  # only PNG: for a wrong length of a chunk, OpenCV allocates up to 4 GB
                 return image.width * image.height <= MOST_PIXELS
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
 
 
 def _is_undamaged(data: bytes) -> bool:
-    """Whether a PNG has all its chunks, and whether FFmpeg finds no error in a JPEG: OpenCV conceals some."""
-    place = len(_PNG)
-    if data.startswith(_PNG):
-        # Each chunk has to be within the file: OpenCV allocates up to 4 GB for a wrong length.
-        while place + 12 <= len(data):
-            kind = data[place + 4 : place + 8]
-            place += 12 + int.from_bytes(data[place : place + 4])
-            if kind == b"IEND":
-                return place <= len(data)
-        return False
-    if not data.startswith(_JPEG):
-        return True
+    """Whether FFmpeg finds no error in a JPEG: OpenCV conceals some."""
     decoder = av.CodecContext.create("mjpeg", "r")
     decoder.options = {"err_detect": STRICTEST}
     try:

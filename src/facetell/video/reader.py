@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from facetell.video.blocks import BlockEdges
+from facetell.video.blocks import ConcealedDamage
 from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
 from facetell.video.container import (
     frame_rate,
@@ -30,7 +30,7 @@ from facetell.video.container import (
     stream_seconds,
     video_streams,
 )
-from facetell.video.frame import MOST_PIXELS, STRICTEST, Geometry, RawFrame, Unreadable, deinterlaced
+from facetell.video.frame import MOST_PIXELS, STRICTEST, Damaged, Geometry, RawFrame, Unreadable, deinterlaced
 from facetell.video.image import ImageFrame
 from facetell.video.reference import ReferenceTest, reference_test
 
@@ -41,6 +41,9 @@ SourceFrame = RawFrame | ImageFrame
 _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
 _CONCEALING = frozenset({"vp8", "vp9"})  # codecs whose decoders conceal overwritten data without an error
+_MOST_EDGES = 0.06  # block edges of the first key frame: JPEG images of quality 10 have fewer when coded by VP8
+_UNCHECKED = {"hevc": 0.03, "libdav1d": _MOST_EDGES}  # decoders that report little damage: key frames are searched
+_WAITING = frozenset({"h264", "hevc"})  # decoders that give no frame before a key frame or the end of a refresh
 _ZEROS = bytes(24)
 _CHECKING = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that give the same frames and find more damage
 # What FFmpeg takes for an error, strictest first: the frames of some encoders break rules, and are sound.
@@ -106,11 +109,11 @@ class VideoSource(ABC):
 class VideoReader(VideoSource):
     """The frames of a video in presentation order, in one pass and in bounded memory.
 
-    Times are presentation times (:mod:`facetell.video.clock`). Damaged packets are left out, and reading goes on.
-    The content of a file decides the format, not its suffix. Each of the decoder's ``threads`` holds frames of its own
-    in memory. ``damaged`` is the number of damaged packets or frames that were left out so far, ``fault`` the message
-    of the error that ended a live source early, else empty. Unreadable: there is no such file, or no frame can be
-    decoded from it.
+    Times are presentation times (:mod:`facetell.video.clock`). Damaged packets are left out, and reading goes on. The
+    content of a file decides the format, not its suffix. Each of the decoder's ``threads`` holds frames of its own in
+    memory. ``damaged`` is the number of damaged packets or frames that were left out so far, ``fault`` the message of
+    the error that ended a live source early, else empty. Unreadable: there is no such file, or no frame can be decoded
+    from it; Damaged: it has frames, and all are damaged.
     """
 
     def __init__(self, path: str | Path, *, threads: int = 2) -> None:
@@ -122,10 +125,11 @@ class VideoReader(VideoSource):
         self._frames: Iterator[av.VideoFrame]
         for checks in _CHECKS:
             first = self._start(threads, checks)
-            if first is not None or self._checked:
+            if first is not None or self._checked or self._container.format.name.endswith(("_pipe", "image2")):
                 break
         if first is None:
-            raise Unreadable(f"no frame of {self.path} can be decoded (it is damaged or truncated): get the file again")
+            kind = Damaged if self._packets_seen else Unreadable
+            raise kind(f"no frame of {self.path} can be decoded (it is damaged or truncated): get the file again")
         self._frames = itertools.chain([first], self._frames)
         self._aspect, coded = self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio
         # As in FFmpeg, the container's ratio is used where it differs from the codec's.
@@ -209,7 +213,6 @@ class VideoReader(VideoSource):
         self.damaged = self._packets_seen = self._frames_due = self._given = self._left_out = 0
         self._missing: list[str] = []  # messages on parts that cannot be read
         self._notes: list[str] = []
-        self._edges = BlockEdges()
         self._sent = 0  # packets of the stream, which are numbered from 0
         self._bad: list[tuple[int, int]] = []  # first and last of packets of which one is damaged, until a key frame
         self._container = self._open()
@@ -228,6 +231,8 @@ class VideoReader(VideoSource):
                 context.options |= {"err_detect": "explode" if context.name == _JUNK else checks}
             self._decoder = _checking(context)
             self._checked = self._decoder is not context
+            self._begun = context.name in _WAITING  # or there was a key frame
+            self._concealed = ConcealedDamage(_UNCHECKED.get(context.name, _MOST_EDGES))
             self._is_reference: ReferenceTest | None = reference_test(context.name, context.extradata)
             self._conceals = not checks or context.name in _CONCEALING
             self._decoder.copy_opaque = True
@@ -252,7 +257,7 @@ class VideoReader(VideoSource):
         decoder = self._decoder
         for packet in self._packets():
             if packet.size:
-                packet.opaque = self._sent, packet.is_keyframe
+                packet.opaque = self._sent, packet.is_keyframe, packet.size
                 self._sent += 1
                 if packet.is_corrupt or self._is_unsound(packet):
                     self._note_damage(self._sent - 1, self._sent - 1)
@@ -285,12 +290,16 @@ class VideoReader(VideoSource):
         """Whether a packet would be concealed in part, or would fill the memory.
 
         Zeros overwrite it where a block of the file was lost: arithmetic-coded data hold no such run but as padding at
-        the end. libvpx allocates a frame before FFmpeg compares its size with ``max_pixels``.
+        the end, which no key frame needs. libvpx allocates a frame before FFmpeg compares its size with ``max_pixels``.
         """
-        if self._stream.codec_context.name not in _CONCEALING:
+        context = self._stream.codec_context
+        if context.name == "hevc" and (context.extradata or b"")[:1] == b"\1":  # no zeros between its NAL units
+            return _ZEROS in bytes(packet)
+        if context.name not in _CONCEALING:
             return False
         data = bytes(packet)
-        return _ZEROS in data.rstrip(b"\0") or key_frame_pixels(data) > MOST_PIXELS
+        padded = data if packet.is_keyframe else data.rstrip(b"\0")
+        return _ZEROS in padded or key_frame_pixels(data) > MOST_PIXELS
 
     def _is_dispensable(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as below
         """Whether a packet is not needed: its frame is before the time that is needed, and no other depends on it.
@@ -317,18 +326,21 @@ class VideoReader(VideoSource):
     def _is_sound(self, frame: av.VideoFrame) -> bool:
         """Whether a frame and those that it is predicted from are undamaged.
 
-        From a damaged packet on, in the order of decoding, none is until a key frame that comes after it.
+        None is before the first key frame, nor, in the order of decoding, from a damaged packet to the next key frame.
         """
         if not frame.width or not frame.height:
             return False
-        number, is_key = cast(tuple[int, bool], frame.opaque or (self._sent - 1, False))
-        # libvpx does not mark key frames, the container does.
-        is_key = bool(frame.key_frame) or (self._checked and is_key)
-        if frame.is_corrupt or (self._conceals and self._edges.show_damage(frame, is_key)):
+        number, is_marked, size = cast(tuple[int, bool, int], frame.opaque or (self._sent - 1, False, 0))
+        name = self._stream.codec_context.name
+        # libvpx does not mark key frames, dav1d also marks one that it shows again; the container is right.
+        is_key = is_marked if self._checked or name == "libdav1d" else bool(frame.key_frame)
+        self._begun |= is_key or is_marked
+        is_searched = self._conceals or (is_key and name in _UNCHECKED)
+        if frame.is_corrupt or (is_searched and self._concealed.show(frame, is_key, size if name == "vp8" else 0)):
             self._bad.append((number, number))
         if is_key:
             self._bad = [bad for bad in self._bad if bad[1] >= number]
-        return not any(first <= number for first, _ in self._bad)
+        return self._begun and not any(first <= number for first, _ in self._bad)
 
     def _packets(self) -> Iterator[av.Packet]:  # type: ignore[type-arg]  # generic in the stubs only
         """Yield packets of the video stream, the last one empty: it flushes the decoder."""

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facetell.types import FloatArray, UInt8Array
+from facetell.types import FloatArray, Status, UInt8Array
 from facetell.video.container import LONGEST_PAUSE_S
 from facetell.video.find import images_in
-from facetell.video.frame import MOST_PIXELS, Unreadable
+from facetell.video.frame import MOST_PIXELS, Damaged, Unreadable
 from facetell.video.image import ImageFrame, fit_into, luma, read_image
 from facetell.video.kinds import animated_webp_size
 from facetell.video.reader import VideoInfo, VideoSource
@@ -39,6 +39,8 @@ _UNTIMED_MS = 100  # duration of a frame of an animation that states none, as in
 
 class NotConsecutive(Unreadable):
     """The images of a folder are not consecutive frames of a video."""
+
+    status = Status.NOT_CONSECUTIVE
 
 
 class ImageSequence(VideoSource):
@@ -67,7 +69,8 @@ class ImageSequence(VideoSource):
             )
         first = next((image for file in self._files if (image := read_image(file)) is not None), None)
         if first is None:
-            raise Unreadable(f"{self.path} is a folder without an image that can be read: name a folder of frames")
+            kind = Damaged if self._files else Unreadable
+            raise kind(f"{self.path} is a folder without an image that can be read: name a folder of frames")
         self._interval = 1 / (rate or RATE)
         height, width = first.shape[:2]
         duration = sum(self._time_after(step) for step in [1, *self._steps])
@@ -84,6 +87,11 @@ class ImageSequence(VideoSource):
             noun = "image" if self._bad == 1 else "images"
             messages.append(f"{self._bad} {noun} could not be read and left out")
         return tuple(messages)
+
+    @property
+    def lost(self) -> float:
+        """Share of the images that could not be read, so far."""
+        return self._bad / len(self._files)
 
     def __iter__(self) -> Iterator[ImageFrame]:
         self._bad = 0
@@ -194,7 +202,7 @@ class AnimatedWebP(VideoSource):
         self._read = len(durations)  # frames that were decoded, once all were tried
         self.info = VideoInfo(width, height, len(durations) / duration, duration, "webp")
         if next(self._decoded(), None) is None:
-            raise Unreadable(f"no frame of {path} can be decoded (it is damaged): get the file again")
+            raise Damaged(f"no frame of {path} can be decoded (it is damaged): get the file again")
 
     @property
     def damage(self) -> tuple[str, ...]:

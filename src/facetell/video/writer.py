@@ -29,10 +29,6 @@ _EVEN_SIZES = ("yuv420", "yuv422", "nv12", "p010")  # pixel formats that halve t
 class VideoWriter:
     """Writes RGB frames to a video file that gets its name when it is complete; after an error nothing is left.
 
-        with VideoWriter("out.mp4", fps=30, width=640, height=360) as writer:
-            for image in images:
-                writer.write(image)
-
     The suffix of ``path`` decides the container, and its folder is created. ``fps`` is used where :meth:`write` is
     given no time. An odd side grows by one (the edge is repeated) where the pixel format halves the chroma. ``codec``,
     ``crf``, ``pix_fmt`` and ``options`` are by FFmpeg's names; encoders of :data:`_FREE_TIMES` store any time, others
