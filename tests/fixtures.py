@@ -62,11 +62,16 @@ def wait_for(condition):
     return found
 
 
+def frames_of(path, count=None):
+    """The first ``count`` frames of a video, by default all, each as uint8 RGB with its time in seconds."""
+    with VideoReader(path) as reader:
+        return [(frame.rgb(), frame.time) for frame in itertools.islice(reader, count)]
+
+
 @functools.cache
 def sample_frames(name="sample_woman", count=24):
     """The first ``count`` frames of a sample clip, uint8 RGB (T, H, W, 3); 640 x 360 for the man and the woman."""
-    with VideoReader(locate(name)) as reader:
-        return np.stack([frame.rgb() for frame in itertools.islice(reader, count)])
+    return np.stack([image for image, _ in frames_of(locate(name), count)])
 
 
 def write_frames(path, images, fps=30, **how):
@@ -137,8 +142,7 @@ def encode(
 
 FAST_PRESET = {"preset": "ultrafast"}
 X264 = {"codec": "libx264", "pix_fmt": "yuv420p", "options": FAST_PRESET}
-_REALTIME = {"deadline": "realtime", "cpu-used": "8"}
-VP9 = {"codec": "libvpx-vp9", "pix_fmt": "yuv420p", "options": _REALTIME}
+VP9 = {"codec": "libvpx-vp9", "pix_fmt": "yuv420p", "options": {"deadline": "realtime", "cpu-used": "8"}}
 FFV1 = {"codec": "ffv1", "pix_fmt": "yuv420p"}
 HEVC = {"codec": "libx265", "options": {**FAST_PRESET, "x265-params": "log-level=error"}}
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facetell.datasets.manifest import Entry, Manifest, write_manifest
 from facetell.datasets.prepared import PreparedClip
-from fixtures import sample_frames, write_frames
+from fixtures import sample_frames
 
 
 def man(count: int = 30) -> np.ndarray:
@@ -28,12 +27,6 @@ def noise(count: int = 9, side: int = 96) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (count, side, side, 3), np.uint8)
 
 
-def manifest_of(folder: Path, *entries: Entry) -> Manifest:
-    manifest = Manifest(folder, entries)
-    write_manifest(manifest, folder / "manifest.csv")
-    return manifest
-
-
 def in_video(clip: PreparedClip) -> np.ndarray:
     """Landmarks of a clip in pixels of the video that it was cut from, (F, 468, 2)."""
     scale = clip.square.width / clip.frames.shape[1]
@@ -42,6 +35,3 @@ def in_video(clip: PreparedClip) -> np.ndarray:
 
 def content(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-__all__ = ["content", "in_video", "man", "manifest_of", "noise", "recoloured", "woman", "write_frames"]

@@ -16,9 +16,8 @@ from facetell.detector import Detector
 from fixtures import BROKEN, sample_frames, write_frames
 
 SCORED, NOISE = 8, 4
-VIDEOS = SCORED + NOISE + 4
-"""Eight faces, four without, two broken ones, two copies."""
-CONTENTS = VIDEOS - 2
+CONTENTS = SCORED + NOISE + 2
+"""Eight faces, four without, two broken ones; two more videos are copies."""
 
 
 def make_corpus(folder: Path) -> Path:

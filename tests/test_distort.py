@@ -12,9 +12,8 @@ from facetell.distort import KINDS, distort_stream, distort_video, parameter
 from facetell.distort.frames import FUNCTIONS, drop, freeze, lower_rate
 from facetell.distort.video import distort_frame, note_of
 from facetell.types import FacetellError
-from facetell.video.reader import VideoReader
 from facetell.video.source import content_sha256
-from fixtures import sample_frames, write_frames
+from fixtures import frames_of, sample_frames, write_frames
 
 FRAME_KINDS = [code for code in KINDS if code in FUNCTIONS]
 
@@ -78,11 +77,10 @@ def test_blur_is_the_gaussian_of_that_size():
 def test_pixelation_by_hand():
     """Steps of 4 pixels shrunken by 2 and grown: the middle of a step keeps its value, its border is a ramp."""
     image = np.repeat(np.array([0, 0, 0, 0, 80, 80, 80, 80], np.uint8)[None, :, None], 3, axis=2).repeat(8, axis=0)
-    row = distort_frame(image, "JPEG", 1, rng())[4, :, 0]
-    np.testing.assert_array_equal(row, [0, 0, 0, 20, 60, 80, 80, 80])
+    np.testing.assert_array_equal(distort_frame(image, "JPEG", 1, rng())[4, :, 0], [0, 0, 0, 20, 60, 80, 80, 80])
 
 
-@pytest.mark.parametrize("code", [code for code in FRAME_KINDS if code not in ("BW",)])
+@pytest.mark.parametrize("code", [code for code in FRAME_KINDS if code != "BW"])
 def test_every_level_is_worse_than_the_one_before(code):
     face = sample_frames("sample_man", 1)[0]
     errors = [np.square(distort_frame(face, code, level, rng(1)).astype(float) - face).mean() for level in range(1, 6)]
@@ -139,13 +137,7 @@ def test_a_lower_rate_shows_the_last_frame_at_each_tick(fps, p):
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     frames = [np.asarray(cv2.resize(frame, (320, 180)), np.uint8) for frame in sample_frames("sample_man", 30)]
-    path = tmp_path_factory.mktemp("clip") / "man.mp4"
-    return write_frames(path, frames, crf=12)
-
-
-def frames_of(path):
-    with VideoReader(path) as reader:
-        return [(raw.rgb(), raw.time) for raw in reader]
+    return write_frames(tmp_path_factory.mktemp("clip") / "man.mp4", frames, crf=12)
 
 
 @pytest.mark.parametrize("code", [code for code in KINDS if code not in FRAME_KINDS])
@@ -199,8 +191,6 @@ def test_the_command_makes_one_copy_and_errors_are_messages(clip, tmp_path, caps
     for code, level in (("XX", 1), ("CS", 0), ("CS", 6)):
         with pytest.raises(FacetellError):
             parameter(code, level)
-    assert main(["distort", str(clip), "--out", str(tmp_path / "a.mp4")]) == 1
-    assert "--kind" in capsys.readouterr().err
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     assert main(["distort", str(text), str(clip), "--kind", "CC", "--level", "1", "--out", str(tmp_path / "o")]) == 2

@@ -27,8 +27,7 @@ def test_only_mcb_separates_motion_of_second_order():
 
 def test_a_folder_is_scored_and_plotted(tmp_path, man):
     shutil.copy(man, tmp_path / "man.mp4")
-    printed = run("score_folder.py", tmp_path, "--out", tmp_path / "scores.png")
-    assert "man.mp4: " in printed
+    assert "man.mp4: " in run("score_folder.py", tmp_path, "--out", tmp_path / "scores.png")
     assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
 
 

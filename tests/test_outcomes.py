@@ -38,8 +38,7 @@ def test_upright_faces_are_genuine(upright):
 
 
 @pytest.mark.parametrize(
-    ("name", "degrees"),
-    [("sample_woman", 45), ("sample_woman", -60), ("sample_woman", 180), ("sample_man", -90)],
+    ("name", "degrees"), [("sample_woman", 45), ("sample_woman", -60), ("sample_woman", 180), ("sample_man", -90)]
 )
 def test_a_rotated_face_has_the_result_of_the_upright_one(released, upright, tmp_path, name, degrees):
     fps = upright[name].fps

@@ -16,7 +16,7 @@ from facetell.faces.tracker import LOOK_EVERY
 from facetell.places import FacePlaces, score_at
 from facetell.types import Pose
 from facetell.video.reader import VideoReader
-from fixtures import FAST, mosaic, sample_frames, write_frames
+from fixtures import FAST, frames_of, mosaic, sample_frames, write_frames
 
 FPS = 30
 
@@ -79,8 +79,7 @@ def test_poses_are_interpolated_between_two_detections():
 
 @pytest.mark.parametrize("code", sorted({*KINDS} - {"VC"}))  # VC is not reproducible to the last bit
 def test_frames_are_those_of_the_distortion(cut_video, code):
-    with VideoReader(cut_video) as reader:
-        raws = [(raw.rgb(), raw.time) for raw in islice(reader, 20)]
+    raws = frames_of(cut_video, 20)
     expected = list(distort_stream(raws, code, 2, fps=FPS, seed=0))
     with VideoReader(cut_video) as reader:
         found = [(frame(), time) for time, frame in distorted(islice(reader, 20), (code, 2), FPS)]

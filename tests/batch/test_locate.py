@@ -12,8 +12,8 @@ from facetell.batch.locate import LARGEST, LEAST_FRAMES, FaceFinder, PrepareSett
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.faces.crop import crop_frame, face_pose
 from facetell.types import Crop, FacetellError
-from fixtures import ODD, variable_times
-from prepare_videos import in_video, man, woman, write_frames
+from fixtures import ODD, variable_times, write_frames
+from prepare_videos import in_video, man, woman
 
 LOSSLESS = {"codec": "ffv1", "pix_fmt": "bgr0"}
 

@@ -47,9 +47,7 @@ def scan_while_killing(videos, out, single, cluster, path, times):
     assert len(killed) == times
 
 
-def test_a_cluster_gives_the_same_files_and_a_lost_worker_costs_nothing(
-    corpus, whole, woman, single, here, tmp_path, cluster
-):
+def test_a_cluster_gives_the_same_files_if_a_worker_is_lost(corpus, whole, woman, single, here, tmp_path, cluster):
     """One run, in which the worker that reads the longest video is killed; then one that finds all done."""
     videos, out = shutil.copytree(corpus, tmp_path / "videos"), tmp_path / "ray"
     shutil.copy(woman, videos / "b" / "woman.mp4")

@@ -14,8 +14,8 @@ from facetell.datasets.manifest import Entry, Manifest, read_manifest
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.forge.video import forge_video
 from facetell.types import FacetellError
-from fixtures import encode
-from prepare_videos import content, in_video, man, manifest_of, noise, recoloured, woman, write_frames
+from fixtures import encode, write_frames
+from prepare_videos import content, in_video, man, noise, recoloured, woman
 
 REAL = "reals/a.mp4"
 SETTINGS = PrepareSettings(image_rate=30.0)
@@ -40,17 +40,10 @@ def videos(tmp_path_factory):
     for number, image in enumerate(man(12)):
         cv2.imwrite(str(root / "images" / f"{40 * number}.png"), image[:, :, ::-1])
     fake = Entry("fakes.mp4", 1, "train", identity="a", method="sbv", dataset="mine", source=REAL)
-    return manifest_of(
-        root,
-        fake,
-        Entry(REAL, 0, "train", identity="a", dataset="mine"),
-        replace(fake, path="shorter.mp4"),
-        replace(fake, path="other.mp4"),
-        replace(fake, path="small.mp4"),
-        Entry("noise.mp4", 0, "val"),
-        Entry("text.mp4", 1, "test"),
-        Entry("images", 0, "test"),
-    )
+    entries = [fake, Entry(REAL, 0, "train", identity="a", dataset="mine")]
+    entries += [replace(fake, path=path) for path in ("shorter.mp4", "other.mp4", "small.mp4")]
+    entries += [Entry("noise.mp4", 0, "val"), Entry("text.mp4", 1, "test"), Entry("images", 0, "test")]
+    return Manifest(root, tuple(entries))
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +122,7 @@ def test_the_number_of_workers_leaves_no_trace(videos, prepared, tmp_path):
     assert prepare(videos, prepared[0], SETTINGS) == prepared[1]
     assert {p: p.stat().st_mtime_ns for p in (prepared[0] / "clips").iterdir()} == before, "nothing is done again"
     groups = {"kind": "face-swap", "family": "sbv", "repository": "owner/name"}  # columns that may be added later
-    grouped = Manifest(videos.root, tuple(replace(entry, **groups) for entry in videos))
-    prepare(grouped, tmp_path / "out", SETTINGS)
+    prepare(Manifest(videos.root, tuple(replace(entry, **groups) for entry in videos)), tmp_path / "out", SETTINGS)
     assert read_prepared(tmp_path / "out").entries == tuple(replace(e, **groups) for e in read_prepared(prepared[0]))
 
 

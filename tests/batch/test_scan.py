@@ -123,8 +123,7 @@ def test_a_file_that_changes_or_goes_while_it_is_scanned_is_reported_and_scored_
             shutil.rmtree(copy / "a")
 
     shutil.copy(copy / "a" / "0.mp4", copy / "z.mov")
-    counts = here.scan(copy, out, progress=meddle)
-    assert counts.statuses["unreadable"] == 3 + 1 + 5
+    assert here.scan(copy, out, progress=meddle).statuses["unreadable"] == 3 + 1 + 5
     assert here.scored[-1] == "z.mov" and column(out, "status")["z.mov"] == "scored", "a copy of one that is gone"
     messages = column(out, "message")
     assert "it changed while it was being scanned" in messages["b/3.mp4"]

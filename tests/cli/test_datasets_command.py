@@ -11,7 +11,7 @@ from mimic.make import make_miniature
 @pytest.fixture(scope="module")
 def dfd(tmp_path_factory):
     root = tmp_path_factory.mktemp("cli") / "dfd"
-    make_miniature("dfd", root, videos=6, seconds=0.5)
+    make_miniature("dfd", root, 0.5)
     return root
 
 

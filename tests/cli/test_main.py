@@ -103,14 +103,10 @@ def test_verbose_prints_where_an_error_was_raised(capsys):
 
 def test_a_shell_completes_verbs_options_and_values(tmp_path):
     argcomplete = pytest.importorskip("argcomplete", reason="the extra `completion` is not installed")
-    script = argcomplete.shellcode(["facetell"])
-    assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
+    assert subprocess.run(["bash", "-n"], input=argcomplete.shellcode(["facetell"]), text=True).returncode == 0
     how = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "found"), "_ARGCOMPLETE_IFS": " "}
-    for line, expected in (
-        ("facetell sc", "scan score"),
-        ("facetell scan --on ", "local ray"),
-        ("facetell sco", "score"),
-    ):
+    for words, expected in (("sc", "scan score"), ("scan --on ", "local ray"), ("sco", "score")):
+        line = f"facetell {words}"
         shell("facetell", tmp_path, **how, COMP_LINE=line, COMP_POINT=str(len(line)))
         assert (tmp_path / "found").read_text().split() == expected.split()
 
@@ -126,5 +122,4 @@ def test_the_doctor_lists_what_the_project_depends_on():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     wanted = [project["dependencies"], *(project["optional-dependencies"][name] for name in EXTRAS)]
     names = [{re.split(r"[>\[]", requirement)[0] for requirement in of} - {"facetell"} for of in wanted]
-    modules = [doctor.NEEDED, *EXTRAS.values()]
-    assert [set(map(doctor.distribution, of)) for of in modules] == names
+    assert [set(map(doctor.distribution, of)) for of in (doctor.NEEDED, *EXTRAS.values())] == names

@@ -28,7 +28,6 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, monkeyp
     assert main([*command, "--max-minutes", "0"]) == 2
     printed = capsys.readouterr().out
     assert "the time limit is reached at step 0 of 6; run the same command again to resume" in printed
-
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert "| forgery | videos | AUC |" in printed and "| reenact |" not in printed  # too few for a row
@@ -45,7 +44,6 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, monkeyp
     scores = read_scores(run / "run.val.parquet")
     assert scores.about == {"model": shipped, "calibration": calibration, "min_face_width": info.min_face_width}
     assert len(scores.videos()) == 3
-
     before = (run / "checkpoint.pt").read_bytes()
     again = tmp_path / "again.onnx"
     of_checkpoint = ["train", str(run / "best.pt"), f"data.folders=[{prepared}]", "--to", str(again)]
@@ -74,10 +72,8 @@ def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):  # noq
     assert main(["sweep", str(grid), "--out", str(out)]) == 0
     assert "run 1 of 4" not in capsys.readouterr().out
     assert made == {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
-
     assert main(["sweep", str(grid), "optim.lr=5", "--out", str(out)]) == 1
     assert "was started with optim.lr=0.0004, not 5.0" in capsys.readouterr().err, "those runs are others"
-
     assert (out / "table.md").read_text() in first
     for motion in ("none", "mcb"):
         aucs = [load(out / f"motion-{motion}_seed-{seed}" / BEST)["val"]["auc"] for seed in (1, 2)]

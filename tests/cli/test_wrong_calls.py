@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from evaluate.scored import toy, write
+from facetell.assets import locate
 from facetell.cli import main
 from fixtures import BROKEN
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 ON_A_GPU = ("detect man.mp4", "scan videos --out out", "score videos --out new.parquet")
+PARTS = ("0/2", "3/2", "1", "a/b", "1/2/3")
+TOKENS = ("short", "with spaces in it, long", "with-an-é-in-the-token", "line\nbreak-in-token")
+ROOTS = ("facetell", "/a b", "/../x", "//x", '/"')
 CALLS = [
     ("wrong detect -none.mp4", "'wrong' is neither a verb nor a file; see `facetell --help`"),
     ("evalute", "'evalute' is neither a verb nor a file: did you mean 'evaluate'?"),
@@ -23,10 +27,7 @@ CALLS = [
     ("detect man.mp4 --fps-scored 0", "0"),
     ("detect man.mp4 --engine torch --precision bf16", "f32 only"),
     *((f"{verb} --device cuda", "onnxruntime-gpu in place of onnxruntime") for verb in ON_A_GPU),
-    (
-        "detect man.mp4 --device cuda --engine openvino",
-        "only the engine onnxruntime runs on cuda, and only model files",
-    ),
+    ("detect frames --device cuda --engine openvino", "only the engine onnxruntime runs on cuda, and only model files"),
     ("score videos --out new.parquet --device cuda --size 9", "leave out --device"),
     ("scan videos --out out --on ray --device cuda", "scan parts (--shard) without Ray"),
     ("detect man.mp4 --json empty", "it is a folder"),
@@ -40,10 +41,7 @@ CALLS = [
     ("detect man.mp4 man.mp4.svg --out .", "man.mp4.svg: it is named for something else"),
     ("scan nowhere --out out", "there is no nowhere"),
     ("scan man.mp4 --out out", "is one video; score it with `facetell detect`"),
-    *(
-        (f"scan videos --out out --shard={part}", f"'{part}' names no part")
-        for part in ("0/2", "3/2", "1", "a/b", "1/2/3")
-    ),
+    *((f"scan videos --out out --shard={part}", f"'{part}' names no part") for part in PARTS),
     ("scan videos --out out --address host:1", "add --on ray"),
     ("score nowhere.csv --out new.parquet", "there is no manifest at nowhere.csv"),
     ("score videos --out new.parquet --model text.mp4", "cannot load"),
@@ -68,16 +66,15 @@ CALLS = [
     ("watch rtsp://me:secret@[bad/x", "what follows 'rtsp://' is no address; write it as in rtsp://10.0.0.7/door"),
     ("watch man.mp4 --out other", "other is not what `facetell watch` wrote; choose another file"),
     ("watch man.mp4 --fast --out /dev/full", "/dev/full cannot be written (No space left on device); make room there"),
-    *(
-        (f"serve --data d --port 0 --token {shlex.quote(token)}", "at least 16 ASCII characters")
-        for token in ("short", "with spaces in it, long", "with-an-é-in-the-token", "line\nbreak-in-token")
-    ),
+    *((f"serve --data d --port 0 --token {shlex.quote(token)}", "at least 16 ASCII characters") for token in TOKENS),
     ("serve --data d --webhook-host hooks.example", "FACETELL_WEBHOOK_SECRET needs at least 16 ASCII characters"),
     *((f"serve --data d --{option}", "is not a") for option in ("port x", "keep-days -1", "max-mb 0", "workers 0")),
-    *(
-        (f"serve --data d --root-path {shlex.quote(path)}", "is not a path such as /facetell")
-        for path in ("facetell", "/a b", "/../x", "//x", '/"')
-    ),
+    *((f"serve --data d --root-path {shlex.quote(path)}", "is not a path such as /facetell") for path in ROOTS),
+    ("motion man.mp4 --out other", "cannot write"),
+    ("motion no_face.mp4 --out m", "shows no face for 8 consecutive frames"),
+    ("distort man.mp4 --out a.mp4", "--kind"),
+    ("forge missing.mp4 --out a.mp4", "there is no file missing.mp4"),
+    ("forge man.mp4 --seed -1 --out a.mp4", "--seed"),
 ]
 
 
@@ -91,6 +88,7 @@ def folder(tmp_path, man, monkeypatch):
         shutil.copy(man, path)
     (tmp_path / "videos" / "manifest.csv").write_text("path,label,split\nman.mp4,0,test\n")
     (tmp_path / "link.mp4").symlink_to("man.mp4")
+    (tmp_path / "no_face.mp4").symlink_to(locate("sample_no_face"))
     (tmp_path / "-lead.mp4").symlink_to("man.mp4")
     (tmp_path / "frames" / "1.png").touch()
     (tmp_path / "other").write_text("Dear")

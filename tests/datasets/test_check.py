@@ -103,11 +103,7 @@ def half(frames):
     return np.stack([cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for frame in frames])
 
 
-def brighter(frames):
-    return np.clip(frames * np.array([1.15, 1.05, 0.9]) + 12, 0, 255).astype(np.uint8)
-
-
-@pytest.mark.parametrize("change", [np.asarray, half, brighter], ids=["same", "half", "brighter"])
+@pytest.mark.parametrize("change", [np.asarray, half, recoloured], ids=["same", "half", "recoloured"])
 @pytest.mark.parametrize("number", NUMBERS[:3])
 def test_copies_are_near(number, change, scenes, tmp_path):
     copy = hashed(tmp_path / "copy.mp4", change(scene(number, 1.0)), crf=40)
@@ -154,16 +150,12 @@ def as_jpeg(image):
     return np.asarray(cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 8])[1], cv2.IMREAD_COLOR))
 
 
-def barred(image):
-    return np.pad(image[20:-20], ((20, 20), (0, 0), (0, 0)), constant_values=16)
-
-
 CHANGES = {
     "energy in the highest octave": (shrunk, -1),
     "contrast": (lambda image: image // 2 + 60, -1),
     "noise": (lambda image: image // 2 + np.random.default_rng(1).integers(0, 24, image.shape, np.uint8), 1),
     "blocks of 8 pixels": (as_jpeg, 1),
-    "border": (barred, 1),
+    "border": (lambda image: np.pad(image[20:-20], ((20, 20), (0, 0), (0, 0)), constant_values=16), 1),
 }
 
 

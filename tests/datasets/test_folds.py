@@ -50,20 +50,14 @@ def test_training_and_test_rows_share_no_name(seed):
             assert trained == (not out and tested.isdisjoint(names(entry)))
 
 
-def collection():
-    """40 repositories of 2 to 8 videos, each with reals and one kind of forgery."""
-    rng = np.random.default_rng(0)
-    entries = []
+def test_kinds_are_spread_evenly_and_the_seed_changes_the_folds():
+    """Of 40 repositories of 2 to 8 videos, each with reals and one kind of forgery."""
+    rng, entries = np.random.default_rng(0), []
     for number in range(40):
-        kind = KINDS[number % 3]
+        fake = {"label": 1, "kind": KINDS[number % 3], "family": f"f{number}"}
         for video in range(rng.integers(2, 9)):
             real = Entry(f"{number}/{video}.mp4", 0, "train", identity=f"p{number}", repository=f"r{number}")
-            entries.append(replace(real, label=1, kind=kind, family=f"f{number}") if video % 2 else real)
-    return entries
-
-
-def test_kinds_are_spread_evenly_and_the_seed_changes_the_folds():
-    entries = collection()
+            entries.append(replace(real, **fake) if video % 2 else real)
     folds = grouped_folds(entries)
     for kind in {kind_of(entry) for entry in entries}:
         counts = Counter(int(fold) for entry, fold in zip(entries, folds, strict=True) if kind_of(entry) == kind)

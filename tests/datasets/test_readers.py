@@ -73,7 +73,7 @@ LISTS = {
 
 def make_tree(name, root):
     if name in MIMICS:
-        make_miniature(name, root, videos=6, seconds=0)
+        make_miniature(name, root)
     for path, content in {**dict.fromkeys(TREES.get(name, "").split(), ""), **LISTS.get(name, {})}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(content)
@@ -148,8 +148,7 @@ def test_entries_have_all_that_a_benchmark_publishes(number, read):
     options |= {key: (options[key],) for key in ("compressions", "methods") if key in options}
     label, split, *texts = ("" if cell == "-" else cell for cell in ENTRIES[2 * number + 1].split())
     dataset = "FF" if name == "deepfakebench" else name
-    expected = Entry(path, int(label), split, *texts[:3], dataset, *texts[3:])
-    assert expected in read(name, **options).entries
+    assert Entry(path, int(label), split, *texts[:3], dataset, *texts[3:]) in read(name, **options).entries
 
 
 def test_protocol_a_of_dfo_has_test_reals_and_forgeries_of_the_same_targets(read):

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facetell.engine import Calibration, ModelInfo, load_engine
+from facetell.engine import Calibration, ModelInfo, load_engine, model_path
 from facetell.engine.card import Card, read_card, to_markdown
 from facetell.engine.engines import released_models
 from facetell.engine.info import half_width, sigmoid
 from facetell.types import FacetellError
+from fixtures import FAST
 
 INFO = ModelInfo("m", 8, 25.0, 160, 1.35, 64.0, Calibration(1.5, 0.2, (1.0, 0.0, 0.0, 2.0), 0.4), training={"steps": 3})
 
@@ -94,8 +95,7 @@ def test_invalid_missing_and_unknown_fields_are_named():
     assert ModelInfo.from_metadata(needed, "here").calibration == Calibration()
     for name in needed:
         assert f"'{name}' is missing" in refusal(**{name: None})
-    message = refusal(calibration=of_calibration(isotonic=[1, 2]))
-    assert "there is no 'calibration.isotonic'" in message
+    assert "there is no 'calibration.isotonic'" in refusal(calibration=of_calibration(isotonic=[1, 2]))
 
 
 @pytest.mark.parametrize("n", [1, 3, 12, 60])
@@ -147,10 +147,14 @@ def test_what_is_no_card_is_an_empty_card(text, tmp_path):
     assert read_card(tmp_path / "m.onnx") == Card()
 
 
-@pytest.mark.parametrize("model", released_models().values(), ids=released_models().keys())
-def test_a_released_model_has_a_card_whose_markdown_is_up_to_date(model):
-    card = read_card(model)
+@pytest.mark.parametrize("name", released_models())
+def test_a_released_model_is_small_and_described_and_the_markdown_of_its_card_is_up_to_date(name):
+    path, info = model_path(name), load_engine(name).info
+    assert path.stem == info.name == name and path.stat().st_size < (20_000_000 if name == FAST else 70_000_000)
+    assert info.licence == "Apache-2.0" and info.clip_frames >= 4
+    assert info.calibration.temperature > 0 and 0 < info.calibration.threshold < 1
+    card = read_card(path)
     assert len(card.limits) >= 3 and card.by_width and card.unchanged > 0.5
     threshold, forged, genuine = card.rates
-    assert threshold == load_engine(model).info.calibration.threshold and 0 < genuine < forged < 1
-    assert model.with_suffix(".md").read_text(encoding="utf-8") == to_markdown(card.sections)
+    assert threshold == info.calibration.threshold and 0 < genuine < forged < 1
+    assert path.with_suffix(".md").read_text(encoding="utf-8") == to_markdown(card.sections)

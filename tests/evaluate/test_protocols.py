@@ -9,8 +9,7 @@ VALID = 'title = "t"\nsummary = "s"\n[[tables]]\ntitle = "all"\nrows = ["model"]
 
 
 def test_every_protocol_of_the_package_is_valid():
-    names = "all compression cross distortion generators leave_one_out level within"
-    assert tuple(names.split()) == NAMES
+    assert " ".join(NAMES) == "all compression cross distortion generators leave_one_out level within"
     for name in NAMES:
         protocol = read_protocol(name)
         assert protocol.name == name and protocol.summary.endswith(".")

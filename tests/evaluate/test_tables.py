@@ -35,9 +35,7 @@ def test_within_agrees_with_counts_by_hand(tmp_path):
     assert cells["AUC"].text == "87.5"  # of four pairs one is a tie
     assert cells["AP"].text == "83.3"  # 1/2 · 1 + 1/2 · 2/3
     rows = by_row(by_method, 1)
-    assert rows["all forgeries",]["AUC"].text == "87.5"
-    assert rows["puppet",]["AUC"].text == "100.0"
-    assert rows["swap",]["AUC"].text == "75.0"
+    assert [rows[name,]["AUC"].text for name in ("all forgeries", "puppet", "swap")] == ["87.5", "100.0", "75.0"]
     assert "2 real and 2 forged videos of 2 identities scored; 1 not scored" in whole.caption
     assert "Video level, split test" in whole.caption
     assert dict(found.runs[0].lines)["calibration"].startswith("Platt scaling, temperature 2.000, bias +0.100")
@@ -58,8 +56,7 @@ def test_one_class_is_a_dash_with_its_reason_never_a_half(tmp_path):
     assert note.endswith("no forged video was scored")
     lacking = [line for line in csv.DictReader(io.StringIO(to_csv(found))) if line["dataset"] == "dfd"]
     assert lacking and all(line["auc"] == line["brier"] == "" and line["reason"] for line in lacking)
-    pooled = made(tmp_path / "t.parquet", rows, "all").tables[0]
-    assert "Pooled over the benchmarks dfd, ffpp." in pooled.caption
+    assert "Pooled over the benchmarks dfd, ffpp." in made(tmp_path / "t.parquet", rows, "all").tables[0].caption
 
 
 def test_dfo_under_protocol_a_has_the_c23_reals_of_ffpp(tmp_path):
@@ -72,10 +69,7 @@ def test_dfo_under_protocol_a_has_the_c23_reals_of_ffpp(tmp_path):
     assert auc.head == ("model", "FaceForensics++", "DFO")
     assert [cell.text for cell in auc.rows[0]] == ["toy", "87.5", "75.0"]  # of -1, 0.3 against 0, 5: three of four
     assert [cell.mark for cell in auc.rows[0]] == ["", "a", "a"] and auc.notes == ("(a) 1 not scored",)
-    assert [[cell.text for cell in row] for row in cross.rows] == [
-        ["FaceForensics++", "87.5", "75.0"],
-        ["DFO", "87.5", "75.0"],
-    ]
+    assert [[cell.text for cell in row] for row in cross.rows] == [[name, "87.5", "75.0"] for name in auc.head[1:]]
 
 
 @pytest.mark.parametrize(("fakes", "reals", "quality"), [("celebdf2", "ffpp", "c23"), ("dfo", "ffpp", "c40")])

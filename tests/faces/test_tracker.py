@@ -83,12 +83,9 @@ def test_another_person_in_the_same_place_is_another_track(face_networks, frames
         assert seen == {index: [int(index >= 6)] for index in searched}
 
 
-def test_a_scene_without_a_new_or_lost_face_is_searched_less_often_until_that_changes(
-    face_networks, frames, woman, man
-):
+def test_a_scene_without_new_or_lost_faces_is_searched_less_often_for_a_while(face_networks, frames, woman, man):
     one, other = (frames(sample, 1)[0].image for sample in (woman, man))
-    blank = np.full_like(one, 90)
-    alone, both = np.hstack([one, blank]), np.hstack([one, other])
+    alone, both = np.hstack([one, np.full_like(one, 90)]), np.hstack([one, other])
     tracker = FaceTracker(*face_networks)
 
     def every(time, image):

@@ -9,22 +9,19 @@ from facetell.cli import main
 from facetell.distort import distort_video
 from facetell.forge.video import follow, forge_video, surroundings
 from facetell.types import FacetellError
-from facetell.video.reader import VideoReader
-from fixtures import odd_size, rotated, sample_frames, variable_rate, write_frames
+from fixtures import frames_of, odd_size, rotated, sample_frames, variable_rate, write_frames
 
 
 def read(path):
-    with VideoReader(path) as reader:
-        pairs = [(raw.rgb(), raw.time) for raw in reader]
-    return np.stack([image for image, _ in pairs]), [time for _, time in pairs]
+    images, times = zip(*frames_of(path), strict=True)
+    return np.stack(images), [*times]
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
     ramp = np.tile(np.linspace(0, 255, 640).astype(np.uint8)[None, :, None], (360, 1, 3))
     frames = [*sample_frames("sample_man", 14), *[ramp] * 4]
-    path = tmp_path_factory.mktemp("short") / "man.mp4"
-    return write_frames(path, frames, crf=16)
+    return write_frames(tmp_path_factory.mktemp("short") / "man.mp4", frames, crf=16)
 
 
 @pytest.mark.parametrize("kind", ["drift", "reenact", "swap", "mix"])
@@ -40,8 +37,7 @@ def test_only_the_face_is_changed(kind, short, tmp_path):
     difference = np.abs(fake.astype(float) - real)
     assert difference[14:].mean() < 3  # what re-encoding leaves
     assert kind != "swap" or difference[0].max() > 60  # another person
-    run = follow(short)[0]
-    x0, y0, x1, y1 = surroundings(run.landmarks, real.shape[1:3])
+    x0, y0, x1, y1 = surroundings(follow(short)[0].landmarks, real.shape[1:3])
     assert difference[:14, y0:y1, x0:x1].mean() > difference[14:].mean()
     if made.kind != "reenact":  # which changes the whole frame
         difference[:14, y0:y1, x0:x1] = 0
@@ -70,7 +66,7 @@ def test_a_seed_repeats_and_none_only_re_encodes(short, tmp_path, capsys):
     assert np.abs(read(tmp_path / "a.mp4")[0].astype(float) - read(short)[0]).mean() < 2
 
 
-def test_errors_are_messages(short, tmp_path, capsys):
+def test_errors_are_messages(short, tmp_path):
     with pytest.raises(FacetellError, match="--with"):
         forge_video(short, tmp_path / "a.mp4", "swap")
     before = short.read_bytes()
@@ -79,9 +75,6 @@ def test_errors_are_messages(short, tmp_path, capsys):
     assert short.read_bytes() == before
     with pytest.raises(FacetellError, match="no face in 8 consecutive frames"):
         forge_video(locate("sample_no_face"), tmp_path / "a.mp4", "sbv")
-    for wrong in (["missing.mp4"], [str(short), "--seed", "-1"]):
-        assert main(["forge", *wrong, "--out", str(tmp_path / "a.mp4")]) == 1
-        assert capsys.readouterr().err.startswith("facetell forge: ")
     assert not (tmp_path / "a.mp4").exists()
 
 

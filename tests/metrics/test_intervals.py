@@ -42,7 +42,6 @@ def test_one_identity_has_no_interval_and_a_missing_class_no_figure():
 def test_wilson_agrees_with_scipy(hits, total):
     reference = stats.binomtest(hits, total).proportion_ci(method="wilson")
     found = wilson(hits, total)
-    assert (found.low, found.value, found.high) == pytest.approx(
-        (reference.low, hits / total, reference.high), abs=1e-6
-    )
+    wanted = reference.low, hits / total, reference.high
+    assert (found.low, found.value, found.high) == pytest.approx(wanted, abs=1e-6)
     assert np.isnan(wilson(0, 0).value)

@@ -14,8 +14,8 @@ import numpy as np
 from facetell.assets import locate
 from facetell.forge.mesh import reflected
 from facetell.forge.video import forge_video
-from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
+from fixtures import frames_of
 
 WIDTH, HEIGHT, FPS = 320, 180, 25
 FACE = (84.0, 114.0)  # width of the face in pixels
@@ -26,8 +26,7 @@ GOLDEN = 0.6180339887  # spreads the scenes of consecutive numbers over a clip
 
 @functools.cache
 def footage(path, scale=None):
-    with VideoReader(path) as reader:
-        return np.stack([cv2.resize(raw.rgb(), None, fx=scale or 1, fy=scale or 1) for raw in reader])
+    return np.stack([cv2.resize(image, None, fx=scale or 1, fy=scale or 1) for image, _ in frames_of(path)])
 
 
 @functools.lru_cache(maxsize=64)
@@ -71,14 +70,13 @@ def write_video(path, frames, crf):
 
 
 class Recorder:
-    """Writes the files of a miniature under ``root``; ``count`` is the number of its videos."""
+    """Writes the files of a miniature under ``root``."""
 
     def __init__(self, root, seconds):
-        self.root, self.seconds, self.count = root, seconds, 0
+        self.root, self.seconds = root, seconds
 
     def video(self, path, target, donor=None, *, crf=23):
         """Write the scene of an identity, or a forgery of it with ``donor``; an empty file if ``seconds`` is 0."""
-        self.count += 1
         if not self.seconds:
             self.text(path)
         else:

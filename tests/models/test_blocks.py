@@ -33,8 +33,7 @@ def motion_by_hand(clip, block, stride=1, offset=0):
     first = differences(reduced, block.kernel.weight.detach().numpy(), T - 1)
     out = [pointwise(first, block.restore)]
     if isinstance(block, MCB):
-        second = differences(first, block.kernel2.weight.detach().numpy(), T - 2)
-        out.append(pointwise(second, block.restore2))
+        out.append(pointwise(differences(first, block.kernel2.weight.detach().numpy(), T - 2), block.restore2))
     return out
 
 

@@ -55,8 +55,7 @@ def test_forward_and_backward(name, motion, anomaly, some_clips):
     assert (output.aux_logit is None) == (anomaly in ("none", "no_cls2"))
     assert (output.anomaly_map is None) == (anomaly in ("none", "no_l1"))
     combined_loss(output, labels)[0].backward()
-    without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
-    assert without == []
+    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0] == []
     new = set(model.new_parameter_names())
     assert {"classifier.weight", "classifier.bias"} <= new
     assert any(".motion." in n for n in new) == (motion != "none")
@@ -136,9 +135,8 @@ def test_the_file_keeps_the_contract(network, tmp_path):
     proto = onnx.load(path)
     onnx.checker.check_model(proto, full_check=True)
     (clip,) = proto.graph.input
-    assert clip.name == "clip"
-    dims = clip.type.tensor_type.shape.dim
-    assert [d.dim_value or d.dim_param for d in dims] == ["N", 4, 3, 48, 48]
+    dims = [dim.dim_value or dim.dim_param for dim in clip.type.tensor_type.shape.dim]
+    assert (clip.name, dims) == ("clip", ["N", 4, 3, 48, 48])
     assert [output.name for output in proto.graph.output] == ["logit"]
     assert not any("anomaly" in array.name for array in proto.graph.initializer)
     assert not any(entry.key.startswith("pkg.") for node in proto.graph.node for entry in node.metadata_props)

@@ -67,8 +67,7 @@ def float_graph(path, output):
 @pytest.mark.parametrize("depth", [1, pytest.param(9, marks=pytest.mark.slow)])
 def test_clip_s_weights_give_the_tokens_of_its_own_graph(depth, some_clips):
     model = create_model("clip_vit_b16", "none", "none", 1, pretrained=True, depth=depth, pools=["cls"]).eval()
-    clip = some_clips(1, 1, 224)
-    frame = (clip[0] - model.mean) / model.std
+    frame = (some_clips(1, 1, 224)[0] - model.mean) / model.std
     graph = float_graph(locate("clip_vit"), f"/vision_model/encoder/layers.{depth - 1}/Add_1_output_0")
     (want,) = onnxruntime.InferenceSession(graph.SerializeToString()).run(None, {"pixel_values": frame.numpy()})
     with torch.no_grad():

@@ -3,26 +3,13 @@
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from schemathesis.specs.openapi import checks
 from serving import SECONDS
 
-CHECKS = (
-    *(not_a_server_error, status_code_conformance, content_type_conformance),
-    *(response_headers_conformance, response_schema_conformance),
-)
-SETTINGS = settings(
-    max_examples=15,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+CHECKS = [not_a_server_error, checks.status_code_conformance, checks.content_type_conformance]
+CHECKS += [checks.response_headers_conformance, checks.response_schema_conformance]
+REPEATED = {"derandomize": True, "database": None, "phases": [Phase.explicit, Phase.generate]}
+SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[*HealthCheck], **REPEATED)
 
 
 def test_every_response_is_as_described(server, short):

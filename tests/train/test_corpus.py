@@ -32,8 +32,7 @@ def test_windows_take_frames_as_detection_does(recordings):
     assert halved[0] == slice(0, 7, 2)
     assert all(len(range(*window.indices(len(recording)))) == 4 for window in halved)
     sampler = FrameSampler(rate, rate / 2)
-    taken = [number for number in range(8) if sampler.take(number / rate) is not None]
-    assert taken == [*range(8)][halved[0]]
+    assert [number for number in range(8) if sampler.take(number / rate) is not None] == [*range(8)][halved[0]]
     assert recording.windows(len(recording), rate) == [slice(0, len(recording), 1)]
     assert not recording.windows(len(recording), rate / 2)
 

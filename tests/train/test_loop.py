@@ -156,8 +156,7 @@ def test_the_average_of_constant_weights_approaches_them_geometrically():
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
 def test_new_modules_learn_faster_and_norms_and_identity_kernels_do_not_decay(kind):
     model = create_model("lite0", width=0.25, depth=0.5)
-    config = OptimConfig(kind, lr=0.1, new_lr_factor=3, weight_decay=0.02)
-    groups = make_optimizer(model, config).param_groups
+    groups = make_optimizer(model, OptimConfig(kind, lr=0.1, new_lr_factor=3, weight_decay=0.02)).param_groups
     assert sum(len(group["params"]) for group in groups) == len([*model.parameters()])
     of = {id(p): (group["factor"], group["weight_decay"]) for group in groups for p in group["params"]}
     stem, block = model.backbone.stem, next(b.mix for b in model.backbone.blocks if b.mix.motion is not None)

@@ -30,8 +30,7 @@ def corners(image):
 def numbered(number, width=128, height=64):
     """``number`` as eight bars, white for one and black for nought, the lowest bit on the left."""
     bars = np.array([(number >> bit) & 1 for bit in range(BITS)], np.uint8) * 255
-    row = np.repeat(bars, width // BITS)
-    return np.repeat(np.tile(row, (height, 1))[:, :, None], 3, axis=2)
+    return np.repeat(np.tile(np.repeat(bars, width // BITS), (height, 1))[:, :, None], 3, axis=2)
 
 
 def number_of(image):

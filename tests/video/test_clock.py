@@ -86,9 +86,8 @@ def test_a_file_without_stamps_is_timed_by_its_rate_with_a_note(tmp_path):
     numbers, times, reader = seen_in(h264(tmp_path / "raw.h264", [numbered(number) for number in range(48)]))
     assert numbers == list(range(48))
     np.testing.assert_allclose(times, np.arange(48) / RATE)
-    assert reader.errors == (
-        "there are no usable time stamps: frames are timed by their order at 30 frames per second",
-    )
+    (note,) = reader.errors
+    assert note == "there are no usable time stamps: frames are timed by their order at 30 frames per second"
 
 
 VPX = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "5", "auto-alt-ref": "1"}
@@ -101,9 +100,7 @@ CODECS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("codec", "suffix"), [(c, suffix) for c, (_, names) in CODECS.items() for suffix in names.split()]
-)
+@pytest.mark.parametrize(("codec", "suffix"), [(c, s) for c, (_, names) in CODECS.items() for s in names.split()])
 def test_every_pair_of_container_and_codec_is_read_in_order(codec, suffix, tmp_path):
     images = [numbered(number) for number in range(20)]
     path = tmp_path / f"v.{suffix}"
@@ -149,8 +146,7 @@ def test_joined_recordings_go_on_and_the_step_back_is_noted(tmp_path):
 
 @pytest.mark.parametrize(("suffix", "pause", "kept"), [(".mkv", 60, True), (".ts", 9, True), (".ts", 60, False)])
 def test_a_pause_keeps_the_times_that_players_show(suffix, pause, kept, tmp_path):
-    path = encode_at(tmp_path / f"pause{suffix}", stamps_of((0, 25), (1 + pause, 25)), "libx264")
-    _, times, reader = seen_in(path)
+    _, times, reader = seen_in(encode_at(tmp_path / f"pause{suffix}", stamps_of((0, 25), (1 + pause, 25)), "libx264"))
     assert reader.duration == pytest.approx(2 + pause * kept, abs=0.1)
     if kept:
         assert reader.errors == () and times[25] == pytest.approx(1 + pause, abs=2e-3)

@@ -132,9 +132,7 @@ def test_a_folder_that_may_not_be_read_is_reported_by_its_reader():
 # --- network addresses
 
 
-@pytest.mark.parametrize(
-    "address", ["https://example.org/talk.mp4", "http://h:8080/a?b=*", "s3://b/k", "HTTPS://x.y/z"]
-)
+@pytest.mark.parametrize("address", ["https://example.org/a.mp4", "http://h:8080/a?b=*", "s3://b/k", "HTTPS://x.y/z"])
 def test_an_address_is_found_in_every_form(address):
     for path in (address, Path(address), Path("/data") / address, Path("clips", address)):
         assert address_in(path) == address

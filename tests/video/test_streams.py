@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facetell.video.reader import Unreadable, VideoReader
-from fixtures import encode
+from fixtures import encode, frames_of
 from video.odd_clocks import encode_all
 from video.painted import numbered, quadrants, seen_in
 
@@ -107,8 +107,7 @@ def test_a_ratio_that_changes_in_mid_stream_is_followed(tmp_path):
         how = {"codec": "mpeg2video", "pix_fmt": "yuv420p", "fps": 25, "sample_aspect": aspect}
         data += encode(path, [disc(aspect)] * 20, **how).read_bytes()
     path.write_bytes(data)
-    with VideoReader(path) as reader:
-        images = [frame.rgb() for frame in reader]
+    images = [image for image, _ in frames_of(path)]
     assert len(images) == 40 and {image.shape for image in images} == {(288, 512, 3)}
     round_ones = [number for number, image in enumerate(images) if abs(roundness(image) - 1) < 0.03]
     assert len(round_ones) >= 37 and round_ones[-15:] == list(range(25, 40))

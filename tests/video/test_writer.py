@@ -46,8 +46,7 @@ def test_after_an_error_or_without_a_frame_the_target_is_as_before(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
-    [("a.mp4", {"codec": "nonesuch"}), ("a.unknown", {}), ("a.mp4", {"pix_fmt": "nonesuch"})],
+    ("name", "options"), [("a.mp4", {"codec": "nonesuch"}), ("a.unknown", {}), ("a.mp4", {"pix_fmt": "nonesuch"})]
 )
 def test_what_cannot_be_written_is_one_message(name, options, tmp_path):
     with (

@@ -62,8 +62,7 @@ def test_a_file_read_fast_has_the_scores_of_detection_and_shows_them(detector, m
     Console(file=shown, width=110).print(draw(watcher))
     assert all(word in shown.getvalue() for word in ("forged, 95 % interval", "nothing dropped"))
     assert any(bar in shown.getvalue() for bar in "▁▂▃▄▅▆▇█")
-    highest = f"{max(running):.0%} (mean of clips: {1 + running.index(max(running))})"
-    assert highest in summary(watcher, "it ended")
+    assert f"{max(running):.0%} (mean of clips: {1 + running.index(max(running))})" in summary(watcher, "it ended")
     dense = Detector(FAST, Settings(clips_per_second=3.0, max_clips=2))  # a bound holds for each window
     _, events, _ = watched(dense, man, window=2.0, fast=True)
     assert [(c["t0"], c["logit"]) for c in clips_of(events)] == [(c.t0, c.logit) for c in track.clips]
@@ -129,8 +128,7 @@ def test_slow_scoring_drops_stretches_of_frames(woman):
     assert dropped >= 10 and 0 < share < 1 and max(waiting) <= MOST_HELD and max(scoring) <= PENDING
     assert next(e for e in events if e["event"] == "dropped")["pictures"] > 0
     assert f"{dropped} frames dropped" in summary(watcher, "enough")
-    step = 1001 / 24000
-    assert all(b - a < LATE * step for times in seen for a, b in itertools.pairwise(times))
+    assert all(b - a < LATE * 1001 / 24000 for times in seen for a, b in itertools.pairwise(times))
     assert max(b[0] - a[-1] for a, b in itertools.pairwise(seen)) > 1 / 3, "frames between these clips were dropped"
 
 
