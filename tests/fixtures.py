@@ -129,10 +129,8 @@ def encode(
                     luma = frame.to_ndarray()[: frame.height]
                     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(luma), format="gray")
             else:
-                matrix = 5 if tags[2] in (5, 6) else tags[2]
-                frame = frame.reformat(
-                    format=pix_fmt, dst_colorspace=matrix, src_color_range=2, dst_color_range=tags[3]
-                )
+                space = 5 if tags[2] in (5, 6) else tags[2]
+                frame = frame.reformat(format=pix_fmt, dst_colorspace=space, src_color_range=2, dst_color_range=tags[3])
                 frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = tags
             frame.pts, frame.time_base = index, 1 / Fraction(fps)
             output.mux(stream.encode(frame))
@@ -169,9 +167,7 @@ BROKEN |= {
         "truncated_without_moov.mp4",
         lambda: encode(Path(_store.name) / "moov.mp4", sample_frames(), **X264).read_bytes()[:20_000],
     ),
-    "unknown_codec": _content(
-        "unknown_codec.mp4", lambda: _faststart().replace(b"avc1", b"zzz9").replace(b"avcC", b"zzzC")
-    ),
+    "unknown_codec": _content("codec.mp4", lambda: _faststart().replace(b"avc1", b"zzz9").replace(b"avcC", b"zzzC")),
     # An index in front, without any of the frames that it lists.
     "index_without_pictures": _content("moov_only.mp4", lambda: _faststart()[: _faststart().index(b"mdat") + 8]),
 }

@@ -17,8 +17,6 @@ for thread in threading.enumerate():
 
 
 def test_scoring_a_video_uses_no_network_and_writes_nothing_to_the_home_folder(tmp_path):
-    found = subprocess.run(
-        [sys.executable, "-c", CODE], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
-    )
-    assert found.stdout.split() == ["no_face"]
+    command, environment = [sys.executable, "-c", CODE], {"HOME": str(tmp_path)}
+    assert subprocess.check_output(command, env=environment, text=True).split() == ["no_face"]
     assert list(tmp_path.iterdir()) == []

@@ -22,13 +22,8 @@ def checkpoint(tmp_path_factory):
         if isinstance(module, nn.BatchNorm2d) and not module.weight.any():
             nn.init.uniform_(module.weight, 0.2, 0.4)
     nn.init.normal_(model.classifier.weight, std=0.2)
-    config = {
-        "model": "lite0",
-        "motion": "mcb",
-        "anomaly": "full",
-        "overrides": narrow,
-        "batch": {"clip_frames": 3, "size": 32, "crop_scale": 1.4},
-    }
+    batch = {"clip_frames": 3, "size": 32, "crop_scale": 1.4}
+    config = {"model": "lite0", "motion": "mcb", "anomaly": "full", "overrides": narrow, "batch": batch}
     path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
     torch.save({"config": config, "average": model.state_dict(), "step": 7}, path)
     return path

@@ -43,8 +43,7 @@ def test_calibration_has_a_covariance_and_a_threshold_of_at_least_one_half():
     assert (1 / found.temperature, found.bias) == fit_platt(y, x) and found.clip_std == 0.3
     a, b, c, d = found.covariance
     assert a > 0 and d > 0 and b == pytest.approx(c) and a * d > b * c
-    logit = threshold_logit(x[~y])
-    assert 0 <= found.threshold - max(0.5, found.probability(logit)) <= 0.001
+    assert 0 <= found.threshold - max(0.5, found.probability(threshold_logit(x[~y]))) <= 0.001
     assert found.tail == pytest.approx(tail_scale(x[~y]) / found.temperature) and found.false_positives == 0.05
     assert fit_calibration(sample(y, x + 20 * y), 0.3, draws=2).threshold == 0.5
 
@@ -56,9 +55,8 @@ def test_the_false_positive_rate_holds_for_several_genuine_faces(draw):
     rates = {faces: [] for faces in (1, 2, 4, 8)}
     for _ in range(300):
         reals = getattr(rng, draw)(size=100)
-        calibration = Calibration(
-            threshold=sigmoid(threshold_logit(reals)), false_positives=FALSE_POSITIVES, tail=tail_scale(reals)
-        )
+        threshold, tail = sigmoid(threshold_logit(reals)), tail_scale(reals)
+        calibration = Calibration(threshold=threshold, false_positives=FALSE_POSITIVES, tail=tail)
         further = 1 / (1 + np.exp(-getattr(rng, draw)(size=(500, 8))))
         for faces, found in rates.items():
             found.append((further[:, :faces].max(axis=1) >= calibration.threshold_of(faces)).mean())

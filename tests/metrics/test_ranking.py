@@ -20,8 +20,7 @@ def test_measures_agree_with_scikit_learn(case):
     fpr, tpr, _ = metrics.roc_curve(y, x, drop_intermediate=False)
     curve = ranking.roc_curve(y, x)
     np.testing.assert_allclose([curve.fpr, curve.tpr], [fpr, tpr])
-    expected = np.interp(1.0, fpr + tpr, fpr)  # the sum rises strictly with each threshold
-    assert ranking.eer(y, x) == pytest.approx(expected, abs=1e-12)
+    assert ranking.eer(y, x) == pytest.approx(np.interp(1.0, fpr + tpr, fpr), abs=1e-12)  # the sum rises strictly
 
 
 @given(labelled(), st.sampled_from([0.01, 0.05, 0.2, 0.5, 1.0]))

@@ -46,8 +46,7 @@ def test_every_link_and_redirect_is_below_it(site, short):
         assert client.get(f"{site}/jobs/{job}/").status_code == 404  # a redirect would lead out of it
         assert client.get(f"{site}/v1/jobs", headers={"Host": "evil.example"}).status_code == 421
     with httpx.Client(timeout=SECONDS) as browser:
-        asked = browser.get(f"{site}/jobs/{job}")
-        assert asked.headers["location"] == f"{ROOT}/login?next=%2Fjobs%2F{job}"
+        assert browser.get(f"{site}/jobs/{job}").headers["location"] == f"{ROOT}/login?next=%2Fjobs%2F{job}"
         right = browser.post(f"{site}/login", data={"token": TOKEN, "next": f"/jobs/{job}"})
         assert right.headers["location"] == f"{ROOT}/jobs/{job}" and f"Path={ROOT};" in right.headers["set-cookie"]
         assert browser.get(f"{site}/v1/jobs").status_code == 200

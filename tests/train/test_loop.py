@@ -1,6 +1,5 @@
 """Training, tiny: it learns, it goes on where it was stopped with the same losses, it stops at nonsense."""
 
-import json
 import math
 import os
 import signal
@@ -23,6 +22,7 @@ from facetell.train.loop import Trainer, make_optimizer, schedule, update_averag
 from facetell.train.run import BEST, CHECKPOINT, Stop
 from facetell.train.run import read_checkpoint as load
 from facetell.types import FacetellError
+from scans import lines
 
 SCRIPT = Path(__file__).with_name("run_tiny.py")
 
@@ -42,13 +42,8 @@ def finish(process):
     return printed
 
 
-def lines(out):
-    path = out / "log.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def losses(out):
-    return [line["loss"] for line in lines(out) if line["what"] == "train"]
+def logged(out, what, name):
+    return [line[name] for line in lines(out / "log.jsonl") if line["what"] == what]
 
 
 def same(a, b, file, *parts):
@@ -68,7 +63,7 @@ def whole(prepared, data, tmp_path_factory):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(how, whole, prepared, tmp_path):
     process = start(tmp_path, prepared)
-    while len(losses(tmp_path)) < 3 and process.poll() is None:
+    while len(logged(tmp_path, "train", "loss")) < 3 and process.poll() is None:
         time.sleep(0.01)
     os.kill(process.pid, how)
     printed, _ = process.communicate(timeout=600)
@@ -76,16 +71,17 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(how, whole, prepared, t
         assert "done=False" in printed and "it was asked to stop" in printed
     assert load(tmp_path / CHECKPOINT)["step"] < 6
     assert "done=True" in finish(start(tmp_path, prepared))
-    assert losses(tmp_path) == losses(whole)
-    assert [line["step"] for line in lines(tmp_path)] == [line["step"] for line in lines(whole)]
+    assert logged(tmp_path, "train", "loss") == logged(whole, "train", "loss")
+    assert [line["step"] for line in lines(tmp_path / "log.jsonl")] == [
+        line["step"] for line in lines(whole / "log.jsonl")
+    ]
     assert same(tmp_path, whole, CHECKPOINT, "model", "optimizer", "best") and same(tmp_path, whole, BEST, "val")
 
 
 def test_a_run_leaves_what_is_needed_to_see_and_use_it(whole):
-    val = [line for line in lines(whole) if line["what"] == "val"]
-    assert [line["step"] for line in val] == [3, 6] and 0 <= val[-1]["auc"] <= 1
-    best = load(whole / BEST)
-    assert best["val"]["auc"] == pytest.approx(max(line["auc"] for line in val), abs=1e-4)
+    aucs, best = logged(whole, "val", "auc"), load(whole / BEST)
+    assert logged(whole, "val", "step") == [3, 6] and 0 <= aucs[-1] <= 1
+    assert best["val"]["auc"] == pytest.approx(max(aucs), abs=1e-4)
     assert "6 clips of train and val" in best["about"]["data"]
 
 
