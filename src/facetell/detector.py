@@ -31,6 +31,7 @@ from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
 from facetell.tracks import TrackScores
 from facetell.types import (
+    N_,
     NOT_READ,
     Clip,
     ClipScore,
@@ -161,7 +162,7 @@ class Detector:
             raise cast(Exception, error.__cause__) from None
         except Exception as error:  # see above
             status = error.status if isinstance(error, Unreadable) else Status.UNREADABLE
-            shown, message = address_in(path) or str(path), one_line(error, f"{path} cannot be scored")
+            shown, message = address_in(path) or str(path), one_line(error, N_(f"{path} cannot be scored"))
             verdict = VideoVerdict(shown, status, Verdict.NONE, None, None, message=message)
         seconds = time.perf_counter() - started
         # A folder that is not a video may contain any amount of other files.
@@ -174,7 +175,8 @@ class Detector:
         """The score of one clip; may be called in another thread. FacetellError: the logit is not finite."""
         logit = float(self.engine.score(clip.frames[None])[0])
         if not math.isfinite(logit):
-            raise FacetellError(f"the model {self.engine.info.name} gives {logit} for a clip, which is not a score")
+            name = self.engine.info.name
+            raise FacetellError(N_(f"the model {name} gives {logit} for a clip, which is not a score"))
         probability = self.engine.info.calibration.probability(logit)
         return ClipScore(clip.times[0], clip.times[-1], logit, probability, clip.crop)
 
@@ -214,7 +216,8 @@ class Detector:
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
         if status in (Status.NO_FACE, Status.TOO_SHORT) and reader.lost >= MOST_LOST:
             status = Status.DAMAGED
-            message = f"too few of its frames are undamaged ({'; '.join(reader.damage)}): get the file again"
+            damage = "; ".join(reader.damage)
+            message = N_(f"too few of its frames are undamaged ({damage}): get the file again")
         scored = [scores.records[track.track_id] for track in tracks if track.status is Status.SCORED]
         left_out = sum((record.left_out for record in scored), Counter[Status]())
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)

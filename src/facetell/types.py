@@ -18,6 +18,11 @@ UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 
 
+def N_(message: str) -> str:
+    """The message, unchanged: its template is for the message catalogues (:mod:`facetell.report.language`)."""
+    return message
+
+
 class FacetellError(Exception):
     """An error that the user can fix. The message is one line: what, where, and what to do."""
 
@@ -34,7 +39,7 @@ def one_line(error: Exception, what: str) -> str:
     if isinstance(error, FacetellError):
         return str(error)
     reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
-    return f"{what} ({reason}): it may be damaged; convert it, or get the file again"
+    return N_(f"{what} ({reason}): it may be damaged; convert it, or get the file again")
 
 
 def check_whole(what: str, value: object, least: int) -> None:

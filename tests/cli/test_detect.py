@@ -68,9 +68,9 @@ def test_a_signal_while_the_outputs_are_written_loses_none(tmp_path, monkeypatch
     BROKEN["text"](tmp_path)
     html = Report.html
 
-    def signalled(report):
+    def signalled(report, language):
         os.kill(os.getpid(), signal.SIGHUP)
-        return html(report)
+        return html(report, language)
 
     monkeypatch.setattr(Report, "html", signalled)
     assert main([*DETECT, str(tmp_path / "text.mp4"), "--report", str(tmp_path / "r.html")]) == 2

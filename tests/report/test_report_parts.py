@@ -13,7 +13,7 @@ from rich.console import Console
 
 from facetell.engine.card import Card
 from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart
-from facetell.report.page import ENVIRONMENT, FaceView, write_plot
+from facetell.report.page import FaceView, environment, write_plot
 from facetell.report.result import SCHEMA_PATH, to_result, write_result
 from facetell.report.table import print_table
 from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
@@ -29,7 +29,7 @@ def test_a_chart_places_time_and_probability():
     assert [p.y for p in chart.points] == [HEIGHT - BOTTOM, TOP, (HEIGHT - BOTTOM + TOP) / 2]
     assert LEFT < chart.points[0].x < chart.points[2].x < WIDTH - RIGHT
     assert chart.points[1].x - chart.points[0].x == pytest.approx((WIDTH - LEFT - RIGHT) / 2.28, abs=0.2)
-    assert chart.threshold == chart.points[2].y and [label for _, label in chart.ticks][:2] == ["0:00", "0:00.5"]
+    assert chart.threshold == chart.points[2].y and [time for _, time in chart.ticks][:2] == [0.0, 0.5]
 
 
 SHORT = TrackVerdict(0, Status.TOO_SHORT, None, None, None, 0.0, 0.1, 88.0)
@@ -46,7 +46,7 @@ def quality_of(detector, card, fps, **tracks):
     faces = [FaceView(int(name[1:]), track, make_chart(track, 0.5)) for name, track in tracks.items()]
     result = verdict_of("a.mp4", fps=fps, file={"codec": "h264", "size": 99_000})
     text = "{% from 'quality.html' import quality with context %}{{ quality(result, faces, [], info, card) }}"
-    page = ENVIRONMENT.from_string(text).render(result=result, faces=faces, info=detector.engine.info, card=card)
+    page = environment("en").from_string(text).render(result=result, faces=faces, info=detector.engine.info, card=card)
     return [row.text for row in read(page).all("tr")]
 
 

@@ -43,10 +43,7 @@ def make_detector(model: Path | str = DEFAULT_MODEL, settings: Settings | None =
 def make_scorer(
     model: Path, settings: Settings, provenance: Mapping[str, object], silent: float = SILENT
 ) -> Callable[[Job], Outcome]:
-    """The function that scores videos; ``provenance`` is that of the process that began the scan.
-
-    FacetellError: this process has another model or other software, so that results would be mixed.
-    """
+    """The function that scores videos. FacetellError: this process has another ``provenance`` than that of the scan."""
     detector = make_detector(model, settings)
     here = detector(Path(os.devnull)).provenance
     for name, expected in provenance.items():

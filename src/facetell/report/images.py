@@ -1,8 +1,6 @@
 """The images of a report, cropped in a second pass over the video, since the verdict decides which are needed.
 
-The second pass needs no memory that grows with the video, and crops the same pixels that the model was given: the same
-frames, by the same region and function. The network is given the repeated edge where a region extends beyond the frame;
-images show that area hatched.
+They show what the model was given, but for the area beyond the frame, where that is the repeated edge: it is hatched.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from facetell.engine.info import ModelInfo
 from facetell.faces.clips import FrameSampler
 from facetell.faces.crop import crop_frame, crop_matrix
 from facetell.report.chart import ranked
-from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.types import N_, ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
 from facetell.video.reader import Unreadable
 from facetell.video.source import VideoSource, content_sha256, open_video
 
@@ -30,8 +28,8 @@ THUMBNAIL, LARGE = 112, 320  # pixels, side of a face
 SCENE = 480  # pixels, long side of a whole frame
 JPEG_QUALITY = 82
 SEGMENT_FRAMES = 8  # frames of a segment that are shown
-FILE_CHANGED = "There are no images: the file has changed since it was scored."
-FILE_GONE = "There are no images: the file could not be read when this report was written."
+FILE_CHANGED = N_("There are no images: the file has changed since it was scored.")
+FILE_GONE = N_("There are no images: the file could not be read when this report was written.")
 _TOLERANCE = 1e-6  # seconds
 
 
@@ -69,8 +67,7 @@ class Image:
 class ClipImages:
     """The images of one clip: the face in its middle, the whole frame then, all frames as the model was given them.
 
-    ``scene`` is made if ``wants_scene``, ``frames`` if ``wants_frames``, ``large``, a larger face, if both. ``beyond``
-    is whether the crop extends beyond the frame.
+    ``large``, a larger face, needs both wishes; ``beyond`` is whether the crop extends beyond the frame.
     """
 
     clip: ClipScore

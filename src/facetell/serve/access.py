@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facetell.serve.models import LOG, Refused, ServeSettings
 from facetell.serve.publish import Metrics
-from facetell.types import FacetellError
+from facetell.types import N_, FacetellError
 
 COOKIE = "facetell"
 SHORTEST = 16  # characters of a token
@@ -115,7 +115,7 @@ class Authenticator:
     def _check(self, address: str) -> None:
         count, last = self._wrong.get(address, (0, 0.0))
         if (left := last + _seconds(count) - time.monotonic()) > 0:
-            message = "too many wrong tokens came from this address: try again later"
+            message = N_("too many wrong tokens came from this address: try again later")
             raise Refused(429, "wrong_tokens", message, int(left) + 1)
 
     def _fail(self, address: str) -> None:

@@ -70,8 +70,7 @@ async def _receive(service: Service, request: Request, key: str | None, webhook:
         columns |= {**video.model_dump(exclude={"kind"}), "webhook": webhook}
         job = await asyncio.shield(asyncio.to_thread(service.accept, job_id, **columns))
     if job.sha256 != form.digest.hexdigest():
-        message = "this Idempotency-Key was sent with another video before: choose a new one"
-        raise Refused(422, "key_reused", message)
+        raise Refused(422, "key_reused", "this Idempotency-Key was sent with another video before: choose a new one")
     return job, job.id == job_id
 
 

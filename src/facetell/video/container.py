@@ -17,9 +17,10 @@ from av.format import Flags
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from facetell.types import N_
 from facetell.video.frame import Unreadable
 
-NO_NETWORK = "facetell does not use the network"
+NO_NETWORK = N_("facetell does not use the network")
 
 # At least two letters: one letter is a Windows drive.
 _ADDRESS = re.compile(r"(?:^|/)(?!file:)([a-z][a-z0-9+.-]+):/+([^/].*)", re.IGNORECASE | re.DOTALL)
@@ -49,8 +50,8 @@ def missing_file(path: Path | str) -> str:
     """Return the error message for a video file that does not exist."""
     address = address_in(path)
     if address is None:
-        return f"there is no file {path}: check the name"
-    return (
+        return N_(f"there is no file {path}: check the name")
+    return N_(
         f"{address} is a network address, and {NO_NETWORK}: download the video and name the file "
         "(`facetell watch` takes the address of a stream)"
     )
@@ -101,8 +102,9 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
     if not decodable:
         if streams:
             raise Unreadable(f"{path} holds video of a kind that cannot be decoded here: convert it to H.264")
-        held = "sound" if container.streams.audio else "neither video nor sound"
-        raise Unreadable(f"{path} holds {held} but no video: name a video file")
+        if container.streams.audio:
+            raise Unreadable(f"{path} holds sound but no video: name a video file")
+        raise Unreadable(f"{path} holds neither video nor sound but no video: name a video file")
     lengths = {stream.index: stream_seconds(stream) for stream in decodable}
     longest = max((length for length in lengths.values() if length), default=0.0)
 
