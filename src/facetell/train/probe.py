@@ -26,16 +26,19 @@ from facetell.datasets.cues import probe_auc
 from facetell.datasets.folds import balanced_weights, grouped_folds, kind_of, leave_kind_out, training_rows
 from facetell.datasets.manifest import Entry
 from facetell.metrics.ranking import auc
-from facetell.models.network import ClipNetwork, Perceptron
+from facetell.models.network import ClipNetwork, FrameClassifier, Perceptron
 from facetell.models.zoo import create_model
 from facetell.train.config import FitConfig, ProbeConfig
-from facetell.train.features import FORGED, PLAIN, REAL, Features, FeatureStore
+from facetell.train.features import FORGED, PLAIN, REAL, Features, FeatureStore, Vectors
 from facetell.train.run import Stop, save
 from facetell.types import FacetellError
 
 SWAP_KIND = "face-swap"
 PSEUDO_GROUPS = {"sbv": "seams", "swap": "seams", "mouth": "mouths", "resynth": "resynthesised"}
 CUE_DRAWS = 4000  # views on which the probe on cues is trained and tested
+TOGETHER = 256  # views scored at once
+PATCHES = 40  # drawn of a view
+CHANGE = 2.0, 6.0  # mean absolute difference, of 255, from which a patch is forged in part, and wholly
 LEAST = 5  # fewest forged clips of a kind that is left out
 
 
@@ -53,7 +56,7 @@ class OutOfFold:
     times: NDArray[np.float64]  # (V,), seconds in the video
 
 
-def probe_network(config: ProbeConfig, *, hidden: int = 0, frozen: bool = False) -> ClipNetwork:
+def probe_network(config: ProbeConfig, *, hidden: int = 0, local: int = 0, frozen: bool = False) -> ClipNetwork:
     """The network of a run with its pinned weights; if ``frozen``, for single frames, as features are computed."""
     overrides = {key: value for key, value in config.overrides.items() if not (frozen and key == "every")}
     with torch.random.fork_rng():
@@ -68,6 +71,7 @@ def probe_network(config: ProbeConfig, *, hidden: int = 0, frozen: bool = False)
             frame_rate=config.batch.frame_rate,
             crop_scale=config.batch.crop_scale,
             hidden=hidden,
+            local=local,
             **overrides,
         ).eval()
 
@@ -159,25 +163,70 @@ def fit_member(
     return member.eval(), mean, std
 
 
+def fit_local(features: Features, of_entries: NDArray[np.float64], config: FitConfig, seed: int) -> Perceptron:
+    """Train the part of a classifier for patches, on pseudo-fakes, the reals that they are made of, and plain reals.
+
+    A patch counts as forged by how much it is changed (:data:`CHANGE`), so that traces of a blend are learned. Views
+    are drawn by the weights (N,) of their recordings, 0 for those left out; ``config.batch`` are pseudo-fakes.
+    """
+    chance, generator = of_entries[features.recordings], np.random.default_rng(seed)
+    is_pseudo = ~np.isin(features.sources, (PLAIN, REAL, FORGED))
+    of_pseudo, of_plain = (
+        (kind * chance) / (kind @ chance) for kind in (is_pseudo, (features.sources == PLAIN) & (features.labels == 0))
+    )
+    pseudo, plain = (generator.choice(len(p), (config.steps, config.batch), p=p) for p in (of_pseudo, of_plain))
+    sample = torch.from_numpy(features.patches[pseudo[0] - 1]).float().flatten(0, 1)
+    mean, std = sample.mean(dim=0), sample.std(dim=0) + 1e-6
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        part = Perceptron(len(mean), config.hidden, 1)
+        optimizer = torch.optim.AdamW(part.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
+        for of_step, plain_of_step in zip(pseudo, plain, strict=True):
+            # Each pseudo-fake follows its real in the views.
+            rows = np.concatenate([of_step, of_step - 1, plain_of_step])[:, None]
+            columns = generator.integers(features.patches.shape[1], size=(len(rows), PATCHES))
+            x = (torch.from_numpy(features.patches[rows, columns]).float() - mean) / std
+            least, most = CHANGE
+            target = torch.from_numpy((features.changed[rows, columns].astype(np.float32) - least) / (most - least))
+            target = target.clamp(0, 1)
+            hidden = functional.gelu(part.inner(functional.dropout(x, config.dropout_in)))
+            logit = part.outer(functional.dropout(hidden, config.dropout))[..., 0]
+            loss = functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
+            forged = target > 0.5
+            balanced = torch.where(forged, (~forged).sum() / forged.sum().clamp(min=1), 1.0)
+            optimizer.zero_grad()
+            (loss * balanced).mean().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            rate.step()
+        with torch.no_grad():  # for patches that are not normalised
+            part.inner.bias.sub_(part.inner.weight @ (mean / std))
+            part.inner.weight.div_(std)
+    return part.eval()
+
+
 class Ensemble:
     """The members of a run as one classifier of the features of ``network``."""
 
     def __init__(self, network: ClipNetwork, config: ProbeConfig) -> None:
-        self.members, self._fit = config.members, config.fit
+        self.members, self._fit, self._local = config.members, config.fit, config.local
         self._columns = [torch.from_numpy(columns_of(network, kind.features)) for kind in self.members]
-        self.width = network.backbone.feature_channels
+        self.width, self.channels = network.backbone.feature_channels, network.backbone.deep_channels
         self.hidden = config.fit.hidden * sum(kind.count for kind in self.members)
 
+    def new(self) -> FrameClassifier:
+        """A classifier that is not trained."""
+        local = self._local.fit.hidden if self._local else 0
+        return FrameClassifier(self.width, self.hidden, 1, self.channels, local).eval()
+
     def fit(
-        self,
-        values: Tensor,
-        labels: Tensor,
-        groups: NDArray[np.str_],
-        recordings: NDArray[np.int64],
-        of_entries: NDArray[np.float64],
-        seed: int,
-    ) -> Perceptron:
-        """Train all members on the views with a weight; arguments as of :func:`view_weights` and :func:`fit_member`."""
+        self, features: Features, values: Tensor, groups: NDArray[np.str_], of_entries: NDArray[np.float64], seed: int
+    ) -> FrameClassifier:
+        """Train all members on the views with a weight; ``values`` are those of ``features`` in bfloat16.
+
+        Further arguments are those of :func:`view_weights`.
+        """
+        labels, recordings = torch.from_numpy(features.labels).float(), features.recordings
         inner_weight, inner_bias, outer_weight, bias = [], [], [], torch.zeros(1)
         total = sum(kind.scale for kind in self.members)
         for number, (kind, columns) in enumerate(zip(self.members, self._columns, strict=True)):
@@ -193,13 +242,18 @@ class Ensemble:
                     inner_bias.append(member.inner.bias - member.inner.weight @ (mean / std))
                     outer_weight.append(share * member.outer.weight)
                     bias = bias + share * member.outer.bias
-        whole = Perceptron(self.width, self.hidden, 1)
+        whole = self.new()
         with torch.no_grad():
             whole.inner.weight.copy_(torch.cat(inner_weight))
             whole.inner.bias.copy_(torch.cat(inner_bias))
             whole.outer.weight.copy_(torch.cat(outer_weight, dim=1))
             whole.outer.bias.copy_(bias)
-        return whole.eval()
+        if self._local:
+            whole.local = fit_local(features, of_entries, self._local.fit, seed)
+            with torch.no_grad():
+                whole.local.outer.weight.mul_(self._local.scale)
+                whole.local.outer.bias.mul_(self._local.scale).sub_(self._local.shift)
+        return whole
 
 
 class Probe:
@@ -211,35 +265,32 @@ class Probe:
         self._features, self._config, self._out, self._stop = features, config, out, stop
         self.ensemble = Ensemble(network, config)
         self._values = torch.from_numpy(features.values).bfloat16()
-        self._labels = torch.from_numpy(features.labels).float()
         self._groups = groups_of(features, self.entries)
         self._plain = np.flatnonzero(features.sources == PLAIN)
-        self._views = torch.from_numpy(features.values[self._plain]).float()
         data = [recording.sha256 for recording in store.recordings]
         made_of = {"config": asdict(config) | {"workers": 0}, "data": data}
         self._key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
-    def classifier(self, name: str = "all", rows: NDArray[np.bool_] | None = None, seed: int = 0) -> Perceptron:
+    def classifier(self, name: str = "all", rows: NDArray[np.bool_] | None = None, seed: int = 0) -> FrameClassifier:
         """A classifier trained on the recordings ``rows``, bool (N,), by default on all, stored under ``name``.
 
         Stopped: the run is to stop.
         """
         path = self._out / f"{self._key}-{name}.pt"
         if path.exists():
-            whole = Perceptron(self.ensemble.width, self.ensemble.hidden, 1).eval()
+            whole = self.ensemble.new()
             whole.load_state_dict(torch.load(path, weights_only=True))
             return whole
         if self._stop.asked():
             raise Stopped
         started, rows = time.monotonic(), np.full(len(self.entries), True) if rows is None else rows
-        weights, drawn = balanced_weights(self.entries, rows), self._features.recordings
-        seed = 100 * self._config.seed + seed
-        whole = self.ensemble.fit(self._values, self._labels, self._groups, drawn, weights, seed)
+        weights, seed = balanced_weights(self.entries, rows), 100 * self._config.seed + seed
+        whole = self.ensemble.fit(self._features, self._values, self._groups, weights, seed)
         save(whole.state_dict(), path)
         print(f"{name}: trained on {int(rows.sum())} clips in {time.monotonic() - started:.0f} s", flush=True)
         return whole
 
-    def _of_fold(self, seed: int, folds: NDArray[np.int64], fold: int) -> Perceptron:
+    def _of_fold(self, seed: int, folds: NDArray[np.int64], fold: int) -> FrameClassifier:
         return self.classifier(f"{seed}-{fold}", training_rows(self.entries, folds, fold), 10 * seed + fold)
 
     def cross_validate(self) -> OutOfFold:
@@ -250,7 +301,7 @@ class Probe:
         for row, (seed, of) in enumerate(zip(config.seeds, folds, strict=True)):
             for fold in range(config.folds):
                 tested = of[recordings] == fold
-                logits[row, tested] = _score(self._of_fold(seed, of, fold), self._views[torch.from_numpy(tested)])
+                logits[row, tested] = self._score_plain(self._of_fold(seed, of, fold), tested)
         return OutOfFold(logits, folds, recordings, self._features.times[self._plain])
 
     def leave_kinds_out(self) -> dict[str, tuple[float, int, int]]:
@@ -267,15 +318,13 @@ class Probe:
             rows = leave_kind_out(self.entries, kind)
             tested = (kinds == kind) | (~rows & (kinds == "real"))
             inside = tested[recordings]
-            logits = _score(self.classifier(f"without-{kind}", rows, 7), self._views[torch.from_numpy(inside)])
+            logits = self._score_plain(self.classifier(f"without-{kind}", rows, 7), inside)
             means, labels = recording_means(recordings[inside], logits, len(kinds))[tested], (kinds == kind)[tested]
             if not labels.all():  # else no real clip was published with them
                 found[kind] = (float(auc(labels.astype(int), means)), int(labels.sum()), int((~labels).sum()))
         return found
 
-    def score_limits(
-        self, chosen: NDArray[np.int64], limits: Mapping[str, NDArray[np.float16]]
-    ) -> dict[str, NDArray[np.float64]]:
+    def score_limits(self, chosen: NDArray[np.int64], limits: Mapping[str, Vectors]) -> dict[str, NDArray[np.float64]]:
         """Out-of-fold logits (M,) under each change (:meth:`FeatureStore.limits`), of the first division into folds."""
         seed = self._config.seeds[0]
         folds = grouped_folds(self.entries, self._config.folds, seed)
@@ -283,9 +332,14 @@ class Probe:
         for fold in range(self._config.folds):
             classifier = self._of_fold(seed, folds, fold)
             tested = folds[chosen] == fold
-            for name, values in limits.items():
-                logits[name][tested] = _score(classifier, torch.from_numpy(values[tested]).float())
+            for name, (values, patches) in limits.items():
+                logits[name][tested] = _score(classifier, values[tested], patches[tested])
         return logits
+
+    def _score_plain(self, classifier: FrameClassifier, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Logits of the plain views that are chosen among these."""
+        rows = self._plain[chosen]
+        return _score(classifier, self._features.values[rows], self._features.patches[rows])
 
     def cue_auc(self) -> float:
         """AUC of a linear probe on cues of coding and framing, on views drawn as for the members.
@@ -311,5 +365,12 @@ def recording_means(recordings: NDArray[np.int64], logits: NDArray[np.float64], 
 
 
 @torch.inference_mode()
-def _score(classifier: Perceptron, features: Tensor) -> NDArray[np.float64]:
-    return np.asarray(classifier(features)[:, 0].double().numpy())
+def _score(
+    classifier: FrameClassifier, values: NDArray[np.float16], patches: NDArray[np.float16]
+) -> NDArray[np.float64]:
+    parts = range(0, len(values), TOGETHER)  # for the memory of patches in float32
+    logits = [
+        classifier(*(torch.from_numpy(array[first : first + TOGETHER]).float() for array in (values, patches)))
+        for first in parts
+    ]
+    return np.asarray(torch.cat(logits)[:, 0].double().numpy())
