@@ -5,8 +5,11 @@ import io
 import itertools
 import math
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from evaluate.scored import clip, toy, write
 from facetell.evaluate.formats import CSV_COLUMNS, to_csv, to_markdown
@@ -205,6 +208,22 @@ def test_scores_of_other_programs_need_three_columns(tmp_path):
     assert read_scores(path)["logit"].tolist() == [-1.5, 3]
 
 
+def test_frames_of_deepfakebench_written_as_documented_give_its_video_auc(tmp_path, monkeypatch):
+    docs = Path(__file__).parents[2] / "docs" / "evaluation.md"
+    (snippet,) = (part for part in re.findall("```python\n(.*?)```", docs.read_text(), re.S) if "data_dict" in part)
+    rng = np.random.default_rng(1)
+    labels, videos = rng.integers(0, 2, 12), np.repeat(np.arange(12), rng.integers(1, 9, 12))
+    scores = (rng.random(len(videos)) * 0.7 + 0.3 * rng.random(12)[videos] * labels[videos]).astype(np.float32)
+    names = [f"set\\{v}\\{n}.png" if v % 2 else [f"set/{v}/{n}.png", "x"] for n, v in enumerate(videos.tolist())]
+    of_run = {"key": "cdf", "data_dict": {"image": names}}
+    monkeypatch.chdir(tmp_path)
+    exec(snippet, of_run | {"metric_one_dataset": {"label": labels[videos], "pred": scores}})
+    found = evaluate([("", Path("cdf.csv"))], read_protocol("all"), draws=0)
+    expected = roc_auc_score(labels, [scores[videos == video].mean(dtype=np.float64) for video in range(12)])
+    cells = by_row(found.tables[0], 1)["cdf",]
+    assert cells["AUC"].text == f"{100 * expected:.1f}" and cells["forged"].text == str(labels.sum())
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -213,6 +232,8 @@ def test_scores_of_other_programs_need_three_columns(tmp_path):
         ("path,label,score\na,1,high\n", "could not convert"),
         ("path,label,score\na,1,inf\n", "a score is infinite"),
         ("path,label,score\na,1,1\na,0,0\n", "the path a has several rows"),
+        ("frame,label,score\nv/1.png,1,1\nv/2.png,0,1\n", "frames of one video have several labels"),
+        ("frame,label,score\n1.png,1,1\n", "no folder, such as '1.png'"),
     ],
 )
 def test_scores_of_other_programs_that_cannot_be_read_are_one_message(tmp_path, text, words):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facetell.evaluate.figures import of_split
+from facetell.evaluate.protocols import ALL
 from facetell.evaluate.sample import count, sample_jointly
 from facetell.evaluate.scores import COPY, Scores, keys_of
 from facetell.metrics.intervals import DRAWS, Difference, Estimate, difference_of, estimate_of
@@ -47,12 +48,12 @@ def compare(
     a: Scores,
     b: Scores,
     *,
-    split: str = "test",
+    split: str = ALL,
     measure: str = "auc",
     names: tuple[str, str] = ("A", "B"),
     draws: int = DRAWS,
 ) -> Comparison:
-    """Compare two models by a measure on the clean videos of a split that both scored.
+    """Compare two models by a measure on the clean videos of a split, or of all, that both scored.
 
     FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
     """
@@ -83,7 +84,7 @@ def compare(
     )
     if np.isnan([value_a, value_b]).any():
         raise FacetellError(
-            f"of the split {split} both scored {counts.real} real and {counts.fake} forged videos, too few for "
+            f"of {'all splits' if split == ALL else f'the split {split}'} both scored {counts.real} real and {counts.fake} forged videos, too few for "
             f"{MEASURES[measure].title}; score more, or choose another split"
         )
     paired = None if samples_a is None or samples_b is None else samples_a - samples_b
