@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 import av
+import numpy as np
 
 from facetell import __version__
 from facetell.assets import ASSETS
@@ -27,16 +28,20 @@ from facetell.engine.info import InputFormat
 from facetell.faces.clips import ClipAssembler, FrameSampler
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
+from facetell.faces.regions import hide, region_masks
 from facetell.faces.tracker import FaceTracker
 from facetell.tracks import TrackScores
 from facetell.types import (
     NOT_READ,
     Clip,
     ClipScore,
+    Crop,
     Face,
     FacetellError,
     Frame,
+    RegionScore,
     Status,
+    UInt8Array,
     Verdict,
     VideoVerdict,
     check_whole,
@@ -169,11 +174,22 @@ class Detector:
 
     def score(self, clip: Clip) -> ClipScore:
         """The score of one clip; may be called in another thread. FacetellError: the logit is not finite."""
-        logit = float(self.engine.score(clip.frames[None])[0])
+        return ClipScore(clip.times[0], clip.times[-1], *self._score(clip.frames), clip.crop)
+
+    def score_regions(self, frames: UInt8Array) -> tuple[RegionScore, ...]:
+        """The scores of a clip, uint8 RGB (T, S, S, 3), with each region of the face hidden; errors as of ``score``."""
+        info = self.engine.info
+        face = Crop(info.size / 2, info.size / 2, info.size / info.crop_scale)
+        landmarks = np.mean([self._mesh.place(frame, face).landmarks for frame in frames], axis=0)
+        masks = region_masks(landmarks, info.size)
+        return tuple(RegionScore(name, *self._score(hide(frames, mask))) for name, mask in masks.items())
+
+    def _score(self, frames: UInt8Array) -> tuple[float, float]:
+        """Logit and probability of a clip."""
+        logit = float(self.engine.score(frames[None])[0])
         if not math.isfinite(logit):
             raise FacetellError(f"the model {self.engine.info.name} gives {logit} for a clip, which is not a score")
-        probability = self.engine.info.calibration.probability(logit)
-        return ClipScore(clip.times[0], clip.times[-1], logit, probability, clip.crop)
+        return logit, self.engine.info.calibration.probability(logit)
 
     def track_scores(self, waited: Callable[[], None] = lambda: None) -> TrackScores:
         """An empty collection of the scores of one video; ``waited`` is called after each wait for a score."""

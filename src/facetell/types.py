@@ -195,10 +195,20 @@ class ClipScore:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionScore:
+    """Score of a clip in which one ``region`` of the face is hidden (:func:`facetell.faces.regions.region_masks`)."""
+
+    region: str
+    logit: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrackVerdict:
     """Result for one face: its time range in seconds, median mesh width in pixels, and score.
 
     ``clips`` are the scored ones, evenly chosen from ``clips_seen``, which is 0 where the face is not scored.
+    ``regions`` are scores of the clip with the highest logit; empty where they are not measured.
     """
 
     track_id: int
@@ -211,6 +221,7 @@ class TrackVerdict:
     face_width: float
     clips: tuple[ClipScore, ...] = ()
     clips_seen: int = 0
+    regions: tuple[RegionScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_
 from facetell.report.page import ENVIRONMENT, FaceView, write_plot
 from facetell.report.result import SCHEMA_PATH, to_result, write_result
 from facetell.report.table import print_table
-from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, Crop, RegionScore, Status, TrackVerdict, Verdict, VideoVerdict
 
 
 def track_of(times, probabilities):
@@ -34,6 +34,18 @@ def test_a_chart_places_time_and_probability():
 
 SHORT = TrackVerdict(0, Status.TOO_SHORT, None, None, None, 0.0, 0.1, 88.0)
 FORGED = replace(track_of([75.0], [0.75]), track_id=7, probability=0.75)
+
+
+@pytest.mark.parametrize(("mouth", "eyes", "found"), [(-0.1, 0.9, "mouth"), (-0.1, -1.0, "eyes"), (0.1, 1.2, None)])
+def test_a_score_rests_on_the_region_that_costs_most_if_that_is_clear(mouth, eyes, found):
+    regions = tuple(RegionScore(name, logit, 0.25) for name, logit in (("mouth", mouth), ("eyes", eyes)))
+    face = FaceView(2, replace(FORGED, regions=regions), make_chart(FORGED, 0.5))
+    assert (face.decisive and face.decisive.region) == found
+    text = ENVIRONMENT.from_string("{% from 'regions.html' import regions with context %}{{ regions(f) }}").render(
+        f=face
+    )
+    first = f"Hiding the {found} lowers the score of the highest-scoring clip the most (75\xa0% to 25\xa0%)."
+    assert (first if found else "by less than 0.75 in logits: it does not rest on one region.") in text
 
 
 def verdict_of(name, *tracks, **values):

@@ -84,8 +84,8 @@ def compare(
     )
     if np.isnan([value_a, value_b]).any():
         raise FacetellError(
-            f"of {'all splits' if split == ALL else f'the split {split}'} both scored {counts.real} real and {counts.fake} forged videos, too few for "
-            f"{MEASURES[measure].title}; score more, or choose another split"
+            f"{f'of the split {split} ' * (split != ALL)}both scored {counts.real} real and {counts.fake} forged "
+            f"videos, too few for {MEASURES[measure].title}; score more, or choose another split"
         )
     paired = None if samples_a is None or samples_b is None else samples_a - samples_b
     return Comparison(

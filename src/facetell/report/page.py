@@ -8,6 +8,7 @@ import heapq
 import statistics
 import textwrap
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,14 @@ from facetell.report.images import Budget, ClipImages, Image, TrackImages, by_es
 from facetell.report.result import to_result
 from facetell.report.table import clock
 from facetell.report.words import one_line, percent, plain_text, shortened
-from facetell.types import ClipScore, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, FacetellError, RegionScore, TrackVerdict, Verdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, even_odds
 
 TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
 CSS, JS = (Markup((STATIC / f"report.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
 STRIP = 12  # images in a strip
 PLOTTED = 7  # faces in a plot
+LEAST_DROP = 0.75  # logits: hiding another area as large as a feature rarely lowers a score by more (docs/report.md)
 SHOWN, BINS = 1000, 20  # videos and bars in the summary of a scan
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
@@ -48,7 +50,7 @@ ENVIRONMENT.filters |= {
     "sampled": lambda fps, rate: 1 / FrameSampler(fps, rate).step,
     "text": plain_text,
 }
-ENVIRONMENT.globals |= {"LOW_RATE": LOW_RATE, "UNEVEN": UNEVEN}
+ENVIRONMENT.globals |= {"LOW_RATE": LOW_RATE, "UNEVEN": UNEVEN, "LEAST_DROP": LEAST_DROP}
 ENVIRONMENT.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
 
 
@@ -88,6 +90,13 @@ class FaceView:
     def worst(self) -> Point:
         """The highest-scoring clip."""
         return self.chart.points[ranked(self.track)[0]]
+
+    @property
+    def decisive(self) -> RegionScore | None:
+        """The region that the highest-scoring clip rests on: hiding it costs the most, and :data:`LEAST_DROP`."""
+        lowest = min(self.track.regions, key=lambda each: each.logit, default=None)
+        whole = self.track.clips[self.worst.index].logit
+        return lowest if lowest and whole - lowest.logit >= LEAST_DROP else None
 
     @property
     def strip(self) -> list[Point]:
@@ -141,13 +150,29 @@ class Report:
         self._views: list[VideoView] = []
         self._card = read_card(detector.engine.path)
 
-    def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None) -> None:
-        """Add a video, its images cropped in a second pass; ``shown`` is the verdict with the names to show."""
+    def add(
+        self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None
+    ) -> VideoVerdict:
+        """Add a video, its images cropped in a second pass; ``shown`` is the verdict with the names to show.
+
+        Returns what is shown, with the scores of the highest-scoring clips of the most suspect faces by hidden region.
+        """
         info = self._detector.engine.info
         images, note = collect_images(verdict, info, self._budget, progress, self._detector.settings.image_rate)
-        shown = shown or verdict
+        shown = self._with_regions(shown or verdict, images)
         faces, others = _faces(shown, self._budget.faces, images)
         self._views.append(VideoView(shown, plain_text(Path(shown.path).name), faces, others, note))
+        return shown
+
+    def _with_regions(self, verdict: VideoVerdict, images: Mapping[int, TrackImages]) -> VideoVerdict:
+        found = {}
+        for track in by_estimate(verdict.tracks)[: self._budget.hidden]:
+            clip = images.get(track.track_id, {}).get(ranked(track)[0])
+            if clip and len(clip.frames) == self._detector.engine.info.clip_frames:
+                with suppress(FacetellError):  # of a function that fails for this clip
+                    found[track.track_id] = self._detector.score_regions(np.stack(clip.frames))
+        tracks = (replace(track, regions=found.get(track.track_id, ())) for track in verdict.tracks)
+        return replace(verdict, tracks=tuple(tracks))
 
     @property
     def thumbnail(self) -> str | None:
