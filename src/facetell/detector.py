@@ -1,8 +1,7 @@
 """Score a video: frames, face tracks, clips, logits, a calibrated probability or an abstention with its reason.
 
-Videos are streamed: at no time are more frames held than one clip per face needs, and where the number of scored clips
-is bounded, the crops of that many clips per face in view. The model runs in a thread of its own while the next frames
-are decoded.
+Videos are streamed: at most the frames of one clip per face are held, and where the number of scored clips is bounded,
+the crops of that many clips per face in view. The model runs in a thread of its own while the next frames are decoded.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, cast
 
 import av
 import numpy as np
@@ -25,7 +24,7 @@ from facetell import __version__
 from facetell.assets import ASSETS
 from facetell.engine import load_engine
 from facetell.engine.info import InputFormat
-from facetell.faces.clips import ClipAssembler, FrameSampler
+from facetell.faces.clips import ClipAssembler, FrameSampler, Wants
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.regions import hide, region_masks
@@ -61,7 +60,6 @@ _LIBRARIES["ffmpeg"] = av.ffmpeg_version_info
 
 Progress = Callable[[float, float | None], None]
 _P = ParamSpec("_P")
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +78,13 @@ class Settings:
 
     Attributes:
         clips_per_second: clips per second of each face, > 0.
-        max_clips: largest number of clips scored per face, evenly chosen (:mod:`facetell.faces.spread`), >= 0; 0 for
-            all, None for the model's own.
+        max_clips: largest number of clips scored per face, evenly spaced, >= 0; 0 for all, None for the model's own.
         max_faces: largest number of faces tracked at once, the largest first, >= 1.
-        threshold: minimum probability for "forged", for any number of faces; None for the model's own, which is
-            corrected for that number.
+        threshold: minimum probability for "forged"; None for the model's own, corrected for the number of faces.
         engine: inference engine of the model: "openvino", "onnxruntime" or "torch".
         precision: arithmetic of the engine, see :func:`facetell.engine.load_engine`.
         threads: CPU threads of the engine; all cores by default.
-        image_rate: frames per second of folders of images, which states that they are consecutive frames; None assumes
-            25 and checks them, see :class:`facetell.video.sequence.ImageSequence`.
+        image_rate: frames per second of folders of images, which are then consecutive; None assumes 25 and checks it.
         given: the input of a network of another program, see :func:`facetell.engine.load_engine`.
     """
 
@@ -265,12 +260,12 @@ class Detector:
         }
 
 
-def _hook(hook: Callable[_P, _R]) -> Callable[_P, _R]:
+def _hook(hook: Callable[_P, None]) -> Callable[_P, None]:
     """The hook, its exceptions marked."""
 
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> None:
         try:
-            return hook(*args, **kwargs)
+            hook(*args, **kwargs)
         except Exception as error:
             raise _HookError from error
 
@@ -293,16 +288,12 @@ class Look:
 class ClipStream:
     """Clips from the frames of a file or a live source; holds only the frames of one clip per face.
 
-    ``fps`` is the frame rate of the source, None if unknown; ``period`` are the seconds per clip of a face, by default
-    those of the detector's settings. For ``wants`` see :class:`facetell.faces.clips.ClipAssembler`.
+    ``fps`` is that of the source, None if unknown; ``period`` are the seconds per clip of a face, by default those of
+    the settings. For ``wants`` see :class:`facetell.faces.clips.ClipAssembler`.
     """
 
     def __init__(
-        self,
-        detector: Detector,
-        fps: float | None,
-        period: float | None = None,
-        wants: Callable[[int, int], bool] = lambda track, period: True,
+        self, detector: Detector, fps: float | None, period: float | None = None, wants: Wants = lambda *_: True
     ) -> None:
         info, settings = detector.engine.info, detector.settings
         self.sampler = FrameSampler(fps, info.frame_rate)
@@ -320,8 +311,7 @@ class ClipStream:
     def leave_out(self, source: VideoSource, wanted_from: float) -> None:
         """Let the source leave out frames before ``wanted_from`` seconds, when the next clip is needed.
 
-        Only in a settled scene: else the tracker needs each frame, to find what changes at once. And only where every
-        frame is taken: else other frames would be taken after a gap than are without it.
+        Only in a settled scene, else the tracker needs each frame, and where all are taken, else others would be.
         """
         is_idle = self.tracker.is_settled and not self.gathering and self.sampler.takes_all
         self._whole_from = source.leave_out(wanted_from if is_idle else -math.inf)

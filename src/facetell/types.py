@@ -228,10 +228,10 @@ class TrackVerdict:
 class VideoVerdict:
     """Result for one video.
 
-    ``probability`` and ``interval`` are those of the highest-scoring track, None unless ``status`` is ``scored``, as is
-    ``threshold``, the minimum probability for "forged", corrected for the number ``threshold_faces`` of scored faces.
-    ``message`` is the reason for an abstention; ``warnings`` are the caveats of a score. ``file`` is what the file
-    states about itself (:func:`facetell.video.metadata.read_facts`).
+    ``probability``, ``interval`` and ``threshold``, the minimum probability for "forged" with ``threshold_faces``
+    scored faces, are those of the highest-scoring track, None unless ``status`` is ``scored``. ``message`` is the
+    reason for an abstention; ``warnings`` are the caveats of a score. ``file`` is what
+    :func:`facetell.video.metadata.read_facts` finds.
     """
 
     path: str

@@ -24,10 +24,9 @@ FORM = (
 class ForeignEngine(OpenVinoEngine):
     """Runs a network of another program on OpenVINO, in float32 unless ``precision`` is "bf16".
 
-    :data:`FORM` describes it; rank and sizes of the input give its layout. The second of two outputs minus the first is
-    the logit; a final softmax or sigmoid is left out. Of a network of single frames, the logit of a clip is the mean
-    over its frames. FacetellError: the file has metadata of facetell, a part of the description is missing, or the
-    network has another form.
+    :data:`FORM` describes it; rank and sizes of the input give its layout. The logit is the second of two outputs minus
+    the first, without a final softmax or sigmoid, and the mean over the frames of a network of single frames.
+    FacetellError: the file has metadata of facetell, a part of the description is missing, or the form is another.
     """
 
     def __init__(

@@ -21,10 +21,10 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A measure of two models on the ``real`` and ``fake`` videos that both scored.
+    """A measure of two models on the ``real`` and ``fake`` videos that both scored, and A minus B.
 
-    ``difference`` is A minus B, by the paired bootstrap over ``identities``; their number is 0 where none is known, and
-    videos are drawn. ``left_out`` counts videos by the reason; one may have several.
+    The paired bootstrap is over ``identities``, 0 where none is known and videos are drawn. ``left_out`` counts videos
+    by the reason; one may have several.
     """
 
     measure: str

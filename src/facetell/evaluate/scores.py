@@ -1,7 +1,4 @@
-"""Score files: one row per clip with everything known of its video. All measures and tables are computed from them.
-
-A video that could not be scored has one row, with its status and without a logit.
-"""
+"""Score files: one row per clip with everything known of its video; one without a logit if it could not be scored."""
 
 from __future__ import annotations
 
@@ -76,11 +73,10 @@ class Scores:
         return self.where(~np.isnan(self["logit"]) & (self["label"] >= 0))
 
     def videos(self) -> Scores:
-        """One row per video and distortion, scored by the mean clip logit of its highest-scoring track.
+        """One row per video and distortion (:data:`COPY`), scored by the mean clip logit of its highest-scoring track.
 
-        Rows belong to one video if they agree in the columns :data:`COPY`. A video with parts of several labels is
-        forged where one part is, and else of unknown label where one is; the strings are those of its first part of
-        that label. The column ``faces`` is the number of scored tracks.
+        A video with parts of several labels is forged where one part is, else of unknown label where one is; the
+        strings are those of its first part of that label. The column ``faces`` is the number of scored tracks.
         """
         videos = numbered(keys_of(self, COPY))
         count = int(videos.max(initial=-1)) + 1

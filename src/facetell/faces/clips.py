@@ -2,10 +2,8 @@
 
 A second difference measures uneven sampling as motion, so the step from frame to frame is a constant multiple of the
 source's frame interval, the one nearest to the model's: for a model of 25 frames per second, every frame of 24, 25 and
-30 fps, every second one of 50 and 60. If the rate of a file changes, the step follows within a few frames.
-
-Time is divided into periods (one second by default). Each track gives at most one clip per period, the first complete
-one without a jump cut.
+30 fps, every second one of 50 and 60. If the rate of a file changes, the step follows within a few frames. Each track
+gives at most one clip per period (one second by default), the first complete one without a jump cut.
 """
 
 from __future__ import annotations
@@ -24,14 +22,14 @@ import numpy as np
 from facetell.faces.crop import clip_crop, crop_frame
 from facetell.types import Clip, Crop, Frame, Pose, UInt8Array
 
+Wants = Callable[[int, int], bool]
 LATE = 1.75  # steps from one frame to the next: a later frame counts as late
 HOLE = 0.12  # seconds: a late frame after a longer pause ends the clips that are begun
 MAX_JUMP = 0.5  # face lengths from frame to frame: a larger displacement is a jump cut
 RATE_WINDOW = 8  # frames whose median interval is the current rate of the source
 RATE_CHANGE = 1.3  # factor between two rates that are different
-# A jump cut on one speaker leaves the face in its place, but what surrounds it changes once, and by far more than
-# between any two other frames. Of 3015 clips of 208 videos, 14 are found to contain a cut, and most do. Of cuts between
-# two moments of one calm shot a second apart, the hardest ones, 62 % are found.
+# At a jump cut on one speaker, what surrounds the face changes once, by far more than between any two other frames: in
+# 14 of 3015 clips of 208 videos, most of which have one. Of cuts within one calm shot, the hardest, 62 % are found.
 CUT = 2.5  # times the next largest change of the clip
 CUT_LEVEL = 4.0  # mean grey levels: key frames of hard compression change a static background by less
 _CELLS = 40  # side in pixels of the images that are compared
@@ -127,17 +125,12 @@ class _Window:
 class ClipAssembler:
     """Collects ``length`` consecutive frames of each track, and returns a clip as soon as it is complete.
 
-    One clip of each track begins in each ``period`` of seconds of which ``wants``, called with the numbers of the track
-    and of the period, needs one; for ``size`` and ``scale`` see :func:`crop_clip`.
+    Clips begin in each ``period`` of seconds of which ``wants``, called with the numbers of the track and of the
+    period, needs one; for ``size`` and ``scale`` see :func:`crop_clip`.
     """
 
     def __init__(
-        self,
-        length: int,
-        size: int,
-        scale: float,
-        period: float = 1.0,
-        wants: Callable[[int, int], bool] = lambda track, period: True,
+        self, length: int, size: int, scale: float, period: float = 1.0, wants: Wants = lambda track, period: True
     ) -> None:
         self._length, self._size, self._scale, self._period, self._wants = length, size, scale, period, wants
         self._windows: dict[int, _Window] = {}

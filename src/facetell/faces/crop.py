@@ -1,8 +1,7 @@
 """The crop of a clip: one region for all frames, rotated with the face, sampled with sub-pixel precision.
 
-The second difference of a video amplifies all that changes independently from frame to frame, above all the jitter of
-a face box that is placed again in each frame. So all frames of a clip have the *same* region, computed from the clip's
-landmarks. It is rotated by their median roll: the network was trained on upright faces.
+The second difference of a video amplifies the jitter of a face box that is placed again in each frame. The region is
+rotated by the median roll of the clip's landmarks: the network was trained on upright faces.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ FOREHEAD, CHIN = 10, 152
 def face_pose(landmarks: FloatArray) -> Pose:
     """Position, size and roll of a face mesh, (468, 2) in pixels.
 
-    The roll is the mean of that of the eye axis and of the axis from forehead to chin, each weighted by its length: in
-    profile the eye axis is short and unreliable.
+    The roll is that of the eye axis and of the axis from forehead to chin, weighted by length: it is short in profile.
     """
     across = landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]
     down = landmarks[CHIN] - landmarks[FOREHEAD]
@@ -49,7 +47,7 @@ def clip_crop(poses: Sequence[Pose], scale: float) -> Crop:
 def crop_frame(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
     """Crop a uint8 frame, RGB (H, W, 3) or grey (H, W), to (size, size[, 3]); outside the frame the edge is repeated.
 
-    Frames that shrink by a factor of two or more are averaged over areas first, against aliasing.
+    A frame that shrinks by two or more is averaged over areas first, against aliasing.
     """
     matrix = crop_matrix(crop, size)
     factor = min(int(crop.side / size), *image.shape[:2])

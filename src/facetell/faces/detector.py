@@ -1,9 +1,8 @@
 """BlazeFace full range: face boxes in a frame, on OpenVINO.
 
-The network's input is 192 x 192 pixels. It finds faces from about 1/10 of the longer side of the image on; smaller ones
-are searched for in overlapping tiles. It was trained on faces that are upright or rotated by up to about 45 degrees.
-Beyond, it finds some with a wrong roll and others not at all, so frames are also searched in quarter turns, and a
-doubtful detection is repeated in four orientations of its surroundings.
+It finds faces from about 1/10 of the longer side of the image on; smaller ones are searched for in overlapping tiles.
+Beyond a roll of about 45 degrees it finds some with a wrong roll and others not at all, so frames are also searched in
+quarter turns, and a doubtful detection is repeated in four orientations of its surroundings.
 """
 
 from __future__ import annotations

@@ -40,24 +40,22 @@ def region_masks(landmarks: FloatArray, size: int) -> dict[str, FloatArray]:
     the face, the surroundings are all else: hair, ears, neck, background.
     """
     length = float(np.ptp(landmarks, axis=0).max())
-    free, areas = np.ones((size, size), np.uint8), {}
-    for name, rings, margin in (
-        ("eyes", EYES_WITH_BROWS, MARGIN),
-        ("mouth", (LIPS_OUTER,), MARGIN),
-        ("nose", (NOSE,), MARGIN / 2),
-        ("skin", (OVAL,), 0),
+    free, masks = np.ones((size, size), np.uint8), {}
+    for name, margin, rings in (
+        ("eyes", MARGIN, EYES_WITH_BROWS),
+        ("mouth", MARGIN, (LIPS_OUTER,)),
+        ("nose", MARGIN / 2, (NOSE,)),
+        ("skin", 0, (OVAL,)),
+        ("surroundings", 0, ()),  # what is left
     ):
-        area = np.zeros_like(free)
+        area = np.full_like(free, not rings)
         for ring in rings:
             cv2.fillConvexPoly(area, np.round(cv2.convexHull(landmarks[ring]) * 16).astype(np.int32), 1, shift=4)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(margin * length) + 1,) * 2)
-        areas[name] = np.asarray(cv2.dilate(area, disc), np.uint8) & free
-        free &= ~areas[name]
-    areas["surroundings"] = free
-    return {
-        name: np.asarray(cv2.GaussianBlur(area.astype(np.float32), (0, 0), FEATHER * length), np.float32)
-        for name, area in areas.items()
-    }
+        area = np.asarray(cv2.dilate(area, disc), np.uint8) & free
+        free &= ~area
+        masks[name] = np.asarray(cv2.GaussianBlur(area.astype(np.float32), (0, 0), FEATHER * length), np.float32)
+    return masks
 
 
 def hide(frames: UInt8Array, mask: FloatArray) -> UInt8Array:

@@ -1,13 +1,9 @@
 """Choose a bounded number of evenly spaced clips of a face while its video is read and its length is unknown.
 
-Time is divided into periods, each of which could give one clip. They are numbered from the one of the face's first clip
-and joined to cells of ``step`` periods. A cell needs one clip: once it has one, no further clip of it is cropped. If
-more than ``most`` cells have a clip that can be scored, ``step`` doubles: pairs of cells are merged and keep the
-earlier clip. So at least half of ``most`` clips are chosen where there were more than that, no more than ``most`` are
-held, and up to ``most`` clips all are chosen.
-
-The choice does not depend on the scores: clips added where a score is uncertain would bias the mean on which the
-calibration is fitted, and would not be the evenly spaced series that the interval assumes.
+Time is divided into periods, numbered from that of the face's first clip and joined to cells of ``step`` periods. A
+cell needs one clip. If more than ``most`` cells have a clip that can be scored, ``step`` doubles: pairs of cells are
+merged and keep the earlier clip. So at least half of ``most`` clips are chosen where there are more, and all of up to
+``most``. The choice does not depend on the scores, which would bias the mean on which calibration and interval rest.
 """
 
 from __future__ import annotations
@@ -71,8 +67,8 @@ class Spread:
     def add(self, clip: Clip, period: int, last: float = math.inf) -> dict[int, Clip]:
         """Add a clip that can be scored, of a period that was wanted; it is held as long as it may be chosen.
 
-        Returns the clip by its period if it is chosen whatever follows, so that it can be scored at once; else nothing.
-        ``last`` is the last period that may give a clip. It decides when a clip is scored, not which.
+        Returns the clip by its period, to score it at once, if it is chosen whatever follows, else nothing. ``last``,
+        the last period that may give a clip, decides when a clip is scored, not which.
         """
         number = self.close(period)
         largest = step_of(number + 1 + max(0, last - period), self.most)

@@ -27,14 +27,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The chart of a face: ``line`` joins its points, ``band`` is the interval of the face's probability.
+    """The chart of a face; ``band`` is the interval of its probability.
 
     ``highest`` are the indices of the clips drawn as diamonds; ``ticks`` are (x, label), ``levels`` (y, label).
     """
 
     points: tuple[Point, ...]
     highest: frozenset[int]
-    line: str
     band: tuple[float, float]
     mean: float
     threshold: float
@@ -69,7 +68,6 @@ def make_chart(track: TrackVerdict, threshold: float, highest: int = 1) -> Chart
     return Chart(
         points=tuple(points),
         highest=frozenset(ranked(track)[:highest]),
-        line=" ".join(f"{point.x},{point.y}" for point in points),
         band=(_y(high), _y(low)),
         mean=_y(track.probability or 0.0),
         threshold=_y(threshold),

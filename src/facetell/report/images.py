@@ -1,8 +1,7 @@
 """The images of a report, cropped in a second pass over the video, since the verdict decides which are needed.
 
-The second pass needs no memory that grows with the video, and crops the same pixels that the model was given: the same
-frames, by the same region and function. The network is given the repeated edge where a region extends beyond the frame;
-images show that area hatched.
+The memory that this needs does not grow with the video. It crops the pixels that the model was given. Images show the
+area outside the frame hatched, where the network is given the repeated edge.
 """
 
 from __future__ import annotations
@@ -70,8 +69,8 @@ class Image:
 class ClipImages:
     """The images of one clip: the face in its middle, the whole frame then, all frames as the model was given them.
 
-    ``scene`` is made if ``wants_scene``, ``frames`` if ``wants_frames``, ``large``, a larger face, if both. ``beyond``
-    is whether the crop extends beyond the frame, ``inside`` which pixels of the frames do not.
+    ``wants_scene`` and ``wants_frames`` say which are made, both that of a ``large`` face. ``beyond`` is whether the
+    crop extends beyond the frame, ``inside`` which pixels of the frames do not.
     """
 
     clip: ClipScore
@@ -120,8 +119,7 @@ def collect_images(
 ) -> tuple[dict[int, TrackImages], str]:
     """The images of a video by track id, and a note that says why there are none where the file has changed or is gone.
 
-    ``info`` is of the model that scored it; ``rate`` the frame rate at which a folder of images was scored.
-    ``progress`` is called with (seconds done, seconds in all or None) as the video is read.
+    ``info`` is of the model that scored it, ``rate`` that of a folder of images, ``progress`` as of a detector.
     """
     shown = by_estimate(verdict.tracks)[: budget.faces]
     images = {track.track_id: _wanted(track, budget, len(shown)) for track in shown}

@@ -27,7 +27,7 @@ from facetell.report.images import Budget, ClipImages, Image, TrackImages, by_es
 from facetell.report.result import to_result
 from facetell.report.table import clock
 from facetell.report.words import one_line, percent, plain_text, shortened
-from facetell.types import ClipScore, FacetellError, RegionScore, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, FacetellError, TrackVerdict, Verdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, even_odds
 
 TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
@@ -92,13 +92,6 @@ class FaceView:
         return self.chart.points[ranked(self.track)[0]]
 
     @property
-    def decisive(self) -> RegionScore | None:
-        """The region that the highest-scoring clip rests on: hiding it costs the most, and :data:`LEAST_DROP`."""
-        lowest = min(self.track.regions, key=lambda each: each.logit, default=None)
-        whole = self.track.clips[self.worst.index].logit
-        return lowest if lowest and whole - lowest.logit >= LEAST_DROP else None
-
-    @property
     def strip(self) -> list[Point]:
         """The points with images, at most :data:`STRIP` of them, evenly spread."""
         if self.worst.index not in self.images:
@@ -153,10 +146,7 @@ class Report:
     def add(
         self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None
     ) -> VideoVerdict:
-        """Add a video, its images cropped in a second pass; ``shown`` is the verdict with the names to show.
-
-        Returns what is shown, with the scores of the highest-scoring clips of the most suspect faces by hidden region.
-        """
+        """Add a video, its images cropped in a second pass. Returns ``shown``, the verdict to show, with regions."""
         info = self._detector.engine.info
         images, note = collect_images(verdict, info, self._budget, progress, self._detector.settings.image_rate)
         shown = self._with_regions(shown or verdict, images)
@@ -188,7 +178,7 @@ class Report:
         return render(
             "report",
             videos=views,
-            rows=[Row.of(view.verdict, view.name, f"#v{number}", view.icon) for number, view in enumerate(views, 1)],
+            rows=[Row.of(v.verdict, v.name, f"#v{n}", v.icon) for n, v in enumerate(views, 1)],
             threshold=self._detector.threshold,
             card=self._card,
             info=info,
