@@ -1,7 +1,6 @@
 """One model file in three engines has the same scores on real clips; a Python function; errors are one message."""
 
 import importlib
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -215,8 +214,7 @@ def test_a_function_scores_the_clips_of_a_video(module, man):
     assert verdict.status is Status.SCORED
     assert all(clip.logit == 2.5 for track in verdict.tracks for clip in track.clips)
     frames, fps, boxes = importlib.import_module(name).seen[0]
-    assert frames.dtype == np.uint8 and frames.shape == (4, 96, 96, 3)
-    assert fps == 30
+    assert frames.dtype == np.uint8 and frames.shape == (4, 96, 96, 3) and fps == 30
     np.testing.assert_array_equal(boxes, [[24, 24, 72, 72]] * 4)  # a crop of two face lengths
 
 
@@ -235,10 +233,7 @@ def test_a_function_that_cannot_be_used_is_one_message(module, function, key, va
         load_engine(f"{module(key, value)}:{function}")
 
 
-@pytest.mark.parametrize(
-    ("function", "reason"), [("fails", r"fails failed \(ValueError: my fault\)"), ("undefined", "gives nan for a clip")]
-)
-def test_faults_of_a_function_are_not_those_of_the_video(module, man, function, reason):
-    verdict = Detector(f"{module()}:{function}")(man)
-    assert verdict.status is Status.UNREADABLE and re.search(reason, verdict.message)
-    assert "damaged" not in verdict.message
+def test_faults_of_a_function_are_not_those_of_the_video(module, man):
+    for function, reason in (("fails", "fails failed (ValueError: my fault)"), ("undefined", "gives nan for a clip")):
+        verdict = Detector(f"{module()}:{function}")(man)
+        assert verdict.status is Status.UNREADABLE and reason in verdict.message and "damaged" not in verdict.message

@@ -36,7 +36,7 @@ class Difference(Estimate):
 
 
 def draw_identities(labels: ArrayLike, identities: ArrayLike, *, draws: int = DRAWS) -> Iterator[Values]:
-    """Bootstrap weights: how often each video is drawn, in blocks (block, N) of ``draws`` rows in total. The seed is fixed.
+    """Bootstrap weights with a fixed seed: how often each video is drawn, in blocks (block, N) of ``draws`` rows.
 
     In each class as many of the N ``identities`` are drawn, with replacement, as it has, with all their videos of it.
     """
