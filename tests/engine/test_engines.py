@@ -21,6 +21,7 @@ from facetell.types import FacetellError, Status
 from fixtures import FAST, FAST_FILE
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
+SAVED_MODEL = b"\x08\x01\x12\x02\x0a\x00"  # the first fields of one of TensorFlow
 SOURCE = """
 seen = []
 def predict(frames, fps, face_boxes):
@@ -91,15 +92,7 @@ def test_a_wrong_name_or_precision_has_one_message(tmp_path):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"hello, this is text\n",
-        b"\x08\x01\x12\x02\x0a\x00",  # the first fields of a TensorFlow SavedModel
-        FAST_FILE.read_bytes()[:-1000],
-    ],
-)
+@pytest.mark.parametrize("content", [b"", b"this is text\n", SAVED_MODEL, FAST_FILE.read_bytes()[:-1000]])
 def test_a_file_that_is_not_onnx_has_one_message_and_no_log(tmp_path, capfd, engine, content):
     path = tmp_path / "model.mp4"  # the name does not matter
     path.write_bytes(content)

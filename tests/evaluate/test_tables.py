@@ -24,10 +24,7 @@ def made(path, rows, protocol, draws=50):
 
 
 def by_row(table, stub):
-    return {
-        tuple(cell.text for cell in row[:stub]): dict(zip(table.head[stub:], row[stub:], strict=True))
-        for row in table.rows
-    }
+    return {tuple(c.text for c in r[:stub]): dict(zip(table.head[stub:], r[stub:], strict=True)) for r in table.rows}
 
 
 def test_within_agrees_with_counts_by_hand(tmp_path):

@@ -38,13 +38,10 @@ def test_shrinking_does_not_alias():
     assert cropped.min() > 110 and cropped.max() < 145
 
 
-@given(
-    st.tuples(*[st.floats(-500, 500)] * 2),
-    st.floats(20, 900),
-    st.floats(-4, 4),
-    st.integers(1, 300),
-    st.integers(1, 300),
-)
+SIDE = st.integers(1, 300)
+
+
+@given(st.tuples(*[st.floats(-500, 500)] * 2), st.floats(20, 900), st.floats(-4, 4), SIDE, SIDE)
 def test_any_crop_of_any_frame_is_possible_and_outside_repeats_the_edge(center, side, roll, height, width):
     cropped = crop_frame(np.full((height, width, 3), 9, np.uint8), Crop(*center, side, roll), 24)
     assert cropped.shape == (24, 24, 3) and (cropped == 9).all()

@@ -35,7 +35,6 @@ def test_interval_agrees_with_scipy():
 def test_wilson_agrees_with_scipy(hits, total):
     reference = stats.binomtest(hits, total).proportion_ci(method="wilson")
     found = wilson(hits, total)
-    assert (found.low, found.value, found.high) == pytest.approx(
-        (reference.low, hits / total, reference.high), abs=1e-6
-    )
+    expected = (reference.low, hits / total, reference.high)
+    assert (found.low, found.value, found.high) == pytest.approx(expected, abs=1e-6)
     assert np.isnan(wilson(0, 0).value)

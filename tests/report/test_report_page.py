@@ -153,7 +153,7 @@ def test_its_regions_are_hidden_one_after_the_other(detector, of_man, face_netwo
         assert masks[name][*points[landmark].round().astype(int)[::-1]] > 0.9
     assert [each.region for each in track.regions] == [*masks]
     for each, mask in zip(track.regions, masks.values(), strict=True):
-        colour = np.average(frames.reshape(-1, 3), axis=0, weights=np.tile(mask.ravel(), len(frames)))
+        colour = np.average(frames.mean(axis=0).reshape(-1, 3), axis=0, weights=mask.ravel())
         by_hand = (frames + mask[..., None] * (colour - frames)).round().astype(np.uint8)
         assert each.logit == pytest.approx(float(detector.engine.score(by_hand[None])[0]), abs=0.15)
         assert each.probability == detector.engine.info.calibration.probability(each.logit)
