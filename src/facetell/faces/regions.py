@@ -39,7 +39,7 @@ def region_masks(landmarks: FloatArray, size: int) -> dict[str, FloatArray]:
     Each of eyes (with brows), mouth and nose is the convex hull of its landmarks with a margin. The skin is the rest of
     the face, the surroundings are all else: hair, ears, neck, background.
     """
-    length = float(np.ptp(landmarks, axis=0).max())
+    length = max(1.0, float(np.ptp(landmarks, axis=0).max()))
     free, masks = np.ones((size, size), np.uint8), {}
     for name, margin, rings in (
         ("eyes", MARGIN, EYES_WITH_BROWS),

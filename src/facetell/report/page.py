@@ -27,7 +27,7 @@ from facetell.report.images import Budget, ClipImages, Image, TrackImages, by_es
 from facetell.report.result import to_result
 from facetell.report.table import clock
 from facetell.report.words import one_line, percent, plain_text, shortened
-from facetell.types import ClipScore, FacetellError, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, TrackVerdict, Verdict, VideoVerdict
 from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, even_odds
 
 TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
@@ -159,7 +159,7 @@ class Report:
         for track in by_estimate(verdict.tracks)[: self._budget.hidden]:
             clip = images.get(track.track_id, {}).get(ranked(track)[0])
             if clip and len(clip.frames) == self._detector.engine.info.clip_frames:
-                with suppress(FacetellError):  # of a function that fails for this clip
+                with suppress(Exception):  # whatever fails, also in a model that is a function: no regions
                     found[track.track_id] = self._detector.score_regions(np.stack(clip.frames))
         tracks = (replace(track, regions=found.get(track.track_id, ())) for track in verdict.tracks)
         return replace(verdict, tracks=tuple(tracks))
