@@ -200,10 +200,20 @@ class ClipScore:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionScore:
+    """Score of a clip in which one ``region`` of the face is hidden (:func:`facetell.faces.regions.region_masks`)."""
+
+    region: str
+    logit: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrackVerdict:
     """Result for one face: its time range in seconds, median mesh width in pixels, and score.
 
     ``clips`` are the scored ones, evenly chosen from ``clips_seen``, which is 0 where the face is not scored.
+    ``regions`` are scores of the clip with the highest logit; empty where they are not measured.
     """
 
     track_id: int
@@ -216,16 +226,17 @@ class TrackVerdict:
     face_width: float
     clips: tuple[ClipScore, ...] = ()
     clips_seen: int = 0
+    regions: tuple[RegionScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class VideoVerdict:
     """Result for one video.
 
-    ``probability`` and ``interval`` are those of the highest-scoring track, None unless ``status`` is ``scored``, as is
-    ``threshold``, the minimum probability for "forged", corrected for the number ``threshold_faces`` of scored faces.
-    ``message`` is the reason for an abstention; ``warnings`` are the caveats of a score. ``file`` is what the file
-    states about itself (:func:`facetell.video.metadata.read_facts`).
+    ``probability``, ``interval`` and ``threshold``, the minimum probability for "forged" with ``threshold_faces``
+    scored faces, are those of the highest-scoring track, None unless ``status`` is ``scored``. ``message`` is the
+    reason for an abstention; ``warnings`` are the caveats of a score. ``file`` is what
+    :func:`facetell.video.metadata.read_facts` finds.
     """
 
     path: str

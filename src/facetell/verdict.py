@@ -13,6 +13,7 @@ from facetell.types import N_, Status, TrackVerdict, Verdict
 LOW_RATE = 0.7  # share of the model's frame rate below which motion is coarser than in the training data
 UNEVEN = 0.05  # share of late frames above which second differences measure the timing as well as the face
 
+Tracks = Sequence[TrackVerdict]
 UNSCORED = {
     Status.TOO_SHORT: N_("seen too briefly"),
     Status.FACE_TOO_SMALL: N_("too small"),
@@ -21,13 +22,13 @@ UNSCORED = {
 }
 
 
-def most_suspect_track(tracks: Sequence[TrackVerdict]) -> TrackVerdict | None:
+def most_suspect_track(tracks: Tracks) -> TrackVerdict | None:
     """The scored track with the highest probability; None where none was scored."""
     scored = [track for track in tracks if track.status is Status.SCORED]
     return max(scored, key=lambda track: track.probability or 0.0, default=None)
 
 
-def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Status, str]:
+def why_not_scored(tracks: Tracks, info: ModelInfo) -> tuple[Status, str]:
     """Status and message for a video without a scored track."""
     if not tracks:
         return Status.NO_FACE, N_("no face was found in it")
@@ -96,14 +97,9 @@ def low_rate(slow: Sequence[float], clips: int, info: ModelInfo) -> tuple[str, .
 
 
 def warnings_of(
-    tracks: Sequence[TrackVerdict],
-    uneven: float,
-    errors: Sequence[str],
-    info: ModelInfo,
-    crowded: int,
-    left_out: Mapping[Status, int],
+    tracks: Tracks, uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int, left_out: Mapping[Status, int]
 ) -> tuple[str, ...]:
-    """Caveats of a score. ``errors`` are those of the reader, ``uneven`` is the share of late frames.
+    """Caveats of a score; ``errors`` are those of the reader, ``uneven`` is the share of late frames.
 
     ``crowded`` is the limit on faces if it was reached, else 0; ``left_out`` counts clips that were not scored.
     """

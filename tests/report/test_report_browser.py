@@ -36,11 +36,10 @@ def page(request, browser, report):
 
 def moments(page):
     """Of each clip: what the table says, its picture, and its place in the chart."""
-    found = []
-    for row in page.locator(".values tbody tr").all():
-        x, picture = float(row.get_attribute("data-x")), row.locator("img").get_attribute("src")
-        found.append((row.get_attribute("data-text"), picture, x))
-    return found
+    rows = page.locator(".values tbody tr").all()
+    pictures = [row.locator("img").get_attribute("src") for row in rows]
+    texts, places = ([row.get_attribute(name) for row in rows] for name in ("data-text", "data-x"))
+    return [*zip(texts, pictures, map(float, places), strict=True)]
 
 
 def shown(page):
@@ -70,12 +69,9 @@ def printed(page):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_it_is_accessible(page, report, language):
+def test_it_is_accessible_and_on_two_pages_of_paper_is_all_that_was_found(page, report, language):
     page.goto(report.with_stem(language).as_uri())
     check_accessible(page)
-
-
-def test_on_two_pages_of_paper_is_all_that_was_found(page):
     assert printed(page) <= 2
     page.emulate_media(media="print")
     for name in ("nav", ".slider", ".hint", ".values", ".cursor", "summary", ".explained"):

@@ -60,15 +60,17 @@ def run(args: argparse.Namespace) -> int:
     try:
         for name, verdict in zip(names, _score(detector, paths), strict=True):
             done.append(verdict)
-            if args.out:
-                try:
-                    write_result([verdict], args.out / f"{name}.json")
-                    write_plot(verdict, args.out / f"{name}.svg", args.language)
-                except FacetellError as error:
-                    faults.append(str(error))
-            if report:
-                report.add(verdict)
-                reported += 1
+            try:
+                if report:
+                    done[-1] = report.add(verdict)
+                    reported += 1
+            finally:  # also when interrupted
+                if args.out:
+                    try:
+                        write_result(done[-1:], args.out / f"{name}.json")
+                        write_plot(verdict, args.out / f"{name}.svg", args.language)
+                    except FacetellError as error:
+                        faults.append(str(error))
     finally:
         # Also when interrupted: what was scored is written. A first signal that arrives now changes nothing.
         with on_stop(lambda name: None):

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.forge.mesh import CONTROL, INNER, LOWER_FACE, POINTS, REGIONS, IndexArray, centers, face_width
+from facetell.faces.regions import IndexArray
+from facetell.forge.mesh import CONTROL, INNER, LOWER_FACE, POINTS, REGIONS, centers, face_width
 from facetell.types import FloatArray, UInt8Array
 
 Forgery = tuple[UInt8Array, FloatArray]

@@ -16,17 +16,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from facetell.faces.regions import LIPS_OUTER, NOSE, IndexArray
 from facetell.forge import mesh
 from facetell.forge import pixels as px
-from facetell.forge.mesh import FEATURES, IndexArray, centers, face_width, reflected, similarity, smooth, transform
+from facetell.forge.mesh import FEATURES, centers, face_width, reflected, similarity, smooth, transform
 from facetell.forge.pixels import Forgery, affine, blend, draw_mask
 from facetell.forge.reenact import Donor, reenact
 from facetell.forge.resynth import resynth
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
 # Eyes, brows and nose, which do not move in speech.
-STABLE = np.concatenate([mesh.INNER[: -len(mesh.LIPS_OUTER) - 2], mesh.NOSE])
-MOUTH = np.intersect1d(mesh.CONTROL, np.concatenate([mesh.LIPS_OUTER, mesh.LIPS_INNER, mesh.CHIN]))
+STABLE = np.concatenate([mesh.INNER[: -len(LIPS_OUTER) - 2], NOSE])
+MOUTH = np.intersect1d(mesh.CONTROL, np.concatenate([LIPS_OUTER, mesh.LIPS_INNER, mesh.CHIN]))
 
 
 def self_blend(

@@ -25,14 +25,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The chart of a face: ``line`` joins its points, ``band`` is the interval of the face's probability.
+    """The chart of a face; ``band`` is the interval of its probability.
 
     ``highest`` are the indices of the clips drawn as diamonds; ``ticks`` are (x, seconds), ``levels`` (y, probability).
     """
 
     points: tuple[Point, ...]
     highest: frozenset[int]
-    line: str
     band: tuple[float, float]
     mean: float
     threshold: float
@@ -67,7 +66,6 @@ def make_chart(track: TrackVerdict, threshold: float, highest: int = 1) -> Chart
     return Chart(
         points=tuple(points),
         highest=frozenset(ranked(track)[:highest]),
-        line=" ".join(f"{point.x},{point.y}" for point in points),
         band=(_y(high), _y(low)),
         mean=_y(track.probability or 0.0),
         threshold=_y(threshold),

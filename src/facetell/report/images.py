@@ -40,11 +40,12 @@ class Budget:
     faces: int = 6  # with images, those with the highest estimates first
     moments: int = 96  # images over time, of all faces together
     segments: int = 3  # highest-scoring clips per face that are shown frame by frame
+    hidden: int = 3  # faces whose highest-scoring clip is scored with regions of it hidden
 
     @classmethod
     def of(cls, videos: int) -> Budget:
         """The budget of each of so many videos: a report is below 3 MB for one video, some 20 MB for a thousand."""
-        return cls() if videos <= 3 else cls(4, 36, 1) if videos <= 20 else cls(1, 4, 0)
+        return cls() if videos <= 3 else cls(4, 36, 1, 1) if videos <= 20 else cls(1, 4, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class Image:
 class ClipImages:
     """The images of one clip: the face in its middle, the whole frame then, all frames as the model was given them.
 
-    ``large``, a larger face, needs both wishes; ``beyond`` is whether the crop extends beyond the frame.
+    ``large``, a larger face, needs both wishes; ``beyond`` is whether the crop extends beyond the frame, ``inside``
+    which pixels of the frames do not.
     """
 
     clip: ClipScore
@@ -78,11 +80,13 @@ class ClipImages:
     large: Image | None = None
     beyond: bool = False
     frames: list[UInt8Array] = field(default_factory=list)
+    inside: NDArray[np.bool_] | None = None
 
     def take(self, image: UInt8Array, time: float, size: int) -> None:
         """Crop what is needed of a frame within the clip."""
         if self.wants_frames:
-            self.frames.append(shown_crop(image, self.clip.crop, size))
+            self.frames.append(crop_frame(image, self.clip.crop, size))
+            self.inside = _inside(image, self.clip.crop, size)
         if self.face is None and time + _TOLERANCE >= (self.clip.t0 + self.clip.t1) / 2:
             crop = self.clip.crop
             self.face = Image.of(shown_crop(image, crop, THUMBNAIL))
@@ -95,7 +99,8 @@ class ClipImages:
     def segment(self) -> list[Image]:
         """At most :data:`SEGMENT_FRAMES` of the frames, evenly spread, small."""
         shown = np.linspace(0, len(self.frames) - 1, min(SEGMENT_FRAMES, len(self.frames))).round().astype(int)
-        small = (cv2.resize(self.frames[i], (THUMBNAIL,) * 2, interpolation=cv2.INTER_AREA) for i in shown)
+        images = (_hatched(self.frames[i], cast(NDArray[np.bool_], self.inside)) for i in shown)
+        small = (cv2.resize(image, (THUMBNAIL,) * 2, interpolation=cv2.INTER_AREA) for image in images)
         return [Image.of(cast(UInt8Array, face)) for face in small]
 
 
@@ -113,8 +118,7 @@ def collect_images(
 ) -> tuple[dict[int, TrackImages], str]:
     """The images of a video by track id, and a note that says why there are none where the file has changed or is gone.
 
-    ``info`` is of the model that scored it; ``rate`` the frame rate at which a folder of images was scored.
-    ``progress`` is called with (seconds done, seconds in all or None) as the video is read.
+    ``info`` is of the model that scored it, ``rate`` that of a folder of images, ``progress`` as of a detector.
     """
     shown = by_estimate(verdict.tracks)[: budget.faces]
     images = {track.track_id: _wanted(track, budget, len(shown)) for track in shown}
@@ -162,10 +166,13 @@ def _crop(reader: VideoSource, waiting: list[ClipImages], info: ModelInfo, progr
 
 def shown_crop(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
     """The crop of the network's input, uint8 (size, size, 3), with grey stripes where it is outside the frame."""
-    rows, columns = np.indices((size, size))
-    stripes = np.where((rows + columns) * 16 // size % 2, 150, 190).astype(np.uint8)
-    inside = _inside(image, crop, size)
-    return np.where(inside[:, :, None], crop_frame(image, crop, size), stripes[:, :, None])
+    return _hatched(crop_frame(image, crop, size), _inside(image, crop, size))
+
+
+def _hatched(cropped: UInt8Array, inside: NDArray[np.bool_]) -> UInt8Array:
+    rows, columns = np.indices(inside.shape)
+    stripes = np.where((rows + columns) * 16 // len(inside) % 2, 150, 190).astype(np.uint8)
+    return np.where(inside[:, :, None], cropped, stripes[:, :, None])
 
 
 def _inside(image: UInt8Array, crop: Crop, size: int) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ import heapq
 import statistics
 import textwrap
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "s
 CSS, JS = (Markup((STATIC / f"report.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
 STRIP = 12  # images in a strip
 PLOTTED = 7  # faces in a plot
+LEAST_DROP = 0.75  # logits: hiding another area as large as a feature rarely lowers a score by more (docs/report.md)
 SHOWN, BINS = 1000, 20  # videos and bars in the summary of a scan
 
 
@@ -60,7 +62,14 @@ def environment(code: str, folder: Path = TEMPLATES) -> Environment:
         "text": plain_text,
         "tick": lambda seconds: spoken.number(clock(seconds).removesuffix(".0")),
     }
-    made.globals |= {"LOW_RATE": LOW_RATE, "UNEVEN": UNEVEN, "language": code, "t": words, "words": spoken.words}
+    made.globals |= {
+        "LOW_RATE": LOW_RATE,
+        "UNEVEN": UNEVEN,
+        "LEAST_DROP": LEAST_DROP,
+        "language": code,
+        "t": words,
+        "words": spoken.words,
+    }
     made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return made
 
@@ -152,13 +161,26 @@ class Report:
         self._views: list[VideoView] = []
         self._card = read_card(detector.engine.path)
 
-    def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None) -> None:
-        """Add a video, its images cropped in a second pass; ``shown`` is the verdict with the names to show."""
+    def add(
+        self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None
+    ) -> VideoVerdict:
+        """Add a video, its images cropped in a second pass. Returns ``shown``, the verdict to show, with regions."""
         info = self._detector.engine.info
         images, note = collect_images(verdict, info, self._budget, progress, self._detector.settings.image_rate)
-        shown = shown or verdict
+        shown = self._with_regions(shown or verdict, images)
         faces, others = _faces(shown, self._budget.faces, images)
         self._views.append(VideoView(shown, plain_text(Path(shown.path).name), faces, others, note))
+        return shown
+
+    def _with_regions(self, verdict: VideoVerdict, images: Mapping[int, TrackImages]) -> VideoVerdict:
+        found = {}
+        for track in by_estimate(verdict.tracks)[: self._budget.hidden]:
+            clip = images.get(track.track_id, {}).get(ranked(track)[0])
+            if clip and len(clip.frames) == self._detector.engine.info.clip_frames:
+                with suppress(Exception):  # whatever fails, also in a model that is a function: no regions
+                    found[track.track_id] = self._detector.score_regions(np.stack(clip.frames))
+        tracks = (replace(track, regions=found.get(track.track_id, ())) for track in verdict.tracks)
+        return replace(verdict, tracks=tuple(tracks))
 
     @property
     def thumbnail(self) -> str | None:
@@ -175,7 +197,7 @@ class Report:
             "report",
             language,
             videos=views,
-            rows=[Row.of(view.verdict, view.name, f"#v{number}", view.icon) for number, view in enumerate(views, 1)],
+            rows=[Row.of(v.verdict, v.name, f"#v{n}", v.icon) for n, v in enumerate(views, 1)],
             threshold=self._detector.threshold,
             card=self._card,
             info=info,

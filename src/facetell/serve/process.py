@@ -252,7 +252,7 @@ class Scorer:
             message, *warnings = (text.replace(path, THE_FILE) for text in (verdict.message, *verdict.warnings))
             shown = replace(verdict, path=name, message=message, warnings=tuple(warnings))
             report = Report(self._detector)
-            report.add(verdict, shown, lambda seconds, duration: self._report(1.0))
+            shown = report.add(verdict, shown, lambda seconds, duration: self._report(1.0))
             faces = sum(track.status is Status.SCORED for track in verdict.tracks)
             more = {"faces": faces, "thumbnail": report.thumbnail}
             done = Done(summary=Summary.model_validate(shown).model_copy(update=more), policy=content_policy())
