@@ -32,8 +32,7 @@ LEAST = 5
 class KindResult:
     """``fakes`` scored forgeries of one kind against all reals.
 
-    ``auc`` has a 95 % bootstrap interval over identities; ``tpr``, the share of the forgeries at or above the
-    threshold, a Wilson interval.
+    ``auc`` has a 95 % bootstrap interval by identity, ``tpr`` (forgeries at or above the threshold) a Wilson interval.
     """
 
     fakes: int
@@ -45,7 +44,7 @@ class KindResult:
 class Results:
     """Out-of-fold results: of the scored ``reals`` of ``identities`` the share ``fpr`` reaches the ``threshold``.
 
-    The threshold is a logit; ``fpr`` has a Wilson interval. ``kinds`` are "all", then each kind with :data:`LEAST` or
+    The threshold is a logit; ``fpr`` has a Wilson interval. ``kinds`` are "all", then each with :data:`LEAST` or
     more videos, by number of videos.
     """
 
@@ -77,8 +76,7 @@ def by_kind(entries: Sequence[Entry], scores: ArrayLike, threshold: float = 0.0)
             estimate = interval(auc, sample.labels[rows], sample.logits[rows], sample.identities[rows])
             found[kind] = KindResult(count, estimate, wilson(int(called[of_kind].sum()), count))
     identities = len(set(sample.identities[real].tolist()))
-    fpr = wilson(int(called[real].sum()), int(real.sum()))
-    return Results(int(real.sum()), identities, threshold, fpr, found)
+    return Results(int(real.sum()), identities, threshold, wilson(int(called[real].sum()), int(real.sum())), found)
 
 
 def spread(entries: Sequence[Entry], scores: ArrayLike, folds: ArrayLike) -> dict[str, Spread]:

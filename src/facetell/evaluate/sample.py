@@ -76,8 +76,7 @@ def _clip_std(scores: Scores) -> float:
     for tracks in videos.values():
         clips = max(tracks.values(), key=lambda clips: np.mean([logit for _, logit in clips]))
         if len(clips) > 1:
-            ordered = sorted(clips, key=lambda clip: clip[0])
-            spreads.append(np.std([logit for _, logit in ordered], ddof=1))
+            spreads.append(np.std([logit for _, logit in sorted(clips, key=lambda clip: clip[0])], ddof=1))
     return float(np.median(spreads)) if spreads else 0.0
 
 

@@ -58,8 +58,7 @@ def fit_calibration(sample: Sample, clip_std: float, *, draws: int = DRAWS) -> C
     """Platt scaling of a sample, its covariance from a bootstrap over identities, and the threshold.
 
     The threshold has an expected false positive rate of :data:`FALSE_POSITIVES` (:func:`threshold_logit`), but is at
-    least 0.5; :func:`tail_scale` raises it for videos with several faces. ``clip_std`` is the typical standard
-    deviation of the clip logits within a video.
+    least 0.5; :func:`tail_scale` raises it for several faces. ``clip_std``: of the clip logits within a typical video.
     """
     slope, bias = fit_platt(sample.labels, sample.logits)
 

@@ -5,8 +5,7 @@ often each video counts: a bootstrap draw is a weighting, so a measure sorts its
 weights a measure returns a float, with weights an array (...). It returns NaN where there is no video or a score is
 NaN, and raises ValueError where shapes, labels or parameters are wrong.
 
-Except for :func:`accuracy`, all measures here are NaN where a class is missing. A score at or above a threshold counts
-as forged.
+All measures but :func:`accuracy` are NaN where a class is missing. A score at or above a threshold counts as forged.
 """
 
 from __future__ import annotations
