@@ -4,8 +4,7 @@ A second difference measures uneven sampling as motion, so the step from frame t
 source's frame interval, the one nearest to the model's: for a model of 25 frames per second, every frame of 24, 25 and
 30 fps, every second one of 50 and 60. If the rate of a file changes, the step follows within a few frames.
 
-Time is divided into periods (one second by default). Each track gives at most one clip per period, the first complete
-one without a jump cut.
+Time is divided into periods (default: one second). A track gives one clip per period at most, the first without a cut.
 """
 
 from __future__ import annotations

@@ -29,8 +29,7 @@ class StampOrder:
     A frame is held back only while a smaller stamp that was sent to the decoder has not come out. If no frame has it (a
     lost packet, a second field), it is given up after :data:`MOST_REORDERED` frames; if no frame was out of order until
     then, stamps are taken as presentation times and nothing is held any more. A stamp further than ``span`` (in units
-    of the stamps) from its place belongs to another stretch of the clock. ``reordered`` states whether any frame was
-    given another stamp than its own.
+    of the stamps) from its place belongs to another stretch of the clock. ``reordered``: any frame got another stamp.
     """
 
     def __init__(self, span: float) -> None:
@@ -79,8 +78,7 @@ class StampOrder:
         """Whether a frame with a stamp between the last one given out and ``stamp`` may still come."""
         if self._last is None:
             return False  # the first frame has the smallest stamp in either order
-        least = max(self._last, stamp - self.span)
-        return any(least < sent < stamp for sent in self._sent)
+        return any(max(self._last, stamp - self.span) < sent < stamp for sent in self._sent)
 
     def _next(self) -> av.VideoFrame:
         frame, stamp = self._held.popleft(), heapq.heappop(self._stamps)

@@ -78,8 +78,7 @@ def find_videos(arguments: Sequence[str], left_out: LeftOut | None = None) -> li
 
     A named file is returned whatever it is, and even if it does not exist: its reader reports what is wrong with it.
     Each video is returned once, in the order of the arguments and sorted within each. ``left_out`` counts the files in
-    folders that are not videos, and gets a message on each argument without a video. FacetellError: no argument gives a
-    video.
+    folders that are not videos, and gets a message on each argument without a video. FacetellError: none gives one.
 
     >>> find_videos(["a.mp4", "./a.mp4"])
     [PosixPath('a.mp4')]
@@ -105,8 +104,7 @@ def _expand(argument: str, left_out: LeftOut) -> list[Path]:
     path = Path(os.path.expanduser(argument))  # noqa: PTH111
     if os.path.isdir(path):  # noqa: PTH112
         here = LeftOut()
-        videos = [path / found.name for found in search(path, here)]
-        if not videos:
+        if not (videos := [path / found.name for found in search(path, here)]):
             instead = f"no video, but {here}" if here else "no video"
             raise FacetellError(f"the folder {argument} holds {instead}: name another, or the file itself")
         left_out.update(here)
@@ -132,16 +130,14 @@ def _expand(argument: str, left_out: LeftOut) -> list[Path]:
 def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[Found]:
     """Yield the videos and image sequences in ``root`` and its subfolders, sorted by the parts of their paths.
 
-    Hidden and system files and folders are ignored, and links to folders are not followed. A folder without subfolders
-    and without videos is one video if it holds images whose names differ only in their numbers. Names relative to
-    ``root`` that are not ``wanted`` are neither yielded nor counted. Memory holds the names of one folder and of those
-    around it.
+    Hidden and system files and folders are ignored, links to folders not followed. A folder without subfolders and
+    without videos is one video if it holds images whose names differ only in their numbers. Names relative to ``root``
+    that are not ``wanted`` are neither yielded nor counted. Memory holds the names of a folder and those around it.
     """
     kinds: dict[str, Kind] = {}  # of the files that were opened to decide on their folder
     levels = [iter([""])]  # names relative to root; those of folders end in "/"
     while levels:
-        name = next(levels[-1], None)
-        if name is None:
+        if (name := next(levels[-1], None)) is None:
             levels.pop()
         elif name and not name.endswith("/"):
             known = kinds.pop(name, None)

@@ -17,19 +17,9 @@ from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from facetell.video import container
 from facetell.video.blocks import BlockEdges
 from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
-from facetell.video.container import (
-    frame_rate,
-    key_frame_pixels,
-    late_start,
-    longest_pause,
-    open_container,
-    packets,
-    reason,
-    stream_seconds,
-    video_streams,
-)
 from facetell.video.frame import MOST_PIXELS, STRICTEST, Geometry, RawFrame, Unreadable, deinterlaced
 from facetell.video.image import ImageFrame
 from facetell.video.reference import ReferenceTest, reference_test
@@ -115,8 +105,7 @@ class VideoReader(VideoSource):
 
     The content of a file decides the format, not its suffix. Each of the decoder's ``threads`` holds frames of its own
     in memory. ``damaged`` is the number of damaged packets or frames that were left out so far, ``fault`` the message
-    of the error that ended a live source early, else empty. Unreadable: there is no such file, or no frame can be
-    decoded from it.
+    of the error that ended a live source early, else empty. Unreadable: no file, or no frame can be decoded from it.
     """
 
     def __init__(self, path: str | Path, *, threads: int = 2) -> None:
@@ -137,17 +126,17 @@ class VideoReader(VideoSource):
         # As in FFmpeg, the container's ratio is used where it differs from the codec's.
         self._aspect_is_fixed = self._aspect is not None and self._aspect != coded
         self._geometry = Geometry.of(first, self._aspect)
-        duration, whole = stream_seconds(self._stream), self._container.duration
+        duration, whole = container.stream_seconds(self._stream), self._container.duration
         if duration is None and whole and whole > 0:
             duration = whole / av.time_base
         codec = self._stream.codec_context.codec.canonical_name
-        self.info = VideoInfo(*self._geometry.upright, frame_rate(self._stream), duration, codec)
+        self.info = VideoInfo(*self._geometry.upright, container.frame_rate(self._stream), duration, codec)
         start, stamp, self._lost = self._stream.start_time, first.pts, 0.0  # _lost: seconds before the first frame
         if start is not None and stamp is not None and first.time_base:
             self._lost = max(0.0, float((stamp - start) * first.time_base))
         if self._lost > _LEAST_NOTED_S:
             self._missing.append(f"the first {self._lost:.1f} seconds hold no frame that can be decoded")
-        late = late_start(self._stream) + self._lost
+        late = container.late_start(self._stream) + self._lost
         if late > _LEAST_NOTED_S:
             self._notes.append(f"players show the first frame at {late:.1f} seconds: times here count from it")
 
@@ -189,8 +178,7 @@ class VideoReader(VideoSource):
         self._clock = clock = Clock(1 / (self.info.fps or _FALLBACK_RATE), self._longest_pause())
         index = 0
         for frame in deinterlaced(self._frames):
-            time = clock.seconds(frame, drop_late=self.damaged > 0)
-            if time is None:
+            if (time := clock.seconds(frame, drop_late=self.damaged > 0)) is None:
                 self.damaged += 1
                 continue
             # In a broadcast, size and sample aspect ratio may change.
@@ -205,10 +193,10 @@ class VideoReader(VideoSource):
         self._complete = True
 
     def _longest_pause(self) -> float:
-        return longest_pause(self._container)
+        return container.longest_pause(self._container)
 
     def _open(self) -> InputContainer:
-        return open_container(self.path)
+        return container.open_container(self.path)
 
     def _start(self, threads: int, checks: str) -> av.VideoFrame | None:
         """Open the file and decode its first frame; None, and the file closed, where there is none."""
@@ -220,13 +208,13 @@ class VideoReader(VideoSource):
         self._bad: list[tuple[int, int]] = []  # first and last of packets of which one is damaged, until a key frame
         self._container = self._open()
         try:
-            streams = video_streams(self._container, self.path)
+            streams = container.video_streams(self._container, self.path)
             self._stream: VideoStream = streams[0]
             context = self._stream.codec_context
             if len(streams) > 1:
                 name = f"stream {self._stream.index} ({context.name}, {context.width}x{context.height})"
                 self._notes.append(f"there are {len(streams)} video streams: {name} is read")
-            span = max(STEP_BACK_S, MOST_REORDERED / (frame_rate(self._stream) or _FALLBACK_RATE))
+            span = max(STEP_BACK_S, MOST_REORDERED / (container.frame_rate(self._stream) or _FALLBACK_RATE))
             self._order = StampOrder(span / float(self._stream.time_base or 1))
             context.thread_type, context.thread_count = "FRAME", threads  # errors in threads of slices are concealed
             context.options = {"max_pixels": str(MOST_PIXELS)}  # a few bytes may ask for a frame that fills the memory
@@ -296,7 +284,7 @@ class VideoReader(VideoSource):
         if self._stream.codec_context.name not in _CONCEALING:
             return False
         data = bytes(packet)
-        return _ZEROS in data.rstrip(b"\0") or key_frame_pixels(data) > MOST_PIXELS
+        return _ZEROS in data.rstrip(b"\0") or container.key_frame_pixels(data) > MOST_PIXELS
 
     def _is_dispensable(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as below
         """Whether a packet is not needed: its frame is before the time that is needed, and no other depends on it.
@@ -341,7 +329,7 @@ class VideoReader(VideoSource):
         failures = 0
         while True:
             try:
-                for packet in packets(self._container, self._stream):
+                for packet in container.packets(self._container, self._stream):
                     failures = 0
                     self._packets_seen += bool(packet.size)
                     self._frames_due += bool(packet.size) and not packet.is_discard
@@ -357,13 +345,14 @@ class VideoReader(VideoSource):
     def _goes_on_after(self, error: Exception, failures: int) -> bool:
         """Whether to read on after so many demuxing errors in a row."""
         if failures == 1:
-            self._missing.append(f"the container is damaged after {self._packets_seen} frames ({reason(error)})")
+            why = container.reason(error)
+            self._missing.append(f"the container is damaged after {self._packets_seen} frames ({why})")
         return failures <= _DEMUX_RETRIES
 
     def _note_early_end(self, last_time: float) -> None:
         """Add a message if the container states more than it holds; ``last_time`` is in seconds of its own clock."""
         last_time += self._lost
-        stated, seconds = self._stream.frames, stream_seconds(self._stream)
+        stated, seconds = self._stream.frames, container.stream_seconds(self._stream)
         if seconds is not None and last_time + 1.5 / (self.info.fps or _FALLBACK_RATE) >= seconds:
             return  # read to the end; if there are fewer frames, an edit list hides some, or there are gaps
         if stated and self._packets_seen < stated:

@@ -65,8 +65,7 @@ class ImageSequence(VideoSource):
                 f"the images in {self.path} are not consecutive frames ({why}): name the video itself or a folder of "
                 "all its frames, or state their rate with --fps if they are consecutive"
             )
-        first = next((image for file in self._files if (image := read_image(file)) is not None), None)
-        if first is None:
+        if (first := next((image for file in self._files if (image := read_image(file)) is not None), None)) is None:
             raise Unreadable(f"{self.path} is a folder without an image that can be read: name a folder of frames")
         self._interval = 1 / (rate or RATE)
         height, width = first.shape[:2]
@@ -78,11 +77,9 @@ class ImageSequence(VideoSource):
         """Messages on missing and unreadable images, so far."""
         messages = []
         if missing := sum(step > 1 for step in self._steps):
-            noun = "gap" if missing == 1 else "gaps"
-            messages.append(f"its images are numbered with {missing} {noun}: no clip reaches across")
+            messages.append(f"its images are numbered with {missing} gap{'s' * (missing != 1)}: no clip reaches across")
         if self._bad:
-            noun = "image" if self._bad == 1 else "images"
-            messages.append(f"{self._bad} {noun} could not be read and left out")
+            messages.append(f"{self._bad} image{'s' * (self._bad != 1)} could not be read and left out")
         return tuple(messages)
 
     def __iter__(self) -> Iterator[ImageFrame]:
@@ -91,8 +88,7 @@ class ImageSequence(VideoSource):
         passed = 0  # images and missing numbers since the last frame
         for index, (file, step) in enumerate(zip(self._files, [1, *self._steps], strict=True)):
             passed += step
-            image = read_image(file)
-            if image is None:
+            if (image := read_image(file)) is None:
                 self._bad += 1
                 continue
             time += self._time_after(passed)
@@ -141,8 +137,7 @@ def _why_not_consecutive(files: Sequence[Path], steps: Sequence[int]) -> str:
     ]
     chosen = sorted({round(place) for place in np.linspace(0, len(stretches) - 1, _STRETCHES)})
     found = [_looks_consecutive(stretches[place]) for place in chosen]
-    follow = found.count(False) <= found.count(True)
-    return "" if follow else "they change as if most frames were missing between them"
+    return "" if found.count(False) <= found.count(True) else "they change as if most frames were missing between them"
 
 
 def _looks_consecutive(files: Sequence[Path]) -> bool | None:
