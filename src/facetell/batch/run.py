@@ -100,8 +100,7 @@ def complete(
 def local_engine(workers: int) -> Engine:
     """The engine that works with ``workers`` child processes; with 0, in the current process.
 
-    A job at which processes end is lost as soon as another one succeeds. FacetellError: :data:`LOST_IN_A_ROW` jobs in a
-    row would be lost.
+    A job at which processes end is lost as soon as another succeeds. FacetellError: :data:`LOST_IN_A_ROW` would be.
     """
 
     def here(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
@@ -132,8 +131,7 @@ def local_engine(workers: int) -> Engine:
 def _attempts(work: Work, jobs: Iterator[Job], workers: int) -> Iterator[tuple[Job, Outcome | None]]:
     """Each job with its outcome, None if processes ended at it.
 
-    When a process ends, each job that was being done is done again in a process that does nothing else: there may have
-    been too little memory for several.
+    When a process ends, each job that was being done is done again alone: there may be too little memory for several.
     """
     spread = partial(unordered, _do, start=_start, arguments=(work.make, work.arguments), name=lambda job: job.name)
     while True:

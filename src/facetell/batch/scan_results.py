@@ -53,10 +53,7 @@ class Counts:
 
 
 def write_results(corpus: Corpus, out: Path, detector: Detector, provenance: Mapping[str, Any]) -> Counts:
-    """Write all result files; they replace earlier ones when the last of them is complete.
-
-    OSError: the folder cannot be written.
-    """
+    """Write all result files, which replace earlier ones when all are complete. OSError: they cannot be written."""
     temporary = {name: out / f".{name}.tmp" for name in FILES}
     try:
         with ExitStack() as stack:
@@ -111,9 +108,7 @@ def _text(stack: ExitStack, path: Path) -> TextIO:
 class Table:
     """The Parquet file of :data:`COLUMNS`, which grows row by row; the same rows give the same bytes.
 
-    ``about`` is stored under the metadata key ``facetell``.
-
-    OSError: the file cannot be written (here and later).
+    ``about`` is stored under the metadata key ``facetell``. OSError: the file cannot be written (here and later).
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:

@@ -63,9 +63,7 @@ class Shard:
 
 
 def read_shard(text: str) -> Shard:
-    """Parse I/N.
-
-    FacetellError: it is not one.
+    """Parse I/N. FacetellError: it is not one.
 
     >>> read_shard("2/8")
     Shard(index=2, count=8)
@@ -86,9 +84,7 @@ class Source:
     def items(self, shard: Shard, left_out: LeftOut) -> Iterator[Item]:
         """The videos of one part, in order: those of a folder sorted, those of a list as they are there.
 
-        ``left_out`` counts the files of a folder that are not videos.
-
-        FacetellError: the folder or list cannot be read, or is empty.
+        ``left_out`` counts the other files of a folder. FacetellError: it or the list cannot be read, or is empty.
         """
         if self.is_folder:
             yield from _search(Path(self.word), shard, left_out)
@@ -98,10 +94,7 @@ class Source:
 
 
 def open_source(word: str) -> Source:
-    """Open a folder, a list of paths, or ``-`` for a list on standard input.
-
-    FacetellError: it does not exist or cannot be scanned.
-    """
+    """Open a folder, a list of paths, or ``-`` for a list on standard input. FacetellError: it cannot be scanned."""
     if word == STDIN:
         return Source(word, is_folder=False)
     path = Path(word).expanduser()
@@ -120,7 +113,6 @@ def open_source(word: str) -> Source:
 
 
 def _search(root: Path, shard: Shard, left_out: LeftOut) -> Iterator[Item]:
-    """The videos below a folder."""
     for found in search(root, left_out, shard.__contains__):
         if not found.is_closed:
             yield _look(found.name, root / found.name)

@@ -85,8 +85,7 @@ class Admission:
         """Admit an upload. Raises Refused if there are too many."""
         addresses, most = [upload.address for upload in self.counting], self._limits.uploads
         if len(addresses) >= most or addresses.count(address) >= max(1, most // 2):
-            message = "the server receives as many videos as it can: try again soon"
-            raise Refused(429, "too_many_uploads", message, 2)
+            raise Refused(429, "too_many_uploads", "the server receives as many videos as it can: try again soon", 2)
         if len(self._uploads) >= OPEN:
             max(self._uploads, key=lambda upload: (upload.waits, upload.behind)).cancel()
         upload = Upload(address, self._limits)
