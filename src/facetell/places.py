@@ -108,8 +108,7 @@ def score_at(
     with detector.track_scores() as scores:
         assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, period, scores.wants)
         for index, (time, read) in enumerate(frames):
-            number = sampler.take(time)
-            if number is None:
+            if (number := sampler.take(time)) is None:
                 continue
             poses = {track: pose for track, pose in places.at(time).items() if track not in places.unfit}
             scores.see(time, {track: pose.width for track, pose in poses.items()})

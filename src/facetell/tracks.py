@@ -137,8 +137,7 @@ class TrackScores:
 
     def is_fit(self, clip: Clip) -> bool:
         """Whether the face of a clip moves and is not pixelated; if not, the clip is counted."""
-        reason = why_unfit(clip.frames, clip.crop.roll, self.records[clip.track_id].motion)
-        if reason is not None:
+        if (reason := why_unfit(clip.frames, clip.crop.roll, self.records[clip.track_id].motion)) is not None:
             self.leave_out(clip, reason)
         return reason is None
 

@@ -261,5 +261,4 @@ class VideoVerdict:
     @property
     def most_suspect(self) -> ClipScore | None:
         """The clip with the highest logit of all tracks; None where nothing was scored."""
-        clips = [clip for track in self.tracks for clip in track.clips]
-        return max(clips, key=lambda clip: clip.logit, default=None)
+        return max((clip for track in self.tracks for clip in track.clips), key=lambda clip: clip.logit, default=None)

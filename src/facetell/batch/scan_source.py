@@ -109,7 +109,6 @@ def open_source(word: str) -> Source:
 
 
 def _search(root: Path, shard: Shard, left_out: LeftOut) -> Iterator[Item]:
-    """The videos below a folder."""
     for found in search(root, left_out, shard.__contains__):
         if not found.is_closed:
             yield _look(found.name, root / found.name)

@@ -65,8 +65,7 @@ def score(detector: Detector, silent: float, job: Job) -> Outcome:
             verdict = detector(item.path, lambda seconds, duration: alive())
     except Exception as error:  # of any kind: one video must not end a run of days
         verdict = unreadable(item.path, f"{item.path} cannot be decoded ({describe(error)})", {})
-    content = verdict.sha256 or content_sha256(item.path)
-    if content is None:
+    if (content := verdict.sha256 or content_sha256(item.path)) is None:
         return Outcome(job, fault=verdict.message.replace(item.path, item.name))
     if fault := _why_gone(item):
         return Outcome(job, fault=fault)
@@ -83,10 +82,9 @@ def hash_content(job: Job) -> Outcome:
 
 def lost(job: Job) -> Outcome:
     """The outcome of a video at which processes were ended."""
-    content = content_sha256(job.task.path)
-    if fault := _why_gone(job.task, content):
-        return Outcome(job, fault=fault)
-    return _found(job, content, to_record(unreadable(HERE, f"{HERE}: {LOST}", {})))
+    if (hashed := hash_content(job)).fault:
+        return hashed
+    return _found(job, hashed.lines[0]["content"], to_record(unreadable(HERE, f"{HERE}: {LOST}", {})))
 
 
 def _found(job: Job, content: str | None, record: dict[str, Any]) -> Outcome:

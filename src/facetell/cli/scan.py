@@ -15,7 +15,6 @@ from facetell.types import FacetellError, Status, Verdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add = parser.add_argument
     add("source", metavar="SOURCE", help="a folder, or a list of paths, one a line ('-': from standard input)")
     add("--out", type=Path, required=True, metavar="DIR", help="output folder; resumes if it exists")

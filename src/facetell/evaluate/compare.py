@@ -61,23 +61,20 @@ def compare(
         of_split(scores.select(distortion=""), split, name).videos() for scores, name in zip((a, b), names, strict=True)
     ]
     places = [{key: row for row, key in enumerate(keys_of(table, COPY))} for table in tables]
-    common = [key for key in places[0] if key in places[1]]
-    if not common:
+    if not (common := [key for key in places[0] if key in places[1]]):
         raise FacetellError(
             f"{' and '.join(names)} have no video in common (by dataset and path); score the same manifest with each"
         )
     both = [table.where(np.array([of[key] for key in common])) for table, of in zip(tables, places, strict=True)]
     labels = np.stack([table["label"] for table in both])
     labelled = (labels >= 0).all(axis=0)
-    wrong = np.flatnonzero(labelled & (labels[0] != labels[1]))
-    if len(wrong):
+    if len(wrong := np.flatnonzero(labelled & (labels[0] != labels[1]))):
         raise FacetellError(
             f"{' and '.join(names)} disagree on the labels of {len(wrong)} videos, such as {common[wrong[0]][1]}; "
             "score the same manifest with each"
         )
     missing = np.isnan([table["logit"] for table in both])
-    usable = np.asarray(labelled & ~missing.any(axis=0))
-    first, second = (table.where(usable) for table in both)
+    first, second = (table.where(np.asarray(labelled & ~missing.any(axis=0))) for table in both)
     counts = count(first)
     (value_a, samples_a), (value_b, samples_b) = (
         group[measure] for group in sample_jointly([first, second], [measure], draws=draws)

@@ -125,8 +125,7 @@ def _with_reals(scores: Scores) -> tuple[Scores, str]:
 
 
 def _join(a: Run, b: Run) -> Run:
-    twice = sorted({*keys_of(a.scores, COPY)} & {*keys_of(b.scores, COPY)})
-    if twice:
+    if twice := sorted({*keys_of(a.scores, COPY)} & {*keys_of(b.scores, COPY)}):
         raise FacetellError(
             f"{b.files[0]} scores {len(twice)} videos that {', '.join(a.files)} scores with the same model, such as "
             f"{twice[0][1]}; give each video once, or label the files differently (LABEL=FILE)"
@@ -181,8 +180,7 @@ def measure(runs: Sequence[Run], protocol: Protocol, spec: TableSpec, draws: int
     }
     rows = tuple(dict.fromkeys(key[: len(spec.rows)] for key in cells))
     columns = () if spec.columns == "measure" else tuple(ranks[-1])
-    counts = max(counted, key=lambda c: c.real + c.fake + c.unscored)
-    return Grid(spec, rows, columns, cells, groups, counts)
+    return Grid(spec, rows, columns, cells, groups, max(counted, key=lambda c: c.real + c.fake + c.unscored))
 
 
 def _ranks(order: Iterable[str], values: Iterable[str]) -> dict[str, int]:
@@ -262,8 +260,7 @@ def _sweep(of: Mapping[Key, Scores], draws: int) -> dict[Key, Summary]:
     for at, parts in over.items():
         there = [part for part in parts if part in values]
         if len(there) < len(parts):
-            reason = f"{len(there)} of {len(parts)} were measured"
-            cells[at] = Summary(Counts(), {"auc": Estimate(math.nan)}, reason)
+            cells[at] = Summary(Counts(), {"auc": Estimate(math.nan)}, f"{len(there)} of {len(parts)} were measured")
             continue
         sample = np.mean([samples[part] for part in parts], axis=0) if all(p in samples for p in parts) else None
         mean = float(np.mean([values[part] for part in parts]))

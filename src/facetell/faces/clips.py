@@ -3,8 +3,7 @@
 The step from frame to frame is the multiple of the source's frame interval that is nearest to the model's, see
 "Frames are never resampled unevenly" in ``docs/architecture.md``; it follows the rate of a file within a few frames.
 
-Time is divided into periods (one second by default). Each track gives at most one clip per period, the first complete
-one without a jump cut.
+Time is divided into periods (default: one second). A track gives one clip per period at most, the first without a cut.
 """
 
 from __future__ import annotations

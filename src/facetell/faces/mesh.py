@@ -41,8 +41,7 @@ class FaceMesh:
         patch = _network_input(image, to_image)
         landmarks, presence = self._network(patch[None].astype(np.float32) * np.float32(1 / 255))
         points = (landmarks.reshape(468, 3)[:, :2] @ to_image[:, :2].T + to_image[:, 2]).astype(np.float32)
-        probability = 1 / (1 + np.exp(-np.clip(presence.reshape(-1)[0], -60, 60)))
-        return face_of(points, float(probability))
+        return face_of(points, float(1 / (1 + np.exp(-np.clip(presence.reshape(-1)[0], -60, 60)))))
 
 
 def _network_input(image: UInt8Array, to_image: FloatArray) -> UInt8Array:

@@ -118,8 +118,7 @@ class FaceTracker:
         if any_lost or not self._tracks or frame.time >= self._next_detection:
             close = frame.time >= self._next_close_look
             if close:
-                every = CLOSE_LOOK_EVERY_SETTLED if self.is_settled else CLOSE_LOOK_EVERY
-                self._next_close_look = frame.time + every
+                self._next_close_look = frame.time + (CLOSE_LOOK_EVERY_SETTLED if self.is_settled else CLOSE_LOOK_EVERY)
             self._add(frame, self._detector.detect(frame.image, tiles=close))
             if not self.active and frame.time >= self._next_turned_look:
                 self._next_turned_look = frame.time + TURNED_LOOK_EVERY

@@ -64,8 +64,7 @@ def reenact(
     animated = performance.render(rng)
     if whole:
         return animated, np.ones(frames.shape[:3], np.float32)
-    size = frames.shape[1:3]
-    mask = px.draw_mask(performance.goals, size, rng, families=(1, 0, 0, 0, 0), softness=px.SOFT)
+    mask = px.draw_mask(performance.goals, frames.shape[1:3], rng, families=(1, 0, 0, 0, 0), softness=px.SOFT)
     return px.blend(frames, animated, mask), mask
 
 

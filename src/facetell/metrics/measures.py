@@ -38,8 +38,7 @@ def ece(labels: Vector, probabilities: Vector, weights: Values) -> Values:
     >>> round(ece([0, 1, 1], [0.01, 0.02, 0.9]), 4)
     0.3567
     """
-    member = np.eye(BINS)[_bin(probabilities)]  # (N, bins)
-    gap = weights @ (member * (probabilities - labels)[:, None])
+    gap = weights @ (np.eye(BINS)[_bin(probabilities)] * (probabilities - labels)[:, None])  # (..., bins)
     return np.asarray(np.abs(gap).sum(axis=-1) / weights.sum(axis=-1))
 
 

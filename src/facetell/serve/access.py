@@ -60,8 +60,7 @@ def client_address(scope: Scope) -> str:
     except (TypeError, ValueError):  # a proxy may send anything
         return "unknown"
     if isinstance(address, ipaddress.IPv6Address):
-        mapped = address.ipv4_mapped
-        return str(mapped or ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+        return str(address.ipv4_mapped or ipaddress.ip_network((int(address) >> 64 << 64, 64)))
     return str(address)
 
 

@@ -30,8 +30,7 @@ def service_of(request: Request) -> Service:
 
 async def _stream(request: Request, service: Serving) -> AsyncIterator[Stream]:
     """An event stream of a job or of all. Raises Refused before the response has begun."""
-    job_id = request.path_params.get("job_id")
-    if job_id is not None:
+    if (job_id := request.path_params.get("job_id")) is not None:
         await asyncio.to_thread(service.find, job_id)
     with service.hub.stream(job_id) as stream:
         yield stream

@@ -134,8 +134,7 @@ class Service:
 
     def _event(self, job_id: str) -> tuple[ServerSentEvent, bool]:
         """The server-sent event for a job as it is now, and whether there will be no other."""
-        job = self.store.get(job_id)
-        if job is None:
+        if (job := self.store.get(job_id)) is None:
             return ServerSentEvent(event="deleted", data={"id": job_id}), True
         return ServerSentEvent(event="job", raw_data=self.view(job).model_dump_json()), job.state.ended
 

@@ -83,8 +83,7 @@ class Files:
         for folder in list(self.jobs.iterdir()):
             if not ID.fullmatch(folder.name) or folder.is_symlink():
                 continue
-            state = states.get(folder.name)
-            if state is None:
+            if (state := states.get(folder.name)) is None:
                 self.remove(folder.name)
             elif state.ended:
                 (folder / VIDEO).unlink(missing_ok=True)

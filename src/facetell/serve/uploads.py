@@ -28,8 +28,7 @@ BESIDE = 64 * 1024  # bytes of a request besides the video
 
 def shown_name(name: str) -> str:
     """A client's file name for display: without folders and control characters, of at most 200 characters."""
-    last = re.split(r"[/\\]", name)[-1]
-    clean = "".join(character for character in last if character.isprintable()).strip()
+    clean = "".join(character for character in re.split(r"[/\\]", name)[-1] if character.isprintable()).strip()
     return clean[:200].strip() or "video"
 
 

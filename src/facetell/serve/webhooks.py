@@ -54,8 +54,7 @@ def send(settings: ServeSettings, job: Job) -> str | None:
     LOG.warning("job %s: its webhook failed (%s); %s", job.id, fault, "it is given up" if last else "trying again")
     if last:
         return None
-    due = time.time() + DELAYS[hook.attempts]
-    return Webhook(url=hook.url, attempts=hook.attempts + 1, due=due).model_dump_json()
+    return Webhook(url=hook.url, attempts=hook.attempts + 1, due=time.time() + DELAYS[hook.attempts]).model_dump_json()
 
 
 def _post(url: str, body: bytes, secret: str) -> int:

@@ -78,8 +78,7 @@ class StampOrder:
         """Whether a frame with a stamp between the last one given out and ``stamp`` may still come."""
         if self._last is None:
             return False  # the first frame has the smallest stamp in either order
-        least = max(self._last, stamp - self.span)
-        return any(least < sent < stamp for sent in self._sent)
+        return any(max(self._last, stamp - self.span) < sent < stamp for sent in self._sent)
 
     def _next(self) -> av.VideoFrame:
         frame, stamp = self._held.popleft(), heapq.heappop(self._stamps)

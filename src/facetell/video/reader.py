@@ -189,8 +189,7 @@ class VideoReader(VideoSource):
         self._clock = clock = Clock(1 / (self.info.fps or _FALLBACK_RATE), self._longest_pause())
         index = 0
         for frame in deinterlaced(self._frames):
-            time = clock.seconds(frame, drop_late=self.damaged > 0)
-            if time is None:
+            if (time := clock.seconds(frame, drop_late=self.damaged > 0)) is None:
                 self.damaged += 1
                 continue
             # In a broadcast, size and sample aspect ratio may change.

@@ -99,8 +99,7 @@ class ImageSequence(VideoSource):
         passed = 0  # images and missing numbers since the last frame
         for index, (file, step) in enumerate(zip(self._files, [1, *self._steps], strict=True)):
             passed += step
-            image = read_image(file)
-            if image is None:
+            if (image := read_image(file)) is None:
                 self._bad += 1
                 continue
             time += self._time_after(passed)
