@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,6 +40,10 @@ TOGETHER = 256  # views scored at once
 PATCHES = 40  # drawn of a view
 CHANGE = 2.0, 6.0  # mean absolute difference, of 255, from which a patch is forged in part, and wholly
 LEAST = 5  # fewest forged clips of a kind that is left out
+
+
+Batch = tuple[Tensor, Tensor, Tensor | None]
+"""Inputs, targets and weights."""
 
 
 class Stopped(Exception):
@@ -140,27 +144,18 @@ def fit_member(
     chance = torch.from_numpy(weights[rows.numpy()])
     sample = rows[torch.multinomial(chance, 4096, True, generator=torch.Generator().manual_seed(0))]
     mean, std = values[sample].float().mean(dim=0), values[sample].float().std(dim=0) + 1e-6
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        generator = np.random.default_rng(seed)
-        member = Perceptron(values.shape[1], config.hidden, 1)
-        optimizer = torch.optim.AdamW(member.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
+    generator = np.random.default_rng(seed)
+
+    def batches() -> Iterator[Batch]:
         drawn = torch.multinomial(chance, config.steps * config.batch, True).view(config.steps, config.batch)
         for chosen in rows[drawn]:
             x, y = (values[chosen].float() - mean) / std, labels[chosen]
             if config.mixup:
                 share, order = float(generator.beta(config.mixup, config.mixup)), torch.randperm(len(x))
                 x, y = share * x + (1 - share) * x[order], share * y + (1 - share) * y[order]
-            hidden = functional.gelu(member.inner(functional.dropout(x, config.dropout_in)))
-            logit = member.outer(functional.dropout(hidden, config.dropout))[:, 0]
-            target = y * (1 - config.smoothing) + config.smoothing / 2
-            loss = functional.binary_cross_entropy_with_logits(logit, target)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            rate.step()
-    return member.eval(), mean, std
+            yield x, y * (1 - config.smoothing) + config.smoothing / 2, None
+
+    return _fit(batches(), values.shape[1], config, seed), mean, std
 
 
 def fit_local(features: Features, of_entries: NDArray[np.float64], config: FitConfig, seed: int) -> Perceptron:
@@ -177,11 +172,8 @@ def fit_local(features: Features, of_entries: NDArray[np.float64], config: FitCo
     pseudo, plain = (generator.choice(len(p), (config.steps, config.batch), p=p) for p in (of_pseudo, of_plain))
     sample = torch.from_numpy(features.patches[pseudo[0] - 1]).float().flatten(0, 1)
     mean, std = sample.mean(dim=0), sample.std(dim=0) + 1e-6
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        part = Perceptron(len(mean), config.hidden, 1)
-        optimizer = torch.optim.AdamW(part.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
+
+    def batches() -> Iterator[Batch]:
         for of_step, plain_of_step in zip(pseudo, plain, strict=True):
             # Each pseudo-fake follows its real in the views.
             rows = np.concatenate([of_step, of_step - 1, plain_of_step])[:, None]
@@ -190,18 +182,31 @@ def fit_local(features: Features, of_entries: NDArray[np.float64], config: FitCo
             least, most = CHANGE
             target = torch.from_numpy((features.changed[rows, columns].astype(np.float32) - least) / (most - least))
             target = target.clamp(0, 1)
+            forged = target > 0.5
+            yield x, target, torch.where(forged, (~forged).sum() / forged.sum().clamp(min=1), 1.0)
+
+    part = _fit(batches(), len(mean), config, seed)
+    with torch.no_grad():  # for patches that are not normalised
+        part.inner.bias.sub_(part.inner.weight @ (mean / std))
+        part.inner.weight.div_(std)
+    return part
+
+
+def _fit(batches: Iterator[Batch], width: int, config: FitConfig, seed: int) -> Perceptron:
+    """Train a perceptron on batches, drawn after it is initialised."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        part = Perceptron(width, config.hidden, 1)
+        optimizer = torch.optim.AdamW(part.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
+        for x, target, weights in batches:
             hidden = functional.gelu(part.inner(functional.dropout(x, config.dropout_in)))
             logit = part.outer(functional.dropout(hidden, config.dropout))[..., 0]
-            loss = functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
-            forged = target > 0.5
-            balanced = torch.where(forged, (~forged).sum() / forged.sum().clamp(min=1), 1.0)
+            loss = functional.binary_cross_entropy_with_logits(logit, target, weights)
             optimizer.zero_grad()
-            (loss * balanced).mean().backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             rate.step()
-        with torch.no_grad():  # for patches that are not normalised
-            part.inner.bias.sub_(part.inner.weight @ (mean / std))
-            part.inner.weight.div_(std)
     return part.eval()
 
 
