@@ -25,7 +25,7 @@ $(VENV)/.dev: $(VENV)/.detect assets-train.txt
 setup: $(VENV)/.dev  ## everything: detection, training, development
 
 demo: $(VENV)/.detect  ## set up, then score real footage and forgeries made from it; writes out/
-	$(PY) -m facetell.demo
+	$(PY) examples/demo.py
 
 test: $(VENV)/.dev  ## the test suite
 	$(PY) -m pytest -n 2 --dist worksteal
