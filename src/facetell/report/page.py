@@ -34,8 +34,7 @@ from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, even_odds
 
 TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
 CSS, JS = (Markup((STATIC / f"report.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
-STRIP = 12  # images in a strip
-PLOTTED = 7  # faces in a plot
+STRIP, PLOTTED = 12, 7  # images in a strip, faces in a plot
 LEAST_DROP = 0.75  # logits: hiding another area as large as a feature rarely lowers a score by more (docs/report.md)
 SHOWN, BINS = 1000, 20  # videos and bars in the summary of a scan
 
@@ -62,14 +61,8 @@ def environment(code: str, folder: Path = TEMPLATES) -> Environment:
         "text": plain_text,
         "tick": lambda seconds: spoken.number(clock(seconds).removesuffix(".0")),
     }
-    made.globals |= {
-        "LOW_RATE": LOW_RATE,
-        "UNEVEN": UNEVEN,
-        "LEAST_DROP": LEAST_DROP,
-        "language": code,
-        "t": words,
-        "words": spoken.words,
-    }
+    made.globals |= {"LOW_RATE": LOW_RATE, "UNEVEN": UNEVEN, "LEAST_DROP": LEAST_DROP}
+    made.globals |= {"language": code, "t": words, "words": spoken.words}
     made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return made
 
@@ -185,23 +178,20 @@ class Report:
     @property
     def thumbnail(self) -> str | None:
         """The face that decides in the first video, as a data URI."""
-        icon = self._views[0].icon
-        return icon.uri if icon else None
+        return icon.uri if (icon := self._views[0].icon) else None
 
     def html(self, language: str = "en") -> str:
         """The complete page in a language; of several videos, those with the highest probability come first."""
         verdicts = [view.verdict for view in self._views]
         views = sorted(self._views, key=lambda view: -(view.verdict.probability or -1.0))
         info, settings = self._detector.engine.info, self._detector.settings
+        values = {"videos": views, "threshold": self._detector.threshold, "info": info, "settings": settings}
         return render(
             "report",
             language,
-            videos=views,
+            **values,
             rows=[Row.of(v.verdict, v.name, f"#v{n}", v.icon) for n, v in enumerate(views, 1)],
-            threshold=self._detector.threshold,
             card=self._card,
-            info=info,
-            settings=settings,
             # Clips do not overlap.
             every=f"{max(1 / settings.clips_per_second, info.clip_frames / info.frame_rate):.3g}",
             provenance=verdicts[0].provenance if verdicts else None,  # the same for all videos of a run
@@ -244,8 +234,7 @@ def write_plot(verdict: VideoVerdict, path: Path, language: str = "en") -> None:
     faces, others = _faces(verdict, PLOTTED, {})
     say = load_language(language).message
     title = f"{shortened(Path(verdict.path).name, 50)}: {say(words.VERDICTS[verdict.verdict])}"
-    notes = (one_line(say(text)) for text in (verdict.message, *verdict.warnings))
-    lines = [line for note in notes for line in textwrap.wrap(note, 96)]
+    lines = [line for text in (verdict.message, *verdict.warnings) for line in textwrap.wrap(one_line(say(text)), 96)]
     values = {"faces": faces, "more": sum(bool(track.clips) for _, track in others), "threshold": verdict.threshold}
     write_text(path, environment(language).get_template("plot.svg").render(title=title, lines=lines, **values))
 

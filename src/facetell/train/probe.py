@@ -36,14 +36,12 @@ from facetell.types import FacetellError
 SWAP_KIND = "face-swap"
 PSEUDO_GROUPS = {"sbv": "seams", "swap": "seams", "mouth": "mouths", "resynth": "resynthesised"}
 CUE_DRAWS = 4000  # views on which the probe on cues is trained and tested
-TOGETHER = 256  # views scored at once
-PATCHES = 40  # drawn of a view
+TOGETHER, PATCHES = 256, 40  # views scored at once, patches drawn of a view
 CHANGE = 2.0, 6.0  # mean absolute difference, of 255, from which a patch is forged in part, and wholly
 LEAST = 5  # fewest forged clips of a kind that is left out
 
 
-Batch = tuple[Tensor, Tensor, Tensor | None]
-"""Inputs, targets and weights."""
+Batch = tuple[Tensor, Tensor, Tensor | None]  # inputs, targets, weights
 
 
 class Stopped(Exception):
@@ -218,11 +216,11 @@ class Ensemble:
         self._columns = [torch.from_numpy(columns_of(network, kind.features)) for kind in self.members]
         self.width, self.channels = network.backbone.feature_channels, network.backbone.deep_channels
         self.hidden = config.fit.hidden * sum(kind.count for kind in self.members)
+        self.local = config.local.fit.hidden if config.local else 0
 
     def new(self) -> FrameClassifier:
         """A classifier that is not trained."""
-        local = self._local.fit.hidden if self._local else 0
-        return FrameClassifier(self.width, self.hidden, 1, self.channels, local).eval()
+        return FrameClassifier(self.width, self.hidden, 1, self.channels, self.local).eval()
 
     def fit(
         self, features: Features, values: Tensor, groups: NDArray[np.str_], of_entries: NDArray[np.float64], seed: int
@@ -337,8 +335,8 @@ class Probe:
         for fold in range(self._config.folds):
             classifier = self._of_fold(seed, folds, fold)
             tested = folds[chosen] == fold
-            for name, (values, patches) in limits.items():
-                logits[name][tested] = _score(classifier, values[tested], patches[tested])
+            for name, vectors in limits.items():
+                logits[name][tested] = _score(classifier, *(array[tested] for array in vectors))
         return logits
 
     def _score_plain(self, classifier: FrameClassifier, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -347,10 +345,7 @@ class Probe:
         return _score(classifier, self._features.values[rows], self._features.patches[rows])
 
     def cue_auc(self) -> float:
-        """AUC of a linear probe on cues of coding and framing, on views drawn as for the members.
-
-        The mean over the divisions into folds, which differ by some hundredths.
-        """
+        """AUC of a linear probe on cues of coding and framing, on views drawn as for the members; mean of divisions."""
         recordings = self._features.recordings
         of_entries = balanced_weights(self.entries, np.full(len(self.entries), True))
         kinds = [view_weights(self._groups, recordings, of_entries, kind.weights) for kind in self.ensemble.members]
@@ -370,12 +365,9 @@ def recording_means(recordings: NDArray[np.int64], logits: NDArray[np.float64], 
 
 
 @torch.inference_mode()
-def _score(
-    classifier: FrameClassifier, values: NDArray[np.float16], patches: NDArray[np.float16]
-) -> NDArray[np.float64]:
-    parts = range(0, len(values), TOGETHER)  # for the memory of patches in float32
-    logits = [
-        classifier(*(torch.from_numpy(array[first : first + TOGETHER]).float() for array in (values, patches)))
-        for first in parts
-    ]
+def _score(classifier: FrameClassifier, *vectors: NDArray[np.float16]) -> NDArray[np.float64]:
+    parts = (
+        torch.split(torch.from_numpy(array), TOGETHER) for array in vectors
+    )  # in float32, all patches would be too large
+    logits = [classifier(*(part.float() for part in together)) for together in zip(*parts, strict=True)]
     return np.asarray(torch.cat(logits)[:, 0].double().numpy())
