@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The asset distributions are folders of files to us; what their own code would need is not installed, on purpose.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-avx2 test-lowest test-slow check format docs screenshots bench bench-mini clean
+.PHONY: help setup demo test test-avx2 test-lowest test-slow check format docs catalogues screenshots bench bench-mini clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -25,7 +25,7 @@ $(VENV)/.dev: $(VENV)/.detect assets-train.txt
 setup: $(VENV)/.dev  ## everything: detection, training, development
 
 demo: $(VENV)/.detect  ## set up, then score real footage and forgeries made from it; writes out/
-	$(PY) -m facetell.demo
+	$(PY) examples/demo.py
 
 test: $(VENV)/.dev  ## the test suite
 	$(PY) -m pytest -n 2 --dist worksteal
@@ -53,6 +53,9 @@ format: $(VENV)/.dev  ## correct format and lint
 
 docs: $(VENV)/.dev  ## the documentation site; writes out/site/
 	$(PY) -m sphinx -W --keep-going -q -b html docs out/site
+
+catalogues: $(VENV)/.dev  ## bring the translations of reports and pages up to date with the source
+	$(PY) docs/catalogues.py
 
 screenshots: $(VENV)/.dev  ## the pictures of the documentation, after `make demo`
 	$(PY) docs/screenshots.py

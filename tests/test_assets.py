@@ -17,8 +17,7 @@ def test_the_lists_that_are_installed_are_those_of_the_assets():
         name: {line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")}
         for name in ("assets.txt", "assets-train.txt")
     }
-    others = {name: asset for name, asset in ASSETS.items() if asset.distribution != "facetell"}
-    wanted = {name: f"{asset.distribution}=={asset.version}" for name, asset in others.items()}
+    wanted = {n: f"{a.distribution}=={a.version}" for n, a in ASSETS.items() if a.distribution != "facetell"}
     training = {wanted[name] for name in ("imagenet_lite0", "clip_vit")}  # detection does not need them
     assert pins == {"assets.txt": set(wanted.values()) - training, "assets-train.txt": training}
 

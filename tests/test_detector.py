@@ -31,8 +31,7 @@ def check_scored(verdict):
 def check_abstained(verdict, status):
     assert verdict.status is status
     assert verdict.probability is None and verdict.interval is None and verdict.verdict is Verdict.NONE
-    assert all(track.probability is None for track in verdict.tracks)
-    assert verdict.message
+    assert all(track.probability is None for track in verdict.tracks) and verdict.message
 
 
 def clips_of(verdict):

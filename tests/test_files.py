@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facetell.files import NAME_BYTES, check_writable, short_name, temporary_beside, write_text
+from facetell.files import NAME_BYTES, check_all_writable, short_name, temporary_beside, write_text
 from facetell.types import FacetellError
 from facetell.video.writer import VideoWriter
 from fixtures import sample_frames
@@ -37,7 +37,7 @@ def test_paths_that_cannot_be_written_are_one_message(tmp_path):
     (tmp_path / "link.json").symlink_to("pipe")
     for name, reason in (("file/a.json", "its folder is a file"), ("circle/a.json", ""), ("link.json", "a pipe")):
         with pytest.raises(FacetellError, match=rf"cannot write .*{reason}.*; "):
-            check_writable(tmp_path / name, [tmp_path / "circle"])
+            check_all_writable([tmp_path / name], [tmp_path / "circle"])
         with pytest.raises(FacetellError, match=rf"cannot write .*{reason}.*; "):
             write_text(tmp_path / name, "{}")
     assert (tmp_path / "link.json").is_symlink() and (tmp_path / "pipe").is_fifo()
@@ -62,7 +62,7 @@ def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
         if root:
             os.seteuid(65534)
         with pytest.raises(FacetellError, match=r"cannot write .*: Permission denied; choose another place"):
-            check_writable(Path("closed/a.json"))
+            check_all_writable([Path("closed/a.json")])
     finally:
         if root:
             os.seteuid(0)

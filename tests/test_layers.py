@@ -19,7 +19,7 @@ FORBIDDEN = {
     "metrics": {"evaluate", "datasets", "batch", "train"},
     "evaluate": {"report"},
 }
-CLI_USERS = {"cli", "demo", "__main__"}
+CLI_USERS = {"cli", "__main__"}
 DETECTION = ("detector", "cli.detect", "cli.watch", "cli.serve", "report.page")
 LIBRARIES = ("matplotlib", "torch", "onnx", "onnxruntime", "scipy", "pyarrow")
 NOT_IN_DETECTION = (*LIBRARIES, "facetell.models", "facetell.forge", "facetell.train")

@@ -113,16 +113,13 @@ def test_kinds_that_do_not_change_time_are_scored_on_the_same_clips_and_the_othe
 
 
 def test_of_many_clips_the_same_are_chosen_under_a_distortion(manifest):
-    of_all, of_some = (
-        score_manifest(manifest, FAST, ScoringSettings(Settings(3.0, max_clips), distortions=(("GB", 1),)))
-        for max_clips in (0, 2)
-    )
+    settings = (ScoringSettings(Settings(3.0, most), distortions=(("GB", 1),)) for most in (0, 2))
+    of_all, of_some = (score_manifest(manifest, FAST, each) for each in settings)
     assert of_some.about["settings"]["max_clips"] == 2 and "max_clips" not in of_all.about["settings"]
     for track in (0, 1):
-        whole, clean, softened = (
-            scores.select(distortion=code, track=track)["t0"].tolist()
-            for scores, code in ((of_all, ""), (of_some, ""), (of_some, "GB"))
-        )
+        parts = ((of_all, ""), (of_some, ""), (of_some, "GB"))
+        of_track = (scores.select(distortion=code, track=track) for scores, code in parts)
+        whole, clean, softened = (part["t0"].tolist() for part in of_track)
         assert clean == softened == whole[:: step_of(len(whole), 2)] and len(clean) <= 2 < len(whole)
 
 
@@ -131,10 +128,8 @@ def test_what_is_left_out_of_the_clean_video_is_left_out_under_a_distortion(tmp_
     frames = [mosaic(image, 10) if i < 20 else image for i, image in enumerate(sample_frames("sample_woman", 70))]
     write_frames(tmp_path / "a.mp4", frames, fps=FPS)
     manifest = Manifest(tmp_path, (Entry("a.mp4", 1, "test"),))
-    both, alone = (
-        score_manifest(manifest, FAST, settings=ScoringSettings(distortions=(("GB", 3),), clean=clean))
-        for clean in (True, False)
-    )
+    settings = (ScoringSettings(distortions=(("GB", 3),), clean=clean) for clean in (True, False))
+    both, alone = (score_manifest(manifest, FAST, each) for each in settings)
     clean, softened = (both.select(distortion=code) for code in ("", "GB"))
     assert clean["t0"].tolist() == softened["t0"].tolist() and clean["t0"].min() > 0.6
     assert alone["logit"].tolist() == softened["logit"].tolist()

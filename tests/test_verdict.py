@@ -85,11 +85,11 @@ def test_the_reason_of_an_abstention(tracks, status, parts):
     ("tracks", "how", "expected"),
     [
         ([track(1.0)], {"uneven": 0.01}, []),
-        ([track(1.0)], {"errors": ["1 is damaged"], "uneven": 0.2}, ["1 is damaged", "20% of its frames"]),
+        ([track(1.0)], {"errors": ["a frame is damaged"], "uneven": 0.2}, ["a frame is damaged", "20% of its frames"]),
         ([track(1.0), track()], {}, ["1 face was not scored: 1 seen too briefly"]),
         ([track(1.0)], {"left_out": {Status.NO_MOTION: 3}}, ["3 clips were not scored: the face is without motion"]),
         ([track(1.0, 1.0, seconds=7 / 12)], {}, ["12 frames per second is below"]),
-        ([track(1, 1, 1, seconds=7 / 12), track(1)], {}, ["12 frames per second, as in 75% of its clips, is below"]),
+        ([track(1.0, 1.0, 1.0, seconds=7 / 12), track(1.0)], {}, ["12 frames per second, as in 75% of its clips"]),
         ([track(1.0)], {"crowded": 4}, ["more than 4 faces at once"]),
     ],
 )

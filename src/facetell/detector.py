@@ -15,29 +15,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, cast
 
 import av
 import cv2
+import numpy as np
 
 from facetell import __version__
 from facetell.assets import ASSETS
 from facetell.engine import load_engine
 from facetell.engine.engines import DEVICES
 from facetell.engine.info import InputFormat
-from facetell.faces.clips import ClipAssembler, FrameSampler
+from facetell.faces.clips import ClipAssembler, FrameSampler, Wants
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
+from facetell.faces.regions import hide, region_masks
 from facetell.faces.tracker import FaceTracker
 from facetell.tracks import TrackScores
 from facetell.types import (
+    N_,
     NOT_READ,
     Clip,
     ClipScore,
+    Crop,
     Face,
     FacetellError,
     Frame,
+    RegionScore,
     Status,
+    UInt8Array,
     Verdict,
     VideoVerdict,
     check_whole,
@@ -57,7 +63,6 @@ _LIBRARIES["ffmpeg"] = av.ffmpeg_version_info
 
 Progress = Callable[[float, float | None], None]
 _P = ParamSpec("_P")
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +81,13 @@ class Settings:
 
     Attributes:
         clips_per_second: clips per second of each face, > 0.
-        max_clips: largest number of clips scored per face, evenly chosen (:mod:`facetell.faces.spread`), >= 0; 0 for
-            all, None for the model's own.
+        max_clips: largest number of clips scored per face, evenly spaced, >= 0; 0 for all, None for the model's own.
         max_faces: largest number of faces tracked at once, the largest first, >= 1.
-        threshold: minimum probability for "forged", for any number of faces; None for the model's own, which is
-            corrected for that number.
+        threshold: minimum probability for "forged"; None for the model's own, corrected for the number of faces.
         engine: inference engine of the model: "openvino", "onnxruntime" or "torch"; None for that of the device.
         precision: arithmetic of the engine, see :func:`facetell.engine.load_engine`.
         threads: CPU threads of the engine; all cores by default.
-        image_rate: frames per second of folders of images, which states that they are consecutive frames; None assumes
-            25 and checks them, see :class:`facetell.video.sequence.ImageSequence`.
+        image_rate: frames per second of folders of images, which are then consecutive; None assumes 25 and checks it.
         given: the input of a network of another program, see :func:`facetell.engine.load_engine`.
         device: "cpu", or "cuda" for the model on an NVIDIA GPU; the networks that find faces run on the CPU.
     """
@@ -161,7 +163,7 @@ class Detector:
             raise cast(Exception, error.__cause__) from None
         except Exception as error:  # see above
             status = error.status if isinstance(error, Unreadable) else Status.UNREADABLE
-            shown, message = address_in(path) or str(path), one_line(error, f"{path} cannot be scored")
+            shown, message = address_in(path) or str(path), one_line(error, N_(f"{path} cannot be scored"))
             verdict = VideoVerdict(shown, status, Verdict.NONE, None, None, message=message)
         seconds = time.perf_counter() - started
         # A folder that is not a video may contain any amount of other files.
@@ -172,11 +174,23 @@ class Detector:
 
     def score(self, clip: Clip) -> ClipScore:
         """The score of one clip; may be called in another thread. FacetellError: the logit is not finite."""
-        logit = float(self.engine.score(clip.frames[None])[0])
+        return ClipScore(clip.times[0], clip.times[-1], *self._score(clip.frames), clip.crop)
+
+    def score_regions(self, frames: UInt8Array) -> tuple[RegionScore, ...]:
+        """The scores of a clip, uint8 RGB (T, S, S, 3), with each region of the face hidden; errors as of ``score``."""
+        info = self.engine.info
+        face = Crop(info.size / 2, info.size / 2, info.size / info.crop_scale)
+        landmarks = np.mean([self._mesh.place(frame, face).landmarks for frame in frames], axis=0)
+        masks = region_masks(landmarks, info.size)
+        return tuple(RegionScore(name, *self._score(hide(frames, mask))) for name, mask in masks.items())
+
+    def _score(self, frames: UInt8Array) -> tuple[float, float]:
+        """Logit and probability of a clip."""
+        logit = float(self.engine.score(frames[None])[0])
         if not math.isfinite(logit):
-            raise FacetellError(f"the model {self.engine.info.name} gives {logit} for a clip, which is not a score")
-        probability = self.engine.info.calibration.probability(logit)
-        return ClipScore(clip.times[0], clip.times[-1], logit, probability, clip.crop)
+            name = self.engine.info.name
+            raise FacetellError(N_(f"the model {name} gives {logit} for a clip, which is not a score"))
+        return logit, self.engine.info.calibration.probability(logit)
 
     def track_scores(self, waited: Callable[[], None] = lambda: None) -> TrackScores:
         """An empty collection of the scores of one video; ``waited`` is called after each wait for a score."""
@@ -214,7 +228,8 @@ class Detector:
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
         if status in (Status.NO_FACE, Status.TOO_SHORT) and reader.lost >= MOST_LOST:
             status = Status.DAMAGED
-            message = f"too few of its frames are undamaged ({'; '.join(reader.damage)}): get the file again"
+            damage = "; ".join(reader.damage)
+            message = N_(f"too few of its frames are undamaged ({damage}): get the file again")
         scored = [scores.records[track.track_id] for track in tracks if track.status is Status.SCORED]
         left_out = sum((record.left_out for record in scored), Counter[Status]())
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
@@ -253,12 +268,12 @@ class Detector:
         }
 
 
-def _hook(hook: Callable[_P, _R]) -> Callable[_P, _R]:
+def _hook(hook: Callable[_P, None]) -> Callable[_P, None]:
     """The hook, its exceptions marked."""
 
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> None:
         try:
-            return hook(*args, **kwargs)
+            hook(*args, **kwargs)
         except Exception as error:
             raise _HookError from error
 
@@ -281,16 +296,12 @@ class Look:
 class ClipStream:
     """Clips from the frames of a file or a live source; holds only the frames of one clip per face.
 
-    ``fps`` is the frame rate of the source, None if unknown; ``period`` are the seconds per clip of a face, by default
-    those of the detector's settings. For ``wants`` see :class:`facetell.faces.clips.ClipAssembler`.
+    ``fps`` is that of the source, None if unknown; ``period`` are the seconds per clip of a face, by default those of
+    the settings. For ``wants`` see :class:`facetell.faces.clips.ClipAssembler`.
     """
 
     def __init__(
-        self,
-        detector: Detector,
-        fps: float | None,
-        period: float | None = None,
-        wants: Callable[[int, int], bool] = lambda track, period: True,
+        self, detector: Detector, fps: float | None, period: float | None = None, wants: Wants = lambda *_: True
     ) -> None:
         info, settings = detector.engine.info, detector.settings
         self.sampler = FrameSampler(fps, info.frame_rate)
@@ -308,8 +319,7 @@ class ClipStream:
     def leave_out(self, source: VideoSource, wanted_from: float) -> None:
         """Let the source leave out frames before ``wanted_from`` seconds, when the next clip is needed.
 
-        Only in a settled scene: else the tracker needs each frame, to find what changes at once. And only where every
-        frame is taken: else other frames would be taken after a gap than are without it.
+        Only in a settled scene, else the tracker needs each frame, and where all are taken, else others would be.
         """
         is_idle = self.tracker.is_settled and not self.gathering and self.sampler.takes_all
         self._whole_from = source.leave_out(wanted_from if is_idle else -math.inf)

@@ -63,11 +63,6 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise _fault(path, error) from None
 
 
-def check_writable(path: Path, keep: Iterable[Path] = ()) -> None:
-    """:func:`check_all_writable` for one file."""
-    check_all_writable([path], keep)
-
-
 def check_all_writable(paths: Iterable[Path], keep: Iterable[Path] = ()) -> None:
     """Check before a long run that files can be written; missing folders are created.
 

@@ -82,8 +82,7 @@ def dense_flow(frames: UInt8Array) -> FloatArray:
 
 def differences(frames: UInt8Array) -> tuple[FloatArray, FloatArray]:
     """M (T - 1, H, W) and MM (T - 2, H, W) in grey levels, of uint8 RGB (T, H, W, 3)."""
-    grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]).astype(np.float32)
-    first = np.diff(grey, axis=0)
+    first = np.diff([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in frames], axis=0)
     return first, np.diff(first, axis=0)
 
 
@@ -121,8 +120,7 @@ def draw_strip(views: Sequence[View], path: Path) -> None:
     """Draw consecutive frames where |MM| is largest, the views side by side. FacetellError: it cannot be written."""
     tops, blocks = brightest(views), []
     for view in views:
-        strength = np.convolve(view.maps[2].mean(axis=(1, 2)), np.ones(COLUMNS), mode="valid")
-        first = int(strength.argmax())
+        first = int(np.convolve(view.maps[2].mean(axis=(1, 2)), np.ones(COLUMNS), mode="valid").argmax())
         block = np.hstack([np.vstack(panels(view, t, tops)) for t in range(first, first + COLUMNS)])
         block = np.vstack([_bar(f"{view.name}, from {view.times[first]:.2f} s", block.shape[1]), block])
         blocks += [block, np.full((block.shape[0], GAP, 3), 255, dtype=np.uint8)]

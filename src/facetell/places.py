@@ -29,9 +29,9 @@ class Place:
 class FacePlaces:
     """The poses of the faces of one video by time, in pixels of its frames of ``width`` x ``height``.
 
-    Detection does not run on every frame. Between two detections a pose is interpolated linearly; a face that is in
-    only one of them is not present in between. After the last one, faces stay for :data:`LOOK_EVERY` seconds. ``unfit``
-    are the faces without motion or pixelated in the clean video, by track number: none of their clips is scored.
+    Between two detections a pose is interpolated linearly; a face that is in only one of them is not present in
+    between. After the last one, faces stay for :data:`LOOK_EVERY` seconds. No clip of the ``unfit`` faces, without
+    motion or pixelated in the clean video, is scored.
     """
 
     width: float = 0
@@ -97,10 +97,9 @@ def score_at(
 ) -> tuple[TrackVerdict, ...]:
     """Score clips cropped from another version of a video, of one frame size, at the places recorded in the clean one.
 
-    Frames are sampled (``fps`` frames per second, None if unknown) and clips chosen as in detection, so the clean
-    frames give the scores of detection. Crops are scaled if the frames have another size. Whether a face is large
-    enough is decided by its size in the clean video, and faces and clips left out there are left out here: every
-    distortion is scored on the same faces. The tracker of ``detector`` is not used.
+    Frames are sampled (``fps`` frames per second, None if unknown) and clips chosen as in detection; crops are scaled
+    to the size of the frames. Faces that are too small and clips left out in the clean video are left out: every
+    distortion is scored on the same faces.
     """
     info = detector.engine.info
     sampler = FrameSampler(fps, info.frame_rate)
@@ -109,8 +108,7 @@ def score_at(
     with detector.track_scores() as scores:
         assembler = ClipAssembler(info.clip_frames, info.size, info.crop_scale, period, scores.wants)
         for index, (time, read) in enumerate(frames):
-            number = sampler.take(time)
-            if number is None:
+            if (number := sampler.take(time)) is None:
                 continue
             poses = {track: pose for track, pose in places.at(time).items() if track not in places.unfit}
             scores.see(time, {track: pose.width for track, pose in poses.items()})

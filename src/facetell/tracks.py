@@ -16,6 +16,7 @@ from facetell.faces.quality import FaceMotion, why_unfit
 from facetell.faces.spread import Spread
 from facetell.types import Clip, ClipScore, Status, TrackVerdict
 
+Hook = Callable[[], None]
 PENDING = 4  # clips that may wait for the model: bounds memory
 ROUNDING = 1e-6  # seconds: the number of a period times its length may be above the time at which it begins
 
@@ -88,18 +89,13 @@ def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVer
 class TrackScores:
     """Scores the clips of each face as soon as it is certain that they are chosen, in a thread of its own.
 
-    A face could give a clip per ``period`` of seconds, of which at most ``most`` are scored (0: all). Periods of which
-    no clip is needed are counted as the clip before them: to decide whether a face is obscured, and to state of how
-    many clips the scored ones were chosen. ``waited`` is called after each wait for a score.
+    A face could give a clip per ``period`` of seconds, of which at most ``most`` are scored (0: all). A period of which
+    no clip is needed counts as the clip before it, in what is obscured and what was seen. ``waited`` is called after
+    each wait.
     """
 
     def __init__(
-        self,
-        score: Callable[[Clip], ClipScore],
-        info: ModelInfo,
-        period: float,
-        most: int,
-        waited: Callable[[], None] = lambda: None,
+        self, score: Callable[[Clip], ClipScore], info: ModelInfo, period: float, most: int, waited: Hook = lambda: None
     ) -> None:
         self._score, self._info, self._period, self._most, self._waited = score, info, period, most, waited
         self.records: dict[int, TrackRecord] = {}
@@ -141,8 +137,7 @@ class TrackScores:
 
     def is_fit(self, clip: Clip) -> bool:
         """Whether the face of a clip moves and is not pixelated; if not, the clip is counted."""
-        reason = why_unfit(clip.frames, clip.crop.roll, self.records[clip.track_id].motion)
-        if reason is not None:
+        if (reason := why_unfit(clip.frames, clip.crop.roll, self.records[clip.track_id].motion)) is not None:
             self.leave_out(clip, reason)
         return reason is None
 
@@ -155,8 +150,7 @@ class TrackScores:
     def add(self, clip: Clip, end: float) -> None:
         """Add the next clip of a face that may be in view until ``end`` seconds.
 
-        By the stated length of a file, nearly all clips of a face that is in view to the end are scored at once. Other
-        clips are held until their track has ended.
+        Where it is certain to be chosen by then, it is scored at once, else held until its track has ended.
         """
         record = self.records[clip.track_id]
         last = math.inf if end == math.inf else self._number(end)

@@ -18,6 +18,11 @@ UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 
 
+def N_(message: str) -> str:
+    """The message, unchanged: its template is for the message catalogues (:mod:`facetell.report.language`)."""
+    return message
+
+
 class FacetellError(Exception):
     """An error that the user can fix. The message is one line: what, where, and what to do."""
 
@@ -34,7 +39,7 @@ def one_line(error: Exception, what: str) -> str:
     if isinstance(error, FacetellError):
         return str(error)
     reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
-    return f"{what} ({reason}): it may be damaged; convert it, or get the file again"
+    return N_(f"{what} ({reason}): it may be damaged; convert it, or get the file again")
 
 
 def check_whole(what: str, value: object, least: int) -> None:
@@ -195,10 +200,20 @@ class ClipScore:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionScore:
+    """Score of a clip in which one ``region`` of the face is hidden (:func:`facetell.faces.regions.region_masks`)."""
+
+    region: str
+    logit: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrackVerdict:
     """Result for one face: its time range in seconds, median mesh width in pixels, and score.
 
     ``clips`` are the scored ones, evenly chosen from ``clips_seen``, which is 0 where the face is not scored.
+    ``regions`` are scores of the clip with the highest logit; empty where they are not measured.
     """
 
     track_id: int
@@ -211,16 +226,17 @@ class TrackVerdict:
     face_width: float
     clips: tuple[ClipScore, ...] = ()
     clips_seen: int = 0
+    regions: tuple[RegionScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class VideoVerdict:
     """Result for one video.
 
-    ``probability`` and ``interval`` are those of the highest-scoring track, None unless ``status`` is ``scored``, as is
-    ``threshold``, the minimum probability for "forged", corrected for the number ``threshold_faces`` of scored faces.
-    ``message`` is the reason for an abstention; ``warnings`` are the caveats of a score. ``file`` is what the file
-    states about itself (:func:`facetell.video.metadata.read_facts`).
+    ``probability``, ``interval`` and ``threshold``, the minimum probability for "forged" with ``threshold_faces``
+    scored faces, are those of the highest-scoring track, None unless ``status`` is ``scored``. ``message`` is the
+    reason for an abstention; ``warnings`` are the caveats of a score. ``file`` is what
+    :func:`facetell.video.metadata.read_facts` finds.
     """
 
     path: str
@@ -245,5 +261,4 @@ class VideoVerdict:
     @property
     def most_suspect(self) -> ClipScore | None:
         """The clip with the highest logit of all tracks; None where nothing was scored."""
-        clips = [clip for track in self.tracks for clip in track.clips]
-        return max(clips, key=lambda clip: clip.logit, default=None)
+        return max((clip for track in self.tracks for clip in track.clips), key=lambda clip: clip.logit, default=None)

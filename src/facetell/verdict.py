@@ -8,43 +8,44 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from facetell.engine.info import ModelInfo
-from facetell.types import Status, TrackVerdict, Verdict
+from facetell.types import N_, Status, TrackVerdict, Verdict
 
 LOW_RATE = 0.7  # share of the model's frame rate below which motion is coarser than in the training data
 UNEVEN = 0.05  # share of late frames above which second differences measure the timing as well as the face
 
+Tracks = Sequence[TrackVerdict]
 UNSCORED = {
-    Status.TOO_SHORT: "seen too briefly",
-    Status.FACE_TOO_SMALL: "too small",
-    Status.FACE_OBSCURED: "pixelated",
-    Status.NO_MOTION: "without motion",
+    Status.TOO_SHORT: N_("seen too briefly"),
+    Status.FACE_TOO_SMALL: N_("too small"),
+    Status.FACE_OBSCURED: N_("pixelated"),
+    Status.NO_MOTION: N_("without motion"),
 }
 
 
-def most_suspect_track(tracks: Sequence[TrackVerdict]) -> TrackVerdict | None:
+def most_suspect_track(tracks: Tracks) -> TrackVerdict | None:
     """The scored track with the highest probability; None where none was scored."""
     scored = [track for track in tracks if track.status is Status.SCORED]
     return max(scored, key=lambda track: track.probability or 0.0, default=None)
 
 
-def why_not_scored(tracks: Sequence[TrackVerdict], info: ModelInfo) -> tuple[Status, str]:
+def why_not_scored(tracks: Tracks, info: ModelInfo) -> tuple[Status, str]:
     """Status and message for a video without a scored track."""
     if not tracks:
-        return Status.NO_FACE, "no face was found in it"
+        return Status.NO_FACE, N_("no face was found in it")
     statuses = {track.status for track in tracks}
     if Status.NO_MOTION in statuses:
-        return Status.NO_MOTION, (
+        return Status.NO_MOTION, N_(
             "the face does not move: the video may show a still image or be frozen, and there is no motion to score"
         )
     if Status.FACE_OBSCURED in statuses:
-        return Status.FACE_OBSCURED, "the face is obscured: it is pixelated (a mosaic hides it)"
+        return Status.FACE_OBSCURED, N_("the face is obscured: it is pixelated (a mosaic hides it)")
     if statuses == {Status.FACE_TOO_SMALL}:
         widest = max(track.face_width for track in tracks)
-        return Status.FACE_TOO_SMALL, (
+        return Status.FACE_TOO_SMALL, N_(
             f"its largest face is {widest:.0f} pixels wide; at least {info.min_face_width:.0f} are needed"
         )
     longest = max(track.t1 - track.t0 for track in tracks)
-    return Status.TOO_SHORT, (
+    return Status.TOO_SHORT, N_(
         f"no face is visible without interruption for {info.clip_frames} frames at {info.frame_rate:g} frames per "
         f"second (the longest stays {longest:.2f} s)"
     )
@@ -85,22 +86,20 @@ def low_rate(slow: Sequence[float], clips: int, info: ModelInfo) -> tuple[str, .
     """The warning on low frame rates: those of the ``slow`` clips, of ``clips`` in all; empty if none is slow."""
     if not slow:
         return ()
-    part = "" if len(slow) == clips else f", as in {len(slow) / clips:.0%} of its clips,"
-    return (
-        f"{np.median(slow):.3g} frames per second{part} is below what the model was trained for "
-        f"({info.frame_rate:g}): take the score with caution",
-    )
+    rate, trained, share = f"{np.median(slow):.3g}", f"{info.frame_rate:g}", len(slow) / clips
+    low = N_(f"{rate} frames per second is below what the model was trained for ({trained})")
+    if share < 1:
+        low = N_(
+            f"{rate} frames per second, as in {share:.0%} of its clips, is below what the model was trained for "
+            f"({trained})"
+        )
+    return (N_(f"{low}: take the score with caution"),)
 
 
 def warnings_of(
-    tracks: Sequence[TrackVerdict],
-    uneven: float,
-    errors: Sequence[str],
-    info: ModelInfo,
-    crowded: int,
-    left_out: Mapping[Status, int],
+    tracks: Tracks, uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int, left_out: Mapping[Status, int]
 ) -> tuple[str, ...]:
-    """Caveats of a score. ``errors`` are those of the reader, ``uneven`` is the share of late frames.
+    """Caveats of a score; ``errors`` are those of the reader, ``uneven`` is the share of late frames.
 
     ``crowded`` is the limit on faces if it was reached, else 0; ``left_out`` counts clips that were not scored.
     """
@@ -108,21 +107,18 @@ def warnings_of(
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]
     warnings += low_rate([rate for rate in rates if rate], len(rates), info)
     if uneven > UNEVEN:
-        warnings.append(
-            f"{uneven:.0%} of its frames are late (variable frame rate or dropped frames): take the score with caution"
-        )
+        low = N_(f"{uneven:.0%} of its frames are late (variable frame rate or dropped frames)")
+        warnings.append(N_(f"{low}: take the score with caution"))
     unscored = Counter(track.status for track in tracks if track.status is not Status.SCORED)
-    if unscored and unscored.total() < len(tracks):
-        reasons = ", ".join(f"{count} {UNSCORED[status]}" for status, count in sorted(unscored.items()))
-        warnings.append(f"{_counted(unscored.total(), 'face')} not scored: {reasons}")
-    for status, count in sorted(left_out.items()):
-        warnings.append(f"{_counted(count, 'clip')} not scored: the face is {UNSCORED[status]}")
+    if unscored and (n := unscored.total()) < len(tracks):
+        why = ", ".join(N_(f"{count} {UNSCORED[status]}") for status, count in sorted(unscored.items()))
+        warnings.append(N_(f"1 face was not scored: {why}") if n == 1 else N_(f"{n} faces were not scored: {why}"))
+    for status, n in sorted(left_out.items()):
+        why = UNSCORED[status]
+        one, more = N_(f"1 clip was not scored: the face is {why}"), N_(f"{n} clips were not scored: the face is {why}")
+        warnings.append(one if n == 1 else more)
     if crowded:
         warnings.append(
-            f"more than {crowded} faces at once: the smallest were not tracked (--max-faces raises the limit)"
+            N_(f"more than {crowded} faces at once: the smallest were not tracked (--max-faces raises the limit)")
         )
     return tuple(warnings)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"1 {noun} was" if count == 1 else f"{count} {noun}s were"

@@ -35,11 +35,7 @@ def clips(scores, **wanted):
 
 def clips_of(verdict):
     """The same of a verdict."""
-    return [
-        (track.track_id, number, clip.t0, clip.t1, clip.logit)
-        for track in verdict.tracks
-        for number, clip in enumerate(track.clips)
-    ]
+    return [(track.track_id, n, c.t0, c.t1, c.logit) for track in verdict.tracks for n, c in enumerate(track.clips)]
 
 
 @pytest.fixture(scope="module")

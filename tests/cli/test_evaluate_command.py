@@ -59,14 +59,14 @@ def test_prints_the_better_model_the_difference_and_what_was_left_out(files, cap
     assert main(["compare", good, bad]) == 0
     text = capsys.readouterr().out
     found = compare(*tables).difference
-    assert "147 videos of the split test that both scored: 49 real, 98 forged, of 20 identities" in text
+    assert "147 videos of all splits that both scored: 49 real, 98 forged, of 20 identities" in text
     assert "1 not scored by A, 2 not scored by B" in text and "only in" not in text
     words = " ".join(text.split())
     assert f"{found.value:.4f} {found.low:.4f} to {found.high:.4f}" in words
     assert text.splitlines()[-1] == "A is better than B in AUC: p is below 0.05."
-    assert main(["compare", bad, good, "--measure", "brier"]) == 0
+    assert main(["compare", bad, good, "--measure", "brier", "--split", "test"]) == 0
     text = capsys.readouterr().out
-    assert "B is better than A in Brier" in text
+    assert "B is better than A in Brier" in text and "147 videos of the split test that both" in text
 
 
 def test_names_no_model_without_a_significant_difference(files, tmp_path, capsys):

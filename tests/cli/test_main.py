@@ -105,8 +105,8 @@ def test_a_shell_completes_verbs_options_and_values(tmp_path):
     argcomplete = pytest.importorskip("argcomplete", reason="the extra `completion` is not installed")
     assert subprocess.run(["bash", "-n"], input=argcomplete.shellcode(["facetell"]), text=True).returncode == 0
     how = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "found"), "_ARGCOMPLETE_IFS": " "}
-    for words, expected in (("sc", "scan score"), ("scan --on ", "local ray"), ("sco", "score")):
-        line = f"facetell {words}"
+    for begun, expected in (("sc", "scan score"), ("scan --on ", "local ray"), ("sco", "score")):
+        line = f"facetell {begun}"
         shell("facetell", tmp_path, **how, COMP_LINE=line, COMP_POINT=str(len(line)))
         assert (tmp_path / "found").read_text().split() == expected.split()
 

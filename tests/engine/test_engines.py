@@ -1,7 +1,6 @@
 """One model file in three engines has the same scores on real clips; a Python function; errors are one message."""
 
 import importlib
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +95,7 @@ def test_a_wrong_name_or_precision_has_one_message(tmp_path):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("content", [b"", b"hello, this is text\n", SAVED_MODEL, FAST_FILE.read_bytes()[:-1000]])
+@pytest.mark.parametrize("content", [b"", b"this is text\n", SAVED_MODEL, FAST_FILE.read_bytes()[:-1000]])
 def test_a_file_that_is_not_onnx_has_one_message_and_no_log(tmp_path, capfd, engine, content):
     path = tmp_path / "model.mp4"  # the name does not matter
     path.write_bytes(content)
@@ -220,10 +219,7 @@ def test_a_function_that_cannot_be_used_is_one_message(module, function, key, va
         load_engine(f"{module(key, value)}:{function}")
 
 
-@pytest.mark.parametrize(
-    ("function", "reason"), [("fails", r"fails failed \(ValueError: my fault\)"), ("undefined", "gives nan for a clip")]
-)
-def test_faults_of_a_function_are_not_those_of_the_video(module, man, function, reason):
-    verdict = Detector(f"{module()}:{function}")(man)
-    assert verdict.status is Status.UNREADABLE and re.search(reason, verdict.message)
-    assert "damaged" not in verdict.message
+def test_faults_of_a_function_are_not_those_of_the_video(module, man):
+    for function, reason in (("fails", "fails failed (ValueError: my fault)"), ("undefined", "gives nan for a clip")):
+        verdict = Detector(f"{module()}:{function}")(man)
+        assert verdict.status is Status.UNREADABLE and reason in verdict.message and "damaged" not in verdict.message

@@ -37,12 +37,12 @@ def test_a_model_is_not_better_than_itself():
 
 def test_only_the_split_and_clean_videos_count():
     a, b = table(60, seed=1), table(60, seed=2)
-    before = compare(a, b, draws=50)
+    before = compare(a, b, split="test", draws=50)
     others = [table(60, seed=9, split="val"), table(60, seed=8)]
     others[1].columns["distortion"][:] = "GB"
     for other in others:
         joined = replace(a, columns={k: np.concatenate([a[k], other[k]]) for k in a.columns})
-        assert compare(joined, b, draws=50) == before
+        assert compare(joined, b, split="test", draws=50) == before
 
 
 def test_files_that_cannot_be_compared_are_refused():

@@ -5,8 +5,11 @@ import io
 import itertools
 import math
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from evaluate.scored import clip, toy, write
 from facetell.evaluate.formats import CSV_COLUMNS, to_csv, to_markdown
@@ -21,10 +24,7 @@ def made(path, rows, protocol, draws=50):
 
 
 def by_row(table, stub):
-    return {
-        tuple(cell.text for cell in row[:stub]): dict(zip(table.head[stub:], row[stub:], strict=True))
-        for row in table.rows
-    }
+    return {tuple(c.text for c in r[:stub]): dict(zip(table.head[stub:], r[stub:], strict=True)) for r in table.rows}
 
 
 def test_within_agrees_with_counts_by_hand(tmp_path):
@@ -35,7 +35,8 @@ def test_within_agrees_with_counts_by_hand(tmp_path):
     assert cells["AUC"].text == "87.5"  # of four pairs one is a tie
     assert cells["AP"].text == "83.3"  # 1/2 · 1 + 1/2 · 2/3
     rows = by_row(by_method, 1)
-    assert [rows[name,]["AUC"].text for name in ("all forgeries", "puppet", "swap")] == ["87.5", "100.0", "75.0"]
+    names = ("all forgeries", "puppet", "swap")
+    assert [rows[name,]["AUC"].text for name in names] == ["87.5", "100.0", "75.0"]
     assert "2 real and 2 forged videos of 2 identities scored; 1 not scored" in whole.caption
     assert "Video level, split test" in whole.caption
     assert dict(found.runs[0].lines)["calibration"].startswith("Platt scaling, temperature 2.000, bias +0.100")
@@ -69,7 +70,8 @@ def test_dfo_under_protocol_a_has_the_c23_reals_of_ffpp(tmp_path):
     assert auc.head == ("model", "FaceForensics++", "DFO")
     assert [cell.text for cell in auc.rows[0]] == ["toy", "87.5", "75.0"]  # of -1, 0.3 against 0, 5: three of four
     assert [cell.mark for cell in auc.rows[0]] == ["", "a", "a"] and auc.notes == ("(a) 1 not scored",)
-    assert [[cell.text for cell in row] for row in cross.rows] == [[name, "87.5", "75.0"] for name in auc.head[1:]]
+    of_both = [[cell.text for cell in row] for row in cross.rows]
+    assert of_both == [[name, "87.5", "75.0"] for name in ("FaceForensics++", "DFO")]
 
 
 @pytest.mark.parametrize(("fakes", "reals", "quality"), [("celebdf2", "ffpp", "c23"), ("dfo", "ffpp", "c40")])
@@ -199,6 +201,22 @@ def test_scores_of_other_programs_need_three_columns(tmp_path):
     assert read_scores(path)["logit"].tolist() == [-1.5, 3]
 
 
+def test_frames_of_deepfakebench_written_as_documented_give_its_video_auc(tmp_path, monkeypatch):
+    docs = Path(__file__).parents[2] / "docs" / "evaluation.md"
+    (snippet,) = (part for part in re.findall("```python\n(.*?)```", docs.read_text(), re.S) if "data_dict" in part)
+    rng, labels = np.random.default_rng(1), np.arange(12) % 3 % 2
+    videos = np.repeat(np.arange(12), rng.integers(1, 9, 12))
+    scores = (rng.random(len(videos)) * 0.7 + 0.3 * labels[videos]).astype(np.float32)
+    names = [f"set\\{v}\\{n}.png" if v % 2 else [f"set/{v}/{n}.png", "x"] for n, v in enumerate(videos.tolist())]
+    monkeypatch.chdir(tmp_path)
+    known = {"key": "cdf", "data_dict": {"image": names}}
+    exec(snippet, known | {"metric_one_dataset": {"label": labels[videos], "pred": scores}})
+    found = evaluate([("", Path("cdf.csv"))], read_protocol("all"), draws=0)
+    expected = roc_auc_score(labels, [scores[videos == video].mean(dtype=np.float64) for video in range(12)])
+    cells = by_row(found.tables[0], 1)["cdf",]
+    assert cells["AUC"].text == f"{100 * expected:.1f}" and cells["forged"].text == str(labels.sum())
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -207,6 +225,8 @@ def test_scores_of_other_programs_need_three_columns(tmp_path):
         ("path,label,score\na,1,high\n", "could not convert"),
         ("path,label,score\na,1,inf\n", "a score is infinite"),
         ("path,label,score\na,1,1\na,0,0\n", "the path a has several rows"),
+        ("frame,label,score\nv/1.png,1,1\nv/2.png,0,1\n", "frames of one video have several labels"),
+        ("frame,label,score\n1.png,1,1\n", "no folder, such as '1.png'"),
     ],
 )
 def test_scores_of_other_programs_that_cannot_be_read_are_one_message(tmp_path, text, words):

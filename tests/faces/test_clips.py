@@ -167,9 +167,6 @@ def test_a_length_that_is_stated_too_short_adds_scores_that_are_not_used():
     numbers, at_once, *_ = chosen([True] * 3600, 16, 0)
     assert numbers == chosen([True] * 3600, 16)[0] and set(numbers) < set(at_once)
     assert len(at_once) <= 16 * (1 + math.log2(3600 / 16) / 2) + 1
-
-
-def test_a_period_is_counted_once_even_if_no_frame_of_it_was_searched():
     spread = Spread(2, step=8)
     spread.close(0)
-    assert [spread.passes(number) for number in (5, 5, 9)] == [5, 0, 2]
+    assert [spread.passes(number) for number in (5, 5, 9)] == [5, 0, 2], "a period without a searched frame counts once"

@@ -18,11 +18,8 @@ def test_measures_and_curve_agree_with_scikit_learn():
     counts = np.array([b.count for b in curve])
     assert counts.sum() == 500 and sum(b.observed.low < b.observed.value < b.observed.high for b in curve) >= 13
     assert ece(y, p) == pytest.approx((counts / 500 * np.abs(observed - predicted)).sum())
-
-
-def test_bins_are_closed_below_and_the_last_includes_one():
-    curve = reliability([0, 1, 1, 1, 0], [0.0, 1 / 15, 1.0, 0.99, 0.07])
-    assert [(b.count, b.observed.value) for b in curve] == [(1, 0), (2, 0.5), (2, 1)]
+    edges = reliability([0, 1, 1, 1, 0], [0.0, 1 / 15, 1.0, 0.99, 0.07])  # closed below, the last on both sides
+    assert [(b.count, b.observed.value) for b in edges] == [(1, 0), (2, 0.5), (2, 1)]
 
 
 @pytest.mark.parametrize("measure", [brier, ece])

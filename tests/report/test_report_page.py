@@ -12,6 +12,7 @@ from report_reader import check_page, read
 from facetell.assets import locate
 from facetell.cli import main
 from facetell.detector import Detector
+from facetell.faces.regions import region_masks
 from facetell.report import words
 from facetell.report.images import FILE_CHANGED, FILE_GONE, Budget, collect_images, shown_crop
 from facetell.report.page import Report
@@ -90,8 +91,9 @@ def test_the_same_call_gives_the_same_bytes(man, tmp_path):
 def test_several_videos_are_a_table_with_the_rest_collapsed(detector, of_man, of_two, abstained):
     cut = replace(of_man, path="cut.mp4", warnings=("truncated file: 146 of 472 frames readable",))
     verdicts = [*abstained, of_man, of_two, cut]
-    html = report_of(detector, *verdicts)
-    page = check_page(html)
+    report = Report(detector, len(verdicts))
+    shown = [report.add(verdict) for verdict in verdicts]
+    page = check_page(html := report.html())
     assert len(html) < 3_000_000
     scored = sorted((of_man, of_two, cut), key=lambda verdict: -verdict.probability)
     links = [e for e in page.all("a") if "th" in e.parents]
@@ -102,7 +104,8 @@ def test_several_videos_are_a_table_with_the_rest_collapsed(detector, of_man, of
     (row,) = (e for e in page.all("tr") if e.text.startswith("cut.mp4"))
     assert "truncated file: 146 of 472" in row.text and "warning" in row.text
     embedded = json.loads(page.one("script", type="application/json").text)
-    assert embedded == json.loads(json.dumps(to_result(verdicts)))
+    assert embedded == json.loads(json.dumps(to_result(shown)))
+    assert [sum(bool(track.regions) for track in v.tracks) for v in shown] == [0, 0, 0, 0, 1, 1, 0]  # "cut.mp4" is gone
 
 
 def test_the_face_with_the_highest_estimate_comes_first(detector, of_two):
@@ -136,6 +139,24 @@ def test_the_highest_scoring_clip_is_shown_as_the_model_was_given_it(detector, o
     (worst,) = (clip for clip in clips.values() if clip.scene)
     assert note == "" and worst.clip == of_man.most_suspect
     assert float(detector.engine.score(np.stack(worst.frames)[None])[0]) == of_man.most_suspect.logit
+
+
+def test_its_regions_are_hidden_one_after_the_other(detector, of_man, face_networks):
+    (track,) = Report(detector).add(of_man).tracks
+    images, _ = collect_images(of_man, detector.engine.info, Budget(faces=1))
+    (frames,) = (np.stack(clip.frames) for clip in images[track.track_id].values() if clip.scene)
+    find, mesh = face_networks
+    points = np.mean([mesh.from_detection(frame, find.detect(frame)[0]).landmarks for frame in frames], axis=0)
+    masks = region_masks(points, frames.shape[1])
+    assert np.abs(sum(masks.values()) - 1).max() < 1e-5
+    for name, landmark in {"eyes": 159, "nose": 4, "mouth": 13, "skin": 205}.items():
+        assert masks[name][*points[landmark].round().astype(int)[::-1]] > 0.9
+    assert [each.region for each in track.regions] == [*masks]
+    for each, mask in zip(track.regions, masks.values(), strict=True):
+        colour = np.average(frames.mean(axis=0).reshape(-1, 3), axis=0, weights=mask.ravel())
+        by_hand = (frames + mask[..., None] * (colour - frames)).round().astype(np.uint8)
+        assert each.logit == pytest.approx(float(detector.engine.score(by_hand[None])[0]), abs=0.15)
+        assert each.probability == detector.engine.info.calibration.probability(each.logit)
 
 
 def test_images_do_not_repeat_the_edge_of_the_frame():

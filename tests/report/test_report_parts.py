@@ -13,10 +13,10 @@ from rich.console import Console
 
 from facetell.engine.card import Card
 from facetell.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, make_chart
-from facetell.report.page import ENVIRONMENT, FaceView, write_plot
+from facetell.report.page import FaceView, environment, write_plot
 from facetell.report.result import SCHEMA_PATH, to_result, write_result
 from facetell.report.table import print_table
-from facetell.types import ClipScore, Crop, Status, TrackVerdict, Verdict, VideoVerdict
+from facetell.types import ClipScore, Crop, RegionScore, Status, TrackVerdict, Verdict, VideoVerdict
 
 
 def track_of(times, probabilities):
@@ -29,11 +29,21 @@ def test_a_chart_places_time_and_probability():
     assert [p.y for p in chart.points] == [HEIGHT - BOTTOM, TOP, (HEIGHT - BOTTOM + TOP) / 2]
     assert LEFT < chart.points[0].x < chart.points[2].x < WIDTH - RIGHT
     assert chart.points[1].x - chart.points[0].x == pytest.approx((WIDTH - LEFT - RIGHT) / 2.28, abs=0.2)
-    assert chart.threshold == chart.points[2].y and [label for _, label in chart.ticks][:2] == ["0:00", "0:00.5"]
+    assert chart.threshold == chart.points[2].y and [time for _, time in chart.ticks][:2] == [0.0, 0.5]
 
 
 SHORT = TrackVerdict(0, Status.TOO_SHORT, None, None, None, 0.0, 0.1, 88.0)
 FORGED = replace(track_of([75.0], [0.75]), track_id=7, probability=0.75)
+
+
+@pytest.mark.parametrize(("mouth", "eyes", "found"), [(-0.1, 0.9, "mouth"), (-0.1, -1.0, "eyes"), (0.1, 1.2, None)])
+def test_a_score_rests_on_the_region_that_costs_most_if_that_is_clear(mouth, eyes, found):
+    regions = tuple(RegionScore(name, logit, 0.25) for name, logit in (("mouth", mouth), ("eyes", eyes)))
+    face = FaceView(2, replace(FORGED, regions=regions), make_chart(FORGED, 0.5))
+    template = "{% from 'regions.html' import regions with context %}{{ regions(f) }}"
+    text = environment("en").from_string(template).render(f=face)
+    first = f"Hiding the {found} lowers the score of the highest-scoring clip the most (75\xa0% to 25\xa0%)."
+    assert (first if found else "by less than 0.75 in logits: it does not rest on one region.") in text
 
 
 def verdict_of(name, *tracks, **values):
@@ -46,7 +56,7 @@ def quality_of(detector, card, fps, **tracks):
     faces = [FaceView(int(name[1:]), track, make_chart(track, 0.5)) for name, track in tracks.items()]
     result = verdict_of("a.mp4", fps=fps, file={"codec": "h264", "size": 99_000})
     text = "{% from 'quality.html' import quality with context %}{{ quality(result, faces, [], info, card) }}"
-    page = ENVIRONMENT.from_string(text).render(result=result, faces=faces, info=detector.engine.info, card=card)
+    page = environment("en").from_string(text).render(result=result, faces=faces, info=detector.engine.info, card=card)
     return [row.text for row in read(page).all("tr")]
 
 
@@ -132,6 +142,5 @@ def test_a_narrow_terminal_folds_the_names_and_the_figures_and_cuts_nothing_off(
 
 
 def test_a_verdict_on_a_part_of_a_file_is_marked():
-    assert "(!)" not in "".join(lines("a.mp4", 120))
-    _, row, _ = lines("a.mp4", 120, warnings=("truncated file: 146 of 472 frames readable",))
-    assert "forged (!)" in row
+    (_, row, _), (_, marked, _) = (lines("a.mp4", 120, warnings=warnings) for warnings in ((), ("truncated file",)))
+    assert "(!)" not in row and "forged (!)" in marked

@@ -33,7 +33,7 @@ def names(html):
     return re.findall(r'class="name" data-v="([^"]*)"', html)
 
 
-def test_of_many_videos_those_with_the_highest_scores_are_shown():
+def test_of_many_videos_those_with_the_highest_scores_are_shown_and_of_few_all():
     values = (np.random.default_rng(0).integers(0, 1000, 20_000) + 0.5) / 1000  # many are equal
     html = page_of(values)
     expected = sorted(range(len(values)), key=lambda number: (-values[number], number))[:SHOWN]
@@ -42,9 +42,6 @@ def test_of_many_videos_those_with_the_highest_scores_are_shown():
     counts = [int(text.replace("\u202f", "")) for text in re.findall(r'<td class="n">([\d\u202f]+)</td></tr>', html)]
     assert counts == np.histogram(values, np.linspace(0, 1, 21))[0].tolist() and sum(counts) == len(values)
     assert page_of(values) == html
-
-
-def test_few_or_no_videos_make_a_page_as_well():
     assert "All scored videos" in page_of([0.2, 0.9])
     empty = page_of([], errors=1)
     assert "No video was scored." in empty and "<table id" not in empty and 'href="errors.csv"' in empty

@@ -47,7 +47,22 @@ def test_the_report_has_its_own_policy_and_names_no_path_of_the_server(server, d
     meta = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', answer.text)[1].replace("&#39;", "'")
     assert policy.startswith(meta)
     kept = {name for name in server.files() if done["id"] in name}  # not the video
-    assert kept == {f"jobs/{done['id']}/result.json", f"jobs/{done['id']}/report.html"}
+    assert kept == {f"jobs/{done['id']}/{name}" for name in ("result.json", "report.html", "report.de.html")}
+
+
+def test_pages_and_reports_are_in_the_language_of_the_client_and_errors_in_one_that_is_asked_for(server, done):
+    for path in ("/", "/login", f"/jobs/{done['id']}", f"/v1/jobs/{done['id']}/report", "/v1/report"):
+        english, german = (server.client.get(path, headers={"Accept-Language": code}).text for code in ("en", "de-AT"))
+        assert '<html lang="en">' in english and '<html lang="de">' in german
+        assert server.client.get(path, headers={"Accept-Language": "fr"}).text == english
+        assert not path.startswith("/v1") or server.client.get(path, params={"language": "de"}).text == german
+    assert server.client.get("/v1/report", params={"language": "fr"}).status_code == 422
+    english, german = (
+        server.client.get("/v1/jobs/none", params=asked, headers={"Accept-Language": "de"}).json()
+        for asked in ({}, {"language": "de"})
+    )
+    assert english["error"] == german["error"] and english["message"].startswith("there is no such job")
+    assert german["message"].startswith("diesen Auftrag gibt es nicht")
 
 
 def test_several_jobs_have_one_report_and_one_table(server, done, short):

@@ -113,6 +113,19 @@ def test_wrong_and_too_large_files_are_reported_and_the_next_is_uploaded(site, d
     expect(desk.locator("#uploading li.problem")).to_have_count(0)
 
 
+def test_the_page_is_in_the_language_of_the_browser(site, open_page, tmp_path, short):
+    page = open_page(viewport=PHONE, locale="de-DE")
+    page.goto(site.url)
+    choose(page, BROKEN["text"](tmp_path), short)
+    expect(page.locator("#uploading")).to_contain_text("text.mp4: nicht unterstützte oder beschädigte Videodatei")
+    expect(rows(page, "done")).to_contain_text("gefälscht erkannt")
+    expect(rows(page).get_by_role("button")).to_have_text("Löschen")
+    check_accessible(page)
+    rows(page).get_by_role("link").click()
+    page.get_by_role("link", name="Bericht öffnen").click()
+    expect(page.get_by_role("heading", name="Wie die Zahlen zu lesen sind")).to_be_visible()
+
+
 def test_dropped_files_are_uploaded_folders_and_links_are_not(site, desk, tmp_path, short):
     (tmp_path / "clips").mkdir()
     desk.goto(site.url)

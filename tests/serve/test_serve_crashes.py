@@ -15,6 +15,7 @@ from serving import SECONDS, Server, short_video, wait_for
 from facetell.serve import process
 from facetell.serve.models import Limits, Refused
 from facetell.serve.process import Inspector
+from facetell.serve.store import REPORTS
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.slow)])
@@ -58,7 +59,7 @@ def test_killed_at_random_moments_no_job_is_lost_or_done_twice(tmp_path, kills):
         assert len(answered) >= kills and names | answered == names, "a job was lost"
         assert len(names) == len(jobs), "a video was accepted twice"
         assert [job["state"] for job in jobs] == ["done"] * len(jobs)
-        expected = {f"jobs/{job['id']}/{name}" for job in jobs for name in ("result.json", "report.html")}
+        expected = {f"jobs/{job['id']}/{name}" for job in jobs for name in ("result.json", *REPORTS.values())}
         wait_for(lambda: server.files() == expected)
 
 

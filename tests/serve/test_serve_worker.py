@@ -8,6 +8,7 @@ from facetell.detector import Detector
 from facetell.serve import process
 from facetell.serve.models import Limits
 from facetell.serve.process import MEMORY, Child, Progress, Rejected, Scorer, receive, send
+from facetell.serve.store import REPORTS
 from fixtures import FAST_FILE
 
 
@@ -23,9 +24,7 @@ def test_progress_is_reported_to_the_end_and_no_path_is_disclosed(tmp_path, man,
         assert isinstance(message, Progress)
         shares.append(message.share)
     assert shares == sorted(shares) and len(shares) >= 72 and shares.count(1.0) > 40
-    report = (tmp_path / "report.html").read_text()
-    assert str(tmp_path) not in report
-    assert str(tmp_path) not in (tmp_path / "result.json").read_text()
+    assert all(str(tmp_path) not in (tmp_path / name).read_text() for name in ("result.json", *REPORTS.values()))
 
 
 def allocate(connection):

@@ -4,14 +4,16 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from facetell.datasets.manifest import Entry
 from facetell.detector import Detector, Settings
 from facetell.evaluate.scores import read_scores
+from facetell.models.network import FrameClassifier
 from facetell.models.zoo import create_model
-from facetell.train.config import ProbeConfig, build
+from facetell.train.config import FitConfig, ProbeConfig, build
 from facetell.train.features import Features
-from facetell.train.probe import Ensemble, columns_of, fit_member, groups_of, view_weights
+from facetell.train.probe import Ensemble, columns_of, fit_local, fit_member, groups_of, view_weights
 from facetell.train.probe_run import run_probe
 from facetell.train.run import Stop
 from facetell.types import FacetellError
@@ -26,6 +28,7 @@ TINY = {
         {"name": "two", "weights": {"plain_real": 1, "varied_real": 1, "swapped": 1, "seams": 1}, "count": 2},
     ],
     "fit": {"hidden": 4, "steps": 5, "batch": 8},
+    "local": {"fit": {"hidden": 4, "steps": 5, "batch": 8}},
     "folds": 2,
     "seeds": [0, 1],
     "max_cue_auc": 1.0,
@@ -91,25 +94,51 @@ def _made(out):
 
 def test_the_whole_is_the_average_of_its_members(network, config):
     rng = np.random.default_rng(0)
-    values = torch.from_numpy(rng.normal(size=(60, 128)).astype(np.float32)).bfloat16()
-    labels = torch.from_numpy(np.arange(60) % 2).float()
-    groups = np.where(np.arange(60) % 2, "generated", "plain_real")
-    recordings, weights = np.arange(60), np.ones(60)
+    labels, weights = np.arange(60) % 2, np.ones(60)
+    features = _features(rng.normal(size=(60, 128)), labels)
+    values = torch.from_numpy(features.values).bfloat16()
+    groups = np.where(labels, "generated", "plain_real")
     members = [
         {"features": ["std1"], "weights": {"plain_real": 1, "generated": 1}, "count": 1, "scale": 3.0},
         {"weights": {"plain_real": 1, "generated": 1}, "count": 1},
     ]
-    config = build(ProbeConfig, TINY | {"members": members}, "tiny")
-    whole = Ensemble(network, config).fit(values, labels, groups, recordings, weights, 5)
-    chance = view_weights(groups, recordings, weights, {"plain_real": 1, "generated": 1})
+    config = build(ProbeConfig, TINY | {"members": members, "local": None}, "tiny")
+    whole = Ensemble(network, config).fit(features, values, groups, weights, 5)
+    chance = view_weights(groups, features.recordings, weights, {"plain_real": 1, "generated": 1})
     columns = columns_of(network, ["std1"])
     assert columns.tolist() == [*range(32, 64)]
     wanted = 0
     for number, (own, share) in enumerate(((values[:, columns], 0.75), (values, 0.25))):
-        member, mean, std = fit_member(own, labels, chance, config.fit, 5000 + 10 * number)
+        member, mean, std = fit_member(own, torch.from_numpy(labels).float(), chance, config.fit, 5000 + 10 * number)
         wanted = wanted + share * member((own.float() - mean) / std)
     with torch.no_grad():
         assert torch.allclose(whole(values.float()), wanted, atol=1e-4)
+
+
+def _features(values, labels, **more):
+    count = len(labels)
+    given = {"sources": np.full(count, "plain"), "patches": np.zeros((count, 0, 0)), "changed": np.zeros((count, 0))}
+    given |= {"recordings": np.arange(count), "times": np.zeros(count), "cues": np.zeros((count, 1))} | more
+    return Features(values=values.astype(np.float16), labels=labels, **given)
+
+
+def test_the_part_for_patches_finds_a_changed_patch_and_raises_the_logit_of_its_frame():
+    rng = np.random.default_rng(0)
+    patches, changed = rng.normal(size=(80, 16, 8)), np.zeros((80, 16))
+    patches[1:60:2, :6, 2] += 4  # six patches of each pseudo-fake
+    changed[1:60:2, :6] = 8
+    sources = np.where(np.arange(80) < 60, np.where(np.arange(80) % 2, "sbv", "real"), "plain")
+    features = _features(np.zeros((80, 4)), np.zeros(80), patches=patches, changed=changed, sources=sources)
+    local = fit_local(features, np.ones(80), FitConfig(hidden=8, steps=200, batch=16, lr=1e-2), 0)
+    x = torch.from_numpy(patches).float()
+    with torch.no_grad():
+        logits = local(x)[..., 0]
+        assert roc_auc_score(changed[1:60:2].ravel() > 0, logits[1:60:2].ravel()) > 0.98
+        whole = FrameClassifier(4, 2, 1, 8, 8)
+        whole.local = local
+        vectors = torch.rand(80, 4)
+        alone, highest = whole(vectors)[:, 0], logits.sort(dim=1).values[:, -5:].mean(dim=1)
+        torch.testing.assert_close(whole(vectors, x)[:, 0], torch.logaddexp(alone, highest))
 
 
 def test_views_are_drawn_by_group_and_both_classes_weigh_the_same():
@@ -134,7 +163,7 @@ def test_each_view_has_its_group():
     of_real = {"plain": "plain_real", "real": "varied_real", "sbv": "seams", "mouth": "mouths"}
     of_real |= {"resynth": "resynthesised", "reenact": "reenacted"}
     sources, recordings = np.array([*of_real, "plain", "forged"]), np.array([0] * 6 + [1] * 2)
-    features = Features(np.zeros((8, 1)), recordings, sources, recordings, np.zeros(8), np.zeros((8, 1)))
+    features = _features(np.zeros((8, 1)), recordings, sources=sources, recordings=recordings)
     assert groups_of(features, entries).tolist() == [*of_real.values(), "plain_swapped", "swapped"]
 
 

@@ -45,13 +45,11 @@ def test_after_an_error_or_without_a_frame_the_target_is_as_before(tmp_path):
     assert path.read_bytes() == b"what was there before" and list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("a.mp4", {"codec": "nonesuch"}), ("a.unknown", {}), ("a.mp4", {"pix_fmt": "nonesuch"})]
-)
-def test_what_cannot_be_written_is_one_message(name, options, tmp_path):
+@pytest.mark.parametrize(("name", "how"), [("a.mp4", {"codec": "x"}), ("a.unknown", {}), ("a.mp4", {"pix_fmt": "x"})])
+def test_what_cannot_be_written_is_one_message(name, how, tmp_path):
     with (
         pytest.raises(FacetellError, match=r"cannot be written"),
-        VideoWriter(tmp_path / name, width=128, height=64, **options) as writer,
+        VideoWriter(tmp_path / name, width=128, height=64, **how) as writer,
     ):
         writer.write(numbered(1))
     assert list(tmp_path.iterdir()) == []

@@ -52,15 +52,10 @@ class Journal:
 
     def get(self, key: Hashable) -> Line | None:
         """The line with a key; None if there is none."""
-        text = self._text(key)
-        line: Line | None = None if text is None else json.loads(text)
-        return line
+        return json.loads(self._text(key) or "null")  # type: ignore[no-any-return]
 
     def add(self, *lines: Line, sync: bool = True) -> None:
-        """Append lines, except those that are stored already; with ``sync``, they are on disk when this returns.
-
-        OSError: the file cannot be written; then none of the lines is in it.
-        """
+        """Append lines that are not stored, on disk at once with ``sync``. OSError: none of them could be written."""
         keyed = [(self._key_of(line), line) for line in lines]
         new = [(key, (json.dumps(line) + "\n").encode()) for key, line in keyed if self._counts(key, line)]
         new = [(key, text) for key, text in new if self._text(key) != text]

@@ -100,8 +100,7 @@ class FaceFinder:
         seen = 0
 
         def close(track: int) -> None:
-            segment = open_.pop(track).closed(track, settings.size, folder / f"{len(found)}.npz")
-            if segment is not None:
+            if (segment := open_.pop(track).closed(track, settings.size, folder / f"{len(found)}.npz")) is not None:
                 found.append(segment)
 
         # One thread: processes share the cores, and a damaged file gives the same frames on every machine.

@@ -66,8 +66,7 @@ def _outcomes(blocks: Any) -> Iterator[Any]:
     except ray.exceptions.RayError as error:
         lines = str(error).strip().splitlines()
         # The message of a worker comes last, after the stack traces.
-        ours = [line.partition("FacetellError: ")[2] for line in lines if "FacetellError: " in line]
-        if ours:
+        if ours := [line.partition("FacetellError: ")[2] for line in lines if "FacetellError: " in line]:
             raise FacetellError(ours[-1]) from None
         raise FacetellError(f"the Ray cluster failed ({lines[0]}); run the same command again to resume") from None
 
@@ -97,7 +96,6 @@ class _Worker:
     def __call__(self, row: dict[str, Any]) -> dict[str, bytes]:
         """The outcome of a job, or the job itself if too many workers ended at it."""
         job = pickle.loads(row["job"])
-        begun = ray.get(self._tries.begin.remote(job.name))
-        outcome = job if begun > TRIES else self._do(job)
+        outcome = job if ray.get(self._tries.begin.remote(job.name)) > TRIES else self._do(job)
         self._tries.end.remote(job.name)
         return {"outcome": pickle.dumps(outcome)}

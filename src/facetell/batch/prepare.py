@@ -27,7 +27,7 @@ from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed
 from facetell.datasets.manifest import Entry, Manifest, fingerprint, write_manifest
 from facetell.datasets.prepared import ABOUT, CLIPS, LEDGER, MANIFEST
 from facetell.files import write_text
-from facetell.types import FacetellError, FloatArray, UInt8Array
+from facetell.types import FacetellError
 
 # Pixels; players assume another colour matrix for larger frames (high definition).
 SMALLEST, LARGEST = 64, 640
@@ -161,17 +161,15 @@ class Worker:
     def _like_real(self, folder: Path, number: int, entry: Entry, real: Entry, located: Located) -> Line:
         """Crop a forgery by the squares of its real; by its own faces if the two are not the same frame for frame."""
         checks: list[bool] = []
-
-        def look(image: UInt8Array, landmarks: FloatArray) -> None:
-            checks.append(self._finder.agrees(image, landmarks))
-
-        path, rate = self._root / entry.path, self._settings.image_rate
+        path, rate, agrees = self._root / entry.path, self._settings.image_rate, self._finder.agrees
         try:
             if not located.segments:
                 raise FacetellError("its real has no clip")
             if located.is_damaged:
                 raise FacetellError("that one is damaged")
-            clips = crop_segments(path, located.segments, folder, rate, located.info, look)
+            clips = crop_segments(
+                path, located.segments, folder, rate, located.info, lambda *seen: checks.append(agrees(*seen))
+            )
             if not clips:
                 raise FacetellError("it ends before the first face")
             if sum(checks) < AGREED * len(checks):

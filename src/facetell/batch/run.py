@@ -85,14 +85,8 @@ def complete(
     show(state)
     for outcome in engine(work, jobs):
         journal.add(*outcome.lines)
-        job = outcome.job
-        state = replace(
-            state,
-            done=state.done + job.videos,
-            read=state.read + job.size,
-            failed=state.failed + bool(outcome.fault),
-            last=job.name,
-        )
+        job, failed = outcome.job, state.failed + bool(outcome.fault)
+        state = replace(state, done=state.done + job.videos, read=state.read + job.size, failed=failed, last=job.name)
         yield outcome
         show(state)
 

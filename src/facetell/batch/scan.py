@@ -58,7 +58,7 @@ class Corpus:
                 yield Item(*json.loads(line))
 
     def list(self, show: Show) -> None:
-        """Write the list of the videos, once: the source may change while it is scanned. FacetellError: it has none."""
+        """Write the list of the videos, once: the source may change meanwhile. FacetellError: there is no video."""
         with self._listing.open("w", encoding="utf-8") as stream:
             for item in self.source.items(self.shard, self.left_out):
                 stream.write(json.dumps(item) + "\n")
@@ -136,14 +136,16 @@ def scan(
     engine: Engine | None = None,
     shard: Shard | None = None,
     retry: bool = False,
+    language: str = "en",
     progress: Show = lambda state: None,
 ) -> Counts:
     """Score every video of a corpus once; resumes an earlier scan into the same folder.
 
     ``detector`` is of :func:`facetell.batch.scan_work.make_detector`; each process of ``engine`` (by default one of
-    this machine) makes one like it. With ``retry``, what could not be read is scored again. ``progress`` is called now
-    and then, and after each video. FacetellError: there is no video, or ``out`` was begun with another model or other
-    settings, is in use, or cannot be written.
+    this machine) makes one like it. With ``retry``, what could not be read is scored again. ``language`` is that of the
+    summary. ``progress`` is called now and then, and after each video.
+
+    FacetellError: there is no video, or ``out`` has another model or other settings, is in use, or cannot be written.
     """
     # A verdict on any file has the provenance of all: versions, hashes, settings.
     provenance: dict[str, Any] = json.loads(json.dumps(detector(Path(os.devnull)).provenance))
@@ -165,7 +167,7 @@ def scan(
                 if not outcome.lines:
                     corpus.faults[outcome.job.name] = outcome.fault
         progress(Progress("writing"))
-        return write_results(corpus, out, detector, provenance)
+        return write_results(corpus, out, detector, provenance, language)
 
 
 def _hash_candidates(corpus: Corpus, show: Show) -> None:

@@ -43,21 +43,17 @@ class Counts:
 
     def summary(self) -> dict[str, Any]:
         """As JSON values."""
-        return {
-            "videos": self.statuses.total(),
-            "statuses": dict(sorted(self.statuses.items())),
-            "verdicts": dict(sorted(self.verdicts.items())),
-            "duplicates": self.duplicates,
-            "errors": self.errors,
-        }
+        counts = {name: dict(sorted(getattr(self, name).items())) for name in ("statuses", "verdicts")}
+        return {"videos": self.statuses.total(), **counts, "duplicates": self.duplicates, "errors": self.errors}
 
 
-def write_results(corpus: Corpus, out: Path, detector: Detector, provenance: Mapping[str, Any]) -> Counts:
-    """Write all result files, which replace earlier ones once all are complete. OSError: they cannot be written."""
+def write_results(
+    corpus: Corpus, out: Path, detector: Detector, provenance: Mapping[str, Any], language: str
+) -> Counts:
+    """Write all result files, which replace earlier ones once all are complete. OSError: the folder is not writable."""
     temporary = {name: out / f".{name}.tmp" for name in FILES}
     try:
-        with ExitStack() as stack:
-            counts = _write(corpus, temporary, detector, provenance, stack)
+        counts = _write(corpus, temporary, detector, provenance, language)
         for name, path in temporary.items():
             path.replace(out / name)
     finally:
@@ -67,37 +63,39 @@ def write_results(corpus: Corpus, out: Path, detector: Detector, provenance: Map
 
 
 def _write(
-    corpus: Corpus, paths: Mapping[str, Path], detector: Detector, provenance: Mapping[str, Any], stack: ExitStack
+    corpus: Corpus, paths: Mapping[str, Path], detector: Detector, provenance: Mapping[str, Any], language: str
 ) -> Counts:
     counts = Counts(left_out=str(corpus.left_out))
     names = (plain_text(item.name) for item in corpus if not item.is_search)
     about = about_scores(detector, ScoringSettings(), (Entry(name, None, "test") for name in names))
     if corpus.shard.count > 1:
         about["shard"] = str(corpus.shard)
-    table = stack.enter_context(closing(Table(paths[TABLE], about)))
-    lines = _text(stack, paths[VERDICTS])
-    errors = csv.writer(_text(stack, paths[ERRORS]), lineterminator="\n", quoting=csv.QUOTE_ALL)  # or "\r" breaks lines
-    errors.writerow(("path", "reason"))
-    page = Summary(about, detector.threshold)
-    for item, record, same in corpus.verdicts():
-        if record is None:
-            verdict = unreadable(item.name, corpus.faults.get(item.name, f"{item.name}: {MISSED}"), provenance)
-        else:
-            verdict = from_record(record, item.name, provenance)
-        if verdict.status is Status.UNREADABLE or (verdict.status is Status.DAMAGED and not verdict.width):
-            # The exact path, even if a spreadsheet would take it for a formula: it must name the file.
-            errors.writerow((plain_text(item.name), plain_text(verdict.message)))
-            counts.errors += 1
-        if item.is_search:
-            continue
-        counts.statuses[verdict.status.value] += 1
-        counts.verdicts[verdict.verdict.value] += 1
-        counts.duplicates += bool(same)
-        lines.write(json.dumps(to_result([verdict])["videos"][0], ensure_ascii=False) + "\n")
-        table.add(cells(verdict, same))
-        page.add(verdict, same)
-    _text(stack, paths[SUMMARY]).write(page.html(counts.summary()))
-    _text(stack, paths[ABOUT]).write(json.dumps(about | {"counts": counts.summary()}, indent=1) + "\n")
+    with ExitStack() as stack:
+        table = stack.enter_context(closing(Table(paths[TABLE], about)))
+        lines = _text(stack, paths[VERDICTS])
+        # Without quotes, "\r" would break lines.
+        errors = csv.writer(_text(stack, paths[ERRORS]), lineterminator="\n", quoting=csv.QUOTE_ALL)
+        errors.writerow(("path", "reason"))
+        page = Summary(about, detector.threshold)
+        for item, record, same in corpus.verdicts():
+            if record is None:
+                verdict = unreadable(item.name, corpus.faults.get(item.name, f"{item.name}: {MISSED}"), provenance)
+            else:
+                verdict = from_record(record, item.name, provenance)
+            if verdict.status is Status.UNREADABLE or (verdict.status is Status.DAMAGED and not verdict.width):
+                # The exact path, even if a spreadsheet would take it for a formula: it must name the file.
+                errors.writerow((plain_text(item.name), plain_text(verdict.message)))
+                counts.errors += 1
+            if item.is_search:
+                continue
+            counts.statuses[verdict.status.value] += 1
+            counts.verdicts[verdict.verdict.value] += 1
+            counts.duplicates += bool(same)
+            lines.write(json.dumps(to_result([verdict])["videos"][0], ensure_ascii=False) + "\n")
+            table.add(cells(verdict, same))
+            page.add(verdict, same)
+        _text(stack, paths[SUMMARY]).write(page.html(counts.summary(), language))
+        _text(stack, paths[ABOUT]).write(json.dumps(about | {"counts": counts.summary()}, indent=1) + "\n")
     return counts
 
 
@@ -106,12 +104,7 @@ def _text(stack: ExitStack, path: Path) -> TextIO:
 
 
 class Table:
-    """The Parquet file of :data:`COLUMNS`, which grows row by row; the same rows give the same bytes.
-
-    ``about`` is stored under the metadata key ``facetell``.
-
-    OSError: the file cannot be written (here and later).
-    """
+    """The Parquet file of :data:`COLUMNS`; ``about`` is its metadata ``facetell``. OSError: it cannot be written."""
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         import pyarrow

@@ -63,11 +63,7 @@ class Shard:
 
 
 def read_shard(text: str) -> Shard:
-    """Parse I/N. FacetellError: it is not one.
-
-    >>> read_shard("2/8")
-    Shard(index=2, count=8)
-    """
+    """Parse I/N. FacetellError: it is not one."""
     found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise FacetellError(f"'{text}' names no part: write 1/4 for the first of four, 4/4 for the last")
@@ -82,11 +78,9 @@ class Source:
     is_folder: bool
 
     def items(self, shard: Shard, left_out: LeftOut) -> Iterator[Item]:
-        """The videos of one part, in order: those of a folder sorted, those of a list as they are there.
+        """The videos of one part: those of a folder sorted, those of a list in its order.
 
-        ``left_out`` counts the files of a folder that are not videos.
-
-        FacetellError: the folder or list cannot be read, or is empty.
+        ``left_out`` counts other files of a folder. FacetellError: the folder or list cannot be read, or is empty.
         """
         if self.is_folder:
             yield from _search(Path(self.word), shard, left_out)
@@ -96,7 +90,7 @@ class Source:
 
 
 def open_source(word: str) -> Source:
-    """Open a folder, a list of paths, or ``-`` (a list on standard input). FacetellError: it cannot be scanned."""
+    """Open a folder, a list of paths, or ``-`` (standard input). FacetellError: it does not exist or is neither."""
     if word == STDIN:
         return Source(word, is_folder=False)
     path = Path(word).expanduser()
@@ -115,7 +109,6 @@ def open_source(word: str) -> Source:
 
 
 def _search(root: Path, shard: Shard, left_out: LeftOut) -> Iterator[Item]:
-    """The videos below a folder."""
     for found in search(root, left_out, shard.__contains__):
         if not found.is_closed:
             yield _look(found.name, root / found.name)
@@ -159,7 +152,7 @@ def _look(name: str, path: Path | str) -> Item:
 
 
 def look(path: str) -> tuple[int, str]:
-    """Size in bytes and stamp of a file (size, time of change, inode); -1 and a hash of a folder. Raises OSError."""
+    """Size and stamp of a file: size, time of modification, inode; of a folder, -1 and their hash. OSError: none."""
     found = os.stat(path)  # noqa: PTH116
     if not stat.S_ISDIR(found.st_mode):
         return found.st_size, f"{found.st_size}.{found.st_mtime_ns}.{found.st_ino}"

@@ -43,10 +43,7 @@ def make_detector(model: Path | str = DEFAULT_MODEL, settings: Settings | None =
 def make_scorer(
     model: Path, settings: Settings, provenance: Mapping[str, object], silent: float = SILENT
 ) -> Callable[[Job], Outcome]:
-    """The function that scores videos; ``provenance`` is that of the process that began the scan.
-
-    FacetellError: this process has another model or other software, so that results would be mixed.
-    """
+    """The function that scores videos. FacetellError: this process has another ``provenance`` than that of the scan."""
     detector = make_detector(model, settings)
     here = detector(Path(os.devnull)).provenance
     for name, expected in provenance.items():
@@ -68,8 +65,7 @@ def score(detector: Detector, silent: float, job: Job) -> Outcome:
             verdict = detector(item.path, lambda seconds, duration: alive())
     except Exception as error:  # of any kind: one video must not end a run of days
         verdict = unreadable(item.path, f"{item.path} cannot be decoded ({describe(error)})", {})
-    content = verdict.sha256 or content_sha256(item.path)
-    if content is None:
+    if (content := verdict.sha256 or content_sha256(item.path)) is None:
         return Outcome(job, fault=verdict.message.replace(item.path, item.name))
     if fault := _why_gone(item):
         return Outcome(job, fault=fault)
@@ -86,10 +82,9 @@ def hash_content(job: Job) -> Outcome:
 
 def lost(job: Job) -> Outcome:
     """The outcome of a video at which processes were ended."""
-    content = content_sha256(job.task.path)
-    if fault := _why_gone(job.task, content):
-        return Outcome(job, fault=fault)
-    return _found(job, content, to_record(unreadable(HERE, f"{HERE}: {LOST}", {})))
+    if (hashed := hash_content(job)).fault:
+        return hashed
+    return _found(job, hashed.lines[0]["content"], to_record(unreadable(HERE, f"{HERE}: {LOST}", {})))
 
 
 def _found(job: Job, content: str | None, record: dict[str, Any]) -> Outcome:

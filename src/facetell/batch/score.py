@@ -20,27 +20,16 @@ import numpy as np
 
 from facetell import __version__
 from facetell.batch.journal import Journal
-from facetell.batch.run import (
-    LOST,
-    Job,
-    Outcome,
-    Progress,
-    Show,
-    Work,
-    claimed,
-    complete,
-    describe,
-    difference,
-    local_engine,
-)
+from facetell.batch.run import LOST, Job, Outcome, Progress, Work, claimed, complete, describe, difference, local_engine
 from facetell.datasets.manifest import Entry, Manifest, Split, fingerprint
 from facetell.detector import Detector, Settings
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, parameter
-from facetell.distort.kinds import LEVELS, Family
+from facetell.distort.frames import FUNCTIONS, TIME_FUNCTIONS
+from facetell.distort.kinds import LEVELS
 from facetell.distort.video import distort_frame
 from facetell.engine import ModelInfo
 from facetell.evaluate.scores import WORDS, Scores, from_rows, read_scores, write_scores
-from facetell.files import check_writable, short_name
+from facetell.files import check_all_writable, short_name
 from facetell.places import FacePlaces, TimedFrames, score_at, snapped
 from facetell.types import NOT_READ, FacetellError, Status, TrackVerdict, UInt8Array, VideoVerdict
 from facetell.verdict import why_not_scored
@@ -86,8 +75,7 @@ class ScoringSettings:
 def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
     """Distortions by name: ``GB:3``, ``VC:1-5``, ``GNC`` (all levels), ``all`` (the published), ``own`` (the others).
 
-    They are in the order of :data:`facetell.distort.KINDS`, each once. FacetellError: a name is not that of a
-    distortion, or of a level.
+    They are in the order of :data:`facetell.distort.KINDS`, each once. FacetellError: no such distortion or level.
 
     >>> conditions(["VC:4-5", "GB:3"])
     (('GB', 3), ('VC', 4), ('VC', 5))
@@ -126,7 +114,7 @@ def score_manifest(
     *,
     out: Path | None = None,
     workers: int = 1,
-    progress: Show = lambda state: None,
+    progress: Callable[[Progress], None] = lambda state: None,
     fault: Callable[[str], None] = lambda message: None,
 ) -> Scores:
     """Score every video of a manifest with a model (:func:`facetell.engine.model_path`).
@@ -135,10 +123,9 @@ def score_manifest(
     identical, to the last bit, for any number of ``workers`` (except under the distortion VC, see ``docs/scoring.md``):
     processes, each with its own model and its share of the cores; 1 works in the current process.
 
-    If the score file ``out`` exists and was made from the same inputs, it is read and nothing is scored. ``progress``
-    is called at the start and after each video, ``fault`` at the end with one message for each video that could not be
-    read, and each failed distortion. FacetellError: the model or manifest is unfit, ``out`` exists or was begun with
-    other inputs, or it cannot be written.
+    If the score file ``out`` exists and is of the same inputs, it is read and nothing is scored. ``progress`` is called
+    at the start and after each video, ``fault`` at the end with a message for each video that could not be read and
+    each failed distortion. FacetellError: the model or manifest is unfit, or ``out`` is of other inputs or unwritable.
     """
     settings = settings or ScoringSettings()
     if settings.splits:
@@ -159,7 +146,7 @@ def score_manifest(
                     raise FacetellError(f"{out} exists already, made with {other}: choose another name")
                 shutil.rmtree(folder, ignore_errors=True)
                 return scores
-            check_writable(out)
+            check_all_writable([out])
         stack.enter_context(claimed(folder, folder / RECORD, about, "score"))
         journal = stack.enter_context(contextlib.closing(Journal(folder / JOURNAL, itemgetter("video"))))
         jobs = [Job(entry.path, (number, entry)) for number, entry in enumerate(manifest) if number not in journal]
@@ -296,7 +283,7 @@ def distorted(reader: VideoSource, condition: Condition, fps: float | None) -> T
     encoded and decoded get the exact times of the clean video back.
     """
     code, level = condition
-    if KINDS[code].family is Family.FRAME:
+    if code in FUNCTIONS:
         for number, raw in enumerate(reader):
             yield raw.time, partial(_distort_one, raw, condition, number)
         return
@@ -308,7 +295,7 @@ def distorted(reader: VideoSource, condition: Condition, fps: float | None) -> T
             yield raw.rgb(), raw.time
 
     for image, time in distort_stream(frames(), code, level, fps=fps or 25.0, seed=SEED):
-        yield snapped(times, time) if KINDS[code].family is Family.CODER else time, partial(np.asarray, image)
+        yield time if code in TIME_FUNCTIONS else snapped(times, time), partial(np.asarray, image)
 
 
 def _distort_one(raw: SourceFrame, condition: Condition, number: int) -> UInt8Array:

@@ -110,8 +110,7 @@ def _guarded(argv: list[str], called: str, program: str) -> int:
         _write(sys.stdout)
         if was_interrupted():  # a library may turn KeyboardInterrupt into an error of its own
             raise KeyboardInterrupt from None
-        message = _message(error)
-        if message is None:
+        if (message := _message(error)) is None:
             raise
         if {"-v", "--verbose"} & set(argv):
             traceback.print_exc()

@@ -81,15 +81,8 @@ def add_detection(parser: argparse._ActionsContainer, *, threshold: bool = True)
 
 def detection_settings(args: argparse.Namespace, **more: Any) -> Settings:
     """The settings that the arguments of :func:`add_detection` give, and ``more`` of them."""
-    return Settings(
-        clips_per_second=args.clips_per_second,
-        max_clips=args.max_clips,
-        max_faces=args.max_faces,
-        engine=args.engine,
-        device=args.device,
-        precision=args.precision,
-        **more,
-    )
+    names = ("clips_per_second", "max_clips", "max_faces", "engine", "device", "precision")
+    return Settings(**{name: getattr(args, name) for name in names}, **more)
 
 
 def print_error(verb: str, message: str) -> None:

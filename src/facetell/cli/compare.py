@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("a", type=Path, metavar="SCORES_A", help="score file of the first model")
     add("b", type=Path, metavar="SCORES_B", help="score file of the second model, on the same videos")
-    add("--split", choices=(*SPLITS, ALL), default="test", help="videos to compare on (default: test)")
+    add("--split", choices=(*SPLITS, ALL), default=ALL, help="videos to compare on (default: all)")
     add("--measure", choices=list(MEASURES), default="auc", help="measure to compare (default: auc)")
 
 
@@ -37,9 +37,10 @@ def run(args: argparse.Namespace) -> int:
         found = compare(read_scores(args.a), read_scores(args.b), split=args.split, measure=args.measure, names=names)
     left_out = ", ".join(f"{number} {why}" for why, number in found.left_out.items() if number) or "none"
     print(f"A  {names[0]}\nB  {names[1]}\n")
+    part = f"the split {args.split}" if args.split in SPLITS else "all splits"
     drawn = f"of {found.identities} identities" if found.identities else "identities unknown; resampled by video"
     print(
-        f"{found.real + found.fake} videos of the split {args.split} that both scored: {found.real} real, "
+        f"{found.real + found.fake} videos of {part} that both scored: {found.real} real, "
         f"{found.fake} forged, {drawn}\nleft out: {left_out}\n"
     )
     measure = MEASURES[found.measure]

@@ -17,7 +17,7 @@ from facetell.cli.progress import Bar
 from facetell.datasets.layout import Benchmark, ReadOptions
 from facetell.datasets.manifest import SPLITS, Manifest, read_manifest, write_manifest
 from facetell.datasets.readers import BENCHMARKS, benchmark, read_benchmark
-from facetell.files import check_writable
+from facetell.files import check_all_writable
 from facetell.types import FacetellError
 
 SHOWN = 5  # findings of a kind that are printed
@@ -34,7 +34,6 @@ FLAGS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="the benchmarks that can be read, and the files of each")
     add = (read := actions.add_parser("read", help="write the manifest of a benchmark on disk")).add_argument
@@ -69,8 +68,7 @@ def _list(args: argparse.Namespace) -> int:
 def _read(args: argparse.Namespace) -> int:
     known = benchmark(args.name)
     given = {field: getattr(args, field) for field in FLAGS if field in args}
-    refused = [FLAGS[field][0] for field in given if field not in known.options]
-    if refused:
+    if refused := [FLAGS[field][0] for field in given if field not in known.options]:
         raise FacetellError(f"{args.name} does not take {refused[0]}; it takes {_flags_of(known)}")
     for field in ("compressions", "methods"):
         if field in given:
@@ -86,7 +84,7 @@ def _read(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from facetell.datasets.deepfakebench import write_deepfakebench
 
-    check_writable(out := args.deepfakebench)
+    check_all_writable([out := args.deepfakebench])
     with Bar("exporting") as bar:
         classes = write_deepfakebench(read_manifest(args.manifest), out, lambda share: bar.update(share, 1))
     print(f"{out}: for its loader, set test_dataset: [{out.stem}], rgb_dir: {out.parent} and label_dict: {classes}")

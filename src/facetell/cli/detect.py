@@ -16,6 +16,7 @@ from facetell.cli.progress import Bar
 from facetell.detector import Detector
 from facetell.engine import model_path
 from facetell.files import check_all_writable, short_name, write_text
+from facetell.report.language import LANGUAGES
 from facetell.report.page import Report, write_plot
 from facetell.report.result import result_text, write_result
 from facetell.report.table import print_table
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--report", type=html, metavar="FILE", help="one HTML report of all videos; -: to standard output")
     add("--json", type=json, metavar="FILE", help="the result of all videos; -: to standard output")
     add("--out", type=Path, metavar="DIR", help="folder for a JSON and a plot (SVG) of each video")
+    add("--language", choices=LANGUAGES, default="en", help="of the report and the plots (default: en)")
     add_detection(parser)
     add_fps(parser)
     parser.add_argument("--threads", type=count, metavar="N", help="CPU threads of the engine (default: all cores)")
@@ -58,15 +60,17 @@ def run(args: argparse.Namespace) -> int:
     try:
         for name, verdict in zip(names, _score(detector, paths), strict=True):
             done.append(verdict)
-            if args.out:
-                try:
-                    write_result([verdict], args.out / f"{name}.json")
-                    write_plot(verdict, args.out / f"{name}.svg")
-                except FacetellError as error:
-                    faults.append(str(error))
-            if report:
-                report.add(verdict)
-                reported += 1
+            try:
+                if report:
+                    done[-1] = report.add(verdict)
+                    reported += 1
+            finally:  # also when interrupted
+                if args.out:
+                    try:
+                        write_result(done[-1:], args.out / f"{name}.json")
+                        write_plot(verdict, args.out / f"{name}.svg", args.language)
+                    except FacetellError as error:
+                        faults.append(str(error))
     finally:
         # Also when interrupted: what was scored is written. A first signal that arrives now changes nothing.
         with on_stop(lambda name: None):
@@ -81,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
                 if args.json and (done or not paths):
                     texts[args.json] = lambda: result_text(done)
                 if report and done:
-                    texts[args.report] = report.html
+                    texts[args.report] = partial(report.html, args.language)
                     for verdict in done[reported:]:
                         # Interrupted while its images were cropped: without tracks it has none.
                         report.add(replace(verdict, tracks=()), shown=verdict)

@@ -22,7 +22,6 @@ SUFFIX = ".mp4"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add, seed = parser.add_argument, partial(count, least=0)
     add("videos", nargs="+", metavar="VIDEO|FOLDER|GLOB", help="clean videos")
     add("--kind", nargs="+", choices=list(KINDS), metavar="KIND", help=f"one or more: {', '.join(KINDS)}")

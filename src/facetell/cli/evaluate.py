@@ -15,7 +15,6 @@ COLUMN = 16  # characters; a narrower terminal wraps the lines of a table, so th
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     from facetell.evaluate.protocols import ALL, NAMES
 
     add = parser.add_argument
@@ -32,11 +31,11 @@ def run(args: argparse.Namespace) -> int:
     from facetell.evaluate.formats import FORMATS, to_markdown
     from facetell.evaluate.protocols import read_protocol
     from facetell.evaluate.tables import evaluate
-    from facetell.files import check_writable, write_text
+    from facetell.files import check_all_writable, write_text
 
     protocol = read_protocol(args.protocol)
     if args.out:
-        check_writable(args.out / f"{protocol.name}.html")
+        check_all_writable([args.out / f"{protocol.name}.html"])
     with Bar("evaluating"):
         found = evaluate([_labelled(word) for word in args.scores], protocol, split=args.split)
     columns = max((len(table.head) for table in found.tables), default=0)

@@ -21,7 +21,6 @@ LARGEST = 1e-3  # accepted deviation of an engine's logit in float32 from torch'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add = parser.add_argument
     text = "of a training run; or a model file (.onnx), or a released model's name"
     add("checkpoint", metavar="CHECKPOINT", help=text)
@@ -32,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and print the deviation by storage and by each engine; 0 if all are within limits, else 2."""
-    from facetell.files import check_writable
+    from facetell.files import check_all_writable
 
     source = released_models().get(args.checkpoint, Path(args.checkpoint))
-    check_writable(args.to, keep=[source])
+    check_all_writable([args.to], keep=[source])
     with Bar("exporting"):
         from facetell.models.export import ENGINES, ROUNDING, export_compared
         from facetell.train.run import read_trained
@@ -63,7 +62,6 @@ def _clips(config: ModelConfig) -> FloatArray:
 
     size, scale, rate = config.size, config.crop_scale, config.frame_rate
     clips = face_clips(locate("sample_woman"), config.clip_frames, size, scale=scale, rate=rate)
-    found = [clip.frames.transpose(0, 3, 1, 2) for clip in islice(clips, PROOF_CLIPS)]
-    if not found:
+    if not (found := [clip.frames.transpose(0, 3, 1, 2) for clip in islice(clips, PROOF_CLIPS)]):
         raise FacetellError(f"the sample video holds no clip of {config.clip_frames} frames to compare on")
     return np.stack(found).astype(np.float32) / np.float32(255)

@@ -13,7 +13,6 @@ from facetell.forge.video import VIDEO_KINDS, forge_video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add, seed = parser.add_argument, partial(count, least=0)
     add("video", type=Path, metavar="VIDEO", help="a real video")
     add("--out", type=Path, metavar="FILE", help="the forgery (default: VIDEO-KIND.mp4 here)")

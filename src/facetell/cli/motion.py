@@ -11,7 +11,6 @@ from facetell.motion import draw_strip, draw_video, view_video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add = parser.add_argument
     add("video", type=Path, metavar="VIDEO", help="a video of a face")
     add("other", type=Path, metavar="OTHER", nargs="?", help="a second one, drawn beside it")

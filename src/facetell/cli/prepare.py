@@ -14,7 +14,6 @@ SHOWN = 20  # videos without a clip that are printed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     cores, seconds, add = os.cpu_count() or 1, partial(number, most=3600), parser.add_argument
     add("manifest", type=Path, metavar="MANIFEST", help="a CSV file, or a folder with manifest.csv")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the clips")

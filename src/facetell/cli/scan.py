@@ -9,12 +9,12 @@ from pathlib import Path
 
 from facetell.cli.arguments import add_detection, add_fps, count, detection_settings, print_error, summary
 from facetell.cli.progress import Bar
+from facetell.report.language import LANGUAGES
 from facetell.report.words import VERDICTS, one_line
 from facetell.types import FacetellError, Status, Verdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add = parser.add_argument
     add("source", metavar="SOURCE", help="a folder, or a list of paths, one a line ('-': from standard input)")
     add("--out", type=Path, required=True, metavar="DIR", help="output folder; resumes if it exists")
@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=count, metavar="N", help="processes of one core each (default: one per core, or per Ray CPU)")
     add("--address", metavar="HOST:PORT", help="of the Ray cluster (default: as Ray finds it)")
     add("--shard", default="1/1", metavar="I/N", help="only part I of N, by a hash of the name")
+    add("--language", choices=LANGUAGES, default="en", help="of the summary (default: en)")
     add("--retry", action="store_true", help="score again what could not be read")
     add_detection(parser)
     add_fps(parser)
@@ -49,16 +50,9 @@ def run(args: argparse.Namespace) -> int:
         engine = local_engine(args.workers or os.cpu_count() or 1)
     settings = detection_settings(args, threshold=args.threshold, image_rate=args.fps)
     source, shard = open_source(args.source), read_shard(args.shard)
+    detector, how = make_detector(args.model, settings), {"retry": args.retry, "language": args.language}
     with Bar("listing") as bar:
-        counts = scan(
-            source,
-            args.out,
-            make_detector(args.model, settings),
-            engine=engine,
-            shard=shard,
-            retry=args.retry,
-            progress=bar.videos,
-        )
+        counts = scan(source, args.out, detector, engine=engine, shard=shard, progress=bar.videos, **how)
     sys.stdout.flush()
     verdicts = {word: n for word, n in sorted(counts.verdicts.items()) if word != Verdict.NONE}
     text = summary(counts.statuses, ", ".join(f"{n} {VERDICTS[Verdict(word)]}" for word, n in verdicts.items()))

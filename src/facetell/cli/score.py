@@ -17,7 +17,6 @@ from facetell.types import Status
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add = parser.add_argument
     add("manifest", type=Path, metavar="MANIFEST", help="a CSV file of videos, or a folder with manifest.csv")
     add("--out", type=Path, required=True, metavar="FILE", help="the score file to write (.parquet)")

@@ -24,7 +24,6 @@ days = partial(number, most=36500, least=0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add = parser.add_argument
     add("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (default: 127.0.0.1)")
     add("--port", type=partial(count, least=0), default=8000, metavar="N", help="0: any free one (default: 8000)")

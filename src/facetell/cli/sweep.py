@@ -10,7 +10,6 @@ from facetell.cli.progress import Bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add = parser.add_argument
     add("grid", type=Path, metavar="GRID", help="configuration with a `grid` (.yaml)")
     add("changes", nargs="*", metavar="key=value", help="changes to every configuration of it")

@@ -18,7 +18,6 @@ NOT_DONE = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add = parser.add_argument
     text = "configuration (.yaml, such as those in configs/), or a checkpoint (.pt) to write as a model file"
     add("what", type=Path, metavar="CONFIG", help=text)
@@ -30,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train and release; 0 when done, 2 when stopped before the end."""
-    from facetell.files import check_writable
+    from facetell.files import check_all_writable
     from facetell.train.config import DataConfig, ProbeConfig, build, override, read_config
 
     if args.to:
-        check_writable(args.to, keep=[args.what])
+        check_all_writable([args.to], keep=[args.what])
     if args.what.suffix == ".pt":
         tree = override({}, args.changes)
         if tree.keys() - {"data"}:

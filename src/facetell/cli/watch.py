@@ -21,7 +21,6 @@ from facetell.types import FacetellError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     add, window, late = parser.add_argument, partial(number, most=3600), partial(number, most=math.inf)
     add("source", metavar="0|URL|FILE", help="number of a camera, address of a stream, or a file")
     add("--fast", action="store_true", help="read a file as fast as possible, without dropping frames")

@@ -44,8 +44,7 @@ class Findings:
 def check_manifest(manifest: Manifest, *, fast: bool = False, progress: Progress = lambda share: None) -> Findings:
     """Find missing and unreadable files, and leaks between splits. An identity must be one person in all rows.
 
-    ``fast``: do not open the videos, so no search for unreadable files and near-duplicates. ``progress`` is called with
-    the share done in [0, 1].
+    ``fast``: do not open the videos, so find no unreadable files and near-duplicates. ``progress`` gets the share done.
     """
     present, missing = _present(manifest)
     leaks = _table_leaks(manifest)

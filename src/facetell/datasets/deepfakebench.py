@@ -1,7 +1,6 @@
 """The lists of frames of DeepfakeBench and DF40 (METHOD.md, section 2): read as a manifest, and written from one.
 
-``{dataset: {label: {split: {[compression]: {video: {label, frames: [...]}}}}}}``, the paths of frames relative to one
-folder, here that of the file.
+``{dataset: {label: {split: {[compression]: {video: {label, frames: [...]}}}}}}``, paths relative to the file's folder.
 """
 
 from __future__ import annotations
@@ -58,8 +57,7 @@ def write_deepfakebench(manifest: Manifest, out: Path, progress: Callable[[float
     """
     labelled = [entry for entry in manifest if entry.label is not None]
     # Beside clips, a prepared folder has rows of videos without one.
-    rows = [entry for entry in labelled if entry.is_clip] or labelled
-    if not rows:
+    if not (rows := [entry for entry in labelled if entry.is_clip] or labelled):
         raise FacetellError("the manifest has no row with a label; there is nothing to export")
     classes, table = dict[str, int](), dict[str, dict[str, dict[str, Any]]]()
     for number, entry in enumerate(rows, 1):

@@ -182,8 +182,7 @@ def _fakes(
 def _actors(at: Folder, fakes: Sequence[Entry]) -> list[Entry]:
     """The own videos of the actors in the split of their forgeries."""
     split_of = {fake.donor: fake.split for fake in fakes}
-    stray = next((fake.donor for fake in fakes if split_of[fake.donor] != fake.split), None)
-    if stray is not None:
+    if stray := next((fake.donor for fake in fakes if split_of[fake.donor] != fake.split), None):
         raise at.fault(f"the lists of {at.root} have the actor {stray} in several splits")
     reals = [
         Entry(path.relative_to(at.root).as_posix(), 0, split_of[Path(actor).name], Path(actor).name, dataset="dfo")

@@ -83,11 +83,9 @@ def balanced_weights(entries: Sequence[Entry], rows: ArrayLike) -> NDArray[np.fl
     chosen: list[int] = np.flatnonzero(rows).tolist()
     weights = np.zeros(len(entries))
     for label in (0, 1):
-        of_class = [row for row in chosen if entries[row].label == label]
-        if not of_class:
+        if not (of_class := [row for row in chosen if entries[row].label == label]):
             raise ValueError(f"the training rows have no {'forged' if label else 'real'} entry")
-        chosen_of = [entries[row] for row in of_class]
-        groups = [e.family or e.method if label else group_of(e) for e in chosen_of]
+        groups = [e.family or e.method if label else group_of(e) for e in (entries[row] for row in of_class)]
         counts = Counter(groups)
         share = np.array([counts[group] ** -BALANCE for group in groups])
         weights[of_class] = share / share.sum() * len(chosen) / 2
@@ -106,6 +104,5 @@ def _names(entry: Entry) -> set[tuple[str, str]]:
 
 
 def _check_labels(entries: Sequence[Entry]) -> None:
-    unknown = next((entry.path for entry in entries if entry.label is None), None)
-    if unknown is not None:
+    if unknown := next((entry.path for entry in entries if entry.label is None), None):
         raise ValueError(f"{unknown} has no label; leave out the rows without one")

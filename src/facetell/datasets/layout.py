@@ -1,7 +1,6 @@
 """What all readers share: options, the folder of a benchmark with errors that describe the expected files, and splits.
 
-Splits by identity are drawn with a seed, for benchmarks that publish none. An identity is in one split only; a forgery
-of two identities in different splits is left out.
+Benchmarks without splits get one by identity, drawn with a seed; a forgery of two identities in two splits is left out.
 """
 
 from __future__ import annotations
@@ -71,8 +70,7 @@ class Folder:
         """The first of ``names`` that is a file."""
         if not self.root.is_dir():
             raise self.fault(f"there is no folder {self.root}")
-        found = next((name for name in names if there(self.root / name)), None)
-        if found is None:
+        if (found := next((name for name in names if there(self.root / name)), None)) is None:
             raise self.fault(f"{self.root} lacks the {what} {' (or '.join(names) + ')' * (len(names) - 1)}")
         return found
 
@@ -80,8 +78,7 @@ class Folder:
         """The videos of a folder, or of the folder ``videos`` in it, as some copies have it; sorted, at least one."""
         folder = f"{folder}/videos" if (self.root / folder / "videos").is_dir() else folder
         files = (path for path in (self.root / folder).glob("*") if path.is_file() and not is_hidden(path.name))
-        found = sorted(path.name for path in files if kind_of(path) is Kind.VIDEO)
-        if not found:
+        if not (found := sorted(path.name for path in files if kind_of(path) is Kind.VIDEO)):
             raise self.fault(f"{self.root / folder} holds no video")
         return [f"{folder}/{name}" for name in found]
 
@@ -92,8 +89,7 @@ class Folder:
 
     def check_methods(self, wanted: Sequence[str], known: Sequence[str]) -> None:
         """Raise if a method in ``wanted`` is not in ``known``."""
-        unknown = next((name for name in wanted if name not in known), None)
-        if unknown is not None:
+        if (unknown := next((name for name in wanted if name not in known), None)) is not None:
             raise FacetellError(f"'{unknown}' is no method of {self.benchmark.name}; choose of {', '.join(known)}")
 
     def json(self, file: str) -> Any:
@@ -109,8 +105,7 @@ class Folder:
             text = (self.root / file).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise self.fault(f"{self.root / file} cannot be read as a list ({error})") from None
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        if not lines:
+        if not (lines := [line.strip() for line in text.splitlines() if line.strip()]):
             raise self.fault(f"{self.root / file} is empty")
         return lines
 

@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,11 +119,10 @@ def read_manifest(path: Path | str) -> Manifest:
         raise FacetellError(f"there is no manifest at {path}; give a CSV file or a folder with manifest.csv") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FacetellError(f"{path} cannot be read as a CSV table ({error}); give a manifest") from None
-    for name in ("path", "label", "split"):
-        if name not in names:
-            raise FacetellError(
-                f"{path} lacks the column {name}; a manifest needs a header line with path, label, split"
-            )
+    if lacking := next((name for name in ("path", "label", "split") if name not in names), None):
+        raise FacetellError(
+            f"{path} lacks the column {lacking}; a manifest needs a header line with path, label, split"
+        )
     if doubled := next((name for name in COLUMNS if names.count(name) > 1), None):
         raise FacetellError(f"{path} has the column {doubled} twice; keep one of them")
     if not rows:
@@ -148,8 +147,7 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     for entry in manifest:
         if old != new:
             entry = replace(entry, path=moved(entry.path), source=moved(entry.source) if entry.source else "")
-        cells = (getattr(entry, name) for name in COLUMNS)
-        writer.writerow("" if cell is None else cell for cell in cells)
+        writer.writerow(astuple(entry))  # None is written as an empty cell
     try:
         write_text(path, out.getvalue())
     except UnicodeEncodeError as error:

@@ -20,8 +20,7 @@ CLIPS, MANIFEST, LEDGER, ABOUT = "clips", "manifest.csv", "ledger.jsonl", "prepa
 class PreparedClip:
     """Frames of one face, uint8 RGB (F, S, S, 3), all cropped from its video by one ``square`` in pixels.
 
-    ``landmarks`` float32 (F, 468, 2) are the face mesh in pixels of the frames; ``times`` float64 (F,) are seconds in
-    the video.
+    ``landmarks`` float32 (F, 468, 2) are in pixels of the frames; ``times`` float64 (F,) are seconds in the video.
     """
 
     frames: UInt8Array

@@ -33,16 +33,13 @@ def read_celebdf(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     found |= {path: ("", f"youtube{Path(path).stem}") for path in at.videos(others)}
     methods = {"Celeb-DF": forged}  # the only method of v1 and v2
     if at.benchmark.name == "celebdf++":
-        methods = {
-            Path(method).name: method for scenario in at.subfolders(forged) for method in at.subfolders(scenario)
-        }
-        if not methods:
+        folders = [method for scenario in at.subfolders(forged) for method in at.subfolders(scenario)]
+        if not (methods := {Path(folder).name: folder for folder in folders}):
             raise at.fault(f"{at.root / forged} holds no folder of a method")
     at.check_methods(options.methods, tuple(methods))
     for method, folder in methods.items():
         found |= dict.fromkeys(at.videos(folder), (method, ""))
-    unknown = sorted(tests.keys() - {_celebdf_key(path) for path in found})
-    if unknown:
+    if unknown := sorted(tests.keys() - {_celebdf_key(path) for path in found}):
         raise at.fault(f"{at.root} lacks {len(unknown)} videos of {TEST_LIST}, such as {unknown[0]}")
     for path, (method, identity) in found.items():
         label, key, donor, source = int(bool(method)), _celebdf_key(path), "", ""
@@ -85,8 +82,7 @@ def read_dfdc(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     place = {name: f"{part}/{name}" for part, table in tables.items() for name in table}
     for part, table in tables.items():
         for name, row in table.items():
-            label = str(row.get("label", "")).upper()
-            if label not in ("REAL", "FAKE"):
+            if (label := str(row.get("label", "")).upper()) not in ("REAL", "FAKE"):
                 raise at.fault(f"{at.root / part}/metadata.json gives {name} the label '{label}', not REAL or FAKE")
             forged = label == "FAKE"
             method, source = ("DFDC", place.get(str(row.get("original")), "")) if forged else ("", "")
@@ -108,8 +104,7 @@ def read_dfdc(at: Folder, options: ReadOptions) -> Iterator[Entry]:
 def read_dfdcp(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     """The DFDC preview with its own splits."""
     file = at.file("dataset.json")
-    table = _table(at, file, "{video: {label, set}}")
-    if not table:
+    if not (table := _table(at, file, "{video: {label, set}}")):
         raise at.fault(f"{at.root / file} names no video")
     for name, row in table.items():
         label, split = row.get("label"), row.get("set")
@@ -136,8 +131,7 @@ def read_wilddeepfake(at: Folder, options: ReadOptions) -> Iterator[Entry]:
     for label, kind in enumerate(("real", "fake")):
         for split in splits:
             folder = at.folder(f"{kind}_{split}")
-            found = [item.name for item in search(at.root / folder, LeftOut())]
-            if not found:
+            if not (found := [item.name for item in search(at.root / folder, LeftOut())]):
                 raise at.fault(f"{at.root / folder} holds no folder of images (unpack its archives)")
             for name in found:
                 identity, method = f"{folder}_{Path(name).parts[0]}", "wild" if label else ""

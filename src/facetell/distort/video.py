@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from facetell.distort.frames import FUNCTIONS, TIME_FUNCTIONS, Timed
-from facetell.distort.kinds import KINDS, Family, parameter
+from facetell.distort.kinds import parameter
 from facetell.types import FacetellError, UInt8Array
 from facetell.video.reader import VideoReader
 from facetell.video.source import content_sha256
@@ -57,7 +57,7 @@ def distort_stream(
     """
     p = parameter(code, level)
     before = _before_file(stream, code, p, seed)
-    return _encoded(before, fps, _encoding(code, p)) if KINDS[code].family is Family.CODER else before
+    return before if code in (*FUNCTIONS, *TIME_FUNCTIONS) else _encoded(before, fps, _encoding(code, p))
 
 
 def _encoded(stream: Iterable[Timed], fps: float, encoding: dict[str, Any]) -> Iterator[Timed]:
@@ -72,9 +72,8 @@ def _encoded(stream: Iterable[Timed], fps: float, encoding: dict[str, Any]) -> I
 def distort_video(source: Path | str, out: Path | str, code: str, level: int, *, seed: int = 0) -> Path:
     """Write a distorted copy of a video, without its sound. The same seed gives the same video.
 
-    The distortion of an encoder is the encoding of the file; all others are written as H.264 of crf 23, as in the last
-    step of the published tool. ``out`` appears when it is complete. FacetellError: no such kind or level (of 1 to 5),
-    or a video cannot be read or written.
+    The distortion of an encoder is the encoding of the file; all others are written as H.264 of crf 23, as by the
+    published tool. ``out`` appears when it is complete. FacetellError: no such kind or level, or a video is unusable.
     """
     source, out = Path(source), Path(out)
     p, note = parameter(code, level), note_of(content_sha256(source), code, level, seed)
@@ -118,8 +117,7 @@ def _before_file(stream: Iterable[Timed], code: str, p: float, seed: int) -> Ite
 def _shrink_to(image: UInt8Array, long_side: float) -> UInt8Array:
     """An image shrunken by area to a long side in pixels, both sides even; a smaller one is returned as it is."""
     height, width = image.shape[:2]
-    scale = long_side / max(height, width)
-    if scale >= 1:
+    if (scale := long_side / max(height, width)) >= 1:
         return image
     size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
@@ -127,8 +125,7 @@ def _shrink_to(image: UInt8Array, long_side: float) -> UInt8Array:
 
 def _encode(stream: Iterable[Timed], path: Path, *, codec: str, **settings: Any) -> None:
     stream = iter(stream)
-    first = next(stream, None)
-    if first is None:
+    if (first := next(stream, None)) is None:
         raise FacetellError(f"{path} was not written: there was no frame to write")
     height, width = first[0].shape[:2]
     if codec == "libx265" and min(height, width) < X265_LEAST:

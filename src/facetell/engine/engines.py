@@ -33,10 +33,9 @@ def released_models() -> dict[str, Path]:
 
 
 def model_path(model: Path | str | None = None) -> Path:
-    """The file of a model: the name of a released one, or the path of an ONNX file; None is :data:`DEFAULT_MODEL`.
+    """The file of a model: the name of a released one, or a path of an ONNX file; None is :data:`DEFAULT_MODEL`.
 
-    ``./NAME`` (as text) is a file with the name of a released model. Of a function, ``MODULE:FUNCTION``, its name.
-    FacetellError: there is no such file.
+    ``./NAME`` is a file with the name of a released model. Of MODULE:FUNCTION, its name. FacetellError: no such file.
     """
     released = released_models()
     name = str(model or DEFAULT_MODEL)
@@ -57,8 +56,7 @@ def is_function(path: Path) -> bool:
 class Engine:
     """A loaded model. ``precision`` is the arithmetic in use, ``version`` that of the library.
 
-    ``metadata`` are the fields of the file, ``logit`` is the shape of that output. FacetellError: a field is missing or
-    wrong, or the model has several classes.
+    ``metadata`` are the fields of the file, ``logit`` is the shape of that output. FacetellError: they do not fit.
     """
 
     name: str
@@ -173,11 +171,10 @@ class OnnxRuntimeEngine(Engine):
 class FunctionEngine(Engine):
     """Calls ``function(frames, fps, face_boxes)`` for each clip; it returns a logit, positive = forged.
 
-    ``frames`` is uint8 RGB (T, S, S, 3): consecutive frames of one face, cropped alike, the face upright. ``fps`` is
-    their approximate rate. ``face_boxes`` is float32 (T, 4): x0, y0, x1, y1 of the face in pixels of the crop. T, S and
-    all else that :class:`ModelInfo` describes are :data:`FUNCTION_DEFAULTS`, or what the attribute ``model`` of the
-    function, a dictionary, gives. The scores are calibrated only if it has a ``calibration``. FacetellError: there is
-    no function of that name, importable from the current folder or the Python path, or its description is invalid.
+    ``frames`` is uint8 RGB (T, S, S, 3), ``fps`` their approximate rate, ``face_boxes`` float32 (T, 4): x0, y0, x1, y1
+    in pixels of the crop. :data:`FUNCTION_DEFAULTS`, or the attribute ``model`` of the function, a dictionary, give T,
+    S and all else that :class:`ModelInfo` describes. FacetellError: there is no such function, importable from the
+    current folder or the Python path, or its description is invalid.
     """
 
     name = "python"
@@ -291,8 +288,7 @@ def require(module: str, engine: str, extra: str) -> Any:
 def openvino_precision(capabilities: Sequence[str], precision: str | None) -> str:
     """``precision`` if given, else bf16 where it is supported, else f32. FacetellError: bf16 is not supported.
 
-    OpenVINO computes in float32 without a message where the CPU has no bfloat16. Its list of ``capabilities`` ignores
-    the environment variable of oneDNN that limits the instruction set, and compiling for bfloat16 then fails.
+    The ``capabilities`` of OpenVINO ignore the environment variable of oneDNN that limits the instruction set.
     """
     names = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # if both are set, the first counts
     name, isa = next(((name, os.environ[name].upper()) for name in names if os.environ.get(name)), ("", ""))

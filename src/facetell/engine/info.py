@@ -63,8 +63,7 @@ class Calibration:
     def interval(self, logits: Sequence[float]) -> tuple[float, float]:
         """95 % interval of the probability of a track, from its clip logits in order of time (at least one).
 
-        It covers the probability of the mean logit of further clips in the same recording. It combines, on the logit
-        scale, the uncertainties of the mean of few correlated clips (:func:`half_width`) and of the calibration.
+        It combines the uncertainties of the mean of few correlated clips (:func:`half_width`) and of the calibration.
         """
         mean = float(np.mean(logits))
         of_mean = float(half_width(logits, self.clip_std)) / self.temperature
@@ -77,9 +76,9 @@ class Calibration:
     def threshold_of(self, faces: int) -> float:
         """Minimum probability for "forged" of the highest-scoring of several faces (at least one).
 
-        For the false positive rate of the video to be ``false_positives``, that of each of n faces must be
-        ``1 - (1 - false_positives)^(1 / n)`` (Sidak). The tail of the genuine videos beyond ``threshold`` is assumed to
-        be exponential with the scale ``tail``. Without these two numbers, it is ``threshold`` for any number of faces.
+        For the false positive rate of the video to be ``false_positives``, that of each of n faces must be ``1 - (1 -
+        false_positives)^(1 / n)`` (Sidak). The tail of the genuine videos beyond ``threshold`` is exponential with the
+        scale ``tail``. Without these two numbers, it is ``threshold``.
 
         >>> calibration = Calibration(threshold=0.8, false_positives=0.05, tail=1.0)
         >>> [round(calibration.threshold_of(n), 3) for n in (1, 2, 8)]
@@ -183,15 +182,13 @@ def sigmoid(x: float) -> float:
 
 
 def half_width(values: ArrayLike, spread: float) -> NDArray[np.float64]:
-    """Half the width of the 95 % interval of the mean of a stationary process.
+    """Half the width of the 95 % interval of the mean of a stationary process, autoregressive of first order.
 
-    The process is autoregressive of first order: values k steps apart have the correlation r^k, so the mean of n values
-    is as uncertain as that of ``n / (1 + 2 sum_k (1 - k / n) r^k)`` independent ones. r has a uniform prior over
-    :data:`CORRELATIONS`, the variance a scaled inverse chi-squared prior worth :data:`PRIOR_VALUES` values of the
-    standard deviation ``spread`` (>= 0). The variance of the mean is averaged over the posterior of r; the quantile is
-    that of Student's t.
-
-    ``values`` has shape (..., n), n >= 1, in order of time; the result has shape (...).
+    Values k steps apart have the correlation r^k, so the mean of n values is as uncertain as that of ``n / (1 + 2 sum_k
+    (1 - k / n) r^k)`` independent ones. r has a uniform prior over :data:`CORRELATIONS`, the variance a scaled inverse
+    chi-squared prior worth :data:`PRIOR_VALUES` values of the standard deviation ``spread`` (>= 0). The variance of the
+    mean is averaged over the posterior of r; the quantile is that of Student's t. ``values`` has shape (..., n), n >=
+    1, in order of time; the result has shape (...).
 
     >>> [round(float(half_width([0.0, 1.0] * n, 0.5)), 2) for n in (1, 2, 10, 100)]
     [1.36, 1.0, 0.26, 0.07]

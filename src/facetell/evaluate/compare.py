@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facetell.evaluate.figures import of_split
+from facetell.evaluate.protocols import ALL
 from facetell.evaluate.sample import count, sample_jointly
 from facetell.evaluate.scores import COPY, Scores, keys_of
 from facetell.metrics.intervals import DRAWS, Difference, Estimate, difference_of, estimate_of
@@ -20,10 +21,10 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A measure of two models on the ``real`` and ``fake`` videos that both scored.
+    """A measure of two models on the ``real`` and ``fake`` videos that both scored, and A minus B.
 
-    ``difference`` is A minus B, by the paired bootstrap over ``identities``; their number is 0 where none is known, and
-    videos are drawn. ``left_out`` counts videos by the reason; one may have several.
+    The paired bootstrap is over ``identities``, 0 where none is known and videos are drawn. ``left_out`` counts videos
+    by the reason; one may have several.
     """
 
     measure: str
@@ -47,12 +48,12 @@ def compare(
     a: Scores,
     b: Scores,
     *,
-    split: str = "test",
+    split: str = ALL,
     measure: str = "auc",
     names: tuple[str, str] = ("A", "B"),
     draws: int = DRAWS,
 ) -> Comparison:
-    """Compare two models by a measure on the clean videos of a split that both scored.
+    """Compare two models by a measure on the clean videos of a split, or of all, that both scored.
 
     FacetellError: the files have no videos in common, labels that disagree, or too few videos for the measure.
     """
@@ -60,31 +61,28 @@ def compare(
         of_split(scores.select(distortion=""), split, name).videos() for scores, name in zip((a, b), names, strict=True)
     ]
     places = [{key: row for row, key in enumerate(keys_of(table, COPY))} for table in tables]
-    common = [key for key in places[0] if key in places[1]]
-    if not common:
+    if not (common := [key for key in places[0] if key in places[1]]):
         raise FacetellError(
             f"{' and '.join(names)} have no video in common (by dataset and path); score the same manifest with each"
         )
     both = [table.where(np.array([of[key] for key in common])) for table, of in zip(tables, places, strict=True)]
     labels = np.stack([table["label"] for table in both])
     labelled = (labels >= 0).all(axis=0)
-    wrong = np.flatnonzero(labelled & (labels[0] != labels[1]))
-    if len(wrong):
+    if len(wrong := np.flatnonzero(labelled & (labels[0] != labels[1]))):
         raise FacetellError(
             f"{' and '.join(names)} disagree on the labels of {len(wrong)} videos, such as {common[wrong[0]][1]}; "
             "score the same manifest with each"
         )
     missing = np.isnan([table["logit"] for table in both])
-    usable = np.asarray(labelled & ~missing.any(axis=0))
-    first, second = (table.where(usable) for table in both)
+    first, second = (table.where(np.asarray(labelled & ~missing.any(axis=0))) for table in both)
     counts = count(first)
     (value_a, samples_a), (value_b, samples_b) = (
         group[measure] for group in sample_jointly([first, second], [measure], draws=draws)
     )
     if np.isnan([value_a, value_b]).any():
         raise FacetellError(
-            f"of the split {split} both scored {counts.real} real and {counts.fake} forged videos, too few for "
-            f"{MEASURES[measure].title}; score more, or choose another split"
+            f"{f'of the split {split} ' * (split != ALL)}both scored {counts.real} real and {counts.fake} forged "
+            f"videos, too few for {MEASURES[measure].title}; score more, or choose another split"
         )
     paired = None if samples_a is None or samples_b is None else samples_a - samples_b
     return Comparison(

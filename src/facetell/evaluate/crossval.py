@@ -1,7 +1,6 @@
 """Out-of-fold results by kind of forgery: AUC, rates at a threshold, spread over folds and seeds, drift of the reals.
 
-Scores are raw logits of rows of a manifest. The score of a video is that of score files: the mean logit of its
-highest-scoring face. Rows whose score is NaN are left out.
+Scores are raw logits of rows of a manifest, NaN where a row is left out; the score of a video is that of score files.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from facetell.datasets.folds import REAL, group_of, kind_of
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.protocols import ALL
-from facetell.evaluate.sample import sample_of
-from facetell.evaluate.scores import VIDEO, from_rows, keys_of
+from facetell.evaluate.sample import identities_of, sample_jointly
+from facetell.evaluate.scores import VIDEO, Scores, from_rows, keys_of
 from facetell.evaluate.tables import Cell, Table, written
-from facetell.metrics.intervals import Estimate, interval, wilson
-from facetell.metrics.measures import Sample
+from facetell.metrics.intervals import Estimate, estimate_of, wilson
 from facetell.metrics.ranking import auc
 
 LEAST = 5
@@ -30,11 +28,7 @@ LEAST = 5
 
 @dataclass(frozen=True, slots=True)
 class KindResult:
-    """``fakes`` scored forgeries of one kind against all reals.
-
-    ``auc`` has a 95 % bootstrap interval over identities; ``tpr``, the share of the forgeries at or above the
-    threshold, a Wilson interval.
-    """
+    """``fakes`` forgeries of one kind against all reals: ``auc``, and ``tpr``, the share that reaches the threshold."""
 
     fakes: int
     auc: Estimate
@@ -43,10 +37,9 @@ class KindResult:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Out-of-fold results: of the scored ``reals`` of ``identities`` the share ``fpr`` reaches the ``threshold``.
+    """Out-of-fold results: of the scored ``reals`` of ``identities`` the share ``fpr`` reaches ``threshold``, a logit.
 
-    The threshold is a logit; ``fpr`` has a Wilson interval. ``kinds`` are "all", then each kind with :data:`LEAST` or
-    more videos, by number of videos.
+    ``kinds`` are "all", then each kind with :data:`LEAST` or more videos, by number of videos.
     """
 
     reals: int
@@ -66,17 +59,16 @@ class Spread:
 
 def by_kind(entries: Sequence[Entry], scores: ArrayLike, threshold: float = 0.0) -> Results:
     """Results of each kind of forgery against all reals, from N labelled rows and (N,) out-of-fold logits."""
-    sample, _, kinds = _videos(entries, scores)
-    real, called = kinds == REAL, sample.logits >= threshold
+    videos, _, kinds = _videos(entries, scores)
+    real, called = kinds == REAL, videos["logit"] >= threshold
     counts = Counter(kinds[~real].tolist())
     found = {}
     for kind, count in [(ALL, counts.total()), *counts.most_common()]:
         if kind == ALL or count >= LEAST:
             of_kind = ~real if kind == ALL else kinds == kind
-            rows = real | of_kind
-            estimate = interval(auc, sample.labels[rows], sample.logits[rows], sample.identities[rows])
-            found[kind] = KindResult(count, estimate, wilson(int(called[of_kind].sum()), count))
-    identities = len(set(sample.identities[real].tolist()))
+            (sampled,) = sample_jointly([videos.where(real | of_kind)], ["auc"])
+            found[kind] = KindResult(count, estimate_of(*sampled["auc"]), wilson(int(called[of_kind].sum()), count))
+    identities = len(set(identities_of(videos.where(real)).tolist()))
     fpr = wilson(int(called[real].sum()), int(real.sum()))
     return Results(int(real.sum()), identities, threshold, fpr, found)
 
@@ -88,10 +80,10 @@ def spread(entries: Sequence[Entry], scores: ArrayLike, folds: ArrayLike) -> dic
     for logits, fold_of in zip(np.asarray(scores), np.asarray(folds), strict=True):
         for fold in [None, *np.unique(fold_of)]:
             inside = np.full(len(entries), True) if fold is None else fold_of == fold
-            sample, _, kinds = _videos([entries[i] for i in np.flatnonzero(inside).tolist()], logits[inside])
+            videos, _, kinds = _videos([entries[i] for i in np.flatnonzero(inside).tolist()], logits[inside])
             for kind in [ALL, *set(kinds.tolist()) - {REAL}]:
                 rows = (kinds == REAL) | (kinds == kind) | (kind == ALL)
-                value = auc(sample.labels[rows], sample.logits[rows])
+                value = auc(videos["label"][rows], videos["logit"][rows])
                 if not math.isnan(value):  # a fold may lack reals
                     (of_seeds if fold is None else of_folds)[kind].append(value)
     return {kind: Spread(_mean_std(of_folds[kind]), _mean_std(values)) for kind, values in of_seeds.items()}
@@ -100,8 +92,8 @@ def spread(entries: Sequence[Entry], scores: ArrayLike, folds: ArrayLike) -> dic
 def drift_of_reals(entries: Sequence[Entry], scores: ArrayLike) -> dict[str, tuple[float, int]]:
     """Mean logit and number of the real videos of each repository with :data:`LEAST` or more of them, lowest first."""
     logits: dict[str, list[float]] = defaultdict(list)
-    sample, owners, _ = _videos(entries, scores)
-    for entry, logit in zip(owners, sample.logits.tolist(), strict=True):
+    videos, owners, _ = _videos(entries, scores)
+    for entry, logit in zip(owners, videos["logit"].tolist(), strict=True):
         if entry.label == 0:
             logits[group_of(entry)].append(logit)
     means = {name: (float(np.mean(of)), len(of)) for name, of in logits.items() if len(of) >= LEAST}
@@ -134,7 +126,7 @@ def drift_table(drift: Mapping[str, tuple[float, int]]) -> Table:
     return Table("Mean logit of the reals", caption, ("repository", "videos", "mean logit"), 1, rows)
 
 
-def _videos(entries: Sequence[Entry], scores: ArrayLike) -> tuple[Sample, list[Entry], NDArray[np.object_]]:
+def _videos(entries: Sequence[Entry], scores: ArrayLike) -> tuple[Scores, list[Entry], NDArray[np.object_]]:
     """The scored videos, an entry of each, and their kinds."""
     names = ("dataset", "video", "identity", "label", "track")
     rows = [
@@ -144,7 +136,7 @@ def _videos(entries: Sequence[Entry], scores: ArrayLike) -> tuple[Sample, list[E
     videos = from_rows(rows, {}).videos().scored
     entry_of = {(entry.dataset, entry.video): entry for entry in entries}
     owners = [entry_of[key] for key in keys_of(videos, VIDEO)]
-    return sample_of(videos), owners, np.array([kind_of(entry) for entry in owners], dtype=object)
+    return videos, owners, np.array([kind_of(entry) for entry in owners], dtype=object)
 
 
 def _mean_std(values: Sequence[float]) -> tuple[float, float]:

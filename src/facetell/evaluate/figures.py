@@ -26,9 +26,9 @@ Key = tuple[str, ...]
 class Run:
     """The scores of one model that count, one row per clip.
 
-    ``label`` names the model in tables: the label of its score files, or else ``model``, the name in the model file.
-    ``held_out`` is the forgery that it was not trained on, where the label gives it. ``reals`` says which reals the
-    forgeries of DeeperForensics-1.0 are compared with. ``files`` are the names of the score files.
+    ``label`` names the model in tables: that of its score files, or else ``model``, the name in the model file.
+    ``held_out`` is the forgery that it was not trained on, by its label. ``reals`` says which reals those of
+    DeeperForensics-1.0 are.
     """
 
     label: str
@@ -106,9 +106,8 @@ def of_split(scores: Scores, split: str, name: str) -> Scores:
 def _with_reals(scores: Scores) -> tuple[Scores, str]:
     """Give DeeperForensics-1.0 the reals of protocol A; say in a note for tables which reals it has.
 
-    Protocol A compares its forgeries with the c23 reals of FaceForensics++. A score file with forgeries of ``dfo``, no
-    real of ``dfo`` and no forgery of ``ffpp`` follows that protocol: its c23 reals of ``ffpp`` count as reals of
-    ``dfo``. No other benchmark takes reals from another one.
+    A score file with forgeries of ``dfo``, no real of ``dfo`` and no forgery of ``ffpp`` follows protocol A: its c23
+    reals of ``ffpp`` count as reals of ``dfo``. No other benchmark takes reals from another one.
     """
     classes = set(keys_of(scores, ("dataset", "label")))
     moved = (scores["dataset"] == "ffpp") & (scores["label"] == 0) & (scores["compression"] == "c23")
@@ -126,8 +125,7 @@ def _with_reals(scores: Scores) -> tuple[Scores, str]:
 
 
 def _join(a: Run, b: Run) -> Run:
-    twice = sorted({*keys_of(a.scores, COPY)} & {*keys_of(b.scores, COPY)})
-    if twice:
+    if twice := sorted({*keys_of(a.scores, COPY)} & {*keys_of(b.scores, COPY)}):
         raise FacetellError(
             f"{b.files[0]} scores {len(twice)} videos that {', '.join(a.files)} scores with the same model, such as "
             f"{twice[0][1]}; give each video once, or label the files differently (LABEL=FILE)"
@@ -139,7 +137,7 @@ def _join(a: Run, b: Run) -> Run:
 class Grid:
     """The figures of one table: ``cells``, in order, and the ``groups`` of videos behind them (means have none).
 
-    ``columns`` is empty where columns are measures. ``counts`` are of the clean videos, or of all copies if none is.
+    ``columns`` is empty if they are measures. ``counts`` are of the clean videos, or of all copies if none is.
     """
 
     spec: TableSpec
@@ -182,8 +180,7 @@ def measure(runs: Sequence[Run], protocol: Protocol, spec: TableSpec, draws: int
     }
     rows = tuple(dict.fromkeys(key[: len(spec.rows)] for key in cells))
     columns = () if spec.columns == "measure" else tuple(ranks[-1])
-    counts = max(counted, key=lambda c: c.real + c.fake + c.unscored)
-    return Grid(spec, rows, columns, cells, groups, counts)
+    return Grid(spec, rows, columns, cells, groups, max(counted, key=lambda c: c.real + c.fake + c.unscored))
 
 
 def _ranks(order: Iterable[str], values: Iterable[str]) -> dict[str, int]:
@@ -243,7 +240,7 @@ def _datasets(videos: Scores) -> Column:
 def _sweep(of: Mapping[Key, Scores], draws: int) -> dict[Key, Summary]:
     """AUC by kind and level of one model and benchmark, and the means over levels, published kinds, and both.
 
-    One bootstrap draw takes the same identities for all of them. A mean is given only where all its parts are.
+    A mean is given only where all its parts are.
     """
     drawn = [found["auc"] for found in sample_jointly([*of.values()], ["auc"], draws=draws)]
     values = {at: value for at, (value, _) in zip(of, drawn, strict=True) if not math.isnan(value)}
@@ -263,8 +260,7 @@ def _sweep(of: Mapping[Key, Scores], draws: int) -> dict[Key, Summary]:
     for at, parts in over.items():
         there = [part for part in parts if part in values]
         if len(there) < len(parts):
-            reason = f"{len(there)} of {len(parts)} were measured"
-            cells[at] = Summary(Counts(), {"auc": Estimate(math.nan)}, reason)
+            cells[at] = Summary(Counts(), {"auc": Estimate(math.nan)}, f"{len(there)} of {len(parts)} were measured")
             continue
         sample = np.mean([samples[part] for part in parts], axis=0) if all(p in samples for p in parts) else None
         mean = float(np.mean([values[part] for part in parts]))

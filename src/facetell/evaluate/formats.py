@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -48,9 +49,7 @@ def markdown_table(table: Table) -> str:
 
 def _md(text: str) -> str:
     """Text with the signs of Markdown escaped."""
-    for sign in ("\\", "|", "*", "_", "`", "<", "["):
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("\n", " ")
+    return re.sub(r"([\\|*_`<\[])", r"\\\1", text).replace("\n", " ")
 
 
 def _md_list(items: Sequence[str]) -> str:
@@ -125,8 +124,7 @@ def _reliability(found: Evaluation) -> Iterator[Plot]:
         bins = reliability(sample.labels, sample.probabilities)
         words = [f"predicted {b.predicted:.0%}, {b.observed.value:.0%} of {b.count} were forged" for b in bins]
         points = [(b.predicted, b.observed.value) for b in bins]
-        bars = [(b.predicted, b.observed.low, b.observed.high) for b in bins]
-        curve = Curve("; ".join(words), points, bars)
+        curve = Curve("; ".join(words), points, [(b.predicted, b.observed.low, b.observed.high) for b in bins])
         yield Plot(name, "calibrated probability of “forged”", "share that was forged", [curve])
 
 

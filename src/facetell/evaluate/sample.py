@@ -55,10 +55,7 @@ def identities_of(videos: Scores) -> NDArray[np.int64]:
 
 
 def calibrate(scores: Scores, *, draws: int = platt.DRAWS) -> Calibration:
-    """The calibration (:func:`facetell.metrics.platt.fit_calibration`) of the labelled videos of a score file.
-
-    FacetellError: no real or no forged video was scored.
-    """
+    """The calibration of the labelled videos of a score file. FacetellError: no real or no forged video was scored."""
     sample = sample_of(scores.videos())
     if len(set(sample.labels.tolist())) < 2:
         raise FacetellError("the calibration needs scored videos of both kinds, real and forged; score more of val")
@@ -67,17 +64,13 @@ def calibrate(scores: Scores, *, draws: int = platt.DRAWS) -> Calibration:
 
 def _clip_std(scores: Scores) -> float:
     """Standard deviation of the clip logits of a video's highest-scoring track, median over the videos."""
-    videos: dict[tuple[Any, ...], dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    columns = (scores[name].tolist() for name in ("track", "t0", "logit"))
-    for key, track, time, logit in zip(keys_of(scores, COPY), *columns, strict=True):
-        if not np.isnan(logit):
-            videos[key][track].append((time, logit))
-    spreads = []
-    for tracks in videos.values():
-        clips = max(tracks.values(), key=lambda clips: np.mean([logit for _, logit in clips]))
-        if len(clips) > 1:
-            ordered = sorted(clips, key=lambda clip: clip[0])
-            spreads.append(np.std([logit for _, logit in ordered], ddof=1))
+    videos: dict[tuple[Any, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    scored = scores.scored
+    columns = (scored[name].tolist() for name in ("track", "logit"))
+    for key, track, logit in zip(keys_of(scored, COPY), *columns, strict=True):
+        videos[key][track].append(logit)
+    highest = (max(tracks.values(), key=np.mean) for tracks in videos.values())
+    spreads = [np.std(logits, ddof=1) for logits in highest if len(logits) > 1]
     return float(np.median(spreads)) if spreads else 0.0
 
 
@@ -144,8 +137,8 @@ def sample_jointly(
 ) -> list[dict[str, tuple[float, Values | None]]]:
     """Measures of each group by name, with samples (draws,) of a bootstrap that draws the same identities for all.
 
-    So a mean over groups, or a difference of two, can be sampled. A group has one row per video, or, if it is the only
-    one, per clip. There are no samples of a group in which a class has a single identity.
+    So a mean over groups, or a difference, can be sampled. A group has one row per video, or, if it is the only one,
+    per clip. There are no samples of a group in which a class has a single identity.
     """
     samples = [sample_of(group) for group in groups]
     rows = stack([group.counted for group in groups])

@@ -1,7 +1,4 @@
-"""Score files: one row per clip with everything known of its video. All measures and tables are computed from them.
-
-A video that could not be scored has one row, with its status and without a logit.
-"""
+"""Score files: one row per clip with everything known of its video; one without a logit if it could not be scored."""
 
 from __future__ import annotations
 
@@ -10,9 +7,10 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -34,7 +32,7 @@ COPY = (*VIDEO, "distortion", "level")
 """Columns that identify a video under one distortion: the key of a row of :meth:`Scores.videos`."""
 
 OTHER = ("path", "label", "score")
-"""Columns of scores of another program, which may also have those of :data:`MORE`."""
+"""Columns of scores of another program, which may also have those of :data:`MORE`; ``frame`` may replace ``path``."""
 MORE = ("split", "identity", "donor", "method", "dataset", "compression")
 
 Column = NDArray[Any]
@@ -75,11 +73,10 @@ class Scores:
         return self.where(~np.isnan(self["logit"]) & (self["label"] >= 0))
 
     def videos(self) -> Scores:
-        """One row per video and distortion, scored by the mean clip logit of its highest-scoring track.
+        """One row per video and distortion (:data:`COPY`), scored by the mean clip logit of its highest-scoring track.
 
-        Rows belong to one video if they agree in the columns :data:`COPY`. A video with parts of several labels is
-        forged where one part is, and else of unknown label where one is; the strings are those of its first part of
-        that label. The column ``faces`` is the number of scored tracks.
+        A video with parts of several labels is forged where one part is, else of unknown label where one is; the
+        strings are those of its first part of that label. The column ``faces`` is the number of scored tracks.
         """
         videos = numbered(keys_of(self, COPY))
         count = int(videos.max(initial=-1)) + 1
@@ -152,7 +149,7 @@ def write_scores(scores: Scores, path: Path) -> None:
 
 
 def read_scores(path: Path | str) -> Scores:
-    """Read a score file, or :data:`OTHER` scores (CSV, Parquet), a row per video. FacetellError: it is none."""
+    """Read a score file, or :data:`OTHER` scores (CSV, Parquet) by video or frame. FacetellError: it is none."""
     pa, parquet = _arrow()
     path = Path(path)
     try:
@@ -161,7 +158,7 @@ def read_scores(path: Path | str) -> Scores:
                 reader = csv.DictReader(file)
                 return _other_scores(reader.fieldnames or (), list(reader), path)
         table = parquet.read_table(path)
-        if {*OTHER} <= {*table.column_names}:
+        if "score" in table.column_names:
             return _other_scores(table.column_names, table.to_pylist(), path)
         _check_columns(table.column_names, COLUMNS)
         columns = {name: _column(table[name], name, pa) for name in COLUMNS}
@@ -186,9 +183,11 @@ def _check_columns(there: Sequence[str], needed: Sequence[str]) -> None:
 
 def _other_scores(names: Sequence[str], rows: Sequence[Mapping[str, Any]], path: Path) -> Scores:
     """Scores of another program: in [0, 1] they are probabilities of "forged", else logits."""
-    _check_columns(names, OTHER)
+    by_frame = "frame" in names and "path" not in names
+    _check_columns(["path", *names] if by_frame else names, OTHER)
     if not rows:
         raise ValueError("it has no row")
+    rows = [*_by_video(rows)] if by_frame else rows
     label_of = {"0": 0, "1": 1, "real": 0, "fake": 1, "forged": 1}
     labels = [label_of.get(str(row["label"]).strip().lower().removesuffix(".0")) for row in rows]
     if None in labels:
@@ -218,6 +217,20 @@ def _other_scores(names: Sequence[str], rows: Sequence[Mapping[str, Any]], path:
         ],
         {"model": {"name": path.stem}},
     )
+
+
+def _by_video(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """One row per video, the folder of its frames, with the mean of their scores, as DeepfakeBench computes it."""
+    videos: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        folder = str(row["frame"]).replace("\\", "/").rpartition("/")[0]
+        videos.setdefault((str(row.get("dataset") or ""), folder), []).append(row)
+    for (_, folder), frames in videos.items():
+        if not folder or len({str(row["label"]) for row in frames}) > 1:
+            wrong = "several labels" if folder else f"no folder, such as {frames[0]['frame']!r}"
+            raise ValueError(f"frames of one video have {wrong}; the folder of a frame names its video")
+        scores = [float(row["score"]) for row in frames if row["score"] not in ("", None)]
+        yield {**frames[0], "path": folder, "score": fmean(scores) if scores else None}
 
 
 def _column(values: Any, name: str, pa: Any) -> Column:

@@ -64,8 +64,8 @@ def evaluate(
 ) -> Evaluation:
     """All tables of a protocol, from score files with a label each ("" for none); files of one model are joined.
 
-    ``split`` is by default that of the protocol; ``draws`` are those of the bootstrap, 0 for no intervals.
-    FacetellError: a score file cannot be read, or does not have what the protocol needs.
+    ``split`` is by default that of the protocol; ``draws`` are those of the bootstrap. FacetellError: a score file
+    cannot be read, or does not have what the protocol needs.
     """
     split = split or protocol.split
     runs = gather(named, protocol, split)

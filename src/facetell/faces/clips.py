@@ -3,8 +3,7 @@
 The step from frame to frame is the multiple of the source's frame interval that is nearest to the model's, see
 "Frames are never resampled unevenly" in ``docs/architecture.md``; it follows the rate of a file within a few frames.
 
-Time is divided into periods (one second by default). Each track gives at most one clip per period, the first complete
-one without a jump cut.
+Time is divided into periods (default: one second). A track gives one clip per period at most, the first without a cut.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import numpy as np
 from facetell.faces.crop import clip_crop, crop_frame
 from facetell.types import Clip, Crop, Frame, Pose, UInt8Array
 
+Wants = Callable[[int, int], bool]
 LATE = 1.75  # steps from one frame to the next: a later frame counts as late
 HOLE = 0.12  # seconds: a late frame after a longer pause ends the clips that are begun
 MAX_JUMP = 0.5  # face lengths from frame to frame: a larger displacement is a jump cut
@@ -124,17 +124,12 @@ class _Window:
 class ClipAssembler:
     """Collects ``length`` consecutive frames of each track, and returns a clip as soon as it is complete.
 
-    One clip of each track begins in each ``period`` of seconds of which ``wants``, called with the numbers of the track
-    and of the period, needs one; for ``size`` and ``scale`` see :func:`crop_clip`.
+    Clips begin in each ``period`` of seconds of which ``wants``, called with the numbers of the track and of the
+    period, needs one; for ``size`` and ``scale`` see :func:`crop_clip`.
     """
 
     def __init__(
-        self,
-        length: int,
-        size: int,
-        scale: float,
-        period: float = 1.0,
-        wants: Callable[[int, int], bool] = lambda track, period: True,
+        self, length: int, size: int, scale: float, period: float = 1.0, wants: Wants = lambda track, period: True
     ) -> None:
         self._length, self._size, self._scale, self._period, self._wants = length, size, scale, period, wants
         self._windows: dict[int, _Window] = {}

@@ -20,8 +20,7 @@ FOREHEAD, CHIN = 10, 152
 def face_pose(landmarks: FloatArray) -> Pose:
     """Position, size and roll of a face mesh, (468, 2) in pixels.
 
-    The roll is the mean of that of the eye axis and of the axis from forehead to chin, each weighted by its length: in
-    profile the eye axis is short and unreliable.
+    The roll is that of the eye axis and of the axis from forehead to chin, weighted by length: it is short in profile.
     """
     across = landmarks[LEFT_EYE] - landmarks[RIGHT_EYE]
     down = landmarks[CHIN] - landmarks[FOREHEAD]
@@ -47,7 +46,7 @@ def clip_crop(poses: Sequence[Pose], scale: float) -> Crop:
 def crop_frame(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
     """Crop a uint8 frame, RGB (H, W, 3) or grey (H, W), to (size, size[, 3]); outside the frame the edge is repeated.
 
-    Frames that shrink by a factor of two or more are averaged over areas first, against aliasing.
+    A frame that shrinks by two or more is averaged over areas first, against aliasing.
     """
     matrix = crop_matrix(crop, size)
     factor = min(int(crop.side / size), *image.shape[:2])

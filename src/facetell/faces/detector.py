@@ -117,8 +117,7 @@ def _turned_back(detection: Detection, turns: int, width: int, height: int) -> D
         Box(width - x1, height - y1, width - x0, height - y0),
         Box(y0, height - x1, y1, height - x0),
     )[turns]
-    roll = math.remainder(detection.roll + turns * math.pi / 2, 2 * math.pi)
-    return Detection(box, roll, detection.score)
+    return Detection(box, math.remainder(detection.roll + turns * math.pi / 2, 2 * math.pi), detection.score)
 
 
 def _starts(length: int) -> list[int]:

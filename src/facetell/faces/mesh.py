@@ -24,14 +24,15 @@ class FaceMesh:
     def from_detection(self, image: UInt8Array, detection: Detection) -> Face:
         """The mesh of a detected face in a uint8 RGB image (H, W, 3)."""
         box = detection.box
-        return self._place(image, Crop(*box.center, max(box.width, box.height), detection.roll))
+        return self.place(image, Crop(*box.center, max(box.width, box.height), detection.roll))
 
     def from_previous(self, image: UInt8Array, previous: Face) -> Face:
         """The mesh of a face that was at ``previous`` in an earlier frame."""
         pose = previous.pose
-        return self._place(image, Crop(pose.x, pose.y, pose.length, pose.roll))
+        return self.place(image, Crop(pose.x, pose.y, pose.length, pose.roll))
 
-    def _place(self, image: UInt8Array, face: Crop) -> Face:
+    def place(self, image: UInt8Array, face: Crop) -> Face:
+        """The mesh of the face in a square of the image, which is as long as the face."""
         scale = MARGIN * max(face.side, 1.0) / SIZE
         cos, sin = scale * np.cos(face.roll), scale * np.sin(face.roll)
         rotation = np.array([[cos, -sin], [sin, cos]])
@@ -40,8 +41,7 @@ class FaceMesh:
         patch = _network_input(image, to_image)
         landmarks, presence = self._network(patch[None].astype(np.float32) * np.float32(1 / 255))
         points = (landmarks.reshape(468, 3)[:, :2] @ to_image[:, :2].T + to_image[:, 2]).astype(np.float32)
-        probability = 1 / (1 + np.exp(-np.clip(presence.reshape(-1)[0], -60, 60)))
-        return face_of(points, float(probability))
+        return face_of(points, float(1 / (1 + np.exp(-np.clip(presence.reshape(-1)[0], -60, 60)))))
 
 
 def _network_input(image: UInt8Array, to_image: FloatArray) -> UInt8Array:

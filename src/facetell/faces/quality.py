@@ -57,7 +57,7 @@ class FaceMotion:
     def add(self, frames: UInt8Array) -> bool:
         """Add the next clip, uint8 RGB (T, S, S, 3), T >= 2; whether the face or its position changes in it at all.
 
-        Where all clips count, motion is not measured any more once the face has moved.
+        Motion is not measured once the face has moved, where all clips count.
         """
         images = np.stack([_inner_face(frame) for frame in frames])
         middle, others = images[len(images) // 2], np.delete(images, len(images) // 2, axis=0)
@@ -77,10 +77,7 @@ class FaceMotion:
 
     @property
     def is_absent(self) -> bool:
-        """Whether the face does not move within its clips, nor from clip to clip; False before the first clip.
-
-        One clip that reaches :data:`MOVING` does not count: in the first one, an encoder still refines a small face.
-        """
+        """Whether the face moves neither in its clips nor between them, but for one clip of :data:`MOVING` or more."""
         if not any(self.within):
             return bool(self.within)
         if len(self.within) < LEAST_CLIPS or self._moves_within:
@@ -95,8 +92,7 @@ class FaceMotion:
 def why_unfit(frames: UInt8Array, roll: float, motion: FaceMotion) -> Status | None:
     """``face_obscured`` or ``no_motion`` if a clip is not to be scored, else None.
 
-    ``frames`` is uint8 RGB (T, S, S, 3), T >= 2; ``roll`` is the clockwise rotation of the crop in radians. The clip is
-    added to the ``motion`` of the face unless it is obscured.
+    ``frames`` is uint8 RGB (T, S, S, 3), T >= 2, ``roll`` in radians. A clip not obscured is added to ``motion``.
     """
     if is_pixelated(frames, roll):
         return Status.FACE_OBSCURED
@@ -113,11 +109,9 @@ def grid_strength(frame: UInt8Array, roll: float = 0.0) -> float:
     """Share in [0, 1] of the brightness steps of the inner face that are on the lines of a square grid.
 
     It is the magnitude of the Fourier coefficient of the mean absolute differences along each axis, relative to their
-    mean, at the cell size where the weaker of the two axes is strongest: 1 for steps on grid lines alone. Other grids
-    have low values: bilinear enlargement distributes its steps over the cell, and codecs remove them by deblocking.
-
-    ``frame`` is uint8 RGB (S, S, 3), ``roll`` the clockwise rotation of the crop in radians: the cells of a mosaic are
-    along the axes of the uncropped frame.
+    mean, at the cell size where the weaker of the two axes is strongest. Bilinear enlargement and deblocking distribute
+    the steps of other grids. ``frame`` is uint8 RGB (S, S, 3), ``roll`` the clockwise rotation of the crop in radians:
+    the cells of a mosaic are along the axes of the uncropped frame.
     """
     size = frame.shape[0]
     side = round(size * _GRID_PART)
@@ -159,7 +153,7 @@ def _change(others: FloatArray, middle: FloatArray) -> float:
 def _third(residuals: FloatArray) -> float:
     """Of residuals (N, pixels of the oval): the second-most changed cell in the third-most changed frame.
 
-    So a blink counts, the flicker of a single key frame does not, and repeated frames do not lower it.
+    A blink counts, the flicker of a single key frame does not, and repeated frames do not lower it.
     """
     second = np.partition(_cells(residuals), -2, axis=1)[:, -2]
     return float(np.sort(second)[-min(3, len(second))])
@@ -203,7 +197,7 @@ def _register(images: FloatArray, reference: FloatArray) -> tuple[FloatArray, fl
     """Residuals of images (N, side, side) after affine registration with the reference, and the mean gradient.
 
     Inverse compositional Gauss-Newton (Baker and Matthews, 2004) with gain and bias of the brightness, at the pixels of
-    the oval. For each image the step with the smallest residual counts, so registration never makes it larger.
+    the oval. For each image the step with the smallest residual counts.
     """
     dx, dy, gradient = _gradient(reference)
     x, y = _X[_OVAL], _Y[_OVAL]

@@ -29,7 +29,6 @@ def compile_small(path: Path) -> Callable[..., list[FloatArray]]:
     request = core.compile_model(core.read_model(path), "CPU", config).create_infer_request()
 
     def run(*blobs: FloatArray) -> list[FloatArray]:
-        results = request.infer(dict(enumerate(blobs)), share_inputs=True)
-        return [np.array(value) for value in results.values()]
+        return [np.array(value) for value in request.infer(dict(enumerate(blobs)), share_inputs=True).values()]
 
     return run

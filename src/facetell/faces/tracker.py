@@ -1,8 +1,7 @@
 """Track the faces of a video: detection now and then, landmarks in between.
 
 The landmarks of a track in one frame give the search region of the next. The detector runs at the start, once a
-second, and while a track is lost; a lost track is kept for a second. A scene cut ends all tracks. A scene is settled
-once no face has appeared or was lost for :data:`SETTLED` seconds: then frames are searched less often.
+second, and while a track is lost; a lost track is kept for a second. A scene cut ends all tracks.
 
 A mesh follows whichever face is there, so a new track begins where the area changes at once (:func:`changed_at`) and
 the aligned face differs (:func:`alike`); see "Another person in the same position" in ``docs/architecture.md``.
@@ -55,10 +54,9 @@ class _Track:
 
 
 class FaceTracker:
-    """Assigns a constant number to every face of a video.
+    """Assigns a constant number to every face of a video; the networks may serve several trackers in turn.
 
-    The networks may serve several trackers, not at the same time. At most ``max_faces`` are tracked at once, the
-    largest first; a new face that is clearly larger replaces the smallest of them.
+    At most ``max_faces`` are tracked at once, the largest first; a clearly larger new face replaces the smallest.
     """
 
     def __init__(self, detector: FaceDetector, mesh: FaceMesh, *, max_faces: int = 8) -> None:
@@ -120,8 +118,7 @@ class FaceTracker:
         if any_lost or not self._tracks or frame.time >= self._next_detection:
             close = frame.time >= self._next_close_look
             if close:
-                every = CLOSE_LOOK_EVERY_SETTLED if self.is_settled else CLOSE_LOOK_EVERY
-                self._next_close_look = frame.time + every
+                self._next_close_look = frame.time + (CLOSE_LOOK_EVERY_SETTLED if self.is_settled else CLOSE_LOOK_EVERY)
             self._add(frame, self._detector.detect(frame.image, tiles=close))
             if not self.active and frame.time >= self._next_turned_look:
                 self._next_turned_look = frame.time + TURNED_LOOK_EVERY
@@ -220,8 +217,7 @@ def _similar_size(before: Face, after: Face) -> bool:
 def is_scene_cut(before: UInt8Array, after: UInt8Array) -> bool:
     """Whether a new scene begins between two frames, by their luma thumbnails, uint8 (h, w).
 
-    A cut changes the layout of the frame, a flash or a fade only its brightness. So the thumbnails are compared by the
-    correlation of their pixels, and only where the mean absolute difference is large.
+    A flash or a fade changes only the brightness: where the mean absolute difference is large, the correlation decides.
     """
     if before.shape != after.shape:
         return True
@@ -249,10 +245,7 @@ def _correlation(one: FloatArray, other: FloatArray) -> float:
 
 
 def portrait(image: UInt8Array, face: Face) -> FloatArray | None:
-    """The aligned face without its low frequencies, float32 (16, 16), mean 0 and norm 1; None if outside or flat.
-
-    ``image`` is the frame, uint8 RGB (H, W, 3).
-    """
+    """The aligned face of a uint8 RGB frame, float32 (16, 16) without low frequencies, mean 0, norm 1; None if flat."""
     height, width = image.shape[:2]
     x0, y0 = (max(0, int(value)) for value in face.box[:2])
     x1, y1 = min(width, int(face.box.x1) + 1), min(height, int(face.box.y1) + 1)

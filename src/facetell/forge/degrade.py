@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,8 +18,7 @@ from facetell.types import FloatArray, UInt8Array
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)
 
 
-@dataclass(frozen=True, slots=True)
-class Coder:
+class Coder(NamedTuple):
     """An encoder by its name in PyAV, its options by FFmpeg's names, and the frame rate."""
 
     name: str
@@ -93,7 +93,7 @@ def _coded(clips: list[UInt8Array], rng: np.random.Generator, config: DegradeCon
         coder = _draw_coder(rng)
         # x265 writes outside its memory if frames are smaller than its blocks of 64 pixels, and refuses short clips.
         if coder.name == "libx265" and any(len(clip) < 4 or min(clip.shape[1:3]) < 64 for clip in clips):
-            coder = replace(coder, name="libx264", options=_h264_options(rng))
+            coder = coder._replace(name="libx264", options=_h264_options(rng))
         return [recode_within(clip, coder, lead) for clip in clips]
     if rng.random() < config.jpeg:
         quality = int(rng.integers(35, 95))
@@ -163,9 +163,8 @@ def recode_within(clip: UInt8Array, coder: Coder, lead: int) -> UInt8Array:
         from facetell.video.writer import reencode
     except ModuleNotFoundError:
         return jpeg(clip, int(np.clip(126 - 2.5 * int(coder.options.get("crf", 30)), 30, 90)))
-    lead = min(lead, len(clip) - 1)
-    longer = np.concatenate([clip[1 : lead + 1][::-1], clip])
-    return reencode(longer, coder.rate, coder.name, **coder.options)[lead:]
+    before = clip[1 : lead + 1][::-1]
+    return reencode(np.concatenate([before, clip]), coder.rate, coder.name, **coder.options)[len(before) :]
 
 
 def harmless_twin(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator) -> UInt8Array:

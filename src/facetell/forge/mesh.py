@@ -4,46 +4,27 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from facetell.faces.regions import BROWS, EYES, EYES_WITH_BROWS, LIPS_OUTER, NOSE, OVAL, IndexArray, indices
 from facetell.types import FloatArray
 
 POINTS = 468
-IndexArray = NDArray[np.int64]
-
-
-def _indices(text: str) -> IndexArray:
-    return np.array(text.split(), dtype=np.int64)
-
-
-# Rings are listed in order along their outline; OVAL starts at the top of the forehead, clockwise in the image.
-OVAL = _indices(
-    "10 338 297 332 284 251 389 356 454 323 361 288 397 365 379 378 400 377 152 148 176 149 150 136 172 58 132 93 "
-    "234 127 162 21 54 103 67 109"
-)
-LIPS_OUTER = _indices("61 185 40 39 37 0 267 269 270 409 291 375 321 405 314 17 84 181 91 146")
-LIPS_INNER = _indices("78 191 80 81 82 13 312 311 310 415 308 324 318 402 317 14 87 178 88 95")
-RIGHT_EYE = _indices("33 246 161 160 159 158 157 173 133 155 154 153 145 144 163 7")
-LEFT_EYE = _indices("362 398 384 385 386 387 388 466 263 249 390 373 374 380 381 382")
-RIGHT_BROW = _indices("70 63 105 66 107 55 65 52 53 46")
-LEFT_BROW = _indices("336 296 334 293 300 276 283 282 295 285")
-NOSE = _indices("168 193 122 196 236 198 49 64 98 97 2 326 327 294 279 420 456 419 351 417 6 197 195 5 4 1 19")
-CHEEKS = _indices("50 280 205 425 118 347 101 330 187 411 207 427 192 416")
-CHIN = _indices("152 199 200 18 175 208 428")
-LOWER_FACE = np.concatenate([OVAL[7:30], LIPS_OUTER, CHIN, _indices("2 98 327 205 425 50 280")])
-INNER = np.concatenate([RIGHT_EYE, LEFT_EYE, RIGHT_BROW, LEFT_BROW, NOSE, LIPS_OUTER, CHIN[1:3]])
+LIPS_INNER = indices("78 191 80 81 82 13 312 311 310 415 308 324 318 402 317 14 87 178 88 95")
+CHEEKS = indices("50 280 205 425 118 347 101 330 187 411 207 427 192 416")
+CHIN = indices("152 199 200 18 175 208 428")
+LOWER_FACE = np.concatenate([OVAL[7:30], LIPS_OUTER, CHIN, indices("2 98 327 205 425 50 280")])
+INNER = np.concatenate([*EYES, *BROWS, NOSE, LIPS_OUTER, CHIN[1:3]])
 UPPER_LID, LOWER_LID = (159, 386), (145, 374)
-EYES, BROWS = (RIGHT_EYE, LEFT_EYE), (RIGHT_BROW, LEFT_BROW)
-REGIONS = (np.concatenate([RIGHT_EYE, RIGHT_BROW]), np.concatenate([LEFT_EYE, LEFT_BROW]), NOSE, LIPS_OUTER)
+REGIONS = (*EYES_WITH_BROWS, NOSE, LIPS_OUTER)
 FEATURES = (*EYES, *BROWS, NOSE, LIPS_OUTER, CHIN, CHEEKS[::2], CHEEKS[1::2])
 # The points that control a warp of the whole face. With the points of the image border, a spline has fewer than 100
 # unknowns: from 100 on the linear solver starts threads, which on a busy machine made it fifty times slower.
 CONTROL = np.unique(
     np.concatenate(
         [
-            *(ring[::2] for ring in (OVAL, LIPS_OUTER, LIPS_INNER, RIGHT_EYE, LEFT_EYE)),
-            *(brow[:5:2] for brow in (RIGHT_BROW, LEFT_BROW)),
-            _indices("6 195 4 2 98 327 50 280 205 425 101 330 151 9 199"),
+            *(ring[::2] for ring in (OVAL, LIPS_OUTER, LIPS_INNER, *EYES)),
+            *(brow[:5:2] for brow in BROWS),
+            indices("6 195 4 2 98 327 50 280 205 425 101 330 151 9 199"),
         ]
     )
 )

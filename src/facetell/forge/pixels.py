@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.forge.mesh import CONTROL, INNER, LOWER_FACE, POINTS, REGIONS, IndexArray, centers, face_width
+from facetell.distort.frames import LUMA
+from facetell.faces.regions import IndexArray
+from facetell.forge.mesh import CONTROL, INNER, LOWER_FACE, POINTS, REGIONS, centers, face_width
 from facetell.types import FloatArray, UInt8Array
 
 Forgery = tuple[UInt8Array, FloatArray]
 """Forged frames (T, H, W, 3) and their mask (T, H, W)."""
 
-LUMA = np.array([0.299, 0.587, 0.114])
 FAMILIES = (0.4, 0.25, 0.1, 0.15, 0.1)
 """Weights of the shapes of a mask: the whole face, brows to mouth, below the nose, some of eyes, nose and mouth, convex
 hulls of random groups of landmarks."""
@@ -101,8 +102,7 @@ def apply_sharpness(frames: UInt8Array, change: float) -> UInt8Array:
 def match_colour(source: UInt8Array, target: UInt8Array, mask: FloatArray) -> UInt8Array:
     """``source`` with the mean and standard deviation of ``target`` in CIE Lab, one change for the clip.
 
-    Reinhard et al., Color Transfer between Images (2001). The statistics are those of every fourth frame where ``mask``
-    exceeds 0.5, or of the whole frame where it never does.
+    Reinhard et al. (2001). Statistics are of every fourth frame where ``mask`` exceeds 0.5, or of all if it never does.
     """
     lab, goal = (np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2LAB) for frame in clip]) for clip in (source, target[::4]))
     inside = mask[::4] > 0.5
@@ -151,8 +151,7 @@ def draw_mask(
     The shape is drawn once as displacements of the landmarks and filled in each frame, so the mask moves with the face.
     Default ranges: self-blended images (arXiv 2204.08376). ``shapes`` are groups of landmarks whose convex hulls are
     covered, by default drawn by the weights ``families``; ``scale`` is the range of the size about the centre,
-    ``softness`` that of the standard deviation of the blur in face widths; ``breath`` (T,) scales the size in
-    each frame.
+    ``softness`` that of the standard deviation of the blur in face widths; ``breath`` (T,) scales each frame's size.
     """
     width = face_width(landmarks)
     shapes = _draw_shapes(rng, np.array(families)) if shapes is None else shapes
@@ -185,8 +184,7 @@ def _draw_shapes(rng: np.random.Generator, weights: NDArray[np.float64]) -> list
     if family < 3:
         return [(np.arange(POINTS), INNER, LOWER_FACE)[family]]
     if family == 3:
-        chosen = rng.choice(len(REGIONS), size=int(rng.integers(1, len(REGIONS))), replace=False)
-        return [REGIONS[i] for i in chosen]
+        return [REGIONS[i] for i in rng.choice(len(REGIONS), size=int(rng.integers(1, len(REGIONS))), replace=False)]
     return [rng.choice(POINTS, size=int(rng.integers(6, 24)), replace=False) for _ in range(int(rng.integers(1, 4)))]
 
 

@@ -16,17 +16,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from facetell.faces.regions import LIPS_OUTER, NOSE, IndexArray
 from facetell.forge import mesh
 from facetell.forge import pixels as px
-from facetell.forge.mesh import FEATURES, IndexArray, centers, face_width, reflected, similarity, smooth, transform
+from facetell.forge.mesh import FEATURES, centers, face_width, reflected, similarity, smooth, transform
 from facetell.forge.pixels import Forgery, affine, blend, draw_mask
 from facetell.forge.reenact import Donor, reenact
 from facetell.forge.resynth import resynth
 from facetell.types import FacetellError, FloatArray, UInt8Array
 
 # Eyes, brows and nose, which do not move in speech.
-STABLE = np.concatenate([mesh.INNER[: -len(mesh.LIPS_OUTER) - 2], mesh.NOSE])
-MOUTH = np.intersect1d(mesh.CONTROL, np.concatenate([mesh.LIPS_OUTER, mesh.LIPS_INNER, mesh.CHIN]))
+STABLE = np.concatenate([mesh.INNER[: -len(LIPS_OUTER) - 2], NOSE])
+MOUTH = np.intersect1d(mesh.CONTROL, np.concatenate([LIPS_OUTER, mesh.LIPS_INNER, mesh.CHIN]))
 
 
 def self_blend(
@@ -123,8 +124,7 @@ def oversmooth(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generat
 
 
 def _calm_mask(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator) -> FloatArray:
-    size = frames.shape[1:3]
-    return draw_mask(smooth(landmarks, 1), size, rng, families=(0.5, 0.5, 0, 0, 0), softness=px.SOFT)
+    return draw_mask(smooth(landmarks, 1), frames.shape[1:3], rng, families=(0.5, 0.5, 0, 0, 0), softness=px.SOFT)
 
 
 def repeat_order(length: int, rng: np.random.Generator, share: float) -> IndexArray:
@@ -184,20 +184,11 @@ def mouth(frames: UInt8Array, landmarks: FloatArray, rng: np.random.Generator) -
     return blend(frames, warped, mask), mask
 
 
-_FUNCTIONS: dict[str, Callable[..., Forgery]] = {
-    "sbv": self_blend,
-    "cut": cut,
-    "breathe": breathe,
-    "drift": drift,
-    "jitter": jitter,
-    "flicker": flicker,
-    "inner_repeat": inner_repeat,
-    "oversmooth": oversmooth,
-    "reenact": reenact,
-    "swap": swap,
-    "mouth": mouth,
-    "resynth": resynth,
-}
+_NAMED: tuple[Callable[..., Forgery], ...] = (
+    *(cut, breathe, drift, jitter, flicker, inner_repeat, oversmooth),
+    *(reenact, swap, mouth, resynth),
+)
+_FUNCTIONS: dict[str, Callable[..., Forgery]] = {"sbv": self_blend} | {kind.__name__: kind for kind in _NAMED}
 KINDS = tuple(_FUNCTIONS)
 SEAMED = ("sbv", "swap", "mouth")
 TEMPORAL = ("drift", "jitter", "flicker", "inner_repeat")
@@ -259,8 +250,7 @@ def forge_clip(
     Args:
         frames: uint8 RGB (T, H, W, 3), one fixed crop around a face; T is usually 8 to 32, at least 1.
         landmarks: (T, 468, 2) in pixels of the frames.
-        donor: another person, of any size and length, for ``swap`` and as the driver of ``reenact``. Without one, the
-            clip is its own donor.
+        donor: another person, of any size and length, for ``swap`` and ``reenact``; by default the clip itself.
     """
     recipe, landmarks = recipe or ForgeRecipe(), np.asarray(landmarks, np.float32)
     if frames.dtype != np.uint8 or landmarks.shape != (len(frames), mesh.POINTS, 2):
@@ -272,8 +262,7 @@ def forge_clip(
     applied = [draw_kind(rng, recipe)]
     forged, mask = apply(applied[0], frames)
     # A reenactment draws as well: the features of the released model depend on the sequence of draws.
-    more = applied[0] in (*SEAMED, "reenact") and rng.random() < recipe.more
-    if more and applied[0] in SEAMED:
+    if applied[0] in (*SEAMED, "reenact") and rng.random() < recipe.more and applied[0] in SEAMED:
         applied.append(draw_kind(rng, recipe, TEMPORAL))
         forged, second = apply(applied[1], forged)
         mask = np.maximum(mask, second)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facetell.faces.regions import BROWS, EYES, LIPS_OUTER, OVAL
 from facetell.forge import mesh
 from facetell.forge import pixels as px
 from facetell.forge.mesh import eye_opening, face_width, mouth_opening, reflected, similarity, smooth, transform
@@ -63,8 +64,7 @@ def reenact(
     animated = performance.render(rng)
     if whole:
         return animated, np.ones(frames.shape[:3], np.float32)
-    size = frames.shape[1:3]
-    mask = px.draw_mask(performance.goals, size, rng, families=(1, 0, 0, 0, 0), softness=px.SOFT)
+    mask = px.draw_mask(performance.goals, frames.shape[1:3], rng, families=(1, 0, 0, 0, 0), softness=px.SOFT)
     return px.blend(frames, animated, mask), mask
 
 
@@ -101,7 +101,7 @@ def animate(portrait: UInt8Array, rest: FloatArray, goals: FloatArray, follow: f
     """
     size = portrait.shape[:2]
     border = px.border_points(size)
-    edge = border + follow * (goals[:, mesh.OVAL] - rest[mesh.OVAL]).mean(axis=1)[:, None]
+    edge = border + follow * (goals[:, OVAL] - rest[OVAL]).mean(axis=1)[:, None]
     fields = px.face_fields(size, face_width(goals), goals, np.broadcast_to(rest, goals.shape), edge, border)
     return px.remap_fields([portrait] * len(goals), fields)
 
@@ -124,7 +124,7 @@ def paint_mouth(frames: UInt8Array, portrait: Still, goals: FloatArray, opened: 
     """
     image, rest = portrait
     known = max(0.01, float(mouth_opening(rest[None])[0]))
-    lips, skin = _mean_colour(image, rest[mesh.LIPS_OUTER]), _mean_colour(image, rest[mesh.INNER])
+    lips, skin = _mean_colour(image, rest[LIPS_OUTER]), _mean_colour(image, rest[mesh.INNER])
     for frame, ring, opening in zip(frames, goals[:, mesh.LIPS_INNER], mouth_opening(goals), strict=True):
         strength = float(np.clip((opening - known) / 0.025, 0, 1))
         if strength <= 0:
@@ -150,7 +150,7 @@ def most_opened(landmarks: FloatArray, rest: FloatArray) -> int | None:
 def paint_lids(frames: UInt8Array, rest: FloatArray, goals: FloatArray) -> None:
     """Paint skin over an eye that is closed further than in ``rest`` (468, 2), in place."""
     known, openings = eye_opening(rest[None])[0], eye_opening(goals)
-    for side, (eye, brow) in enumerate(zip(mesh.EYES, mesh.BROWS, strict=True)):
+    for side, (eye, brow) in enumerate(zip(EYES, BROWS, strict=True)):
         start = 0.55 * max(float(known[side]), 0.05)
         for frame, points, opening in zip(frames, goals, openings[:, side], strict=True):
             strength = float(np.clip((start - opening) / start, 0, 1))

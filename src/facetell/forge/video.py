@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from facetell import __version__
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.tracker import FaceTracker
-from facetell.files import check_writable
+from facetell.files import check_all_writable
 from facetell.forge.mesh import mouth_opening, similarity
 from facetell.forge.recipe import KINDS, ForgeRecipe, draw_kind, forge_clip
 from facetell.forge.reenact import Donor, Performance, borrowed_motion, most_opened
@@ -39,7 +38,6 @@ DONOR_LENGTH, DONOR_SIDE = 96, 640  # frames, pixels
 SHORTEST = 8  # frames; shorter runs are often no face
 THUMBNAIL = np.array([[7, 9], [25, 9], [16, 31]], np.float32)
 
-Progress = Callable[[float], None]
 Made = tuple[UInt8Array, bool, float]
 """A frame (H, W, 3), whether it is forged, its time in seconds."""
 Sighting = tuple[FloatArray, UInt8Array]
@@ -70,7 +68,7 @@ def forge_video(
     donor: Path | None = None,
     seed: int = 0,
     mark: bool = True,
-    progress: Progress = lambda share: None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> VideoForgery:
     """Forge the main face of a video, without its sound. The same ``seed`` gives the same forgery.
 
@@ -84,10 +82,9 @@ def forge_video(
 
     FacetellError: a video cannot be read or shows no face, or a file cannot be written.
     """
-    check_writable(out, keep=[path for path in (source, donor) if path])
+    check_all_writable([out], keep=[path for path in (source, donor) if path])
     if kind == "mix":
-        recipe = ForgeRecipe() if donor else replace(ForgeRecipe(), swap=0.0)
-        kind = draw_kind(np.random.default_rng(seed), recipe)
+        kind = draw_kind(np.random.default_rng(seed), ForgeRecipe() if donor else ForgeRecipe(swap=0.0))
     if kind == "swap" and donor is None:
         raise FacetellError("a swap needs the face of another person: name a video of one with --with")
     person = load_donor(donor, np.random.default_rng([seed, 1])) if donor is not None and kind != NONE else None
@@ -113,7 +110,7 @@ def forge_video(
     return VideoForgery(kind, count, forged)
 
 
-def follow(path: Path, progress: Progress = lambda share: None) -> list[Run]:
+def follow(path: Path, progress: Callable[[float], None] = lambda share: None) -> list[Run]:
     """Runs of the largest face over time in each scene. FacetellError: no face is in 8 consecutive frames."""
     tracker = FaceTracker(FaceDetector(), FaceMesh())
     tracks: dict[int, dict[int, Sighting]] = defaultdict(dict)
@@ -136,8 +133,7 @@ def follow(path: Path, progress: Progress = lambda share: None) -> list[Run]:
     sightings: dict[int, Sighting] = {}  # of the main faces, by number of the frame
     for number in sorted(set(scene_of.values())):
         sightings |= tracks[max((track for track in tracks if scene_of[track] == number), key=area.__getitem__)]
-    runs = _runs(sightings)
-    if not runs:
+    if not (runs := _runs(sightings)):
         raise FacetellError(f"{path} shows no face in {SHORTEST} consecutive frames; choose a video with a face")
     return runs
 
@@ -211,8 +207,7 @@ def _forged(reader: VideoReader, runs: list[Run], kind: str, donor: Donor | None
         x0, y0, x1, y1 = surroundings(landmarks, image.shape)
         crop = np.stack([whole[y0:y1, x0:x1] for whole, _ in held])
         rng = np.random.default_rng([seed, 0 if kind in STEADY else raw.index])
-        points = (landmarks - (x0, y0)).astype(np.float32)
-        forged = forge_clip(crop, points, rng, ForgeRecipe.only(kind), donor)
+        forged = forge_clip(crop, landmarks - (x0, y0), rng, ForgeRecipe.only(kind), donor)
         for (whole, time), face, alpha in zip(held, forged.frames, forged.mask, strict=True):
             result = whole.copy()  # the reader may return a view of the decoder's memory
             result[y0:y1, x0:x1] = face

@@ -1,20 +1,19 @@
 """Confidence intervals: bootstrap over identities, Wilson score interval.
 
-Videos of one person are not independent, so the bootstrap draws whole identities with all their videos, real and
-forged videos separately (stratified).
+Videos of one person are not independent: whole identities are drawn, real and forged videos separately (stratified).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from facetell.engine.info import Z95
-from facetell.metrics.ranking import Values, check
+from facetell.metrics.ranking import Values
 
 DRAWS = 2000
 _CELLS = 2_000_000  # draws x videos computed at once: 16 MB per array
@@ -37,10 +36,9 @@ class Difference(Estimate):
 
 
 def draw_identities(labels: ArrayLike, identities: ArrayLike, *, draws: int = DRAWS) -> Iterator[Values]:
-    """Bootstrap weights: how often each video is drawn, in blocks (block, N) of ``draws`` rows in total.
+    """Bootstrap weights with a fixed seed: how often each video is drawn, in blocks (block, N) of ``draws`` rows.
 
-    ``identities`` are N keys, equal for videos of one person. In each class as many identities are drawn, with
-    replacement, as it has; a drawn identity brings all its videos of that class. The seed is fixed.
+    In each class as many of the N ``identities`` are drawn, with replacement, as it has, with all their videos of it.
     """
     y, group = np.asarray(labels), np.asarray(identities)
     strata = []
@@ -61,13 +59,6 @@ def draw_identities(labels: ArrayLike, identities: ArrayLike, *, draws: int = DR
         yield weights
 
 
-def bootstrap(
-    statistic: Callable[[Values], Values], labels: ArrayLike, identities: ArrayLike, *, draws: int = DRAWS
-) -> Values:
-    """The statistic, a function of weights (block, N), on every draw of :func:`draw_identities`: (draws, ...)."""
-    return np.concatenate([statistic(w) for w in draw_identities(labels, identities, draws=draws)])
-
-
 def enough_identities(labels: ArrayLike, identities: ArrayLike) -> bool:
     """Whether each class that occurs has at least two identities; the variance between people is unknown otherwise."""
     y, group = np.asarray(labels), np.asarray(identities)
@@ -82,8 +73,7 @@ def estimate_of(value: float, samples: Values | None) -> Estimate:
 def difference_of(value: float, samples: Values | None) -> Difference:
     """A difference with the interval and the two-sided p of its paired bootstrap samples (draws,), if there are any.
 
-    p is twice the smaller share of draws on one side of zero (draws at zero count for both), with one draw added so
-    that it is never 0: ``min(1, 2 (1 + k) / (1 + draws))``.
+    p is twice the smaller share of draws on one side of zero (zero is on both), with one draw added: it is never 0.
 
     >>> difference_of(2.0, np.array([1.0, 2.0, 3.0])).p
     0.5
@@ -93,22 +83,6 @@ def difference_of(value: float, samples: Values | None) -> Difference:
     tail = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
     found = estimate_of(value, samples)
     return Difference(value, found.low, found.high, min(1.0, 2 * (1 + tail) / (1 + len(samples))))
-
-
-def interval(
-    measure: Callable[[ArrayLike, ArrayLike, Values], Values],
-    labels: ArrayLike,
-    scores: ArrayLike,
-    identities: ArrayLike,
-    *,
-    draws: int = DRAWS,
-) -> Estimate:
-    """A measure with its 95 % bootstrap interval over identities, or none where a class has a single identity."""
-    y, x = check(labels, scores)
-    value = float(measure(y, x, np.ones((1, len(y))))[0])
-    if math.isnan(value) or not enough_identities(y, identities):
-        return Estimate(value)
-    return estimate_of(value, bootstrap(lambda w: measure(y, x, w), y, identities, draws=draws))
 
 
 def wilson(hits: int, total: int) -> Estimate:

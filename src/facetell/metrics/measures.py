@@ -1,7 +1,6 @@
 """Measures of probabilities, and all measures by name, as tables and comparisons refer to them.
 
-Brier score and expected calibration error are functions as those of :mod:`facetell.metrics.ranking`, with
-probabilities of "forged" in [0, 1] as scores. They are defined for one class alone.
+The scores of :func:`brier` and :func:`ece` are probabilities of "forged"; both are defined for one class alone.
 """
 
 from __future__ import annotations
@@ -39,8 +38,7 @@ def ece(labels: Vector, probabilities: Vector, weights: Values) -> Values:
     >>> round(ece([0, 1, 1], [0.01, 0.02, 0.9]), 4)
     0.3567
     """
-    member = np.eye(BINS)[_bin(probabilities)]  # (N, bins)
-    gap = weights @ (member * (probabilities - labels)[:, None])
+    gap = weights @ (np.eye(BINS)[_bin(probabilities)] * (probabilities - labels)[:, None])  # (..., bins)
     return np.asarray(np.abs(gap).sum(axis=-1) / weights.sum(axis=-1))
 
 
@@ -76,8 +74,8 @@ def probabilities(logits: ArrayLike, calibration: Calibration) -> Vector:
 class Sample:
     """N scored videos with a label, 1 forged or 0 real; all fields are (N,).
 
-    ``identities`` are equal for videos of one person, or for the copies of one video of an unknown person;
-    ``thresholds`` are the minimum probabilities for "forged", for the number of faces of the video.
+    ``identities`` are equal for videos of one person, or copies of one video; ``thresholds`` are the minimum
+    probabilities for "forged", for the number of faces of the video.
     """
 
     labels: Vector

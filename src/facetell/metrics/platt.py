@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from facetell.engine.info import Calibration, sigmoid
-from facetell.metrics.intervals import bootstrap
+from facetell.metrics.intervals import draw_identities
 from facetell.metrics.measures import Sample
-from facetell.metrics.ranking import Values, Vector, check
+from facetell.metrics.ranking import Vector, check
 from facetell.types import needs_extra
 
 _PENALTY = 0.01  # of log(slope)²: keeps the slope finite where the classes are separable
@@ -26,11 +26,10 @@ def fit_platt(
     start: tuple[float, float] = (1.0, 0.0),
     penalty: float = _PENALTY,
 ) -> tuple[float, float]:
-    """Slope and bias of Platt scaling, ``p = sigmoid(slope · logit + bias)``, for N videos.
+    """Slope and bias of Platt scaling, ``p = sigmoid(slope · logit + bias)``, for N videos, searched from ``start`` on.
 
-    Minimises the log-loss with equal weight of both classes, plus ``penalty · log(slope)²``: the slope is positive, and
-    finite even where the classes are separable. The search begins at ``start``. ValueError: a class is missing, or a
-    logit is not finite. FacetellError: the ``bench`` extra is missing.
+    Minimises the log-loss with equal weight of both classes, plus ``penalty · log(slope)²``, which keeps the slope
+    finite. ValueError: a class is missing, or a logit is not finite. FacetellError: the ``bench`` extra is missing.
     """
     try:
         from scipy.optimize import minimize
@@ -55,18 +54,15 @@ def fit_platt(
 
 
 def fit_calibration(sample: Sample, clip_std: float, *, draws: int = DRAWS) -> Calibration:
-    """Platt scaling of a sample, its covariance from a bootstrap over identities, and the threshold.
+    """Platt scaling of a sample, its covariance from a bootstrap over identities, and the threshold, at least 0.5.
 
-    The threshold has an expected false positive rate of :data:`FALSE_POSITIVES` (:func:`threshold_logit`), but is at
-    least 0.5; :func:`tail_scale` raises it for videos with several faces. ``clip_std`` is the typical standard
-    deviation of the clip logits within a video.
+    Its expected false positive rate is :data:`FALSE_POSITIVES` (:func:`threshold_logit`); :func:`tail_scale` raises it
+    for several faces. ``clip_std`` is the typical standard deviation of the clip logits within a video.
     """
     slope, bias = fit_platt(sample.labels, sample.logits)
-
-    def refit(weights: Values) -> Values:
-        return np.array([fit_platt(sample.labels, sample.logits, w, start=(slope, bias)) for w in weights])
-
-    covariance = np.cov(bootstrap(refit, sample.labels, sample.identities, draws=draws).T)
+    drawn = (w for block in draw_identities(sample.labels, sample.identities, draws=draws) for w in block)
+    refitted = [fit_platt(sample.labels, sample.logits, weights, start=(slope, bias)) for weights in drawn]
+    covariance = np.cov(np.transpose(refitted))
     a, b, c, d = (float(v) for v in covariance.reshape(-1))
     reals = sample.logits[sample.labels == 0]
     threshold = sigmoid(slope * threshold_logit(reals) + bias)
@@ -82,19 +78,17 @@ def fit_calibration(sample: Sample, clip_std: float, *, draws: int = DRAWS) -> C
 
 
 def threshold_logit(reals: ArrayLike) -> float:
-    """The logit that a further genuine video reaches with the probability :data:`FALSE_POSITIVES`.
+    """The logit that a further genuine video reaches with the probability :data:`FALSE_POSITIVES`, of N >= 1 logits.
 
-    The rank of one more among N logits is uniform over N + 1 ranks, so the quantile is read at
-    ``(1 - FALSE_POSITIVES) · (N + 1)`` of the N >= 1 sorted logits, at most the highest.
+    The rank of one more is uniform over N + 1 ranks: it is read at ``(1 - FALSE_POSITIVES) · (N + 1)``, or the highest.
     """
     return float(np.quantile(np.asarray(reals, dtype=np.float64), 1 - FALSE_POSITIVES, method="weibull"))
 
 
 def tail_scale(reals: ArrayLike) -> float:
-    """Scale of the exponential upper tail of N >= 1 logits of reals: mean excess over the upper quartile.
+    """Scale of the exponential upper tail of N >= 1 logits of reals: mean excess over the upper quartile, 0 if none.
 
-    One standard error is added: a scale that is too low would raise the false positive rate (``docs/measures.md``).
-    0 where no logit exceeds the quartile.
+    One standard error is added: too low a scale would raise the false positive rate (``docs/measures.md``).
     """
     x = np.asarray(reals, dtype=np.float64)
     quartile = np.quantile(x, 0.75)

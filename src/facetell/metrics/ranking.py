@@ -2,11 +2,9 @@
 
 ``labels`` (N,) are 1 for forged and 0 for real, ``scores`` (N,) are higher for "forged", ``weights`` (..., N) say how
 often each video counts: a bootstrap draw is a weighting, so a measure sorts its scores once for all draws. Without
-weights a measure returns a float, with weights an array (...). It returns NaN where there is no video or a score is
-NaN, and raises ValueError where shapes, labels or parameters are wrong.
-
-Except for :func:`accuracy`, all measures here are NaN where a class is missing. A score at or above a threshold counts
-as forged.
+weights a measure returns a float, with weights an array (...). It is NaN without a video, where a score is NaN and, but
+for :func:`accuracy`, where a class is missing. ValueError: shapes, labels or parameters are wrong. A score at or above
+a threshold counts as forged.
 """
 
 from __future__ import annotations
@@ -67,9 +65,9 @@ def check(labels: ArrayLike, scores: ArrayLike) -> tuple[Vector, Vector]:
 
 @dataclass(frozen=True, slots=True)
 class Roc:
-    """An ROC curve: ``fpr`` and ``tpr`` (..., K + 1) ascend from 0 to 1 over K different scores.
+    """An ROC curve: ``fpr`` and ``tpr`` (..., K + 1) ascend from 0 to 1 over K different scores, NaN without the class.
 
-    A rate is NaN where a class is missing; ``reals`` and ``fakes`` (...) are the sums of their weights.
+    ``reals`` and ``fakes`` (...) are the sums of their weights.
     """
 
     fpr: Values
@@ -151,10 +149,7 @@ def eer(labels: Vector, scores: Vector, weights: Values) -> Values:
 
 @weighted
 def tpr_at_fpr(labels: Vector, scores: Vector, weights: Values, max_fpr: float = 0.01) -> Values:
-    """The highest TPR of all thresholds with an FPR of at most ``max_fpr`` in (0, 1], not interpolated.
-
-    With fewer than 1 / ``max_fpr`` reals this is the TPR without any false positive.
-    """
+    """The highest TPR of all thresholds with an FPR of at most ``max_fpr`` in (0, 1], not interpolated."""
     if not 0 < max_fpr <= 1:
         raise ValueError(f"max_fpr must be in (0, 1], not {max_fpr}")
     curve = roc_curve(labels, scores, weights)

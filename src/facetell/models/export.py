@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from facetell.engine import ModelInfo, load_engine
 from facetell.engine.engines import Engine, only_f32, require
 from facetell.files import write_bytes
-from facetell.models.network import ClipNetwork
+from facetell.models.network import ClipNetwork, patches_of
 from facetell.models.zoo import create_model
 from facetell.types import FacetellError, FloatArray
 
@@ -61,7 +61,10 @@ def export_onnx(
 
 
 def export_features(model: ClipNetwork, path: Path) -> Path:
-    """Write the backbone alone, its weights in 8 bits as in a released file: ``clip`` to ``features`` (N*T, F)."""
+    """Write the backbone alone, its weights in 8 bits as in a released file.
+
+    ``clip`` to ``features`` (N*T, F) and, of its deepest maps, ``patches`` (N*T, P, C).
+    """
     return export_onnx(model, path, metadata={}, precision="w8", output="features")
 
 
@@ -72,9 +75,10 @@ class _Exported(nn.Module):
         super().__init__()
         self.network, self.output = network, output
 
-    def forward(self, clip: Tensor) -> tuple[Tensor]:
+    def forward(self, clip: Tensor) -> tuple[Tensor, ...]:
         if self.output == "features":
-            return (self.network.features(clip)[1],)
+            maps, features = self.network.features(clip)
+            return features, patches_of(maps)
         return (self.network(clip, with_anomaly=False).logit,)
 
 
@@ -93,7 +97,7 @@ def _trace(network: ClipNetwork, output: str) -> Any:
             wrapper,
             (clip,),
             input_names=["clip"],
-            output_names=[output],
+            output_names=["features", "patches"] if output == "features" else [output],
             opset_version=OPSET,
             dynamo=True,
             optimize=False,  # its optimiser merges batch norms into convolutions

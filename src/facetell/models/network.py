@@ -119,6 +119,29 @@ class Perceptron(nn.Module):
         return logits
 
 
+HIGHEST = 5  # patches whose mean logit is that of all
+
+
+class FrameClassifier(Perceptron):
+    """Logits of frames from their feature vectors and, with ``local`` hidden units, from their patches as well.
+
+    A face is forged as a whole or in a part, so the logit is log(exp(a) + exp(b)): a of the vector, b the mean of the
+    :data:`HIGHEST` highest logits of the patches, by a perceptron on vectors of ``channels``.
+    """
+
+    def __init__(self, features: int, hidden: int, classes: int, channels: int = 0, local: int = 0) -> None:
+        super().__init__(features, hidden, classes)
+        self.local = Perceptron(channels, local, classes) if local else None
+
+    def forward(self, features: Tensor, patches: Tensor | None = None) -> Tensor:
+        """(N, F) and patches (N, P, ``channels``) to (N, classes)."""
+        logits = super().forward(features)
+        if self.local is None or patches is None:
+            return logits
+        highest = self.local(patches).topk(HIGHEST, dim=1).values.mean(dim=1)
+        return logits + functional.softplus(highest - logits)
+
+
 class ClipNetwork(nn.Module):
     """Clips to logits; the arguments are those of :func:`facetell.models.zoo.create_model`."""
 
@@ -134,6 +157,7 @@ class ClipNetwork(nn.Module):
         anomaly: AnomalyKind = "full",
         dropout: float = 0.2,
         hidden: int = 0,
+        local: int = 0,
     ) -> None:
         super().__init__()
         self.config = config
@@ -143,9 +167,10 @@ class ClipNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
         self.dropout = nn.Dropout(dropout)
-        self.classifier: Perceptron | nn.Linear
+        self.classifier: FrameClassifier | nn.Linear
         if hidden:
-            self.classifier = Perceptron(backbone.feature_channels, hidden, num_classes)
+            channels = backbone.feature_channels, backbone.deep_channels
+            self.classifier = FrameClassifier(channels[0], hidden, num_classes, channels[1], local)
         else:
             self.classifier = nn.Linear(backbone.feature_channels, num_classes)
             nn.init.normal_(self.classifier.weight, std=0.01)
@@ -162,8 +187,8 @@ class ClipNetwork(nn.Module):
         """
         deep, features = self.features(clip)
         seen = features.shape[0] // clip.shape[0]
-        if isinstance(self.classifier, Perceptron):
-            logit = by_clip(self.classifier(self.dropout(features)), seen).mean(dim=1)
+        if isinstance(self.classifier, FrameClassifier):
+            logit = by_clip(self.classifier(self.dropout(features), patches_of(deep)), seen).mean(dim=1)
         else:  # linear: the mean of the features gives the mean of the logits
             logit = self.classifier(self.dropout(by_clip(features, seen).mean(dim=1)))
         anomaly_map, aux_logit = self.anomaly(deep, len(clip)) if self.anomaly and with_anomaly else (None, None)
@@ -182,6 +207,11 @@ class ClipNetwork(nn.Module):
         prefixes = [f"{name}." for name, module in self.named_modules() if isinstance(module, new)]
         prefixes.append("classifier.")
         return [name for name, _ in self.named_parameters() if name.startswith(tuple(prefixes))]
+
+
+def patches_of(maps: Tensor) -> Tensor:
+    """Maps (N, C, h, w) as vectors (N, h*w, C)."""
+    return maps.flatten(2).transpose(1, 2)
 
 
 def anomaly_l1(anomaly: Tensor, labels: Tensor) -> Tensor:

@@ -81,6 +81,7 @@ def create_model(
     frame_rate: float | None = None,
     crop_scale: float | None = None,
     hidden: int = 0,
+    local: int = 0,
     **overrides: object,
 ) -> ClipNetwork:
     """Build a network.
@@ -94,6 +95,7 @@ def create_model(
         pretrained: True or its name ("imagenet", "clip") for the pinned checkpoint, or the path of one.
         frame_rate, crop_scale: of the clips, see :class:`ModelConfig`; they do not change the network.
         hidden: units of the classifier's hidden layer; 0 for a linear one.
+        local: units of the hidden layer of its part for patches, which needs ``hidden``; 0 for none.
         overrides: further arguments of the backbone (``motion_blocks``, ``drop_path``, ``restore_gain``...).
 
     FacetellError: unknown name or kind, an argument out of range, or no checkpoint.
@@ -123,14 +125,15 @@ def create_model(
     elif pretrained:
         load_pretrained(backbone, Path(str(pretrained)))
     kind = cast(AnomalyKind, anomaly)
-    model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=kind, dropout=entry.dropout, hidden=hidden)
+    units = {name: value for name, value in (("hidden", hidden), ("local", local)) if value}
+    model = ClipNetwork(config, backbone, num_classes=num_classes, anomaly=kind, dropout=entry.dropout, **units)
     model.architecture = {
         "name": name,
         "motion": motion,
         "clip_frames": clip_frames,
         "size": config.size,
         "num_classes": num_classes,
-        **({"hidden": hidden} if hidden else {}),
+        **units,
         **overrides,
         **backbone.decided,
     }

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from facetell.report.table import clock
-from facetell.report.words import percent
 from facetell.types import TrackVerdict
 
 WIDTH, HEIGHT = 640, 240
@@ -27,19 +25,18 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The chart of a face: ``line`` joins its points, ``band`` is the interval of the face's probability.
+    """The chart of a face; ``band`` is the interval of its probability.
 
-    ``highest`` are the indices of the clips drawn as diamonds; ``ticks`` are (x, label), ``levels`` (y, label).
+    ``highest`` are the indices of the clips drawn as diamonds; ``ticks`` are (x, seconds), ``levels`` (y, probability).
     """
 
     points: tuple[Point, ...]
     highest: frozenset[int]
-    line: str
     band: tuple[float, float]
     mean: float
     threshold: float
-    ticks: tuple[tuple[float, str], ...]
-    levels: tuple[tuple[float, str], ...]
+    ticks: tuple[tuple[float, float], ...]
+    levels: tuple[tuple[float, float], ...]
 
     width, height = WIDTH, HEIGHT
     left, right, top, bottom = LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM
@@ -69,12 +66,11 @@ def make_chart(track: TrackVerdict, threshold: float, highest: int = 1) -> Chart
     return Chart(
         points=tuple(points),
         highest=frozenset(ranked(track)[:highest]),
-        line=" ".join(f"{point.x},{point.y}" for point in points),
         band=(_y(high), _y(low)),
         mean=_y(track.probability or 0.0),
         threshold=_y(threshold),
-        ticks=tuple((x(time), clock(time).removesuffix(".0")) for time in times),
-        levels=tuple((_y(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)),
+        ticks=tuple((x(time), time) for time in times),
+        levels=tuple((_y(share), share) for share in (0, 0.25, 0.5, 0.75, 1)),
     )
 
 

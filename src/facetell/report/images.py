@@ -1,8 +1,6 @@
 """The images of a report, cropped in a second pass over the video, since the verdict decides which are needed.
 
-The second pass needs no memory that grows with the video, and crops the same pixels that the model was given: the same
-frames, by the same region and function. The network is given the repeated edge where a region extends beyond the frame;
-images show that area hatched.
+They show what the model was given, but for the area beyond the frame, where that is the repeated edge: it is hatched.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from facetell.engine.info import ModelInfo
 from facetell.faces.clips import FrameSampler
 from facetell.faces.crop import crop_frame, crop_matrix
 from facetell.report.chart import ranked
-from facetell.types import ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.types import N_, ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
 from facetell.video.reader import Unreadable
 from facetell.video.source import VideoSource, content_sha256, open_video
 
@@ -30,8 +28,8 @@ THUMBNAIL, LARGE = 112, 320  # pixels, side of a face
 SCENE = 480  # pixels, long side of a whole frame
 JPEG_QUALITY = 82
 SEGMENT_FRAMES = 8  # frames of a segment that are shown
-FILE_CHANGED = "There are no images: the file has changed since it was scored."
-FILE_GONE = "There are no images: the file could not be read when this report was written."
+FILE_CHANGED = N_("There are no images: the file has changed since it was scored.")
+FILE_GONE = N_("There are no images: the file could not be read when this report was written.")
 _TOLERANCE = 1e-6  # seconds
 
 
@@ -42,11 +40,12 @@ class Budget:
     faces: int = 6  # with images, those with the highest estimates first
     moments: int = 96  # images over time, of all faces together
     segments: int = 3  # highest-scoring clips per face that are shown frame by frame
+    hidden: int = 3  # faces whose highest-scoring clip is scored with regions of it hidden
 
     @classmethod
     def of(cls, videos: int) -> Budget:
         """The budget of each of so many videos: a report is below 3 MB for one video, some 20 MB for a thousand."""
-        return cls() if videos <= 3 else cls(4, 36, 1) if videos <= 20 else cls(1, 4, 0)
+        return cls() if videos <= 3 else cls(4, 36, 1, 1) if videos <= 20 else cls(1, 4, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,8 @@ class Image:
 class ClipImages:
     """The images of one clip: the face in its middle, the whole frame then, all frames as the model was given them.
 
-    ``scene`` is made if ``wants_scene``, ``frames`` if ``wants_frames``, ``large``, a larger face, if both. ``beyond``
-    is whether the crop extends beyond the frame.
+    ``large``, a larger face, needs both wishes; ``beyond`` is whether the crop extends beyond the frame, ``inside``
+    which pixels of the frames do not.
     """
 
     clip: ClipScore
@@ -81,11 +80,13 @@ class ClipImages:
     large: Image | None = None
     beyond: bool = False
     frames: list[UInt8Array] = field(default_factory=list)
+    inside: NDArray[np.bool_] | None = None
 
     def take(self, image: UInt8Array, time: float, size: int) -> None:
         """Crop what is needed of a frame within the clip."""
         if self.wants_frames:
-            self.frames.append(shown_crop(image, self.clip.crop, size))
+            self.frames.append(crop_frame(image, self.clip.crop, size))
+            self.inside = _inside(image, self.clip.crop, size)
         if self.face is None and time + _TOLERANCE >= (self.clip.t0 + self.clip.t1) / 2:
             crop = self.clip.crop
             self.face = Image.of(shown_crop(image, crop, THUMBNAIL))
@@ -98,7 +99,8 @@ class ClipImages:
     def segment(self) -> list[Image]:
         """At most :data:`SEGMENT_FRAMES` of the frames, evenly spread, small."""
         shown = np.linspace(0, len(self.frames) - 1, min(SEGMENT_FRAMES, len(self.frames))).round().astype(int)
-        small = (cv2.resize(self.frames[i], (THUMBNAIL,) * 2, interpolation=cv2.INTER_AREA) for i in shown)
+        images = (_hatched(self.frames[i], cast(NDArray[np.bool_], self.inside)) for i in shown)
+        small = (cv2.resize(image, (THUMBNAIL,) * 2, interpolation=cv2.INTER_AREA) for image in images)
         return [Image.of(cast(UInt8Array, face)) for face in small]
 
 
@@ -116,8 +118,7 @@ def collect_images(
 ) -> tuple[dict[int, TrackImages], str]:
     """The images of a video by track id, and a note that says why there are none where the file has changed or is gone.
 
-    ``info`` is of the model that scored it; ``rate`` the frame rate at which a folder of images was scored.
-    ``progress`` is called with (seconds done, seconds in all or None) as the video is read.
+    ``info`` is of the model that scored it, ``rate`` that of a folder of images, ``progress`` as of a detector.
     """
     shown = by_estimate(verdict.tracks)[: budget.faces]
     images = {track.track_id: _wanted(track, budget, len(shown)) for track in shown}
@@ -165,10 +166,13 @@ def _crop(reader: VideoSource, waiting: list[ClipImages], info: ModelInfo, progr
 
 def shown_crop(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
     """The crop of the network's input, uint8 (size, size, 3), with grey stripes where it is outside the frame."""
-    rows, columns = np.indices((size, size))
-    stripes = np.where((rows + columns) * 16 // size % 2, 150, 190).astype(np.uint8)
-    inside = _inside(image, crop, size)
-    return np.where(inside[:, :, None], crop_frame(image, crop, size), stripes[:, :, None])
+    return _hatched(crop_frame(image, crop, size), _inside(image, crop, size))
+
+
+def _hatched(cropped: UInt8Array, inside: NDArray[np.bool_]) -> UInt8Array:
+    rows, columns = np.indices(inside.shape)
+    stripes = np.where((rows + columns) * 16 // len(inside) % 2, 150, 190).astype(np.uint8)
+    return np.where(inside[:, :, None], cropped, stripes[:, :, None])
 
 
 def _inside(image: UInt8Array, crop: Crop, size: int) -> NDArray[np.bool_]:

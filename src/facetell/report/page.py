@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import heapq
 import statistics
 import textwrap
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
 from facetell.detector import Detector, Progress
@@ -23,6 +25,7 @@ from facetell.files import write_text
 from facetell.report import words
 from facetell.report.chart import Chart, Point, make_chart, ranked
 from facetell.report.images import Budget, ClipImages, Image, TrackImages, by_estimate, collect_images
+from facetell.report.language import load_language
 from facetell.report.result import to_result
 from facetell.report.table import clock
 from facetell.report.words import one_line, percent, plain_text, shortened
@@ -31,48 +34,58 @@ from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, even_odds
 
 TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
 CSS, JS = (Markup((STATIC / f"report.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
-STRIP = 12  # images in a strip
-PLOTTED = 7  # faces in a plot
+STRIP, PLOTTED = 12, 7  # images in a strip, faces in a plot
+LEAST_DROP = 0.75  # logits: hiding another area as large as a feature rarely lowers a score by more (docs/report.md)
 SHOWN, BINS = 1000, 20  # videos and bars in the summary of a scan
-ENVIRONMENT = Environment(
-    loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
-)
-ENVIRONMENT.filters |= {
-    "clock": clock,
-    "even": even_odds,
-    "line": one_line,
-    "median": statistics.median_high,
-    "percent": percent,
-    "reason": UNSCORED.get,
-    "seconds": lambda clips: statistics.median_high(clip.t1 - clip.t0 for clip in clips),
-    "sampled": lambda fps, rate: 1 / FrameSampler(fps, rate).step,
-    "text": plain_text,
-}
-ENVIRONMENT.globals |= {"LOW_RATE": LOW_RATE, "UNEVEN": UNEVEN}
-ENVIRONMENT.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+
+
+@functools.cache
+def environment(code: str, folder: Path = TEMPLATES) -> Environment:
+    """The templates of a folder in a language, and those of reports as ``report/NAME``."""
+    loader = ChoiceLoader((FileSystemLoader(folder), PrefixLoader({"report": FileSystemLoader(TEMPLATES)})))
+    options: dict[str, Any] = {"keep_trailing_newline": True, "extensions": ["jinja2.ext.i18n"]}
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **options)
+    spoken = load_language(code)
+    made.install_gettext_translations(spoken.texts, newstyle=True)  # type: ignore[attr-defined]
+    made.filters |= {
+        "clock": lambda seconds: spoken.number(clock(seconds)),
+        "even": even_odds,
+        "line": one_line,
+        "median": statistics.median_high,
+        "message": spoken.message,
+        "number": spoken.number,
+        "percent": lambda probability: spoken.message(percent(probability)),
+        "reason": UNSCORED.get,
+        "seconds": lambda clips: statistics.median_high(clip.t1 - clip.t0 for clip in clips),
+        "sampled": lambda fps, rate: 1 / FrameSampler(fps, rate).step,
+        "text": plain_text,
+        "tick": lambda seconds: spoken.number(clock(seconds).removesuffix(".0")),
+    }
+    made.globals |= {"LOW_RATE": LOW_RATE, "UNEVEN": UNEVEN, "LEAST_DROP": LEAST_DROP}
+    made.globals |= {"language": code, "t": words, "words": spoken.words}
+    made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    return made
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A video in a table: ``worst`` is the time of its highest clip, ``icon`` the face that decides."""
+    """A video in a table: ``worst`` is the time of its highest clip, ``same`` a video of the same content, or empty."""
 
     verdict: VideoVerdict
     name: str
-    notes: tuple[str, ...]
     link: str
     faces: int
     clips: int
     worst: float | None
     icon: Image | None = None
+    same: str = ""
 
     @classmethod
     def of(cls, verdict: VideoVerdict, name: str, link: str = "", icon: Image | None = None, same: str = "") -> Row:
-        """The row of a video, without its tracks: a table may have thousands. ``same`` is another of this content."""
-        remarks = (verdict.message, *verdict.warnings, same and f"same content as {same}")
-        notes = tuple(one_line(remark) for remark in remarks if remark)
+        """The row of a video, without its tracks: a table may have thousands."""
         clips, worst = sum(len(track.clips) for track in verdict.tracks), verdict.most_suspect
         light = replace(verdict, tracks=(), file=None, provenance={})
-        return cls(light, name, notes, link, len(verdict.tracks), clips, worst.t0 if worst else None, icon)
+        return cls(light, name, link, len(verdict.tracks), clips, worst.t0 if worst else None, icon, same)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,42 +154,53 @@ class Report:
         self._views: list[VideoView] = []
         self._card = read_card(detector.engine.path)
 
-    def add(self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None) -> None:
-        """Add a video, its images cropped in a second pass; ``shown`` is the verdict with the names to show."""
+    def add(
+        self, verdict: VideoVerdict, shown: VideoVerdict | None = None, progress: Progress | None = None
+    ) -> VideoVerdict:
+        """Add a video, its images cropped in a second pass. Returns ``shown``, the verdict to show, with regions."""
         info = self._detector.engine.info
         images, note = collect_images(verdict, info, self._budget, progress, self._detector.settings.image_rate)
-        shown = shown or verdict
+        shown = self._with_regions(shown or verdict, images)
         faces, others = _faces(shown, self._budget.faces, images)
         self._views.append(VideoView(shown, plain_text(Path(shown.path).name), faces, others, note))
+        return shown
+
+    def _with_regions(self, verdict: VideoVerdict, images: Mapping[int, TrackImages]) -> VideoVerdict:
+        found = {}
+        for track in by_estimate(verdict.tracks)[: self._budget.hidden]:
+            clip = images.get(track.track_id, {}).get(ranked(track)[0])
+            if clip and len(clip.frames) == self._detector.engine.info.clip_frames:
+                with suppress(Exception):  # whatever fails, also in a model that is a function: no regions
+                    found[track.track_id] = self._detector.score_regions(np.stack(clip.frames))
+        tracks = (replace(track, regions=found.get(track.track_id, ())) for track in verdict.tracks)
+        return replace(verdict, tracks=tuple(tracks))
 
     @property
     def thumbnail(self) -> str | None:
         """The face that decides in the first video, as a data URI."""
-        icon = self._views[0].icon
-        return icon.uri if icon else None
+        return icon.uri if (icon := self._views[0].icon) else None
 
-    def html(self) -> str:
-        """The complete page; of several videos, those with the highest probability come first."""
+    def html(self, language: str = "en") -> str:
+        """The complete page in a language; of several videos, those with the highest probability come first."""
         verdicts = [view.verdict for view in self._views]
         views = sorted(self._views, key=lambda view: -(view.verdict.probability or -1.0))
         info, settings = self._detector.engine.info, self._detector.settings
+        values = {"videos": views, "threshold": self._detector.threshold, "info": info, "settings": settings}
         return render(
             "report",
-            videos=views,
-            rows=[Row.of(view.verdict, view.name, f"#v{number}", view.icon) for number, view in enumerate(views, 1)],
-            threshold=self._detector.threshold,
+            language,
+            **values,
+            rows=[Row.of(v.verdict, v.name, f"#v{n}", v.icon) for n, v in enumerate(views, 1)],
             card=self._card,
-            info=info,
-            settings=settings,
             # Clips do not overlap.
             every=f"{max(1 / settings.clips_per_second, info.clip_frames / info.frame_rate):.3g}",
             provenance=verdicts[0].provenance if verdicts else None,  # the same for all videos of a run
             result=to_result(verdicts),
         )
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, language: str = "en") -> None:
         """Write the page atomically; FacetellError: it cannot be written."""
-        write_text(path, self.html())
+        write_text(path, self.html(language))
 
 
 class Summary:
@@ -199,27 +223,27 @@ class Summary:
         add = heapq.heappush if len(self._top) < SHOWN else heapq.heappushpop
         add(self._top, (verdict.probability, -self._place, row))
 
-    def html(self, counts: Mapping[str, Any]) -> str:
-        """The page; the same videos give the same bytes."""
-        rows = [row for _, _, row in sorted(self._top, reverse=True)]
+    def html(self, counts: Mapping[str, Any], language: str = "en") -> str:
+        """The page in a language; the same videos give the same bytes."""
         values = {"bins": self._bins, "about": self._about, "counts": counts, "threshold": self._threshold}
-        return render("summary", rows=rows, **values)
+        return render("summary", language, rows=[row for *_, row in sorted(self._top, reverse=True)], **values)
 
 
-def write_plot(verdict: VideoVerdict, path: Path) -> None:
+def write_plot(verdict: VideoVerdict, path: Path, language: str = "en") -> None:
     """Write an SVG with the scores of the highest faces, or why there are none. FacetellError: it cannot be written."""
     faces, others = _faces(verdict, PLOTTED, {})
-    title = f"{shortened(Path(verdict.path).name, 50)}: {words.VERDICTS[verdict.verdict]}"
-    lines = [line for text in (verdict.message, *verdict.warnings) for line in textwrap.wrap(one_line(text), 96)]
+    say = load_language(language).message
+    title = f"{shortened(Path(verdict.path).name, 50)}: {say(words.VERDICTS[verdict.verdict])}"
+    lines = [line for text in (verdict.message, *verdict.warnings) for line in textwrap.wrap(one_line(say(text)), 96)]
     values = {"faces": faces, "more": sum(bool(track.clips) for _, track in others), "threshold": verdict.threshold}
-    write_text(path, ENVIRONMENT.get_template("plot.svg").render(title=title, lines=lines, **values))
+    write_text(path, environment(language).get_template("plot.svg").render(title=title, lines=lines, **values))
 
 
-def render(name: str, **values: Any) -> str:
+def render(name: str, language: str, **values: Any) -> str:
     """The page of a template, ``NAME.html``, with the style and the script of all reports."""
-    template = ENVIRONMENT.get_template(f"{name}.html")
+    template = environment(language).get_template(f"{name}.html")
     # Names and messages may hold what UTF-8 cannot encode.
-    return plain_text(template.render(t=words, policy=content_policy(), css=CSS, js=JS, **values))
+    return plain_text(template.render(policy=content_policy(), css=CSS, js=JS, **values))
 
 
 def content_policy() -> str:

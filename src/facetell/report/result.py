@@ -14,8 +14,8 @@ from facetell.report.words import plain_text
 from facetell.types import ClipScore, VideoVerdict
 
 SCHEMA_PATH = Path(__file__).with_name("result.schema.json")
-SCHEMA_VERSION = "1.4"
-EXCLUDED = {"seconds_spent"}
+SCHEMA_VERSION = "1.5"
+EXCLUDED, OPTIONAL = {"seconds_spent"}, {"regions"}
 
 
 def to_result(verdicts: Sequence[VideoVerdict]) -> dict[str, Any]:
@@ -39,7 +39,8 @@ def _plain(value: Any) -> Any:
         square = [round(side, 2) for side in value.crop.square]
         return shown | {"square": square, "roll": round(math.degrees(value.crop.roll), 2)}
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in EXCLUDED}
+        items = ((f.name, getattr(value, f.name)) for f in fields(value) if f.name not in EXCLUDED)
+        return {name: _plain(item) for name, item in items if item or name not in OPTIONAL}
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from unicodedata import category
 
-from facetell.types import Verdict
+from facetell.types import N_, Verdict
 
 VERDICTS = {
-    Verdict.FORGED: "forged",
-    Verdict.GENUINE: "not detected as forged",
-    Verdict.INCONCLUSIVE: "inconclusive",
-    Verdict.NONE: "not scored",
+    Verdict.FORGED: N_("forged"),
+    Verdict.GENUINE: N_("not detected as forged"),
+    Verdict.INCONCLUSIVE: N_("inconclusive"),
+    Verdict.NONE: N_("not scored"),
 }
 READINGS = {
-    Verdict.FORGED: "Likely manipulated",
-    Verdict.GENUINE: "Not detected as forged",
-    Verdict.INCONCLUSIVE: "Inconclusive",
-    Verdict.NONE: "Not analysed",
+    Verdict.FORGED: N_("Likely manipulated"),
+    Verdict.GENUINE: N_("Not detected as forged"),
+    Verdict.INCONCLUSIVE: N_("Inconclusive"),
+    Verdict.NONE: N_("Not analysed"),
 }
 
 
@@ -27,9 +27,9 @@ def percent(probability: float) -> str:
     ('83\\xa0%', 'over 99\\xa0%')
     """
     if 0.995 < probability < 1:
-        return "over 99\N{NO-BREAK SPACE}%"
+        return N_("over 99\N{NO-BREAK SPACE}%")
     if 0 < probability < 0.005:
-        return "under 1\N{NO-BREAK SPACE}%"
+        return N_("under 1\N{NO-BREAK SPACE}%")
     return f"{100 * probability:.0f}\N{NO-BREAK SPACE}%"
 
 

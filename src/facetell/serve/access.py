@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facetell.serve.models import LOG, Refused, ServeSettings
 from facetell.serve.publish import Metrics
-from facetell.types import FacetellError
+from facetell.types import N_, FacetellError
 
 COOKIE = "facetell"
 SHORTEST = 16  # characters of a token
@@ -60,8 +60,7 @@ def client_address(scope: Scope) -> str:
     except (TypeError, ValueError):  # a proxy may send anything
         return "unknown"
     if isinstance(address, ipaddress.IPv6Address):
-        mapped = address.ipv4_mapped
-        return str(mapped or ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+        return str(address.ipv4_mapped or ipaddress.ip_network((int(address) >> 64 << 64, 64)))
     return str(address)
 
 
@@ -115,7 +114,7 @@ class Authenticator:
     def _check(self, address: str) -> None:
         count, last = self._wrong.get(address, (0, 0.0))
         if (left := last + _seconds(count) - time.monotonic()) > 0:
-            message = "too many wrong tokens came from this address: try again later"
+            message = N_("too many wrong tokens came from this address: try again later")
             raise Refused(429, "wrong_tokens", message, int(left) + 1)
 
     def _fail(self, address: str) -> None:

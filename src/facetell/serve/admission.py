@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 from facetell.serve.models import Limits, Refused
+from facetell.types import N_
 
 PROVEN = 64 * 1024  # bytes
 PROBATION_SECONDS = 1.0  # an upload that has not sent so much by then does not count
@@ -54,7 +55,8 @@ class Upload:
                 async with asyncio.timeout(self._limits.rate_seconds - self._behind) as self._timeout:
                     data = await anext(body, None)
             except TimeoutError:
-                message = f"the upload was too slow and was cancelled: send {rate / 1000:g} kB/s at least"
+                least = f"{rate / 1000:g}"
+                message = N_(f"the upload was too slow and was cancelled: send {least} kB/s at least")
                 raise Refused(408, "too_slow", message) from None
             finally:
                 self._behind, self._timeout = self.behind, None
@@ -85,8 +87,7 @@ class Admission:
         """Admit an upload. Raises Refused if there are too many."""
         addresses, most = [upload.address for upload in self.counting], self._limits.uploads
         if len(addresses) >= most or addresses.count(address) >= max(1, most // 2):
-            message = "the server receives as many videos as it can: try again soon"
-            raise Refused(429, "too_many_uploads", message, 2)
+            raise Refused(429, "too_many_uploads", "the server receives as many videos as it can: try again soon", 2)
         if len(self._uploads) >= OPEN:
             max(self._uploads, key=lambda upload: (upload.waits, upload.behind)).cancel()
         upload = Upload(address, self._limits)

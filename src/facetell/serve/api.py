@@ -10,11 +10,12 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from facetell.report.language import LANGUAGES, preferred
 from facetell.serve.access import HEAD
 from facetell.serve.models import Fault, Job, JobList, Refused, State
 from facetell.serve.publish import Stream
 from facetell.serve.service import Service
-from facetell.serve.store import REPORT, RESULT
+from facetell.serve.store import RESULT
 from facetell.serve.uploads import receive_job
 from facetell.serve.webhooks import check_target
 
@@ -29,14 +30,23 @@ def service_of(request: Request) -> Service:
 
 async def _stream(request: Request, service: Serving) -> AsyncIterator[Stream]:
     """An event stream of a job or of all. Raises Refused before the response has begun."""
-    job_id = request.path_params.get("job_id")
-    if job_id is not None:
+    if (job_id := request.path_params.get("job_id")) is not None:
         await asyncio.to_thread(service.find, job_id)
     with service.hub.stream(job_id) as stream:
         yield stream
 
 
+Accepted = Annotated[str, Header(alias="Accept-Language", description="if no `language` is given")]
+Asked = Annotated[str | None, Query(pattern=f"^({'|'.join(LANGUAGES)})$", description="of the report")]
+
+
+def language_of(accepted: Accepted = "", language: Asked = None) -> str:
+    """The language of a page or report: the one that is given, else what the client accepts, else English."""
+    return language or preferred(accepted)
+
+
 Serving = Annotated[Service, Depends(service_of)]
+Spoken = Annotated[str, Depends(language_of)]
 Followed = Annotated[Stream, Depends(_stream)]
 LARGEST = 2**63 - 1  # the largest integer of SQLite
 JobId = Annotated[str, Path(description="of the job: 32 hexadecimal digits")]
@@ -125,10 +135,10 @@ def get_result(job_id: JobId, service: Serving) -> FileResponse:
 
 
 @router.get("/jobs/{job_id}/report", response_class=FileResponse, summary="Get the report", responses=HTML)
-def get_report(job_id: JobId, service: Serving) -> FileResponse:
+def get_report(job_id: JobId, service: Serving, language: Spoken) -> FileResponse:
     """What `facetell detect --report` writes: one self-contained page."""
     job = find_done(service, job_id)
-    path = service.files.folder(job.id) / REPORT
+    path = service.files.report(job.id, language)
     return FileResponse(path, media_type="text/html", headers=report_headers(job.policy))
 
 

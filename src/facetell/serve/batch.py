@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from facetell.batch.scan_work import COLUMNS, cells, from_record
 from facetell.report.page import CSS, JS, Row, content_policy
-from facetell.serve.api import HTML, RESPONSES, Responses, Serving, find_done, report_headers
+from facetell.serve.api import HTML, RESPONSES, Responses, Serving, Spoken, find_done, report_headers
 from facetell.serve.models import Job, Refused, State
 from facetell.serve.pages import render
-from facetell.serve.store import REPORT, RESULT
+from facetell.serve.store import RESULT
 from facetell.types import Box, Crop, VideoVerdict
 
 MOST = 100  # jobs
@@ -50,19 +50,19 @@ Chosen = Annotated[list[tuple[Job, VideoVerdict]], Depends(_chosen)]
 
 
 @router.get("/report", response_class=Response, summary="Get one report of several jobs", responses=HTML)
-def get_batch_report(service: Serving, chosen: Chosen) -> Response:
+def get_batch_report(service: Serving, chosen: Chosen, language: Spoken) -> Response:
     """One self-contained page: a table of the jobs, then what the report of each shows of its video."""
     rows, articles = [], []
     for number, (job, verdict) in enumerate(chosen, start=1):
         face = job.summary and job.summary.thumbnail
         icon: Any = {"uri": face, "width": 112, "height": 112} if face else None
         rows.append(Row.of(verdict, job.name, f"#v{number}", icon))
-        page = (service.files.folder(job.id) / REPORT).read_text(encoding="utf-8")
+        page = service.files.report(job.id, language).read_text(encoding="utf-8")
         article = page[page.index("<article") : page.rindex("</article>")] + "</article>"
         article = re.sub(r'((?:id|labelledby)="v)1', rf"\g<1>{number}", article)  # of which there was one
         articles.append((Markup(article), verdict.provenance))
     policy = content_policy()
-    answer = render("batch.html", service, rows=rows, articles=articles, css=CSS, js=JS, policy=policy)
+    answer = render("batch.html", service, language, rows=rows, articles=articles, css=CSS, js=JS, policy=policy)
     answer.headers.update(report_headers(policy))
     return answer
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from facetell.detector import Settings
-from facetell.types import FacetellError, Status, Verdict
+from facetell.report.language import load_language
+from facetell.types import N_, FacetellError, Status, Verdict
 
 LOG = logging.getLogger("facetell.serve")
 MIB = 1024 * 1024
@@ -66,14 +67,15 @@ class Refused(FacetellError):
         self.status, self.code, self.message = status, code, message
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
-    def response(self) -> JSONResponse:
-        """The HTTP response."""
-        return JSONResponse(Fault(error=self.code, message=self.message).model_dump(), self.status, self.headers)
+    def response(self, language: str = "en") -> JSONResponse:
+        """The HTTP response, with the message in a language."""
+        fault = Fault(error=self.code, message=load_language(language).message(self.message))
+        return JSONResponse(fault.model_dump(), self.status, self.headers)
 
 
 def disk_full() -> Refused:
     """The error for an upload that cannot be stored."""
-    message = "the disk of the server is full or fails: try again later, or report it to the operator"
+    message = N_("the disk of the server is full or fails: try again later, or report it to the operator")
     return Refused(507, "disk_full", message, 300)
 
 

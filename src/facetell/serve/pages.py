@@ -10,15 +10,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
 from starlette.responses import Response
 
 from facetell.engine import model_path
 from facetell.engine.card import read_card
-from facetell.report import page as report_page
-from facetell.report import words
+from facetell.report.page import environment
+from facetell.report.words import plain_text
 from facetell.serve.access import COOKIE, COOKIE_SECONDS, client_address
-from facetell.serve.api import LARGEST, Serving
+from facetell.serve.api import LARGEST, Serving, Spoken
 from facetell.serve.models import Refused
 from facetell.serve.service import Service
 
@@ -27,19 +26,17 @@ FORM_BYTES = 4096  # of the login form
 FORM_SECONDS = 10.0  # in which it must arrive
 HERE = Path(__file__).parent
 OWN_PAGES = re.compile(r"/|/jobs/[0-9a-f]{32}")
-LOADERS = (FileSystemLoader(HERE / "templates"), PrefixLoader({"report": FileSystemLoader(report_page.TEMPLATES)}))
-ENVIRONMENT = report_page.ENVIRONMENT.overlay(loader=ChoiceLoader(LOADERS))
-ENVIRONMENT.globals["t"] = words
 
 router = APIRouter(include_in_schema=False)
 card_of = functools.cache(read_card)
 
 
-def render(name: str, service: Service, status: int = 200, **values: Any) -> HTMLResponse:
+def render(name: str, service: Service, language: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page from a template."""
     settings = service.settings
     model = model_path(settings.model)
-    html = ENVIRONMENT.get_template(name).render(
+    template = environment(language, HERE / "templates").get_template(name)
+    html = template.render(
         root=settings.root_path,
         locked=settings.token is not None,
         limits=settings.limits,
@@ -48,39 +45,39 @@ def render(name: str, service: Service, status: int = 200, **values: Any) -> HTM
         card=card_of(model),
         **values,
     )
-    return HTMLResponse(words.plain_text(html), status)
+    return HTMLResponse(plain_text(html), status)
 
 
 @router.get("/")
-def home(service: Serving, before: Annotated[int | None, Query(ge=1, le=LARGEST)] = None) -> Response:
+def home(service: Serving, language: Spoken, before: Annotated[int | None, Query(ge=1, le=LARGEST)] = None) -> Response:
     """The upload form and the list of videos."""
     jobs, older = service.newest(SHOWN, before)
-    return render("home.html", service, jobs=jobs, first=before is None, older=older)
+    return render("home.html", service, language, jobs=jobs, first=before is None, older=older)
 
 
 @router.get("/jobs/{job_id}")
-def job_page(job_id: str, service: Serving) -> Response:
+def job_page(job_id: str, service: Serving, language: Spoken) -> Response:
     """One video."""
     try:
-        return render("job.html", service, job=service.find(job_id))
+        return render("job.html", service, language, job=service.find(job_id))
     except Refused as refused:
-        return render("fault.html", service, refused.status, message=refused.message)
+        return render("fault.html", service, language, refused.status, message=refused.message)
 
 
 @router.get("/docs")
 def api_page(request: Request, service: Serving) -> Response:
-    """The reference of the API."""
-    return render("api.html", service, api=request.app.openapi())
+    """The reference of the API, in English."""
+    return render("api.html", service, "en", api=request.app.openapi())
 
 
 @router.get("/login")
-def login_page(service: Serving, next: str = "/") -> Response:
+def login_page(service: Serving, language: Spoken, next: str = "/") -> Response:
     """The login form."""
-    return render("login.html", service, next=_own_page(next), problem="")
+    return render("login.html", service, language, next=_own_page(next), problem="")
 
 
 @router.post("/login", max_body_size=FORM_BYTES)
-async def login(request: Request, service: Serving) -> Response:
+async def login(request: Request, service: Serving, language: Spoken) -> Response:
     """Check the token and set the cookie."""
     try:
         async with asyncio.timeout(FORM_SECONDS):
@@ -95,7 +92,7 @@ async def login(request: Request, service: Serving) -> Response:
         right, refused = False, error
     if not right:
         values = {"next": target, "problem": refused.message}
-        page = await asyncio.to_thread(render, "login.html", service, refused.status, **values)
+        page = await asyncio.to_thread(render, "login.html", service, language, refused.status, **values)
         page.headers.update(refused.headers)
         return page
     answer = RedirectResponse(f"{root}{target}", 303)

@@ -22,16 +22,22 @@ from pydantic import BaseModel, Field, TypeAdapter
 from facetell.detector import Detector, Settings
 from facetell.files import sync
 from facetell.processes import end_with_parent
+from facetell.report.language import THE_FILE
 from facetell.report.page import Report, content_policy
 from facetell.report.result import write_result
 from facetell.runtime import signals_blocked
 from facetell.serve.models import Checked, Limits, Refused, Share, Summary
-from facetell.serve.store import REPORT, RESULT, VIDEO
-from facetell.types import FacetellError, Status
+from facetell.serve.store import REPORTS, RESULT, VIDEO
+from facetell.types import N_, FacetellError, Status
 from facetell.video.kinds import Kind, animated_webp_size, kind_of_content, read_head
 from facetell.video.reader import Unreadable
 from facetell.video.source import open_video
 
+NOT_VIDEO: dict[Kind | None, str] = {
+    Kind.IMAGE: N_("the file is an image, not a video: send a video"),
+    Kind.SUBTITLES: N_("the file is a subtitle file, not a video: send a video"),
+    Kind.PLAYLIST: N_("the file is a playlist, not a video: send a video"),
+}
 MEMORY = 8 << 30  # bytes that a child process may allocate: a few bytes of a video can declare huge frames
 GONE = (EOFError, OSError, ValueError)  # what `send` and `receive` raise if the other process ended or sent no message
 START_SECONDS = 600.0  # for the inspector to start
@@ -133,12 +139,12 @@ class Inspector:
     def __call__(self, path: Path) -> Checked:
         """Size and duration of an uploaded video. Raises Refused if :func:`check` does, or cannot be run."""
         with self._lock:
-            child, message = self.start(), f"reading its first frame takes over {SECONDS:.0f} s"
+            child, message = self.start(), N_(f"reading its first frame takes over {SECONDS:.0f} s")
             try:
                 child.connection.send(path)
                 answer = receive(child.connection, SECONDS)
             except GONE:
-                answer, message = None, "reading it crashed the decoder: convert it to H.264"
+                answer, message = None, N_("reading it crashed the decoder: convert it to H.264")
             if answer is None:
                 self.close()
                 raise Refused(422, "unreadable", message)
@@ -156,7 +162,7 @@ class Inspector:
                 if receive(self._child.connection, START_SECONDS):
                     return self._child
             self.close()
-            message = "the server cannot check uploads now (is its memory full?): try again later"
+            message = N_("the server cannot check uploads now (is its memory full?): try again later")
             raise Refused(503, "not_ready", message, 10)
         return self._child
 
@@ -185,19 +191,19 @@ def check(path: Path, limits: Limits) -> Checked:
     try:
         head = read_head(path)
         kind = kind_of_content(head)
-        if kind not in (None, Kind.VIDEO, Kind.OTHER, Kind.EMPTY):
-            raise Refused(422, "unreadable", f"the file is {kind.with_article}, not a video: send a video")
+        if not_video := NOT_VIDEO.get(kind):
+            raise Refused(422, "unreadable", not_video)
         width, height = animated_webp_size(head) or _largest(path)
         if width * height <= limits.pixels:
             with open_video(path, threads=1) as reader:
                 info = reader.info
             width, height = info.width, info.height
     except Unreadable as error:
-        raise Refused(422, "unreadable", str(error).replace(str(path), "the file")) from None
+        raise Refused(422, "unreadable", str(error).replace(str(path), THE_FILE)) from None
     except (av.FFmpegError, OSError, ValueError, MemoryError):
         raise Refused(422, "unreadable", "unsupported or corrupt video file") from None
     if width * height > limits.pixels:
-        most = f"at most {limits.pixels / 1e6:.1f} megapixels are accepted"
+        most = N_(f"at most {limits.pixels / 1e6:.1f} megapixels are accepted")
         raise Refused(422, "too_many_pixels", f"its frames are {width} x {height}, {most}: scale down")
     if info.duration is not None:
         check_duration(info.duration, limits)
@@ -207,7 +213,7 @@ def check(path: Path, limits: Limits) -> Checked:
 def check_duration(seconds: float, limits: Limits) -> None:
     """Raise Refused if a video of this duration is too long."""
     if seconds > limits.duration:
-        lasts = f"the video lasts {seconds / 60:.1f} minutes, at most {limits.duration / 60:g} are accepted"
+        lasts = N_(f"the video lasts {seconds / 60:.1f} minutes, at most {limits.duration / 60:g} are accepted")
         raise Refused(422, "too_long", f"{lasts}: upload a shorter segment")
 
 
@@ -243,32 +249,31 @@ class Scorer:
         path = str(folder / VIDEO)  # which clients must not learn
         try:
             verdict = self._detector(path, self._progress)
-            shown = replace(
-                verdict,
-                path=name,
-                message=verdict.message.replace(path, "the file"),
-                warnings=tuple(warning.replace(path, "the file") for warning in verdict.warnings),
-            )
+            message, *warnings = (text.replace(path, THE_FILE) for text in (verdict.message, *verdict.warnings))
+            shown = replace(verdict, path=name, message=message, warnings=tuple(warnings))
             report = Report(self._detector)
-            report.add(verdict, shown, lambda seconds, duration: self._report(1.0))
+            shown = report.add(verdict, shown, lambda seconds, duration: self._report(1.0))
             faces = sum(track.status is Status.SCORED for track in verdict.tracks)
             more = {"faces": faces, "thumbnail": report.thumbnail}
             done = Done(summary=Summary.model_validate(shown).model_copy(update=more), policy=content_policy())
         except FacetellError as error:
-            return Rejected(message=str(error).replace(path, "the file"))
+            return Rejected(message=str(error).replace(path, THE_FILE))
         except Exception as error:  # whatever it is, the jobs after it must be scored
             traceback.print_exc(file=sys.stderr)
-            return Rejected(message=f"scoring it failed ({type(error).__name__}): report it to the server's operator")
+            fault = type(error).__name__
+            return Rejected(message=N_(f"scoring it failed ({fault}): report it to the server's operator"))
         try:
             write_result([shown], folder / RESULT)
-            report.write(folder / REPORT)
-            for written in (folder / RESULT, folder / REPORT, folder):
+            for code, name in REPORTS.items():
+                report.write(folder / name, code)
+            for written in (folder / RESULT, *(folder / name for name in REPORTS.values()), folder):
                 sync(written)
         except (FacetellError, OSError):
-            return Rejected(
-                message="its result could not be stored (is the server's disk full?): "
-                "report it to the server's operator, then upload it again"
+            message = N_(
+                "its result could not be stored (is the server's disk full?): report it to the server's operator, "
+                "then upload it again"
             )
+            return Rejected(message=message)
         return done
 
     def _progress(self, seconds: float, duration: float | None) -> None:

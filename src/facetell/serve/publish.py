@@ -66,8 +66,7 @@ class Hub:
     def stream(self, job_id: str | None) -> Iterator[Stream]:
         """Within ``with``, a stream of all jobs or of one is open. Raises Refused if too many are."""
         if len(self._streams) >= self._limit:
-            message = "too many event streams are open: poll the job instead"
-            raise Refused(429, "too_many_listeners", message, 10)
+            raise Refused(429, "too_many_listeners", "too many event streams are open: poll the job instead", 10)
         self._loop = asyncio.get_running_loop()
         self._streams.add(stream := Stream(job_id))
         try:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import h11
 import uvicorn
@@ -22,11 +23,13 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facetell import __version__
+from facetell.report.language import LANGUAGES
 from facetell.runtime import on_stop
 from facetell.serve import api, batch, pages
 from facetell.serve.access import HEADERS, Gate
 from facetell.serve.models import Refused
 from facetell.serve.service import Service
+from facetell.types import N_
 
 GRACE = 5  # seconds in which open requests may end
 HEAD_SECONDS = 15.0  # in which the head of a request must arrive
@@ -60,20 +63,21 @@ def create_app(service: Service) -> ASGIApp:
 async def _error(request: Request, error: Exception) -> Response:
     match error:
         case Refused():
-            return error.response()
+            asked = request.query_params.get("language")
+            return error.response(asked if asked in LANGUAGES else "en")
         case RequestValidationError():
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"][1:])
-            return Refused(422, "bad_value", f"{place}: {first['msg']}").response()
+            message = f"{'.'.join(str(part) for part in first['loc'][1:])}: {first['msg']}"
+            return Refused(422, "bad_value", message).response()
         case HTTPException():
-            known = {404: "there is nothing at this address", 405: "this address does not support that method"}
+            known = {404: N_("there is nothing at this address"), 405: N_("this address does not support that method")}
             status = error.status_code
             answer = Refused(status, f"http_{status}", known.get(status, error.detail)).response()
             answer.headers.update(error.headers or {})
             return answer
         case ClientDisconnect():
             return Response(status_code=400)  # which no client receives
-    message = "internal error of the server: report it to its operator, who finds it in the log"
+    message = N_("internal error of the server: report it to its operator, who finds it in the log")
     return Refused(500, "fault", message).response()
 
 
@@ -122,19 +126,11 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, service: Service) -> None:
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._service = service
-        config = uvicorn.Config(
-            app,
-            http=Connection,
-            ws="none",
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            limit_concurrency=CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2),
-            timeout_graceful_shutdown=GRACE,
-            timeout_notify=0,
-            callback_notify=self._close_idle,  # once a second
-        )
+        most = CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2)
+        options: dict[str, Any] = {"ws": "none", "lifespan": "off", "log_level": "warning", "access_log": False}
+        options |= {"server_header": False, "timeout_graceful_shutdown": GRACE, "timeout_notify": 0}  # once a second:
+        options |= {"callback_notify": self._close_idle}
+        config = uvicorn.Config(app, http=Connection, limit_concurrency=most, **options)
         super().__init__(config)
 
     def stop(self) -> None:

@@ -22,6 +22,7 @@ from facetell.serve.process import Inspector
 from facetell.serve.publish import Hub, Metrics
 from facetell.serve.store import VIDEO, Files, Store
 from facetell.serve.webhooks import SECONDS, send
+from facetell.types import N_
 
 
 class Service:
@@ -50,7 +51,7 @@ class Service:
         self.files.sweep(states)
         for job_id, state in states.items():
             if not state.ended and not (self.files.folder(job_id) / VIDEO).exists():
-                message = "its video is missing on the server's disk: upload it again"
+                message = N_("its video is missing on the server's disk: upload it again")
                 self.store.end(job_id, State.FAILED, message=message)
         self.inspector.start()
         self.pool.start()
@@ -133,8 +134,7 @@ class Service:
 
     def _event(self, job_id: str) -> tuple[ServerSentEvent, bool]:
         """The server-sent event for a job as it is now, and whether there will be no other."""
-        job = self.store.get(job_id)
-        if job is None:
+        if (job := self.store.get(job_id)) is None:
             return ServerSentEvent(event="deleted", data={"id": job_id}), True
         return ServerSentEvent(event="job", raw_data=self.view(job).model_dump_json()), job.state.ended
 

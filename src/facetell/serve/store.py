@@ -17,21 +17,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from facetell.report.language import LANGUAGES
 from facetell.serve.models import Job, State, Summary
-from facetell.types import FacetellError
+from facetell.types import N_, FacetellError
 
-VIDEO, RESULT, REPORT = "video", "result.json", "report.html"  # in the folder of a job
+VIDEO, RESULT = "video", "result.json"  # in the folder of a job
+REPORTS = {code: "report.html" if code == "en" else f"report.{code}.html" for code in LANGUAGES}
 ID = re.compile(r"[0-9a-f]{32}")
 CRASHES = 3  # of its worker process, after which a job fails
 STOPS = 10  # of the server while a job ran, after which it runs once more, alone
 VERSION = 2
 SCHEMA = Path(__file__).with_name("jobs.sql")
 
-_CRASHED = (
+_CRASHED = N_(
     f"its process ended {CRASHES} times while it was scored (out of memory, or a fault of the decoder): "
     "convert the video to H.264 and upload it again"
 )
-_STOPPED = (
+_STOPPED = N_(
     f"the server ended {STOPS + 1} times while it was scored, at last with no other video (is its memory full?): "
     "convert the video to H.264 and upload it again"
 )
@@ -67,6 +69,11 @@ class Files:
         """The folder of a job."""
         return self.jobs / job_id
 
+    def report(self, job_id: str, language: str) -> Path:
+        """The report of a job in a language; the English one where an earlier version made no other."""
+        path = self.folder(job_id) / REPORTS[language]
+        return path if path.exists() else path.with_name(REPORTS["en"])
+
     def remove(self, job_id: str) -> None:
         """Delete all files of a job."""
         shutil.rmtree(self.folder(job_id), ignore_errors=True)
@@ -76,8 +83,7 @@ class Files:
         for folder in list(self.jobs.iterdir()):
             if not ID.fullmatch(folder.name) or folder.is_symlink():
                 continue
-            state = states.get(folder.name)
-            if state is None:
+            if (state := states.get(folder.name)) is None:
                 self.remove(folder.name)
             elif state.ended:
                 (folder / VIDEO).unlink(missing_ok=True)

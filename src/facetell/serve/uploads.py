@@ -28,8 +28,7 @@ BESIDE = 64 * 1024  # bytes of a request besides the video
 
 def shown_name(name: str) -> str:
     """A client's file name for display: without folders and control characters, of at most 200 characters."""
-    last = re.split(r"[/\\]", name)[-1]
-    clean = "".join(character for character in last if character.isprintable()).strip()
+    clean = "".join(character for character in re.split(r"[/\\]", name)[-1] if character.isprintable()).strip()
     return clean[:200].strip() or "video"
 
 
@@ -70,8 +69,7 @@ async def _receive(service: Service, request: Request, key: str | None, webhook:
         columns |= {**video.model_dump(exclude={"kind"}), "webhook": webhook}
         job = await asyncio.shield(asyncio.to_thread(service.accept, job_id, **columns))
     if job.sha256 != form.digest.hexdigest():
-        message = "this Idempotency-Key was sent with another video before: choose a new one"
-        raise Refused(422, "key_reused", message)
+        raise Refused(422, "key_reused", "this Idempotency-Key was sent with another video before: choose a new one")
     return job, job.id == job_id
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel
 
 from facetell.serve.models import LOG, Job, Refused, ServeSettings
+from facetell.types import N_
 
 SIGNATURE = "Facetell-Signature"  # header: "sha256=", and the HMAC of the body in hexadecimal digits
 SECONDS = 5.0  # without a byte from the target, after which an attempt has failed
@@ -33,7 +34,7 @@ def check_target(settings: ServeSettings, url: str) -> str:
     except ValueError:
         allowed = False
     if not allowed:
-        message = "this server sends no webhook to that address: its operator can add the host with --webhook-host"
+        message = N_("this server sends no webhook to that address: its operator can add the host with --webhook-host")
         raise Refused(422, "webhook_refused", message)
     return Webhook(url=url).model_dump_json()
 
@@ -53,8 +54,7 @@ def send(settings: ServeSettings, job: Job) -> str | None:
     LOG.warning("job %s: its webhook failed (%s); %s", job.id, fault, "it is given up" if last else "trying again")
     if last:
         return None
-    due = time.time() + DELAYS[hook.attempts]
-    return Webhook(url=hook.url, attempts=hook.attempts + 1, due=due).model_dump_json()
+    return Webhook(url=hook.url, attempts=hook.attempts + 1, due=time.time() + DELAYS[hook.attempts]).model_dump_json()
 
 
 def _post(url: str, body: bytes, secret: str) -> int:

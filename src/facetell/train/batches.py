@@ -7,8 +7,8 @@ a resumed run gets the same batches.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 import cv2
@@ -122,8 +122,7 @@ class Sampler:
         real = self._by_file.get(fake.source) if fake.source else None
         if real is None or len(real) < window.stop or real.shape[1:] != fake.shape[1:]:
             return None
-        apart = np.abs(real.times[window] - fake.times[window]).max()
-        return real if apart < 0.5 * real.interval else None
+        return real if np.abs(real.times[window] - fake.times[window]).max() < 0.5 * real.interval else None
 
     def _finish(
         self, clips: list[UInt8Array], landmarks: FloatArray, rng: np.random.Generator, background: float
@@ -152,8 +151,7 @@ class Sampler:
         mirror = -1 if rng.random() < 0.5 else 1
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         linear = config.size / side * np.diag([mirror * wider, 1 / wider]) @ turn
-        matrix = np.concatenate([linear, ((config.size - 1) / 2 - linear @ center)[:, None]], axis=1)
-        return matrix.astype(np.float32)
+        return np.hstack([linear, ((config.size - 1) / 2 - linear @ center)[:, None]]).astype(np.float32)
 
 
 def _warp(frames: UInt8Array, matrix: FloatArray, size: int) -> UInt8Array:
@@ -206,10 +204,7 @@ class BatchStream(IterableDataset[Batch]):
 
 
 def _grouped(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:
-    groups: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        groups[key(item)].append(item)
-    return {name: groups[name] for name in sorted(groups)}
+    return {name: [*group] for name, group in groupby(sorted(items, key=key), key)}
 
 
 def _draw(choices: dict[str, Item] | list[Item], rng: np.random.Generator) -> Item:

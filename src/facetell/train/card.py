@@ -74,8 +74,9 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
     return [
         _section(
             f"Model card: {info.name}",
-            f"{trunk}, frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features. Its "
-            f"input is single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} frames "
+            f"{trunk}, frozen, and a perceptron of {info.architecture['hidden']} hidden units on its features"
+            f"{', and one on its last patches, of which the highest count' if config['local'] else ''}. Its input is "
+            f"single frames: of each clip of {info.clip_frames} frames at about {info.frame_rate:g} frames "
             f"per second the middle one, {info.size} x {info.size} pixels, a crop of {info.crop_scale:g} face lengths. "
             f"It has no access to motion. At most {info.max_clips} clips per face are scored. Licence: {info.licence}; "
             f"frozen weights: {licence}.",

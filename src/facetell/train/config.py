@@ -206,6 +206,15 @@ class FitConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalConfig:
+    """The part of the classifier for patches: which are changed in a pseudo-fake? Its logit b is scaled and shifted."""
+
+    fit: FitConfig = FitConfig(steps=1000, batch=32, lr=1e-3, dropout_in=0.2, dropout=0.3)  # batch: pairs of views
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeConfig:
     """One run."""
 
@@ -219,6 +228,7 @@ class ProbeConfig:
     views: ViewConfig = field(default_factory=ViewConfig)
     members: tuple[MemberConfig, ...] = ()
     fit: FitConfig = field(default_factory=FitConfig)
+    local: LocalConfig | None = None  # None for no part for patches
     folds: int = 5  # of the cross-validation
     seeds: tuple[int, ...] = (0, 1, 2)  # divisions into folds; each gives every video a score
     seed: int = 23  # of views and members

@@ -96,8 +96,7 @@ def load_recordings(config: DataConfig, split: str, min_frames: int) -> list[Rec
     """
     manifests, cache = _manifests(config), _cache_of(config)
     found = (_open(manifest, entry, cache) for manifest in manifests for entry in manifest if entry.split == split)
-    recordings = [recording for recording in found if len(recording) >= min_frames]
-    if not recordings:
+    if not (recordings := [recording for recording in found if len(recording) >= min_frames]):
         raise FacetellError(
             f"{' and '.join(config.folders)} hold no usable clip of the split '{split}'; prepare some first"
         )
@@ -117,8 +116,7 @@ def decode_all(config: DataConfig, workers: int) -> None:
     """Store the frames of every clip of ``train`` and ``val`` that are not stored yet; 0 workers: in this process."""
     files = [m.file(e) for m in _manifests(config) for e in m if e.split in SPLITS]
     cache = _cache_of(config)
-    missing = [file for file in files if not _name(cache, file, "json").exists()]
-    if not missing:
+    if not (missing := [file for file in files if not _name(cache, file, "json").exists()]):
         return
     cache.mkdir(parents=True, exist_ok=True)
     room = config.cache_gb * 1e9 - sum(path.stat().st_size for path in cache.glob("*.rgb"))
@@ -138,8 +136,7 @@ def _decode(task: tuple[Path, Path, bool]) -> int:
         temporary = temporary_beside(_name(cache, file, kind))
         array.tofile(temporary)
         temporary.replace(_name(cache, file, kind))
-    both = f"{file_sha256(file)} {file_sha256(file.with_suffix('.npz'))}"
-    sha256 = hashlib.sha256(both.encode()).hexdigest()
+    sha256 = hashlib.sha256(f"{file_sha256(file)} {file_sha256(file.with_suffix('.npz'))}".encode()).hexdigest()
     about = {"file": str(file), "shape": frames.shape[:3], "kept": keep, "sha256": sha256}
     # Written last: if it exists, the arrays are complete.
     write_text(_name(cache, file, "json"), json.dumps(about) + "\n")

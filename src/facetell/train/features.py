@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ TOGETHER = 8  # frames computed at once
 PLAIN, REAL, FORGED = "plain", "real", "forged"
 EVERY = 5  # one clip of so many is changed
 LEVEL = 3  # of the distortions
+OF_PATCHES = ", patches"  # suffix of a name
 WIDTHS = (64, 48, 32)  # of smaller faces, in pixels
 
 Result = TypeVar("Result")
@@ -59,6 +61,13 @@ class View(NamedTuple):
     time: float  # seconds in the video
 
 
+class Vectors(NamedTuple):
+    """What a network gives for V frames."""
+
+    values: NDArray[np.float16]  # (V, D)
+    patches: NDArray[np.float16]  # (V, P, C); (V, 0, 0) without a part of the classifier for patches
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """Features of V views."""
@@ -68,6 +77,8 @@ class Features:
     sources: NDArray[np.str_]  # (V,), see View
     recordings: NDArray[np.int64]  # (V,), index of the recording
     times: NDArray[np.float64]  # (V,), seconds in the video
+    patches: NDArray[np.float16]  # (V, P, C), with a part of the classifier for patches, else (V, 0, 0)
+    changed: NDArray[np.float16]  # (V, P), mean absolute difference of a pseudo-fake from the view before, 0 to 255
     cues: NDArray[np.float64]  # (V, C), see facetell.datasets.cues.cues_of
 
 
@@ -81,7 +92,7 @@ class FeatureStore:
         self.folder, self.config, self.recordings = folder, config, recordings
         self.trunk = export_features(network, folder / "trunk.onnx")
         settings: dict[str, Any] = {"trunk": file_sha256(self.trunk), "seed": config.seed}
-        settings |= {"batch": asdict(config.batch), "views": asdict(config.views)}
+        settings |= {"batch": asdict(config.batch), "views": asdict(config.views), "patches": config.local is not None}
         self.key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def file(self, number: int) -> Path:
@@ -99,20 +110,22 @@ class FeatureStore:
 
     def read(self) -> Features:
         """The features of all views after :meth:`compute`."""
-        parts = [dict(np.load(self.file(number))) for number in range(len(self.recordings))]
-        names = ("values", "labels", "sources", "times", "cues")
+        parts = [np.load(self.file(number)) for number in range(len(self.recordings))]
+        names = ("values", "labels", "sources", "times", "patches", "changed", "cues")
         joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
-        return Features(**joined, recordings=np.repeat(np.arange(len(parts)), [len(part["labels"]) for part in parts]))
+        counts = [len(part["labels"]) for part in parts]
+        return Features(**joined, recordings=np.repeat(np.arange(len(parts)), counts))
 
-    def limits(self) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float16]]]:
-        """Indices (M,) of every few recordings, and features (M, D) of a frame of each under each change, by name."""
+    def limits(self) -> tuple[NDArray[np.int64], dict[str, Vectors]]:
+        """Indices (M,) of every few recordings, and features of a frame of each under each change, by name."""
         chosen = list(range(0, len(self.recordings), EVERY))
         path = self.folder / f"limits-{self.key[:16]}.npz"
         if not path.exists():
             found = dict(self._run(compute_changes, chosen))
             store_arrays(path, **{name: np.stack([found[number][name] for number in chosen]) for name in found[0]})
         with np.load(path) as stored:
-            return np.array(chosen), dict(stored)
+            names = [name for name in stored if not name.endswith(OF_PATCHES)]
+            return np.array(chosen), {name: Vectors(stored[name], stored[name + OF_PATCHES]) for name in names}
 
     def _run(self, work: Callable[[int], Result], numbers: Sequence[int]) -> Iterator[Result]:
         """Results of ``work`` for recordings, in any order, by processes with an extractor."""
@@ -135,15 +148,17 @@ class Extractor:
         self.store = store
         self.sampler = Sampler(store.recordings, store.config.batch, store.config.seed)
 
-    def __call__(self, frames: UInt8Array) -> NDArray[np.float16]:
-        """Features (V, D) of frames (V, S, S, 3)."""
-        found: list[FloatArray] = []
+    def __call__(self, frames: UInt8Array) -> Vectors:
+        """Features of frames (V, S, S, 3)."""
+        found: list[list[FloatArray]] = []
         for first in range(0, len(frames), TOGETHER):
             part = frames[first : first + TOGETHER].transpose(0, 3, 1, 2)[:, None].astype(np.float32) / np.float32(255)
             full = np.zeros((TOGETHER, *part.shape[1:]), np.float32)
             full[: len(part)] = part
-            found.append(np.array(self._request.infer({"clip": full})["features"])[: len(part)])
-        return np.concatenate(found).astype(np.float16)
+            result = self._request.infer({"clip": full})
+            found.append([result[name][: len(part)].astype(np.float16) for name in ("features", "patches")])
+        values, patches = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return Vectors(values, patches if self.store.config.local else patches[:, :0, :0])
 
 
 extractor: Extractor  # of this process
@@ -163,9 +178,16 @@ def compute_views(number: int) -> None:
     plain = plain_views(recording, config.batch, config.views.clip_frames, config.views.plain)
     views = [*plain, *varied_views(recording, extractor.sampler, count, config.seed)]
     frames = np.stack([view.frame for view in views])
+    values, patches = extractor(frames)
+    changed = np.zeros(patches.shape[:2], np.float16)
+    for at, view in enumerate(views if patches.size else ()):
+        if view.source not in (PLAIN, REAL, FORGED):
+            changed[at] = _changed(frames[at - 1], view.frame, patches.shape[1])
     store_arrays(
         store.file(number),
-        values=extractor(frames),
+        values=values,
+        patches=patches,
+        changed=changed,
         labels=np.array([view.label for view in views]),
         sources=np.array([view.source for view in views]),
         times=np.array([view.time for view in views]),
@@ -180,7 +202,16 @@ def compute_changes(number: int) -> tuple[int, dict[str, NDArray[np.float16]]]:
     width = float(np.median([pose.width for pose in recording.poses(window)]))
     changed = changes(recording.frames(window), width)
     crops = [crop_recording(recording, window, config.batch, frames) for frames in changed.values()]
-    return number, dict(zip(changed, extractor(np.stack([crop[len(crop) // 2] for crop in crops])), strict=True))
+    values, patches = extractor(np.stack([crop[len(crop) // 2] for crop in crops]))
+    of_patches = zip((name + OF_PATCHES for name in changed), patches, strict=True)
+    return number, dict(zip(changed, values, strict=True)) | dict(of_patches)
+
+
+def _changed(one: UInt8Array, other: UInt8Array, patches: int) -> NDArray[np.float64]:
+    """Mean absolute difference (P,) of two frames (S, S, 3) in each patch of a square grid."""
+    grid = math.isqrt(patches)
+    difference = np.abs(one.astype(np.float64) - other).mean(axis=2)
+    return np.asarray(difference.reshape(grid, len(one) // grid, grid, -1).mean(axis=(1, 3)).ravel())
 
 
 def store_arrays(path: Path, **arrays: NDArray[Any]) -> None:

@@ -27,22 +27,11 @@ from torch.utils.data import DataLoader
 from facetell.files import write_text
 from facetell.models.network import ClipNetwork, combined_loss
 from facetell.runtime import signals_blocked
+from facetell.train import run as runs
 from facetell.train.batches import Batch, BatchStream, Sampler
 from facetell.train.config import OptimConfig, ScheduleConfig, TrainConfig, plain
 from facetell.train.corpus import decode_all, fingerprint, load_recordings
-from facetell.train.run import (
-    BEST,
-    CHECKPOINT,
-    Stop,
-    check_config,
-    code_line,
-    device_of,
-    log,
-    network_of,
-    read_checkpoint,
-    save,
-    trim_log,
-)
+from facetell.train.run import Stop
 from facetell.train.validate import results_of, score_recordings, torch_score
 from facetell.types import FacetellError
 
@@ -53,23 +42,22 @@ IDENTITIES = (".temporal.weight", ".kernel.weight", ".kernel2.weight")  # of mot
 class Trainer:
     """Holds what a checkpoint holds: network, moving average, optimiser and the number of the next step.
 
-    A run in the folder ``out`` is resumed. FacetellError: it has another configuration or other data, or data are
-    missing.
+    A run in the folder ``out`` is resumed. FacetellError: it has another configuration, or data are others or missing.
     """
 
     def __init__(self, config: TrainConfig, out: Path) -> None:
         self.config, self.out = config, out
         keep_freed_memory()
-        self.device, self._bf16 = device_of(config.machine), config.machine.precision == "bf16"
+        self.device, self._bf16 = runs.device_of(config.machine), config.machine.precision == "bf16"
         if not config.batch.pairs + config.batch.generated:
             raise FacetellError("a batch holds no clip; set batch.pairs or batch.generated to a number above 0")
         out.mkdir(parents=True, exist_ok=True)
-        path = out / CHECKPOINT
-        state = read_checkpoint(path, str(self.device)) if path.exists() else None
+        path = out / runs.CHECKPOINT
+        state = runs.read_checkpoint(path, str(self.device)) if path.exists() else None
         if state is not None:
-            check_config(state["config"], config, out)
+            runs.check_config(state["config"], config, out)
         torch.manual_seed(config.seed)
-        self.network = network_of(config, config.pretrained)
+        self.network = runs.network_of(config, config.pretrained)
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
         self._still = still_norms(self.network, config.optim)
@@ -97,12 +85,12 @@ class Trainer:
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.best = state["step"], state["best"]
         write_text(out / CONFIG, json.dumps(plain(config), indent=1) + "\n")  # JSON is YAML
-        trim_log(out, self.step)
+        runs.trim_log(out, self.step)
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else f"{platform.machine()} CPU"
         self._about = {
             "data": f"{self._data['clips']} clips of train and val, sha256 {self._data['contents'][:12]}",
             "device": f"{name}, torch {torch.__version__}",
-            "code": code_line(),
+            "code": runs.code_line(),
         }
 
     def run(self, stop: Stop) -> bool:
@@ -121,7 +109,7 @@ class Trainer:
             seconds = time.monotonic() - started
             figures |= {"clips_per_second": len(batch.labels) / seconds, "waiting": waited / seconds}
             last = self.step >= config.steps
-            log(self.out, self.step, "train", figures, shown=last or self.step % config.machine.log_every == 0)
+            runs.log(self.out, self.step, "train", figures, shown=last or self.step % config.machine.log_every == 0)
             validates = last or self.step % config.val.every == 0
             if validates:
                 self._validate()
@@ -186,8 +174,8 @@ class Trainer:
         # Without an AUC the latest weights are the best.
         if not figures.get("auc", math.nan) <= self.best.get("auc", -math.inf):
             self.best = {"step": float(self.step)} | figures
-            save({**self._identity(), "val": self.best}, self.out / BEST)
-        log(self.out, self.step, "val", figures)
+            runs.save({**self._identity(), "val": self.best}, self.out / runs.BEST)
+        runs.log(self.out, self.step, "val", figures)
 
     def _identity(self) -> dict[str, Any]:
         """What a model file is made from: configuration, step and averaged weights."""
@@ -205,7 +193,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
         }
-        save(self._identity() | state, self.out / CHECKPOINT)
+        runs.save(self._identity() | state, self.out / runs.CHECKPOINT)
 
 
 def keep_freed_memory() -> None:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,17 +26,22 @@ from facetell.datasets.cues import probe_auc
 from facetell.datasets.folds import balanced_weights, grouped_folds, kind_of, leave_kind_out, training_rows
 from facetell.datasets.manifest import Entry
 from facetell.metrics.ranking import auc
-from facetell.models.network import ClipNetwork, Perceptron
+from facetell.models.network import ClipNetwork, FrameClassifier, Perceptron
 from facetell.models.zoo import create_model
 from facetell.train.config import FitConfig, ProbeConfig
-from facetell.train.features import FORGED, PLAIN, REAL, Features, FeatureStore
+from facetell.train.features import FORGED, PLAIN, REAL, Features, FeatureStore, Vectors
 from facetell.train.run import Stop, save
 from facetell.types import FacetellError
 
 SWAP_KIND = "face-swap"
 PSEUDO_GROUPS = {"sbv": "seams", "swap": "seams", "mouth": "mouths", "resynth": "resynthesised"}
 CUE_DRAWS = 4000  # views on which the probe on cues is trained and tested
+TOGETHER, PATCHES = 256, 40  # views scored at once, patches drawn of a view
+CHANGE = 2.0, 6.0  # mean absolute difference, of 255, from which a patch is forged in part, and wholly
 LEAST = 5  # fewest forged clips of a kind that is left out
+
+
+Batch = tuple[Tensor, Tensor, Tensor | None]  # inputs, targets, weights
 
 
 class Stopped(Exception):
@@ -53,7 +58,7 @@ class OutOfFold:
     times: NDArray[np.float64]  # (V,), seconds in the video
 
 
-def probe_network(config: ProbeConfig, *, hidden: int = 0, frozen: bool = False) -> ClipNetwork:
+def probe_network(config: ProbeConfig, *, hidden: int = 0, local: int = 0, frozen: bool = False) -> ClipNetwork:
     """The network of a run with its pinned weights; if ``frozen``, for single frames, as features are computed."""
     overrides = {key: value for key, value in config.overrides.items() if not (frozen and key == "every")}
     with torch.random.fork_rng():
@@ -68,6 +73,7 @@ def probe_network(config: ProbeConfig, *, hidden: int = 0, frozen: bool = False)
             frame_rate=config.batch.frame_rate,
             crop_scale=config.batch.crop_scale,
             hidden=hidden,
+            local=local,
             **overrides,
         ).eval()
 
@@ -136,48 +142,94 @@ def fit_member(
     chance = torch.from_numpy(weights[rows.numpy()])
     sample = rows[torch.multinomial(chance, 4096, True, generator=torch.Generator().manual_seed(0))]
     mean, std = values[sample].float().mean(dim=0), values[sample].float().std(dim=0) + 1e-6
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        generator = np.random.default_rng(seed)
-        member = Perceptron(values.shape[1], config.hidden, 1)
-        optimizer = torch.optim.AdamW(member.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
+    generator = np.random.default_rng(seed)
+
+    def batches() -> Iterator[Batch]:
         drawn = torch.multinomial(chance, config.steps * config.batch, True).view(config.steps, config.batch)
         for chosen in rows[drawn]:
             x, y = (values[chosen].float() - mean) / std, labels[chosen]
             if config.mixup:
                 share, order = float(generator.beta(config.mixup, config.mixup)), torch.randperm(len(x))
                 x, y = share * x + (1 - share) * x[order], share * y + (1 - share) * y[order]
-            hidden = functional.gelu(member.inner(functional.dropout(x, config.dropout_in)))
-            logit = member.outer(functional.dropout(hidden, config.dropout))[:, 0]
-            target = y * (1 - config.smoothing) + config.smoothing / 2
-            loss = functional.binary_cross_entropy_with_logits(logit, target)
+            yield x, y * (1 - config.smoothing) + config.smoothing / 2, None
+
+    return _fit(batches(), values.shape[1], config, seed), mean, std
+
+
+def fit_local(features: Features, of_entries: NDArray[np.float64], config: FitConfig, seed: int) -> Perceptron:
+    """Train the part of a classifier for patches, on pseudo-fakes, the reals that they are made of, and plain reals.
+
+    A patch counts as forged by how much it is changed (:data:`CHANGE`), so that traces of a blend are learned. Views
+    are drawn by the weights (N,) of their recordings, 0 for those left out; ``config.batch`` are pseudo-fakes.
+    """
+    chance, generator = of_entries[features.recordings], np.random.default_rng(seed)
+    is_pseudo = ~np.isin(features.sources, (PLAIN, REAL, FORGED))
+    of_pseudo, of_plain = (
+        (kind * chance) / (kind @ chance) for kind in (is_pseudo, (features.sources == PLAIN) & (features.labels == 0))
+    )
+    pseudo, plain = (generator.choice(len(p), (config.steps, config.batch), p=p) for p in (of_pseudo, of_plain))
+    sample = torch.from_numpy(features.patches[pseudo[0] - 1]).float().flatten(0, 1)
+    mean, std = sample.mean(dim=0), sample.std(dim=0) + 1e-6
+
+    def batches() -> Iterator[Batch]:
+        for of_step, plain_of_step in zip(pseudo, plain, strict=True):
+            # Each pseudo-fake follows its real in the views.
+            rows = np.concatenate([of_step, of_step - 1, plain_of_step])[:, None]
+            columns = generator.integers(features.patches.shape[1], size=(len(rows), PATCHES))
+            x = (torch.from_numpy(features.patches[rows, columns]).float() - mean) / std
+            least, most = CHANGE
+            target = torch.from_numpy((features.changed[rows, columns].astype(np.float32) - least) / (most - least))
+            target = target.clamp(0, 1)
+            forged = target > 0.5
+            yield x, target, torch.where(forged, (~forged).sum() / forged.sum().clamp(min=1), 1.0)
+
+    part = _fit(batches(), len(mean), config, seed)
+    with torch.no_grad():  # for patches that are not normalised
+        part.inner.bias.sub_(part.inner.weight @ (mean / std))
+        part.inner.weight.div_(std)
+    return part
+
+
+def _fit(batches: Iterator[Batch], width: int, config: FitConfig, seed: int) -> Perceptron:
+    """Train a perceptron on batches, drawn after it is initialised."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        part = Perceptron(width, config.hidden, 1)
+        optimizer = torch.optim.AdamW(part.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
+        for x, target, weights in batches:
+            hidden = functional.gelu(part.inner(functional.dropout(x, config.dropout_in)))
+            logit = part.outer(functional.dropout(hidden, config.dropout))[..., 0]
+            loss = functional.binary_cross_entropy_with_logits(logit, target, weights)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             rate.step()
-    return member.eval(), mean, std
+    return part.eval()
 
 
 class Ensemble:
     """The members of a run as one classifier of the features of ``network``."""
 
     def __init__(self, network: ClipNetwork, config: ProbeConfig) -> None:
-        self.members, self._fit = config.members, config.fit
+        self.members, self._fit, self._local = config.members, config.fit, config.local
         self._columns = [torch.from_numpy(columns_of(network, kind.features)) for kind in self.members]
-        self.width = network.backbone.feature_channels
+        self.width, self.channels = network.backbone.feature_channels, network.backbone.deep_channels
         self.hidden = config.fit.hidden * sum(kind.count for kind in self.members)
+        self.local = config.local.fit.hidden if config.local else 0
+
+    def new(self) -> FrameClassifier:
+        """A classifier that is not trained."""
+        return FrameClassifier(self.width, self.hidden, 1, self.channels, self.local).eval()
 
     def fit(
-        self,
-        values: Tensor,
-        labels: Tensor,
-        groups: NDArray[np.str_],
-        recordings: NDArray[np.int64],
-        of_entries: NDArray[np.float64],
-        seed: int,
-    ) -> Perceptron:
-        """Train all members on the views with a weight; arguments as of :func:`view_weights` and :func:`fit_member`."""
+        self, features: Features, values: Tensor, groups: NDArray[np.str_], of_entries: NDArray[np.float64], seed: int
+    ) -> FrameClassifier:
+        """Train all members on the views with a weight; ``values`` are those of ``features`` in bfloat16.
+
+        Further arguments are those of :func:`view_weights`.
+        """
+        labels, recordings = torch.from_numpy(features.labels).float(), features.recordings
         inner_weight, inner_bias, outer_weight, bias = [], [], [], torch.zeros(1)
         total = sum(kind.scale for kind in self.members)
         for number, (kind, columns) in enumerate(zip(self.members, self._columns, strict=True)):
@@ -193,13 +245,18 @@ class Ensemble:
                     inner_bias.append(member.inner.bias - member.inner.weight @ (mean / std))
                     outer_weight.append(share * member.outer.weight)
                     bias = bias + share * member.outer.bias
-        whole = Perceptron(self.width, self.hidden, 1)
+        whole = self.new()
         with torch.no_grad():
             whole.inner.weight.copy_(torch.cat(inner_weight))
             whole.inner.bias.copy_(torch.cat(inner_bias))
             whole.outer.weight.copy_(torch.cat(outer_weight, dim=1))
             whole.outer.bias.copy_(bias)
-        return whole.eval()
+        if self._local:
+            whole.local = fit_local(features, of_entries, self._local.fit, seed)
+            with torch.no_grad():
+                whole.local.outer.weight.mul_(self._local.scale)
+                whole.local.outer.bias.mul_(self._local.scale).sub_(self._local.shift)
+        return whole
 
 
 class Probe:
@@ -211,35 +268,32 @@ class Probe:
         self._features, self._config, self._out, self._stop = features, config, out, stop
         self.ensemble = Ensemble(network, config)
         self._values = torch.from_numpy(features.values).bfloat16()
-        self._labels = torch.from_numpy(features.labels).float()
         self._groups = groups_of(features, self.entries)
         self._plain = np.flatnonzero(features.sources == PLAIN)
-        self._views = torch.from_numpy(features.values[self._plain]).float()
         data = [recording.sha256 for recording in store.recordings]
         made_of = {"config": asdict(config) | {"workers": 0}, "data": data}
         self._key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
-    def classifier(self, name: str = "all", rows: NDArray[np.bool_] | None = None, seed: int = 0) -> Perceptron:
+    def classifier(self, name: str = "all", rows: NDArray[np.bool_] | None = None, seed: int = 0) -> FrameClassifier:
         """A classifier trained on the recordings ``rows``, bool (N,), by default on all, stored under ``name``.
 
         Stopped: the run is to stop.
         """
         path = self._out / f"{self._key}-{name}.pt"
         if path.exists():
-            whole = Perceptron(self.ensemble.width, self.ensemble.hidden, 1).eval()
+            whole = self.ensemble.new()
             whole.load_state_dict(torch.load(path, weights_only=True))
             return whole
         if self._stop.asked():
             raise Stopped
         started, rows = time.monotonic(), np.full(len(self.entries), True) if rows is None else rows
-        weights, drawn = balanced_weights(self.entries, rows), self._features.recordings
-        seed = 100 * self._config.seed + seed
-        whole = self.ensemble.fit(self._values, self._labels, self._groups, drawn, weights, seed)
+        weights, seed = balanced_weights(self.entries, rows), 100 * self._config.seed + seed
+        whole = self.ensemble.fit(self._features, self._values, self._groups, weights, seed)
         save(whole.state_dict(), path)
         print(f"{name}: trained on {int(rows.sum())} clips in {time.monotonic() - started:.0f} s", flush=True)
         return whole
 
-    def _of_fold(self, seed: int, folds: NDArray[np.int64], fold: int) -> Perceptron:
+    def _of_fold(self, seed: int, folds: NDArray[np.int64], fold: int) -> FrameClassifier:
         return self.classifier(f"{seed}-{fold}", training_rows(self.entries, folds, fold), 10 * seed + fold)
 
     def cross_validate(self) -> OutOfFold:
@@ -250,7 +304,7 @@ class Probe:
         for row, (seed, of) in enumerate(zip(config.seeds, folds, strict=True)):
             for fold in range(config.folds):
                 tested = of[recordings] == fold
-                logits[row, tested] = _score(self._of_fold(seed, of, fold), self._views[torch.from_numpy(tested)])
+                logits[row, tested] = self._score_plain(self._of_fold(seed, of, fold), tested)
         return OutOfFold(logits, folds, recordings, self._features.times[self._plain])
 
     def leave_kinds_out(self) -> dict[str, tuple[float, int, int]]:
@@ -267,15 +321,13 @@ class Probe:
             rows = leave_kind_out(self.entries, kind)
             tested = (kinds == kind) | (~rows & (kinds == "real"))
             inside = tested[recordings]
-            logits = _score(self.classifier(f"without-{kind}", rows, 7), self._views[torch.from_numpy(inside)])
+            logits = self._score_plain(self.classifier(f"without-{kind}", rows, 7), inside)
             means, labels = recording_means(recordings[inside], logits, len(kinds))[tested], (kinds == kind)[tested]
             if not labels.all():  # else no real clip was published with them
                 found[kind] = (float(auc(labels.astype(int), means)), int(labels.sum()), int((~labels).sum()))
         return found
 
-    def score_limits(
-        self, chosen: NDArray[np.int64], limits: Mapping[str, NDArray[np.float16]]
-    ) -> dict[str, NDArray[np.float64]]:
+    def score_limits(self, chosen: NDArray[np.int64], limits: Mapping[str, Vectors]) -> dict[str, NDArray[np.float64]]:
         """Out-of-fold logits (M,) under each change (:meth:`FeatureStore.limits`), of the first division into folds."""
         seed = self._config.seeds[0]
         folds = grouped_folds(self.entries, self._config.folds, seed)
@@ -283,15 +335,17 @@ class Probe:
         for fold in range(self._config.folds):
             classifier = self._of_fold(seed, folds, fold)
             tested = folds[chosen] == fold
-            for name, values in limits.items():
-                logits[name][tested] = _score(classifier, torch.from_numpy(values[tested]).float())
+            for name, vectors in limits.items():
+                logits[name][tested] = _score(classifier, *(array[tested] for array in vectors))
         return logits
 
-    def cue_auc(self) -> float:
-        """AUC of a linear probe on cues of coding and framing, on views drawn as for the members.
+    def _score_plain(self, classifier: FrameClassifier, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Logits of the plain views that are chosen among these."""
+        rows = self._plain[chosen]
+        return _score(classifier, self._features.values[rows], self._features.patches[rows])
 
-        The mean over the divisions into folds, which differ by some hundredths.
-        """
+    def cue_auc(self) -> float:
+        """AUC of a linear probe on cues of coding and framing, on views drawn as for the members; mean of divisions."""
         recordings = self._features.recordings
         of_entries = balanced_weights(self.entries, np.full(len(self.entries), True))
         kinds = [view_weights(self._groups, recordings, of_entries, kind.weights) for kind in self.ensemble.members]
@@ -311,5 +365,9 @@ def recording_means(recordings: NDArray[np.int64], logits: NDArray[np.float64], 
 
 
 @torch.inference_mode()
-def _score(classifier: Perceptron, features: Tensor) -> NDArray[np.float64]:
-    return np.asarray(classifier(features)[:, 0].double().numpy())
+def _score(classifier: FrameClassifier, *vectors: NDArray[np.float16]) -> NDArray[np.float64]:
+    parts = (
+        torch.split(torch.from_numpy(array), TOGETHER) for array in vectors
+    )  # in float32, all patches would be too large
+    logits = [classifier(*(part.float() for part in together)) for together in zip(*parts, strict=True)]
+    return np.asarray(torch.cat(logits)[:, 0].double().numpy())

@@ -78,7 +78,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     rows = [row_of(recordings[n].entry) | {"t0": t, "t1": t, "clip": i, "logit": float(x)} for i, (n, t, x) in views]
     scores = from_rows(rows, {})
     calibration = calibrate(scores)
-    network = probe_network(config, hidden=probe.ensemble.hidden)
+    network = probe_network(config, hidden=probe.ensemble.hidden, local=probe.ensemble.local)
     network.classifier.load_state_dict(final.state_dict())
     info = info_of(
         network,

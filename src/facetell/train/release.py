@@ -35,8 +35,7 @@ def release(checkpoint: Path, model_path: Path, recordings: Sequence[Recording])
 
     Beside ``model_path`` this writes its card (``.md``), figures and configuration (``.json``), and the scores of
     ``val`` (``.val.parquet``). All of them name the file by its sha256. ``recordings`` are the prepared clips of
-    ``val``. FacetellError: ``checkpoint`` is not one, the engines disagree, or no real or no forged clip of ``val`` is
-    scored.
+    ``val``. FacetellError: ``checkpoint`` is none, the engines disagree, or no real or no forged clip is scored.
     """
     network, metadata = read_trained(checkpoint)
     state = read_checkpoint(checkpoint)
@@ -88,8 +87,7 @@ def proof_clips(recordings: Sequence[Recording], batch: BatchConfig) -> FloatArr
     """A clip of each of a few recordings, float32 (N, T, 3, S, S) in [0, 1]."""
     windows = ((r, r.windows(batch.clip_frames, batch.frame_rate)) for r in recordings)
     whole = ((r, found[0]) for r, found in windows if found)
-    clips = [crop_recording(recording, window, batch) for recording, window in islice(whole, PROOF_CLIPS)]
-    if not clips:
+    if not (clips := [crop_recording(recording, window, batch) for recording, window in islice(whole, PROOF_CLIPS)]):
         raise FacetellError(
             f"no clip of val is long enough to be scored ({batch.clip_frames} frames at {batch.frame_rate:g} frames "
             "per second); prepare longer ones"

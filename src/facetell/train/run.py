@@ -129,8 +129,7 @@ def check_config(old: Mapping[str, Any], new: TrainConfig, out: Path) -> None:
     """FacetellError: the run in ``out`` has another configuration than ``new``, except for :data:`FREE`."""
     before, now = _flat(old), _flat(plain(new))
     for key in sorted(before.keys() | now.keys()):
-        free = any(f"{key}.".startswith(f"{name}.") for name in FREE)
-        if not free and before.get(key) != now.get(key):
+        if before.get(key) != now.get(key) and not any(f"{key}.".startswith(f"{name}.") for name in FREE):
             raise FacetellError(
                 f"the run in {out} was started with {key}={before.get(key)}, not {now.get(key)}; "
                 "set it as it was, or start another run with --out"

@@ -15,6 +15,8 @@ from datetime import timedelta
 
 import av
 
+from facetell.types import N_
+
 MOST_REORDERED = 16  # frames that a frame may wait for: the maximum of x264 and of the H.264 frame buffer
 STEP_BACK_S = 1.0  # a longer step back is a leap; a shorter one is a frame with a wrong stamp, unless
 MOST_LATE = 2  # more frames than this in a row are late
@@ -76,8 +78,7 @@ class StampOrder:
         """Whether a frame with a stamp between the last one given out and ``stamp`` may still come."""
         if self._last is None:
             return False  # the first frame has the smallest stamp in either order
-        least = max(self._last, stamp - self.span)
-        return any(least < sent < stamp for sent in self._sent)
+        return any(max(self._last, stamp - self.span) < sent < stamp for sent in self._sent)
 
     def _next(self) -> av.VideoFrame:
         frame, stamp = self._held.popleft(), heapq.heappop(self._stamps)
@@ -145,11 +146,12 @@ class Clock:
         if self.leaps:
             time, by = self._first_leap
             length = f"{abs(by):.1g} s" if abs(by) < 1 else timedelta(seconds=round(abs(by)))
-            leap = f"{'forward' if by > 0 else 'back'} by {length} at {time:.3g} s"
+            at = f"{time:.3g} s"
+            leap = N_(f"forward by {length} at {at}") if by > 0 else N_(f"back by {length} at {at}")
             if self.leaps == 1:
-                yield f"the clock leaps {leap}: times here count without the leap"
+                yield N_(f"the clock leaps {leap}: times here count without the leap")
             else:
-                yield f"the clock leaps {self.leaps} times, first {leap}: times here count without the leaps"
+                yield N_(f"the clock leaps {self.leaps} times, first {leap}: times here count without the leaps")
         if self._unstamped > max(2, self._frames / 2):
-            rate = 1 / self._interval
-            yield f"there are no usable time stamps: frames are timed by their order at {rate:.5g} frames per second"
+            rate = f"{1 / self._interval:.5g}"
+            yield N_(f"there are no usable time stamps: frames are timed by their order at {rate} frames per second")

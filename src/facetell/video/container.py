@@ -17,9 +17,10 @@ from av.format import Flags
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from facetell.types import N_
 from facetell.video.frame import Unreadable
 
-NO_NETWORK = "facetell does not use the network"
+NO_NETWORK = N_("facetell does not use the network")
 
 # At least two letters: one letter is a Windows drive.
 _ADDRESS = re.compile(r"(?:^|/)(?!file:)([a-z][a-z0-9+.-]+):/+([^/].*)", re.IGNORECASE | re.DOTALL)
@@ -27,7 +28,6 @@ LONGEST_PAUSE_S = 3600.0
 """Seconds; a longer gap between two frames is a leap of the clock in every format."""
 # Formats whose frames are in other files: what is scored, hashed and reported must be the file that was named.
 _LISTS = frozenset({"concat", "dash", "hls", "imf"})
-_MAX_RATE = 1000
 _MAX_GUESS = 250  # a guess beyond is the tick rate of the clock, not a frame rate
 _FALSE_RATE = 1.5  # an average rate of more than this times the rate of the stamps is not that of the frames
 _AS_LONG = 0.9  # of the longest stream: streams of one recording rarely end in the same frame
@@ -47,10 +47,9 @@ def address_in(path: Path | str) -> str | None:
 
 def missing_file(path: Path | str) -> str:
     """Return the error message for a video file that does not exist."""
-    address = address_in(path)
-    if address is None:
-        return f"there is no file {path}: check the name"
-    return (
+    if (address := address_in(path)) is None:
+        return N_(f"there is no file {path}: check the name")
+    return N_(
         f"{address} is a network address, and {NO_NETWORK}: download the video and name the file "
         "(`facetell watch` takes the address of a stream)"
     )
@@ -97,12 +96,12 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
     """
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    decodable = [stream for stream in streams if stream.codec_context is not None]
-    if not decodable:
+    if not (decodable := [stream for stream in streams if stream.codec_context is not None]):
         if streams:
             raise Unreadable(f"{path} holds video of a kind that cannot be decoded here: convert it to H.264")
-        held = "sound" if container.streams.audio else "neither video nor sound"
-        raise Unreadable(f"{path} holds {held} but no video: name a video file")
+        if container.streams.audio:
+            raise Unreadable(f"{path} holds sound but no video: name a video file")
+        raise Unreadable(f"{path} holds neither video nor sound but no video: name a video file")
     lengths = {stream.index: stream_seconds(stream) for stream in decodable}
     longest = max((length for length in lengths.values() if length), default=0.0)
 
@@ -146,8 +145,8 @@ def stream_seconds(stream: VideoStream) -> float | None:
     if stream.duration and stream.time_base and stream.duration > 0:
         return float(stream.duration * stream.time_base)
     if tag := re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", "")):
-        end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])  # in Matroska, from the start of the file
-        return end - late_start(stream)
+        # In Matroska, from the start of the file.
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - late_start(stream)
     container = cast(InputContainer, stream.container)
     length = container.duration if len(container.streams) == 1 else None
     return length / av.time_base if length and length > 0 else None
@@ -171,7 +170,7 @@ def frame_rate(stream: VideoStream) -> float | None:
     average, guess = stream.average_rate, stream.guessed_rate
     if average and guess and (_has(stream.container, Flags.no_timestamps) or average >= _FALSE_RATE * guess):
         average = None
-    for rate, most in (average, _MAX_RATE), (guess, _MAX_GUESS), (stream.base_rate, _MAX_GUESS):
+    for rate, most in (average, 1000), (guess, _MAX_GUESS), (stream.base_rate, _MAX_GUESS):
         if rate is not None and Fraction(1, 100) < rate <= most:
             return float(rate)
     return None

@@ -18,7 +18,9 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
-UNREAD = "the manifest cannot be read, so nothing in it is verified"
+from facetell.types import N_
+
+UNREAD = N_("the manifest cannot be read, so nothing in it is verified")
 # The description box of a manifest store by ISO 19566-5 (JUMBF), in files of every format.
 _STORE = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
 _OFFLINE: dict[str, Any] = {
@@ -35,7 +37,7 @@ def read_credentials(path: Path) -> dict[str, Any] | None:
     if not _has_store(path):
         return None
     if find_spec("c2pa") is None:
-        return _found("unchecked", message="the extra `provenance` verifies it: pip install c2pa-python")
+        return _found("unchecked", message=N_("the extra `provenance` verifies it: pip install c2pa-python"))
     # -P: no module is imported from the working directory, which may hold the files of others.
     command = [sys.executable, "-P", "-m", __name__, str(path)]
     try:
@@ -105,7 +107,9 @@ def main(path: str) -> None:
             with c2pa.Reader(None, file, context=context) as reader:
                 found = describe(json.loads(reader.json()))
     except Exception as error:  # of any kind: the file may hold anything
-        found = _found("unreadable", message=f"{UNREAD} ({_text(error)})")
+        found = _found(
+            "unreadable", message=N_(f"the manifest cannot be read, so nothing in it is verified ({_text(error)})")
+        )
     print(json.dumps(found | {"reader": f"c2pa-python {version('c2pa-python')}"}))
 
 

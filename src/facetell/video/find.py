@@ -104,8 +104,7 @@ def _expand(argument: str, left_out: LeftOut) -> list[Path]:
     path = Path(os.path.expanduser(argument))  # noqa: PTH111
     if os.path.isdir(path):  # noqa: PTH112
         here = LeftOut()
-        videos = [path / found.name for found in search(path, here)]
-        if not videos:
+        if not (videos := [path / found.name for found in search(path, here)]):
             instead = f"no video, but {here}" if here else "no video"
             raise FacetellError(f"the folder {argument} holds {instead}: name another, or the file itself")
         left_out.update(here)
@@ -138,8 +137,7 @@ def search(root: Path, left_out: LeftOut, wanted: Callable[[str], bool] = lambda
     kinds: dict[str, Kind] = {}  # of the files that were opened to decide on their folder
     levels = [iter([""])]  # names relative to root; those of folders end in "/"
     while levels:
-        name = next(levels[-1], None)
-        if name is None:
+        if (name := next(levels[-1], None)) is None:
             levels.pop()
         elif name and not name.endswith("/"):
             known = kinds.pop(name, None)

@@ -32,7 +32,6 @@ STRICTEST = "explode+crccheck+bitstream+buffer"
 
 # Matrices that swscale supports, by their numbers in H.273: RGB, BT.709, FCC, BT.601 (two), SMPTE 240M, BT.2020.
 _MATRICES = frozenset({0, 1, 4, 5, 6, 7, 9})
-_PQ = int(ColorTrc.SMPTE2084)
 
 
 class Unreadable(FacetellError):
@@ -92,8 +91,7 @@ class Geometry:
         if self.transpose:
             image = cast(UInt8Array, cv2.transpose(image))
         if self.mirror_x or self.mirror_y:
-            code = -1 if self.mirror_x and self.mirror_y else int(self.mirror_x)
-            image = cast(UInt8Array, cv2.flip(image, code))
+            image = cast(UInt8Array, cv2.flip(image, -1 if self.mirror_x and self.mirror_y else int(self.mirror_x)))
         return image
 
 
@@ -158,9 +156,8 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
     """
     matrix = int(frame.colorspace)
     if matrix not in _MATRICES:
-        large = frame.width >= 1280 or frame.height >= 720
-        matrix = int(Colorspace.ITU709 if large else Colorspace.ITU601)
-    pq = int(frame.color_trc) == _PQ
+        matrix = int(Colorspace.ITU709 if frame.width >= 1280 or frame.height >= 720 else Colorspace.ITU601)
+    pq = int(frame.color_trc) == int(ColorTrc.SMPTE2084)
     scaled = (width, height) != (frame.width, frame.height)
     try:
         converted = frame.reformat(

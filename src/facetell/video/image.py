@@ -84,10 +84,8 @@ def _is_undamaged(data: bytes) -> bool:
     decoder.options = {"err_detect": STRICTEST}
     try:
         decoder.decode(av.Packet(data))
-    except av.error.InvalidDataError:
-        return False
-    except av.FFmpegError:  # of a kind that FFmpeg does not decode
-        return True
+    except av.FFmpegError as error:  # others: of a kind that FFmpeg does not decode
+        return not isinstance(error, av.error.InvalidDataError)
     return True
 
 

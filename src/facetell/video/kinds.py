@@ -54,11 +54,6 @@ class Kind(StrEnum):
     CLOSED = "file that cannot be opened"
     OTHER = "other file"
 
-    @property
-    def with_article(self) -> str:
-        """The noun for one of them."""
-        return f"{'an' if self.value[0] in 'aeio' else 'a'} {self.value}"
-
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden (its name begins with a dot) or was added by an operating system."""

@@ -49,8 +49,7 @@ def source_of(text: str) -> Source:
         return Source("camera", text, text)
     if "://" not in text:
         return Source("file", text, text)
-    scheme = text.split("://")[0].lower()
-    if scheme not in SCHEMES:
+    if (scheme := text.split("://")[0].lower()) not in SCHEMES:
         raise FacetellError(f"'{scheme}://' is not a kind of stream that can be watched; use one of {SCHEMES}")
     try:
         parts = urlsplit(text)

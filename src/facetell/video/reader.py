@@ -17,6 +17,7 @@ from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from facetell.types import N_
 from facetell.video.blocks import ConcealedDamage
 from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
 from facetell.video.container import (
@@ -129,7 +130,7 @@ class VideoReader(VideoSource):
                 break
         if first is None:
             kind = Damaged if self._packets_seen else Unreadable
-            raise kind(f"no frame of {self.path} can be decoded (it is damaged or truncated): get the file again")
+            raise kind(N_(f"no frame of {self.path} can be decoded (it is damaged or truncated): get the file again"))
         self._frames = itertools.chain([first], self._frames)
         self._aspect, coded = self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio
         # As in FFmpeg, the container's ratio is used where it differs from the codec's.
@@ -144,10 +145,10 @@ class VideoReader(VideoSource):
         if start is not None and stamp is not None and first.time_base:
             self._lost = max(0.0, float((stamp - start) * first.time_base))
         if self._lost > _LEAST_NOTED_S:
-            self._missing.append(f"the first {self._lost:.1f} seconds hold no frame that can be decoded")
+            self._missing.append(N_(f"the first {self._lost:.1f} seconds hold no frame that can be decoded"))
         late = late_start(self._stream) + self._lost
         if late > _LEAST_NOTED_S:
-            self._notes.append(f"players show the first frame at {late:.1f} seconds: times here count from it")
+            self._notes.append(N_(f"players show the first frame at {late:.1f} seconds: times here count from it"))
 
     @property
     def duration(self) -> float | None:
@@ -160,8 +161,9 @@ class VideoReader(VideoSource):
     @property
     def damage(self) -> tuple[str, ...]:
         """Messages on frames that are damaged or missing, so far."""
-        noun = "frame was" if self.damaged == 1 else "frames were"
-        return (*([f"{self.damaged} damaged {noun} left out"] if self.damaged else []), *self._missing)
+        many = N_(f"{self.damaged} damaged frames were left out")
+        noted = many if self.damaged > 1 else N_("1 damaged frame was left out")
+        return (*([noted] if self.damaged else []), *self._missing)
 
     @property
     def lost(self) -> float:
@@ -187,8 +189,7 @@ class VideoReader(VideoSource):
         self._clock = clock = Clock(1 / (self.info.fps or _FALLBACK_RATE), self._longest_pause())
         index = 0
         for frame in deinterlaced(self._frames):
-            time = clock.seconds(frame, drop_late=self.damaged > 0)
-            if time is None:
+            if (time := clock.seconds(frame, drop_late=self.damaged > 0)) is None:
                 self.damaged += 1
                 continue
             # In a broadcast, size and sample aspect ratio may change.
@@ -221,8 +222,8 @@ class VideoReader(VideoSource):
             self._stream: VideoStream = streams[0]
             context = self._stream.codec_context
             if len(streams) > 1:
-                name = f"stream {self._stream.index} ({context.name}, {context.width}x{context.height})"
-                self._notes.append(f"there are {len(streams)} video streams: {name} is read")
+                count, name = len(streams), f"{context.name}, {context.width}x{context.height}"
+                self._notes.append(N_(f"there are {count} video streams: stream {self._stream.index} ({name}) is read"))
             span = max(STEP_BACK_S, MOST_REORDERED / (frame_rate(self._stream) or _FALLBACK_RATE))
             self._order = StampOrder(span / float(self._stream.time_base or 1))
             context.thread_type, context.thread_count = "FRAME", threads  # errors in threads of slices are concealed
@@ -363,7 +364,8 @@ class VideoReader(VideoSource):
     def _goes_on_after(self, error: Exception, failures: int) -> bool:
         """Whether to read on after so many demuxing errors in a row."""
         if failures == 1:
-            self._missing.append(f"the container is damaged after {self._packets_seen} frames ({reason(error)})")
+            seen, why = self._packets_seen, reason(error)
+            self._missing.append(N_(f"the container is damaged after {seen} frames ({why})"))
         return failures <= _DEMUX_RETRIES
 
     def _note_early_end(self, last_time: float) -> None:
@@ -373,9 +375,9 @@ class VideoReader(VideoSource):
         if seconds is not None and last_time + 1.5 / (self.info.fps or _FALLBACK_RATE) >= seconds:
             return  # read to the end; if there are fewer frames, an edit list hides some, or there are gaps
         if stated and self._packets_seen < stated:
-            self._missing.append(f"truncated file: {self._packets_seen} of {stated} frames readable")
+            self._missing.append(N_(f"truncated file: {self._packets_seen} of {stated} frames readable"))
         elif not stated and seconds is not None and seconds - last_time > 1.0 + last_time / 20:
-            self._missing.append(f"truncated file: {last_time:.1f} of {seconds:.1f} seconds readable")
+            self._missing.append(N_(f"truncated file: {last_time:.1f} of {seconds:.1f} seconds readable"))
 
 
 def _checking(context: VideoCodecContext) -> VideoCodecContext:

@@ -28,8 +28,7 @@ def reference_test(codec: str, extradata: bytes | None) -> ReferenceTest | None:
 def _is_reference(packet: bytes, size: int, is_reference: Callable[[bytes], bool | None]) -> bool:
     """Whether the first slice of a packet is that of a reference frame; True if there is none."""
     for start in _units(packet, size):
-        found = is_reference(packet[start : start + 2])
-        if found is not None:
+        if (found := is_reference(packet[start : start + 2])) is not None:
             return found
     return True
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facetell.types import FloatArray, Status, UInt8Array
+from facetell.types import N_, FloatArray, Status, UInt8Array
 from facetell.video.container import LONGEST_PAUSE_S
 from facetell.video.find import images_in
 from facetell.video.frame import MOST_PIXELS, Damaged, Unreadable
@@ -70,7 +70,7 @@ class ImageSequence(VideoSource):
         first = next((image for file in self._files if (image := read_image(file)) is not None), None)
         if first is None:
             kind = Damaged if self._files else Unreadable
-            raise kind(f"{self.path} is a folder without an image that can be read: name a folder of frames")
+            raise kind(N_(f"{self.path} is a folder without an image that can be read: name a folder of frames"))
         self._interval = 1 / (rate or RATE)
         height, width = first.shape[:2]
         duration = sum(self._time_after(step) for step in [1, *self._steps])
@@ -81,11 +81,11 @@ class ImageSequence(VideoSource):
         """Messages on missing and unreadable images, so far."""
         messages = []
         if missing := sum(step > 1 for step in self._steps):
-            noun = "gap" if missing == 1 else "gaps"
-            messages.append(f"its images are numbered with {missing} {noun}: no clip reaches across")
+            gaps = N_(f"its images are numbered with {missing} gaps: no clip reaches across")
+            messages.append(gaps if missing > 1 else N_("its images are numbered with 1 gap: no clip reaches across"))
         if self._bad:
-            noun = "image" if self._bad == 1 else "images"
-            messages.append(f"{self._bad} {noun} could not be read and left out")
+            bad = N_(f"{self._bad} images could not be read and left out")
+            messages.append(bad if self._bad > 1 else N_("1 image could not be read and left out"))
         return tuple(messages)
 
     @property
@@ -99,8 +99,7 @@ class ImageSequence(VideoSource):
         passed = 0  # images and missing numbers since the last frame
         for index, (file, step) in enumerate(zip(self._files, [1, *self._steps], strict=True)):
             passed += step
-            image = read_image(file)
-            if image is None:
+            if (image := read_image(file)) is None:
                 self._bad += 1
                 continue
             time += self._time_after(passed)
@@ -141,7 +140,8 @@ def _why_not_consecutive(files: Sequence[Path], steps: Sequence[int]) -> str:
         return ""
     if not runs:
         least, most = min(steps), max(steps)
-        return f"their numbers go up by {least}" + (f" to {most}" if most > least else "")
+        varied = N_(f"their numbers go up by {least} to {most}")
+        return varied if most > least else N_(f"their numbers go up by {least}")
     stretches = [
         files[start : min(start + _STRETCH, run.stop)]
         for run in runs
@@ -150,7 +150,7 @@ def _why_not_consecutive(files: Sequence[Path], steps: Sequence[int]) -> str:
     chosen = sorted({round(place) for place in np.linspace(0, len(stretches) - 1, _STRETCHES)})
     found = [_looks_consecutive(stretches[place]) for place in chosen]
     follow = found.count(False) <= found.count(True)
-    return "" if follow else "they change as if most frames were missing between them"
+    return "" if follow else N_("they change as if most frames were missing between them")
 
 
 def _looks_consecutive(files: Sequence[Path]) -> bool | None:
@@ -208,7 +208,7 @@ class AnimatedWebP(VideoSource):
     def damage(self) -> tuple[str, ...]:
         """A message if frames cannot be decoded, once they have been read."""
         lost = self._read < len(self._times)
-        return (f"the file is damaged after {self._read} of {len(self._times)} frames",) if lost else ()
+        return (N_(f"the file is damaged after {self._read} of {len(self._times)} frames"),) if lost else ()
 
     @property
     def lost(self) -> float:

@@ -32,8 +32,7 @@ class VideoWriter:
     The suffix of ``path`` decides the container, and its folder is created. ``fps`` is used where :meth:`write` is
     given no time. An odd side grows by one (the edge is repeated) where the pixel format halves the chroma. ``codec``,
     ``crf``, ``pix_fmt`` and ``options`` are by FFmpeg's names; encoders of :data:`_FREE_TIMES` store any time, others
-    only multiples of 1 / ``fps``. ``metadata`` are tags of the container. FacetellError: the codec or container is
-    unknown, or the target cannot be written.
+    multiples of 1 / ``fps``; ``metadata`` are tags. FacetellError: unknown codec or container, or unwritable target.
     """
 
     def __init__(
@@ -182,8 +181,7 @@ def _add_video(
     if codec == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # errors only; the encoder has no other setting for it
     stream: Any = container.add_stream(codec, rate=rate, options=_DEFAULTS.get(codec, {}) | options)
-    even = pix_fmt.startswith(_EVEN_SIZES)
-    stream.width, stream.height = (width + width % 2, height + height % 2) if even else size
+    stream.width, stream.height = (width + width % 2, height + height % 2) if pix_fmt.startswith(_EVEN_SIZES) else size
     stream.pix_fmt = pix_fmt
     stream.codec_context.time_base = _TIME_BASE if codec in _FREE_TIMES else 1 / rate
     if not av.VideoFormat(pix_fmt).is_rgb:

@@ -38,8 +38,7 @@ class Pump:
     """Opens a source; after :meth:`start`, reads it in a thread. Frames that wait are taken with :meth:`get`.
 
     With ``fast`` a file is read as fast as frames are taken, and none is dropped. A stream is lost after ``stall``
-    seconds without a packet, and not opened again after ``give_up`` seconds without a connection. FacetellError: the
-    source cannot be opened.
+    seconds without a packet, and given up after ``give_up`` without a connection. FacetellError: it cannot be opened.
 
     Attributes:
         read, dropped: number of frames so far, and of those that were not taken.

@@ -193,8 +193,7 @@ class Watcher:
     def _add(self, watched: WatchedFace, score: ClipScore) -> Running | None:
         """Add a score to its face; returns the running score."""
         watched.clips.append(score)
-        running = self.running(watched)
-        if running is None:  # it takes some clips to find that a face does not move
+        if (running := self.running(watched)) is None:  # it takes some clips to find that a face does not move
             watched.unfit = Status.NO_MOTION
             self.unfit[Status.NO_MOTION] += 1
             return None
@@ -238,8 +237,7 @@ class Watcher:
     @property
     def threshold(self) -> float:
         """Minimum probability for "forged", for the number of faces with a score now."""
-        scored = sum(self.running(face) is not None for face in self.faces.values())
-        return self._detector.threshold_of(max(1, scored))
+        return self._detector.threshold_of(max(1, sum(self.running(face) is not None for face in self.faces.values())))
 
     def verdict(self, running: Running | None) -> Verdict:
         """The verdict on a running probability and interval."""

@@ -1,6 +1,8 @@
 // Chart: shows the time under the pointer or the slider, with its image. Table: sorts and filters. Links open details.
 // Without this script the page has the same values.
 "use strict";
+const words = JSON.parse(document.getElementById("words")?.textContent ?? "{}"); // of another language than English
+const say = (text, values) => (words[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const nearest = (items, distance) => items.reduce((best, item) => (distance(item) < distance(best) ? item : best));
 
 for (const chart of document.querySelectorAll(".chart")) {
@@ -23,7 +25,7 @@ for (const chart of document.querySelectorAll(".chart")) {
     image.src = source.src;
     image.alt = source.alt;
     chart.querySelector(".when").textContent = text;
-    const other = at === place ? "" : `frame at ${rows[at].querySelector("th").textContent}`;
+    const other = at === place ? "" : say("frame at {time}", { time: rows[at].querySelector("th").textContent });
     chart.querySelector(".other").textContent = other;
   };
   const follow = (event) => {
@@ -68,7 +70,7 @@ if (videos && videos.tBodies[0].rows.length > 1) {
     const wanted = filter.value.toLowerCase();
     for (const row of rows) row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
     const count = rows.filter((row) => !row.hidden).length;
-    document.getElementById("shown").textContent = wanted ? `${count} of ${rows.length} shown` : "";
+    document.getElementById("shown").textContent = wanted ? say("{count} of {all} shown", { count, all: rows.length }) : "";
   });
 }
 

@@ -1,7 +1,10 @@
 // Uploads with progress, live updates, deletion without leaving the page.
 "use strict";
-const UNREACHABLE = "the server cannot be reached";
+const words = JSON.parse(document.getElementById("words")?.textContent ?? "{}"); // of another language than English
+const say = (text, values) => (words[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const UNREACHABLE = say("the server cannot be reached");
 const root = document.body.dataset.root; // the path of the server behind a reverse proxy, else empty
+const asked = `?language=${document.documentElement.lang}`; // of messages
 const list = document.getElementById("jobs");
 const first = list && "first" in list.dataset; // whether the page shows the newest videos
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
@@ -95,7 +98,7 @@ const update = (job) => {
   const bar = old && old.querySelector("progress");
   if (!bar || job.progress === null) return;
   bar.value = job.progress;
-  old.querySelector(".state").textContent = `Scoring, ${Math.round(100 * job.progress)} % done`;
+  old.querySelector(".state").textContent = say("Scoring, {percent} % done", { percent: Math.round(100 * job.progress) });
 };
 
 // --- events
@@ -129,17 +132,17 @@ document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (!form.matches(".delete")) return;
   event.preventDefault();
-  if (!confirm(`Delete ${form.dataset.name}, its result and its report?`)) return;
+  if (!confirm(say("Delete {name}, its result and its report?", form.dataset))) return;
   let message = UNREACHABLE;
   try {
-    const answer = await fetch(`${root}/v1/jobs/${form.dataset.id}`, { method: "DELETE" });
+    const answer = await fetch(`${root}/v1/jobs/${form.dataset.id}${asked}`, { method: "DELETE" });
     if (answer.ok || answer.status === 404) {
       drop(form.dataset.id);
       return;
     }
     message = (await answer.json()).message;
   } catch { /* reported below */ }
-  alert(`It could not be deleted: ${message}`);
+  alert(say("It could not be deleted: {message}", { message }));
 });
 
 // --- uploads, one after the other: the first is scored while the next is sent
@@ -157,15 +160,16 @@ const show = (item, message) => {
 
 const send = (item) => new Promise((done) => {
   const request = new XMLHttpRequest();
-  request.open("POST", `${root}/v1/jobs`);
+  request.open("POST", `${root}/v1/jobs${asked}`);
   request.setRequestHeader("Idempotency-Key", item.key); // a repeated upload gives no second job
   request.upload.onprogress = (event) => {
     item.bar.value = event.loaded / event.total;
-    show(item, `${item.file.name}: ${Math.round((100 * event.loaded) / event.total)} % uploaded`);
+    const percent = Math.round((100 * event.loaded) / event.total);
+    show(item, say("{name}: {percent} % uploaded", { name: item.file.name, percent }));
   };
   request.upload.onload = () => {
     item.bar.removeAttribute("value");
-    show(item, `${item.file.name}: uploaded, validating`);
+    show(item, say("{name}: uploaded, validating", item.file));
   };
   request.onload = () => done(request);
   request.onerror = () => done(null);
@@ -194,7 +198,7 @@ const addButton = (entry, name, action = () => {}) => {
 
 const fail = (entry) => {
   entry.classList.add("problem");
-  addButton(entry, "Dismiss");
+  addButton(entry, say("Dismiss"));
 };
 
 const ended = (item, message, problem = true) => {
@@ -208,7 +212,7 @@ const handle = async (item) => {
     const request = await send(item);
     if (request === null) {
       ended(item, `${item.file.name}: ${UNREACHABLE}.`);
-      addButton(item.entry, "Try again", () => enqueue(item.file, item.key));
+      addButton(item.entry, say("Try again"), () => enqueue(item.file, item.key));
       return;
     }
     let answer = {};
@@ -221,7 +225,7 @@ const handle = async (item) => {
     }
     if (request.status === 429) {
       const seconds = Number(request.getResponseHeader("Retry-After")) || 5;
-      show(item, `${item.file.name}: the server is busy, trying again in ${seconds} s`);
+      show(item, say("{name}: the server is busy, trying again in {seconds} s", { name: item.file.name, seconds }));
       await sleep(seconds);
       continue;
     }
@@ -229,7 +233,7 @@ const handle = async (item) => {
       ended(item, `${item.file.name}: ${answer.message || request.status}`);
       return;
     }
-    ended(item, `${item.file.name}: uploaded`, false);
+    ended(item, say("{name}: uploaded", item.file), false);
     setTimeout(clear, 4000, item.entry);
     await renew().catch(() => {});
     return;
@@ -265,11 +269,12 @@ const enqueue = (file, key) => {
   bar.value = 0;
   bar.setAttribute("aria-label", file.name);
   const item = { file, key, entry: addEntry(text, bar), text, bar };
-  if (file.size > Number(document.body.dataset.most)) {
-    ended(item, `${file.name} is larger than ${document.body.dataset.mostWords}: upload a shorter segment.`);
+  const { most, mostWords } = document.body.dataset;
+  if (file.size > Number(most)) {
+    ended(item, say("{name} is larger than {most}: upload a shorter segment.", { name: file.name, most: mostWords }));
     return;
   }
-  show(item, `${file.name}: waiting`);
+  show(item, say("{name}: waiting", file));
   queue.push(item);
   work();
 };
@@ -291,10 +296,10 @@ if (upload) {
     event.preventDefault();
     upload.classList.remove("over");
     const dropped = Array.from(event.dataTransfer.items).filter((item) => item.kind === "file");
-    if (!dropped.length) refuse("That is not a file: download the video, then drop the file here.");
+    if (!dropped.length) refuse(say("That is not a file: download the video, then drop the file here."));
     for (const item of dropped) {
       const entry = item.webkitGetAsEntry(); // null in a drop that a script has made
-      if (entry && entry.isDirectory) refuse(`${entry.name} is a folder: drop the video files in it.`);
+      if (entry && entry.isDirectory) refuse(say("{name} is a folder: drop the video files in it.", entry));
       else enqueue(item.getAsFile(), newKey());
     }
   });

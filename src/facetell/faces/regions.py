@@ -1,0 +1,65 @@
+"""Regions of a face in the crop of a clip: the landmarks around them, their masks, and how one is hidden."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facetell.types import FloatArray, UInt8Array
+
+IndexArray = NDArray[np.int64]
+
+MARGIN, FEATHER = 0.04, 0.025  # face lengths: around a feature, and standard deviation of the soft edge of a mask
+
+
+def indices(text: str) -> IndexArray:
+    """Numbers separated by spaces."""
+    return np.array(text.split(), dtype=np.int64)
+
+
+# Rings are listed in order along their outline; OVAL starts at the top of the forehead, clockwise in the image.
+OVAL = indices(
+    "10 338 297 332 284 251 389 356 454 323 361 288 397 365 379 378 400 377 152 148 176 149 150 136 172 58 132 93 "
+    "234 127 162 21 54 103 67 109"
+)
+LIPS_OUTER = indices("61 185 40 39 37 0 267 269 270 409 291 375 321 405 314 17 84 181 91 146")
+EYES = (  # the person's right and left, as all pairs
+    indices("33 246 161 160 159 158 157 173 133 155 154 153 145 144 163 7"),
+    indices("362 398 384 385 386 387 388 466 263 249 390 373 374 380 381 382"),
+)
+BROWS = indices("70 63 105 66 107 55 65 52 53 46"), indices("336 296 334 293 300 276 283 282 295 285")
+NOSE = indices("168 193 122 196 236 198 49 64 98 97 2 326 327 294 279 420 456 419 351 417 6 197 195 5 4 1 19")
+EYES_WITH_BROWS = tuple(np.concatenate(pair) for pair in zip(EYES, BROWS, strict=True))
+
+
+def region_masks(landmarks: FloatArray, size: int) -> dict[str, FloatArray]:
+    """Masks (size, size) in [0, 1] by region, of landmarks (468, 2) in pixels of the crop; they add up to 1.
+
+    Each of eyes (with brows), mouth and nose is the convex hull of its landmarks with a margin. The skin is the rest of
+    the face, the surroundings are all else: hair, ears, neck, background.
+    """
+    length = max(1.0, float(np.ptp(landmarks, axis=0).max()))
+    free, masks = np.ones((size, size), np.uint8), {}
+    for name, margin, rings in (
+        ("eyes", MARGIN, EYES_WITH_BROWS),
+        ("mouth", MARGIN, (LIPS_OUTER,)),
+        ("nose", MARGIN / 2, (NOSE,)),
+        ("skin", 0, (OVAL,)),
+        ("surroundings", 0, ()),  # what is left
+    ):
+        area = np.full_like(free, not rings)
+        for ring in rings:
+            cv2.fillConvexPoly(area, np.round(cv2.convexHull(landmarks[ring]) * 16).astype(np.int32), 1, shift=4)
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(margin * length) + 1,) * 2)
+        area = np.asarray(cv2.dilate(area, disc), np.uint8) & free
+        free &= ~area
+        masks[name] = np.asarray(cv2.GaussianBlur(area.astype(np.float32), (0, 0), FEATHER * length), np.float32)
+    return masks
+
+
+def hide(frames: UInt8Array, mask: FloatArray) -> UInt8Array:
+    """Frames (T, S, S, 3) with the area of a mask, (S, S) in [0, 1], replaced by its mean colour in all frames."""
+    weight = mask[..., None]
+    colour = (frames * weight).sum(axis=(0, 1, 2)) / max(len(frames) * float(mask.sum()), 1e-6)
+    return np.asarray(np.round(frames * (1 - weight) + colour * weight), np.uint8)
