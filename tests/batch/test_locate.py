@@ -126,8 +126,7 @@ def test_a_clip_has_the_frames_landmarks_square_and_times_of_the_video(clip, fin
 
 def test_reading_needs_opencv_and_numpy_alone(clip):
     code = (
-        "import sys\n"
-        "for name in ('av', 'openvino', 'torch', 'rich', 'scipy'): sys.modules[name] = None\n"
+        "import sys\nfor name in ('av', 'openvino', 'torch', 'rich', 'scipy'): sys.modules[name] = None\n"
         "from facetell.datasets.prepared import read_clip, read_prepared\n"
         "import json; print(json.dumps(read_clip(sys.argv[1]).frames.shape))"
     )

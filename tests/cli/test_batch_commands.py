@@ -109,7 +109,6 @@ def test_a_scan_ends_with_one_line_and_the_list_may_come_from_a_pipe(folder, tmp
 def test_a_name_in_the_bar_is_escaped(monkeypatch):
     monkeypatch.setattr(Bar, "quiet", False)
     shown = io.StringIO()
-    console = Console(file=shown, force_terminal=True, width=120)
-    with Bar("listing", console) as bar:
+    with Bar("listing", Console(file=shown, force_terminal=True, width=120)) as bar:
         bar.videos(Progress("scoring", 1, 2, 1, 2, last="a\x1b]0;hi\x07:smile:[red]b.mp4"))
     assert r"a\x1b]0;hi\x07:smile:[red]b.mp4" in shown.getvalue() and "\x07" not in shown.getvalue()

@@ -59,9 +59,8 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, monkeyp
 
 def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):  # noqa: F811
     grid = tmp_path / "grid.yaml"
-    grid.write_text(
-        f"extends: {TINY}\nsteps: 2\ndata: {{folders: [{prepared}]}}\ngrid:\n  motion: [none, mcb]\n  seed: [1, 2]\n"
-    )
+    axes = "grid:\n  motion: [none, mcb]\n  seed: [1, 2]\n"
+    grid.write_text(f"extends: {TINY}\nsteps: 2\ndata: {{folders: [{prepared}]}}\n{axes}")
     out = tmp_path / "runs"
     assert main(["sweep", str(grid), "--out", str(out), "--max-minutes", "0"]) == 2
     assert "run the same command again to resume" in capsys.readouterr().out

@@ -194,9 +194,8 @@ def test_a_pair_of_folders_may_have_splits_and_hidden_folders(tmp_path):
         (tmp_path / "split" / name).parent.mkdir(parents=True)
         (tmp_path / "split" / name).touch()
     manifest = read_benchmark("pair", tmp_path / "split")
-    assert Counter((e.split, e.method, e.label) for e in manifest) == {
-        (s, m, int(bool(m))): 1 for s in ("train", "test") for m in ("", "swap")
-    }
+    known = {(s, m, int(bool(m))): 1 for s in ("train", "test") for m in ("", "swap")}
+    assert Counter((e.split, e.method, e.label) for e in manifest) == known
     assert all(entry.source == f"real/{entry.split}/a.mp4" for entry in manifest if entry.label)
     tests = read_benchmark("pair", tmp_path / "split", ReadOptions(all_test=True))
     assert {entry.split for entry in tests} == {"test"} and len(tests) == 4

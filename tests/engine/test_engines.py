@@ -81,11 +81,9 @@ def test_the_precision_is_one_that_the_cpu_supports(name, isa, monkeypatch):
 
 
 def test_a_wrong_name_or_precision_has_one_message(tmp_path):
+    names = ("facetel", tmp_path / "none.onnx", "x" * 5000)
     for path, engine, precision, message in (
-        *(
-            (wrong, "openvino", None, f"no model file at {wrong}; .* released model: .*{FAST}")
-            for wrong in ("facetel", tmp_path / "none.onnx", "x" * 5000)
-        ),
+        *((name, "openvino", None, f"no model file at {name}; .* released model: .*{FAST}") for name in names),
         (FAST, "abacus", None, "there is no engine 'abacus'"),
         (FAST, "onnxruntime", "bf16", "f32 only"),
         ("no_such_module:predict", "openvino", None, "No module named 'no_such_module'"),

@@ -62,7 +62,6 @@ def test_calibration_uses_video_means_and_the_spread_of_the_highest_track():
     quiet = [{"video": "v", "label": 1, "track": 0, "clip": c, "t0": c, "logit": -5.0 + c % 2 * 9} for c in range(6)]
     loud = [{"video": "v", "label": 1, "track": 1, "clip": c, "t0": c, "logit": 3.0 + c % 2} for c in range(6)]
     real = [{"video": "w", "label": 0, "track": 0, "clip": 0, "t0": 0, "logit": -1.0}]
-    found = calibrate(from_rows(quiet + loud + real, {}), draws=10)
-    assert found.clip_std == pytest.approx(np.std([3, 4] * 3, ddof=1))
+    assert calibrate(from_rows(quiet + loud + real, {}), draws=10).clip_std == pytest.approx(np.std([3, 4] * 3, ddof=1))
     with pytest.raises(FacetellError, match="both kinds"):
         calibrate(scores.select(label=1))

@@ -189,8 +189,7 @@ def test_markdown_rows_have_the_columns_of_their_heads(tmp_path):
 def test_scores_of_other_programs_need_three_columns(tmp_path):
     path = tmp_path / "theirs.csv"
     path.write_text("path,label,score\na.mp4,0,0.1\nb.mp4,real,0.3\nc.mp4,1,0.9\nd.mp4,fake,0.2\ne.mp4,0,\n")
-    found = evaluate([("", path)], read_protocol("all"), draws=50)
-    whole = found.tables[0]
+    whole = evaluate([("", path)], read_protocol("all"), draws=50).tables[0]
     cells = by_row(whole, 1)["theirs",]
     assert [cells[name].text for name in ("real", "forged", "not scored", "AUC")] == ["2", "2", "1", "75.0"]
     assert "2 forged videos scored" in whole.caption and "(identities unknown; resampled by video)" in whole.caption

@@ -72,9 +72,8 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(how, whole, prepared, t
     assert load(tmp_path / CHECKPOINT)["step"] < 6
     assert "done=True" in finish(start(tmp_path, prepared))
     assert logged(tmp_path, "train", "loss") == logged(whole, "train", "loss")
-    assert [line["step"] for line in lines(tmp_path / "log.jsonl")] == [
-        line["step"] for line in lines(whole / "log.jsonl")
-    ]
+    steps, expected = ([line["step"] for line in lines(out / "log.jsonl")] for out in (tmp_path, whole))
+    assert steps == expected
     assert same(tmp_path, whole, CHECKPOINT, "model", "optimizer", "best") and same(tmp_path, whole, BEST, "val")
 
 

@@ -17,7 +17,8 @@ from facetell.video.reader import Unreadable
 from facetell.video.source import open_video
 from fixtures import encode, sample_frames
 
-NOISE = np.random.default_rng(0).bytes(5000)
+NOISE, BLACK = np.random.default_rng(0).bytes(5000), np.zeros((9, 9, 3), np.uint8)
+IMAGES = [cv2.imencode(suffix, BLACK)[1].tobytes() for suffix in (".png", ".webp", ".jpg", ".tiff", ".bmp")]
 
 
 @pytest.fixture
@@ -173,10 +174,7 @@ def test_a_video_is_recognised_by_its_content(codec, container, tmp_path):
         ("a.xyz", NOISE, Kind.UNKNOWN),
         ("a.ts", b"export const a = 1\n", Kind.OTHER),
         ("a.ts", NOISE, Kind.VIDEO),  # a damaged transport stream
-        *(
-            ("image", cv2.imencode(suffix, np.zeros((9, 9, 3), np.uint8))[1].tobytes(), Kind.IMAGE)
-            for suffix in (".png", ".webp", ".jpg", ".tiff", ".bmp")
-        ),
+        *(("image", content, Kind.IMAGE) for content in IMAGES),
     ],
 )
 def test_kinds_of_other_files(name, content, kind, tmp_path):
