@@ -113,9 +113,8 @@ def test_the_interval_of_a_track_includes_the_uncertainty_of_the_calibration():
     logits, calibration = [0.5, 1.5, -0.4], Calibration(2.0, -0.5, (0.04, 0, 0, 0.09), 0.8)
     mean = np.mean(logits)
     half = np.hypot(half_width(logits, 0.8) / 2, 1.96 * np.sqrt(0.04 * mean**2 + 0.09))
-    assert calibration.interval(logits) == pytest.approx(
-        [sigmoid(mean / 2 - 0.5 + s * half) for s in (-1, 1)], rel=1e-4
-    )
+    expected = [sigmoid(mean / 2 - 0.5 + sign * half) for sign in (-1, 1)]
+    assert calibration.interval(logits) == pytest.approx(expected, rel=1e-4)
     assert Calibration().interval([0.3]) == pytest.approx([sigmoid(0.3)] * 2)
 
 
