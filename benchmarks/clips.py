@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetell.evaluate.sample import calibration_of, sample_of
+from facetell.evaluate.sample import calibration_of, sample_jointly, sample_of
 from facetell.evaluate.scores import COPY, Scores, keys_of, read_scores
 from facetell.faces.spread import Spread
-from facetell.metrics.intervals import interval
-from facetell.metrics.ranking import auc
+from facetell.metrics.intervals import estimate_of
 from facetell.types import Verdict
 from facetell.verdict import read_verdict
 
@@ -74,7 +73,8 @@ def main(path: str) -> None:
     for most in (*BOUNDS, 0):
         part = bounded(scores, most)
         sample, got = sample_of(part.videos()), verdicts(part)
-        area = interval(auc, sample.labels, sample.logits, sample.identities)
+        (drawn,) = sample_jointly([part.videos()], ["auc"])
+        area = estimate_of(*drawn["auc"])
         changed = float(np.abs(sample.logits - complete.logits).mean())
         pairs = [{one, other} for one, other in zip(got, every, strict=True)]
         same = sum(len(pair) == 1 for pair in pairs) / len(pairs)
