@@ -158,8 +158,9 @@ def test_a_stream_that_appears_late_ends_nothing(tmp_path):
 
 
 _CODECS = {
-    "libvpx": (".webm", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
-    "libvpx-vp9": (".mkv", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
+    # With the deadline "realtime", libvpx adapts to the load of the machine: the bytes would differ from run to run.
+    "libvpx": (".webm", {"deadline": "good", "cpu-used": "4", "b": "2M"}),
+    "libvpx-vp9": (".mkv", {"deadline": "good", "cpu-used": "4", "b": "2M"}),
     "flv1": (".flv", {"q": "4"}),
     "mpeg4": (".avi", {"q": "4"}),
     "libx264": (".mp4", {"bf": "0"}),
