@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
+from multiprocessing.context import SpawnContext
 from typing import Any, TypeVar
 
 from facetell.runtime import exit_on_interrupt, signals_blocked
@@ -31,6 +32,13 @@ class ProcessEnded(FacetellError):
         self.tasks = tuple(tasks)
 
 
+def spawning() -> SpawnContext:
+    """The context of child processes: a fork would not copy the threads of the libraries that run networks."""
+    # With an arena of glibc for each thread, gaps between frames let the memory grow by 1 MB for 100 videos.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    return multiprocessing.get_context("spawn")
+
+
 def unordered(
     work: Callable[[Task], Result],
     tasks: Iterable[Task],
@@ -45,10 +53,7 @@ def unordered(
     process before its first task. If the caller stops before the last result, as on a signal, the processes end at
     once. ProcessEnded: a process was killed; the message has the ``name`` of each task that may be the cause.
     """
-    # Spawned, not forked: the libraries that run networks have threads, which do not survive a fork.
-    # With an arena of glibc for each thread, gaps between frames let the memory grow by 1 MB for 100 videos.
-    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
-    context = multiprocessing.get_context("spawn")
+    context = spawning()
     lifeline, held = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(lifeline, start, arguments))
     running: dict[Future[Result], Task] = {}

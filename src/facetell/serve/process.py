@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import resource
 import sys
@@ -21,7 +20,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from facetell.detector import Detector, Settings
 from facetell.files import sync
-from facetell.processes import end_with_parent
+from facetell.processes import end_with_parent, spawning
 from facetell.report.language import THE_FILE
 from facetell.report.page import Report, content_policy
 from facetell.report.result import write_result
@@ -100,8 +99,7 @@ class Child:
     """A spawned process that runs ``target(connection, *arguments)`` and ends with this process, however that ends."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
-        os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # as in facetell.processes
-        context = multiprocessing.get_context("spawn")  # a fork would not copy the threads of inference libraries
+        context = spawning()
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_run, args=(target, theirs, *arguments), daemon=True)
         # The child inherits the mask and never receives the signals: the server decides when it ends, also where a

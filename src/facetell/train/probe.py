@@ -177,9 +177,7 @@ def fit_local(features: Features, of_entries: NDArray[np.float64], config: FitCo
             rows = np.concatenate([of_step, of_step - 1, plain_of_step])[:, None]
             columns = generator.integers(features.patches.shape[1], size=(len(rows), PATCHES))
             x = (torch.from_numpy(features.patches[rows, columns]).float() - mean) / std
-            least, most = CHANGE
-            target = torch.from_numpy((features.changed[rows, columns].astype(np.float32) - least) / (most - least))
-            target = target.clamp(0, 1)
+            target = torch.from_numpy(np.interp(features.changed[rows, columns], CHANGE, (0, 1)).astype(np.float32))
             forged = target > 0.5
             yield x, target, torch.where(forged, (~forged).sum() / forged.sum().clamp(min=1), 1.0)
 
@@ -225,10 +223,7 @@ class Ensemble:
     def fit(
         self, features: Features, values: Tensor, groups: NDArray[np.str_], of_entries: NDArray[np.float64], seed: int
     ) -> FrameClassifier:
-        """Train all members on the views with a weight; ``values`` are those of ``features`` in bfloat16.
-
-        Further arguments are those of :func:`view_weights`.
-        """
+        """Train all members on weighted views; ``values`` are in bfloat16, the rest is as of :func:`view_weights`."""
         labels, recordings = torch.from_numpy(features.labels).float(), features.recordings
         inner_weight, inner_bias, outer_weight, bias = [], [], [], torch.zeros(1)
         total = sum(kind.scale for kind in self.members)
