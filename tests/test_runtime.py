@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from facetell.cli.progress import Bar
 from facetell.runtime import STOP_SIGNALS, on_stop
 from facetell.train.run import Stop
 
@@ -33,6 +34,19 @@ def test_by_default_each_signal_interrupts(number):
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 send(number)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_progress_interrupts_where_the_exception_of_a_signal_was_dropped():
+    class Closed:
+        def __del__(self):  # what is raised here is dropped, as in PyAV's generators
+            send(signal.SIGHUP)
+
+    with on_stop(), Bar("scoring") as bar:
+        bar.update(1, 2)
+        Closed()
+        with pytest.raises(KeyboardInterrupt):
+            bar.update(2, 2)
 
 
 def test_the_innermost_block_reacts_and_the_outer_one_is_not_interrupted_afterwards():

@@ -26,9 +26,10 @@ def interrupt(name: str) -> None:
     raise KeyboardInterrupt
 
 
-def was_interrupted() -> bool:
-    """Whether a signal has raised KeyboardInterrupt since the outermost :func:`on_stop` block was entered."""
-    return _interrupted
+def check_interrupted() -> None:
+    """Raise KeyboardInterrupt if a signal has done so in the outermost :func:`on_stop` block: libraries may drop it."""
+    if _interrupted:
+        raise KeyboardInterrupt
 
 
 def exit_code() -> int:

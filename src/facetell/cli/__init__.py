@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from facetell import __version__
-from facetell.runtime import exit_code, on_stop, was_interrupted
+from facetell.runtime import check_interrupted, exit_code, on_stop
 
 GROUPS = {
     "Investigate": {
@@ -108,8 +108,7 @@ def _guarded(argv: list[str], called: str, program: str) -> int:
             sys.stdout.flush()
     except Exception as error:
         _write(sys.stdout)
-        if was_interrupted():  # a library may turn KeyboardInterrupt into an error of its own
-            raise KeyboardInterrupt from None
+        check_interrupted()  # a library may turn KeyboardInterrupt into an error of its own
         if (message := _message(error)) is None:
             raise
         if {"-v", "--verbose"} & set(argv):

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from facetell.report.words import one_line, shortened
+from facetell.runtime import check_interrupted
 
 if TYPE_CHECKING:
     from facetell.batch.run import Progress as State
@@ -47,6 +48,7 @@ class Bar:
 
     def update(self, done: float, total: float | None, note: str = "", name: str = "") -> None:
         """Show how much is done, a note, and a name."""
+        check_interrupted()  # Python and PyAV drop exceptions that are raised while a generator is closed
         shown = shortened(name or self._step, 40)
         self._bar.update(self._task, completed=done, total=total, note=note, description=shown)
         if self.verbose and not self.console.is_terminal and name not in ("", self._name):
