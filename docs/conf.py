@@ -24,7 +24,7 @@ autodoc_member_order = "bysource"
 suppress_warnings = ["myst.header"]  # the start page begins with the README's first heading
 
 CONTENTS = {
-    "Investigate": "report scanning watching serving reliability",
+    "Investigate": "detecting report scanning watching serving reliability",
     "Evaluate": "datasets preparing scoring evaluation measures distortions",
     "Train": "training models forging experiments",
     "Reference": "commands python architecture changes",
