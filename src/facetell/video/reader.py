@@ -141,6 +141,7 @@ class VideoReader(VideoSource):
             duration = whole / av.time_base
         codec = self._stream.codec_context.codec.canonical_name
         self.info = VideoInfo(*self._geometry.upright, frame_rate(self._stream), duration, codec)
+        self._stated = self._stream.frames  # the stream must not be used once the file is closed
         start, stamp, self._lost = self._stream.start_time, first.pts, 0.0  # _lost: seconds before the first frame
         if start is not None and stamp is not None and first.time_base:
             self._lost = max(0.0, float((stamp - start) * first.time_base))
@@ -168,7 +169,7 @@ class VideoReader(VideoSource):
     @property
     def lost(self) -> float:
         """Share of the frames that are damaged or missing, of those that the container states or holds."""
-        stated = max(self._frames_due, self._stream.frames)
+        stated = max(self._frames_due, self._stated)
         return max(0.0, 1 - (self._given + self._left_out) / stated) if stated and self.damage else 0.0
 
     @property
