@@ -29,7 +29,7 @@ from facetell.engine.info import InputFormat
 from facetell.faces.clips import ClipAssembler, FrameSampler, Wants
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
-from facetell.faces.regions import hide, region_masks
+from facetell.faces.regions import region_logits, region_map
 from facetell.faces.tracker import FaceTracker
 from facetell.tracks import TrackScores
 from facetell.types import (
@@ -174,23 +174,20 @@ class Detector:
 
     def score(self, clip: Clip) -> ClipScore:
         """The score of one clip; may be called in another thread. FacetellError: the logit is not finite."""
-        return ClipScore(clip.times[0], clip.times[-1], *self._score(clip.frames), clip.crop)
+        logit, info = float(self.engine.score(clip.frames[None])[0]), self.engine.info
+        if not math.isfinite(logit):
+            raise FacetellError(N_(f"the model {info.name} gives {logit} for a clip, which is not a score"))
+        return ClipScore(clip.times[0], clip.times[-1], logit, info.calibration.probability(logit), clip.crop)
 
     def score_regions(self, frames: UInt8Array) -> tuple[RegionScore, ...]:
-        """The scores of a clip, uint8 RGB (T, S, S, 3), with each region of the face hidden; errors as of ``score``."""
-        info = self.engine.info
+        """The scores of the regions of a clip, uint8 RGB (T, S, S, 3); none of a model that does not score patches."""
+        info, (_, *patches) = self.engine.info, self.engine.outputs(frames[None])
+        if not patches:
+            return ()
         face = Crop(info.size / 2, info.size / 2, info.size / info.crop_scale)
         landmarks = np.mean([self._mesh.place(frame, face).landmarks for frame in frames], axis=0)
-        masks = region_masks(landmarks, info.size)
-        return tuple(RegionScore(name, *self._score(hide(frames, mask))) for name, mask in masks.items())
-
-    def _score(self, frames: UInt8Array) -> tuple[float, float]:
-        """Logit and probability of a clip."""
-        logit = float(self.engine.score(frames[None])[0])
-        if not math.isfinite(logit):
-            name = self.engine.info.name
-            raise FacetellError(N_(f"the model {name} gives {logit} for a clip, which is not a score"))
-        return logit, self.engine.info.calibration.probability(logit)
+        found = region_logits(region_map(landmarks, info.size), patches[0][0])
+        return tuple(RegionScore(name, logit, info.calibration.probability(logit)) for name, logit in found.items())
 
     def track_scores(self, waited: Callable[[], None] = lambda: None) -> TrackScores:
         """An empty collection of the scores of one video; ``waited`` is called after each wait for a score."""

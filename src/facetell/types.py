@@ -201,7 +201,7 @@ class ClipScore:
 
 @dataclass(frozen=True, slots=True)
 class RegionScore:
-    """Score of a clip in which one ``region`` of the face is hidden (:func:`facetell.faces.regions.region_masks`)."""
+    """Score of a region of the face in a clip (:func:`facetell.faces.regions.region_logits`)."""
 
     region: str
     logit: float

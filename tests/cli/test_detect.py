@@ -54,7 +54,7 @@ def test_an_error_leaves_the_others_scored_and_written(capsys, folder, tmp_path)
     assert sorted(path.name for path in out.iterdir()) == names
     assert (out / "man.mp4.svg").read_text().startswith("<svg ")
     (single,) = json.loads((out / "man.mp4.json").read_text())["videos"]
-    assert single == found["videos"][0] and len(single["tracks"][0]["regions"]) == 5
+    assert single == found["videos"][0]
 
 
 def test_standard_output_can_be_the_json_and_quiet_leaves_out_the_table(man, capsys):

@@ -11,8 +11,8 @@ from report_reader import check_page, read
 
 from facetell.assets import locate
 from facetell.cli import main
-from facetell.detector import Detector
-from facetell.faces.regions import region_masks
+from facetell.detector import Detector, Settings
+from facetell.faces.regions import REGIONS, region_logits, region_map
 from facetell.report import words
 from facetell.report.images import FILE_CHANGED, FILE_GONE, Budget, collect_images, shown_crop
 from facetell.report.page import Report
@@ -105,7 +105,6 @@ def test_several_videos_are_a_table_with_the_rest_collapsed(detector, of_man, of
     assert "truncated file: 146 of 472" in row.text and "warning" in row.text
     embedded = json.loads(page.one("script", type="application/json").text)
     assert embedded == json.loads(json.dumps(to_result(shown)))
-    assert [sum(bool(track.regions) for track in v.tracks) for v in shown] == [0, 0, 0, 0, 1, 1, 0]  # "cut.mp4" is gone
 
 
 def test_the_face_with_the_highest_estimate_comes_first(detector, of_two):
@@ -141,22 +140,32 @@ def test_the_highest_scoring_clip_is_shown_as_the_model_was_given_it(detector, o
     assert float(detector.engine.score(np.stack(worst.frames)[None])[0]) == of_man.most_suspect.logit
 
 
-def test_its_regions_are_hidden_one_after_the_other(detector, of_man, face_networks):
+def test_the_regions_of_a_model_that_scores_patches_are_in_its_highest_clip(detector, of_man):
     (track,) = Report(detector).add(of_man).tracks
-    images, _ = collect_images(of_man, detector.engine.info, Budget(faces=1))
-    (frames,) = (np.stack(clip.frames) for clip in images[track.track_id].values() if clip.scene)
+    assert track.regions == (), "the fast model scores no patches"
+    report = Report(scoring := Detector(settings=Settings(max_clips=1)))
+    (track,) = report.add(verdict := scoring(of_man.path)).tracks
+    frame, *parts = track.regions
+    assert [frame.region, *(part.region for part in parts)] == ["frame", *REGIONS]
+    assert verdict.most_suspect.logit > frame.logit >= max(part.logit for part in parts)
+    assert all(part.probability == scoring.engine.info.calibration.probability(part.logit) for part in parts)
+    assert "What the score of face 1 rests on" in report.html()
+
+
+def test_patches_are_of_the_region_that_most_of_their_pixels_are_of(face_networks):
     find, mesh = face_networks
-    points = np.mean([mesh.from_detection(frame, find.detect(frame)[0]).landmarks for frame in frames], axis=0)
-    masks = region_masks(points, frames.shape[1])
-    assert np.abs(sum(masks.values()) - 1).max() < 1e-5
-    for name, landmark in {"eyes": 159, "nose": 4, "mouth": 13, "skin": 205}.items():
-        assert masks[name][*points[landmark].round().astype(int)[::-1]] > 0.9
-    assert [each.region for each in track.regions] == [*masks]
-    for each, mask in zip(track.regions, masks.values(), strict=True):
-        colour = np.average(frames.mean(axis=0).reshape(-1, 3), axis=0, weights=mask.ravel())
-        by_hand = (frames + mask[..., None] * (colour - frames)).round().astype(np.uint8)
-        assert each.logit == pytest.approx(float(detector.engine.score(by_hand[None])[0]), abs=0.15)
-        assert each.probability == detector.engine.info.calibration.probability(each.logit)
+    (image,) = sample_frames("sample_man", 1)
+    points = mesh.from_detection(image, find.detect(image)[0]).landmarks
+    corner, side = points.min(axis=0) - 20, np.ptp(points, axis=0).max() + 40
+    points = (points - corner) * 224 / side
+    regions = region_map(points, 224)
+    for name, landmark in {"eyes": 159, "mouth": 13, "nose": 4, "skin": 205}.items():
+        x, y = points[landmark].astype(int)
+        assert list(REGIONS)[regions[y, x]] == name
+        patches = np.full((14, 14), -9.0, np.float32)
+        patches[y // 16, x // 16] = 11.0
+        found = region_logits(regions, patches.ravel())
+        assert found["frame"] == pytest.approx(-5) and max([*REGIONS], key=found.get) == name
 
 
 def test_images_do_not_repeat_the_edge_of_the_frame():

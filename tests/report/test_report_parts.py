@@ -36,14 +36,16 @@ SHORT = TrackVerdict(0, Status.TOO_SHORT, None, None, None, 0.0, 0.1, 88.0)
 FORGED = replace(track_of([75.0], [0.75]), track_id=7, probability=0.75)
 
 
-@pytest.mark.parametrize(("mouth", "eyes", "found"), [(-0.1, 0.9, "mouth"), (-0.1, -1.0, "eyes"), (0.1, 1.2, None)])
-def test_a_score_rests_on_the_region_that_costs_most_if_that_is_clear(mouth, eyes, found):
-    regions = tuple(RegionScore(name, logit, 0.25) for name, logit in (("mouth", mouth), ("eyes", eyes)))
+@pytest.mark.parametrize(
+    ("frame", "mouth", "eyes", "found"), [(0.5, 0.4, 0, "mouth"), (0.5, 0, 0.3, "eyes"), (0, 0, -1, "")]
+)
+def test_a_score_rests_on_a_part_if_half_of_it_or_more_is_of_its_patches(frame, mouth, eyes, found):
+    regions = tuple(RegionScore(*row, 0.25) for row in (("frame", frame), ("mouth", mouth), ("eyes", eyes)))
     face = FaceView(2, replace(FORGED, regions=regions), make_chart(FORGED, 0.5))
     template = "{% from 'regions.html' import regions with context %}{{ regions(f) }}"
     text = environment("en").from_string(template).render(f=face)
-    first = f"Hiding the {found} lowers the score of the highest-scoring clip the most (75\xa0% to 25\xa0%)."
-    assert (first if found else "by less than 0.75 in logits: it does not rest on one region.") in text
+    assert (f"blended or changed: strongest in the {found}." if found else "rests on the frame as a whole") in text
+    assert "the mouth 25\xa0%, the eyes 25\xa0%." in text
 
 
 def verdict_of(name, *tracks, **values):

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from facetell.datasets.manifest import Entry
 from facetell.detector import Detector, Settings
 from facetell.evaluate.scores import read_scores
-from facetell.models.network import FrameClassifier
+from facetell.models.network import FrameClassifier, Perceptron
 from facetell.models.zoo import create_model
 from facetell.train.config import FitConfig, ProbeConfig, build
 from facetell.train.features import Features
@@ -112,7 +112,7 @@ def test_the_whole_is_the_average_of_its_members(network, config):
         member, mean, std = fit_member(own, torch.from_numpy(labels).float(), chance, config.fit, 5000 + 10 * number)
         wanted = wanted + share * member((own.float() - mean) / std)
     with torch.no_grad():
-        assert torch.allclose(whole(values.float()), wanted, atol=1e-4)
+        assert torch.allclose(whole(values.float(), torch.empty(0))[0], wanted, atol=1e-4)
 
 
 def _features(values, labels, **more):
@@ -137,8 +137,10 @@ def test_the_part_for_patches_finds_a_changed_patch_and_raises_the_logit_of_its_
         whole = FrameClassifier(4, 2, 1, 8, 8)
         whole.local = local
         vectors = torch.rand(80, 4)
-        alone, highest = whole(vectors)[:, 0], logits.sort(dim=1).values[:, -5:].mean(dim=1)
-        torch.testing.assert_close(whole(vectors, x)[:, 0], torch.logaddexp(alone, highest))
+        alone, highest = Perceptron.forward(whole, vectors)[:, 0], logits.sort(dim=1).values[:, -5:].mean(dim=1)
+        joined, of_patches = whole(vectors, x)
+        torch.testing.assert_close(joined[:, 0], torch.logaddexp(alone, highest))
+        torch.testing.assert_close(of_patches[..., 0], logits)
 
 
 def test_views_are_drawn_by_group_and_both_classes_weigh_the_same():

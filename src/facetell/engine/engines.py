@@ -22,6 +22,7 @@ from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
 WEIGHTS = Path(__file__).parent.parent / "weights"
 DEFAULT_MODEL = "facetell"
 FAST_MODEL = "facetell-fast"
+OUTPUTS = "logit", "patches"  # of a model file; the second one is optional
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 FUNCTION_DEFAULTS: Mapping[str, object] = {"clip_frames": 8, "frame_rate": 25.0, "size": 224, "crop_scale": 1.8}
 ISAS_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
@@ -73,12 +74,16 @@ class Engine:
 
     def score(self, clips: UInt8Array) -> FloatArray:
         """Logits (N,) float32 of uint8 RGB clips (N, T, S, S, 3); positive = forged."""
+        return self.outputs(clips)[0]
+
+    def outputs(self, clips: UInt8Array) -> Sequence[FloatArray]:
+        """Logits as of :meth:`score`, and those of the patches (N, P), row by row, of a model that has them."""
         blob = np.ascontiguousarray(clips.transpose(0, 1, 4, 2, 3), dtype=np.float32)
         blob *= np.float32(1 / 255)
         return self.run(blob)
 
-    def run(self, clips: FloatArray) -> FloatArray:
-        """Logits (N,) of float32 RGB clips (N, T, 3, S, S) in [0, 1]."""
+    def run(self, clips: FloatArray) -> Sequence[FloatArray]:
+        """:meth:`outputs` for float32 RGB clips (N, T, 3, S, S) in [0, 1]."""
         raise NotImplementedError
 
 
@@ -93,7 +98,8 @@ class OpenVinoEngine(Engine):
         super().__init__(path, metadata, [int(size.get_max_length()) for shape in logits for size in shape])
         # The shape is fixed to one clip: that compiles to faster code, and a score cannot depend on the other clips.
         model.reshape({"clip": [1, self.info.clip_frames, 3, self.info.size, self.info.size]})
-        self.compile(model, model.output("logit"), precision, threads)
+        outputs = [found for name in OUTPUTS for found in model.outputs if name in found.get_names()]
+        self.compile(model, outputs, precision, threads)
 
     def read(self, path: Path) -> tuple[Any, dict[str, str]]:
         """An ONNX file as a model of OpenVINO, and its metadata."""
@@ -106,8 +112,8 @@ class OpenVinoEngine(Engine):
         framework = found["framework"] if "framework" in found else {}  # noqa: SIM401 (an RTMap has no `get`)
         return model, {key: str(value.value) for key, value in framework.items()}
 
-    def compile(self, model: Any, output: Any, precision: str | None, threads: int | None) -> None:
-        """Compile a model without the layers of all but one output."""
+    def compile(self, model: Any, outputs: Sequence[Any], precision: str | None, threads: int | None) -> None:
+        """Compile a model without the layers of all but some outputs."""
         import openvino
 
         from facetell.faces.runtime import openvino_core
@@ -122,16 +128,16 @@ class OpenVinoEngine(Engine):
         }
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
-        only = openvino.Model([output], model.get_parameters())
+        only = openvino.Model(outputs, model.get_parameters())
         self._request = openvino_core().compile_model(only, "CPU", config).create_infer_request()
 
-    def infer(self, values: FloatArray) -> FloatArray:
-        """The output for one input."""
-        return np.array(self._request.infer({0: values})[0], dtype=np.float32)
+    def infer(self, values: FloatArray) -> list[FloatArray]:
+        """The outputs for one input."""
+        return [np.array(value, dtype=np.float32) for value in self._request.infer({0: values}).values()]
 
-    def run(self, clips: FloatArray) -> FloatArray:
+    def run(self, clips: FloatArray) -> Sequence[FloatArray]:
         """See :meth:`Engine.run`."""
-        return np.concatenate([self.infer(clip[None]) for clip in clips])
+        return [np.concatenate(parts) for parts in zip(*(self.infer(clip[None]) for clip in clips), strict=True)]
 
 
 class OnnxRuntimeEngine(Engine):
@@ -159,13 +165,14 @@ class OnnxRuntimeEngine(Engine):
                 f"ONNX Runtime {runtime.__version__} cannot use CUDA here, only {', '.join(usable)}: install the GPU's "
                 "driver, and onnxruntime-gpu in place of onnxruntime (docs/models.md), or leave out --device cuda"
             )
-        logits = [output.shape for output in self._session.get_outputs() if output.name == "logit"]
-        super().__init__(path, self._session.get_modelmeta().custom_metadata_map, *logits or [()])
+        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        super().__init__(path, self._session.get_modelmeta().custom_metadata_map, shapes.get("logit", ()))
+        self._outputs = [name for name in OUTPUTS if name in shapes]
         self.version = runtime.__version__
 
-    def run(self, clips: FloatArray) -> FloatArray:
+    def run(self, clips: FloatArray) -> Sequence[FloatArray]:
         """See :meth:`Engine.run`."""
-        return np.asarray(self._session.run(["logit"], {"clip": clips})[0], dtype=np.float32)
+        return [np.asarray(value, dtype=np.float32) for value in self._session.run(self._outputs, {"clip": clips})]
 
 
 class FunctionEngine(Engine):
@@ -207,13 +214,13 @@ class FunctionEngine(Engine):
         box = self.info.size / 2 + half * np.array([-1, -1, 1, 1])
         self._boxes = np.tile(box.astype(np.float32), (self.info.clip_frames, 1))
 
-    def score(self, clips: UInt8Array) -> FloatArray:
-        """See :meth:`Engine.score`. Raises FacetellError if the function fails or returns no number."""
+    def outputs(self, clips: UInt8Array) -> Sequence[FloatArray]:
+        """See :meth:`Engine.outputs`. FacetellError: the function fails or returns no number."""
         try:
             logits = [float(self._function(clip, self.info.frame_rate, self._boxes.copy())) for clip in clips]
         except (Exception, SystemExit) as error:
             raise FacetellError(f"{self.path} failed ({type(error).__name__}: {error})") from error
-        return np.array(logits, dtype=np.float32)
+        return [np.array(logits, dtype=np.float32)]
 
 
 DEVICES = {"cpu": "openvino", "cuda": "onnxruntime"}  # by name: the engine that runs models there by default

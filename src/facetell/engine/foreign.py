@@ -48,24 +48,24 @@ class ForeignEngine(OpenVinoEngine):
         if len(outputs) > 1:
             raise FacetellError(f"{path} has {len(outputs)} outputs, none of them called logit; {FORM}")
         model.reshape({0: self._shape})
-        self.compile(model, _before_squashing(outputs[0]), precision or "f32", threads)
-        (trial,) = self.run(np.full((1, self.info.clip_frames, 3, size, size), 0.5, np.float32))
+        self.compile(model, [_before_squashing(outputs[0])], precision or "f32", threads)
+        ((trial,),) = self.run(np.full((1, self.info.clip_frames, 3, size, size), 0.5, np.float32))
         if not np.isfinite(trial):
             raise FacetellError(f"{path} gives {trial} for a grey face, which is not a score; check --mean and --std")
 
-    def run(self, clips: FloatArray) -> FloatArray:
+    def run(self, clips: FloatArray) -> Sequence[FloatArray]:
         """See :meth:`Engine.run`."""
         if self._frames == 1:
             clips = clips[:, CLIP_FRAMES // 2, None]
         clips = (clips - self._mean) / self._std
         if len(self._shape) == 4:
-            return np.array([np.mean([self._logit(frame) for frame in clip]) for clip in clips], np.float32)
+            return [np.array([np.mean([self._logit(frame) for frame in clip]) for clip in clips], np.float32)]
         if self._shape[2] != 3:  # (1, 3, T, S, S)
             clips = clips.swapaxes(1, 2)
-        return np.array([self._logit(clip) for clip in clips], np.float32)
+        return [np.array([self._logit(clip) for clip in clips], np.float32)]
 
     def _logit(self, values: FloatArray) -> float:
-        first, *second = found = self.infer(values[None].astype(self._type)).ravel()
+        first, *second = found = self.infer(values[None].astype(self._type))[0].ravel()
         if found.size not in (1, 2):
             raise FacetellError(f"{self.path} gives {found.size} values for one input; {FORM}")
         return float(second[0] - first if second else first)

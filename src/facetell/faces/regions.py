@@ -1,6 +1,9 @@
-"""Regions of a face in the crop of a clip: the landmarks around them, their masks, and how one is hidden."""
+"""Regions of a face in the crop of a clip: the landmarks around them, their pixels and their scores."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -10,7 +13,8 @@ from facetell.types import FloatArray, UInt8Array
 
 IndexArray = NDArray[np.int64]
 
-MARGIN, FEATHER = 0.04, 0.025  # face lengths: around a feature, and standard deviation of the soft edge of a mask
+MARGIN = 0.04  # face lengths around a feature
+HIGHEST = 5  # patches whose mean is the score of a region, as of a frame
 
 
 def indices(text: str) -> IndexArray:
@@ -31,35 +35,42 @@ EYES = (  # the person's right and left, as all pairs
 BROWS = indices("70 63 105 66 107 55 65 52 53 46"), indices("336 296 334 293 300 276 283 282 295 285")
 NOSE = indices("168 193 122 196 236 198 49 64 98 97 2 326 327 294 279 420 456 419 351 417 6 197 195 5 4 1 19")
 EYES_WITH_BROWS = tuple(np.concatenate(pair) for pair in zip(EYES, BROWS, strict=True))
+REGIONS: Mapping[
+    str, tuple[float, tuple[IndexArray, ...]]
+] = {  # margin, and rings of landmarks; the first has priority
+    "eyes": (MARGIN, EYES_WITH_BROWS),
+    "mouth": (MARGIN, (LIPS_OUTER,)),
+    "nose": (MARGIN / 2, (NOSE,)),
+    "skin": (0, (OVAL,)),
+    "surroundings": (0, ()),  # what is left
+}
 
 
-def region_masks(landmarks: FloatArray, size: int) -> dict[str, FloatArray]:
-    """Masks (size, size) in [0, 1] by region, of landmarks (468, 2) in pixels of the crop; they add up to 1.
+def region_map(landmarks: FloatArray, size: int) -> UInt8Array:
+    """The region (S, S), an index into :data:`REGIONS`, of each pixel of a crop with landmarks (468, 2) in pixels.
 
     Each of eyes (with brows), mouth and nose is the convex hull of its landmarks with a margin. The skin is the rest of
     the face, the surroundings are all else: hair, ears, neck, background.
     """
     length = max(1.0, float(np.ptp(landmarks, axis=0).max()))
-    free, masks = np.ones((size, size), np.uint8), {}
-    for name, margin, rings in (
-        ("eyes", MARGIN, EYES_WITH_BROWS),
-        ("mouth", MARGIN, (LIPS_OUTER,)),
-        ("nose", MARGIN / 2, (NOSE,)),
-        ("skin", 0, (OVAL,)),
-        ("surroundings", 0, ()),  # what is left
-    ):
-        area = np.full_like(free, not rings)
+    found = np.zeros((size, size), np.uint8)
+    for number, (margin, rings) in reversed([*enumerate(REGIONS.values())]):
+        area = np.full_like(found, not rings)
         for ring in rings:
             cv2.fillConvexPoly(area, np.round(cv2.convexHull(landmarks[ring]) * 16).astype(np.int32), 1, shift=4)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(margin * length) + 1,) * 2)
-        area = np.asarray(cv2.dilate(area, disc), np.uint8) & free
-        free &= ~area
-        masks[name] = np.asarray(cv2.GaussianBlur(area.astype(np.float32), (0, 0), FEATHER * length), np.float32)
-    return masks
+        found[cv2.dilate(area, disc) > 0] = number
+    return found
 
 
-def hide(frames: UInt8Array, mask: FloatArray) -> UInt8Array:
-    """Frames (T, S, S, 3) with the area of a mask, (S, S) in [0, 1], replaced by its mean colour in all frames."""
-    weight = mask[..., None]
-    colour = (frames * weight).sum(axis=(0, 1, 2)) / max(len(frames) * float(mask.sum()), 1e-6)
-    return np.asarray(np.round(frames * (1 - weight) + colour * weight), np.uint8)
+def region_logits(regions: UInt8Array, patches: FloatArray) -> dict[str, float]:
+    """By region of a map (S, S), the mean of its five highest logits of patches (P,), a square grid over the map.
+
+    The first is the whole frame. A patch is of the region that most of its pixels are of. Regions without one are left
+    out.
+    """
+    grid = math.isqrt(len(patches))
+    pixels = (regions[None] == np.arange(len(REGIONS))[:, None, None]).astype(np.float32)
+    owner = np.argmax([cv2.resize(own, (grid, grid), interpolation=cv2.INTER_AREA) for own in pixels], axis=0).ravel()
+    groups = {"frame": patches} | {name: patches[owner == number] for number, name in enumerate(REGIONS)}
+    return {name: float(np.sort(logits)[-HIGHEST:].mean()) for name, logits in groups.items() if logits.size}

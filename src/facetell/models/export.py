@@ -44,10 +44,10 @@ def export_onnx(
 ) -> Path:
     """Write a network without its anomaly block, and put it into evaluation mode.
 
-    The file has the input ``clip`` float32 (N, T, 3, H, W) and the output ``logit`` (N,); ``metadata`` are one string a
-    field, by default those of :func:`info_of`. The ``precision`` "w8" stores large matrices and 1 x 1 kernels in 8 bits
-    and other large arrays in 16; computation is in float32. Weights that come from such a file, or from CLIP's, are
-    stored without any change.
+    The file has the input ``clip`` float32 (N, T, 3, H, W) and the outputs ``logit`` (N,) and, of a classifier with a
+    part for them, ``patches`` (N, P); ``metadata`` are one string a field, by default those of :func:`info_of`. The
+    ``precision`` "w8" stores large matrices and 1 x 1 kernels in 8 bits and other large arrays in 16; computation is in
+    float32. Weights that come from such a file, or from CLIP's, are stored without any change.
     """
     import onnx
 
@@ -79,7 +79,8 @@ class _Exported(nn.Module):
         if self.output == "features":
             maps, features = self.network.features(clip)
             return features, patches_of(maps)
-        return (self.network(clip, with_anomaly=False).logit,)
+        found = self.network(clip, with_anomaly=False)
+        return (found.logit,) if found.patches is None else (found.logit, found.patches)
 
 
 def _trace(network: ClipNetwork, output: str) -> Any:
@@ -97,7 +98,7 @@ def _trace(network: ClipNetwork, output: str) -> Any:
             wrapper,
             (clip,),
             input_names=["clip"],
-            output_names=["features", "patches"] if output == "features" else [output],
+            output_names=[output, "patches"],
             opset_version=OPSET,
             dynamo=True,
             optimize=False,  # its optimiser merges batch norms into convolutions
@@ -285,10 +286,11 @@ class TorchEngine(Engine):
         classes = self._model.num_classes
         super().__init__(path, metadata, ["N"] if classes == 1 else ["N", classes])
 
-    def run(self, clips: FloatArray) -> FloatArray:
+    def run(self, clips: FloatArray) -> Sequence[FloatArray]:
         """See :meth:`facetell.engine.Engine.run`."""
         with torch.inference_mode():
-            return np.asarray(self._model(torch.from_numpy(clips)).logit.float().numpy(), dtype=np.float32)
+            found = self._model(torch.from_numpy(clips))
+        return [value.float().numpy() for value in (found.logit, found.patches) if value is not None]
 
 
 Parity = dict[str, float | str]
@@ -318,7 +320,7 @@ def export_compared(
     for engine in engines:
         for arithmetic in ("f32", "bf16") if engine == "openvino" else ("f32",):
             try:
-                got = load_engine(path, engine, precision=arithmetic).run(clips)
+                got = load_engine(path, engine, precision=arithmetic).run(clips)[0]
                 parity[f"{engine} {arithmetic}"] = float(np.abs(got - want).max() / max(1.0, np.abs(want).max()))
             except FacetellError as error:
                 parity[f"{engine} {arithmetic}"] = str(error)

@@ -35,6 +35,7 @@ class ClipOutput(NamedTuple):
     logit: Tensor  # (N,), positive = forged; or (N, classes)
     aux_logit: Tensor | None = None  # the same, of the anomaly block's classifier
     anomaly_map: Tensor | None = None  # A (N, T, cues, h, w), if L^l1 is used
+    patches: Tensor | None = None  # logits of patches (N, P), row by row, of a classifier with a part for them
 
 
 VARIANCE_FLOOR = 1e-6  # added to a variance before its root, whose gradient is infinite at 0
@@ -133,13 +134,14 @@ class FrameClassifier(Perceptron):
         super().__init__(features, hidden, classes)
         self.local = Perceptron(channels, local, classes) if local else None
 
-    def forward(self, features: Tensor, patches: Tensor | None = None) -> Tensor:
-        """(N, F) and patches (N, P, ``channels``) to (N, classes)."""
+    def forward(self, features: Tensor, patches: Tensor) -> tuple[Tensor, Tensor | None]:  # type: ignore[override]
+        """(N, F) and patches (N, P, ``channels``) to logits (N, classes), and of the patches (N, P, classes)."""
         logits = super().forward(features)
-        if self.local is None or patches is None:
-            return logits
-        highest = self.local(patches).topk(HIGHEST, dim=1).values.mean(dim=1)
-        return logits + functional.softplus(highest - logits)
+        if self.local is None:
+            return logits, None
+        of_patches: Tensor = self.local(patches)
+        highest = of_patches.topk(HIGHEST, dim=1).values.mean(dim=1)
+        return logits + functional.softplus(highest - logits), of_patches
 
 
 class ClipNetwork(nn.Module):
@@ -186,15 +188,17 @@ class ClipNetwork(nn.Module):
         ``with_anomaly=False`` skips the anomaly block.
         """
         deep, features = self.features(clip)
-        seen = features.shape[0] // clip.shape[0]
+        seen, patches = features.shape[0] // clip.shape[0], None
         if isinstance(self.classifier, FrameClassifier):
-            logit = by_clip(self.classifier(self.dropout(features), patches_of(deep)), seen).mean(dim=1)
+            logit, patches = self.classifier(self.dropout(features), patches_of(deep))
+            logit = by_clip(logit, seen).mean(dim=1)
+            patches = None if patches is None else by_clip(patches[..., 0], seen).mean(dim=1)
         else:  # linear: the mean of the features gives the mean of the logits
             logit = self.classifier(self.dropout(by_clip(features, seen).mean(dim=1)))
         anomaly_map, aux_logit = self.anomaly(deep, len(clip)) if self.anomaly and with_anomaly else (None, None)
         if self.num_classes == 1:
             logit, aux_logit = logit.squeeze(1), None if aux_logit is None else aux_logit.squeeze(1)
-        return ClipOutput(logit, aux_logit, anomaly_map if self.uses_l1 else None)
+        return ClipOutput(logit, aux_logit, anomaly_map if self.uses_l1 else None, patches)
 
     def features(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         """The backbone's deepest maps and feature vectors of clips (N, T, 3, H, W), float RGB in [0, 1]."""

@@ -40,7 +40,7 @@ class Budget:
     faces: int = 6  # with images, those with the highest estimates first
     moments: int = 96  # images over time, of all faces together
     segments: int = 3  # highest-scoring clips per face that are shown frame by frame
-    hidden: int = 3  # faces whose highest-scoring clip is scored with regions of it hidden
+    regions: int = 3  # faces whose regions are scored in their highest-scoring clip
 
     @classmethod
     def of(cls, videos: int) -> Budget:

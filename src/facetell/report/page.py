@@ -6,10 +6,10 @@ import base64
 import functools
 import hashlib
 import heapq
+import math
 import statistics
 import textwrap
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, even_odds
 TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
 CSS, JS = (Markup((STATIC / f"report.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
 STRIP, PLOTTED = 12, 7  # images in a strip, faces in a plot
-LEAST_DROP = 0.75  # logits: hiding another area as large as a feature rarely lowers a score by more (docs/report.md)
+PART = math.log(2)  # logits below that of a clip: the score of a region from where on the clip's rests on a part
 SHOWN, BINS = 1000, 20  # videos and bars in the summary of a scan
 
 
@@ -61,7 +61,7 @@ def environment(code: str, folder: Path = TEMPLATES) -> Environment:
         "text": plain_text,
         "tick": lambda seconds: spoken.number(clock(seconds).removesuffix(".0")),
     }
-    made.globals |= {"LOW_RATE": LOW_RATE, "UNEVEN": UNEVEN, "LEAST_DROP": LEAST_DROP}
+    made.globals |= {"LOW_RATE": LOW_RATE, "UNEVEN": UNEVEN, "PART": PART}
     made.globals |= {"language": code, "t": words, "words": spoken.words}
     made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return made
@@ -167,11 +167,10 @@ class Report:
 
     def _with_regions(self, verdict: VideoVerdict, images: Mapping[int, TrackImages]) -> VideoVerdict:
         found = {}
-        for track in by_estimate(verdict.tracks)[: self._budget.hidden]:
+        for track in by_estimate(verdict.tracks)[: self._budget.regions]:
             clip = images.get(track.track_id, {}).get(ranked(track)[0])
             if clip and len(clip.frames) == self._detector.engine.info.clip_frames:
-                with suppress(Exception):  # whatever fails, also in a model that is a function: no regions
-                    found[track.track_id] = self._detector.score_regions(np.stack(clip.frames))
+                found[track.track_id] = self._detector.score_regions(np.stack(clip.frames))
         tracks = (replace(track, regions=found.get(track.track_id, ())) for track in verdict.tracks)
         return replace(verdict, tracks=tuple(tracks))
 

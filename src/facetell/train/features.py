@@ -110,11 +110,15 @@ class FeatureStore:
 
     def read(self) -> Features:
         """The features of all views after :meth:`compute`."""
-        parts = [np.load(self.file(number)) for number in range(len(self.recordings))]
         names = ("values", "labels", "sources", "times", "patches", "changed", "cues")
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
-        counts = [len(part["labels"]) for part in parts]
-        return Features(**joined, recordings=np.repeat(np.arange(len(parts)), counts))
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
+        for number in range(len(self.recordings)):
+            with np.load(self.file(number)) as stored:
+                for name, arrays in parts.items():
+                    arrays.append(stored[name])
+        counts = [len(labels) for labels in parts["labels"]]
+        joined = {name: np.concatenate(parts.pop(name)) for name in names}  # one after the other: patches are large
+        return Features(**joined, recordings=np.repeat(np.arange(len(counts)), counts))
 
     def limits(self) -> tuple[NDArray[np.int64], dict[str, Vectors]]:
         """Indices (M,) of every few recordings, and features of a frame of each under each change, by name."""

@@ -364,5 +364,5 @@ def _score(classifier: FrameClassifier, *vectors: NDArray[np.float16]) -> NDArra
     parts = (
         torch.split(torch.from_numpy(array), TOGETHER) for array in vectors
     )  # in float32, all patches would be too large
-    logits = [classifier(*(part.float() for part in together)) for together in zip(*parts, strict=True)]
+    logits = [classifier(*(part.float() for part in together))[0] for together in zip(*parts, strict=True)]
     return np.asarray(torch.cat(logits)[:, 0].double().numpy())
