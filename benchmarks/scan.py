@@ -5,7 +5,8 @@
     python benchmarks/scan.py --rehearse 1000000 # all but the scoring of so many videos
 
 The videos are made from the sample video of the woman: 720p, 30 fps, about 4 Mbit/s H.264, twenty seconds each, told
-apart by a few bytes at their ends. Each measurement is a command of its own; what it takes to start is counted apart.
+apart by a few bytes at their ends. Each measurement is a command of its own, with one core a worker: a worker alone
+would use more than one. What it takes to start is counted apart.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -79,16 +81,18 @@ def scale(folder: Path, count: int, engine: str) -> None:
         wall, cpu = whole[0] - start[0], (whole[1] - start[1]) / count
         per_hour[workers] = 3600 * count / wall
         print(f"{workers:8}{start[0]:9.1f}{wall:8.1f}{seconds / wall:13.1f}{cpu:15.2f}{whole[2]:9.0f}")
-    print(f"two workers do {per_hour[2] / per_hour[1]:.2f} x what one does")
+    print(f"two workers on two cores do {per_hour[2] / per_hour[1]:.2f} x what one does on one core")
     print(f"videos of {BASE_SECONDS} s an hour: {per_hour[1]:.0f} with one worker, {per_hour[2]:.0f} with two")
     print(f"100 000 of them: {100_000 / per_hour[1]:.0f} worker-hours with one, {2e5 / per_hour[2]:.0f} with two")
 
 
 def run(source: Path, out: Path, engine: str, workers: int, *more: object) -> tuple[float, float, float]:
-    """Wall and CPU seconds of a scan, and the peak memory in MB of the largest of its processes."""
+    """Wall and CPU seconds of a scan on as many cores, and the peak memory in MB of the largest of its processes."""
     words = [sys.executable, "-m", "facetell", "scan", source, "--out", out, "--on", engine, *more]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run([str(word) for word in (*words, "--workers", workers)], capture_output=True, text=True)
+    command = [str(word) for word in (*words, "--workers", workers)]
+    pin = partial(os.sched_setaffinity, 0, sorted(os.sched_getaffinity(0))[:workers])
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=pin)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if not (out / "summary.html").exists():
         raise SystemExit(f"the scan failed: {done.stderr}")
