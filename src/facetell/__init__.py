@@ -11,8 +11,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-# On import, OpenVINO reports to a web analytics service and writes an identifier to the home folder. Without this
-# module it uses a stub.
+# On import, OpenVINO reports to a web service and writes an identifier to the home folder, but not without this module.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: not to be imported
 
 __version__ = "0.2.0"

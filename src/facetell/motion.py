@@ -1,8 +1,7 @@
 """Drawings of the motion of a face: crop, optical flow, first and second differences in time, as strip and video.
 
 The differences are those of a Motion Consistency Block with delta kernels on the pixels: M_t = F_(t+1) - F_t and
-MM_t = M_(t+1) - M_t of the grey frames F of one crop. Smooth motion shrinks with each difference, errors that are
-independent from frame to frame grow.
+MM_t = M_(t+1) - M_t of the grey frames F of one crop. Smooth motion shrinks with each one, independent errors grow.
 """
 
 from __future__ import annotations

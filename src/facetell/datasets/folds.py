@@ -76,8 +76,7 @@ def balanced_weights(entries: Sequence[Entry], rows: ArrayLike) -> NDArray[np.fl
     """Sampling weights (N,) of the training ``rows`` (bool, (N,)), with mean 1; 0 for all other rows.
 
     A row of a group with n rows has the weight ``n ** -0.75`` within its class. Reals are grouped by repository,
-    forgeries by family (by method if it is unknown). Both classes have the same total. ValueError: a label is unknown,
-    or a class is missing in the training rows.
+    forgeries by family (else by method). Both classes have the same total. ValueError: no label, or one class alone.
     """
     _check_labels(entries)
     chosen: list[int] = np.flatnonzero(rows).tolist()

@@ -1,7 +1,6 @@
 """Distortions of single frames, uint8 RGB (H, W, 3), and of the times at which they are shown.
 
-The first six are as in the published tool of DeeperForensics-1.0 (arXiv 2001.03024), including the truncation of grey
-levels; see ``docs/distortions.md``.
+The first six are as in the published tool of DeeperForensics-1.0 (arXiv 2001.03024); see ``docs/distortions.md``.
 """
 
 from __future__ import annotations

@@ -24,8 +24,7 @@ FORM = (
 class ForeignEngine(OpenVinoEngine):
     """Runs a network of another program (``docs/models.md``) on OpenVINO, in float32 unless ``precision`` is "bf16".
 
-    FacetellError: the file has metadata of facetell, a part of the description is missing, or the network has another
-    form than :data:`FORM`.
+    FacetellError: the file is one of facetell, the description is incomplete, or the form is not :data:`FORM`.
     """
 
     def __init__(

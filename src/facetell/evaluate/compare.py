@@ -23,8 +23,7 @@ SIGNIFICANT = 0.05
 class Comparison:
     """A measure of two models on the ``real`` and ``fake`` videos that both scored, and A minus B.
 
-    The paired bootstrap is over ``identities``, 0 where none is known and videos are drawn. ``left_out`` counts videos
-    by the reason; one may have several.
+    The paired bootstrap is over ``identities``, 0 where none is known and videos are drawn. ``left_out``: by reason.
     """
 
     measure: str

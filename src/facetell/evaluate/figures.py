@@ -27,8 +27,7 @@ class Run:
     """The scores of one model that count, one row per clip.
 
     ``label`` names the model in tables: that of its score files, or else ``model``, the name in the model file.
-    ``held_out`` is the forgery that it was not trained on, by its label. ``reals`` says which reals those of
-    DeeperForensics-1.0 are.
+    ``held_out`` is the forgery that it was not trained on, by its label; ``reals`` which reals DeeperForensics-1.0 has.
     """
 
     label: str

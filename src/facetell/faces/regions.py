@@ -66,8 +66,7 @@ def region_map(landmarks: FloatArray, size: int) -> UInt8Array:
 def region_logits(regions: UInt8Array, patches: FloatArray) -> dict[str, float]:
     """By region of a map (S, S), the mean of its five highest logits of patches (P,), a square grid over the map.
 
-    The first is the whole frame. A patch is of the region that most of its pixels are of. Regions without one are left
-    out.
+    The first is the whole frame. A patch is of the region of most of its pixels; regions without one are left out.
     """
     grid = math.isqrt(len(patches))
     pixels = (regions[None] == np.arange(len(REGIONS))[:, None, None]).astype(np.float32)

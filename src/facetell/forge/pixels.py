@@ -22,8 +22,7 @@ Forgery = tuple[UInt8Array, FloatArray]
 """Forged frames (T, H, W, 3) and their mask (T, H, W)."""
 
 FAMILIES = (0.4, 0.25, 0.1, 0.15, 0.1)
-"""Weights of the shapes of a mask: the whole face, brows to mouth, below the nose, some of eyes, nose and mouth, convex
-hulls of random groups of landmarks."""
+"""Weights of the shapes of a mask: whole face, brows to mouth, below the nose, some features, random hulls."""
 SOFT = (0.02, 0.08)
 REFERENCE = 256  # face width in pixels to which the elastic deformation refers, as in the paper
 FRACTION_BITS = 4  # sub-pixel precision of the filling: a mask must not move by whole pixels

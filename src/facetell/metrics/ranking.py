@@ -3,8 +3,7 @@
 ``labels`` (N,) are 1 for forged and 0 for real, ``scores`` (N,) are higher for "forged", ``weights`` (..., N) say how
 often each video counts: a bootstrap draw is a weighting, so a measure sorts its scores once for all draws. Without
 weights a measure returns a float, with weights an array (...). It is NaN without a video, where a score is NaN and, but
-for :func:`accuracy`, where a class is missing. ValueError: shapes, labels or parameters are wrong. A score at or above
-a threshold counts as forged.
+for :func:`accuracy`, where a class is missing. Scores from a threshold on count as forged. ValueError: bad arguments.
 """
 
 from __future__ import annotations

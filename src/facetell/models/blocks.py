@@ -28,8 +28,7 @@ def by_clip(x: Tensor, frames: int) -> Tensor:
 class CSTM(nn.Module):
     """Channel-wise spatio-temporal module: a temporal convolution of 3 taps, one kernel a channel, zero padding.
 
-    It is initialised as a shift: the first quarter of the channels takes the previous frame, the last quarter the next
-    one, the middle half its own.
+    It begins as a shift: the first quarter of the channels takes the previous frame, the last quarter the next one.
     """
 
     def __init__(self, channels: int) -> None:
@@ -149,8 +148,7 @@ class MotionBlock(nn.Module):
     def forward(self, x: Tensor, frames: int, offset: int = 0) -> Tensor:
         """(N*T, C, H, W) to (N*T, C, H', W').
 
-        ``offset`` is the row and column of ``x`` on which the first value of ``spatial`` is centred; under stride it
-        keeps all summands on one grid.
+        The first value of ``spatial`` is centred on row and column ``offset``: under stride, all summands share a grid.
         """
         out: Tensor = self.spatial(x if self.temporal is None else self.temporal(x, frames))
         return out if self.motion is None else out + self.motion(x, frames, self.stride, offset)

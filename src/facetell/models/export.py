@@ -294,8 +294,7 @@ class TorchEngine(Engine):
 
 
 Parity = dict[str, float | str]
-"""By engine and precision ("openvino f32"): largest deviation of a logit from torch's, relative to the largest logit if
-that is above 1, or why it does not run."""
+"""By engine and precision ("openvino f32"): largest deviation from torch's logit (relative from 1 on), or a fault."""
 
 
 def export_compared(

@@ -216,8 +216,7 @@ def read_quantised(path: Path) -> dict[str, Tensor]:
     """Arrays of an ONNX file that ONNX Runtime has quantised dynamically, in float32, under their torch names.
 
     The weights of each ``MatMulInteger`` are multiplied by their scale, one per output channel, and get the name of the
-    layer and the axes (out, in) of :class:`torch.nn.Linear`. The quantisation of activations is ignored. FacetellError:
-    the file cannot be read.
+    layer and the axes (out, in) of its ``Linear``. Activations are not quantised. FacetellError: it cannot be read.
     """
     import onnx
 

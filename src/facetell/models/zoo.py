@@ -143,8 +143,7 @@ def create_model(
 def load_pretrained(backbone: Backbone, path: Path) -> tuple[str, ...]:
     """Load a published checkpoint (.pth, or .onnx as :func:`facetell.models.vit.read_quantised` reads it).
 
-    Only new modules may be absent from it. Returns the names of the arrays that it does not have. FacetellError: there
-    is no checkpoint, or it is of another network.
+    Returns the names of arrays that it lacks, of new modules. FacetellError: it is missing, or of another network.
     """
     if path.suffix == ".onnx":
         published = vit.read_quantised(path)

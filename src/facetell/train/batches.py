@@ -1,8 +1,7 @@
 """Training batches: real clips with pseudo-fakes of the same frames, and the forged clips of the data.
 
 A batch consists of slots; each slot is a real and a forged clip. If the forged clip is made from the real one, both are
-degraded and cropped alike, so that only the forgery differs. A slot depends on (seed, batch number, slot number) alone:
-a resumed run gets the same batches.
+degraded and cropped alike, so that only the forgery differs. A slot depends on (seed, batch, slot) alone, also resumed.
 """
 
 from __future__ import annotations

@@ -59,8 +59,7 @@ def network_card(info: ModelInfo, found: Figures, clips: int, results: Results) 
 def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift: Table) -> list[Section]:
     """The card of a probe from its metadata and figures (:func:`facetell.train.probe_run.run_probe`).
 
-    ``clips`` is the number of clips of the parity check; ``kinds`` and ``drift`` are tables of the results by kind of
-    forgery, and of the real videos by repository.
+    ``clips``: of the parity check. ``kinds`` and ``drift``: tables by kind of forgery, and of reals by repository.
     """
     config, calibration, counts, fpr = found["config"], info.calibration, found["counts"], found["false_positive_rate"]
     views, recipe, verdicts, limits = config["views"], config["batch"]["recipe"], found["verdicts"], found["limits"]

@@ -133,8 +133,7 @@ class MachineConfig:
 class TrainConfig:
     """One training run.
 
-    ``pretrained`` is "imagenet" or "clip" (the pinned weights), "" for random weights, or the path of a published
-    checkpoint.
+    ``pretrained`` is "imagenet" or "clip" (the pinned weights), "" (random), or the path of a published checkpoint.
     """
 
     __pydantic_config__ = STRICT

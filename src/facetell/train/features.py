@@ -7,8 +7,7 @@ coding, brightness and framing do not discriminate the classes.
 The network is run from its exported file, with weights as they are released, so that the classifier is trained on the
 features of detection. Every recording has its own file; what exists is not computed again.
 
-For the limits of a probe, one frame of every few clips is changed: a smaller face, or a distortion, on the frame of the
-prepared clip, before the crop.
+For the limits of a probe, one frame of every few clips is changed before the crop: a smaller face, or a distortion.
 """
 
 from __future__ import annotations
@@ -110,15 +109,13 @@ class FeatureStore:
 
     def read(self) -> Features:
         """The features of all views after :meth:`compute`."""
-        names = ("values", "labels", "sources", "times", "patches", "changed", "cues")
-        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
+        parts: list[dict[str, NDArray[Any]]] = []
         for number in range(len(self.recordings)):
             with np.load(self.file(number)) as stored:
-                for name, arrays in parts.items():
-                    arrays.append(stored[name])
-        counts = [len(labels) for labels in parts["labels"]]
-        joined = {name: np.concatenate(parts.pop(name)) for name in names}  # one after the other: patches are large
-        return Features(**joined, recordings=np.repeat(np.arange(len(counts)), counts))
+                parts.append(dict(stored))
+        recordings = np.repeat(np.arange(len(parts)), [len(part["labels"]) for part in parts])
+        joined = {name: np.concatenate([part.pop(name) for part in parts]) for name in [*parts[0]]}
+        return Features(**joined, recordings=recordings)
 
     def limits(self) -> tuple[NDArray[np.int64], dict[str, Vectors]]:
         """Indices (M,) of every few recordings, and features of a frame of each under each change, by name."""

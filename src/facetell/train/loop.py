@@ -207,8 +207,7 @@ def keep_freed_memory() -> None:
 def make_optimizer(model: ClipNetwork, config: OptimConfig) -> torch.optim.Optimizer:
     """AdamW or SGD over up to four groups: new or pretrained parameters, with or without weight decay.
 
-    Biases, norms and :data:`IDENTITIES` do not decay: their differences would cease to be differences. ``factor`` of a
-    group multiplies its learning rate.
+    Biases, norms and :data:`IDENTITIES`, which must stay differences, do not decay. ``factor``: of the learning rate.
     """
     new = set(model.new_parameter_names())
     parameters: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
