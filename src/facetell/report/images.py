@@ -68,7 +68,7 @@ class Image:
 class ClipImages:
     """The images of one clip: the face in its middle, the whole frame then, all frames as the model was given them.
 
-    ``large``, a larger face, needs both wishes; ``beyond``: the crop extends beyond the frame; ``inside``: other pixels.
+    ``large``, a larger face, needs both wishes; ``beyond``: the crop extends beyond the frame; ``inside``: its pixels.
     """
 
     clip: ClipScore
