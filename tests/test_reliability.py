@@ -13,6 +13,7 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 @pytest.mark.parametrize(
     "words",
     [
+        "damage.py --count 64",
         "scan_kill.py --videos 12 --kills 4",
         "scan_kill.py --videos 6 --kills 2 --ray",
         "scan.py --rehearse 2000",

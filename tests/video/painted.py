@@ -1,5 +1,6 @@
 """Images whose content is known: coloured quadrants, and numbers painted as bars."""
 
+import cv2
 import numpy as np
 
 from facetell.video.reader import VideoReader
@@ -37,6 +38,14 @@ def number_of(image):
     width = image.shape[1]
     middle = image[image.shape[0] // 2].reshape(width, -1).mean(axis=1)
     return sum(int(middle[(2 * bit + 1) * width // (2 * BITS)] > 128) << bit for bit in range(BITS))
+
+
+def animation(images, durations, suffix=".webp"):
+    """The bytes of an animated image, given RGB images and their durations in milliseconds."""
+    made = cv2.Animation()
+    made.frames = [np.ascontiguousarray(image[:, :, ::-1]) for image in images]
+    made.durations = durations
+    return cv2.imencodeanimation(suffix, made, [cv2.IMWRITE_WEBP_QUALITY, 95])[1].tobytes()
 
 
 def seen_in(path):

@@ -16,6 +16,7 @@ from facetell.video.kinds import Kind, kind_of
 from facetell.video.reader import Unreadable
 from facetell.video.source import open_video
 from fixtures import encode, sample_frames
+from video.painted import animation
 
 NOISE, BLACK = np.random.default_rng(0).bytes(5000), np.zeros((9, 9, 3), np.uint8)
 IMAGES = [cv2.imencode(suffix, BLACK)[1].tobytes() for suffix in (".png", ".webp", ".jpg", ".tiff", ".bmp")]
@@ -183,10 +184,8 @@ def test_kinds_of_other_files(name, content, kind, tmp_path):
 
 
 def test_animated_images_are_videos(tmp_path):
-    animation = cv2.Animation()
-    animation.frames = [np.full((20, 30, 3), level, np.uint8) for level in (0, 200)]
-    animation.durations = [40, 40]
-    webp, png = (cv2.imencodeanimation(suffix, animation)[1].tobytes() for suffix in (".webp", ".png"))
+    images = [np.full((20, 30, 3), level, np.uint8) for level in (0, 200)]
+    webp, png = (animation(images, [40, 40], suffix) for suffix in (".webp", ".png"))
     text = b"tEXtComment\0" + bytes(100)
     chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
     for data in (webp, png, png[:33] + chunk + png[33:]):  # the last one with another chunk first

@@ -17,6 +17,7 @@ from facetell.video.reader import Unreadable, VideoReader
 from facetell.video.sequence import ImageSequence, NotConsecutive, steps_between
 from facetell.video.source import content_sha256, open_video
 from fixtures import sample_frames
+from video.painted import animation
 
 DURATIONS = [40, 40, 40, 80, 40, 40]
 
@@ -172,13 +173,6 @@ def test_the_frame_number_is_the_one_that_changes():
 
 
 # --- animated WebP
-
-
-def animation(images, durations):
-    made = cv2.Animation()
-    made.frames = [np.ascontiguousarray(image[:, :, ::-1]) for image in images]
-    made.durations = durations
-    return cv2.imencodeanimation(".webp", made, [cv2.IMWRITE_WEBP_QUALITY, 95])[1].tobytes()
 
 
 @pytest.fixture(scope="module")

@@ -161,12 +161,9 @@ def late_start(stream: VideoStream) -> float:
 
 
 def frame_rate(stream: VideoStream) -> float | None:
-    """Return the frames per second that a container states; None if it states no plausible rate.
-
-    This is the average rate, which is right for variable rates too, unless it is unusable: it is a constant in
-    a container without stamps, and AVI states the rate of its index, which may have more places than there are frames.
-    Then it is FFmpeg's guess from the stamps and the codec.
-    """
+    """Return the frames per second that a container states; None if it states no plausible rate."""
+    # The average is right for variable rates too. It is a constant in files without stamps, and AVI states the rate
+    # of its index, which may have more places than there are frames: then FFmpeg's guess from stamps and codec is used.
     average, guess = stream.average_rate, stream.guessed_rate
     if average and guess and (_has(stream.container, Flags.no_timestamps) or average >= _FALSE_RATE * guess):
         average = None
@@ -177,11 +174,8 @@ def frame_rate(stream: VideoStream) -> float | None:
 
 
 def longest_pause(container: Container) -> float:
-    """Return the longest gap between two frames, in seconds, that is a pause and not a leap of the clock.
-
-    In formats that allow discontinuous stamps (MPEG-TS, MPEG-PS) this is FFmpeg's ``dts_delta_threshold`` of 10 s. In
-    all others stamps are continuous, and players show a gap as a frozen frame.
-    """
+    """Return the longest gap between two frames, in seconds, that is a pause and not a leap of the clock."""
+    # FFmpeg's dts_delta_threshold where stamps may be discontinuous (MPEG-TS, MPEG-PS); else players show a still frame
     return 10.0 if _has(container, Flags.ts_discont) else LONGEST_PAUSE_S
 
 

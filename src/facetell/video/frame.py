@@ -1,8 +1,4 @@
-"""Decoded video frames: conversion to upright RGB, small luma thumbnails, and deinterlacing.
-
-A decoder gives YUV planes with a matrix, a range, a pixel aspect ratio and an orientation of their own. They are
-converted on request only, as this takes up to a third of the time of decoding.
-"""
+"""Decoded video frames: conversion to upright RGB (on request), small luma thumbnails, and deinterlacing."""
 
 from __future__ import annotations
 
@@ -48,17 +44,11 @@ class Damaged(Unreadable):
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How a decoded frame is scaled and oriented; all frames of a video get the size of its first one.
+    """How a decoded frame is scaled and oriented; all frames of a video get the size of its first one."""
 
-    Attributes:
-        stored: (width, height) of the video's first frame with square pixels, before it is oriented.
-        shown: size that this frame is scaled to before it is centred in ``stored`` on black.
-        transpose, mirror_x, mirror_y: what makes the frame upright, in this order.
-    """
-
-    stored: tuple[int, int]
-    shown: tuple[int, int]
-    transpose: bool = False
+    stored: tuple[int, int]  # (width, height) of the video's first frame with square pixels, before it is oriented
+    shown: tuple[int, int]  # size that this frame is scaled to before it is centred in ``stored`` on black
+    transpose: bool = False  # this, mirror_x and mirror_y, in this order, make the frame upright
     mirror_x: bool = False
     mirror_y: bool = False
 

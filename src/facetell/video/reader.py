@@ -12,25 +12,16 @@ from pathlib import Path
 from typing import Self, cast
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.codec import Capabilities
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from facetell.types import N_
-from facetell.video.blocks import ConcealedDamage
+from facetell.video import container
 from facetell.video.clock import MOST_REORDERED, STEP_BACK_S, Clock, StampOrder
-from facetell.video.container import (
-    frame_rate,
-    key_frame_pixels,
-    late_start,
-    longest_pause,
-    open_container,
-    packets,
-    reason,
-    stream_seconds,
-    video_streams,
-)
+from facetell.video.concealed import DecodingEnd, block_edges
 from facetell.video.frame import MOST_PIXELS, STRICTEST, Damaged, Geometry, RawFrame, Unreadable, deinterlaced
 from facetell.video.image import ImageFrame
 from facetell.video.reference import ReferenceTest, reference_test
@@ -41,12 +32,15 @@ SourceFrame = RawFrame | ImageFrame
 """A frame of a :class:`VideoSource`: ``index``, ``time`` in seconds, ``rgb()`` and ``luma_thumbnail()``."""
 _FALLBACK_RATE = 25.0
 _DEMUX_RETRIES = 16
-_CONCEALING = frozenset({"vp8", "vp9"})  # codecs whose decoders conceal overwritten data without an error
 _MOST_EDGES = 0.06  # block edges of the first key frame: JPEG images of quality 10 have fewer when coded by VP8
-_UNCHECKED = {"hevc": 0.03, "libdav1d": _MOST_EDGES}  # decoders that report little damage: key frames are searched
+_GROWTH = 0.05  # of the block edges from a key frame to a later frame: more is damage
+# Codecs whose decoders report little damage, that of VP9 in tiles but the last one: key frames are searched.
+_UNCHECKED = {"hevc": 0.03, "libdav1d": _MOST_EDGES, "vp9": _MOST_EDGES}
 _WAITING = frozenset({"h264", "hevc"})  # decoders that give no frame before a key frame or the end of a refresh
 _ZEROS = bytes(24)
-_CHECKING = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that give the same frames and find more damage
+_PADDED = 8  # packets of VP8 that show that their encoder adds other padding than zeros
+# Codecs whose decoders in FFmpeg conceal overwritten data without an error, and those that find more damage.
+_CHECKING = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 # What FFmpeg takes for an error, strictest first: the frames of some encoders break rules, and are sound.
 _CHECKS = (STRICTEST, "explode", "")
 _JUNK = "mpeg4"  # encoders of it that leave bytes behind some frames are common; they are no damage
@@ -126,7 +120,8 @@ class VideoReader(VideoSource):
         self._frames: Iterator[av.VideoFrame]
         for checks in _CHECKS:
             first = self._start(threads, checks)
-            if first is not None or self._checked or self._container.format.name.endswith(("_pipe", "image2")):
+            is_checked = self._checked and (self._ends is None or self._ends.early < _PADDED)
+            if first is not None or is_checked or self._container.format.name.endswith(("_pipe", "image2")):
                 break
         if first is None:
             kind = Damaged if self._packets_seen else Unreadable
@@ -136,18 +131,18 @@ class VideoReader(VideoSource):
         # As in FFmpeg, the container's ratio is used where it differs from the codec's.
         self._aspect_is_fixed = self._aspect is not None and self._aspect != coded
         self._geometry = Geometry.of(first, self._aspect)
-        duration, whole = stream_seconds(self._stream), self._container.duration
+        duration, whole = container.stream_seconds(self._stream), self._container.duration
         if duration is None and whole and whole > 0:
             duration = whole / av.time_base
         codec = self._stream.codec_context.codec.canonical_name
-        self.info = VideoInfo(*self._geometry.upright, frame_rate(self._stream), duration, codec)
+        self.info = VideoInfo(*self._geometry.upright, container.frame_rate(self._stream), duration, codec)
         self._stated = self._stream.frames  # the stream must not be used once the file is closed
         start, stamp, self._lost = self._stream.start_time, first.pts, 0.0  # _lost: seconds before the first frame
         if start is not None and stamp is not None and first.time_base:
             self._lost = max(0.0, float((stamp - start) * first.time_base))
         if self._lost > _LEAST_NOTED_S:
             self._missing.append(N_(f"the first {self._lost:.1f} seconds hold no frame that can be decoded"))
-        late = late_start(self._stream) + self._lost
+        late = container.late_start(self._stream) + self._lost
         if late > _LEAST_NOTED_S:
             self._notes.append(N_(f"players show the first frame at {late:.1f} seconds: times here count from it"))
 
@@ -205,10 +200,10 @@ class VideoReader(VideoSource):
         self._complete = True
 
     def _longest_pause(self) -> float:
-        return longest_pause(self._container)
+        return container.longest_pause(self._container)
 
     def _open(self) -> InputContainer:
-        return open_container(self.path)
+        return container.open_container(self.path)
 
     def _start(self, threads: int, checks: str) -> av.VideoFrame | None:
         """Open the file and decode its first frame; None, and the file closed, where there is none."""
@@ -219,13 +214,13 @@ class VideoReader(VideoSource):
         self._bad: list[tuple[int, int]] = []  # first and last of packets of which one is damaged, until a key frame
         self._container = self._open()
         try:
-            streams = video_streams(self._container, self.path)
+            streams = container.video_streams(self._container, self.path)
             self._stream: VideoStream = streams[0]
             context = self._stream.codec_context
             if len(streams) > 1:
                 count, name = len(streams), f"{context.name}, {context.width}x{context.height}"
                 self._notes.append(N_(f"there are {count} video streams: stream {self._stream.index} ({name}) is read"))
-            span = max(STEP_BACK_S, MOST_REORDERED / (frame_rate(self._stream) or _FALLBACK_RATE))
+            span = max(STEP_BACK_S, MOST_REORDERED / (container.frame_rate(self._stream) or _FALLBACK_RATE))
             self._order = StampOrder(span / float(self._stream.time_base or 1))
             context.thread_type, context.thread_count = "FRAME", threads  # errors in threads of slices are concealed
             context.options = {"max_pixels": str(MOST_PIXELS)}  # a few bytes may ask for a frame that fills the memory
@@ -234,9 +229,12 @@ class VideoReader(VideoSource):
             self._decoder = _checking(context)
             self._checked = self._decoder is not context
             self._begun = context.name in _WAITING  # or there was a key frame
-            self._concealed = ConcealedDamage(_UNCHECKED.get(context.name, _MOST_EDGES))
+            self._most_edges = _UNCHECKED.get(context.name, _MOST_EDGES)  # of the next frame, if it is undamaged
             self._is_reference: ReferenceTest | None = reference_test(context.name, context.extradata)
-            self._conceals = not checks or context.name in _CONCEALING
+            self._ends = DecodingEnd() if self._checked and checks and context.name == "vp8" else None
+            is_split = self._checked and context.name == "vp9"  # libvpx finds less damage in frames that share a packet
+            self._split = BitStreamFilterContext("vp9_superframe_split", self._stream) if is_split else None
+            self._conceals = not checks or (context.name in _CHECKING and not self._checked)
             self._decoder.copy_opaque = True
             most = threads if self._decoder.codec.capabilities & Capabilities.frame_threads else 1
             self._decoding: deque[int] = deque(maxlen=most)  # packets in the decoder: an error is that of the first
@@ -250,16 +248,10 @@ class VideoReader(VideoSource):
         return first
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        for frame in self._undamaged():
-            yield from self._order.receive(frame)
-        yield from self._order.flush()
-
-    def _undamaged(self) -> Iterator[av.VideoFrame]:
-        """Yield undamaged frames in the decoder's order; count the damaged ones."""
-        decoder = self._decoder
+        """Yield undamaged frames in presentation order; count the damaged ones."""
         for packet in self._packets():
             if packet.size:
-                packet.opaque = self._sent, packet.is_keyframe, packet.size
+                packet.opaque = self._sent, packet.is_keyframe
                 self._sent += 1
                 if packet.is_corrupt or self._is_unsound(packet):
                     self._note_damage(self._sent - 1, self._sent - 1)
@@ -271,22 +263,24 @@ class VideoReader(VideoSource):
                 if not packet.is_discard:
                     self._order.send(packet.pts)
             try:
-                frames = decoder.decode(packet)
+                parts = self._split.filter(packet) if self._split and packet.size else [packet]
+                frames = [frame for part in parts for frame in self._decoder.decode(part)]
             except EOFError:
-                return
+                break
             except (av.FFmpegError, ValueError):
                 last = self._sent - 1
                 first = self._decoding[0] if self._decoding else last
                 self._note_damage(first, first if packet.size else last)
                 continue
-            for frame in frames:
+            for frame in frames[-1:] if self._split else frames:  # of those in one packet, the last is shown
                 if not self._is_sound(frame):
                     self.damaged += 1
                     continue
                 if not frame.time_base:
                     frame.time_base = self._stream.time_base
                 self._interlaced |= bool(frame.interlaced_frame)  # then a packet may hold one field
-                yield frame
+                yield from self._order.receive(frame)
+        yield from self._order.flush()
 
     def _is_unsound(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as below
         """Whether a packet would be concealed in part, or would fill the memory.
@@ -297,11 +291,12 @@ class VideoReader(VideoSource):
         context = self._stream.codec_context
         if context.name == "hevc" and (context.extradata or b"")[:1] == b"\1":  # no zeros between its NAL units
             return _ZEROS in bytes(packet)
-        if context.name not in _CONCEALING:
+        if context.name not in _CHECKING:
             return False
         data = bytes(packet)
         padded = data if packet.is_keyframe else data.rstrip(b"\0")
-        return _ZEROS in padded or key_frame_pixels(data) > MOST_PIXELS
+        is_sound = _ZEROS not in padded and container.key_frame_pixels(data) <= MOST_PIXELS
+        return not (is_sound and (self._ends is None or self._ends.is_right(data)))
 
     def _is_dispensable(self, packet: av.Packet) -> bool:  # type: ignore[type-arg]  # as below
         """Whether a packet is not needed: its frame is before the time that is needed, and no other depends on it.
@@ -332,15 +327,17 @@ class VideoReader(VideoSource):
         """
         if not frame.width or not frame.height:
             return False
-        number, is_marked, size = cast(tuple[int, bool, int], frame.opaque or (self._sent - 1, False, 0))
+        number, is_marked = cast(tuple[int, bool], frame.opaque or (self._sent - 1, False))
         name = self._stream.codec_context.name
         # libvpx does not mark key frames, dav1d also marks one that it shows again; the container is right.
         is_key = is_marked if self._checked or name == "libdav1d" else bool(frame.key_frame)
         self._begun |= is_key or is_marked
         is_searched = self._conceals or (is_key and name in _UNCHECKED)
-        if frame.is_corrupt or (is_searched and self._concealed.show(frame, is_key, size if name == "vp8" else 0)):
+        edges = block_edges(frame) if is_searched else 0.0
+        if frame.is_corrupt or edges > self._most_edges:
             self._bad.append((number, number))
-        if is_key:
+        if is_key:  # some pictures are made of blocks
+            self._most_edges = max(edges, 0.0) + _GROWTH
             self._bad = [bad for bad in self._bad if bad[1] >= number]
         return self._begun and not any(first <= number for first, _ in self._bad)
 
@@ -349,7 +346,7 @@ class VideoReader(VideoSource):
         failures = 0
         while True:
             try:
-                for packet in packets(self._container, self._stream):
+                for packet in container.packets(self._container, self._stream):
                     failures = 0
                     self._packets_seen += bool(packet.size)
                     self._frames_due += bool(packet.size) and not packet.is_discard
@@ -365,14 +362,14 @@ class VideoReader(VideoSource):
     def _goes_on_after(self, error: Exception, failures: int) -> bool:
         """Whether to read on after so many demuxing errors in a row."""
         if failures == 1:
-            seen, why = self._packets_seen, reason(error)
+            seen, why = self._packets_seen, container.reason(error)
             self._missing.append(N_(f"the container is damaged after {seen} frames ({why})"))
         return failures <= _DEMUX_RETRIES
 
     def _note_early_end(self, last_time: float) -> None:
         """Add a message if the container states more than it holds; ``last_time`` is in seconds of its own clock."""
         last_time += self._lost
-        stated, seconds = self._stream.frames, stream_seconds(self._stream)
+        stated, seconds = self._stream.frames, container.stream_seconds(self._stream)
         if seconds is not None and last_time + 1.5 / (self.info.fps or _FALLBACK_RATE) >= seconds:
             return  # read to the end; if there are fewer frames, an edit list hides some, or there are gaps
         if stated and self._packets_seen < stated:
@@ -388,9 +385,7 @@ def _checking(context: VideoCodecContext) -> VideoCodecContext:
     pixels = context.format
     if name is None or name not in av.codecs_available or pixels is None or pixels.components[0].bits != 8:
         return context
-    checking = av.CodecContext.create(name, "r")
-    if not isinstance(checking, VideoCodecContext):
-        return context
+    checking = cast(VideoCodecContext, av.CodecContext.create(name, "r"))
     checking.extradata, checking.width, checking.height = context.extradata, context.width, context.height
     checking.thread_count, checking.options = context.thread_count, context.options
     return checking

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import av
 import numpy as np
@@ -137,11 +137,9 @@ def to_yuv(image: UInt8Array, pix_fmt: str) -> av.VideoFrame:
     matrix = _matrix(width, height)
     frame.color_range = _FULL
     to = 1 if matrix == _BT709 else 5
-    converted = frame.reformat(
-        format=pix_fmt, dst_colorspace=to, src_color_range=_FULL, dst_color_range=_LIMITED, threads=1
-    )
-    converted.colorspace, converted.color_range = matrix, _LIMITED
-    return converted
+    yuv = frame.reformat(format=pix_fmt, dst_colorspace=to, src_color_range=_FULL, dst_color_range=_LIMITED, threads=1)
+    yuv.colorspace, yuv.color_range = matrix, _LIMITED
+    return yuv
 
 
 def reencode(
@@ -186,8 +184,7 @@ def _add_video(
     stream.codec_context.time_base = _TIME_BASE if codec in _FREE_TIMES else 1 / rate
     if not av.VideoFormat(pix_fmt).is_rgb:
         stream.codec_context.colorspace, stream.codec_context.color_range = _matrix(width, height), _LIMITED
-    video: VideoStream = stream
-    return video
+    return cast(VideoStream, stream)
 
 
 def _matrix(width: int, height: int) -> int:
