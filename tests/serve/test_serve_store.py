@@ -47,6 +47,20 @@ def test_a_job_of_many_ends_of_the_server_is_tried_once_more_alone(tmp_path):
     store.close()
 
 
+def test_a_due_webhook_is_found_without_the_operators_of_newer_versions_of_sqlite(tmp_path):
+    store = Store(tmp_path / "jobs.sqlite3")
+    for operator in ("->", "->>"):  # of SQLite 3.38
+        store._db.create_function(operator, 2, None)
+    job, later = add(store, 1), add(store, 2)
+    store.set_webhook(job.id, '{"url": "http://a/", "due": 1.5}')
+    store.set_webhook(later.id, '{"url": "http://a/", "due": 1e12}')
+    assert store.next_webhook() is None, "it has not ended"
+    for one in (later, job):
+        store.end(one.id, State.DONE)
+    assert store.next_webhook().id == job.id
+    store.close()
+
+
 def test_a_file_that_is_no_store_or_of_another_version_gets_one_message(tmp_path):
     (tmp_path / "a").write_text("this is no database, and long enough to be sure" * 100)
     with pytest.raises(FacetellError, match=r"cannot open .*restore it from a backup"):
