@@ -80,6 +80,24 @@ def test_several_jobs_have_one_report_and_one_table(server, done, short):
     assert server.client.get("/v1/report", params={"job": "0" * 32}).json()["error"] == "no_such_job"
 
 
+def test_missing_files_are_reported_and_prevent_no_report_of_other_jobs(server, done, short):
+    job = server.ended(server.upload(short).json()["id"])["id"]
+    folder, both = server.data / "jobs" / job, {"job": [done["id"], job]}
+    for name in ("report.html", "report.de.html"):
+        (folder / name).unlink()
+    page = server.client.get("/v1/report", params=both).text
+    assert page.count("<article") == 1 and page.count("report is missing") == 1
+    (folder / "result.json").unlink()
+    assert "report is missing" not in server.client.get("/v1/report", params=both).text
+    table = server.client.get("/v1/report.csv", params=both).text
+    assert done["id"] in table and job not in table
+    for path in (f"/v1/jobs/{job}/result", f"/v1/jobs/{job}/report"):
+        answer = server.client.get(path)
+        assert answer.status_code == 404 and answer.json()["error"] == "file_missing"
+    assert server.client.get("/v1/report", params={"job": job}).json()["error"] == "not_done"
+    server.client.delete(f"/v1/jobs/{job}")
+
+
 def test_events_follow_a_job_until_it_has_ended(server, woman):
     job = server.upload(woman).json()
     path = f"/v1/jobs/{job['id']}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -18,6 +19,7 @@ from facetell.serve.service import Service
 from facetell.serve.store import RESULT
 from facetell.serve.uploads import receive_job
 from facetell.serve.webhooks import check_target
+from facetell.types import N_
 
 Responses = dict[int | str, dict[str, Any]]  # as FastAPI takes them
 
@@ -131,7 +133,7 @@ async def all_events(request: Request, service: Serving, stream: Followed) -> As
 @router.get("/jobs/{job_id}/result", response_class=FileResponse, summary="Get the result", responses=JSON)
 def get_result(job_id: JobId, service: Serving) -> FileResponse:
     """What `facetell detect --json` writes."""
-    return FileResponse(service.files.folder(find_done(service, job_id).id) / RESULT, media_type="application/json")
+    return _send(service.files.folder(find_done(service, job_id).id) / RESULT, media_type="application/json")
 
 
 @router.get("/jobs/{job_id}/report", response_class=FileResponse, summary="Get the report", responses=HTML)
@@ -139,7 +141,16 @@ def get_report(job_id: JobId, service: Serving, language: Spoken) -> FileRespons
     """What `facetell detect --report` writes: one self-contained page."""
     job = find_done(service, job_id)
     path = service.files.report(job.id, language)
-    return FileResponse(path, media_type="text/html", headers=report_headers(job.policy))
+    return _send(path, media_type="text/html", headers=report_headers(job.policy))
+
+
+def _send(path: FilePath, **options: Any) -> FileResponse:
+    """A file of a job. Raises Refused if it is missing: just deleted, or not in a backup that was restored."""
+    try:
+        return FileResponse(path, stat_result=path.stat(), **options)
+    except FileNotFoundError:
+        message = N_("this file of the job is missing on the server's disk: upload the video again")
+        raise Refused(404, "file_missing", message) from None
 
 
 def report_headers(policy: str) -> dict[str, str]:

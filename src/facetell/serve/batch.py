@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import StreamingResponse
 from markupsafe import Markup
 
 from facetell.batch.scan_work import COLUMNS, cells, from_record
 from facetell.report.page import CSS, JS, Row, content_policy
 from facetell.serve.api import HTML, RESPONSES, Responses, Serving, Spoken, find_done, report_headers
 from facetell.serve.models import Job, Refused, State
-from facetell.serve.pages import render
-from facetell.serve.store import RESULT
+from facetell.serve.pages import parts
+from facetell.serve.store import RESULT, Files
 from facetell.types import Box, Crop, VideoVerdict
 
 MOST = 100  # jobs
@@ -29,42 +34,50 @@ router = APIRouter(prefix="/v1", responses=RESPONSES)
 def _chosen(
     service: Serving,
     ids: Annotated[list[str] | None, Query(alias="job", max_length=MOST, description="ids; none: the newest")] = None,
-) -> list[tuple[Job, VideoVerdict]]:
+) -> Iterator[tuple[Job, VideoVerdict]]:
     """The jobs with their verdicts, the highest probability first. Raises Refused if one has no result."""
     jobs = [find_done(service, one) for one in dict.fromkeys(ids or ())] or service.newest(MOST, state=State.DONE)[0]
-    found = []
+    return _read(service.files, sorted(jobs, key=lambda job: -((job.summary and job.summary.probability) or -1.0)))
+
+
+def _read(files: Files, jobs: list[Job]) -> Iterator[tuple[Job, VideoVerdict]]:
+    """One after the other, as a result may be large. Raises Refused at the end if all are missing."""
+    found = False
     for job in jobs:
-        path = service.files.folder(job.id) / RESULT
-        if not path.exists():  # deleted meanwhile, or not in a backup that was restored
+        try:
+            (video,) = json.loads((files.folder(job.id) / RESULT).read_bytes())["videos"]
+        except FileNotFoundError:  # deleted meanwhile, or not in a backup that was restored
             continue
-        (video,) = json.loads(path.read_bytes())["videos"]
         for clip in [clip for track in video["tracks"] for clip in track["clips"]]:
             clip["crop"] = Crop.of_square(Box(*clip["square"]))  # not rotated, which nothing here shows
-        found.append((job, from_record(video, job.name, video["provenance"])))
+        found = True
+        yield job, from_record(video, job.name, video["provenance"])
     if not found:
         raise Refused(409, "not_done", "no job is done: wait until one is")
-    return sorted(found, key=lambda each: -(each[1].probability or -1.0))
 
 
-Chosen = Annotated[list[tuple[Job, VideoVerdict]], Depends(_chosen)]
+Chosen = Annotated[Iterator[tuple[Job, VideoVerdict]], Depends(_chosen)]
 
 
 @router.get("/report", response_class=Response, summary="Get one report of several jobs", responses=HTML)
 def get_batch_report(service: Serving, chosen: Chosen, language: Spoken) -> Response:
     """One self-contained page: a table of the jobs, then what the report of each shows of its video."""
-    rows, articles = [], []
+    rows, articles, policy = [], [], content_policy()
     for number, (job, verdict) in enumerate(chosen, start=1):
         face = job.summary and job.summary.thumbnail
         icon: Any = {"uri": face, "width": 112, "height": 112} if face else None
         rows.append(Row.of(verdict, job.name, f"#v{number}", icon))
-        page = service.files.report(job.id, language).read_text(encoding="utf-8")
-        article = page[page.index("<article") : page.rindex("</article>")] + "</article>"
-        article = re.sub(r'((?:id|labelledby)="v)1', rf"\g<1>{number}", article)  # of which there was one
-        articles.append((Markup(article), verdict.provenance))
-    policy = content_policy()
-    answer = render("batch.html", service, language, rows=rows, articles=articles, css=CSS, js=JS, policy=policy)
-    answer.headers.update(report_headers(policy))
-    return answer
+        articles.append((partial(_article, service.files.report(job.id, language), number), verdict.provenance))
+    page = parts("batch.html", service, language, rows=rows, articles=articles, css=CSS, js=JS, policy=policy)
+    return StreamingResponse(page, media_type="text/html", headers=report_headers(policy))
+
+
+def _article(report: Path, number: int) -> Markup:
+    """What a report shows of its only video, which gets a number; empty if the report is missing."""
+    with contextlib.suppress(FileNotFoundError):
+        if article := re.search("<article.*</article>", report.read_text(encoding="utf-8"), re.DOTALL):
+            return Markup(re.sub(r'((?:id|labelledby)="v)1', rf"\g<1>{number}", article[0]))
+    return Markup()
 
 
 @router.get("/report.csv", response_class=Response, summary="Get a table of several jobs", responses=CSV)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,19 +34,27 @@ card_of = functools.cache(read_card)
 
 def render(name: str, service: Service, language: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page from a template."""
+    return HTMLResponse("".join(parts(name, service, language, **values)), status)
+
+
+def parts(name: str, service: Service, language: str, **values: Any) -> Iterator[str]:
+    """The parts of a page from a template."""
     settings = service.settings
     model = model_path(settings.model)
-    template = environment(language, HERE / "templates").get_template(name)
-    html = template.render(
-        root=settings.root_path,
-        locked=settings.token is not None,
-        limits=settings.limits,
-        keep_days=None if settings.keep_seconds is None else f"{settings.keep_seconds / 86400:.3g}",
-        model=model.name.removesuffix(".onnx"),
-        card=card_of(model),
-        **values,
+    made = (
+        environment(language, HERE / "templates")
+        .get_template(name)
+        .generate(
+            root=settings.root_path,
+            locked=settings.token is not None,
+            limits=settings.limits,
+            keep_days=None if settings.keep_seconds is None else f"{settings.keep_seconds / 86400:.3g}",
+            model=model.name.removesuffix(".onnx"),
+            card=card_of(model),
+            **values,
+        )
     )
-    return HTMLResponse(plain_text(html), status)
+    return map(plain_text, made)
 
 
 @router.get("/")
