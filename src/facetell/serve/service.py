@@ -21,7 +21,7 @@ from facetell.serve.pool import Pool
 from facetell.serve.process import Inspector
 from facetell.serve.publish import Hub, Metrics
 from facetell.serve.store import VIDEO, Files, Store
-from facetell.serve.webhooks import SECONDS, send
+from facetell.serve.webhooks import SECONDS, send_due
 from facetell.types import N_
 
 
@@ -154,5 +154,4 @@ class Service:
 
     def notify(self) -> None:
         """Send the webhooks that are due."""
-        while not self._stop.is_set() and (job := self.store.next_webhook()):
-            self.store.set_webhook(job.id, send(self.settings, self.view(job)))
+        send_due(self.settings, self.store, self.view, self._stop)

@@ -190,11 +190,14 @@ class Store:
         """Ids of the jobs that ended before a POSIX time."""
         return [job_id for (job_id,) in self._rows("SELECT id FROM jobs WHERE finished < ?", when)]
 
-    def next_webhook(self) -> Job | None:
-        """An ended job whose webhook is due."""
-        due = "json_extract(webhook, '$.due')"  # not `->>`, which needs SQLite 3.38: the table needs 3.37
-        query = f"SELECT * FROM jobs WHERE webhook IS NOT NULL AND finished AND {due} <= ? LIMIT 1"
-        return next(iter(self._jobs(query, time.time())), None)
+    def due_webhooks(self) -> list[tuple[str, str]]:
+        """Id and address of each ended job whose webhook is due, in order of arrival."""
+        # Not `->>`, which needs SQLite 3.38: the table needs 3.37.
+        query = (
+            "SELECT id, json_extract(webhook, '$.url') FROM jobs WHERE webhook IS NOT NULL AND finished"
+            " AND json_extract(webhook, '$.due') <= ? ORDER BY number"
+        )
+        return [(job_id, url) for job_id, url in self._rows(query, time.time())]
 
     def set_webhook(self, job_id: str, webhook: str | None) -> None:
         """Store when a webhook is due again; None: never."""

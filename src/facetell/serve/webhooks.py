@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import socket
+import threading
 import time
+from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel
 
 from facetell.serve.models import LOG, Job, Refused, ServeSettings
+from facetell.serve.store import Store
 from facetell.types import N_
 
 SIGNATURE = "Facetell-Signature"  # header: "sha256=", and the HMAC of the body in hexadecimal digits
-SECONDS = 5.0  # without a byte from the target, after which an attempt has failed
+SECONDS = 5.0  # for one attempt, and for all of a host before the others have theirs
 DELAYS = (10.0, 60.0, 600.0, 3600.0, 6 * 3600.0)  # seconds before each further attempt
 
 
@@ -39,7 +44,17 @@ def check_target(settings: ServeSettings, url: str) -> str:
     return Webhook(url=url).model_dump_json()
 
 
-def send(settings: ServeSettings, job: Job) -> str | None:
+def send_due(settings: ServeSettings, store: Store, view: Callable[[Job], Job], stop: threading.Event) -> None:
+    """Send the webhooks that are due; a host that is slow or does not answer holds up the others once only."""
+    spent: dict[str, float] = {}  # seconds by host
+    for job_id, url in store.due_webhooks():
+        host, began = urlsplit(url).netloc.lower(), time.monotonic()
+        if spent.get(host, 0.0) < SECONDS and not stop.is_set() and (job := store.get(job_id)):
+            store.set_webhook(job_id, _send(settings, view(job)))
+            spent[host] = spent.get(host, 0.0) + time.monotonic() - began
+
+
+def _send(settings: ServeSettings, job: Job) -> str | None:
     """Post a job to its webhook; returns the webhook for the next attempt, None where there is none."""
     hook = Webhook.model_validate_json(job.webhook or "")
     try:
@@ -63,8 +78,25 @@ def _post(url: str, body: bytes, secret: str) -> int:
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", "User-Agent": "facetell", SIGNATURE: f"sha256={signature}"}
     connection = (HTTPSConnection if parts.scheme == "https" else HTTPConnection)(parts.netloc, timeout=SECONDS)
+    until = time.monotonic() + SECONDS
     try:
-        connection.request("POST", urlunsplit(("", "", parts.path or "/", parts.query, "")), body, headers)
-        return connection.getresponse().status
+        connection.connect()
+        # The timeout of the connection is for each read: a target may send single bytes for hours.
+        late = threading.Timer(until - time.monotonic(), _end, (connection.sock,))
+        late.start()
+        try:
+            connection.request("POST", urlunsplit(("", "", parts.path or "/", parts.query, "")), body, headers)
+            return connection.getresponse().status
+        finally:
+            late.cancel()
+    except (OSError, HTTPException):
+        if time.monotonic() < until:
+            raise
+        raise TimeoutError(f"no response within {SECONDS:g} s") from None
     finally:
         connection.close()
+
+
+def _end(connected: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # closed meanwhile
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)  # also below TLS
