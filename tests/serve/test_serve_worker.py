@@ -27,6 +27,14 @@ def test_progress_is_reported_to_the_end_and_no_path_is_disclosed(tmp_path, man,
     assert all(str(tmp_path) not in (tmp_path / name).read_text() for name in ("result.json", *REPORTS.values()))
 
 
+def test_an_error_while_a_report_is_made_fails_the_job_with_its_reason(tmp_path, man, monkeypatch):
+    monkeypatch.setitem(REPORTS, "xx", "report.xx.html")  # a language without a catalogue
+    shutil.copyfile(man, tmp_path / "video")
+    _ours, theirs = Pipe()
+    answer = Scorer(Detector(FAST_FILE), theirs, Limits())(tmp_path, "talk.mp4")
+    assert answer.message.startswith("scoring it failed (FileNotFoundError): report it")
+
+
 def allocate(connection):
     """Reserve more memory than a child process may have, without writing to it."""
     no_reserve = 0x4000  # MAP_NORESERVE of Linux: otherwise the machine itself may refuse it
