@@ -107,3 +107,4 @@ def test_another_target_is_refused_before_the_upload(tmp_path, short, address):
         answer = upload(url, short, address.format("hooks.example"))
         assert answer.status_code == 422 and answer.json()["error"] == "webhook_refused"
         assert "--webhook-host" in answer.json()["message"] and service.newest(1) == ([], None)
+        assert b'facetell_uploads_refused_total{code="webhook_refused"} 1.0' in service.figures()

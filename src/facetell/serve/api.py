@@ -18,7 +18,6 @@ from facetell.serve.publish import Stream
 from facetell.serve.service import Service
 from facetell.serve.store import RESULT
 from facetell.serve.uploads import receive_job
-from facetell.serve.webhooks import check_target
 from facetell.types import N_
 
 Responses = dict[int | str, dict[str, Any]]  # as FastAPI takes them
@@ -79,8 +78,7 @@ async def create_job(
     request: Request, response: Response, service: Serving, key: Key = None, webhook: Target = None
 ) -> Job:
     """One video per request; it is scored as soon as a worker is free."""
-    checked = None if webhook is None else check_target(service.settings, webhook)
-    job, new = await receive_job(service, request, key, checked)
+    job, new = await receive_job(service, request, key, webhook)
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"{service.settings.root_path}/v1/jobs/{job.id}"
     return service.view(job)

@@ -22,6 +22,7 @@ from facetell.serve.access import client_address
 from facetell.serve.models import LOG, MIB, Checked, Job, Limits, Refused, disk_full
 from facetell.serve.service import Service
 from facetell.serve.store import VIDEO
+from facetell.serve.webhooks import check_target
 
 BESIDE = 64 * 1024  # bytes of a request besides the video
 
@@ -48,8 +49,9 @@ async def receive_job(service: Service, request: Request, key: str | None, webho
     raise refused
 
 
-async def _receive(service: Service, request: Request, key: str | None, webhook: str | None) -> tuple[Job, bool]:
+async def _receive(service: Service, request: Request, key: str | None, address: str | None) -> tuple[Job, bool]:
     limits, headers = service.settings.limits, request.headers
+    webhook = None if address is None else check_target(service.settings, address)
     kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1"))
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
