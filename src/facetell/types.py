@@ -259,6 +259,11 @@ class VideoVerdict:
     provenance: dict[str, object] = field(default_factory=dict)
 
     @property
+    def has_no_frame(self) -> bool:
+        """Whether no frame could be read."""
+        return self.status is Status.UNREADABLE or (self.status is Status.DAMAGED and not self.width)
+
+    @property
     def most_suspect(self) -> ClipScore | None:
         """The clip with the highest logit of all tracks; None where nothing was scored."""
         return max((clip for track in self.tracks for clip in track.clips), key=lambda clip: clip.logit, default=None)
