@@ -63,6 +63,14 @@ def test_pages_and_reports_are_in_the_language_of_the_client_and_errors_in_one_t
     )
     assert english["error"] == german["error"] and english["message"].startswith("there is no such job")
     assert german["message"].startswith("diesen Auftrag gibt es nicht")
+    for method, path, headers, begin in (
+        ("GET", "/nowhere", {}, "unter dieser Adresse gibt es nichts"),
+        ("PUT", "/v1/jobs", {}, "diese Adresse unterstützt die Methode nicht"),
+        ("GET", "/v1/jobs", {"Host": "evil.example"}, "der Server antwortet nicht unter diesem Namen"),
+        ("POST", "/v1/jobs", {"Origin": "null"}, "Anfragen von anderen Websites werden abgelehnt"),
+    ):
+        answer = server.client.request(method, path, params={"language": "de"}, headers=headers)
+        assert answer.json()["message"].startswith(begin)
 
 
 def test_several_jobs_have_one_report_and_one_table(server, done, short):

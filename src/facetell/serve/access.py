@@ -184,14 +184,14 @@ class Gate:
         try:
             answer = self._login(scope, asked)
         except Refused as refused:
-            answer = refused.response()
+            answer = refused.response(scope)
         await (answer or self._app)(scope, read, write)
 
     def _login(self, scope: Scope, headers: Headers) -> Response | None:
         """A redirect to the login page, for a page that requires it. Raises Refused if the request is refused."""
         path, method, host = scope["path"].removeprefix(self._root), scope["method"], headers.get("host", "")
         if path != "/healthz" and not self._is_allowed(host):
-            message = "the server does not answer under this name: its operator can add it with --allow-host NAME"
+            message = N_("the server does not answer under this name: its operator can add it with --allow-host NAME")
             raise Refused(421, "wrong_host", message)
         if method not in ("GET", "OPTIONS") and not _same_origin(headers, host):
             raise Refused(403, "other_site", "requests from other sites are refused: use the server's own page")
@@ -204,10 +204,9 @@ class Gate:
             return None
         if method == "GET" and PAGES.fullmatch(path):
             return RedirectResponse(f"{self._root}/login?next={quote(path, safe='')}", 303)
-        message = "this server requires a token: send `Authorization: Bearer TOKEN`"
-        response = Refused(401, "no_token", message).response()
-        response.headers["WWW-Authenticate"] = "Bearer"
-        return response
+        refused = Refused(401, "no_token", "this server requires a token: send `Authorization: Bearer TOKEN`")
+        refused.headers["WWW-Authenticate"] = "Bearer"
+        raise refused
 
     def _is_allowed(self, host: str) -> bool:
         """Whether a Host header is allowed: a foreign site may point its own name at this machine, but no address."""

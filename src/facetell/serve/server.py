@@ -23,7 +23,6 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facetell import __version__
-from facetell.report.language import LANGUAGES
 from facetell.runtime import on_stop
 from facetell.serve import api, batch, pages
 from facetell.serve.access import HEADERS, Gate
@@ -63,22 +62,21 @@ def create_app(service: Service) -> ASGIApp:
 async def _error(request: Request, error: Exception) -> Response:
     match error:
         case Refused():
-            asked = request.query_params.get("language")
-            return error.response(asked if asked in LANGUAGES else "en")
+            refused = error
         case RequestValidationError():
             first = error.errors()[0]
             message = f"{'.'.join(str(part) for part in first['loc'][1:])}: {first['msg']}"
-            return Refused(422, "bad_value", message).response()
-        case HTTPException():
+            refused = Refused(422, "bad_value", message)
+        case HTTPException(status_code=status):
             known = {404: N_("there is nothing at this address"), 405: N_("this address does not support that method")}
-            status = error.status_code
-            answer = Refused(status, f"http_{status}", known.get(status, error.detail)).response()
-            answer.headers.update(error.headers or {})
-            return answer
+            refused = Refused(status, f"http_{status}", known.get(status, error.detail))
+            refused.headers |= error.headers or {}
         case ClientDisconnect():
             return Response(status_code=400)  # which no client receives
-    message = N_("internal error of the server: report it to its operator, who finds it in the log")
-    return Refused(500, "fault", message).response()
+        case _:
+            message = N_("internal error of the server: report it to its operator, who finds it in the log")
+            refused = Refused(500, "fault", message)
+    return refused.response(request.scope)
 
 
 class Connection(H11Protocol):
