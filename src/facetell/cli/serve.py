@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import ipaddress
 import os
 import re
@@ -12,7 +11,6 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from facetell.cli.arguments import add_detection, count, detection_settings, number
 from facetell.cli.progress import Bar
@@ -138,9 +136,8 @@ def _name(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    with contextlib.suppress(ValueError):
-        parts = urlsplit(f"//{text}")
-        if parts.netloc == text and re.fullmatch("[!-?A-~]+", text) and parts.hostname and parts.port != 0:  # no "@"
-            return text.lower()
-    message = f"'{text}' is not a host such as hooks.example.org or 10.0.0.7:8080: leave out 'https://' and the path"
-    raise argparse.ArgumentTypeError(message)
+    found = re.fullmatch(r"(?:\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?", text.lower(), re.ASCII)
+    if found is None or not 0 < int(found[1] or 80) < 65536:
+        example = "hooks.example.org or 10.0.0.7:8080"
+        raise argparse.ArgumentTypeError(f"'{text}' is not a host such as {example}: leave out 'https://' and the path")
+    return found[0]

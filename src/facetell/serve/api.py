@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path as FilePath
 from typing import Annotated, Any
@@ -18,7 +19,6 @@ from facetell.serve.publish import Stream
 from facetell.serve.service import Service
 from facetell.serve.store import RESULT
 from facetell.serve.uploads import receive_job
-from facetell.types import N_
 
 Responses = dict[int | str, dict[str, Any]]  # as FastAPI takes them
 
@@ -144,11 +144,9 @@ def get_report(job_id: JobId, service: Serving, language: Spoken) -> FileRespons
 
 def _send(path: FilePath, **options: Any) -> FileResponse:
     """A file of a job. Raises Refused if it is missing: just deleted, or not in a backup that was restored."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         return FileResponse(path, stat_result=path.stat(), **options)
-    except FileNotFoundError:
-        message = N_("this file of the job is missing on the server's disk: upload the video again")
-        raise Refused(404, "file_missing", message) from None
+    raise Refused(404, "file_missing", "this file is missing on the server's disk: upload the video again")
 
 
 def report_headers(policy: str) -> dict[str, str]:

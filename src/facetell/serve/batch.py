@@ -17,10 +17,11 @@ from fastapi.responses import StreamingResponse
 from markupsafe import Markup
 
 from facetell.batch.scan_work import COLUMNS, cells, from_record
-from facetell.report.page import CSS, JS, Row, content_policy
+from facetell.report.page import CSS, JS, Row, content_policy, environment
+from facetell.report.words import plain_text
 from facetell.serve.api import HTML, RESPONSES, Responses, Serving, Spoken, find_done, report_headers
 from facetell.serve.models import Job, Refused, State
-from facetell.serve.pages import parts
+from facetell.serve.pages import HERE
 from facetell.serve.store import RESULT, Files
 from facetell.types import Box, Crop, VideoVerdict
 
@@ -68,8 +69,9 @@ def get_batch_report(service: Serving, chosen: Chosen, language: Spoken) -> Resp
         icon: Any = {"uri": face, "width": 112, "height": 112} if face else None
         rows.append(Row.of(verdict, job.name, f"#v{number}", icon))
         articles.append((partial(_article, service.files.report(job.id, language), number), verdict.provenance))
-    page = parts("batch.html", service, language, rows=rows, articles=articles, css=CSS, js=JS, policy=policy)
-    return StreamingResponse(page, media_type="text/html", headers=report_headers(policy))
+    template = environment(language, HERE / "templates").get_template("batch.html")
+    parts = template.generate(rows=rows, articles=articles, css=CSS, js=JS, policy=policy)
+    return StreamingResponse(map(plain_text, parts), media_type="text/html", headers=report_headers(policy))
 
 
 def _article(report: Path, number: int) -> Markup:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,27 +33,19 @@ card_of = functools.cache(read_card)
 
 def render(name: str, service: Service, language: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page from a template."""
-    return HTMLResponse("".join(parts(name, service, language, **values)), status)
-
-
-def parts(name: str, service: Service, language: str, **values: Any) -> Iterator[str]:
-    """The parts of a page from a template."""
     settings = service.settings
     model = model_path(settings.model)
-    made = (
-        environment(language, HERE / "templates")
-        .get_template(name)
-        .generate(
-            root=settings.root_path,
-            locked=settings.token is not None,
-            limits=settings.limits,
-            keep_days=None if settings.keep_seconds is None else f"{settings.keep_seconds / 86400:.3g}",
-            model=model.name.removesuffix(".onnx"),
-            card=card_of(model),
-            **values,
-        )
+    template = environment(language, HERE / "templates").get_template(name)
+    html = template.render(
+        root=settings.root_path,
+        locked=settings.token is not None,
+        limits=settings.limits,
+        keep_days=None if settings.keep_seconds is None else f"{settings.keep_seconds / 86400:.3g}",
+        model=model.name.removesuffix(".onnx"),
+        card=card_of(model),
+        **values,
     )
-    return map(plain_text, made)
+    return HTMLResponse(plain_text(html), status)
 
 
 @router.get("/")
@@ -94,12 +85,10 @@ async def login(request: Request, service: Serving, language: Spoken) -> Respons
     except TimeoutError:
         raise Refused(408, "too_slow", "the form did not arrive in time: try again") from None
     target, root = _own_page(str(form.get("next", "/"))), service.settings.root_path
-    refused = Refused(401, "no_token", "That is not the token of this server: check it and try again")
     try:
-        right = service.authenticator.is_token(client_address(request.scope), str(form.get("token", "")).strip())
-    except Refused as error:
-        right, refused = False, error
-    if not right:
+        if not service.authenticator.is_token(client_address(request.scope), str(form.get("token", "")).strip()):
+            raise Refused(401, "no_token", "That is not the token of this server: check it and try again")
+    except Refused as refused:
         values = {"next": target, "problem": refused.message}
         page = await asyncio.to_thread(render, "login.html", service, language, refused.status, **values)
         page.headers.update(refused.headers)

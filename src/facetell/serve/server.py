@@ -126,10 +126,9 @@ class Server(uvicorn.Server):
         self._service = service
         most = CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2)
         options: dict[str, Any] = {"ws": "none", "lifespan": "off", "log_level": "warning", "access_log": False}
-        options |= {"server_header": False, "timeout_graceful_shutdown": GRACE, "timeout_notify": 0}  # once a second:
-        options |= {"callback_notify": self._close_idle}
-        config = uvicorn.Config(app, http=Connection, limit_concurrency=most, **options)
-        super().__init__(config)
+        options |= {"server_header": False, "timeout_graceful_shutdown": GRACE, "limit_concurrency": most}
+        options |= {"timeout_notify": 0, "callback_notify": self._close_idle}  # once a second
+        super().__init__(uvicorn.Config(app, http=Connection, **options))
 
     def stop(self) -> None:
         """Answer the open requests, end the event streams, then let :meth:`run` return."""
@@ -147,8 +146,5 @@ def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:
     """Answer requests until a signal arrives, then end the open ones."""
     server = Server(app, service)
     # In the main thread uvicorn would raise the signal again, which would end the workers, and not handle SIGHUP.
-    with (
-        ThreadPoolExecutor(1, "facetell-http") as threads,
-        on_stop(lambda name: server.stop(), again=lambda name: None),
-    ):
+    with ThreadPoolExecutor(1, "facetell-http") as threads, on_stop(lambda _: server.stop(), again=lambda _: None):
         threads.submit(server.run, sockets=[listening]).result()

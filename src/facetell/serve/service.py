@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from fastapi.sse import ServerSentEvent
@@ -40,6 +41,7 @@ class Service:
         self.pool = Pool(settings, self.store, self.files, self.metrics, self.hub.publish)
         self.admission = Admission(settings.limits)
         self._stop = threading.Event()
+        self.notify = partial(send_due, settings, self.store, self.view, self._stop)
         tasks = (self._expire, self.notify)
         self._threads = [threading.Thread(target=self._repeat, args=(task,), daemon=True) for task in tasks]
 
@@ -151,7 +153,3 @@ class Service:
         if self.settings.keep_seconds is not None:
             for job_id in self.store.ended_before(time.time() - self.settings.keep_seconds):
                 self.delete(job_id)
-
-    def notify(self) -> None:
-        """Send the webhooks that are due."""
-        send_due(self.settings, self.store, self.view, self._stop)
