@@ -74,8 +74,6 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 def preferred(header: str) -> str:
     """The language of an Accept-Language header (RFC 9110) with the highest weight; English if there is none."""
-    weights: dict[str, float] = {}
-    for code, weight in re.findall(r"(?:^|,)\s*(\w+)[\w-]*\s*(?:;\s*q=([01](?:\.\d*)?))?", header.lower()):
-        if code in LANGUAGES and float(weight or 1) > weights.get(code, 0.0):
-            weights[code] = float(weight or 1)
-    return max(weights, key=lambda code: weights[code], default="en")
+    found = re.findall(r"(?:^|,)\s*(\w+)[\w-]*\s*(?:;\s*q=([01](?:\.\d*)?))?", header.lower())
+    weights = [(float(weight or 1), code) for code, weight in found if code in LANGUAGES]
+    return max([(0.0, "en"), *weights], key=lambda each: each[0])[1]

@@ -90,9 +90,8 @@ class Authenticator:
     def allows(self, address: str, authorization: str, cookie: str) -> bool:
         """Whether an Authorization header or a cookie authenticates a request."""
         scheme, _, token = authorization.partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(address, token.strip()):
-            return True
-        return bool(cookie) and self.is_cookie(address, cookie)
+        sent = scheme.lower() == "bearer" and self.is_token(address, token.strip())
+        return sent or (bool(cookie) and self.is_cookie(address, cookie))
 
     def cookie(self) -> str:
         """A cookie for a browser that has sent the token: the time at which it expires, and a signature."""
@@ -210,14 +209,10 @@ class Gate:
 
     def _is_allowed(self, host: str) -> bool:
         """Whether a Host header is allowed: a foreign site may point its own name at this machine, but no address."""
-        try:
+        with contextlib.suppress(ValueError):
             name = (urlsplit(f"//{host}").hostname or "").lower()
-            if name in self._hosts:
-                return True
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+            return name in self._hosts or bool(ipaddress.ip_address(name))
+        return False
 
 
 def _same_origin(headers: Headers, host: str) -> bool:

@@ -33,15 +33,12 @@ class Webhook(BaseModel):
 
 def check_target(settings: ServeSettings, url: str) -> str:
     """The webhook for an address, as JSON. Raises Refused unless it is http(s) at an allowed host."""
-    try:
+    with contextlib.suppress(ValueError):
         parts = urlsplit(url)
-        allowed = parts.scheme in ("http", "https") and parts.netloc.lower() in settings.webhook_hosts
-    except ValueError:
-        allowed = False
-    if not allowed:
-        message = N_("this server sends no webhook to that address: its operator can add the host with --webhook-host")
-        raise Refused(422, "webhook_refused", message)
-    return Webhook(url=url).model_dump_json()
+        if parts.scheme in ("http", "https") and parts.netloc.lower() in settings.webhook_hosts:
+            return Webhook(url=url).model_dump_json()
+    message = N_("this server sends no webhook to that address: its operator can add the host with --webhook-host")
+    raise Refused(422, "webhook_refused", message)
 
 
 def send_due(settings: ServeSettings, store: Store, view: Callable[[Job], Job], stop: threading.Event) -> None:
