@@ -75,5 +75,5 @@ def _pattern(template: str) -> re.Pattern[str]:
 def preferred(header: str) -> str:
     """The language of an Accept-Language header (RFC 9110) with the highest weight; English if there is none."""
     found = re.findall(r"(?:^|,)\s*(\w+)[\w-]*\s*(?:;\s*q=([01](?:\.\d*)?))?", header.lower())
-    weights = [(float(weight or 1), code) for code, weight in found if code in LANGUAGES]
-    return max([(0.0, "en"), *weights], key=lambda each: each[0])[1]
+    weights = [(0.0, "en"), *((float(weight or 1), str(code)) for code, weight in found if code in LANGUAGES)]
+    return max(weights, key=lambda each: each[0])[1]

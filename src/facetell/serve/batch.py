@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from markupsafe import Markup
 
@@ -22,49 +22,40 @@ from facetell.report.words import plain_text
 from facetell.serve.api import HTML, RESPONSES, Responses, Serving, Spoken, find_done, report_headers
 from facetell.serve.models import Job, Refused, State
 from facetell.serve.pages import HERE
-from facetell.serve.store import RESULT, Files
+from facetell.serve.service import Service
+from facetell.serve.store import RESULT
 from facetell.types import Box, Crop, VideoVerdict
 
 MOST = 100  # jobs
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with one of these a cell begins that a spreadsheet computes
+Ids = Annotated[list[str] | None, Query(alias="job", max_length=MOST, description="ids; none: the newest")]
 CSV: Responses = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 router = APIRouter(prefix="/v1", responses=RESPONSES)
 
 
-def _chosen(
-    service: Serving,
-    ids: Annotated[list[str] | None, Query(alias="job", max_length=MOST, description="ids; none: the newest")] = None,
-) -> Iterator[tuple[Job, VideoVerdict]]:
-    """The jobs with their verdicts, the highest probability first. Raises Refused if one has no result."""
+def _verdicts(service: Service, ids: list[str] | None) -> Iterator[tuple[Job, VideoVerdict]]:
+    """The jobs, the highest probability first, each with its verdict. Raises Refused if one or all lack it.
+
+    One verdict after the other, as it may be large. A result is missing if it was just deleted, or not in a backup.
+    """
     jobs = [find_done(service, one) for one in dict.fromkeys(ids or ())] or service.newest(MOST, state=State.DONE)[0]
-    return _read(service.files, sorted(jobs, key=lambda job: -((job.summary and job.summary.probability) or -1.0)))
-
-
-def _read(files: Files, jobs: list[Job]) -> Iterator[tuple[Job, VideoVerdict]]:
-    """One after the other, as a result may be large. Raises Refused at the end if all are missing."""
-    found = False
-    for job in jobs:
-        try:
-            (video,) = json.loads((files.folder(job.id) / RESULT).read_bytes())["videos"]
-        except FileNotFoundError:  # deleted meanwhile, or not in a backup that was restored
-            continue
-        for clip in [clip for track in video["tracks"] for clip in track["clips"]]:
-            clip["crop"] = Crop.of_square(Box(*clip["square"]))  # not rotated, which nothing here shows
-        found = True
-        yield job, from_record(video, job.name, video["provenance"])
-    if not found:
+    jobs = [job for job in jobs if (service.files.folder(job.id) / RESULT).exists()]
+    for job in sorted(jobs, key=lambda job: -((job.summary and job.summary.probability) or -1.0)):
+        with contextlib.suppress(FileNotFoundError):
+            (video,) = json.loads((service.files.folder(job.id) / RESULT).read_bytes())["videos"]
+            for clip in [clip for track in video["tracks"] for clip in track["clips"]]:
+                clip["crop"] = Crop.of_square(Box(*clip["square"]))  # not rotated, which nothing here shows
+            yield job, from_record(video, job.name, video["provenance"])
+    if not jobs:
         raise Refused(409, "not_done", "no job is done: wait until one is")
 
 
-Chosen = Annotated[Iterator[tuple[Job, VideoVerdict]], Depends(_chosen)]
-
-
 @router.get("/report", response_class=Response, summary="Get one report of several jobs", responses=HTML)
-def get_batch_report(service: Serving, chosen: Chosen, language: Spoken) -> Response:
+def get_batch_report(service: Serving, language: Spoken, ids: Ids = None) -> Response:
     """One self-contained page: a table of the jobs, then what the report of each shows of its video."""
     rows, articles, policy = [], [], content_policy()
-    for number, (job, verdict) in enumerate(chosen, start=1):
+    for number, (job, verdict) in enumerate(_verdicts(service, ids), start=1):
         face = job.summary and job.summary.thumbnail
         icon: Any = {"uri": face, "width": 112, "height": 112} if face else None
         rows.append(Row.of(verdict, job.name, f"#v{number}", icon))
@@ -83,12 +74,12 @@ def _article(report: Path, number: int) -> Markup:
 
 
 @router.get("/report.csv", response_class=Response, summary="Get a table of several jobs", responses=CSV)
-def get_table(chosen: Chosen) -> Response:
+def get_table(service: Serving, ids: Ids = None) -> Response:
     """The columns of `videos.parquet` of `facetell scan`, after the id of the job, `job`."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, ("job", *COLUMNS))
     writer.writeheader()
-    for job, verdict in chosen:
+    for job, verdict in _verdicts(service, ids):
         row = {"job": job.id, **cells(verdict, "")}
         texts = {name: f"'{cell}" for name, cell in row.items() if isinstance(cell, str) and cell.startswith(FORMULA)}
         writer.writerow(row | texts)

@@ -92,14 +92,13 @@ class Worker(threading.Thread):
                 return
             self._child = child = Child(work, settings.model, settings.detector, settings.limits)
         try:
-            message = receive(child.connection, SILENT_SECONDS)
+            answer = receive(child.connection, SILENT_SECONDS)
         except GONE:
-            raise FacetellError(
-                f"a worker ended while it loaded the model (exit code {child.close()}): is there enough memory?"
-            ) from None
-        if isinstance(message, Rejected):
-            raise FacetellError(message.message)
-        if not isinstance(message, Started):
+            message = f"a worker ended while it loaded the model (exit code {child.close()}): is there enough memory?"
+            raise FacetellError(message) from None
+        if isinstance(answer, Rejected):
+            raise FacetellError(answer.message)
+        if not isinstance(answer, Started):
             self.kill()
             raise FacetellError(f"a worker did not load the model in {SILENT_SECONDS:.0f} s: use fewer --workers")
         self.ready = True
@@ -179,14 +178,11 @@ class Worker(threading.Thread):
         pool, code = self._pool, self._discard()
         if pool.stopping.is_set():
             pool.store.release(job.id)
-            return
-        found = pool.write(partial(pool.store.crashed, job.id))
-        if found is None:  # deleted, which is why the process was killed
-            return
-        LOG.error("job %s: its worker ended (%s); %s", job.id, code, found.message or "the job is queued again")
-        pool.metrics.crashes.inc()
-        if found.state is State.FAILED:
-            self._ended(job, State.FAILED)
+        elif found := pool.write(partial(pool.store.crashed, job.id)):  # None if deleted: therefore it was killed
+            LOG.error("job %s: its worker ended (%s); %s", job.id, code, found.message or "the job is queued again")
+            pool.metrics.crashes.inc()
+            if found.state is State.FAILED:
+                self._ended(job, State.FAILED)
 
     def _ended(self, job: Job, state: State) -> None:
         (self._pool.files.folder(job.id) / VIDEO).unlink(missing_ok=True)

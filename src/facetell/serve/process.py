@@ -188,8 +188,7 @@ def check(path: Path, limits: Limits) -> Checked:
     """
     try:
         head = read_head(path)
-        kind = kind_of_content(head)
-        if not_video := NOT_VIDEO.get(kind):
+        if not_video := NOT_VIDEO.get(kind_of_content(head)):
             raise Refused(422, "unreadable", not_video)
         width, height = animated_webp_size(head) or _largest(path)
         if width * height <= limits.pixels:

@@ -58,10 +58,9 @@ class Hub:
             if self._streams:
                 try:
                     event = self._render(job_id)
+                    self._call(lambda: self._send(job_id, event))
                 except Exception:  # the job goes on
                     LOG.exception("job %s: its event could not be sent", job_id)
-                else:
-                    self._call(lambda: self._send(job_id, event))
 
     @contextlib.contextmanager
     def stream(self, job_id: str | None) -> Iterator[Stream]:
