@@ -99,8 +99,7 @@ def _file_line(item: Item, content: str | None) -> Line:
 
 def is_unreadable(line: Line) -> bool:
     """Whether a line of the journal is the verdict on a video of which no frame could be read."""
-    if (record := line.get("verdict")) is None:
-        return False
+    record = line.get("verdict", {"status": Status.SCORED, "width": None})
     return VideoVerdict("", Status(record["status"]), Verdict.NONE, None, None, width=record["width"]).has_no_frame
 
 

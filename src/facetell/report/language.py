@@ -66,10 +66,9 @@ load_language = cache(Language)
 
 def _pattern(template: str) -> re.Pattern[str]:
     """What a message that was made of a template matches; ``{count}`` is a whole number, ``{status}`` of a face."""
-    escaped = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(template))
-    for name, values in (("count", "[0-9]+"), ("status", "|".join(UNSCORED.values()))):
-        escaped = escaped.replace(f"(?P<{name}>.+?)", f"(?P<{name}>{values})")
-    return re.compile(escaped, re.DOTALL)
+    bound = {"count": "[0-9]+", "status": "|".join(UNSCORED.values())}
+    named = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{bound.get(m[1], '.+?')})", re.escape(template))
+    return re.compile(named, re.DOTALL)
 
 
 def preferred(header: str) -> str:

@@ -147,8 +147,7 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return await self._app(scope, receive, send)
         path, root, asked = scope["path"], self._root, Headers(scope=scope)
         if path == root or not path.startswith(f"{root}/"):  # a reverse proxy may remove the root path or not
             path = f"{root}{'/' if path == root else path}"

@@ -21,6 +21,7 @@ from facetell.serve.store import RESULT
 from facetell.serve.uploads import receive_job
 
 Responses = dict[int | str, dict[str, Any]]  # as FastAPI takes them
+Events = AsyncIterator[ServerSentEvent]
 
 
 def service_of(request: Request) -> Service:
@@ -110,16 +111,14 @@ def delete_job(job_id: JobId, service: Serving) -> None:
 
 
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, summary="Follow a job")
-async def job_events(
-    request: Request, service: Serving, job_id: JobId, stream: Followed
-) -> AsyncIterator[ServerSentEvent]:
+async def job_events(request: Request, service: Serving, job_id: JobId, stream: Followed) -> Events:
     """Server-sent events: `job` at once and on each change, until the job has ended; `deleted` if it is deleted."""
     async for event in all_events(request, service, stream):
         yield event
 
 
 @router.get("/events", response_class=EventSourceResponse, summary="Follow all jobs")
-async def all_events(request: Request, service: Serving, stream: Followed) -> AsyncIterator[ServerSentEvent]:
+async def all_events(request: Request, service: Serving, stream: Followed) -> Events:
     """Server-sent events `job` and `deleted` of all jobs; the stream does not end."""
     if request.scope[HEAD]:  # only the headers are sent
         return

@@ -161,11 +161,9 @@ class Store:
         self, job_id: str, state: State, summary: Summary | None = None, policy: str = "", message: str = ""
     ) -> bool:
         """Mark a job as done or failed; False if it was deleted."""
-        query = (
-            "UPDATE jobs SET state = ?, finished = ?, summary = ?, policy = ?, message = ? WHERE id = ? RETURNING id"
-        )
+        sql = "UPDATE jobs SET state = ?, finished = ?, summary = ?, policy = ?, message = ? WHERE id = ? RETURNING id"
         text = summary and summary.model_dump_json()
-        return bool(self._rows(query, state, time.time(), text, policy, message, job_id))
+        return bool(self._rows(sql, state, time.time(), text, policy, message, job_id))
 
     def release(self, job_id: str) -> None:
         """Put a running job back into the queue, because the server is being stopped."""

@@ -53,15 +53,15 @@ def send_due(settings: ServeSettings, store: Store, view: Callable[[Job], Job], 
 
 def _send(settings: ServeSettings, job: Job) -> str | None:
     """Post a job to its webhook; returns the webhook for the next attempt, None where there is none."""
-    hook = Webhook.model_validate_json(job.webhook or "")
+    hook, until = Webhook.model_validate_json(job.webhook or ""), time.monotonic() + SECONDS
     try:
         check_target(settings, hook.url)  # the list may be another one since the upload
-        status = _post(hook.url, job.model_dump_json().encode(), settings.webhook_secret or "")
+        status = _post(hook.url, job.model_dump_json().encode(), settings.webhook_secret or "", until)
         if 200 <= status < 300:
             return None
         fault = f"status {status}"
     except (OSError, HTTPException, ValueError, Refused) as error:
-        fault = str(error)
+        fault = str(error) if time.monotonic() < until else f"no response within {SECONDS:g} s"
     last = hook.attempts == len(DELAYS)
     LOG.warning("job %s: its webhook failed (%s); %s", job.id, fault, "it is given up" if last else "trying again")
     if last:
@@ -69,14 +69,13 @@ def _send(settings: ServeSettings, job: Job) -> str | None:
     return Webhook(url=hook.url, attempts=hook.attempts + 1, due=time.time() + DELAYS[hook.attempts]).model_dump_json()
 
 
-def _post(url: str, body: bytes, secret: str) -> int:
-    """Send one request, following no redirect; returns the status."""
+def _post(url: str, body: bytes, secret: str, until: float) -> int:
+    """Send one request, following no redirect; returns the status. ``until`` is the end of its time, monotonic."""
     parts = urlsplit(url)
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", "User-Agent": "facetell", SIGNATURE: f"sha256={signature}"}
-    connection = (HTTPSConnection if parts.scheme == "https" else HTTPConnection)(parts.netloc, timeout=SECONDS)
-    until = time.monotonic() + SECONDS
-    try:
+    make = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    with contextlib.closing(make(parts.netloc, timeout=SECONDS)) as connection:
         connection.connect()
         # The timeout of the connection is for each read: a target may send single bytes for hours.
         late = threading.Timer(until - time.monotonic(), _end, (connection.sock,))
@@ -86,12 +85,6 @@ def _post(url: str, body: bytes, secret: str) -> int:
             return connection.getresponse().status
         finally:
             late.cancel()
-    except (OSError, HTTPException):
-        if time.monotonic() < until:
-            raise
-        raise TimeoutError(f"no response within {SECONDS:g} s") from None
-    finally:
-        connection.close()
 
 
 def _end(connected: socket.socket) -> None:
