@@ -50,7 +50,9 @@ def language_of(accepted: Accepted = "", language: Asked = None) -> str:
 Serving = Annotated[Service, Depends(service_of)]
 Spoken = Annotated[str, Depends(language_of)]
 Followed = Annotated[Stream, Depends(_stream)]
-LARGEST = 2**63 - 1  # the largest integer of SQLite
+Most = Annotated[int, Query(ge=1, le=200, description="largest number of jobs")]
+Before = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="only jobs with a smaller number")]  # of SQLite
+InState = Annotated[State | None, Query(description="only jobs in this state")]
 JobId = Annotated[str, Path(description="of the job: 32 hexadecimal digits")]
 SAME = "the same video with the same key again gives the job of the first upload"
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[!-~]{1,100}$", description=SAME)]
@@ -86,12 +88,7 @@ async def create_job(
 
 
 @router.get("/jobs", summary="List jobs")
-def list_jobs(
-    service: Serving,
-    limit: Annotated[int, Query(ge=1, le=200, description="largest number of jobs")] = 50,
-    before: Annotated[int | None, Query(ge=1, le=LARGEST, description="only jobs with a smaller number")] = None,
-    state: Annotated[State | None, Query(description="only jobs in this state")] = None,
-) -> JobList:
+def list_jobs(service: Serving, limit: Most = 50, before: Before = None, state: InState = None) -> JobList:
     """The newest first."""
     jobs, following = service.newest(limit, before, state)
     return JobList(jobs=jobs, next=following)

@@ -91,12 +91,8 @@ class State(StrEnum):
     DONE = "done"
     FAILED = "failed"
 
-    @property
-    def ended(self) -> bool:
-        """Whether the state is final."""
-        return self in (State.DONE, State.FAILED)
 
-
+ENDED = (State.DONE, State.FAILED)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

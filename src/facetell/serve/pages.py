@@ -6,9 +6,9 @@ import asyncio
 import functools
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
@@ -17,7 +17,7 @@ from facetell.engine.card import read_card
 from facetell.report.page import environment
 from facetell.report.words import plain_text
 from facetell.serve.access import COOKIE, COOKIE_SECONDS, client_address
-from facetell.serve.api import LARGEST, Serving, Spoken
+from facetell.serve.api import Before, Serving, Spoken
 from facetell.serve.models import Refused
 from facetell.serve.service import Service
 
@@ -49,7 +49,7 @@ def render(name: str, service: Service, language: str, status: int = 200, **valu
 
 
 @router.get("/")
-def home(service: Serving, language: Spoken, before: Annotated[int | None, Query(ge=1, le=LARGEST)] = None) -> Response:
+def home(service: Serving, language: Spoken, before: Before = None) -> Response:
     """The upload form and the list of videos."""
     jobs, older = service.newest(SHOWN, before)
     return render("home.html", service, language, jobs=jobs, first=before is None, older=older)

@@ -17,7 +17,7 @@ from prometheus_client import generate_latest
 from facetell.files import sync
 from facetell.serve.access import Authenticator
 from facetell.serve.admission import Admission
-from facetell.serve.models import LOG, Job, Refused, ServeSettings, State, disk_full
+from facetell.serve.models import ENDED, LOG, Job, Refused, ServeSettings, State, disk_full
 from facetell.serve.pool import Pool
 from facetell.serve.process import Inspector
 from facetell.serve.publish import Hub, Metrics
@@ -52,7 +52,7 @@ class Service:
         states = self.store.states()
         self.files.sweep(states)
         for job_id, state in states.items():
-            if not state.ended and not (self.files.folder(job_id) / VIDEO).exists():
+            if state not in ENDED and not (self.files.folder(job_id) / VIDEO).exists():
                 message = N_("its video is missing on the server's disk: upload it again")
                 self.store.end(job_id, State.FAILED, message=message)
         self.inspector.start()
@@ -138,7 +138,7 @@ class Service:
         """The server-sent event for a job as it is now, and whether there will be no other."""
         if (job := self.store.get(job_id)) is None:
             return ServerSentEvent(event="deleted", data={"id": job_id}), True
-        return ServerSentEvent(event="job", raw_data=self.view(job).model_dump_json()), job.state.ended
+        return ServerSentEvent(event="job", raw_data=self.view(job).model_dump_json()), job.state in ENDED
 
     def _repeat(self, task: Callable[[], None]) -> None:
         """Call a task once a second until the service stops."""

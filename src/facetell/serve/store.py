@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from facetell.report.language import LANGUAGES
-from facetell.serve.models import Job, State, Summary
+from facetell.serve.models import ENDED, Job, State, Summary
 from facetell.types import N_, FacetellError
 
 VIDEO, RESULT = "video", "result.json"  # in the folder of a job
@@ -85,7 +85,7 @@ class Files:
                 continue
             if (state := states.get(folder.name)) is None:
                 self.remove(folder.name)
-            elif state.ended:
+            elif state in ENDED:
                 (folder / VIDEO).unlink(missing_ok=True)
 
 
@@ -133,11 +133,8 @@ class Store:
 
     def newest(self, limit: int, before: int | None = None, state: State | None = None) -> list[Job]:
         """At most ``limit`` jobs, the newest first; only those with a smaller number, only those in a state."""
-        query = (
-            "SELECT * FROM jobs WHERE number < coalesce(?, number + 1) AND state = coalesce(?, state)"
-            " ORDER BY number DESC LIMIT ?"
-        )
-        return self._jobs(query, before, state, limit)
+        query = "SELECT * FROM jobs WHERE number < ? AND state = coalesce(?, state) ORDER BY number DESC LIMIT ?"
+        return self._jobs(query, before or 2**63 - 1, state, limit)
 
     def counts(self) -> dict[State, int]:
         """The number of jobs in each state."""

@@ -23,8 +23,10 @@ from facetell.serve.models import LOG, MIB, Checked, Job, Limits, Refused, disk_
 from facetell.serve.service import Service
 from facetell.serve.store import VIDEO
 from facetell.serve.webhooks import check_target
+from facetell.types import N_
 
 BESIDE = 64 * 1024  # bytes of a request besides the video
+BAD_FORM = N_("the form is cut off, malformed, or over 64 KiB besides the file: send it again")
 
 
 def shown_name(name: str) -> str:
@@ -120,15 +122,15 @@ class _Form:
         try:
             self._parser.write(data)
         except FormParserError:
-            raise _bad_form() from None
+            raise Refused(400, "bad_form", BAD_FORM) from None
         self._read += len(data)
         if self._read - self.size > BESIDE:  # also counts what follows the last boundary
-            raise _bad_form()
+            raise Refused(400, "bad_form", BAD_FORM)
 
     def finish(self) -> None:
         """Wait until the file is on disk. Raises Refused if the form is incomplete or holds no file."""
         if self._parser.state != MultipartState.END:
-            raise _bad_form()
+            raise Refused(400, "bad_form", BAD_FORM)
         if not self._found:
             raise Refused(422, "no_file", "the form holds no file in the field 'file': send the video in it")
         os.fsync(self._stream.fileno())
@@ -163,7 +165,3 @@ class _Form:
 def _too_large(limits: Limits) -> Refused:
     most = f"{limits.upload_bytes / MIB:g} MiB"
     return Refused(413, "too_large", f"the video is larger than {most}: upload a shorter segment")
-
-
-def _bad_form() -> Refused:
-    return Refused(400, "bad_form", "the form is cut off, malformed, or over 64 KiB besides the file: send it again")
