@@ -32,7 +32,7 @@ def test_what_the_options_mean(monkeypatch):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     words = "--max-mb 3 --max-minutes 2 --max-megapixels 1.5 --min-rate 0.5 --max-queue 2 --min-free-mb 5"
-    words += " --host box.example --allow-host a --webhook-host Hook.example:80"
+    words += " --host box.example --allow-host a:80 --webhook-host Hook.example:80"
     found, for_ever = (settings_of(parser.parse_args([*words.split(), f"--keep-days={days}"])) for days in (0.5, 0))
     assert (found.limits.upload_bytes, found.limits.duration, found.limits.pixels) == (3 * 2**20, 120, 1_500_000)
     assert found.limits.upload_rate == 500 and found.keep_seconds == 43200 and for_ever.keep_seconds is None

@@ -69,11 +69,8 @@ CALLS = [
     ("watch man.mp4 --fast --out /dev/full", "/dev/full cannot be written (No space left on device); make room there"),
     *((f"serve --data d --port 0 --token {shlex.quote(token)}", "at least 16 ASCII characters") for token in TOKENS),
     ("serve --data d --webhook-host hooks.example", "FACETELL_WEBHOOK_SECRET needs at least 16 ASCII characters"),
-    *((f"serve --data man.mp4 --webhook-host '{host}'", "is not a host such as hooks.example.org") for host in HOOKS),
-    *(
-        (f"serve --data man.mp4 --allow-host {name}", "leave out scheme, port")
-        for name in ("https://a.example", "a:80")
-    ),
+    *((f"serve --data man.mp4 --webhook-host '{host}'", "is not HOST or HOST:PORT") for host in HOOKS),
+    ("serve --data man.mp4 --allow-host https://a.example", "is not HOST or HOST:PORT: leave out 'https://'"),
     *((f"serve --data d --{option}", "is not a") for option in ("port x", "keep-days -1", "max-mb 0", "workers 0")),
     *((f"serve --data man.mp4 --root-path {shlex.quote(path)}", "is not a path such as /facetell") for path in ROOTS),
     ("motion man.mp4 --out other", "cannot write"),

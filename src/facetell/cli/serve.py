@@ -31,8 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, default=Path("facetell-data"), metavar="DIR", help="data folder (default: facetell-data)")
     add("--token", metavar="TOKEN", help="required of every client; better set as FACETELL_TOKEN")
     add("--insecure-no-token", action="store_true", help="serve other machines without a token")
-    text = "a name by which clients reach the server"
-    add("--allow-host", type=_name, action="append", default=[], metavar="NAME", help=text)
+    add("--allow-host", type=_host, action="append", default=[], metavar="NAME", help="by which clients reach it")
     text = "HOST or HOST:PORT to which jobs may ask for a webhook; needs FACETELL_WEBHOOK_SECRET"
     add("--webhook-host", type=_host, action="append", default=[], metavar="HOST", help=text)
     add("--root-path", type=_root_path, default="", metavar="PATH", help="path in a reverse proxy, such as /facetell")
@@ -96,7 +95,7 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
         workers=args.workers,
         keep_seconds=86400 * args.keep_days if args.keep_days else None,
         token=check_token(token) if token else None,
-        hosts=(args.host, *args.allow_host),
+        hosts=(args.host, *(name.partition(":")[0] for name in args.allow_host)),
         webhook_hosts=tuple(args.webhook_host),
         webhook_secret=check_token(secret, "FACETELL_WEBHOOK_SECRET") if args.webhook_host else None,
         root_path=args.root_path,
@@ -129,15 +128,8 @@ def _root_path(text: str) -> str:
     return path
 
 
-def _name(text: str) -> str:
-    if re.search("[/@]|^[^:]*:[^:]*$", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a name such as example.org: leave out scheme, port and path")
-    return text
-
-
 def _host(text: str) -> str:
     found = re.fullmatch(r"(?:\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?", text.lower(), re.ASCII)
     if found is None or not 0 < int(found[1] or 80) < 65536:
-        example = "hooks.example.org or 10.0.0.7:8080"
-        raise argparse.ArgumentTypeError(f"'{text}' is not a host such as {example}: leave out 'https://' and the path")
+        raise argparse.ArgumentTypeError(f"'{text}' is not HOST or HOST:PORT: leave out 'https://' and the path")
     return found[0]

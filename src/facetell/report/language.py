@@ -15,8 +15,7 @@ from typing import Any
 from facetell.types import N_
 from facetell.verdict import UNSCORED
 
-SIGNS = {"en": ".,", "de": ",."}
-"""By language, the decimal sign and that between thousands."""
+SIGNS = {"en": ".,", "de": ",."}  # by language, the decimal sign and that between thousands
 LANGUAGES = tuple(SIGNS)
 THE_FILE = N_("the file")  # in messages for others, in place of a path
 LOCALE = Path(__file__).parents[1] / "locale"

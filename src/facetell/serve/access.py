@@ -46,10 +46,9 @@ HEADERS = {
 def check_token(token: str, name: str = "a token") -> str:
     """The token, unchanged. Raises FacetellError if it is too short or cannot be sent in a header."""
     if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
-        raise FacetellError(
-            f"{name} needs at least {SHORTEST} ASCII characters without spaces: "
-            'generate one with `python3 -c "import secrets; print(secrets.token_urlsafe(24))"`'
-        )
+        command = 'python3 -c "import secrets; print(secrets.token_urlsafe(24))"'
+        message = f"{name} needs at least {SHORTEST} ASCII characters without spaces: generate one with `{command}`"
+        raise FacetellError(message)
     return token
 
 

@@ -35,14 +35,11 @@ router = APIRouter(prefix="/v1", responses=RESPONSES)
 
 
 def _verdicts(service: Service, ids: list[str] | None) -> Iterator[tuple[Job, VideoVerdict]]:
-    """The jobs, the highest probability first, each with its verdict. Raises Refused if one or all lack it.
-
-    One verdict after the other, as it may be large. A result is missing if it was just deleted, or not in a backup.
-    """
+    """The jobs, the highest probability first, with their verdicts, read one by one. Raises Refused if one lacks it."""
     jobs = [find_done(service, one) for one in dict.fromkeys(ids or ())] or service.newest(MOST, state=State.DONE)[0]
     jobs = [job for job in jobs if (service.files.folder(job.id) / RESULT).exists()]
     for job in sorted(jobs, key=lambda job: -((job.summary and job.summary.probability) or -1.0)):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):  # just deleted
             (video,) = json.loads((service.files.folder(job.id) / RESULT).read_bytes())["videos"]
             for clip in [clip for track in video["tracks"] for clip in track["clips"]]:
                 clip["crop"] = Crop.of_square(Box(*clip["square"]))  # not rotated, which nothing here shows

@@ -19,6 +19,7 @@ from facetell.report.language import LANGUAGES, load_language
 from facetell.types import N_, FacetellError, Status, Verdict
 
 LOG = logging.getLogger("facetell.serve")
+DISK_FULL = N_("the disk of the server is full or fails: try again later, or report it to the operator")
 MIB = 1024 * 1024
 
 
@@ -75,12 +76,6 @@ class Refused(FacetellError):
         language = load_language(asked if asked in LANGUAGES else "en")
         fault = Fault(error=self.code, message=language.message(self.message))
         return JSONResponse(fault.model_dump(), self.status, self.headers)
-
-
-def disk_full() -> Refused:
-    """The error for an upload that cannot be stored."""
-    message = N_("the disk of the server is full or fails: try again later, or report it to the operator")
-    return Refused(507, "disk_full", message, 300)
 
 
 class State(StrEnum):

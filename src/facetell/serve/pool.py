@@ -16,6 +16,7 @@ from facetell.serve.store import VIDEO, Files, Store
 from facetell.types import FacetellError
 
 Answer = TypeVar("Answer")
+Publish = Callable[[str], None]
 SILENT_SECONDS = 600.0  # without a message, also while it loads the model, after which a process is taken to hang
 REPLACE_SECONDS = 60.0  # without a process, after which a worker counts as missing
 RETRY_SECONDS = 5.0  # between two attempts to start a process, or to write to the store
@@ -24,9 +25,7 @@ RETRY_SECONDS = 5.0  # between two attempts to start a process, or to write to t
 class Pool:
     """Processes that score the queued jobs. ``publish`` is called with the id of each job that has changed."""
 
-    def __init__(
-        self, settings: ServeSettings, store: Store, files: Files, metrics: Metrics, publish: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: ServeSettings, store: Store, files: Files, metrics: Metrics, publish: Publish) -> None:
         self.settings, self.store, self.files, self.metrics, self.publish = settings, store, files, metrics, publish
         self.progress: dict[str, float | None] = {}  # of the running jobs
         self.stopping, self.news = threading.Event(), threading.Event()  # `news` is set when there is a new job

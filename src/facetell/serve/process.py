@@ -182,10 +182,7 @@ def _inspect(connection: Connection, limits: Limits) -> None:
 
 
 def check(path: Path, limits: Limits) -> Checked:
-    """Size and duration of a video file. Raises Refused if it is not a readable video or exceeds a limit.
-
-    Nothing is decoded beyond the limit: a few bytes can declare a frame that fills the memory.
-    """
+    """Size and duration of a video file; nothing is decoded beyond the limit. Raises Refused if one is exceeded."""
     try:
         head = read_head(path)
         if not_video := NOT_VIDEO.get(kind_of_content(head)):

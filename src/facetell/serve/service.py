@@ -17,7 +17,7 @@ from prometheus_client import generate_latest
 from facetell.files import sync
 from facetell.serve.access import Authenticator
 from facetell.serve.admission import Admission
-from facetell.serve.models import ENDED, LOG, Job, Refused, ServeSettings, State, disk_full
+from facetell.serve.models import DISK_FULL, ENDED, LOG, Job, Refused, ServeSettings, State
 from facetell.serve.pool import Pool
 from facetell.serve.process import Inspector
 from facetell.serve.publish import Hub, Metrics
@@ -79,7 +79,7 @@ class Service:
     def check_space(self, size: int) -> None:
         """Raise Refused if ``size`` more bytes would leave too little free disk space."""
         if shutil.disk_usage(self.files.root).free - size < self.settings.limits.free_bytes:
-            raise disk_full()
+            raise Refused(507, "disk_full", DISK_FULL, 300)
 
     def accept(self, job_id: str, **columns: Any) -> Job:
         """Queue an upload that is in its folder. Where there is a job with the same key, return that and delete it."""

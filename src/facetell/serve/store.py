@@ -171,10 +171,7 @@ class Store:
         return next(iter(self._interrupted("crashes", CRASHES, _CRASHED, job_id)), None)
 
     def resume(self) -> list[Job]:
-        """After a start, queue again what ran when the server was killed. Returns it.
-
-        A job at ten ends of the server has most likely not caused them: it is tried again alone, and fails only then.
-        """
+        """After a start, queue again what ran when the server was killed, at last alone. Returns it."""
         return self._interrupted("stops", STOPS + 1, _STOPPED)
 
     def delete(self, job_id: str) -> bool:

@@ -19,7 +19,7 @@ from python_multipart.multipart import MultipartState, parse_options_header
 from starlette.requests import Request
 
 from facetell.serve.access import client_address
-from facetell.serve.models import LOG, MIB, Checked, Job, Limits, Refused, disk_full
+from facetell.serve.models import DISK_FULL, LOG, MIB, Checked, Job, Limits, Refused
 from facetell.serve.service import Service
 from facetell.serve.store import VIDEO
 from facetell.serve.webhooks import check_target
@@ -44,7 +44,7 @@ async def receive_job(service: Service, request: Request, key: str | None, webho
         return await _receive(service, request, key, webhook)
     except (sqlite3.OperationalError, OSError) as error:
         LOG.error("an upload could not be stored: %s", error)
-        refused = disk_full()
+        refused = Refused(507, "disk_full", DISK_FULL, 300)
     except Refused as error:
         refused = error
     service.metrics.refused.labels(refused.code).inc()
