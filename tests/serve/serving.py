@@ -18,10 +18,11 @@ import psutil
 from starlette.types import ASGIApp
 
 from facetell.cli.serve import listen
-from facetell.serve.models import Limits, ServeSettings
+from facetell.serve.models import Job, Limits, ServeSettings
 from facetell.serve.server import Server as HttpServer
 from facetell.serve.server import create_app
 from facetell.serve.service import Service
+from facetell.serve.store import Store
 from fixtures import FAST, SECONDS, sample_frames, wait_for, write_frames
 
 TOKEN = "a-token-of-enough-characters"
@@ -119,6 +120,12 @@ class Server(contextlib.AbstractContextManager):
 def short_video(folder: Path, name: str = "short.mp4", first: int = 0) -> Path:
     """Half a second of the man's face."""
     return write_frames(folder / name, np.roll(sample_frames("sample_man", 60), -first, axis=0)[:15], fps=30)
+
+
+def add(store: Store, number: int, **columns: Any) -> Job:
+    """A job in the queue, without a video."""
+    about = {"name": f"{number}.mp4", "size": 10, "sha256": "5" * 64, "width": 64, "height": 48, "duration": 1.0}
+    return store.add(id=f"{number:032x}", **about, **columns)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from serving import SECONDS, connections, serving, wait_for
+from serving import SECONDS, add, connections, serving, wait_for
 
 from facetell.report.result import write_result
 from facetell.serve import admission, pages
@@ -114,10 +114,9 @@ def test_event_streams_are_counted_and_released(tmp_path):
 
 def test_a_report_of_many_jobs_is_not_in_memory_as_a_whole(tmp_path):
     verdict = VideoVerdict("a.mp4", Status.NO_FACE, Verdict.NONE, None, None)
-    about = {"name": "a.mp4", "size": 10, "sha256": "5" * 64, "width": 64, "height": 48, "duration": 1.0}
     with serving(tmp_path, Limits()) as (url, service):
         for number in range(MOST):
-            job = service.store.add(id=f"{number:032x}", **about).id
+            job = add(service.store, number).id
             service.files.folder(job).mkdir()
             write_result([verdict], service.files.folder(job) / RESULT)
             service.files.report(job, "en").write_text(f"<article>{'x' * 500_000}</article>")

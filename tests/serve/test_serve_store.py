@@ -3,15 +3,11 @@
 import sqlite3
 
 import pytest
+from serving import add
 
 from facetell.serve.models import State
 from facetell.serve.store import STOPS, VIDEO, Files, Store
 from facetell.types import FacetellError
-
-
-def add(store, number, key=None):
-    about = {"name": f"{number}.mp4", "size": 10, "sha256": "5" * 64, "width": 64, "height": 48, "duration": 1.0}
-    return store.add(id=f"{number:032x}", key=key, **about)
 
 
 def test_first_in_first_out_and_crashed_jobs_last(tmp_path):
@@ -44,20 +40,6 @@ def test_a_job_of_many_ends_of_the_server_is_tried_once_more_alone(tmp_path):
     (failed,) = kill()
     assert failed.state is State.FAILED and failed.message.startswith("the server ended 11 times while it was scored")
     assert failed.finished is not None and store.claim().id == other.id
-    store.close()
-
-
-def test_a_due_webhook_is_found_without_the_operators_of_newer_versions_of_sqlite(tmp_path):
-    store = Store(tmp_path / "jobs.sqlite3")
-    for operator in ("->", "->>"):  # of SQLite 3.38
-        store._db.create_function(operator, 2, None)
-    job, later = add(store, 1), add(store, 2)
-    store.set_webhook(job.id, '{"url": "http://a/", "due": 1.5}')
-    store.set_webhook(later.id, '{"url": "http://a/", "due": 1e12}')
-    assert store.due_webhooks() == [], "they have not ended"
-    for one in (later, job):
-        store.end(one.id, State.DONE)
-    assert store.due_webhooks() == [(job.id, "http://a/")]
     store.close()
 
 
