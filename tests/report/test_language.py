@@ -31,9 +31,8 @@ def test_the_catalogue_has_every_text_of_the_source_and_its_compiled_form_is_the
             assert text and (not source or sorted(FIXED.findall(source)) == sorted(FIXED.findall(text))), source
     write_mo(compiled, catalogue)
     compiled.seek(0)
-    stored, made = (
-        GNUTranslations(file)._catalog for file in (BytesIO(PATH.with_suffix(".mo").read_bytes()), compiled)
-    )
+    files = BytesIO(PATH.with_suffix(".mo").read_bytes()), compiled
+    stored, made = (GNUTranslations(file)._catalog for file in files)
     assert stored | {"": ""} == made | {"": ""}, "run `make catalogues`"
 
 

@@ -57,12 +57,8 @@ def test_pages_and_reports_are_in_the_language_of_the_client_and_errors_in_one_t
         assert server.client.get(path, headers={"Accept-Language": "fr"}).text == english
         assert not path.startswith("/v1") or server.client.get(path, params={"language": "de"}).text == german
     assert server.client.get("/v1/report", params={"language": "fr"}).status_code == 422
-    english, german = (
-        server.client.get("/v1/jobs/none", params=asked, headers={"Accept-Language": "de"}).json()
-        for asked in ({}, {"language": "de"})
-    )
-    assert english["error"] == german["error"] and english["message"].startswith("there is no such job")
-    assert german["message"].startswith("diesen Auftrag gibt es nicht")
+    answer = server.client.get("/v1/jobs/none", headers={"Accept-Language": "de"})
+    assert answer.json()["message"].startswith("there is no such job")
 
 
 def test_several_jobs_have_one_report_and_one_table(server, done, short):
@@ -150,6 +146,7 @@ def test_the_list_has_pages(server, done, short):
     [
         ("GET", "/v1/jobs/..%2f..%2fjobs.sqlite3/result", 404, "unter dieser Adresse gibt es nichts"),
         ("GET", "/static/%2e%2e%2fapp.py", 404, "unter dieser Adresse gibt es nichts"),
+        ("GET", "/v1/jobs/none", 404, "diesen Auftrag gibt es nicht"),
         ("PUT", "/v1/jobs", 405, "diese Adresse unterstützt die Methode nicht"),
         ("GET", "/v1/jobs?before=99999999999999999999", 422, "before: Input should"),
     ],
@@ -183,9 +180,7 @@ def test_every_response_carries_the_security_headers(server, done):
             assert not re.search(r"<script(?! src=)|<style|\son\w+=|\sstyle=|javascript:", answer.text)
 
 
-@pytest.mark.parametrize(
-    "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}]
-)
+@pytest.mark.parametrize("headers", [{"Origin": "https://a.evil"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}])
 def test_other_sites_can_neither_upload_nor_delete(server, done, short, headers):
     assert server.upload(short, **headers).json()["error"] == "other_site"
     assert server.client.delete(f"/v1/jobs/{done['id']}", headers=headers).status_code == 403
