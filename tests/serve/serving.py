@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
-from starlette.types import ASGIApp
 
 from facetell.cli.serve import listen
 from facetell.serve.models import Job, Limits, ServeSettings
@@ -67,8 +66,7 @@ class Server(contextlib.AbstractContextManager):
     def kill(self) -> None:
         """Send SIGKILL, which acts as a power cut."""
         self.client.close()
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        self.process.kill()
         self.process.wait()
 
     def workers(self) -> list[psutil.Process]:
@@ -146,9 +144,7 @@ def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def serving(
-    folder: Path, limits: Limits, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, **settings: Any
-) -> Iterator[tuple[str, Service]]:
+def serving(folder: Path, limits: Limits, wrap=lambda app: app, **settings: Any) -> Iterator[tuple[str, Service]]:
     """A server in this process, without workers; ``wrap`` puts something before the app, such as a reverse proxy."""
     service = Service(ServeSettings(folder, limits=limits, model=FAST, **settings))
     listening = listen("127.0.0.1", 0)

@@ -117,7 +117,6 @@ def test_a_report_of_many_jobs_is_not_in_memory_as_a_whole(tmp_path):
     with serving(tmp_path, Limits()) as (url, service):
         for number in range(MOST):
             job = add(service.store, number).id
-            service.files.folder(job).mkdir()
             write_result([verdict], service.files.folder(job) / RESULT)
             service.files.report(job, "en").write_text(f"<article>{'x' * 500_000}</article>")
             service.store.end(job, State.DONE, summary=Summary.model_validate(verdict))
