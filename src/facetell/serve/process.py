@@ -182,7 +182,7 @@ def _inspect(connection: Connection, limits: Limits) -> None:
 
 
 def check(path: Path, limits: Limits) -> Checked:
-    """Size and duration of a video file; nothing is decoded beyond the limit. Raises Refused if one is exceeded."""
+    """Size and duration; nothing is decoded beyond a limit. Raises Refused if one is exceeded, or it is no video."""
     try:
         head = read_head(path)
         if not_video := NOT_VIDEO.get(kind_of_content(head)):
