@@ -163,7 +163,7 @@ class Detector:
             raise cast(Exception, error.__cause__) from None
         except Exception as error:  # see above
             status = error.status if isinstance(error, Unreadable) else Status.UNREADABLE
-            shown, message = address_in(path) or str(path), one_line(error, N_(f"{path} cannot be scored"))
+            shown, message = address_in(path) or str(path), one_line(error, str(path))
             verdict = VideoVerdict(shown, status, Verdict.NONE, None, None, message=message)
         seconds = time.perf_counter() - started
         # A folder that is not a video may contain any amount of other files.

@@ -34,12 +34,12 @@ def needs_extra(what: str, extra: str) -> FacetellError:
     )
 
 
-def one_line(error: Exception, what: str) -> str:
-    """The message of an error in one line. ``what`` failed by an error that is not facetell's own."""
+def one_line(error: Exception, path: str) -> str:
+    """The message of an error in one line. ``path`` is named where the error is not facetell's own."""
     if isinstance(error, FacetellError):
         return str(error)
     reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
-    return N_(f"{what} ({reason}): it may be damaged; convert it, or get the file again")
+    return N_(f"{path} cannot be scored ({reason}): it may be damaged; convert it, or get the file again")
 
 
 def check_whole(what: str, value: object, least: int) -> None:
@@ -257,6 +257,11 @@ class VideoVerdict:
     seconds_spent: float = 0.0
     file: dict[str, Any] | None = None
     provenance: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def has_no_frame(self) -> bool:
+        """Whether no frame could be read."""
+        return self.status is Status.UNREADABLE or (self.status is Status.DAMAGED and not self.width)
 
     @property
     def most_suspect(self) -> ClipScore | None:

@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from facetell.cli import main
-from facetell.cli.serve import add_arguments, settings_of
+from facetell.cli.serve import OWN_PATHS, _root_path, add_arguments, settings_of
+from facetell.serve import api, batch, pages
 from facetell.serve.store import Files
 
 TOKEN = "a-token-of-enough-characters"
@@ -26,15 +27,23 @@ def message(capsys, tmp_path):
     return run
 
 
-def test_what_the_options_mean():
+def test_what_the_options_mean(monkeypatch):
+    monkeypatch.setenv("FACETELL_WEBHOOK_SECRET", TOKEN)
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     words = "--max-mb 3 --max-minutes 2 --max-megapixels 1.5 --min-rate 0.5 --max-queue 2 --min-free-mb 5"
-    words += " --host box.example --allow-host a"
+    words += " --host box.example --allow-host a:80 --webhook-host Hook.example:80"
     found, for_ever = (settings_of(parser.parse_args([*words.split(), f"--keep-days={days}"])) for days in (0.5, 0))
     assert (found.limits.upload_bytes, found.limits.duration, found.limits.pixels) == (3 * 2**20, 120, 1_500_000)
     assert found.limits.upload_rate == 500 and found.keep_seconds == 43200 and for_ever.keep_seconds is None
     assert (found.hosts, found.limits.queue, found.limits.free_bytes) == (("box.example", "a"), 2, 5 * 2**20)
+    assert found.webhook_hosts == ("hook.example:80",)
+
+
+def test_a_root_path_does_not_begin_as_an_address_of_the_server():
+    routes = [route for each in (api.router, api.monitor, batch.router, pages.router) for route in each.routes]
+    assert {route.path.split("/")[1] for route in routes} | {"openapi.json", "static"} == {"", *OWN_PATHS.split("|")}
+    assert all(_root_path(path) == path for path in ("/jobsite", "/facetell/v1", "/openapi"))
 
 
 def test_a_model_or_an_address_that_is_not_available(message):

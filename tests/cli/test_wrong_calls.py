@@ -15,7 +15,8 @@ TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 ON_A_GPU = ("detect man.mp4", "scan videos --out out", "score videos --out new.parquet")
 PARTS = ("0/2", "3/2", "1", "a/b", "1/2/3")
 TOKENS = ("short", "with spaces in it, long", "with-an-é-in-the-token", "line\nbreak-in-token")
-ROOTS = ("facetell", "/a b", "/../x", "//x", '/"')
+ROOTS = ("facetell", "/a b", "/../x", "//x", '/"', "/v1", "/jobs/x", "/openapi.json")
+HOOKS = ("https://a.example", "a.example/path", "me@a.example", "a b", "a:70000", "")
 CALLS = [
     ("wrong detect -none.mp4", "'wrong' is neither a verb nor a file; see `facetell --help`"),
     ("evalute", "'evalute' is neither a verb nor a file: did you mean 'evaluate'?"),
@@ -68,8 +69,10 @@ CALLS = [
     ("watch man.mp4 --fast --out /dev/full", "/dev/full cannot be written (No space left on device); make room there"),
     *((f"serve --data d --port 0 --token {shlex.quote(token)}", "at least 16 ASCII characters") for token in TOKENS),
     ("serve --data d --webhook-host hooks.example", "FACETELL_WEBHOOK_SECRET needs at least 16 ASCII characters"),
+    *((f"serve --data man.mp4 --webhook-host '{host}'", "is not HOST or HOST:PORT") for host in HOOKS),
+    ("serve --data man.mp4 --allow-host https://a.example", "is not HOST or HOST:PORT: leave out 'https://'"),
     *((f"serve --data d --{option}", "is not a") for option in ("port x", "keep-days -1", "max-mb 0", "workers 0")),
-    *((f"serve --data d --root-path {shlex.quote(path)}", "is not a path such as /facetell") for path in ROOTS),
+    *((f"serve --data man.mp4 --root-path {shlex.quote(path)}", "is not a path such as /facetell") for path in ROOTS),
     ("motion man.mp4 --out other", "cannot write"),
     ("motion no_face.mp4 --out m", "shows no face for 8 consecutive frames"),
     ("distort man.mp4 --out a.mp4", "--kind"),

@@ -15,13 +15,13 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
-from starlette.types import ASGIApp
 
 from facetell.cli.serve import listen
-from facetell.serve.models import Limits, ServeSettings
+from facetell.serve.models import Job, Limits, ServeSettings
 from facetell.serve.server import Server as HttpServer
 from facetell.serve.server import create_app
 from facetell.serve.service import Service
+from facetell.serve.store import Store
 from fixtures import FAST, SECONDS, sample_frames, wait_for, write_frames
 
 TOKEN = "a-token-of-enough-characters"
@@ -66,8 +66,7 @@ class Server(contextlib.AbstractContextManager):
     def kill(self) -> None:
         """Send SIGKILL, which acts as a power cut."""
         self.client.close()
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        self.process.kill()
         self.process.wait()
 
     def workers(self) -> list[psutil.Process]:
@@ -121,6 +120,12 @@ def short_video(folder: Path, name: str = "short.mp4", first: int = 0) -> Path:
     return write_frames(folder / name, np.roll(sample_frames("sample_man", 60), -first, axis=0)[:15], fps=30)
 
 
+def add(store: Store, number: int, **columns: Any) -> Job:
+    """A job in the queue, without a video."""
+    about = {"name": f"{number}.mp4", "size": 10, "sha256": "5" * 64, "width": 64, "height": 48, "duration": 1.0}
+    return store.add(id=f"{number:032x}", **about, **columns)
+
+
 @contextlib.contextmanager
 def connections(url: str, count: int) -> Iterator[list[socket.socket]]:
     host, port = url.removeprefix("http://").split(":")
@@ -139,9 +144,7 @@ def events(response: httpx.Response) -> Iterator[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def serving(
-    folder: Path, limits: Limits, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, **settings: Any
-) -> Iterator[tuple[str, Service]]:
+def serving(folder: Path, limits: Limits, wrap=lambda app: app, **settings: Any) -> Iterator[tuple[str, Service]]:
     """A server in this process, without workers; ``wrap`` puts something before the app, such as a reverse proxy."""
     service = Service(ServeSettings(folder, limits=limits, model=FAST, **settings))
     listening = listen("127.0.0.1", 0)

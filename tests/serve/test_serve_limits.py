@@ -3,18 +3,23 @@
 import contextlib
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from serving import SECONDS, connections, serving, wait_for
+from serving import SECONDS, add, connections, serving, wait_for
 
+from facetell.report.result import write_result
 from facetell.serve import admission, pages
 from facetell.serve import server as network
 from facetell.serve.access import HEADERS
 from facetell.serve.admission import Admission
-from facetell.serve.models import Limits, Refused
+from facetell.serve.batch import MOST
+from facetell.serve.models import Limits, Refused, State, Summary
 from facetell.serve.process import Inspector
+from facetell.serve.store import RESULT
+from facetell.types import Status, Verdict, VideoVerdict
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
@@ -105,6 +110,22 @@ def test_event_streams_are_counted_and_released(tmp_path):
             second = httpx.get(f"{url}/v1/events", timeout=SECONDS)
             assert second.status_code == 429 and second.json()["error"] == "too_many_listeners"
         wait_for(lambda: not service.hub._streams)
+
+
+def test_a_report_of_many_jobs_is_not_in_memory_as_a_whole(tmp_path):
+    verdict = VideoVerdict("a.mp4", Status.NO_FACE, Verdict.NONE, None, None)
+    with serving(tmp_path, Limits()) as (url, service):
+        for number in range(MOST):
+            job = add(service.store, number).id
+            write_result([verdict], service.files.folder(job) / RESULT)
+            service.files.report(job, "en").write_text(f"<article>{'x' * 500_000}</article>")
+            service.store.end(job, State.DONE, summary=Summary.model_validate(verdict))
+        tracemalloc.start()
+        with httpx.stream("GET", f"{url}/v1/report", timeout=SECONDS) as answer:
+            assert sum(map(len, answer.iter_raw())) > 500_000 * MOST
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 20e6
 
 
 def is_closed(connection):

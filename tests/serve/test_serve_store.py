@@ -3,15 +3,11 @@
 import sqlite3
 
 import pytest
+from serving import add
 
 from facetell.serve.models import State
 from facetell.serve.store import STOPS, VIDEO, Files, Store
 from facetell.types import FacetellError
-
-
-def add(store, number, key=None):
-    about = {"name": f"{number}.mp4", "size": 10, "sha256": "5" * 64, "width": 64, "height": 48, "duration": 1.0}
-    return store.add(id=f"{number:032x}", key=key, **about)
 
 
 def test_first_in_first_out_and_crashed_jobs_last(tmp_path):

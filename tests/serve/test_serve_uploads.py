@@ -33,16 +33,15 @@ def refused(answer, status, code):
     return body["message"]
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("../../../../etc/cron.d/x.mp4", "x.mp4"),
-        ("..\\..\\windows\\x.mp4", "x.mp4"),
-        ("a" * 2000 + ".mp4", "a" * 200),
-        ("<img src=x onerror=alert(1)>.mp4", "<img src=x onerror=alert(1)>.mp4"),
-        ("ünïcode 视频.mp4", "ünïcode 视频.mp4"),
-    ],
-)
+NAMES = {
+    "../../../../etc/cron.d/x.mp4": "x.mp4",
+    "..\\..\\windows\\x.mp4": "x.mp4",
+    "a" * 2000 + ".mp4": "a" * 200,
+    **{name: name for name in ("<img src=x onerror=alert(1)>.mp4", "ünïcode 视频.mp4")},
+}
+
+
+@pytest.mark.parametrize(("name", "shown"), NAMES.items())
 def test_a_name_is_only_displayed(server, short, name, shown):
     job = server.upload(short, name).json()
     assert job["name"] == shown
@@ -66,14 +65,12 @@ def grey_video(folder, name, frames=400, width=64, height=48):
     return encode(folder / name, grey, codec="libx264", pix_fmt="yuv420p", fps=10, options={"preset": "ultrafast"})
 
 
-@pytest.mark.usefixtures("nothing_stays")
 @pytest.mark.parametrize("make", [frame_bomb, *BROKEN.values()])
-def test_what_is_no_video_is_refused(server, tmp_path, make):
+def test_what_is_no_video_is_refused(server, nothing_stays, tmp_path, make):
     refused(server.upload(make(tmp_path), "talk.mp4"), 422, "unreadable")
 
 
-@pytest.mark.usefixtures("nothing_stays")
-def test_playlists_cannot_make_the_server_open_other_files(server, tmp_path, man):
+def test_playlists_cannot_make_the_server_open_other_files(server, nothing_stays, tmp_path, man):
     """Decoders open the files that a list names: an upload must not name one of the server's."""
     (tmp_path / "part.mp4").write_bytes(man.read_bytes())
     part = tmp_path / "part.mp4"
@@ -87,8 +84,7 @@ def test_playlists_cannot_make_the_server_open_other_files(server, tmp_path, man
         refused(server.upload(tmp_path / name, "talk.mp4"), 422, "unreadable")
 
 
-@pytest.mark.usefixtures("nothing_stays")
-def test_limits_of_length_pixels_and_size(server, tmp_path):
+def test_limits_of_length_pixels_and_size(server, nothing_stays, tmp_path):
     message = refused(server.upload(grey_video(tmp_path, "long.mp4")), 422, "too_long")
     assert message == "the video lasts 0.7 minutes, at most 0.5 are accepted: upload a shorter segment"
     message = refused(server.upload(grey_video(tmp_path, "wide.mp4", 2, 1280, 960)), 422, "too_many_pixels")
@@ -119,9 +115,8 @@ FORMS = {
 }
 
 
-@pytest.mark.usefixtures("nothing_stays")
 @pytest.mark.parametrize("code", FORMS)
-def test_malformed_forms(server, code):
+def test_malformed_forms(server, nothing_stays, code):
     for body in FORMS[code]:
         refused(post(server, body), 400 if code == "bad_form" else 422, code)
     for kind in ("video/mp4", "multipart/form-data"):  # the second without a boundary
@@ -134,9 +129,8 @@ def begin(connection, path, *headers):
     connection.sendall("\r\n".join([*head, "\r\n"]).encode())
 
 
-@pytest.mark.usefixtures("nothing_stays")
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/nowhere", "/healthz"])
-def test_endless_requests_are_ended(server, path):
+def test_endless_requests_are_ended(server, nothing_stays, path):
     with connections(server.url, 1) as (connection,):
         begin(connection, path, "Transfer-Encoding: chunked")
         connection.sendall(b"%x\r\n%s\r\n" % (len(HEAD), HEAD))
@@ -147,8 +141,7 @@ def test_endless_requests_are_ended(server, path):
                 assert time.monotonic() < end, "the request was not ended"
 
 
-@pytest.mark.usefixtures("nothing_stays")
-def test_a_client_that_disconnects_leaves_nothing(server):
+def test_a_client_that_disconnects_leaves_nothing(server, nothing_stays):
     before = server.files()
     with connections(server.url, 1) as (connection,):
         begin(connection, "/v1/jobs", "Content-Length: 5000000")
@@ -157,8 +150,7 @@ def test_a_client_that_disconnects_leaves_nothing(server):
     wait_for(lambda: "facetell_uploads_running 0.0" in server.metrics())
 
 
-@pytest.mark.usefixtures("nothing_stays")
-def test_a_client_that_still_sends_receives_the_error(server):
+def test_a_client_that_still_sends_receives_the_error(server, nothing_stays):
     answer = post(server, iter([HEAD, *[bytes(65536)] * 200]))
     refused(answer, 413, "too_large")
     assert answer.headers["connection"] == "close"

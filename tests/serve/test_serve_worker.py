@@ -18,13 +18,17 @@ def test_progress_is_reported_to_the_end_and_no_path_is_disclosed(tmp_path, man,
     shutil.copyfile(FAST_FILE, tmp_path / "own.onnx")
     shutil.copyfile(man, tmp_path / "video")
     ours, theirs = Pipe()
-    assert Scorer(Detector(tmp_path / "own.onnx"), theirs, Limits())(tmp_path, "talk.mp4").kind == "done"
+    scorer = Scorer(Detector(tmp_path / "own.onnx"), theirs, Limits())
+    assert scorer(tmp_path, "talk.mp4").kind == "done"
     shares = []
     while (message := receive(ours, 0.0)) is not None:
         assert isinstance(message, Progress)
         shares.append(message.share)
     assert shares == sorted(shares) and len(shares) >= 72 and shares.count(1.0) > 40
     assert all(str(tmp_path) not in (tmp_path / name).read_text() for name in ("result.json", *REPORTS.values()))
+    monkeypatch.setitem(REPORTS, "xx", "report.xx.html")  # a language without a catalogue
+    failed = scorer(tmp_path, "talk.mp4")
+    assert failed.message.startswith("scoring it failed (FileNotFoundError): report it")
 
 
 def allocate(connection):

@@ -18,7 +18,6 @@ from facetell.detector import Detector
 from facetell.report.page import Summary
 from facetell.report.result import to_result
 from facetell.report.words import plain_text
-from facetell.types import Status
 
 if TYPE_CHECKING:
     from facetell.batch.scan import Corpus
@@ -82,7 +81,7 @@ def _write(
                 verdict = unreadable(item.name, corpus.faults.get(item.name, f"{item.name}: {MISSED}"), provenance)
             else:
                 verdict = from_record(record, item.name, provenance)
-            if verdict.status is Status.UNREADABLE or (verdict.status is Status.DAMAGED and not verdict.width):
+            if verdict.has_no_frame:
                 # The exact path, even if a spreadsheet would take it for a formula: it must name the file.
                 errors.writerow((plain_text(item.name), plain_text(verdict.message)))
                 counts.errors += 1

@@ -99,8 +99,8 @@ def _file_line(item: Item, content: str | None) -> Line:
 
 def is_unreadable(line: Line) -> bool:
     """Whether a line of the journal is the verdict on a video of which no frame could be read."""
-    record = line.get("verdict", {"status": "", "width": None})
-    return bool(record["status"] == Status.UNREADABLE or (record["status"] == Status.DAMAGED and not record["width"]))
+    record = line.get("verdict", {"status": Status.SCORED, "width": None})
+    return VideoVerdict("", Status(record["status"]), Verdict.NONE, None, None, width=record["width"]).has_no_frame
 
 
 def to_record(verdict: VideoVerdict) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def _score(detector: Detector, root: Path, settings: ScoringSettings, job: Job) 
         verdict = places.read_clean(detector, path)
         if verdict.status in NOT_READ or verdict.status is Status.DAMAGED:
             rows = [ClipRow(verdict.status, *condition) for condition in settings.conditions]
-            return _outcome(job, rows, [verdict.message] if not verdict.width else [])
+            return _outcome(job, rows, [verdict.message] if verdict.status in NOT_READ or verdict.has_no_frame else [])
         rows = rows_of(verdict.tracks, CLEAN, info) if settings.clean else []
         faults = []
         for condition in settings.distortions:

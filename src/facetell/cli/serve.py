@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 amount = partial(number, most=1e6)
 days = partial(number, most=36500, least=0)
+OWN_PATHS = "docs|healthz|jobs|login|logout|metrics|openapi.json|static|v1"  # first parts of the server's addresses
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, default=Path("facetell-data"), metavar="DIR", help="data folder (default: facetell-data)")
     add("--token", metavar="TOKEN", help="required of every client; better set as FACETELL_TOKEN")
     add("--insecure-no-token", action="store_true", help="serve other machines without a token")
-    add("--allow-host", action="append", default=[], metavar="NAME", help="a name by which clients reach the server")
+    add("--allow-host", type=_host, action="append", default=[], metavar="NAME", help="by which clients reach it")
     text = "HOST or HOST:PORT to which jobs may ask for a webhook; needs FACETELL_WEBHOOK_SECRET"
-    add("--webhook-host", action="append", default=[], metavar="HOST", help=text)
+    add("--webhook-host", type=_host, action="append", default=[], metavar="HOST", help=text)
     add("--root-path", type=_root_path, default="", metavar="PATH", help="path in a reverse proxy, such as /facetell")
     add("--workers", type=count, default=1, metavar="N", help="processes that score (default: 1)")
     add("--keep-days", type=days, default=7.0, metavar="N", help="until results are deleted; 0: never (default: 7)")
@@ -94,8 +95,8 @@ def settings_of(args: argparse.Namespace) -> ServeSettings:
         workers=args.workers,
         keep_seconds=86400 * args.keep_days if args.keep_days else None,
         token=check_token(token) if token else None,
-        hosts=(args.host, *args.allow_host),
-        webhook_hosts=tuple(host.lower() for host in args.webhook_host),
+        hosts=(args.host, *(name.partition(":")[0] for name in args.allow_host)),
+        webhook_hosts=tuple(args.webhook_host),
         webhook_secret=check_token(secret, "FACETELL_WEBHOOK_SECRET") if args.webhook_host else None,
         root_path=args.root_path,
         model=args.model,
@@ -121,7 +122,14 @@ def listen(host: str, port: int, *, only_loopback: bool = False) -> socket.socke
 
 def _root_path(text: str) -> str:
     path = text.rstrip("/")
-    if path and not re.fullmatch(r"(/[\w~-][\w.~-]*)+", path, re.ASCII):
+    if path and not re.fullmatch(rf"(?!/({OWN_PATHS})(/|$))(/[\w~-][\w.~-]*)+", path, re.ASCII):
         message = f"'{text}' is not a path such as /facetell: it begins with '/', has letters, digits and any of ._~-"
-        raise argparse.ArgumentTypeError(message)
+        raise argparse.ArgumentTypeError(f"{message}, and is not below /{OWN_PATHS.replace('|', ', /')}")
     return path
+
+
+def _host(text: str) -> str:
+    found = re.fullmatch(r"(?:\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?", text.lower(), re.ASCII)
+    if found is None or not 0 < int(found[1] or 80) < 65536:
+        raise argparse.ArgumentTypeError(f"'{text}' is not HOST or HOST:PORT: leave out 'https://' and the path")
+    return found[0]

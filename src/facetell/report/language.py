@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from facetell.types import N_
+from facetell.verdict import UNSCORED
 
-SIGNS = {"en": ".,", "de": ",."}
-"""By language, the decimal sign and that between thousands."""
+SIGNS = {"en": ".,", "de": ",."}  # by language, the decimal sign and that between thousands
 LANGUAGES = tuple(SIGNS)
 THE_FILE = N_("the file")  # in messages for others, in place of a path
 LOCALE = Path(__file__).parents[1] / "locale"
@@ -43,35 +43,35 @@ class Language:
         """A formatted number with the signs of this language."""
         return text.translate(self._signs)
 
-    def message(self, text: str) -> str:
-        """A message in this language, with the parts of which it was made; other text as it is."""
-        for pattern, template in self._messages:
+    def message(self, text: str, depth: int = 5) -> str:
+        """A message in this language, with the parts of which it was made, so deep at most; other text as it is."""
+        for pattern, template in self._messages if depth else ():
             if found := pattern.fullmatch(text):
-                return template.format(**{name: self._part(name, part) for name, part in found.groupdict().items()})
+                parts = found.groupdict().items()
+                return template.format(**{name: self._part(name, part, depth - 1) for name, part in parts})
         return text
 
-    def _part(self, name: str, text: str) -> str:
+    def _part(self, name: str, text: str, depth: int) -> str:
         if name == "path" and text != THE_FILE:  # it may have the name of a message
             return text
         if re.fullmatch(r"[\d.]+( s|%)?", text):
             return self.number(text).replace("%", "\N{NO-BREAK SPACE}%")
         # Several messages, or several counts.
-        return "".join(self.message(part) for part in re.split("(; |, (?=[0-9]+ ))", text))
+        return "".join(self.message(part, depth) for part in re.split("(; |, (?=[0-9]+ ))", text))
 
 
 load_language = cache(Language)
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """What a message that was made of a template matches; ``{count}`` is a whole number."""
-    escaped = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(template))
-    return re.compile(escaped.replace("(?P<count>.+?)", "(?P<count>[0-9]+)"), re.DOTALL)
+    """What a message that was made of a template matches; ``{count}`` is a whole number, ``{status}`` of a face."""
+    bound = {"count": "[0-9]+", "status": "|".join(UNSCORED.values())}
+    named = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{bound.get(m[1], '.+?')})", re.escape(template))
+    return re.compile(named, re.DOTALL)
 
 
 def preferred(header: str) -> str:
     """The language of an Accept-Language header (RFC 9110) with the highest weight; English if there is none."""
-    weights: dict[str, float] = {}
-    for code, weight in re.findall(r"(?:^|,)\s*(\w+)[\w-]*\s*(?:;\s*q=([01](?:\.\d*)?))?", header.lower()):
-        if code in LANGUAGES and float(weight or 1) > weights.get(code, 0.0):
-            weights[code] = float(weight or 1)
-    return max(weights, key=lambda code: weights[code], default="en")
+    found = re.findall(r"(?:^|,)\s*(\w+)[\w-]*\s*(?:;\s*q=([01](?:\.\d*)?))?", header.lower())
+    weights = [(0.0, "en"), *((float(weight or 1), str(code)) for code, weight in found if code in LANGUAGES)]
+    return max(weights, key=lambda each: each[0])[1]

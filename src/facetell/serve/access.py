@@ -46,10 +46,9 @@ HEADERS = {
 def check_token(token: str, name: str = "a token") -> str:
     """The token, unchanged. Raises FacetellError if it is too short or cannot be sent in a header."""
     if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
-        raise FacetellError(
-            f"{name} needs at least {SHORTEST} ASCII characters without spaces: "
-            'generate one with `python3 -c "import secrets; print(secrets.token_urlsafe(24))"`'
-        )
+        command = 'python3 -c "import secrets; print(secrets.token_urlsafe(24))"'
+        message = f"{name} needs at least {SHORTEST} ASCII characters without spaces: generate one with `{command}`"
+        raise FacetellError(message)
     return token
 
 
@@ -90,9 +89,8 @@ class Authenticator:
     def allows(self, address: str, authorization: str, cookie: str) -> bool:
         """Whether an Authorization header or a cookie authenticates a request."""
         scheme, _, token = authorization.partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(address, token.strip()):
-            return True
-        return bool(cookie) and self.is_cookie(address, cookie)
+        sent = scheme.lower() == "bearer" and self.is_token(address, token.strip())
+        return sent or (bool(cookie) and self.is_cookie(address, cookie))
 
     def cookie(self) -> str:
         """A cookie for a browser that has sent the token: the time at which it expires, and a signature."""
@@ -148,8 +146,7 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return await self._app(scope, receive, send)
         path, root, asked = scope["path"], self._root, Headers(scope=scope)
         if path == root or not path.startswith(f"{root}/"):  # a reverse proxy may remove the root path or not
             path = f"{root}{'/' if path == root else path}"
@@ -184,14 +181,14 @@ class Gate:
         try:
             answer = self._login(scope, asked)
         except Refused as refused:
-            answer = refused.response()
+            answer = refused.response(scope)
         await (answer or self._app)(scope, read, write)
 
     def _login(self, scope: Scope, headers: Headers) -> Response | None:
         """A redirect to the login page, for a page that requires it. Raises Refused if the request is refused."""
         path, method, host = scope["path"].removeprefix(self._root), scope["method"], headers.get("host", "")
         if path != "/healthz" and not self._is_allowed(host):
-            message = "the server does not answer under this name: its operator can add it with --allow-host NAME"
+            message = N_("the server does not answer under this name: its operator can add it with --allow-host NAME")
             raise Refused(421, "wrong_host", message)
         if method not in ("GET", "OPTIONS") and not _same_origin(headers, host):
             raise Refused(403, "other_site", "requests from other sites are refused: use the server's own page")
@@ -204,21 +201,16 @@ class Gate:
             return None
         if method == "GET" and PAGES.fullmatch(path):
             return RedirectResponse(f"{self._root}/login?next={quote(path, safe='')}", 303)
-        message = "this server requires a token: send `Authorization: Bearer TOKEN`"
-        response = Refused(401, "no_token", message).response()
-        response.headers["WWW-Authenticate"] = "Bearer"
-        return response
+        refused = Refused(401, "no_token", "this server requires a token: send `Authorization: Bearer TOKEN`")
+        refused.headers["WWW-Authenticate"] = "Bearer"
+        raise refused
 
     def _is_allowed(self, host: str) -> bool:
         """Whether a Host header is allowed: a foreign site may point its own name at this machine, but no address."""
-        try:
+        with contextlib.suppress(ValueError):
             name = (urlsplit(f"//{host}").hostname or "").lower()
-            if name in self._hosts:
-                return True
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+            return name in self._hosts or bool(ipaddress.ip_address(name))
+        return False
 
 
 def _same_origin(headers: Headers, host: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -17,9 +19,9 @@ from facetell.serve.publish import Stream
 from facetell.serve.service import Service
 from facetell.serve.store import RESULT
 from facetell.serve.uploads import receive_job
-from facetell.serve.webhooks import check_target
 
 Responses = dict[int | str, dict[str, Any]]  # as FastAPI takes them
+Events = AsyncIterator[ServerSentEvent]
 
 
 def service_of(request: Request) -> Service:
@@ -48,7 +50,9 @@ def language_of(accepted: Accepted = "", language: Asked = None) -> str:
 Serving = Annotated[Service, Depends(service_of)]
 Spoken = Annotated[str, Depends(language_of)]
 Followed = Annotated[Stream, Depends(_stream)]
-LARGEST = 2**63 - 1  # the largest integer of SQLite
+Most = Annotated[int, Query(ge=1, le=200, description="largest number of jobs")]
+Before = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="only jobs with a smaller number")]  # of SQLite
+InState = Annotated[State | None, Query(description="only jobs in this state")]
 JobId = Annotated[str, Path(description="of the job: 32 hexadecimal digits")]
 SAME = "the same video with the same key again gives the job of the first upload"
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern="^[!-~]{1,100}$", description=SAME)]
@@ -77,20 +81,14 @@ async def create_job(
     request: Request, response: Response, service: Serving, key: Key = None, webhook: Target = None
 ) -> Job:
     """One video per request; it is scored as soon as a worker is free."""
-    checked = None if webhook is None else check_target(service.settings, webhook)
-    job, new = await receive_job(service, request, key, checked)
+    job, new = await receive_job(service, request, key, webhook)
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"{service.settings.root_path}/v1/jobs/{job.id}"
     return service.view(job)
 
 
 @router.get("/jobs", summary="List jobs")
-def list_jobs(
-    service: Serving,
-    limit: Annotated[int, Query(ge=1, le=200, description="largest number of jobs")] = 50,
-    before: Annotated[int | None, Query(ge=1, le=LARGEST, description="only jobs with a smaller number")] = None,
-    state: Annotated[State | None, Query(description="only jobs in this state")] = None,
-) -> JobList:
+def list_jobs(service: Serving, limit: Most = 50, before: Before = None, state: InState = None) -> JobList:
     """The newest first."""
     jobs, following = service.newest(limit, before, state)
     return JobList(jobs=jobs, next=following)
@@ -110,16 +108,14 @@ def delete_job(job_id: JobId, service: Serving) -> None:
 
 
 @router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, summary="Follow a job")
-async def job_events(
-    request: Request, service: Serving, job_id: JobId, stream: Followed
-) -> AsyncIterator[ServerSentEvent]:
+async def job_events(request: Request, service: Serving, job_id: JobId, stream: Followed) -> Events:
     """Server-sent events: `job` at once and on each change, until the job has ended; `deleted` if it is deleted."""
     async for event in all_events(request, service, stream):
         yield event
 
 
 @router.get("/events", response_class=EventSourceResponse, summary="Follow all jobs")
-async def all_events(request: Request, service: Serving, stream: Followed) -> AsyncIterator[ServerSentEvent]:
+async def all_events(request: Request, service: Serving, stream: Followed) -> Events:
     """Server-sent events `job` and `deleted` of all jobs; the stream does not end."""
     if request.scope[HEAD]:  # only the headers are sent
         return
@@ -131,7 +127,7 @@ async def all_events(request: Request, service: Serving, stream: Followed) -> As
 @router.get("/jobs/{job_id}/result", response_class=FileResponse, summary="Get the result", responses=JSON)
 def get_result(job_id: JobId, service: Serving) -> FileResponse:
     """What `facetell detect --json` writes."""
-    return FileResponse(service.files.folder(find_done(service, job_id).id) / RESULT, media_type="application/json")
+    return _send(service.files.folder(find_done(service, job_id).id) / RESULT, media_type="application/json")
 
 
 @router.get("/jobs/{job_id}/report", response_class=FileResponse, summary="Get the report", responses=HTML)
@@ -139,7 +135,14 @@ def get_report(job_id: JobId, service: Serving, language: Spoken) -> FileRespons
     """What `facetell detect --report` writes: one self-contained page."""
     job = find_done(service, job_id)
     path = service.files.report(job.id, language)
-    return FileResponse(path, media_type="text/html", headers=report_headers(job.policy))
+    return _send(path, media_type="text/html", headers=report_headers(job.policy))
+
+
+def _send(path: FilePath, **options: Any) -> FileResponse:
+    """A file of a job. Raises Refused if it is missing: just deleted, or not in a backup that was restored."""
+    with contextlib.suppress(FileNotFoundError):
+        return FileResponse(path, stat_result=path.stat(), **options)
+    raise Refused(404, "file_missing", "this file is missing on the server's disk: upload the video again")
 
 
 def report_headers(policy: str) -> dict[str, str]:

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
+from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse
+from starlette.types import Scope
 
 from facetell.detector import Settings
-from facetell.report.language import load_language
+from facetell.report.language import LANGUAGES, load_language
 from facetell.types import N_, FacetellError, Status, Verdict
 
 LOG = logging.getLogger("facetell.serve")
+DISK_FULL = N_("the disk of the server is full or fails: try again later, or report it to the operator")
 MIB = 1024 * 1024
 
 
@@ -67,16 +70,12 @@ class Refused(FacetellError):
         self.status, self.code, self.message = status, code, message
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
-    def response(self, language: str = "en") -> JSONResponse:
-        """The HTTP response, with the message in a language."""
-        fault = Fault(error=self.code, message=load_language(language).message(self.message))
+    def response(self, scope: Scope) -> JSONResponse:
+        """The HTTP response, with the message in the language that the query of the request states, else in English."""
+        asked = QueryParams(scope["query_string"]).get("language")
+        language = load_language(asked if asked in LANGUAGES else "en")
+        fault = Fault(error=self.code, message=language.message(self.message))
         return JSONResponse(fault.model_dump(), self.status, self.headers)
-
-
-def disk_full() -> Refused:
-    """The error for an upload that cannot be stored."""
-    message = N_("the disk of the server is full or fails: try again later, or report it to the operator")
-    return Refused(507, "disk_full", message, 300)
 
 
 class State(StrEnum):
@@ -87,12 +86,8 @@ class State(StrEnum):
     DONE = "done"
     FAILED = "failed"
 
-    @property
-    def ended(self) -> bool:
-        """Whether the state is final."""
-        return self in (State.DONE, State.FAILED)
 
-
+ENDED = (State.DONE, State.FAILED)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

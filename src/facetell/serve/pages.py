@@ -6,9 +6,9 @@ import asyncio
 import functools
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
@@ -17,7 +17,7 @@ from facetell.engine.card import read_card
 from facetell.report.page import environment
 from facetell.report.words import plain_text
 from facetell.serve.access import COOKIE, COOKIE_SECONDS, client_address
-from facetell.serve.api import LARGEST, Serving, Spoken
+from facetell.serve.api import Before, Serving, Spoken
 from facetell.serve.models import Refused
 from facetell.serve.service import Service
 
@@ -49,7 +49,7 @@ def render(name: str, service: Service, language: str, status: int = 200, **valu
 
 
 @router.get("/")
-def home(service: Serving, language: Spoken, before: Annotated[int | None, Query(ge=1, le=LARGEST)] = None) -> Response:
+def home(service: Serving, language: Spoken, before: Before = None) -> Response:
     """The upload form and the list of videos."""
     jobs, older = service.newest(SHOWN, before)
     return render("home.html", service, language, jobs=jobs, first=before is None, older=older)
@@ -85,12 +85,10 @@ async def login(request: Request, service: Serving, language: Spoken) -> Respons
     except TimeoutError:
         raise Refused(408, "too_slow", "the form did not arrive in time: try again") from None
     target, root = _own_page(str(form.get("next", "/"))), service.settings.root_path
-    refused = Refused(401, "no_token", "That is not the token of this server: check it and try again")
     try:
-        right = service.authenticator.is_token(client_address(request.scope), str(form.get("token", "")).strip())
-    except Refused as error:
-        right, refused = False, error
-    if not right:
+        if not service.authenticator.is_token(client_address(request.scope), str(form.get("token", "")).strip()):
+            raise Refused(401, "no_token", "That is not the token of this server: check it and try again")
+    except Refused as refused:
         values = {"next": target, "problem": refused.message}
         page = await asyncio.to_thread(render, "login.html", service, language, refused.status, **values)
         page.headers.update(refused.headers)

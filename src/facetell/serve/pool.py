@@ -16,6 +16,7 @@ from facetell.serve.store import VIDEO, Files, Store
 from facetell.types import FacetellError
 
 Answer = TypeVar("Answer")
+Publish = Callable[[str], None]
 SILENT_SECONDS = 600.0  # without a message, also while it loads the model, after which a process is taken to hang
 REPLACE_SECONDS = 60.0  # without a process, after which a worker counts as missing
 RETRY_SECONDS = 5.0  # between two attempts to start a process, or to write to the store
@@ -24,9 +25,7 @@ RETRY_SECONDS = 5.0  # between two attempts to start a process, or to write to t
 class Pool:
     """Processes that score the queued jobs. ``publish`` is called with the id of each job that has changed."""
 
-    def __init__(
-        self, settings: ServeSettings, store: Store, files: Files, metrics: Metrics, publish: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: ServeSettings, store: Store, files: Files, metrics: Metrics, publish: Publish) -> None:
         self.settings, self.store, self.files, self.metrics, self.publish = settings, store, files, metrics, publish
         self.progress: dict[str, float | None] = {}  # of the running jobs
         self.stopping, self.news = threading.Event(), threading.Event()  # `news` is set when there is a new job
@@ -92,14 +91,13 @@ class Worker(threading.Thread):
                 return
             self._child = child = Child(work, settings.model, settings.detector, settings.limits)
         try:
-            message = receive(child.connection, SILENT_SECONDS)
+            answer = receive(child.connection, SILENT_SECONDS)
         except GONE:
-            raise FacetellError(
-                f"a worker ended while it loaded the model (exit code {child.close()}): is there enough memory?"
-            ) from None
-        if isinstance(message, Rejected):
-            raise FacetellError(message.message)
-        if not isinstance(message, Started):
+            message = f"a worker ended while it loaded the model (exit code {child.close()}): is there enough memory?"
+            raise FacetellError(message) from None
+        if isinstance(answer, Rejected):
+            raise FacetellError(answer.message)
+        if not isinstance(answer, Started):
             self.kill()
             raise FacetellError(f"a worker did not load the model in {SILENT_SECONDS:.0f} s: use fewer --workers")
         self.ready = True
@@ -179,14 +177,11 @@ class Worker(threading.Thread):
         pool, code = self._pool, self._discard()
         if pool.stopping.is_set():
             pool.store.release(job.id)
-            return
-        found = pool.write(partial(pool.store.crashed, job.id))
-        if found is None:  # deleted, which is why the process was killed
-            return
-        LOG.error("job %s: its worker ended (%s); %s", job.id, code, found.message or "the job is queued again")
-        pool.metrics.crashes.inc()
-        if found.state is State.FAILED:
-            self._ended(job, State.FAILED)
+        elif found := pool.write(partial(pool.store.crashed, job.id)):  # None if deleted: therefore it was killed
+            LOG.error("job %s: its worker ended (%s); %s", job.id, code, found.message or "the job is queued again")
+            pool.metrics.crashes.inc()
+            if found.state is State.FAILED:
+                self._ended(job, State.FAILED)
 
     def _ended(self, job: Job, state: State) -> None:
         (self._pool.files.folder(job.id) / VIDEO).unlink(missing_ok=True)

@@ -19,11 +19,11 @@ import av
 from pydantic import BaseModel, Field, TypeAdapter
 
 from facetell.detector import Detector, Settings
-from facetell.files import sync
+from facetell.files import sync, write_text
 from facetell.processes import end_with_parent, spawning
 from facetell.report.language import THE_FILE
 from facetell.report.page import Report, content_policy
-from facetell.report.result import write_result
+from facetell.report.result import result_text
 from facetell.runtime import signals_blocked
 from facetell.serve.models import Checked, Limits, Refused, Share, Summary
 from facetell.serve.store import REPORTS, RESULT, VIDEO
@@ -182,14 +182,10 @@ def _inspect(connection: Connection, limits: Limits) -> None:
 
 
 def check(path: Path, limits: Limits) -> Checked:
-    """Size and duration of a video file. Raises Refused if it is not a readable video or exceeds a limit.
-
-    Nothing is decoded beyond the limit: a few bytes can declare a frame that fills the memory.
-    """
+    """Size and duration; nothing is decoded beyond a limit. Raises Refused if one is exceeded, or it is no video."""
     try:
         head = read_head(path)
-        kind = kind_of_content(head)
-        if not_video := NOT_VIDEO.get(kind):
+        if not_video := NOT_VIDEO.get(kind_of_content(head)):
             raise Refused(422, "unreadable", not_video)
         width, height = animated_webp_size(head) or _largest(path)
         if width * height <= limits.pixels:
@@ -254,6 +250,7 @@ class Scorer:
             faces = sum(track.status is Status.SCORED for track in verdict.tracks)
             more = {"faces": faces, "thumbnail": report.thumbnail}
             done = Done(summary=Summary.model_validate(shown).model_copy(update=more), policy=content_policy())
+            files = {name: report.html(code) for code, name in REPORTS.items()} | {RESULT: result_text([shown])}
         except FacetellError as error:
             return Rejected(message=str(error).replace(path, THE_FILE))
         except Exception as error:  # whatever it is, the jobs after it must be scored
@@ -261,11 +258,10 @@ class Scorer:
             fault = type(error).__name__
             return Rejected(message=N_(f"scoring it failed ({fault}): report it to the server's operator"))
         try:
-            write_result([shown], folder / RESULT)
-            for code, name in REPORTS.items():
-                report.write(folder / name, code)
-            for written in (folder / RESULT, *(folder / name for name in REPORTS.values()), folder):
-                sync(written)
+            for name, text in files.items():
+                write_text(folder / name, text)
+                sync(folder / name)
+            sync(folder)
         except (FacetellError, OSError):
             message = N_(
                 "its result could not be stored (is the server's disk full?): report it to the server's operator, "

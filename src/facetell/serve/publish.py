@@ -49,7 +49,8 @@ class Hub:
     def close(self) -> None:
         """End all streams. May be called from any thread."""
         self._closed = True
-        self._call(self._wake)
+        for stream in tuple(self._streams):
+            self._call(stream.wake.set)
 
     def publish(self, job_id: str) -> None:
         """Report that a job has changed. May be called from any thread but that of the event loop."""
@@ -57,10 +58,9 @@ class Hub:
             if self._streams:
                 try:
                     event = self._render(job_id)
+                    self._call(lambda: self._send(job_id, event))
                 except Exception:  # the job goes on
                     LOG.exception("job %s: its event could not be sent", job_id)
-                else:
-                    self._call(lambda: self._send(job_id, event))
 
     @contextlib.contextmanager
     def stream(self, job_id: str | None) -> Iterator[Stream]:
@@ -92,10 +92,6 @@ class Hub:
             if stream.job_id in (None, job_id):
                 stream.events[job_id] = event
                 stream.wake.set()
-
-    def _wake(self) -> None:
-        for stream in self._streams:
-            stream.wake.set()
 
     def _call(self, function: Callable[[], object]) -> None:
         if self._loop is not None:

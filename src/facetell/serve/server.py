@@ -23,7 +23,6 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facetell import __version__
-from facetell.report.language import LANGUAGES
 from facetell.runtime import on_stop
 from facetell.serve import api, batch, pages
 from facetell.serve.access import HEADERS, Gate
@@ -63,22 +62,21 @@ def create_app(service: Service) -> ASGIApp:
 async def _error(request: Request, error: Exception) -> Response:
     match error:
         case Refused():
-            asked = request.query_params.get("language")
-            return error.response(asked if asked in LANGUAGES else "en")
+            refused = error
         case RequestValidationError():
             first = error.errors()[0]
             message = f"{'.'.join(str(part) for part in first['loc'][1:])}: {first['msg']}"
-            return Refused(422, "bad_value", message).response()
-        case HTTPException():
+            refused = Refused(422, "bad_value", message)
+        case HTTPException(status_code=status):
             known = {404: N_("there is nothing at this address"), 405: N_("this address does not support that method")}
-            status = error.status_code
-            answer = Refused(status, f"http_{status}", known.get(status, error.detail)).response()
-            answer.headers.update(error.headers or {})
-            return answer
+            refused = Refused(status, f"http_{status}", known.get(status, error.detail))
+            refused.headers |= error.headers or {}
         case ClientDisconnect():
             return Response(status_code=400)  # which no client receives
-    message = N_("internal error of the server: report it to its operator, who finds it in the log")
-    return Refused(500, "fault", message).response()
+        case _:
+            message = N_("internal error of the server: report it to its operator, who finds it in the log")
+            refused = Refused(500, "fault", message)
+    return refused.response(request.scope)
 
 
 class Connection(H11Protocol):
@@ -128,10 +126,9 @@ class Server(uvicorn.Server):
         self._service = service
         most = CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2)
         options: dict[str, Any] = {"ws": "none", "lifespan": "off", "log_level": "warning", "access_log": False}
-        options |= {"server_header": False, "timeout_graceful_shutdown": GRACE, "timeout_notify": 0}  # once a second:
-        options |= {"callback_notify": self._close_idle}
-        config = uvicorn.Config(app, http=Connection, limit_concurrency=most, **options)
-        super().__init__(config)
+        options |= {"server_header": False, "timeout_graceful_shutdown": GRACE, "limit_concurrency": most}
+        options |= {"timeout_notify": 0, "callback_notify": self._close_idle}  # once a second
+        super().__init__(uvicorn.Config(app, http=Connection, **options))
 
     def stop(self) -> None:
         """Answer the open requests, end the event streams, then let :meth:`run` return."""
@@ -149,8 +146,5 @@ def serve(app: ASGIApp, service: Service, listening: socket.socket) -> None:
     """Answer requests until a signal arrives, then end the open ones."""
     server = Server(app, service)
     # In the main thread uvicorn would raise the signal again, which would end the workers, and not handle SIGHUP.
-    with (
-        ThreadPoolExecutor(1, "facetell-http") as threads,
-        on_stop(lambda name: server.stop(), again=lambda name: None),
-    ):
+    with ThreadPoolExecutor(1, "facetell-http") as threads, on_stop(lambda _: server.stop(), again=lambda _: None):
         threads.submit(server.run, sockets=[listening]).result()

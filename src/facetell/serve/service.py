@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from fastapi.sse import ServerSentEvent
@@ -16,12 +17,12 @@ from prometheus_client import generate_latest
 from facetell.files import sync
 from facetell.serve.access import Authenticator
 from facetell.serve.admission import Admission
-from facetell.serve.models import LOG, Job, Refused, ServeSettings, State, disk_full
+from facetell.serve.models import DISK_FULL, ENDED, LOG, Job, Refused, ServeSettings, State
 from facetell.serve.pool import Pool
 from facetell.serve.process import Inspector
 from facetell.serve.publish import Hub, Metrics
 from facetell.serve.store import VIDEO, Files, Store
-from facetell.serve.webhooks import SECONDS, send
+from facetell.serve.webhooks import SECONDS, send_due
 from facetell.types import N_
 
 
@@ -40,6 +41,7 @@ class Service:
         self.pool = Pool(settings, self.store, self.files, self.metrics, self.hub.publish)
         self.admission = Admission(settings.limits)
         self._stop = threading.Event()
+        self.notify = partial(send_due, settings, self.store, self.view, self._stop)
         tasks = (self._expire, self.notify)
         self._threads = [threading.Thread(target=self._repeat, args=(task,), daemon=True) for task in tasks]
 
@@ -50,7 +52,7 @@ class Service:
         states = self.store.states()
         self.files.sweep(states)
         for job_id, state in states.items():
-            if not state.ended and not (self.files.folder(job_id) / VIDEO).exists():
+            if state not in ENDED and not (self.files.folder(job_id) / VIDEO).exists():
                 message = N_("its video is missing on the server's disk: upload it again")
                 self.store.end(job_id, State.FAILED, message=message)
         self.inspector.start()
@@ -77,7 +79,7 @@ class Service:
     def check_space(self, size: int) -> None:
         """Raise Refused if ``size`` more bytes would leave too little free disk space."""
         if shutil.disk_usage(self.files.root).free - size < self.settings.limits.free_bytes:
-            raise disk_full()
+            raise Refused(507, "disk_full", DISK_FULL, 300)
 
     def accept(self, job_id: str, **columns: Any) -> Job:
         """Queue an upload that is in its folder. Where there is a job with the same key, return that and delete it."""
@@ -136,7 +138,7 @@ class Service:
         """The server-sent event for a job as it is now, and whether there will be no other."""
         if (job := self.store.get(job_id)) is None:
             return ServerSentEvent(event="deleted", data={"id": job_id}), True
-        return ServerSentEvent(event="job", raw_data=self.view(job).model_dump_json()), job.state.ended
+        return ServerSentEvent(event="job", raw_data=self.view(job).model_dump_json()), job.state in ENDED
 
     def _repeat(self, task: Callable[[], None]) -> None:
         """Call a task once a second until the service stops."""
@@ -151,8 +153,3 @@ class Service:
         if self.settings.keep_seconds is not None:
             for job_id in self.store.ended_before(time.time() - self.settings.keep_seconds):
                 self.delete(job_id)
-
-    def notify(self) -> None:
-        """Send the webhooks that are due."""
-        while not self._stop.is_set() and (job := self.store.next_webhook()):
-            self.store.set_webhook(job.id, send(self.settings, self.view(job)))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from facetell.report.language import LANGUAGES
-from facetell.serve.models import Job, State, Summary
+from facetell.serve.models import ENDED, Job, State, Summary
 from facetell.types import N_, FacetellError
 
 VIDEO, RESULT = "video", "result.json"  # in the folder of a job
@@ -85,7 +85,7 @@ class Files:
                 continue
             if (state := states.get(folder.name)) is None:
                 self.remove(folder.name)
-            elif state.ended:
+            elif state in ENDED:
                 (folder / VIDEO).unlink(missing_ok=True)
 
 
@@ -133,11 +133,8 @@ class Store:
 
     def newest(self, limit: int, before: int | None = None, state: State | None = None) -> list[Job]:
         """At most ``limit`` jobs, the newest first; only those with a smaller number, only those in a state."""
-        query = (
-            "SELECT * FROM jobs WHERE number < coalesce(?, number + 1) AND state = coalesce(?, state)"
-            " ORDER BY number DESC LIMIT ?"
-        )
-        return self._jobs(query, before, state, limit)
+        query = "SELECT * FROM jobs WHERE number < ? AND state = coalesce(?, state) ORDER BY number DESC LIMIT ?"
+        return self._jobs(query, before or 2**63 - 1, state, limit)
 
     def counts(self) -> dict[State, int]:
         """The number of jobs in each state."""
@@ -161,11 +158,9 @@ class Store:
         self, job_id: str, state: State, summary: Summary | None = None, policy: str = "", message: str = ""
     ) -> bool:
         """Mark a job as done or failed; False if it was deleted."""
-        query = (
-            "UPDATE jobs SET state = ?, finished = ?, summary = ?, policy = ?, message = ? WHERE id = ? RETURNING id"
-        )
+        sql = "UPDATE jobs SET state = ?, finished = ?, summary = ?, policy = ?, message = ? WHERE id = ? RETURNING id"
         text = summary and summary.model_dump_json()
-        return bool(self._rows(query, state, time.time(), text, policy, message, job_id))
+        return bool(self._rows(sql, state, time.time(), text, policy, message, job_id))
 
     def release(self, job_id: str) -> None:
         """Put a running job back into the queue, because the server is being stopped."""
@@ -176,10 +171,7 @@ class Store:
         return next(iter(self._interrupted("crashes", CRASHES, _CRASHED, job_id)), None)
 
     def resume(self) -> list[Job]:
-        """After a start, queue again what ran when the server was killed. Returns it.
-
-        A job at ten ends of the server has most likely not caused them: it is tried again alone, and fails only then.
-        """
+        """After a start, queue again what ran when the server was killed, at last alone. Returns it."""
         return self._interrupted("stops", STOPS + 1, _STOPPED)
 
     def delete(self, job_id: str) -> bool:
@@ -190,10 +182,14 @@ class Store:
         """Ids of the jobs that ended before a POSIX time."""
         return [job_id for (job_id,) in self._rows("SELECT id FROM jobs WHERE finished < ?", when)]
 
-    def next_webhook(self) -> Job | None:
-        """An ended job whose webhook is due."""
-        query = "SELECT * FROM jobs WHERE webhook IS NOT NULL AND finished AND webhook ->> 'due' <= ? LIMIT 1"
-        return next(iter(self._jobs(query, time.time())), None)
+    def due_webhooks(self) -> list[tuple[str, str]]:
+        """Id and address of each ended job whose webhook is due, in order of arrival."""
+        # Not `->>`, which needs SQLite 3.38: the table needs 3.37.
+        query = (
+            "SELECT id, json_extract(webhook, '$.url') FROM jobs WHERE webhook IS NOT NULL AND finished"
+            " AND json_extract(webhook, '$.due') <= ? ORDER BY number"
+        )
+        return [(job_id, url) for job_id, url in self._rows(query, time.time())]
 
     def set_webhook(self, job_id: str, webhook: str | None) -> None:
         """Store when a webhook is due again; None: never."""

@@ -19,11 +19,14 @@ from python_multipart.multipart import MultipartState, parse_options_header
 from starlette.requests import Request
 
 from facetell.serve.access import client_address
-from facetell.serve.models import LOG, MIB, Checked, Job, Limits, Refused, disk_full
+from facetell.serve.models import DISK_FULL, LOG, MIB, Checked, Job, Limits, Refused
 from facetell.serve.service import Service
 from facetell.serve.store import VIDEO
+from facetell.serve.webhooks import check_target
+from facetell.types import N_
 
 BESIDE = 64 * 1024  # bytes of a request besides the video
+BAD_FORM = N_("the form is cut off, malformed, or over 64 KiB besides the file: send it again")
 
 
 def shown_name(name: str) -> str:
@@ -41,15 +44,16 @@ async def receive_job(service: Service, request: Request, key: str | None, webho
         return await _receive(service, request, key, webhook)
     except (sqlite3.OperationalError, OSError) as error:
         LOG.error("an upload could not be stored: %s", error)
-        refused = disk_full()
+        refused = Refused(507, "disk_full", DISK_FULL, 300)
     except Refused as error:
         refused = error
     service.metrics.refused.labels(refused.code).inc()
     raise refused
 
 
-async def _receive(service: Service, request: Request, key: str | None, webhook: str | None) -> tuple[Job, bool]:
+async def _receive(service: Service, request: Request, key: str | None, address: str | None) -> tuple[Job, bool]:
     limits, headers = service.settings.limits, request.headers
+    webhook = None if address is None else check_target(service.settings, address)
     kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1"))
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
@@ -118,15 +122,15 @@ class _Form:
         try:
             self._parser.write(data)
         except FormParserError:
-            raise _bad_form() from None
+            raise Refused(400, "bad_form", BAD_FORM) from None
         self._read += len(data)
         if self._read - self.size > BESIDE:  # also counts what follows the last boundary
-            raise _bad_form()
+            raise Refused(400, "bad_form", BAD_FORM)
 
     def finish(self) -> None:
         """Wait until the file is on disk. Raises Refused if the form is incomplete or holds no file."""
         if self._parser.state != MultipartState.END:
-            raise _bad_form()
+            raise Refused(400, "bad_form", BAD_FORM)
         if not self._found:
             raise Refused(422, "no_file", "the form holds no file in the field 'file': send the video in it")
         os.fsync(self._stream.fileno())
@@ -161,7 +165,3 @@ class _Form:
 def _too_large(limits: Limits) -> Refused:
     most = f"{limits.upload_bytes / MIB:g} MiB"
     return Refused(413, "too_large", f"the video is larger than {most}: upload a shorter segment")
-
-
-def _bad_form() -> Refused:
-    return Refused(400, "bad_form", "the form is cut off, malformed, or over 64 KiB besides the file: send it again")

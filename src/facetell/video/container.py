@@ -101,7 +101,7 @@ def video_streams(container: InputContainer, path: Path) -> list[VideoStream]:
             raise Unreadable(f"{path} holds video of a kind that cannot be decoded here: convert it to H.264")
         if container.streams.audio:
             raise Unreadable(f"{path} holds sound but no video: name a video file")
-        raise Unreadable(f"{path} holds neither video nor sound but no video: name a video file")
+        raise Unreadable(f"{path} holds neither video nor sound: name a video file")
     lengths = {stream.index: stream_seconds(stream) for stream in decodable}
     longest = max((length for length in lengths.values() if length), default=0.0)
 

@@ -113,7 +113,7 @@ class Watcher:
         try:
             look = self._stream.push(item.raw)
         except Exception as error:
-            self._fail(error, "its frames cannot be processed")
+            self._fail(error, "a frame")
             return
         if look is not None:
             self._update(item, look.faces)
@@ -123,9 +123,9 @@ class Watcher:
         if not fast and not self._stream.gathering and time.monotonic() - item.arrived > BEHIND:
             self.pump.flush(item.at)
 
-    def _fail(self, error: Exception, message: str) -> None:
+    def _fail(self, error: Exception, what: str) -> None:
         """End with an error; the scores so far are reported."""
-        self.pump.end(one_line(error, message), True)
+        self.pump.end(one_line(error, what), True)
         self.stop()
 
     def _update(self, item: Waiting, faces: Mapping[int, Face]) -> None:
@@ -162,7 +162,7 @@ class Watcher:
             try:
                 score = future.result()
             except Exception as error:
-                self._fail(error, "a clip cannot be scored")
+                self._fail(error, "a clip")
                 continue
             score = replace(score, t0=score.t0 + shift, t1=score.t1 + shift)
             self.scored += 1
