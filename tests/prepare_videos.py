@@ -29,8 +29,7 @@ def noise(count: int = 9, side: int = 96) -> np.ndarray:
 
 def in_video(clip: PreparedClip) -> np.ndarray:
     """Landmarks of a clip in pixels of the video that it was cut from, (F, 468, 2)."""
-    scale = clip.square.width / clip.frames.shape[1]
-    return (clip.landmarks + 0.5) * scale - 0.5 + clip.square[:2]
+    return (clip.landmarks + 0.5) * clip.square.width / clip.frames.shape[1] - 0.5 + clip.square[:2]
 
 
 def content(folder: Path) -> dict[str, bytes]:

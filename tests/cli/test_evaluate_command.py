@@ -61,8 +61,7 @@ def test_prints_the_better_model_the_difference_and_what_was_left_out(files, cap
     found = compare(*tables).difference
     assert "147 videos of all splits that both scored: 49 real, 98 forged, of 20 identities" in text
     assert "1 not scored by A, 2 not scored by B" in text and "only in" not in text
-    words = " ".join(text.split())
-    assert f"{found.value:.4f} {found.low:.4f} to {found.high:.4f}" in words
+    assert f"{found.value:.4f} {found.low:.4f} to {found.high:.4f}" in " ".join(text.split())
     assert text.splitlines()[-1] == "A is better than B in AUC: p is below 0.05."
     assert main(["compare", bad, good, "--measure", "brier", "--split", "test"]) == 0
     text = capsys.readouterr().out
@@ -72,8 +71,7 @@ def test_prints_the_better_model_the_difference_and_what_was_left_out(files, cap
 def test_names_no_model_without_a_significant_difference(files, tmp_path, capsys):
     _, (good, _) = files
     assert main(["compare", good, good]) == 0
-    text = capsys.readouterr().out
-    assert "No significant difference in AUC" in text
+    assert "No significant difference in AUC" in capsys.readouterr().out
     for seed in (1, 2):
         write_scores(table(30, seed=seed, people=1), tmp_path / f"{seed}.parquet")
     assert main(["compare", *(str(tmp_path / f"{seed}.parquet") for seed in (1, 2))]) == 0

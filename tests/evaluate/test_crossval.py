@@ -34,8 +34,8 @@ def test_clips_of_a_video_count_once_and_what_is_not_scored_does_not():
     clips = [Entry(f"c{n}.mp4", 0, "train", origin="v.mp4", track=n // 2, repository="r") for n in range(4)]
     entries = [*ENTRIES, *clips, Entry("gone.mp4", 0, "train")]
     results = by_kind(entries, [*SCORES, -9.0, -9.0, 1.0, 3.0, math.nan], threshold=1.99)
-    alone = by_kind([*ENTRIES, clips[0]], [*SCORES, 2.0], threshold=1.99)  # its highest face has a mean of 2
-    assert results == alone and results.reals == 33
+    # Its highest face has a mean of 2.
+    assert results == by_kind([*ENTRIES, clips[0]], [*SCORES, 2.0], threshold=1.99) and results.reals == 33
 
 
 def test_spread_over_folds_and_seeds():

@@ -101,8 +101,7 @@ def test_unlabelled_videos_are_not_counted_and_one_identity_has_no_interval(tmp_
 
 
 def test_clip_level_counts_each_clip(tmp_path):
-    rows = [*toy(), clip("b1", 1, -2.0, method="puppet", clip=1)]
-    found = made(tmp_path / "s.parquet", rows, "level")
+    found = made(tmp_path / "s.parquet", [*toy(), clip("b1", 1, -2.0, method="puppet", clip=1)], "level")
     cells = by_row(found.tables[0], 1)
     video, each = cells["video",], cells["clip",]
     assert video["AUC"].text == "62.5"  # -1, 0.3 against 0.3 and the mean of 2, -2: 2.5 of four
@@ -145,8 +144,7 @@ def test_leave_one_out_evaluates_each_model_on_its_held_out_forgery(tmp_path):
     rows = [row | {"method": names.get(row.get("method", ""), "")} for row in toy()]
     first, second = write(tmp_path / "a.parquet", rows), write(tmp_path / "b.parquet", rows)
     found = evaluate([("Deepfakes", first), ("FaceSwap", second)], read_protocol("leave_one_out"), draws=20)
-    cells = by_row(found.tables[0], 2)
-    auc = {key[0]: cell["AUC"].text for key, cell in cells.items()}
+    auc = {key[0]: cell["AUC"].text for key, cell in by_row(found.tables[0], 2).items()}
     assert auc == {"Deepfakes (DF)": "75.0", "FaceSwap (FS)": "100.0"}
     for label, words in (("", "name each score file by the forgery"), ("Wav2Lip", "'Wav2Lip' of .* is none of Deepf")):
         with pytest.raises(FacetellError, match=words):

@@ -75,6 +75,5 @@ def test_the_pose_of_a_rotated_mesh_differs_in_its_roll_alone(degrees):
 
 
 def test_the_roll_of_a_clip_is_the_median_also_of_faces_upside_down():
-    degrees = [170, 178, -178, -176, -100]
-    crop = clip_crop([Pose(0, 0, 1, 1, math.radians(d)) for d in degrees], 1.35)
+    crop = clip_crop([Pose(0, 0, 1, 1, math.radians(d)) for d in [170, 178, -178, -176, -100]], 1.35)
     assert math.degrees(crop.roll) == pytest.approx(-178)

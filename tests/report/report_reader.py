@@ -56,8 +56,7 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        scripts = "".join(e.text for e in self.all("script"))
-        return " ".join(self.one("body").text.replace(scripts, "").split())
+        return " ".join(self.one("body").text.replace("".join(e.text for e in self.all("script")), "").split())
 
 
 def read(html: str) -> Page:

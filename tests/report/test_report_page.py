@@ -198,5 +198,4 @@ def test_a_file_that_changed_or_is_gone_has_no_images(detector, of_man, man, tmp
 
 def test_without_a_model_card_the_accuracy_is_unknown(of_man, detector, tmp_path):
     shutil.copy(detector.engine.path, tmp_path / "other.onnx")
-    page = check_page(report_of(Detector(tmp_path / "other.onnx"), of_man))
-    assert "There is no model card" in page.text
+    assert "There is no model card" in check_page(report_of(Detector(tmp_path / "other.onnx"), of_man)).text

@@ -138,8 +138,7 @@ def lines(name, width, **values):
 def test_a_narrow_terminal_folds_the_names_and_the_figures_and_cuts_nothing_off(width):
     name = "a_rather_long_name_of_a_video.mp4"
     found = lines(name, width)
-    first = "".join(line[: line.find(" ")] for line in found if not line.startswith(" "))
-    assert first == f"file{name}b.mp4"
+    assert "".join(line[: line.find(" ")] for line in found if not line.startswith(" ")) == f"file{name}b.mp4"
     assert {"forged", "75%", "1:15.0", "(75%)", "10.0"} <= set(" ".join(found).split())
 
 

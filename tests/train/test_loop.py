@@ -129,11 +129,9 @@ def test_the_best_weights_are_kept(data, tmp_path):
 
 
 def test_the_cosine_warms_up_and_falls_to_its_floor():
-    config = ScheduleConfig("cosine", warmup=10, floor=0.05)
-    values = [schedule(step, 110, config) for step in range(111)]
+    values = [schedule(step, 110, ScheduleConfig("cosine", warmup=10, floor=0.05)) for step in range(111)]
     assert values[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
-    closed = [0.05 + 0.95 * math.cos(math.pi * i / 200) ** 2 for i in range(101)]  # (1 + cos 2x) / 2 = cos² x
-    assert values[10:] == pytest.approx(closed)
+    assert values[10:] == pytest.approx([0.05 + 0.95 * math.cos(math.pi * i / 200) ** 2 for i in range(101)])
 
 
 def test_the_average_of_constant_weights_approaches_them_geometrically():

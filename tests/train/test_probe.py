@@ -152,12 +152,9 @@ def test_views_are_drawn_by_group_and_both_classes_weigh_the_same():
     assert weights[:2].sum() == 3 * weights[2]
     assert weights[0] == 3 * weights[1]
     assert weights[[3, 5, 6]].tolist() == [0, 0, 0]
-    weights = view_weights(groups, recordings, np.ones(3), {"plain_real": 1, "generated": 1})
-    assert weights[[3, 6]].tolist() == [0.25, 0.25]
-    assert view_weights(groups, recordings, np.ones(3), {"plain_real": 1, "plain_generated": 1})[[3, 6]].tolist() == [
-        0,
-        0.5,
-    ]
+    for name, wanted in {"generated": [0.25, 0.25], "plain_generated": [0, 0.5]}.items():
+        weights = view_weights(groups, recordings, np.ones(3), {"plain_real": 1, name: 1})
+        assert weights[[3, 6]].tolist() == wanted
 
 
 def test_each_view_has_its_group():

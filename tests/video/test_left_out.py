@@ -38,8 +38,7 @@ def read(path, threads=2, first=math.inf, last=LAST):
     with VideoReader(path, threads=threads) as reader:
         for raw in reader:
             frames[raw.time] = raw.decoded.to_ndarray()
-            whole_from = reader.leave_out(last if first <= raw.time < last else -math.inf)
-            assert whole_from <= max(last, raw.time)
+            assert reader.leave_out(last if first <= raw.time < last else -math.inf) <= max(last, raw.time)
     return frames, reader
 
 

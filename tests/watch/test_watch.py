@@ -87,8 +87,7 @@ def test_a_photo_has_no_score(zoom, detector, tmp_path):
     ],
 )
 def test_why_nothing_was_scored_and_a_strange_name(frames, why, detector, tmp_path):
-    path = write_frames(tmp_path / "grey\x1b:smile:.mp4", frames())
-    watcher, _, _ = watched(detector, path, fast=True)
+    watcher, _, _ = watched(detector, write_frames(tmp_path / "grey\x1b:smile:.mp4", frames()), fast=True)
     lines, shown = summary(watcher, "it ended"), io.StringIO()
     assert "after its last frame" not in lines and f"nothing was scored: {why}\n" in lines
     Console(file=shown, width=300).print(draw(watcher))
