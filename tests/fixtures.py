@@ -71,7 +71,9 @@ def frames_of(path, count=None):
 @functools.cache
 def sample_frames(name="sample_woman", count=24):
     """The first ``count`` frames of a sample clip, uint8 RGB (T, H, W, 3); 640 x 360 for the man and the woman."""
-    return np.stack([image for image, _ in frames_of(locate(name), count)])
+    frames = np.stack([image for image, _ in frames_of(locate(name), count)])
+    frames.flags.writeable = False  # other tests get the same array
+    return frames
 
 
 def write_frames(path, images, fps=30, **how):

@@ -156,8 +156,7 @@ def test_patches_are_of_the_region_that_most_of_their_pixels_are_of(face_network
     find, mesh = face_networks
     (image,) = sample_frames("sample_man", 1)
     points = mesh.from_detection(image, find.detect(image)[0]).landmarks
-    corner, side = points.min(axis=0) - 20, np.ptp(points, axis=0).max() + 40
-    points = (points - corner) * 224 / side
+    points = (points - points.min(axis=0) + 20) * 224 / (np.ptp(points, axis=0).max() + 40)
     regions = region_map(points, 224)
     for name, landmark in {"eyes": 159, "mouth": 13, "nose": 4, "skin": 205}.items():
         x, y = points[landmark].astype(int)

@@ -198,7 +198,7 @@ def test_destroyed_frames_are_left_out_up_to_the_next_key_frame(codec, tmp_path)
 
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
 def test_undamaged_frames_that_look_destroyed_are_given(codec, tmp_path):
-    images = sample_frames("sample_man", 24)
+    images = sample_frames("sample_man", 24).copy()
     images[12:14] = [image[::16, ::16].repeat(16, axis=0).repeat(16, axis=1)[:360] for image in images[12:14]]
     path = encode(tmp_path / "a.ivf", images, codec=codec, pix_fmt="yuv420p", options=_CODECS[codec][1])
     with VideoReader(path) as reader:
