@@ -181,12 +181,12 @@ class Detector:
 
     def score_regions(self, frames: UInt8Array) -> tuple[RegionScore, ...]:
         """The scores of the regions of a clip, uint8 RGB (T, S, S, 3); none of a model that does not score patches."""
-        info, (_, *patches) = self.engine.info, self.engine.outputs(frames[None])
-        if not patches:
+        if not self.engine.has_patches:
             return ()
+        info, (_, patches) = self.engine.info, self.engine.outputs(frames[None])
         face = Crop(info.size / 2, info.size / 2, info.size / info.crop_scale)
         landmarks = np.mean([self._mesh.place(frame, face).landmarks for frame in frames], axis=0)
-        found = region_logits(region_map(landmarks, info.size), patches[0][0])
+        found = region_logits(region_map(landmarks, info.size), patches[0])
         return tuple(RegionScore(name, logit, info.calibration.probability(logit)) for name, logit in found.items())
 
     def track_scores(self, waited: Callable[[], None] = lambda: None) -> TrackScores:

@@ -63,6 +63,7 @@ class Engine:
     name: str
     version: str
     precision: str = "f32"
+    has_patches = False  # whether the model scores patches as well
 
     def __init__(self, path: Path, metadata: Mapping[str, str], logit: Sequence[object]) -> None:
         self.path, self.info = path, ModelInfo.from_metadata(metadata, str(path))
@@ -99,6 +100,7 @@ class OpenVinoEngine(Engine):
         # The shape is fixed to one clip: that compiles to faster code, and a score cannot depend on the other clips.
         model.reshape({"clip": [1, self.info.clip_frames, 3, self.info.size, self.info.size]})
         outputs = [found for name in OUTPUTS for found in model.outputs if name in found.get_names()]
+        self.has_patches = len(outputs) > 1
         self.compile(model, outputs, precision, threads)
 
     def read(self, path: Path) -> tuple[Any, dict[str, str]]:
@@ -168,6 +170,7 @@ class OnnxRuntimeEngine(Engine):
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
         super().__init__(path, self._session.get_modelmeta().custom_metadata_map, shapes.get("logit", ()))
         self._outputs = [name for name in OUTPUTS if name in shapes]
+        self.has_patches = len(self._outputs) > 1
         self.version = runtime.__version__
 
     def run(self, clips: FloatArray) -> Sequence[FloatArray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -35,9 +35,7 @@ EYES = (  # the person's right and left, as all pairs
 BROWS = indices("70 63 105 66 107 55 65 52 53 46"), indices("336 296 334 293 300 276 283 282 295 285")
 NOSE = indices("168 193 122 196 236 198 49 64 98 97 2 326 327 294 279 420 456 419 351 417 6 197 195 5 4 1 19")
 EYES_WITH_BROWS = tuple(np.concatenate(pair) for pair in zip(EYES, BROWS, strict=True))
-REGIONS: Mapping[
-    str, tuple[float, tuple[IndexArray, ...]]
-] = {  # margin, and rings of landmarks; the first has priority
+REGIONS: Mapping[str, tuple[float, Sequence[IndexArray]]] = {  # margin, rings of landmarks; the first has priority
     "eyes": (MARGIN, EYES_WITH_BROWS),
     "mouth": (MARGIN, (LIPS_OUTER,)),
     "nose": (MARGIN / 2, (NOSE,)),

@@ -285,6 +285,7 @@ class TorchEngine(Engine):
         metadata, self._model = model_from_onnx(path)
         classes = self._model.num_classes
         super().__init__(path, metadata, ["N"] if classes == 1 else ["N", classes])
+        self.has_patches = getattr(self._model.classifier, "local", None) is not None
 
     def run(self, clips: FloatArray) -> Sequence[FloatArray]:
         """See :meth:`facetell.engine.Engine.run`."""
