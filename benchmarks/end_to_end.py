@@ -49,6 +49,7 @@ ROWS = {
     "clips scored": ("clips", ".0f"),
     "model, CPU-ms per clip": ("clip_ms", ".0f"),
     "peak memory, MB": ("peak_mb", ".0f"),
+    "- of the second half over the first": ("growth", "+.1%"),
     "process start to loaded, s": ("loaded", ".2f"),
     "process start to first score, s": ("first_score", ".2f"),
 }
@@ -119,8 +120,14 @@ def measure(path: Path, model: str | None) -> dict[str, float]:
     timed(FaceTracker, "update", "cpu_faces")
     timed(ClipAssembler, "push", "cpu_crop")
     timed(detector.engine, "score", "model")
+    peaks = [0, 0]  # pages of memory in use, by half of the video
+
+    def progress(seconds: float, length: float | None) -> None:
+        half = int(seconds > (length or 0.0) / 2)
+        peaks[half] = max(peaks[half], int(Path("/proc/self/statm").read_text().split()[1]))
+
     cpu, main, wall = time.process_time(), time.thread_time(), time.perf_counter()
-    verdict = detector(path)
+    verdict = detector(path, progress)
     cpu, main, wall = time.process_time() - cpu, time.thread_time() - main, time.perf_counter() - wall
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     duration, clips = verdict.duration or 0.0, sum(len(track.clips) for track in verdict.tracks)
@@ -138,6 +145,7 @@ def measure(path: Path, model: str | None) -> dict[str, float]:
         "clips": float(clips),
         "clip_ms": clip_ms,
         "peak_mb": peak,
+        "growth": peaks[1] / peaks[0] - 1,
         "loaded": loaded - born,
         "first_score": first[0] - born if first else float("nan"),
     }
