@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facetell.faces.clips import ClipAssembler, FrameSampler, jump_cut
-from facetell.faces.spread import Spread, step_of
+from facetell.faces.spread import FEW, Spread, step_of
 from facetell.places import Place
 from facetell.types import Clip, Crop, Frame, Pose
 
@@ -143,9 +143,10 @@ def chosen(usable, most, last=math.inf):
 def test_the_choice_is_even_bounded_and_independent_of_a_stated_length(periods, most, more):
     numbers, at_once, cropped, held = chosen([True] * periods, most)
     assert numbers == [*range(0, periods, step_of(periods, most))]
-    assert min(periods, most / 2) <= len(numbers) <= most and held <= most
+    few = min(most, FEW)
+    assert min(periods, few / 2) <= len(numbers) <= most and held <= most
     assert at_once == numbers[:1]  # the first is chosen whatever follows
-    assert len(cropped) <= most * (1 + math.log2(max(1, periods / most)) / 2) + math.log2(periods) + 1
+    assert len(cropped) <= most * (1 + math.log2(max(1, periods / few)) / 2) + math.log2(periods) + 1
     same, at_once, *_ = chosen([True] * periods, most, periods - 1 + more)
     assert same == numbers and set(at_once) <= set(numbers)
     assert more or at_once == numbers  # a face in view to the stated end: no clip has to wait
@@ -157,8 +158,9 @@ def test_gaps_are_filled_from_the_same_stretch_and_few_clips_are_all_chosen(usab
     numbers, _, cropped, held = chosen(usable, most)
     scored = [number for number in cropped if usable[number]]
     assert set(numbers) <= set(scored) and held <= most
-    assert numbers == scored if len(scored) <= most else most / 2 <= len(numbers) <= most
-    if usable.count(True) <= most:
+    few = min(most, FEW)
+    assert numbers == scored if len(scored) <= few else few / 2 <= len(numbers) <= most
+    if usable.count(True) <= few:
         assert scored == [number for number, is_usable in enumerate(usable) if is_usable]
 
 

@@ -93,10 +93,10 @@ def test_a_scene_without_new_or_lost_faces_is_searched_less_often_for_a_while(fa
         tracker.update(Frame(0, time, image))
         return is_new, tracker.look_every
 
-    assert [every(time, alone)[1] for time in range(20)] == [LOOK_EVERY] * 16 + [LOOK_EVERY_SETTLED] * 4
+    assert [every(time, alone)[1] for time in range(20)] == [LOOK_EVERY] * 8 + [LOOK_EVERY_SETTLED] * 12
     *_, entered = (every(time, both)[1] for time in range(20, 23))
     assert len(tracker.active) == 2 and entered == LOOK_EVERY
-    assert [every(time, both)[1] for time in range(23, 39)][-1] == LOOK_EVERY_SETTLED
+    assert [every(time, both)[1] for time in range(23, 31)][-1] == LOOK_EVERY_SETTLED
     assert every(40, np.hstack([other, one])) == (True, LOOK_EVERY)  # a cut
 
 

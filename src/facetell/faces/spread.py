@@ -2,9 +2,8 @@
 
 Time is divided into periods, each of which could give one clip. They are numbered from the one of the face's first clip
 and joined to cells of ``step`` periods. A cell needs one clip: once it has one, no further clip of it is cropped. If
-more than ``most`` cells have a clip that can be scored, ``step`` doubles: pairs of cells are merged and keep the
-earlier clip. So at least half of ``most`` clips are chosen where there were more than that, no more than ``most`` are
-held, and up to ``most`` clips all are chosen.
+more than :func:`limit` cells have a clip that can be scored, ``step`` doubles: pairs of cells are merged and keep the
+earlier clip. So up to ``FEW`` clips all are chosen, at least half of that where there were more, and at most ``most``.
 
 The choice does not depend on the scores (``docs/scanning.md``, "The number of scored clips").
 """
@@ -16,18 +15,28 @@ from dataclasses import dataclass, field
 
 from facetell.types import Clip
 
+FEW, FAR = 8, 8  # at most so many clips are chosen while they are less than so many periods apart
+
+
+def limit(step: float, most: int) -> int:
+    """Largest number of clips that are chosen ``step`` periods apart: more of nearby ones change hardly anything."""
+    return most if step >= FAR else min(most, FEW)
+
 
 def step_of(periods: float, most: int) -> float:
     """Periods of a cell where each of ``periods`` (>= 1, may be infinite) can give a clip and ``most`` are chosen.
 
     It is the smallest power of two that is sufficient; 1 where ``most`` is 0 (all are chosen).
 
-    >>> [step_of(periods, 16) for periods in (16, 17, 240, 3600)]
-    [1, 2, 16, 256]
+    >>> [step_of(periods, 16) for periods in (8, 9, 60, 128, 240, 3600)]
+    [1, 2, 8, 8, 16, 256]
     """
-    if not most or periods <= most:
-        return 1
-    return periods if periods == math.inf else 1 << (math.ceil(periods / most) - 1).bit_length()
+    if not most or periods == math.inf:
+        return periods if most else 1
+    step = 1
+    while periods > step * limit(step, most):
+        step *= 2
+    return step
 
 
 @dataclass(slots=True)
@@ -79,7 +88,7 @@ class Spread:
         self.chosen.append(number)
         if not is_certain:
             self._held[number] = clip
-        while self.most and len(self.chosen) > self.most:
+        while self.most and len(self.chosen) > limit(self.step, self.most):
             self.step *= 2
             first = {number // self.step: number for number in reversed(self.chosen)}
             self.chosen = sorted(first.values())
