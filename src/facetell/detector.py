@@ -12,6 +12,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +31,7 @@ from facetell.faces.clips import ClipAssembler, FrameSampler, Wants
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
 from facetell.faces.regions import region_logits, region_map
+from facetell.faces.runtime import openvino_core
 from facetell.faces.tracker import FaceTracker
 from facetell.tracks import TrackScores
 from facetell.types import (
@@ -128,12 +130,15 @@ class Detector:
         settings = settings or Settings()
         cv2.setNumThreads(1)  # of the process: on images of this size more threads cost more than they save
         names = ("engine", "precision", "threads", "given", "device")
-        self.engine = load_engine(model, **{name: getattr(settings, name) for name in names})
+        openvino_core()  # once, for both threads
+        with ThreadPoolExecutor(1) as pool:  # compiling each set of networks takes a second
+            faces = pool.submit(lambda: (FaceDetector(), FaceMesh()))
+            self.engine = load_engine(model, **{name: getattr(settings, name) for name in names})
+        self._detector, self._mesh = faces.result()
         if settings.max_clips is None:
             settings = replace(settings, max_clips=self.engine.info.max_clips)
         check_whole("max_clips", settings.max_clips, 0)
         self.settings = settings
-        self._detector, self._mesh = FaceDetector(), FaceMesh()
 
     @property
     def threshold(self) -> float:
