@@ -143,10 +143,9 @@ def chosen(usable, most, last=math.inf):
 def test_the_choice_is_even_bounded_and_independent_of_a_stated_length(periods, most, more):
     numbers, at_once, cropped, held = chosen([True] * periods, most)
     assert numbers == [*range(0, periods, step_of(periods, most))]
-    few = min(most, FEW)
-    assert min(periods, few / 2) <= len(numbers) <= most and held <= most
+    assert min(periods, min(most, FEW) / 2) <= len(numbers) <= most and held <= most
     assert at_once == numbers[:1]  # the first is chosen whatever follows
-    assert len(cropped) <= most * (1 + math.log2(max(1, periods / few)) / 2) + math.log2(periods) + 1
+    assert len(cropped) <= most * (1 + math.log2(max(1, periods / min(most, FEW))) / 2) + math.log2(periods) + 1
     same, at_once, *_ = chosen([True] * periods, most, periods - 1 + more)
     assert same == numbers and set(at_once) <= set(numbers)
     assert more or at_once == numbers  # a face in view to the stated end: no clip has to wait

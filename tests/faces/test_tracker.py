@@ -107,9 +107,6 @@ def test_a_scene_cut_is_found_and_motion_and_flashes_are_none(frames, woman, man
     assert is_scene_cut(one, other) and not is_scene_cut(one, bright) and not is_scene_cut(bright, one)
 
 
-# --- faces that are rotated in the frame plane
-
-
 def face_in(face_networks, images):
     (face,) = follow(face_networks, images)[-1].values()
     return face

@@ -22,8 +22,6 @@ _NAMED_KINDS = (Kind.EMPTY, Kind.UNKNOWN, Kind.CLOSED)  # those that may be vide
 class LeftOut:
     """Files that a search found and that are not videos, counted by kind; false where there are none.
 
-    ``faults`` has a message for each argument that gave no video.
-
     >>> left_out = LeftOut()
     >>> left_out.add(Kind.IMAGE, "cover.jpg")
     >>> left_out.add(Kind.UNKNOWN, "a.bin")
@@ -32,7 +30,7 @@ class LeftOut:
     """
 
     def __init__(self) -> None:
-        self.faults: list[str] = []
+        self.faults: list[str] = []  # a message for each argument that gave no video
         self._counts: Counter[Kind] = Counter()
         self._names: dict[Kind, list[str]] = {kind: [] for kind in _NAMED_KINDS}
 

@@ -39,24 +39,17 @@ class Pump:
 
     With ``fast`` a file is read as fast as frames are taken, and none is dropped. A stream is lost after ``stall``
     seconds without a packet, and given up after ``give_up`` without a connection. FacetellError: it cannot be opened.
-
-    Attributes:
-        read, dropped: number of frames so far, and of those that were not taken.
-        arrived: ``time.monotonic`` of the latest frame.
-        behind: seconds by which the latest frame came late; it grows if decoding is slower than the source.
-        notes: messages on the connection, which the reader of them removes.
-        errors: messages on damage, the latest of many.
-        ended, fault: why no more frames come, None while they do; whether that is an error.
     """
 
     def __init__(self, source: Source, *, fast: bool = False, stall: float = STALL, give_up: float = GIVE_UP) -> None:
         self.source, self._fast, self._stall, self._give_up = source, fast, stall, give_up
-        self.read = self.dropped = 0
-        self.behind, self.arrived = 0.0, time.monotonic()
-        self.ended: str | None = None
-        self.fault = False
-        self.notes: deque[str] = deque(maxlen=100)
-        self.errors: deque[str] = deque(maxlen=MOST_ERRORS)
+        self.read = self.dropped = 0  # frames so far, and those of them that were not taken
+        self.behind = 0.0  # seconds by which the latest frame came late; grows if decoding is slower than the source
+        self.arrived = time.monotonic()  # of the latest frame
+        self.ended: str | None = None  # why no more frames come
+        self.fault = False  # whether that is an error
+        self.notes: deque[str] = deque(maxlen=100)  # on the connection; the reader of them removes them
+        self.errors: deque[str] = deque(maxlen=MOST_ERRORS)  # on damage, the latest of many
         self._waiting: deque[Waiting] = deque()
         self._change = threading.Condition()
         self._stop = threading.Event()

@@ -43,14 +43,6 @@ class Watcher:
     """Takes frames from a pump, scores clips in a thread, and keeps the faces of the last ``window`` seconds.
 
     ``emit`` is called with each event, see docs/watching.md.
-
-    Attributes:
-        at: time of the latest frame in seconds.
-        seen, scored: numbers of faces and of clips, so far.
-        unfit: number of clips that were not scored, by reason.
-        delay, most_delay: seconds from the arrival of a clip's last frame to its score: the latest, and the largest.
-        note: latest message on the connection.
-        faces: by the numbers of the connection and of the track, in the order in which they were first seen.
     """
 
     def __init__(
@@ -58,11 +50,12 @@ class Watcher:
     ) -> None:
         self._detector, self.pump, self.window, self._emit = detector, pump, window, emit
         self._info = detector.engine.info
-        self.note = ""
-        self.at = self.delay = self.most_delay = 0.0
-        self.seen = self.scored = 0
-        self.unfit: Counter[Status] = Counter()
-        self.faces: dict[tuple[int, int], WatchedFace] = {}
+        self.note = ""  # latest message on the connection
+        self.at = 0.0  # time of the latest frame in seconds
+        self.delay = self.most_delay = 0.0  # seconds from a clip's last frame to its score: the latest, the largest
+        self.seen = self.scored = 0  # faces and clips so far
+        self.unfit: Counter[Status] = Counter()  # clips that were not scored, by reason
+        self.faces: dict[tuple[int, int], WatchedFace] = {}  # by connection and track, in order of appearance
         self._slow: Counter[float] = Counter()  # clips by frame rate, where that was low
         self._highest: Highest | None = None  # of faces that were removed, or are known to move
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
