@@ -56,6 +56,15 @@ def crop_frame(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
     return cropped.astype(np.uint8, copy=False)
 
 
+def halved(image: UInt8Array, times: int) -> UInt8Array:
+    """An image (H, W, 3) shrunk by two as often, averaged over areas: several times faster than by another factor."""
+    for _ in range(times):
+        height, width = (side // 2 for side in image.shape[:2])
+        small = cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+        image = small.astype(np.uint8, copy=False)
+    return image
+
+
 def crop_matrix(crop: Crop, size: int) -> FloatArray:
     """The 2 x 3 affine map from pixel centres of the frame to pixel centres of the crop."""
     scale = size / crop.side

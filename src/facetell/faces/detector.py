@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from facetell.assets import locate
+from facetell.faces.crop import halved
 from facetell.faces.runtime import compile_small
 from facetell.types import Box, UInt8Array
 
@@ -89,8 +90,10 @@ class FaceDetector:
     def _find(self, image: UInt8Array, x0: int, y0: int) -> list[Detection]:
         """Detections in an image whose upper left corner is at (x0, y0) of the frame, in pixels of the frame."""
         scale = SIZE / max(image.shape[:2])
-        fy, fx = (max(scale, 1 / side) for side in image.shape[:2])  # at least one pixel of a very narrow image
-        shrunk = cv2.resize(image, None, fx=fx, fy=fy, interpolation=cv2.INTER_AREA)[:SIZE, :SIZE]
+        times = max(0, int(np.log2(min(1 / scale, *image.shape[:2]))))
+        small = halved(image, times)
+        fy, fx = (max(scale * 2**times, 1 / side) for side in small.shape[:2])  # one pixel at least of a narrow image
+        shrunk = cv2.resize(small, None, fx=fx, fy=fy, interpolation=cv2.INTER_AREA)[:SIZE, :SIZE]
         blob = np.zeros((1, SIZE, SIZE, 3), np.float32)
         blob[0, : shrunk.shape[0], : shrunk.shape[1]] = shrunk * (2 / 255) - 1
         regressions, logits = self._network(blob)

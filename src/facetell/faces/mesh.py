@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from facetell.assets import locate
-from facetell.faces.crop import face_pose
+from facetell.faces.crop import face_pose, halved
 from facetell.faces.detector import Detection
 from facetell.faces.runtime import compile_small
 from facetell.types import Box, Crop, Face, FloatArray, UInt8Array
@@ -49,19 +49,15 @@ def _network_input(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
     scale = float(np.hypot(to_image[0, 0], to_image[1, 0]))
     if scale >= 2:
         corners = np.array([[0, 0], [SIZE, 0], [0, SIZE], [SIZE, SIZE]]) @ to_image[:, :2].T + to_image[:, 2]
+        times = int(np.log2(scale))
+        factor = 1 << times
         low = np.clip(np.floor(corners.min(axis=0)), 0, None).astype(int)
-        high = np.ceil(corners.max(axis=0)).astype(int)
+        high = np.ceil(corners.max(axis=0)).astype(int) + factor
         patch = image[low[1] : high[1], low[0] : high[0]]
-        if patch.size:
-            factor = int(scale)
-            small = cv2.resize(patch, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
-            to_small = to_image.copy()
-            to_small[:, 2] -= low
+        if min(patch.shape[:2]) >= factor:
+            image, to_image = halved(patch, times), to_image / factor
             # Centre i of the shrunk patch is at factor * (i + 0.5) - 0.5 of the patch.
-            ratio = np.array([small.shape[1] / patch.shape[1], small.shape[0] / patch.shape[0]])
-            to_small = np.diag(ratio) @ to_small
-            to_small[:, 2] += 0.5 * ratio - 0.5
-            image, to_image = small.astype(np.uint8, copy=False), to_small
+            to_image[:, 2] += (0.5 - low) / factor - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(image, to_image, (SIZE, SIZE), flags=flags).astype(np.uint8, copy=False)
 
