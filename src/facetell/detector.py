@@ -113,10 +113,7 @@ class _HookError(Exception):
 class Detector:
     """Scores videos with one loaded model; reuse it for many videos, but only from one thread at a time.
 
-    Args:
-        model: name of a released model ("facetell-fast"), or path of a model file (docs/models.md).
-        settings: see :class:`Settings`.
-
+    ``model`` is the name of a released model ("facetell-fast"), or the path of a model file (docs/models.md).
     FacetellError: the model, an engine or an asset is missing or invalid.
 
     >>> from facetell import Detector

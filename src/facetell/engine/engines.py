@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydantic import ValidationError
@@ -275,8 +275,7 @@ def load_engine(
     options = {"precision": precision, "threads": threads} | ({"given": given} if given else {})
     options |= {"device": device} if device != "cpu" else {}
     try:
-        loaded: Engine = getattr(require(module, engine, "train"), name)(path, **options)
-        return loaded
+        return cast(Engine, getattr(require(module, engine, "train"), name)(path, **options))
     except FacetellError:
         raise
     except Exception as error:  # each engine has its own exception types for a file that it cannot read

@@ -55,7 +55,7 @@ def _network_input(image: UInt8Array, to_image: FloatArray) -> UInt8Array:
         high = np.ceil(corners.max(axis=0)).astype(int) + factor
         patch = image[low[1] : high[1], low[0] : high[0]]
         if min(patch.shape[:2]) >= factor:
-            image, to_image = halved(patch, times), to_image / factor
+            image, to_image = halved(patch, times), to_image / np.float32(factor)
             # Centre i of the shrunk patch is at factor * (i + 0.5) - 0.5 of the patch.
             to_image[:, 2] += (0.5 - low) / factor - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -248,8 +248,7 @@ def forge_clip(
     """Forge a real clip; the same state of ``rng`` gives the same bytes. ValueError: the arrays have wrong shapes.
 
     Args:
-        frames: uint8 RGB (T, H, W, 3), one fixed crop around a face; T is usually 8 to 32, at least 1.
-        landmarks: (T, 468, 2) in pixels of the frames.
+        frames, landmarks: uint8 RGB (T, H, W, 3), one fixed crop around a face, T >= 1; (T, 468, 2) in its pixels.
         donor: another person, of any size and length, for ``swap`` and ``reenact``; by default the clip itself.
     """
     recipe, landmarks = recipe or ForgeRecipe(), np.asarray(landmarks, np.float32)

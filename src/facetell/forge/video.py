@@ -73,8 +73,7 @@ def forge_video(
     """Forge the main face of a video, without its sound. The same ``seed`` gives the same forgery.
 
     Args:
-        source: a real video.
-        out: the forgery, with a metadata tag (``comment``); the suffix sets the container.
+        source, out: a real video, and its forgery, with a metadata tag (``comment``), in the container of its suffix.
         kind: one of :data:`VIDEO_KINDS`; ``mix`` draws one by the weights of the recipe, ``none`` only re-encodes.
         donor: video of another person: the face of a ``swap`` (required), the motion of a ``reenact`` (optional).
         mark: write FORGED into a corner.

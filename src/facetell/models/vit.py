@@ -80,8 +80,7 @@ class VisionTransformer(Backbone):
         width, heads, patch: channels of a token, heads of attention, side of a patch in pixels.
         taps: numbers of the blocks whose tokens give features, from 1; by default the last.
         pools: any of :data:`POOLS`.
-        motion: motion module; its response is added to the patch tokens.
-        motion_after: number of the block after which it acts.
+        motion, motion_after: motion module, whose response is added to the patch tokens after the block of that number.
         every: of every so many frames only the middle one is computed.
         switches: further arguments of the motion module (``reduction``, ``restore_gain``).
 

@@ -90,8 +90,7 @@ def create_model(
         name: a key of :data:`MODELS`, which has the defaults of ``motion`` and ``size`` (pixels).
         motion: "mcb", "cmm" or "none".
         anomaly: "full", "no_cls2", "no_l1" or "none".
-        clip_frames: T.
-        num_classes: 1 for forged or not; any number for other video tasks.
+        clip_frames, num_classes: T; and 1 for forged or not, any number for other video tasks.
         pretrained: True or its name ("imagenet", "clip") for the pinned checkpoint, or the path of one.
         frame_rate, crop_scale: of the clips, see :class:`ModelConfig`; they do not change the network.
         hidden: units of the classifier's hidden layer; 0 for a linear one.
