@@ -90,10 +90,12 @@ def test_the_reason_of_an_abstention(tracks, status, parts):
         ([track(1.0)], {"left_out": {Status.NO_MOTION: 3}}, ["3 clips were not scored: the face is without motion"]),
         ([track(1.0, 1.0, seconds=7 / 12)], {}, ["12 frames per second is below"]),
         ([track(1.0, 1.0, 1.0, seconds=7 / 12), track(1.0)], {}, ["12 frames per second, as in 75% of its clips"]),
+        ([track(1.0)], {"noise": 3.2}, ["the face is noisy (3.2 grey levels): take"]),
         ([track(1.0)], {"crowded": 4}, ["more than 4 faces at once"]),
     ],
 )
 def test_warnings(tracks, how, expected):
-    found = warnings_of(tracks, **{"uneven": 0.0, "errors": [], "info": INFO, "crowded": 0, "left_out": {}} | how)
+    none = {"noise": 2.9, "uneven": 0.0, "errors": [], "info": INFO, "crowded": 0, "left_out": {}}
+    found = warnings_of(tracks, **none | how)
     assert len(found) == len(expected)
     assert all(warning.startswith(start) for warning, start in zip(found, expected, strict=True))

@@ -66,8 +66,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 def check_all_writable(paths: Iterable[Path], keep: Iterable[Path] = ()) -> None:
     """Check before a long run that files can be written; missing folders are created.
 
-    FacetellError: a file cannot be written, is named twice, or is in ``keep``, the files and folders that must not be
-    overwritten, or in a folder of ``keep``.
+    FacetellError: a file cannot be written, is named twice, or is one of the files or in a folder of ``keep``.
     """
     taken = {os.path.realpath(other) for other in keep}
     probed: set[Path] = set()

@@ -98,8 +98,7 @@ def score_at(
     """Score clips cropped from another version of a video, of one frame size, at the places recorded in the clean one.
 
     Frames are sampled (``fps`` frames per second, None if unknown) and clips chosen as in detection; crops are scaled
-    to the size of the frames. Faces that are too small and clips left out in the clean video are left out: every
-    distortion is scored on the same faces.
+    to the size of the frames. What is left out in the clean video is left out: every distortion has the same faces.
     """
     info = detector.engine.info
     sampler = FrameSampler(fps, info.frame_rate)

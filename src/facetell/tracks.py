@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from facetell.engine.info import ModelInfo
-from facetell.faces.quality import FaceMotion, why_unfit
+from facetell.faces.quality import FaceMotion, noise_level, why_unfit
 from facetell.faces.spread import Spread
 from facetell.types import Clip, ClipScore, Status, TrackVerdict
 
@@ -34,6 +34,7 @@ class TrackRecord:
     small: list[float] = field(default_factory=list)  # face width of each clip in which the face is too small
     left_out: Counter[Status] = field(default_factory=Counter)  # clips that cannot be scored for another reason
     motion: FaceMotion = field(default_factory=FaceMotion)  # in all clips that are large and clear enough
+    noise: list[float] = field(default_factory=list)  # of each clip that can be scored, in grey levels
     latest: Status = Status.SCORED  # of the latest clip: the reason why it is left out, if it is
 
     @property
@@ -90,8 +91,7 @@ class TrackScores:
     """Scores the clips of each face as soon as it is certain that they are chosen, in a thread of its own.
 
     A face could give a clip per ``period`` of seconds, of which at most ``most`` are scored (0: all). A period of which
-    no clip is needed counts as the clip before it, in what is obscured and what was seen. ``waited`` is called after
-    each wait.
+    no clip is needed counts as the clip before it (obscured, seen). ``waited`` is called after each wait.
     """
 
     def __init__(
@@ -155,6 +155,7 @@ class TrackScores:
         record = self.records[clip.track_id]
         last = math.inf if end == math.inf else self._number(end)
         record.count(Status.SCORED)
+        record.noise.append(noise_level(clip.frames[len(clip.frames) // 2]))
         self._submit(record, record.spread.add(clip, self._number(clip.times[0]), last))
         if record.spread.holds:
             self._holding.add(clip.track_id)

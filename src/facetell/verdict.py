@@ -11,9 +11,11 @@ from facetell.engine.info import ModelInfo
 from facetell.types import N_, Status, TrackVerdict, Verdict
 
 LOW_RATE = 0.7  # share of the model's frame rate below which motion is coarser than in the training data
+NOISY = 3.0  # grey levels; of 1,149 training clips none has more than 2.3, docs/architecture.md
 UNEVEN = 0.05  # share of late frames above which second differences measure the timing as well as the face
 
 Tracks = Sequence[TrackVerdict]
+Counts = Mapping[Status, int]
 UNSCORED = {
     Status.TOO_SHORT: N_("seen too briefly"),
     Status.FACE_TOO_SMALL: N_("too small"),
@@ -97,15 +99,18 @@ def low_rate(slow: Sequence[float], clips: int, info: ModelInfo) -> tuple[str, .
 
 
 def warnings_of(
-    tracks: Tracks, uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int, left_out: Mapping[Status, int]
+    tracks: Tracks, noise: float, uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int, left_out: Counts
 ) -> tuple[str, ...]:
-    """Caveats of a score; ``errors`` are those of the reader, ``uneven`` is the share of late frames.
+    """Caveats of a score; ``noise`` is that of a face in grey levels, ``uneven`` the share of late frames.
 
-    ``crowded`` is the limit on faces if it was reached, else 0; ``left_out`` counts clips that were not scored.
+    ``errors`` are the reader's, ``crowded`` is the limit on faces if it was reached, else 0, ``left_out`` counts clips.
     """
     warnings = list(errors)
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]
     warnings += low_rate([rate for rate in rates if rate], len(rates), info)
+    if noise >= NOISY:
+        low = N_(f"the face is noisy ({noise:.1f} grey levels)")
+        warnings.append(N_(f"{low}: take the score with caution"))
     if uneven > UNEVEN:
         low = N_(f"{uneven:.0%} of its frames are late (variable frame rate or dropped frames)")
         warnings.append(N_(f"{low}: take the score with caution"))

@@ -78,9 +78,6 @@ def test_weights_balance_classes_and_damp_large_groups():
     assert weights[19] / weights[17] == pytest.approx(2**0.75)
 
 
-# --- splits by identity
-
-
 PEOPLE = [f"p{i}" for i in range(40)]
 ENTRIES = [Entry(f"{a}_{b}.mp4", 1, "test", a, b, "swap") for a, b in zip(PEOPLE, PEOPLE[1:] + PEOPLE[:1], strict=True)]
 ENTRIES += [Entry(f"{person}.mp4", 0, "test", person) for person in PEOPLE]

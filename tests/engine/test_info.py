@@ -118,9 +118,6 @@ def test_the_interval_of_a_track_includes_the_uncertainty_of_the_calibration():
     assert Calibration().interval([0.3]) == pytest.approx([sigmoid(0.3)] * 2)
 
 
-# --- the model card
-
-
 SECTIONS = [
     {"title": "Model card: m", "level": 1, "blocks": ["Run `facetell` now.", [["a", "b"], ["1_x", "2 [1–3]"]]]},
     {"title": "Limits", "blocks": [["one", "two"]]},

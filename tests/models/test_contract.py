@@ -122,9 +122,6 @@ def test_the_document_repeats_the_table(capsys):
     assert table == capsys.readouterr().out, "put what `facetell models` prints into docs/models.md"
 
 
-# --- model files
-
-
 @pytest.fixture(scope="module")
 def network(enliven):
     return enliven(create_model("lite0", clip_frames=4, size=48, width=0.25, motion_blocks=(2, 6)))

@@ -125,9 +125,6 @@ def test_the_best_weights_are_kept(data, tmp_path):
         assert load(tmp_path / BEST)["step"] == kept
 
 
-# --- optimiser, schedule and average
-
-
 def test_the_cosine_warms_up_and_falls_to_its_floor():
     values = [schedule(step, 110, ScheduleConfig("cosine", warmup=10, floor=0.05)) for step in range(111)]
     assert values[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])

@@ -17,7 +17,5 @@ def run(args: argparse.Namespace) -> int:
         from facetell.models.zoo import HEAD, model_rows
 
         rows = model_rows()
-    print(f"| {' | '.join(HEAD)} |\n|---|---|---|---:|---:|")
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
+    print(f"| {' | '.join(HEAD)} |\n|---|---|---|---:|---:|", *(f"| {' | '.join(row)} |" for row in rows), sep="\n")
     return 0

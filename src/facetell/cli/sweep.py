@@ -28,6 +28,5 @@ def run(args: argparse.Namespace) -> int:
     with Stop(args.max_minutes) as stop:
         if not run_grid(points, out, stop):
             return 2
-    print(write_table(points, out), end="")
-    print(f"{out / 'table.md'}; runs below {out}")
+    print(write_table(points, out), f"{out / 'table.md'}; runs below {out}", sep="")
     return 0

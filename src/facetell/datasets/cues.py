@@ -12,21 +12,15 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facetell.faces.quality import noise_level
 from facetell.metrics.ranking import auc
 from facetell.types import UInt8Array
 
 MAX_AUC = 0.60
 """Highest AUC of the probe on training batches."""
 CUES = (
-    "energy in the highest octave",
-    "energy in the second octave",
-    "energy in the third octave",
-    "brightness",
-    "contrast",
-    "saturation",
-    "noise",
-    "blocks of 8 pixels",
-    "border",
+    *(f"energy in the {place} octave" for place in ("highest", "second", "third")),
+    *("brightness", "contrast", "saturation", "noise", "blocks of 8 pixels", "border"),
 )
 RIDGE = 1.0  # penalty on the weights of standardised cues; negligible beyond some dozen rows
 _FLAT = 0.5  # grey levels of 255; neighbouring lines of a bar or of a repeated border differ by less
@@ -63,9 +57,7 @@ def _cues(image: UInt8Array) -> list[float]:
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
     saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1].mean() / 255
     unit = luma / 255
-    # The standard deviation of noise, log10, by the median of the diagonal Haar coefficients.
-    diagonal = (luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:] + luma[1:, 1:]) / 2 / 255
-    noise = float(np.log10(np.median(np.abs(diagonal)) / 0.6745 + 1e-4))
+    noise = float(np.log10(noise_level(image) / 255 + 1e-4))
     blocks = (_blockiness(luma) + _blockiness(luma.T)) / 2
     return [*_octaves(unit), unit.mean(), unit.std(), saturation, noise, blocks, _border(luma)]
 

@@ -105,6 +105,13 @@ def is_pixelated(frames: UInt8Array, roll: float = 0.0) -> bool:
     return float(np.median([grid_strength(frames[index], roll) for index in indices])) >= PIXELATED
 
 
+def noise_level(image: UInt8Array) -> float:
+    """Standard deviation of the noise of an RGB image (H, W, 3) in grey levels, by its diagonal Haar coefficients."""
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    diagonal = luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:] + luma[1:, 1:]
+    return float(np.median(np.abs(diagonal))) / 2 / 0.6745
+
+
 def grid_strength(frame: UInt8Array, roll: float = 0.0) -> float:
     """Share in [0, 1] of the brightness steps of the inner face that are on the lines of a square grid.
 

@@ -66,8 +66,7 @@ def client_address(scope: Scope) -> str:
 class Authenticator:
     """Checks tokens and cookies in constant time; without a token, everybody is authenticated.
 
-    Raises Refused for a token or a cookie of an address that has sent many wrong ones, also if it is right: for a
-    minute, and twice as long each further time.
+    Refused, for a minute and twice as long each further time: an address that has sent many wrong ones.
     """
 
     def __init__(self, token: str | None) -> None:
