@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -190,7 +189,6 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
-                env=os.environ | {"MALLOC_ARENA_MAX": "2"},  # as facetell.processes has it
             )
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(f"{path}\n")

@@ -34,8 +34,6 @@ class ProcessEnded(FacetellError):
 
 def spawning() -> SpawnContext:
     """The context of child processes: a fork would not copy the threads of the libraries that run networks."""
-    # With an arena of glibc for each thread, gaps between frames let the memory grow by 1 MB for 100 videos.
-    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     return multiprocessing.get_context("spawn")
 
 
