@@ -14,7 +14,6 @@ from facetell.assets import locate
 from facetell.detector import Detector, Settings
 from facetell.faces.detector import FaceDetector
 from facetell.faces.mesh import FaceMesh
-from facetell.faces.runtime import openvino_core
 from facetell.types import Frame
 from facetell.video.reader import VideoReader
 from fixtures import FAST
@@ -23,12 +22,6 @@ from fixtures import FAST
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _compiled_networks(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Cache compiled networks: loading takes half the time."""
-    openvino_core().set_property({"CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))})
 
 
 @pytest.fixture(scope="session")
