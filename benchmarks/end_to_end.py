@@ -49,7 +49,7 @@ ROWS = {
     "clips scored": ("clips", ".0f"),
     "model, CPU-ms per clip": ("clip_ms", ".0f"),
     "peak memory, MB": ("peak_mb", ".0f"),
-    "- of the second half over the first": ("growth", "+.1%"),
+    "- of the second half over the first": ("growth", ".1%"),
     "process start to loaded, s": ("loaded", ".2f"),
     "process start to first score, s": ("first_score", ".2f"),
 }
