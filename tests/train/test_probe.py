@@ -18,6 +18,9 @@ from facetell.train.probe_run import run_probe
 from facetell.train.run import Stop
 from facetell.types import FacetellError
 
+PSEUDO_FAKES = dict.fromkeys(
+    ("seams", "mouths", "resynthesised", "reenacted"), 1
+)  # which are drawn depends on the data
 TINY = {
     "overrides": {"width": 32, "heads": 2, "patch": 16, "depth": 2, "taps": [1, 2], "every": 4},
     "pretrained": False,
@@ -25,7 +28,7 @@ TINY = {
     "batch": {"clip_frames": 2, "size": 64, "recipe": {"swap": 0}},
     "members": [
         {"name": "one", "features": ["cls2"], "weights": {"plain_real": 1, "generated": 1, "swapped": 1}, "count": 1},
-        {"name": "two", "weights": {"plain_real": 1, "varied_real": 1, "swapped": 1, "seams": 1}, "count": 2},
+        {"name": "two", "weights": {"plain_real": 1, "varied_real": 1, "swapped": 1, **PSEUDO_FAKES}, "count": 2},
     ],
     "fit": {"hidden": 4, "steps": 5, "batch": 8},
     "local": {"fit": {"hidden": 4, "steps": 5, "batch": 8}},
