@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -175,17 +176,13 @@ def train(
         if rng.random() < 0.5:
             batch = [each.flip(-1) for each in batch]
         target = torch.from_numpy(labels[owners[rows]])
-        loss, _ = combined_loss(model(batch), target, **vars_of(LossConfig()))
+        loss, _ = combined_loss(model(batch), target, **asdict(LossConfig()))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimizer.step()
         rate.step()
     return model.eval()
-
-
-def vars_of(config: LossConfig) -> dict[str, float]:
-    return {name: getattr(config, name) for name in ("aux_weight", "anomaly_weight", "label_smoothing")}
 
 
 @torch.inference_mode()

@@ -66,7 +66,7 @@ def client_address(scope: Scope) -> str:
 class Authenticator:
     """Checks tokens and cookies in constant time; without a token, everybody is authenticated.
 
-    Refused, for a minute and twice as long each further time: an address that has sent many wrong ones.
+    Refused, for a minute and twice as long each further time, even with a right one: an address of many wrong ones.
     """
 
     def __init__(self, token: str | None) -> None:
