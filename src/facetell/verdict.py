@@ -98,6 +98,12 @@ def low_rate(slow: Sequence[float], clips: int, info: ModelInfo) -> tuple[str, .
     return (N_(f"{low}: take the score with caution"),)
 
 
+def too_noisy(noise: float) -> tuple[str, ...]:
+    """The warning on a face with this noise in grey levels; empty below :data:`NOISY`."""
+    low = N_(f"the face is noisy ({noise:.1f} grey levels)")
+    return (N_(f"{low}: take the score with caution"),) if noise >= NOISY else ()
+
+
 def warnings_of(
     tracks: Tracks, noise: float, uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int, left_out: Counts
 ) -> tuple[str, ...]:
@@ -108,9 +114,7 @@ def warnings_of(
     warnings = list(errors)
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]
     warnings += low_rate([rate for rate in rates if rate], len(rates), info)
-    if noise >= NOISY:
-        low = N_(f"the face is noisy ({noise:.1f} grey levels)")
-        warnings.append(N_(f"{low}: take the score with caution"))
+    warnings += too_noisy(noise)
     if uneven > UNEVEN:
         low = N_(f"{uneven:.0%} of its frames are late (variable frame rate or dropped frames)")
         warnings.append(N_(f"{low}: take the score with caution"))

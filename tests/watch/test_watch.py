@@ -17,6 +17,7 @@ from rich.console import Console
 
 from facetell.cli import main
 from facetell.detector import Detector, Settings
+from facetell.distort.video import distort_frame
 from facetell.faces.clips import LATE
 from facetell.tracks import PENDING
 from facetell.video.live import open_source, source_of
@@ -235,7 +236,9 @@ def test_a_file_of_scores_is_appended_to(man, tmp_path, capsys):
 
 def test_the_warnings_of_detection_are_given_at_the_end(detector, tmp_path, capsys):
     slow = write_frames(tmp_path / "slow.mp4", sample_frames("sample_man", 60)[::4], fps=5)
-    for video in (ODD["truncated"](tmp_path), slow):
+    rng = np.random.default_rng(0)
+    noisy = (distort_frame(image, "GNC", 3, rng) for image in sample_frames("sample_man", 20))
+    for video in (ODD["truncated"](tmp_path), slow, write_frames(tmp_path / "noisy.mp4", noisy)):
         warnings = [*detector(video).warnings]
         out = tmp_path / f"{video.stem}.jsonl"
         assert warnings and watch(video, "--fast", "--out", out) == 0

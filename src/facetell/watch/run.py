@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -11,15 +12,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from facetell.detector import ClipStream, Detector
-from facetell.faces.quality import LEAST_CLIPS, FaceMotion, why_unfit
+from facetell.faces.quality import LEAST_CLIPS, FaceMotion, noise_level, why_unfit
 from facetell.tracks import PENDING
 from facetell.types import Clip, ClipScore, Face, Status, Verdict, one_line
-from facetell.verdict import low_rate, read_verdict, slow_rate
+from facetell.verdict import low_rate, read_verdict, slow_rate, too_noisy
 from facetell.watch.pump import Pump, Waiting
 
 BEHIND = 0.5  # seconds; between clips, if the frame in work is older, the frames that wait are dropped
 TICK = 0.2  # seconds between updates of the view
-MOTION_CLIPS = 24  # latest clips of a face by which motion is measured
+LATEST_CLIPS = 24  # of a face, by which motion and noise are measured
 Running = tuple[float, tuple[float, float]]
 """Probability and interval over the clips of the window."""
 Highest = tuple[float, float, int, int]
@@ -34,9 +35,15 @@ class WatchedFace:
     first: float
     last: float
     unfit: Status | None = None  # why its latest clip was not scored
-    motion: FaceMotion = field(default_factory=lambda: FaceMotion(MOTION_CLIPS))
+    motion: FaceMotion = field(default_factory=lambda: FaceMotion(LATEST_CLIPS))
+    noises: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST_CLIPS))
     clips: deque[ClipScore] = field(default_factory=deque)
     highest: Highest | None = None
+
+    @property
+    def noise(self) -> float:
+        """Noise in grey levels, the median of the latest clips; 0 without one."""
+        return statistics.median(self.noises) if self.noises else 0.0
 
 
 class Watcher:
@@ -54,6 +61,7 @@ class Watcher:
         self.at = 0.0  # time of the latest frame in seconds
         self.delay = self.most_delay = 0.0  # seconds from a clip's last frame to its score: the latest, the largest
         self.seen = self.scored = 0  # faces and clips so far
+        self.most_noise = 0.0  # grey levels, of any face so far
         self.unfit: Counter[Status] = Counter()  # clips that were not scored, by reason
         self.faces: dict[tuple[int, int], WatchedFace] = {}  # by connection and track, in order of appearance
         self._slow: Counter[float] = Counter()  # clips by frame rate, where that was low
@@ -144,6 +152,8 @@ class Watcher:
         if watched.unfit is not None:
             self.unfit[watched.unfit] += 1
             return
+        watched.noises.append(noise_level(clip.frames[len(clip.frames) // 2]))
+        self.most_noise = max(self.most_noise, watched.noise)
         self._collect(PENDING - 1)
         future = self._pool.submit(self._detector.score, clip)
         self._scoring.append((future, key, item.at - item.raw.time, item.arrived))
@@ -242,12 +252,13 @@ class Watcher:
         return self.pump.dropped, self.pump.dropped / max(1, self.pump.read)
 
     def totals(self) -> dict[str, Any]:
-        """The fields of the last event; ``warnings`` are those of ``detect`` on damage and on a low frame rate."""
+        """The fields of the last event; ``warnings`` are those of ``detect`` on damage, a low frame rate and noise."""
         dropped, share = self.dropped
+        slow = low_rate([*self._slow.elements()], self.scored, self._info)
         return {
             "clips": self.scored,
             "dropped": dropped,
             "share": round(share, 4),
             "most_delay": round(self.most_delay, 3),
-            "warnings": [*self.pump.errors, *low_rate([*self._slow.elements()], self.scored, self._info)],
+            "warnings": [*self.pump.errors, *slow, *too_noisy(self.most_noise)],
         }

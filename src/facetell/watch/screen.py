@@ -11,7 +11,7 @@ from rich.text import Text
 
 from facetell.report.table import STYLE, clock
 from facetell.report.words import one_line
-from facetell.verdict import UNSCORED
+from facetell.verdict import UNSCORED, too_noisy
 from facetell.watch.run import Watcher
 
 BARS, SHOWN = "▁▂▃▄▅▆▇█", 24  # scores that are drawn
@@ -39,6 +39,7 @@ def draw(watcher: Watcher) -> RenderableType:
         seen = f"{clock(face.first)} to {clock(face.last)}"
         table.add_row(str(face.number), Text(label, STYLE[verdict]), figures, bars, seen)
     notes = [one_line(watcher.note)] if watcher.note else []
+    notes += [f"face {face.number}: {note}" for face in watcher.faces.values() for note in too_noisy(face.noise)]
     if (silent := time.monotonic() - watcher.pump.arrived) > QUIET and watcher.pump.ended is None:
         notes.append(f"no frame for {silent:.0f} s")
     if watcher.pump.behind > QUIET:
