@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from facetell.datasets.folds import REAL, group_of, kind_of
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.protocols import ALL
-from facetell.evaluate.sample import identities_of, sample_jointly
+from facetell.evaluate.sample import DRAWS, identities_of, sample_jointly
 from facetell.evaluate.scores import VIDEO, Scores, from_rows, keys_of
 from facetell.evaluate.tables import Cell, Table, written
 from facetell.metrics.intervals import Estimate, estimate_of, wilson
@@ -98,6 +98,31 @@ def drift_of_reals(entries: Sequence[Entry], scores: ArrayLike) -> dict[str, tup
             logits[group_of(entry)].append(logit)
     means = {name: (float(np.mean(of)), len(of)) for name, of in logits.items() if len(of) >= LEAST}
     return dict(sorted(means.items(), key=lambda item: item[1]))
+
+
+def within_sources(entries: Sequence[Entry], scores: ArrayLike) -> dict[str, tuple[float, int]]:
+    """AUC of the forged against the real videos of each repository with both, and the number of its rarer class."""
+    videos, owners, _ = _videos(entries, scores)
+    groups, labels = np.array([group_of(entry) for entry in owners]), videos["label"]
+    found = {}
+    for group in np.unique(groups):
+        inside = groups == group
+        rarer = int(min((labels[inside] == label).sum() for label in (0, 1)))
+        if rarer:
+            found[str(group)] = float(auc(labels[inside], videos["logit"][inside])), rarer
+    return found
+
+
+def mean_within(found: Mapping[str, tuple[float, int]], draws: int = DRAWS) -> Estimate:
+    """Mean of :func:`within_sources`, weighted by the numbers, with a bootstrap over repositories; NaN without any.
+
+    0.5 is what a detector has that only recognises repositories. Differences of AUCs can be given in their place.
+    """
+    if not found:
+        return Estimate(math.nan)
+    values, weights = np.array([*found.values()]).T
+    drawn = np.random.default_rng(0).multinomial(len(values), np.full(len(values), 1 / len(values)), draws) * weights
+    return estimate_of(float(np.average(values, weights=weights)), drawn @ values / drawn.sum(axis=1))
 
 
 def kind_table(results: Results, spreads: Mapping[str, Spread] | None = None) -> Table:

@@ -17,7 +17,15 @@ import numpy as np
 from facetell.datasets.manifest import Entry
 from facetell.engine import Calibration
 from facetell.engine.card import write_release
-from facetell.evaluate.crossval import by_kind, drift_of_reals, drift_table, kind_table, spread
+from facetell.evaluate.crossval import (
+    by_kind,
+    drift_of_reals,
+    drift_table,
+    kind_table,
+    mean_within,
+    spread,
+    within_sources,
+)
 from facetell.evaluate.formats import markdown_table
 from facetell.evaluate.sample import calibrate
 from facetell.evaluate.scores import from_rows, write_scores
@@ -97,6 +105,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     logits = np.stack([recording_means(found.recordings, row, len(entries)) for row in found.logits])
     results = by_kind(entries, logits[0], raw_threshold(calibration))
     spreads, drift = spread(entries, logits, found.folds), drift_of_reals(entries, logits[0])
+    within = within_sources(entries, logits[0])
     model = {"name": info.name, "sha256": file_sha256(model_path)}
     about = {"model": model, "calibration": asdict(calibration), "min_face_width": info.min_face_width}
     write_scores(replace(scores, about=about), model_path.with_suffix(".oof.parquet"))
@@ -114,6 +123,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
         "verdicts": _verdicts(found, entries, calibration),
         **evidence,
         "drift_of_reals": drift,
+        "within_sources": asdict(mean_within(within)) | {"repositories": len(within)} if within else None,
         "limits": {
             name: {
                 "auc": float(auc((~real).astype(int), values)),
