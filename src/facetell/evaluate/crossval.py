@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from facetell.datasets.folds import REAL, group_of, kind_of
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.protocols import ALL
-from facetell.evaluate.sample import DRAWS, identities_of, sample_jointly
+from facetell.evaluate.sample import identities_of, sample_jointly
 from facetell.evaluate.scores import VIDEO, Scores, from_rows, keys_of
 from facetell.evaluate.tables import Cell, Table, written
-from facetell.metrics.intervals import Estimate, estimate_of, wilson
+from facetell.metrics.intervals import DRAWS, Estimate, estimate_of, wilson
 from facetell.metrics.ranking import auc
 
 LEAST = 5
