@@ -93,12 +93,7 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: Values | None = Non
     order = np.argsort(-x, kind="stable")
     y, x, w = y[order], x[order], w[..., order]
     ends = np.flatnonzero(np.append(x[1:] != x[:-1], np.ones(min(len(x), 1), dtype=bool)))  # ties are one step
-
-    def counted(of: Values) -> Values:
-        steps = np.cumsum(of, axis=-1)[..., ends]
-        return np.concatenate([np.zeros((*steps.shape[:-1], 1)), steps], axis=-1)
-
-    false, true = counted(w * (1 - y)), counted(w * y)
+    false, true = (np.insert(np.cumsum(w * of, axis=-1)[..., ends], 0, 0.0, axis=-1) for of in (1 - y, y))
     reals, fakes = false[..., -1], true[..., -1]
     with np.errstate(divide="ignore", invalid="ignore"):
         fpr, tpr = false / reals[..., None], true / fakes[..., None]
