@@ -37,12 +37,6 @@ class TrackRecord:
     noise: list[float] = field(default_factory=list)  # of each clip that can be scored, in grey levels
     latest: Status = Status.SCORED  # of the latest clip: the reason why it is left out, if it is
 
-    @property
-    def clips(self) -> list[ClipScore]:
-        """The chosen clips in order of time."""
-        # In a file longer than it states, some clips were scored that are not chosen in the end.
-        return [self.scores[number] for number in self.spread.chosen]
-
     def count(self, status: Status, clips: int = 1) -> None:
         """Count clips, or periods without one that are taken to be as the latest clip."""
         self.latest = status
@@ -67,7 +61,8 @@ def judge_track(track_id: int, record: TrackRecord, info: ModelInfo) -> TrackVer
     """The result for one face: scored if it has at least one clip, else the reason why not."""
     logit = probability = interval = None
     status = record.why_not
-    clips = record.clips if status is Status.SCORED else []
+    # In a file longer than it states, some clips were scored that are not chosen in the end.
+    clips = [record.scores[number] for number in record.spread.chosen] if status is Status.SCORED else []
     if clips:
         logits = [clip.logit for clip in clips]
         logit = float(np.mean(logits))
@@ -157,7 +152,7 @@ class TrackScores:
         record.count(Status.SCORED)
         record.noise.append(noise_level(clip.frames[len(clip.frames) // 2]))
         self._submit(record, record.spread.add(clip, self._number(clip.times[0]), last))
-        if record.spread.holds:
+        if record.spread.held:
             self._holding.add(clip.track_id)
 
     def _number(self, time: float) -> int:

@@ -130,9 +130,9 @@ def chosen(usable, most, last=math.inf):
             at_once += spread.add(clip, START + number, START + last)
         else:
             spread.close(START + number)
-        most_held = max(most_held, len(spread._held))
+        most_held = max(most_held, len(spread.held))
     held = spread.release()
-    assert all(clip.times[0] == cropped[0] + number for number, clip in held.items()) and not spread.holds
+    assert all(clip.times[0] == cropped[0] + number for number, clip in held.items()) and not spread.held
     assert set(spread.chosen) <= {*at_once, *held}
     first = cropped[0] if cropped else 0
     return [first + number for number in spread.chosen], [first + number for number in at_once], cropped, most_held

@@ -47,7 +47,8 @@ class Spread:
     step: int = 1
     chosen: list[int] = field(default_factory=list)
     """The periods of the chosen clips so far, ascending, from 0 for that of the first clip, usable or not."""
-    _held: dict[int, Clip] = field(default_factory=dict)
+    held: dict[int, Clip] = field(default_factory=dict)
+    """Clips that may be dropped, by their period as in ``chosen``."""
     _first: int | None = None  # number of the period of the first clip
     _closed: int = -1  # the latest period with a clip, from the first one
     _passed: int = -1  # the latest period that is counted, from the first one
@@ -87,20 +88,15 @@ class Spread:
         is_certain = not self.chosen or self.chosen[-1] // largest < number // largest
         self.chosen.append(number)
         if not is_certain:
-            self._held[number] = clip
+            self.held[number] = clip
         while self.most and len(self.chosen) > limit(self.step, self.most):
             self.step *= 2
             first = {number // self.step: number for number in reversed(self.chosen)}
             self.chosen = sorted(first.values())
-        self._held = {earlier: held for earlier, held in self._held.items() if earlier in self.chosen}
+        self.held = {earlier: held for earlier, held in self.held.items() if earlier in self.chosen}
         return {number: clip} if is_certain else {}
 
     def release(self) -> dict[int, Clip]:
         """Return the clips that are held, by period, and hold them no longer: no further clip will follow."""
-        held, self._held = self._held, {}
+        held, self.held = self.held, {}
         return held
-
-    @property
-    def holds(self) -> bool:
-        """Whether any clip is held."""
-        return bool(self._held)
