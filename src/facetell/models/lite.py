@@ -10,7 +10,7 @@ import itertools
 import math
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +53,9 @@ def scaled_stages(width: float, depth: float) -> list[Stage]:
     for index, stage in enumerate(STAGES):
         fixed = index in (0, len(STAGES) - 1)
         repeats = stage.repeats if fixed else math.ceil(stage.repeats * depth)
-        stages.append(Stage(stage.kernel, stage.stride, stage.expand, _round_channels(stage.channels * width), repeats))
+        exact = stage.channels * width
+        rounded = max(8, int(exact + 4) // 8 * 8)  # to the nearest multiple of 8, at most a tenth below
+        stages.append(replace(stage, channels=rounded + 8 * (rounded < 0.9 * exact), repeats=repeats))
     return stages
 
 
@@ -252,9 +254,3 @@ _NAMES = (
     (r"_project_conv\.", "project.conv."),
     (r"_bn2\.", "project.norm."),
 )
-
-
-def _round_channels(channels: float) -> int:
-    """Nearest multiple of 8, at most a tenth below."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * channels else rounded
