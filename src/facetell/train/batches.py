@@ -18,6 +18,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from facetell.faces.crop import clip_crop, crop_frame, crop_matrix
 from facetell.forge import degrade_pair, forge_clip, harmless_twin
+from facetell.forge.mesh import transform
 from facetell.train.config import BatchConfig, DataConfig
 from facetell.train.corpus import Recording, load_recordings, window_at
 from facetell.types import FacetellError, FloatArray, UInt8Array
@@ -112,9 +113,7 @@ class Sampler:
         size = round(config.size * config.work_margin)
         crop = clip_crop((cropped or recording).poses(window), config.crop_scale * config.work_margin)
         frames = np.stack([crop_frame(image, crop, size) for image in recording.frames(window)])
-        matrix = crop_matrix(crop, size)
-        landmarks = recording.mesh(window) @ matrix[:, :2].T + matrix[:, 2]
-        return frames, landmarks.astype(np.float32)
+        return frames, transform(recording.mesh(window), crop_matrix(crop, size))
 
     def _source(self, fake: Recording, window: slice) -> Recording | None:
         """The recording of the real clip behind a forgery, if it shows the same frames in the window."""
