@@ -133,11 +133,8 @@ def view_weights(
 
 def fit_member(
     values: Tensor, labels: Tensor, weights: NDArray[np.float64], config: FitConfig, seed: int
-) -> tuple[Perceptron, Tensor, Tensor]:
-    """Train one member on views: ``values`` bfloat16 (V, D), ``labels`` (V,), drawn with probability ``weights`` (V,).
-
-    Returns the perceptron for normalised features, and the mean and standard deviation (D,) of the features.
-    """
+) -> Perceptron:
+    """Train one member on views, bfloat16 ``values`` (V, D) and ``labels`` (V,), drawn by their ``weights`` (V,)."""
     rows = torch.from_numpy(np.flatnonzero(weights))
     chance = torch.from_numpy(weights[rows.numpy()])
     sample = rows[torch.multinomial(chance, 4096, True, generator=torch.Generator().manual_seed(0))]
@@ -153,7 +150,7 @@ def fit_member(
                 x, y = share * x + (1 - share) * x[order], share * y + (1 - share) * y[order]
             yield x, y * (1 - config.smoothing) + config.smoothing / 2, None
 
-    return _fit(batches(), values.shape[1], config, seed), mean, std
+    return _fit(batches(), mean, std, config, seed)
 
 
 def fit_local(features: Features, of_entries: NDArray[np.float64], config: FitConfig, seed: int) -> Perceptron:
@@ -181,18 +178,17 @@ def fit_local(features: Features, of_entries: NDArray[np.float64], config: FitCo
             forged = target > 0.5
             yield x, target, torch.where(forged, (~forged).sum() / forged.sum().clamp(min=1), 1.0)
 
-    part = _fit(batches(), len(mean), config, seed)
-    with torch.no_grad():  # for patches that are not normalised
-        part.inner.bias.sub_(part.inner.weight @ (mean / std))
-        part.inner.weight.div_(std)
-    return part
+    return _fit(batches(), mean, std, config, seed)
 
 
-def _fit(batches: Iterator[Batch], width: int, config: FitConfig, seed: int) -> Perceptron:
-    """Train a perceptron on batches, drawn after it is initialised."""
+def _fit(batches: Iterator[Batch], mean: Tensor, std: Tensor, config: FitConfig, seed: int) -> Perceptron:
+    """Train a perceptron on batches normalised by ``mean`` and ``std`` (D,), drawn after it is initialised.
+
+    The perceptron that is returned is for features that are not normalised.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        part = Perceptron(width, config.hidden, 1)
+        part = Perceptron(len(mean), config.hidden, 1)
         optimizer = torch.optim.AdamW(part.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
         for x, target, weights in batches:
@@ -203,6 +199,9 @@ def _fit(batches: Iterator[Batch], width: int, config: FitConfig, seed: int) -> 
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             rate.step()
+    with torch.no_grad():
+        part.inner.bias.sub_(part.inner.weight @ (mean / std))
+        part.inner.weight.div_(std)
     return part.eval()
 
 
@@ -231,13 +230,13 @@ class Ensemble:
             weights = view_weights(groups, recordings, of_entries, kind.weights)
             own = values if len(columns) == self.width else values[:, columns]
             for copy in range(kind.count):
-                member, mean, std = fit_member(own, labels, weights, self._fit, 1000 * seed + 10 * number + copy)
+                member = fit_member(own, labels, weights, self._fit, 1000 * seed + 10 * number + copy)
                 share = kind.scale / total / kind.count
                 with torch.no_grad():
                     wide = torch.zeros(self._fit.hidden, self.width)
-                    wide[:, columns] = member.inner.weight / std
+                    wide[:, columns] = member.inner.weight
                     inner_weight.append(wide)
-                    inner_bias.append(member.inner.bias - member.inner.weight @ (mean / std))
+                    inner_bias.append(member.inner.bias.detach())
                     outer_weight.append(share * member.outer.weight)
                     bias = bias + share * member.outer.bias
         whole = self.new()
