@@ -1,11 +1,11 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 
 import pytest
 
-from facetell.train.config import ProbeConfig, TrainConfig, plain, read_config
+from facetell.train.config import ProbeConfig, TrainConfig, read_config
 from facetell.train.sweep import read_grid
 from facetell.types import FacetellError
 
@@ -21,7 +21,7 @@ def write(path, text):
 def test_a_configuration_reads_back_as_it_was_written(tmp_path):
     config = read_config(CONFIGS / "ffpp_c23.yaml", ["optim.lr=3e-2", "batch.recipe.sbv=1", "data.without=[a, b]"])
     assert (config.optim.lr, config.batch.recipe.sbv, config.data.without) == (0.03, 1.0, ("a", "b"))
-    assert read_config(write(tmp_path / "again.yaml", json.dumps(plain(config)))) == config
+    assert read_config(write(tmp_path / "again.yaml", json.dumps(asdict(config)))) == config
 
 
 def test_a_file_says_only_what_differs_from_the_one_it_extends(tmp_path):

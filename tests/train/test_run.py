@@ -1,14 +1,14 @@
 """Checkpoints are written atomically; a run is resumed only with its own configuration and data."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from facetell.train.config import TrainConfig, build, override, plain
+from facetell.train.config import TrainConfig, build, override
 from facetell.train.corpus import decode_all, fingerprint, load_recordings
 from facetell.train.loop import CONFIG, Trainer
 from facetell.train.run import CHECKPOINT, Stop, check_config, read_checkpoint, save
@@ -53,7 +53,7 @@ COMPARED = ("model=lite2", "seed=7", "data.without=[G]", "batch.recipe.swap=0.1"
 
 @pytest.mark.parametrize("word", FREE + COMPARED)
 def test_every_setting_is_compared_except_those_that_change_no_batch(word, tiny, tmp_path):
-    stored = plain(tiny)
+    stored = asdict(tiny)
     other = build(TrainConfig, override(stored, [word]), "tiny")
     if word in FREE:
         check_config(stored, other, tmp_path)

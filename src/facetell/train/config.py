@@ -310,13 +310,8 @@ def build(kind: type[Built], tree: Mapping[str, Any], where: str) -> Built:
     FacetellError: a key is unknown or a value has the wrong type; the message begins with ``where``.
     """
     try:
-        return TypeAdapter(kind).validate_python(merge(plain(kind()), tree))
+        return TypeAdapter(kind).validate_python(merge(asdict(kind()), tree))
     except ValidationError as error:
         raise FacetellError(
             f"{where}: {invalid_field(error)}; the keys are those of facetell/train/config.py"
         ) from None
-
-
-def plain(config: DataclassInstance) -> Tree:
-    """The configuration as a tree of dicts, for JSON and checkpoints; :func:`build` takes it back."""
-    return asdict(config)

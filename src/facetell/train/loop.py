@@ -29,7 +29,7 @@ from facetell.models.network import ClipNetwork, combined_loss
 from facetell.runtime import signals_blocked
 from facetell.train import run as runs
 from facetell.train.batches import Batch, BatchStream, Sampler
-from facetell.train.config import OptimConfig, ScheduleConfig, TrainConfig, plain
+from facetell.train.config import OptimConfig, ScheduleConfig, TrainConfig
 from facetell.train.corpus import decode_all, fingerprint, load_recordings
 from facetell.train.run import Stop
 from facetell.train.validate import results_of, score_recordings, torch_score
@@ -84,7 +84,7 @@ class Trainer:
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.best = state["step"], state["best"]
-        write_text(out / CONFIG, json.dumps(plain(config), indent=1) + "\n")  # JSON is YAML
+        write_text(out / CONFIG, json.dumps(asdict(config), indent=1) + "\n")  # JSON is YAML
         runs.trim_log(out, self.step)
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else f"{platform.machine()} CPU"
         self._about = {
@@ -180,7 +180,7 @@ class Trainer:
     def _identity(self) -> dict[str, Any]:
         """What a model file is made from: configuration, step and averaged weights."""
         return {
-            "config": plain(self.config),
+            "config": asdict(self.config),
             "step": self.step,
             "average": self.average.state_dict(),
             "about": self._about,

@@ -33,7 +33,7 @@ from facetell.files import file_sha256
 from facetell.metrics.ranking import auc
 from facetell.models.export import ROUNDING, export_compared, info_of
 from facetell.train.card import probe_card
-from facetell.train.config import ProbeConfig, plain
+from facetell.train.config import ProbeConfig
 from facetell.train.corpus import SPLITS, decode_all, fingerprint, load_recordings
 from facetell.train.features import FeatureStore
 from facetell.train.probe import OutOfFold, Probe, Stopped, probe_network, recording_means
@@ -94,7 +94,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
         min_face_width=MIN_FACE_WIDTH,
         max_clips=MAX_CLIPS,
         calibration=calibration,
-        training={"config": plain(config)},
+        training={"config": asdict(config)},
     )
     print(f"exporting {model_path}")
     proof = proof_clips(recordings, replace(config.batch, clip_frames=config.views.clip_frames))
@@ -112,7 +112,7 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
     real = np.array([entry.label == 0 for entry in entries])[chosen]
     figures: dict[str, Any] = {
         "model": model,
-        "config": plain(config),
+        "config": asdict(config),
         "data": fingerprint(recordings),
         "counts": _counts(entries) | {"real_videos": results.reals, "changed": len(chosen)},
         "code": code_line(),

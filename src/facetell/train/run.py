@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ from facetell.models.export import info_of, model_from_onnx
 from facetell.models.network import ClipNetwork
 from facetell.models.zoo import create_model
 from facetell.runtime import on_stop
-from facetell.train.config import MachineConfig, TrainConfig, build, plain
+from facetell.train.config import MachineConfig, TrainConfig, build
 from facetell.types import FacetellError
 
 CHECKPOINT, BEST, LOG = "checkpoint.pt", "best.pt", "log.jsonl"
@@ -127,7 +128,7 @@ def read_trained(path: Path) -> tuple[ClipNetwork, dict[str, str]]:
 
 def check_config(old: Mapping[str, Any], new: TrainConfig, out: Path) -> None:
     """FacetellError: the run in ``out`` has another configuration than ``new``, except for :data:`FREE`."""
-    before, now = _flat(old), _flat(plain(new))
+    before, now = _flat(old), _flat(asdict(new))
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key) and not any(f"{key}.".startswith(f"{name}.") for name in FREE):
             raise FacetellError(
