@@ -45,7 +45,8 @@ def export_onnx(
     """Write a network without its anomaly block, and put it into evaluation mode.
 
     The file has the input ``clip`` float32 (N, T, 3, H, W) and the outputs ``logit`` (N,) and, of a classifier with a
-    part for them, ``patches`` (N, P); ``metadata`` are one string a field, by default those of :func:`info_of`. The
+    part for them, ``patches`` (N, P); or, of the backbone alone, ``features`` (N*T, F) and, of its deepest maps,
+    ``patches`` (N*T, P, C). ``metadata`` are one string a field, by default those of :func:`info_of`. The
     ``precision`` "w8" stores large matrices and 1 x 1 kernels in 8 bits and other large arrays in 16; computation is in
     float32. Weights that come from such a file, or from CLIP's, are stored without any change.
     """
@@ -58,14 +59,6 @@ def export_onnx(
     onnx.helper.set_model_props(proto, dict(sorted(metadata.items())))
     write_bytes(path, proto.SerializeToString(deterministic=True))
     return path
-
-
-def export_features(model: ClipNetwork, path: Path) -> Path:
-    """Write the backbone alone, its weights in 8 bits as in a released file.
-
-    ``clip`` to ``features`` (N*T, F) and, of its deepest maps, ``patches`` (N*T, P, C).
-    """
-    return export_onnx(model, path, metadata={}, precision="w8", output="features")
 
 
 class _Exported(nn.Module):

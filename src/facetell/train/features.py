@@ -32,7 +32,8 @@ from facetell.engine.engines import openvino_precision
 from facetell.faces.runtime import openvino_core
 from facetell.files import file_sha256, write_bytes
 from facetell.forge.degrade import Coder, recode_within
-from facetell.models.export import export_features
+from facetell.forge.pixels import apply_sharpness
+from facetell.models.export import export_onnx
 from facetell.models.network import ClipNetwork
 from facetell.processes import unordered
 from facetell.train.batches import Sampler
@@ -89,7 +90,7 @@ class FeatureStore:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.config, self.recordings = folder, config, recordings
-        self.trunk = export_features(network, folder / "trunk.onnx")
+        self.trunk = export_onnx(network, folder / "trunk.onnx", metadata={}, precision="w8", output="features")
         settings: dict[str, Any] = {"trunk": file_sha256(self.trunk), "seed": config.seed}
         settings |= {"batch": asdict(config.batch), "views": asdict(config.views), "patches": config.local is not None}
         self.key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -265,18 +266,9 @@ def varied_views(recording: Recording, sampler: Sampler, count: int, seed: int) 
 
 def changes(clip: UInt8Array, width: float) -> dict[str, UInt8Array]:
     """The changes, by name, of a clip (T, H, W, 3) in which the face is ``width`` pixels wide."""
-    narrowed = {f"faces {target} pixels wide": _narrowed(clip, target / width) for target in WIDTHS}
+    narrowed = {f"faces {target} pixels wide": apply_sharpness(clip, min(1.0, target / width)) for target in WIDTHS}
     distorted = {f"{KINDS[code].name}, level {LEVEL}": _distorted(clip, code) for code in PUBLISHED}
     return {"as it is": clip, **narrowed, **distorted}
-
-
-def _narrowed(clip: UInt8Array, scale: float) -> UInt8Array:
-    if scale >= 1:
-        return clip
-    height, width = clip.shape[1:3]
-    small = (max(1, round(width * scale)), max(1, round(height * scale)))
-    shrunken = (cv2.resize(frame, small, interpolation=cv2.INTER_AREA) for frame in clip)
-    return np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in shrunken])
 
 
 def _distorted(clip: UInt8Array, code: str) -> UInt8Array:
