@@ -342,4 +342,5 @@ class ClipStream:
         self._next_look = raw.time + self.tracker.look_every
         frame = Frame(raw.index, raw.time, raw.rgb())
         faces = self.tracker.update(frame)
-        return Look(faces, self._assembler.push(number, frame, faces) if self._is_whole else [])
+        poses = {track: face.pose for track, face in faces.items()}
+        return Look(faces, self._assembler.push(number, frame, poses) if self._is_whole else [])

@@ -59,7 +59,8 @@ def face_clips(path: Path, frames: int, size: int, *, scale: float = CROP, rate:
             if (number := sampler.take(raw.time)) is not None:
                 tracker.glance(raw.luma_thumbnail())
                 frame = Frame(raw.index, raw.time, raw.rgb())
-                yield from assembler.push(number, frame, tracker.update(frame))
+                poses = {track: face.pose for track, face in tracker.update(frame).items()}
+                yield from assembler.push(number, frame, poses)
 
 
 def view_video(path: Path) -> View:

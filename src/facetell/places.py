@@ -18,13 +18,6 @@ TimedFrames = Iterable[tuple[float, Callable[[], UInt8Array]]]
 UNFIT = (Status.NO_MOTION, Status.FACE_OBSCURED)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A face of which only the pose is known, see :class:`facetell.faces.clips.Located`."""
-
-    pose: Pose
-
-
 @dataclass(slots=True)
 class FacePlaces:
     """The poses of the faces of one video by time, in pixels of its frames of ``width`` x ``height``.
@@ -117,8 +110,8 @@ def score_at(
             height, width = image.shape[:2]
             sx, sy = width / (places.width or width), height / (places.height or height)
             # Both scales are equal except for rounding, so the poses need not be rotated.
-            faces = {t: Place(Pose(p.x * sx, p.y * sy, p.width * sx, p.height * sy, p.roll)) for t, p in poses.items()}
-            for clip in assembler.push(number, Frame(index, time, image), faces):
+            scaled = {t: Pose(p.x * sx, p.y * sy, p.width * sx, p.height * sy, p.roll) for t, p in poses.items()}
+            for clip in assembler.push(number, Frame(index, time, image), scaled):
                 track, t0, t1 = clip.track_id, clip.times[0], clip.times[-1]
                 if not scores.is_large(clip, clip.face_width / sx):
                     continue

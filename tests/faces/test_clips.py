@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from facetell.faces.clips import ClipAssembler, FrameSampler, jump_cut
 from facetell.faces.spread import FEW, Spread, step_of
-from facetell.places import Place
 from facetell.types import Clip, Crop, Frame, Pose
 
 
@@ -59,7 +58,7 @@ def test_all_frames_are_taken_after_some_that_were_left_out(fps):
 
 
 def face(x=50.0, width=40.0):
-    return Place(Pose(x, 30 + width / 2, width, width, 0.0))
+    return Pose(x, 30 + width / 2, width, width, 0.0)
 
 
 def grey(index):

@@ -33,7 +33,8 @@ def clips(face_networks):
             for raw in islice(reader, LENGTH):
                 number = sampler.take(raw.time)
                 frame = Frame(raw.index, raw.time, raw.rgb())
-                found += assembler.push(number, frame, tracker.update(frame))
+                poses = {track: face.pose for track, face in tracker.update(frame).items()}
+                found += assembler.push(number, frame, poses)
         assert len(found) >= 2 and len({clip.track_id for clip in found}) == 1
         return found
 

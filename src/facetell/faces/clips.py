@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -32,14 +31,6 @@ RATE_CHANGE = 1.3  # factor between two rates that are different
 CUT = 2.5  # times the next largest change of the clip
 CUT_LEVEL = 4.0  # mean grey levels: key frames of hard compression change a static background by less
 _CELLS = 40  # side in pixels of the images that are compared
-
-
-class Located(Protocol):
-    """A face with a known pose in a frame: from a tracker, or recorded."""
-
-    @property
-    def pose(self) -> Pose:
-        """Position, size and roll of the mesh."""
 
 
 def whole_step(interval: float, rate: float) -> int:
@@ -118,7 +109,7 @@ class _Window:
 
     number: int = -1
     period: int = -1
-    frames: deque[tuple[Frame, Located]] = field(default_factory=deque)
+    frames: deque[tuple[Frame, Pose]] = field(default_factory=deque)
 
 
 class ClipAssembler:
@@ -144,25 +135,25 @@ class ClipAssembler:
         period = math.floor(time / self._period)
         return any(self._open(track_id, period) for track_id in active)
 
-    def push(self, number: int, frame: Frame, faces: Mapping[int, Located]) -> list[Clip]:
-        """Add a frame (``number`` of :class:`FrameSampler`) with its faces by track; returns the clips it completes."""
+    def push(self, number: int, frame: Frame, poses: Mapping[int, Pose]) -> list[Clip]:
+        """Add a frame (``number`` of :class:`FrameSampler`), its poses by track; returns the clips it completes."""
         period = math.floor(frame.time / self._period)
         clips = []
-        for track_id in [known for known in self._windows if known not in faces]:
+        for track_id in [known for known in self._windows if known not in poses]:
             self._windows[track_id].frames.clear()
             if self._windows[track_id].period < period:  # then it is as good as none; live sources run for days
                 del self._windows[track_id]
-        for track_id, face in faces.items():
+        for track_id, pose in poses.items():
             window = self._windows.setdefault(track_id, _Window())
             if window.frames:
-                before, after = window.frames[-1][1].pose, face.pose
-                moved = math.hypot(after.x - before.x, after.y - before.y)
+                before = window.frames[-1][1]
+                moved = math.hypot(pose.x - before.x, pose.y - before.y)
                 if number != window.number + 1 or moved > MAX_JUMP * max(before.length, 1.0):
                     window.frames.clear()
             window.number = number
             if not window.frames and not self._open(track_id, period):
                 continue
-            window.frames.append((frame, face))
+            window.frames.append((frame, pose))
             if len(window.frames) < self._length:
                 continue
             clip = self._crop(track_id, window)
@@ -182,10 +173,10 @@ class ClipAssembler:
         return (window is None or window.period < period) and self._wants(track_id, period)
 
     def _crop(self, track_id: int, window: _Window) -> Clip:
-        poses = [face.pose for _, face in window.frames]
-        frames, crop = crop_clip([frame.image for frame, _ in window.frames], poses, self._size, self._scale)
-        times = tuple(frame.time for frame, _ in window.frames)
-        return Clip(track_id, times, frames, crop, float(np.median([pose.width for pose in poses])))
+        frames, poses = zip(*window.frames, strict=True)
+        cropped, crop = crop_clip([frame.image for frame in frames], poses, self._size, self._scale)
+        times = tuple(frame.time for frame in frames)
+        return Clip(track_id, times, cropped, crop, float(np.median([pose.width for pose in poses])))
 
 
 def crop_clip(images: Sequence[UInt8Array], poses: Sequence[Pose], size: int, scale: float) -> tuple[UInt8Array, Crop]:
