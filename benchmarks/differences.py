@@ -25,7 +25,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from facetell.datasets.folds import balanced_weights, grouped_folds, training_rows
 from facetell.datasets.manifest import Entry
@@ -33,7 +32,7 @@ from facetell.evaluate.crossval import by_kind, mean_within, within_sources
 from facetell.faces.runtime import openvino_core
 from facetell.files import write_text
 from facetell.metrics.intervals import Estimate
-from facetell.models.export import export_features
+from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model
 from facetell.processes import unordered
 from facetell.train.config import BatchConfig, DataConfig, FitConfig
@@ -106,7 +105,7 @@ def compute(name: str, recordings: Sequence[Recording], folder: Path) -> FloatAr
         network = create_model(
             "clip_vit_b16", motion="none", anomaly="none", pretrained=True, hidden=1, depth=9, taps=TAPS, every=1
         )
-        export_features(network, trunk)
+        export_onnx(network, trunk, metadata={}, precision="w8", output="features")
         jobs = [(name, number) for number in range(len(recordings))]
         found = dict(unordered(_extract, jobs, 2, _start, (trunk, recordings)))
         np.save(file, np.stack([found[number] for number in range(len(recordings))]))
@@ -122,11 +121,10 @@ def out_of_fold(values: FloatArray, entries: Sequence[Entry], seed: int) -> Logi
         weights = balanced_weights(entries, training_rows(entries, folds, fold))
         for label in (0, 1):
             weights[labels == label] /= 2 * weights[labels == label].sum()
-        member, mean, std = fit_member(features, torch.from_numpy(labels).float(), weights, FIT, 10 * seed + fold)
+        member = fit_member(features, torch.from_numpy(labels).float(), weights, FIT, 10 * seed + fold)
         tested = folds == fold
         with torch.inference_mode():
-            hidden = functional.gelu(member.inner((features[tested].float() - mean) / std))
-            logits[tested] = member.outer(hidden)[:, 0].double().numpy()
+            logits[tested] = member(features[tested].float())[:, 0].double().numpy()
     return logits
 
 
