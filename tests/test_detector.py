@@ -9,13 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 
 import facetell
 from facetell.assets import locate
 from facetell.detector import Detector, Settings
-from facetell.distort.video import distort_frame
 from facetell.files import file_sha256
 from facetell.types import FacetellError, Status, Verdict
 from facetell.video.frame import RawFrame
@@ -116,13 +114,6 @@ def test_broken_files_and_what_is_not_a_file_are_unreadable(detector, tmp_path):
         assert str(path) in verdict.message and not re.search(r"\n|Errno|avcodec", verdict.message)
         assert len([*Path("/proc/self/fd").iterdir()]) == opened
         assert (verdict.sha256 is not None) == (path in files)
-
-
-def test_a_noisy_face_has_a_warning(detector, man, tmp_path):
-    rng = np.random.default_rng(0)
-    noisy = (distort_frame(image, "GNC", 3, rng) for image in sample_frames("sample_man", 20))
-    (warning,) = detector(write_frames(tmp_path / "noisy.mp4", noisy)).warnings
-    assert warning.startswith("the face is noisy") and not detector(man).warnings
 
 
 def test_any_exception_over_one_video_is_its_status_and_one_of_a_hook_is_not(detector, man, monkeypatch):

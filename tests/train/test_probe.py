@@ -18,9 +18,7 @@ from facetell.train.probe_run import run_probe
 from facetell.train.run import Stop
 from facetell.types import FacetellError
 
-PSEUDO_FAKES = dict.fromkeys(
-    ("seams", "mouths", "resynthesised", "reenacted"), 1
-)  # which are drawn depends on the data
+PSEUDO_FAKES = {"seams": 1, "mouths": 1, "resynthesised": 1, "reenacted": 1}  # which are drawn depends on the data
 TINY = {
     "overrides": {"width": 32, "heads": 2, "patch": 16, "depth": 2, "taps": [1, 2], "every": 4},
     "pretrained": False,
@@ -81,11 +79,9 @@ def test_a_run_goes_on_where_it_stopped_and_gives_a_model_that_scores(config, fo
     first = model.read_bytes()
     with Stop() as stop:
         assert run_probe(config, tmp_path, model, stop)
-    assert made == _made(tmp_path)
-    assert model.read_bytes() == first
+    assert made == _made(tmp_path) and model.read_bytes() == first
     scores = read_scores(model.with_suffix(".oof.parquet"))
-    assert len(scores) == 2 * 6
-    assert np.isfinite(scores["logit"]).all()
+    assert len(scores) == 2 * 6 and np.isfinite(scores["logit"]).all()
     card = model.with_suffix(".md").read_text()
     assert "2-fold cross-validation" in card and "- Within a repository with real and forged videos AUC is " in card
     verdict = Detector(model, Settings(precision="f32"))(folder / "clips" / scores["video"][0])

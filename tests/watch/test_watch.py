@@ -236,12 +236,13 @@ def test_a_file_of_scores_is_appended_to(man, tmp_path, capsys):
 
 def test_the_warnings_of_detection_are_given_at_the_end(detector, tmp_path, capsys):
     slow = write_frames(tmp_path / "slow.mp4", sample_frames("sample_man", 60)[::4], fps=5)
-    rng = np.random.default_rng(0)
-    noisy = (distort_frame(image, "GNC", 3, rng) for image in sample_frames("sample_man", 20))
-    for video in (ODD["truncated"](tmp_path), slow, write_frames(tmp_path / "noisy.mp4", noisy)):
+    frames = (distort_frame(image, "GNC", 3, np.random.default_rng(0)) for image in sample_frames("sample_man", 20))
+    noisy = write_frames(tmp_path / "noisy.mp4", frames)
+    expected = {ODD["truncated"](tmp_path): "", slow: "5 frames per second is", noisy: "face is noisy ("}
+    for video, words in expected.items():
         warnings = [*detector(video).warnings]
         out = tmp_path / f"{video.stem}.jsonl"
-        assert warnings and watch(video, "--fast", "--out", out) == 0
+        assert any(words in warning for warning in warnings) and watch(video, "--fast", "--out", out) == 0
         assert capsys.readouterr().out.splitlines()[-len(warnings) :] == warnings
         assert json.loads(out.read_text().splitlines()[-1])["warnings"] == warnings
 

@@ -124,21 +124,17 @@ def _tidy(proto: Any) -> None:
 
     for array in graph.initializer:
         array.name = rename(array.name)
-        array.ClearField("doc_string")
-        array.ClearField("metadata_props")
     for node in graph.node:
         node.input[:] = [rename(name) for name in node.input]
         node.output[:] = [rename(name) for name in node.output]
         node.name = node.output[0]
         if node.op_type == "Conv":  # named after the module whose weights it has
             node.name = f"{node.input[1].removesuffix('.weight')}{node.name}"
-        node.ClearField("doc_string")
-        node.ClearField("metadata_props")
-    for value in [*graph.input, *graph.output]:
-        value.ClearField("metadata_props")
+    for part in [*graph.initializer, *graph.node]:
+        part.ClearField("doc_string")
+    for part in [*graph.initializer, *graph.node, *graph.input, *graph.output, graph, proto]:
+        part.ClearField("metadata_props")
     graph.ClearField("value_info")
-    graph.ClearField("metadata_props")
-    proto.ClearField("metadata_props")
     graph.name = "facetell"
 
 
