@@ -1,18 +1,19 @@
-"""Does a frozen CLIP tell forged from real by how a face moves? AUC on the open clips, over all and within a source.
+"""Does a frozen CLIP discriminate forged faces by how they move? AUC on the open clips, over all and within a source.
 
     facetell prepare DATA/manifest.csv --out prepared/open
     python benchmarks/differences.py prepared/open --out out/differences
 
 One image of each clip goes through CLIP's ViT-B/16, cut after block 9 and frozen: its frame at a quarter of its length;
-the difference of that frame from the next; its second difference, as of the MCB; or, for comparison, the frame at three
-quarters. The class tokens of blocks 6, 8 and 9 are the features of a perceptron, trained as the member "plain" of
-`configs/facetell.yaml`, on each fold of a grouped cross-validation (no repository, family or identity in common).
-Logits are averaged over two divisions into folds.
+the difference of the next frame from it, times 6, around a grey of 128; its second difference, as in the MCB, times 4;
+or, for comparison, the frame at three quarters. The class tokens of blocks 6, 8 and 9 are the features of a perceptron
+as the member "plain" of `configs/facetell.yaml`, with forgeries balanced by family alone, trained on each fold of a
+grouped cross-validation (no repository, family or identity in common). Logits are averaged over two divisions.
 
 "Within a source" is the AUC of the forged against the real clips of one repository, averaged over the repositories that
-have both (:func:`facetell.evaluate.crossval.mean_within`): a detector that only recognises sources has one half.
+have both (:func:`facetell.evaluate.crossval.mean_within`): a detector that only recognises repositories has 0.5. "Of
+these sources" is the AUC over all videos of these repositories.
 
-What is computed is not computed again.
+Features and logits that are stored in the folder are used again: give another folder for other clips.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facetell.datasets.folds import balanced_weights, grouped_folds, training_rows
+from facetell.datasets.folds import balanced_weights, group_of, grouped_folds, training_rows
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.crossval import by_kind, mean_within, within_sources
 from facetell.faces.runtime import openvino_core
@@ -50,7 +51,7 @@ KINDS = "talking-head", "lip-sync", "reenactment", "face-swap", "human-animation
 Logits = NDArray[np.float64]
 Image = Callable[[FloatArray, int], FloatArray]
 
-# Images (S, S, 3), 0 to 255, of a clip (T, S, S, 3) at frame t: by name its place in the video, and how it is made.
+# By name: the relative position in the recording, and the image (S, S, 3), 0 to 255, of a clip (T, S, S, 3) at frame t.
 IMAGES: dict[str, tuple[float, Image]] = {
     "frame": (0.25, lambda clip, t: clip[t]),
     "another frame": (0.75, lambda clip, t: clip[t]),
@@ -151,14 +152,18 @@ def table(entries: Sequence[Entry], found: dict[str, Logits]) -> str:
     """Markdown; ``found`` are logits (N,) by row, the first one is the baseline."""
     first = next(iter(found))
     base = within_sources(entries, found[first])
-    head = ("image", "all", "within a source", "minus the first row", *KINDS)
-    lines = [f"{len(entries)} clips; {len(base)} repositories have clips of both classes.", ""]
+    mixed = [number for number, entry in enumerate(entries) if group_of(entry) in base]
+    largest = max(n for _, n in base.values()) / sum(n for _, n in base.values())
+    head = ("image", "all", "of these sources", "within a source", "minus the first row", *KINDS)
+    about = f"of which {len(mixed)} are of {len(base)} repositories with both classes; the largest has {largest:.0%}"
+    lines = [f"{len(entries)} clips, {about} of the weight", ""]
     lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, logits in found.items():
         inside, results = within_sources(entries, logits), by_kind(entries, logits).kinds
         change = mean_within({group: (value - base[group][0], n) for group, (value, n) in inside.items()})
         difference = "" if name == first else _written(change, "+")
-        figures = (_written(results["all"].auc), _written(mean_within(inside)), difference)
+        together = by_kind([entries[number] for number in mixed], logits[mixed]).kinds["all"].auc
+        figures = (_written(results["all"].auc), _written(together), _written(mean_within(inside)), difference)
         of_kinds = (f"{results[kind].auc.value:.3f}" for kind in KINDS)
         lines.append(f"| {name} | {' | '.join((*figures, *of_kinds))} |")
     return "\n".join(lines) + "\n"

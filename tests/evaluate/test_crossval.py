@@ -7,9 +7,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from facetell.datasets.manifest import Entry
+from facetell.evaluate import crossval
 from facetell.evaluate.crossval import by_kind, drift_of_reals, drift_table, kind_table, spread
-from facetell.evaluate.crossval import mean_within as mean_of
-from facetell.evaluate.crossval import within_sources as within
 from facetell.evaluate.formats import markdown_table
 from facetell.metrics.intervals import wilson
 
@@ -71,8 +70,9 @@ def test_within_a_source_the_score_of_the_source_does_not_count():
     rows = [("a", 0, 1), ("a", 0, 3), ("a", 1, 2), ("b", 0, 51), ("b", 0, 52), ("b", 1, 53), ("b", 1, 54)]
     rows += [("only real", 0, 99), ("only forged", 1, -99)]
     entries = [Entry(f"{n}.mp4", label, "train", repository=name) for n, (name, label, _) in enumerate(rows)]
-    found = within(entries, [score for *_, score in rows])
+    found = crossval.within_sources(entries, [score for *_, score in rows])
     assert found == {"a": (0.5, 1), "b": (1.0, 2)}
-    mean, blind = mean_of(found), mean_of(within(entries, [ord(name[0]) for name, *_ in rows]))
+    mean = crossval.mean_within(found)
+    blind = crossval.mean_within(crossval.within_sources(entries, [ord(name[0]) for name, *_ in rows]))
     assert mean.value == pytest.approx((0.5 + 2 * 1.0) / 3) and (mean.low, mean.high) == (0.5, 1.0)
-    assert (blind.value, blind.low, blind.high) == (0.5, 0.5, 0.5) and math.isnan(mean_of({}).value)
+    assert (blind.value, blind.low, blind.high) == (0.5, 0.5, 0.5) and math.isnan(crossval.mean_within({}).value)

@@ -18,7 +18,7 @@ def report(detector, woman, tmp_path_factory):
     report = Report(detector)
     report.add(detector(woman))
     for language in LANGUAGES:
-        report.write(path.with_stem(language), language)
+        path.with_stem(language).write_text(report.html(language), encoding="utf-8")
     return path.with_stem("en")
 
 
@@ -91,7 +91,7 @@ def test_many_faces_and_a_long_provenance_have_two_pages_as_well(browser, detect
     tracks = tuple(replace(verdict.tracks[0], track_id=number) for number in range(60))
     file, warnings = verdict.file | {"c2pa": c2pa, "marks": ["E" * 80] * 4}, ("truncated file",) * 5
     report.add(replace(verdict, tracks=tracks, file=file, warnings=warnings))
-    report.write(tmp_path / "r.html")
+    (tmp_path / "r.html").write_text(report.html(), encoding="utf-8")
     page = browser.new_page()
     page.goto((tmp_path / "r.html").as_uri())
     assert printed(page) == 2
@@ -101,7 +101,7 @@ def test_a_link_of_the_table_opens_the_details_of_its_video(browser, detector, m
     report = Report(detector, 2)
     for verdict in (detector(man), detector(woman)):
         report.add(replace(verdict, warnings=("truncated file",)))
-    report.write(tmp_path / "r.html")
+    (tmp_path / "r.html").write_text(report.html(), encoding="utf-8")
     with browser.new_context(viewport=PHONE) as context:
         page = context.new_page()
         page.goto((tmp_path / "r.html").as_uri())

@@ -83,7 +83,7 @@ def test_a_run_goes_on_where_it_stopped_and_gives_a_model_that_scores(config, fo
     scores = read_scores(model.with_suffix(".oof.parquet"))
     assert len(scores) == 2 * 6 and np.isfinite(scores["logit"]).all()
     card = model.with_suffix(".md").read_text()
-    assert "2-fold cross-validation" in card and "- Within a repository with real and forged videos AUC is " in card
+    assert "2-fold cross-validation" in card and "- Over the videos of the 2 repositories with real and forged" in card
     verdict = Detector(model, Settings(precision="f32"))(folder / "clips" / scores["video"][0])
     assert verdict.provenance["settings"]["max_clips"] == 16
 

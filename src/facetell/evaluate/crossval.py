@@ -101,7 +101,7 @@ def drift_of_reals(entries: Sequence[Entry], scores: ArrayLike) -> dict[str, tup
 
 
 def within_sources(entries: Sequence[Entry], scores: ArrayLike) -> dict[str, tuple[float, int]]:
-    """AUC of the forged against the real videos of each repository with both, and the number of its rarer class."""
+    """AUC of forged against real videos of each repository with both, and how many there are of the rarer class."""
     videos, owners, _ = _videos(entries, scores)
     groups, labels = np.array([group_of(entry) for entry in owners]), videos["label"]
     found = {}
@@ -116,7 +116,7 @@ def within_sources(entries: Sequence[Entry], scores: ArrayLike) -> dict[str, tup
 def mean_within(found: Mapping[str, tuple[float, int]], draws: int = DRAWS) -> Estimate:
     """Mean of :func:`within_sources`, weighted by the numbers, with a bootstrap over repositories; NaN without any.
 
-    0.5 is what a detector has that only recognises repositories. Differences of AUCs can be given in their place.
+    A detector that only recognises repositories has 0.5. The values may also be differences of AUCs.
     """
     if not found:
         return Estimate(math.nan)

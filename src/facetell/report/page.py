@@ -197,10 +197,6 @@ class Report:
             result=to_result(verdicts),
         )
 
-    def write(self, path: Path, language: str = "en") -> None:
-        """Write the page atomically; FacetellError: it cannot be written."""
-        write_text(path, self.html(language))
-
 
 class Summary:
     """A scan's counts, histogram and highest-scoring videos; ``about`` are model, versions, settings."""

@@ -64,10 +64,11 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
     config, calibration, counts, fpr = found["config"], info.calibration, found["counts"], found["false_positive_rate"]
     views, recipe, verdicts, limits = config["views"], config["batch"]["recipe"], found["verdicts"], found["limits"]
     total, tpr = found["kinds"]["all"]["auc"], found["kinds"]["all"]["tpr"]
-    within = (
-        f"Within a repository with real and forged videos AUC is {part['value']:.2f} ({part['low']:.2f} to "
-        f"{part['high']:.2f}; mean of {part['repositories']}): the rest is due to differences between sources."
-        for part in filter(None, [found["within_sources"]])
+    sources = (
+        f"Over the videos of the {part['repositories']} repositories with real and forged ones AUC is "
+        f"{part['all']['value']:.2f}; within one of them, on average, {part['within']['value']:.2f} "
+        f"({part['within']['low']:.2f} to {part['within']['high']:.2f})."
+        for part in filter(None, [found["sources_with_both"]])
     )
     alarms = [f"{name} ({part['fpr']:.0%})" for name, part in limits.items() if part["fpr"] > FALSE_ALARMS]
     name = str(info.architecture["name"])
@@ -148,7 +149,7 @@ def probe_card(info: ModelInfo, found: Figures, clips: int, kinds: Table, drift:
             "out-of-fold logit",
             f"Out of fold, AUC {total['value']:.2f} ({total['low']:.2f} to {total['high']:.2f}) over all forgeries: "
             "useful for sorting, not for proof.",
-            *within,
+            *sources,
             f"At the threshold it misses {1 - tpr['value']:.0%} of the forgeries. "
             f'{verdicts["forged"]["genuine"]:.0%} have the verdict "genuine": not detected as forged.',
             "Appearance only: forgeries that are visible in motion alone are not detected.",

@@ -134,7 +134,7 @@ def view_weights(
 def fit_member(
     values: Tensor, labels: Tensor, weights: NDArray[np.float64], config: FitConfig, seed: int
 ) -> Perceptron:
-    """Train one member on views, bfloat16 ``values`` (V, D) and ``labels`` (V,), drawn by their ``weights`` (V,)."""
+    """Train a member for unscaled features: bfloat16 ``values`` (V, D), ``labels`` (V,), drawn by ``weights`` (V,)."""
     rows = torch.from_numpy(np.flatnonzero(weights))
     chance = torch.from_numpy(weights[rows.numpy()])
     sample = rows[torch.multinomial(chance, 4096, True, generator=torch.Generator().manual_seed(0))]

@@ -14,18 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from facetell.datasets.folds import group_of
 from facetell.datasets.manifest import Entry
 from facetell.engine import Calibration
 from facetell.engine.card import write_release
-from facetell.evaluate.crossval import (
-    by_kind,
-    drift_of_reals,
-    drift_table,
-    kind_table,
-    mean_within,
-    spread,
-    within_sources,
-)
+from facetell.evaluate import crossval
 from facetell.evaluate.formats import markdown_table
 from facetell.evaluate.sample import calibrate
 from facetell.evaluate.scores import from_rows, write_scores
@@ -103,9 +96,10 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
         print(f"storing the weights in 8 bits changes a logit by {rounding:.2g}")
     check_parity(model_path, parity)
     logits = np.stack([recording_means(found.recordings, row, len(entries)) for row in found.logits])
-    results = by_kind(entries, logits[0], raw_threshold(calibration))
-    spreads, drift = spread(entries, logits, found.folds), drift_of_reals(entries, logits[0])
-    within = within_sources(entries, logits[0])
+    results = crossval.by_kind(entries, logits[0], raw_threshold(calibration))
+    spreads, drift = crossval.spread(entries, logits, found.folds), crossval.drift_of_reals(entries, logits[0])
+    within = crossval.within_sources(entries, logits[0])
+    mixed = [number for number, entry in enumerate(entries) if group_of(entry) in within]
     model = {"name": info.name, "sha256": file_sha256(model_path)}
     about = {"model": model, "calibration": asdict(calibration), "min_face_width": info.min_face_width}
     write_scores(replace(scores, about=about), model_path.with_suffix(".oof.parquet"))
@@ -123,7 +117,13 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
         "verdicts": _verdicts(found, entries, calibration),
         **evidence,
         "drift_of_reals": drift,
-        "within_sources": asdict(mean_within(within)) | {"repositories": len(within)} if within else None,
+        "sources_with_both": {
+            "repositories": len(within),
+            "within": asdict(crossval.mean_within(within)),
+            "all": asdict(crossval.by_kind([entries[n] for n in mixed], logits[0][mixed]).kinds["all"].auc),
+        }
+        if within
+        else None,
         "limits": {
             name: {
                 "auc": float(auc((~real).astype(int), values)),
@@ -134,9 +134,9 @@ def run_probe(config: ProbeConfig, out: Path, model_path: Path, stop: Stop) -> b
         "rounding": rounding,
         "parity": parity,
     }
-    sections = probe_card(info, figures, len(proof), kind_table(results, spreads), drift_table(drift))
+    sections = probe_card(info, figures, len(proof), crossval.kind_table(results, spreads), crossval.drift_table(drift))
     write_release(model_path, sections, figures)
-    print(markdown_table(kind_table(results)))
+    print(markdown_table(crossval.kind_table(results)))
     return True
 
 

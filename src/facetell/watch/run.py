@@ -61,11 +61,12 @@ class Watcher:
         self.at = 0.0  # time of the latest frame in seconds
         self.delay = self.most_delay = 0.0  # seconds from a clip's last frame to its score: the latest, the largest
         self.seen = self.scored = 0  # faces and clips so far
-        self.most_noise = 0.0  # grey levels, of any face so far
         self.unfit: Counter[Status] = Counter()  # clips that were not scored, by reason
         self.faces: dict[tuple[int, int], WatchedFace] = {}  # by connection and track, in order of appearance
         self._slow: Counter[float] = Counter()  # clips by frame rate, where that was low
-        self._highest: Highest | None = None  # of faces that were removed, or are known to move
+        # Of faces that were removed, or are known to move:
+        self._highest: Highest | None = None
+        self._noise = 0.0  # grey levels, the largest
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
         # Score, connection and track, shift from the times of the connection to those since the start, arrival of the
         # last frame; that frame itself takes memory and is not kept.
@@ -153,7 +154,6 @@ class Watcher:
             self.unfit[watched.unfit] += 1
             return
         watched.noises.append(noise_level(clip.frames[len(clip.frames) // 2]))
-        self.most_noise = max(self.most_noise, watched.noise)
         self._collect(PENDING - 1)
         future = self._pool.submit(self._detector.score, clip)
         self._scoring.append((future, key, item.at - item.raw.time, item.arrived))
@@ -209,6 +209,7 @@ class Watcher:
     def _settle(self, watched: WatchedFace) -> None:
         if watched.highest and not watched.motion.is_absent:
             self._highest = max(watched.highest, self._highest or watched.highest)
+            self._noise = max(watched.noise, self._noise)
 
     def _emit_source_events(self) -> None:
         """Emit the messages on the connection, and the number of dropped frames if it has changed."""
@@ -255,10 +256,11 @@ class Watcher:
         """The fields of the last event; ``warnings`` are those of ``detect`` on damage, a low frame rate and noise."""
         dropped, share = self.dropped
         slow = low_rate([*self._slow.elements()], self.scored, self._info)
+        noises = [face.noise for face in self.faces.values() if self.running(face)]
         return {
             "clips": self.scored,
             "dropped": dropped,
             "share": round(share, 4),
             "most_delay": round(self.most_delay, 3),
-            "warnings": [*self.pump.errors, *slow, *too_noisy(self.most_noise)],
+            "warnings": [*self.pump.errors, *slow, *too_noisy(max([self._noise, *noises]))],
         }

@@ -39,7 +39,8 @@ def draw(watcher: Watcher) -> RenderableType:
         seen = f"{clock(face.first)} to {clock(face.last)}"
         table.add_row(str(face.number), Text(label, STYLE[verdict]), figures, bars, seen)
     notes = [one_line(watcher.note)] if watcher.note else []
-    notes += [f"face {face.number}: {note}" for face in watcher.faces.values() for note in too_noisy(face.noise)]
+    scored = [face for face in watcher.faces.values() if watcher.running(face)]
+    notes += [f"face {face.number}: {note}" for face in scored for note in too_noisy(face.noise)]
     if (silent := time.monotonic() - watcher.pump.arrived) > QUIET and watcher.pump.ended is None:
         notes.append(f"no frame for {silent:.0f} s")
     if watcher.pump.behind > QUIET:
