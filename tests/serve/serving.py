@@ -71,8 +71,9 @@ class Server(contextlib.AbstractContextManager):
 
     def workers(self) -> list[psutil.Process]:
         """The child processes, the one that checks uploads first."""
-        children = psutil.Process(self.process.pid).children()
-        found = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        running = psutil.process_iter(["ppid", "cmdline"], ad_value="")  # without those that end meanwhile
+        children = (child for child in running if child.info["ppid"] == self.process.pid)
+        found = (child for child in children if "spawn_main" in " ".join(child.info["cmdline"]))
         return sorted(found, key=lambda process: process.create_time())
 
     @contextlib.contextmanager

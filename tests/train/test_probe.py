@@ -75,8 +75,7 @@ def test_a_run_goes_on_where_it_stopped_and_gives_a_model_that_scores(config, fo
         assert not run_probe(config, tmp_path, model, stop)
     with Stop() as stop:
         assert run_probe(config, tmp_path, model, stop)
-    made = _made(tmp_path)
-    first = model.read_bytes()
+    made, first = _made(tmp_path), model.read_bytes()
     with Stop() as stop:
         assert run_probe(config, tmp_path, model, stop)
     assert made == _made(tmp_path) and model.read_bytes() == first
