@@ -1,9 +1,9 @@
 """What detection costs, end to end, in one run: speed, CPU time by stage, memory, and time to the first score.
 
-    python benchmarks/end_to_end.py [--quick] [--model NAME|FILE]
+    python benchmarks/end_to_end.py [--quick] [--model NAME|FILE] [--bitrate MBIT]
 
 Videos of one face (the sample woman) and of four (two of the woman, two of the man) in 720p, and of one in 1080p:
-H.264, 30 fps, about 4 and 9 Mbit/s; ten minutes long (with --quick, one), of one face also 20 s and one minute.
+H.264, 30 fps, by default 4 and 9 Mbit/s; ten minutes long (with --quick, one), of one face also 20 s and one minute.
 Decoding alone reads all frames of the same file with the same threads. Each measurement runs in a process of its own,
 so that peak memory is that of one video. Speeds are those of an idle machine; CPU times also hold beside other load.
 """
@@ -62,12 +62,12 @@ def played(name: str) -> Iterator[UInt8Array]:
             yield from (raw.rgb() for raw in reader)
 
 
-def make_clip(path: Path, faces: int = 1, height: int = 720) -> None:
-    """20 seconds of footage; four faces are a mosaic of two by two."""
+def make_clip(path: Path, faces: int = 1, height: int = 720, mbit: float = 4) -> None:
+    """20 seconds of footage, ``mbit`` million bits per second of 720p; four faces are a mosaic of two by two."""
     width = height * 16 // 9
     count = {1: 1, 4: 2}[faces]
     part = width // count, height // count
-    options = {"b": str(4_000_000 * height**2 // 720**2), "preset": "veryfast", "threads": "2"}
+    options = {"b": str(round(mbit * 1e6 * height**2 / 720**2)), "preset": "veryfast", "threads": "2"}
     people = [played(name) for name in ("sample_woman", "sample_man", "sample_man", "sample_woman")[:faces]]
     with VideoWriter(path, fps=RATE, width=width, height=height, options=options) as out:
         for images in islice(zip(*people, strict=True), BASE_SECONDS * RATE):
@@ -190,6 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model")
     parser.add_argument("--quick", action="store_true", help="videos of at most one minute")
+    parser.add_argument("--bitrate", type=float, default=4, help="million bits per second of 720p")
     parser.add_argument("--measure", nargs=2, metavar=("WHAT", "VIDEO"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
@@ -200,14 +201,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         short, path = Path(folder) / "20s.mp4", Path(folder) / "looped.mp4"
         for name, (faces, height) in VIDEOS.items():
-            make_clip(short, faces, height)
+            make_clip(short, faces, height, args.bitrate)
             lengths = (60,) if args.quick else (600,)
             for seconds in (BASE_SECONDS, *sorted({60, *lengths})) if name == "one face, 720p" else lengths:
                 loop(short, path, seconds // BASE_SECONDS)
                 figures = in_process("decode", path, args.model) | in_process("detect", path, args.model)
                 figures["ratio"] = figures["speed"] / figures["decode_speed"]
                 columns[f"{name}, {seconds // 60} min" if seconds >= 60 else f"{name}, {seconds} s"] = figures
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; 30 fps H.264")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; 30 fps H.264, "
+        f"{args.bitrate:g} Mbit/s at 720p"
+    )
     print(" " * 36 + "".join(f"{name:>26}" for name in columns))
     for row, (key, form) in ROWS.items():
         print(f"{row:<36}" + "".join(f"{figures[key]:>26{form}}" for figures in columns.values()))
