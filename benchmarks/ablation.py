@@ -33,7 +33,7 @@ from facetell.datasets.folds import balanced_weights, grouped_folds, training_ro
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.crossval import by_kind
 from facetell.evaluate.sample import sample_jointly
-from facetell.evaluate.scores import Scores, from_rows
+from facetell.evaluate.scores import Scores, from_rows, row_of
 from facetell.files import write_text
 from facetell.metrics.intervals import difference_of, estimate_of
 from facetell.metrics.ranking import auc
@@ -44,7 +44,7 @@ from facetell.models.zoo import create_model
 from facetell.train.config import BatchConfig, DataConfig, LossConfig
 from facetell.train.corpus import SPLITS, Recording, decode_all, load_recordings
 from facetell.train.features import plain_window
-from facetell.train.validate import crop_recording, row_of
+from facetell.train.validate import crop_recording
 
 MOTIONS, ANOMALIES = ("none", "cmm", "mcb"), ("none", "no_cls2", "no_l1", "full")
 FRAMES, SIZE, WINDOWS = 8, 160, 3  # of a clip; side in pixels; evenly spaced clips of a recording

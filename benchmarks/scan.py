@@ -35,7 +35,7 @@ from facetell.assets import locate
 from facetell.batch.run import Job, Outcome, Work
 from facetell.batch.scan import scan
 from facetell.batch.scan_source import open_source
-from facetell.batch.scan_work import SILENT, make_detector, score
+from facetell.batch.scan_work import make_detector, score
 from facetell.engine import FAST_MODEL
 from facetell.video.reader import VideoReader
 from facetell.video.writer import VideoWriter
@@ -158,7 +158,7 @@ def _phase(folder: Path, listed: Path, stop: bool) -> tuple[float, float, float]
         for job in jobs:
             if stop:
                 raise _Stop
-            yield score(detector, SILENT, job)
+            yield score(detector, job)
 
     with contextlib.suppress(_Stop):
         scan(open_source(str(listed)), folder / "out", detector, engine=engine)

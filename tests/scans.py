@@ -11,7 +11,7 @@ from facetell.batch.run import Job, Outcome, Work
 from facetell.batch.scan import scan
 from facetell.batch.scan_results import FILES
 from facetell.batch.scan_source import open_source
-from facetell.batch.scan_work import SILENT, score
+from facetell.batch.scan_work import score
 from facetell.detector import Detector
 from fixtures import BROKEN, sample_frames, write_frames
 
@@ -46,7 +46,7 @@ class Here:
     def __call__(self, work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
         for job in jobs:
             self.scored.append(job.name)
-            yield score(self.detector, SILENT, job)
+            yield score(self.detector, job)
 
     def scan(self, source, out, **how):
         """Scan; the record begins empty."""

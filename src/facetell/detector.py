@@ -50,9 +50,9 @@ from facetell.types import (
     Verdict,
     VideoVerdict,
     check_whole,
-    one_line,
+    why_failed,
 )
-from facetell.verdict import most_suspect_track, read_verdict, warnings_of, why_not_scored
+from facetell.verdict import by_estimate, read_verdict, warnings_of, why_not_scored
 from facetell.video.container import address_in
 from facetell.video.frame import Unreadable
 from facetell.video.metadata import read_facts
@@ -115,7 +115,7 @@ class Detector:
     """Scores videos with one loaded model; reuse it for many videos, but only from one thread at a time.
 
     ``model`` is the name of a released model ("facetell-fast"), or the path of a model file (docs/models.md).
-    FacetellError: the model, an engine or an asset is missing or invalid.
+    FacetellError: the model, an engine, an asset or a setting is missing or invalid.
 
     >>> from facetell import Detector
     >>> from facetell.assets import locate
@@ -126,6 +126,11 @@ class Detector:
 
     def __init__(self, model: Path | str | None = None, settings: Settings | None = None) -> None:
         settings = settings or Settings()
+        if not 0 < settings.clips_per_second < math.inf:
+            raise FacetellError(f"clips_per_second is a number above 0, not {settings.clips_per_second!r}")
+        check_whole("max_faces", settings.max_faces, 1)
+        if settings.threshold is not None and not 0 <= settings.threshold <= 1:
+            raise FacetellError(f"threshold is a probability, 0 to 1, not {settings.threshold!r}")
         cv2.setNumThreads(1)  # of the process: on images of this size more threads cost more than they save
         names = ("engine", "precision", "threads", "given", "device")
         openvino_core()  # once, for both threads
@@ -166,7 +171,7 @@ class Detector:
             raise cast(Exception, error.__cause__) from None
         except Exception as error:  # see above
             status = error.status if isinstance(error, Unreadable) else Status.UNREADABLE
-            shown, message = address_in(path) or str(path), one_line(error, str(path))
+            shown, message = address_in(path) or str(path), why_failed(error, str(path))
             verdict = VideoVerdict(shown, status, Verdict.NONE, None, None, message=message)
         ctypes.CDLL(None).malloc_trim(0)  # of glibc: gaps between freed frames would let the memory grow by each video
         seconds = time.perf_counter() - started
@@ -225,7 +230,7 @@ class Detector:
     def _verdict(self, reader: VideoSource, stream: ClipStream, scores: TrackScores, last_time: float) -> VideoVerdict:
         """The result of a video: that of its highest-scoring track."""
         model, tracker, tracks = self.engine.info, stream.tracker, tuple(scores.results().values())
-        worst = most_suspect_track(tracks)
+        worst = next(iter(by_estimate(tracks)), None)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
         if status in (Status.NO_FACE, Status.TOO_SHORT) and reader.lost >= MOST_LOST:
             status = Status.DAMAGED

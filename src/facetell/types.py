@@ -34,11 +34,18 @@ def needs_extra(what: str, extra: str) -> FacetellError:
     )
 
 
-def one_line(error: Exception, path: str) -> str:
-    """The message of an error in one line. ``path`` is named where the error is not facetell's own."""
+def describe(error: BaseException) -> str:
+    """The message of an error; of errors that are not facetell's own, its first line after the name of their type."""
     if isinstance(error, FacetellError):
         return str(error)
-    reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+
+
+def why_failed(error: Exception, path: str) -> str:
+    """:func:`describe`; ``path`` is named where the error is not facetell's own."""
+    if isinstance(error, FacetellError):
+        return str(error)
+    reason = describe(error)
     return N_(f"{path} cannot be scored ({reason}): it may be damaged; convert it, or get the file again")
 
 

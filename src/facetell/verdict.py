@@ -24,10 +24,10 @@ UNSCORED = {
 }
 
 
-def most_suspect_track(tracks: Tracks) -> TrackVerdict | None:
-    """The scored track with the highest probability; None where none was scored."""
+def by_estimate(tracks: Tracks) -> list[TrackVerdict]:
+    """The scored tracks, those with the highest estimate first."""
     scored = [track for track in tracks if track.status is Status.SCORED]
-    return max(scored, key=lambda track: track.probability or 0.0, default=None)
+    return sorted(scored, key=lambda track: (-(track.probability or 0.0), track.track_id))
 
 
 def why_not_scored(tracks: Tracks, info: ModelInfo) -> tuple[Status, str]:

@@ -96,7 +96,7 @@ def test_a_forgery_has_the_square_landmarks_and_clip_of_its_real(prepared):
 )
 def test_a_forgery_unlike_its_real_is_located_by_itself_and_the_ledger_has_the_reason(prepared, path, why):
     line = line_of(prepared, path)
-    assert line["located"] == "itself" and line["note"] == f"not cut like {REAL}: {why}" and line["clips"]
+    assert line["located"] == "itself" and line["note"] == f"not cropped like {REAL}: {why}" and line["clips"]
     assert next(e for e in read_prepared(prepared[0]) if e.origin == path).source == ""
 
 

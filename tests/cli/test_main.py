@@ -40,7 +40,7 @@ def test_a_library_that_cannot_be_loaded_is_one_message_and_the_doctor_finds_it(
     (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
     done = shell("facetell detect a.mp4", tmp_path, PYTHONPATH=str(tmp_path))
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "(libGL.so.1: cannot open shared object file); `facetell doctor` says which" in done.stderr
+    assert "(libGL.so.1: cannot open shared object file); `facetell doctor` lists which" in done.stderr
     done = shell("facetell doctor", tmp_path, PYTHONPATH=str(tmp_path), COLUMNS="200")
     line = next(line for line in done.stdout.splitlines() if "opencv" in line)
     assert done.returncode == 1 and line.startswith("!!") and "libGL.so.1" in line

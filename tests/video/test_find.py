@@ -127,7 +127,7 @@ def test_a_folder_that_may_not_be_read_is_reported_by_its_reader():
     assert find_videos(["sub/deep", "sub/deep/d.mkv"]) == [Path("sub/deep"), Path("sub/deep/d.mkv")]
     with pytest.raises(Unreadable, match="may not be read"):
         open_video(Path("sub/deep"))
-    with pytest.raises(Unreadable, match="may not be looked at: change the permissions of its folder"):
+    with pytest.raises(Unreadable, match="cannot be accessed: change the permissions of its folder"):
         open_video(Path("sub/deep/d.mkv"))
 
 

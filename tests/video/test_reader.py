@@ -54,7 +54,7 @@ def test_any_file_name_is_read(name, tmp_path):
     path.write_bytes(locate("sample_woman").read_bytes())
     with VideoReader(path) as reader:
         info = reader.info
-    assert info.codec == "h264" and info.fps == pytest.approx(24000 / 1001)
+    assert info.fps == pytest.approx(24000 / 1001)
     assert info.duration == pytest.approx(19.685, abs=1e-3)
 
 

@@ -68,7 +68,7 @@ def test_an_unreadable_image_is_left_out_and_leaves_a_gap(spoil, folder):
         assert [frame.index for frame in found] == [0, 1, 2, *range(4, 12)]
         assert found[3].time - found[2].time == pytest.approx(0.2), "no clip reaches across"
         assert len(list(reader)) == 11, "read again, it is not counted twice"
-        assert reader.errors == ("1 image could not be read and left out",)
+        assert reader.errors == ("1 image could not be read and was left out",)
 
 
 @pytest.mark.parametrize("suffix", [".bmp", ".jpg", ".png", ".webp"])
@@ -195,7 +195,7 @@ def test_frames_of_an_animation_come_at_their_times(timed, content, tmp_path):
     (tmp_path / "talk.webp").write_bytes(data)
     times = [0, 0.04, 0.08, 0.12, 0.2, 0.24, 0.28] if timed else np.arange(7) / 10
     with open_video(tmp_path / "talk.webp") as reader:
-        assert (reader.info.width, reader.info.height, reader.info.codec) == (320, 180, "webp")
+        assert (reader.info.width, reader.info.height) == (320, 180)
         assert reader.duration == pytest.approx(times[-1]) and reader.info.fps == pytest.approx(6 / times[-1])
         found = list(reader)
         assert reader.errors == ()

@@ -23,11 +23,11 @@ from facetell import __version__
 from facetell.assets import ASSETS
 from facetell.batch.journal import Journal, Line
 from facetell.batch.locate import FaceFinder, Located, PrepareSettings, crop_segments, move_clips
-from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, describe, local_engine
+from facetell.batch.run import LOST, Job, Outcome, Progress, Show, Work, claimed, complete, local_engine
 from facetell.datasets.manifest import Entry, Manifest, fingerprint, write_manifest
 from facetell.datasets.prepared import ABOUT, CLIPS, LEDGER, MANIFEST
 from facetell.files import write_text
-from facetell.types import FacetellError
+from facetell.types import FacetellError, describe
 
 # Pixels; players assume another colour matrix for larger frames (high definition).
 SMALLEST, LARGEST = 64, 640
@@ -177,11 +177,11 @@ class Worker:
             records = move_clips(clips, self._out / CLIPS, _name(entry))
             return _line(number, entry, located=real.path) | {"clips": records}
         except Exception as error:  # reported again when its own faces are located
-            note = f"not cut like {real.path}: {self._reason(error)}"
+            note = f"not cropped like {real.path}: {self._reason(error)}"
         return self._located(folder, number, entry, note)[0]
 
     def _reason(self, error: Exception) -> str:
-        """What is wrong with a video. OSError: the folder cannot be written, which an encoder may not tell."""
+        """What is wrong with a video. OSError: the folder cannot be written, which an encoder may not report."""
         probe = self._out / WORK / f"probe-{os.getpid()}"
         probe.write_bytes(bytes(PROBE_BYTES))
         probe.unlink()

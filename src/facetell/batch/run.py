@@ -204,9 +204,3 @@ def claimed(folder: Path, record: Path, about: Mapping[str, Any], verb: str) -> 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """What an earlier run was made with that this one is not, such as "other settings"; "" if nothing."""
     return next((f"other {name.replace('_', ' ')}" for name in new if old.get(name) != new[name]), "")
-
-
-def describe(error: Exception) -> str:
-    """The first line of an error's message; of errors that are not facetell's own, after the name of their type."""
-    text = (str(error).strip().splitlines() or [""])[0]
-    return text if isinstance(error, FacetellError) else f"{type(error).__name__}: {text}"

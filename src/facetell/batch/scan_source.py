@@ -17,12 +17,11 @@ from facetell.batch.journal import Index
 from facetell.types import FacetellError
 from facetell.video.container import address_in, missing_file
 from facetell.video.find import LeftOut, search
-from facetell.video.kinds import Kind, kind_of
+from facetell.video.kinds import BYTE_ORDER_MARKS, Kind, kind_of
 
 STDIN = "-"
 _CLOSED = "the folder and its content cannot be read"
 _CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")  # not in text, unlike tabs and ends of lines
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Item(NamedTuple):
@@ -134,7 +133,7 @@ def _read_list(word: str) -> Iterator[str]:
         strange += _CONTROL.search(found[0]) is not None and not os.path.lexists(found[0])
     if not count:
         raise FacetellError(f"the list {where} names no video; add one per line")
-    if content.startswith(_UTF16) or strange > count / 10:
+    if content.startswith(BYTE_ORDER_MARKS) or strange > count / 10:
         raise FacetellError(f"the text {where} is not a list of paths; write one per line, as plain text")
     return (os.fsdecode(found[0]) for found in line.finditer(content) if found[0].strip())
 

@@ -13,13 +13,13 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from facetell.batch.journal import Line
-from facetell.batch.run import LOST, Job, Outcome, describe
+from facetell.batch.run import LOST, Job, Outcome
 from facetell.batch.scan_source import Item, look
 from facetell.detector import Detector, Settings
 from facetell.engine import DEFAULT_MODEL
 from facetell.processes import ended_if_silent
 from facetell.report.words import plain_text
-from facetell.types import FacetellError, Status, Verdict, VideoVerdict
+from facetell.types import FacetellError, Status, Verdict, VideoVerdict, describe
 from facetell.video.source import content_sha256
 
 CHANGED = "it changed while it was being scanned: run the same command again once it is complete"
@@ -40,9 +40,7 @@ def make_detector(model: Path | str = DEFAULT_MODEL, settings: Settings | None =
     return Detector(model, replace(settings or Settings(), threads=1))
 
 
-def make_scorer(
-    model: Path, settings: Settings, provenance: Mapping[str, object], silent: float = SILENT
-) -> Callable[[Job], Outcome]:
+def make_scorer(model: Path, settings: Settings, provenance: Mapping[str, object]) -> Callable[[Job], Outcome]:
     """The function that scores videos. FacetellError: this process has another ``provenance`` than that of the scan."""
     detector = make_detector(model, settings)
     here = detector(Path(os.devnull)).provenance
@@ -52,16 +50,16 @@ def make_scorer(
                 f"the machine {os.uname().nodename} has another {name} than the one that started the scan "
                 f"({here.get(name)}, not {expected}); install the same on both"
             )
-    return partial(score, detector, silent)
+    return partial(score, detector)
 
 
-def score(detector: Detector, silent: float, job: Job) -> Outcome:
-    """Score a video; never raises. This process ends if no frame is decoded for ``silent`` seconds (more if large)."""
+def score(detector: Detector, job: Job) -> Outcome:
+    """Score a video; never raises. This process ends if no frame is decoded for :data:`SILENT` s (more if large)."""
     item: Item = job.task
     if fault := _why_gone(item):
         return Outcome(job, fault=fault)
     try:
-        with ended_if_silent(silent + job.size / SLOWEST) as alive:
+        with ended_if_silent(SILENT + job.size / SLOWEST) as alive:
             verdict = detector(item.path, lambda seconds, duration: alive())
     except Exception as error:  # of any kind: one video must not end a run of days
         verdict = unreadable(item.path, f"{item.path} cannot be decoded ({describe(error)})", {})

@@ -20,7 +20,7 @@ import numpy as np
 
 from facetell import __version__
 from facetell.batch.journal import Journal
-from facetell.batch.run import LOST, Job, Outcome, Progress, Work, claimed, complete, describe, difference, local_engine
+from facetell.batch.run import LOST, Job, Outcome, Progress, Work, claimed, complete, difference, local_engine
 from facetell.datasets.manifest import Entry, Manifest, Split, fingerprint
 from facetell.detector import Detector, Settings
 from facetell.distort import BEYOND, KINDS, PUBLISHED, distort_stream, parameter
@@ -28,10 +28,10 @@ from facetell.distort.frames import FUNCTIONS, TIME_FUNCTIONS
 from facetell.distort.kinds import LEVELS
 from facetell.distort.video import distort_frame
 from facetell.engine import ModelInfo
-from facetell.evaluate.scores import WORDS, Scores, from_rows, read_scores, write_scores
+from facetell.evaluate.scores import Scores, from_rows, read_scores, row_of, write_scores
 from facetell.files import check_all_writable, short_name
 from facetell.places import FacePlaces, TimedFrames, score_at, snapped
-from facetell.types import NOT_READ, FacetellError, Status, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.types import NOT_READ, FacetellError, Status, TrackVerdict, UInt8Array, VideoVerdict, describe
 from facetell.verdict import why_not_scored
 from facetell.video.container import address_in, missing_file
 from facetell.video.source import SourceFrame, VideoSource, open_video
@@ -41,7 +41,6 @@ Condition = tuple[str, int]
 CLEAN: Condition = ("", 0)
 RECORD, JOURNAL = "run.json", "journal.jsonl"
 SEED = 0  # of the random distortions: the default of ``facetell distort``
-_OF_ENTRY = tuple(name for name in WORDS if name not in ("status", "distortion"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +257,7 @@ def rows_of(tracks: Sequence[TrackVerdict], condition: Condition, info: ModelInf
 def _cells(entry: Entry, row: ClipRow) -> dict[str, Any]:
     """The columns of a row of a score file; those without a value are missing."""
     own = {name: value for name, value in row._asdict().items() if value is not None and value == value}  # not NaN
-    of_entry = {name: getattr(entry, name) for name in _OF_ENTRY}
-    return of_entry | own | {"status": str(row.status), "label": -1 if entry.label is None else entry.label}
+    return row_of(entry) | own | {"status": str(row.status)}
 
 
 def _distorted_tracks(

@@ -129,10 +129,12 @@ def _message(error: Exception) -> str | None:
         extra = next((extra for extra, packages in EXTRAS.items() if package in packages), None)
         return str(needs_extra("this", extra)) if extra else None
     if isinstance(error, ImportError) and not (error.name or "").startswith("facetell"):
-        return f"a library cannot be loaded ({one_line(str(error))}); `facetell doctor` says which"
+        return f"a library cannot be loaded ({one_line(str(error))}); `facetell doctor` lists which"
     # EIO: the terminal is closed.
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO):
         return f"cannot write its output: {error.strerror}"
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.EACCES):
+        return f"{one_line(str(error.filename))} cannot be read: {error.strerror}; check the name and its permissions"
     return None
 
 

@@ -15,7 +15,6 @@ from facetell.datasets.manifest import SPLITS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     from facetell.evaluate.protocols import ALL
     from facetell.metrics.measures import MEASURES
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from facetell.cli.arguments import output
+from facetell.cli.arguments import count, output
 from facetell.cli.progress import Bar
 from facetell.datasets.layout import Benchmark, ReadOptions
 from facetell.datasets.manifest import SPLITS, Manifest, read_manifest, write_manifest
@@ -29,7 +29,7 @@ FLAGS = {
     "ffpp": ("--ffpp", {"type": Path, "metavar": "ROOT", "help": "FaceForensics++, for its reals"}),
     "val": ("--val", {"type": float, "metavar": "SHARE", "help": "of the training identities, for val"}),
     "all_test": ("--all-test", {"action": "store_true", "help": "put every video into test"}),
-    "seed": ("--seed", {"type": int, "metavar": "N", "help": "of a split by identity (default: 0)"}),
+    "seed": ("--seed", {"type": partial(count, least=0), "metavar": "N", "help": "of a split by identity"}),
 }
 
 
@@ -109,6 +109,7 @@ def _print_counts(manifest: Manifest) -> None:
 def _check(args: argparse.Namespace) -> int:
     from facetell.datasets.check import KINDS, check_manifest, without_leaks
 
+    check_all_writable([args.without_leaks] if args.without_leaks else [])
     manifest = read_manifest(args.manifest)
     _print_counts(manifest)
     with Bar("reading the videos") as bar:

@@ -27,7 +27,6 @@ STDOUT = Path("-")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb."""
     parser.add_argument("videos", nargs="+", metavar="VIDEO|FOLDER|GLOB", help="what to score")
     add = parser.add_argument_group("output").add_argument
     html, json = (partial(output, suffixes=suffixes) for suffixes in ((".html", ".htm", ""), (".json", "")))
@@ -82,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             finally:
                 # Also when standard output is closed.
                 texts: dict[Path, Callable[[], str]] = {}
-                if args.json and (done or not paths):
+                if args.json and done:
                     texts[args.json] = lambda: result_text(done)
                 if report and done:
                     texts[args.report] = partial(report.html, args.language)

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
                     kept += 1
                 else:
                     raise FacetellError(
-                        f"{out} is there, but no copy of it with --seed {args.seed}; choose another --out"
+                        f"{out} exists, and is not this copy (--seed {args.seed}); choose another --out"
                     )
             except FacetellError as error:
                 failed += 1

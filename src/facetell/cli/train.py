@@ -14,8 +14,6 @@ from facetell.types import FacetellError
 if TYPE_CHECKING:
     from facetell.train.config import DataConfig
 
-NOT_DONE = 2
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -53,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         if isinstance(config, ProbeConfig):
             if not run_probe(config, out, args.to or out / f"{args.what.stem}.onnx", stop):
                 print(f"{out}: {stop.reason}; run the same command again to resume")
-                return NOT_DONE
+                return 2
             return 0
         with Bar("reading the clips"):
             trainer = Trainer(config, out)
@@ -61,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             print(
                 f"{out}: {stop.reason} at step {trainer.step} of {config.steps}; run the same command again to resume"
             )
-            return NOT_DONE
+            return 2
     return _release(out / BEST, args.to or out / f"{out.resolve().name}.onnx", config.data)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from facetell.datasets.layout import identities_of
 from facetell.datasets.manifest import Entry
+from facetell.types import FacetellError
 
 REAL, OTHER = "real", "other"
 JITTER = 0.3  # relative; by how much the seed changes the order in which repositories are assigned
@@ -31,14 +32,14 @@ def grouped_folds(entries: Sequence[Entry], count: int = 5, seed: int = 0) -> ND
 
     Repositories are assigned one by one, the largest first, each to the fold in which it least increases the sum of the
     squared shares of the kinds, so that kinds are spread evenly. ``seed`` changes the order and resolves ties.
-    ValueError: a label is unknown, or there are fewer than ``count`` repositories.
+    FacetellError: a label is unknown, or there are fewer than ``count`` repositories.
     """
     _check_labels(entries)
     kinds_of: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in entries:
         kinds_of[group_of(entry)][kind_of(entry)] += 1
     if not 2 <= count <= len(kinds_of):
-        raise ValueError(f"{len(kinds_of)} repositories cannot be divided into {count} folds; give 2 or more of them")
+        raise FacetellError(f"{len(kinds_of)} repositories cannot be divided into {count} folds; give 2 or more")
     total = Counter(kind_of(entry) for entry in entries)
     rng = np.random.default_rng(seed)
 
@@ -64,11 +65,11 @@ def training_rows(entries: Sequence[Entry], folds: ArrayLike, fold: int) -> NDAr
 
 
 def leave_kind_out(entries: Sequence[Entry], kind: str) -> NDArray[np.bool_]:
-    """Entries (N,) that share no repository, family or identity with a kind. ValueError: there is no such kind."""
+    """Entries (N,) that share no repository, family or identity with a kind. FacetellError: there is no such kind."""
     held = np.array([kind_of(entry) == kind for entry in entries])
     if not held.any():
         known = sorted({kind_of(entry) for entry in entries})
-        raise ValueError(f"no entry is of the kind '{kind}'; the kinds are {', '.join(known)}")
+        raise FacetellError(f"no entry is of the kind '{kind}'; the kinds are {', '.join(known)}")
     return _apart(entries, held)
 
 
@@ -76,14 +77,14 @@ def balanced_weights(entries: Sequence[Entry], rows: ArrayLike) -> NDArray[np.fl
     """Sampling weights (N,) of the training ``rows`` (bool, (N,)), with mean 1; 0 for all other rows.
 
     A row of a group with n rows has the weight ``n ** -0.75`` within its class. Reals are grouped by repository,
-    forgeries by family (else by method). Both classes have the same total. ValueError: no label, or one class alone.
+    forgeries by family (else by method). Both classes have the same total. FacetellError: no label, or one class alone.
     """
     _check_labels(entries)
     chosen: list[int] = np.flatnonzero(rows).tolist()
     weights = np.zeros(len(entries))
     for label in (0, 1):
         if not (of_class := [row for row in chosen if entries[row].label == label]):
-            raise ValueError(f"the training rows have no {'forged' if label else 'real'} entry")
+            raise FacetellError(f"the training rows have no {'forged' if label else 'real'} entry")
         groups = [e.family or e.method if label else group_of(e) for e in (entries[row] for row in of_class)]
         counts = Counter(groups)
         share = np.array([counts[group] ** -BALANCE for group in groups])
@@ -104,4 +105,4 @@ def _names(entry: Entry) -> set[tuple[str, str]]:
 
 def _check_labels(entries: Sequence[Entry]) -> None:
     if unknown := next((entry.path for entry in entries if entry.label is None), None):
-        raise ValueError(f"{unknown} has no label; leave out the rows without one")
+        raise FacetellError(f"{unknown} has no label; leave out the rows without one")

@@ -17,6 +17,7 @@ Timed = tuple[UInt8Array, float]
 LONGEST_FREEZE = 8  # frames
 LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B: ITU-R BT.601
 FROM_YCRCB = np.array([[1, 1.403, 0], [1, -0.714, -0.344], [1, 0, 1.773]])  # to R, G, B
+X265_LEAST = 64  # pixels a side: on frames smaller than its blocks x265 writes outside its memory
 BLOCK, GREY = 8, 128  # side in pixels and value of a block
 # The published tool adds the noise to components of studio range, divided by 255. On the range of 0 to 255 it is larger
 # by 255 x 255 / 219 for luma and 255 x 255 / 224 for chroma.

@@ -8,18 +8,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 
-from facetell.distort.frames import FUNCTIONS, TIME_FUNCTIONS, Timed
+from facetell.distort.frames import FUNCTIONS, TIME_FUNCTIONS, X265_LEAST, Timed
 from facetell.distort.kinds import parameter
 from facetell.types import FacetellError, UInt8Array
+from facetell.video.container import open_container
+from facetell.video.frame import Unreadable
 from facetell.video.reader import VideoReader
 from facetell.video.source import content_sha256
 from facetell.video.writer import VideoWriter
 
-X265_LEAST = 64  # pixels a side: on frames smaller than its blocks x265 writes outside its memory
 # x264's macroblock tree is not reproducible to the bit; without it the same frames give the same file.
 REPEATABLE = {"x264-params": "mbtree=0"}
 
@@ -94,9 +94,9 @@ def note_of(content: str | None, code: str, level: int, seed: int) -> str:
 def note_in(path: Path) -> str:
     """The tag ``comment`` of a video; "" where it has none or is no video."""
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             return container.metadata.get("comment", "")
-    except (av.FFmpegError, OSError):
+    except Unreadable:
         return ""
 
 

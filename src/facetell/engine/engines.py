@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from facetell.engine.info import InputFormat, ModelInfo, invalid_field
 from facetell.files import file_sha256
-from facetell.types import FacetellError, FloatArray, UInt8Array, needs_extra
+from facetell.types import FacetellError, FloatArray, UInt8Array, describe, needs_extra
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 DEFAULT_MODEL = "facetell"
@@ -201,7 +201,7 @@ class FunctionEngine(Engine):
             self.sha256 = file_sha256(source) if source.is_file() else ""
         except (Exception, SystemExit) as error:  # whatever the module raises when it is imported
             raise FacetellError(
-                f"{name} cannot be used as a model ({type(error).__name__}: {error}); give MODULE:FUNCTION, importable "
+                f"{name} cannot be used as a model ({describe(error)}); give MODULE:FUNCTION, importable "
                 "from the current folder"
             ) from None
         stated = getattr(self._function, "model", {})
@@ -222,7 +222,7 @@ class FunctionEngine(Engine):
         try:
             logits = [float(self._function(clip, self.info.frame_rate, self._boxes.copy())) for clip in clips]
         except (Exception, SystemExit) as error:
-            raise FacetellError(f"{self.path} failed ({type(error).__name__}: {error})") from error
+            raise FacetellError(f"{self.path} failed ({describe(error)})") from error
         return [np.array(logits, dtype=np.float32)]
 
 

@@ -49,7 +49,7 @@ class Calibration:
 
     temperature: Positive = 1.0
     bias: Number = 0.0
-    covariance: Covariance = (0.0, 0.0, 0.0, 0.0)  # of (1 / temperature, bias), row by row, by bootstrap over videos
+    covariance: Covariance = (0.0, 0.0, 0.0, 0.0)  # of (1 / temperature, bias), by bootstrap over identities
     clip_std: Annotated[Number, Field(ge=0)] = 0.0  # of the clip logits within one video, median over the videos
     threshold: Annotated[Number, Field(gt=0, lt=1)] = 0.5  # probability for "forged" in a video with one face
     false_positives: Annotated[Number, Field(ge=0, lt=1)] = 0.0  # rate that the threshold has; 0 if unknown
@@ -155,7 +155,9 @@ class InputFormat:
 
     def refused(self, where: Path | str) -> FacetellError:
         """The error that a model describes its input itself."""
-        return FacetellError(f"{where} describes its input itself; leave out --size, --frames, --rate, --mean, --std")
+        return FacetellError(
+            f"{where} describes its input itself; leave out {', '.join(f'--{n}' for n in asdict(self))}"
+        )
 
 
 def invalid_field(error: ValidationError) -> str:

@@ -17,7 +17,7 @@ from facetell.datasets.folds import REAL, group_of, kind_of
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.protocols import ALL
 from facetell.evaluate.sample import identities_of, sample_jointly
-from facetell.evaluate.scores import VIDEO, Scores, from_rows, keys_of
+from facetell.evaluate.scores import VIDEO, Scores, from_rows, keys_of, row_of
 from facetell.evaluate.tables import Cell, Table, written
 from facetell.metrics.intervals import DRAWS, Estimate, estimate_of, wilson
 from facetell.metrics.ranking import auc
@@ -153,11 +153,8 @@ def drift_table(drift: Mapping[str, tuple[float, int]]) -> Table:
 
 def _videos(entries: Sequence[Entry], scores: ArrayLike) -> tuple[Scores, list[Entry], NDArray[np.object_]]:
     """The scored videos, an entry of each, and their kinds."""
-    names = ("dataset", "video", "identity", "label", "track")
-    rows = [
-        {name: getattr(entry, name) for name in names} | {"logit": logit}
-        for entry, logit in zip(entries, np.asarray(scores, dtype=np.float64).tolist(), strict=True)
-    ]
+    logits = np.asarray(scores, dtype=np.float64).tolist()
+    rows = [row_of(entry) | {"logit": logit} for entry, logit in zip(entries, logits, strict=True)]
     videos = from_rows(rows, {}).videos().scored
     entry_of = {(entry.dataset, entry.video): entry for entry in entries}
     owners = [entry_of[key] for key in keys_of(videos, VIDEO)]

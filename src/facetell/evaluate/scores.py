@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facetell.datasets.manifest import Entry
 from facetell.files import write_bytes
 from facetell.types import FacetellError, Status, needs_extra
 
@@ -106,7 +107,7 @@ class Scores:
 
 
 def keys_of(table: Scores, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The values of some columns, one tuple per row; ``names`` is :data:`VIDEO` or :data:`COPY`."""
+    """The values of the columns ``names``, one tuple per row."""
     return [*zip(*(table[name].tolist() for name in names), strict=True)]
 
 
@@ -120,6 +121,12 @@ def numbered(keys: Sequence[tuple[Any, ...]]) -> NDArray[np.int64]:
     """An integer (N,) per key, equal for equal keys, ascending in order of first appearance."""
     known: dict[tuple[Any, ...], int] = {}
     return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
+
+
+def row_of(entry: Entry) -> dict[str, Any]:
+    """The columns of a score file that describe a video."""
+    words = {name: getattr(entry, name) for name in WORDS if name not in ("status", "distortion")}
+    return words | {"track": entry.track, "label": -1 if entry.label is None else entry.label}
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> Scores:

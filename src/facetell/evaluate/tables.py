@@ -131,7 +131,7 @@ def _cell(found: Summary | None, measured: str, marks: dict[str, str], counted: 
             reason = "" if interval else "no interval: too few identities to resample"
         if counted and found.counts.unscored:
             reason = "; ".join(filter(None, [reason, f"{found.counts.unscored} not scored"]))
-    mark = marks.setdefault(reason, chr(ord("a") + len(marks) % 26)) if reason else ""
+    mark = marks.setdefault(reason, chr(ord("a") + len(marks) % 26) * (len(marks) // 26 + 1)) if reason else ""
     return Cell(value, interval, mark)
 
 

@@ -34,7 +34,7 @@ _CELLS = 40  # side in pixels of the images that are compared
 
 
 def whole_step(interval: float, rate: float) -> int:
-    """Every how many frames one is taken, >= 1, from a source of ``interval`` seconds per frame for ``rate`` in Hz.
+    """Distance in frames, >= 1, between those taken of a source of ``interval`` seconds per frame for ``rate`` in Hz.
 
     >>> [whole_step(1 / fps, 12.5) for fps in (15, 24, 30, 60)]
     [1, 2, 2, 5]

@@ -57,7 +57,7 @@ def crop_frame(image: UInt8Array, crop: Crop, size: int) -> UInt8Array:
 
 
 def halved(image: UInt8Array, times: int) -> UInt8Array:
-    """An image (H, W, 3) shrunk by two as often, averaged over areas: several times faster than by another factor."""
+    """An image (H, W, 3) halved ``times`` times, averaged over areas: several times faster than another factor."""
     for _ in range(times):
         height, width = (side // 2 for side in image.shape[:2])
         even = image[: 2 * height, : 2 * width]

@@ -152,7 +152,7 @@ def _inner_face(frame: UInt8Array) -> FloatArray:
 
 
 def _change(others: FloatArray, middle: FloatArray) -> float:
-    """Motion (T - 1, side, side) without registration; 0 where the frames are blends of two images (cut, dissolve)."""
+    """Motion of images (T - 1, side, side) against the middle one, unregistered; 0 of blends (cut, dissolve)."""
     changes = (others - middle)[:, _OVAL]
     return 0.0 if _is_blend(changes) else _third(changes) / _gradient(middle)[2]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from facetell.distort.frames import normal_noise
+from facetell.distort.frames import X265_LEAST, normal_noise
 from facetell.forge import pixels as px
 from facetell.forge.mesh import FEATURES, face_width, feature_centres, smooth
 from facetell.forge.recipe import repeat_order
@@ -91,8 +91,8 @@ def _coded(clips: list[UInt8Array], rng: np.random.Generator, config: DegradeCon
         return [recode_within(px.apply_sharpness(clip, amount), coder, lead) for clip in small]
     if rng.random() < config.codec:
         coder = _draw_coder(rng)
-        # x265 writes outside its memory if frames are smaller than its blocks of 64 pixels, and refuses short clips.
-        if coder.name == "libx265" and any(len(clip) < 4 or min(clip.shape[1:3]) < 64 for clip in clips):
+        # x265 refuses short clips.
+        if coder.name == "libx265" and any(len(clip) < 4 or min(clip.shape[1:3]) < X265_LEAST for clip in clips):
             coder = coder._replace(name="libx264", options=_h264_options(rng))
         return [recode_within(clip, coder, lead) for clip in clips]
     if rng.random() < config.jpeg:

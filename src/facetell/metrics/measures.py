@@ -103,9 +103,9 @@ MEASURES: Mapping[str, Named] = {
     "eer": Named("EER", False, lambda s, w: eer(s.labels, s.logits, w)),
     "tpr_at_1": Named("TPR at FPR 1 %", True, lambda s, w: tpr_at_fpr(s.labels, s.logits, w, max_fpr=0.01)),
     "tpr_at_5": Named("TPR at FPR 5 %", True, lambda s, w: tpr_at_fpr(s.labels, s.logits, w, max_fpr=0.05)),
-    "accuracy": Named("accuracy at 0.5", True, lambda s, w: accuracy(s.labels, s.logits, w, threshold=0.0)),
+    "accuracy": Named("accuracy at 0.5", True, lambda s, w: accuracy(s.labels, s.logits, w)),
     "accuracy_calibrated": Named(
-        "accuracy, calibrated", True, lambda s, w: accuracy(s.labels, s.probabilities - s.thresholds, w, threshold=0.0)
+        "accuracy, calibrated", True, lambda s, w: accuracy(s.labels, s.probabilities - s.thresholds, w)
     ),
     "brier": Named("Brier", False, lambda s, w: brier(s.labels, s.probabilities, w)),
     "ece": Named("ECE", False, lambda s, w: ece(s.labels, s.probabilities, w)),

@@ -151,7 +151,7 @@ def tpr_at_fpr(labels: Vector, scores: Vector, weights: Values, max_fpr: float =
 
 
 @weighted
-def accuracy(labels: Vector, scores: Vector, weights: Values, threshold: float = 0.5) -> Values:
+def accuracy(labels: Vector, scores: Vector, weights: Values, threshold: float = 0.0) -> Values:
     """Share of correct decisions. It depends on the share of forged videos."""
     right = (scores >= threshold) == (labels > 0)
     return np.asarray(weights @ right.astype(np.float64) / weights.sum(axis=-1))

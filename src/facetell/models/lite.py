@@ -214,7 +214,7 @@ class EfficientNetLite(Backbone):
                 nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
 
     def forward(self, x: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-        """(N*T, 3, H, W) to the last stage (N*T', C, H / 32, W / 32), T' = T / ``every`` rounded up, and features."""
+        """(N*T, 3, H, W) to maps of the last stage (N*T', C, h, w), T' = T / ``every`` rounded up, and features."""
         x, frames = self.middles(x, frames)
         x = functional.relu6(self.stem(x), inplace=True)
         features = []

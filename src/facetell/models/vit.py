@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facetell.models.blocks import MotionKind, make_motion
-from facetell.models.network import Backbone, deviation
+from facetell.models.network import Backbone, deviation, patches_of
 from facetell.types import FacetellError, check_whole
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -38,7 +38,7 @@ class Embedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) to (N, 1 + h*w, width), the class token first, then the patches row by row."""
-        patches = self.patch(x).flatten(2).transpose(1, 2)
+        patches = patches_of(self.patch(x))
         embedded: Tensor = self.norm(functional.pad(patches, (0, 0, 1, 0)) + self.positions)
         return embedded
 
@@ -143,7 +143,7 @@ class VisionTransformer(Backbone):
             tokens = block(tokens)
             if self.motion is not None and number == self.motion_after:
                 maps = self._maps(tokens)
-                moved = (maps + self.motion(maps, frames)).flatten(2).transpose(1, 2)
+                moved = patches_of(maps + self.motion(maps, frames))
                 tokens = torch.cat([tokens[:, :1], moved], dim=1)
             if number in self.taps:
                 features += [_pooled(tokens, pool) for pool in self.pools]

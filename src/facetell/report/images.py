@@ -6,7 +6,6 @@ They show what the model was given, but for the area beyond the frame, where tha
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -20,7 +19,8 @@ from facetell.engine.info import ModelInfo
 from facetell.faces.clips import FrameSampler
 from facetell.faces.crop import crop_frame, crop_matrix
 from facetell.report.chart import ranked
-from facetell.types import N_, ClipScore, Crop, Status, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.types import N_, ClipScore, Crop, TrackVerdict, UInt8Array, VideoVerdict
+from facetell.verdict import by_estimate
 from facetell.video.reader import Unreadable
 from facetell.video.source import VideoSource, content_sha256, open_video
 
@@ -104,12 +104,6 @@ class ClipImages:
 
 
 TrackImages = dict[int, ClipImages]  # by index of the clip
-
-
-def by_estimate(tracks: Iterable[TrackVerdict]) -> list[TrackVerdict]:
-    """The scored tracks, those with the highest estimate first."""
-    scored = [track for track in tracks if track.status is Status.SCORED]
-    return sorted(scored, key=lambda track: (-(track.probability or 0.0), track.track_id))
 
 
 def collect_images(

@@ -44,7 +44,7 @@ class Language:
         return text.translate(self._signs)
 
     def message(self, text: str, depth: int = 5) -> str:
-        """A message in this language, with the parts of which it was made, so deep at most; other text as it is."""
+        """A translated message, with those in it down to ``depth`` levels; other text as it is."""
         for pattern, template in self._messages if depth else ():
             if found := pattern.fullmatch(text):
                 parts = found.groupdict().items()

@@ -24,13 +24,13 @@ from facetell.faces.clips import FrameSampler
 from facetell.files import write_text
 from facetell.report import words
 from facetell.report.chart import Chart, Point, make_chart, ranked
-from facetell.report.images import Budget, ClipImages, Image, TrackImages, by_estimate, collect_images
+from facetell.report.images import Budget, ClipImages, Image, TrackImages, collect_images
 from facetell.report.language import load_language
 from facetell.report.result import to_result
 from facetell.report.table import clock
 from facetell.report.words import one_line, percent, plain_text, shortened
 from facetell.types import ClipScore, TrackVerdict, Verdict, VideoVerdict
-from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, even_odds
+from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, by_estimate, even_odds
 
 TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
 CSS, JS = (Markup((STATIC / f"report.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from facetell.report.words import VERDICTS, one_line
+from facetell.report.words import VERDICTS, one_line, percent
 from facetell.types import Status, Verdict, VideoVerdict
 
 # "Not detected as forged" is no success: it has no colour.
@@ -29,11 +29,16 @@ def print_table(verdicts: Sequence[VideoVerdict], console: Console) -> None:
     console.print(table)
 
 
+def estimate(probability: float, interval: Sequence[float]) -> str:
+    """A probability and its interval in percent, none of them rounded to 0 or 100."""
+    shown, low, high = (percent(value).replace("\N{NO-BREAK SPACE}", "") for value in (probability, *interval))
+    return f"{shown:>4}  ({low} to {high})"
+
+
 def _cells(verdict: VideoVerdict) -> tuple[Text, str, str, str, str, str]:
     word, probability = VERDICTS[verdict.verdict], ""
     if verdict.probability is not None and verdict.interval is not None:
-        low, high = verdict.interval
-        probability = f"{verdict.probability:4.0%}  ({low:.0%} to {high:.0%})"
+        probability = estimate(verdict.probability, verdict.interval)
     else:
         word = f"{word}: {verdict.status}"
     suspect = verdict.most_suspect

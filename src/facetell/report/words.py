@@ -26,9 +26,9 @@ def percent(probability: float) -> str:
     >>> percent(0.826), percent(0.9991)
     ('83\\xa0%', 'over 99\\xa0%')
     """
-    if 0.995 < probability < 1:
+    if 0.995 <= probability < 1:
         return N_("over 99\N{NO-BREAK SPACE}%")
-    if 0 < probability < 0.005:
+    if 0 < probability <= 0.005:
         return N_("under 1\N{NO-BREAK SPACE}%")
     return f"{100 * probability:.0f}\N{NO-BREAK SPACE}%"
 

@@ -66,7 +66,8 @@ def client_address(scope: Scope) -> str:
 class Authenticator:
     """Checks tokens and cookies in constant time; without a token, everybody is authenticated.
 
-    Refused, for a minute and twice as long each further time, even with a right one: an address of many wrong ones.
+    After every :data:`FAILURES` wrong tokens an address is refused, also with the right one: for a minute, then twice
+    as long each further time.
     """
 
     def __init__(self, token: str | None) -> None:
@@ -132,7 +133,7 @@ def _seconds(count: int) -> float:
 
 
 class Gate:
-    """Lets requests pass that may, and finishes all of them.
+    """Authorises requests, and completes their responses.
 
     Refused are requests to a foreign host name, from another site, or without the token. The rest of a body that was
     not read is read for a moment, so that a client that still sends sees the response; then the connection is closed.

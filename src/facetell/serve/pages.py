@@ -40,7 +40,7 @@ def render(name: str, service: Service, language: str, status: int = 200, **valu
         root=settings.root_path,
         locked=settings.token is not None,
         limits=settings.limits,
-        keep_days=None if settings.keep_seconds is None else f"{settings.keep_seconds / 86400:.3g}",
+        keep_days=None if settings.keep_seconds is None else f"{settings.keep_seconds / 86400:g}",
         model=model.name.removesuffix(".onnx"),
         card=card_of(model),
         **values,

@@ -155,8 +155,8 @@ class Inspector:
         """Start the process unless it runs. Raises Refused if it cannot be started."""
         if self._child is None or not self._child.process.is_alive():
             self.close()
-            self._child = Child(_inspect, self._limits)
             with contextlib.suppress(*GONE):
+                self._child = Child(_inspect, self._limits)
                 if receive(self._child.connection, START_SECONDS):
                     return self._child
             self.close()

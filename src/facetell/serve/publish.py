@@ -1,4 +1,4 @@
-"""What the server tells others: changes of jobs to open server-sent-event streams, and metrics to Prometheus."""
+"""Publish changes of jobs to open server-sent-event streams, and metrics to Prometheus."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class BatchConfig:
     work_margin: float = 1.25  # pseudo-fakes are made on a crop larger by this factor
     donor_share: float = 0.5  # share of pseudo-fakes with a donor of another identity
     twin_share: float = 0.15  # share of real clips that pass through harmless variants of the forging steps
-    every_second: float = 0.15  # share of pairs that show every second frame
+    every_second: float = 0.15  # share of windows of every second frame
     background: float = 0.3  # share of pairs whose background is blurred in both clips
     generated_background: float = 0.3  # the same for `generated`
     turn: float = 0.0  # maximum rotation of a pair in degrees
@@ -145,7 +145,7 @@ class TrainConfig:
     overrides: dict[str, Any] = field(default_factory=dict)
     steps: Natural = 1500  # length of the run and of its schedule
     ema: float = 0.995  # decay of the moving average of the weights, which is validated and released
-    seed: int = 1
+    seed: Whole = 1
     data: DataConfig = field(default_factory=DataConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -229,8 +229,8 @@ class ProbeConfig:
     fit: FitConfig = field(default_factory=FitConfig)
     local: LocalConfig | None = None  # None for no part for patches
     folds: int = 5  # of the cross-validation
-    seeds: tuple[int, ...] = (0, 1, 2)  # divisions into folds; each gives every video a score
-    seed: int = 23  # of views and members
+    seeds: tuple[Whole, ...] = (0, 1, 2)  # divisions into folds; each gives every video a score
+    seed: Whole = 23  # of views and members
     max_cue_auc: float = MAX_AUC  # largest accepted AUC of a linear probe on cues of coding and framing
     workers: int = 2  # processes that compute features
 

@@ -121,7 +121,8 @@ def decode_all(config: DataConfig, workers: int) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     room = config.cache_gb * 1e9 - sum(path.stat().st_size for path in cache.glob("*.rgb"))
     tasks = ((file, cache, room > 0) for file in missing)  # evaluated one after the other, with the room left then
-    for size in unordered(_decode, tasks, workers, cv2.setNumThreads, (1,)) if workers else map(_decode, tasks):
+    children = (cv2.setNumThreads, (1,), lambda task: str(task[0]))
+    for size in unordered(_decode, tasks, workers, *children) if workers else map(_decode, tasks):
         room -= size
 
 

@@ -131,7 +131,8 @@ class FeatureStore:
 
     def _run(self, work: Callable[[int], Result], numbers: Sequence[int]) -> Iterator[Result]:
         """Results of ``work`` for recordings, in any order, by processes with an extractor."""
-        return unordered(work, numbers, max(1, self.config.workers), _start, (self,))
+        workers = max(1, self.config.workers)
+        return unordered(work, numbers, workers, _start, (self,), lambda number: str(self.recordings[number].file))
 
 
 class Extractor:
@@ -144,9 +145,7 @@ class Extractor:
         model.reshape({"clip": [TOGETHER, 1, 3, size, size]})
         precision = openvino_precision(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), None)
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-        # With pinning, several processes would use the same core.
-        compiled = core.compile_model(model, "CPU", {**options, "ENABLE_CPU_PINNING": False})
-        self._request = compiled.create_infer_request()
+        self._request = core.compile_model(model, "CPU", options).create_infer_request()
         self.store = store
         self.sampler = Sampler(store.recordings, store.config.batch, store.config.seed)
 

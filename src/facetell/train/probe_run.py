@@ -21,7 +21,7 @@ from facetell.engine.card import write_release
 from facetell.evaluate import crossval
 from facetell.evaluate.formats import markdown_table
 from facetell.evaluate.sample import calibrate
-from facetell.evaluate.scores import from_rows, write_scores
+from facetell.evaluate.scores import from_rows, row_of, write_scores
 from facetell.files import file_sha256
 from facetell.metrics.ranking import auc
 from facetell.models.export import ROUNDING, export_compared, info_of
@@ -32,7 +32,6 @@ from facetell.train.features import FeatureStore
 from facetell.train.probe import OutOfFold, Probe, Stopped, probe_network, recording_means
 from facetell.train.release import check_parity, proof_clips, raw_threshold
 from facetell.train.run import Stop, code_line
-from facetell.train.validate import row_of
 from facetell.types import FacetellError
 from facetell.verdict import read_verdict
 

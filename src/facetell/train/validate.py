@@ -12,6 +12,7 @@ from torch import nn
 
 from facetell.datasets.manifest import Entry
 from facetell.evaluate.crossval import Results, by_kind
+from facetell.evaluate.scores import row_of
 from facetell.faces.clips import crop_clip
 from facetell.train.config import BatchConfig
 from facetell.train.corpus import Recording
@@ -58,12 +59,6 @@ def crop_recording(
     """A window of a recording, or other ``frames`` in its place, as detection crops it, uint8 RGB (T, S, S, 3)."""
     images = recording.frames(window) if frames is None else frames
     return crop_clip(list(images), recording.poses(window), config.size, config.crop_scale)[0]
-
-
-def row_of(entry: Entry) -> Row:
-    """The columns of a score file that describe a video."""
-    names = ("video", "split", "identity", "donor", "method", "dataset", "compression", "source", "track")
-    return {name: getattr(entry, name) for name in names} | {"label": -1 if entry.label is None else entry.label}
 
 
 def results_of(rows: Sequence[Row], threshold: float = 0.0) -> Results:

@@ -146,7 +146,7 @@ class Clock:
         if self.leaps:
             time, by = self._first_leap
             length = f"{abs(by):.1g} s" if abs(by) < 1 else timedelta(seconds=round(abs(by)))
-            at = f"{time:.3g} s"
+            at = f"{time:.1f} s"
             leap = N_(f"forward by {length} at {at}") if by > 0 else N_(f"back by {length} at {at}")
             if self.leaps == 1:
                 yield N_(f"the clock leaps {leap}: times here count without the leap")

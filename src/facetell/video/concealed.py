@@ -66,8 +66,8 @@ class DecodingEnd:
 def block_edges(frame: av.VideoFrame) -> float:
     """Return the share of block edges at which luma jumps, less that of lines elsewhere, -1 to 1; 0 unless 8 bits.
 
-    Wrong blocks end in jumps at multiples of 16 pixels, where the picture has no more edges than elsewhere. A line that
-    jumps over more than half of its length does not count: it is one of the picture, such as the edge of an inset.
+    Wrong blocks end in jumps at multiples of 16 pixels, where the frame has no more edges than elsewhere. A line that
+    jumps over more than half of its length does not count: it is part of the scene, such as the edge of an inset.
     """
     if (luma := stored_luma(frame)) is None:
         return 0.0

@@ -60,7 +60,7 @@ def open_container(path: Path) -> InputContainer:
     try:
         found = path.stat()
     except PermissionError:
-        raise Unreadable(f"{path} may not be looked at: change the permissions of its folder") from None
+        raise Unreadable(f"{path} cannot be accessed: change the permissions of its folder") from None
     except OSError:
         raise Unreadable(missing_file(path)) from None
     if stat.S_ISDIR(found.st_mode):

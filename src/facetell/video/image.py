@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -12,19 +11,17 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facetell.types import FacetellError, UInt8Array
+from facetell.files import write_bytes
+from facetell.types import Frame, UInt8Array
 from facetell.video.frame import MOST_PIXELS, STRICTEST, THUMBNAIL_SIDE, centred
 
 _JPEG = b"\xff\xd8\xff"
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFrame:
-    """A frame read from an image, with the attributes of :class:`facetell.video.frame.RawFrame`."""
+class ImageFrame(Frame):
+    """A frame read from an image, with the methods of :class:`facetell.video.frame.RawFrame`."""
 
-    index: int
-    time: float
-    image: UInt8Array
+    __slots__ = ()
 
     def rgb(self) -> UInt8Array:
         """Return the image, uint8 RGB (H, W, 3)."""
@@ -92,8 +89,4 @@ def _is_undamaged(data: bytes) -> bool:
 def write_image(path: Path, image: UInt8Array) -> None:
     """Write uint8 RGB (H, W, 3) in the format of the suffix; create the folder. FacetellError if it cannot."""
     _, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise FacetellError(f"cannot write {path}: {error.strerror}; choose another place") from None
+    write_bytes(path, data.tobytes())

@@ -29,7 +29,7 @@ _HEAD = 4096  # bytes that are read of a file whose suffix does not name a video
 # index is read in any case. The default of 5 MB costs 0.1 to 1 s for each file that FFmpeg does not know.
 _PROBED = 1 << 18
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # not in a text
-_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _PLAYLIST = re.compile(rb"#EXTM3U|\[playlist\]|ffconcat version|(<\?xml[^>]*>\s*)?<(MPD|smil|asx)\b", re.IGNORECASE)
 _SUBTITLES = re.compile(rb"WEBVTT|\[Script Info\]|\d+\r?\n\d+:\d\d:\d\d,\d{3} -->", re.IGNORECASE)
 # Archives, documents, programs and arrays: never a video, and slow to probe.
@@ -98,7 +98,7 @@ def kind_of_content(head: bytes) -> Kind | None:
         return Kind.IMAGE
     if head.startswith(_OTHER):
         return Kind.OTHER
-    if head.startswith(_BYTE_ORDER_MARKS) or not (_CONTROL.search(head) or head.startswith(b"YUV4MPEG2")):
+    if head.startswith(BYTE_ORDER_MARKS) or not (_CONTROL.search(head) or head.startswith(b"YUV4MPEG2")):
         text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         if _PLAYLIST.match(text):
             return Kind.PLAYLIST

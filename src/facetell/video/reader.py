@@ -55,7 +55,6 @@ class VideoInfo:
     height: int
     fps: float | None  # average
     duration: float | None  # seconds
-    codec: str  # FFmpeg's name, "images" or "webp"
 
 
 class VideoSource(ABC):
@@ -134,8 +133,7 @@ class VideoReader(VideoSource):
         duration, whole = container.stream_seconds(self._stream), self._container.duration
         if duration is None and whole and whole > 0:
             duration = whole / av.time_base
-        codec = self._stream.codec_context.codec.canonical_name
-        self.info = VideoInfo(*self._geometry.upright, container.frame_rate(self._stream), duration, codec)
+        self.info = VideoInfo(*self._geometry.upright, container.frame_rate(self._stream), duration)
         self._stated = self._stream.frames  # the stream must not be used once the file is closed
         start, stamp, self._lost = self._stream.start_time, first.pts, 0.0  # _lost: seconds before the first frame
         if start is not None and stamp is not None and first.time_base:
@@ -336,7 +334,7 @@ class VideoReader(VideoSource):
         edges = block_edges(frame) if is_searched else 0.0
         if frame.is_corrupt or edges > self._most_edges:
             self._bad.append((number, number))
-        if is_key:  # some pictures are made of blocks
+        if is_key:  # some scenes are made of blocks
             self._most_edges = max(edges, 0.0) + _GROWTH
             self._bad = [bad for bad in self._bad if bad[1] >= number]
         return self._begun and not any(first <= number for first, _ in self._bad)

@@ -74,7 +74,7 @@ class ImageSequence(VideoSource):
         self._interval = 1 / (rate or RATE)
         height, width = first.shape[:2]
         duration = sum(self._time_after(step) for step in [1, *self._steps])
-        self.info = VideoInfo(width, height, rate or RATE, duration, "images")
+        self.info = VideoInfo(width, height, rate or RATE, duration)
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -84,8 +84,8 @@ class ImageSequence(VideoSource):
             gaps = N_(f"its images are numbered with {missing} gaps: no clip reaches across")
             messages.append(gaps if missing > 1 else N_("its images are numbered with 1 gap: no clip reaches across"))
         if self._bad:
-            bad = N_(f"{self._bad} images could not be read and left out")
-            messages.append(bad if self._bad > 1 else N_("1 image could not be read and left out"))
+            bad = N_(f"{self._bad} images could not be read and were left out")
+            messages.append(bad if self._bad > 1 else N_("1 image could not be read and was left out"))
         return tuple(messages)
 
     @property
@@ -200,7 +200,7 @@ class AnimatedWebP(VideoSource):
             raise Unreadable(f"the frames of {path} are {width} x {height}: scale it down")
         *self._times, duration = (end / 1000 for end in accumulate(durations, initial=0))
         self._read = len(durations)  # frames that were decoded, once all were tried
-        self.info = VideoInfo(width, height, len(durations) / duration, duration, "webp")
+        self.info = VideoInfo(width, height, len(durations) / duration, duration)
         if next(self._decoded(), None) is None:
             raise Damaged(f"no frame of {path} can be decoded (it is damaged): get the file again")
 

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from facetell.faces.clips import HOLE
-from facetell.types import FacetellError
+from facetell.types import FacetellError, describe
 from facetell.video.live import STALL, Source, open_source
 from facetell.video.reader import RawFrame, VideoInfo, VideoReader
 
@@ -104,7 +104,7 @@ class Pump:
         try:
             self.end(*self._read_all())
         except Exception as error:  # reported, as a thread has no caller
-            self.end(f"reading it failed ({type(error).__name__}: {error})", True)
+            self.end(f"reading it failed ({describe(error)})", True)
 
     def _read_all(self) -> tuple[str, bool]:
         """Read the source, and connect again where it is lost; return why it ended, and whether that is an error."""

@@ -14,7 +14,7 @@ from typing import Any
 from facetell.detector import ClipStream, Detector
 from facetell.faces.quality import LEAST_CLIPS, FaceMotion, noise_level, why_unfit
 from facetell.tracks import PENDING
-from facetell.types import Clip, ClipScore, Face, Status, Verdict, one_line
+from facetell.types import Clip, ClipScore, Face, Status, Verdict, why_failed
 from facetell.verdict import low_rate, read_verdict, slow_rate, too_noisy
 from facetell.watch.pump import Pump, Waiting
 
@@ -127,7 +127,7 @@ class Watcher:
 
     def _fail(self, error: Exception, what: str) -> None:
         """End with an error; the scores so far are reported."""
-        self.pump.end(one_line(error, what), True)
+        self.pump.end(why_failed(error, what), True)
         self.stop()
 
     def _update(self, item: Waiting, faces: Mapping[int, Face]) -> None:

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from facetell.report.table import STYLE, clock
-from facetell.report.words import one_line
+from facetell.report.table import STYLE, clock, estimate
+from facetell.report.words import VERDICTS, one_line
 from facetell.verdict import UNSCORED, too_noisy
 from facetell.watch.run import Watcher
 
@@ -23,7 +23,7 @@ def draw(watcher: Watcher) -> RenderableType:
     running = watcher.most_suspect()
     verdict = watcher.verdict(running)
     title = Text.assemble(
-        (verdict.value if running else "no score", STYLE[verdict]),
+        (VERDICTS[verdict], STYLE[verdict]),
         f"   {clock(watcher.at)}   over the last {watcher.window:g} s   {one_line(watcher.pump.source.name)}",
         no_wrap=True,
         overflow="ellipsis",  # a long name stays on one line
@@ -32,8 +32,8 @@ def draw(watcher: Watcher) -> RenderableType:
     for face in watcher.faces.values():
         running = watcher.running(face)
         verdict = watcher.verdict(running)
-        label = verdict.value if running else UNSCORED[face.unfit] if face.unfit else "looking"
-        figures = f"{running[0]:4.0%}  ({running[1][0]:.0%} to {running[1][1]:.0%})" if running else ""
+        label = VERDICTS[verdict] if running else UNSCORED[face.unfit] if face.unfit else "no clip yet"
+        figures = estimate(*running) if running else ""
         recent = [clip.probability for clip in face.clips][-SHOWN:]
         bars = "".join(BARS[min(len(BARS) - 1, int(p * len(BARS)))] for p in recent)
         seen = f"{clock(face.first)} to {clock(face.last)}"
