@@ -67,8 +67,9 @@ def test_settings_for_clips_and_threshold(man):
     check_scored(dense)
     assert len(dense.tracks[0].clips) >= 6 and dense.verdict is Verdict.FORGED
     assert Detector(FAST, Settings(threshold=1.0))(man).verdict is not Verdict.FORGED
-    with pytest.raises(FacetellError, match="max_clips is a whole number of at least 0"):
-        Detector(FAST, Settings(max_clips=-1))
+    for name, value in {"max_clips": -1, "max_faces": 0, "clips_per_second": 0.0, "threshold": 1.5}.items():
+        with pytest.raises(FacetellError, match=name):
+            Detector(FAST, Settings(**{name: value}))
 
 
 def test_with_a_bound_an_even_part_of_the_clips_is_scored_also_without_a_stated_length(woman, of_woman, tmp_path):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from facetell.engine import Calibration, ModelInfo
@@ -70,8 +71,8 @@ def test_verdict(probability, interval, threshold, verdict):
     [
         ([], Status.NO_FACE, ["no face was found"]),
         ([track(small=[40.0, 50.0, 51.0])], Status.FACE_TOO_SMALL, ["50 pixels", "64"]),  # where it was too small
-        ([track(t1=0.2)], Status.TOO_SHORT, ["8 frames", "0.20 s"]),
-        ([track(small=[50.0]), track()], Status.TOO_SHORT, ["8 frames", "4.00 s"]),
+        ([track(t1=0.2)], Status.TOO_SHORT, ["8 successive frames", "0.20 s"]),
+        ([track(small=[50.0]), track()], Status.TOO_SHORT, ["8 successive frames", "4.00 s"]),
         ([track(t1=0.2), track(FACE_OBSCURED=1)], Status.FACE_OBSCURED, ["pixelated"]),
         ([track(small=[50.0]), track(FACE_OBSCURED=1), track(NO_MOTION=1)], Status.NO_MOTION, ["does not move"]),
     ],
@@ -90,12 +91,16 @@ def test_the_reason_of_an_abstention(tracks, status, parts):
         ([track(1.0)], {"left_out": {Status.NO_MOTION: 3}}, ["3 clips were not scored: the face is without motion"]),
         ([track(1.0, 1.0, seconds=7 / 12)], {}, ["12 frames per second is below"]),
         ([track(1.0, 1.0, 1.0, seconds=7 / 12), track(1.0)], {}, ["12 frames per second, as in 75% of its clips"]),
-        ([track(1.0)], {"noise": 3.2}, ["the face is noisy (3.2 grey levels): take"]),
+        (
+            [track(1.0)],
+            {"flaws": np.array([3.2, 5.4])},
+            ["the face is noisy (3.2 grey levels): take", "the face is blurred"],
+        ),
         ([track(1.0)], {"crowded": 4}, ["more than 4 faces at once"]),
     ],
 )
 def test_warnings(tracks, how, expected):
-    none = {"noise": 2.9, "uneven": 0.0, "errors": [], "info": INFO, "crowded": 0, "left_out": {}}
+    none = {"flaws": np.array([2.9, 5.2]), "uneven": 0.0, "errors": [], "info": INFO, "crowded": 0, "left_out": {}}
     found = warnings_of(tracks, **none | how)
     assert len(found) == len(expected)
     assert all(warning.startswith(start) for warning, start in zip(found, expected, strict=True))

@@ -237,7 +237,7 @@ class Detector:
             damage = "; ".join(reader.damage)
             message = N_(f"too few of its frames are undamaged ({damage}): get the file again")
         scored = [scores.records[track.track_id] for track in tracks if track.status is Status.SCORED]
-        noise = max((float(np.median(record.noise)) for record in scored), default=0.0)
+        flaws = np.max([np.zeros(2), *(np.median(record.flaws, axis=0) for record in scored)], axis=0)
         left_out = sum((record.left_out for record in scored), Counter[Status]())
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         threshold = self.threshold_of(max(len(scored), 1))
@@ -250,7 +250,7 @@ class Detector:
             interval=interval,
             tracks=tracks,
             message=message,
-            warnings=warnings_of(tracks, noise, stream.sampler.uneven, reader.errors, model, crowded, left_out),
+            warnings=warnings_of(tracks, flaws, stream.sampler.uneven, reader.errors, model, crowded, left_out),
             threshold=threshold if worst else None,
             threshold_faces=len(scored) if threshold != self.threshold else 1,
             duration=reader.duration or last_time,

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from facetell.engine.info import ModelInfo
-from facetell.faces.quality import FaceMotion, noise_level, why_unfit
+from facetell.faces.quality import FaceMotion, Flaws, flaws_of, why_unfit
 from facetell.faces.spread import Spread
 from facetell.types import Clip, ClipScore, Status, TrackVerdict
 
@@ -34,7 +34,7 @@ class TrackRecord:
     small: list[float] = field(default_factory=list)  # face width of each clip in which the face is too small
     left_out: Counter[Status] = field(default_factory=Counter)  # clips that cannot be scored for another reason
     motion: FaceMotion = field(default_factory=FaceMotion)  # in all clips that are large and clear enough
-    noise: list[float] = field(default_factory=list)  # of each clip that can be scored, in grey levels
+    flaws: list[Flaws] = field(default_factory=list)  # of each clip that can be scored
     latest: Status = Status.SCORED  # of the latest clip: the reason why it is left out, if it is
 
     def count(self, status: Status, clips: int = 1) -> None:
@@ -150,7 +150,7 @@ class TrackScores:
         record = self.records[clip.track_id]
         last = math.inf if end == math.inf else self._number(end)
         record.count(Status.SCORED)
-        record.noise.append(noise_level(clip.frames[len(clip.frames) // 2]))
+        record.flaws.append(flaws_of(clip.frames[len(clip.frames) // 2]))
         self._submit(record, record.spread.add(clip, self._number(clip.times[0]), last))
         if record.spread.held:
             self._holding.add(clip.track_id)

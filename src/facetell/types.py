@@ -43,10 +43,9 @@ def describe(error: BaseException) -> str:
 
 def why_failed(error: Exception, path: str) -> str:
     """:func:`describe`; ``path`` is named where the error is not facetell's own."""
-    if isinstance(error, FacetellError):
-        return str(error)
     reason = describe(error)
-    return N_(f"{path} cannot be scored ({reason}): it may be damaged; convert it, or get the file again")
+    unexpected = N_(f"{path} cannot be scored ({reason}): it may be damaged; convert it, or get the file again")
+    return reason if isinstance(error, FacetellError) else unexpected
 
 
 def check_whole(what: str, value: object, least: int) -> None:

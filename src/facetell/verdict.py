@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from facetell.engine.info import ModelInfo
+from facetell.faces.quality import Flaws
 from facetell.types import N_, Status, TrackVerdict, Verdict
 
 LOW_RATE = 0.7  # share of the model's frame rate below which motion is coarser than in the training data
 NOISY = 3.0  # grey levels; of 1,149 training clips none has more than 2.3, docs/architecture.md
+BLURRED = 5.3  # 2 % of them have more
 UNEVEN = 0.05  # share of late frames above which second differences measure the timing as well as the face
 
 Tracks = Sequence[TrackVerdict]
@@ -48,8 +50,8 @@ def why_not_scored(tracks: Tracks, info: ModelInfo) -> tuple[Status, str]:
         )
     longest = max(track.t1 - track.t0 for track in tracks)
     return Status.TOO_SHORT, N_(
-        f"no face is visible without interruption for {info.clip_frames} frames at {info.frame_rate:g} frames per "
-        f"second (the longest stays {longest:.2f} s)"
+        f"no face is found in {info.clip_frames} successive frames at {info.frame_rate:g} frames per second (the one "
+        f"that is longest in view is there for {longest:.2f} s)"
     )
 
 
@@ -98,23 +100,25 @@ def low_rate(slow: Sequence[float], clips: int, info: ModelInfo) -> tuple[str, .
     return (N_(f"{low}: take the score with caution"),)
 
 
-def too_noisy(noise: float) -> tuple[str, ...]:
-    """The warning on a face with this noise in grey levels; empty below :data:`NOISY`."""
-    low = N_(f"the face is noisy ({noise:.1f} grey levels)")
-    return (N_(f"{low}: take the score with caution"),) if noise >= NOISY else ()
+def unclear(flaws: Flaws) -> list[str]:
+    """The warnings on a face with these flaws (:func:`facetell.faces.quality.flaws_of`)."""
+    noise, blur = flaws.tolist()
+    lows = [N_(f"the face is noisy ({noise:.1f} grey levels)")] * (noise >= NOISY)
+    lows += [N_("the face is blurred, or enlarged from a smaller one")] * (blur >= BLURRED)
+    return [N_(f"{low}: take the score with caution") for low in lows]
 
 
 def warnings_of(
-    tracks: Tracks, noise: float, uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int, left_out: Counts
+    tracks: Tracks, flaws: Flaws, uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int, left_out: Counts
 ) -> tuple[str, ...]:
-    """Caveats of a score; ``noise`` is that of a face in grey levels, ``uneven`` the share of late frames.
+    """Caveats of a score; ``flaws`` are the largest of a face, ``uneven`` the share of late frames.
 
     ``errors`` are the reader's, ``crowded`` is the limit on faces if it was reached, else 0, ``left_out`` counts clips.
     """
     warnings = list(errors)
     rates = [slow_rate(clip.t0, clip.t1, info) for track in tracks for clip in track.clips]
     warnings += low_rate([rate for rate in rates if rate], len(rates), info)
-    warnings += too_noisy(noise)
+    warnings += unclear(flaws)
     if uneven > UNEVEN:
         low = N_(f"{uneven:.0%} of its frames are late (variable frame rate or dropped frames)")
         warnings.append(N_(f"{low}: take the score with caution"))

@@ -23,10 +23,7 @@ SETTINGS = PrepareSettings(image_rate=30.0)
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    """A real, four forgeries that say they are of it, and four videos without a pair, two of which give no clip.
-
-    The real is a stream without time stamps: its reader says so, which is not damage.
-    """
+    """A real without time stamps, four forgeries said to be of it, four videos without a pair, two without a clip."""
     root = tmp_path_factory.mktemp("videos")
     (root / "reals").mkdir()
     encode(root / REAL, man(), codec="libx264", pix_fmt="yuv420p", container="h264")

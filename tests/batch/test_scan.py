@@ -182,6 +182,13 @@ def test_a_list_may_name_files_and_folders_of_images(corpus, here, tmp_path, mon
     assert here.scored == ["frames"], "the stamp of a folder is that of its files"
 
 
+def test_a_file_that_is_none_has_the_message_of_detection(here, tmp_path):
+    (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "in" / "pipe.mp4")
+    here.scan(tmp_path / "in", tmp_path / "out")
+    assert "is a device or a pipe" in column(tmp_path / "out", "message")["pipe.mp4"]
+
+
 def test_a_scan_is_not_resumed_with_something_else(corpus, whole, here, tmp_path):
     out = shutil.copytree(whole, tmp_path / "out")
     other = Here(make_detector(FAST, settings=Settings(clips_per_second=2)))

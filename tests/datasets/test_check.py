@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from facetell.datasets.check import Findings, check_manifest, leaking_videos, without_leaks
-from facetell.datasets.cues import CUES, MAX_AUC, RIDGE, cues_of, probe_auc
+from facetell.datasets.cues import CUES, RIDGE, cues_of, probe_auc
 from facetell.datasets.dhash import LIMIT, VideoHash, distance, hash_image, hash_video, near_duplicates
 from facetell.datasets.manifest import Entry, Manifest
 from fixtures import sample_frames, write_frames
@@ -167,7 +167,7 @@ def test_a_cue_follows_its_property(name, images):
 
 def test_the_probe_finds_a_cue_and_nothing_in_equal_classes(images):
     labels, folds = np.repeat([0, 1], 40), np.tile(np.arange(40) % 4, 2)
-    assert probe_auc(cues_of([*images, *(shrunk(image) for image in images)]), labels, folds) > MAX_AUC
+    assert probe_auc(cues_of([*images, *(shrunk(image) for image in images)]), labels, folds) > 0.6
     cues = cues_of(np.concatenate([images, images]))
     assert probe_auc(cues, labels, folds) == 0.5
     assert np.isnan(probe_auc(cues, np.ones(80), folds))  # a class is missing

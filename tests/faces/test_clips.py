@@ -115,10 +115,7 @@ START = 7  # number of the first period with a clip
 
 
 def chosen(usable, most, last=math.inf):
-    """The periods that are scored, those scored at once, those of which a clip is cropped, and the most clips held.
-
-    ``usable`` states of each period whether its clip can be scored; None where there is none.
-    """
+    """The periods scored, scored at once, and cropped, and the most clips held; ``usable``: None without a clip."""
     spread, at_once, cropped, most_held = Spread(most), [], [], 0
     for number, is_usable in enumerate(usable):
         if is_usable is None or not spread.wants(START + number):

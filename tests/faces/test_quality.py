@@ -98,6 +98,13 @@ def test_a_person_moves_however_little_and_with_repeated_frames(clips, encoded_c
         assert not motion.is_absent and min(motion.within) > 0
 
 
+def test_a_flicker_of_the_light_is_no_motion_and_hides_none(clips):
+    moving = clips(locate("sample_woman"))[0].frames
+    gains = np.array([1, 1.3, 1, 1.1, 1, 1.3, 1, 1.1]).reshape(-1, 1, 1, 1) * 0.7
+    for clip, moves in ((moving, True), (moving[:1].repeat(8, axis=0), False)):
+        assert FaceMotion().add((clip * gains).astype(np.uint8)) is moves
+
+
 def test_a_dissolve_and_a_jump_are_no_motion():
     one, other = (crop_frame(sample_frames(name)[0], crop, 160) for name, crop in FACES.items())
     for shares in (np.linspace(0, 1, 8), np.array([0, 0, 0, 0, 0, 1, 1, 1])):

@@ -1,8 +1,4 @@
-"""Miniatures of benchmarks: their folders, names and lists (METHOD.md, section 2), with short videos of two people.
-
-Each has six identities, and neighbours are forged with the faces of each other. Unlike in some published benchmarks, no
-identity is in two splits.
-"""
+"""Miniatures of benchmarks: their folders, names and lists, with short videos; no identity is in two splits."""
 
 import json
 from functools import partial

@@ -1,8 +1,4 @@
-"""The people of a miniature: short scenes made from the sample clips, and forgeries of them.
-
-Two real people stand for all identities. Each identity has a part of a clip, position, roll, mirroring and light of
-its own, drawn from its number, so that no two scenes are near-duplicates and a number always gives the same scene.
-"""
+"""The people of a miniature: short scenes of two real people, and forgeries; each differs, drawn from its number."""
 
 import functools
 import tempfile

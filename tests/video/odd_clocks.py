@@ -45,10 +45,7 @@ IN_DECODING_ORDER = (avi_of_double_rate, mp4_without_ctts)
 
 
 def encode_all(path, streams, codecs, flags=None, sound=None):
-    """Encode streams of images at given seconds (multiples of 1/25), and silence between the seconds of ``sound``.
-
-    ``flags`` holds the disposition of each stream; None leaves them to the container.
-    """
+    """Encode streams of images at given seconds (multiples of 1/25) with ``flags``, and silence during ``sound``."""
     with av.open(str(path), "w") as output:
         tracks = []
         for number, ((images, _), codec) in enumerate(zip(streams, codecs, strict=True)):

@@ -28,11 +28,7 @@ def frame_at(stamp):
 
 
 def decode(coded, stamps, lost):
-    """The stamps that come out for each frame of a decoder with a delay.
-
-    In decoding order: the places of the frames in presentation order, the stamp of each packet, and the number of a
-    packet that gives no frame, or -1.
-    """
+    """The stamps of a decoder with a delay, by the places of frames and the stamps of packets in order of decoding."""
     order = StampOrder(10**6)
     out = []
     waiting = {}

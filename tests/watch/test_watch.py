@@ -152,10 +152,7 @@ def test_a_second_of_frames_is_held_and_fewer_large_ones(frames, held, woman, mo
 
 @contextlib.contextmanager
 def broadcast(file, refused=lambda number: False, silent=None):
-    """Serve a file without its length, unless ``refused`` of the number of the request, from 1; yields the port.
-
-    The connection stays open and silent after the file until the event ``silent``.
-    """
+    """Serve a file without its length, unless the request is ``refused``, then nothing until ``silent``."""
     requests = itertools.count(1)
 
     class Server(BaseHTTPRequestHandler):
@@ -236,9 +233,11 @@ def test_a_file_of_scores_is_appended_to(man, tmp_path, capsys):
 
 def test_the_warnings_of_detection_are_given_at_the_end(detector, tmp_path, capsys):
     slow = write_frames(tmp_path / "slow.mp4", sample_frames("sample_man", 60)[::4], fps=5)
-    frames = (distort_frame(image, "GNC", 3, np.random.default_rng(0)) for image in sample_frames("sample_man", 20))
-    noisy = write_frames(tmp_path / "noisy.mp4", frames)
-    expected = {ODD["truncated"](tmp_path): "", slow: "5 frames per second is", noisy: "face is noisy ("}
+    expected = {ODD["truncated"](tmp_path): "", slow: "5 frames per second is"}
+    for code, level, words in (("GNC", 3, "face is noisy ("), ("GB", 5, "face is blurred")):
+        images = sample_frames("sample_man", 20)
+        frames = (distort_frame(image, code, level, np.random.default_rng(0)) for image in images)
+        expected[write_frames(tmp_path / f"{code}.mp4", frames)] = words
     for video, words in expected.items():
         warnings = [*detector(video).warnings]
         out = tmp_path / f"{video.stem}.jsonl"

@@ -123,10 +123,7 @@ def local_engine(workers: int) -> Engine:
 
 
 def _attempts(work: Work, jobs: Iterator[Job], workers: int) -> Iterator[tuple[Job, Outcome | None]]:
-    """Each job with its outcome, None if processes ended at it.
-
-    When a process ends, each job in work is done again, alone: there may have been too little memory for several.
-    """
+    """Each job with its outcome, None if processes ended at it: then all in work are done again, one by one."""
     spread = partial(unordered, _do, start=_start, arguments=(work.make, work.arguments), name=lambda job: job.name)
     while True:
         try:

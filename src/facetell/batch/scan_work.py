@@ -20,7 +20,8 @@ from facetell.engine import DEFAULT_MODEL
 from facetell.processes import ended_if_silent
 from facetell.report.words import plain_text
 from facetell.types import FacetellError, Status, Verdict, VideoVerdict, describe
-from facetell.video.source import content_sha256
+from facetell.video.frame import Unreadable
+from facetell.video.source import content_sha256, open_video
 
 CHANGED = "it changed while it was being scanned: run the same command again once it is complete"
 HERE = "\0"
@@ -131,8 +132,10 @@ def _why_gone(item: Item, content: str | None = "") -> str:
             return f"{item.name}: {CHANGED}"
         if content is not None:
             return ""
-        if not os.access(item.path, os.R_OK):
-            return f"{item.name} may not be read: change its permissions"
+        with open_video(item.path):
+            pass
+    except Unreadable as error:
+        return str(error).replace(item.path, item.name)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         return f"{item.name} was there and is gone ({reason}): fix that, and run the same command again"

@@ -94,10 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _opened(path: Path) -> FileIO:
-    """The file of scores, to append to: what an earlier watch wrote is not lost.
-
-    It has no buffer, as closing would fail on what a full disk did not take of it.
-    """
+    """The file of scores, to append to, without a buffer: closing would fail on what a full disk did not take."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         cut_short = False

@@ -237,10 +237,7 @@ def _datasets(videos: Scores) -> Column:
 
 
 def _sweep(of: Mapping[Key, Scores], draws: int) -> dict[Key, Summary]:
-    """AUC by kind and level of one model and benchmark, and the means over levels, published kinds, and both.
-
-    A mean is given only where all its parts are.
-    """
+    """AUC by kind and level of one model and benchmark; means over levels, published kinds, both, if complete."""
     drawn = [found["auc"] for found in sample_jointly([*of.values()], ["auc"], draws=draws)]
     values = {at: value for at, (value, _) in zip(of, drawn, strict=True) if not math.isnan(value)}
     samples = {at: found for at, (_, found) in zip(of, drawn, strict=True) if at in values and found is not None}

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from facetell.faces.crop import crop_frame
 from facetell.types import Crop, FloatArray, Status, UInt8Array
 
+Flaws = NDArray[np.float64]  # (2,), of a face: noise in grey levels, and blur
 STILL = 0.03  # change within a clip, before registration: less is not scored
 MOVING = 0.11  # motion within a clip: a face moves if two of its clips reach this
 CHANGED = 0.1  # motion between successive clips: a face moves if the median reaches this
@@ -105,6 +106,21 @@ def is_pixelated(frames: UInt8Array, roll: float = 0.0) -> bool:
     return float(np.median([grid_strength(frames[index], roll) for index in indices])) >= PIXELATED
 
 
+def flaws_of(image: UInt8Array) -> Flaws:
+    """Noise in grey levels and blur of the crop of a face, RGB (S, S, 3): with too much, scores are worth less.
+
+    Blur is the contrast of the inner face in the third octave of a Laplacian pyramid over that in the first and finest.
+    """
+    level = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
+    contrasts = []
+    for _ in range(3):
+        half = cv2.pyrDown(level)
+        inner = slice(margin := round(len(level) * (1 - _INNER) / 2), len(level) - margin)
+        contrasts.append(float((level - cv2.pyrUp(half, dstsize=level.shape[::-1]))[inner, inner].std()))
+        level = np.asarray(half, np.float32)
+    return np.array([noise_level(image), contrasts[2] / (contrasts[0] + 0.01)])
+
+
 def noise_level(image: UInt8Array) -> float:
     """Standard deviation of the noise of an RGB image (H, W, 3) in grey levels, by its diagonal Haar coefficients."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
@@ -153,7 +169,9 @@ def _inner_face(frame: UInt8Array) -> FloatArray:
 
 def _change(others: FloatArray, middle: FloatArray) -> float:
     """Motion of images (T - 1, side, side) against the middle one, unregistered; 0 of blends (cut, dissolve)."""
+    lights, _ = np.linalg.qr(np.stack([middle[_OVAL], np.ones_like(middle[_OVAL])], axis=1))
     changes = (others - middle)[:, _OVAL]
+    changes -= changes @ lights @ lights.T  # a flash or a flicker is no motion, and no cut
     return 0.0 if _is_blend(changes) else _third(changes) / _gradient(middle)[2]
 
 

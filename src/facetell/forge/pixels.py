@@ -188,10 +188,7 @@ def _draw_shapes(rng: np.random.Generator, weights: NDArray[np.float64]) -> list
 
 
 def _elastic_offsets(shape: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Smooth random displacements (468, 2) of the landmarks ``shape`` (468, 2), in face widths.
-
-    Elastic deformation with alpha 50 and sigma 7 on a face 256 pixels wide, at half the resolution with half the blur.
-    """
+    """Elastic displacements (468, 2) of landmarks (468, 2), in face widths: alpha 50, sigma 7 at a width of 256."""
     size = REFERENCE // 2
     noise = rng.uniform(-0.5, 0.5, (size, size, 2)).astype(np.float32)
     noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), 7.0 / 2), dtype=np.float32)

@@ -162,7 +162,7 @@ class Report:
         images, note = collect_images(verdict, info, self._budget, progress, self._detector.settings.image_rate)
         shown = self._with_regions(shown or verdict, images)
         faces, others = _faces(shown, self._budget.faces, images)
-        self._views.append(VideoView(shown, plain_text(Path(shown.path).name), faces, others, note))
+        self._views.append(VideoView(shown, one_line(Path(shown.path).name), faces, others, note))
         return shown
 
     def _with_regions(self, verdict: VideoVerdict, images: Mapping[int, TrackImages]) -> VideoVerdict:

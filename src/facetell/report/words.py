@@ -23,7 +23,7 @@ READINGS = {
 def percent(probability: float) -> str:
     """A probability; near the ends "over 99 %" and "under 1 %", never 0 % or 100 % by rounding.
 
-    >>> percent(0.826), percent(0.9991)
+    >>> percent(0.826), percent(0.995)
     ('83\\xa0%', 'over 99\\xa0%')
     """
     if 0.995 <= probability < 1:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from facetell.datasets.cues import MAX_AUC
 from facetell.engine.info import invalid_field
 from facetell.forge.degrade import DegradeConfig
 from facetell.forge.recipe import KINDS, ForgeRecipe
@@ -231,7 +230,7 @@ class ProbeConfig:
     folds: int = 5  # of the cross-validation
     seeds: tuple[Whole, ...] = (0, 1, 2)  # divisions into folds; each gives every video a score
     seed: Whole = 23  # of views and members
-    max_cue_auc: float = MAX_AUC  # largest accepted AUC of a linear probe on cues of coding and framing
+    max_cue_auc: float = 0.6  # largest accepted AUC of a linear probe on cues of coding and framing
     workers: int = 2  # processes that compute features
 
 

@@ -182,10 +182,7 @@ def fit_local(features: Features, of_entries: NDArray[np.float64], config: FitCo
 
 
 def _fit(batches: Iterator[Batch], mean: Tensor, std: Tensor, config: FitConfig, seed: int) -> Perceptron:
-    """Train a perceptron on batches normalised by ``mean`` and ``std`` (D,), drawn after it is initialised.
-
-    The perceptron that is returned is for features that are not normalised.
-    """
+    """A perceptron for features as they are, trained on batches that are normalised by ``mean`` and ``std`` (D,)."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         part = Perceptron(len(mean), config.hidden, 1)

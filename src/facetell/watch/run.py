@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -11,16 +10,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from facetell.detector import ClipStream, Detector
-from facetell.faces.quality import LEAST_CLIPS, FaceMotion, noise_level, why_unfit
+from facetell.faces.quality import LEAST_CLIPS, FaceMotion, Flaws, flaws_of, why_unfit
 from facetell.tracks import PENDING
 from facetell.types import Clip, ClipScore, Face, Status, Verdict, why_failed
-from facetell.verdict import low_rate, read_verdict, slow_rate, too_noisy
+from facetell.verdict import low_rate, read_verdict, slow_rate, unclear
 from facetell.watch.pump import Pump, Waiting
 
 BEHIND = 0.5  # seconds; between clips, if the frame in work is older, the frames that wait are dropped
 TICK = 0.2  # seconds between updates of the view
-LATEST_CLIPS = 24  # of a face, by which motion and noise are measured
+LATEST_CLIPS = 24  # of a face, by which motion, noise and detail are measured
 Running = tuple[float, tuple[float, float]]
 """Probability and interval over the clips of the window."""
 Highest = tuple[float, float, int, int]
@@ -36,14 +37,14 @@ class WatchedFace:
     last: float
     unfit: Status | None = None  # why its latest clip was not scored
     motion: FaceMotion = field(default_factory=lambda: FaceMotion(LATEST_CLIPS))
-    noises: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST_CLIPS))
+    views: deque[Flaws] = field(default_factory=lambda: deque(maxlen=LATEST_CLIPS))
     clips: deque[ClipScore] = field(default_factory=deque)
     highest: Highest | None = None
 
     @property
-    def noise(self) -> float:
-        """Noise in grey levels, the median of the latest clips; 0 without one."""
-        return statistics.median(self.noises) if self.noises else 0.0
+    def flaws(self) -> Flaws:
+        """The median of the latest clips; zeros without one."""
+        return np.median([*self.views] or [np.zeros(2)], axis=0)
 
 
 class Watcher:
@@ -66,7 +67,7 @@ class Watcher:
         self._slow: Counter[float] = Counter()  # clips by frame rate, where that was low
         # Of faces that were removed, or are known to move:
         self._highest: Highest | None = None
-        self._noise = 0.0  # grey levels, the largest
+        self._flaws = np.zeros(2)  # the largest
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
         # Score, connection and track, shift from the times of the connection to those since the start, arrival of the
         # last frame; that frame itself takes memory and is not kept.
@@ -153,7 +154,7 @@ class Watcher:
         if watched.unfit is not None:
             self.unfit[watched.unfit] += 1
             return
-        watched.noises.append(noise_level(clip.frames[len(clip.frames) // 2]))
+        watched.views.append(flaws_of(clip.frames[len(clip.frames) // 2]))
         self._collect(PENDING - 1)
         future = self._pool.submit(self._detector.score, clip)
         self._scoring.append((future, key, item.at - item.raw.time, item.arrived))
@@ -209,7 +210,7 @@ class Watcher:
     def _settle(self, watched: WatchedFace) -> None:
         if watched.highest and not watched.motion.is_absent:
             self._highest = max(watched.highest, self._highest or watched.highest)
-            self._noise = max(watched.noise, self._noise)
+            self._flaws = np.maximum(watched.flaws, self._flaws)
 
     def _emit_source_events(self) -> None:
         """Emit the messages on the connection, and the number of dropped frames if it has changed."""
@@ -253,14 +254,14 @@ class Watcher:
         return self.pump.dropped, self.pump.dropped / max(1, self.pump.read)
 
     def totals(self) -> dict[str, Any]:
-        """The fields of the last event; ``warnings`` are those of ``detect`` on damage, a low frame rate and noise."""
+        """The fields of the last event; ``warnings`` as of ``detect`` on damage, a low frame rate, noise and blur."""
         dropped, share = self.dropped
         slow = low_rate([*self._slow.elements()], self.scored, self._info)
-        noises = [face.noise for face in self.faces.values() if self.running(face)]
+        flaws = [face.flaws for face in self.faces.values() if self.running(face)]
         return {
             "clips": self.scored,
             "dropped": dropped,
             "share": round(share, 4),
             "most_delay": round(self.most_delay, 3),
-            "warnings": [*self.pump.errors, *slow, *too_noisy(max([self._noise, *noises]))],
+            "warnings": [*self.pump.errors, *slow, *unclear(np.max([self._flaws, *flaws], axis=0))],
         }

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from facetell.report.table import STYLE, clock, estimate
 from facetell.report.words import VERDICTS, one_line
-from facetell.verdict import UNSCORED, too_noisy
+from facetell.verdict import UNSCORED, unclear
 from facetell.watch.run import Watcher
 
 BARS, SHOWN = "▁▂▃▄▅▆▇█", 24  # scores that are drawn
@@ -40,7 +40,7 @@ def draw(watcher: Watcher) -> RenderableType:
         table.add_row(str(face.number), Text(label, STYLE[verdict]), figures, bars, seen)
     notes = [one_line(watcher.note)] if watcher.note else []
     scored = [face for face in watcher.faces.values() if watcher.running(face)]
-    notes += [f"face {face.number}: {note}" for face in scored for note in too_noisy(face.noise)]
+    notes += [f"face {face.number}: {note}" for face in scored for note in unclear(face.flaws)]
     if (silent := time.monotonic() - watcher.pump.arrived) > QUIET and watcher.pump.ended is None:
         notes.append(f"no frame for {silent:.0f} s")
     if watcher.pump.behind > QUIET:
