@@ -1,8 +1,4 @@
-"""Videos for the tests of all packages, made from the pinned sample clips.
-
-:data:`BROKEN` are makers of files without a readable frame, :data:`ODD` of unusual files that must be read. A maker
-takes a folder and returns the path of a file in it, which is generated once per session and copied.
-"""
+"""Videos made of the samples, by makers that take a folder: of files without a frame (BROKEN), unusual files (ODD)."""
 
 import functools
 import itertools

@@ -64,6 +64,7 @@ def test_status_of_a_track_and_abstentions_carry_no_number(verdict, status):
 )
 def test_verdict(probability, interval, threshold, verdict):
     assert read_verdict(probability, interval, threshold) is verdict
+    assert read_verdict(probability, interval, threshold, clear=False) in (Verdict.INCONCLUSIVE, Verdict.NONE)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_the_reason_of_an_abstention(tracks, status, parts):
         (
             [track(1.0)],
             {"flaws": np.array([3.2, 5.4])},
-            ["the face is noisy (3.2 grey levels): take", "the face is blurred"],
+            ["the face is noisy (3.2 grey levels): the score", "the face is blurred"],
         ),
         ([track(1.0)], {"crowded": 4}, ["more than 4 faces at once"]),
     ],

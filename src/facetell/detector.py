@@ -52,7 +52,7 @@ from facetell.types import (
     check_whole,
     why_failed,
 )
-from facetell.verdict import by_estimate, read_verdict, warnings_of, why_not_scored
+from facetell.verdict import by_estimate, read_verdict, unclear, warnings_of, why_not_scored
 from facetell.video.container import address_in
 from facetell.video.frame import Unreadable
 from facetell.video.metadata import read_facts
@@ -237,7 +237,7 @@ class Detector:
             damage = "; ".join(reader.damage)
             message = N_(f"too few of its frames are undamaged ({damage}): get the file again")
         scored = [scores.records[track.track_id] for track in tracks if track.status is Status.SCORED]
-        flaws = np.max([np.zeros(2), *(np.median(record.flaws, axis=0) for record in scored)], axis=0)
+        flaws = np.median(scores.records[worst.track_id].flaws, axis=0) if worst else np.zeros(2)
         left_out = sum((record.left_out for record in scored), Counter[Status]())
         probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         threshold = self.threshold_of(max(len(scored), 1))
@@ -245,7 +245,7 @@ class Detector:
         return VideoVerdict(
             path=str(reader.path),
             status=status,
-            verdict=read_verdict(probability, interval, threshold),
+            verdict=read_verdict(probability, interval, threshold, not unclear(flaws)),
             probability=probability,
             interval=interval,
             tracks=tracks,

@@ -60,12 +60,14 @@ def even_odds(threshold: float) -> float:
     return min(0.5, threshold)
 
 
-def read_verdict(probability: float | None, interval: tuple[float, float] | None, threshold: float) -> Verdict:
+def read_verdict(
+    probability: float | None, interval: tuple[float, float] | None, threshold: float, clear: bool = True
+) -> Verdict:
     """The verdict on the highest-scoring face of a video.
 
     Forged if the probability reaches the threshold and the whole interval is at or above even odds; genuine if the
-    whole interval is below even odds; else inconclusive. The interval is that of one face: only the threshold is
-    corrected for the number of faces (:meth:`facetell.detector.Detector.threshold_of`).
+    whole interval is below even odds; else, or of a face that is not ``clear``, inconclusive. The interval is that of
+    one face: only the threshold is corrected for the number of faces.
 
     >>> [str(read_verdict(p, (p - 0.2, p + 0.2), 0.8)) for p in (0.2, 0.6, 0.75, 0.9)]
     ['genuine', 'inconclusive', 'inconclusive', 'forged']
@@ -73,9 +75,9 @@ def read_verdict(probability: float | None, interval: tuple[float, float] | None
     if probability is None or interval is None:
         return Verdict.NONE
     even = even_odds(threshold)
-    if probability >= threshold and interval[0] >= even:
+    if clear and probability >= threshold and interval[0] >= even:
         return Verdict.FORGED
-    if interval[1] < even:
+    if clear and interval[1] < even:
         return Verdict.GENUINE
     return Verdict.INCONCLUSIVE
 
@@ -105,13 +107,13 @@ def unclear(flaws: Flaws) -> list[str]:
     noise, blur = flaws.tolist()
     lows = [N_(f"the face is noisy ({noise:.1f} grey levels)")] * (noise >= NOISY)
     lows += [N_("the face is blurred, or enlarged from a smaller one")] * (blur >= BLURRED)
-    return [N_(f"{low}: take the score with caution") for low in lows]
+    return [N_(f"{low}: the score says little, so the verdict is inconclusive") for low in lows]
 
 
 def warnings_of(
     tracks: Tracks, flaws: Flaws, uneven: float, errors: Sequence[str], info: ModelInfo, crowded: int, left_out: Counts
 ) -> tuple[str, ...]:
-    """Caveats of a score; ``flaws`` are the largest of a face, ``uneven`` the share of late frames.
+    """Caveats of a score; ``flaws`` are those of the face that decides, ``uneven`` the share of late frames.
 
     ``errors`` are the reader's, ``crowded`` is the limit on faces if it was reached, else 0, ``left_out`` counts clips.
     """

@@ -68,8 +68,7 @@ def leave_kind_out(entries: Sequence[Entry], kind: str) -> NDArray[np.bool_]:
     """Entries (N,) that share no repository, family or identity with a kind. FacetellError: there is no such kind."""
     held = np.array([kind_of(entry) == kind for entry in entries])
     if not held.any():
-        known = sorted({kind_of(entry) for entry in entries})
-        raise FacetellError(f"no entry is of the kind '{kind}'; the kinds are {', '.join(known)}")
+        raise FacetellError(f"no entry is of the kind '{kind}'")
     return _apart(entries, held)
 
 

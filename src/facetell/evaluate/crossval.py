@@ -114,10 +114,7 @@ def within_sources(entries: Sequence[Entry], scores: ArrayLike) -> dict[str, tup
 
 
 def mean_within(found: Mapping[str, tuple[float, int]], draws: int = DRAWS) -> Estimate:
-    """Mean of :func:`within_sources`, weighted by the numbers, with a bootstrap over repositories; NaN without any.
-
-    A detector that only recognises repositories has 0.5. The values may also be differences of AUCs.
-    """
+    """Mean of :func:`within_sources`, weighted by the numbers, with a bootstrap over repositories; NaN without any."""
     if not found:
         return Estimate(math.nan)
     values, weights = np.array([*found.values()]).T

@@ -1,6 +1,6 @@
-"""Motion and pixelation of the inner face in the crops of a clip: they decide whether there is anything to score.
+"""Motion, pixelation, noise and blur of the crops of a clip: they decide whether there is anything to score.
 
-The measurements behind the thresholds are in ``docs/architecture.md`` ("Motion and pixelation").
+The measurements behind the thresholds are in ``docs/architecture.md`` ("Motion, noise, blur and pixelation").
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from facetell.watch.pump import Pump, Waiting
 BEHIND = 0.5  # seconds; between clips, if the frame in work is older, the frames that wait are dropped
 TICK = 0.2  # seconds between updates of the view
 LATEST_CLIPS = 24  # of a face, by which motion, noise and detail are measured
-Running = tuple[float, tuple[float, float]]
+Running = tuple[float, tuple[float, float], bool]  # probability, interval, whether the face is clear
 """Probability and interval over the clips of the window."""
 Highest = tuple[float, float, int, int]
 """A running probability, the time at which it was reached in seconds, the face's number, the number of clips."""
@@ -223,14 +223,16 @@ class Watcher:
             self._emitted_dropped = dropped
 
     def running(self, face: WatchedFace) -> Running | None:
-        """The running probability and interval; None without clips, or if the face does not move."""
+        """The running score; None without clips, or if the face does not move."""
         if not face.clips or face.motion.is_absent:
             return None
         logits = [clip.logit for clip in face.clips]
-        return self._info.calibration.probability(sum(logits) / len(logits)), self._info.calibration.interval(logits)
+        calibration = self._info.calibration
+        probability, interval = calibration.probability(sum(logits) / len(logits)), calibration.interval(logits)
+        return probability, interval, not unclear(face.flaws)
 
     def most_suspect(self) -> Running | None:
-        """Probability and interval of the face with the highest probability now."""
+        """The running score of the face with the highest probability now."""
         return max(filter(None, map(self.running, self.faces.values())), default=None)
 
     @property
@@ -245,8 +247,8 @@ class Watcher:
         return self._detector.threshold_of(max(1, sum(self.running(face) is not None for face in self.faces.values())))
 
     def verdict(self, running: Running | None) -> Verdict:
-        """The verdict on a running probability and interval."""
-        return read_verdict(*running, self.threshold) if running else Verdict.NONE
+        """The verdict on a running score."""
+        return read_verdict(*running[:2], self.threshold, running[2]) if running else Verdict.NONE
 
     @property
     def dropped(self) -> tuple[int, float]:

@@ -33,7 +33,7 @@ def draw(watcher: Watcher) -> RenderableType:
         running = watcher.running(face)
         verdict = watcher.verdict(running)
         label = VERDICTS[verdict] if running else UNSCORED[face.unfit] if face.unfit else "no clip yet"
-        figures = estimate(*running) if running else ""
+        figures = estimate(*running[:2]) if running else ""
         recent = [clip.probability for clip in face.clips][-SHOWN:]
         bars = "".join(BARS[min(len(BARS) - 1, int(p * len(BARS)))] for p in recent)
         seen = f"{clock(face.first)} to {clock(face.last)}"
