@@ -176,12 +176,12 @@ def test_a_small_face_and_a_frozen_part_are_not_scored(detector, tmp_path):
     assert any("2 clips were not scored" in warning for warning in verdict.warnings)
 
 
-def test_a_scene_cut_ends_the_track_and_no_clip_contains_it(detector, tmp_path):
-    frames = [*sample_frames("sample_woman", 20), *sample_frames("sample_man", 30)]
-    verdict = detector(write_frames(tmp_path / "cut.mp4", frames, fps=25))
-    check_scored(verdict)
-    assert len(verdict.tracks) == 2
+def test_a_scene_cut_ends_the_track_and_no_clip_contains_it_and_the_clear_face_decides(tmp_path):
+    frames = [*sample_frames("sample_woman", 20), *(cv2.blur(i, (21, 21)) for i in sample_frames("sample_man", 30))]
+    verdict = Detector(FAST, Settings(threshold=0.0))(write_frames(tmp_path / "cut.mp4", frames, fps=25))
+    clear, blurred = verdict.tracks
     assert all(clip.t1 < 0.8 or clip.t0 >= 0.8 for clip in clips_of(verdict))
+    assert verdict.verdict is Verdict.FORGED and verdict.probability == clear.probability < blurred.probability
 
 
 def test_a_run_repeats_bit_for_bit_and_holds_no_more_frames_than_one_clip_needs(detector, woman, of_woman, monkeypatch):

@@ -228,31 +228,35 @@ class Detector:
             return self._verdict(reader, stream, scores, now)
 
     def _verdict(self, reader: VideoSource, stream: ClipStream, scores: TrackScores, last_time: float) -> VideoVerdict:
-        """The result of a video: that of its highest-scoring track."""
+        """The result of a video: that of its highest-scoring track, or of one that is forged by itself."""
         model, tracker, tracks = self.engine.info, stream.tracker, tuple(scores.results().values())
-        worst = next(iter(by_estimate(tracks)), None)
+        ranked = by_estimate(tracks)
+        threshold = self.threshold_of(max(len(ranked), 1))
+        worst, flaws, verdict = None, np.zeros(2), Verdict.NONE
+        for track in reversed(ranked):
+            own = np.median(scores.records[track.track_id].flaws, axis=0)
+            found = read_verdict(track.probability, track.interval, threshold, not unclear(own))
+            if found is Verdict.FORGED or verdict is not Verdict.FORGED:
+                worst, flaws, verdict = track, own, found
+        probability, interval = (worst.probability, worst.interval) if worst else (None, None)
         status, message = (Status.SCORED, "") if worst else why_not_scored(tracks, model)
         if status in (Status.NO_FACE, Status.TOO_SHORT) and reader.lost >= MOST_LOST:
             status = Status.DAMAGED
             damage = "; ".join(reader.damage)
             message = N_(f"too few of its frames are undamaged ({damage}): get the file again")
-        scored = [scores.records[track.track_id] for track in tracks if track.status is Status.SCORED]
-        flaws = np.median(scores.records[worst.track_id].flaws, axis=0) if worst else np.zeros(2)
-        left_out = sum((record.left_out for record in scored), Counter[Status]())
-        probability, interval = (worst.probability, worst.interval) if worst else (None, None)
-        threshold = self.threshold_of(max(len(scored), 1))
+        left_out = sum((scores.records[track.track_id].left_out for track in ranked), Counter[Status]())
         crowded = tracker.max_faces if tracker.crowded else 0
         return VideoVerdict(
             path=str(reader.path),
             status=status,
-            verdict=read_verdict(probability, interval, threshold, not unclear(flaws)),
+            verdict=verdict,
             probability=probability,
             interval=interval,
             tracks=tracks,
             message=message,
             warnings=warnings_of(tracks, flaws, stream.sampler.uneven, reader.errors, model, crowded, left_out),
             threshold=threshold if worst else None,
-            threshold_faces=len(scored) if threshold != self.threshold else 1,
+            threshold_faces=len(ranked) if threshold != self.threshold else 1,
             duration=reader.duration or last_time,
             width=reader.info.width,
             height=reader.info.height,

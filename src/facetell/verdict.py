@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from facetell.types import N_, Status, TrackVerdict, Verdict
 
 LOW_RATE = 0.7  # share of the model's frame rate below which motion is coarser than in the training data
 NOISY = 3.0  # grey levels; of 1,149 training clips none has more than 2.3, docs/architecture.md
-BLURRED = 5.3  # 2 % of them have more
+BLURRED = 5.3  # 2 % of the real ones have more, at crops of 224 pixels
 UNEVEN = 0.05  # share of late frames above which second differences measure the timing as well as the face
 
 Tracks = Sequence[TrackVerdict]
@@ -50,8 +50,8 @@ def why_not_scored(tracks: Tracks, info: ModelInfo) -> tuple[Status, str]:
         )
     longest = max(track.t1 - track.t0 for track in tracks)
     return Status.TOO_SHORT, N_(
-        f"no face is found in {info.clip_frames} successive frames at {info.frame_rate:g} frames per second (the one "
-        f"that is longest in view is there for {longest:.2f} s)"
+        f"no face is found in {info.clip_frames} successive frames at {info.frame_rate:g} frames per second (the "
+        f"longest is visible for {longest:.2f} s)"
     )
 
 
@@ -102,9 +102,9 @@ def low_rate(slow: Sequence[float], clips: int, info: ModelInfo) -> tuple[str, .
     return (N_(f"{low}: take the score with caution"),)
 
 
-def unclear(flaws: Flaws) -> list[str]:
+def unclear(flaws: Iterable[float]) -> list[str]:
     """The warnings on a face with these flaws (:func:`facetell.faces.quality.flaws_of`)."""
-    noise, blur = flaws.tolist()
+    noise, blur = map(float, flaws)
     lows = [N_(f"the face is noisy ({noise:.1f} grey levels)")] * (noise >= NOISY)
     lows += [N_("the face is blurred, or enlarged from a smaller one")] * (blur >= BLURRED)
     return [N_(f"{low}: the score says little, so the verdict is inconclusive") for low in lows]

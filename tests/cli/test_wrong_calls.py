@@ -55,7 +55,7 @@ CALLS = [
     ("evaluate s.parquet --protocol cross --split val", "has no video of the split val (it has test)"),
     ("datasets read dfd empty --out m.csv --protocol B", "dfd does not take --protocol; it takes --compression"),
     ("datasets read dfd empty --out m.csv --seed -1", "argument --seed: "),
-    (f"datasets check {'n' * 300}", "cannot be read: File name too long"),
+    (f"datasets check {'n' * 300}", "cannot be opened: File name too long"),
     ("datasets export videos --deepfakebench m.json", "man.mp4 is not a folder of images named by numbers"),
     ("evaluate other.csv", "other.csv is not a score file (it has no row)"),
     ("train none.yaml", "there is no configuration at none.yaml"),

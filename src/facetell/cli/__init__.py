@@ -133,8 +133,8 @@ def _message(error: Exception) -> str | None:
     # EIO: the terminal is closed.
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO):
         return f"cannot write its output: {error.strerror}"
-    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.EACCES):
-        return f"{one_line(str(error.filename))} cannot be read: {error.strerror}; check the name and its permissions"
+    if isinstance(error, OSError) and error.filename and error.errno in (errno.ENAMETOOLONG, errno.EACCES):
+        return f"{one_line(str(error.filename))} cannot be opened: {error.strerror}; check the name and its permissions"
     return None
 
 

@@ -29,7 +29,7 @@ FLAGS = {
     "ffpp": ("--ffpp", {"type": Path, "metavar": "ROOT", "help": "FaceForensics++, for its reals"}),
     "val": ("--val", {"type": float, "metavar": "SHARE", "help": "of the training identities, for val"}),
     "all_test": ("--all-test", {"action": "store_true", "help": "put every video into test"}),
-    "seed": ("--seed", {"type": partial(count, least=0), "metavar": "N", "help": "of a split by identity"}),
+    "seed": ("--seed", {"type": partial(count, least=0), "metavar": "N", "help": "of a split (default: 0)"}),
 }
 
 

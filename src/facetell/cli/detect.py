@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             finally:
                 # Also when standard output is closed.
                 texts: dict[Path, Callable[[], str]] = {}
-                if args.json and done:
+                if args.json and (done or not paths):
                     texts[args.json] = lambda: result_text(done)
                 if report and done:
                     texts[args.report] = partial(report.html, args.language)

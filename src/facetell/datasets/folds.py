@@ -39,7 +39,7 @@ def grouped_folds(entries: Sequence[Entry], count: int = 5, seed: int = 0) -> ND
     for entry in entries:
         kinds_of[group_of(entry)][kind_of(entry)] += 1
     if not 2 <= count <= len(kinds_of):
-        raise FacetellError(f"{len(kinds_of)} repositories cannot be divided into {count} folds; give 2 or more")
+        raise FacetellError(f"{len(kinds_of)} repositories cannot be divided into {count} folds: give fewer, 2 or more")
     total = Counter(kind_of(entry) for entry in entries)
     rng = np.random.default_rng(seed)
 

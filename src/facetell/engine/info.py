@@ -155,9 +155,7 @@ class InputFormat:
 
     def refused(self, where: Path | str) -> FacetellError:
         """The error that a model describes its input itself."""
-        return FacetellError(
-            f"{where} describes its input itself; leave out {', '.join(f'--{n}' for n in asdict(self))}"
-        )
+        return FacetellError(f"{where} describes its input itself; leave out --{', --'.join(asdict(self))}")
 
 
 def invalid_field(error: ValidationError) -> str:

@@ -150,8 +150,7 @@ def drift_table(drift: Mapping[str, tuple[float, int]]) -> Table:
 
 def _videos(entries: Sequence[Entry], scores: ArrayLike) -> tuple[Scores, list[Entry], NDArray[np.object_]]:
     """The scored videos, an entry of each, and their kinds."""
-    logits = np.asarray(scores, dtype=np.float64).tolist()
-    rows = [row_of(entry) | {"logit": logit} for entry, logit in zip(entries, logits, strict=True)]
+    rows = [row_of(entry) | {"logit": float(x)} for entry, x in zip(entries, np.asarray(scores), strict=True)]
     videos = from_rows(rows, {}).videos().scored
     entry_of = {(entry.dataset, entry.video): entry for entry in entries}
     owners = [entry_of[key] for key in keys_of(videos, VIDEO)]

@@ -1,4 +1,4 @@
-"""Motion, pixelation, noise and blur of the crops of a clip: they decide whether there is anything to score.
+"""Motion, pixelation, noise and blur of the crops of a clip: they decide whether it is scored, and what the score says.
 
 The measurements behind the thresholds are in ``docs/architecture.md`` ("Motion, noise, blur and pixelation").
 """
@@ -111,7 +111,8 @@ def flaws_of(image: UInt8Array) -> Flaws:
 
     Blur is the contrast of the inner face in the third octave of a Laplacian pyramid over that in the first and finest.
     """
-    level = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
+    grey, side = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), min(len(image), 224)  # blur is relative to this size
+    level = np.asarray(cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA), np.float32)
     contrasts = []
     for _ in range(3):
         half = cv2.pyrDown(level)
@@ -168,11 +169,13 @@ def _inner_face(frame: UInt8Array) -> FloatArray:
 
 
 def _change(others: FloatArray, middle: FloatArray) -> float:
-    """Motion of images (T - 1, side, side) against the middle one, unregistered; 0 of blends (cut, dissolve)."""
+    """Motion of images (T - 1, side, side) against the middle one, unregistered; 0 for blends (cut, dissolve)."""
     lights, _ = np.linalg.qr(np.stack([middle[_OVAL], np.ones_like(middle[_OVAL])], axis=1))
     changes = (others - middle)[:, _OVAL]
     changes -= changes @ lights @ lights.T  # a flash or a flicker is no motion, and no cut
-    return 0.0 if _is_blend(changes) else _third(changes) / _gradient(middle)[2]
+    return (
+        0.0 if _is_blend(changes) or others.std(axis=(1, 2)).min() < _FLAT else _third(changes) / _gradient(middle)[2]
+    )
 
 
 def _third(residuals: FloatArray) -> float:

@@ -30,7 +30,7 @@ def print_table(verdicts: Sequence[VideoVerdict], console: Console) -> None:
 
 
 def estimate(probability: float, interval: Sequence[float]) -> str:
-    """A probability and its interval in percent, none of them rounded to 0 or 100."""
+    """A probability and its interval."""
     shown, low, high = (percent(value).replace("\N{NO-BREAK SPACE}", "") for value in (probability, *interval))
     return f"{shown:>4}  ({low} to {high})"
 

@@ -5,6 +5,7 @@ A file may begin with ``extends: OTHER.yaml`` (relative to itself) and then hold
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import reduce
@@ -256,7 +257,7 @@ def read_tree(path: Path, below: tuple[Path, ...] = ()) -> Tree:
         import yaml
     except ImportError:
         raise needs_extra("Reading a configuration", "train") from None
-    if path.resolve() in below:
+    if (real := Path(os.path.realpath(path))) in below:
         raise FacetellError(f"{path} extends itself; remove one `extends`")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -267,7 +268,7 @@ def read_tree(path: Path, below: tuple[Path, ...] = ()) -> Tree:
     if not isinstance(tree, dict):
         raise FacetellError(f"{path} holds no keys; write `key: value` lines")
     base = tree.pop("extends", None)
-    return tree if base is None else merge(read_tree(path.parent / str(base), (*below, path.resolve())), tree)
+    return tree if base is None else merge(read_tree(path.parent / str(base), (*below, real)), tree)
 
 
 def merge(base: Tree, over: Mapping[str, Any]) -> Tree:

@@ -50,7 +50,7 @@ def source_of(text: str) -> Source:
     if "://" not in text:
         return Source("file", text, text)
     if (scheme := text.split("://")[0].lower()) not in SCHEMES:
-        raise FacetellError(f"'{scheme}://' is no stream that can be watched; use one of {', '.join(SCHEMES)}")
+        raise FacetellError(f"'{scheme}://' is no supported kind of stream; use one of {', '.join(SCHEMES)}")
     try:
         parts = urlsplit(text)
     except ValueError:  # its message may hold the password

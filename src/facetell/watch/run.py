@@ -21,11 +21,9 @@ from facetell.watch.pump import Pump, Waiting
 
 BEHIND = 0.5  # seconds; between clips, if the frame in work is older, the frames that wait are dropped
 TICK = 0.2  # seconds between updates of the view
-LATEST_CLIPS = 24  # of a face, by which motion, noise and detail are measured
+LATEST_CLIPS = 24  # of a face, by which motion, noise and blur are measured
 Running = tuple[float, tuple[float, float], bool]  # probability, interval, whether the face is clear
-"""Probability and interval over the clips of the window."""
-Highest = tuple[float, float, int, int]
-"""A running probability, the time at which it was reached in seconds, the face's number, the number of clips."""
+Highest = tuple[float, float, int, int, list[float]]  # probability, time in seconds, numbers of face and clips, flaws
 
 
 @dataclass(slots=True)
@@ -37,14 +35,14 @@ class WatchedFace:
     last: float
     unfit: Status | None = None  # why its latest clip was not scored
     motion: FaceMotion = field(default_factory=lambda: FaceMotion(LATEST_CLIPS))
-    views: deque[Flaws] = field(default_factory=lambda: deque(maxlen=LATEST_CLIPS))
+    flaws_of_clips: deque[Flaws] = field(default_factory=lambda: deque(maxlen=LATEST_CLIPS))
     clips: deque[ClipScore] = field(default_factory=deque)
     highest: Highest | None = None
 
     @property
     def flaws(self) -> Flaws:
         """The median of the latest clips; zeros without one."""
-        return np.median([*self.views] or [np.zeros(2)], axis=0)
+        return np.median([*self.flaws_of_clips] or [np.zeros(2)], axis=0)
 
 
 class Watcher:
@@ -67,7 +65,6 @@ class Watcher:
         self._slow: Counter[float] = Counter()  # clips by frame rate, where that was low
         # Of faces that were removed, or are known to move:
         self._highest: Highest | None = None
-        self._flaws = np.zeros(2)  # the largest
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
         # Score, connection and track, shift from the times of the connection to those since the start, arrival of the
         # last frame; that frame itself takes memory and is not kept.
@@ -154,7 +151,7 @@ class Watcher:
         if watched.unfit is not None:
             self.unfit[watched.unfit] += 1
             return
-        watched.views.append(flaws_of(clip.frames[len(clip.frames) // 2]))
+        watched.flaws_of_clips.append(flaws_of(clip.frames[len(clip.frames) // 2]))
         self._collect(PENDING - 1)
         future = self._pool.submit(self._detector.score, clip)
         self._scoring.append((future, key, item.at - item.raw.time, item.arrived))
@@ -201,7 +198,7 @@ class Watcher:
             watched.unfit = Status.NO_MOTION
             self.unfit[Status.NO_MOTION] += 1
             return None
-        latest = (running[0], score.t1, watched.number, len(watched.clips))
+        latest = (running[0], score.t1, watched.number, len(watched.clips), watched.flaws.tolist())
         watched.highest = max(latest, watched.highest or latest)
         if len(watched.motion.within) >= LEAST_CLIPS:
             self._settle(watched)
@@ -210,7 +207,6 @@ class Watcher:
     def _settle(self, watched: WatchedFace) -> None:
         if watched.highest and not watched.motion.is_absent:
             self._highest = max(watched.highest, self._highest or watched.highest)
-            self._flaws = np.maximum(watched.flaws, self._flaws)
 
     def _emit_source_events(self) -> None:
         """Emit the messages on the connection, and the number of dropped frames if it has changed."""
@@ -259,11 +255,10 @@ class Watcher:
         """The fields of the last event; ``warnings`` as of ``detect`` on damage, a low frame rate, noise and blur."""
         dropped, share = self.dropped
         slow = low_rate([*self._slow.elements()], self.scored, self._info)
-        flaws = [face.flaws for face in self.faces.values() if self.running(face)]
         return {
             "clips": self.scored,
             "dropped": dropped,
             "share": round(share, 4),
             "most_delay": round(self.most_delay, 3),
-            "warnings": [*self.pump.errors, *slow, *unclear(np.max([self._flaws, *flaws], axis=0))],
+            "warnings": [*self.pump.errors, *slow, *(unclear(self.highest[-1]) if self.highest else ())],
         }

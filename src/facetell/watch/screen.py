@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facetell.report.table import STYLE, clock, estimate
-from facetell.report.words import VERDICTS, one_line
+from facetell.report.words import VERDICTS, one_line, percent
 from facetell.verdict import UNSCORED, unclear
 from facetell.watch.run import Watcher
 
@@ -57,8 +57,8 @@ def summary(watcher: Watcher, reason: str, warnings: Sequence[str] = ()) -> str:
     if watcher.scored:
         watched += f"; a score came at most {watcher.most_delay:.1f} s after its last frame"
     if watcher.highest:
-        probability, when, face, clips = watcher.highest
-        result = f"most suspect: face {face} at {clock(when)}, {probability:.0%} (mean of clips: {clips})"
+        probability, when, face, clips, _ = watcher.highest
+        result = f"most suspect: face {face} at {clock(when)}, {percent(probability)} (mean of clips: {clips})"
     elif watcher.unfit:
         reasons = ", ".join(f"{UNSCORED[status]} ({n} clips)" for status, n in watcher.unfit.most_common())
         result = f"nothing was scored: the face is {reasons}"
