@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from facetell.engine import Calibration, ModelInfo
@@ -94,14 +93,14 @@ def test_the_reason_of_an_abstention(tracks, status, parts):
         ([track(1.0, 1.0, 1.0, seconds=7 / 12), track(1.0)], {}, ["12 frames per second, as in 75% of its clips"]),
         (
             [track(1.0)],
-            {"flaws": np.array([3.2, 5.4])},
+            {"flaws": [3.2, 5.4]},
             ["the face is noisy (3.2 grey levels): the score", "the face is blurred"],
         ),
         ([track(1.0)], {"crowded": 4}, ["more than 4 faces at once"]),
     ],
 )
 def test_warnings(tracks, how, expected):
-    none = {"flaws": np.array([2.9, 5.2]), "uneven": 0.0, "errors": [], "info": INFO, "crowded": 0, "left_out": {}}
+    none = {"flaws": [2.9, 5.2], "uneven": 0.0, "errors": [], "info": INFO, "crowded": 0, "left_out": {}}
     found = warnings_of(tracks, **none | how)
     assert len(found) == len(expected)
     assert all(warning.startswith(start) for warning, start in zip(found, expected, strict=True))

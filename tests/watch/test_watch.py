@@ -64,9 +64,8 @@ def test_a_file_read_fast_has_the_scores_of_detection_and_shows_them(detector, m
     Console(file=shown, width=110).print(draw(watcher))
     assert all(word in shown.getvalue() for word in ("forged, 95 % interval", "nothing dropped"))
     assert any(bar in shown.getvalue() for bar in "▁▂▃▄▅▆▇█")
-    assert f"{100 * max(running):.0f}\xa0% (mean of clips: {1 + running.index(max(running))})" in summary(
-        watcher, "it ended"
-    )
+    top = max(running)
+    assert f"{100 * top:.0f}\xa0% (mean of clips: {1 + running.index(top)})" in summary(watcher, "it ended")
     dense = Detector(FAST, Settings(clips_per_second=3.0, max_clips=2))  # a bound holds for each window
     _, events, _ = watched(dense, man, window=2.0, fast=True)
     assert [(c["t0"], c["logit"]) for c in clips_of(events)] == [(c.t0, c.logit) for c in track.clips]
@@ -239,8 +238,7 @@ def test_the_warnings_of_detection_are_given_at_the_end(tmp_path, capsys):
     slow = write_frames(tmp_path / "slow.mp4", sample_frames("sample_man", 60)[::4], fps=5)
     expected = {ODD["truncated"](tmp_path): "", slow: "5 frames per second is"}
     for code, level, words in (("GNC", 3, "face is noisy ("), ("GB", 5, "face is blurred")):
-        images = sample_frames("sample_man", 20)
-        frames = (distort_frame(image, code, level, np.random.default_rng(0)) for image in images)
+        frames = (distort_frame(i, code, level, np.random.default_rng(0)) for i in sample_frames("sample_man", 20))
         expected[write_frames(tmp_path / f"{code}.mp4", frames)] = words
     for video, words in expected.items():
         warnings = [*(verdict := detector(video)).warnings]
