@@ -31,8 +31,8 @@ def print_table(verdicts: Sequence[VideoVerdict], console: Console) -> None:
 
 def estimate(probability: float, interval: Sequence[float]) -> str:
     """A probability and its interval."""
-    shown, low, high = (percent(value).replace("\N{NO-BREAK SPACE}", "") for value in (probability, *interval))
-    return f"{shown:>4}  ({low} to {high})"
+    low, high = map(percent, interval)
+    return f"{percent(probability):>4}  ({low} to {high})"
 
 
 def _cells(verdict: VideoVerdict) -> tuple[Text, str, str, str, str, str]:
@@ -48,7 +48,7 @@ def _cells(verdict: VideoVerdict) -> tuple[Text, str, str, str, str, str]:
         f"[{STYLE[verdict.verdict]}]{word}[/]" + " [yellow](!)[/]" * bool(verdict.warnings),
         probability,
         str(len(verdict.tracks)) if verdict.tracks else "",
-        f"{clock(suspect.t0)} ({suspect.probability:.0%})" if suspect else "",
+        f"{clock(suspect.t0)} ({percent(suspect.probability)})" if suspect else "",
         speed,
     )
 
