@@ -65,7 +65,7 @@ def test_a_file_read_fast_has_the_scores_of_detection_and_shows_them(detector, m
     assert all(word in shown.getvalue() for word in ("forged, 95 % interval", "nothing dropped"))
     assert any(bar in shown.getvalue() for bar in "▁▂▃▄▅▆▇█")
     top = max(running)
-    assert f"{100 * top:.0f}\xa0% (mean of clips: {1 + running.index(top)})" in summary(watcher, "it ended")
+    assert f"{top:.0%} (mean of clips: {1 + running.index(top)})" in summary(watcher, "it ended")
     dense = Detector(FAST, Settings(clips_per_second=3.0, max_clips=2))  # a bound holds for each window
     _, events, _ = watched(dense, man, window=2.0, fast=True)
     assert [(c["t0"], c["logit"]) for c in clips_of(events)] == [(c.t0, c.logit) for c in track.clips]

@@ -29,16 +29,16 @@ def print_table(verdicts: Sequence[VideoVerdict], console: Console) -> None:
     console.print(table)
 
 
-def estimate(probability: float, interval: Sequence[float]) -> str:
-    """A probability and its interval."""
-    low, high = map(percent, interval)
-    return f"{percent(probability):>4}  ({low} to {high})"
+def estimate(*values: float) -> str:
+    """A probability in percent, and its interval if that is given."""
+    shown, *ends = (percent(value).replace("\N{NO-BREAK SPACE}", "") for value in values)
+    return f"{shown:>4}" + (f"  ({ends[0]} to {ends[1]})" if ends else "")
 
 
 def _cells(verdict: VideoVerdict) -> tuple[Text, str, str, str, str, str]:
     word, probability = VERDICTS[verdict.verdict], ""
     if verdict.probability is not None and verdict.interval is not None:
-        probability = estimate(verdict.probability, verdict.interval)
+        probability = estimate(verdict.probability, *verdict.interval)
     else:
         word = f"{word}: {verdict.status}"
     suspect = verdict.most_suspect
@@ -48,7 +48,7 @@ def _cells(verdict: VideoVerdict) -> tuple[Text, str, str, str, str, str]:
         f"[{STYLE[verdict.verdict]}]{word}[/]" + " [yellow](!)[/]" * bool(verdict.warnings),
         probability,
         str(len(verdict.tracks)) if verdict.tracks else "",
-        f"{clock(suspect.t0)} ({percent(suspect.probability)})" if suspect else "",
+        f"{clock(suspect.t0)} ({estimate(suspect.probability).strip()})" if suspect else "",
         speed,
     )
 

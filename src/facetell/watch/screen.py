@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facetell.report.table import STYLE, clock, estimate
-from facetell.report.words import VERDICTS, one_line, percent
+from facetell.report.words import VERDICTS, one_line
 from facetell.verdict import UNSCORED, unclear
 from facetell.watch.run import Watcher
 
@@ -33,7 +33,7 @@ def draw(watcher: Watcher) -> RenderableType:
         running = watcher.running(face)
         verdict = watcher.verdict(running)
         label = VERDICTS[verdict] if running else UNSCORED[face.unfit] if face.unfit else "no clip yet"
-        figures = estimate(*running[:2]) if running else ""
+        figures = estimate(running[0], *running[1]) if running else ""
         recent = [clip.probability for clip in face.clips][-SHOWN:]
         bars = "".join(BARS[min(len(BARS) - 1, int(p * len(BARS)))] for p in recent)
         seen = f"{clock(face.first)} to {clock(face.last)}"
@@ -58,7 +58,7 @@ def summary(watcher: Watcher, reason: str, warnings: Sequence[str] = ()) -> str:
         watched += f"; a score came at most {watcher.most_delay:.1f} s after its last frame"
     if watcher.highest:
         probability, when, face, clips, _ = watcher.highest
-        result = f"most suspect: face {face} at {clock(when)}, {percent(probability)} (mean of clips: {clips})"
+        result = f"most suspect: face {face} at {clock(when)}, {estimate(probability).strip()} (mean of clips: {clips})"
     elif watcher.unfit:
         reasons = ", ".join(f"{UNSCORED[status]} ({n} clips)" for status, n in watcher.unfit.most_common())
         result = f"nothing was scored: the face is {reasons}"
