@@ -138,6 +138,11 @@ class RawFrame:
         return self.geometry.orient(np.right_shift(luma[rows][:, columns], shift).astype(np.uint8))
 
 
+def has_bt709(width: int, height: int) -> bool:
+    """Whether a video that states no matrix is taken to have BT.709, and not BT.601."""
+    return width >= 1280 or height >= 720
+
+
 def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
     """Convert a decoded frame to uint8 RGB (``height``, ``width``, 3) by its own matrix and range, not rotated.
 
@@ -146,7 +151,7 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> UInt8Array:
     """
     matrix = int(frame.colorspace)
     if matrix not in _MATRICES:
-        matrix = int(Colorspace.ITU709 if frame.width >= 1280 or frame.height >= 720 else Colorspace.ITU601)
+        matrix = int(Colorspace.ITU709 if has_bt709(frame.width, frame.height) else Colorspace.ITU601)
     pq = int(frame.color_trc) == int(ColorTrc.SMPTE2084)
     scaled = (width, height) != (frame.width, frame.height)
     try:

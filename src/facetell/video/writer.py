@@ -17,10 +17,10 @@ from av.video.stream import VideoStream
 
 from facetell.files import short_name
 from facetell.types import FacetellError, UInt8Array
-from facetell.video.frame import to_rgb
+from facetell.video.frame import has_bt709, to_rgb
 
 _TIME_BASE = Fraction(1, 90000)
-_BT709, _BT601, _LIMITED, _FULL = 1, 6, 1, 2
+_LIMITED, _FULL = 1, 2
 _FREE_TIMES = {"libx264", "libx265", "libvpx-vp9", "libsvtav1", "ffv1"}
 _DEFAULTS = {"libx265": {"x265-params": "log-level=error"}, "mjpeg": {"strict": "unofficial"}}  # limited range in JPEG
 _EVEN_SIZES = ("yuv420", "yuv422", "nv12", "p010")  # pixel formats that halve the chroma
@@ -134,9 +134,8 @@ def to_yuv(image: UInt8Array, pix_fmt: str) -> av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     if av.VideoFormat(pix_fmt).is_rgb:
         return frame.reformat(format=pix_fmt)
-    matrix = _matrix(width, height)
+    matrix, to = (1, 1) if has_bt709(width, height) else (6, 5)  # in H.264, in swscale
     frame.color_range = _FULL
-    to = 1 if matrix == _BT709 else 5
     yuv = frame.reformat(format=pix_fmt, dst_colorspace=to, src_color_range=_FULL, dst_color_range=_LIMITED, threads=1)
     yuv.colorspace, yuv.color_range = matrix, _LIMITED
     return yuv
@@ -183,9 +182,5 @@ def _add_video(
     stream.pix_fmt = pix_fmt
     stream.codec_context.time_base = _TIME_BASE if codec in _FREE_TIMES else 1 / rate
     if not av.VideoFormat(pix_fmt).is_rgb:
-        stream.codec_context.colorspace, stream.codec_context.color_range = _matrix(width, height), _LIMITED
+        stream.codec_context.colorspace, stream.codec_context.color_range = 1 if has_bt709(*size) else 6, _LIMITED
     return cast(VideoStream, stream)
-
-
-def _matrix(width: int, height: int) -> int:
-    return _BT709 if width >= 1280 or height >= 720 else _BT601
