@@ -63,8 +63,7 @@ class Watcher:
         self.unfit: Counter[Status] = Counter()  # clips that were not scored, by reason
         self.faces: dict[tuple[int, int], WatchedFace] = {}  # by connection and track, in order of appearance
         self._slow: Counter[float] = Counter()  # clips by frame rate, where that was low
-        # Of faces that were removed, or are known to move:
-        self._highest: Highest | None = None
+        self._highest: Highest | None = None  # of faces that were removed, or are known to move
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facetell-model")
         # Score, connection and track, shift from the times of the connection to those since the start, arrival of the
         # last frame; that frame itself takes memory and is not kept.
