@@ -1,7 +1,7 @@
 """Sphinx configuration of the documentation site: `make docs` writes it to out/site.
 
-Four pages are generated here: the start page (README.md), the commands (their help texts), the Python interface (the
-docstrings) and the changes (CHANGELOG.md).
+These pages are generated here: the start page (README.md), the commands (their help texts), the Python interface (the
+docstrings), the cards of the released models and the changes (CHANGELOG.md).
 """
 
 import argparse
@@ -27,9 +27,13 @@ CONTENTS = {
     "Investigate": "detecting report scanning watching serving reliability",
     "Evaluate": "datasets preparing scoring evaluation measures distortions",
     "Train": "training models forging experiments",
-    "Reference": "commands python architecture changes",
+    "Reference": "commands python architecture card-facetell card-facetell-fast changes",
 }
-PYTHON = {"facetell": "detect Detector Settings", "facetell.types": "VideoVerdict TrackVerdict ClipScore FacetellError"}
+PYTHON = {
+    "facetell": "detect Detector Settings",
+    "facetell.types": "VideoVerdict TrackVerdict ClipScore RegionScore Crop Status Verdict FacetellError",
+}
+WEIGHTS = ROOT / "src" / "facetell" / "weights"
 
 
 def start_page() -> str:
@@ -53,8 +57,10 @@ def commands() -> str:
             formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100),
         )
         importlib.import_module(f"facetell.cli.{verb}").add_arguments(parser)
+        actions = parser._subparsers._group_actions[0].choices.values() if parser._subparsers else ()
         add_common(parser)
-        parts.append(f"## {verb}\n\n```text\n{parser.format_help()}```\n")
+        parts.append(f"## {verb}\n")
+        parts += [f"```text\n{each.format_help()}```\n" for each in (parser, *actions)]
     return "\n".join(parts)
 
 
@@ -78,6 +84,8 @@ GENERATED = {
     "commands": commands,
     "python": python,
     "changes": lambda: (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+    "card-facetell": lambda: (WEIGHTS / "facetell.md").read_text(encoding="utf-8"),
+    "card-facetell-fast": lambda: (WEIGHTS / "facetell-fast.md").read_text(encoding="utf-8"),
 }
 
 
@@ -85,7 +93,8 @@ def read_source(app: Sphinx, name: str, source: list[str]) -> None:
     """Links of the repository as links of the site; those to files that are not part of it become plain text."""
     text = re.sub(r"\]\(docs/", "](", source[0])
     text = text.replace("](../README.md", "](index.md").replace("](CHANGELOG.md", "](changes.md")
-    source[0] = re.sub(r"\[([^\]]+)\]\((?:\.\./)?(?:src/[^)]*|NOTICE|LICENSE)\)", r"\1", text)
+    text = text.replace("](src/facetell/weights/", "](card-")
+    source[0] = re.sub(r"\[([^\]]+)\]\((?:\.\./)?(?:src/[^)]*|examples/|[A-Z]+(?:\.md)?)\)", r"\1", text)
 
 
 def setup(app: Sphinx) -> None:

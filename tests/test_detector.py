@@ -183,6 +183,8 @@ def test_a_scene_cut_ends_the_track_and_no_clip_contains_it_and_the_clear_face_d
     verdict = Detector(FAST, Settings(threshold=0.0))(path)
     assert len(verdict.tracks) == 2 and all(clip.t1 < 0.8 or clip.t0 >= 0.8 for clip in clips_of(verdict))
     assert (verdict.verdict, verdict.probability) == (Verdict.FORGED, min(t.probability for t in verdict.tracks))
+    assert verdict.ranked[0].probability < verdict.ranked[1].probability
+    assert verdict.most_suspect in verdict.ranked[0].clips
 
 
 def test_a_run_repeats_bit_for_bit_and_holds_no_more_frames_than_one_clip_needs(detector, woman, of_woman, monkeypatch):

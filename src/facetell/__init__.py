@@ -1,4 +1,4 @@
-"""facetell decides whether a face in a video is real or forged.
+"""facetell estimates whether a face in a video is real or forged.
 
 >>> import facetell
 >>> from facetell.assets import locate

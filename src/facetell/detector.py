@@ -52,7 +52,7 @@ from facetell.types import (
     check_whole,
     why_failed,
 )
-from facetell.verdict import by_estimate, read_verdict, unclear, warnings_of, why_not_scored
+from facetell.verdict import read_verdict, unclear, warnings_of, why_not_scored
 from facetell.video.container import address_in
 from facetell.video.frame import Unreadable
 from facetell.video.metadata import read_facts
@@ -114,7 +114,7 @@ class _HookError(Exception):
 class Detector:
     """Scores videos with one loaded model; reuse it for many videos, but only from one thread at a time.
 
-    ``model`` is the name of a released model ("facetell-fast"), or the path of a model file (docs/models.md).
+    ``model`` is a released model (None: "facetell"), the path of a model file, or MODULE:FUNCTION (docs/models.md).
     FacetellError: the model, an engine, an asset or a setting is missing or invalid.
 
     >>> from facetell import Detector
@@ -156,9 +156,9 @@ class Detector:
     def __call__(self, path: Path | str, progress: Progress | None = None, watch: Watch | None = None) -> VideoVerdict:
         """The result for a video, a file or a folder of its frames; one that cannot be scored is an abstention.
 
-        Every exception while the video is read, tracked or scored becomes its status ``unreadable``, so that no file
-        ends the run of many. Exceptions of ``progress``, which is called with (seconds done, total seconds or None)
-        while the video is read, and of the hooks of ``watch`` are raised as they are.
+        Every exception while the video is read, tracked or scored becomes a status (``damaged``, ``not_consecutive``,
+        ``unreadable``): no file ends the run of many. Those of ``progress``, which is called with (seconds done, total
+        seconds or None) while the video is read, and of the hooks of ``watch`` are raised as they are.
         """
         path = Path(path)
         started = time.perf_counter()
@@ -228,12 +228,12 @@ class Detector:
             return self._verdict(reader, stream, scores, now)
 
     def _verdict(self, reader: VideoSource, stream: ClipStream, scores: TrackScores, last_time: float) -> VideoVerdict:
-        """The result of a video: that of its highest-scoring track, or of one that is forged by itself."""
+        """The result of a video: that of its highest-scoring track, or of the highest one that is forged by itself."""
         model, tracker, tracks = self.engine.info, stream.tracker, tuple(scores.results().values())
-        ranked = by_estimate(tracks)
+        ranked = sorted((t for t in reversed(tracks) if t.status is Status.SCORED), key=lambda t: t.probability or 0.0)
         threshold = self.threshold_of(max(len(ranked), 1))
         worst, flaws, verdict = None, np.zeros(2), Verdict.NONE
-        for track in reversed(ranked):
+        for track in ranked:
             own = np.median(scores.records[track.track_id].flaws, axis=0)
             found = read_verdict(track.probability, track.interval, threshold, not unclear(own))
             if found is Verdict.FORGED or verdict is not Verdict.FORGED:

@@ -239,9 +239,10 @@ class TrackVerdict:
 class VideoVerdict:
     """Result for one video.
 
-    ``probability``, ``interval`` and ``threshold``, the minimum probability for "forged" with ``threshold_faces``
-    scored faces, are those of the highest-scoring track, None unless ``status`` is ``scored``. ``message`` is the
-    reason for an abstention; ``warnings`` are the caveats of a score. ``file`` is what
+    ``probability`` and ``interval`` are those of the track that decides: the one with the highest probability or, if
+    that one is noisy or blurred, one that is forged by itself. ``threshold`` is the minimum probability for "forged",
+    corrected for ``threshold_faces`` faces. All are None unless ``status`` is ``scored``. ``message`` is the reason for
+    an abstention; ``warnings`` are the caveats of a score. ``file`` is what
     :func:`facetell.video.metadata.read_facts` finds.
     """
 
@@ -270,6 +271,13 @@ class VideoVerdict:
         return self.status is Status.UNREADABLE or (self.status is Status.DAMAGED and not self.width)
 
     @property
+    def ranked(self) -> list[TrackVerdict]:
+        """The scored tracks: the one that decides, then those with the highest probability first."""
+        scored = [track for track in self.tracks if track.status is Status.SCORED]
+        own = self.probability, self.interval
+        return sorted(scored, key=lambda t: ((t.probability, t.interval) != own, -(t.probability or 0), t.track_id))
+
+    @property
     def most_suspect(self) -> ClipScore | None:
-        """The clip with the highest logit of all tracks; None where nothing was scored."""
-        return max((clip for track in self.tracks for clip in track.clips), key=lambda clip: clip.logit, default=None)
+        """The clip with the highest logit of the track that decides; None where nothing was scored."""
+        return max((clip for track in self.ranked[:1] for clip in track.clips), key=lambda c: c.logit, default=None)

@@ -1,4 +1,4 @@
-"""From the results of faces to the verdict on a video: that of its highest-scoring track."""
+"""From the results of faces to the verdict on a video."""
 
 from __future__ import annotations
 
@@ -24,12 +24,6 @@ UNSCORED = {
     Status.FACE_OBSCURED: N_("pixelated"),
     Status.NO_MOTION: N_("without motion"),
 }
-
-
-def by_estimate(tracks: Tracks) -> list[TrackVerdict]:
-    """The scored tracks, those with the highest estimate first."""
-    scored = [track for track in tracks if track.status is Status.SCORED]
-    return sorted(scored, key=lambda track: (-(track.probability or 0.0), track.track_id))
 
 
 def why_not_scored(tracks: Tracks, info: ModelInfo) -> tuple[Status, str]:
@@ -63,7 +57,7 @@ def even_odds(threshold: float) -> float:
 def read_verdict(
     probability: float | None, interval: tuple[float, float] | None, threshold: float, clear: bool = True
 ) -> Verdict:
-    """The verdict on the highest-scoring face of a video.
+    """The verdict on a face.
 
     Forged if the probability reaches the threshold and the whole interval is at or above even odds; genuine if the
     whole interval is below even odds; else, or of a face that is not ``clear``, inconclusive. The interval is that of

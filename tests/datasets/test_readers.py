@@ -15,7 +15,7 @@ from facetell.datasets.readers import BENCHMARKS, TEST_LIST, read_benchmark
 from facetell.types import FacetellError
 from mimic.make import MIMICS, make_miniature
 
-# The names and lists of a few videos (METHOD.md, section 2); the videos are empty files.
+# The names and lists of a few videos (docs/datasets.md); the videos are empty files.
 TREES = {
     "celebdf++": """
         Celeb-real/id0_0000.mp4 Celeb-real/id4_0000.mp4 YouTube-real/00170.mp4

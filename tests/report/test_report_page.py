@@ -115,6 +115,11 @@ def test_the_face_with_the_highest_estimate_comes_first(detector, of_two):
     assert headings == [f"Face {worst + 1}", f"Face {2 - worst}"]
     assert f"the highest estimate of 2 scored faces: face {worst + 1}." in page.text
     assert "The threshold is corrected for 2 faces" in page.text
+    lower = of_two.tracks[1 - worst]  # as where the other one is noisy
+    page = check_page(report_of(detector, replace(of_two, probability=lower.probability, interval=lower.interval)))
+    assert [e.text for e in page.all("h3") if e.text.startswith("Face ")] == headings[::-1]
+    assert f"Face {2 - worst} decides (2 faces scored)" in page.text
+    assert f"estimate of face {2 - worst}: faces with higher ones are noisy" in page.text
 
 
 def test_an_abstention_is_explained_and_has_no_figure(detector, abstained):

@@ -144,8 +144,7 @@ def _why_gone(item: Item, content: str | None = "") -> str:
 
 def cells(verdict: VideoVerdict, same: str) -> dict[str, Any]:
     """A row of the table; ``same`` is the video of the same content that was scored, "" if this one was."""
-    worst = verdict.most_suspect
-    logits = [track.logit for track in verdict.tracks if track.logit is not None]
+    worst, ranked = verdict.most_suspect, verdict.ranked
     low, high = verdict.interval or (None, None)
     names = ("probability", "threshold", "duration", "width", "height", "fps", "sha256")
     return {name: getattr(verdict, name) for name in names} | {
@@ -154,7 +153,7 @@ def cells(verdict: VideoVerdict, same: str) -> dict[str, Any]:
         "verdict": verdict.verdict.value,
         "low": low,
         "high": high,
-        "logit": max(logits, default=None),
+        "logit": ranked[0].logit if ranked else None,
         "faces": len(verdict.tracks),
         "clips": sum(len(track.clips) for track in verdict.tracks),
         "worst_t0": worst.t0 if worst else None,

@@ -146,7 +146,7 @@ def _run(argv: list[str], called: str) -> int:
         parser = Parser(
             prog="facetell",
             usage="facetell VERB ... (or a VIDEO, as in `facetell detect VIDEO`)",
-            description="Decide whether a face in a video is real or forged.",
+            description="Estimate whether a face in a video is real or forged.",
             epilog="\n".join(groups) + f"\nfacetell VERB --help lists the options of a verb.\n{COMPLETION}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

@@ -71,8 +71,8 @@ def add_detection(parser: argparse._ActionsContainer, *, threshold: bool = True)
     add("--max-clips", type=partial(count, least=0), metavar="N", help=most)
     add("--max-faces", type=count, default=8, metavar="N", help="faces tracked at once (default: 8)")
     if threshold:
-        least = 'minimum probability for "forged" (the interval must also lie above 50 %%), for any number of faces'
-        least += " (default: the model's, which is corrected for their number)"
+        least = 'minimum probability for "forged" (the interval must also be at or above 50 %%, or P if lower)'
+        least += " (default: the model's, which rises with the number of faces)"
         add("--threshold", type=share, metavar="P", help=least)
     add("--engine", choices=list(ENGINES), help="runs the model (default: openvino, on cuda onnxruntime)")
     add("--device", choices=list(DEVICES), default="cpu", help="runs the model; cuda: an NVIDIA GPU (default: cpu)")

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("video", type=Path, metavar="VIDEO", help="a real video")
     add("--out", type=Path, metavar="FILE", help="the forgery (default: VIDEO-KIND.mp4 here)")
     add("--kind", choices=VIDEO_KINDS, default="mix", help="the forgery (default: mix draws one)")
-    add("--with", dest="donor", type=Path, metavar="OTHER", help="video of another person, for a swap")
+    add("--with", dest="donor", type=Path, metavar="OTHER", help="another person, for a swap or the motion of reenact")
     add("--seed", type=seed, default=0, metavar="N", help="the same seed gives the same forgery")
     add("--no-mark", action="store_true", help="without the visible mark (the metadata tag is written)")
 

@@ -120,4 +120,4 @@ def _append(out: FileIO, event: dict[str, Any]) -> None:
         while line:  # a disk that is nearly full takes a part
             line = line[out.write(line) :]
     except OSError as error:
-        raise FacetellError(f"{out.name} cannot be written ({error.strerror}); make room there") from None
+        raise FacetellError(f"{out.name} cannot be written ({error.strerror}); free some space") from None

@@ -1,4 +1,4 @@
-"""The lists of frames of DeepfakeBench and DF40 (METHOD.md, section 2): read as a manifest, and written from one.
+"""The lists of frames of DeepfakeBench and DF40 (docs/datasets.md): read as a manifest, and written from one.
 
 ``{dataset: {label: {split: {[compression]: {video: {label, frames: [...]}}}}}}``, paths relative to the file's folder.
 """

@@ -1,6 +1,6 @@
 """FaceForensics++ and what is built on its videos: FaceShifter, DeepFakeDetection and DeeperForensics-1.0.
 
-METHOD.md, section 2. A forgery ``TTT_SSS`` is the video TTT with the face (or the motion) of SSS.
+docs/datasets.md. A forgery ``TTT_SSS`` is the video TTT with the face (or the motion) of SSS.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All benchmarks that can be read (METHOD.md, section 2). To add one: its reader, an entry of :data:`BENCHMARKS`."""
+"""All benchmarks that can be read (docs/datasets.md). To add one: its reader, an entry of :data:`BENCHMARKS`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from facetell.faces.clips import FrameSampler
 from facetell.faces.crop import crop_frame, crop_matrix
 from facetell.report.chart import ranked
 from facetell.types import N_, ClipScore, Crop, TrackVerdict, UInt8Array, VideoVerdict
-from facetell.verdict import by_estimate
 from facetell.video.reader import Unreadable
 from facetell.video.source import VideoSource, content_sha256, open_video
 
@@ -113,7 +112,7 @@ def collect_images(
 
     ``info`` is of the model that scored it, ``rate`` that of a folder of images, ``progress`` as of a detector.
     """
-    shown = by_estimate(verdict.tracks)[: budget.faces]
+    shown = verdict.ranked[: budget.faces]
     images = {track.track_id: _wanted(track, budget, len(shown)) for track in shown}
     if not images:
         return {}, ""

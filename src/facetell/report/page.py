@@ -30,7 +30,7 @@ from facetell.report.result import to_result
 from facetell.report.table import clock
 from facetell.report.words import one_line, percent, plain_text, shortened
 from facetell.types import ClipScore, TrackVerdict, Verdict, VideoVerdict
-from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, by_estimate, even_odds
+from facetell.verdict import LOW_RATE, UNEVEN, UNSCORED, even_odds
 
 TEMPLATES, STATIC = (Path(__file__).with_name(name) for name in ("templates", "static"))
 CSS, JS = (Markup((STATIC / f"report.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
@@ -167,7 +167,7 @@ class Report:
 
     def _with_regions(self, verdict: VideoVerdict, images: Mapping[int, TrackImages]) -> VideoVerdict:
         found = {}
-        for track in by_estimate(verdict.tracks)[: self._budget.regions]:
+        for track in verdict.ranked[: self._budget.regions]:
             clip = images.get(track.track_id, {}).get(ranked(track)[0])
             if clip and len(clip.frames) == self._detector.engine.info.clip_frames:
                 found[track.track_id] = self._detector.score_regions(np.stack(clip.frames))
@@ -251,10 +251,10 @@ def content_policy() -> str:
 def _faces(
     verdict: VideoVerdict, most: int, images: dict[int, TrackImages]
 ) -> tuple[list[FaceView], list[tuple[int, TrackVerdict]]]:
-    """The scored faces with the highest estimates, at most so many, and the other tracks with their numbers."""
+    """The first of the ranked faces, at most so many, and the other tracks with their numbers."""
     others = {track.track_id: (number, track) for number, track in enumerate(verdict.tracks, start=1)}
     faces = []
-    for track in by_estimate(verdict.tracks)[:most]:
+    for track in verdict.ranked[:most]:
         number, _ = others.pop(track.track_id)
         own = images.get(track.track_id, {})
         highest = max(1, sum(clip.wants_frames for clip in own.values()))

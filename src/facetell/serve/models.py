@@ -96,7 +96,7 @@ class Summary(BaseModel, from_attributes=True):
 
     status: Status = Field(description="every value but `scored` is an abstention and has no probability")
     verdict: Verdict
-    probability: Share | None = Field(description="of manipulation, for the face with the highest one")
+    probability: Share | None = Field(description="of manipulation, for the face that decides")
     interval: tuple[Share, Share] | None = Field(description="95 % interval of the probability")
     threshold: Share | None = Field(None, description="minimum probability for `forged`")
     message: str = Field(description="why nothing was scored")

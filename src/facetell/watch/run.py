@@ -226,9 +226,10 @@ class Watcher:
         probability, interval = calibration.probability(sum(logits) / len(logits)), calibration.interval(logits)
         return probability, interval, not unclear(face.flaws)
 
-    def most_suspect(self) -> Running | None:
-        """The running score of the face with the highest probability now."""
-        return max(filter(None, map(self.running, self.faces.values())), default=None)
+    def decides(self) -> Running | None:
+        """The running score that decides now: the highest one that is forged, else the highest."""
+        found = filter(None, map(self.running, self.faces.values()))
+        return max(found, key=lambda one: (self.verdict(one) is Verdict.FORGED, *one), default=None)
 
     @property
     def highest(self) -> Highest | None:

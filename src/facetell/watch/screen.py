@@ -20,7 +20,7 @@ QUIET = 2.0  # seconds without a frame, or of delay, that are reported
 
 def draw(watcher: Watcher) -> RenderableType:
     """Return the view: the verdict, a table of the faces, the latest message on the source, and the delay."""
-    running = watcher.most_suspect()
+    running = watcher.decides()
     verdict = watcher.verdict(running)
     title = Text.assemble(
         (VERDICTS[verdict], STYLE[verdict]),
