@@ -68,7 +68,7 @@ CALLS = [
     ("watch 0 --fast", "--fast is for files"),
     ("watch rtsp://me:secret@[bad/x", "what follows 'rtsp://' is no address; write it as in rtsp://10.0.0.7/door"),
     ("watch man.mp4 --out other", "other is not what `facetell watch` wrote; choose another file"),
-    ("watch man.mp4 --fast --out /dev/full", "/dev/full cannot be written (No space left on device); make room there"),
+    ("watch man.mp4 --fast --out /dev/full", "/dev/full cannot be written (No space left on device); free some space"),
     *((f"serve --data d --port 0 --token {shlex.quote(token)}", "at least 16 ASCII characters") for token in TOKENS),
     ("serve --data d --webhook-host hooks.example", "FACETELL_WEBHOOK_SECRET needs at least 16 ASCII characters"),
     *((f"serve --data man.mp4 --webhook-host '{host}'", "is not HOST or HOST:PORT") for host in HOOKS),
