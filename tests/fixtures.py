@@ -1,8 +1,10 @@
 """Videos made of the samples, by makers that take a folder: of files without a frame (BROKEN), unusual files (ODD)."""
 
+import contextlib
 import functools
 import itertools
 import math
+import os
 import shutil
 import tempfile
 import time
@@ -21,6 +23,8 @@ from facetell.video.writer import VideoWriter
 FAST = FAST_MODEL
 """The model of most tests; the default model may be many times slower."""
 FAST_FILE = model_path(FAST)
+
+TINY = Path(__file__).parents[1] / "configs" / "tiny.yaml"
 
 SECONDS = 600.0
 """The longest wait for an event; only a test that fails waits so long."""
@@ -53,9 +57,40 @@ def _maker(name, kind=None):
 def wait_for(condition):
     end = time.monotonic() + SECONDS
     while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.01)
     return found
+
+
+@contextlib.contextmanager
+def closed_to_all(folder, parent):
+    """Remove the permissions of a folder, and the rights of root, who may read everything, from the process."""
+    user = os.geteuid()
+    parent.chmod(0o755)
+    folder.chmod(0)
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
+
+
+def copy_stream(source, target, kind, **how):
+    """Copy the first stream of a kind, "video" or "audio", into a file."""
+    with av.open(str(source)) as reader, av.open(str(target), "w", **how) as output:
+        stream = getattr(reader.streams, kind)[0]
+        copy = output.add_stream_from_template(stream)
+        for packet in reader.demux(stream):
+            if packet.dts is not None:
+                packet.stream = copy
+                output.mux(packet)
+
+
+def chance():
+    """A generator of random numbers; prints its seed, with which a failure can be repeated."""
+    print(f"seed: {(seed := np.random.SeedSequence().entropy)}")
+    return np.random.default_rng(seed)
 
 
 def frames_of(path, count=None):
@@ -70,6 +105,31 @@ def sample_frames(name="sample_woman", count=24):
     frames = np.stack([image for image, _ in frames_of(locate(name), count)])
     frames.flags.writeable = False  # other tests get the same array
     return frames
+
+
+def man_face(count=30):
+    """The man's face in 360 x 360 pixels, uint8 (T, 360, 360, 3)."""
+    return sample_frames("sample_man", count)[:, :, 114:474]
+
+
+def woman_face(count=30):
+    """The woman's face, larger than the man's, uint8 (T, 360, 360, 3)."""
+    return sample_frames("sample_woman", count)[:, :, 264:624]
+
+
+def recoloured(frames):
+    """Like a forgery: the same face in other colours, frame for frame."""
+    return np.clip(frames.astype(np.float32) * (1.1, 0.95, 0.8) + 6, 0, 255).astype(np.uint8)
+
+
+def in_video(clip):
+    """Landmarks of a prepared clip in pixels of the video that it was cropped from, (F, 468, 2)."""
+    return (clip.landmarks + 0.5) * clip.square.width / clip.frames.shape[1] - 0.5 + clip.square[:2]
+
+
+def content(folder):
+    """The bytes of all files in a folder, by their paths in it."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def write_frames(path, images, fps=30, **how):
@@ -89,6 +149,15 @@ def zoomed(image, scale, x=0.0):
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0, scale) + np.array([[0, 0, x], [0, 0, 0]])
     moved = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
     return moved.astype(np.uint8, copy=False)
+
+
+def rotated_by(images, degrees):
+    """Frames rotated clockwise about their centre on a black square that holds them, and the matrix (2, 3) of that."""
+    height, width = images.shape[1:3]
+    side = math.ceil(math.hypot(height, width) / 2) * 2
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -degrees, 1.0)
+    matrix[:, 2] += (side - width) / 2, (side - height) / 2
+    return [cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_CUBIC) for image in images], matrix
 
 
 def mosaic(image, cell):
@@ -167,7 +236,7 @@ BROKEN |= {
     ),
     "unknown_codec": _content("codec.mp4", lambda: _faststart().replace(b"avc1", b"zzz9").replace(b"avcC", b"zzzC")),
     # An index in front, without any of the frames that it lists.
-    "index_without_pictures": _content("moov_only.mp4", lambda: _faststart()[: _faststart().index(b"mdat") + 8]),
+    "index_without_frames": _content("moov_only.mp4", lambda: _faststart()[: _faststart().index(b"mdat") + 8]),
 }
 # The undamaged file of `truncated` and `damaged`.
 whole = _content("whole.mp4", lambda: _faststart())
@@ -175,13 +244,7 @@ whole = _content("whole.mp4", lambda: _faststart())
 
 @_maker("audio_only.mp4", BROKEN)
 def audio_only(path):
-    with av.open(str(locate("sample_woman"))) as reader, av.open(str(path), "w") as output:
-        stream = reader.streams.audio[0]
-        copy = output.add_stream_from_template(stream)
-        for packet in reader.demux(stream):
-            if packet.dts is not None:
-                packet.stream = copy
-                output.mux(packet)
+    copy_stream(locate("sample_woman"), path, "audio")
 
 
 # --- read with a note

@@ -1,11 +1,13 @@
 """A small corpus, and short ways to scan it, for the tests of ``scan``."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from facetell.batch.run import Job, Outcome, Work
 from facetell.batch.scan import scan
@@ -65,6 +67,17 @@ def lines(path: Path) -> list[dict]:
     """The complete lines of a file of JSON; none if there is no file."""
     content = path.read_bytes() if path.exists() else b""
     return [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def kill_reader(processes: Iterable[psutil.Process], path: Path) -> int:
+    """Kill the first of the processes that has a file open; the number of killed ones."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if str(path) in [file.path for file in process.open_files()]:
+                process.kill()
+                process.wait(10)
+                return 1
+    return 0
 
 
 def verdicts(out: Path) -> list[str]:

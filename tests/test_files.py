@@ -8,7 +8,7 @@ import pytest
 from facetell.files import NAME_BYTES, check_all_writable, short_name, temporary_beside, write_text
 from facetell.types import FacetellError
 from facetell.video.writer import VideoWriter
-from fixtures import sample_frames
+from fixtures import closed_to_all, sample_frames
 
 
 @pytest.mark.parametrize("sign", ["a", "\u00e9", "\N{CJK UNIFIED IDEOGRAPH-8BDD}", "\N{GRINNING FACE}", "\udce9"])
@@ -53,17 +53,7 @@ def test_a_link_is_written_through(tmp_path):
 
 
 def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0)
-    tmp_path.chmod(0o755)
+    (closed := tmp_path / "closed").mkdir()
     monkeypatch.chdir(tmp_path)
-    root = os.geteuid() == 0  # who may read everything
-    try:
-        if root:
-            os.seteuid(65534)
-        with pytest.raises(FacetellError, match=r"cannot write .*: Permission denied; choose another place"):
-            check_all_writable([Path("closed/a.json")])
-    finally:
-        if root:
-            os.seteuid(0)
-        closed.chmod(0o700)
+    with closed_to_all(closed, tmp_path), pytest.raises(FacetellError, match=r"cannot write .*: Permission denied; ch"):
+        check_all_writable([Path("closed/a.json")])

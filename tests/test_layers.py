@@ -12,7 +12,7 @@ FILES = {".".join(("facetell", *path.relative_to(ROOT).with_suffix("").parts)): 
 
 # By package: those that none of its modules may import.
 FORBIDDEN = {
-    "report": {"serve", "batch", "scan", "evaluate"},
+    "report": {"serve", "batch", "evaluate"},
     "engine": {"models", "train", "forge"},
     "faces": {"engine", "detector", "tracks", "verdict"},
     "video": {"faces", "engine", "detector"},
@@ -48,6 +48,12 @@ GRAPH: dict[str, set[str]] = {}
 for module, found in IMPORTS.items():
     others = {package(name) for name in found if name.startswith("facetell.")} - {package(module)}
     GRAPH.setdefault(package(module), set()).update(others)
+
+
+def test_every_package_and_module_that_the_rules_name_exists():
+    assert {*FORBIDDEN}.union(CLI_USERS, *FORBIDDEN.values()) <= GRAPH.keys()
+    assert {f"facetell.{module}" for module in DETECTION} <= FILES.keys()
+    assert {package(name) for name in NOT_IN_DETECTION if name not in LIBRARIES} <= GRAPH.keys()
 
 
 def test_no_import_cycle_between_packages():

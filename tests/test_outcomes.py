@@ -2,25 +2,16 @@
 
 import math
 
-import cv2
-import numpy as np
 import pytest
 
 from facetell.detector import Detector
 from facetell.types import Status, Verdict
-from fixtures import mosaic, sample_frames, write_frames
+from fixtures import mosaic, rotated_by, sample_frames, write_frames
 
 
 @pytest.fixture(scope="module")
 def released():
     return Detector()
-
-
-def rotated(images, degrees):
-    side = math.ceil(math.hypot(*images.shape[1:3]) / 2) * 2
-    matrix = cv2.getRotationMatrix2D((images.shape[2] / 2, images.shape[1] / 2), -degrees, 1.0)
-    matrix[:, 2] += side / 2 - np.array([images.shape[2], images.shape[1]]) / 2
-    return [cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_CUBIC) for image in images]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +32,7 @@ def test_upright_faces_are_genuine(upright):
 def test_a_rotated_face_has_the_result_of_the_upright_one(released, upright, tmp_path, name, degrees):
     name = f"sample_{name}"
     fps = upright[name].fps
-    verdict = released(write_frames(tmp_path / "a.mp4", rotated(sample_frames(name, 72), degrees), fps=fps))
+    verdict = released(write_frames(tmp_path / "a.mp4", rotated_by(sample_frames(name, 72), degrees)[0], fps=fps))
     assert verdict.status is Status.SCORED and verdict.verdict is Verdict.GENUINE
     assert verdict.probability == pytest.approx(upright[name].probability, abs=0.1)
     crop, same = verdict.tracks[0].clips[0].crop, upright[name].tracks[0].clips[0].crop

@@ -56,6 +56,8 @@ def test_status_of_a_track_and_abstentions_carry_no_number(verdict, status):
         (None, None, 0.5, Verdict.NONE),
         (0.9, (0.4, 0.95), 0.8, Verdict.INCONCLUSIVE),
         (0.7, (0.6, 0.79), 0.8, Verdict.INCONCLUSIVE),  # below a high threshold, and more likely forged than not
+        (0.8, (0.6, 0.9), 0.8, Verdict.FORGED),  # at the threshold
+        (0.9, (0.5, 0.95), 0.8, Verdict.FORGED),  # at even odds
         (0.3, (0.25, 0.4), 0.2, Verdict.FORGED),  # a threshold below one half
         (0.1, (0.05, 0.19), 0.2, Verdict.GENUINE),
         (0.15, (0.1, 0.3), 0.2, Verdict.INCONCLUSIVE),

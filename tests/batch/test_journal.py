@@ -12,7 +12,7 @@ from facetell.types import FacetellError
 LINES = [{"row": 0, "path": "ä.mp4"}, {"row": 1, "path": "line\nbreak"}, {"row": 0, "path": "again"}]
 
 
-def test_cut_anywhere_it_gives_its_complete_lines_and_grows_behind_them(tmp_path):
+def test_truncated_anywhere_it_gives_its_complete_lines_and_new_ones_follow_them(tmp_path):
     path = tmp_path / "journal"
     journal = Journal(path, itemgetter("row"))
     for line in (*LINES, LINES[2]):

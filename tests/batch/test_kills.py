@@ -11,16 +11,14 @@ import sys
 import time
 from dataclasses import dataclass
 
-import numpy as np
 import psutil
 import pytest
 
 from facetell.batch.run import LOST
 from facetell.batch.scan import JOURNAL, WORK
 from facetell.cli import main
-from fixtures import FAST, SECONDS, wait_for
-from prepare_videos import content
-from scans import lines
+from fixtures import FAST, SECONDS, chance, content, wait_for
+from scans import kill_reader, lines
 
 KILLS, MORE_KILLS = 2, 30
 
@@ -95,7 +93,7 @@ def end(process):
 
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(MORE_KILLS, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_a_run_ends_in_the_same_files(kills, verb, manifest, expected, tmp_path):
-    rng, kept = np.random.default_rng(), []
+    rng, kept = chance(), []
     for kill in range(kills):
         process = verb.start(tmp_path, manifest, 2 if kill % 3 == 1 else 1)
         # Most kills fall while videos are processed, one in five while the run is being set up.
@@ -124,12 +122,7 @@ def test_a_video_that_ends_every_process_costs_no_other_video(manifest, expected
     killed, process = 0, verb.start(tmp_path, source, 2)
     try:
         while process.poll() is None:
-            for child in psutil.Process(process.pid).children():  # ours to reap, so there until then
-                with contextlib.suppress(psutil.Error):
-                    if str(deadly) in [file.path for file in child.open_files()]:
-                        child.kill()
-                        child.wait(10)
-                        killed += 1
+            killed += kill_reader(psutil.Process(process.pid).children(), deadly)
             time.sleep(0.05)  # far less than reading the video takes; looking at open files is slow
     finally:
         end(process)
@@ -139,12 +132,12 @@ def test_a_video_that_ends_every_process_costs_no_other_video(manifest, expected
     assert others == [json.loads(line) for line in expected["scan"]["out/results.jsonl"].splitlines()]
 
 
-@pytest.mark.parametrize(("name", "room"), [("scan", 2_000), ("score", 1_000), ("prepare", 30_000)])
-def test_a_full_disk_ends_the_run_with_a_message_and_no_video_is_blamed(name, room, manifest, expected, tmp_path):
+@pytest.mark.parametrize(("name", "limit"), [("scan", 2_000), ("score", 1_000), ("prepare", 30_000)])
+def test_a_full_disk_ends_the_run_with_a_message_and_no_video_is_faulty(name, limit, manifest, expected, tmp_path):
     verb = VERBS[name]
     with (tmp_path / "errors").open("w") as errors:
-        limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))}
-        assert verb.start(tmp_path, manifest, 1, errors, **limit).wait(timeout=SECONDS) == 1
+        full = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))}
+        assert verb.start(tmp_path, manifest, 1, errors, **full).wait(timeout=SECONDS) == 1
     (message,) = (tmp_path / "errors").read_text().splitlines()
     (tmp_path / "errors").unlink()
     assert "cannot be written (File too large)" in message and str(tmp_path / verb.out) in message

@@ -1,6 +1,5 @@
 """A Ray cluster on this machine gives the same bytes as processes, and a lost worker costs nothing."""
 
-import contextlib
 import shutil
 import threading
 
@@ -10,7 +9,7 @@ import pytest
 from facetell.batch.run import LOST
 from facetell.batch.scan import scan
 from facetell.batch.scan_source import open_source
-from scans import CONTENTS, lines, results, verdicts
+from scans import CONTENTS, kill_reader, lines, results, verdicts
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
 
@@ -27,12 +26,8 @@ def cluster():
 def kill_readers(path, times, killed, done):
     """End the workers that have a file open, so many of them."""
     while len(killed) < times and not done.wait(0.05):
-        for process in psutil.process_iter(["name"]):
-            with contextlib.suppress(psutil.Error):
-                if "MapWorker" in (process.info["name"] or "") and str(path) in [f.path for f in process.open_files()]:
-                    process.kill()
-                    killed.append(process.pid)
-                    break
+        workers = (process for process in psutil.process_iter(["name"]) if "MapWorker" in (process.info["name"] or ""))
+        killed += [path] * kill_reader(workers, path)
 
 
 def scan_while_killing(videos, out, single, cluster, path, times):

@@ -1,4 +1,4 @@
-"""What a prepared folder holds: pairs cut alike, faults with their reasons, the same whatever the number of workers."""
+"""What a prepared folder holds: pairs with equal crops, faults with reasons; the number of workers changes nothing."""
 
 import json
 import shutil
@@ -14,8 +14,7 @@ from facetell.datasets.manifest import Entry, Manifest, read_manifest
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.forge.video import forge_video
 from facetell.types import FacetellError
-from fixtures import encode, write_frames
-from prepare_videos import content, in_video, man, noise, recoloured, woman
+from fixtures import content, encode, in_video, man_face, recoloured, woman_face, write_frames
 
 REAL = "reals/a.mp4"
 SETTINGS = PrepareSettings(image_rate=30.0)
@@ -23,18 +22,18 @@ SETTINGS = PrepareSettings(image_rate=30.0)
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    """A real without time stamps, four forgeries said to be of it, four videos without a pair, two without a clip."""
+    """A real without time stamps, four forgeries with it as source, four videos without a pair, two without a clip."""
     root = tmp_path_factory.mktemp("videos")
     (root / "reals").mkdir()
-    encode(root / REAL, man(), codec="libx264", pix_fmt="yuv420p", container="h264")
+    encode(root / REAL, man_face(), codec="libx264", pix_fmt="yuv420p", container="h264")
     forge_video(root / REAL, root / "fakes.mp4", "sbv", seed=3)
-    write_frames(root / "shorter.mp4", recoloured(man()[:20]))
-    write_frames(root / "other.mp4", woman())
-    write_frames(root / "small.mp4", [cv2.resize(image, (320, 320)) for image in man()])
-    write_frames(root / "noise.mp4", noise())
+    write_frames(root / "shorter.mp4", recoloured(man_face()[:20]))
+    write_frames(root / "other.mp4", woman_face())
+    write_frames(root / "small.mp4", [cv2.resize(image, (320, 320)) for image in man_face()])
+    write_frames(root / "noise.mp4", np.random.default_rng(0).integers(0, 255, (9, 96, 96, 3), np.uint8))
     (root / "text.mp4").write_text("this is no video")
     (root / "images").mkdir()
-    for number, image in enumerate(man(12)):
+    for number, image in enumerate(man_face(12)):
         cv2.imwrite(str(root / "images" / f"{40 * number}.png"), image[:, :, ::-1])
     fake = Entry("fakes.mp4", 1, "train", identity="a", method="sbv", dataset="mine", source=REAL)
     entries = [fake, Entry(REAL, 0, "train", identity="a", dataset="mine")]
@@ -72,7 +71,7 @@ def test_every_video_has_a_line_and_every_clip_a_row(videos, prepared):
         assert (clip.square.x1 - clip.square.x0) == clip.square.y1 - clip.square.y0 >= clip.frames.shape[1]
 
 
-def test_a_forgery_has_the_square_landmarks_and_clip_of_its_real(prepared):
+def test_a_forgery_has_the_crop_landmarks_and_clip_of_its_real(prepared):
     real, fake = clip_of(prepared, REAL), clip_of(prepared, "fakes.mp4")
     assert line_of(prepared, "fakes.mp4")["located"] == REAL
     assert line_of(prepared, REAL)["note"].startswith("there are no usable time stamps")
@@ -105,7 +104,7 @@ def test_what_gives_no_clip_is_in_the_ledger_with_its_reason_and_in_the_manifest
     assert (prepared[0] / rows["noise.mp4"].path).resolve() == (videos.root / "noise.mp4").resolve()
 
 
-def test_folders_of_images_are_cut(prepared):
+def test_folders_of_images_are_cropped(prepared):
     clip = clip_of(prepared, "images")
     assert clip.times == pytest.approx(np.arange(12) / 30)
     # The same face as in the video that the images came from.

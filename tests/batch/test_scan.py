@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from facetell.batch.scan_source import Shard
-from facetell.batch.scan_work import make_detector
+from facetell.batch.scan_work import make_detector, make_scorer
 from facetell.detector import Settings
 from facetell.report.result import SCHEMA_PATH, to_result
 from facetell.types import FacetellError
@@ -117,13 +117,13 @@ def test_a_corpus_that_grows_moves_and_shrinks_costs_only_what_is_new(copy, whol
 def test_a_file_that_changes_or_goes_while_it_is_scanned_is_reported_and_scored_next_time(copy, here, tmp_path):
     out, whole_file = tmp_path / "out", (copy / "b" / "3.mp4").read_bytes()
 
-    def meddle(state):
+    def change(state):
         if state.step == "scoring" and not state.done and (copy / "a").exists():
             (copy / "b" / "3.mp4").write_bytes(whole_file[:-100])  # as one that is being copied
             shutil.rmtree(copy / "a")
 
     shutil.copy(copy / "a" / "0.mp4", copy / "z.mov")
-    assert here.scan(copy, out, progress=meddle).statuses["unreadable"] == 3 + 1 + 5
+    assert here.scan(copy, out, progress=change).statuses["unreadable"] == 3 + 1 + 5
     assert here.scored[-1] == "z.mov" and column(out, "status")["z.mov"] == "scored", "a copy of one that is gone"
     messages = column(out, "message")
     assert "it changed while it was being scanned" in messages["b/3.mp4"]
@@ -205,6 +205,11 @@ def test_a_scan_is_not_resumed_with_something_else(corpus, whole, here, tmp_path
     record.unlink()
     with pytest.raises(FacetellError, match="holds other files, or an unfinished run of another version"):
         here.scan(corpus, out)
+
+
+def test_a_machine_with_another_version_scores_nothing():
+    with pytest.raises(FacetellError, match=r"has another facetell than the one that .* not 0\.0\.1\); install"):
+        make_scorer(FAST, Settings(), {"facetell": "0.0.1"})
 
 
 def test_folders_that_cannot_be_used(corpus, whole, here, tmp_path):

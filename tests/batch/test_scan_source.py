@@ -90,9 +90,9 @@ def test_what_is_no_text_is_no_list(tmp_path, monkeypatch):
     assert names("odd") == ["odd\x1b.mp4"], "a name may hold anything"
 
 
-def test_a_part_is_settled_by_the_name_alone(tmp_path):
+def test_a_part_depends_on_the_name_alone(tmp_path):
     touch(*(tmp_path / f"{number}.mp4" for number in range(60)))
-    assert names(tmp_path, Shard(2, 3))[:3] == ["1.mp4", "11.mp4", "22.mp4"], "the same on every machine, for ever"
+    assert names(tmp_path, Shard(2, 3))[:3] == ["1.mp4", "11.mp4", "22.mp4"], "the same on every machine"
     assert all(10 <= len(names(tmp_path, Shard(number, 3))) <= 30 for number in (1, 2, 3))
 
 

@@ -14,12 +14,13 @@ from rich.console import Console
 
 from facetell.assets import locate
 from facetell.batch.run import Progress
-from facetell.cli import main
+from facetell.cli import main, progress
 from facetell.cli.progress import Bar
 from facetell.datasets.prepared import read_clip, read_prepared
 from facetell.evaluate.scores import read_scores
 from facetell.video.image import read_image
 from fixtures import BROKEN, FAST, sample_frames, write_frames
+from scans import lines, verdicts
 
 NAMES = ("text.mp4", "man.mp4", "gone.mp4", "no_face.mp4")
 
@@ -93,17 +94,41 @@ def test_videos_are_counted_by_distortion(folder, tmp_path, capsys):
 
 
 def test_a_scan_ends_with_one_line_and_the_list_may_come_from_a_pipe(folder, tmp_path, capsys, monkeypatch):
-    names = [folder / "man.mp4", folder / "text.mp4", folder / "gone\r\n.mp4"]
-    for count, code in ((1, 0), (3, 2)):
+    same = shutil.copy(folder / "man.mp4", folder / "same.mp4")
+    names = [folder / "man.mp4", folder / "text.mp4", folder / "gone\r\n.mp4", same]
+    for count, code in ((1, 0), (4, 2)):
         listed = b"\0".join(os.fsencode(name) for name in names[:count])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(listed)))
         out = tmp_path / str(count)
         assert run("scan", "-", "--out", out) == code
         printed, errors = capsys.readouterr()
-        counts = r"1 video: 1 scored \(1 [a-z ]+\), 0 not" if count == 1 else r".* 2 not \(unreadable 2\)"
+        counts = r"1 video: 1 scored \(1 [a-z ]+\), 0 not"
+        if code:
+            counts = r"4 videos: 2 scored \(2 [a-z ]+\), 2 not \(unreadable 2\); 1 with the same content as another"
         assert re.fullmatch(rf"{counts}; see .*/summary.html\n", printed)
         expected = f"facetell scan: 2 lines in {out / 'errors.csv'} say what could not be read\n"
         assert errors == (expected if code else "")
+
+
+def test_a_scan_of_parts_with_a_summary_in_german_and_what_was_unreadable_again(folder, tmp_path):
+    outs = {part: tmp_path / part[0] for part in ("1/2", "2/2")}
+    for more in ([], [], ["--retry"]):
+        for part, out in outs.items():
+            run("scan", folder, "--out", out, "--shard", part, "--language", "de", *more)
+            assert json.loads((out / "about.json").read_text())["shard"] == part
+            assert '<html lang="de">' in (out / "summary.html").read_text()
+        names = sorted(line["path"] for out in outs.values() for line in lines(out / "results.jsonl"))
+        assert names == ["man.mp4", "no_face.mp4", "text.mp4"]
+        assert sum(len(verdicts(out)) for out in outs.values()) == (4 if more else 3)
+
+
+def test_where_there_is_no_terminal_progress_is_printed_in_lines(monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    for quiet, expected in ((False, "scoring 2/4, 1 not readable, 0 h 0 min left\n"), (True, "")):
+        monkeypatch.setattr(Bar, "quiet", quiet)
+        with Bar("listing", Console(file=io.StringIO())) as bar:
+            bar.videos(Progress("scoring", 2, 4, failed=1))
+        assert bar.console.file.getvalue() == expected
 
 
 def test_a_name_in_the_bar_is_escaped(monkeypatch):

@@ -20,8 +20,8 @@ def test_list_then_read_then_check(dfd, tmp_path, capsys):
     assert main(["datasets", "list"]) == 0
     assert {*BENCHMARKS} <= {*capsys.readouterr().out.split()}
     assert main(["datasets", "read", "dfd", str(dfd), "--out", str(out), "--compression", "c40", "c40"]) == 0
-    told = capsys.readouterr()
-    assert "no official split" in told.err and "DeepFakeDetection" in told.out
+    printed = capsys.readouterr()
+    assert "no official split" in printed.err and "DeepFakeDetection" in printed.out
     manifest = read_manifest(out)
     assert all(manifest.file(entry).is_file() and entry.compression == "c40" for entry in manifest)
     assert main(["datasets", "check", str(out)]) == 0

@@ -17,7 +17,7 @@ from facetell.cli import main
 from facetell.report.images import FILE_GONE
 from facetell.report.page import Report
 from facetell.report.result import SCHEMA_PATH
-from fixtures import BROKEN, FAST, SECONDS, sample_frames, wait_for
+from fixtures import BROKEN, FAST, ODD, SECONDS, sample_frames, wait_for
 
 DETECT = ["detect", "--model", FAST]
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
@@ -32,8 +32,7 @@ def folder(tmp_path, man):
     return videos
 
 
-def embedded(report):
-    page = report.read_text()
+def embedded(page):
     return json.loads(page.partition('<script type="application/json" id="result">')[2].partition("</script>")[0])
 
 
@@ -49,12 +48,34 @@ def test_an_error_leaves_the_others_scored_and_written(capsys, folder, tmp_path)
     found = json.loads(result.read_text())
     jsonschema.validate(found, SCHEMA)
     assert [video["status"] for video in found["videos"]] == ["scored", "unreadable"]
-    assert embedded(report) == found and [path.name for path in report.parent.iterdir()] == ["r.html"]
+    assert embedded(report.read_text()) == found and [path.name for path in report.parent.iterdir()] == ["r.html"]
     names = ["man.mp4.json", "man.mp4.svg", "text.mp4.json", "text.mp4.svg"]
     assert sorted(path.name for path in out.iterdir()) == names
     assert (out / "man.mp4.svg").read_text().startswith("<svg ")
     (single,) = json.loads((out / "man.mp4.json").read_text())["videos"]
     assert single == found["videos"][0]
+
+
+def test_what_was_left_out_is_printed_and_warnings_unless_quiet(tmp_path, capsys):
+    video = ODD["truncated"](tmp_path)
+    (tmp_path / "cover.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    missing = str(tmp_path / "nowhere*.mp4")
+    texts = f"no file matches the pattern {missing}: check it", "left out: 1 image"
+    for more in ([], ["-q"]):
+        assert main([*DETECT, str(tmp_path), missing, *more]) == 2
+        printed = capsys.readouterr().err
+        assert printed.splitlines()[:2] == [f"facetell detect: {text}" for text in texts]
+        assert (f"{video}: truncated file: " in printed) == (len(printed.splitlines()) > 2) == (not more)
+
+
+def test_a_report_on_standard_output_has_the_settings_and_the_language_of_the_options(man, capsys):
+    options = {"threshold": 0.3, "max_faces": 2, "max_clips": 1, "clips_per_second": 2.0, "threads": 1}
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    assert main([*DETECT, str(man), "--report", "-", "--language", "de", *words]) == 0
+    page, table = capsys.readouterr()
+    (video,) = embedded(page)["videos"]
+    assert options.items() <= video["provenance"]["settings"].items() and video["threshold"] == 0.3
+    assert len(video["tracks"][0]["clips"]) == 1 and '<html lang="de">' in page and "single_face.mp4" in table
 
 
 def test_standard_output_can_be_the_json_and_quiet_leaves_out_the_table(man, capsys):
@@ -78,15 +99,15 @@ def test_a_signal_while_the_outputs_are_written_loses_none(tmp_path, monkeypatch
     assert "text.mp4" in (tmp_path / "r.html").read_text()
 
 
-def test_an_interrupt_while_images_are_cut_leaves_the_report_equal_to_the_json(man, tmp_path, monkeypatch):
+def test_an_interrupt_while_images_are_cropped_leaves_the_report_equal_to_the_json(man, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cv2, "imencode", interrupted)
     report, result = tmp_path / "r.html", tmp_path / "r.json"
     assert main([*DETECT, str(man), "--report", str(report), "--json", str(result)]) == 130
-    assert embedded(report) == json.loads(result.read_text())
-    assert [video["status"] for video in embedded(report)["videos"]] == ["scored"]
+    assert embedded(report.read_text()) == json.loads(result.read_text())
+    assert [video["status"] for video in embedded(report.read_text())["videos"]] == ["scored"]
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ import csv
 
 import pytest
 
-from evaluate.scored import toy, write
-from evaluate.tables import table
+from evaluate.scored import table, toy, write
 from facetell.cli import main
 from facetell.evaluate.compare import compare
 from facetell.evaluate.scores import write_scores

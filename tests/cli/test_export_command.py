@@ -9,13 +9,11 @@ from facetell.engine import load_engine
 from facetell.models.export import ROUNDING, model_from_onnx
 from facetell.models.zoo import create_model, parameters
 from facetell.train.run import read_trained
-from fixtures import BROKEN
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     torch.manual_seed(0)
-    torch.set_num_threads(1)
     narrow = {"width": 0.25, "depth": 0.5}
     model = create_model("lite0", clip_frames=3, size=32, **narrow)
     for module in model.modules():
@@ -55,14 +53,12 @@ def test_a_model_file_can_be_written_again(checkpoint, tmp_path):
     assert all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())
 
 
-def test_faults_are_told_in_one_sentence(checkpoint, tmp_path, capsys):
+def test_each_fault_is_one_message(checkpoint, tmp_path, capsys):
     odd = tmp_path / "odd.pt"
     state = torch.load(checkpoint)
     torch.save(state | {"config": state["config"] | {"batch": {"clip_frames": 1, "size": 32}}}, odd)
     for source, target, words in (
         (odd, "a.onnx", "odd.pt: 'batch.clip_frames' is 1: input should be greater than or equal"),
-        (BROKEN["text"](tmp_path), "a.onnx", "is not a checkpoint of a training run; give one"),
-        (tmp_path / "none.pt", "a.onnx", "there is no checkpoint at"),
         (checkpoint, "a.bin", "its name would end in .onnx"),
         (checkpoint, checkpoint / "a.onnx", "cannot write"),
     ):

@@ -12,8 +12,9 @@ import pytest
 from facetell.cli import EXTRAS, GROUPS, VERBS, doctor, main
 
 
-@pytest.mark.parametrize(("words", "named"), [([], [*GROUPS, *VERBS]), *(([verb], ["--help"]) for verb in VERBS)])
-def test_help(words, named, capsys):
+@pytest.mark.parametrize(("words", "named"), [([], [*GROUPS, *VERBS]), *(([v], [VERBS[v][1:]]) for v in VERBS)])
+def test_help(words, named, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as stopped:
         main([*words, "--help"])
     assert stopped.value.code == 0

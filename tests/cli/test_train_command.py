@@ -1,8 +1,6 @@
 """``facetell train configs/tiny.yaml`` trains, resumes, exports, scores, in seconds; ``facetell sweep`` a grid."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -14,15 +12,10 @@ from facetell.files import file_sha256
 from facetell.train import release
 from facetell.train.run import BEST
 from facetell.train.run import read_checkpoint as load
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
-
-from tiny_training import prepared  # noqa: F401
-
-TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
+from fixtures import TINY
 
 
-def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, monkeypatch, capsys):
     run = tmp_path / "run"
     command = ["train", str(TINY), f"data.folders=[{prepared}]", "--out", str(run)]
     assert main([*command, "--max-minutes", "0"]) == 2
@@ -57,7 +50,7 @@ def test_from_a_configuration_to_a_model_file(prepared, woman, tmp_path, monkeyp
     assert "no clip of val is long enough to be scored (4 frames at 0.1 frames per second)" in capsys.readouterr().err
 
 
-def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):  # noqa: F811
+def test_a_grid_is_trained_once_and_compared(prepared, tmp_path, capsys):
     grid = tmp_path / "grid.yaml"
     axes = "grid:\n  motion: [none, mcb]\n  seed: [1, 2]\n"
     grid.write_text(f"extends: {TINY}\nsteps: 2\ndata: {{folders: [{prepared}]}}\n{axes}")

@@ -13,9 +13,8 @@ from facetell.datasets.check import Findings, check_manifest, leaking_videos, wi
 from facetell.datasets.cues import CUES, RIDGE, cues_of, probe_auc
 from facetell.datasets.dhash import LIMIT, VideoHash, distance, hash_image, hash_video, near_duplicates
 from facetell.datasets.manifest import Entry, Manifest
-from fixtures import sample_frames, write_frames
+from fixtures import man_face, recoloured, sample_frames, woman_face, write_frames
 from mimic.people import scene
-from prepare_videos import man, recoloured, woman
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +22,7 @@ def videos(tmp_path_factory):
     real = Entry("man.mp4", 0, "train", "man")
     fake = replace(real, path="swap.mp4", label=1, donor="bob", method="swap", source="man.mp4")
     manifest = Manifest(tmp_path_factory.mktemp("videos"), (real, fake, Entry("woman.mp4", 0, "test", "woman")))
-    for entry, frames in zip(manifest, (man(24), recoloured(man(24)), woman(24)), strict=True):
+    for entry, frames in zip(manifest, (man_face(24), recoloured(man_face(24)), woman_face(24)), strict=True):
         write_frames(manifest.file(entry), frames)
     return manifest
 
@@ -59,7 +58,7 @@ def test_leaks_of_the_rows_are_named(manifest):
 
 def test_a_renamed_copy_of_another_quality_is_a_near_duplicate(manifest, tmp_path):
     assert check_manifest(manifest) == Findings((), (), ())
-    real, copy = manifest.entries[0], str(write_frames(tmp_path / "a.mp4", man(24), crf=36))
+    real, copy = manifest.entries[0], str(write_frames(tmp_path / "a.mp4", man_face(24), crf=36))
     leaky = planted(manifest, replace(real, path=copy, origin="y.mp4" * real.is_clip, split="val", identity="x"))
     found = check_manifest(leaky)
     assert {leak.kind for leak in found.leaks} == {"duplicate"} and not check_manifest(leaky, fast=True).leaks
@@ -76,7 +75,7 @@ def test_missing_and_unreadable_videos_are_listed(videos, tmp_path):
 
 def test_leaking_videos_and_manifests_without_them(videos, tmp_path):
     assert leaking_videos(videos, "test") == frozenset()
-    copy = Entry(str(write_frames(tmp_path / "c.mp4", man(24), crf=32)), 0, "val", identity="renamed")
+    copy = Entry(str(write_frames(tmp_path / "c.mp4", man_face(24), crf=32)), 0, "val", identity="renamed")
     known = Entry("known.mp4", 1, "val", identity="man")
     leaky = planted(videos, known, copy)
     assert leaking_videos(leaky, "val") == {"known.mp4", copy.path}
@@ -110,7 +109,7 @@ def test_copies_are_near(number, change, scenes, tmp_path):
 
 
 def test_an_excerpt_is_near_and_a_mirrored_copy_is_not(tmp_path):
-    frames = woman(48)
+    frames = woman_face(48)
     whole = hashed(tmp_path / "whole.mp4", frames)
     assert distance(hashed(tmp_path / "part.mp4", frames[:24], crf=35), whole) <= LIMIT
     assert distance(hashed(tmp_path / "mirrored.mp4", frames[:, :, ::-1]), whole) > 2 * LIMIT

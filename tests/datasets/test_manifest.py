@@ -44,7 +44,7 @@ def test_columns_and_labels_as_others_call_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("path,label\na.mp4,1\n", "lacks the column split; a manifest needs a header line"),
         (HEAD, "has a header line but no row"),
@@ -56,14 +56,14 @@ def test_columns_and_labels_as_others_call_them(tmp_path):
         (f'{HEAD}"a.mp4,1,test\n' + "b.mp4,0,test\n" * 20_000, "cannot be read as a CSV table (field larger than"),
     ],
 )
-def test_what_cannot_be_understood_is_one_sentence(text, said, tmp_path):
+def test_what_cannot_be_read_is_one_message(text, message, tmp_path):
     path = written(tmp_path, text)
     with pytest.raises(FacetellError) as fault:
         read_manifest(path)
-    assert said in str(fault.value) and str(path) in str(fault.value) and "\n" not in str(fault.value)
+    assert message in str(fault.value) and str(path) in str(fault.value) and "\n" not in str(fault.value)
 
 
-def test_a_name_that_is_no_text_is_told(tmp_path):
+def test_a_name_that_is_not_utf_8_is_reported(tmp_path):
     odd = Manifest(tmp_path, (Entry("a.mp4", 0, "test"), Entry(os.fsdecode(b"b\xff.mp4"), 1, "test")))
     with pytest.raises(FacetellError, match=r"the name that begins with 'b\\udcff' is not UTF-8; rename the file"):
         write_manifest(odd, tmp_path / "manifest.csv")

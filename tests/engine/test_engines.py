@@ -16,8 +16,8 @@ from facetell.faces.clips import crop_clip
 from facetell.faces.tracker import FaceTracker
 from facetell.models.export import export_onnx
 from facetell.models.zoo import create_model
-from facetell.types import FacetellError, Status
-from fixtures import FAST, FAST_FILE
+from facetell.types import FacetellError, Frame, Status
+from fixtures import FAST, FAST_FILE, frames_of
 
 SAVED_MODEL = b"\x08\x01\x12\x02\x0a\x00"  # the first fields of a file of TensorFlow
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
@@ -38,13 +38,12 @@ layered.model = object()
 
 
 @pytest.fixture(scope="module")
-def clips(face_networks, frames, woman, man):
+def clips(face_networks, woman, man):
     info, made = load_engine(FAST).info, []
     for person, start in ((woman, 0), (woman, 100), (man, 0)):
-        part = frames(person, start + info.clip_frames)[start:]
-        tracker = FaceTracker(*face_networks)
-        poses = [tracker.update(frame)[0].pose for frame in part]
-        made.append(crop_clip([frame.image for frame in part], poses, info.size, info.crop_scale)[0])
+        part, tracker = frames_of(person, start + info.clip_frames)[start:], FaceTracker(*face_networks)
+        poses = [tracker.update(Frame(i, time, image))[0].pose for i, (image, time) in enumerate(part)]
+        made.append(crop_clip([image for image, _ in part], poses, info.size, info.crop_scale)[0])
     return np.stack([*made, made[0][::-1]])
 
 

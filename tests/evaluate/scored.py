@@ -1,4 +1,6 @@
-"""Tiny score files whose figures can be worked out by hand."""
+"""Tiny score files whose figures can be worked out by hand, and larger tables of scores that are drawn."""
+
+import numpy as np
 
 from facetell.evaluate.scores import from_rows, write_scores
 
@@ -27,3 +29,20 @@ def toy(**more):
 def write(path, rows, **about):
     write_scores(from_rows(rows, {**ABOUT, **about}), path)
     return path
+
+
+def table(videos=60, *, seed=0, noise=1.0, clips=2, split="test", people=20, about=None, unscored=(), dataset="FF++"):
+    """Every third video real; what is seen of a video depends on its number, ``noise`` on the seed."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(videos):
+        known = {"video": f"{split}/{i}.mp4", "split": split, "label": int(i % 3 > 0), "dataset": dataset}
+        known["identity"] = f"p{i // 3 % people}"
+        if i in unscored:
+            rows.append({**known, "status": "no_face"})
+            continue
+        truth = np.random.default_rng(i).normal(int(i % 3 > 0), 0.7)
+        for clip in range(clips):
+            logit = truth + rng.normal(0, noise)
+            rows.append({**known, "track": 0, "clip": clip, "t0": clip, "t1": clip + 0.3, "logit": logit})
+    return from_rows(rows, about or {})

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluate.tables import table
+from evaluate.scored import table
 from facetell.evaluate.compare import compare
 from facetell.evaluate.sample import summarise
 from facetell.metrics.measures import MEASURES

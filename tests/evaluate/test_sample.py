@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 from sklearn import metrics
 
-from evaluate.tables import table
+from evaluate.scored import table
 from facetell.engine.info import Calibration
 from facetell.evaluate.sample import calibrate, calibration_of, identities_of, sample_of, summarise
 from facetell.evaluate.scores import from_rows

@@ -1,4 +1,4 @@
-"""The score file: what is written is read, and one score a video comes out as the protocol says."""
+"""The score file: what is written is read, and each video has the score of the protocol."""
 
 import numpy as np
 import pytest

@@ -80,7 +80,7 @@ def test_no_other_benchmark_takes_reals_of_another(fakes, reals, quality, tmp_pa
     rows += [clip(name, 0, 0.0, dataset=reals, compression=quality) for name in ("a0", "b0")]
     auc, _, cross = made(tmp_path / "t.parquet", rows, "cross").tables
     assert {cell.text for cell in auc.rows[0][1:]} == {DASH}
-    assert cross.rows[0][-1].text == "100.0"  # reals of one against forgeries of another: what this table says it is
+    assert cross.rows[0][-1].text == "100.0"  # reals of one against forgeries of another, as this table states
 
 
 def test_a_benchmark_in_two_compressions_is_not_pooled(tmp_path):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from facetell.faces.detector import iou
-from facetell.faces.tracker import LOOK_EVERY, LOOK_EVERY_SETTLED, FaceTracker, is_scene_cut
+from facetell.faces.tracker import DETECT_EVERY, LOOK_EVERY, LOOK_EVERY_SETTLED, FaceTracker, is_scene_cut
 from facetell.types import Frame
-from fixtures import sample_frames
+from fixtures import frames_of, rotated_by, sample_frames
 
 
 def follow(face_networks, images):
@@ -18,8 +18,8 @@ def follow(face_networks, images):
     return [tracker.update(Frame(i, i / 25, image)) for i, image in enumerate(images)]
 
 
-def test_landmarks_are_on_the_face_and_do_not_jitter(face_networks, frames, man):
-    image = frames(man, 1)[0].image
+def test_landmarks_are_on_the_face_and_do_not_jitter(face_networks):
+    image = sample_frames("sample_man", 1)[0]
     rng = np.random.default_rng(0)
     noisy = [np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8) for _ in range(12)]
     faces = [found[0] for found in follow(face_networks, [image, *noisy])]
@@ -32,8 +32,8 @@ def test_landmarks_are_on_the_face_and_do_not_jitter(face_networks, frames, man)
     assert np.array([f.landmarks for f in faces[3:]]).std(axis=0).mean() < 0.005 * face.box.width
 
 
-def test_faces_keep_their_numbers_when_one_leaves(face_networks, frames, woman, man):
-    both = np.hstack([frames(sample, 1)[0].image for sample in (man, woman)])
+def test_faces_keep_their_numbers_when_one_leaves(face_networks):
+    both = np.hstack([sample_frames(sample, 1)[0] for sample in ("sample_man", "sample_woman")])
     alone = both.copy()
     alone[:, :640] = 90
     seen = follow(face_networks, [both] * 5 + [alone] * 5)
@@ -41,22 +41,36 @@ def test_faces_keep_their_numbers_when_one_leaves(face_networks, frames, woman, 
     assert sorted(seen[4]) == [0, 1] and seen[4][left].box.center[0] > 640
 
 
-def test_a_face_keeps_its_number_behind_a_short_occlusion_and_not_after_a_long_one(face_networks, frames, man):
-    image = frames(man, 1)[0].image
+def test_a_face_keeps_its_number_behind_a_short_occlusion_and_not_after_a_long_one(face_networks):
+    image = sample_frames("sample_man", 1)[0]
     blank = np.full_like(image, 90)
     seen = follow(face_networks, [image] * 3 + [blank] * 8 + [image] * 3 + [blank] * 50 + [image] * 3)
     assert [list(seen[index]) for index in (2, 8, 13, 40, -1)] == [[0], [], [0], [], [1]]
 
 
 @pytest.mark.parametrize("width", [70, 160, 320])
-def test_small_faces_in_a_full_hd_frame_are_found(face_networks, frames, man, width):
-    image = frames(man, 1)[0].image
+def test_small_faces_in_a_full_hd_frame_are_found(face_networks, width):
+    image = sample_frames("sample_man", 1)[0]
     scale = width / face_networks[0].detect(image)[0].box.width
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     full_hd = np.full((1080, 1920, 3), 90, np.uint8)
     full_hd[200 : 200 + small.shape[0], 400 : 400 + small.shape[1]] = small
     (found,) = face_networks[0].detect(full_hd, tiles=True)
     assert found.box.width == pytest.approx(width, rel=0.25)
+
+
+@pytest.mark.parametrize("first", ["both", "larger", "smaller"])
+def test_at_the_limit_the_larger_face_is_tracked(face_networks, first):
+    larger, grey = sample_frames("sample_man", 1)[0], np.full((360, 640, 3), 90, np.uint8)
+    scale = 0.5 if first == "smaller" else 0.8  # a tracked face is replaced by a clearly larger one
+    small, smaller = cv2.resize(larger, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), grey.copy()
+    smaller[: len(small), : small.shape[1]] = small
+    parts = {"both": (smaller, larger), "larger": (grey, larger), "smaller": (smaller, grey)}
+    for mirror in (1, -1):
+        tracker = FaceTracker(*face_networks, max_faces=1)
+        for time, name in ((0.0, first), (DETECT_EVERY, "both")):
+            (face,) = tracker.update(Frame(0, time, np.hstack(parts[name][::mirror]))).values()
+        assert (face.box.center[0] > 640) == (mirror == 1) and face.box.width > 100 and tracker.crowded
 
 
 def in_one_place(image, networks, size=320):
@@ -71,8 +85,8 @@ def in_one_place(image, networks, size=320):
     return np.where((np.hypot(rows / 0.22, columns / 0.19) < size)[..., None], face, background).astype(np.uint8)
 
 
-def test_another_person_in_the_same_place_is_another_track(face_networks, frames, woman, man):
-    a, b = (in_one_place(frames(sample, 1)[0].image, face_networks) for sample in (woman, man))
+def test_another_person_in_the_same_place_is_another_track(face_networks):
+    a, b = (in_one_place(sample_frames(sample, 1)[0], face_networks) for sample in ("sample_woman", "sample_man"))
     for searched in ({*range(12)}, {0, 4, 8, 11}):  # every frame, and as where no clip needs them
         tracker, seen = FaceTracker(*face_networks), {}
         for index in range(12):
@@ -83,8 +97,8 @@ def test_another_person_in_the_same_place_is_another_track(face_networks, frames
         assert seen == {index: [int(index >= 6)] for index in searched}
 
 
-def test_a_scene_without_new_or_lost_faces_is_searched_less_often_for_a_while(face_networks, frames, woman, man):
-    one, other = (frames(sample, 1)[0].image for sample in (woman, man))
+def test_a_scene_without_new_or_lost_faces_is_searched_less_often_for_a_while(face_networks):
+    one, other = (sample_frames(sample, 1)[0] for sample in ("sample_woman", "sample_man"))
     alone, both = np.hstack([one, np.full_like(one, 90)]), np.hstack([one, other])
     tracker = FaceTracker(*face_networks)
 
@@ -100,9 +114,10 @@ def test_a_scene_without_new_or_lost_faces_is_searched_less_often_for_a_while(fa
     assert every(40, np.hstack([other, one])) == (True, LOOK_EVERY)  # a cut
 
 
-def test_a_scene_cut_is_found_and_motion_and_flashes_are_none(frames, woman, man):
-    assert not any(is_scene_cut(a.image[::4, ::4, 1], b.image[::4, ::4, 1]) for a, b in pairwise(frames(woman, 200)))
-    one, other = (frames(sample, 1)[0].image[::4, ::4, 1] for sample in (woman, man))
+def test_a_scene_cut_is_found_and_motion_and_flashes_are_none(woman):
+    thumbnails = [image[::4, ::4, 1] for image, _ in frames_of(woman, 200)]
+    assert not any(is_scene_cut(a, b) for a, b in pairwise(thumbnails))
+    one, other = (sample_frames(sample, 1)[0][::4, ::4, 1] for sample in ("sample_woman", "sample_man"))
     bright = np.clip(one.astype(int) + 60, 0, 255).astype(np.uint8)
     assert is_scene_cut(one, other) and not is_scene_cut(one, bright) and not is_scene_cut(bright, one)
 
@@ -114,13 +129,10 @@ def face_in(face_networks, images):
 
 @pytest.mark.parametrize("degrees", [30, 60, 90, 150, 180, 240, 270, 330])
 def test_the_mesh_of_a_rotated_face_is_that_of_the_upright_one(face_networks, degrees):
-    """The man in the middle of a grey square, upright and rotated clockwise about its centre."""
-    upright = np.pad(sample_frames("sample_man", 3), ((0, 0), (188, 188), (48, 48), (0, 0)), constant_values=90)
-    side = upright.shape[1]
-    turn = cv2.getRotationMatrix2D((side / 2, side / 2), -degrees, 1.0)
-    rotated = [cv2.warpAffine(image, turn, (side, side), borderValue=(90, 90, 90)) for image in upright]
+    upright = sample_frames("sample_man", 3)
+    rotated, matrix = rotated_by(upright, degrees)
     face, expected = (face_in(face_networks, images) for images in (rotated, upright))
-    expected = expected.landmarks @ turn[:, :2].T + turn[:, 2]
+    expected = expected.landmarks @ matrix[:, :2].T + matrix[:, 2]
     assert np.median(np.linalg.norm(face.landmarks - expected, axis=1)) < 0.04 * face.pose.length
     tilt = math.remainder(face.pose.roll - math.radians(degrees), 2 * math.pi)
     assert abs(math.degrees(tilt)) < 12  # his head is tilted a little

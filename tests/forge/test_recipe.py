@@ -20,6 +20,7 @@ def test_a_seed_gives_the_same_bytes_and_changes_the_mask_only(kind, woman_face,
         again = forge_clip(*woman_face, np.random.default_rng(seed), ForgeRecipe.only(kind), man_face)
         np.testing.assert_array_equal(forged.frames, again.frames)
         assert (forged.frames != woman_face[0]).any()
+        np.testing.assert_array_equal(forged.frames[forged.mask == 0], woman_face[0][forged.mask == 0])
 
 
 def test_the_mixture_draws_by_weight(woman_face):

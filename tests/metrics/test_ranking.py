@@ -1,13 +1,21 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from evaluate.tables import labelled, steady
 from facetell.metrics import ranking
 
 MEASURES = [ranking.auc, ranking.average_precision, ranking.eer, ranking.tpr_at_fpr]
+steady = settings(deadline=None, max_examples=30)  # no example fails for being slow on a busy machine
+
+
+@st.composite
+def labelled(draw, most=60):
+    """Labels and scores of 2 to ``most`` videos, both classes among them, often with ties."""
+    labels = [0, 1, *draw(st.lists(st.integers(0, 1), max_size=most - 2))]
+    value = st.one_of(st.integers(-3, 3).map(float), st.floats(-30, 30))
+    return np.array(labels), np.array(draw(st.lists(value, min_size=len(labels), max_size=len(labels))))
 
 
 @given(labelled())

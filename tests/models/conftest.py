@@ -1,13 +1,10 @@
-"""Tests of the networks run on one thread: they are tiny, and the machine is shared."""
-
 import pytest
 import torch
 from torch import nn
 
 
 @pytest.fixture(autouse=True)
-def _quiet():
-    torch.set_num_threads(1)
+def _seeded():
     torch.manual_seed(0)
 
 

@@ -15,22 +15,22 @@ from facetell.models.zoo import create_model
 PALACE, DAISY = 698, 985
 
 
-@pytest.mark.parametrize(("picture", "meaning"), [("china.jpg", PALACE), ("flower.jpg", DAISY)])
-def test_the_imagenet_start_knows_what_it_sees(picture, meaning):
+@pytest.mark.parametrize(("name", "label"), [("china.jpg", PALACE), ("flower.jpg", DAISY)])
+def test_the_imagenet_start_classifies_photos(name, label):
     reference = torch.load(locate("imagenet_lite0"), weights_only=True)
     model = create_model("lite0", "none", "none", 1, num_classes=1000, pretrained=True, temporal="none").eval()
     model.classifier.load_state_dict({"weight": reference["_fc.weight"], "bias": reference["_fc.bias"]})
-    image = cv2.imread(str(Path(datasets.__file__).parent / "images" / picture))[..., ::-1]
+    image = cv2.imread(str(Path(datasets.__file__).parent / "images" / name))[..., ::-1]
     side = min(image.shape[:2])
     top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
-    square = cv2.resize(image[top : top + side, left : left + side], (224, 224), interpolation=cv2.INTER_AREA)
-    clip = torch.from_numpy(square).permute(2, 0, 1)[None, None].float() / 255
+    crop = cv2.resize(image[top : top + side, left : left + side], (224, 224), interpolation=cv2.INTER_AREA)
+    clip = torch.from_numpy(crop).permute(2, 0, 1)[None, None].float() / 255
     with torch.no_grad():
-        assert model(clip).logit.argmax().item() == meaning
+        assert model(clip).logit.argmax().item() == label
 
 
 def test_motion_and_time_do_not_disturb_the_start_on_a_still_clip():
-    """With the shift undone, a network with fresh motion blocks says what the plain one says."""
+    """With the shift undone, a network with new motion blocks has the logits of the plain one."""
     plain = create_model("lite0", "none", "none", 4, 64, pretrained=True, temporal="none").eval()
     moving = create_model("lite0", "mcb", "none", 4, 64, pretrained=True).eval()
     for module in moving.modules():

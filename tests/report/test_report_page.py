@@ -66,17 +66,16 @@ def test_the_policy_allows_nothing_but_images_in_the_page_and_hashes(html):
 
 def test_a_page_has_the_result_and_what_is_needed_to_repeat_it(html, of_man, detector):
     page = read(html)
-    text = page.text.replace("\N{NO-BREAK SPACE}", " ")
-    low, high = of_man.interval
-    assert f"95 % interval: {100 * low:.0f} % to {100 * high:.0f} %" in text
-    assert f"{100 * of_man.probability:.0f} %" in text
+    text = page.text
+    shown, low, high = (" ".join(words.percent(value).split()) for value in (of_man.probability, *of_man.interval))
+    assert f"Estimated probability of manipulation: {shown} (95 % interval: {low} to {high})." in text
     assert words.READINGS[of_man.verdict] in text and "not a proof" in text
     assert of_man.sha256 in text and detector.engine.sha256 in text
     (track,) = of_man.tracks
     rows = [e for e in page.all("tr") if "data-x" in e.attributes]
     assert len(rows) == len(track.clips) == len(page.all("polyline")[0].attributes["points"].split())
     for row, clip in zip(rows, track.clips, strict=True):
-        assert f"{100 * clip.probability:.0f}\N{NO-BREAK SPACE}%" in row.text
+        assert words.percent(clip.probability) in row.text
 
 
 def test_the_same_call_gives_the_same_bytes(man, tmp_path):

@@ -47,31 +47,27 @@ def test_of_many_videos_those_with_the_highest_scores_are_shown_and_of_few_all()
     assert "No video was scored." in empty and "<table id" not in empty and 'href="errors.csv"' in empty
 
 
-def test_a_browser_sorts_and_filters_it(browser, tmp_path):
+def test_a_browser_sorts_and_filters_it(open_page, tmp_path):
     from chromium import DESK, PHONE, check_accessible  # imports playwright
 
     (tmp_path / "page.html").write_text(page_of([0.2, 0.9, 0.5, 0.7]))
-    with browser.new_context(viewport=PHONE) as context:
-        page = context.new_page()
-        faults = []
-        page.on("console", lambda message: faults.append(message.text))
-        page.goto((tmp_path / "page.html").as_uri())
+    page = open_page(viewport=PHONE)
+    page.goto((tmp_path / "page.html").as_uri())
 
-        def shown():
-            return [name[:7] for name in page.locator("#videos tbody tr:visible .name").all_inner_texts()]
+    def shown():
+        return [name[:7] for name in page.locator("#videos tbody tr:visible .name").all_inner_texts()]
 
-        def by(column):
-            page.get_by_role("button", name=column, exact=True).click()
-            return [int(name[-1]) for name in shown()]
+    def by(column):
+        page.get_by_role("button", name=column, exact=True).click()
+        return [int(name[-1]) for name in shown()]
 
-        assert shown() == ["v000001", "v000003", "v000002", "v000000"], "by probability, as it comes"
-        assert by("forged") == [0, 2, 3, 1], "one click turns it round"
-        assert by("forged") == [1, 3, 2, 0]
-        assert by("video") == [0, 1, 2, 3]
-        assert by("result") == [1, 3, 2, 0], "the others as they were listed"
-        page.fill("#filter", "V000002")
-        assert shown() == ["v000002"] and page.locator("#shown").inner_text() == "1 of 4 shown"
-        for viewport in (PHONE, DESK):
-            page.set_viewport_size(viewport)
-            check_accessible(page)
-        assert faults == []
+    assert shown() == ["v000001", "v000003", "v000002", "v000000"], "by probability, as it comes"
+    assert by("forged") == [0, 2, 3, 1], "one click turns it round"
+    assert by("forged") == [1, 3, 2, 0]
+    assert by("video") == [0, 1, 2, 3]
+    assert by("result") == [1, 3, 2, 0], "the others as they were listed"
+    page.fill("#filter", "V000002")
+    assert shown() == ["v000002"] and page.locator("#shown").inner_text() == "1 of 4 shown"
+    for viewport in (PHONE, DESK):
+        page.set_viewport_size(viewport)
+        check_accessible(page)

@@ -1,8 +1,7 @@
 """One server for the tests that leave it as they found it."""
 
 import pytest
-from playwright.sync_api import expect
-from serving import SECONDS, Server, short_video
+from serving import Server, short_video
 
 
 @pytest.fixture(scope="session")
@@ -16,23 +15,3 @@ def server(tmp_path_factory):
     data = tmp_path_factory.mktemp("served") / "data"
     with Server(data, "--max-mb", "8", "--max-minutes", "0.5", "--max-megapixels", "1", "--max-queue", "300") as server:
         yield server
-
-
-@pytest.fixture
-def open_page(browser):
-    """A function that opens an empty page, on which no script may fail and nothing may violate the policy."""
-    contexts, problems = [], []
-
-    def new(**options):
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(1000 * SECONDS)
-        expect.set_options(timeout=1000 * SECONDS)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: "Content Security Policy" in m.text and problems.append(m.text))
-        return page
-
-    yield new
-    for context in contexts:
-        context.close()
-    assert problems == []

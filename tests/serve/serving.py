@@ -26,6 +26,8 @@ from fixtures import FAST, SECONDS, sample_frames, wait_for, write_frames
 
 TOKEN = "a-token-of-enough-characters"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="talk.mp4"\r\nContent-Type: video/mp4\r\n\r\n'
 
 
 class Server(contextlib.AbstractContextManager):
@@ -132,6 +134,17 @@ def connections(url: str, count: int) -> Iterator[list[socket.socket]]:
     host, port = url.removeprefix("http://").split(":")
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(socket.create_connection((host, int(port)), SECONDS)) for _ in range(count)]
+
+
+def begin(connection: socket.socket, path: str, *headers: str, kind: str = FORM["Content-Type"]) -> None:
+    """Send the head of a POST request, by default of a form with a file."""
+    lines = (f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {kind}", *headers, "\r\n")
+    connection.sendall("\r\n".join(lines).encode())
+
+
+def upload(url: str, path: Path, **parameters: str) -> httpx.Response:
+    with path.open("rb") as stream:
+        return httpx.post(f"{url}/v1/jobs", params=parameters, files={"file": stream}, timeout=SECONDS)
 
 
 def events(response: httpx.Response) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,16 +16,14 @@ def exec_form(name):
 
 
 def test_the_server_starts_and_is_healthy(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    command = [*exec_form("ENTRYPOINT"), *exec_form("CMD"), "--port", port]
+    command = [*exec_form("ENTRYPOINT"), *exec_form("CMD"), "--port", "0"]
     command = [sys.executable, "-m", *(str(tmp_path) if word == "/data" else word for word in command)]
-    check = [sys.executable, *(word.replace(":8000/", f":{port}/") for word in exec_form("HEALTHCHECK")[1:])]
-    assert subprocess.run(check, capture_output=True, check=False).returncode != 0  # nothing listens yet
     with subprocess.Popen(command, env={**os.environ, "FACETELL_TOKEN": "t" * 32}, stdout=subprocess.PIPE) as server:
         try:
-            assert b"facetell serves" in server.stdout.readline()
+            port = re.match(rb"facetell serves http://\S+:(\d+),", server.stdout.readline())[1].decode()
+            check = [sys.executable, *(word.replace(":8000/", f":{port}/") for word in exec_form("HEALTHCHECK")[1:])]
             assert subprocess.run(check, capture_output=True, check=False).returncode == 0
         finally:
             server.terminate()
         assert server.wait() == 0
+    assert subprocess.run(check, capture_output=True, check=False).returncode != 0  # nothing listens any more

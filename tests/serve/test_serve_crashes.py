@@ -7,7 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import numpy as np
 import psutil
 import pytest
 from serving import SECONDS, Server, short_video, wait_for
@@ -16,12 +15,13 @@ from facetell.serve import process
 from facetell.serve.models import Limits, Refused
 from facetell.serve.process import Inspector
 from facetell.serve.store import REPORTS
+from fixtures import chance
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_no_job_is_lost_or_done_twice(tmp_path, kills):
     """Uploads go on all the while; each client repeats its upload until it has an answer."""
-    rng = np.random.default_rng()
+    rng = chance()
     videos = [short_video(tmp_path, f"{first}.mp4", first=7 * first) for first in range(4)]
     server, stop, answered = Server(tmp_path / "data"), threading.Event(), {}
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from serving import SECONDS, add, connections, serving, wait_for
+from serving import FORM, HEAD, SECONDS, add, begin, connections, serving, upload, wait_for
 
 from facetell.report.result import write_result
-from facetell.serve import admission, pages
+from facetell.serve import admission, pages, pool
 from facetell.serve import server as network
 from facetell.serve.access import HEADERS
 from facetell.serve.admission import Admission
@@ -20,9 +20,6 @@ from facetell.serve.models import Limits, Refused, State, Summary
 from facetell.serve.process import Inspector
 from facetell.serve.store import RESULT
 from facetell.types import Status, Verdict, VideoVerdict
-
-FORM = {"Content-Type": "multipart/form-data; boundary=b"}
-HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
 
 
 @pytest.mark.parametrize(("seconds", "pause"), [(0.3, 2.0), (1.0, 0.1)], ids=["silent", "trickling"])
@@ -47,33 +44,29 @@ def test_clients_that_send_almost_nothing_block_no_upload(tmp_path, short, monke
     monkeypatch.setattr(admission, "OPEN", most)
     with serving(tmp_path, Limits(uploads=20)) as (url, service), connections(url, 8) as slow:
         for connection in slow:
-            head = f"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM['Content-Type']}\r\n"
-            connection.sendall(head.encode() + b"Content-Length: 1000000\r\n\r\n" + HEAD)
+            begin(connection, "/v1/jobs", "Content-Length: 1000000")
+            connection.sendall(HEAD)
         wait_for(lambda: len(service.admission) == 8 and not service.admission.counting)
-        with short.open("rb") as stream:
-            assert httpx.post(f"{url}/v1/jobs", files={"file": stream}, timeout=SECONDS).status_code == 201
+        assert upload(url, short).status_code == 201
         wait_for(lambda: len(service.admission) == min(8, most - 1))
 
 
 def test_a_burst_of_uploads_is_limited():
     uploads = Admission(Limits(uploads=4))
     with contextlib.ExitStack() as stack:
-        for address in ("a", "a", "b", "b"):
-            stack.enter_context(uploads.admitted(address))
-            if len(uploads) == 2:  # half of the limit
-                with pytest.raises(Refused, match="try again soon"):
-                    stack.enter_context(uploads.admitted("a"))
-        with pytest.raises(Refused, match="try again soon"):
-            stack.enter_context(uploads.admitted("c"))
+        for admitted, refused in (("aa", "a"), ("bb", "c")):  # of one address half of the limit
+            for address in admitted:
+                stack.enter_context(uploads.admitted(address))
+            with pytest.raises(Refused, match="try again soon"):
+                stack.enter_context(uploads.admitted(refused))
     assert len(uploads) == 0
 
 
 def test_a_slow_login_is_cancelled(tmp_path, monkeypatch):
     monkeypatch.setattr(pages, "FORM_SECONDS", 0.3)
     with serving(tmp_path, Limits()) as (url, _), connections(url, 1) as (connection,):
-        kind = "application/x-www-form-urlencoded"
-        head = f"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 99\r\n\r\ntoken="
-        connection.sendall(head.encode())
+        begin(connection, "/login", "Content-Length: 99", kind="application/x-www-form-urlencoded")
+        connection.sendall(b"token=")
         assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
@@ -86,12 +79,12 @@ def test_a_file_that_blocks_the_inspector_blocks_only_uploads(tmp_path, monkeypa
         gate.wait(SECONDS)
         raise Refused(422, "unreadable", "no")
 
-    def upload():
+    def blocked():
         return httpx.post(f"{url}/v1/jobs", content=HEAD + b"x\r\n--b--\r\n", headers=FORM, timeout=SECONDS).status_code
 
     monkeypatch.setattr(Inspector, "__call__", held)
     with serving(tmp_path, Limits(uploads=100)) as (url, _), ThreadPoolExecutor(50) as clients:
-        uploads = [clients.submit(upload) for _ in range(50)]
+        uploads = [clients.submit(blocked) for _ in range(50)]
         try:
             assert begun.acquire(timeout=SECONDS)
             wait_for(lambda: len(list((tmp_path / "jobs").iterdir())) == 50)
@@ -128,6 +121,14 @@ def test_a_report_of_many_jobs_is_not_in_memory_as_a_whole(tmp_path):
     assert peak < 20e6
 
 
+def test_without_a_worker_the_health_check_fails(tmp_path, monkeypatch):
+    with serving(tmp_path, Limits()) as (url, _):
+        assert httpx.get(f"{url}/healthz", timeout=SECONDS).json() == {"status": "ok"}  # within a minute of the start
+        monkeypatch.setattr(pool, "REPLACE_SECONDS", 0.0)
+        answer = httpx.get(f"{url}/healthz", timeout=SECONDS)
+    assert (answer.status_code, answer.json()["error"]) == (503, "no_worker")
+
+
 def is_closed(connection):
     try:
         return connection.recv(1000) == b""
@@ -159,7 +160,7 @@ def test_a_connection_without_a_complete_request_is_closed_and_no_other(tmp_path
         assert "event: deleted" in (next(lines), next(lines))
 
 
-def test_silent_connections_give_way_to_requests_the_oldest_first(tmp_path, monkeypatch):
+def test_silent_connections_are_closed_for_requests_the_oldest_first(tmp_path, monkeypatch):
     monkeypatch.setattr(network, "CONNECTIONS", 20)
     with serving(tmp_path, Limits()) as (url, _), connections(url, 60) as silent:
         assert httpx.get(f"{url}/openapi.json", timeout=SECONDS).status_code == 200
@@ -171,7 +172,7 @@ def test_silent_connections_give_way_to_requests_the_oldest_first(tmp_path, monk
 def test_what_is_not_http_gets_the_security_headers_too(tmp_path):
     with serving(tmp_path, Limits()) as (url, _), connections(url, 2) as (first, second):
         first.sendall(b"nonsense\r\n\r\n")
-        second.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n")
+        begin(second, "/v1/jobs", "Content-Length: -5")
         for connection in (first, second):
             answer = b"".join(iter(lambda: connection.recv(10000), b"")).decode()  # noqa: B023
             assert answer.startswith("HTTP/1.1 400 ") and answer.endswith("Invalid HTTP request received.")

@@ -6,9 +6,8 @@ import socket
 import threading
 import time
 
-import httpx
 import pytest
-from serving import SECONDS, TOKEN, Server, add, serving, wait_for
+from serving import SECONDS, TOKEN, Server, add, serving, upload, wait_for
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -35,16 +34,11 @@ def target(statuses, received):
     return wrap
 
 
-def upload(url, video, address):
-    with video.open("rb") as stream:
-        return httpx.post(f"{url}/v1/jobs", params={"webhook": address}, files={"file": stream}, timeout=SECONDS)
-
-
 def test_the_end_of_a_job_is_posted(tmp_path, short, monkeypatch):
     monkeypatch.setenv("FACETELL_WEBHOOK_SECRET", TOKEN)
     receiver = serving(tmp_path / "target", Limits(), wrap=target([], received := []))
     with receiver as (hook, _), Server(tmp_path / "data", "--webhook-host", hook.removeprefix("http://")) as server:
-        job = upload(server.url, short, f"{hook}/hook?case=1").json()
+        job = upload(server.url, short, webhook=f"{hook}/hook?case=1").json()
         assert wait_for(lambda: received) == [("case=1", server.job(job["id"]))]
 
 
@@ -54,7 +48,7 @@ def test_it_is_tried_again_and_given_up_also_after_a_restart(tmp_path, short, mo
     with serving(tmp_path / "target", Limits(), wrap=target(statuses, received := [])) as (hook, _):
         settings = {"webhook_hosts": (hook.removeprefix("http://"),), "webhook_secret": TOKEN}
         with serving(tmp_path / "data", Limits(), **settings) as (url, service):
-            job = upload(url, short, f"{hook}/hook").json()["id"]
+            job = upload(url, short, webhook=f"{hook}/hook").json()["id"]
             assert service.store.due_webhooks() == [], "it has not ended"
             service.store.end(job, State.FAILED, message="no")
         with serving(tmp_path / "data", Limits(), **settings) as (_, service):
@@ -92,7 +86,7 @@ def test_a_slow_target_holds_up_the_others_for_one_attempt_of_limited_time(tmp_p
 @pytest.mark.parametrize("address", ["http://{}.evil/", "http://{}@a/", "ftp://{}/", "http://[", "//{}/", "http://a/"])
 def test_another_target_is_refused_before_the_upload(tmp_path, short, address):
     with serving(tmp_path, Limits(), webhook_hosts=("hooks.example",), webhook_secret=TOKEN) as (url, service):
-        answer = upload(url, short, address.format("hooks.example"))
+        answer = upload(url, short, webhook=address.format("hooks.example"))
         assert answer.status_code == 422 and answer.json()["error"] == "webhook_refused"
         assert "--webhook-host" in answer.json()["message"] and service.newest(1) == ([], None)
         assert b'facetell_uploads_refused_total{code="webhook_refused"} 1.0' in service.figures()

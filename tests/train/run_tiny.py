@@ -1,4 +1,4 @@
-"""A script that tests start as a process of its own: ``run_tiny.py OUT FOLDER``."""
+"""A script that tests start as a process of its own: ``run_tiny.py CONFIG OUT FOLDER``."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from facetell.train.loop import Trainer
 from facetell.train.run import Stop
 
 if __name__ == "__main__":
-    _, out, folder = sys.argv
-    config = read_config(Path(__file__).parents[2] / "configs" / "tiny.yaml", [f"data.folders=[{folder}]"])
+    _, path, out, folder = sys.argv
+    config = read_config(Path(path), [f"data.folders=[{folder}]"])
     with Stop() as stop:
         print(f"done={Trainer(config, Path(out)).run(stop)}", stop.reason)

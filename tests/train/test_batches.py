@@ -39,14 +39,14 @@ def test_a_batch_follows_from_seed_and_number_alone(sampler, recordings):
 
 
 def test_a_real_and_its_forgery_show_the_same_moment(sampler):
-    # The forgery of the data is its source played again: cut and degraded alike, the two may differ by noise alone.
+    # The forgery of the data is its source played again: cropped and degraded alike, the two may differ by noise alone.
     for number in range(4):
         real, forged, _, _, source, played = sampler.batch(number).clips
         assert alike(real, forged) > 0.7 and not torch.equal(real, forged)
         assert alike(source, played) > 0.97
 
 
-def test_lacking_clips_are_told_in_a_sentence(recordings):
+def test_missing_clips_are_one_message(recordings):
     with pytest.raises(FacetellError, match=r"set batch.generated=0"):
         Sampler([r for r in recordings if r.entry.label == 0], CONFIG, 1)
     with pytest.raises(FacetellError, match="no real clips"):

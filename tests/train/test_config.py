@@ -1,16 +1,15 @@
 import json
 from dataclasses import asdict, replace
 from itertools import product
-from pathlib import Path
 
 import pytest
 
 from facetell.train.config import ProbeConfig, TrainConfig, read_config
 from facetell.train.sweep import read_grid
 from facetell.types import FacetellError
+from fixtures import TINY
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-TINY, PROBE = f"extends: {CONFIGS / 'tiny.yaml'}", "probe: {folds: 3}"
+BASE, PROBE = f"extends: {TINY}", "probe: {folds: 3}"
 
 
 def write(path, text):
@@ -19,12 +18,12 @@ def write(path, text):
 
 
 def test_a_configuration_reads_back_as_it_was_written(tmp_path):
-    config = read_config(CONFIGS / "ffpp_c23.yaml", ["optim.lr=3e-2", "batch.recipe.sbv=1", "data.without=[a, b]"])
+    config = read_config(TINY.parent / "ffpp_c23.yaml", ["optim.lr=3e-2", "batch.recipe.sbv=1", "data.without=[a, b]"])
     assert (config.optim.lr, config.batch.recipe.sbv, config.data.without) == (0.03, 1.0, ("a", "b"))
     assert read_config(write(tmp_path / "again.yaml", json.dumps(asdict(config)))) == config
 
 
-def test_a_file_says_only_what_differs_from_the_one_it_extends(tmp_path):
+def test_a_file_states_only_what_differs_from_the_one_it_extends(tmp_path):
     (tmp_path / "below").mkdir()
     write(tmp_path / "base.yaml", "steps: 7\noptim: {lr: 1.0, momentum: 0.5}\n")
     file = write(tmp_path / "below" / "a.yaml", "extends: ../base.yaml\noptim: {lr: 2}\n")
@@ -35,17 +34,17 @@ def test_a_file_says_only_what_differs_from_the_one_it_extends(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "words", "sentence"),
+    ("text", "words", "message"),
     [
-        (TINY, ["optim.lrr=3"], "there is no 'optim.lrr'; the keys are those of"),
-        (TINY, ["optim.lr=fast"], "'optim.lr' is 'fast': input should be a valid number"),
-        (TINY, ["steps=0"], "'steps' is 0: input should be greater than or equal to 1"),
-        (TINY, ["anomaly=half"], "'anomaly' is 'half': input should be 'none', 'no_cls2', 'no_l1' or 'full'"),
-        (TINY, ["batch.degrade.scale=[1]"], "'batch.degrade.scale.1' is missing"),
-        (TINY, ["batch.frame_rate=.nan"], "'batch.frame_rate' is nan: input should be a finite number"),
-        (TINY, ["batch.recipe.swap=-1"], "the weight of swap in a recipe is a number of at least 0, not -1"),
-        (TINY, ["steps"], "'steps' is not key=value"),
-        (TINY, ["steps=["], "is not YAML"),
+        (BASE, ["optim.lrr=3"], "there is no 'optim.lrr'; the keys are those of"),
+        (BASE, ["optim.lr=fast"], "'optim.lr' is 'fast': input should be a valid number"),
+        (BASE, ["steps=0"], "'steps' is 0: input should be greater than or equal to 1"),
+        (BASE, ["anomaly=half"], "'anomaly' is 'half': input should be 'none', 'no_cls2', 'no_l1' or 'full'"),
+        (BASE, ["batch.degrade.scale=[1]"], "'batch.degrade.scale.1' is missing"),
+        (BASE, ["batch.frame_rate=.nan"], "'batch.frame_rate' is nan: input should be a finite number"),
+        (BASE, ["batch.recipe.swap=-1"], "the weight of swap in a recipe is a number of at least 0, not -1"),
+        (BASE, ["steps"], "'steps' is not key=value"),
+        (BASE, ["steps=["], "is not YAML"),
         ("steps: [", [], "is not YAML"),
         ("a word", [], "holds no keys"),
         ("extends: a.yaml", [], "extends itself"),
@@ -54,13 +53,13 @@ def test_a_file_says_only_what_differs_from_the_one_it_extends(tmp_path):
         (PROBE, ["probe=3"], "'probe' is a table and the only one"),
     ],
 )
-def test_what_is_wrong_is_refused_in_a_sentence(text, words, sentence, tmp_path):
+def test_what_is_wrong_is_one_message(text, words, message, tmp_path):
     with pytest.raises(FacetellError) as caught:
         read_config(write(tmp_path / "a.yaml", text), words)
-    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(TINY.parent.rglob("*.yaml")), ids=lambda p: p.stem)
 def test_every_configuration_of_the_project_is_sound(path):
     if "\ngrid:" in path.read_text(encoding="utf-8"):
         rows = [(p.config.motion, p.config.anomaly) for p in read_grid(path) if p.config.seed == 1]

@@ -37,7 +37,7 @@ def test_windows_take_frames_as_detection_does(recordings):
     assert not recording.windows(len(recording), rate / 2)
 
 
-def test_without_room_the_clips_are_decoded_each_time(data, recordings, tmp_path):
+def test_clips_beyond_the_limit_of_the_cache_are_decoded_each_time(data, recordings, tmp_path):
     config = replace(data, cache=str(tmp_path / "cache"), cache_gb=0.0)
     decode_all(config, 2)
     bare = load_recordings(config, "train", 8)
@@ -46,7 +46,7 @@ def test_without_room_the_clips_are_decoded_each_time(data, recordings, tmp_path
     assert np.array_equal(bare[0].frames(window), recordings[0].frames(window))
 
 
-def test_missing_data_are_told_in_a_sentence(data, tmp_path):
+def test_missing_data_are_one_message(data, tmp_path):
     with pytest.raises(FacetellError, match="no usable clip of the split 'test'"):
         load_recordings(data, "test", 1)
     with pytest.raises(FacetellError, match="has not been decoded"):

@@ -1,4 +1,4 @@
-"""Training, tiny: it learns, it goes on where it was stopped with the same losses, it stops at nonsense."""
+"""Training, tiny: a run learns, is resumed with the same losses, and stops at a loss that is not finite."""
 
 import math
 import os
@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from tiny_training import tiny_config
 from torch import nn
 
 from facetell.models.zoo import create_model
@@ -22,13 +21,14 @@ from facetell.train.loop import Trainer, make_optimizer, schedule, update_averag
 from facetell.train.run import BEST, CHECKPOINT, Stop
 from facetell.train.run import read_checkpoint as load
 from facetell.types import FacetellError
+from fixtures import TINY
 from scans import lines
 
 SCRIPT = Path(__file__).with_name("run_tiny.py")
 
 
 def start(out, folder):
-    command = [sys.executable, str(SCRIPT), str(out), str(folder)]
+    command = [sys.executable, *map(str, (SCRIPT, TINY, out, folder))]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -46,11 +46,18 @@ def logged(out, what, name):
     return [line[name] for line in lines(out / "log.jsonl") if line["what"] == what]
 
 
+def equal(one, other):
+    """Whether two nested values are equal, tensors bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(value, other[key]) for key, value in one.items())
+    return all(map(equal, one, other)) and len(one) == len(other) if isinstance(one, list | tuple) else one == other
+
+
 def same(a, b, file, *parts):
     one, other = load(a / file), load(b / file)
-    return all(str(one[part]) == str(other[part]) for part in parts) and all(
-        torch.equal(one["average"][name], other["average"][name]) for name in one["average"]
-    )
+    return all(equal(one[part], other[part]) for part in ("average", *parts))
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +86,14 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(how, whole, prepared, t
 
 def test_a_run_leaves_what_is_needed_to_see_and_use_it(whole):
     aucs, best = logged(whole, "val", "auc"), load(whole / BEST)
-    assert logged(whole, "val", "step") == [3, 6] and 0 <= aucs[-1] <= 1
+    assert logged(whole, "val", "step") == [3, 6]
     assert best["val"]["auc"] == pytest.approx(max(aucs), abs=1e-4)
     assert "6 clips of train and val" in best["about"]["data"]
 
 
-def test_workers_outlive_signals_to_their_process_group(data, tmp_path):
+def test_workers_outlive_signals_to_their_process_group(tiny, tmp_path):
     """A terminal sends them to all processes; the main one may be waiting for a batch, and stops after its step."""
-    stream = Trainer(tiny_config(data, "machine.workers=1"), tmp_path).batches()
+    stream = Trainer(tiny("machine.workers=1"), tmp_path).batches()
     server = psutil.Process(forkserver._forkserver._forkserver_pid)
     for process in (server, *server.children()):
         for number in STOP_SIGNALS:
@@ -96,7 +103,7 @@ def test_workers_outlive_signals_to_their_process_group(data, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tiny, tmp_path):
-    trainer = Trainer(tiny, tmp_path)
+    trainer = Trainer(tiny(), tmp_path)
     with torch.no_grad():
         trainer.network.classifier.weight.fill_(float("nan"))
     with pytest.raises(FacetellError, match="the loss is nan and its gradient nan at step 0"), Stop() as stop:
@@ -104,8 +111,8 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny, tmp_path):
     assert not (tmp_path / CHECKPOINT).exists()
 
 
-def test_norms_of_the_start_keep_its_statistics_and_learn_on(data, tmp_path):
-    trainer = Trainer(tiny_config(data, "steps=2", "optim.norms=start"), tmp_path)
+def test_norms_of_the_start_keep_its_statistics_and_learn_on(tiny, tmp_path):
+    trainer = Trainer(tiny("steps=2", "optim.norms=start"), tmp_path)
     norms = {n: m for n, m in trainer.network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
     before = {name: (norm.running_mean.clone(), norm.weight.detach().clone()) for name, norm in norms.items()}
     with Stop() as stop:
@@ -116,9 +123,9 @@ def test_norms_of_the_start_keep_its_statistics_and_learn_on(data, tmp_path):
     assert any(not torch.equal(norms[name].weight, before[name][1]) for name in kept)
 
 
-def test_the_best_weights_are_kept(data, tmp_path):
+def test_the_best_weights_are_kept(tiny, tmp_path):
     for steps, earlier, kept in ((1, -1.0, 1), (2, 2.0, 1), (3, -1.0, 3)):  # no AUC is above 2, all are above -1
-        trainer = Trainer(tiny_config(data, f"steps={steps}", "val.every=1"), tmp_path)
+        trainer = Trainer(tiny(f"steps={steps}", "val.every=1"), tmp_path)
         trainer.best["auc"] = earlier
         with Stop() as stop:
             assert trainer.run(stop)

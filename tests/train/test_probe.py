@@ -1,12 +1,13 @@
-import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from facetell.datasets.manifest import Entry
+from facetell.datasets.manifest import Entry, Manifest, write_manifest
+from facetell.datasets.prepared import read_prepared
 from facetell.detector import Detector, Settings
 from facetell.evaluate.scores import read_scores
 from facetell.models.network import FrameClassifier, Perceptron
@@ -42,23 +43,17 @@ def folder(prepared, tmp_path_factory):
     """The prepared clips as if two repositories had published them, each with two people and a forgery."""
     folder = tmp_path_factory.mktemp("probe") / "prepared"
     shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns(".decoded"))
-    with (folder / "manifest.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for row in rows:
-        forged = row["label"] == "1"
-        row |= {"repository": row["split"], "identity": f"{row['split']} {row['identity']}", "source": ""}
-        if forged:
-            row |= {"kind": "face-swap" if row["split"] == "val" else "talking-head", "family": row["split"]}
-    with (folder / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    kinds, entries = {"train": "talking-head", "val": "face-swap"}, []
+    for entry in read_prepared(folder):
+        forged = {"kind": kinds[entry.split], "family": entry.split} if entry.label else {}
+        own = {"repository": entry.split, "identity": f"{entry.split} {entry.identity}", "source": ""}
+        entries.append(replace(entry, **own, **forged))
+    write_manifest(Manifest(folder, tuple(entries)), folder / "manifest.csv")
     return folder
 
 
 @pytest.fixture
 def config(folder):
-    torch.set_num_threads(1)
     return build(ProbeConfig, TINY | {"data": {"folders": [str(folder)]}}, "tiny")
 
 
@@ -69,7 +64,7 @@ def network():
     )
 
 
-def test_a_run_goes_on_where_it_stopped_and_gives_a_model_that_scores(config, folder, tmp_path):
+def test_a_run_is_resumed_and_gives_a_model_that_scores(config, woman, tmp_path):
     model = tmp_path / "probe.onnx"
     with Stop(0) as stop:
         assert not run_probe(config, tmp_path, model, stop)
@@ -83,8 +78,8 @@ def test_a_run_goes_on_where_it_stopped_and_gives_a_model_that_scores(config, fo
     assert len(scores) == 2 * 6 and np.isfinite(scores["logit"]).all()
     card = model.with_suffix(".md").read_text()
     assert "2-fold cross-validation" in card and "- Over the videos of the 2 repositories with real and forged" in card
-    verdict = Detector(model, Settings(precision="f32"))(folder / "clips" / scores["video"][0])
-    assert verdict.provenance["settings"]["max_clips"] == 16
+    verdict = Detector(model, Settings(precision="f32"))(woman)
+    assert verdict.status == "scored" and verdict.provenance["settings"]["max_clips"] == 16
 
 
 def _made(out):

@@ -18,7 +18,7 @@ from facetell.types import FacetellError
 @pytest.fixture
 def begun(tiny, tmp_path):
     with Stop(0) as stop:
-        assert not Trainer(tiny, tmp_path / "run").run(stop)
+        assert not Trainer(tiny(), tmp_path / "run").run(stop)
     return tmp_path / "run"
 
 
@@ -35,7 +35,7 @@ def of(data):
 
 
 def test_another_configuration_or_other_data_are_refused_and_change_nothing(begun, tiny, copy):
-    before = {path.name: path.read_bytes() for path in begun.iterdir() if path.is_file()}
+    before, tiny = {path.name: path.read_bytes() for path in begun.iterdir() if path.is_file()}, tiny()
     with pytest.raises(FacetellError, match=r"was started with optim\.lr=0\.0004, not 0\.1; set it as it was"):
         Trainer(replace(tiny, optim=replace(tiny.optim, lr=0.1)), begun)
     manifest = Path(copy.folders[0], "manifest.csv")
@@ -53,7 +53,7 @@ COMPARED = ("model=lite2", "seed=7", "data.without=[G]", "batch.recipe.swap=0.1"
 
 @pytest.mark.parametrize("word", FREE + COMPARED)
 def test_every_setting_is_compared_except_those_that_change_no_batch(word, tiny, tmp_path):
-    stored = asdict(tiny)
+    stored = asdict(tiny())
     other = build(TrainConfig, override(stored, [word]), "tiny")
     if word in FREE:
         check_config(stored, other, tmp_path)

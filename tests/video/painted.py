@@ -1,5 +1,8 @@
-"""Images whose content is known: coloured quadrants, and numbers painted as bars."""
+"""Images whose content is known: coloured quadrants, and numbers painted as bars; files of them with given times."""
 
+from fractions import Fraction
+
+import av
 import cv2
 import numpy as np
 
@@ -52,3 +55,35 @@ def seen_in(path):
     with VideoReader(path) as reader:
         frames = [(number_of(frame.rgb()), frame.time) for frame in reader]
     return [number for number, _ in frames], [time for _, time in frames], reader
+
+
+def encode_all(path, streams, codecs, flags=None, sound=None):
+    """Encode streams of images at given seconds (multiples of 1/25) with ``flags``, and silence during ``sound``."""
+    with av.open(str(path), "w") as output:
+        tracks = []
+        for number, ((images, _), codec) in enumerate(zip(streams, codecs, strict=True)):
+            track = output.add_stream(codec, rate=25, options={"preset": "veryfast"} if codec == "libx264" else {})
+            track.height, track.width = images[0].shape[:2]
+            track.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            track.codec_context.time_base = Fraction(1, 25)
+            if flags is not None:
+                track.disposition = av.stream.Disposition(flags[number])
+            tracks.append(track)
+        if sound:
+            track = output.add_stream("aac", rate=16000)
+            begin, end = (int(seconds * 16000) for seconds in sound)
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, end - begin), np.float32), format="fltp", layout="mono")
+            silence.sample_rate, silence.pts, silence.time_base = 16000, begin, Fraction(1, 16000)
+            output.mux(track.encode(silence) + track.encode())
+        for track, (images, times) in zip(tracks, streams, strict=True):
+            for image, seconds in zip(images, times, strict=True):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=track.pix_fmt)
+                frame.pts, frame.time_base = round(seconds * 25), Fraction(1, 25)
+                output.mux(track.encode(frame))
+            output.mux(track.encode())
+    return path
+
+
+def encode_at(path, times, codec, sound=None):
+    """Numbered frames at the given seconds (multiples of 1/25)."""
+    return encode_all(path, [([numbered(number % 256) for number in range(len(times))], times)], [codec], sound=sound)

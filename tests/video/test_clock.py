@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from facetell.faces.clips import HOLE
 from facetell.video.clock import LEAP_STEP_S, Clock, StampOrder
 from fixtures import encode
-from video.odd_clocks import IN_DECODING_ORDER, RATE, encode_at, h264
-from video.painted import numbered, seen_in
+from video.painted import encode_at, numbered, seen_in
 
 LEAP = 50_000.0
 
@@ -67,7 +66,40 @@ def test_nth_frame_has_nth_smallest_stamp_also_after_a_lost_packet(coded, steps,
     assert in_presentation_order == [[time] for time in times] + [[]], "none is held back"
 
 
-@pytest.mark.parametrize("make", IN_DECODING_ORDER)
+B_FRAMES = {"bf": "3", "b-pyramid": "normal", "preset": "veryfast", "g": "24"}
+RATE = 30
+
+
+def h264(path, images):
+    """H.264 with B-frames at 30 frames per second, in the container of the suffix."""
+    return encode(path, images, codec="libx264", pix_fmt="yuv420p", fps=RATE, options=B_FRAMES)
+
+
+def avi_of_double_rate(folder, images):
+    """AVI at twice the frame rate, every second place of its index empty, as a copy from MP4 has it."""
+    path = folder / "copied.avi"
+    with av.open(str(h264(folder / "a.avi", images))) as source, av.open(str(path), "w") as output:
+        chunks = [bytes(packet) for packet in source.demux(video=0) if packet.size]
+        copy = output.add_stream_from_template(source.streams.video[0])
+        copy.time_base = Fraction(1, 2 * RATE)
+        for number, chunk in enumerate(chunks):
+            packet = av.Packet(chunk)
+            packet.stream, packet.time_base, packet.is_keyframe = copy, copy.time_base, number == 0
+            packet.pts = packet.dts = 2 * number
+            output.mux(packet)
+    return path
+
+
+def mp4_without_ctts(folder, images):
+    """MP4 without its table of presentation times and its edit list."""
+    path = h264(folder / "without_ctts.mp4", images)
+    data = path.read_bytes()
+    assert data.count(b"ctts") == data.count(b"edts") == 1
+    path.write_bytes(data.replace(b"ctts", b"free").replace(b"edts", b"free"))
+    return path
+
+
+@pytest.mark.parametrize("make", [avi_of_double_rate, mp4_without_ctts])
 def test_frames_are_timed_by_presentation_in_every_file(make, tmp_path):
     count = 48
     numbers, times, reader = seen_in(make(tmp_path, [numbered(number) for number in range(count)]))

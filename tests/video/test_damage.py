@@ -10,8 +10,7 @@ from facetell.video.concealed import block_edges
 from facetell.video.container import key_frame_pixels
 from facetell.video.reader import Unreadable, VideoReader
 from fixtures import ODD, damaged, encode, sample_frames, truncated, whole
-from video.odd_clocks import encode_at
-from video.painted import numbered, seen_in
+from video.painted import encode_at, numbered, seen_in
 
 
 def painted(path):
@@ -38,13 +37,16 @@ def test_a_truncated_matroska_gives_what_is_there(share, tmp_path):
         assert any("truncated" in note for note in reader.errors)
 
 
-def test_a_recording_that_starts_between_key_frames(tmp_path):
+@pytest.mark.parametrize(
+    ("percent", "lost"), [(45, []), (21, ["the first 0.6 seconds hold no frame that can be decoded"])]
+)
+def test_a_recording_that_starts_between_key_frames(percent, lost, tmp_path):
     path = painted(tmp_path / "middle.ts")
     data = path.read_bytes()
-    path.write_bytes(data[len(data) * 45 // 100 // 188 * 188 :])  # whole packets of the transport stream
+    path.write_bytes(data[len(data) * percent // 100 // 188 * 188 :])  # complete packets of the transport stream
     numbers, _, reader = seen_in(path)
-    assert 40 < numbers[0] <= 60 and numbers == list(range(numbers[0], 100))
-    assert not any("truncated" in note for note in reader.errors)
+    assert percent - 5 < numbers[0] <= percent + 20 and numbers == list(range(numbers[0], 100))
+    assert [*reader.damage] == lost and not any("truncated" in note for note in reader.errors)
 
 
 def test_damage_in_the_middle_keeps_both_ends(tmp_path):
@@ -184,7 +186,7 @@ def test_destroyed_frames_are_left_out_up_to_the_next_key_frame(codec, tmp_path)
     # loses the frame before. Zeros may pad the end of frames that are no key frames.
     for number in (0, 8) if codec in ("libx265", "mpeg2video") else (0, 2, 8):
         start, length = whole.index(packets[number][-64:]) + 64 - len(packets[number]), len(packets[number])
-        after = length // 3 if codec == "mpeg2video" else 12  # a picture of MPEG-2 without a slice gives no error
+        after = length // 3 if codec == "mpeg2video" else 12  # a frame of MPEG-2 without a slice gives no error
         noise, tail = np.random.default_rng(number).bytes(length - after), length // 2 if number == 2 else length - 40
         for at, content in ((start + after, noise), (start + length // 2, bytes(40)), (start + tail, bytes(40))):
             path.write_bytes(whole[:at] + content + whole[at + len(content) :])

@@ -8,8 +8,7 @@ import pytest
 
 from facetell.video.reader import Unreadable, VideoReader
 from fixtures import encode, frames_of
-from video.odd_clocks import encode_all
-from video.painted import numbered, quadrants, seen_in
+from video.painted import encode_all, numbered, quadrants, seen_in
 
 
 @pytest.mark.parametrize(

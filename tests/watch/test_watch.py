@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,15 +16,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from facetell.assets import locate
 from facetell.cli import main
 from facetell.detector import Detector, Settings
 from facetell.distort.video import distort_frame
 from facetell.faces.clips import LATE
+from facetell.report.words import percent
 from facetell.tracks import PENDING
-from facetell.types import Verdict
+from facetell.types import ClipScore, Crop, Verdict
 from facetell.video.live import open_source, source_of
 from facetell.watch.pump import FEWEST_HELD, MOST_HELD, Pump
-from facetell.watch.run import Watcher
+from facetell.watch.run import WatchedFace, Watcher
 from facetell.watch.screen import draw, summary
 from fixtures import FAST, ODD, SECONDS, sample_frames, wait_for, write_frames, zoomed
 
@@ -35,12 +38,12 @@ def transport(tmp_path_factory):
     return write_frames(path, sample_frames("sample_man", 72), options={"g": "10", "bf": "0", "preset": "ultrafast"})
 
 
-def watched(detector, text, *, window=30.0, fast=False, **options):
+def watched(detector, text, *, window=30.0, fast=False, show=lambda watcher: None, **options):
     events = []
     pump = Pump(source_of(str(text)), fast=fast, **options)
     watcher = Watcher(detector, pump, window, events.append)
     try:
-        watcher.run(fast=fast)
+        watcher.run(show, fast)
     finally:
         watcher.close()
     return watcher, events, pump
@@ -64,8 +67,8 @@ def test_a_file_read_fast_has_the_scores_of_detection_and_shows_them(detector, m
     Console(file=shown, width=110).print(draw(watcher))
     assert all(word in shown.getvalue() for word in ("forged, 95 % interval", "nothing dropped"))
     assert any(bar in shown.getvalue() for bar in "▁▂▃▄▅▆▇█")
-    top = max(running)
-    assert f"{top:.0%} (mean of clips: {1 + running.index(top)})" in summary(watcher, "it ended")
+    shown_top = percent(top := max(running)).replace("\N{NO-BREAK SPACE}", "")
+    assert f"{shown_top} (mean of clips: {1 + running.index(top)})" in summary(watcher, "it ended")
     dense = Detector(FAST, Settings(clips_per_second=3.0, max_clips=2))  # a bound holds for each window
     _, events, _ = watched(dense, man, window=2.0, fast=True)
     assert [(c["t0"], c["logit"]) for c in clips_of(events)] == [(c.t0, c.logit) for c in track.clips]
@@ -95,6 +98,42 @@ def test_why_nothing_was_scored_and_a_strange_name(frames, why, detector, tmp_pa
     assert "after its last frame" not in lines and f"nothing was scored: {why}\n" in lines
     Console(file=shown, width=300).print(draw(watcher))
     assert r"grey\x1b:smile:.mp4: it ended" in lines and r"grey\x1b:smile:.mp4" in shown.getvalue()
+
+
+@pytest.mark.parametrize("rate", [3.0, 0.5])
+def test_clips_and_faces_that_are_older_than_the_window_leave_the_view(rate, monkeypatch):
+    """A face for 2 s, then none for 4 s."""
+    detector = Detector(FAST, Settings(clips_per_second=rate, max_clips=0))
+    monkeypatch.setattr("facetell.watch.run.TICK", 0.0)  # `show` is called after each frame: it adds the score at once
+    path, add = locate("sample_face_then_none"), lambda watcher: watcher._collect(0)
+    watcher, events, _ = watched(detector, path, window=0.9, fast=True, show=add)
+    clips, probability = clips_of(events), detector.engine.info.calibration.probability
+    for clip in clips:
+        logits = [other["logit"] for other in clips if clip["t1"] - 0.9 <= other["t1"] <= clip["t1"]]
+        assert clip["running"] == pytest.approx(probability(np.mean(logits)))
+    assert len(logits) < len(clips) and watcher.faces == {}
+    assert watcher.highest[:3] == max((clip["running"], clip["t1"], 1) for clip in clips)
+
+
+def test_the_view_has_the_verdict_of_the_face_that_is_forged_else_of_the_highest(detector, man):
+    watcher = Watcher(detector, Pump(source_of(str(man))), 30.0)
+
+    def add(number, *logits, noise=0.0):
+        clips = deque(ClipScore(n, n + 0.3, logit, 0.5, Crop(9, 9, 9)) for n, logit in enumerate(logits))
+        face = WatchedFace(number, 0.0, 2.0, clips=clips, flaws_of_clips=deque([np.array([noise, 0.0])]))
+        watcher.faces[0, number] = face
+        return watcher.running(face)
+
+    def shown():
+        return draw(watcher).renderables[0].plain.split("  ")[0]
+
+    assert watcher.decides() is None and shown() == "not scored"
+    low = add(1, -9.0, -9.0)
+    assert watcher.decides() == low and shown() == "not detected as forged"
+    noisy = add(2, 12.0, 12.0, noise=9.0)
+    assert watcher.decides() == noisy and shown() == "inconclusive"
+    forged = add(3, 9.0, 9.0)
+    assert noisy[0] > forged[0] and watcher.decides() == forged and shown() == "forged"
 
 
 # --- memory and delay
@@ -219,15 +258,16 @@ def test_a_model_that_fails_ends_it_with_one_message(man, tmp_path, monkeypatch,
 
 def test_a_file_of_scores_is_appended_to(man, tmp_path, capsys):
     out, began = tmp_path / "scores.jsonl", datetime.now(UTC)
-    assert watch(man, "--fast", "--out", out) == 0
+    words = (man, "--fast", "--out", out, "--window", 2)  # a clip in each second; with the default, half as many
+    assert watch(*words) == 0
     first = out.read_text()
     out.write_text(first + '{"event": "cl')  # the machine stopped in the middle of a line
-    assert watch(man, "--fast", "--out", out) == 0
+    assert watch(*words) == 0
     kept, cut_short, more = out.read_text().partition('{"event": "cl\n')
     assert kept == first and cut_short
     for run in (first, more):
         events = [json.loads(line) for line in run.splitlines()]
-        assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"] and clips_of(events)
+        assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"] and len(clips_of(events)) == 3
         assert all(event["time"].endswith("Z") for event in events)
         times = [datetime.fromisoformat(event["time"]) for event in events]
         assert times == sorted(times) and all(abs((at - began).total_seconds()) < SECONDS for at in times)
