@@ -106,7 +106,7 @@ def test_several_videos_are_a_table_with_the_rest_collapsed(detector, of_man, of
     assert embedded == json.loads(json.dumps(to_result(shown)))
 
 
-def test_the_face_with_the_highest_estimate_comes_first(detector, of_two):
+def test_the_face_that_decides_comes_first(detector, of_two):
     page = check_page(report_of(detector, of_two))
     assert len(of_two.tracks) == 2
     worst = max(range(2), key=lambda index: of_two.tracks[index].probability)
@@ -119,6 +119,8 @@ def test_the_face_with_the_highest_estimate_comes_first(detector, of_two):
     assert [e.text for e in page.all("h3") if e.text.startswith("Face ")] == headings[::-1]
     assert f"Face {2 - worst} decides (2 faces scored)" in page.text
     assert f"estimate of face {2 - worst}: faces with higher ones are noisy" in page.text
+    page = check_page(report_of(detector, replace(of_two, verdict=Verdict.FORGED, threshold=0.01)))
+    assert "Likely manipulated" in page.text and "resembles forged faces" not in page.text  # at a given threshold
 
 
 def test_an_abstention_is_explained_and_has_no_figure(detector, abstained):
