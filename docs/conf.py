@@ -60,6 +60,8 @@ def commands() -> str:
         actions = parser._subparsers._group_actions[0].choices.values() if parser._subparsers else ()
         add_common(parser)
         parts.append(f"## {verb}\n")
+        for each in actions:
+            each.formatter_class = parser.formatter_class
         parts += [f"```text\n{each.format_help()}```\n" for each in (parser, *actions)]
     return "\n".join(parts)
 

@@ -19,7 +19,7 @@ def test_help(words, named, capsys, monkeypatch):
         main([*words, "--help"])
     assert stopped.value.code == 0
     out = capsys.readouterr().out
-    assert all(word in out for word in named)
+    assert all(word in out for word in (*named, "--help"))
 
 
 @pytest.mark.parametrize(

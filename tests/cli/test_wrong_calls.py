@@ -82,7 +82,7 @@ CALLS = [
     *((f"{ADDRESS} {host} --port 0", "set FACETELL_TOKEN") for host in ("0.0.0.0", "::", "192.0.2.1")),
     *((f"{ADDRESS} 192.0.2.1 --port 0 {words}", "192.0.2.1, port 0 (Cannot assign") for words in ALLOWING),
     (f"{ADDRESS} 127.0.0.1 --port 70000", "cannot listen on 127.0.0.1, port 70000 ("),
-    ("serve --data man.mp4 --port 0", "choose another --data"),
+    *((f"serve --data {name} --port 0", "choose another --data") for name in ("man.mp4", "man.mp4/d")),
     ("serve --data case --port 0", "holds files of something else: choose another --data"),
     ("motion man.mp4 --out other", "cannot write"),
     ("motion no_face.mp4 --out m", "shows no face for 8 consecutive frames"),
@@ -117,6 +117,7 @@ def folder(tmp_path, man, monkeypatch):
 @pytest.mark.parametrize(("command", "message"), CALLS, ids=[command[:40] for command, _ in CALLS])
 def test_a_wrong_call_is_one_message(command, message, folder, capsys, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("FACETELL_TOKEN", "")
     before = content(folder)
     assert main(shlex.split(command)) == 1
     out, err = capsys.readouterr()
